@@ -1,0 +1,171 @@
+use std::sync::Arc;
+
+use bson::oid::ObjectId;
+use bson::{Bson, Document, RawDocumentBuf};
+use futures_util::stream::StreamExt;
+use serde::de::DeserializeOwned;
+
+use crate::engine::{Executor, RawStream, Reach};
+use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
+
+/// A handle to a collection, of a database or within a transaction. Cheap to clone.
+#[derive(Clone)]
+pub struct Collection {
+    executor: Arc<dyn Executor>,
+    name: Arc<str>,
+}
+
+impl Collection {
+    pub(crate) fn new(executor: Arc<dyn Executor>, name: &str) -> Self {
+        Self { executor, name: name.into() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Streams the documents of a read.
+    pub async fn find(&self, find: Find) -> Result<Cursor> {
+        let stream = self.executor.find(&self.name, find).await?;
+        Ok(Cursor { stream, collection: Arc::clone(&self.name) })
+    }
+
+    /// The first document of a read.
+    pub async fn find_one(&self, find: Find) -> Result<Option<Document>> {
+        let mut cursor = self.find(find.limit(1)).await?;
+        cursor.next_document().await
+    }
+
+    /// Counts matches.
+    pub async fn count(&self, filter: &Filter) -> Result<u64> {
+        self.executor.count(&self.name, filter).await
+    }
+
+    /// Inserts a document and returns its id; one without `_id` gets an object id.
+    pub async fn insert_one(&self, mut document: Document) -> Result<Bson> {
+        let id = give_id(&mut document);
+        match self.executor.insert_many(&self.name, vec![document]).await {
+            Ok(()) => Ok(id),
+            Err(Error::Batch { source, .. }) => Err(*source),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Inserts documents in order and returns their ids; those without `_id` get object ids.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] at the first that cannot be inserted: those before it stay.
+    pub async fn insert_many(&self, mut documents: Vec<Document>) -> Result<Vec<Bson>> {
+        let ids = documents.iter_mut().map(give_id).collect();
+        if !documents.is_empty() {
+            self.executor.insert_many(&self.name, documents).await?;
+        }
+        Ok(ids)
+    }
+
+    /// Updates the first match.
+    pub async fn update_one(&self, filter: &Filter, update: &Update) -> Result<UpdateResult> {
+        self.executor.update(&self.name, filter, update, Reach::One).await
+    }
+
+    /// Updates the first match, or inserts a document made of the filter's equalities and the update.
+    pub async fn upsert_one(&self, filter: &Filter, update: &Update) -> Result<UpdateResult> {
+        self.executor.update(&self.name, filter, update, Reach::OneOrInsert).await
+    }
+
+    /// Updates every match. Outside a transaction a failure midway leaves the earlier ones updated.
+    pub async fn update_many(&self, filter: &Filter, update: &Update) -> Result<UpdateResult> {
+        self.executor.update(&self.name, filter, update, Reach::Many).await
+    }
+
+    /// Updates the first match and returns it.
+    pub async fn find_one_and_update(&self, find: FindAndUpdate) -> Result<Option<Document>> {
+        let found = self.executor.find_one_and_update(&self.name, find).await?;
+        found.map(|raw| self.decode(&raw)).transpose()
+    }
+
+    /// Deletes the first match; returns how many were deleted.
+    pub async fn delete_one(&self, filter: &Filter) -> Result<u64> {
+        self.executor.delete(&self.name, filter, false).await
+    }
+
+    /// Deletes every match; returns how many were deleted.
+    pub async fn delete_many(&self, filter: &Filter) -> Result<u64> {
+        self.executor.delete(&self.name, filter, true).await
+    }
+
+    /// Carries out writes in order.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] at the first that fails: those before it stay done.
+    pub async fn bulk_write(&self, mut writes: Vec<Write>) -> Result<WriteResult> {
+        for write in &mut writes {
+            if let Write::Insert(document) = write {
+                give_id(document);
+            }
+        }
+        if writes.is_empty() {
+            return Ok(WriteResult::default());
+        }
+        self.executor.bulk_write(&self.name, writes).await
+    }
+
+    fn decode(&self, raw: &RawDocumentBuf) -> Result<Document> {
+        decode(&self.name, raw)
+    }
+}
+
+fn give_id(document: &mut Document) -> Bson {
+    if let Some(id) = document.get("_id") {
+        return id.clone();
+    }
+    let id = Bson::ObjectId(ObjectId::new());
+    // Like the driver, the id goes first, where a reader of raw documents looks for it.
+    let rest = std::mem::take(document);
+    document.insert("_id", id.clone());
+    document.extend(rest);
+    id
+}
+
+fn decode<T: DeserializeOwned>(collection: &str, raw: &RawDocumentBuf) -> Result<T> {
+    bson::deserialize_from_slice(raw.as_bytes())
+        .map_err(|source| Error::Decode { collection: collection.to_owned(), source: Box::new(source) })
+}
+
+/// The documents of a read, as they come.
+pub struct Cursor {
+    stream: RawStream,
+    collection: Arc<str>,
+}
+
+impl Cursor {
+    /// The next document, not decoded; `None` at the end.
+    pub async fn next_raw(&mut self) -> Result<Option<RawDocumentBuf>> {
+        self.stream.next().await.transpose()
+    }
+
+    /// The next document; `None` at the end.
+    pub async fn next_document(&mut self) -> Result<Option<Document>> {
+        let raw = self.next_raw().await?;
+        raw.map(|raw| decode(&self.collection, &raw)).transpose()
+    }
+
+    /// The rest of the documents.
+    pub async fn documents(mut self) -> Result<Vec<Document>> {
+        let mut documents = Vec::new();
+        while let Some(document) = self.next_document().await? {
+            documents.push(document);
+        }
+        Ok(documents)
+    }
+
+    /// The rest of the documents as rows. A document that is no such row is [`Error::Decode`].
+    pub async fn rows<T: DeserializeOwned>(mut self) -> Result<Vec<T>> {
+        let mut rows = Vec::new();
+        while let Some(raw) = self.next_raw().await? {
+            rows.push(decode(&self.collection, &raw)?);
+        }
+        Ok(rows)
+    }
+}

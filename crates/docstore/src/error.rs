@@ -1,0 +1,133 @@
+use std::path::PathBuf;
+
+use crate::Index;
+
+/// The result of an operation of the store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in the store; the same on both engines.
+///
+/// No variant's text holds a password, a connection string or the content of a document.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A write would put the same key twice into a unique index.
+    #[error("duplicate key in unique index {index} of {collection}")]
+    DuplicateKey {
+        /// The collection written to.
+        collection: String,
+        /// The name of the violated index as the database knows it; `_id_` for the document's id.
+        index: String,
+        /// The fields of that index, in order.
+        fields: Vec<String>,
+    },
+    /// One write of an ordered batch failed; those before it are done, those after it were not tried.
+    #[error("write {at} of the batch failed: {source}")]
+    Batch {
+        /// Position of the failed write, from 0; this many were done.
+        at: usize,
+        /// What went wrong with it.
+        source: Box<Error>,
+    },
+    /// The request itself is wrong and no engine carries it out: two updates of one field, a bad field name, …
+    #[error("invalid request: {0}")]
+    Invalid(String),
+    /// The update does not fit the stored document: `inc` of a text, `push` to a number, …
+    #[error("the update does not fit a document of {collection}: {what}")]
+    Inapplicable {
+        /// The collection written to.
+        collection: String,
+        /// What does not fit.
+        what: String,
+    },
+    /// A document is over the limit of 16 MiB.
+    #[error("a document for {collection} has {bytes} bytes; the limit is 16777216")]
+    TooLarge {
+        /// The collection written to.
+        collection: String,
+        /// The size of the document.
+        bytes: usize,
+    },
+    /// Another transaction wrote one of the documents first; the whole transaction may be tried again.
+    #[error("write conflict with another transaction")]
+    WriteConflict,
+    /// The transaction has ended: by its time limit, or because an operation in it failed.
+    #[error("the transaction has ended: {0}")]
+    TransactionEnded(String),
+    /// This server or engine does not offer it.
+    #[error("not supported here: {0}")]
+    Unsupported(String),
+    /// The store cannot be reached, or did not answer in time.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The server refused the credentials, or the user lacks a privilege.
+    #[error("the store refused access: {0}")]
+    Unauthorized(String),
+    /// An index with the same name or the same keys exists with another definition.
+    #[error("index {} of {collection} conflicts with an existing one\n  declared: {declared}\n  existing: {existing}", declared.name())]
+    IndexConflict {
+        /// The collection.
+        collection: String,
+        /// The definition asked for.
+        declared: Box<Index>,
+        /// The definition found.
+        existing: Box<Index>,
+    },
+    /// The file exists and is not a store of ours. It was not touched.
+    #[error("{} is not a field-notes store: {reason}; nothing was changed", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// How that was seen.
+        reason: String,
+    },
+    /// The file was written by a newer version. It was not touched.
+    #[error("{} has store format {found}; this program reads up to {supported}: use a newer program; nothing was changed", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest format this program reads.
+        supported: u32,
+    },
+    /// A stored document could not be read as the type asked for.
+    #[error("a document of {collection} cannot be read: {source}")]
+    Decode {
+        /// The collection.
+        collection: String,
+        /// The reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Anything else that an engine reports.
+    #[error("{what}: {source}")]
+    Engine {
+        /// What was being done.
+        what: &'static str,
+        /// The engine's own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// The error at the bottom of a [`Error::Batch`], else the error itself.
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Batch { source, .. } => source.root(),
+            other => other,
+        }
+    }
+
+    /// The name of the violated unique index, if that is what went wrong.
+    pub fn duplicate_index(&self) -> Option<&str> {
+        match self.root() {
+            Self::DuplicateKey { index, .. } => Some(index),
+            _ => None,
+        }
+    }
+
+    /// Whether the same transaction, begun anew, may succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.root(), Self::WriteConflict)
+    }
+}

@@ -1,0 +1,69 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::{Error, Result};
+
+/// The name of a field, or a dotted path to one in nested documents (`auth_providers.provider`).
+///
+/// It is made from a `&'static str`, so that text from outside cannot become a field name, or by
+/// [`Field::parse`], which checks it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Field(Cow<'static, str>);
+
+impl Field {
+    /// The document's id.
+    pub const ID: Self = Self(Cow::Borrowed("_id"));
+
+    /// Checks a name that is not a constant.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a part is empty, starts with `$`, holds a NUL or is all digits: positions in arrays are
+    /// not addressed by this store.
+    pub fn parse(path: impl Into<String>) -> Result<Self> {
+        let field = Self(Cow::Owned(path.into()));
+        field.check()?;
+        Ok(field)
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The parts between the dots.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('.')
+    }
+
+    /// Whether one path is the other, or a parent of it.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
+        long.0.strip_prefix(&*short.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// See [`Field::parse`]; engines call it before they use a field.
+    pub(crate) fn check(&self) -> Result<()> {
+        let bad = |part: &str| {
+            part.is_empty()
+                || part.starts_with('$')
+                || part.contains('\0')
+                || part.bytes().all(|b| b.is_ascii_digit())
+        };
+        if self.parts().any(bad) {
+            return Err(Error::Invalid(format!("{:?} is not a field path", self.0)));
+        }
+        Ok(())
+    }
+}
+
+impl From<&'static str> for Field {
+    fn from(path: &'static str) -> Self {
+        Self(Cow::Borrowed(path))
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,194 @@
+use bson::Bson;
+
+use crate::{Error, Field, Result};
+
+/// Which documents are meant. MongoDB's matching rules hold on both engines:
+///
+/// - a scalar operand also matches an array that has such an element, and paths go through arrays of documents;
+/// - `null` equals a missing field; [`Filter::ne`] and [`Filter::not_in`] match a missing field;
+/// - comparisons (`lt` …) stay within the operand's type: a number never matches a text;
+/// - numbers compare by value, whatever their width.
+///
+/// Operands may be null, booleans, numbers (not decimal128), texts, dates, timestamps, binary, object ids, documents
+/// and arrays of these.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// Every document.
+    All,
+    /// The field equals the value.
+    Eq(Field, Bson),
+    /// The field does not equal the value.
+    Ne(Field, Bson),
+    /// The field equals one of the values; none for an empty list.
+    In(Field, Vec<Bson>),
+    /// The field equals none of the values.
+    NotIn(Field, Vec<Bson>),
+    /// The field is less than the value.
+    Lt(Field, Bson),
+    /// The field is less than or equal to the value.
+    Lte(Field, Bson),
+    /// The field is greater than the value.
+    Gt(Field, Bson),
+    /// The field is greater than or equal to the value.
+    Gte(Field, Bson),
+    /// The field is there, be it null.
+    Exists(Field),
+    /// The field is not there.
+    Missing(Field),
+    /// The field is a text, or holds one, that starts with this text, case and accents respected.
+    StartsWith(Field, String),
+    /// The field is an array with this element.
+    Contains(Field, Bson),
+    /// All of these; every document for an empty list.
+    And(Vec<Filter>),
+    /// At least one of these; no document for an empty list.
+    Or(Vec<Filter>),
+    /// Not this.
+    Not(Box<Filter>),
+}
+
+impl Filter {
+    /// [`Filter::Eq`]
+    pub fn eq(field: impl Into<Field>, value: impl Into<Bson>) -> Self {
+        Self::Eq(field.into(), value.into())
+    }
+
+    /// The document with this id.
+    pub fn id(value: impl Into<Bson>) -> Self {
+        Self::Eq(Field::ID, value.into())
+    }
+
+    /// [`Filter::Ne`]
+    pub fn ne(field: impl Into<Field>, value: impl Into<Bson>) -> Self {
+        Self::Ne(field.into(), value.into())
+    }
+
+    /// [`Filter::In`]
+    pub fn is_in<V: Into<Bson>>(field: impl Into<Field>, values: impl IntoIterator<Item = V>) -> Self {
+        Self::In(field.into(), values.into_iter().map(Into::into).collect())
+    }
+
+    /// [`Filter::NotIn`]
+    pub fn not_in<V: Into<Bson>>(field: impl Into<Field>, values: impl IntoIterator<Item = V>) -> Self {
+        Self::NotIn(field.into(), values.into_iter().map(Into::into).collect())
+    }
+
+    /// [`Filter::Lt`]
+    pub fn lt(field: impl Into<Field>, value: impl Into<Bson>) -> Self {
+        Self::Lt(field.into(), value.into())
+    }
+
+    /// [`Filter::Lte`]
+    pub fn lte(field: impl Into<Field>, value: impl Into<Bson>) -> Self {
+        Self::Lte(field.into(), value.into())
+    }
+
+    /// [`Filter::Gt`]
+    pub fn gt(field: impl Into<Field>, value: impl Into<Bson>) -> Self {
+        Self::Gt(field.into(), value.into())
+    }
+
+    /// [`Filter::Gte`]
+    pub fn gte(field: impl Into<Field>, value: impl Into<Bson>) -> Self {
+        Self::Gte(field.into(), value.into())
+    }
+
+    /// [`Filter::Exists`]
+    pub fn exists(field: impl Into<Field>) -> Self {
+        Self::Exists(field.into())
+    }
+
+    /// [`Filter::Missing`]
+    pub fn missing(field: impl Into<Field>) -> Self {
+        Self::Missing(field.into())
+    }
+
+    /// [`Filter::StartsWith`]
+    pub fn starts_with(field: impl Into<Field>, prefix: impl Into<String>) -> Self {
+        Self::StartsWith(field.into(), prefix.into())
+    }
+
+    /// [`Filter::Contains`]
+    pub fn contains(field: impl Into<Field>, element: impl Into<Bson>) -> Self {
+        Self::Contains(field.into(), element.into())
+    }
+
+    /// [`Filter::And`]
+    pub fn and(filters: impl IntoIterator<Item = Self>) -> Self {
+        Self::And(filters.into_iter().collect())
+    }
+
+    /// [`Filter::Or`]
+    pub fn or(filters: impl IntoIterator<Item = Self>) -> Self {
+        Self::Or(filters.into_iter().collect())
+    }
+
+    /// Turns the filter round.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self::Not(Box::new(self))
+    }
+
+    /// This and also that.
+    #[must_use]
+    pub fn also(self, other: Self) -> Self {
+        match self {
+            Self::All => other,
+            Self::And(mut filters) => {
+                filters.push(other);
+                Self::And(filters)
+            }
+            one => Self::And(vec![one, other]),
+        }
+    }
+
+    /// Checks fields and operands; engines call it before they use a filter.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            Self::All => Ok(()),
+            Self::Exists(field) | Self::Missing(field) => field.check(),
+            Self::StartsWith(field, prefix) => {
+                field.check()?;
+                if prefix.contains('\0') {
+                    return Err(Error::Invalid("a text prefix cannot hold a NUL".into()));
+                }
+                Ok(())
+            }
+            Self::Eq(field, value)
+            | Self::Ne(field, value)
+            | Self::Lt(field, value)
+            | Self::Lte(field, value)
+            | Self::Gt(field, value)
+            | Self::Gte(field, value)
+            | Self::Contains(field, value) => {
+                field.check()?;
+                check_value(value)
+            }
+            Self::In(field, values) | Self::NotIn(field, values) => {
+                field.check()?;
+                values.iter().try_for_each(check_value)
+            }
+            Self::And(filters) | Self::Or(filters) => filters.iter().try_for_each(Self::check),
+            Self::Not(filter) => filter.check(),
+        }
+    }
+}
+
+/// The types that both engines store, compare and index alike.
+pub(crate) fn check_value(value: &Bson) -> Result<()> {
+    match value {
+        Bson::Null
+        | Bson::Boolean(_)
+        | Bson::Int32(_)
+        | Bson::Int64(_)
+        | Bson::Double(_)
+        | Bson::String(_)
+        | Bson::DateTime(_)
+        | Bson::Timestamp(_)
+        | Bson::Binary(_)
+        | Bson::ObjectId(_) => Ok(()),
+        Bson::Array(values) => values.iter().try_for_each(check_value),
+        Bson::Document(document) => document.values().try_for_each(check_value),
+        other => Err(Error::Invalid(format!("values of type {:?} are not supported", other.element_type()))),
+    }
+}

@@ -1,0 +1,1 @@
+//! A migration engine over a document store.

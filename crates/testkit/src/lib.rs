@@ -1,0 +1,1 @@
+//! For tests only: a real `mongod`, and a store of its own for each test.

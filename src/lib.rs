@@ -1,0 +1,1 @@
+//! The content backend of Field Notes.

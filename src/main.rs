@@ -1,0 +1,3 @@
+//! The `field-notes` program.
+
+fn main() {}
