@@ -1,0 +1,130 @@
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use testkit::{Mongod, User};
+
+use crate::program::Program;
+
+#[test]
+fn a_missing_address_is_named_with_all_that_is_wrong_besides() {
+    let program = Program::bare().with("PORT", "many").with("MIGRATE_ON_START", "perhaps");
+    let ended = program.run(&["serve"]).expect(2);
+    let line = ended.stderr.lines().find(|line| line.contains("ADMIN_EMAIL")).expect("a line names it");
+    assert!(line.contains(".env"), "{line}");
+    assert!(ended.stderr.contains("PORT") && ended.stderr.contains("MIGRATE_ON_START"), "{}", ended.stderr);
+    assert!(program.files().is_empty(), "{:?}", program.files());
+}
+
+#[test]
+fn the_program_without_a_command_serves_and_wants_the_same() {
+    let ended = Program::bare().run(&[]).expect(2);
+    assert!(ended.stderr.contains("ADMIN_EMAIL"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_malformed_connection_string_is_refused_without_its_password() {
+    for uri in ["mongodb://u:hunter2@", "mongo://u:hunter2@host/db", "mongodb://u:hunt@er2@host:x/db", "hunter2"] {
+        let program = Program::bare().with("ADMIN_EMAIL", "a@example.com").with("MONGO_URI", uri);
+        let ended = program.run(&["serve"]).expect(2);
+        assert!(ended.stderr.contains("MONGO_URI"), "{uri}: {}", ended.stderr);
+        for secret in ["hunter2", "er2", "hunt@"] {
+            assert!(!ended.stderr.contains(secret) && !ended.stdout.contains(secret), "{uri}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_database_named_twice_and_differently_is_refused() {
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "a@example.com")
+        .with("MONGO_URI", "mongodb://localhost/one")
+        .with("MONGO_DB_NAME", "two");
+    let ended = program.run(&["serve"]).expect(2);
+    assert!(ended.stderr.contains("MONGO_DB_NAME"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).unwrap().port();
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "a@example.com")
+        .with("PORT", "0")
+        .with("MONGO_URI", &format!("mongodb://someone:hunter2@127.0.0.1:{port}/notes?authSource=admin"));
+    for arguments in [["serve"].as_slice(), &["migrate", "status"]] {
+        let ended = program.run(arguments).expect(1);
+        assert!(ended.stderr.contains(&format!("127.0.0.1:{port}")), "{}", ended.stderr);
+        assert!(ended.stderr.contains("notes"), "{}", ended.stderr);
+        assert!(!(ended.stderr + &ended.stdout).contains("hunter2"));
+    }
+}
+
+#[test]
+fn a_wrong_password_is_refused_without_being_told() {
+    testkit::with_server_binary(|binary: PathBuf| async move {
+        let user = User { name: "writer".into(), password: "correct-horse".into() };
+        let server = Mongod::with_user(&binary, user).await.expect("a server with a user");
+        let program = |password: &str| {
+            let uri = format!("mongodb://writer:{password}@{}/notes?authSource=admin", server.host());
+            Program::bare().with("ADMIN_EMAIL", "a@example.com").with("PORT", "0").with("MONGO_URI", &uri)
+        };
+        let ended = program("battery-staple").run(&["serve"]).expect(1);
+        assert!(ended.stderr.contains(&server.host()) && ended.stderr.contains("notes"), "{}", ended.stderr);
+        assert!(!(ended.stderr + &ended.stdout).contains("battery-staple"));
+        program("correct-horse").run(&["migrate", "up"]).expect(0);
+    });
+}
+
+#[test]
+fn a_file_of_another_program_is_refused_untouched() {
+    let program = Program::bare().with("ADMIN_EMAIL", "a@example.com").with("PORT", "0");
+    let file = program.folder().join("data/field-notes.db");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "these are my memoirs, not a store").unwrap();
+    let ended = program.run(&["serve"]).expect(1);
+    assert!(ended.stderr.contains("field-notes.db"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "these are my memoirs, not a store");
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn development_tokens_are_refused_in_production() {
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "a@example.com")
+        .with("ENVIRONMENT", "production")
+        .with("ALLOW_DEV_AUTH", "true");
+    let ended = program.run(&["serve"]).expect(2);
+    assert!(ended.stderr.contains("ALLOW_DEV_AUTH"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("DATA_DIR"), "the embedded store has to be asked for: {}", ended.stderr);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let program = Program::bare().with("ADMIN_EMAIL", "a@example.com").with("PORT", &port);
+    let ended = program.run(&["serve"]).expect(1);
+    assert!(ended.stderr.contains(&port), "{}", ended.stderr);
+}
+
+#[test]
+fn an_unreadable_env_file_is_named_without_its_values() {
+    let program = Program::bare();
+    fs::write(program.folder().join(".env"), "ADMIN_EMAIL=a@example.com\nMONGO_PASSWORD='hunter2\n").unwrap();
+    let ended = program.run(&["serve"]).expect(2);
+    assert!(ended.stderr.contains(".env"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}
+
+#[test]
+fn usage_errors_end_with_2_and_help_shows_examples() {
+    Program::bare().run(&["sevre"]).expect(2);
+    Program::bare().run(&["migrate", "sideways"]).expect(2);
+    for arguments in [["--help"].as_slice(), &["serve", "--help"], &["migrate", "status", "--help"]] {
+        let ended = Program::bare().run(arguments).expect(0);
+        assert!(ended.stdout.contains("field-notes"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("Example"), "{arguments:?}: {}", ended.stdout);
+    }
+    let version = Program::bare().run(&["--version"]).expect(0);
+    assert!(version.stdout.starts_with("field-notes "), "{}", version.stdout);
+}

@@ -1,0 +1,16 @@
+//! The real program, as its users meet it: processes, sockets, files, exit codes.
+
+/// Wrong configuration and stores that cannot be used: exit codes and what is said.
+mod bad_input;
+/// From an empty folder to the first answer.
+mod first_run;
+/// A migration that fails: what is recorded, said and served.
+mod failure;
+/// `migrate status`, `up` and `down` on the command line.
+mod migrate;
+/// Starting, asking and ending the program.
+mod program;
+/// A database made by the original.
+mod takeover;
+/// Several processes on one store.
+mod together;
