@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,8 +13,8 @@ use super::operations::{Core, check_collection};
 use super::transaction::MongoTransaction;
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach};
 use crate::{
-    ChangeFeed, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan, Result,
-    ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
+    ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
+    Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
 };
 
 /// A database on a MongoDB server.
@@ -21,6 +22,8 @@ pub(super) struct MongoEngine {
     pub(super) core: Core,
     location: String,
     closed: watch::Sender<bool>,
+    /// Set once the server has been seen to have them. The driver would find out at the first operation only.
+    has_transactions: AtomicBool,
 }
 
 impl MongoEngine {
@@ -29,7 +32,8 @@ impl MongoEngine {
         location: String,
         write_concern: Option<WriteConcern>,
     ) -> Self {
-        Self { core: Core { database, write_concern }, location, closed: watch::Sender::new(false) }
+        let core = Core { database, write_concern };
+        Self { core, location, closed: watch::Sender::new(false), has_transactions: AtomicBool::new(false) }
     }
 }
 
@@ -150,6 +154,14 @@ impl Engine for MongoEngine {
     }
 
     async fn begin(&self) -> Result<Arc<dyn EngineTransaction>> {
+        if !self.has_transactions.load(Ordering::Relaxed) {
+            if !self.facts().await?.transactions {
+                return Err(Error::Unsupported(
+                    "transactions need a replica set or a sharded cluster".into(),
+                ));
+            }
+            self.has_transactions.store(true, Ordering::Relaxed);
+        }
         Ok(MongoTransaction::begin(&self.core).await?)
     }
 

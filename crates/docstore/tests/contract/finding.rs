@@ -106,7 +106,7 @@ testkit::stores! {
         assert_eq!(ids(sorted), [10, 5, 6, 12, 1, 7, 2, 3, 4, 8, 9, 11]);
         let down = Sort::descending("a").then_descending(Field::ID);
         let sorted = c.find(all.clone().sort(down)).await.unwrap().documents().await.unwrap();
-        assert_eq!(ids(sorted), [11, 9, 8, 7, 4, 3, 2, 1, 12, 6, 5, 10]);
+        assert_eq!(ids(sorted), [11, 9, 8, 4, 7, 3, 2, 1, 12, 6, 5, 10]);
         let part = c.find(all.clone().sort(up.clone()).skip(3).limit(2)).await.unwrap().documents().await.unwrap();
         assert_eq!(ids(part), [12, 1]);
         assert_eq!(c.find(all.clone().limit(0)).await.unwrap().documents().await.unwrap(), Vec::<Document>::new());

@@ -29,7 +29,8 @@ async fn main() -> ExitCode {
     if let Err(error) = record::clear() {
         eprintln!("with-mongod: clearing the records of the last run failed: {error}");
     }
-    let run = bson::oid::ObjectId::new().to_hex();
+    // The random part of an object id: names of databases are short.
+    let run = bson::oid::ObjectId::new().to_hex()[8..18].to_owned();
     let mut command = Command::new(program);
     command.args(arguments).env(RUN, &run);
     let server = match start().await {
