@@ -126,7 +126,8 @@ impl fmt::Display for StepCounts {
             (self.deleted, "deleted"),
             (self.left, "left as they are"),
         ];
-        let told: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let told: Vec<_> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         f.write_str(&if told.is_empty() { "nothing to do".to_owned() } else { told.join(", ") })
     }
 }
@@ -177,7 +178,10 @@ impl Entry {
     pub(crate) fn from_document(collection: &str, document: &Document) -> Result<Self> {
         let malformed = |what: String| Error::Malformed { collection: collection.into(), what };
         let Some(id) = text(document, "_id") else {
-            return Err(malformed(format!("the entry {} has no migration's name as its _id", id_of(document))));
+            return Err(malformed(format!(
+                "the entry {} has no migration's name as its _id",
+                id_of(document)
+            )));
         };
         let state = text(document, "status")
             .and_then(|name| State::parse(&name))
@@ -187,7 +191,8 @@ impl Entry {
             Some("imported") => Source::Imported,
             Some(other) => return Err(malformed(format!("the entry {id} has the unknown source {other:?}"))),
         };
-        let fence = integer(document, "fence").ok_or_else(|| malformed(format!("the entry {id} has no fence")))?;
+        let fence =
+            integer(document, "fence").ok_or_else(|| malformed(format!("the entry {id} has no fence")))?;
         let date = |key| document.get_datetime(key).ok().copied();
         Ok(Self {
             state,

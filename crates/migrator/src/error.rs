@@ -125,7 +125,8 @@ pub enum Error {
     /// The undo would lose data and was not confirmed; nothing was changed.
     #[error(
         "taking back {id} would lose data; nothing was changed\n{}  \
-         run `field-notes migrate down --yes` to do it all the same", indented(losses)
+         run `field-notes migrate down --yes` to do it all the same",
+        indented(losses)
     )]
     Losses {
         /// Which.
@@ -144,7 +145,8 @@ pub enum Error {
     /// Other applied migrations depend on it; nothing was changed.
     #[error(
         "{id} cannot be taken back while {} applied, which this program does not know; nothing was changed\n  \
-         take back with the program that applied them", applied(dependants)
+         take back with the program that applied them",
+        applied(dependants)
     )]
     Dependants {
         /// Which.
@@ -226,14 +228,19 @@ fn needs_repair(
     at: Option<DateTime>,
     counts: &[StepCounts],
 ) -> String {
-    let when = at.and_then(|at| at.try_to_rfc3339_string().ok()).map(|at| format!(" at {at}")).unwrap_or_default();
+    let when =
+        at.and_then(|at| at.try_to_rfc3339_string().ok()).map(|at| format!(" at {at}")).unwrap_or_default();
     if undo {
         return format!(
             "taking back {id} failed in an earlier run{when}: {error}\n  it is taken back in part; remove the cause, then \
              run `field-notes migrate down` to finish it, or `field-notes migrate up` to finish it and apply it anew"
         );
     }
-    format!("{id} failed in an earlier run{when}{}: {error}\n{}{AFTER_FAILURE}", in_step(step), committed(counts))
+    format!(
+        "{id} failed in an earlier run{when}{}: {error}\n{}{AFTER_FAILURE}",
+        in_step(step),
+        committed(counts)
+    )
 }
 
 fn indented(lines: &[String]) -> String {

@@ -46,7 +46,11 @@ pub(crate) fn read(collection: &str, documents: &[Document]) -> Result<BTreeMap<
             Some(other) => other.applied = other.applied.min(applied),
         }
     }
-    if mixed.is_empty() { Ok(found) } else { Err(Error::ForeignMixed { collection: collection.into(), names: mixed }) }
+    if mixed.is_empty() {
+        Ok(found)
+    } else {
+        Err(Error::ForeignMixed { collection: collection.into(), names: mixed })
+    }
 }
 
 #[cfg(test)]

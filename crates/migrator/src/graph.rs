@@ -15,7 +15,9 @@ pub struct Graph {
 #[non_exhaustive]
 pub enum GraphError {
     /// An id is not of the form `NNNN_lower_case_name`.
-    #[error("{0:?} is no migration id: four digits, an underscore, then lower-case letters, digits and underscores")]
+    #[error(
+        "{0:?} is no migration id: four digits, an underscore, then lower-case letters, digits and underscores"
+    )]
     BadId(String),
     /// Two migrations have the same id.
     #[error("two migrations are called {0}")]

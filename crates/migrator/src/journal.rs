@@ -41,10 +41,8 @@ pub(crate) fn field_entry(key: Document, before: Option<&Bson>, set: &Bson, run:
 
 /// Writes that a document was inserted.
 pub(crate) fn insert_entry(key: Document, collection: &str, document: &Document, run: &str) -> Write {
-    let update = Update::new()
-        .set("collection", collection)
-        .set("document", document.clone())
-        .set("run_id", run);
+    let update =
+        Update::new().set("collection", collection).set("document", document.clone()).set("run_id", run);
     Write::UpdateOne { filter: Filter::id(key), update, upsert: true }
 }
 
@@ -70,7 +68,8 @@ pub(crate) async fn losses(db: &Database, migration: &str) -> Result<Vec<String>
     let mut losses = Vec::new();
     while let Some(entry) = entries.next_document().await? {
         let Some(insert) = Insert::read(&entry) else { continue };
-        let found = db.collection(insert.collection).find_one(Find::new(Filter::id(insert.id.clone()))).await?;
+        let found =
+            db.collection(insert.collection).find_one(Find::new(Filter::id(insert.id.clone()))).await?;
         if found.is_some_and(|now| now != *insert.document) {
             losses.push(format!(
                 "deletes the document {} of {}, which was changed since {migration} inserted it",
@@ -154,7 +153,9 @@ impl Batch for UndoSome<'_> {
             match (Change::read(entry), Insert::read(entry)) {
                 (Some((collection, change)), _) => changes.entry(collection).or_default().push(change),
                 (None, Some(insert)) => inserts.push(insert),
-                (None, None) => done.warnings.push(format!("the journal entry {} cannot be read", id_of(entry))),
+                (None, None) => {
+                    done.warnings.push(format!("the journal entry {} cannot be read", id_of(entry)))
+                }
             }
         }
         for (collection, changes) in changes {
@@ -226,7 +227,11 @@ async fn restore(collection: &Collection, changes: &[Change<'_>], counts: &mut S
 }
 
 /// The counts of a step, made if they are not there.
-pub(crate) fn counts_of<'a>(list: &'a mut Vec<StepCounts>, step: &str, collection: &str) -> &'a mut StepCounts {
+pub(crate) fn counts_of<'a>(
+    list: &'a mut Vec<StepCounts>,
+    step: &str,
+    collection: &str,
+) -> &'a mut StepCounts {
     let at = list.iter().position(|c| c.step == step && c.collection == collection).unwrap_or_else(|| {
         list.push(StepCounts::new(step, collection));
         list.len() - 1

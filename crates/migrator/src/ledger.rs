@@ -38,7 +38,8 @@ impl View {
             let entry = Entry::from_document(LEDGER, document)?;
             entries.insert(entry.id.clone(), entry);
         }
-        let mut view = Self { entries, imports: Vec::new(), foreign_unknown: Vec::new(), import_from: String::new() };
+        let mut view =
+            Self { entries, imports: Vec::new(), foreign_unknown: Vec::new(), import_from: String::new() };
         if let Some(name) = &settings.import_from {
             let documents = db.collection(name).find(all()).await?.documents().await?;
             view.import_from.clone_from(name);
@@ -47,7 +48,12 @@ impl View {
         Ok(view)
     }
 
-    fn merge(&mut self, found: std::collections::BTreeMap<String, Foreign>, shape: &Shape, allow_unknown: bool) {
+    fn merge(
+        &mut self,
+        found: std::collections::BTreeMap<String, Foreign>,
+        shape: &Shape,
+        allow_unknown: bool,
+    ) {
         for (name, foreign) in found {
             // Once there is an entry of ours, it alone counts.
             if self.entries.contains_key(&name) {
@@ -74,7 +80,10 @@ impl View {
         if self.foreign_unknown.is_empty() {
             return Ok(());
         }
-        Err(Error::ForeignUnknown { collection: self.import_from.clone(), names: self.foreign_unknown.clone() })
+        Err(Error::ForeignUnknown {
+            collection: self.import_from.clone(),
+            names: self.foreign_unknown.clone(),
+        })
     }
 
     /// Whether there is anything to take over that is applied.
@@ -167,8 +176,7 @@ impl Batch for Claim<'_> {
         if stored.as_ref().map(mark) != self.expected.map(mark) {
             return Ok(None);
         }
-        let mut entry =
-            stored.unwrap_or_else(|| Entry::new(id, self.state, Source::Native));
+        let mut entry = stored.unwrap_or_else(|| Entry::new(id, self.state, Source::Native));
         let begins_anew = match self.state {
             State::Running => entry.state == State::RolledBack,
             _ => entry.state != State::RollingBack,

@@ -55,7 +55,7 @@ mod session;
 /// How a migrator is set up.
 mod settings;
 
-pub use context::{Check, Inserted, Up, UndoImported};
+pub use context::{Check, Inserted, UndoImported, Up};
 pub use entry::{Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};
@@ -63,4 +63,4 @@ pub use graph::{Graph, GraphError};
 pub use migration::{Finding, Meta, Migration, Undo};
 pub use migrator::{DownRequest, Migrator, UpMode};
 pub use report::{Applied, DownPlan, DownReport, Imported, Report, Status, StatusEntry};
-pub use settings::Settings;
+pub use settings::{Clock, Env, Settings};

@@ -194,9 +194,8 @@ mod tests {
             .prop_map(|(numbers, edges)| {
                 let id = |i: usize| format!("{:04}_x", numbers[i]);
                 let n = numbers.len();
-                let mut list: Vec<(String, Vec<String>)> = (0..n)
-                    .map(|i| (id(i), (0..i).filter(|&j| edges[i][j]).map(id).collect()))
-                    .collect();
+                let mut list: Vec<(String, Vec<String>)> =
+                    (0..n).map(|i| (id(i), (0..i).filter(|&j| edges[i][j]).map(id).collect())).collect();
                 list.push(("9999_head".into(), (0..n).map(id).collect()));
                 Shape::new(list).unwrap()
             })

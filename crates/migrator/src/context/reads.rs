@@ -32,7 +32,5 @@ impl Check<'_> {
 }
 
 pub(super) fn env(settings: &Settings, name: &str) -> Result<String> {
-    settings
-        .variable(name)
-        .ok_or_else(|| Error::migration(format!("{name} is not set; set it in .env")))
+    settings.variable(name).ok_or_else(|| Error::migration(format!("{name} is not set; set it in .env")))
 }

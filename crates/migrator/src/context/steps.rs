@@ -74,7 +74,11 @@ impl Batch for FieldBatch<'_> {
                 None => Filter::missing(field.clone()),
             };
             let filter = Filter::id(document.get("_id")?.clone()).also(open.clone()).also(same);
-            Some(Write::UpdateOne { filter, update: Update::new().set(field.clone(), value.clone()), upsert: false })
+            Some(Write::UpdateOne {
+                filter,
+                update: Update::new().set(field.clone(), value.clone()),
+                upsert: false,
+            })
         });
         let changed = collection.bulk_write(writes.collect()).await?.modified;
         session.boundary(migration, scope);
@@ -97,7 +101,8 @@ impl FieldBatch<'_> {
         let journal = scope.collection(JOURNAL);
         let keys: Vec<Bson> = page.iter().map(|document| key(document).into()).collect();
         let known = journal.find(Find::new(Filter::is_in(Field::ID, keys))).await?.documents().await?;
-        let known: BTreeMap<String, Document> = known.into_iter().map(|entry| (id_of(&entry), entry)).collect();
+        let known: BTreeMap<String, Document> =
+            known.into_iter().map(|entry| (id_of(&entry), entry)).collect();
         let writes = page.iter().map(|document| {
             let (key, now) = (key(document), document.get(field.as_str()));
             // If what is there is what an earlier step of this migration set, the undo goes back before that.

@@ -38,7 +38,13 @@ impl UndoImported<'_> {
     }
 
     /// Takes a field away from all matches that have it. `note` ends the sentence that tells the loss.
-    pub async fn unset(&mut self, collection: &str, filter: &Filter, field: impl Into<Field>, note: &str) -> Result<()> {
+    pub async fn unset(
+        &mut self,
+        collection: &str,
+        filter: &Filter,
+        field: impl Into<Field>,
+        note: &str,
+    ) -> Result<()> {
         let field = field.into();
         let filter = filter.clone().also(Filter::exists(field.clone()));
         self.perform(collection, &filter, Operation::Unset(&field), note).await
@@ -49,7 +55,13 @@ impl UndoImported<'_> {
         self.perform(collection, filter, Operation::Delete, note).await
     }
 
-    async fn perform(&mut self, collection: &str, filter: &Filter, operation: Operation<'_>, note: &str) -> Result<()> {
+    async fn perform(
+        &mut self,
+        collection: &str,
+        filter: &Filter,
+        operation: Operation<'_>,
+        note: &str,
+    ) -> Result<()> {
         match &mut self.mode {
             Mode::Count { db, losses } => {
                 let count = db.collection(collection).count(filter).await?;

@@ -82,13 +82,8 @@ impl Up<'_> {
         document: Document,
     ) -> Result<Inserted> {
         let at = self.begin(step, collection)?;
-        let batch = InsertBatch {
-            session: self.session,
-            attempt: self.attempt,
-            at,
-            key,
-            document: &document,
-        };
+        let batch =
+            InsertBatch { session: self.session, attempt: self.attempt, at, key, document: &document };
         // A look first: where nothing is to be done nothing is written.
         let inserted = match batch.present(self.session.db).await? {
             Some(found) => found,
@@ -138,9 +133,18 @@ impl Up<'_> {
         self.write(step, collection, open, field, value).await
     }
 
-    async fn write(&mut self, step: &str, collection: &str, open: Filter, field: Field, value: Bson) -> Result<u64> {
+    async fn write(
+        &mut self,
+        step: &str,
+        collection: &str,
+        open: Filter,
+        field: Field,
+        value: Bson,
+    ) -> Result<u64> {
         if field.parts().count() != 1 {
-            return Err(Error::migration(format!("step {step:?} sets {field}, which is not a field of the document itself")));
+            return Err(Error::migration(format!(
+                "step {step:?} sets {field}, which is not a field of the document itself"
+            )));
         }
         let at = self.begin(step, collection)?;
         let mut changes = Changes::new(&open, &field, &value);
@@ -149,13 +153,15 @@ impl Up<'_> {
         let mut changed = 0;
         if documents.find_one(Find::new(open.clone())).await?.is_some() {
             while !changes.pages.is_end() {
-                let batch = FieldBatch { session: self.session, attempt: self.attempt, at, changes: &changes };
+                let batch =
+                    FieldBatch { session: self.session, attempt: self.attempt, at, changes: &changes };
                 let migration = self.attempt.migration.clone();
                 let done = self.session.atomically(&migration, &batch).await?;
                 changes.pages = done.pages;
                 changed += done.changed;
                 self.attempt.counts[at].updated += done.changed;
-                self.session.tell(&Event::Progress { migration: &migration, counts: &self.attempt.counts[at] });
+                self.session
+                    .tell(&Event::Progress { migration: &migration, counts: &self.attempt.counts[at] });
             }
         }
         self.end(at);

@@ -156,7 +156,8 @@ struct Done {
 
 async fn undo_by_journal(session: &Session<'_>, id: &str, confirmed: bool, done: &mut Done) -> Result<()> {
     loop {
-        let some = UndoSome { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
+        let some =
+            UndoSome { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
         let undone = session.atomically(id, &some).await?;
         if undone.entries == 0 {
             return Ok(());

@@ -1,9 +1,9 @@
 /// Taking one back.
 mod down;
-/// Reads only: status, verify, wait.
-mod look;
 /// Getting the lease, or waiting for who has it.
 mod lock;
+/// Reads only: status, verify, wait.
+mod look;
 /// Applying what is pending.
 mod up;
 

@@ -122,7 +122,9 @@ impl Migrator {
                 _ => Vec::new(),
             };
             let warnings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-            session.atomically(name, &Import { session, from, name, foreign, order, warnings: &warnings }).await?;
+            session
+                .atomically(name, &Import { session, from, name, foreign, order, warnings: &warnings })
+                .await?;
             let Some(applied_at) = foreign.applied else { continue };
             tracing::info!(migration = name, %applied_at, findings = warnings.len(), "took over an applied migration");
             session.tell(&Event::Imported { migration: name, applied_at });
@@ -133,7 +135,13 @@ impl Migrator {
     }
 
     /// Applies one. `false` if its entry changed since the plan was made.
-    async fn apply(&self, session: &Session<'_>, view: &View, at: usize, report: &mut Report) -> Result<bool> {
+    async fn apply(
+        &self,
+        session: &Session<'_>,
+        view: &View,
+        at: usize,
+        report: &mut Report,
+    ) -> Result<bool> {
         let shape = self.graph.shape();
         let id = shape.id(at);
         let expected = view.entries.get(id);
@@ -184,7 +192,11 @@ impl Migrator {
         finish.warnings = &warnings;
         session.atomically(id, &finish).await?;
         let duration = finish.duration;
-        tracing::info!(duration_ms = duration.as_millis(), warnings = warnings.len(), "a migration is applied");
+        tracing::info!(
+            duration_ms = duration.as_millis(),
+            warnings = warnings.len(),
+            "a migration is applied"
+        );
         session.tell(&Event::Applied { migration: id, duration });
         report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
         report.applied.push(Applied { id: id.into(), duration, counts: attempt.counts, warnings });
