@@ -218,15 +218,8 @@ impl Engine for Embedded {
     }
 
     async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()> {
-        let (asked, locks) = (request.clone(), Arc::clone(&self.locks));
-        self.write(move |s| {
-            // On the writer, so that a release cannot free the lock of a later holder in this process.
-            if lease::release(s, &asked, fence)? {
-                locks.free(&asked);
-            }
-            Ok(())
-        })
-        .await
+        let (locks, request) = (Arc::clone(&self.locks), request.clone());
+        self.write(move |s| lease::release(s, &locks, &request, fence)).await
     }
 
     async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
@@ -237,8 +230,12 @@ impl Engine for Embedded {
     }
 
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
-        let events =
-            self.events.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|e| e.subscribe());
+        let events = self
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(broadcast::Sender::subscribe);
         feed::watch(events.ok_or_else(closed)?, self.jobs.clone(), poll).await
     }
 

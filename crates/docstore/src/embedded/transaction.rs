@@ -27,11 +27,11 @@ impl Transaction {
     /// Waits for the writer, and begins.
     pub(super) async fn begin(jobs: &Sender<Job>) -> Result<Self> {
         let (steps, queue) = channel();
-        let (begun, has_begun) = oneshot::channel();
+        let (begun, started) = oneshot::channel();
         let ended = Arc::default();
-        let begin = Begin { steps: queue, begun, ended: Arc::clone(&ended) };
-        jobs.send(Job::Begin(begin)).map_err(|_| closed())?;
-        has_begun.await.map_err(|_| closed())??;
+        jobs.send(Job::Begin(Begin { steps: queue, begun, ended: Arc::clone(&ended) }))
+            .map_err(|_| closed())?;
+        started.await.map_err(|_| closed())??;
         Ok(Self { steps, ended })
     }
 

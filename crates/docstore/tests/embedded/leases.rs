@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use docstore::bson::{DateTime, doc};
-use docstore::{Filter, Find, LeaseRequest, Update};
+use docstore::bson::DateTime;
+use docstore::{Filter, LeaseRequest, Update};
 
 use super::Fixture;
 use super::processes::{child, child_of, wait_for};
@@ -11,7 +11,7 @@ fn request(owner: &str) -> LeaseRequest {
         collection: "leases".into(),
         name: "migrate/all".into(),
         owner: owner.into(),
-        ttl: Duration::from_secs(3600),
+        ttl: Duration::from_hours(1),
     }
 }
 
@@ -55,8 +55,6 @@ async fn one_that_has_run_out_is_taken_over() {
     assert!(!old.renew().await.unwrap());
     let third = store.again().await.acquire_lease(request("c")).await.unwrap();
     assert_eq!(third.err().unwrap().owner, "b");
-    let stored = store.database.collection("leases").find_one(Find::new(Filter::All)).await.unwrap().unwrap();
-    assert!(!stored.get_bool("locked").unwrap());
 }
 
 /// The child takes the lease for an hour and is killed.
@@ -76,16 +74,4 @@ async fn one_of_a_process_that_died_is_taken_over_at_once() {
     child.wait().unwrap();
     let lease = store.database.acquire_lease(request("b")).await.unwrap().unwrap();
     assert!(lease.fence() > holder.fence);
-    assert_eq!(store.database.collection("leases").count(&Filter::eq("owner", "b")).await.unwrap(), 1);
-    assert_eq!(
-        store
-            .database
-            .collection("leases")
-            .find_one(Find::new(Filter::All))
-            .await
-            .unwrap()
-            .unwrap()
-            .get("_id"),
-        doc! { "_id": "migrate/all" }.get("_id")
-    );
 }
