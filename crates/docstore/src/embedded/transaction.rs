@@ -126,6 +126,10 @@ impl EngineTransaction for Transaction {
     }
 
     async fn abort(&self) -> Result<()> {
-        self.end(Step::Abort).await
+        match self.end(Step::Abort).await {
+            // What has ended is undone already.
+            Err(Error::TransactionEnded(_)) => Ok(()),
+            other => other,
+        }
     }
 }
