@@ -85,7 +85,11 @@ impl Database {
         let existing = self.engine.list_indexes(collection).await?;
         if let Some(same) = existing.iter().find(|e| e.same_definition(index)) {
             let named_alike = same.name() == index.name();
-            return Ok(if named_alike { Ensured::Existed } else { Ensured::ExistedAs(same.name().to_owned()) });
+            return Ok(if named_alike {
+                Ensured::Existed
+            } else {
+                Ensured::ExistedAs(same.name().to_owned())
+            });
         }
         if let Some(other) = existing.into_iter().find(|e| e.same_keys(index) || e.name() == index.name()) {
             return Err(Error::IndexConflict {

@@ -37,10 +37,19 @@ pub trait Executor: Send + Sync + 'static {
     /// Inserts in order and stops at the first failure ([`crate::Error::Batch`]). Every document has an `_id`.
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()>;
     /// Updates matches. An upsert's new document gets the `_id` of an equality in the filter, else an object id.
-    async fn update(&self, collection: &str, filter: &Filter, update: &Update, reach: Reach)
-    -> Result<UpdateResult>;
+    async fn update(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        update: &Update,
+        reach: Reach,
+    ) -> Result<UpdateResult>;
     /// Updates the first match and returns it.
-    async fn find_one_and_update(&self, collection: &str, find: FindAndUpdate) -> Result<Option<RawDocumentBuf>>;
+    async fn find_one_and_update(
+        &self,
+        collection: &str,
+        find: FindAndUpdate,
+    ) -> Result<Option<RawDocumentBuf>>;
     /// Deletes the first match or every match; returns how many.
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64>;
     /// Carries out writes in order and stops at the first failure ([`crate::Error::Batch`]). Inserts have an `_id`.

@@ -25,6 +25,11 @@ impl Field {
         Ok(field)
     }
 
+    /// A name that an engine found in the database, whatever it is.
+    pub(crate) fn unchecked(path: String) -> Self {
+        Self(Cow::Owned(path))
+    }
+
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0

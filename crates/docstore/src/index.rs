@@ -150,7 +150,9 @@ fn partial_allows(filter: &Filter) -> bool {
         | Filter::Gt(..)
         | Filter::Gte(..)
         | Filter::Exists(_) => true,
-        Filter::And(filters) | Filter::Or(filters) => !filters.is_empty() && filters.iter().all(partial_allows),
+        Filter::And(filters) | Filter::Or(filters) => {
+            !filters.is_empty() && filters.iter().all(partial_allows)
+        }
         _ => false,
     }
 }

@@ -114,7 +114,11 @@ impl Update {
                 | UpdateOp::AddToSet(_, v) => check_value(v)?,
             }
             if let Some(other) = self.ops[..i].iter().find(|o| o.field().overlaps(op.field())) {
-                return Err(Error::Invalid(format!("two changes meet: {} and {}", other.field(), op.field())));
+                return Err(Error::Invalid(format!(
+                    "two changes meet: {} and {}",
+                    other.field(),
+                    op.field()
+                )));
             }
         }
         Ok(())

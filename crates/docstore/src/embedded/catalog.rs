@@ -1,0 +1,159 @@
+//! What collections and indexes there are. It is kept in tables and cached by each connection; a version, read in the
+//! same transaction as the data, tells when a cache is out of date.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+
+use super::matching::Compiled;
+use super::paths::KeyField;
+use super::spec;
+use super::sql::failed;
+use crate::{Index, Result};
+
+const READING: &str = "reading the catalogue of the store";
+const WRITING: &str = "writing the catalogue of the store";
+
+/// All collections as of one version.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    version: i64,
+    pub(super) collections: HashMap<String, Arc<Stored>>,
+}
+
+/// A collection.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// Its table is `c_{id}`.
+    pub(super) id: i64,
+    pub(super) name: String,
+    /// In the order of their making.
+    pub(super) indexes: Vec<Arc<StoredIndex>>,
+}
+
+/// An index.
+#[derive(Debug)]
+pub(super) struct StoredIndex {
+    /// Its table is `x_{id}`.
+    pub(super) id: i64,
+    pub(super) index: Index,
+    pub(super) fields: Vec<KeyField>,
+    pub(super) partial: Option<Compiled>,
+    /// Whether a document ever had an array in one of its fields.
+    pub(super) multikey: bool,
+}
+
+impl StoredIndex {
+    fn new(id: i64, index: Index, multikey: bool) -> Result<Self> {
+        let fields = index.fields().iter().map(|f| KeyField::new(&f.field, f.direction)).collect();
+        let partial = index.partial_filter().map(Compiled::new).transpose()?;
+        Ok(Self { id, index, fields, partial, multikey })
+    }
+}
+
+impl Catalog {
+    /// The catalogue as this connection sees it now: the cached one if that is still right.
+    pub(super) fn refresh(cached: &mut Arc<Self>, connection: &Connection) -> Result<()> {
+        let version: i64 = connection
+            .prepare_cached("SELECT version FROM catalogue")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(failed(READING))?;
+        if version != cached.version {
+            *cached = Arc::new(Self::load(connection, version)?);
+        }
+        Ok(())
+    }
+
+    fn load(connection: &Connection, version: i64) -> Result<Self> {
+        let mut indexes: HashMap<i64, Vec<Arc<StoredIndex>>> = HashMap::new();
+        let mut statement = connection
+            .prepare_cached("SELECT id, collection, spec, multikey FROM indexes ORDER BY id")
+            .map_err(failed(READING))?;
+        let mut rows = statement.query([]).map_err(failed(READING))?;
+        while let Some(row) = rows.next().map_err(failed(READING))? {
+            let (id, collection) = (get::<i64>(row, 0)?, get::<i64>(row, 1)?);
+            let index = spec::decode(&get::<Vec<u8>>(row, 2)?)?;
+            let stored = StoredIndex::new(id, index, get(row, 3)?)?;
+            indexes.entry(collection).or_default().push(Arc::new(stored));
+        }
+        let mut collections = HashMap::new();
+        let mut statement =
+            connection.prepare_cached("SELECT id, name FROM collections").map_err(failed(READING))?;
+        let mut rows = statement.query([]).map_err(failed(READING))?;
+        while let Some(row) = rows.next().map_err(failed(READING))? {
+            let (id, name) = (get::<i64>(row, 0)?, get::<String>(row, 1)?);
+            let indexes = indexes.remove(&id).unwrap_or_default();
+            collections.insert(name.clone(), Arc::new(Stored { id, name, indexes }));
+        }
+        Ok(Self { version, collections })
+    }
+
+    /// A version that no cache has yet.
+    fn bump(connection: &Connection) -> Result<()> {
+        connection.execute("UPDATE catalogue SET version = version + 1", []).map_err(failed(WRITING))?;
+        Ok(())
+    }
+
+    /// Adds a collection.
+    pub(super) fn add_collection(connection: &Connection, name: &str) -> Result<()> {
+        connection.execute("INSERT INTO collections (name) VALUES (?)", [name]).map_err(failed(WRITING))?;
+        let id = connection.last_insert_rowid();
+        connection
+            .execute_batch(&format!(
+                "CREATE TABLE c_{id} (rid INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, doc BLOB NOT NULL)"
+            ))
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// Takes a collection away, with its indexes.
+    pub(super) fn remove_collection(connection: &Connection, stored: &Stored) -> Result<()> {
+        for index in &stored.indexes {
+            Self::remove_index(connection, index)?;
+        }
+        connection
+            .execute_batch(&format!("DROP TABLE c_{}; DELETE FROM collections WHERE id = {0}", stored.id))
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// Adds an index, empty as yet.
+    pub(super) fn add_index(connection: &Connection, collection: i64, index: &Index) -> Result<StoredIndex> {
+        let bytes = bson::RawDocumentBuf::try_from(&spec::encode(index)).map_err(super::key::unreadable)?;
+        connection
+            .execute(
+                "INSERT INTO indexes (collection, spec) VALUES (?, ?)",
+                params![collection, bytes.as_bytes()],
+            )
+            .map_err(failed(WRITING))?;
+        let id = connection.last_insert_rowid();
+        connection
+            .execute_batch(&format!(
+                "CREATE TABLE x_{id} (k BLOB NOT NULL, rid INTEGER NOT NULL, PRIMARY KEY (k, rid)) WITHOUT ROWID"
+            ))
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)?;
+        StoredIndex::new(id, index.clone(), false)
+    }
+
+    /// Takes an index away.
+    pub(super) fn remove_index(connection: &Connection, index: &StoredIndex) -> Result<()> {
+        connection
+            .execute_batch(&format!("DROP TABLE x_{}; DELETE FROM indexes WHERE id = {0}", index.id))
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// Remembers that an index has met an array.
+    pub(super) fn mark_multikey(connection: &Connection, index: &StoredIndex) -> Result<()> {
+        connection
+            .execute("UPDATE indexes SET multikey = 1 WHERE id = ?", [index.id])
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+}
+
+fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>, at: usize) -> Result<T> {
+    row.get(at).map_err(failed(READING))
+}

@@ -1,0 +1,249 @@
+//! A read in progress: filter, order, window and projection over the documents that a plan reaches.
+
+use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bson::{RawDocument, RawDocumentBuf};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::catalog::{Catalog, Stored};
+use super::keys;
+use super::matching::Compiled;
+use super::paths::KeyField;
+use super::plan;
+use super::project::project;
+use super::scan::{self, Scan};
+use super::sql::failed;
+use crate::{Error, Filter, Find, Projection, Result, Sort};
+
+/// A read that gives its documents in batches.
+pub(super) struct Cursor {
+    filter: Compiled,
+    projection: Option<Projection>,
+    skip: u64,
+    left: u64,
+    rows: Rows,
+}
+
+enum Rows {
+    None,
+    /// As they come.
+    Walked(Scan),
+    /// Sorted in memory: row numbers only, so that a long result takes little room.
+    Sorted {
+        collection: i64,
+        rids: std::vec::IntoIter<i64>,
+    },
+}
+
+/// A batch of documents, and whether more may follow.
+pub(super) struct Batch {
+    pub(super) documents: Vec<RawDocumentBuf>,
+    pub(super) more: bool,
+}
+
+impl Cursor {
+    /// Begins a read; whatever has to be sorted in memory is sorted now.
+    pub(super) fn open(
+        connection: &Connection,
+        catalog: &Catalog,
+        collection: &str,
+        find: Find,
+    ) -> Result<Self> {
+        let filter = Compiled::new(&find.filter)?;
+        let left = find.limit.unwrap_or(u64::MAX);
+        let mut cursor =
+            Self { filter, projection: find.projection, skip: find.skip, left, rows: Rows::None };
+        if let Some(stored) = catalog.collections.get(collection)
+            && left > 0
+        {
+            let most = find.limit.map(|limit| limit.saturating_add(find.skip));
+            cursor.rows = rows(connection, stored, &find.filter, &cursor.filter, &find.sort, most)?;
+        }
+        Ok(cursor)
+    }
+
+    /// The next documents: about as many as were asked for, fewer if they are large.
+    pub(super) fn next_batch(&mut self, connection: &Connection, most: usize, bytes: usize) -> Result<Batch> {
+        let mut documents = Vec::new();
+        let mut size = 0;
+        let Self { filter, projection, skip, left, rows } = self;
+        let mut take = |document: &RawDocument| -> Result<ControlFlow<()>> {
+            if *skip > 0 {
+                *skip -= 1;
+                return Ok(ControlFlow::Continue(()));
+            }
+            let document = match projection {
+                Some(projection) => project(document, projection)?,
+                None => document.to_owned(),
+            };
+            size += document.as_bytes().len();
+            documents.push(document);
+            *left -= 1;
+            let full = *left == 0 || documents.len() >= most || size >= bytes;
+            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        let ended = match rows {
+            Rows::None => true,
+            Rows::Walked(scan) => scan.run(connection, &mut |_, document| {
+                if filter.matches(document)? { take(document) } else { Ok(ControlFlow::Continue(())) }
+            })?,
+            Rows::Sorted { collection, rids } => loop {
+                let Some(rid) = rids.next() else { break true };
+                if with_document(connection, *collection, rid, &mut take)?.is_some_and(|flow| flow.is_break())
+                {
+                    break false;
+                }
+            },
+        };
+        Ok(Batch { documents, more: !ended && *left > 0 })
+    }
+}
+
+/// The row numbers of the matches, `most` at the most, in the order of the sort.
+pub(super) fn matches(
+    connection: &Connection,
+    stored: &Arc<Stored>,
+    filter: &Filter,
+    compiled: &Compiled,
+    sort: &Sort,
+    most: Option<u64>,
+) -> Result<Vec<i64>> {
+    let mut found = Vec::new();
+    match rows(connection, stored, filter, compiled, sort, most)? {
+        Rows::None => {}
+        Rows::Sorted { rids, .. } => found = rids.collect(),
+        Rows::Walked(mut scan) => {
+            scan.run(connection, &mut |rid, document| {
+                if compiled.matches(document)? {
+                    found.push(rid);
+                }
+                let full = most.is_some_and(|most| found.len() as u64 >= most);
+                Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+        }
+    }
+    Ok(found)
+}
+
+/// Counts matches, on the entries of an index alone where they say it all.
+pub(super) fn count(
+    connection: &Connection,
+    catalog: &Catalog,
+    collection: &str,
+    filter: &Filter,
+) -> Result<u64> {
+    let Some(stored) = catalog.collections.get(collection) else { return Ok(0) };
+    let counting = "counting documents";
+    let rows = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<u64> {
+        let rows: i64 = connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(parameters, |row| row.get(0)))
+            .map_err(failed(counting))?;
+        Ok(rows.unsigned_abs())
+    };
+    if *filter == Filter::All {
+        return rows(&format!("SELECT count(*) FROM c_{}", stored.id), &[]);
+    }
+    let access = plan::choose(stored, filter, &Sort::default(), false)?;
+    if let plan::Source::Index(index, ranges) = &access.source
+        && access.exact
+    {
+        let sql = format!("SELECT count(*) FROM x_{} WHERE k >= ?1 AND k < ?2", index.id);
+        return ranges.iter().map(|range| rows(&sql, &[&range.from, &range.until])).sum();
+    }
+    let compiled = Compiled::new(filter)?;
+    let mut found = 0;
+    Scan::new(stored.id, access).run(connection, &mut |_, document| {
+        found += u64::from(compiled.matches(document)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+/// Calls `with` for the document of a row, if it is there.
+pub(super) fn with_document<T>(
+    connection: &Connection,
+    collection: i64,
+    rid: i64,
+    with: &mut dyn FnMut(&RawDocument) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT doc FROM c_{collection} WHERE rid = ?"))
+        .map_err(failed("reading documents"))?;
+    statement
+        .query_row([rid], |row| Ok(scan::document(row, 0).and_then(&mut *with)))
+        .optional()
+        .map_err(failed("reading documents"))?
+        .transpose()
+}
+
+fn rows(
+    connection: &Connection,
+    stored: &Arc<Stored>,
+    filter: &Filter,
+    compiled: &Compiled,
+    sort: &Sort,
+    most: Option<u64>,
+) -> Result<Rows> {
+    let access = plan::choose(stored, filter, sort, most.is_some())?;
+    let scan = Scan::new(stored.id, access);
+    if scan.access().ordered == sort.fields().len() {
+        return Ok(Rows::Walked(scan));
+    }
+    let rids = sorted(connection, scan, compiled, &plan::sort_fields(sort), most)?;
+    Ok(Rows::Sorted { collection: stored.id, rids: rids.into_iter() })
+}
+
+/// A document on its way into order. Compared by key, and among equals by the order of coming.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    key: Vec<u8>,
+    nth: usize,
+    rid: i64,
+    /// The part of the key in whose order documents come.
+    leading: Vec<u8>,
+}
+
+/// Sorts in memory. With a limit no more than that many are kept, and where documents come in the order of the leading
+/// fields, the walk ends as soon as no better one can follow.
+fn sorted(
+    connection: &Connection,
+    mut scan: Scan,
+    filter: &Compiled,
+    fields: &[KeyField],
+    most: Option<u64>,
+) -> Result<Vec<i64>> {
+    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let ordered = if most == usize::MAX { 0 } else { scan.access().ordered };
+    let mut heap: BinaryHeap<Entry> = BinaryHeap::new();
+    let mut nth = 0;
+    scan.run(connection, &mut |rid, document| {
+        if !filter.matches(document)? {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let leading = if ordered > 0 { sort_key(document, &fields[..ordered])? } else { Vec::new() };
+        if heap.len() >= most && heap.peek().is_some_and(|last| last.leading < leading) {
+            return Ok(ControlFlow::Break(()));
+        }
+        heap.push(Entry { key: sort_key(document, fields)?, nth, rid, leading });
+        nth += 1;
+        if heap.len() > most {
+            heap.pop();
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(heap.into_sorted_vec().into_iter().map(|entry| entry.rid).collect())
+}
+
+/// The key by which a document is sorted: of several, because of an array, the first in the order of the sort.
+fn sort_key(document: &RawDocument, fields: &[KeyField]) -> Result<Vec<u8>> {
+    let keys = keys::extract(document, fields, false)?;
+    if let Some((a, b)) = keys.parallel {
+        return Err(Error::Invalid(format!(
+            "cannot sort by {a} and {b}, which are two arrays of one document"
+        )));
+    }
+    Ok(keys.set.into_iter().next().unwrap_or_default())
+}

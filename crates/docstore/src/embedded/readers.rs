@@ -1,0 +1,152 @@
+//! Reads: a small pool of read-only connections, used on the runtime's threads for blocking work. No reader ever waits
+//! for the writer, nor the writer for a reader.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bson::RawDocumentBuf;
+use futures_util::stream::{self, StreamExt};
+use rusqlite::Connection;
+
+use super::catalog::Catalog;
+use super::cursor::{Batch, Cursor};
+use super::file;
+use super::sql::failed;
+use crate::engine::RawStream;
+use crate::{Error, Find, Result};
+
+/// So many idle connections are kept. More are opened when all are in use, so that reads within reads never wait.
+const IDLE: usize = 4;
+/// Documents and bytes of a first batch, and of those that follow.
+const FIRST: (usize, usize) = (128, 256 * 1024);
+const NEXT: (usize, usize) = (1000, 2 * 1024 * 1024);
+
+/// The pool.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Reader>>,
+    closed: AtomicBool,
+}
+
+struct Reader {
+    connection: Connection,
+    catalog: Arc<Catalog>,
+}
+
+/// A connection within a transaction: it sees one state of the store until it is given back.
+struct Lent {
+    reader: Option<Reader>,
+    pool: Arc<Readers>,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path) -> Arc<Self> {
+        Arc::new(Self { path: path.to_owned(), idle: Mutex::default(), closed: AtomicBool::new(false) })
+    }
+
+    /// Closes the connections; those in use follow when they are given back.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn lend(self: &Arc<Self>) -> Result<Lent> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut reader = match idle {
+            Some(reader) => reader,
+            None => Reader { connection: file::open_reader(&self.path)?, catalog: Arc::default() },
+        };
+        reader.connection.execute_batch("BEGIN").map_err(failed("beginning to read"))?;
+        Catalog::refresh(&mut reader.catalog, &reader.connection)?;
+        Ok(Lent { reader: Some(reader), pool: Arc::clone(self) })
+    }
+
+    /// Runs a read on one of the connections.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection, &Catalog) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let pool = Arc::clone(self);
+        blocking(move || pool.lend()?.with(read)).await
+    }
+
+    /// Streams the documents of a read: as one batch if they are few.
+    pub(super) async fn find(self: &Arc<Self>, collection: String, find: Find) -> Result<RawStream> {
+        let pool = Arc::clone(self);
+        let first = blocking(move || {
+            let lent = pool.lend()?;
+            let cursor =
+                lent.with(|connection, catalog| Cursor::open(connection, catalog, &collection, find))?;
+            next(lent, cursor, FIRST)
+        })
+        .await?;
+        Ok(stream::unfold(Some(first), step).flat_map(stream::iter).boxed())
+    }
+}
+
+/// A stream between two batches.
+enum Pending {
+    Ready(Vec<RawDocumentBuf>, Option<(Lent, Cursor)>),
+    Rest(Lent, Cursor),
+}
+
+/// The next batch, and what is left. Whatever follows the first batch is read only when it is asked for; a stream that
+/// is dropped gives its connection back.
+async fn step(pending: Option<Pending>) -> Option<(Vec<Result<RawDocumentBuf>>, Option<Pending>)> {
+    let ready = match pending? {
+        Pending::Rest(lent, cursor) => blocking(move || next(lent, cursor, NEXT)).await,
+        ready @ Pending::Ready(..) => Ok(ready),
+    };
+    match ready {
+        Err(error) => Some((vec![Err(error)], None)),
+        Ok(Pending::Ready(documents, rest)) => Some((
+            documents.into_iter().map(Ok).collect(),
+            rest.map(|(lent, cursor)| Pending::Rest(lent, cursor)),
+        )),
+        Ok(rest @ Pending::Rest(..)) => Some((Vec::new(), Some(rest))),
+    }
+}
+
+fn next(lent: Lent, mut cursor: Cursor, (most, bytes): (usize, usize)) -> Result<Pending> {
+    let Batch { documents, more } = lent.with(|connection, _| cursor.next_batch(connection, most, bytes))?;
+    Ok(Pending::Ready(documents, more.then_some((lent, cursor))))
+}
+
+impl Lent {
+    fn with<T>(&self, read: impl FnOnce(&Connection, &Catalog) -> Result<T>) -> Result<T> {
+        match &self.reader {
+            Some(reader) => read(&reader.connection, &reader.catalog),
+            None => Err(closed()),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(reader) = self.reader.take() else { return };
+        // A connection that cannot end its transaction is not used again.
+        if reader.connection.execute_batch("ROLLBACK").is_err() || self.pool.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(reader);
+        }
+    }
+}
+
+/// What every operation on a closed store gets.
+pub(super) fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Engine { what: "reading from the store", source: Box::new(error) }),
+    }
+}

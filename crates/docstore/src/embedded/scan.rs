@@ -1,0 +1,135 @@
+//! Walking over the documents that a plan reaches, with rests: a walk can stop anywhere and go on later, as long as
+//! the connection keeps its snapshot.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use bson::RawDocument;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::bounds::Range;
+use super::key::unreadable;
+use super::plan::{Access, Source};
+use super::sql::failed;
+use crate::Result;
+
+const READING: &str = "reading documents";
+
+/// A walk.
+pub(super) struct Scan {
+    collection: i64,
+    access: Access,
+    /// The ranges that are done.
+    range: usize,
+    /// The entry that was visited last in the current range.
+    after: Option<(Vec<u8>, i64)>,
+    /// The documents that were visited, where one may have several entries.
+    seen: Option<HashSet<i64>>,
+}
+
+type Visit<'v> = dyn FnMut(i64, &RawDocument) -> Result<ControlFlow<()>> + 'v;
+
+impl Scan {
+    pub(super) fn new(collection: i64, access: Access) -> Self {
+        let seen = match &access.source {
+            Source::Index(index, _) if index.multikey => Some(HashSet::new()),
+            _ => None,
+        };
+        Self { collection, access, range: 0, after: None, seen }
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Visits documents with their row numbers until `visit` says stop, or to the end; tells whether that was reached.
+    pub(super) fn run(&mut self, connection: &Connection, visit: &mut Visit<'_>) -> Result<bool> {
+        let sql = self.sql();
+        let mut statement = connection.prepare_cached(&sql).map_err(failed(READING))?;
+        // Several ranges are never read for their order, so they need not be turned round.
+        while let Some(bounds) = self.bounds() {
+            let mut rows = statement.query(params_from_iter(bounds)).map_err(failed(READING))?;
+            while let Some(row) = rows.next().map_err(failed(READING))? {
+                if self.visit(row, visit)?.is_break() {
+                    return Ok(false);
+                }
+            }
+            self.range += 1;
+            self.after = None;
+        }
+        Ok(true)
+    }
+
+    fn sql(&self) -> String {
+        let c = self.collection;
+        let order = if self.access.reverse { "DESC" } else { "ASC" };
+        match &self.access.source {
+            Source::Table => format!("SELECT x'', rid, doc FROM c_{c} WHERE rid > ?1 ORDER BY rid"),
+            Source::Id(_) => {
+                format!("SELECT id, rid, doc FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}")
+            }
+            Source::Index(index, _) => {
+                let bounds = if self.access.reverse {
+                    "x.k >= ?1 AND (x.k, x.rid) < (?2, ?3)"
+                } else {
+                    "x.k < ?1 AND (x.k, x.rid) > (?2, ?3)"
+                };
+                // A cross join is taken in the order in which it is written: the index leads.
+                format!(
+                    "SELECT x.k, x.rid, c.doc FROM x_{} x CROSS JOIN c_{c} c ON c.rid = x.rid \
+                     WHERE {bounds} ORDER BY x.k {order}, x.rid {order}",
+                    index.id
+                )
+            }
+        }
+    }
+
+    /// The parameters for what is left of the current range; `None` after the last.
+    fn bounds(&self) -> Option<Vec<Value>> {
+        let ranges = match &self.access.source {
+            Source::Table if self.range == 0 => {
+                let after = self.after.as_ref().map_or(i64::MIN, |(_, rid)| *rid);
+                return Some(vec![after.into()]);
+            }
+            Source::Table => return None,
+            Source::Id(ranges) | Source::Index(_, ranges) => ranges,
+        };
+        let Range { from, until } = ranges.get(self.range)?.clone();
+        let by_id = matches!(self.access.source, Source::Id(_));
+        Some(match (by_id, self.access.reverse, self.after.clone()) {
+            (true, _, None) => vec![from.into(), until.into()],
+            (true, true, Some((key, _))) => vec![from.into(), key.into()],
+            (true, false, Some((mut key, _))) => {
+                // The next greater string of bytes.
+                key.push(0);
+                vec![key.into(), until.into()]
+            }
+            (false, true, None) => vec![from.into(), until.into(), i64::MIN.into()],
+            (false, false, None) => vec![until.into(), from.into(), i64::MIN.into()],
+            (false, true, Some((key, rid))) => vec![from.into(), key.into(), rid.into()],
+            (false, false, Some((key, rid))) => vec![until.into(), key.into(), rid.into()],
+        })
+    }
+
+    fn visit(&mut self, row: &Row<'_>, visit: &mut Visit<'_>) -> Result<ControlFlow<()>> {
+        let rid: i64 = row.get(1).map_err(failed(READING))?;
+        if let Some(seen) = &mut self.seen
+            && !seen.insert(rid)
+        {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let flow = visit(rid, document(row, 2)?)?;
+        if flow.is_break() {
+            self.after = Some((row.get(0).map_err(failed(READING))?, rid));
+        }
+        Ok(flow)
+    }
+}
+
+/// The document in a column of a row.
+pub(super) fn document<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a RawDocument> {
+    let bytes =
+        row.get_ref(column).and_then(|value| value.as_blob().map_err(Into::into)).map_err(failed(READING))?;
+    RawDocument::from_bytes(bytes).map_err(unreadable)
+}

@@ -1,0 +1,135 @@
+//! A transaction: it has the writer to itself until it ends.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bson::{Document, RawDocumentBuf};
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::oneshot;
+
+use super::cursor::{self, Cursor};
+use super::engine::check_writes;
+use super::readers::closed;
+use super::session::Session;
+use super::write;
+use super::writer::{Begin, Job, Operation, Step};
+use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
+use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
+
+/// The handle. The writer notices when it is dropped.
+pub(super) struct Transaction {
+    steps: Sender<Step>,
+    ended: Arc<Mutex<Option<String>>>,
+}
+
+impl Transaction {
+    /// Waits for the writer, and begins.
+    pub(super) async fn begin(jobs: &Sender<Job>) -> Result<Self> {
+        let (steps, queue) = channel();
+        let (begun, started) = oneshot::channel();
+        let ended = Arc::default();
+        jobs.send(Job::Begin(Begin { steps: queue, begun, ended: Arc::clone(&ended) }))
+            .map_err(|_| closed())?;
+        started.await.map_err(|_| closed())??;
+        Ok(Self { steps, ended })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Session<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, result) = oneshot::channel();
+        self.steps.send(Step::Run(Box::new(Operation { run, reply }))).map_err(|_| self.why())?;
+        result.await.map_err(|_| self.why())?
+    }
+
+    async fn end(&self, step: impl FnOnce(oneshot::Sender<Result<()>>) -> Step + Send) -> Result<()> {
+        let (reply, result) = oneshot::channel();
+        self.steps.send(step(reply)).map_err(|_| self.why())?;
+        result.await.map_err(|_| self.why())?
+    }
+
+    fn why(&self) -> Error {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        Error::TransactionEnded(ended.clone().unwrap_or_else(|| "the store was closed".into()))
+    }
+}
+
+#[async_trait]
+impl Executor for Transaction {
+    /// Reads everything at once: later writes of the transaction do not show in a stream that is still open.
+    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
+        find.check()?;
+        let collection = write::check_name(collection)?;
+        let documents = self
+            .run(move |session| {
+                let mut cursor = Cursor::open(session.connection, &session.catalog, &collection, find)?;
+                Ok(cursor.next_batch(session.connection, usize::MAX, usize::MAX)?.documents)
+            })
+            .await?;
+        Ok(stream::iter(documents.into_iter().map(Ok)).boxed())
+    }
+
+    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
+        filter.check()?;
+        let (collection, filter) = (write::check_name(collection)?, filter.clone());
+        self.run(move |s| cursor::count(s.connection, &s.catalog, &collection, &filter)).await
+    }
+
+    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
+        documents.iter().try_for_each(write::check_document)?;
+        let collection = write::check_name(collection)?;
+        self.run(move |s| write::insert_many(s, &collection, documents)).await
+    }
+
+    async fn update(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        update: &Update,
+        reach: Reach,
+    ) -> Result<UpdateResult> {
+        filter.check()?;
+        update.check()?;
+        let (collection, filter, update) = (write::check_name(collection)?, filter.clone(), update.clone());
+        self.run(move |s| write::update(s, &collection, &filter, &update, reach)).await
+    }
+
+    async fn find_one_and_update(
+        &self,
+        collection: &str,
+        find: FindAndUpdate,
+    ) -> Result<Option<RawDocumentBuf>> {
+        find.check()?;
+        let collection = write::check_name(collection)?;
+        self.run(move |s| write::find_one_and_update(s, &collection, &find)).await
+    }
+
+    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
+        filter.check()?;
+        let (collection, filter) = (write::check_name(collection)?, filter.clone());
+        self.run(move |s| write::delete(s, &collection, &filter, many)).await
+    }
+
+    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
+        check_writes(&writes)?;
+        let collection = write::check_name(collection)?;
+        self.run(move |s| write::bulk_write(s, &collection, writes)).await
+    }
+}
+
+#[async_trait]
+impl EngineTransaction for Transaction {
+    async fn commit(&self) -> Result<()> {
+        self.end(Step::Commit).await
+    }
+
+    async fn abort(&self) -> Result<()> {
+        match self.end(Step::Abort).await {
+            // What has ended is undone already.
+            Err(Error::TransactionEnded(_)) => Ok(()),
+            other => other,
+        }
+    }
+}

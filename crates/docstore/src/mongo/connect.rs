@@ -1,0 +1,240 @@
+use std::time::Duration;
+
+use bson::doc;
+use mongodb::Client;
+use mongodb::error::ErrorKind;
+use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
+
+use super::Options;
+use super::classify::{Doing, classify};
+use super::engine::MongoEngine;
+use crate::{Error, Result};
+
+const DOING: Doing<'static> = Doing { what: "connecting", collection: "" };
+const SELECTION: Duration = Duration::from_secs(5);
+/// The driver's own timeout comes first where it can; this one is for a server that accepts and says nothing.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Options whose names may be told when their value is refused: a name that is not among them may be a piece of an
+/// unescaped password.
+const OPTION_NAMES: &[&str] = &[
+    "appname",
+    "authmechanism",
+    "authmechanismproperties",
+    "authsource",
+    "compressors",
+    "connecttimeoutms",
+    "directconnection",
+    "heartbeatfrequencyms",
+    "journal",
+    "loadbalanced",
+    "localthresholdms",
+    "maxconnecting",
+    "maxidletimems",
+    "maxpoolsize",
+    "maxstalenessseconds",
+    "minpoolsize",
+    "readconcernlevel",
+    "readpreference",
+    "readpreferencetags",
+    "replicaset",
+    "retryreads",
+    "retrywrites",
+    "servermonitoringmode",
+    "serverselectiontimeoutms",
+    "sockettimeoutms",
+    "srvmaxhosts",
+    "srvservicename",
+    "ssl",
+    "tls",
+    "tlsallowinvalidcertificates",
+    "tlsallowinvalidhostnames",
+    "tlscafile",
+    "tlscertificatekeyfile",
+    "tlsinsecure",
+    "uuidrepresentation",
+    "w",
+    "waitqueuetimeoutms",
+    "wtimeoutms",
+    "zlibcompressionlevel",
+];
+
+pub(super) async fn connect(options: Options) -> Result<MongoEngine> {
+    let parsed = match tokio::time::timeout(SELECTION + GRACE, ClientOptions::parse(&options.uri)).await {
+        Ok(Ok(parsed)) => parsed,
+        Ok(Err(error)) if matches!(*error.kind, ErrorKind::DnsResolve { .. }) => {
+            return Err(Error::Unavailable("the hosts of the connection string cannot be looked up".into()));
+        }
+        Ok(Err(_)) => return Err(malformed(&options.uri).await),
+        Err(_) => {
+            return Err(Error::Unavailable(
+                "the hosts of the connection string were not looked up in time".into(),
+            ));
+        }
+    };
+    let settings = with_defaults(parsed, &options.app_name);
+    let name = options.database.or_else(|| settings.default_database.clone()).ok_or_else(|| {
+        Error::Invalid("the connection string names no database, and none is configured".into())
+    })?;
+    if name.is_empty() || name.len() > 63 || name.contains(['/', '\\', '.', '"', '$', ' ', '\0']) {
+        return Err(Error::Invalid(format!("{name:?} cannot be the name of a database")));
+    }
+    let hosts: Vec<_> = settings.hosts.iter().map(ToString::to_string).collect();
+    let location = format!("{}/{name}", hosts.join(","));
+    let deadline = settings.server_selection_timeout.unwrap_or(SELECTION) + GRACE;
+    let write_concern = settings.write_concern.clone();
+    // What the driver refuses here are combinations of options.
+    let client = Client::with_options(settings)
+        .map_err(|_| Error::Invalid("the options of the connection string do not fit together".into()))?;
+    let database = client.database(&name);
+    // A ping is allowed without authentication; this one is refused with wrong credentials, as it takes a connection
+    // that has gone through authentication.
+    match tokio::time::timeout(deadline, database.run_command(doc! { "ping": 1 })).await {
+        Ok(Ok(_)) => Ok(MongoEngine::new(database, location, write_concern)),
+        outcome => {
+            client.shutdown().immediate(true).await;
+            Err(match outcome {
+                Ok(Err(error)) => at_location(classify(DOING, &error), &location),
+                _ => Error::Unavailable(format!("{location}: no answer within {deadline:?}")),
+            })
+        }
+    }
+}
+
+/// The texts of the driver tell hosts and states; what is told here is where we tried and what kind of failure it was.
+fn at_location(error: Error, location: &str) -> Error {
+    match error {
+        Error::Unauthorized(_) => Error::Unauthorized(format!("{location}: wrong user name or password")),
+        Error::Unavailable(text) => Error::Unavailable(format!("{location}: {text}")),
+        other => other,
+    }
+}
+
+/// There is no socket timeout among these, because the driver has none: a server that has frozen is noticed by its
+/// heartbeat, and whoever needs an answer in time puts a deadline on the operation.
+fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
+    options.app_name.get_or_insert_with(|| app_name.to_owned());
+    options.max_pool_size.get_or_insert(20);
+    let most = options.max_pool_size.unwrap_or(20);
+    options.min_pool_size.get_or_insert(if most == 0 { 5 } else { most.min(5) });
+    options.max_idle_time.get_or_insert(Duration::from_secs(60));
+    options.server_selection_timeout.get_or_insert(SELECTION);
+    options.connect_timeout.get_or_insert(Duration::from_secs(10));
+    options.heartbeat_freq.get_or_insert(Duration::from_secs(10));
+    options.retry_writes.get_or_insert(true);
+    options.retry_reads.get_or_insert(true);
+    let concern = options.write_concern.get_or_insert_with(WriteConcern::default);
+    if concern.w.is_none() {
+        concern.w = Some(Acknowledgment::Majority);
+        concern.journal.get_or_insert(true);
+    }
+    options
+}
+
+/// Says what is wrong with a connection string without repeating any of it but the name of a known option.
+async fn malformed(uri: &str) -> Error {
+    let invalid = |what: &str| Error::Invalid(format!("the connection string is malformed: {what}"));
+    let Some(rest) = uri.strip_prefix("mongodb://").or_else(|| uri.strip_prefix("mongodb+srv://")) else {
+        return invalid("it has to start with mongodb:// or mongodb+srv://");
+    };
+    let before_options = rest.split_once('?').map_or(rest, |(before, _)| before);
+    let user_info = rest.rsplit_once('@').map(|(user_info, _)| user_info);
+    if user_info.is_some_and(|text| !is_escaped(text)) {
+        return invalid("a user name or password holds a character that has to be percent-encoded");
+    }
+    for option in rest.split_once('?').map_or("", |(_, options)| options).split('&').filter(|o| !o.is_empty())
+    {
+        let name = option.split('=').next().unwrap_or_default();
+        let alone = format!("mongodb://localhost/?{option}");
+        if OPTION_NAMES.contains(&name.to_ascii_lowercase().as_str())
+            && ClientOptions::parse(alone).await.is_err()
+        {
+            return invalid(&format!("the option {name} has a value that is not allowed"));
+        }
+    }
+    if before_options.len() == rest.len() {
+        invalid("its hosts, database or credentials cannot be read")
+    } else {
+        invalid("its hosts, credentials or options cannot be read")
+    }
+}
+
+fn is_escaped(user_info: &str) -> bool {
+    let mut parts = user_info.split(':');
+    let pieces = [parts.next(), parts.next()];
+    let percent = |text: &str| {
+        text.split('%').skip(1).all(|after| {
+            after.len() >= 2
+                && after.is_char_boundary(2)
+                && after.bytes().take(2).all(|b| b.is_ascii_hexdigit())
+        })
+    };
+    parts.next().is_none()
+        && pieces
+            .into_iter()
+            .flatten()
+            .all(|piece| !piece.contains(['@', '/', '?', '#', '[', ']']) && percent(piece))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(uri: &str) -> Options {
+        Options { uri: uri.into(), database: Some("d".into()), app_name: "tests".into() }
+    }
+
+    #[tokio::test]
+    async fn a_malformed_string_is_refused_without_repeating_it() {
+        for uri in [
+            "mongodb://u5er:s3cr@t:w@rd@127.0.0.1:1/d",
+            "mongodb://u5er:s3cr:t@127.0.0.1:1/d",
+            "mongodb://u5er:s3cr/t@127.0.0.1:1/d",
+            "mongodb://u5er:s3cr?t=w@127.0.0.1:1/d",
+            "mongodb://u5er:s3cr%zz@127.0.0.1:1/d",
+            "mongodb://u5er:s3cr#@127.0.0.1:1/d",
+            "mongodb://u5er:s3cr",
+            "mongodb://u5er:s3cr@",
+            "mongodb://u5er:s3cr@/d",
+            "mongodb://u5er:s3cr@h:99999/d",
+            "mongodb://u5er:s3cr@h:1/d?maxPoolSize=many",
+            "mongodb://u5er:s3cr@h:1/d?w=majority&&x",
+            "postgres://u5er:s3cr@h/d",
+            "u5er:s3cr@h",
+            "",
+        ] {
+            let error = super::connect(options(uri)).await.err().expect(uri);
+            assert!(matches!(error, Error::Invalid(_)), "{uri}: {error:?}");
+            for told in [error.to_string(), format!("{error:?}")] {
+                assert!(
+                    !told.contains("s3cr") && !told.contains("u5er") && !told.contains("t:w"),
+                    "{uri}: {told}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_option_is_named() {
+        let error = super::connect(options("mongodb://u:p@h:1/d?maxPoolSize=many")).await.err().unwrap();
+        assert!(error.to_string().contains("maxPoolSize"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn defaults_give_way_to_the_connection_string() {
+        let parsed =
+            ClientOptions::parse("mongodb://h/?maxPoolSize=3&w=1&serverSelectionTimeoutMS=70").await.unwrap();
+        let set = with_defaults(parsed, "app");
+        assert_eq!((set.max_pool_size, set.min_pool_size), (Some(3), Some(3)));
+        assert_eq!(set.server_selection_timeout, Some(Duration::from_millis(70)));
+        assert_eq!(set.write_concern.unwrap().w, Some(Acknowledgment::Nodes(1)));
+        let set = with_defaults(ClientOptions::parse("mongodb://h/").await.unwrap(), "app");
+        assert_eq!(set.write_concern.unwrap().w, Some(Acknowledgment::Majority));
+        assert_eq!((set.max_pool_size, set.app_name.as_deref()), (Some(20), Some("app")));
+    }
+
+    #[test]
+    fn options_do_not_show_the_connection_string() {
+        assert!(!format!("{:?}", options("mongodb://u5er:s3cr@h")).contains("s3cr"));
+    }
+}

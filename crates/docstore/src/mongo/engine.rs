@@ -1,0 +1,197 @@
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bson::{Document, RawDocumentBuf, doc};
+use mongodb::options::WriteConcern;
+use tokio::sync::watch;
+
+use super::classify::{Doing, classify};
+use super::operations::{Core, check_collection};
+use super::transaction::MongoTransaction;
+use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach};
+use crate::{
+    ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
+    Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
+};
+
+/// A database on a MongoDB server.
+pub(super) struct MongoEngine {
+    pub(super) core: Core,
+    location: String,
+    closed: watch::Sender<bool>,
+    /// Set once the server has been seen to have them. The driver would find out at the first operation only.
+    has_transactions: AtomicBool,
+}
+
+impl MongoEngine {
+    pub(super) fn new(
+        database: mongodb::Database,
+        location: String,
+        write_concern: Option<WriteConcern>,
+    ) -> Self {
+        let core = Core { database, write_concern };
+        Self { core, location, closed: watch::Sender::new(false), has_transactions: AtomicBool::new(false) }
+    }
+}
+
+#[async_trait]
+impl Executor for MongoEngine {
+    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
+        self.core.find(collection, &find, None).await
+    }
+
+    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
+        self.core.count(collection, filter, None).await
+    }
+
+    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
+        self.core.insert(collection, documents, None).await
+    }
+
+    async fn update(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        update: &Update,
+        reach: Reach,
+    ) -> Result<UpdateResult> {
+        self.core.update(collection, filter, update, reach, None).await
+    }
+
+    async fn find_one_and_update(
+        &self,
+        collection: &str,
+        find: FindAndUpdate,
+    ) -> Result<Option<RawDocumentBuf>> {
+        self.core.find_one_and_update(collection, &find, None).await
+    }
+
+    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
+        self.core.delete(collection, filter, many, None).await
+    }
+
+    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
+        self.core.bulk_write(collection, writes, None).await
+    }
+}
+
+#[async_trait]
+impl Engine for MongoEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Mongo
+    }
+
+    fn location(&self) -> String {
+        self.location.clone()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        match self.core.database.run_command(doc! { "ping": 1 }).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(classify(Doing { what: "asking for a sign of life", collection: "" }, &error)),
+        }
+    }
+
+    async fn facts(&self) -> Result<ServerFacts> {
+        let ask = async {
+            let admin = self.core.database.client().database("admin");
+            let hello = admin.run_command(doc! { "hello": 1 }).await?;
+            let build = admin.run_command(doc! { "buildInfo": 1 }).await?;
+            Ok((hello, build))
+        };
+        let doing = Doing { what: "asking what the server is", collection: "" };
+        let (hello, build) = ask.await.map_err(|error| classify(doing, &error))?;
+        let topology = if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
+            Topology::Sharded
+        } else {
+            hello.get_str("setName").map_or(Topology::Standalone, |set| Topology::ReplicaSet(set.into()))
+        };
+        let replicated = topology != Topology::Standalone;
+        Ok(ServerFacts {
+            engine: EngineKind::Mongo,
+            version: build.get_str("version").unwrap_or_default().to_owned(),
+            wire_version: hello.get_i32("maxWireVersion").unwrap_or_default(),
+            topology,
+            transactions: replicated,
+            precise_changes: replicated,
+        })
+    }
+
+    async fn collection_names(&self) -> Result<Vec<String>> {
+        let listed = self.core.database.list_collection_names().await;
+        let mut names = listed
+            .map_err(|error| classify(Doing { what: "listing collections", collection: "" }, &error))?;
+        names.retain(|name| !name.starts_with("system."));
+        names.sort();
+        Ok(names)
+    }
+
+    async fn drop_collection(&self, collection: &str) -> Result<()> {
+        check_collection(collection)?;
+        match self.core.raw(collection).drop().await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.core.error("dropping a collection", collection, &error).await),
+        }
+    }
+
+    async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
+        self.core.create_index(collection, index).await
+    }
+
+    async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
+        self.core.list_indexes(collection).await
+    }
+
+    async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
+        self.core.drop_index(collection, name).await
+    }
+
+    async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
+        self.core.explain(collection, find).await
+    }
+
+    async fn begin(&self) -> Result<Arc<dyn EngineTransaction>> {
+        if !self.has_transactions.load(Ordering::Relaxed) {
+            if !self.facts().await?.transactions {
+                return Err(Error::Unsupported(
+                    "transactions need a replica set or a sharded cluster".into(),
+                ));
+            }
+            self.has_transactions.store(true, Ordering::Relaxed);
+        }
+        Ok(MongoTransaction::begin(&self.core).await?)
+    }
+
+    async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
+        self.core.acquire_lease(request).await
+    }
+
+    async fn renew_lease(&self, request: &LeaseRequest, fence: i64) -> Result<bool> {
+        self.core.renew_lease(request, fence).await
+    }
+
+    async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()> {
+        self.core.release_lease(request, fence).await
+    }
+
+    async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
+        self.core.lease_holder(collection, name).await
+    }
+
+    async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
+        let precise = self.facts().await?.precise_changes;
+        self.core.watch(precise, poll, self.closed.subscribe()).await
+    }
+
+    async fn close(&self) {
+        self.closed.send_replace(true);
+        self.core.database.client().clone().shutdown().immediate(true).await;
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

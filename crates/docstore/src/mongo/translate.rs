@@ -1,0 +1,183 @@
+use bson::oid::ObjectId;
+use bson::{Bson, Document, doc};
+
+use crate::query::upsert_seeds;
+use crate::{Direction, Field, Filter, Projection, Sort, Update, UpdateOp};
+
+/// A filter as a query document. Operands are always behind an operator, so that a document as an operand is never
+/// taken for one.
+pub(super) fn filter(filter: &Filter) -> Document {
+    let all = |filters: &[Filter]| filters.iter().map(self::filter).collect::<Vec<_>>();
+    match filter {
+        Filter::All => Document::new(),
+        Filter::Eq(field, value) => on(field, "$eq", value.clone()),
+        Filter::Ne(field, value) => on(field, "$ne", value.clone()),
+        Filter::In(field, values) => on(field, "$in", values.clone()),
+        Filter::NotIn(field, values) => on(field, "$nin", values.clone()),
+        Filter::Lt(field, value) => on(field, "$lt", value.clone()),
+        Filter::Lte(field, value) => on(field, "$lte", value.clone()),
+        Filter::Gt(field, value) => on(field, "$gt", value.clone()),
+        Filter::Gte(field, value) => on(field, "$gte", value.clone()),
+        Filter::Exists(field) => on(field, "$exists", true),
+        Filter::Missing(field) => on(field, "$exists", false),
+        Filter::StartsWith(field, prefix) => on(field, "$regex", format!("^{}", escaped(prefix))),
+        Filter::Contains(field, value) => on(field, "$elemMatch", doc! { "$eq": value.clone() }),
+        // The server refuses empty lists.
+        Filter::And(filters) if filters.is_empty() => Document::new(),
+        Filter::Or(filters) if filters.is_empty() => doc! { "$nor": [{}] },
+        Filter::And(filters) => doc! { "$and": all(filters) },
+        Filter::Or(filters) => doc! { "$or": all(filters) },
+        Filter::Not(filter) => doc! { "$nor": [self::filter(filter)] },
+    }
+}
+
+/// As [`filter`], for a write that may insert. The server takes a new document's values from the equalities that it
+/// is left with after simplifying, and it makes one of an `$in` or `$or` with a single choice. Behind two negations
+/// they stay conditions.
+pub(super) fn filter_to_upsert(filter: &Filter) -> Document {
+    match filter {
+        Filter::And(filters) if !filters.is_empty() => {
+            doc! { "$and": filters.iter().map(filter_to_upsert).collect::<Vec<_>>() }
+        }
+        Filter::In(..) | Filter::Or(_) => doc! { "$nor": [{ "$nor": [self::filter(filter)] }] },
+        other => self::filter(other),
+    }
+}
+
+fn on(field: &Field, operator: &str, operand: impl Into<Bson>) -> Document {
+    doc! { field.as_str(): { operator: operand.into() } }
+}
+
+/// For a regular expression that means just this text. The server still sees the prefix and uses an index for it.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if r"\^$.|?*+()[]{}-#".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// An update as an update document.
+pub(super) fn update(update: &Update) -> Document {
+    let mut document = Document::new();
+    for op in update.ops() {
+        match op {
+            UpdateOp::Set(field, value) => add(&mut document, "$set", field, value.clone()),
+            UpdateOp::Unset(field) => add(&mut document, "$unset", field, ""),
+            UpdateOp::Inc(field, by) => add(&mut document, "$inc", field, by.clone()),
+            UpdateOp::SetOnInsert(field, value) => add(&mut document, "$setOnInsert", field, value.clone()),
+            // With `$each` a document as the element is never taken for a modifier.
+            UpdateOp::Push(field, value) => {
+                add(&mut document, "$push", field, doc! { "$each": [value.clone()] });
+            }
+            UpdateOp::AddToSet(field, value) => {
+                add(&mut document, "$addToSet", field, doc! { "$each": [value.clone()] });
+            }
+            // `$pull` would take a document for a condition, and look into elements that are arrays themselves.
+            UpdateOp::Pull(field, value) => {
+                add(&mut document, "$pullAll", field, Bson::Array(vec![value.clone()]));
+            }
+        }
+    }
+    document
+}
+
+/// As [`update`], for a write that may insert: the new document's id is made here unless the filter gives it, so
+/// that it is known and of the same kind on both engines.
+pub(super) fn upsert(filter: &Filter, update: &Update) -> Document {
+    let mut document = self::update(update);
+    if !upsert_seeds(filter).iter().any(|(field, _)| field.overlaps(&Field::ID)) {
+        add(&mut document, "$setOnInsert", &Field::ID, ObjectId::new());
+    }
+    document
+}
+
+fn add(document: &mut Document, operator: &str, field: &Field, operand: impl Into<Bson>) {
+    let operand = operand.into();
+    match document.get_mut(operator) {
+        Some(Bson::Document(fields)) => {
+            fields.insert(field.as_str(), operand);
+        }
+        _ => {
+            document.insert(operator, doc! { field.as_str(): operand });
+        }
+    }
+}
+
+/// A sort as a document.
+pub(super) fn sort(sort: &Sort) -> Document {
+    sort.fields().iter().map(|(field, by)| (field.to_string(), Bson::Int32(direction(*by)))).collect()
+}
+
+/// 1 or -1, in sorts and in keys of indexes.
+pub(super) fn direction(direction: Direction) -> i32 {
+    match direction {
+        Direction::Ascending => 1,
+        Direction::Descending => -1,
+    }
+}
+
+/// A projection as a document.
+pub(super) fn projection(projection: &Projection) -> Document {
+    let each = |fields: &[Field], value: i32| -> Document {
+        fields.iter().map(|field| (field.to_string(), Bson::Int32(value))).collect()
+    };
+    match projection {
+        // Without any field the server would read all of them.
+        Projection::Include(fields) if fields.is_empty() => doc! { "_id": 1 },
+        Projection::Include(fields) => each(fields, 1),
+        Projection::Exclude(fields) => each(fields, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operands_stay_operands() {
+        let evil = doc! { "$gt": "" };
+        assert_eq!(filter(&Filter::eq("a", evil.clone())), doc! { "a": { "$eq": { "$gt": "" } } });
+        assert_eq!(
+            update(&Update::new().push("a", evil.clone()).push("b", 1)),
+            doc! { "$push": { "a": { "$each": [{ "$gt": "" }] }, "b": { "$each": [1] } } }
+        );
+        assert_eq!(
+            update(&Update::new().pull("a", evil).set("b", 1)),
+            doc! { "$pullAll": { "a": [{ "$gt": "" }] }, "$set": { "b": 1 } }
+        );
+    }
+
+    #[test]
+    fn empty_lists_mean_everything_and_nothing() {
+        assert_eq!(filter(&Filter::And(vec![])), doc! {});
+        assert_eq!(filter(&Filter::Or(vec![])), doc! { "$nor": [{}] });
+        assert_eq!(filter(&Filter::Or(vec![]).negated()), doc! { "$nor": [{ "$nor": [{}] }] });
+    }
+
+    #[test]
+    fn a_prefix_is_anchored_and_escaped() {
+        assert_eq!(filter(&Filter::starts_with("a", "x.(é")), doc! { "a": { "$regex": r"^x\.\(é" } });
+    }
+
+    #[test]
+    fn an_upsert_makes_its_id_unless_the_filter_has_it() {
+        let change = Update::new().set("a", 1);
+        assert!(
+            upsert(&Filter::eq("b", 1), &change).get_document("$setOnInsert").unwrap().contains_key("_id")
+        );
+        assert_eq!(upsert(&Filter::id(7), &change), doc! { "$set": { "a": 1 } });
+    }
+
+    #[test]
+    fn an_upsert_takes_over_what_is_an_equality_and_nothing_else() {
+        let filter = Filter::and([Filter::id(1), Filter::is_in("a", [5])]);
+        assert_eq!(
+            filter_to_upsert(&filter),
+            doc! { "$and": [{ "_id": { "$eq": 1 } }, { "$nor": [{ "$nor": [{ "a": { "$in": [5] } }] }] }] }
+        );
+    }
+}

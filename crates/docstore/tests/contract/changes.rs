@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use docstore::bson::doc;
+use docstore::{Change, ChangeKind, Database, Filter, Index, Update};
+
+const POLL: Duration = Duration::from_millis(100);
+
+fn of(id: i32, kind: ChangeKind) -> Change {
+    Change::Document { collection: "things".into(), id: id.into(), kind }
+}
+
+testkit::stores! {
+    async fn changes_come_in_order(db: Database) {
+        let c = db.collection("things");
+        c.insert_one(doc! { "_id": 0 }).await.unwrap();
+        let mut feed = db.watch(POLL).await.unwrap();
+        c.insert_many(vec![doc! { "_id": 1 }, doc! { "_id": 2 }]).await.unwrap();
+        c.update_one(&Filter::id(0), &Update::new().set("a", 1)).await.unwrap();
+        c.delete_one(&Filter::id(1)).await.unwrap();
+        db.ensure_index("things", &Index::on(["a"])).await.unwrap();
+        c.upsert_one(&Filter::id(3), &Update::new().set("a", 1)).await.unwrap();
+        let wanted = [of(1, ChangeKind::Inserted), of(2, ChangeKind::Inserted), of(0, ChangeKind::Updated),
+            of(1, ChangeKind::Deleted), of(3, ChangeKind::Inserted)];
+        for change in wanted {
+            assert_eq!(feed.next().await.unwrap(), Some(change));
+        }
+    }
+
+    async fn a_transaction_is_seen_when_it_is_committed(db: Database) {
+        let c = db.collection("things");
+        c.insert_one(doc! { "_id": 0 }).await.unwrap();
+        let mut feed = db.watch(POLL).await.unwrap();
+        let lost = db.begin().await.unwrap();
+        lost.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
+        lost.abort().await.unwrap();
+        let kept = db.begin().await.unwrap();
+        kept.collection("things").insert_one(doc! { "_id": 2 }).await.unwrap();
+        kept.commit().await.unwrap();
+        assert_eq!(feed.next().await.unwrap(), Some(of(2, ChangeKind::Inserted)));
+    }
+
+    async fn a_dropped_collection_is_something_unknown(db: Database) {
+        let c = db.collection("things");
+        c.insert_one(doc! { "_id": 0 }).await.unwrap();
+        let mut feed = db.watch(POLL).await.unwrap();
+        db.drop_collection("things").await.unwrap();
+        assert_eq!(feed.next().await.unwrap(), Some(Change::Unknown));
+        c.insert_one(doc! { "_id": 1 }).await.unwrap();
+        while feed.next().await.unwrap() != Some(of(1, ChangeKind::Inserted)) {}
+    }
+
+    async fn a_feed_ends_with_its_database(db: Database) {
+        let mut feed = db.watch(POLL).await.unwrap();
+        let waiting = tokio::spawn(async move { while let Ok(Some(_)) = feed.next().await {} });
+        db.close().await;
+        waiting.await.unwrap();
+    }
+}

@@ -1,0 +1,18 @@
+//! Every operation of the port, on both engines.
+
+/// Batches, inserts, their positions and their limits.
+mod batches;
+/// Change feeds.
+mod changes;
+/// Filters, sorts, windows and projections.
+mod finding;
+/// Indexes: made, listed, dropped, in conflict, used, violated.
+mod indexes;
+/// Leases.
+mod leases;
+/// Collections, facts, closing.
+mod stores;
+/// Transactions.
+mod transactions;
+/// Updates of every kind.
+mod updating;

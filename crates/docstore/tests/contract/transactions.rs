@@ -1,0 +1,92 @@
+use docstore::bson::{Document, doc};
+use docstore::{Database, Error, Filter, Find, FindAndUpdate, Update, Write};
+
+testkit::stores! {
+    async fn writes_are_seen_inside_and_after_the_commit(db: Database) {
+        let c = db.collection("things");
+        c.insert_one(doc! { "_id": 1, "n": 1 }).await.unwrap();
+        let t = db.begin().await.unwrap();
+        let inside = t.collection("things");
+        inside.insert_many(vec![doc! { "_id": 2, "n": 2 }]).await.unwrap();
+        inside.update_many(&Filter::All, &Update::new().inc("n", 10)).await.unwrap();
+        let done = inside.bulk_write(vec![Write::Insert(doc! { "_id": 3 }), Write::DeleteOne(Filter::id(1))]).await.unwrap();
+        assert_eq!((done.inserted, done.deleted), (1, 1));
+        let found = FindAndUpdate::new(Filter::id(3), Update::new().set("n", 3));
+        assert_eq!(inside.find_one_and_update(found).await.unwrap(), Some(doc! { "_id": 3, "n": 3 }));
+        assert_eq!(inside.count(&Filter::All).await.unwrap(), 2);
+        assert_eq!(inside.find(Find::new(Filter::eq("n", 12))).await.unwrap().documents().await.unwrap(),
+            [doc! { "_id": 2, "n": 12 }]);
+        assert_eq!(c.find_one(Find::new(Filter::All)).await.unwrap(), Some(doc! { "_id": 1, "n": 1 }));
+        t.commit().await.unwrap();
+        assert_eq!(c.count(&Filter::All).await.unwrap(), 2);
+        assert_eq!(c.count(&Filter::id(1)).await.unwrap(), 0);
+    }
+
+    async fn a_transaction_makes_collections(db: Database) {
+        let t = db.begin().await.unwrap();
+        t.collection("fresh").insert_one(doc! { "_id": 1 }).await.unwrap();
+        t.commit().await.unwrap();
+        assert_eq!(db.collection_names().await.unwrap(), ["fresh"]);
+    }
+
+    async fn aborted_and_dropped_transactions_leave_nothing(db: Database) {
+        let c = db.collection("things");
+        c.insert_one(doc! { "_id": 1 }).await.unwrap();
+        let t = db.begin().await.unwrap();
+        t.collection("things").delete_many(&Filter::All).await.unwrap();
+        t.abort().await.unwrap();
+        let t = db.begin().await.unwrap();
+        t.collection("things").insert_one(doc! { "_id": 2 }).await.unwrap();
+        drop(t);
+        // Works as soon as the dropped one has let go.
+        c.update_one(&Filter::id(1), &Update::new().set("a", 1)).await.unwrap();
+        assert_eq!(c.find(Find::new(Filter::All)).await.unwrap().documents().await.unwrap(), [doc! { "_id": 1, "a": 1 }]);
+    }
+
+    async fn a_failed_operation_ends_the_transaction(db: Database) {
+        let c = db.collection("things");
+        c.insert_one(doc! { "_id": 1 }).await.unwrap();
+        let t = db.begin().await.unwrap();
+        let inside = t.collection("things");
+        inside.insert_one(doc! { "_id": 2 }).await.unwrap();
+        assert!(matches!(inside.insert_one(doc! { "_id": 1 }).await.unwrap_err(), Error::DuplicateKey { .. }));
+        let ended = |error: Error| assert!(matches!(error, Error::TransactionEnded(_)), "{error:?}");
+        ended(inside.insert_one(doc! { "_id": 3 }).await.unwrap_err());
+        ended(inside.find(Find::new(Filter::All)).await.err().unwrap());
+        ended(t.commit().await.unwrap_err());
+        ended(inside.count(&Filter::All).await.unwrap_err());
+        assert_eq!(c.count(&Filter::All).await.unwrap(), 1);
+    }
+
+    async fn a_refused_request_does_not_end_it(db: Database) {
+        let t = db.begin().await.unwrap();
+        let inside = t.collection("things");
+        inside.insert_one(doc! { "_id": 1 }).await.unwrap();
+        assert!(matches!(inside.update_one(&Filter::All, &Update::new()).await.unwrap_err(), Error::Invalid(_)));
+        t.commit().await.unwrap();
+        assert_eq!(db.collection("things").count(&Filter::All).await.unwrap(), 1);
+    }
+
+    async fn transactions_that_meet_are_begun_anew(db: Database) {
+        let c = db.collection("things");
+        c.insert_one(doc! { "_id": 1, "n": 0 }).await.unwrap();
+        let tasks: Vec<_> = (0..4).map(|_| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    db.transaction(|t| Box::pin(async move {
+                        let c = t.collection("things");
+                        let read: Document = c.find_one(Find::new(Filter::id(1))).await?.expect("the document");
+                        let n = read.get_i32("n").expect("a number");
+                        c.update_one(&Filter::id(1), &Update::new().set("n", n + 1)).await?;
+                        Ok::<_, Error>(())
+                    })).await.unwrap();
+                }
+            })
+        }).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(c.find_one(Find::new(Filter::id(1))).await.unwrap(), Some(doc! { "_id": 1, "n": 20 }));
+    }
+}

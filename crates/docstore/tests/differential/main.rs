@@ -1,0 +1,80 @@
+//! The same random operations on both engines, a real `mongod` being the oracle: equal results, equal errors, and in
+//! the end equal documents, to the byte.
+//!
+//! `DIFFERENTIAL_CASES` sets how many sequences are run (of about fifty operations each), `DIFFERENTIAL_SEED` which
+//! ones; each run with the same seed does the same.
+
+use std::env;
+
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use testkit::{Engine, Target};
+
+use crate::apply::Tally;
+
+/// Carrying out an operation, and what is compared of it.
+mod apply;
+/// Random operations.
+mod generate;
+/// Sequences that once went different ways.
+mod regressions;
+/// Random values of a small world, so that they meet often.
+mod values;
+
+const CASES: u32 = 240;
+/// What the issue of this store asks of a default run.
+const LEAST: u64 = 10_000;
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+#[test]
+fn both_engines_do_the_same() {
+    testkit::on(Engine::Mongo, |target| async move {
+        let pair = apply::Pair::open(&target).await;
+        let cases = number("DIFFERENTIAL_CASES").map(|n| u32::try_from(n).expect("fewer cases"));
+        let seed = number("DIFFERENTIAL_SEED").unwrap_or(1);
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let config = Config {
+            cases: cases.unwrap_or(CASES),
+            failure_persistence: None,
+            // Shrinking is done below: leaving operations out tells more than smaller values do.
+            max_shrink_iters: 0,
+            ..Config::default()
+        };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+        let tally = Tally::default();
+        let outcome = tokio::task::block_in_place(|| {
+            runner.run(&generate::sequence(), |sequence| {
+                let run = pair.run(&sequence, &tally);
+                tokio::runtime::Handle::current().block_on(run).map_err(TestCaseError::fail)
+            })
+        });
+        println!("differential: seed {seed}, {tally}");
+        match outcome {
+            Ok(()) => {}
+            Err(TestError::Fail(_, sequence)) => {
+                let (sequence, difference) = pair.least(sequence).await;
+                let ops: String =
+                    sequence.iter().fold(String::new(), |text, op| text + &format!("\n  {op:?}"));
+                panic!("the engines differ: {difference}\nthe least sequence that was found:{ops}");
+            }
+            Err(TestError::Abort(reason)) => panic!("no sequences: {reason}"),
+        }
+        if cases.is_none() {
+            assert!(tally.operations() >= LEAST, "too few operations: {tally}");
+            for class in ["DuplicateKey", "Inapplicable", "Invalid", "TransactionEnded", "IndexConflict"] {
+                assert!(tally.failures(class) > 0, "{class} never came up: {tally}");
+            }
+        }
+    });
+}
+
+/// Runs a sequence that is written down.
+fn agree(sequence: impl FnOnce() -> Vec<generate::Op> + Send + 'static) {
+    testkit::on(Engine::Mongo, |target: std::sync::Arc<Target>| async move {
+        let pair = apply::Pair::open(&target).await;
+        pair.run(&sequence(), &Tally::default()).await.unwrap_or_else(|difference| panic!("{difference}"));
+    });
+}

@@ -1,0 +1,331 @@
+//! What only a real MongoDB server can show: each layout of servers, failures of the network, refused credentials.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use docstore::bson::{Document, doc};
+use docstore::mongo::{Options, as_mongo, connect};
+use docstore::{
+    Change, ChangeKind, Database, Error, Filter, Find, FindAndUpdate, Index, LeaseRequest, Result, Topology,
+    Update, Write,
+};
+use testkit::{Mongod, ReplicaSet, User, with_server_binary};
+
+const POLL: Duration = Duration::from_millis(50);
+
+fn options(uri: &str) -> Options {
+    Options { uri: uri.into(), database: Some("notes".into()), app_name: "tests".into() }
+}
+
+async fn open(uri: &str) -> Database {
+    connect(options(uri)).await.expect("a connection")
+}
+
+async fn refused(uri: &str) -> Error {
+    connect(options(uri)).await.err().expect("no connection")
+}
+
+fn on_a_server<F>(body: impl FnOnce(PathBuf) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    with_server_binary(body);
+}
+
+fn lease(owner: &str) -> LeaseRequest {
+    LeaseRequest {
+        collection: "_lock".into(),
+        name: "one".into(),
+        owner: owner.into(),
+        ttl: Duration::from_secs(60),
+    }
+}
+
+#[test]
+fn a_standalone_server_does_all_but_transactions() {
+    on_a_server(|binary| async move {
+        let server = Mongod::standalone(&binary).await.unwrap();
+        let db = open(&server.uri()).await;
+        let facts = db.facts().await.unwrap();
+        assert_eq!(facts.topology, Topology::Standalone);
+        assert!(!facts.transactions && !facts.precise_changes);
+        assert!(matches!(db.begin().await.err().unwrap(), Error::Unsupported(_)));
+        let mut feed = db.watch(POLL).await.unwrap();
+        assert_eq!(feed.next().await.unwrap(), Some(Change::Unknown));
+        assert_eq!(feed.next().await.unwrap(), Some(Change::Unknown));
+        let held = db.acquire_lease(lease("a")).await.unwrap().expect("free");
+        assert!(db.acquire_lease(lease("b")).await.unwrap().is_err());
+        assert!(held.renew().await.unwrap());
+        let c = db.collection("things");
+        let done = c
+            .bulk_write(vec![
+                Write::Insert(doc! { "_id": 1 }),
+                Write::UpdateMany { filter: Filter::All, update: Update::new().set("a", 1) },
+                Write::DeleteMany(Filter::eq("a", 1)),
+            ])
+            .await
+            .unwrap();
+        assert_eq!((done.inserted, done.modified, done.deleted), (1, 1, 1));
+        db.ensure_index("things", &Index::on(["a"]).unique()).await.unwrap();
+        c.insert_one(doc! { "a": 1 }).await.unwrap();
+        assert_eq!(c.insert_one(doc! { "a": 1 }).await.unwrap_err().duplicate_index(), Some("a_1"));
+    });
+}
+
+#[test]
+fn credentials_are_checked_and_never_told() {
+    on_a_server(|binary| async move {
+        let user = User { name: "gh0st".into(), password: "p@ss:w/rd".into() };
+        let server = Mongod::with_user(&binary, user).await.unwrap();
+        let host = server.host();
+        let db = open(&format!("mongodb://gh0st:p%40ss%3Aw%2Frd@{host}/?authSource=admin")).await;
+        db.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
+        for uri in [
+            format!("mongodb://gh0st:wr0ng@{host}/?authSource=admin"),
+            format!("mongodb://gh0st:wr0ng@{host}/?authSource=admin&minPoolSize=0"),
+            format!("mongodb://n0body:wr0ng@{host}/?authSource=admin"),
+            format!("mongodb://gh0st:p%40ss%3Aw%2Frd@{host}/?authSource=elsewhere"),
+        ] {
+            let error = refused(&uri).await;
+            assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
+            let told = format!("{error} {error:?}");
+            assert!(told.contains(&format!("{host}/notes")), "{told}");
+            for secret in ["gh0st", "n0body", "wr0ng", "p@ss", "p%40ss"] {
+                assert!(!told.contains(secret), "{told}");
+            }
+        }
+        // Without credentials the connection stands; what is asked for is refused.
+        let nobody = open(&server.uri()).await;
+        let error = nobody.collection("things").count(&Filter::All).await.unwrap_err();
+        assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
+    });
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() {
+    // A port that nobody listens on: it was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = refused(&format!("mongodb://u5er:s3cret@{free}/?serverSelectionTimeoutMS=300")).await;
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    let told = format!("{error} {error:?}");
+    assert!(
+        told.contains(&format!("{free}/notes")) && !told.contains("s3cret") && !told.contains("u5er"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_says_nothing_is_unavailable() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("mongodb://{}/?serverSelectionTimeoutMS=300", silent.local_addr().unwrap());
+    let error = refused(&uri).await;
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_needs_a_good_name() {
+    for name in ["", "a b", "a.b", "a/b", "$a", &"x".repeat(64)] {
+        let mut options = options("mongodb://127.0.0.1:1");
+        options.database = Some(name.into());
+        assert!(matches!(connect(options).await.err().unwrap(), Error::Invalid(_)), "{name}");
+    }
+    let mut options = options("mongodb://127.0.0.1:1");
+    options.database = None;
+    assert!(matches!(connect(options).await.err().unwrap(), Error::Invalid(_)));
+}
+
+/// Makes the server's next `times` commands of these names fail as told.
+async fn fail(db: &Database, times: i32, commands: &[&str], how: Document) {
+    let mut data = doc! { "failCommands": commands };
+    data.extend(how);
+    let command = doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
+    as_mongo(db).unwrap().client().database("admin").run_command(command).await.unwrap();
+}
+
+#[test]
+fn single_reads_and_writes_are_tried_again() {
+    on_a_server(|binary| async move {
+        let server = Mongod::replica_set(&binary).await.unwrap();
+        let db = open(&server.uri()).await;
+        let c = db.collection("things");
+        for how in [doc! { "closeConnection": true }, doc! { "errorCode": 6 }, doc! { "errorCode": 89 }] {
+            fail(&db, 1, &["find"], how.clone()).await;
+            c.find(Find::new(Filter::All)).await.unwrap().documents().await.unwrap();
+            fail(&db, 1, &["aggregate"], how).await;
+            c.count(&Filter::All).await.unwrap();
+        }
+        let labelled = doc! { "errorCode": 89, "errorLabels": ["RetryableWriteError"] };
+        for how in [doc! { "closeConnection": true }, labelled] {
+            fail(&db, 1, &["insert", "update", "delete", "findAndModify"], how.clone()).await;
+            c.insert_one(doc! { "_id": 1, "n": 0 }).await.unwrap();
+            fail(&db, 1, &["update"], how.clone()).await;
+            c.update_one(&Filter::id(1), &Update::new().inc("n", 1)).await.unwrap();
+            fail(&db, 1, &["findAndModify"], how.clone()).await;
+            let found = FindAndUpdate::new(Filter::id(1), Update::new().inc("n", 1));
+            assert_eq!(c.find_one_and_update(found).await.unwrap(), Some(doc! { "_id": 1, "n": 2 }));
+            fail(&db, 1, &["delete"], how).await;
+            assert_eq!(c.delete_one(&Filter::id(1)).await.unwrap(), 1);
+        }
+        fail(&db, 2, &["find"], doc! { "closeConnection": true }).await;
+        let error = c.find(Find::new(Filter::All)).await.err().unwrap();
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        // Of a batch, the updates are not tried again: whether they were done is not known.
+        fail(&db, 1, &["update"], doc! { "closeConnection": true }).await;
+        let write = Write::UpdateMany { filter: Filter::All, update: Update::new().set("a", 1) };
+        let error = c.bulk_write(vec![write]).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    });
+}
+
+#[test]
+fn errors_of_the_server_keep_their_meaning() {
+    on_a_server(|binary| async move {
+        let server = Mongod::replica_set(&binary).await.unwrap();
+        let db = open(&format!("{}&heartbeatFrequencyMS=500", server.uri())).await;
+        let c = db.collection("things");
+        c.insert_one(doc! { "_id": 1, "n": 0 }).await.unwrap();
+        let update = Update::new().inc("n", 1);
+        let mut transient = Vec::new();
+        for code in [112, 24, 251] {
+            let t = db.begin().await.unwrap();
+            let inside = t.collection("things");
+            inside.count(&Filter::All).await.unwrap();
+            fail(
+                &db,
+                1,
+                &["update"],
+                doc! { "errorCode": code, "errorLabels": ["TransientTransactionError"] },
+            )
+            .await;
+            transient.push(inside.update_one(&Filter::id(1), &update).await.unwrap_err());
+        }
+        assert!(
+            matches!(
+                &transient[..],
+                [Error::WriteConflict, Error::WriteConflict, Error::TransactionEnded(_)]
+            ),
+            "{transient:?}"
+        );
+        let told = async |code: i32| {
+            fail(&db, 1, &["update"], doc! { "errorCode": code }).await;
+            c.update_many(&Filter::All, &update).await.unwrap_err()
+        };
+        assert!(matches!(told(13).await, Error::Unauthorized(_)));
+        assert!(matches!(told(50).await, Error::Unavailable(_)));
+        assert!(matches!(told(10334).await, Error::TooLarge { .. }));
+        assert!(matches!(told(8).await, Error::Engine { .. }));
+        let unconfirmed =
+            doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
+        fail(&db, 1, &["update"], unconfirmed).await;
+        let error = c.update_many(&Filter::All, &update).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    });
+}
+
+#[test]
+fn a_commit_is_tried_until_its_outcome_is_known() {
+    on_a_server(|binary| async move {
+        let server = Mongod::replica_set(&binary).await.unwrap();
+        let db = open(&server.uri()).await;
+        let t = db.begin().await.unwrap();
+        t.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
+        // The driver tries twice each time, so that three failures reach the engine's own loop.
+        fail(&db, 3, &["commitTransaction"], doc! { "closeConnection": true }).await;
+        t.commit().await.unwrap();
+        assert_eq!(db.collection("things").count(&Filter::All).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn indexes_beyond_our_words_are_listed_and_equal_none() {
+    on_a_server(|binary| async move {
+        let server = Mongod::standalone(&binary).await.unwrap();
+        let db = open(&server.uri()).await;
+        let keys = [
+            doc! { "key": { "a": "hashed" }, "name": "h" },
+            doc! { "key": { "a": "text", "b": 1 }, "name": "t" },
+            doc! { "key": { "when": 1 }, "name": "ttl", "expireAfterSeconds": 60 },
+            doc! { "key": { "c": 1 }, "name": "col", "collation": { "locale": "en" } },
+            doc! { "key": { "$**": 1 }, "name": "wild" },
+            doc! { "key": { "d": 1 }, "name": "typed", "partialFilterExpression": { "d": { "$type": "string" } } },
+        ];
+        let command = doc! { "createIndexes": "things", "indexes": keys.to_vec() };
+        as_mongo(&db).unwrap().run_command(command).await.unwrap();
+        let listed = db.list_indexes("things").await.unwrap();
+        assert_eq!(
+            listed.iter().map(Index::name).collect::<Vec<_>>(),
+            ["h", "t", "ttl", "col", "wild", "typed"]
+        );
+        db.ensure_index("things", &Index::on(["a"])).await.unwrap();
+        db.ensure_index("things", &Index::on(["c"])).await.unwrap();
+        let error = db.ensure_index("things", &Index::on(["when"])).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::IndexConflict { .. }) && error.to_string().contains("expireAfterSeconds"),
+            "{error}"
+        );
+    });
+}
+
+/// Tries until a failover is over. Each try has its own document, so that no write is counted twice.
+async fn eventually<T, F: Future<Output = Result<T>>>(mut what: impl FnMut() -> F) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        match what().await {
+            Ok(value) => return value,
+            Err(error @ (Error::Unavailable(_) | Error::WriteConflict | Error::TransactionEnded(_))) => {
+                assert!(tokio::time::Instant::now() < deadline, "no recovery: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_replica_set_survives_its_primary() {
+    on_a_server(|binary| async move {
+        let mut set = ReplicaSet::of_three(&binary).await.unwrap();
+        let db = open(&format!("{}&heartbeatFrequencyMS=500", set.uri())).await;
+        assert_eq!(db.facts().await.unwrap().topology, Topology::ReplicaSet("rs0".into()));
+        let c = db.collection("things");
+        let mut feed = db.watch(POLL).await.unwrap();
+        let primary = set.primary(&[0, 1, 2]).await.unwrap();
+        let mut acknowledged = Vec::new();
+        for n in 0..60 {
+            if n == 30 {
+                set.nodes[primary].kill().unwrap();
+            }
+            let mut tries = 0;
+            acknowledged.push(
+                eventually(|| {
+                    tries += 1;
+                    c.insert_one(doc! { "_id": format!("{n}/{tries}") })
+                })
+                .await,
+            );
+        }
+        let rest: Vec<_> = (0..3).filter(|node| *node != primary).collect();
+        assert_ne!(set.primary(&rest).await.unwrap(), primary);
+        for id in &acknowledged {
+            assert_eq!(c.count(&Filter::id(id.clone())).await.unwrap(), 1, "{id} was acknowledged");
+        }
+        // The feed went on over the election: every acknowledged insert is told.
+        let mut told = Vec::new();
+        while told.last() != acknowledged.last() {
+            if let Some(Change::Document { id, kind: ChangeKind::Inserted, .. }) = feed.next().await.unwrap()
+            {
+                told.push(id);
+            }
+        }
+        assert!(acknowledged.iter().all(|id| told.contains(id)), "{told:?}");
+        eventually(|| async {
+            let t = db.begin().await?;
+            t.collection("things").upsert_one(&Filter::id("inside"), &Update::new().set("a", 1)).await?;
+            t.commit().await
+        })
+        .await;
+        set.nodes[primary].restart().await.unwrap();
+        assert_eq!(c.count(&Filter::id("inside")).await.unwrap(), 1);
+    });
+}

@@ -1,0 +1,86 @@
+use std::env;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mongodb::Client;
+use tokio::sync::OnceCell;
+
+use crate::locate::{self, RUN, UNAVAILABLE, URI};
+use crate::mongod::Mongod;
+
+/// What every test database's name starts with.
+const PREFIX: &str = "fn_test_";
+/// A leftover of a crashed run, for certain.
+const STALE: Duration = Duration::from_secs(3600);
+
+static OF_THIS_PROCESS: OnceCell<Result<Mongod, String>> = OnceCell::const_new();
+
+/// The shared server's connection string; `Err` says why there is none.
+pub(crate) async fn uri() -> Result<String, String> {
+    if let Ok(reason) = env::var(UNAVAILABLE) {
+        return Err(reason);
+    }
+    if let Ok(uri) = env::var(URI) {
+        return Ok(uri);
+    }
+    let server = OF_THIS_PROCESS
+        .get_or_init(|| async {
+            let binary = locate::present_binary().ok_or("no mongod on PATH or under target/")?;
+            Mongod::replica_set(&binary).await.map_err(|error| error.to_string())
+        })
+        .await;
+    server.as_ref().map(Mongod::uri).map_err(Clone::clone)
+}
+
+/// Whether the databases of this process are thrown away with their server, or swept at the end of the run.
+pub(crate) fn is_swept_later() -> bool {
+    env::var_os(RUN).is_some() || env::var_os(URI).is_none()
+}
+
+/// `fn_test_<seconds>_<run>_<random>`: tells a leftover's age and its run.
+pub(crate) fn new_database_name() -> String {
+    let seconds = now().as_secs();
+    let run = env::var(RUN).unwrap_or_else(|_| "0".into());
+    // An object id is unique in this process and, by its random part, among processes.
+    format!("{PREFIX}{seconds:x}_{run}_{}", bson::oid::ObjectId::new().to_hex())
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Drops the test databases of a run, and those that are older than an hour.
+pub async fn sweep(uri: &str, run: Option<&str>) -> Result<(), mongodb::error::Error> {
+    let client = Client::with_uri_str(uri).await?;
+    for name in client.list_database_names().await? {
+        if is_leftover(&name, run, now()) {
+            client.database(&name).drop().await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_leftover(name: &str, run: Option<&str>, now: Duration) -> bool {
+    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
+    let mut parts = rest.split('_');
+    let made = parts.next().and_then(|part| u64::from_str_radix(part, 16).ok());
+    let of_run = parts.next();
+    let stale = made.is_some_and(|made| now.saturating_sub(Duration::from_secs(made)) > STALE);
+    stale || (run.is_some() && of_run == run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_old_test_databases_and_those_of_the_run_are_leftovers() {
+        let now = Duration::from_secs(0x10000);
+        assert!(is_leftover("fn_test_1_a_b", None, now));
+        assert!(is_leftover("fn_test_ffff_a_b", Some("a"), now));
+        assert!(!is_leftover("fn_test_ffff_a_b", Some("c"), now));
+        assert!(!is_leftover("fn_test_ffff_a_b", None, now));
+        assert!(!is_leftover("fn_test_zzz", None, now));
+        assert!(!is_leftover("ghostmonk", Some("ghostmonk"), now));
+        assert!(!is_leftover(&new_database_name(), Some("another"), super::now()));
+    }
+}
