@@ -1,1 +1,57 @@
-//! The migrations of Field Notes.
+//! The migrations of Field Notes, one file each.
+//!
+//! A migration is frozen in time: it knows the documents as they were when it was written, and nothing of the
+//! program's types. Names of fields and collections are therefore repeated in each file, as constants of its own.
+//!
+//! To add one, add its file `mNNNN_what_it_does.rs`, and its name to the list below. Its id is the name of the file
+//! without the `m`.
+
+use migrator::Migration;
+
+macro_rules! migrations {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        $($(#[$doc])* mod $name;)+
+
+        /// All migrations. Their order is that of their dependencies, not of this list.
+        pub fn all() -> Vec<Box<dyn Migration>> {
+            vec![$(Box::new($name::It)),+]
+        }
+
+        #[cfg(test)]
+        const FILES: &[&str] = &[$(stringify!($name)),+];
+    };
+}
+
+migrations! {
+    /// The administrator's account.
+    m0001_create_admin_user,
+    /// Content belongs to somebody.
+    m0002_add_user_id_to_content,
+    /// The four sections that a site begins with.
+    m0003_seed_initial_sections,
+    /// Content is in a section.
+    m0004_backfill_section_id,
+}
+
+#[cfg(test)]
+mod tests {
+    use migrator::Graph;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_file_names() {
+        let ids: Vec<_> = all().iter().map(|m| format!("m{}", m.meta().id)).collect();
+        assert_eq!(ids, FILES);
+    }
+
+    #[test]
+    fn they_are_one_line_in_order_of_their_numbers() {
+        let graph = Graph::new(all()).unwrap();
+        let ids: Vec<_> = graph.ids().collect();
+        assert!(ids.is_sorted());
+        for (before, migration) in graph.migrations().zip(graph.migrations().skip(1)) {
+            assert_eq!(migration.meta().depends_on, [before.meta().id]);
+        }
+    }
+}

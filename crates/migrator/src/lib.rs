@@ -1,1 +1,66 @@
 //! A migration engine over a document store.
+//!
+//! It knows [`docstore`] and no migration: the program hands it a [`Graph`] of [`Migration`]s. It applies what is
+//! pending, one runner at a time, and can take the last one back.
+//!
+//! # What it keeps
+//!
+//! | collection | holds |
+//! |---|---|
+//! | `_migrations` | the ledger: the present state of each migration, by its id |
+//! | `_migration_log` | one document for each transition, never changed |
+//! | `_migration_lock` | the lease of the one that runs |
+//! | `_migration_undo` | the journal: what a run changed, for as long as it can be undone |
+//!
+//! # What holds
+//!
+//! - One runner at a time, by a lease on the store's clock. Each holder has a greater fencing token, and the ledger's
+//!   documents take no write from a holder with a lesser one. Where the store has transactions each batch of data is
+//!   in one transaction with such a ledger write, so a holder that was superseded cannot change data either.
+//! - A run that was killed is resumed by whoever comes next: steps are idempotent, and the journal is written with,
+//!   or before, the data.
+//! - A migration that failed is retried when an operator says so, not by a program that merely starts.
+//! - [`Migrator::down`] takes back exactly what the run did. An interrupted one is finished first, by a repeated
+//!   `down` and by the next `up` alike; the latter then applies the migration anew.
+//! - Looking ([`Migrator::status`], [`Migrator::verify`], [`Migrator::wait`], [`Migrator::plan_down`]) never writes.
+
+/// What a migration is given: reads, and steps that are journalled.
+mod context;
+/// One entry of the ledger.
+mod entry;
+/// What can go wrong, and what to do then.
+mod error;
+/// What a run tells while it goes on.
+mod event;
+/// The ledger of the tool that ran the migrations before.
+mod foreign;
+/// Migrations in the order of their dependencies.
+mod graph;
+/// What a run changed, so that it can be undone.
+mod journal;
+/// The lease of the one that runs, and its heartbeat.
+mod lease;
+/// The ledger's reads and writes.
+mod ledger;
+/// What a migration is.
+mod migration;
+/// The engine: up, down, status, wait, verify.
+mod migrator;
+/// From graph, ledger and request to the actions to take; no input, no output.
+mod plan;
+/// What a run did.
+mod report;
+/// Batches of writes, in transactions where there are any.
+mod session;
+/// How a migrator is set up.
+mod settings;
+
+pub use context::{Check, Inserted, UndoImported, Up};
+pub use entry::{Source, State, StepCounts};
+pub use error::{Error, MissingEnv, Result};
+pub use event::{Event, Observer};
+pub use graph::{Graph, GraphError};
+pub use migration::{Finding, Meta, Migration, Undo};
+pub use migrator::{DownRequest, Migrator, UpMode};
+pub use report::{Applied, DownPlan, DownReport, Imported, Report, Status, StatusEntry};
+pub use settings::{Clock, Env, Settings};

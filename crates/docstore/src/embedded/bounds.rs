@@ -93,9 +93,12 @@ pub(super) fn conjuncts<'a>(filter: &'a Filter, into: &mut Vec<&'a Filter>) {
     }
 }
 
+/// A field, and the keys that it must have one of.
+pub(super) type Points<'f> = (&'f Field, Vec<Vec<u8>>);
+
 /// The field and the keys that it must have one of. Arrays are left out: they match whole or by an element, so no
 /// single key tells.
-pub(super) fn points(condition: &Filter) -> Result<Option<(&Field, Vec<Vec<u8>>)>> {
+pub(super) fn points(condition: &Filter) -> Result<Option<Points<'_>>> {
     let (field, values): (_, &[Bson]) = match condition {
         Filter::Eq(field, value) => (field, std::slice::from_ref(value)),
         Filter::In(field, values) => (field, values),

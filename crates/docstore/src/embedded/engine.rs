@@ -75,12 +75,12 @@ pub(super) fn check_writes(writes: &[Write]) -> Result<()> {
 impl Executor for Embedded {
     async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
         find.check()?;
-        self.readers.find(collection.to_owned(), find).await
+        self.readers.find(write::check_name(collection)?, find).await
     }
 
     async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
         filter.check()?;
-        let (collection, filter) = (collection.to_owned(), filter.clone());
+        let (collection, filter) = (write::check_name(collection)?, filter.clone());
         self.readers
             .read(move |connection, catalog| cursor::count(connection, catalog, &collection, &filter))
             .await
@@ -88,7 +88,7 @@ impl Executor for Embedded {
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
         documents.iter().try_for_each(write::check_document)?;
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         self.write(move |s| write::insert_many(s, &collection, documents)).await
     }
 
@@ -101,7 +101,7 @@ impl Executor for Embedded {
     ) -> Result<UpdateResult> {
         filter.check()?;
         update.check()?;
-        let (collection, filter, update) = (collection.to_owned(), filter.clone(), update.clone());
+        let (collection, filter, update) = (write::check_name(collection)?, filter.clone(), update.clone());
         self.write(move |s| write::update(s, &collection, &filter, &update, reach)).await
     }
 
@@ -111,19 +111,19 @@ impl Executor for Embedded {
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
         find.check()?;
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         self.write(move |s| write::find_one_and_update(s, &collection, &find)).await
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
         filter.check()?;
-        let (collection, filter) = (collection.to_owned(), filter.clone());
+        let (collection, filter) = (write::check_name(collection)?, filter.clone());
         self.write(move |s| write::delete(s, &collection, &filter, many)).await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
         check_writes(&writes)?;
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         self.write(move |s| write::bulk_write(s, &collection, writes)).await
     }
 }
@@ -164,18 +164,18 @@ impl Engine for Embedded {
     }
 
     async fn drop_collection(&self, collection: &str) -> Result<()> {
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         self.write(move |s| write::drop_collection(s, &collection)).await
     }
 
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
         index.check()?;
-        let (collection, index) = (collection.to_owned(), index.clone());
+        let (collection, index) = (write::check_name(collection)?, index.clone());
         self.write(move |s| write::create_index(s, &collection, &index)).await
     }
 
     async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         self.readers
             .read(move |_, catalog| {
                 let stored = catalog.collections.get(&collection);
@@ -185,13 +185,13 @@ impl Engine for Embedded {
     }
 
     async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
-        let (collection, name) = (collection.to_owned(), name.to_owned());
+        let (collection, name) = (write::check_name(collection)?, name.to_owned());
         self.write(move |s| write::drop_index(s, &collection, &name)).await
     }
 
     async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
         find.check()?;
-        let (collection, find) = (collection.to_owned(), find.clone());
+        let (collection, find) = (write::check_name(collection)?, find.clone());
         self.readers
             .read(move |_, catalog| match catalog.collections.get(&collection) {
                 None => Ok(Plan { index: None, sorts_in_memory: false }),
@@ -218,27 +218,24 @@ impl Engine for Embedded {
     }
 
     async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()> {
-        let (asked, locks) = (request.clone(), Arc::clone(&self.locks));
-        self.write(move |s| {
-            // On the writer, so that a release cannot free the lock of a later holder in this process.
-            if lease::release(s, &asked, fence)? {
-                locks.free(&asked);
-            }
-            Ok(())
-        })
-        .await
+        let (locks, request) = (Arc::clone(&self.locks), request.clone());
+        self.write(move |s| lease::release(s, &locks, &request, fence)).await
     }
 
     async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
-        let (collection, name) = (collection.to_owned(), name.to_owned());
+        let (collection, name) = (write::check_name(collection)?, name.to_owned());
         self.readers
             .read(move |connection, catalog| lease::holder(connection, catalog, &collection, &name))
             .await
     }
 
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
-        let events =
-            self.events.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|e| e.subscribe());
+        let events = self
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(broadcast::Sender::subscribe);
         feed::watch(events.ok_or_else(closed)?, self.jobs.clone(), poll).await
     }
 

@@ -1,18 +1,18 @@
 //! Leases: a document each, taken in a write transaction, judged by this machine's clock.
 //!
-//! Beside it the holder's process keeps an operating-system lock on `<file>.<lease>.lock`. The system frees that lock
-//! when the process dies, however it dies. So a lease that has not run out, and says that its holder keeps such a
-//! lock, can be taken over at once when the lock turns out to be free. Where no lock could be had (`locked` is false),
-//! only the clock counts.
+//! Beside it the holder's process keeps an operating-system lock on `<file>.<lease>.lock` and writes its fencing token
+//! into that file. The system frees the lock when the process dies, however it dies. So a lease that has not run out
+//! can be taken over at once if the lock is free and the file names this lease's token: its holder had the lock, and
+//! is dead. Where the file names another token, the holder never got the lock, and only the clock counts.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bson::{DateTime, Document};
+use bson::{DateTime, Document, doc};
 use rusqlite::Connection;
 
 use super::catalog::Catalog;
@@ -21,12 +21,17 @@ use super::key::unreadable;
 use super::session::Session;
 use super::write;
 use crate::engine::Reach;
-use crate::{Error, Filter, Find, LeaseHolder, LeaseRequest, Result, Update};
+use crate::{Error, Field, Filter, Find, LeaseHolder, LeaseRequest, Result, Update, UpdateOp};
 
 /// The locks that this process keeps, by collection and name of the lease.
 pub(super) struct Locks {
     store: PathBuf,
-    held: Mutex<HashMap<(String, String), File>>,
+    held: Mutex<HashMap<(String, String), Lock>>,
+}
+
+struct Lock {
+    file: File,
+    fence: i64,
 }
 
 impl Locks {
@@ -36,34 +41,58 @@ impl Locks {
 
     /// Frees all locks.
     pub(super) fn clear(&self) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.held().clear();
     }
 
-    /// Whether this process keeps the lock now; it tries to take it if not.
-    fn keep(&self, request: &LeaseRequest) -> bool {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = (request.collection.clone(), request.name.clone());
-        if held.contains_key(&name) {
-            return true;
+    /// Frees the lock, if it is that of this token.
+    pub(super) fn free(&self, request: &LeaseRequest, fence: i64) {
+        let mut held = self.held();
+        if held.get(&name(request)).is_some_and(|lock| lock.fence == fence) {
+            held.remove(&name(request));
         }
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(self.path(request));
-        match file {
-            Ok(file) if file.try_lock().is_ok() => {
-                held.insert(name, file);
-                true
+    }
+
+    /// Takes the lock for the holder of this token, if it can be had; a lease is a lease without it.
+    fn keep(&self, request: &LeaseRequest, fence: i64) {
+        let mut held = self.held();
+        let file = if let Some(lock) = held.remove(&name(request)) {
+            lock.file
+        } else {
+            let mut options = OpenOptions::new();
+            let Ok(file) =
+                options.create(true).read(true).write(true).truncate(false).open(self.path(request))
+            else {
+                return;
+            };
+            if file.try_lock().is_err() {
+                return;
             }
-            _ => false,
+            file
+        };
+        let mut writing = &file;
+        let written = file
+            .set_len(0)
+            .and_then(|()| writing.seek(SeekFrom::Start(0)))
+            .and_then(|_| writing.write_all(fence.to_string().as_bytes()));
+        if written.is_ok() {
+            held.insert(name(request), Lock { file, fence });
         }
     }
 
-    fn is_kept(&self, request: &LeaseRequest) -> bool {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.contains_key(&(request.collection.clone(), request.name.clone()))
+    /// Whether the holder of this token had the lock and has it no longer.
+    fn is_dead(&self, request: &LeaseRequest, fence: i64) -> bool {
+        if self.held().contains_key(&name(request)) {
+            return false;
+        }
+        // The lock is given back at the end, and nobody takes it meanwhile: that happens in a write transaction only,
+        // and this is one.
+        let Ok(mut file) = File::open(self.path(request)) else { return false };
+        let mut token = String::new();
+        file.try_lock().is_ok() && file.read_to_string(&mut token).is_ok() && token == fence.to_string()
     }
 
-    pub(super) fn free(&self, request: &LeaseRequest) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.remove(&(request.collection.clone(), request.name.clone()));
+    fn held(&self) -> MutexGuard<'_, HashMap<(String, String), Lock>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, request: &LeaseRequest) -> PathBuf {
@@ -74,8 +103,10 @@ impl Locks {
             if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
                 name.push(char::from(byte));
             } else {
-                // Writing to a string does not fail.
-                let _ = write!(name, "%{byte:02x}");
+                name.push('%');
+                name.extend(
+                    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])),
+                );
             }
         }
         path.push(name);
@@ -84,9 +115,8 @@ impl Locks {
     }
 }
 
-struct Held {
-    holder: LeaseHolder,
-    locked: bool,
+fn name(request: &LeaseRequest) -> (String, String) {
+    (request.collection.clone(), request.name.clone())
 }
 
 /// Takes the lease if it is free, has run out, is this owner's or was left by a process that died.
@@ -96,24 +126,26 @@ pub(super) fn acquire(
     request: &LeaseRequest,
 ) -> Result<LeaseHolder> {
     let found = look(session.connection, &session.catalog, &request.collection, &request.name)?;
-    let fence = found.as_ref().map_or(0, |held| held.holder.fence) + 1;
-    if let Some(Held { holder, locked }) = found
-        && !holder.remaining.is_zero()
-        && !holder.owner.is_empty()
-        && holder.owner != request.owner
-    {
-        let dead = locked && !locks.is_kept(request) && locks.keep(request);
-        if !dead {
-            return Ok(holder);
+    let fence = found.as_ref().map_or(0, |holder| holder.fence) + 1;
+    let fields = doc! { "owner": &request.owner, "fence": fence, "expires_at": end(request.ttl) };
+    if let Some(holder) = found {
+        if !holder.remaining.is_zero() && !holder.owner.is_empty() && holder.owner != request.owner {
+            if !locks.is_dead(request, holder.fence) {
+                return Ok(holder);
+            }
+            tracing::info!(lease = %request.name, owner = %holder.owner, "the holder of a lease has died");
         }
-        tracing::info!(lease = %request.name, owner = %holder.owner, "the holder of a lease has died");
+        let mut update = Update::new();
+        for (field, value) in fields {
+            update = update.with(UpdateOp::Set(Field::parse(field)?, value));
+        }
+        write::update(session, &request.collection, &id(request), &update, Reach::One)?;
+    } else {
+        let mut document = doc! { "_id": &request.name };
+        document.extend(fields);
+        session.insert(&request.collection, &document)?;
     }
-    let update = Update::new()
-        .set("owner", request.owner.clone())
-        .set("fence", fence)
-        .set("expires_at", end(request.ttl))
-        .set("locked", locks.keep(request));
-    write::update(session, &request.collection, &id(request), &update, Reach::OneOrInsert)?;
+    locks.keep(request, fence);
     Ok(LeaseHolder { owner: request.owner.clone(), fence, remaining: request.ttl })
 }
 
@@ -127,20 +159,22 @@ pub(super) fn renew(
     let update = Update::new().set("expires_at", end(request.ttl));
     let result = write::update(session, &request.collection, &held_by(request, fence), &update, Reach::One)?;
     if result.matched == 0 {
-        // Another process has it, and could not get the lock from us.
-        let found = look(session.connection, &session.catalog, &request.collection, &request.name)?;
-        if found.is_some_and(|held| !held.locked) {
-            locks.free(request);
-        }
+        locks.free(request, fence);
     }
     Ok(result.matched > 0)
 }
 
 /// Gives the lease back, if it is still held; the document stays, and with it the fencing token.
-pub(super) fn release(session: &mut Session<'_>, request: &LeaseRequest, fence: i64) -> Result<bool> {
-    let update = Update::new().set("owner", "").set("expires_at", DateTime::now()).set("locked", false);
-    let result = write::update(session, &request.collection, &held_by(request, fence), &update, Reach::One)?;
-    Ok(result.matched > 0)
+pub(super) fn release(
+    session: &mut Session<'_>,
+    locks: &Locks,
+    request: &LeaseRequest,
+    fence: i64,
+) -> Result<()> {
+    let update = Update::new().set("owner", "").set("expires_at", DateTime::now());
+    write::update(session, &request.collection, &held_by(request, fence), &update, Reach::One)?;
+    locks.free(request, fence);
+    Ok(())
 }
 
 /// Who holds a lease.
@@ -151,10 +185,15 @@ pub(super) fn holder(
     name: &str,
 ) -> Result<Option<LeaseHolder>> {
     let found = look(connection, catalog, collection, name)?;
-    Ok(found.map(|held| held.holder).filter(|holder| !holder.owner.is_empty()))
+    Ok(found.filter(|holder| !holder.owner.is_empty()))
 }
 
-fn look(connection: &Connection, catalog: &Catalog, collection: &str, name: &str) -> Result<Option<Held>> {
+fn look(
+    connection: &Connection,
+    catalog: &Catalog,
+    collection: &str,
+    name: &str,
+) -> Result<Option<LeaseHolder>> {
     let mut cursor = Cursor::open(connection, catalog, collection, Find::new(Filter::id(name)).limit(1))?;
     let found = cursor.next_batch(connection, 1, 1)?.documents;
     let Some(found) = found.first() else { return Ok(None) };
@@ -162,12 +201,11 @@ fn look(connection: &Connection, catalog: &Catalog, collection: &str, name: &str
     let read = || {
         let left =
             found.get_datetime("expires_at").ok()?.timestamp_millis() - DateTime::now().timestamp_millis();
-        let holder = LeaseHolder {
+        Some(LeaseHolder {
             owner: found.get_str("owner").ok()?.to_owned(),
             fence: found.get_i64("fence").ok()?,
             remaining: Duration::from_millis(u64::try_from(left).unwrap_or(0)),
-        };
-        Some(Held { holder, locked: found.get_bool("locked").unwrap_or(false) })
+        })
     };
     read().map(Some).ok_or_else(|| Error::Decode {
         collection: collection.to_owned(),

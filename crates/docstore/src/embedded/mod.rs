@@ -72,7 +72,7 @@ pub struct Limits {
 impl Default for Limits {
     /// As MongoDB has them.
     fn default() -> Self {
-        Self { transaction: Duration::from_secs(60) }
+        Self { transaction: Duration::from_mins(1) }
     }
 }
 

@@ -36,9 +36,6 @@ impl Session<'_> {
         if let Some(stored) = self.collection(name) {
             return Ok(stored);
         }
-        if name.is_empty() || name.contains(['\0', '$']) || name.starts_with("system.") {
-            return Err(Error::Invalid(format!("{name:?} cannot be the name of a collection")));
-        }
         Catalog::add_collection(self.connection, name)?;
         self.refresh()?;
         self.collection(name)

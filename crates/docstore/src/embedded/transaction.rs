@@ -27,11 +27,11 @@ impl Transaction {
     /// Waits for the writer, and begins.
     pub(super) async fn begin(jobs: &Sender<Job>) -> Result<Self> {
         let (steps, queue) = channel();
-        let (begun, has_begun) = oneshot::channel();
+        let (begun, started) = oneshot::channel();
         let ended = Arc::default();
-        let begin = Begin { steps: queue, begun, ended: Arc::clone(&ended) };
-        jobs.send(Job::Begin(begin)).map_err(|_| closed())?;
-        has_begun.await.map_err(|_| closed())??;
+        jobs.send(Job::Begin(Begin { steps: queue, begun, ended: Arc::clone(&ended) }))
+            .map_err(|_| closed())?;
+        started.await.map_err(|_| closed())??;
         Ok(Self { steps, ended })
     }
 
@@ -61,7 +61,7 @@ impl Executor for Transaction {
     /// Reads everything at once: later writes of the transaction do not show in a stream that is still open.
     async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
         find.check()?;
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         let documents = self
             .run(move |session| {
                 let mut cursor = Cursor::open(session.connection, &session.catalog, &collection, find)?;
@@ -73,13 +73,13 @@ impl Executor for Transaction {
 
     async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
         filter.check()?;
-        let (collection, filter) = (collection.to_owned(), filter.clone());
+        let (collection, filter) = (write::check_name(collection)?, filter.clone());
         self.run(move |s| cursor::count(s.connection, &s.catalog, &collection, &filter)).await
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
         documents.iter().try_for_each(write::check_document)?;
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         self.run(move |s| write::insert_many(s, &collection, documents)).await
     }
 
@@ -92,7 +92,7 @@ impl Executor for Transaction {
     ) -> Result<UpdateResult> {
         filter.check()?;
         update.check()?;
-        let (collection, filter, update) = (collection.to_owned(), filter.clone(), update.clone());
+        let (collection, filter, update) = (write::check_name(collection)?, filter.clone(), update.clone());
         self.run(move |s| write::update(s, &collection, &filter, &update, reach)).await
     }
 
@@ -102,19 +102,19 @@ impl Executor for Transaction {
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
         find.check()?;
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         self.run(move |s| write::find_one_and_update(s, &collection, &find)).await
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
         filter.check()?;
-        let (collection, filter) = (collection.to_owned(), filter.clone());
+        let (collection, filter) = (write::check_name(collection)?, filter.clone());
         self.run(move |s| write::delete(s, &collection, &filter, many)).await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
         check_writes(&writes)?;
-        let collection = collection.to_owned();
+        let collection = write::check_name(collection)?;
         self.run(move |s| write::bulk_write(s, &collection, writes)).await
     }
 }
@@ -126,6 +126,10 @@ impl EngineTransaction for Transaction {
     }
 
     async fn abort(&self) -> Result<()> {
-        self.end(Step::Abort).await
+        match self.end(Step::Abort).await {
+            // What has ended is undone already.
+            Err(Error::TransactionEnded(_)) => Ok(()),
+            other => other,
+        }
     }
 }

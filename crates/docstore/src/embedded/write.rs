@@ -2,7 +2,7 @@
 //! before a refusal stays, as on MongoDB.
 
 use bson::oid::ObjectId;
-use bson::{Document, RawDocumentBuf};
+use bson::{Bson, Document, RawDocumentBuf};
 
 use super::catalog::{Catalog, Stored};
 use super::cursor;
@@ -18,6 +18,9 @@ use crate::{
 
 /// Checks that every value of a document is of a type that the store keeps, and names the field if not.
 pub(super) fn check_document(document: &Document) -> Result<()> {
+    if matches!(document.get("_id"), Some(Bson::Array(_))) {
+        return Err(Error::Invalid("the id of a document cannot be an array".into()));
+    }
     for (field, value) in document {
         if let Err(error) = check_value(value) {
             return Err(match error {
@@ -27,6 +30,19 @@ pub(super) fn check_document(document: &Document) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Checks the name of a collection, by MongoDB's rules.
+pub(super) fn check_name(collection: &str) -> Result<String> {
+    let bad = collection.is_empty()
+        || collection.starts_with('.')
+        || collection.ends_with('.')
+        || collection.contains(['$', '\0']);
+    if bad {
+        Err(Error::Invalid(format!("{collection:?} cannot be the name of a collection")))
+    } else {
+        Ok(collection.to_owned())
+    }
 }
 
 /// Inserts in order, up to the first that is refused.

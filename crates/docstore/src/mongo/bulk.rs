@@ -28,7 +28,12 @@ fn kind(write: &Write) -> Kind {
     }
 }
 
-fn check(write: &Write) -> Result<()> {
+pub(super) fn check(name: &str, writes: &[Write]) -> Result<()> {
+    check_collection(name)?;
+    writes.iter().try_for_each(check_one)
+}
+
+fn check_one(write: &Write) -> Result<()> {
     match write {
         Write::Insert(document) => check_document(document),
         Write::UpdateOne { filter, update, .. } | Write::UpdateMany { filter, update } => {
@@ -44,7 +49,7 @@ fn statement(write: &Write) -> Option<Document> {
     Some(match write {
         Write::Insert(_) => return None,
         Write::UpdateOne { filter, update, upsert: true } => doc! {
-            "q": translate::filter(filter), "u": translate::upsert(filter, update), "upsert": true,
+            "q": translate::filter_to_upsert(filter), "u": translate::upsert(filter, update), "upsert": true,
         },
         Write::UpdateOne { filter, update, upsert: false } => {
             doc! { "q": translate::filter(filter), "u": translate::update(update) }
@@ -65,8 +70,7 @@ impl Core {
         writes: Vec<Write>,
         mut session: Session<'_>,
     ) -> Result<WriteResult> {
-        check_collection(name)?;
-        writes.iter().try_for_each(check)?;
+        check(name, &writes)?;
         let mut total = WriteResult::default();
         let mut start = 0;
         while let Some(first) = writes.get(start) {

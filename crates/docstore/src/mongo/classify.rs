@@ -139,6 +139,9 @@ pub(super) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error
         6 | 7 | 43 | 50 | 64 | 89 | 91 | 134 | 189 | 262 | 9001 | 10058 | 10107 | 11600 | 11602 | 13435
         | 13436 => unavailable(),
         _ if transient => Error::WriteConflict,
+        2 if coded.message.contains("parallel arrays") => {
+            Error::Invalid("two fields of a sort are arrays in one document".into())
+        }
         2 => inapplicable("a value is not of the kind it takes, or would overflow"),
         14 | 16837 | 10141 => inapplicable("a field is of the wrong type"),
         28 => inapplicable("a path leads through a value that is no document"),

@@ -101,8 +101,7 @@ impl Core {
         documents: Vec<Document>,
         session: Session<'_>,
     ) -> Result<()> {
-        check_collection(name)?;
-        documents.iter().try_for_each(check_document)?;
+        check_insert(name, &documents)?;
         self.insert_checked(name, &documents, session).await
     }
 
@@ -152,17 +151,14 @@ impl Core {
         reach: Reach,
         session: Session<'_>,
     ) -> Result<UpdateResult> {
-        filter.check()?;
-        update.check()?;
-        check_collection(name)?;
+        check_update(name, filter, update)?;
         let collection = self.raw(name);
-        let query = translate::filter(filter);
         let mut action = match reach {
-            Reach::One => collection.update_one(query, translate::update(update)),
-            Reach::OneOrInsert => {
-                collection.update_one(query, translate::upsert(filter, update)).upsert(true)
-            }
-            Reach::Many => collection.update_many(query, translate::update(update)),
+            Reach::One => collection.update_one(translate::filter(filter), translate::update(update)),
+            Reach::OneOrInsert => collection
+                .update_one(translate::filter_to_upsert(filter), translate::upsert(filter, update))
+                .upsert(true),
+            Reach::Many => collection.update_many(translate::filter(filter), translate::update(update)),
         };
         if let Some(session) = session {
             action = action.session(session);
@@ -186,16 +182,14 @@ impl Core {
         find.check()?;
         check_collection(name)?;
         let collection = self.raw(name);
-        let update = if find.upsert {
-            translate::upsert(&find.filter, &find.update)
+        let (query, update) = if find.upsert {
+            (translate::filter_to_upsert(&find.filter), translate::upsert(&find.filter, &find.update))
         } else {
-            translate::update(&find.update)
+            (translate::filter(&find.filter), translate::update(&find.update))
         };
         let returned = if find.return_new { ReturnDocument::After } else { ReturnDocument::Before };
-        let mut action = collection
-            .find_one_and_update(translate::filter(&find.filter), update)
-            .upsert(find.upsert)
-            .return_document(returned);
+        let mut action =
+            collection.find_one_and_update(query, update).upsert(find.upsert).return_document(returned);
         if !find.sort.fields().is_empty() {
             action = action.sort(translate::sort(&find.sort));
         }
@@ -263,6 +257,17 @@ pub(super) fn check_document(document: &Document) -> Result<()> {
         Some(Bson::Array(_)) => Err(Error::Invalid("an id cannot be an array".into())),
         _ => Ok(()),
     }
+}
+
+pub(super) fn check_insert(name: &str, documents: &[Document]) -> Result<()> {
+    check_collection(name)?;
+    documents.iter().try_for_each(check_document)
+}
+
+pub(super) fn check_update(name: &str, filter: &Filter, update: &Update) -> Result<()> {
+    filter.check()?;
+    update.check()?;
+    check_collection(name)
 }
 
 pub(super) fn encoded(document: &Document) -> Result<RawDocumentBuf> {

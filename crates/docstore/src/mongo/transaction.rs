@@ -8,8 +8,9 @@ use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RES
 use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
 use tokio::sync::Mutex;
 
+use super::bulk;
 use super::classify::{Doing, classify};
-use super::operations::Core;
+use super::operations::{Core, check_collection, check_insert, check_update};
 use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
 
@@ -51,24 +52,22 @@ impl MongoTransaction {
         Ok(Arc::new(Self { core: core.clone(), state: Mutex::new(State { session, ended: None }) }))
     }
 
-    /// Notes that a failed operation has ended the transaction, as it has on the server. A request that was refused
-    /// before it was sent has not.
+    /// Notes that a failed operation has ended the transaction, as it has on the server.
     async fn after<T>(&self, state: &mut State, result: Result<T>) -> Result<T> {
-        match &result {
-            Ok(_) | Err(Error::Invalid(_)) => {}
-            Err(error) => {
-                state.ended = Some(format!("an operation in it failed: {error}"));
-                // What it has locked is free at once; if this fails, the server's time limit does it.
-                let _ = state.session.abort_transaction().await;
-            }
+        if let Err(error) = &result {
+            state.ended = Some(format!("an operation in it failed: {error}"));
+            // What it has locked is free at once; if this fails, the server's time limit does it.
+            let _ = state.session.abort_transaction().await;
         }
         result
     }
 }
 
-/// Runs an operation of the core in the session of a transaction.
+/// Runs an operation of the core in the session of a transaction. What is wrong with a request by itself is told
+/// before, and does not end the transaction.
 macro_rules! within {
-    ($self:ident, |$session:ident| $operation:expr) => {{
+    ($self:ident, $check:expr, |$session:ident| $operation:expr) => {{
+        $check?;
         let mut state = $self.state.lock().await;
         state.check()?;
         let $session = Some(&mut state.session);
@@ -80,15 +79,21 @@ macro_rules! within {
 #[async_trait]
 impl Executor for MongoTransaction {
     async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        within!(self, |session| self.core.find(collection, &find, session))
+        within!(self, find.check().and_then(|()| check_collection(collection)), |session| self
+            .core
+            .find(collection, &find, session))
     }
 
     async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        within!(self, |session| self.core.count(collection, filter, session))
+        within!(self, filter.check().and_then(|()| check_collection(collection)), |session| self
+            .core
+            .count(collection, filter, session))
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        within!(self, |session| self.core.insert(collection, documents, session))
+        within!(self, check_insert(collection, &documents), |session| self
+            .core
+            .insert(collection, documents, session))
     }
 
     async fn update(
@@ -98,7 +103,9 @@ impl Executor for MongoTransaction {
         update: &Update,
         reach: Reach,
     ) -> Result<UpdateResult> {
-        within!(self, |session| self.core.update(collection, filter, update, reach, session))
+        within!(self, check_update(collection, filter, update), |session| self
+            .core
+            .update(collection, filter, update, reach, session))
     }
 
     async fn find_one_and_update(
@@ -106,15 +113,21 @@ impl Executor for MongoTransaction {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        within!(self, |session| self.core.find_one_and_update(collection, &find, session))
+        within!(self, find.check().and_then(|()| check_collection(collection)), |session| self
+            .core
+            .find_one_and_update(collection, &find, session))
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        within!(self, |session| self.core.delete(collection, filter, many, session))
+        within!(self, filter.check().and_then(|()| check_collection(collection)), |session| self
+            .core
+            .delete(collection, filter, many, session))
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        within!(self, |session| self.core.bulk_write(collection, writes, session))
+        within!(self, bulk::check(collection, &writes), |session| self
+            .core
+            .bulk_write(collection, writes, session))
     }
 }
 

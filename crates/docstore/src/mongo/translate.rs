@@ -31,6 +31,19 @@ pub(super) fn filter(filter: &Filter) -> Document {
     }
 }
 
+/// As [`filter`], for a write that may insert. The server takes a new document's values from the equalities that it
+/// is left with after simplifying, and it makes one of an `$in` or `$or` with a single choice. Behind two negations
+/// they stay conditions.
+pub(super) fn filter_to_upsert(filter: &Filter) -> Document {
+    match filter {
+        Filter::And(filters) if !filters.is_empty() => {
+            doc! { "$and": filters.iter().map(filter_to_upsert).collect::<Vec<_>>() }
+        }
+        Filter::In(..) | Filter::Or(_) => doc! { "$nor": [{ "$nor": [self::filter(filter)] }] },
+        other => self::filter(other),
+    }
+}
+
 fn on(field: &Field, operator: &str, operand: impl Into<Bson>) -> Document {
     doc! { field.as_str(): { operator: operand.into() } }
 }
@@ -157,5 +170,14 @@ mod tests {
             upsert(&Filter::eq("b", 1), &change).get_document("$setOnInsert").unwrap().contains_key("_id")
         );
         assert_eq!(upsert(&Filter::id(7), &change), doc! { "$set": { "a": 1 } });
+    }
+
+    #[test]
+    fn an_upsert_takes_over_what_is_an_equality_and_nothing_else() {
+        let filter = Filter::and([Filter::id(1), Filter::is_in("a", [5])]);
+        assert_eq!(
+            filter_to_upsert(&filter),
+            doc! { "$and": [{ "_id": { "$eq": 1 } }, { "$nor": [{ "$nor": [{ "a": { "$in": [5] } }] }] }] }
+        );
     }
 }

@@ -114,6 +114,27 @@ impl Pair {
             Err(format!("the documents differ at the end\n  mongo    {mongo:?}\n  embedded {ours:?}"))
         }
     }
+
+    /// Leaves out operations of a sequence that differs, as long as it still does.
+    pub(crate) async fn least(&self, mut ops: Vec<Op>) -> (Vec<Op>, String) {
+        let tally = Tally::default();
+        let mut size = ops.len();
+        while size > 0 {
+            let mut start = 0;
+            while start < ops.len() {
+                let mut fewer = ops.clone();
+                fewer.drain(start..(start + size).min(ops.len()));
+                if self.run(&fewer, &tally).await.is_err() {
+                    ops = fewer;
+                } else {
+                    start += size;
+                }
+            }
+            size /= 2;
+        }
+        let difference = self.run(&ops, &tally).await.err().unwrap_or_else(|| "it was not repeated".into());
+        (ops, difference)
+    }
 }
 
 async fn everything(db: &Database, name: &str) -> Vec<Document> {

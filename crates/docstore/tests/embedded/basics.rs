@@ -8,7 +8,10 @@ async fn what_is_inserted_is_found_updated_and_deleted() {
     let store = Fixture::new().await;
     let stories = store.database.collection("stories");
     let id = stories.insert_one(doc! { "slug": "one", "n": 1 }).await.unwrap();
-    stories.insert_many(vec![doc! { "slug": "two", "n": 2 }, doc! { "slug": "three", "n": 3 }]).await.unwrap();
+    stories
+        .insert_many(vec![doc! { "slug": "two", "n": 2 }, doc! { "slug": "three", "n": 3 }])
+        .await
+        .unwrap();
 
     assert_eq!(stories.count(&Filter::All).await.unwrap(), 3);
     let found = stories.find_one(Find::new(Filter::id(id.clone()))).await.unwrap().unwrap();
@@ -61,7 +64,8 @@ async fn a_unique_index_refuses_and_names_itself() {
     let refused = c.update_one(&Filter::id(3), &Update::new().set("slug", "b")).await.unwrap_err();
     assert_eq!(refused.duplicate_index(), Some("slug_1"));
 
-    let batch = vec![doc! { "_id": 5, "slug": "c" }, doc! { "_id": 6, "slug": "c" }, doc! { "_id": 7, "slug": "d" }];
+    let batch =
+        vec![doc! { "_id": 5, "slug": "c" }, doc! { "_id": 6, "slug": "c" }, doc! { "_id": 7, "slug": "d" }];
     let refused = c.insert_many(batch).await.unwrap_err();
     assert!(matches!(&refused, Error::Batch { at: 1, .. }), "{refused}");
     assert_eq!(c.count(&Filter::is_in("_id", [5, 6, 7])).await.unwrap(), 1);
@@ -79,7 +83,8 @@ async fn an_index_over_documents_that_break_it_is_not_made() {
     assert!(store.database.list_indexes("c").await.unwrap().is_empty());
 
     store.database.ensure_index("c", &Index::on(["a"])).await.unwrap();
-    let other = store.database.engine().create_index("c", &Index::by([("a", Direction::Ascending)]).unique()).await;
+    let other =
+        store.database.engine().create_index("c", &Index::by([("a", Direction::Ascending)]).unique()).await;
     assert!(matches!(other, Err(Error::IndexConflict { .. })));
     store.database.drop_index("c", "a_1").await.unwrap();
     assert!(store.database.list_indexes("c").await.unwrap().is_empty());
@@ -185,7 +190,8 @@ async fn a_document_over_the_limit_is_refused() {
     let c = store.database.collection("c");
     let limit = 16 * 1024 * 1024;
     // 5 for the frame, 9 + 4 for the id, 3 + 5 for the field.
-    let overhead = docstore::bson::RawDocumentBuf::try_from(&doc! { "_id": 1, "t": "" }).unwrap().as_bytes().len();
+    let overhead =
+        docstore::bson::RawDocumentBuf::try_from(&doc! { "_id": 1, "t": "" }).unwrap().as_bytes().len();
     c.insert_one(doc! { "_id": 1, "t": "x".repeat(limit - overhead) }).await.unwrap();
     let refused = c.insert_one(doc! { "_id": 2, "t": "x".repeat(limit - overhead + 1) }).await.unwrap_err();
     assert!(matches!(refused, Error::TooLarge { bytes, .. } if bytes == limit + 1), "{refused}");
@@ -209,7 +215,8 @@ async fn a_closed_store_says_so() {
         assert!(matches!(&refused, Error::Unavailable(why) if why == "the store is closed"), "{refused}");
     }
     // All of it is in the one file.
-    let names: Vec<_> = std::fs::read_dir(store.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(store.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["store.db"]);
     assert_eq!(store.again().await.collection("c").count(&Filter::All).await.unwrap(), 1);
 }

@@ -1,5 +1,7 @@
 //! The embedded engine through the port: what it stores, and what it keeps through faults.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 /// Bulk writes, cursors and what a collection does in general.
 mod basics;
 /// What a feed of changes tells.

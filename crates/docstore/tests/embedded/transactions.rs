@@ -1,1 +1,140 @@
+use std::time::Duration;
 
+use docstore::bson::doc;
+use docstore::embedded::{Limits, Options, open_with};
+use docstore::{Error, Filter, Find, Index, Update};
+use futures_util::FutureExt;
+
+use super::{Fixture, all};
+
+#[tokio::test]
+async fn it_sees_its_own_writes_and_others_do_not_until_the_commit() {
+    let store = Fixture::new().await;
+    let outside = store.database.collection("c");
+    outside.insert_one(doc! { "_id": 1, "n": 1 }).await.unwrap();
+
+    let transaction = store.database.begin().await.unwrap();
+    let inside = transaction.collection("c");
+    inside.insert_one(doc! { "_id": 2, "n": 2 }).await.unwrap();
+    inside.update_one(&Filter::id(1), &Update::new().set("n", 10)).await.unwrap();
+    inside.delete_one(&Filter::id(9)).await.unwrap();
+    assert_eq!(inside.count(&Filter::All).await.unwrap(), 2);
+    let seen = inside.find_one(Find::new(Filter::eq("n", 10))).await.unwrap();
+    assert_eq!(seen, Some(doc! { "_id": 1, "n": 10 }));
+
+    // Readers go on beside it, and see what is committed.
+    let reads = (0..8).map(|_| all(&store.database, "c", Find::new(Filter::All)));
+    for found in futures_util::future::join_all(reads).await {
+        assert_eq!(found, [doc! { "_id": 1, "n": 1 }]);
+    }
+    // Another writer waits for its end.
+    let other = tokio::spawn({
+        let outside = outside.clone();
+        async move { outside.insert_one(doc! { "_id": 3 }).await }
+    });
+    transaction.commit().await.unwrap();
+    other.await.unwrap().unwrap();
+    let found = all(&store.database, "c", Find::new(Filter::All)).await;
+    assert_eq!(found, [doc! { "_id": 1, "n": 10 }, doc! { "_id": 2, "n": 2 }, doc! { "_id": 3 }]);
+}
+
+#[tokio::test]
+async fn dropped_or_aborted_it_leaves_nothing() {
+    let store = Fixture::new().await;
+    let transaction = store.database.begin().await.unwrap();
+    let kept = transaction.collection("made");
+    kept.insert_one(doc! { "_id": 1 }).await.unwrap();
+    transaction.abort().await.unwrap();
+    let late = kept.count(&Filter::All).await.unwrap_err();
+    assert!(matches!(late, Error::TransactionEnded(_)), "{late}");
+
+    let transaction = store.database.begin().await.unwrap();
+    transaction.collection("made").insert_one(doc! { "_id": 1 }).await.unwrap();
+    drop(transaction);
+    // This write can only begin once the other has been undone.
+    store.database.collection("other").insert_one(doc! { "_id": 1 }).await.unwrap();
+    assert_eq!(store.database.collection_names().await.unwrap(), ["other"]);
+}
+
+#[tokio::test]
+async fn a_failed_operation_ends_it() {
+    let store = Fixture::new().await;
+    store.database.ensure_index("c", &Index::on(["a"]).unique()).await.unwrap();
+    let transaction = store.database.begin().await.unwrap();
+    let inside = transaction.collection("c");
+    inside.insert_one(doc! { "_id": 1, "a": 1 }).await.unwrap();
+    // A request that is wrong by itself never reaches the transaction.
+    assert!(matches!(inside.count(&Filter::eq("$a", 1)).await, Err(Error::Invalid(_))));
+    let refused = inside.insert_one(doc! { "_id": 2, "a": 1 }).await.unwrap_err();
+    assert_eq!(refused.duplicate_index(), Some("a_1"));
+    let late = inside.insert_one(doc! { "_id": 3, "a": 3 }).await.unwrap_err();
+    assert!(matches!(late, Error::TransactionEnded(_)), "{late}");
+    let late = transaction.commit().await.unwrap_err();
+    assert!(late.to_string().contains("a_1"), "{late}");
+    assert_eq!(store.database.collection("c").count(&Filter::All).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn its_time_is_limited() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { path: folder.path().join("store.db") };
+    let limits = Limits { transaction: Duration::from_millis(50) };
+    let database = open_with(options, limits).await.unwrap();
+    let transaction = database.begin().await.unwrap();
+    let _ = transaction.collection("c").insert_one(doc! { "_id": 1 }).await;
+    // Waits for the writer, which comes free only because the transaction's time is over.
+    database.collection("d").insert_one(doc! { "_id": 1 }).await.unwrap();
+    let late = transaction.commit().await.unwrap_err();
+    assert!(matches!(late, Error::TransactionEnded(_)), "{late}");
+    assert_eq!(database.collection_names().await.unwrap(), ["d"]);
+}
+
+#[tokio::test]
+async fn work_in_a_transaction_happens_at_once_or_not_at_all() {
+    let store = Fixture::new().await;
+    let done: Result<u64, Error> = store
+        .database
+        .transaction(|transaction| {
+            async move {
+                let c = transaction.collection("c");
+                c.insert_many(vec![doc! { "_id": 1 }, doc! { "_id": 2 }]).await?;
+                c.count(&Filter::All).await
+            }
+            .boxed()
+        })
+        .await;
+    assert_eq!(done.unwrap(), 2);
+    let failed: Result<(), Error> = store
+        .database
+        .transaction(|transaction| {
+            async move {
+                transaction.collection("c").delete_many(&Filter::All).await?;
+                Err(Error::Unsupported("it".into()))
+            }
+            .boxed()
+        })
+        .await;
+    assert!(failed.is_err());
+    assert_eq!(store.database.collection("c").count(&Filter::All).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn writes_at_once_are_all_kept() {
+    let store = Fixture::new().await;
+    let c = store.database.collection("c");
+    c.insert_one(doc! { "_id": 0, "n": 0 }).await.unwrap();
+    let update = Update::new().inc("n", 1);
+    let filter = Filter::id(0);
+    let writes = (1..=200).map(|i| {
+        let (c, update, filter) = (c.clone(), &update, &filter);
+        async move {
+            if i % 50 == 0 {
+                // A refusal beside the others is nobody else's business.
+                assert!(c.insert_one(doc! { "_id": 0 }).await.is_err());
+            }
+            c.update_one(filter, update).await.unwrap();
+        }
+    });
+    futures_util::future::join_all(writes).await;
+    assert_eq!(c.find_one(Find::new(Filter::id(0))).await.unwrap(), Some(doc! { "_id": 0, "n": 200 }));
+}

@@ -166,19 +166,15 @@ fn add(old: &Bson, by: &Bson) -> Result<Bson, &'static str> {
         Bson::Int64(v) => Some(*v),
         _ => None,
     };
-    match (old, by) {
-        (Bson::Int32(a), Bson::Int32(b)) => {
-            Ok(a.checked_add(*b).map_or_else(|| Bson::Int64(i64::from(*a) + i64::from(*b)), Bson::Int32))
-        }
-        _ => {
-            if let (Some(a), Some(b)) = (integer(old), integer(by)) {
-                return a.checked_add(b).map(Bson::Int64).ok_or("would leave the range of an int64");
-            }
-            match (float(old), float(by)) {
-                (Some(a), Some(b)) => Ok(Bson::Double(a + b)),
-                _ => Err("is not a number to add to"),
-            }
-        }
+    if let (Bson::Int32(a), Bson::Int32(b)) = (old, by) {
+        return Ok(a.checked_add(*b).map_or_else(|| Bson::Int64(i64::from(*a) + i64::from(*b)), Bson::Int32));
+    }
+    if let (Some(a), Some(b)) = (integer(old), integer(by)) {
+        return a.checked_add(b).map(Bson::Int64).ok_or("would leave the range of an int64");
+    }
+    match (float(old), float(by)) {
+        (Some(a), Some(b)) => Ok(Bson::Double(a + b)),
+        _ => Err("is not a number to add to"),
     }
 }
 

@@ -1,0 +1,36 @@
+use bson::Document;
+use docstore::{Database, Filter, Find};
+
+use crate::{Error, Result, Settings};
+
+/// What a post-condition may do: look.
+pub struct Check<'a> {
+    pub(crate) db: &'a Database,
+    pub(crate) settings: &'a Settings,
+}
+
+impl Check<'_> {
+    /// A variable of the configuration; an error if it is not set.
+    pub fn env(&self, name: &str) -> Result<String> {
+        env(self.settings, name)
+    }
+
+    /// The first document of a read.
+    pub async fn find_one(&self, collection: &str, find: Find) -> Result<Option<Document>> {
+        Ok(self.db.collection(collection).find_one(find).await?)
+    }
+
+    /// The documents of a read. Give it a limit: they are all held in memory.
+    pub async fn find(&self, collection: &str, find: Find) -> Result<Vec<Document>> {
+        Ok(self.db.collection(collection).find(find).await?.documents().await?)
+    }
+
+    /// How many documents match.
+    pub async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
+        Ok(self.db.collection(collection).count(filter).await?)
+    }
+}
+
+pub(super) fn env(settings: &Settings, name: &str) -> Result<String> {
+    settings.variable(name).ok_or_else(|| Error::migration(format!("{name} is not set; set it in .env")))
+}

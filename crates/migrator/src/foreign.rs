@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+
+use bson::{Bson, DateTime, Document};
+
+use crate::entry::id_of;
+use crate::{Error, Result};
+
+/// What the earlier tool's ledger says of one name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Foreign {
+    /// The `_id` of its document; of the first, if there are several.
+    pub(crate) id: Bson,
+    /// When it was applied; `None` if it was taken back.
+    pub(crate) applied: Option<DateTime>,
+}
+
+/// Reads documents of the form `{_id, name, applied}`. The earlier tool has no unique index on the name, so there can
+/// be several for one.
+///
+/// # Errors
+/// A document of another form; documents of one name of which some say applied and some do not.
+pub(crate) fn read(collection: &str, documents: &[Document]) -> Result<BTreeMap<String, Foreign>> {
+    let malformed = |document: &Document, what: &str| Error::Malformed {
+        collection: collection.into(),
+        what: format!("the document {} {what}", id_of(document)),
+    };
+    let mut found: BTreeMap<String, Foreign> = BTreeMap::new();
+    let mut mixed = Vec::new();
+    for document in documents {
+        let name = document.get_str("name").map_err(|_| malformed(document, "has no text `name`"))?;
+        let applied = match document.get("applied") {
+            Some(Bson::DateTime(at)) => Some(*at),
+            Some(Bson::Null) => None,
+            _ => return Err(malformed(document, "has an `applied` that is neither a date nor null")),
+        };
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        match found.get_mut(name) {
+            None => {
+                found.insert(name.to_owned(), Foreign { id, applied });
+            }
+            Some(other) if other.applied.is_some() != applied.is_some() => {
+                if !mixed.iter().any(|known| known == name) {
+                    mixed.push(name.to_owned());
+                }
+            }
+            Some(other) => other.applied = other.applied.min(applied),
+        }
+    }
+    if mixed.is_empty() {
+        Ok(found)
+    } else {
+        Err(Error::ForeignMixed { collection: collection.into(), names: mixed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    fn at(ms: i64) -> DateTime {
+        DateTime::from_millis(ms)
+    }
+
+    #[test]
+    fn duplicates_that_agree_are_one() {
+        let found = read(
+            "old",
+            &[
+                doc! { "_id": 1, "name": "0001_a", "applied": at(20) },
+                doc! { "_id": 2, "name": "0001_a", "applied": at(10) },
+                doc! { "_id": 3, "name": "0002_b", "applied": null },
+                doc! { "_id": 4, "name": "0002_b", "applied": null },
+            ],
+        )
+        .unwrap();
+        assert_eq!(found["0001_a"], Foreign { id: 1.into(), applied: Some(at(10)) });
+        assert_eq!(found["0002_b"].applied, None);
+    }
+
+    #[test]
+    fn duplicates_that_do_not_agree_are_listed() {
+        let error = read(
+            "old",
+            &[
+                doc! { "_id": 1, "name": "0001_a", "applied": at(20) },
+                doc! { "_id": 2, "name": "0001_a", "applied": null },
+                doc! { "_id": 3, "name": "0001_a", "applied": null },
+            ],
+        )
+        .unwrap_err();
+        assert!(matches!(&error, Error::ForeignMixed { names, .. } if names == &["0001_a"]), "{error}");
+        assert_eq!(error.exit_code(), 4);
+    }
+
+    #[test]
+    fn what_is_no_such_document_is_named() {
+        for bad in [
+            doc! { "_id": 77, "applied": at(1) },
+            doc! { "_id": 77, "name": 1, "applied": at(1) },
+            doc! { "_id": 77, "name": "0001_a" },
+            doc! { "_id": 77, "name": "0001_a", "applied": "yesterday" },
+        ] {
+            let error = read("old", &[bad]).unwrap_err().to_string();
+            assert!(error.contains("old") && error.contains("77"), "{error}");
+        }
+    }
+}

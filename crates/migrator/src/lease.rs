@@ -1,0 +1,101 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use docstore::Lease;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::{Error, Result};
+
+/// A held lease with its heartbeat. Dropped, the heartbeat ends and the lease runs out by itself.
+pub(crate) struct Held {
+    shared: Arc<Shared>,
+    heartbeat: JoinHandle<()>,
+}
+
+struct Shared {
+    lease: Lease,
+    /// When the request of the last good renewal was sent, so that our idea of the term is never too long.
+    renewed: Mutex<Instant>,
+    lost: watch::Sender<bool>,
+}
+
+impl Held {
+    /// Keeps a lease that was asked for at `asked`.
+    pub(crate) fn new(lease: Lease, asked: Instant) -> Self {
+        let shared = Arc::new(Shared { lease, renewed: Mutex::new(asked), lost: watch::Sender::new(false) });
+        let heartbeat = tokio::spawn(Arc::clone(&shared).beat());
+        Self { shared, heartbeat }
+    }
+
+    pub(crate) fn fence(&self) -> i64 {
+        self.shared.lease.fence()
+    }
+
+    /// Comes back when the lease is lost.
+    pub(crate) async fn lost(&self) {
+        // The sender lives as long as we do, so this ends only when the value is true.
+        let _ = self.shared.lost.subscribe().wait_for(|lost| *lost).await;
+    }
+
+    /// Checks, before a write, that the lease is held for long enough, and renews it if not.
+    pub(crate) async fn ensure(&self) -> Result<()> {
+        let short = self.shared.age() * 3 > self.shared.lease.ttl() * 2;
+        if short && !*self.shared.lost.borrow() {
+            self.shared.renew().await;
+        }
+        if *self.shared.lost.borrow() { Err(Error::LeaseLost) } else { Ok(()) }
+    }
+
+    /// Gives the lease back. A failure is told in the log only: the lease then runs out.
+    pub(crate) async fn release(self) {
+        self.heartbeat.abort();
+        if let Err(error) = self.shared.lease.release().await {
+            tracing::warn!(%error, "giving back the migration lock failed; it runs out by itself");
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+    }
+}
+
+impl Shared {
+    async fn beat(self: Arc<Self>) {
+        let mut ticks = interval((self.lease.ttl() / 3).max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        while !*self.lost.borrow() {
+            ticks.tick().await;
+            self.renew().await;
+        }
+    }
+
+    async fn renew(&self) {
+        let sent = Instant::now();
+        let left = self.lease.ttl().saturating_sub(self.age());
+        let gone = match timeout(left.max(Duration::from_millis(1)), self.lease.renew()).await {
+            Ok(Ok(true)) => {
+                *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
+                false
+            }
+            Ok(Ok(false)) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "renewing the migration lock failed");
+                self.age() >= self.lease.ttl()
+            }
+            Err(_) => true,
+        };
+        if gone {
+            tracing::error!(fence = self.lease.fence(), "the migration lock is lost");
+            self.lost.send_replace(true);
+        }
+    }
+
+    fn age(&self) -> Duration {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}

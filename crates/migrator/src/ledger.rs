@@ -1,0 +1,321 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bson::{Bson, Document, doc};
+use docstore::{Database, Field, Filter, Find, Sort, Store, Update};
+
+use crate::entry::{Entries, Entry, counts_to_bson, texts_to_bson};
+use crate::foreign::{self, Foreign};
+use crate::graph::Shape;
+use crate::plan::is_unknown;
+use crate::session::{Batch, Scope, Session};
+use crate::{Error, Result, Settings, Source, State, StepCounts};
+
+/// The present state of each migration.
+pub(crate) const LEDGER: &str = "_migrations";
+/// What happened, in order.
+pub(crate) const LOG: &str = "_migration_log";
+/// The lease.
+pub(crate) const LOCK: &str = "_migration_lock";
+
+/// The ledger as it counts: ours, and what an earlier tool's says of names that are not in ours.
+pub(crate) struct View {
+    pub(crate) entries: Entries,
+    /// What is to be taken over.
+    pub(crate) imports: Vec<(String, Foreign)>,
+    /// Names that an earlier tool has applied and that nobody said to take over.
+    foreign_unknown: Vec<String>,
+    import_from: String,
+}
+
+impl View {
+    /// Reads the ledgers: two reads at the most.
+    pub(crate) async fn read(db: &Database, settings: &Settings, shape: &Shape) -> Result<Self> {
+        let all = || Find::new(Filter::All).sort(Sort::ascending(Field::ID));
+        let documents = db.collection(LEDGER).find(all()).await?.documents().await?;
+        let mut entries = Entries::new();
+        for document in &documents {
+            let entry = Entry::from_document(LEDGER, document)?;
+            entries.insert(entry.id.clone(), entry);
+        }
+        let mut view =
+            Self { entries, imports: Vec::new(), foreign_unknown: Vec::new(), import_from: String::new() };
+        if let Some(name) = &settings.import_from {
+            let documents = db.collection(name).find(all()).await?.documents().await?;
+            view.import_from.clone_from(name);
+            view.merge(foreign::read(name, &documents)?, shape, settings.allow_unknown);
+        }
+        Ok(view)
+    }
+
+    fn merge(
+        &mut self,
+        found: std::collections::BTreeMap<String, Foreign>,
+        shape: &Shape,
+        allow_unknown: bool,
+    ) {
+        for (name, foreign) in found {
+            // Once there is an entry of ours, it alone counts.
+            if self.entries.contains_key(&name) {
+                continue;
+            }
+            let known = shape.contains(&name);
+            if let Some(applied) = foreign.applied {
+                let mut entry = Entry::new(&name, State::Applied, Source::Imported);
+                entry.applied_at = Some(applied);
+                self.entries.insert(name.clone(), entry);
+                if !known && !allow_unknown {
+                    self.foreign_unknown.push(name);
+                    continue;
+                }
+            } else if !known {
+                continue;
+            }
+            self.imports.push((name, foreign));
+        }
+    }
+
+    /// Refuses to go on while an earlier tool has applied what we do not know.
+    pub(crate) fn refuse_unknown(&self) -> Result<()> {
+        if self.foreign_unknown.is_empty() {
+            return Ok(());
+        }
+        Err(Error::ForeignUnknown {
+            collection: self.import_from.clone(),
+            names: self.foreign_unknown.clone(),
+        })
+    }
+
+    /// Whether there is anything to take over that is applied.
+    pub(crate) fn has_imports(&self) -> bool {
+        self.imports.iter().any(|(_, foreign)| foreign.applied.is_some())
+    }
+
+    /// How many of the graph's migrations are applied.
+    pub(crate) fn applied(&self, shape: &Shape) -> usize {
+        shape.ids().filter(|id| self.entries.get(*id).is_some_and(|e| e.state == State::Applied)).count()
+    }
+
+    /// Ids that are in the ledger and not in the graph.
+    pub(crate) fn unknown(&self, shape: &Shape) -> Vec<String> {
+        self.entries.values().filter(|e| is_unknown(shape, e)).map(|e| e.id.clone()).collect()
+    }
+}
+
+/// Whether the entry took our write.
+fn taken(matched: u64) -> Result<()> {
+    if matched == 0 { Err(Error::LeaseLost) } else { Ok(()) }
+}
+
+impl Session<'_> {
+    /// The entry, unless it was written by a holder with a greater token.
+    fn fenced(&self, id: &str) -> Filter {
+        Filter::id(id).also(Filter::lte("fence", self.fence()))
+    }
+
+    /// Writes to the ledger what was done so far. Within a transaction this is what a holder that was superseded
+    /// stumbles over, so that its data is not written either.
+    pub(crate) async fn touch(
+        &self,
+        scope: &Scope,
+        id: &str,
+        counts: &[StepCounts],
+        warnings: &[String],
+    ) -> Result<()> {
+        let update = Update::new()
+            .set("counts", counts_to_bson(counts))
+            .set("warnings", texts_to_bson(warnings))
+            // Makes it a change in any case: only a change conflicts with another transaction.
+            .inc("batches", 1_i64);
+        taken(scope.collection(LEDGER).update_one(&self.fenced(id), &update).await?.matched)
+    }
+
+    async fn log(&self, scope: &Scope, migration: &str, event: &str, more: Document) -> Result<()> {
+        let mut document = doc! {
+            "at": self.now(), "migration": migration, "event": event, "run_id": &self.runner.run_id,
+            "fence": self.fence(), "app_version": &self.settings.app_version, "actor": &self.settings.actor,
+            "host": &self.runner.host, "pid": i64::from(self.runner.pid),
+        };
+        document.extend(more);
+        scope.collection(LOG).insert_one(document).await?;
+        Ok(())
+    }
+
+    fn stamp(&self, update: Update) -> Update {
+        update
+            .set("fence", self.fence())
+            .set("run_id", self.runner.run_id.as_str())
+            .set("app_version", self.settings.app_version.as_str())
+            .set("actor", self.settings.actor.as_str())
+            .set("host", self.runner.host.as_str())
+            .set("pid", i64::from(self.runner.pid))
+    }
+}
+
+/// Makes an entry ours before anything else is done. `None` if it is not as it was when the plan was made.
+pub(crate) struct Claim<'a> {
+    pub(crate) session: &'a Session<'a>,
+    pub(crate) shape: &'a Shape,
+    pub(crate) position: usize,
+    pub(crate) expected: Option<&'a Entry>,
+    /// `Running` or `RollingBack`.
+    pub(crate) state: State,
+    pub(crate) confirmed: bool,
+}
+
+#[async_trait]
+impl Batch for Claim<'_> {
+    type Out = Option<Entry>;
+
+    async fn run(&self, scope: &Scope) -> Result<Self::Out> {
+        let id = self.shape.id(self.position);
+        let ledger = scope.collection(LEDGER);
+        let stored = ledger.find_one(Find::new(Filter::id(id))).await?;
+        let stored = stored.map(|document| Entry::from_document(LEDGER, &document)).transpose()?;
+        let mark = |entry: &Entry| (entry.state, entry.attempts, entry.fence);
+        if stored.as_ref().map(mark) != self.expected.map(mark) {
+            return Ok(None);
+        }
+        let mut entry = stored.unwrap_or_else(|| Entry::new(id, self.state, Source::Native));
+        let begins_anew = match self.state {
+            State::Running => entry.state == State::RolledBack,
+            _ => entry.state != State::RollingBack,
+        };
+        if begins_anew {
+            entry.counts.clear();
+        }
+        entry.warnings.clear();
+        let up = self.state == State::Running;
+        if up {
+            entry.attempts += 1;
+            entry.source = Source::Native;
+        }
+        let (update, event) = (self.update(&entry), if up { "started" } else { "rolling_back" });
+        let session = self.session;
+        match ledger.upsert_one(&session.fenced(id), &update).await {
+            Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
+            other => other?,
+        };
+        session.boundary(id, scope);
+        session.log(scope, id, event, doc! { "attempt": entry.attempts }).await?;
+        entry.state = self.state;
+        entry.fence = session.fence();
+        entry.confirmed = self.confirmed;
+        Ok(Some(entry))
+    }
+}
+
+impl Claim<'_> {
+    fn update(&self, entry: &Entry) -> Update {
+        let depends_on: Vec<String> =
+            self.shape.depends_on(self.position).iter().map(|&at| self.shape.id(at).to_owned()).collect();
+        let update = Update::new()
+            .set("status", self.state.name())
+            .set("source", entry.source.name())
+            .set("order", i32::try_from(self.position).unwrap_or(i32::MAX))
+            .set("depends_on", texts_to_bson(&depends_on))
+            .set("attempts", entry.attempts)
+            .set("started_at", self.session.now())
+            .set("counts", counts_to_bson(&entry.counts))
+            .set("warnings", texts_to_bson(&[]))
+            .unset("finished_at")
+            .unset("duration_ms")
+            .unset("error")
+            .unset("step");
+        let update = self.session.stamp(update);
+        match self.state {
+            State::Running => update.unset("applied_at").unset("confirmed"),
+            _ => update.set("confirmed", self.confirmed),
+        }
+    }
+}
+
+/// Ends what a [`Claim`] began.
+pub(crate) struct Finish<'a> {
+    pub(crate) session: &'a Session<'a>,
+    pub(crate) id: &'a str,
+    pub(crate) state: State,
+    pub(crate) event: &'a str,
+    pub(crate) counts: &'a [StepCounts],
+    pub(crate) warnings: &'a [String],
+    pub(crate) duration: Duration,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) step: Option<&'a str>,
+}
+
+#[async_trait]
+impl Batch for Finish<'_> {
+    type Out = ();
+
+    async fn run(&self, scope: &Scope) -> Result<()> {
+        let now = self.session.now();
+        let duration = i64::try_from(self.duration.as_millis()).unwrap_or(i64::MAX);
+        let (counts, warnings) = (counts_to_bson(self.counts), texts_to_bson(self.warnings));
+        let mut update = Update::new()
+            .set("status", self.state.name())
+            .set("finished_at", now)
+            .set("duration_ms", duration)
+            .set("counts", counts.clone())
+            .set("warnings", warnings.clone());
+        update = match self.state {
+            State::Applied => update.set("applied_at", now),
+            State::RolledBack => update.unset("applied_at").unset("confirmed"),
+            _ => update,
+        };
+        let mut more = doc! { "duration_ms": duration, "counts": counts, "warnings": warnings };
+        for (key, value) in [("error", self.error), ("step", self.step)] {
+            if let Some(value) = value {
+                update = update.set(Field::parse(key)?, value);
+                more.insert(key, value);
+            }
+        }
+        let filter = self.session.fenced(self.id);
+        taken(scope.collection(LEDGER).update_one(&filter, &update).await?.matched)?;
+        self.session.boundary(self.id, scope);
+        self.session.log(scope, self.id, self.event, more).await
+    }
+}
+
+/// Takes over what an earlier tool says of one name.
+pub(crate) struct Import<'a> {
+    pub(crate) session: &'a Session<'a>,
+    pub(crate) from: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) foreign: &'a Foreign,
+    /// Its place in the graph, if it is known.
+    pub(crate) order: Option<usize>,
+    pub(crate) warnings: &'a [String],
+}
+
+#[async_trait]
+impl Batch for Import<'_> {
+    type Out = ();
+
+    async fn run(&self, scope: &Scope) -> Result<()> {
+        let session = self.session;
+        let more = doc! { "imported_from": self.from, "foreign_id": self.foreign.id.clone() };
+        let Some(applied) = self.foreign.applied else {
+            // It says no more than that it was taken back, at a time that nobody wrote down.
+            return session.log(scope, self.name, "imported_as_rolled_back", more).await;
+        };
+        let order = self.order.and_then(|at| i32::try_from(at).ok()).map_or(Bson::Null, Bson::Int32);
+        let update = Update::new()
+            .set("status", State::Applied.name())
+            .set("source", Source::Imported.name())
+            .set("order", order)
+            .set("attempts", 0_i32)
+            .set("applied_at", applied)
+            .set("imported_at", session.now())
+            .set("imported_from", self.from)
+            .set("foreign_id", self.foreign.id.clone())
+            .set("counts", Bson::Array(Vec::new()))
+            .set("warnings", texts_to_bson(self.warnings));
+        let filter = session.fenced(self.name);
+        match scope.collection(LEDGER).upsert_one(&filter, &session.stamp(update)).await {
+            Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
+            other => other?,
+        };
+        session.boundary(self.name, scope);
+        session.log(scope, self.name, "imported", more).await
+    }
+}

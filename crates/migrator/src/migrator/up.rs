@@ -1,0 +1,205 @@
+use std::time::Instant;
+
+use tracing::Instrument;
+
+use super::lock::Wanted;
+use super::{AsyncWork, Migrator, UpMode};
+use crate::context::{Attempt, Up};
+use crate::lease::Held;
+use crate::ledger::{Claim, Finish, Import, View};
+use crate::plan::{Action, Request};
+use crate::session::Session;
+use crate::{Applied, Error, Event, Imported, MissingEnv, Report, Result, State};
+
+/// How often a plan is made anew because the ledger changed under it.
+const REPLANS: u32 = 10;
+
+impl Migrator {
+    /// Applies all that is pending, after taking over what an earlier tool applied. If another runner is at it, waits
+    /// for it and then does what is left. With nothing to do it costs two reads at the most.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if a migration fails now, [`Error::NeedsRepair`] if one failed earlier (`Start` only),
+    /// [`Error::MissingEnv`] before anything is written, [`Error::Locked`] when the wait was in vain, …
+    pub async fn up(&self, mode: UpMode) -> Result<Report> {
+        let view = self.view().await?;
+        if let Some(report) = self.nothing_to_do(&view, mode)? {
+            return Ok(report);
+        }
+        let Some(held) = self.lock(&Pending(mode)).await? else {
+            let view = self.view().await?;
+            return Ok(self.report(&view));
+        };
+        self.under(held, Work(mode)).await
+    }
+
+    /// The report if there is nothing to do; an error if what there is cannot be done.
+    fn nothing_to_do(&self, view: &View, mode: UpMode) -> Result<Option<Report>> {
+        view.refuse_unknown()?;
+        let actions = self.plan(view, Request::Up(mode))?;
+        let report = self.report(view);
+        if !report.unknown.is_empty() {
+            tracing::warn!(
+                unknown = report.unknown.join(", "),
+                "the database has migrations that this program does not know; it may be older than the database"
+            );
+        }
+        if actions.is_empty() && !view.has_imports() {
+            return Ok(Some(report));
+        }
+        let mut missing = Vec::new();
+        for action in &actions {
+            let Action::Apply(at) = *action else { continue };
+            let meta = self.graph.get(at).meta();
+            for variable in meta.requires_env {
+                if self.settings.variable(variable).is_none() {
+                    let missed = MissingEnv { variable: (*variable).into(), migration: meta.id.into() };
+                    missing.push(missed);
+                }
+            }
+        }
+        if missing.is_empty() { Ok(None) } else { Err(Error::MissingEnv(missing)) }
+    }
+
+    fn report(&self, view: &View) -> Report {
+        let shape = self.graph.shape();
+        Report { already: view.applied(shape), unknown: view.unknown(shape), ..Report::default() }
+    }
+}
+
+/// Whether anything is pending.
+struct Pending(UpMode);
+
+impl Wanted for Pending {
+    async fn still(&self, migrator: &Migrator) -> Result<bool> {
+        let view = migrator.view().await?;
+        Ok(migrator.nothing_to_do(&view, self.0)?.is_none())
+    }
+}
+
+struct Work(UpMode);
+
+impl AsyncWork<Report> for Work {
+    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Report> {
+        let session = migrator.session(held).await?;
+        // What was read before the lease was ours may be old.
+        let mut view = migrator.view().await?;
+        if let Some(report) = migrator.nothing_to_do(&view, self.0)? {
+            return Ok(report);
+        }
+        let mut report = migrator.report(&view);
+        migrator.import(&session, &view, &mut report).await?;
+        let mut replans = 0;
+        loop {
+            view = migrator.view().await?;
+            let actions = migrator.plan(&view, Request::Up(self.0))?;
+            let Some(&action) = actions.first() else { return Ok(report) };
+            let done = match action {
+                Action::Undo(at) => migrator.finish_undo(&session, &view, at, &mut report).await?,
+                Action::Apply(at) => {
+                    let span = tracing::info_span!("migration", id = migrator.graph.shape().id(at));
+                    migrator.apply(&session, &view, at, &mut report).instrument(span).await?
+                }
+            };
+            if !done {
+                replans += 1;
+                if replans > REPLANS {
+                    return Err(Error::LeaseLost);
+                }
+            }
+        }
+    }
+}
+
+impl Migrator {
+    /// Takes over what an earlier tool applied.
+    pub(super) async fn import(&self, session: &Session<'_>, view: &View, report: &mut Report) -> Result<()> {
+        let Some(from) = &self.settings.import_from else { return Ok(()) };
+        for (name, foreign) in &view.imports {
+            let order = self.graph.ids().position(|id| id == name);
+            let findings = match order {
+                Some(at) if foreign.applied.is_some() => self.check(at).await?,
+                _ => Vec::new(),
+            };
+            let warnings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            session
+                .atomically(name, &Import { session, from, name, foreign, order, warnings: &warnings })
+                .await?;
+            let Some(applied_at) = foreign.applied else { continue };
+            tracing::info!(migration = name, %applied_at, findings = warnings.len(), "took over an applied migration");
+            session.tell(&Event::Imported { migration: name, applied_at });
+            report.findings.extend(findings.into_iter().map(|finding| (name.clone(), finding)));
+            report.imported.push(Imported { id: name.clone(), applied_at, warnings });
+        }
+        Ok(())
+    }
+
+    /// Applies one. `false` if its entry changed since the plan was made.
+    async fn apply(
+        &self,
+        session: &Session<'_>,
+        view: &View,
+        at: usize,
+        report: &mut Report,
+    ) -> Result<bool> {
+        let shape = self.graph.shape();
+        let id = shape.id(at);
+        let expected = view.entries.get(id);
+        let claim = Claim { session, shape, position: at, expected, state: State::Running, confirmed: false };
+        let Some(entry) = session.atomically(id, &claim).await? else { return Ok(false) };
+        tracing::info!(attempt = entry.attempts, "a migration begins");
+        session.tell(&Event::Started { migration: id, attempt: entry.attempts });
+
+        let began = Instant::now();
+        let mut attempt = Attempt::new(id, entry.counts, session.now());
+        let outcome = self.graph.get(at).up(&mut Up { session, attempt: &mut attempt }).await;
+        let outcome = match outcome {
+            Ok(()) => self.check(at).await,
+            Err(error) => Err(error),
+        };
+        let mut finish = Finish {
+            session,
+            id,
+            state: State::Applied,
+            event: "applied",
+            counts: &attempt.counts,
+            warnings: &[],
+            duration: began.elapsed(),
+            error: None,
+            step: attempt.step.as_deref(),
+        };
+        let findings = match outcome {
+            Ok(findings) => findings,
+            // Whoever holds the lease now writes the ledger.
+            Err(Error::LeaseLost) => return Err(Error::LeaseLost),
+            Err(source) => {
+                let text = source.to_string();
+                finish.state = State::Failed;
+                finish.event = "failed";
+                finish.warnings = &attempt.warnings;
+                finish.error = Some(&text);
+                tracing::error!(error = text, step = finish.step, "a migration failed");
+                session.tell(&Event::Failed { migration: id, error: &text });
+                if let Err(error) = session.atomically(id, &finish).await {
+                    tracing::error!(%error, "writing down that a migration failed did not work");
+                }
+                let (step, counts) = (attempt.step.clone(), attempt.counts.clone());
+                return Err(Error::Failed { id: id.into(), step, counts, source: Box::new(source) });
+            }
+        };
+        let mut warnings = attempt.warnings.clone();
+        warnings.extend(findings.iter().map(ToString::to_string));
+        finish.warnings = &warnings;
+        session.atomically(id, &finish).await?;
+        let duration = finish.duration;
+        tracing::info!(
+            duration_ms = duration.as_millis(),
+            warnings = warnings.len(),
+            "a migration is applied"
+        );
+        session.tell(&Event::Applied { migration: id, duration });
+        report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
+        report.applied.push(Applied { id: id.into(), duration, counts: attempt.counts, warnings });
+        Ok(true)
+    }
+}

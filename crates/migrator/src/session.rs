@@ -1,0 +1,138 @@
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bson::DateTime;
+use bson::oid::ObjectId;
+use docstore::{Collection, Database, Store, Transaction};
+
+use crate::lease::Held;
+use crate::{Event, Result, Settings};
+
+/// For how long a batch is begun anew after conflicts. A transaction whose client died goes on holding its documents
+/// until the server ends it: after 60 seconds, looked for every 30.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Who runs, for the ledger.
+#[derive(Debug, Clone)]
+pub(crate) struct Runner {
+    pub(crate) run_id: String,
+    pub(crate) host: String,
+    pub(crate) pid: u32,
+}
+
+impl Runner {
+    pub(crate) fn new() -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .ok()
+            .or_else(|| std::env::var("HOSTNAME").ok())
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "unknown".into());
+        Self { run_id: ObjectId::new().to_hex(), host, pid: std::process::id() }
+    }
+
+    /// Unique for each run, and tells people where to look.
+    pub(crate) fn owner(&self) -> String {
+        format!("{}/{}/{}", self.host, self.pid, self.run_id)
+    }
+}
+
+/// A run that holds the lease.
+pub(crate) struct Session<'a> {
+    pub(crate) db: &'a Database,
+    pub(crate) settings: &'a Settings,
+    pub(crate) runner: &'a Runner,
+    pub(crate) held: &'a Held,
+    /// Whether the store has transactions.
+    pub(crate) transactions: bool,
+}
+
+/// Writes that belong together.
+#[async_trait]
+pub(crate) trait Batch: Sync {
+    type Out: Send;
+    /// Makes the writes. May be run again if the transaction met a conflict.
+    async fn run(&self, scope: &Scope) -> Result<Self::Out>;
+}
+
+/// Where a batch writes: in a transaction, or straight into the database where there are none.
+pub(crate) enum Scope {
+    Direct(Database),
+    Transaction(Transaction),
+}
+
+impl Scope {
+    pub(crate) fn is_transaction(&self) -> bool {
+        matches!(self, Self::Transaction(_))
+    }
+}
+
+impl Store for Scope {
+    fn collection(&self, name: &str) -> Collection {
+        match self {
+            Self::Direct(db) => db.collection(name),
+            Self::Transaction(transaction) => transaction.collection(name),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Runs a batch, after checking that the lease is held: in one transaction where there are any.
+    pub(crate) async fn atomically<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
+        let began = Instant::now();
+        let mut pause = Duration::from_millis(5);
+        loop {
+            self.held.ensure().await?;
+            self.tell(&Event::Boundary { migration, in_transaction: false });
+            match self.once(batch).await {
+                Err(error) if error.is_transient() && began.elapsed() < PATIENCE => {
+                    tracing::debug!(migration, %error, "a batch met a conflict and is begun anew");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(500));
+                }
+                Ok(out) => {
+                    self.tell(&Event::Boundary { migration, in_transaction: false });
+                    return Ok(out);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn once<B: Batch>(&self, batch: &B) -> Result<B::Out> {
+        if !self.transactions {
+            return batch.run(&Scope::Direct(self.db.clone())).await;
+        }
+        let scope = Scope::Transaction(self.db.begin().await?);
+        let outcome = batch.run(&scope).await;
+        let Scope::Transaction(transaction) = scope else { return outcome };
+        match outcome {
+            Ok(out) => {
+                transaction.commit().await?;
+                Ok(out)
+            }
+            Err(error) => {
+                // The first error is the one to tell; an abort that fails is an abort all the same.
+                let _ = transaction.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells the observer of a place between two writes of a batch.
+    pub(crate) fn boundary(&self, migration: &str, scope: &Scope) {
+        self.tell(&Event::Boundary { migration, in_transaction: scope.is_transaction() });
+    }
+
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.settings.observer.event(event);
+    }
+
+    pub(crate) fn now(&self) -> DateTime {
+        (self.settings.clock)()
+    }
+
+    pub(crate) fn fence(&self) -> i64 {
+        self.held.fence()
+    }
+}

@@ -1,0 +1,74 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::DateTime;
+
+use crate::Observer;
+
+/// Looks up a variable of the configuration.
+pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> DateTime + Send + Sync>;
+
+/// How a [`crate::Migrator`] is set up.
+#[derive(Clone)]
+pub struct Settings {
+    /// The version of the program, for the ledger.
+    pub app_version: String,
+    /// Who runs it, for the ledger: a user of the machine, `start-up`, …
+    pub actor: String,
+    /// How long the lease of a dead runner lasts. It is renewed three times in that span. 15 seconds.
+    pub lease_ttl: Duration,
+    /// How long to wait for another runner. 300 seconds.
+    pub wait: Duration,
+    /// Where variables are looked up. The process's environment.
+    pub env: Env,
+    /// What time it is. The machine's clock; it decides nothing, it is only written down.
+    pub clock: Clock,
+    /// Whether names in the ledger of the earlier tool that the program does not know are taken over instead of
+    /// refused.
+    pub allow_unknown: bool,
+    /// The collection of an earlier tool's ledger, in the form of `pymongo_migrate`; read, never written.
+    pub import_from: Option<String>,
+    /// Who is told what goes on.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            app_version: String::new(),
+            actor: String::new(),
+            lease_ttl: Duration::from_secs(15),
+            wait: Duration::from_secs(300),
+            env: Arc::new(|name| std::env::var(name).ok()),
+            clock: Arc::new(DateTime::now),
+            allow_unknown: false,
+            import_from: None,
+            observer: Arc::new(()),
+        }
+    }
+}
+
+impl Settings {
+    /// A variable that is set to more than blanks, trimmed.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        let value = (self.env)(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("app_version", &self.app_version)
+            .field("actor", &self.actor)
+            .field("lease_ttl", &self.lease_ttl)
+            .field("wait", &self.wait)
+            .field("allow_unknown", &self.allow_unknown)
+            .field("import_from", &self.import_from)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use docstore::bson::{Bson, DateTime, doc};
+use docstore::{Database, Field, Filter, LeaseRequest, Update};
+use migrator::{Error, Migrator, Settings, UpMode};
+
+use crate::toys::{Do, Meeting, Notes, Toy, all, entry, graph, log, migrator, settings, toy};
+
+fn three() -> [Toy; 3] {
+    [
+        toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Fill("old", "x", 1)]),
+        toy("0002_b", &["0001_a"], vec![Do::Insert("things", "b")]),
+        toy("0003_c", &["0002_b"], vec![Do::Insert("things", "c")]),
+    ]
+}
+
+fn paused(meeting: &Arc<Meeting>) -> [Toy; 1] {
+    let does = vec![
+        Do::Insert("things", "a"),
+        Do::Meet(Arc::clone(meeting)),
+        Do::Fill("old", "x", 1),
+        Do::Insert("things", "b"),
+    ];
+    [toy("0001_a", &[], does)]
+}
+
+fn impatient(lease_ttl: Duration, wait: Duration) -> Settings {
+    Settings { lease_ttl, wait, ..settings() }
+}
+
+testkit::targets! {
+    async fn of_ten_at_once_one_migrates_and_all_see_the_result(target: Arc<testkit::Target>) {
+        let mut stores = Vec::new();
+        for _ in 0..10 {
+            stores.push(testkit::open!(target));
+        }
+        stores[0].collection("old").insert_many((0..50).map(|i| doc! { "_id": i }).collect()).await.unwrap();
+        let runs: Vec<_> = stores
+            .iter()
+            .map(|db| {
+                let migrator = migrator(db, &three());
+                tokio::spawn(async move { migrator.up(UpMode::Start).await })
+            })
+            .collect();
+        let mut applied = 0;
+        for run in runs {
+            let report = run.await.unwrap().unwrap();
+            assert_eq!(report.applied.len() + report.already, 3);
+            applied += report.applied.len();
+        }
+        assert_eq!(applied, 3);
+        let db = &stores[0];
+        let expected: Vec<_> = ["0001_a", "0002_b", "0003_c"].iter().flat_map(|id| [format!("started {id}"), format!("applied {id}")]).collect();
+        assert_eq!(log(db).await, expected);
+        assert_eq!(all(db, "things").await.len(), 3);
+        for store in stores {
+            store.close().await;
+        }
+    }
+}
+
+testkit::stores! {
+    async fn a_holder_that_was_superseded_changes_nothing_more(db: Database) {
+        db.collection("old").insert_one(doc! { "_id": 1 }).await.unwrap();
+        let meeting = Arc::new(Meeting::default());
+        let leader = migrator(&db, &paused(&meeting));
+        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.here.notified().await;
+        // What a next holder does first: it has the lease with a greater token, and claims the entry.
+        let stolen = Update::new()
+            .set("owner", "another")
+            .inc("fence", 1_i64)
+            .set("expires_at", DateTime::from_millis(DateTime::now().timestamp_millis() + 3_600_000));
+        db.collection("_migration_lock").update_one(&Filter::All, &stolen).await.unwrap();
+        let fence = entry(&db, "0001_a").await.get_i64("fence").unwrap();
+        let claimed = Update::new().set("fence", fence + 1);
+        db.collection("_migrations").update_one(&Filter::id("0001_a"), &claimed).await.unwrap();
+        let before = testkit::dump!(db);
+        meeting.go.notify_one();
+        let error = run.await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::LeaseLost), "{error}");
+        assert_eq!(error.exit_code(), 5);
+        assert_eq!(testkit::dump!(db), before);
+    }
+
+    async fn a_lost_lease_ends_the_run_while_it_waits(db: Database) {
+        let meeting = Arc::new(Meeting::default());
+        let quick = impatient(Duration::from_millis(300), Duration::from_secs(60));
+        let leader = Migrator::new(db.clone(), graph(&paused(&meeting)), quick);
+        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.here.notified().await;
+        let stolen = Update::new().set("owner", "another").inc("fence", 1_i64);
+        db.collection("_migration_lock").update_one(&Filter::All, &stolen).await.unwrap();
+        // Nobody lets it go on: the heartbeat alone ends it.
+        let error = run.await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::LeaseLost), "{error}");
+        assert_eq!(all(&db, "things").await.len(), 1);
+        assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "running");
+    }
+
+    async fn a_run_longer_than_its_lease_keeps_it(db: Database) {
+        let meeting = Arc::new(Meeting::default());
+        let quick = impatient(Duration::from_millis(300), Duration::from_secs(60));
+        let leader = Migrator::new(db.clone(), graph(&paused(&meeting)), quick);
+        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.here.notified().await;
+        let term = |document: &docstore::bson::Document| document.get("expires_at").cloned();
+        let mut terms = vec![term(&all(&db, "_migration_lock").await[0])];
+        // The term is moved on for longer than it would have lasted.
+        while terms.len() < 6 {
+            let now = term(&all(&db, "_migration_lock").await[0]);
+            if terms.last() != Some(&now) {
+                terms.push(now);
+            }
+        }
+        meeting.go.notify_one();
+        assert_eq!(run.await.unwrap().unwrap().applied.len(), 1);
+    }
+
+    async fn a_run_that_was_dropped_is_resumed_by_who_waits(db: Database) {
+        db.collection("old").insert_one(doc! { "_id": 1 }).await.unwrap();
+        let meeting = Arc::new(Meeting::default());
+        let quick = impatient(Duration::from_millis(500), Duration::from_secs(60));
+        let leader = Migrator::new(db.clone(), graph(&paused(&meeting)), quick.clone());
+        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.here.notified().await;
+        let notes = Arc::new(Notes::default());
+        let waiting = Settings { observer: Arc::clone(&notes) as _, ..quick };
+        let follower = Migrator::new(db.clone(), graph(&paused(&meeting)), waiting);
+        let status = follower.status().await.unwrap();
+        assert!(status.pending[0].live);
+        run.abort();
+        assert!(run.await.unwrap_err().is_cancelled());
+        meeting.go.notify_one();
+        let report = follower.up(UpMode::Start).await.unwrap();
+        assert_eq!(report.applied.len(), 1);
+        assert!(notes.0.lock().unwrap().contains(&"started 0001_a 2".to_owned()));
+        let counts: Vec<_> = report.applied[0].counts.iter().map(|c| (c.inserted, c.updated)).collect();
+        assert_eq!(counts, [(1, 0), (0, 1), (1, 0)]);
+        assert_eq!(all(&db, "things").await.len(), 2);
+    }
+
+    async fn who_waits_in_vain_says_for_whom(db: Database) {
+        let request = LeaseRequest {
+            collection: "_migration_lock".into(),
+            name: "migrations".into(),
+            owner: "somebody/7".into(),
+            ttl: Duration::from_secs(600),
+        };
+        let lease = db.acquire_lease(request).await.unwrap().unwrap();
+        let before = testkit::dump!(db);
+        let notes = Arc::new(Notes::default());
+        let short = impatient(Duration::from_secs(15), Duration::from_millis(200));
+        let waiting = Settings { observer: Arc::clone(&notes) as _, ..short };
+        let migrator = Migrator::new(db.clone(), graph(&three()), waiting);
+        let error = migrator.up(UpMode::Start).await.unwrap_err();
+        assert_eq!(error.exit_code(), 5);
+        assert!(error.to_string().contains("somebody/7"), "{error}");
+        assert!(notes.0.lock().unwrap().contains(&"waiting".to_owned()));
+        assert_eq!(testkit::dump!(db), before);
+        lease.release().await.unwrap();
+        assert_eq!(migrator.up(UpMode::Start).await.unwrap().applied.len(), 3);
+    }
+
+    async fn the_lease_is_free_after_a_run_and_its_token_grows(db: Database) {
+        migrator(&db, &three()[..1]).up(UpMode::Start).await.unwrap();
+        let first = entry(&db, "0001_a").await.get_i64("fence").unwrap();
+        migrator(&db, &three()).up(UpMode::Start).await.unwrap();
+        assert!(entry(&db, "0002_b").await.get_i64("fence").unwrap() > first);
+        let locks = all(&db, "_migration_lock").await;
+        assert_eq!(locks.iter().map(|d| d.get(Field::ID.as_str()).cloned()).collect::<Vec<_>>(), [Some(Bson::from("migrations"))]);
+        let holder = db.lease_holder("_migration_lock", "migrations").await.unwrap();
+        assert!(holder.is_none_or(|holder| holder.remaining.is_zero()));
+    }
+}

@@ -1,0 +1,18 @@
+//! The engine on real stores, with toy migrations.
+
+/// Several runners at once, and what becomes of a lease.
+mod concurrency;
+/// A store that counts what is asked of it.
+mod counting;
+/// Failures, and what is said of them.
+mod failure;
+/// Taking over an earlier tool's ledger.
+mod import;
+/// Looking without touching.
+mod look;
+/// What an `up` does, and in which order.
+mod order;
+/// Migrations made of data.
+mod toys;
+/// Taking back.
+mod undo;

@@ -1,0 +1,184 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docstore::bson::{Bson, DateTime, Document, doc};
+use docstore::{Database, Field, Filter, Find, Sort};
+use migrator::{
+    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Result, Settings, Undo,
+    UndoImported, Up,
+};
+use tokio::sync::Notify;
+
+/// What a toy does, in order.
+#[derive(Clone)]
+pub(crate) enum Do {
+    /// Inserts `{name, by: the migration}` unless the name is there.
+    Insert(&'static str, &'static str),
+    /// Sets a field where it is missing.
+    Fill(&'static str, &'static str, i32),
+    /// Sets a field on all.
+    Set(&'static str, &'static str, Bson),
+    /// Fails for as long as the switch is on.
+    Fail(Arc<AtomicBool>),
+    /// Says that it is here, and waits.
+    Meet(Arc<Meeting>),
+    /// Leaves something out.
+    Warn(&'static str),
+}
+
+#[derive(Default)]
+pub(crate) struct Meeting {
+    pub(crate) here: Notify,
+    pub(crate) go: Notify,
+}
+
+#[derive(Clone)]
+pub(crate) struct Toy {
+    meta: &'static Meta,
+    does: Vec<Do>,
+    undo: Undo,
+    /// Collections and fields that another tool's run is taken back from.
+    unset: Vec<(&'static str, &'static str)>,
+    finds: Vec<&'static str>,
+}
+
+pub(crate) fn toy(id: &'static str, after: &'static [&'static str], does: Vec<Do>) -> Toy {
+    needing(id, after, &[], does)
+}
+
+pub(crate) fn needing(
+    id: &'static str,
+    after: &'static [&'static str],
+    variables: &'static [&'static str],
+    does: Vec<Do>,
+) -> Toy {
+    let meta = Meta::new(id, "a toy").after(after).requires_env(variables);
+    Toy { meta: Box::leak(Box::new(meta)), does, undo: Undo::Journal, unset: Vec::new(), finds: Vec::new() }
+}
+
+impl Toy {
+    pub(crate) fn undo(mut self, undo: Undo) -> Self {
+        self.undo = undo;
+        self
+    }
+
+    pub(crate) fn unsets(mut self, collection: &'static str, field: &'static str) -> Self {
+        self.unset.push((collection, field));
+        self
+    }
+
+    pub(crate) fn finds(mut self, finding: &'static str) -> Self {
+        self.finds.push(finding);
+        self
+    }
+}
+
+#[async_trait]
+impl Migration for Toy {
+    fn meta(&self) -> &'static Meta {
+        self.meta
+    }
+
+    async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
+        for (at, what) in self.does.iter().enumerate() {
+            let step = format!("step {at}");
+            match what {
+                Do::Insert(collection, name) => {
+                    let document = doc! { "name": name, "by": self.meta.id, "at": cx.now() };
+                    cx.insert_if_absent(&step, collection, &Filter::eq("name", *name), document).await?;
+                }
+                Do::Fill(collection, field, value) => {
+                    cx.set_where_missing(&step, collection, &Filter::All, *field, *value).await?;
+                }
+                Do::Set(collection, field, value) => {
+                    cx.set(&step, collection, &Filter::All, *field, value.clone()).await?;
+                }
+                Do::Fail(switch) if switch.load(Ordering::SeqCst) => {
+                    return Err(Error::migration("told to fail"));
+                }
+                Do::Fail(_) => {}
+                Do::Meet(meeting) => {
+                    meeting.here.notify_one();
+                    meeting.go.notified().await;
+                }
+                Do::Warn(text) => cx.warn(*text),
+            }
+        }
+        Ok(())
+    }
+
+    fn undo(&self) -> Undo {
+        self.undo
+    }
+
+    async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
+        for (collection, field) in &self.unset {
+            cx.unset(collection, &Filter::All, *field, "hand-made ones included").await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, _: &Check<'_>) -> Result<Vec<Finding>> {
+        Ok(self.finds.iter().map(|text| Finding::new(*text)).collect())
+    }
+}
+
+/// Notes events by name.
+#[derive(Default)]
+pub(crate) struct Notes(pub(crate) Mutex<Vec<String>>);
+
+impl Observer for Notes {
+    fn event(&self, event: &Event<'_>) {
+        let note = match event {
+            Event::Started { migration, attempt } => format!("started {migration} {attempt}"),
+            Event::Applied { migration, .. } => format!("applied {migration}"),
+            Event::LockWait { .. } => "waiting".into(),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(note);
+    }
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        app_version: "1.2.3".into(),
+        actor: "a test".into(),
+        env: Arc::new(|_| None),
+        clock: Arc::new(|| DateTime::from_millis(1_700_000_000_000)),
+        wait: Duration::from_secs(60),
+        ..Settings::default()
+    }
+}
+
+pub(crate) fn graph(toys: &[Toy]) -> Graph {
+    Graph::new(toys.iter().map(|toy| Box::new(toy.clone()) as Box<dyn Migration>).collect()).unwrap()
+}
+
+pub(crate) fn migrator(db: &Database, toys: &[Toy]) -> Migrator {
+    Migrator::new(db.clone(), graph(toys), settings())
+}
+
+pub(crate) async fn all(db: &Database, collection: &str) -> Vec<Document> {
+    let find = Find::new(Filter::All).sort(Sort::ascending(Field::ID));
+    db.collection(collection).find(find).await.unwrap().documents().await.unwrap()
+}
+
+pub(crate) async fn entry(db: &Database, id: &str) -> Document {
+    db.collection("_migrations").find_one(Find::new(Filter::id(id))).await.unwrap().unwrap()
+}
+
+/// The events of the log with their migrations, in order.
+pub(crate) async fn log(db: &Database) -> Vec<String> {
+    let text = |d: &Document, key| d.get_str(key).unwrap().to_owned();
+    all(db, "_migration_log").await.iter().map(|d| text(d, "event") + " " + &text(d, "migration")).collect()
+}
+
+/// All documents but the engine's own.
+pub(crate) async fn content(db: &Database) -> BTreeMap<String, Vec<Document>> {
+    let mut all = testkit::dump!(db);
+    all.retain(|name, documents| !name.starts_with("_migration") && !documents.is_empty());
+    all
+}

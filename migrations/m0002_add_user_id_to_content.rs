@@ -1,0 +1,70 @@
+//! Content without an owner, deleted content included, belongs to the administrator.
+//!
+//! The owner is the user's id as text. A `user_id` of null is an answer, and stays.
+
+use async_trait::async_trait;
+use bson::Bson;
+use docstore::{Filter, Find};
+use migrator::{Check, Error, Finding, Meta, Migration, Result, Undo, UndoImported, Up};
+
+pub(crate) struct It;
+
+const META: Meta = Meta::new("0002_add_user_id_to_content", "give content without an owner to the administrator")
+    .after(&["0001_create_admin_user"])
+    .requires_env(&[ADMIN_EMAIL]);
+
+const ADMIN_EMAIL: &str = "ADMIN_EMAIL";
+const USERS: &str = "users";
+const EMAIL: &str = "email";
+const USER_ID: &str = "user_id";
+const CONTENT: [&str; 3] = ["stories", "pages", "projects"];
+
+#[async_trait]
+impl Migration for It {
+    fn meta(&self) -> &'static Meta {
+        &META
+    }
+
+    async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
+        let is_admin = Filter::eq(EMAIL, cx.env(ADMIN_EMAIL)?);
+        let admin = cx.find_one(USERS, Find::new(is_admin)).await?;
+        let owner = match admin.as_ref().and_then(|user| user.get("_id")) {
+            Some(Bson::ObjectId(id)) => id.to_hex(),
+            Some(Bson::String(id)) => id.clone(),
+            _ => {
+                return Err(Error::migration(
+                    "no user has the e-mail address of ADMIN_EMAIL, so content has nobody to belong to; \
+                     either set ADMIN_EMAIL in .env to the address of an existing user, \
+                     or run `field-notes migrate down` until 0001_create_admin_user is taken back",
+                ));
+            }
+        };
+        for collection in CONTENT {
+            let step = format!("own {collection}");
+            cx.set_where_missing(&step, collection, &Filter::All, USER_ID, owner.as_str()).await?;
+        }
+        Ok(())
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Journal
+    }
+
+    async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
+        for collection in CONTENT {
+            cx.unset(collection, &Filter::All, USER_ID, "owners who are not the administrator included").await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for collection in CONTENT {
+            let without = cx.count(collection, &Filter::missing(USER_ID)).await?;
+            if without > 0 {
+                findings.push(Finding::new(format!("{without} of {collection} have no user_id")));
+            }
+        }
+        Ok(findings)
+    }
+}

@@ -1,0 +1,93 @@
+//! Blog, About, Projects and Contact are there.
+//!
+//! Each is inserted unless a section has its slug. A deleted section counts: the unique index on the slug holds it too.
+
+use async_trait::async_trait;
+use bson::{Bson, doc};
+use docstore::{Filter, Find};
+use migrator::{Check, Finding, Inserted, Meta, Migration, Result, Undo, UndoImported, Up};
+
+pub(crate) struct It;
+
+const META: Meta = Meta::new("0003_seed_initial_sections", "seed the sections blog, about, projects and contact")
+    .after(&["0002_add_user_id_to_content"]);
+
+const SECTIONS: &str = "sections";
+const SLUG: &str = "slug";
+
+struct Seed {
+    title: &'static str,
+    slug: &'static str,
+    display_type: &'static str,
+    content_type: &'static str,
+}
+
+const SEEDS: [Seed; 4] = [
+    Seed { title: "Blog", slug: "blog", display_type: "feed", content_type: "story" },
+    Seed { title: "About", slug: "about", display_type: "static-page", content_type: "page" },
+    Seed { title: "Projects", slug: "projects", display_type: "card-grid", content_type: "project" },
+    Seed { title: "Contact", slug: "contact", display_type: "static-page", content_type: "page" },
+];
+
+#[async_trait]
+impl Migration for It {
+    fn meta(&self) -> &'static Meta {
+        &META
+    }
+
+    async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
+        let now = cx.now();
+        for (sort_order, Seed { title, slug, display_type, content_type }) in (0_i32..).zip(SEEDS) {
+            let section = doc! {
+                "title": title,
+                SLUG: slug,
+                "parent_id": Bson::Null,
+                "display_type": display_type,
+                "content_type": content_type,
+                "nav_visibility": "main",
+                "sort_order": sort_order,
+                "is_published": true,
+                "is_deleted": false,
+                "deleted": false,
+                "createdDate": now,
+                "updatedDate": now,
+            };
+            let has_slug = Filter::eq(SLUG, slug);
+            let step = format!("seed {slug}");
+            if let Inserted::Present(_) = cx.insert_if_absent(&step, SECTIONS, &has_slug, section).await?
+                && cx.count(SECTIONS, &has_slug.also(is_live())).await? == 0
+            {
+                cx.warn(format!(
+                    "the section {slug} was not seeded, since a deleted section has that slug; \
+                     set its fields `deleted` and `is_deleted` to false to have it back, or give it another slug \
+                     and create the section anew"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Journal
+    }
+
+    async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
+        let seeded = Filter::is_in(SLUG, SEEDS.map(|seed| seed.slug));
+        cx.delete(SECTIONS, &seeded, "whoever made them; content keeps a section_id that leads nowhere").await
+    }
+
+    async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for Seed { slug, .. } in SEEDS {
+            if cx.find_one(SECTIONS, Find::new(Filter::eq(SLUG, slug))).await?.is_none() {
+                findings.push(Finding::new(format!("there is no section with the slug {slug}")));
+            }
+        }
+        Ok(findings)
+    }
+}
+
+/// Either flag marks a section as deleted: the one the program sets, and the one that seeds were given.
+fn is_live() -> Filter {
+    Filter::and([Filter::ne("deleted", true), Filter::ne("is_deleted", true)])
+}

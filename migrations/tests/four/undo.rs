@@ -1,0 +1,85 @@
+use docstore::bson::{Bson, doc};
+use docstore::{Database, Filter, Update};
+use migrator::DownRequest;
+
+use crate::fixtures::{EMAIL, SLUGS, all, content, id_of_section, migrator, put, site, up};
+
+async fn down(db: &Database) -> migrator::DownReport {
+    migrator(db).down(DownRequest { yes: false }).await.unwrap().unwrap()
+}
+
+testkit::stores! {
+    async fn each_down_restores_the_very_documents(db: Database) {
+        site(&db).await;
+        let before = content(&db).await;
+        up(&db).await;
+        let after = content(&db).await;
+        for id in ["0004_backfill_section_id", "0003_seed_initial_sections", "0002_add_user_id_to_content", "0001_create_admin_user"] {
+            assert_eq!(down(&db).await.id, id);
+        }
+        assert_eq!(content(&db).await, before);
+        assert!(all(&db, "_migration_undo").await.is_empty());
+        up(&db).await;
+        let again = content(&db).await;
+        assert_eq!(again.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+        for (collection, documents) in &again {
+            assert_eq!(documents.len(), after[collection].len());
+        }
+        for _ in 0..4 {
+            down(&db).await;
+        }
+        assert_eq!(content(&db).await, before);
+    }
+
+    async fn one_down_and_up_gives_the_same_again(db: Database) {
+        site(&db).await;
+        up(&db).await;
+        let after = content(&db).await;
+        // The links are made of what stays, so they come out equal.
+        down(&db).await;
+        assert_ne!(content(&db).await, after);
+        up(&db).await;
+        assert_eq!(content(&db).await, after);
+    }
+
+    async fn what_was_made_by_hand_stays(db: Database) {
+        let user = doc! { "email": EMAIL, "name": "Ada", "role": "admin" };
+        put(&db, "users", vec![user]).await;
+        put(&db, "sections", vec![doc! { "slug": "blog", "title": "Mine" }]).await;
+        let blog = id_of_section(&db, "blog").await.to_hex();
+        put(&db, "stories", vec![doc! { "slug": "a", "section_id": &blog, "user_id": "someone" }, doc! { "slug": "b" }]).await;
+        let before = content(&db).await;
+        up(&db).await;
+        for _ in 0..4 {
+            down(&db).await;
+        }
+        assert_eq!(content(&db).await, before);
+    }
+
+    async fn what_was_done_since_stays(db: Database) {
+        site(&db).await;
+        up(&db).await;
+        let moved = Update::new().set("section_id", "64b0000000000000000000aa");
+        db.collection("projects").update_many(&Filter::eq("slug", "p"), &moved).await.unwrap();
+        put(&db, "stories", vec![doc! { "slug": "new", "section_id": id_of_section(&db, "blog").await.to_hex() }]).await;
+        let report = down(&db).await;
+        let projects = report.counts.iter().find(|c| c.collection == "projects").unwrap();
+        assert_eq!((projects.updated, projects.left), (1, 1));
+        let stories = all(&db, "stories").await;
+        assert!(stories.iter().find(|s| s.get_str("slug").unwrap() == "new").unwrap().contains_key("section_id"));
+        assert_eq!(all(&db, "projects").await.iter().filter(|p| p.contains_key("section_id")).count(), 1);
+    }
+
+    async fn a_seeded_section_that_was_edited_has_to_be_given_up(db: Database) {
+        up(&db).await;
+        down(&db).await;
+        let renamed = Update::new().set("title", "Journal");
+        db.collection("sections").update_one(&Filter::eq("slug", "blog"), &renamed).await.unwrap();
+        let error = migrator(&db).down(DownRequest { yes: false }).await.unwrap_err();
+        assert_eq!(error.exit_code(), 8);
+        assert_eq!(all(&db, "sections").await.len(), SLUGS.len());
+        migrator(&db).down(DownRequest { yes: true }).await.unwrap();
+        assert_eq!(all(&db, "sections").await, Vec::<docstore::bson::Document>::new());
+        assert_eq!(all(&db, "users").await[0].get("avatar_url"), Some(&Bson::Null));
+    }
+}

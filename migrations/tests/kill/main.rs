@@ -1,0 +1,237 @@
+//! A runner is killed at every place between two writes, on the way up and on the way down, and the next one comes to
+//! the same end as if nothing had happened.
+//!
+//! The runner that is killed is this very program, run again with variables that say what to do: see [`child`].
+
+/// The process that is killed.
+mod child;
+/// A store's content, comparable between runs.
+mod fingerprint;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use docstore::bson::{Document, doc};
+use docstore::{Database, Filter};
+use migrator::{DownRequest, UpMode};
+use testkit::{Engine, Mongod};
+
+use crate::child::{Place, Task};
+use crate::fingerprint::fingerprint;
+
+/// How many runners are tried at once: most of the time is spent waiting for leases to run out.
+const AT_ONCE: usize = 4;
+/// More places than there can be; a loop that does not end is a failure.
+const PLACES: usize = 400;
+
+const IDS: [&str; 4] = [
+    "0001_create_admin_user",
+    "0002_add_user_id_to_content",
+    "0003_seed_initial_sections",
+    "0004_backfill_section_id",
+];
+
+#[derive(Clone)]
+enum Server {
+    Embedded,
+    Mongo(String),
+}
+
+/// A database of its own for one try.
+struct Try {
+    place: Place,
+    /// Keeps an embedded file's folder.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Try {
+    fn new(server: &Server, name: &str) -> Self {
+        match server {
+            Server::Embedded => {
+                let folder = tempfile::tempdir().unwrap();
+                Self { place: Place::Embedded(folder.path().join("store.db")), _folder: Some(folder) }
+            }
+            Server::Mongo(uri) => Self { place: Place::Mongo(uri.clone(), name.into()), _folder: None },
+        }
+    }
+}
+
+/// A site with something to do for each migration.
+async fn seed(db: &Database) {
+    let put = async |name: &str, documents: Vec<Document>| {
+        db.collection(name).insert_many(documents).await.unwrap();
+    };
+    put("users", vec![doc! { "_id": 1, "email": child::EMAIL, "role": "commenter" }]).await;
+    put("stories", (0..3).map(|i| doc! { "_id": i, "title": "s" }).collect()).await;
+    put(
+        "projects",
+        vec![doc! { "_id": 1, "user_id": "someone" }, doc! { "_id": 2, "section_id": "by hand" }],
+    )
+    .await;
+    put("pages", vec![doc! { "_id": 1, "page_type": "about" }, doc! { "_id": 2, "page_type": "contact" }])
+        .await;
+    put("sections", vec![doc! { "_id": 1, "slug": "notes" }]).await;
+    // Its collection is there, and empty: nothing is to be told of the earlier tool.
+    db.collection("pymongo_migrate").delete_many(&Filter::All).await.unwrap();
+}
+
+/// What one try came to.
+enum Outcome {
+    /// The child was killed at this migration's place, and its successor ended with this content.
+    Killed { migration: String, end: BTreeMap<String, Vec<Document>> },
+    /// There is no such place: the child came to its end.
+    Finished,
+}
+
+async fn attempt(server: &Server, task: Task, number: usize) -> Outcome {
+    let this = Try::new(server, &format!("kill_{}_{number}", task.name()));
+    let db = this.place.open().await;
+    seed(&db).await;
+    if task == Task::Down {
+        child::migrator(&db, None).up(UpMode::Start).await.unwrap();
+    }
+    db.close().await;
+
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["child", "--exact", "--nocapture"])
+        .envs(child::orders(&this.place, task, number))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = tokio::task::spawn_blocking(move || output.wait_with_output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let db = this.place.open().await;
+    let end = if output.status.success() {
+        assert!(said.contains(child::DONE), "the child did nothing:\n{said}");
+        Outcome::Finished
+    } else {
+        use std::os::unix::process::ExitStatusExt;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(9), "the child failed by itself:\n{said}\n{errors}");
+        let migration =
+            said.lines().find_map(|line| line.split(child::KILLED).nth(1)).unwrap().trim().to_owned();
+        let migrator = child::migrator(&db, None);
+        match task {
+            Task::Up => assert_eq!(migrator.up(UpMode::Start).await.unwrap().unknown.len(), 0),
+            Task::Down => while migrator.down(DownRequest { yes: false }).await.unwrap().is_some() {},
+        }
+        Outcome::Killed { migration, end: fingerprint(&db).await }
+    };
+    db.close().await;
+    end
+}
+
+async fn undisturbed(server: &Server, task: Task) -> BTreeMap<String, Vec<Document>> {
+    let this = Try::new(server, &format!("kill_{}_undisturbed", task.name()));
+    let db = this.place.open().await;
+    seed(&db).await;
+    let before = fingerprint(&db).await;
+    let migrator = child::migrator(&db, None);
+    migrator.up(UpMode::Start).await.unwrap();
+    if task == Task::Down {
+        while migrator.down(DownRequest { yes: false }).await.unwrap().is_some() {}
+    }
+    let end = fingerprint(&db).await;
+    if task == Task::Down {
+        let content = |all: &BTreeMap<String, Vec<Document>>| {
+            let mut content = all.clone();
+            content.retain(|name, documents| !name.starts_with("_migration") && !documents.is_empty());
+            content
+        };
+        assert_eq!(content(&end), content(&before));
+    }
+    db.close().await;
+    end
+}
+
+async fn kill_everywhere(server: Server, task: Task) {
+    let expected = undisturbed(&server, task).await;
+    let mut kills: BTreeMap<String, usize> = BTreeMap::new();
+    let mut first = 0;
+    'places: loop {
+        assert!(first < PLACES, "the child never comes to its end");
+        let tries: Vec<_> = (first..first + AT_ONCE)
+            .map(|number| {
+                let server = server.clone();
+                tokio::spawn(async move { attempt(&server, task, number).await })
+            })
+            .collect();
+        first += AT_ONCE;
+        let mut finished = false;
+        for (number, this) in (first - AT_ONCE..).zip(tries) {
+            match this.await.unwrap() {
+                Outcome::Finished => finished = true,
+                Outcome::Killed { migration, end } => {
+                    assert!(!finished, "a run came to its end before place {number}");
+                    assert_eq!(end, expected, "killed at place {number}, in {migration}");
+                    *kills.entry(migration).or_default() += 1;
+                }
+            }
+        }
+        if finished {
+            break 'places;
+        }
+    }
+    println!("{}: killed at {kills:?}", task.name());
+    for id in IDS {
+        assert!(kills.get(id).is_some_and(|n| *n >= 4), "{id} was hardly ever killed: {kills:?}");
+    }
+}
+
+fn on_embedded(task: Task) {
+    testkit::on(Engine::Embedded, move |_| kill_everywhere(Server::Embedded, task));
+}
+
+fn on_mongo(task: Task, transactions: bool) {
+    testkit::with_server_binary(move |binary: PathBuf| async move {
+        let server =
+            if transactions { Mongod::replica_set(&binary).await } else { Mongod::standalone(&binary).await };
+        let server = server.unwrap();
+        if transactions {
+            // A dead client's transaction holds its documents until it ends by itself; a minute is long for a test.
+            let admin = server.direct().await.unwrap().database("admin");
+            let quick = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 1 };
+            admin.run_command(quick).await.unwrap();
+        }
+        kill_everywhere(Server::Mongo(server.uri()), task).await;
+    });
+}
+
+#[test]
+fn up_survives_kills_embedded() {
+    on_embedded(Task::Up);
+}
+
+#[test]
+fn down_survives_kills_embedded() {
+    on_embedded(Task::Down);
+}
+
+#[test]
+fn up_survives_kills_mongo() {
+    on_mongo(Task::Up, true);
+}
+
+#[test]
+fn down_survives_kills_mongo() {
+    on_mongo(Task::Down, true);
+}
+
+#[test]
+fn up_survives_kills_mongo_standalone() {
+    on_mongo(Task::Up, false);
+}
+
+#[test]
+fn down_survives_kills_mongo_standalone() {
+    on_mongo(Task::Down, false);
+}
+
+/// Does what its variables say, and nothing without them.
+#[test]
+fn child() {
+    child::run();
+}

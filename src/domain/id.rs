@@ -1,0 +1,54 @@
+use std::fmt;
+
+use bson::oid::ObjectId;
+
+/// The id of a document: 24 hexadecimal digits on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(ObjectId);
+
+/// The text is not 24 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: 24 hexadecimal digits are expected")]
+pub struct InvalidId;
+
+impl Id {
+    /// Reads 24 hexadecimal digits of either case.
+    ///
+    /// # Errors
+    /// [`InvalidId`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        ObjectId::parse_str(text).map(Self).map_err(|_| InvalidId)
+    }
+
+    /// As the store holds it.
+    pub fn object_id(self) -> ObjectId {
+        self.0
+    }
+}
+
+impl From<ObjectId> for Id {
+    fn from(id: ObjectId) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_24_hexadecimal_digits_of_either_case() {
+        let id = Id::parse("65A0B1C2D3E4F50617283940").unwrap();
+        assert_eq!(id.to_string(), "65a0b1c2d3e4f50617283940");
+        for bad in ["", "zzz", "65a0b1c2d3e4f5061728394", "65a0b1c2d3e4f506172839400", "65a0b1c2d3e4f5061728394g", "é5a0b1c2d3e4f5061728394"]
+        {
+            assert_eq!(Id::parse(bad), Err(InvalidId), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Every error that goes over the wire, and how it looks there.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::{identity, repository, service};
+
+/// Seconds after which a client may try again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+
+/// One wrong field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where: `["query", "limit"]`.
+    pub loc: Vec<String>,
+    /// What it has to be. Never holds the value that was sent.
+    pub msg: String,
+    /// Which rule was broken.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+/// What a request can be answered with instead of what it asked for.
+#[derive(Debug)]
+pub enum ApiError {
+    /// 422: fields are wrong.
+    Validation(Vec<FieldError>),
+    /// 400: well formed, and yet it means nothing.
+    BadRequest(String),
+    /// 401: nobody is signed in, or not well enough.
+    Unauthenticated(&'static str),
+    /// 404: there is none, or none that the caller may see.
+    NotFound(String),
+    /// 405: the route has no such method. `Allow` is added by the router.
+    MethodNotAllowed,
+    /// 503: the start-up is not over, or failed.
+    NotServing(String),
+    /// 503: the store does not answer.
+    StoreUnavailable(repository::Error),
+    /// 503: the request took too long.
+    TimedOut,
+    /// 500: our fault. Its text is for the log.
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The error of a response, for the layer that logs it and writes the body.
+#[derive(Debug, Clone)]
+pub(super) struct Carried(pub(super) Arc<ApiError>);
+
+/// How an error looks on the wire.
+pub(super) struct Shape<'a> {
+    pub(super) status: StatusCode,
+    pub(super) detail: &'a str,
+    pub(super) errors: &'a [FieldError],
+    pub(super) headers: HeaderMap,
+}
+
+impl ApiError {
+    /// The table of error shapes.
+    pub(super) fn shape(&self) -> Shape<'_> {
+        let plain = |status, detail| Shape { status, detail, errors: &[], headers: HeaderMap::new() };
+        let with = |name, value, mut shape: Shape<'static>| {
+            shape.headers.insert(name, value);
+            shape
+        };
+        match self {
+            Self::Validation(errors) => {
+                Shape { errors, ..plain(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error") }
+            }
+            Self::BadRequest(detail) => plain(StatusCode::BAD_REQUEST, detail),
+            Self::Unauthenticated(detail) => {
+                with(header::WWW_AUTHENTICATE, BEARER, plain(StatusCode::UNAUTHORIZED, detail))
+            }
+            Self::NotFound(detail) => plain(StatusCode::NOT_FOUND, detail),
+            Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
+            Self::NotServing(detail) => {
+                let mut shape = plain(StatusCode::SERVICE_UNAVAILABLE, detail);
+                shape.headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+                shape
+            }
+            Self::StoreUnavailable(_) => with(
+                header::RETRY_AFTER,
+                RETRY_AFTER,
+                plain(StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable at present"),
+            ),
+            Self::TimedOut => with(
+                header::RETRY_AFTER,
+                RETRY_AFTER,
+                plain(StatusCode::SERVICE_UNAVAILABLE, "the request took too long"),
+            ),
+            Self::Internal(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        }
+    }
+
+    /// What the log says of it, beyond what the client is told.
+    pub(super) fn source_text(&self) -> Option<String> {
+        let source: &dyn std::error::Error = match self {
+            Self::StoreUnavailable(error) => error,
+            Self::Internal(error) => &**error,
+            Self::Validation(_)
+            | Self::BadRequest(_)
+            | Self::Unauthenticated(_)
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed
+            | Self::NotServing(_)
+            | Self::TimedOut => return None,
+        };
+        let mut text = source.to_string();
+        let mut next = source.source();
+        while let Some(cause) = next {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        Some(text)
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// Status and headers; the body is written where the request is known, in `observe`.
+    fn into_response(self) -> Response {
+        let shape = self.shape();
+        let mut response = (shape.status, shape.headers).into_response();
+        response.extensions_mut().insert(Carried(Arc::new(self)));
+        response
+    }
+}
+
+impl From<service::Error> for ApiError {
+    fn from(error: service::Error) -> Self {
+        match error {
+            service::Error::InvalidId(kind) => {
+                Self::BadRequest(format!("Invalid {} id: 24 hexadecimal digits are expected", kind.name().to_lowercase()))
+            }
+            service::Error::InvalidParameter { parameter, expected } => {
+                Self::BadRequest(format!("Invalid {parameter}: {expected}"))
+            }
+            service::Error::NotFound(kind) => Self::NotFound(format!("{} not found", kind.name())),
+            service::Error::Repository(error) => error.into(),
+        }
+    }
+}
+
+impl From<repository::Error> for ApiError {
+    fn from(error: repository::Error) -> Self {
+        match error {
+            repository::Error::Unavailable(_) => Self::StoreUnavailable(error),
+            repository::Error::Corrupt { .. } | repository::Error::Store(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<identity::Error> for ApiError {
+    fn from(error: identity::Error) -> Self {
+        match error {
+            identity::Error::Missing => Self::Unauthenticated("Missing authorization header"),
+            identity::Error::Malformed => {
+                Self::Unauthenticated("Invalid authorization header: a bearer token is expected")
+            }
+            identity::Error::Rejected => Self::Unauthenticated("Invalid or expired token"),
+            identity::Error::Users(error) => error.into(),
+        }
+    }
+}

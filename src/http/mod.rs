@@ -1,0 +1,44 @@
+//! Routes, extractors, wire types, and every shape of an error.
+
+/// Conditional requests and cache headers.
+mod cache;
+/// Every error shape, in one table.
+mod error;
+/// Extractors of our own: every rejection is an [`ApiError`].
+mod extract;
+/// The gate: closed until the start-up is over.
+mod gate;
+/// Health, readiness and the index.
+mod health;
+/// Links from one window of a list to the next.
+mod link;
+/// Request ids, spans, one log line for each error, and the bodies of errors.
+mod observe;
+/// Query parameters, read leniently and judged all together.
+mod query;
+/// The one table of routes.
+mod routes;
+/// Sections.
+mod sections;
+/// Wire forms that all resources share.
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::{ApiError, FieldError};
+pub use gate::{Gate, Progress};
+pub use routes::{ROUTES, router};
+
+use crate::clock::Clock;
+
+/// What every handler may reach.
+#[derive(Clone)]
+pub struct App {
+    /// Whether content is served, and by what.
+    pub gate: Arc<Gate>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// A request may take so long.
+    pub request_timeout: Duration,
+}

@@ -1,0 +1,155 @@
+use std::convert::Infallible;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::error::{Carried, FieldError};
+use super::{ApiError, App, routes};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const VARY: HeaderValue = HeaderValue::from_static("Authorization, Accept");
+
+/// Tells a request from all others, in answers and in the log.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(Uuid::now_v7().to_string())))
+    }
+}
+
+/// The body of an error: the original's members, and those of RFC 9457.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'a str,
+    status: u16,
+    instance: &'a str,
+    request_id: &'a str,
+}
+
+/// The outermost layer: gives each request an id and a span, a deadline, writes the bodies of errors, and logs each
+/// error once.
+pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = accepted_id(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string());
+    let path = request.uri().path().to_owned();
+    let wants_problem = wants_problem(request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let route = routes::template(&path).unwrap_or("(none)");
+    let span = tracing::info_span!("http.request", method = %request.method(), route, request_id = id);
+    let started = Instant::now();
+    let answer = async move {
+        let mut response = match tokio::time::timeout(app.request_timeout, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => ApiError::TimedOut.into_response(),
+        };
+        if let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() {
+            log(&error);
+            write_body(&mut response, &error, &path, &id, wants_problem);
+        }
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            headers.insert(REQUEST_ID, value);
+        }
+        headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+        let duration_ms = started.elapsed().as_millis();
+        tracing::debug!(status = response.status().as_u16(), duration_ms, "answered");
+        response
+    };
+    answer.instrument(span).await
+}
+
+fn log(error: &ApiError) {
+    let shape = error.shape();
+    let status = shape.status.as_u16();
+    let source = error.source_text().unwrap_or_default();
+    match error {
+        // It is closed on purpose, and whoever waits asks again and again.
+        ApiError::NotServing(_) => tracing::debug!(status, detail = shape.detail, "not serving"),
+        _ if shape.status.is_server_error() => tracing::error!(status, detail = shape.detail, source, "request failed"),
+        _ => tracing::debug!(status, detail = shape.detail, "request refused"),
+    }
+}
+
+fn write_body(response: &mut Response, error: &ApiError, path: &str, request_id: &str, wants_problem: bool) {
+    let shape = error.shape();
+    let body = ErrorBody {
+        detail: shape.detail,
+        errors: shape.errors,
+        kind: "about:blank",
+        title: shape.status.canonical_reason().unwrap_or("Error"),
+        status: shape.status.as_u16(),
+        instance: path,
+        request_id,
+    };
+    // Texts and numbers only: there is nothing in it that cannot be written.
+    let bytes = serde_json::to_vec(&body).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, if wants_problem { PROBLEM_JSON } else { JSON });
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    headers.insert(header::VARY, VARY);
+    *response.body_mut() = Body::from(bytes);
+}
+
+/// A client's own id is taken over if it can do no harm in logs and headers.
+fn accepted_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let sane = (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
+    sane.then(|| text.to_owned())
+}
+
+/// The frontend refuses anything but `application/json`, so the other type has to be asked for by name.
+fn wants_problem(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|text| {
+        text.split(',').any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+            named && !parts.any(|p| matches!(p, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn only_harmless_request_ids_are_taken_over() {
+        assert_eq!(accepted_id(&headers(REQUEST_ID, "abc-1.2_3:4")).as_deref(), Some("abc-1.2_3:4"));
+        for bad in ["", "a b", "a\"b", "<script>"] {
+            assert_eq!(accepted_id(&headers(REQUEST_ID, bad)), None, "{bad:?}");
+        }
+        let long = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(&"a".repeat(129)).unwrap())]);
+        assert_eq!(accepted_id(&long), None);
+    }
+
+    #[test]
+    fn problem_json_has_to_be_asked_for_by_name() {
+        let asked = |text| wants_problem(&headers(header::ACCEPT, text));
+        assert!(asked("application/problem+json") && asked("text/html, Application/Problem+JSON;q=0.5"));
+        assert!(!asked("*/*") && !asked("application/json") && !asked("application/problem+json;q=0"));
+    }
+}

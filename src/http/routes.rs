@@ -1,0 +1,110 @@
+//! Every public route, in one table.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{ApiError, App, cache, gate, health, observe, sections};
+
+type Handlers = fn() -> MethodRouter<App>;
+
+/// For machines that watch over this one.
+const OPERATIONS: &[(&str, Handlers)] = &[
+    ("/", || get(health::index)),
+    ("/health", || get(health::health)),
+    ("/livez", || get(health::health)),
+    ("/readyz", || get(health::readyz)),
+    ("/warmup", || get(health::warmup)),
+];
+
+/// What people read. GET answers carry an `ETag`.
+const CONTENT: &[(&str, Handlers)] = &[
+    ("/sections", || get(sections::list)),
+    ("/sections/{id}", || get(sections::show)),
+    // The original's code and its documents disagree on the name; both are in use.
+    ("/sections/by-slug/{slug}", || get(sections::show_by_slug)),
+    ("/sections/slug/{slug}", || get(sections::show_by_slug)),
+];
+
+/// The templates of all routes.
+pub const ROUTES: [&str; OPERATIONS.len() + CONTENT.len()] = {
+    let mut all = [""; OPERATIONS.len() + CONTENT.len()];
+    let mut i = 0;
+    while i < all.len() {
+        all[i] = if i < OPERATIONS.len() { OPERATIONS[i].0 } else { CONTENT[i - OPERATIONS.len()].0 };
+        i += 1;
+    }
+    all
+};
+
+/// The whole application, without a socket.
+pub fn router(app: App) -> Router {
+    let add = |router: Router<App>, (path, handlers): &(&str, Handlers)| router.route(path, handlers());
+    let operations = OPERATIONS.iter().fold(Router::new(), add);
+    let content = CONTENT.iter().fold(Router::new(), add).route_layer(from_fn(cache::conditional));
+    operations
+        .merge(content)
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| answer_panic(&*panic)))
+        .layer(from_fn_with_state(app.clone(), gate::guard))
+        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app)
+}
+
+/// The route that a path belongs to.
+pub(super) fn template(path: &str) -> Option<&'static str> {
+    let fits = |template: &&str| {
+        let (mut parts, mut wanted) = (path.split('/'), template.split('/'));
+        loop {
+            match (parts.next(), wanted.next()) {
+                (None, None) => return true,
+                (Some(part), Some(want)) if part == want || (want.starts_with('{') && !part.is_empty()) => {}
+                _ => return false,
+            }
+        }
+    };
+    // A name goes before a variable.
+    ROUTES.into_iter().filter(fits).min_by_key(|template| template.matches('{').count())
+}
+
+/// 404, or the way to the same route without a slash at its end.
+async fn no_such_route(State(_): State<App>, request: Request) -> Response {
+    let uri = request.uri();
+    if let Some(without) = uri.path().strip_suffix('/')
+        && template(without).is_some()
+    {
+        let location = uri.query().map_or_else(|| without.to_owned(), |query| format!("{without}?{query}"));
+        return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
+    }
+    ApiError::NotFound("Not Found".to_owned()).into_response()
+}
+
+fn answer_panic(panic: &(dyn std::any::Any + Send)) -> Response {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without text".to_owned());
+    ApiError::Internal(format!("panicked: {text}").into()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_find_their_templates() {
+        assert_eq!(template("/"), Some("/"));
+        assert_eq!(template("/sections"), Some("/sections"));
+        assert_eq!(template("/sections/abc"), Some("/sections/{id}"));
+        assert_eq!(template("/sections/slug/blog"), Some("/sections/slug/{slug}"));
+        for none in ["", "/sections/", "//sections", "/sections/a/b", "/sections/slug/", "/nothing"] {
+            assert_eq!(template(none), None, "{none:?}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+/// What can go wrong in a repository.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store cannot be reached, or did not answer in time.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] docstore::Error),
+    /// A stored document is not what it has to be.
+    #[error("document {id} of {collection} cannot be read: field {field}")]
+    Corrupt {
+        /// The collection.
+        collection: &'static str,
+        /// The document's id.
+        id: String,
+        /// The field in the way.
+        field: &'static str,
+    },
+    /// Anything else.
+    #[error("the store failed")]
+    Store(#[source] docstore::Error),
+}
+
+impl From<docstore::Error> for Error {
+    fn from(error: docstore::Error) -> Self {
+        match error.root() {
+            docstore::Error::Unavailable(_) => Self::Unavailable(error),
+            _ => Self::Store(error),
+        }
+    }
+}

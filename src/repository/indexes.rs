@@ -1,0 +1,126 @@
+use docstore::{Database, Ensured, Index};
+
+use super::{Entity, comment, navlink, page, project, reaction, story, user};
+use crate::domain::Section;
+
+/// An index, and the collection it is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeclaredIndex {
+    /// The collection.
+    pub collection: &'static str,
+    /// The index.
+    pub index: Index,
+}
+
+/// An index could not be made so.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexFailure {
+    /// Documents that are there have the same key.
+    #[error(
+        "the unique index {index} of {collection} cannot be made: documents have the same {}; \
+         find them, change or delete all but one of each, and start again",
+        fields.join(", ")
+    )]
+    Duplicates {
+        /// The collection.
+        collection: &'static str,
+        /// The name of the index.
+        index: String,
+        /// Its fields.
+        fields: Vec<String>,
+    },
+    /// Another index is in the way, or the store failed.
+    #[error("the index {index} of {collection} cannot be made: {source}")]
+    Store {
+        /// The collection.
+        collection: &'static str,
+        /// The name of the index.
+        index: String,
+        /// What went wrong; both definitions if another index is in the way.
+        source: docstore::Error,
+    },
+}
+
+/// Every index of every collection.
+pub fn declared_indexes() -> Vec<DeclaredIndex> {
+    let collections = [
+        (story::COLLECTION, story::indexes()),
+        (project::COLLECTION, project::indexes()),
+        (page::COLLECTION, page::indexes()),
+        (Section::COLLECTION, Section::indexes()),
+        (navlink::COLLECTION, navlink::indexes()),
+        (user::COLLECTION, user::indexes()),
+        (reaction::COLLECTION, reaction::indexes()),
+        (comment::COLLECTION, comment::indexes()),
+    ];
+    let with_collection = |(collection, indexes): (&'static str, Vec<Index>)| {
+        indexes.into_iter().map(move |index| DeclaredIndex { collection, index })
+    };
+    collections.into_iter().flat_map(with_collection).collect()
+}
+
+/// Makes every declared index so; returns how many were made now. One that is there under another name is accepted.
+pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
+    let mut made = 0;
+    for DeclaredIndex { collection, index } in declared_indexes() {
+        match database.ensure_index(collection, &index).await {
+            Ok(Ensured::Created) => {
+                made += 1;
+                tracing::info!(collection, index = index.name(), "made an index");
+            }
+            Ok(Ensured::Existed) => {}
+            Ok(Ensured::ExistedAs(name)) => {
+                tracing::info!(collection, index = index.name(), existing = name, "an index is there under another name");
+            }
+            Err(error) if error.duplicate_index().is_some() => {
+                let fields = index.fields().iter().map(|f| f.field.to_string()).collect();
+                return Err(IndexFailure::Duplicates { collection, index: index.name().to_owned(), fields });
+            }
+            Err(source) => {
+                return Err(IndexFailure::Store { collection, index: index.name().to_owned(), source });
+            }
+        }
+    }
+    Ok(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_indexes_are_those_of_the_contract() {
+        let names: BTreeSet<_> =
+            declared_indexes().iter().map(|d| format!("{}.{}", d.collection, d.index)).collect();
+        let expected = [
+            "comments.parent_id_1 (parent_id)",
+            "comments.target_type_1_target_id_1 (target_type, target_id)",
+            "navlinks.is_published_1 (is_published)",
+            "navlinks.sort_order_1 (sort_order)",
+            "pages.is_published_1 (is_published)",
+            "pages.page_type_1 (page_type) unique",
+            "pages.section_id_1 (section_id)",
+            "pages.user_id_1 (user_id)",
+            "projects.is_published_1_createdDate_-1 (is_published, createdDate descending)",
+            "projects.is_published_1_is_featured_-1 (is_published, is_featured descending)",
+            "projects.section_id_1 (section_id)",
+            "projects.slug_1 (slug) unique",
+            "projects.user_id_1 (user_id)",
+            "reactions.target_type_1_target_id_1 (target_type, target_id)",
+            "reactions.unique_user_reaction (target_type, target_id, user_id, reaction_tag) unique",
+            "sections.is_published_1_sort_order_1 (is_published, sort_order)",
+            "sections.nav_visibility_1_sort_order_1 (nav_visibility, sort_order)",
+            "sections.parent_id_1 (parent_id)",
+            "sections.slug_1 (slug) unique",
+            "stories.is_published_1_date_-1 (is_published, date descending)",
+            "stories.section_id_1 (section_id)",
+            "stories.slug_1 (slug) unique",
+            "stories.user_id_1 (user_id)",
+            "users.auth_provider_lookup (auth_providers.provider, auth_providers.provider_user_id)",
+            "users.email_1 (email) unique",
+        ];
+        assert_eq!(names, expected.into_iter().map(str::to_owned).collect());
+    }
+}

@@ -1,0 +1,38 @@
+//! Typed entities over the document store. Rows are lenient, since databases of every age are read; the domain is
+//! strict. The indexes of a collection are declared beside its row.
+
+/// Comments: indexes.
+mod comment;
+/// What makes a type an entity.
+mod entity;
+/// What can go wrong, seen from above the store.
+mod error;
+/// Making the declared indexes so.
+mod indexes;
+/// Links of the navigation: indexes.
+mod navlink;
+/// Pages: indexes.
+mod page;
+/// A sign of life from the store.
+mod probe;
+/// Projects: indexes.
+mod project;
+/// Reactions: indexes.
+mod reaction;
+/// One repository for all entities.
+mod repository_of;
+/// Reading the fields of rows.
+mod row;
+/// Sections: row, filter, indexes.
+mod section;
+/// Stories: indexes.
+mod story;
+/// Users: row, indexes, and the race-free upsert.
+mod user;
+
+pub use entity::{BadField, Entity};
+pub use error::Error;
+pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
+pub use probe::Probe;
+pub use repository_of::Repository;
+pub use user::{NewUser, Users};

@@ -1,0 +1,109 @@
+use std::collections::HashSet;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bson::{Bson, Document};
+use docstore::{Collection, Database, Field, Filter, Find};
+
+use super::row::live;
+use super::{BadField, Entity, Error};
+use crate::domain::{Id, Listing, Window};
+
+/// So many corrupt documents are remembered, each of which is logged once.
+const REMEMBERED: usize = 10_000;
+
+/// Reads entities of one kind. Cheap to clone.
+pub struct Repository<E> {
+    collection: Collection,
+    corrupt: Arc<Corrupt>,
+    entity: PhantomData<fn() -> E>,
+}
+
+#[derive(Default)]
+struct Corrupt {
+    met: AtomicU64,
+    logged: Mutex<HashSet<String>>,
+}
+
+impl<E> Clone for Repository<E> {
+    fn clone(&self) -> Self {
+        Self { collection: self.collection.clone(), corrupt: Arc::clone(&self.corrupt), entity: PhantomData }
+    }
+}
+
+impl<E: Entity> Repository<E> {
+    /// The repository of a database.
+    pub fn new(database: &Database) -> Self {
+        Self {
+            collection: database.collection(E::COLLECTION),
+            corrupt: Arc::default(),
+            entity: PhantomData,
+        }
+    }
+
+    /// What a filter means, in a window, in the order of lists. Documents that cannot be read are passed over; they
+    /// are logged once each and counted.
+    pub async fn list(&self, filter: &E::Filter, window: Window) -> Result<Listing<E>, Error> {
+        let filter = E::filter(filter).also(live());
+        let find = Find::new(filter.clone())
+            .sort(E::sort().then_ascending(Field::ID))
+            .skip(window.offset)
+            .limit(window.limit);
+        let (total, documents) = tokio::try_join!(self.collection.count(&filter), async {
+            self.collection.find(find).await?.documents().await
+        })?;
+        let items = documents.into_iter().filter_map(|document| self.read_or_pass(document)).collect();
+        Ok(Listing { items, total, window })
+    }
+
+    /// The live entity with this id.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is there and cannot be read.
+    pub async fn find(&self, id: Id) -> Result<Option<E>, Error> {
+        self.one(Filter::id(id.object_id()).also(live())).await
+    }
+
+    /// How many corrupt documents lists have passed over.
+    pub fn corrupt_met(&self) -> u64 {
+        self.corrupt.met.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn one(&self, filter: Filter) -> Result<Option<E>, Error> {
+        let document = self.collection.find_one(Find::new(filter)).await?;
+        document.map(Self::read).transpose()
+    }
+
+    fn read(document: Document) -> Result<E, Error> {
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        let corrupt = |BadField(field)| Error::Corrupt { collection: E::COLLECTION, id: shown(&id), field };
+        let row = bson::deserialize_from_document(document).map_err(|_| corrupt(BadField("(document)")))?;
+        E::from_row(row).map_err(corrupt)
+    }
+
+    fn read_or_pass(&self, document: Document) -> Option<E> {
+        match Self::read(document) {
+            Ok(entity) => Some(entity),
+            Err(error) => {
+                self.corrupt.met.fetch_add(1, Ordering::Relaxed);
+                if let Error::Corrupt { collection, id, field } = &error {
+                    let mut logged = self.corrupt.logged.lock().unwrap_or_else(PoisonError::into_inner);
+                    if logged.len() < REMEMBERED && logged.insert(id.clone()) {
+                        tracing::error!(collection, document.id = id, field, "a list passes over a corrupt document");
+                    }
+                }
+                None
+            }
+        }
+    }
+}
+
+/// An id for people, whatever its type.
+fn shown(id: &Bson) -> String {
+    match id {
+        Bson::ObjectId(id) => id.to_hex(),
+        Bson::String(text) => text.clone(),
+        other => format!("{other}"),
+    }
+}

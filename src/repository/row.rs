@@ -1,0 +1,134 @@
+use std::str::FromStr;
+
+use bson::Bson;
+use chrono::{DateTime, Utc};
+use docstore::Filter;
+
+use super::BadField;
+use crate::domain::{Id, Visibility};
+
+/// What every collection of content has: both marks of deletion, since either may be the one that is there.
+pub(super) fn live() -> Filter {
+    Filter::and([Filter::ne("deleted", true), Filter::ne("is_deleted", true)])
+}
+
+/// What may be seen. A document without the mark is not published.
+pub(super) fn visible(visibility: Visibility) -> Filter {
+    let published = Filter::eq("is_published", true);
+    match visibility {
+        Visibility::Published => published,
+        Visibility::PublishedOrOwned(owner) => Filter::or([published, refers("user_id", owner)]),
+        Visibility::All => Filter::All,
+    }
+}
+
+/// References are texts, or object ids in databases of one age.
+pub(super) fn refers(field: &'static str, id: Id) -> Filter {
+    Filter::is_in(field, [Bson::String(id.to_string()), Bson::ObjectId(id.object_id())])
+}
+
+/// A text that has to be there.
+pub(super) fn text(value: Option<Bson>, field: &'static str) -> Result<String, BadField> {
+    match value {
+        Some(Bson::String(text)) => Ok(text),
+        _ => Err(BadField(field)),
+    }
+}
+
+/// The document's own id.
+pub(super) fn own_id(value: &Bson) -> Result<Id, BadField> {
+    value.as_object_id().map(Id::from).ok_or(BadField("_id"))
+}
+
+/// A reference to another document, as text.
+pub(super) fn reference(value: Option<Bson>, field: &'static str) -> Result<Option<String>, BadField> {
+    match value {
+        None | Some(Bson::Null) => Ok(None),
+        Some(Bson::String(text)) => Ok(Some(text)),
+        Some(Bson::ObjectId(id)) => Ok(Some(id.to_hex())),
+        Some(_) => Err(BadField(field)),
+    }
+}
+
+/// One of the words of an enum that has to be there.
+pub(super) fn word<T: FromStr>(value: Option<Bson>, field: &'static str) -> Result<T, BadField> {
+    text(value, field)?.parse().map_err(|_| BadField(field))
+}
+
+/// One of the words of an enum, or its default.
+pub(super) fn word_or<T: FromStr>(value: Option<Bson>, field: &'static str, default: T) -> Result<T, BadField> {
+    match value {
+        None => Ok(default),
+        value => word(value, field),
+    }
+}
+
+/// A whole number of any width, or its default.
+pub(super) fn whole_or(value: Option<Bson>, field: &'static str, default: i64) -> Result<i64, BadField> {
+    match value {
+        None => Ok(default),
+        Some(Bson::Int32(n)) => Ok(i64::from(n)),
+        Some(Bson::Int64(n)) => Ok(n),
+        // Beyond 2^53 a double is no longer certain to be the number that was meant.
+        Some(Bson::Double(n)) if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 => {
+            #[expect(clippy::cast_possible_truncation, reason = "whole, and within range")]
+            Ok(n as i64)
+        }
+        Some(_) => Err(BadField(field)),
+    }
+}
+
+/// A truth value, or its default.
+pub(super) fn truth_or(value: Option<Bson>, field: &'static str, default: bool) -> Result<bool, BadField> {
+    match value {
+        None => Ok(default),
+        Some(Bson::Boolean(truth)) => Ok(truth),
+        Some(_) => Err(BadField(field)),
+    }
+}
+
+/// A date that has to be there.
+pub(super) fn date(value: Option<Bson>, field: &'static str) -> Result<DateTime<Utc>, BadField> {
+    match value {
+        Some(Bson::DateTime(date)) => {
+            DateTime::from_timestamp_millis(date.timestamp_millis()).ok_or(BadField(field))
+        }
+        _ => Err(BadField(field)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::oid::ObjectId;
+
+    use super::*;
+
+    #[test]
+    fn references_are_read_as_text_or_object_id() {
+        let id = ObjectId::parse_str("65a0b1c2d3e4f50617283940").unwrap();
+        let hex = Some("65a0b1c2d3e4f50617283940".to_owned());
+        assert_eq!(reference(Some(Bson::ObjectId(id)), "f"), Ok(hex.clone()));
+        assert_eq!(reference(Some(Bson::String(id.to_hex())), "f"), Ok(hex));
+        assert_eq!(reference(Some(Bson::Null), "f"), Ok(None));
+        assert_eq!(reference(None, "f"), Ok(None));
+        assert_eq!(reference(Some(Bson::Int32(1)), "f"), Err(BadField("f")));
+    }
+
+    #[test]
+    fn whole_numbers_come_in_any_width() {
+        for value in [Bson::Int32(7), Bson::Int64(7), Bson::Double(7.0)] {
+            assert_eq!(whole_or(Some(value), "f", 0), Ok(7));
+        }
+        assert_eq!(whole_or(None, "f", 3), Ok(3));
+        for bad in [Bson::Double(7.5), Bson::Double(1e300), Bson::Double(f64::NAN), Bson::Null, Bson::String("7".into())] {
+            assert_eq!(whole_or(Some(bad), "f", 0), Err(BadField("f")));
+        }
+    }
+
+    #[test]
+    fn dates_out_of_range_are_bad_not_a_panic() {
+        let far = Bson::DateTime(bson::DateTime::from_millis(i64::MAX));
+        assert_eq!(date(Some(far), "f"), Err(BadField("f")));
+        assert_eq!(date(Some(Bson::String("2026-01-02".into())), "f"), Err(BadField("f")));
+    }
+}

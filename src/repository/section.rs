@@ -1,0 +1,95 @@
+use bson::Bson;
+use docstore::{Filter, Index, Sort};
+use serde::Deserialize;
+
+use super::row::{date, live, own_id, reference, refers, text, truth_or, visible, whole_or, word, word_or};
+use super::{BadField, Entity, Error, Repository};
+use crate::domain::{NavVisibility, ParentFilter, Section, SectionFilter};
+
+/// A section as stored.
+#[derive(Debug, Deserialize)]
+pub struct SectionRow {
+    #[serde(rename = "_id")]
+    id: Bson,
+    title: Option<Bson>,
+    slug: Option<Bson>,
+    parent_id: Option<Bson>,
+    display_type: Option<Bson>,
+    content_type: Option<Bson>,
+    nav_visibility: Option<Bson>,
+    sort_order: Option<Bson>,
+    is_published: Option<Bson>,
+    #[serde(rename = "createdDate")]
+    created: Option<Bson>,
+    #[serde(rename = "updatedDate")]
+    updated: Option<Bson>,
+    user_id: Option<Bson>,
+}
+
+impl Entity for Section {
+    const COLLECTION: &'static str = "sections";
+    type Row = SectionRow;
+    type Filter = SectionFilter;
+
+    fn indexes() -> Vec<Index> {
+        vec![
+            Index::on(["slug"]).unique(),
+            Index::on(["parent_id"]),
+            Index::on(["nav_visibility", "sort_order"]),
+            Index::on(["is_published", "sort_order"]),
+        ]
+    }
+
+    fn from_row(row: SectionRow) -> Result<Self, BadField> {
+        let SectionRow {
+            id,
+            title,
+            slug,
+            parent_id,
+            display_type,
+            content_type,
+            nav_visibility,
+            sort_order,
+            is_published,
+            created,
+            updated,
+            user_id,
+        } = row;
+        Ok(Self {
+            id: own_id(&id)?,
+            title: text(title, "title")?,
+            slug: text(slug, "slug")?,
+            parent_id: reference(parent_id, "parent_id")?,
+            display_type: word(display_type, "display_type")?,
+            content_type: word(content_type, "content_type")?,
+            nav_visibility: word_or(nav_visibility, "nav_visibility", NavVisibility::Main)?,
+            sort_order: whole_or(sort_order, "sort_order", 0)?,
+            is_published: truth_or(is_published, "is_published", false)?,
+            created: date(created, "createdDate")?,
+            updated: date(updated, "updatedDate")?,
+            user_id: reference(user_id, "user_id")?,
+        })
+    }
+
+    fn filter(filter: &SectionFilter) -> Filter {
+        let SectionFilter { visibility, parent, nav_visibility } = filter;
+        let parent = match parent {
+            None => Filter::All,
+            Some(ParentFilter::Root) => Filter::eq("parent_id", Bson::Null),
+            Some(ParentFilter::In(id)) => refers("parent_id", *id),
+        };
+        let nav = nav_visibility.map_or(Filter::All, |nav| Filter::eq("nav_visibility", nav.as_str()));
+        Filter::and([visible(*visibility), parent, nav])
+    }
+
+    fn sort() -> Sort {
+        Sort::ascending("sort_order").then_descending("createdDate")
+    }
+}
+
+impl Repository<Section> {
+    /// The live section of this slug, published or not.
+    pub async fn find_by_slug(&self, slug: &str) -> Result<Option<Section>, Error> {
+        self.one(Filter::eq("slug", slug).also(live())).await
+    }
+}

@@ -1,0 +1,25 @@
+//! Use cases: who sees what, and what may be asked.
+
+/// What can go wrong in a use case.
+mod error;
+/// Whether the store answers.
+mod health;
+/// Sections.
+mod sections;
+
+pub use error::{Error, Kind};
+pub use health::Health;
+pub use sections::{ListSections, Sections};
+
+use crate::identity::Callers;
+
+/// All use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// Who asks.
+    pub callers: Callers,
+    /// Whether the store answers.
+    pub health: Health,
+    /// Sections.
+    pub sections: Sections,
+}
