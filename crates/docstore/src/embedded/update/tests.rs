@@ -4,6 +4,7 @@ use super::*;
 
 /// By bytes: order of fields and widths of numbers count.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "the cases read better without a reference")]
 fn check(before: &Document, change: &Update, expected: Option<Document>) {
     let mut document = before.clone();
     let changed = apply(&mut document, change, false).unwrap();
