@@ -213,7 +213,7 @@ pub(crate) async fn open_store(target: &Target) -> Database {
         // The program's file has a name of its own in the target's folder.
         Target::Embedded { path, .. } => {
             let path = path.with_file_name("field-notes.db");
-            docstore::embedded::open(Options { path, ..Options::default() }).await.expect("the store opens")
+            docstore::embedded::open(Options { path }).await.expect("the store opens")
         }
         Target::Mongo { .. } => testkit::open!(target),
     }
