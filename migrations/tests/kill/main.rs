@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use docstore::bson::oid::ObjectId;
 use docstore::bson::{Document, doc};
 use docstore::{Database, Filter};
 use migrator::{DownRequest, UpMode};
@@ -20,8 +21,6 @@ use testkit::{Engine, Mongod};
 use crate::child::{Place, Task};
 use crate::fingerprint::fingerprint;
 
-/// How many runners are tried at once: most of the time is spent waiting for leases to run out.
-const AT_ONCE: usize = 4;
 /// More places than there can be; a loop that does not end is a failure.
 const PLACES: usize = 400;
 
@@ -36,6 +35,17 @@ const IDS: [&str; 4] = [
 enum Server {
     Embedded,
     Mongo(String),
+}
+
+impl Server {
+    /// How many runners are tried at once. On a server most of the time is spent waiting for leases to run out; the
+    /// embedded store sees at once that their holder is gone.
+    fn at_once(&self) -> usize {
+        match self {
+            Self::Embedded => 4,
+            Self::Mongo(_) => 16,
+        }
+    }
 }
 
 /// A database of its own for one try.
@@ -62,7 +72,11 @@ async fn seed(db: &Database) {
     let put = async |name: &str, documents: Vec<Document>| {
         db.collection(name).insert_many(documents).await.unwrap();
     };
-    put("users", vec![doc! { "_id": 1, "email": child::EMAIL, "role": "commenter" }]).await;
+    put(
+        "users",
+        vec![doc! { "_id": ObjectId::from_bytes([1; 12]), "email": child::EMAIL, "role": "commenter" }],
+    )
+    .await;
     put("stories", (0..3).map(|i| doc! { "_id": i, "title": "s" }).collect()).await;
     put(
         "projects",
@@ -153,15 +167,17 @@ async fn kill_everywhere(server: Server, task: Task) {
     let mut first = 0;
     'places: loop {
         assert!(first < PLACES, "the child never comes to its end");
-        let tries: Vec<_> = (first..first + AT_ONCE)
+        let numbers = first..first + server.at_once();
+        let tries: Vec<_> = numbers
+            .clone()
             .map(|number| {
                 let server = server.clone();
                 tokio::spawn(async move { attempt(&server, task, number).await })
             })
             .collect();
-        first += AT_ONCE;
+        first = numbers.end;
         let mut finished = false;
-        for (number, this) in (first - AT_ONCE..).zip(tries) {
+        for (number, this) in numbers.zip(tries) {
             match this.await.unwrap() {
                 Outcome::Finished => finished = true,
                 Outcome::Killed { migration, end } => {
