@@ -12,7 +12,7 @@ use crate::record::scratch;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Keeps the server company: carries out what is written to it, and ends server and data when the pipe closes, so
 /// that nothing is left behind even by a test process that was killed.
