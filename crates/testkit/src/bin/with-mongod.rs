@@ -94,6 +94,9 @@ async fn report(status: Result<ExitStatus, String>, server: Result<Server, Strin
     }
     println!("tests run on the embedded store: {}", record::count(Engine::Embedded));
     println!("tests run on the real mongod: {}", record::count(Engine::Mongo));
+    for line in record::notes() {
+        println!("{line}");
+    }
     match server {
         Ok(Server { ours: Some(server), .. }) => drop(server),
         Ok(Server { uri, ours: None }) => {
