@@ -1,7 +1,8 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use docstore::Database;
-use docstore::bson::{Bson, Document};
+use docstore::bson::Document;
 use serde_json::{Value, json};
 use testkit::Target;
 
@@ -11,17 +12,8 @@ use crate::program::{Program, open_store, slugs};
 const ORIGINAL: &str = include_str!("../fixtures/original.json");
 
 async fn pour(store: &Database) {
-    let collections: serde_json::Map<String, Value> = serde_json::from_str(ORIGINAL).unwrap();
+    let collections: BTreeMap<String, Vec<Document>> = serde_json::from_str(ORIGINAL).unwrap();
     for (name, documents) in collections {
-        let documents: Vec<Document> = documents
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|document| match Bson::try_from(document.clone()) {
-                Ok(Bson::Document(document)) => document,
-                other => panic!("{name} holds no document: {other:?}"),
-            })
-            .collect();
         store.collection(&name).insert_many(documents).await.unwrap();
     }
 }

@@ -23,7 +23,7 @@ testkit::targets! {
             .await
             .unwrap()
             .into_iter()
-            .filter(|entry| entry.get_str("event") == Ok("applied"))
+            .filter(|entry| entry.get_str("event").is_ok_and(|event| event == "applied"))
             .map(|entry| entry.get_str("migration").unwrap().to_owned())
             .collect();
         applied.sort();
