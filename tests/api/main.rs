@@ -1,0 +1,14 @@
+//! The API through its router, without a socket, on the embedded store and on a real `mongod`.
+
+/// Entity tags, cache headers, 304.
+mod caching;
+/// Error bodies and the routes around them.
+mod errors;
+/// The gate before, during and after a start.
+mod gate;
+/// Health, readiness, the index.
+mod health;
+/// Sections.
+mod sections;
+/// An application for each test.
+mod support;
