@@ -1,5 +1,7 @@
 //! Reads the sources and holds the rules of the house: who may use what, described modules, files of a readable length.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

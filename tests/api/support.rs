@@ -120,7 +120,7 @@ pub(crate) fn section(slug: &str, more: Document) -> Document {
 
 pub(crate) async fn insert(db: &Database, document: Document) -> String {
     let id = db.collection("sections").insert_one(document).await.expect("a section is inserted");
-    id.as_object_id().map(|id| id.to_hex()).unwrap_or_default()
+    id.as_object_id().map(ObjectId::to_hex).unwrap_or_default()
 }
 
 /// The id that the user of a development token has; they are made if they never asked before.

@@ -1,8 +1,10 @@
 use std::fs;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use testkit::{Mongod, User, with_server_binary};
+use bson::doc;
+use testkit::{Mongod, Target, User, with_server_binary};
 
 use crate::support::Setup;
 
@@ -33,7 +35,8 @@ fn a_bad_line_of_the_file_is_named_and_not_shown() {
 fn a_malformed_connection_string_is_2() {
     let folder = tempfile::tempdir().unwrap();
     let setup = Setup::bare(folder.path()).with("ADMIN_EMAIL", "admin@example.com").with("PORT", "0");
-    for bad in ["localhost:27017", "mongodb://me:hunter2@", "mongodb://me:hunter2@h:1/x?w=hunter2"] {
+    for bad in ["localhost:27017", "mongodb://me:hunter2@", "mongodb://me:hunter2@h:1/x?maxPoolSize=hunter2"]
+    {
         let ran = setup.clone().with("MONGO_URI", bad).run(&["serve"]);
         assert_eq!(ran.code, Some(2), "{bad}: {}", ran.err);
         assert!(
@@ -108,4 +111,51 @@ fn production_refuses_development_tokens_and_an_embedded_store_by_accident() {
     let ran = setup.with("ALLOW_DEV_AUTH", "true").run(&[]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("ALLOW_DEV_AUTH") && ran.err.contains("DATA_DIR"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_start_that_failed_may_stay_alive_and_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::bare(folder.path()).with("ADMIN_EMAIL", "admin@example.com").with("PORT", "0");
+    let mut server = setup.with("MIGRATE_ON_START", "verify").with("ON_START_FAILURE", "stay").spawn().await;
+    let failed = loop {
+        let (status, body) = server.get("/readyz").await;
+        assert_eq!(status, 503);
+        if body["status"] == "failed" {
+            break body;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(failed["phase"], "migrations");
+    assert!(failed["detail"].as_str().unwrap().contains("0001_create_admin_user"), "{failed}");
+    assert_eq!(server.get("/livez").await.0, 200);
+    assert_eq!(server.get("/sections").await.0, 503);
+    server.signal("TERM");
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+testkit::targets! {
+    async fn a_migration_that_fails_is_recorded_and_the_next_start_says_what_to_run(target: Arc<Target>) {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = Setup::on(&target, folder.path());
+        let path = folder.path().join("data/field-notes.db");
+        let db = match &*target {
+            Target::Embedded { .. } => docstore::embedded::open(docstore::embedded::Options { path }).await.unwrap(),
+            Target::Mongo { .. } => testkit::open!(target),
+        };
+        // The original says that it made the administrator, and there is none.
+        let entry = doc! { "name": "0001_create_admin_user", "applied": bson::DateTime::from_millis(0) };
+        db.collection("pymongo_migrate").insert_one(entry).await.unwrap();
+        db.close().await;
+        let first = setup.run(&["serve"]);
+        assert_eq!(first.code, Some(1), "{}", first.err);
+        let second = setup.run(&["serve"]);
+        assert_eq!(second.code, Some(4), "{}", second.err);
+        for ran in [&first, &second] {
+            assert!(ran.err.contains("0002_add_user_id_to_content"), "{}", ran.err);
+            assert!(ran.err.contains("field-notes migrate up"), "{}", ran.err);
+        }
+        let status = setup.run(&["migrate", "status"]);
+        assert!(status.out.contains("Failed migrations:\n  ✗ 0002_add_user_id_to_content"), "{}", status.out);
+    }
 }

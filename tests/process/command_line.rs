@@ -12,6 +12,10 @@ const IDS: [&str; 4] = [
     "0004_backfill_section_id",
 ];
 
+fn listed(lines: &[String; 4]) -> String {
+    lines.join("\n") + "\n"
+}
+
 /// The text with every time replaced.
 fn golden(text: &str) -> String {
     let line = |line: &str| match line.split_once(" (2") {
@@ -26,14 +30,14 @@ testkit::targets! {
         let folder = tempfile::tempdir().unwrap();
         let setup = Setup::on(&target, folder.path());
         let nothing = setup.run(&["migrate", "status"]);
-        let pending: String = IDS.iter().map(|id| format!("  · {id}\n")).collect();
+        let pending = listed(&IDS.map(|id| format!("  · {id}")));
         assert_eq!(nothing.out, format!("Applied migrations:\n  (none)\n\nPending migrations:\n{pending}"), "{}", nothing.err);
         assert!(!folder.path().join("data").exists(), "looking makes no file");
         let serve = setup.clone().with("MIGRATE_ON_START", "verify").run(&["serve"]);
         assert_eq!(serve.code, Some(3), "{}", serve.err);
         let up = setup.run(&["migrate", "up"]);
         assert_eq!(up.code, Some(0), "{}", up.err);
-        let applied: String = IDS.iter().map(|id| format!("  ✓ {id} (<time>)\n")).collect();
+        let applied = listed(&IDS.map(|id| format!("  ✓ {id} (<time>)")));
         let status = setup.run(&["migrate", "status"]);
         assert_eq!(golden(&status.out), format!("Applied migrations:\n{applied}\nPending migrations:\n  (none)\n"));
         let down = setup.run(&["migrate", "down"]);

@@ -1,5 +1,7 @@
 //! The real binary: first runs, configuration, exit codes, signals, and what survives them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 /// Bad input, and what it gets.
 mod bad_input;
 /// The command line beside and without a server.

@@ -3,14 +3,14 @@ use std::sync::Arc;
 use docstore::{Filter, Find};
 use testkit::Target;
 
-use crate::support::Setup;
+use crate::support::{Server, Setup};
 
 testkit::targets! {
     async fn eight_processes_at_once_migrate_once_and_all_serve(target: Arc<Target>) {
         let folder = tempfile::tempdir().unwrap();
         let setup = Setup::on(&target, folder.path());
         let servers = futures_util::future::join_all((0..8).map(|_| setup.spawn())).await;
-        let all = futures_util::future::join_all(servers.iter().map(|server| server.sections())).await;
+        let all = futures_util::future::join_all(servers.iter().map(Server::sections)).await;
         assert!(all.iter().all(|sections| sections == &all[0]), "all serve the same");
         assert_eq!(all[0]["total"], 4);
         let db = match &*target {

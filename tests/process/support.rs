@@ -9,7 +9,7 @@ use tokio::process::{Child, Command as AsyncCommand};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_field-notes");
 /// Longer than anything takes that works.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the binary is run: a working directory, and nothing of this process's environment.
 #[derive(Clone)]
