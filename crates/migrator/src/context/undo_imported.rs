@@ -34,7 +34,7 @@ enum Operation<'a> {
 impl UndoImported<'_> {
     /// A variable of the configuration; an error if it is not set.
     pub fn env(&self, name: &str) -> Result<String> {
-        env(self.settings, name)
+        env(self.settings, self.migration, name)
     }
 
     /// Takes a field away from all matches that have it. `note` ends the sentence that tells the loss.

@@ -47,9 +47,18 @@ impl Migrator {
         if actions.is_empty() && !view.has_imports() {
             return Ok(Some(report));
         }
-        let mut missing = Vec::new();
+        // What is taken over is checked, and that reads variables too.
+        let mut reading: Vec<usize> =
+            view.imports.iter().filter_map(|(name, _)| self.graph.ids().position(|id| id == name)).collect();
         for action in &actions {
-            let Action::Apply(at) = *action else { continue };
+            match *action {
+                Action::Apply(at) if !reading.contains(&at) => reading.push(at),
+                Action::Apply(_) | Action::Undo(_) => {}
+            }
+        }
+        reading.sort_unstable();
+        let mut missing = Vec::new();
+        for at in reading {
             let meta = self.graph.get(at).meta();
             for variable in meta.requires_env {
                 if self.settings.variable(variable).is_none() {
