@@ -13,9 +13,9 @@ use docstore::Database;
 
 use crate::context::Check;
 use crate::lease::Held;
-use crate::ledger::View;
 use crate::plan::{Action, Refusal, Request, plan};
 use crate::session::{Runner, Session};
+use crate::view::View;
 use crate::{Error, Finding, Graph, Result, Settings, State};
 
 /// Applies migrations to a database, takes them back, and says where things stand.

@@ -6,9 +6,10 @@ use super::lock::Wanted;
 use super::{AsyncWork, Migrator, UpMode};
 use crate::context::{Attempt, Up};
 use crate::lease::Held;
-use crate::ledger::{Claim, Finish, Import, View};
+use crate::ledger::{Claim, Finish, Import};
 use crate::plan::{Action, Request};
 use crate::session::Session;
+use crate::view::View;
 use crate::{Applied, Error, Event, Imported, MissingEnv, Report, Result, State};
 
 /// How often a plan is made anew because the ledger changed under it.
