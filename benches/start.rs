@@ -33,16 +33,23 @@ fn main() {
         stop(&mut server);
 
         let began = Instant::now();
-        let status = Command::new(BINARY).arg("--version").stdout(Stdio::null()).status().expect("the binary runs");
+        let status =
+            Command::new(BINARY).arg("--version").stdout(Stdio::null()).status().expect("the binary runs");
         assert!(status.success(), "--version fails");
         bare.push(began.elapsed());
     }
 
     let ms = |d: Duration| d.as_secs_f64() * 1000.0;
-    println!("{RUNS} starts, embedded store, migrations already applied (the first start, which applies them, took {:.1} ms)", ms(first));
+    println!(
+        "{RUNS} starts, embedded store, migrations already applied (the first start, which applies them, took {:.1} ms)",
+        ms(first)
+    );
     println!("  spawn to first 200 on /sections   {}", spread(&mut starts, |d| format!("{:.1} ms", ms(*d))));
     println!("  spawn to exit of --version        {}", spread(&mut bare, |d| format!("{:.1} ms", ms(*d))));
-    println!("  resident memory after 1 s idle    {}", spread(&mut memory, |k| format!("{:.1} MiB", *k as f64 / 1024.0)));
+    println!(
+        "  resident memory after 1 s idle    {}",
+        spread(&mut memory, |k| format!("{}.{} MiB", k / 1024, k % 1024 * 10 / 1024))
+    );
 }
 
 /// Spawns the server and asks until `/sections` answers 200.

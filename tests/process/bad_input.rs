@@ -24,12 +24,18 @@ fn the_program_without_a_command_serves_and_wants_the_same() {
 
 #[test]
 fn a_malformed_connection_string_is_refused_without_its_password() {
-    for uri in ["mongodb://u:hunter2@", "mongo://u:hunter2@host/db", "mongodb://u:hunt@er2@host:x/db", "hunter2"] {
+    for uri in
+        ["mongodb://u:hunter2@", "mongo://u:hunter2@host/db", "mongodb://u:hunt@er2@host:x/db", "hunter2"]
+    {
         let program = Program::bare().with("ADMIN_EMAIL", "a@example.com").with("MONGO_URI", uri);
         let ended = program.run(&["serve"]).expect(2);
         assert!(ended.stderr.contains("MONGO_URI"), "{uri}: {}", ended.stderr);
         for secret in ["hunter2", "er2", "hunt@"] {
-            assert!(!ended.stderr.contains(secret) && !ended.stdout.contains(secret), "{uri}: {}", ended.stderr);
+            assert!(
+                !ended.stderr.contains(secret) && !ended.stdout.contains(secret),
+                "{uri}: {}",
+                ended.stderr
+            );
         }
     }
 }

@@ -7,6 +7,22 @@ use testkit::Target;
 
 use crate::program::{Program, open_store};
 
+#[tokio::test]
+async fn a_start_that_failed_may_stay_alive_and_say_why() {
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "admin@example.com")
+        .with("MIGRATE_ON_START", "verify")
+        .with("ON_START_FAILURE", "stay");
+    let mut server = program.spawn();
+    let failed = server.until_said(|body| body["status"] == "failed").await;
+    assert_eq!(failed["phase"], "migrations");
+    assert!(failed["detail"].as_str().unwrap().contains("0001_create_admin_user"), "{failed}");
+    assert_eq!(server.get("/livez").await.0, 200);
+    assert_eq!(server.get("/sections").await.0, 503);
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0), "{}", server.output());
+}
+
 testkit::targets! {
     /// A unique index of the operator's own lets 0003 fail at its second section.
     async fn a_migration_that_fails_midway_is_recorded_told_and_repaired(target: Arc<Target>) {

@@ -19,8 +19,18 @@ async fn an_empty_folder_and_an_address_are_enough() {
     let titles: Vec<_> = body["items"].as_array().unwrap().iter().map(|item| item["title"].clone()).collect();
     assert_eq!(titles, ["Blog", "About", "Projects", "Contact"]);
     let keys = [
-        "title", "slug", "parent_id", "display_type", "content_type", "nav_visibility", "sort_order",
-        "is_published", "id", "createdDate", "updatedDate", "user_id",
+        "title",
+        "slug",
+        "parent_id",
+        "display_type",
+        "content_type",
+        "nav_visibility",
+        "sort_order",
+        "is_published",
+        "id",
+        "createdDate",
+        "updatedDate",
+        "user_id",
     ];
     for item in body["items"].as_array().unwrap() {
         for key in keys {

@@ -2,10 +2,10 @@
 
 /// Wrong configuration and stores that cannot be used: exit codes and what is said.
 mod bad_input;
-/// From an empty folder to the first answer.
-mod first_run;
 /// A migration that fails: what is recorded, said and served.
 mod failure;
+/// From an empty folder to the first answer.
+mod first_run;
 /// `migrate status`, `up` and `down` on the command line.
 mod migrate;
 /// Starting, asking and ending the program.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use testkit::Target;
 
 /// A program that has not answered by then never will.
-const GIVE_UP: Duration = Duration::from_secs(60);
+const GIVE_UP: Duration = Duration::from_mins(1);
 
 /// The program in an empty folder, with nothing in its environment but what a test gives it.
 pub(crate) struct Program {
@@ -146,18 +146,18 @@ impl Server {
         }
     }
 
-    /// Waits until `/readyz` tells of the migrations' phase, and returns what it says.
-    pub(crate) async fn until_waiting(&mut self) -> Value {
+    /// Waits until `/readyz` says this of a start that is not over, and returns what it says.
+    pub(crate) async fn until_said(&mut self, expected: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             if let Ok(answer) = self.client.get(format!("{}/readyz", self.base)).send().await {
                 assert_eq!(answer.status(), 503, "ready too early:\n{}", self.output());
                 let body: Value = answer.json().await.expect("JSON");
-                if body.to_string().contains("migrat") {
+                if expected(&body) {
                     return body;
                 }
             }
-            assert!(began.elapsed() < GIVE_UP, "never waited:\n{}", self.output());
+            assert!(began.elapsed() < GIVE_UP, "it was never said:\n{}", self.output());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

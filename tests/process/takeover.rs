@@ -12,9 +12,10 @@ use crate::program::{Program, open_store, slugs};
 const ORIGINAL: &str = include_str!("../fixtures/original.json");
 
 async fn pour(store: &Database) {
-    let collections: BTreeMap<String, Vec<Document>> = serde_json::from_str(ORIGINAL).unwrap();
+    let collections: BTreeMap<String, Vec<Document>> =
+        serde_json::from_str(ORIGINAL).expect("the fixture is extended JSON");
     for (name, documents) in collections {
-        store.collection(&name).insert_many(documents).await.unwrap();
+        store.collection(&name).insert_many(documents).await.expect("the fixture is stored");
     }
 }
 
