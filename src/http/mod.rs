@@ -20,6 +20,8 @@ mod link;
 mod moved;
 /// Request ids, spans, one log line for each error, and the bodies of errors.
 mod observe;
+/// Projects.
+mod projects;
 /// Query parameters, read leniently and judged all together.
 mod query;
 /// The one table of routes.

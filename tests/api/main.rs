@@ -12,6 +12,8 @@ mod gate;
 mod health;
 /// Declared indexes on databases that are not empty.
 mod indexes;
+/// Projects.
+mod projects;
 /// Sections.
 mod sections;
 /// Stories.

@@ -97,10 +97,11 @@ impl<E: Named> Repository<E> {
         let (mut from, mut count) = (from, FEW);
         loop {
             let names: Vec<String> = (from..from + count).map(|n| nth_slug(slug, n)).collect();
-            let holders = self.holders(&names, own).await?;
-            let held_live = |name: &str| holders.iter().any(|(held, holder)| held == name && is_live(holder));
+            let found = self.holders(&names, own).await?;
+            let held_live =
+                |name: &str| found.iter().any(|(held, document)| held == name && is_live(document));
             if let Some((n, name)) = (from..).zip(names).find(|(_, name)| !held_live(name)) {
-                if let Some((_, deleted)) = holders.iter().find(|(held, _)| *held == name) {
+                if let Some((_, deleted)) = found.iter().find(|(held, _)| *held == name) {
                     self.set_aside(&name, deleted).await?;
                 }
                 return Ok((n, name));
