@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{ApiError, App, cache, gate, health, observe, sections};
+use super::{ApiError, App, cache, gate, health, observe, projects, sections, stories};
 
 type Handlers = fn() -> MethodRouter<App>;
 
@@ -23,6 +23,12 @@ const OPERATIONS: &[(&str, Handlers)] = &[
 
 /// What people read. GET answers carry an `ETag`.
 const CONTENT: &[(&str, Handlers)] = &[
+    ("/stories", || get(stories::list).post(stories::create)),
+    ("/stories/{id}", || get(stories::show).put(stories::update).delete(stories::delete)),
+    ("/stories/slug/{slug}", || get(stories::show_by_slug)),
+    ("/projects", || get(projects::list).post(projects::create)),
+    ("/projects/{id}", || get(projects::show).put(projects::update).delete(projects::delete)),
+    ("/projects/slug/{slug}", || get(projects::show_by_slug)),
     ("/sections", || get(sections::list)),
     ("/sections/{id}", || get(sections::show)),
     // The original's code and its documents disagree on the name; both are in use.

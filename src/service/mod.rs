@@ -1,15 +1,24 @@
 //! Use cases: who sees what, and what may be asked.
 
+/// What use cases of all content have in common.
+mod content;
 /// What can go wrong in a use case.
 mod error;
 /// Whether the store answers.
 mod health;
+/// Projects.
+mod projects;
 /// Sections.
 mod sections;
+/// Stories.
+mod stories;
 
+pub use content::Found;
 pub use error::{Error, Kind};
 pub use health::Health;
+pub use projects::{ListProjects, Projects, WriteProject};
 pub use sections::{ListSections, Sections};
+pub use stories::{ListStories, Stories, WriteStory};
 
 use crate::identity::Callers;
 
@@ -20,6 +29,10 @@ pub struct Services {
     pub callers: Callers,
     /// Whether the store answers.
     pub health: Health,
+    /// Projects.
+    pub projects: Projects,
     /// Sections.
     pub sections: Sections,
+    /// Stories.
+    pub stories: Stories,
 }

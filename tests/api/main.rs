@@ -10,7 +10,13 @@ mod gate;
 mod health;
 /// Declared indexes on databases that are not empty.
 mod indexes;
+/// Projects.
+mod projects;
 /// Sections.
 mod sections;
+/// Stories.
+mod stories;
 /// An application for each test.
 mod support;
+/// Requests that write.
+mod writing;
