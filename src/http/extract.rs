@@ -45,7 +45,7 @@ impl FromRequestParts<App> for Segment {
             .await
             .map_err(|_| ApiError::BadRequest("Invalid path: it is not UTF-8".to_owned()))?;
         let value = params.iter().next().map(|(_, value)| value.to_owned());
-        value.ok_or_else(|| ApiError::NotFound("Not Found".to_owned()))
+        value.map(Self).ok_or_else(|| ApiError::NotFound("Not Found".to_owned()))
     }
 }
 
@@ -69,7 +69,9 @@ impl Visitor {
     pub(super) async fn if_known(&self) -> Result<Option<Caller>, ApiError> {
         match self.services.callers.resolve(self.header.as_deref()).await {
             Ok(caller) => Ok(Some(caller)),
-            Err(identity::Error::Missing | identity::Error::Malformed | identity::Error::Rejected) => Ok(None),
+            Err(identity::Error::Missing | identity::Error::Malformed | identity::Error::Rejected) => {
+                Ok(None)
+            }
             Err(error @ identity::Error::Users(_)) => Err(error.into()),
         }
     }
