@@ -74,13 +74,11 @@ impl Reader<'_> {
     ) -> T {
         self.asked.push(name);
         let Some(text) = self.last(name) else { return default };
-        match parse(text) {
-            Some(value) => value,
-            None => {
-                self.errors.push(field_error(name, msg.to_owned(), kind));
-                default
-            }
+        if let Some(value) = parse(text) {
+            return value;
         }
+        self.errors.push(field_error(name, msg.to_owned(), kind));
+        default
     }
 
     /// Of a repeated parameter the last one counts.

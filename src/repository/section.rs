@@ -63,10 +63,10 @@ impl Entity for Section {
             display_type: word(display_type, "display_type")?,
             content_type: word(content_type, "content_type")?,
             nav_visibility: word_or(nav_visibility, "nav_visibility", NavVisibility::Main)?,
-            sort_order: whole_or(sort_order, "sort_order", 0)?,
-            is_published: truth_or(is_published, "is_published", false)?,
-            created: date(created, "createdDate")?,
-            updated: date(updated, "updatedDate")?,
+            sort_order: whole_or(sort_order.as_ref(), "sort_order", 0)?,
+            is_published: truth_or(is_published.as_ref(), "is_published", false)?,
+            created: date(created.as_ref(), "createdDate")?,
+            updated: date(updated.as_ref(), "updatedDate")?,
             user_id: reference(user_id, "user_id")?,
         })
     }

@@ -129,7 +129,7 @@ async fn start(
     let summary = phase(gate, Phase::Migrations, migrate::on_start(config, &database, gate)).await;
     let indexed = match summary {
         Ok(summary) => phase(gate, Phase::Indexes, async {
-            repository::ensure_all(&database).await.map_err(Failure::indexes)
+            repository::ensure_all(&database).await.map_err(|error| Failure::indexes(&error))
         })
         .await
         .map(|_| summary),
