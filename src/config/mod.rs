@@ -22,6 +22,9 @@ pub use variables::{VARIABLES, Variable};
 
 use reader::Reader;
 
+use crate::http::EdgeSettings;
+use crate::identity::GoogleSettings;
+
 /// What kind of installation this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
@@ -112,6 +115,10 @@ pub struct Config {
     pub author_emails: Vec<String>,
     /// Whether the development tokens are good.
     pub allow_dev_auth: bool,
+    /// How tokens of Google are verified.
+    pub google: GoogleSettings,
+    /// Origins, proxies.
+    pub edge: EdgeSettings,
     /// Where the data is.
     pub store: StoreConfig,
     /// What a start does about migrations.
@@ -160,6 +167,15 @@ impl Config {
             admin_email: reader.required_email("ADMIN_EMAIL"),
             author_emails: reader.emails("AUTHOR_EMAILS"),
             allow_dev_auth: reader.truth("ALLOW_DEV_AUTH", false),
+            google: GoogleSettings {
+                base: reader.base_address("GOOGLE_API_BASE", "https://www.googleapis.com"),
+                audiences: reader.list("GOOGLE_CLIENT_ID"),
+            },
+            edge: EdgeSettings {
+                extra_origins: reader.list("CORS_EXTRA_ORIGINS"),
+                trusted_proxies: reader.networks("TRUSTED_PROXIES"),
+                hsts: production,
+            },
             store: mongo::store(&mut reader, production),
             migrate_on_start: reader.choice(
                 "MIGRATE_ON_START",
@@ -188,6 +204,12 @@ impl Config {
             request_timeout: reader.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1),
             shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", 10, 0),
         };
+        if production && config.google.audiences.is_empty() {
+            reader.wrong(
+                "GOOGLE_CLIENT_ID",
+                "is required in production and not set: without it nobody can sign in",
+            );
+        }
         if production && config.allow_dev_auth {
             reader.wrong(
                 "ALLOW_DEV_AUTH",

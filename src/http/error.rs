@@ -6,6 +6,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::edge::Standing;
+use crate::identity::Refusal;
 use crate::{identity, repository, service};
 
 /// Seconds after which a client may try again.
@@ -33,10 +35,18 @@ pub enum ApiError {
     BadRequest(String),
     /// 401: nobody is signed in, or not well enough.
     Unauthenticated(&'static str),
+    /// 403: known, and not allowed to.
+    Forbidden(&'static str),
     /// 404: there is none, or none that the caller may see.
     NotFound(String),
     /// 405: the route has no such method. `Allow` is added by the router.
     MethodNotAllowed,
+    /// 413: the body is too long.
+    PayloadTooLarge,
+    /// 429: asked too often.
+    TooManyRequests(String, Standing),
+    /// 503: nobody can say at present who asks.
+    IssuerUnavailable,
     /// 503: the start-up is not over, or failed.
     NotServing(String),
     /// 503: the store does not answer.
@@ -85,8 +95,13 @@ impl ApiError {
             Self::Unauthenticated(detail) => {
                 plain(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, BEARER)
             }
+            Self::Forbidden(detail) => plain(StatusCode::FORBIDDEN, detail),
             Self::NotFound(detail) => plain(StatusCode::NOT_FOUND, detail),
             Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
+            Self::PayloadTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB"),
+            Self::TooManyRequests(detail, standing) => plain(StatusCode::TOO_MANY_REQUESTS, detail)
+                .with(header::RETRY_AFTER, HeaderValue::from(standing.seconds_left)),
+            Self::IssuerUnavailable => unavailable("the token cannot be verified at present"),
             Self::NotServing(detail) => unavailable(detail),
             Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
             Self::TimedOut => unavailable("the request took too long"),
@@ -102,8 +117,12 @@ impl ApiError {
             Self::Validation(_)
             | Self::BadRequest(_)
             | Self::Unauthenticated(_)
+            | Self::Forbidden(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed
+            | Self::PayloadTooLarge
+            | Self::TooManyRequests(..)
+            | Self::IssuerUnavailable
             | Self::NotServing(_)
             | Self::TimedOut => return None,
         };
@@ -125,6 +144,13 @@ impl IntoResponse for ApiError {
         let mut response = (shape.status, shape.headers).into_response();
         response.extensions_mut().insert(Carried(Arc::new(self)));
         response
+    }
+}
+
+impl From<Standing> for ApiError {
+    fn from(standing: Standing) -> Self {
+        let detail = format!("Rate limit exceeded: {} per 1 minute", standing.limit.per_minute);
+        Self::TooManyRequests(detail, standing)
     }
 }
 
@@ -162,7 +188,11 @@ impl From<identity::Error> for ApiError {
             identity::Error::Malformed => {
                 Self::Unauthenticated("Invalid authorization header: a bearer token is expected")
             }
-            identity::Error::Rejected => Self::Unauthenticated("Invalid or expired token"),
+            identity::Error::Refused(Refusal::Rejected) => Self::Unauthenticated("Invalid or expired token"),
+            identity::Error::Refused(Refusal::Scope) => Self::Forbidden(
+                "the token does not give the e-mail address: the scope userinfo.email is missing",
+            ),
+            identity::Error::Refused(Refusal::Unavailable) => Self::IssuerUnavailable,
             identity::Error::Users(error) => error.into(),
         }
     }

@@ -2,6 +2,8 @@
 
 /// Conditional requests and cache headers.
 mod cache;
+/// What surrounds the routes: origins, limits, headers for the safety of browsers.
+mod edge;
 /// Every error shape, in one table.
 mod error;
 /// Extractors of our own: every rejection is an [`ApiError`].
@@ -12,23 +14,31 @@ mod gate;
 mod health;
 /// Links from one window of a list to the next.
 mod link;
+/// Who somebody is.
+mod me;
 /// Request ids, spans, one log line for each error, and the bodies of errors.
 mod observe;
+/// Who may call a route.
+mod policy;
 /// Query parameters, read leniently and judged all together.
 mod query;
 /// The one table of routes.
 mod routes;
 /// Sections.
 mod sections;
+/// The `Vary` header, which several layers add to.
+mod vary;
 /// Wire forms that all resources share.
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use edge::{Edge, EdgeSettings, Limit, Network, Standing};
 pub use error::{ApiError, FieldError};
 pub use gate::{Gate, Progress};
-pub use routes::{ROUTES, router};
+pub use policy::Policy;
+pub use routes::{Route, Verb, router, routes};
 
 use crate::clock::Clock;
 
@@ -41,4 +51,6 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// A request may take so long.
     pub request_timeout: Duration,
+    /// Origins, proxies, limits.
+    pub edge: Arc<Edge>,
 }

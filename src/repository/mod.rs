@@ -35,4 +35,4 @@ pub use error::Error;
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use probe::Probe;
 pub use repository_of::Repository;
-pub use user::{NewUser, Users};
+pub use user::{NewUser, User, Users};

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use docstore::Database;
 use field_notes::clock::FixedClock;
 use field_notes::config::Config;
-use field_notes::http::{self, Gate};
+use field_notes::http::{self, Edge, Gate};
 use field_notes::{repository, startup};
 use migrator::{Settings, UpMode};
 use serde_json::Value;
@@ -63,6 +63,7 @@ impl App {
             gate: Arc::clone(&gate),
             clock: Arc::new(clock.clone()),
             request_timeout: Duration::from_secs(20),
+            edge: Arc::new(Edge::new(config.edge.clone())),
         };
         Self { router: http::router(app), gate, config, clock }
     }
