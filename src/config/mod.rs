@@ -22,6 +22,7 @@ pub use variables::{VARIABLES, Variable};
 
 use reader::Reader;
 
+use crate::domain::Authorship;
 use crate::http::EdgeSettings;
 use crate::identity::GoogleSettings;
 
@@ -113,6 +114,8 @@ pub struct Config {
     pub admin_email: String,
     /// Who are authors.
     pub author_emails: Vec<String>,
+    /// Who may create content.
+    pub authorship: Authorship,
     /// Whether the development tokens are good.
     pub allow_dev_auth: bool,
     /// How tokens of Google are verified.
@@ -166,6 +169,11 @@ impl Config {
             port,
             admin_email: reader.required_email("ADMIN_EMAIL"),
             author_emails: reader.emails("AUTHOR_EMAILS"),
+            authorship: if reader.truth("OPEN_AUTHORSHIP", false) {
+                Authorship::Open
+            } else {
+                Authorship::Named
+            },
             allow_dev_auth: reader.truth("ALLOW_DEV_AUTH", false),
             google: GoogleSettings {
                 base: reader.base_address("GOOGLE_API_BASE", "https://www.googleapis.com"),

@@ -17,13 +17,39 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 /// One wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Where: `["query", "limit"]`.
-    pub loc: Vec<String>,
+    /// Where: `["query", "limit"]`, `["body", "technologies", 2]`.
+    pub loc: Vec<Step>,
     /// What it has to be. Never holds the value that was sent.
     pub msg: String,
     /// Which rule was broken.
     #[serde(rename = "type")]
     pub kind: &'static str,
+}
+
+/// A step on the way to a wrong field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Step {
+    /// Into a part of the request, or into a field.
+    Name(String),
+    /// To an element of a list, or to a byte of a text.
+    At(usize),
+}
+
+impl Step {
+    /// The name, if it is one.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::At(_) => None,
+        }
+    }
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
 }
 
 /// What a request can be answered with instead of what it asked for.
@@ -35,18 +61,29 @@ pub enum ApiError {
     BadRequest(String),
     /// 401: nobody is signed in, or not well enough.
     Unauthenticated(&'static str),
-    /// 403: known, and not allowed to.
+    /// 403: signed in, and not allowed.
     Forbidden(&'static str),
     /// 404: there is none, or none that the caller may see.
     NotFound(String),
     /// 405: the route has no such method. `Allow` is added by the router.
     MethodNotAllowed,
-    /// 413: the body is too long.
-    PayloadTooLarge,
     /// 429: asked too often.
     TooManyRequests(String, Standing),
     /// 503: nobody can say at present who asks.
     IssuerUnavailable,
+    /// 409: it would clash with something else.
+    Conflict(String),
+    /// 412: the item is in another state than the request is made for.
+    Stale {
+        /// Says which state it is in.
+        detail: String,
+        /// The same as an entity tag.
+        tag: HeaderValue,
+    },
+    /// 413: the body is too large.
+    TooLarge(&'static str),
+    /// 415: the body is of a type that is not read here.
+    UnsupportedMediaType(&'static str),
     /// 503: the start-up is not over, or failed.
     NotServing(String),
     /// 503: the store does not answer.
@@ -97,8 +134,13 @@ impl ApiError {
             }
             Self::Forbidden(detail) => plain(StatusCode::FORBIDDEN, detail),
             Self::NotFound(detail) => plain(StatusCode::NOT_FOUND, detail),
+            Self::Conflict(detail) => plain(StatusCode::CONFLICT, detail),
+            Self::Stale { detail, tag } => {
+                plain(StatusCode::PRECONDITION_FAILED, detail).with(header::ETAG, tag.clone())
+            }
+            Self::TooLarge(detail) => plain(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            Self::UnsupportedMediaType(detail) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
             Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
-            Self::PayloadTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB"),
             Self::TooManyRequests(detail, standing) => plain(StatusCode::TOO_MANY_REQUESTS, detail)
                 .with(header::RETRY_AFTER, HeaderValue::from(standing.seconds_left)),
             Self::IssuerUnavailable => unavailable("the token cannot be verified at present"),
@@ -119,8 +161,11 @@ impl ApiError {
             | Self::Unauthenticated(_)
             | Self::Forbidden(_)
             | Self::NotFound(_)
+            | Self::Conflict(_)
+            | Self::Stale { .. }
+            | Self::TooLarge(_)
+            | Self::UnsupportedMediaType(_)
             | Self::MethodNotAllowed
-            | Self::PayloadTooLarge
             | Self::TooManyRequests(..)
             | Self::IssuerUnavailable
             | Self::NotServing(_)
@@ -164,6 +209,21 @@ impl From<service::Error> for ApiError {
             service::Error::InvalidParameter { parameter, expected } => {
                 Self::BadRequest(format!("Invalid {parameter}: {expected}"))
             }
+            service::Error::InvalidField { field, expected } => Self::Validation(vec![FieldError {
+                loc: vec!["body".into(), field.into()],
+                msg: expected,
+                kind: "value_error",
+            }]),
+            service::Error::MayNotCreate => {
+                Self::Forbidden("Creating content is for authors and administrators")
+            }
+            service::Error::MayNotChange => {
+                Self::Forbidden("Only its owner and administrators may change this item")
+            }
+            service::Error::Stale(current) => Self::Stale {
+                detail: format!("The item has changed: its current version is \"{current}\""),
+                tag: super::tag::of(&current),
+            },
             service::Error::NotFound(kind) => Self::NotFound(format!("{} not found", kind.name())),
             service::Error::Repository(error) => error.into(),
         }
@@ -174,6 +234,9 @@ impl From<repository::Error> for ApiError {
     fn from(error: repository::Error) -> Self {
         match error {
             repository::Error::Unavailable(_) => Self::StoreUnavailable(error),
+            repository::Error::Duplicate { fields, .. } => {
+                Self::Conflict(format!("{} is taken", fields.join(", ")))
+            }
             repository::Error::Corrupt { .. } | repository::Error::Store(_) => {
                 Self::Internal(Box::new(error))
             }

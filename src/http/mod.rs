@@ -1,5 +1,7 @@
 //! Routes, extractors, wire types, and every shape of an error.
 
+/// Bodies of requests: every error in one answer.
+mod body;
 /// Conditional requests and cache headers.
 mod cache;
 /// What surrounds the routes: origins, limits, headers for the safety of browsers.
@@ -8,6 +10,8 @@ mod edge;
 mod error;
 /// Extractors of our own: every rejection is an [`ApiError`].
 mod extract;
+/// The fields of bodies, read leniently and judged all together.
+mod fields;
 /// The gate: closed until the start-up is over.
 mod gate;
 /// Health, readiness and the index.
@@ -16,6 +20,8 @@ mod health;
 mod link;
 /// Who somebody is.
 mod me;
+/// The way from an old slug to the new one.
+mod moved;
 /// Request ids, spans, one log line for each error, and the bodies of errors.
 mod observe;
 /// Who may call a route.
@@ -26,6 +32,10 @@ mod query;
 mod routes;
 /// Sections.
 mod sections;
+/// Stories.
+mod stories;
+/// Entity tags of items, and changes that depend on them.
+mod tag;
 /// The `Vary` header, which several layers add to.
 mod vary;
 /// Wire forms that all resources share.
@@ -35,7 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use edge::{Edge, EdgeSettings, Limit, Network, Standing};
-pub use error::{ApiError, FieldError};
+pub use error::{ApiError, FieldError, Step};
 pub use gate::{Gate, Progress};
 pub use policy::Policy;
 pub use routes::{Route, Verb, router, routes};

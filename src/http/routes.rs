@@ -1,15 +1,15 @@
 //! Every public route, in one table.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::Policy::{Everyone, SignedIn};
-use super::{ApiError, App, Limit, Policy, cache, edge, gate, health, me, observe, sections};
+use super::Policy::{Authors, Everyone, Owner, SignedIn};
+use super::{ApiError, App, Limit, Policy, cache, edge, gate, health, me, observe, sections, stories};
 
 /// A method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +67,20 @@ const fn get(path: &'static str, policy: Policy, handler: fn(MethodFilter) -> Me
     Route { verb: Verb::Get, path, policy, limit: None, handler }
 }
 
+/// A row for writing, so many times in a minute.
+const fn write(
+    verb: Verb,
+    path: &'static str,
+    policy: Policy,
+    per_minute: u32,
+    handler: fn(MethodFilter) -> MethodRouter<App>,
+) -> Route {
+    Route { verb, path, policy, limit: Some(Limit { name: "writes", per_minute }), handler }
+}
+
+/// Changes to stories: more than anybody makes by hand.
+const CONTENT_WRITES: u32 = 120;
+
 /// For machines that watch over this one.
 const OPERATIONS: &[Route] = &[
     get("/", Everyone, |verb| on(verb, health::index)),
@@ -79,6 +93,12 @@ const OPERATIONS: &[Route] = &[
 /// What people read. GET answers carry an `ETag`.
 const CONTENT: &[Route] = &[
     get("/me", SignedIn, |verb| on(verb, me::show)),
+    get("/stories", Everyone, |verb| on(verb, stories::list)),
+    write(Verb::Post, "/stories", Authors, CONTENT_WRITES, |verb| on(verb, stories::create)),
+    get("/stories/{id}", SignedIn, |verb| on(verb, stories::show)),
+    write(Verb::Put, "/stories/{id}", Owner, CONTENT_WRITES, |verb| on(verb, stories::update)),
+    write(Verb::Delete, "/stories/{id}", Owner, CONTENT_WRITES, |verb| on(verb, stories::delete)),
+    get("/stories/slug/{slug}", Everyone, |verb| on(verb, stories::show_by_slug)),
     get("/sections", Everyone, |verb| on(verb, sections::list)),
     get("/sections/{id}", Everyone, |verb| on(verb, sections::show)),
     // The original's code and its documents disagree on the name; both are in use.
@@ -108,8 +128,6 @@ fn layered(routes: Router<App>, app: App) -> Router {
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| answer_panic(&*panic)))
         .layer(from_fn_with_state(app.clone(), gate::guard))
         .layer(from_fn_with_state(app.clone(), edge::limited))
-        .layer(DefaultBodyLimit::max(edge::MAX_BODY))
-        .layer(from_fn(edge::bounded))
         .layer(from_fn_with_state(app.clone(), observe::deadline))
         .layer(from_fn_with_state(app.clone(), edge::surround))
         .layer(from_fn(observe::observe))

@@ -92,6 +92,25 @@ pub(super) fn truth_or(value: Option<&Bson>, field: &'static str, default: bool)
     }
 }
 
+/// A text, or its default.
+pub(super) fn text_or(value: Option<Bson>, field: &'static str, default: &str) -> Result<String, BadField> {
+    match value {
+        None => Ok(default.to_owned()),
+        value => text(value, field),
+    }
+}
+
+/// A date, if it is there.
+pub(super) fn date_or_none(
+    value: Option<&Bson>,
+    field: &'static str,
+) -> Result<Option<DateTime<Utc>>, BadField> {
+    match value {
+        None | Some(Bson::Null) => Ok(None),
+        value => date(value, field).map(Some),
+    }
+}
+
 /// A date that has to be there.
 pub(super) fn date(value: Option<&Bson>, field: &'static str) -> Result<DateTime<Utc>, BadField> {
     match value {

@@ -29,7 +29,7 @@ use crate::domain::Section;
 use crate::http::{self, App, Edge, Gate};
 use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
 use crate::repository::{self, Probe, Repository, Users};
-use crate::service::{Health, Sections, Services};
+use crate::service::{Health, Sections, Services, Stories};
 
 /// A server that is bound to its port. Its gate is closed until [`Application::run`] has gone through the start.
 pub struct Application {
@@ -179,9 +179,11 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     }
     let verifier = Arc::new(FirstOf(verifiers));
     let roles = Roles::new(config.admin_email.clone(), authors);
+    let sections = Repository::<Section>::new(database);
     Services {
-        callers: Callers::new(verifier, Users::new(database), roles, clock),
+        callers: Callers::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
         health: Health::new(Probe::new(database)),
-        sections: Sections::new(Repository::<Section>::new(database)),
+        stories: Stories::new(Repository::new(database), sections.clone(), config.authorship, clock),
+        sections: Sections::new(sections),
     }
 }

@@ -6,9 +6,6 @@ use axum::response::{IntoResponse as _, Response};
 use super::{Client, Edge, Standing};
 use crate::http::{ApiError, App, routes, vary};
 
-/// No body is longer, in bytes.
-pub(in crate::http) const MAX_BODY: usize = 1024 * 1024;
-
 const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// What scripts of other origins may read.
@@ -118,13 +115,4 @@ fn tell(headers: &mut HeaderMap, standing: Standing) {
             headers.insert(name, value);
         }
     }
-}
-
-/// Turns bodies away that say of themselves that they are too long. The others are cut off while they are read.
-pub(in crate::http) async fn bounded(request: Request, next: Next) -> Response {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > MAX_BODY as u64) {
-        return ApiError::PayloadTooLarge.into_response();
-    }
-    next.run(request).await
 }
