@@ -178,6 +178,7 @@ impl Config {
             google: GoogleSettings {
                 base: reader.base_address("GOOGLE_API_BASE", "https://www.googleapis.com"),
                 audiences: reader.list("GOOGLE_CLIENT_ID"),
+                deadline: GoogleSettings::DEADLINE,
             },
             edge: EdgeSettings {
                 extra_origins: reader.list("CORS_EXTRA_ORIGINS"),

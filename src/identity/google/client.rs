@@ -6,9 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::answers::{TokenInfo, UserInfo};
 
-/// A connection has so long to be made, an answer to be whole.
+/// A connection has so long to be made.
 const CONNECT: Duration = Duration::from_secs(2);
-const ANSWER: Duration = Duration::from_secs(5);
 /// No answer is longer, in bytes.
 const MOST: usize = 64 * 1024;
 
@@ -36,7 +35,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(base: String) -> Self {
+    pub(super) fn new(base: String, deadline: Duration) -> Self {
         let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -47,7 +46,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT)
-            .timeout(ANSWER)
+            .timeout(deadline)
             .redirect(redirect::Policy::none())
             .build()
             .expect("with TLS ready there is nothing left to load");
@@ -84,4 +83,20 @@ async fn read<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T
     }
     // Neither the answer nor an error that may quote it belongs into the log.
     serde_json::from_slice(&body).map_err(|_| Failed::NoAnswer("the answer cannot be read".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_log_is_told_holds_no_token() {
+        // A port that nobody listens on: the listener is gone at once.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Client::new(format!("http://{address}"), Duration::from_secs(5));
+        let Err(Failed::NoAnswer(text)) = client.token_info("hunter2").await else {
+            panic!("nobody can answer")
+        };
+        assert!(!text.is_empty() && !text.contains("hunter2") && !text.contains("access_token"), "{text}");
+    }
 }

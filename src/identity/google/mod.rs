@@ -6,6 +6,7 @@ mod answers;
 mod client;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -21,6 +22,13 @@ pub struct GoogleSettings {
     pub base: String,
     /// The applications whose tokens are accepted.
     pub audiences: Vec<String>,
+    /// An answer has so long to be whole.
+    pub deadline: Duration,
+}
+
+impl GoogleSettings {
+    /// How long Google has to answer, if nothing else is said.
+    pub const DEADLINE: Duration = Duration::from_secs(5);
 }
 
 /// Verifies access tokens by asking Google.
@@ -33,8 +41,8 @@ pub struct Google {
 impl Google {
     /// A verifier with a pool of connections of its own.
     pub fn new(settings: GoogleSettings, clock: Arc<dyn Clock>) -> Self {
-        let GoogleSettings { base, audiences } = settings;
-        Self { client: Client::new(base), audiences, clock }
+        let GoogleSettings { base, audiences, deadline } = settings;
+        Self { client: Client::new(base, deadline), audiences, clock }
     }
 }
 
