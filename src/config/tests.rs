@@ -172,8 +172,11 @@ fn the_edge_and_google_are_read() {
         ("CORS_EXTRA_ORIGINS", "https://a.example,https://b.example"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
     ]);
-    let google =
-        GoogleSettings { base: "http://127.0.0.1:9000".into(), audiences: vec!["one".into(), "two".into()] };
+    let google = GoogleSettings {
+        base: "http://127.0.0.1:9000".into(),
+        audiences: vec!["one".into(), "two".into()],
+        deadline: GoogleSettings::DEADLINE,
+    };
     assert_eq!(config.google, google);
     assert_eq!(config.edge.extra_origins, ["https://a.example", "https://b.example"]);
     assert_eq!(config.edge.trusted_proxies.len(), 2);
