@@ -8,6 +8,8 @@ mod id;
 mod item;
 /// Windows over lists, and what is seen through them.
 mod listing;
+/// Projects.
+mod project;
 /// States of items, and changes that depend on them.
 mod revision;
 /// Sections: the places that content hangs in.
@@ -21,6 +23,7 @@ pub use caller::{Caller, Role, Visibility};
 pub use id::{Id, InvalidId};
 pub use item::{Authorship, Item};
 pub use listing::{Listing, Window};
+pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, is_web_address};
 pub use revision::{Condition, Revised, Revision};
 pub use section::{ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionFilter};
 pub use slug::{nth_slug, slugify};

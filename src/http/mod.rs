@@ -26,6 +26,8 @@ mod moved;
 mod observe;
 /// Who may call a route.
 mod policy;
+/// Projects.
+mod projects;
 /// Query parameters, read leniently and judged all together.
 mod query;
 /// The one table of routes.

@@ -9,7 +9,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Policy::{Authors, Everyone, Owner, SignedIn};
-use super::{ApiError, App, Limit, Policy, cache, edge, gate, health, me, observe, sections, stories};
+use super::{
+    ApiError, App, Limit, Policy, cache, edge, gate, health, me, observe, projects, sections, stories,
+};
 
 /// A method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,6 +101,12 @@ const CONTENT: &[Route] = &[
     write(Verb::Put, "/stories/{id}", Owner, CONTENT_WRITES, |verb| on(verb, stories::update)),
     write(Verb::Delete, "/stories/{id}", Owner, CONTENT_WRITES, |verb| on(verb, stories::delete)),
     get("/stories/slug/{slug}", Everyone, |verb| on(verb, stories::show_by_slug)),
+    get("/projects", Everyone, |verb| on(verb, projects::list)),
+    write(Verb::Post, "/projects", Authors, CONTENT_WRITES, |verb| on(verb, projects::create)),
+    get("/projects/{id}", SignedIn, |verb| on(verb, projects::show)),
+    write(Verb::Put, "/projects/{id}", Owner, CONTENT_WRITES, |verb| on(verb, projects::update)),
+    write(Verb::Delete, "/projects/{id}", Owner, CONTENT_WRITES, |verb| on(verb, projects::delete)),
+    get("/projects/slug/{slug}", Everyone, |verb| on(verb, projects::show_by_slug)),
     get("/sections", Everyone, |verb| on(verb, sections::list)),
     get("/sections/{id}", Everyone, |verb| on(verb, sections::show)),
     // The original's code and its documents disagree on the name; both are in use.

@@ -1,7 +1,7 @@
 use docstore::{Database, Ensured, Index};
 
-use super::{Entity, comment, navlink, page, project, reaction, slug_history, user};
-use crate::domain::{Section, Story};
+use super::{Entity, comment, navlink, page, reaction, slug_history, user};
+use crate::domain::{Project, Section, Story};
 
 /// An index, and the collection it is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub enum IndexFailure {
 pub fn declared_indexes() -> Vec<DeclaredIndex> {
     let collections = [
         (Story::COLLECTION, Story::indexes()),
-        (project::COLLECTION, project::indexes()),
+        (Project::COLLECTION, Project::indexes()),
         (page::COLLECTION, page::indexes()),
         (Section::COLLECTION, Section::indexes()),
         (navlink::COLLECTION, navlink::indexes()),

@@ -8,6 +8,8 @@ pub enum Kind {
     Section,
     /// A story.
     Story,
+    /// A project.
+    Project,
 }
 
 impl Kind {
@@ -16,6 +18,7 @@ impl Kind {
         match self {
             Self::Section => "Section",
             Self::Story => "Story",
+            Self::Project => "Project",
         }
     }
 }

@@ -6,6 +6,8 @@ mod content;
 mod error;
 /// Whether the store answers.
 mod health;
+/// Projects.
+mod projects;
 /// Sections.
 mod sections;
 /// Stories.
@@ -14,6 +16,7 @@ mod stories;
 pub use content::Found;
 pub use error::{Error, Kind};
 pub use health::Health;
+pub use projects::{ListProjects, Projects, WriteProject};
 pub use sections::{ListSections, Sections};
 pub use stories::{ListStories, Stories, WriteStory};
 
@@ -26,6 +29,8 @@ pub struct Services {
     pub callers: Callers,
     /// Whether the store answers.
     pub health: Health,
+    /// Projects.
+    pub projects: Projects,
     /// Sections.
     pub sections: Sections,
     /// Stories.

@@ -22,6 +22,8 @@ mod limits;
 mod me;
 /// Every route, as everybody.
 mod policy;
+/// Projects.
+mod projects;
 /// Sections.
 mod sections;
 /// Stories.
