@@ -46,8 +46,14 @@ mod tests {
     fn ids_are_24_hexadecimal_digits_of_either_case() {
         let id = Id::parse("65A0B1C2D3E4F50617283940").unwrap();
         assert_eq!(id.to_string(), "65a0b1c2d3e4f50617283940");
-        for bad in ["", "zzz", "65a0b1c2d3e4f5061728394", "65a0b1c2d3e4f506172839400", "65a0b1c2d3e4f5061728394g", "é5a0b1c2d3e4f5061728394"]
-        {
+        for bad in [
+            "",
+            "zzz",
+            "65a0b1c2d3e4f5061728394",
+            "65a0b1c2d3e4f506172839400",
+            "65a0b1c2d3e4f5061728394g",
+            "é5a0b1c2d3e4f5061728394",
+        ] {
             assert_eq!(Id::parse(bad), Err(InvalidId), "{bad:?}");
         }
     }

@@ -133,9 +133,10 @@ impl IntoResponse for ApiError {
 impl From<service::Error> for ApiError {
     fn from(error: service::Error) -> Self {
         match error {
-            service::Error::InvalidId(kind) => {
-                Self::BadRequest(format!("Invalid {} id: 24 hexadecimal digits are expected", kind.name().to_lowercase()))
-            }
+            service::Error::InvalidId(kind) => Self::BadRequest(format!(
+                "Invalid {} id: 24 hexadecimal digits are expected",
+                kind.name().to_lowercase()
+            )),
             service::Error::InvalidParameter { parameter, expected } => {
                 Self::BadRequest(format!("Invalid {parameter}: {expected}"))
             }
@@ -149,7 +150,9 @@ impl From<repository::Error> for ApiError {
     fn from(error: repository::Error) -> Self {
         match error {
             repository::Error::Unavailable(_) => Self::StoreUnavailable(error),
-            repository::Error::Corrupt { .. } | repository::Error::Store(_) => Self::Internal(Box::new(error)),
+            repository::Error::Corrupt { .. } | repository::Error::Store(_) => {
+                Self::Internal(Box::new(error))
+            }
         }
     }
 }

@@ -69,7 +69,9 @@ impl Visitor {
     pub(super) async fn if_known(&self) -> Result<Option<Caller>, ApiError> {
         match self.services.callers.resolve(self.header.as_deref()).await {
             Ok(caller) => Ok(Some(caller)),
-            Err(identity::Error::Missing | identity::Error::Malformed | identity::Error::Rejected) => Ok(None),
+            Err(identity::Error::Missing | identity::Error::Malformed | identity::Error::Rejected) => {
+                Ok(None)
+            }
             Err(error @ identity::Error::Users(_)) => Err(error.into()),
         }
     }

@@ -83,7 +83,9 @@ impl Gate {
             Position::Starting(Progress { phase: "", .. }) => {
                 Err(ApiError::NotServing("starting".to_owned()))
             }
-            Position::Starting(progress) => Err(ApiError::NotServing(format!("starting: {}", progress.phase))),
+            Position::Starting(progress) => {
+                Err(ApiError::NotServing(format!("starting: {}", progress.phase)))
+            }
             Position::Failed { phase, .. } => Err(ApiError::NotServing(format!("the start failed: {phase}"))),
         }
     }

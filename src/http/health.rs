@@ -43,7 +43,11 @@ fn not_ready(body: serde_json::Value) -> Response {
 }
 
 /// Asks the store, so that connections are open when they are needed. Always 200.
-pub(super) async fn warmup(State(app): State<App>, Ready(services): Ready, request_id: RequestId) -> Response {
+pub(super) async fn warmup(
+    State(app): State<App>,
+    Ready(services): Ready,
+    request_id: RequestId,
+) -> Response {
     let timestamp = wire::naive(app.clock.now());
     let body = if services.health.store_answers().await {
         json!({ "status": "warm", "timestamp": timestamp, "database": "connected" })
@@ -57,6 +61,7 @@ pub(super) async fn warmup(State(app): State<App>, Ready(services): Ready, reque
 /// What there is.
 pub(super) async fn index() -> Response {
     let links = json!({ "sections": "/sections", "health": "/health", "readiness": "/readyz" });
-    let body = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "links": links });
+    let body =
+        json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "links": links });
     Json(body).into_response()
 }

@@ -84,7 +84,9 @@ fn log(error: &ApiError) {
     match error {
         // It is closed on purpose, and whoever waits asks again and again.
         ApiError::NotServing(_) => tracing::debug!(status, detail = shape.detail, "not serving"),
-        _ if shape.status.is_server_error() => tracing::error!(status, detail = shape.detail, source, "request failed"),
+        _ if shape.status.is_server_error() => {
+            tracing::error!(status, detail = shape.detail, source, "request failed")
+        }
         _ => tracing::debug!(status, detail = shape.detail, "request refused"),
     }
 }
@@ -122,7 +124,8 @@ fn wants_problem(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|text| {
         text.split(',').any(|range| {
             let mut parts = range.split(';').map(str::trim);
-            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+            let named =
+                parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
             named && !parts.any(|p| matches!(p, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
         })
     })

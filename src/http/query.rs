@@ -40,7 +40,9 @@ pub(super) fn read<T: FromQuery>(query: &str) -> Result<T, Vec<FieldError>> {
     }
     let Reader { asked, mut errors, .. } = reader;
     // The validator keeps its errors in a hash map; their order has to be the same each time.
-    errors.sort_by_key(|error| asked.iter().position(|name| Some(*name) == error.loc.get(1).map(String::as_str)));
+    errors.sort_by_key(|error| {
+        asked.iter().position(|name| Some(*name) == error.loc.get(1).map(String::as_str))
+    });
     if errors.is_empty() { Ok(value) } else { Err(errors) }
 }
 
@@ -110,7 +112,9 @@ impl Reader<'_> {
                     (Some(min), _) if value.is_some_and(|value| value < min) => {
                         field_error(name, format!("has to be at least {min}"), "greater_than_equal")
                     }
-                    (_, Some(max)) => field_error(name, format!("has to be at most {max}"), "less_than_equal"),
+                    (_, Some(max)) => {
+                        field_error(name, format!("has to be at most {max}"), "less_than_equal")
+                    }
                     _ => field_error(name, "is not valid".to_owned(), "value_error"),
                 };
                 self.errors.push(error);
@@ -166,7 +170,11 @@ mod tests {
 
     impl FromQuery for Window {
         fn from_query(reader: &mut Reader<'_>) -> Self {
-            Self { limit: reader.whole("limit", 20), offset: reader.whole("offset", 0), flag: reader.truth("flag", false) }
+            Self {
+                limit: reader.whole("limit", 20),
+                offset: reader.whole("offset", 0),
+                flag: reader.truth("flag", false),
+            }
         }
     }
 

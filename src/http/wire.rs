@@ -35,7 +35,9 @@ pub(super) fn serialize_instant<S: Serializer>(at: &DateTime<Utc>, serializer: S
 /// An instant as the health routes have it: UTC that does not say so.
 pub(super) fn naive(at: DateTime<Utc>) -> String {
     let naive: NaiveDateTime = at.naive_utc();
-    naive.format(if naive.nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.6f" }).to_string()
+    naive
+        .format(if naive.nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.6f" })
+        .to_string()
 }
 
 #[cfg(test)]

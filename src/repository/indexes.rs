@@ -70,7 +70,12 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
             }
             Ok(Ensured::Existed) => {}
             Ok(Ensured::ExistedAs(name)) => {
-                tracing::info!(collection, index = index.name(), existing = name, "an index is there under another name");
+                tracing::info!(
+                    collection,
+                    index = index.name(),
+                    existing = name,
+                    "an index is there under another name"
+                );
             }
             Err(error) if error.duplicate_index().is_some() => {
                 let fields = index.fields().iter().map(|f| f.field.to_string()).collect();

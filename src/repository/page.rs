@@ -1,4 +1,4 @@
-use docstore::{Index};
+use docstore::Index;
 
 /// The name of the collection.
 pub(super) const COLLECTION: &str = "pages";

@@ -1,4 +1,7 @@
-use docstore::{Direction::{Ascending, Descending}, Index};
+use docstore::{
+    Direction::{Ascending, Descending},
+    Index,
+};
 
 /// The name of the collection.
 pub(super) const COLLECTION: &str = "projects";

@@ -1,4 +1,4 @@
-use docstore::{Index};
+use docstore::Index;
 
 /// The name of the collection.
 pub(super) const COLLECTION: &str = "reactions";
@@ -7,6 +7,8 @@ pub(super) const COLLECTION: &str = "reactions";
 pub(super) fn indexes() -> Vec<Index> {
     vec![
         Index::on(["target_type", "target_id"]),
-        Index::on(["target_type", "target_id", "user_id", "reaction_tag"]).named("unique_user_reaction").unique(),
+        Index::on(["target_type", "target_id", "user_id", "reaction_tag"])
+            .named("unique_user_reaction")
+            .unique(),
     ]
 }

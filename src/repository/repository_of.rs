@@ -35,11 +35,7 @@ impl<E> Clone for Repository<E> {
 impl<E: Entity> Repository<E> {
     /// The repository of a database.
     pub fn new(database: &Database) -> Self {
-        Self {
-            collection: database.collection(E::COLLECTION),
-            corrupt: Arc::default(),
-            entity: PhantomData,
-        }
+        Self { collection: database.collection(E::COLLECTION), corrupt: Arc::default(), entity: PhantomData }
     }
 
     /// What a filter means, in a window, in the order of lists. Documents that cannot be read are passed over; they
@@ -90,7 +86,12 @@ impl<E: Entity> Repository<E> {
                 if let Error::Corrupt { collection, id, field } = &error {
                     let mut logged = self.corrupt.logged.lock().unwrap_or_else(PoisonError::into_inner);
                     if logged.len() < REMEMBERED && logged.insert(id.clone()) {
-                        tracing::error!(collection, document.id = id, field, "a list passes over a corrupt document");
+                        tracing::error!(
+                            collection,
+                            document.id = id,
+                            field,
+                            "a list passes over a corrupt document"
+                        );
                     }
                 }
                 None

@@ -56,7 +56,11 @@ pub(super) fn word<T: FromStr>(value: Option<Bson>, field: &'static str) -> Resu
 }
 
 /// One of the words of an enum, or its default.
-pub(super) fn word_or<T: FromStr>(value: Option<Bson>, field: &'static str, default: T) -> Result<T, BadField> {
+pub(super) fn word_or<T: FromStr>(
+    value: Option<Bson>,
+    field: &'static str,
+    default: T,
+) -> Result<T, BadField> {
     match value {
         None => Ok(default),
         value => word(value, field),
@@ -70,7 +74,8 @@ pub(super) fn whole_or(value: Option<Bson>, field: &'static str, default: i64) -
         Some(Bson::Int32(n)) => Ok(i64::from(n)),
         Some(Bson::Int64(n)) => Ok(n),
         // Beyond 2^53 a double is no longer certain to be the number that was meant.
-        Some(Bson::Double(n)) if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 => {
+        Some(Bson::Double(n)) if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 =>
+        {
             #[expect(clippy::cast_possible_truncation, reason = "whole, and within range")]
             Ok(n as i64)
         }
@@ -120,7 +125,13 @@ mod tests {
             assert_eq!(whole_or(Some(value), "f", 0), Ok(7));
         }
         assert_eq!(whole_or(None, "f", 3), Ok(3));
-        for bad in [Bson::Double(7.5), Bson::Double(1e300), Bson::Double(f64::NAN), Bson::Null, Bson::String("7".into())] {
+        for bad in [
+            Bson::Double(7.5),
+            Bson::Double(1e300),
+            Bson::Double(f64::NAN),
+            Bson::Null,
+            Bson::String("7".into()),
+        ] {
             assert_eq!(whole_or(Some(bad), "f", 0), Err(BadField("f")));
         }
     }

@@ -13,7 +13,8 @@ pub(super) const COLLECTION: &str = "users";
 pub(super) fn indexes() -> Vec<Index> {
     vec![
         Index::on(["email"]).unique(),
-        Index::on(["auth_providers.provider", "auth_providers.provider_user_id"]).named("auth_provider_lookup"),
+        Index::on(["auth_providers.provider", "auth_providers.provider_user_id"])
+            .named("auth_provider_lookup"),
     ]
 }
 

@@ -1,0 +1,120 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::states::{Rawtext, Rcdata, ScriptData};
+use html5ever::tokenizer::{BufferQueue, StartTag, Tag, Token, TokenSink, TokenSinkResult, Tokenizer};
+
+use super::policy;
+
+/// Names longer than this are nothing that anybody would know.
+const LONGEST: usize = 32;
+/// What names that are too long, or that no header could hold, are called together.
+const OTHER: &str = "other";
+
+/// Elements or attributes of one name that were removed; `script;1` in text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// The name of the element or attribute: ASCII letters, digits and `-_:.`; `comment` for comments.
+    pub name: String,
+    /// How many.
+    pub count: usize,
+}
+
+impl fmt::Display for Removed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};{}", self.name, self.count)
+    }
+}
+
+/// What one text holds and another does not. Of attributes, those of elements that could stay are named, and not
+/// those that went with an element.
+pub(super) fn difference(before: &str, after: &str) -> Vec<Removed> {
+    let (before, after) = (Counted::of(before), Counted::of(after));
+    let lost = |element: &str| {
+        let has = before.elements.get(element).copied().unwrap_or_default();
+        has.saturating_sub(after.elements.get(element).copied().unwrap_or_default())
+    };
+    let mut elements = BTreeMap::<String, usize>::new();
+    for element in before.elements.keys() {
+        *elements.entry(shown(element)).or_default() += lost(element);
+    }
+    let mut attributes = BTreeMap::<String, usize>::new();
+    for (key, count) in &before.attributes {
+        let (element, name, _) = key;
+        let gone = count.saturating_sub(after.attributes.get(key).copied().unwrap_or_default());
+        if lost(element) == 0 || !policy::allows_attribute(element, name) {
+            *attributes.entry(shown(name)).or_default() += gone;
+        }
+    }
+    let removed = elements.into_iter().chain(attributes);
+    removed.filter(|(_, count)| *count > 0).map(|(name, count)| Removed { name, count }).collect()
+}
+
+fn shown(name: &str) -> String {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:.".contains(&b));
+    if plain && name.len() <= LONGEST { name.to_owned() } else { OTHER.to_owned() }
+}
+
+#[derive(Default)]
+struct Counted {
+    elements: BTreeMap<String, usize>,
+    /// By element, attribute and value, so that a value of which a part went counts too.
+    attributes: BTreeMap<(String, String, StrTendril), usize>,
+}
+
+impl Counted {
+    fn of(html: &str) -> Self {
+        let tokenizer = Tokenizer::new(Counter::default(), html5ever::tokenizer::TokenizerOpts::default());
+        let input = BufferQueue::default();
+        input.push_back(StrTendril::from_slice(html));
+        // Stops at nothing, since the counter never asks it to.
+        let _ = tokenizer.feed(&input);
+        tokenizer.end();
+        tokenizer.sink.0.into_inner()
+    }
+
+    fn add(&mut self, tag: Tag) {
+        let element = tag.name.to_string();
+        if policy::allows(&element) {
+            for attribute in tag.attrs {
+                let name = attribute.name.local.to_string();
+                // These are added to, which takes nothing away.
+                let added_to = matches!(&*name, "rel" | "sandbox");
+                let value = if added_to { StrTendril::new() } else { attribute.value };
+                *self.attributes.entry((element.clone(), name, value)).or_default() += 1;
+            }
+        }
+        *self.elements.entry(element).or_default() += 1;
+    }
+}
+
+#[derive(Default)]
+struct Counter(RefCell<Counted>);
+
+impl TokenSink for Counter {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
+        let mut counted = self.0.borrow_mut();
+        match token {
+            Token::TagToken(tag) if tag.kind == StartTag => {
+                let then = match &*tag.name {
+                    "script" => TokenSinkResult::RawData(ScriptData),
+                    "iframe" | "noembed" | "noframes" | "noscript" | "style" | "xmp" => {
+                        TokenSinkResult::RawData(Rawtext)
+                    }
+                    "textarea" | "title" => TokenSinkResult::RawData(Rcdata),
+                    "plaintext" => TokenSinkResult::Plaintext,
+                    _ => TokenSinkResult::Continue,
+                };
+                counted.add(tag);
+                return then;
+            }
+            Token::CommentToken(_) => *counted.elements.entry("comment".to_owned()).or_default() += 1,
+            _ => {}
+        }
+        TokenSinkResult::Continue
+    }
+}
