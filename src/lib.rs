@@ -1,7 +1,13 @@
 //! The content backend of Field Notes.
+//!
+//! Arrows run one way: `http` → `service` → `repository`, `identity` → `domain`. `startup` and `cli` put them together.
 
+/// The command line.
+pub mod cli;
 /// The time, as an argument.
 pub mod clock;
+/// The configuration.
+pub mod config;
 /// Nouns and rules.
 pub mod domain;
 /// The HTML of content, cleaned.
@@ -14,3 +20,7 @@ pub mod identity;
 pub mod repository;
 /// Use cases.
 pub mod service;
+/// The phases of a start, and the end.
+pub mod startup;
+/// Where spans and events go.
+pub mod telemetry;

@@ -1,3 +1,7 @@
 //! The `field-notes` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    field_notes::cli::run()
+}

@@ -59,39 +59,37 @@ pub(super) struct Shape<'a> {
     pub(super) headers: HeaderMap,
 }
 
+fn plain(status: StatusCode, detail: &str) -> Shape<'_> {
+    Shape { status, detail, errors: &[], headers: HeaderMap::new() }
+}
+
+fn unavailable(detail: &str) -> Shape<'_> {
+    plain(StatusCode::SERVICE_UNAVAILABLE, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+}
+
+impl Shape<'_> {
+    fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
 impl ApiError {
     /// The table of error shapes.
     pub(super) fn shape(&self) -> Shape<'_> {
-        let plain = |status, detail| Shape { status, detail, errors: &[], headers: HeaderMap::new() };
-        let with = |name, value, mut shape: Shape<'static>| {
-            shape.headers.insert(name, value);
-            shape
-        };
         match self {
             Self::Validation(errors) => {
                 Shape { errors, ..plain(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error") }
             }
             Self::BadRequest(detail) => plain(StatusCode::BAD_REQUEST, detail),
             Self::Unauthenticated(detail) => {
-                with(header::WWW_AUTHENTICATE, BEARER, plain(StatusCode::UNAUTHORIZED, detail))
+                plain(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, BEARER)
             }
             Self::NotFound(detail) => plain(StatusCode::NOT_FOUND, detail),
             Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
-            Self::NotServing(detail) => {
-                let mut shape = plain(StatusCode::SERVICE_UNAVAILABLE, detail);
-                shape.headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-                shape
-            }
-            Self::StoreUnavailable(_) => with(
-                header::RETRY_AFTER,
-                RETRY_AFTER,
-                plain(StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable at present"),
-            ),
-            Self::TimedOut => with(
-                header::RETRY_AFTER,
-                RETRY_AFTER,
-                plain(StatusCode::SERVICE_UNAVAILABLE, "the request took too long"),
-            ),
+            Self::NotServing(detail) => unavailable(detail),
+            Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
+            Self::TimedOut => unavailable("the request took too long"),
             Self::Internal(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }

@@ -45,7 +45,7 @@ impl FromRequestParts<App> for Segment {
             .await
             .map_err(|_| ApiError::BadRequest("Invalid path: it is not UTF-8".to_owned()))?;
         let value = params.iter().next().map(|(_, value)| value.to_owned());
-        value.ok_or_else(|| ApiError::NotFound("Not Found".to_owned()))
+        value.map(Self).ok_or_else(|| ApiError::NotFound("Not Found".to_owned()))
     }
 }
 

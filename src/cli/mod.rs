@@ -1,0 +1,148 @@
+//! The command line.
+
+/// Asking a running server whether it lives.
+mod healthcheck;
+/// `migrate up`, `down`, `status`.
+mod migrate;
+/// The texts of `migrate status`.
+mod status;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Dotenv, LogFormat};
+use crate::startup::{Application, Failure};
+use crate::telemetry;
+
+/// The content backend of Field Notes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "field-notes",
+    version,
+    about,
+    after_help = "Examples:
+  field-notes                         serve, on the port of PORT
+  field-notes migrate status --json   where migrations stand, for programs
+  MONGO_URI=mongodb://localhost field-notes serve
+
+Configured by the environment and by .env in the working directory; .env.example lists every variable."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the database to the right state, then serve (the default)
+    #[command(after_help = "Examples:
+  field-notes serve
+  PORT=8080 DATA_DIR=/srv/field-notes field-notes serve")]
+    Serve,
+    /// Apply, take back or list migrations
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  field-notes migrate status
+  field-notes migrate up
+  field-notes migrate down --yes"
+    )]
+    Migrate(migrate::Verb),
+    /// Ask the server on the configured port whether it lives; exit code 0 if so
+    #[command(after_help = "Examples:
+  field-notes healthcheck
+  PORT=8080 field-notes healthcheck")]
+    Healthcheck,
+}
+
+/// Why a command ended before its time: what is told, and the exit code.
+#[derive(Debug)]
+struct Ended {
+    message: String,
+    code: u8,
+}
+
+impl Ended {
+    fn usage(message: impl ToString) -> Self {
+        Self { message: message.to_string(), code: 2 }
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self { message: failure.to_string(), code: failure.exit }
+    }
+}
+
+impl From<migrator::Error> for Ended {
+    fn from(error: migrator::Error) -> Self {
+        Self { message: error.to_string(), code: error.exit_code() }
+    }
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot be started: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    let outcome = runtime.block_on(carry_out(arguments.command.unwrap_or(Command::Serve)));
+    // What blocks must not keep an ended program alive.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Ended { message, code }) => {
+            for line in message.lines() {
+                let shown = if line.starts_with(' ') { line.to_owned() } else { format!("error: {line}") };
+                eprintln!("{shown}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn carry_out(command: Command) -> Result<(), Ended> {
+    let dotenv = Dotenv::read(Path::new(".env")).map_err(Ended::usage)?;
+    let lookup = |name: &str| dotenv.lookup(name);
+    let configured = || Config::read(lookup).map_err(Ended::usage);
+    match command {
+        Command::Serve => {
+            let config = configured()?;
+            telemetry::init(config.log_format, &config.log_filter);
+            let application = Application::bind(config).await?;
+            Ok(application.run(told_to_end()).await?)
+        }
+        Command::Migrate(verb) => {
+            let config = configured()?;
+            // What is asked for is printed; the log is for what goes wrong, unless more is wanted.
+            let filter = dotenv.lookup("RUST_LOG").map_or("warn".to_owned(), |_| config.log_filter.clone());
+            telemetry::init(LogFormat::Text, &filter);
+            migrate::carry_out(verb, config).await
+        }
+        Command::Healthcheck => healthcheck::ask(Config::read_listen(lookup).map_err(Ended::usage)?).await,
+    }
+}
+
+/// SIGTERM, or Ctrl-C.
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => _ = signals.recv().await,
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be listened for");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

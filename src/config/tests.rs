@@ -1,0 +1,164 @@
+use std::collections::HashMap;
+
+use super::*;
+
+fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let map: HashMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Config::read(move |name| map.get(name).cloned())
+}
+
+fn with(pairs: &[(&str, &str)]) -> Config {
+    read(&[&[("ADMIN_EMAIL", "admin@example.com")], pairs].concat()).unwrap()
+}
+
+fn wrong(pairs: &[(&str, &str)]) -> Vec<&'static str> {
+    let errors = read(&[&[("ADMIN_EMAIL", "admin@example.com")], pairs].concat()).unwrap_err();
+    errors.0.into_iter().map(|problem| problem.variable).collect()
+}
+
+fn mongo(config: Config) -> (String, String) {
+    match config.store {
+        StoreConfig::Mongo { uri, database, .. } => (uri, database),
+        StoreConfig::Embedded { .. } => panic!("MongoDB was asked for"),
+    }
+}
+
+#[test]
+fn one_variable_is_enough() {
+    let config = with(&[]);
+    assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 5001));
+    assert_eq!(config.store, StoreConfig::Embedded { path: PathBuf::from("./data/field-notes.db") });
+    assert_eq!(config.migrate_on_start, MigrateOnStart::Apply);
+    assert!(!config.allow_dev_auth);
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_together() {
+    let errors = read(&[
+        ("PORT", "70000"),
+        ("HOST", "nowhere"),
+        ("MIGRATE_ON_START", "perhaps"),
+        ("RUST_LOG", "a=b=c"),
+    ]);
+    let errors = errors.unwrap_err();
+    let names: Vec<_> = errors.0.iter().map(|p| p.variable).collect();
+    assert_eq!(names, ["HOST", "PORT", "ADMIN_EMAIL", "MIGRATE_ON_START", "RUST_LOG"]);
+    let lines: Vec<_> = errors.to_string().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 5);
+    assert!(lines.iter().all(|line| line.contains(".env")), "{lines:?}");
+}
+
+#[test]
+fn empty_is_not_set() {
+    assert_eq!(with(&[("PORT", ""), ("MONGO_URI", "  "), ("DATA_DIR", "")]), with(&[]));
+    assert!(read(&[("ADMIN_EMAIL", " ")]).is_err());
+}
+
+#[test]
+fn addresses_have_to_be_plausible() {
+    for bad in [
+        "admin",
+        "@example.com",
+        "admin@",
+        "admin@localhost",
+        "a b@example.com",
+        "a@b@example.com",
+        "a@.com",
+        "a@b..c",
+    ] {
+        assert!(read(&[("ADMIN_EMAIL", bad)]).is_err(), "{bad}");
+    }
+    assert_eq!(wrong(&[("AUTHOR_EMAILS", "a@example.com, b")]), ["AUTHOR_EMAILS"]);
+    assert_eq!(with(&[("AUTHOR_EMAILS", "a@example.com, b@example.com,")]).author_emails.len(), 2);
+}
+
+#[test]
+fn the_database_is_named_once() {
+    let uri = "mongodb://h:1/notes?w=1";
+    assert_eq!(mongo(with(&[("MONGO_URI", uri)])).1, "notes");
+    assert_eq!(mongo(with(&[("MONGO_URI", uri), ("MONGO_DB_NAME", "notes")])).1, "notes");
+    assert_eq!(wrong(&[("MONGO_URI", uri), ("MONGO_DB_NAME", "other")]), ["MONGO_DB_NAME"]);
+    assert_eq!(mongo(with(&[("MONGO_URI", "mongodb://h/"), ("MONGO_DB_NAME", "other")])).1, "other");
+    assert_eq!(mongo(with(&[("MONGO_URI", "mongodb://h")])).1, "ghostmonk");
+}
+
+#[test]
+fn a_malformed_connection_string_is_refused_without_repeating_it() {
+    for bad in [
+        "localhost:27017",
+        "http://u:hunter2@h",
+        "mongodb://",
+        "mongodb://u:hunter2@",
+        "mongodb://u:hunter2@h:port/x",
+        "mongodb://u:hunter2/x@h:1/x",
+    ] {
+        let errors = read(&[("ADMIN_EMAIL", "admin@example.com"), ("MONGO_URI", bad)]).unwrap_err();
+        assert_eq!(errors.0[0].variable, "MONGO_URI", "{bad}");
+        assert!(!errors.to_string().contains("hunter2"), "{errors}");
+    }
+    for good in [
+        "mongodb://h",
+        "mongodb://u:p%40@a:1,b:2/x?replicaSet=r",
+        "mongodb+srv://c.example.net/",
+        "mongodb://[::1]:27017/",
+    ] {
+        assert!(read(&[("ADMIN_EMAIL", "admin@example.com"), ("MONGO_URI", good)]).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn the_parts_of_the_original_are_escaped() {
+    let parts = [
+        ("MONGO_USER", "me@home"),
+        ("MONGO_PASSWORD", "p/w:%é"),
+        ("MONGO_CLUSTER", "c0"),
+        ("MONGO_HOST", "x.mongodb.net"),
+    ];
+    let (uri, database) = mongo(with(&parts));
+    assert_eq!(
+        uri,
+        "mongodb+srv://me%40home:p%2Fw%3A%25%C3%A9@c0.x.mongodb.net/?retryWrites=true&w=majority"
+    );
+    assert_eq!(database, "ghostmonk");
+    assert_eq!(wrong(&parts[..2]), ["MONGO_CLUSTER", "MONGO_HOST"]);
+}
+
+#[test]
+fn production_is_strict() {
+    let production = ("ENVIRONMENT", "production");
+    assert_eq!(wrong(&[production, ("ALLOW_DEV_AUTH", "true")]), ["DATA_DIR", "ALLOW_DEV_AUTH"]);
+    let config = with(&[production, ("DATA_DIR", "/srv")]);
+    assert_eq!((config.host.to_string().as_str(), config.log_format), ("0.0.0.0", LogFormat::Json));
+    assert_eq!(wrong(&[("ENVIRONMENT", "prod")]), ["ENVIRONMENT"]);
+}
+
+#[test]
+fn a_configuration_can_be_shown_without_its_password() {
+    let config = with(&[("MONGO_URI", "mongodb://me:hunter2@h/x")]);
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_example_names_every_variable_once_and_is_good() {
+    let text = include_str!("../../.env.example");
+    let mut named = Vec::new();
+    for line in text.lines() {
+        let assignment = line.trim_start_matches('#').trim();
+        let Some((name, value)) = assignment.split_once('=') else { continue };
+        let Some(variable) = VARIABLES.iter().find(|v| v.name == name) else { continue };
+        named.push(variable.name);
+        if line.starts_with('#') {
+            assert_eq!(value, variable.default, "{name} is commented out at its default");
+        }
+        assert!(text.contains(&format!("# {}\n", variable.about)), "{name} has its sentence");
+    }
+    let all: Vec<_> = VARIABLES.iter().map(|v| v.name).collect();
+    assert_eq!(named, all);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    std::fs::write(&path, text).unwrap();
+    let Ok(example) = Dotenv::read(&path) else { panic!(".env.example is not well formed") };
+    let config = Config::read(|name| example.get(name).map(str::to_owned)).unwrap();
+    assert!(config.allow_dev_auth);
+    assert_eq!(config.admin_email, "admin@example.com");
+}

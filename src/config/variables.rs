@@ -1,0 +1,69 @@
+/// A variable that the program reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds if it is not set; empty if nothing does.
+    pub default: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+const fn variable(name: &'static str, default: &'static str, about: &'static str) -> Variable {
+    Variable { name, default, about }
+}
+
+/// Every variable that the program reads. `.env.example` says the same.
+pub const VARIABLES: &[Variable] = &[
+    variable("ADMIN_EMAIL", "", "E-mail address of the administrator; required."),
+    variable("AUTHOR_EMAILS", "", "E-mail addresses of authors, separated by commas."),
+    variable(
+        "ALLOW_DEV_AUTH",
+        "false",
+        "Accept the tokens dev-mock-admin, dev-mock-author and dev-mock-commenter; refused in production.",
+    ),
+    variable("ENVIRONMENT", "development", "development, test, staging or production."),
+    variable("HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 is the default in staging and production."),
+    variable("PORT", "5001", "Port to listen on; 0 lets the system choose."),
+    variable(
+        "DATA_DIR",
+        "./data",
+        "Folder of the embedded store, used without MONGO_URI; has to be set in production.",
+    ),
+    variable("MONGO_URI", "", "Connection string of MongoDB; without it the embedded store is used."),
+    variable(
+        "MONGO_DB_NAME",
+        "ghostmonk",
+        "Database, unless the path of MONGO_URI names one; both have to agree.",
+    ),
+    variable("MONGO_USER", "", "With the next three: an Atlas cluster, in place of MONGO_URI."),
+    variable("MONGO_PASSWORD", "", "Password of MONGO_USER, as it is; it is escaped here."),
+    variable("MONGO_CLUSTER", "", "First part of the cluster's name."),
+    variable("MONGO_HOST", "", "Rest of the cluster's name."),
+    variable("MONGO_APP_NAME", "field-notes", "Name of this client in the logs of MongoDB."),
+    variable(
+        "MIGRATE_ON_START",
+        "apply",
+        "apply, verify (refuse to serve while any are pending), wait (for another process) or off.",
+    ),
+    variable("MIGRATE_WAIT_SECONDS", "300", "How long to wait for another process that migrates."),
+    variable(
+        "MIGRATE_LEASE_SECONDS",
+        "15",
+        "How long the lock of a process that died while it migrated lasts.",
+    ),
+    variable(
+        "MIGRATE_ALLOW_UNKNOWN",
+        "false",
+        "Take over names in the ledger of the original that this program does not know.",
+    ),
+    variable("ON_START_FAILURE", "exit", "exit, or stay: alive, not ready, and saying why."),
+    variable("LOG_FORMAT", "text", "text or json; json is the default in production."),
+    variable("RUST_LOG", "info", "What is logged, such as warn,field_notes=debug."),
+    variable("REQUEST_TIMEOUT_SECONDS", "30", "How long a request may take."),
+    variable(
+        "SHUTDOWN_GRACE_SECONDS",
+        "10",
+        "How long requests under way have when the process is told to end.",
+    ),
+];

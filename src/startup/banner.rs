@@ -1,0 +1,61 @@
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use docstore::Database;
+
+use super::migrate::Summary;
+use crate::config::Config;
+
+/// Tells whoever started it by hand where everything is. Nothing in it is secret.
+pub(super) fn print(
+    config: &Config,
+    address: SocketAddr,
+    database: &Database,
+    summary: &Summary,
+    took: Duration,
+) {
+    let text = text(config, address, &format!("{}, {}", database.kind(), database.location()), summary, took);
+    // Nobody may be reading.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+fn text(config: &Config, address: SocketAddr, store: &str, summary: &Summary, took: Duration) -> String {
+    let host = if address.ip().is_unspecified() || address.ip().is_loopback() {
+        "localhost".to_owned()
+    } else {
+        SocketAddr::new(address.ip(), 0).to_string().trim_end_matches(":0").to_owned()
+    };
+    let url = format!("http://{host}:{}", address.port());
+    let mut out =
+        format!("\n  field-notes {} is serving after {} ms\n\n", env!("CARGO_PKG_VERSION"), took.as_millis());
+    let mut line = |name: &str, value: &str| _ = writeln!(out, "  {name:<12} {value}");
+    line("content", &format!("{url}/sections"));
+    line("health", &format!("{url}/readyz"));
+    line("store", store);
+    let Summary { applied, imported, already } = summary;
+    if !applied.is_empty() {
+        line("migrations", &format!("applied now: {}", applied.join(", ")));
+    }
+    if !imported.is_empty() {
+        line("migrations", &format!("taken over from the original: {}", imported.join(", ")));
+    }
+    match already {
+        Some(0) => {}
+        Some(already) => line("migrations", &format!("already applied: {already}")),
+        None => line("migrations", "not looked at (MIGRATE_ON_START=off)"),
+    }
+    if config.allow_dev_auth {
+        line("token", "dev-mock-admin");
+    }
+    let _ = writeln!(out, "\n  curl {url}/sections");
+    if config.allow_dev_auth {
+        let _ = writeln!(
+            out,
+            "  curl -H 'Authorization: Bearer dev-mock-admin' '{url}/sections?include_unpublished=true'"
+        );
+    }
+    out.push('\n');
+    out
+}

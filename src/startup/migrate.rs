@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use docstore::Database;
+use migrator::{Event, Graph, Migrator, Observer, Settings, UpMode};
+
+use super::Failure;
+use crate::config::{Config, MigrateOnStart};
+use crate::http::Gate;
+
+/// The ledger of the tool that the original used.
+const ORIGINAL_LEDGER: &str = "pymongo_migrate";
+
+/// What a start did about migrations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// Applied now.
+    pub(super) applied: Vec<String>,
+    /// Taken over from the original now.
+    pub(super) imported: Vec<String>,
+    /// Applied before; `None` if nobody looked.
+    pub(super) already: Option<usize>,
+}
+
+/// How migrations are run, whoever runs them.
+pub fn settings(config: &Config, actor: &str) -> Settings {
+    let admin_email = config.admin_email.clone();
+    Settings {
+        app_version: env!("CARGO_PKG_VERSION").to_owned(),
+        actor: actor.to_owned(),
+        lease_ttl: config.migrate_lease,
+        wait: config.migrate_wait,
+        // Of the configuration, which `.env` is a part of; not of the process alone.
+        env: Arc::new(move |name| (name == "ADMIN_EMAIL").then(|| admin_email.clone())),
+        allow_unknown: config.migrate_allow_unknown,
+        import_from: Some(ORIGINAL_LEDGER.to_owned()),
+        ..Settings::default()
+    }
+}
+
+/// The migrations of this program over a database.
+pub fn migrator(database: &Database, settings: Settings) -> Result<Migrator, migrator::Error> {
+    Ok(Migrator::new(database.clone(), Graph::new(migrations::all())?, settings))
+}
+
+/// What the configuration wants a start to do.
+pub(super) async fn on_start(
+    config: &Config,
+    database: &Database,
+    gate: &Arc<Gate>,
+) -> Result<Summary, Failure> {
+    let observer = Arc::new(Watcher { gate: Arc::clone(gate) });
+    let settings = Settings { observer, ..settings(config, "start-up") };
+    let outcome = async {
+        let migrator = migrator(database, settings)?;
+        match config.migrate_on_start {
+            MigrateOnStart::Apply => {
+                let report = migrator.up(UpMode::Start).await?;
+                for (migration, finding) in &report.findings {
+                    tracing::warn!(migration, finding = finding.0, "a migration's condition does not hold");
+                }
+                Ok(Summary {
+                    applied: report.applied.into_iter().map(|applied| applied.id).collect(),
+                    imported: report.imported.into_iter().map(|imported| imported.id).collect(),
+                    already: Some(report.already),
+                })
+            }
+            MigrateOnStart::Verify => migrator.verify().await.map(|()| all_applied(&migrator)),
+            MigrateOnStart::Wait => migrator.wait().await.map(|()| all_applied(&migrator)),
+            MigrateOnStart::Off => Ok(Summary::default()),
+        }
+    };
+    outcome.await.map_err(|error| Failure::migrations(&error))
+}
+
+fn all_applied(migrator: &Migrator) -> Summary {
+    Summary { already: Some(migrator.graph().migrations().len()), ..Summary::default() }
+}
+
+/// Tells the gate how far migrations are, for `/readyz`.
+struct Watcher {
+    gate: Arc<Gate>,
+}
+
+impl Observer for Watcher {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Started { migration, .. } | Event::RollingBack { migration } => {
+                self.gate.progress(|progress| {
+                    progress.migration = Some((*migration).to_owned());
+                    progress.step = None;
+                });
+            }
+            Event::StepStarted { step, .. } => {
+                self.gate.progress(|progress| progress.step = Some((*step).to_owned()));
+            }
+            Event::LockWait { .. } => {
+                self.gate.progress(|progress| progress.step = Some("waiting for another process".to_owned()));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! From a configuration to a server that serves: the phases of the start in their order, and the end.
+
+/// What is printed for whoever starts it by hand.
+mod banner;
+/// Migrations as a phase of the start.
+mod migrate;
+/// The phases, and how each may fail.
+mod phase;
+/// Opening the store.
+mod store;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use docstore::Database;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::Instrument as _;
+
+pub use migrate::{migrator, settings};
+pub use phase::{Failure, Phase};
+pub use store::open as open_store;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Environment, OnStartFailure};
+use crate::domain::Section;
+use crate::http::{self, App, Gate};
+use crate::identity::{self, Callers, DevelopmentTokens, NoTokens, Roles, Verifier};
+use crate::repository::{self, Probe, Repository, Users};
+use crate::service::{Health, Sections, Services};
+
+/// A server that is bound to its port. Its gate is closed until [`Application::run`] has gone through the start.
+pub struct Application {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+    began: Instant,
+}
+
+impl Application {
+    /// Binds the port.
+    pub async fn bind(config: Config) -> Result<Self, Failure> {
+        let began = Instant::now();
+        let wanted = SocketAddr::new(config.host, config.port);
+        let listener = TcpListener::bind(wanted).await.map_err(|error| Failure::bind(wanted, &error))?;
+        let address = listener.local_addr().map_err(|error| Failure::bind(wanted, &error))?;
+        tracing::info!(%address, "listening; content is served when the start is over");
+        Ok(Self { config, listener, address, began })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Goes through the start and serves until `shutdown` is there; then lets requests end and closes the store.
+    ///
+    /// # Errors
+    /// The failure of a phase, unless the configuration says that the process stays.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Failure> {
+        let Self { config, listener, address, began } = self;
+        let gate = Arc::new(Gate::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let app = App {
+            gate: Arc::clone(&gate),
+            clock: Arc::clone(&clock),
+            request_timeout: config.request_timeout,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let mut server = tokio::spawn(serve(listener, http::router(app), stopped));
+        tokio::pin!(shutdown);
+        let started = tokio::select! {
+            started = start(&config, &gate, clock) => Some(started),
+            () = &mut shutdown => None,
+        };
+        let outcome = match started {
+            Some(Ok((database, summary))) => {
+                tracing::info!(duration_ms = began.elapsed().as_millis(), "serving");
+                if config.environment == Environment::Development {
+                    banner::print(&config, address, &database, &summary, began.elapsed());
+                }
+                shutdown.await;
+                gate.drain();
+                Ok(Some(database))
+            }
+            Some(Err(failure)) if config.on_start_failure == OnStartFailure::Stay => {
+                tracing::error!(
+                    phase = failure.phase.name(),
+                    error = failure.message,
+                    "the start failed; staying"
+                );
+                gate.fail(failure.phase.name(), failure.public_text());
+                shutdown.await;
+                Ok(None)
+            }
+            Some(Err(failure)) => Err(failure),
+            // Told to end in the midst of the start. What was under way is safe to leave: a lease runs out by itself.
+            None => Ok(None),
+        };
+        tracing::info!("ending");
+        let _ = stop.send(true);
+        let grace = if outcome.is_ok() { config.shutdown_grace } else { Duration::ZERO };
+        if tokio::time::timeout(grace, &mut server).await.is_err() {
+            server.abort();
+        }
+        if let Ok(Some(database)) = &outcome {
+            database.close().await;
+        }
+        outcome.map(|_| ())
+    }
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
+    let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "the server ended");
+    }
+}
+
+/// The phases from the store to the open gate.
+async fn start(
+    config: &Config,
+    gate: &Arc<Gate>,
+    clock: Arc<dyn Clock>,
+) -> Result<(Database, migrate::Summary), Failure> {
+    let database = phase(gate, Phase::Store, store::open(&config.store)).await?;
+    let summary = phase(gate, Phase::Migrations, migrate::on_start(config, &database, gate)).await;
+    let indexed = match summary {
+        Ok(summary) => phase(gate, Phase::Indexes, async {
+            repository::ensure_all(&database).await.map_err(Failure::indexes)
+        })
+        .await
+        .map(|_| summary),
+        Err(failure) => Err(failure),
+    };
+    match indexed {
+        Ok(summary) => {
+            gate.open(services(config, &database, clock));
+            Ok((database, summary))
+        }
+        Err(failure) => {
+            database.close().await;
+            Err(failure)
+        }
+    }
+}
+
+async fn phase<T>(
+    gate: &Gate,
+    phase: Phase,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    gate.progress(|progress| *progress = http::Progress { phase: phase.name(), ..http::Progress::default() });
+    let began = Instant::now();
+    let outcome = work.instrument(tracing::info_span!("start", phase = phase.name())).await;
+    tracing::info!(
+        phase = phase.name(),
+        duration_ms = began.elapsed().as_millis(),
+        ok = outcome.is_ok(),
+        "phase over"
+    );
+    outcome
+}
+
+/// Puts repositories and use cases together.
+pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> Services {
+    let mut authors = config.author_emails.clone();
+    let verifier: Arc<dyn Verifier> = if config.allow_dev_auth {
+        authors.push(identity::AUTHOR_EMAIL.to_owned());
+        Arc::new(DevelopmentTokens::new(config.admin_email.clone()))
+    } else {
+        Arc::new(NoTokens)
+    };
+    let roles = Roles::new(config.admin_email.clone(), authors);
+    Services {
+        callers: Callers::new(verifier, Users::new(database), roles, clock),
+        health: Health::new(Probe::new(database)),
+        sections: Sections::new(Repository::<Section>::new(database)),
+    }
+}
