@@ -7,6 +7,8 @@ mod finish;
 mod policy;
 /// What a cleaning removed.
 mod removed;
+/// HTML piece by piece, without a tree.
+mod tokens;
 /// Which values an attribute may have.
 mod values;
 
@@ -19,6 +21,9 @@ pub use removed::Removed;
 /// first time, and a text that nests what cannot be nested after a few.
 const PASSES: usize = 8;
 
+/// Elements inside one another: the time that reading takes is in proportion to the length times the depth.
+const DEEPEST: usize = 100;
+
 /// HTML that holds nothing but what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cleaned {
@@ -28,9 +33,10 @@ pub struct Cleaned {
     pub removed: Vec<Removed>,
 }
 
-/// Removes what is not allowed. HTML that does not settle, which nothing but an attack does, is reduced to its text.
+/// Removes what is not allowed. HTML that does not settle, or that is deeper than any text, is reduced to its text:
+/// nothing but an attack is so.
 pub fn clean(html: &str) -> Cleaned {
-    let cleaned = settled(html).or_else(|| settled(&policy::text(html))).unwrap_or_default();
+    let cleaned = settled(html).or_else(|| settled(&tokens::text(html))).unwrap_or_default();
     let removed = removed::difference(html, &cleaned);
     Cleaned { html: cleaned, removed }
 }
@@ -38,9 +44,9 @@ pub fn clean(html: &str) -> Cleaned {
 /// HTML that another pass does not change. It is read by a browser as it was read here: a text whose meaning
 /// changes from one reading to the next is how cleaning is got around.
 fn settled(html: &str) -> Option<String> {
-    let mut now = pass(html);
+    let mut now = pass(html)?;
     for _ in 0..PASSES {
-        let next = pass(&now);
+        let next = pass(&now)?;
         if next == now {
             return Some(now);
         }
@@ -49,6 +55,6 @@ fn settled(html: &str) -> Option<String> {
     None
 }
 
-fn pass(html: &str) -> String {
-    finish::finish(&policy::apply(html))
+fn pass(html: &str) -> Option<String> {
+    (tokens::depth(html) <= DEEPEST).then(|| finish::finish(&policy::apply(html)))
 }

@@ -1,12 +1,11 @@
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::states::{Rawtext, Rcdata, ScriptData};
-use html5ever::tokenizer::{BufferQueue, StartTag, Tag, Token, TokenSink, TokenSinkResult, Tokenizer};
+use html5ever::tokenizer::Tag;
 
 use super::policy;
+use super::tokens::{self, Piece};
 
 /// Names longer than this are nothing that anybody would know.
 const LONGEST: usize = 32;
@@ -66,13 +65,13 @@ struct Counted {
 
 impl Counted {
     fn of(html: &str) -> Self {
-        let tokenizer = Tokenizer::new(Counter::default(), html5ever::tokenizer::TokenizerOpts::default());
-        let input = BufferQueue::default();
-        input.push_back(StrTendril::from_slice(html));
-        // Stops at nothing, since the counter never asks it to.
-        let _ = tokenizer.feed(&input);
-        tokenizer.end();
-        tokenizer.sink.0.into_inner()
+        let mut counted = Self::default();
+        tokens::each(html, |piece| match piece {
+            Piece::Start(tag) => counted.add(tag),
+            Piece::Comment => *counted.elements.entry("comment".to_owned()).or_default() += 1,
+            Piece::End(_) | Piece::Text(_) => {}
+        });
+        counted
     }
 
     fn add(&mut self, tag: Tag) {
@@ -87,34 +86,5 @@ impl Counted {
             }
         }
         *self.elements.entry(element).or_default() += 1;
-    }
-}
-
-#[derive(Default)]
-struct Counter(RefCell<Counted>);
-
-impl TokenSink for Counter {
-    type Handle = ();
-
-    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
-        let mut counted = self.0.borrow_mut();
-        match token {
-            Token::TagToken(tag) if tag.kind == StartTag => {
-                let then = match &*tag.name {
-                    "script" => TokenSinkResult::RawData(ScriptData),
-                    "iframe" | "noembed" | "noframes" | "noscript" | "style" | "xmp" => {
-                        TokenSinkResult::RawData(Rawtext)
-                    }
-                    "textarea" | "title" => TokenSinkResult::RawData(Rcdata),
-                    "plaintext" => TokenSinkResult::Plaintext,
-                    _ => TokenSinkResult::Continue,
-                };
-                counted.add(tag);
-                return then;
-            }
-            Token::CommentToken(_) => *counted.elements.entry("comment".to_owned()).or_default() += 1,
-            _ => {}
-        }
-        TokenSinkResult::Continue
     }
 }

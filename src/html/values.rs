@@ -46,7 +46,7 @@ pub(super) fn allowed<'v>(element: &str, attribute: &str, value: &'v str) -> Opt
     match (element, attribute) {
         ("iframe", "src") => if_so(is_player(value)),
         ("iframe", "allow") => keep(value, ';', "; ", |policy| FEATURES.contains(&word(policy))),
-        ("a", "rel") => relations(value),
+        ("a", "rel") => Some(relations(value)),
         ("a", "target") => if_so(matches!(value, "_blank" | "_self")),
         ("input", "type") => if_so(value == "checkbox"),
         ("code" | "pre", "class") => keep(value, ' ', " ", is_language),
@@ -75,17 +75,17 @@ fn keep<'v>(
 }
 
 /// The relations that may be said, `noopener` among them in any case.
-fn relations(value: &str) -> Option<Cow<'_, str>> {
+fn relations(value: &str) -> Cow<'_, str> {
     let known = |relation: &&str| RELATIONS.contains(relation);
     let said = || value.split_ascii_whitespace();
     if said().all(|relation| known(&relation)) && said().any(|relation| relation == "noopener") {
-        return Some(Cow::Borrowed(value));
+        return Cow::Borrowed(value);
     }
     let mut kept: Vec<_> = said().filter(known).collect();
     if !kept.contains(&"noopener") {
         kept.push("noopener");
     }
-    Some(Cow::Owned(kept.join(" ")))
+    Cow::Owned(kept.join(" "))
 }
 
 fn is_player(address: &str) -> bool {
