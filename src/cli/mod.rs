@@ -65,8 +65,8 @@ struct Ended {
 }
 
 impl Ended {
-    fn usage(message: impl ToString) -> Self {
-        Self { message: message.to_string(), code: 2 }
+    fn usage(message: impl Into<Box<dyn std::error::Error>>) -> Self {
+        Self { message: message.into().to_string(), code: 2 }
     }
 }
 

@@ -35,7 +35,9 @@ impl Dotenv {
                 Ok((name, value)) => _ = variables.insert(name, value),
                 Err(dotenvy::Error::LineParse(line, _)) => {
                     let first = line.lines().next().unwrap_or_default();
-                    let number = text.lines().position(|l| l == first).map_or(1, |at| at + 1);
+                    // It may be the value alone.
+                    let number = text.lines().position(|l| l.trim_end().ends_with(first.trim_end()));
+                    let number = number.map_or(1, |at| at + 1);
                     return Err(DotenvError::Line(path.display().to_string(), number));
                 }
                 Err(_) => return Err(DotenvError::Line(path.display().to_string(), 1)),

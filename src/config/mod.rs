@@ -22,6 +22,8 @@ pub use variables::{VARIABLES, Variable};
 
 use reader::Reader;
 
+use crate::domain::Authorship;
+
 /// What kind of installation this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
@@ -110,6 +112,8 @@ pub struct Config {
     pub admin_email: String,
     /// Who are authors.
     pub author_emails: Vec<String>,
+    /// Who may create content.
+    pub authorship: Authorship,
     /// Whether the development tokens are good.
     pub allow_dev_auth: bool,
     /// Where the data is.
@@ -159,6 +163,11 @@ impl Config {
             port,
             admin_email: reader.required_email("ADMIN_EMAIL"),
             author_emails: reader.emails("AUTHOR_EMAILS"),
+            authorship: if reader.truth("OPEN_AUTHORSHIP", false) {
+                Authorship::Open
+            } else {
+                Authorship::Named
+            },
             allow_dev_auth: reader.truth("ALLOW_DEV_AUTH", false),
             store: mongo::store(&mut reader, production),
             migrate_on_start: reader.choice(

@@ -15,10 +15,8 @@ pub(super) fn store(reader: &mut Reader<'_>, production: bool) -> StoreConfig {
     if named.as_deref().is_some_and(|name| !is_database_name(name)) {
         reader.wrong("MONGO_DB_NAME", "cannot be the name of a database");
     }
-    let uri = match (reader.text("MONGO_URI"), from_parts(reader)) {
-        (Some(uri), _) => uri,
-        (None, Some(uri)) => uri,
-        (None, None) => return embedded(reader, production),
+    let Some(uri) = reader.text("MONGO_URI").or_else(|| from_parts(reader)) else {
+        return embedded(reader, production);
     };
     if let Err(what) = check(&uri) {
         reader.wrong("MONGO_URI", what);
@@ -50,7 +48,7 @@ fn embedded(reader: &mut Reader<'_>, production: bool) -> StoreConfig {
 /// The original's way to say where its cluster is.
 fn from_parts(reader: &mut Reader<'_>) -> Option<String> {
     let values = PARTS.map(|name| reader.text(name));
-    if values.iter().all(Option::is_none) || reader.text("MONGO_URI").is_some() {
+    if values.iter().all(Option::is_none) {
         return None;
     }
     for (name, value) in PARTS.into_iter().zip(&values) {

@@ -18,6 +18,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("ADMIN_EMAIL", "", "E-mail address of the administrator; required."),
     variable("AUTHOR_EMAILS", "", "E-mail addresses of authors, separated by commas."),
     variable(
+        "OPEN_AUTHORSHIP",
+        "false",
+        "Let everybody who is signed in create content, as the original did.",
+    ),
+    variable(
         "ALLOW_DEV_AUTH",
         "false",
         "Accept the tokens dev-mock-admin, dev-mock-author and dev-mock-commenter; refused in production.",

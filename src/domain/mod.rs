@@ -4,12 +4,24 @@
 mod caller;
 /// Ids of documents.
 mod id;
+/// What everything has that people write and publish.
+mod item;
 /// Windows over lists, and what is seen through them.
 mod listing;
+/// States of items, and changes that depend on them.
+mod revision;
 /// Sections: the places that content hangs in.
 mod section;
+/// Names in addresses.
+mod slug;
+/// Stories.
+mod story;
 
 pub use caller::{Caller, Role, Visibility};
 pub use id::{Id, InvalidId};
+pub use item::{Authorship, Item};
 pub use listing::{Listing, Window};
+pub use revision::{Condition, Revised, Revision};
 pub use section::{ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionFilter};
+pub use slug::{nth_slug, slugify};
+pub use story::{NewStory, Story, StoryChange, StoryFilter};

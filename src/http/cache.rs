@@ -29,11 +29,13 @@ pub(super) async fn conditional(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
+    // A single item has a tag of its state, which is the same for all who may see it.
+    let own = parts.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
     let bytes = match to_bytes(body, usize::MAX).await {
         Ok(bytes) => bytes,
         Err(error) => return ApiError::Internal(Box::new(error)).into_response(),
     };
-    let tag = entity_tag(&bytes);
+    let tag = own.unwrap_or_else(|| entity_tag(&bytes));
     parts.headers.insert(header::CACHE_CONTROL, PUBLIC);
     if held.iter().any(|header| names(header, &tag)) {
         return not_modified(&parts.headers, &tag);

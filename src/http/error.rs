@@ -15,13 +15,39 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 /// One wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Where: `["query", "limit"]`.
-    pub loc: Vec<String>,
+    /// Where: `["query", "limit"]`, `["body", "technologies", 2]`.
+    pub loc: Vec<Step>,
     /// What it has to be. Never holds the value that was sent.
     pub msg: String,
     /// Which rule was broken.
     #[serde(rename = "type")]
     pub kind: &'static str,
+}
+
+/// A step on the way to a wrong field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Step {
+    /// Into a part of the request, or into a field.
+    Name(String),
+    /// To an element of a list, or to a byte of a text.
+    At(usize),
+}
+
+impl Step {
+    /// The name, if it is one.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::At(_) => None,
+        }
+    }
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
 }
 
 /// What a request can be answered with instead of what it asked for.
@@ -33,10 +59,25 @@ pub enum ApiError {
     BadRequest(String),
     /// 401: nobody is signed in, or not well enough.
     Unauthenticated(&'static str),
+    /// 403: signed in, and not allowed.
+    Forbidden(&'static str),
     /// 404: there is none, or none that the caller may see.
     NotFound(String),
     /// 405: the route has no such method. `Allow` is added by the router.
     MethodNotAllowed,
+    /// 409: it would clash with something else.
+    Conflict(String),
+    /// 412: the item is in another state than the request is made for.
+    Stale {
+        /// Says which state it is in.
+        detail: String,
+        /// The same as an entity tag.
+        tag: HeaderValue,
+    },
+    /// 413: the body is too large.
+    TooLarge(&'static str),
+    /// 415: the body is of a type that is not read here.
+    UnsupportedMediaType(&'static str),
     /// 503: the start-up is not over, or failed.
     NotServing(String),
     /// 503: the store does not answer.
@@ -85,7 +126,14 @@ impl ApiError {
             Self::Unauthenticated(detail) => {
                 plain(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, BEARER)
             }
+            Self::Forbidden(detail) => plain(StatusCode::FORBIDDEN, detail),
             Self::NotFound(detail) => plain(StatusCode::NOT_FOUND, detail),
+            Self::Conflict(detail) => plain(StatusCode::CONFLICT, detail),
+            Self::Stale { detail, tag } => {
+                plain(StatusCode::PRECONDITION_FAILED, detail).with(header::ETAG, tag.clone())
+            }
+            Self::TooLarge(detail) => plain(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            Self::UnsupportedMediaType(detail) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
             Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
             Self::NotServing(detail) => unavailable(detail),
             Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
@@ -102,7 +150,12 @@ impl ApiError {
             Self::Validation(_)
             | Self::BadRequest(_)
             | Self::Unauthenticated(_)
+            | Self::Forbidden(_)
             | Self::NotFound(_)
+            | Self::Conflict(_)
+            | Self::Stale { .. }
+            | Self::TooLarge(_)
+            | Self::UnsupportedMediaType(_)
             | Self::MethodNotAllowed
             | Self::NotServing(_)
             | Self::TimedOut => return None,
@@ -138,6 +191,21 @@ impl From<service::Error> for ApiError {
             service::Error::InvalidParameter { parameter, expected } => {
                 Self::BadRequest(format!("Invalid {parameter}: {expected}"))
             }
+            service::Error::InvalidField { field, expected } => Self::Validation(vec![FieldError {
+                loc: vec!["body".into(), field.into()],
+                msg: expected,
+                kind: "value_error",
+            }]),
+            service::Error::MayNotCreate => {
+                Self::Forbidden("Creating content is for authors and administrators")
+            }
+            service::Error::MayNotChange => {
+                Self::Forbidden("Only its owner and administrators may change this item")
+            }
+            service::Error::Stale(current) => Self::Stale {
+                detail: format!("The item has changed: its current version is \"{current}\""),
+                tag: super::tag::of(&current),
+            },
             service::Error::NotFound(kind) => Self::NotFound(format!("{} not found", kind.name())),
             service::Error::Repository(error) => error.into(),
         }
@@ -148,6 +216,9 @@ impl From<repository::Error> for ApiError {
     fn from(error: repository::Error) -> Self {
         match error {
             repository::Error::Unavailable(_) => Self::StoreUnavailable(error),
+            repository::Error::Duplicate { fields, .. } => {
+                Self::Conflict(format!("{} is taken", fields.join(", ")))
+            }
             repository::Error::Corrupt { .. } | repository::Error::Store(_) => {
                 Self::Internal(Box::new(error))
             }

@@ -1,17 +1,23 @@
 //! Routes, extractors, wire types, and every shape of an error.
 
+/// Bodies of requests: every error in one answer.
+mod body;
 /// Conditional requests and cache headers.
 mod cache;
 /// Every error shape, in one table.
 mod error;
 /// Extractors of our own: every rejection is an [`ApiError`].
 mod extract;
+/// The fields of bodies, read leniently and judged all together.
+mod fields;
 /// The gate: closed until the start-up is over.
 mod gate;
 /// Health, readiness and the index.
 mod health;
 /// Links from one window of a list to the next.
 mod link;
+/// The way from an old slug to the new one.
+mod moved;
 /// Request ids, spans, one log line for each error, and the bodies of errors.
 mod observe;
 /// Query parameters, read leniently and judged all together.
@@ -20,13 +26,17 @@ mod query;
 mod routes;
 /// Sections.
 mod sections;
+/// Stories.
+mod stories;
+/// Entity tags of items, and changes that depend on them.
+mod tag;
 /// Wire forms that all resources share.
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use error::{ApiError, FieldError};
+pub use error::{ApiError, FieldError, Step};
 pub use gate::{Gate, Progress};
 pub use routes::{ROUTES, router};
 

@@ -85,7 +85,7 @@ fn log(error: &ApiError) {
         // It is closed on purpose, and whoever waits asks again and again.
         ApiError::NotServing(_) => tracing::debug!(status, detail = shape.detail, "not serving"),
         _ if shape.status.is_server_error() => {
-            tracing::error!(status, detail = shape.detail, source, "request failed")
+            tracing::error!(status, detail = shape.detail, source, "request failed");
         }
         _ => tracing::debug!(status, detail = shape.detail, "request refused"),
     }

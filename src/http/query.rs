@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
-use super::error::FieldError;
+use super::error::{FieldError, Step};
 
 /// The greatest offset: beyond it a JSON number is no longer exact.
 pub(super) const MAX_OFFSET: i64 = 9_007_199_254_740_991;
@@ -41,7 +41,7 @@ pub(super) fn read<T: FromQuery>(query: &str) -> Result<T, Vec<FieldError>> {
     let Reader { asked, mut errors, .. } = reader;
     // The validator keeps its errors in a hash map; their order has to be the same each time.
     errors.sort_by_key(|error| {
-        asked.iter().position(|name| Some(*name) == error.loc.get(1).map(String::as_str))
+        asked.iter().position(|name| Some(*name) == error.loc.get(1).and_then(Step::name))
     });
     if errors.is_empty() { Ok(value) } else { Err(errors) }
 }
@@ -74,13 +74,11 @@ impl Reader<'_> {
     ) -> T {
         self.asked.push(name);
         let Some(text) = self.last(name) else { return default };
-        match parse(text) {
-            Some(value) => value,
-            None => {
-                self.errors.push(field_error(name, msg.to_owned(), kind));
-                default
-            }
+        if let Some(value) = parse(text) {
+            return value;
         }
+        self.errors.push(field_error(name, msg.to_owned(), kind));
+        default
     }
 
     /// Of a repeated parameter the last one counts.
@@ -124,10 +122,11 @@ impl Reader<'_> {
 }
 
 fn field_error(name: &str, msg: String, kind: &'static str) -> FieldError {
-    FieldError { loc: vec!["query".to_owned(), name.to_owned()], msg, kind }
+    FieldError { loc: vec!["query".into(), name.into()], msg, kind }
 }
 
-fn parse_whole(text: &str) -> Option<i64> {
+/// A whole number: `3`, `+3`, `3.0`; the greatest or least one if it is beyond 64 bits.
+pub(super) fn parse_whole(text: &str) -> Option<i64> {
     let text = text.trim();
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -147,7 +146,8 @@ fn parse_whole(text: &str) -> Option<i64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-fn parse_truth(text: &str) -> Option<bool> {
+/// `true` or `false` in any of their spellings.
+pub(super) fn parse_truth(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "t" | "yes" | "y" | "on" => Some(true),
         "0" | "false" | "f" | "no" | "n" | "off" => Some(false),
@@ -180,7 +180,10 @@ mod tests {
 
     fn kinds(query: &str) -> Vec<(String, &'static str)> {
         let errors = read::<Window>(query).unwrap_err();
-        errors.into_iter().map(|e| (e.loc.join("."), e.kind)).collect()
+        errors
+            .into_iter()
+            .map(|e| (e.loc.iter().filter_map(Step::name).collect::<Vec<_>>().join("."), e.kind))
+            .collect()
     }
 
     #[test]

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{ApiError, App, cache, gate, health, observe, sections};
+use super::{ApiError, App, cache, gate, health, observe, sections, stories};
 
 type Handlers = fn() -> MethodRouter<App>;
 
@@ -23,6 +23,9 @@ const OPERATIONS: &[(&str, Handlers)] = &[
 
 /// What people read. GET answers carry an `ETag`.
 const CONTENT: &[(&str, Handlers)] = &[
+    ("/stories", || get(stories::list).post(stories::create)),
+    ("/stories/{id}", || get(stories::show).put(stories::update).delete(stories::delete)),
+    ("/stories/slug/{slug}", || get(stories::show_by_slug)),
     ("/sections", || get(sections::list)),
     ("/sections/{id}", || get(sections::show)),
     // The original's code and its documents disagree on the name; both are in use.
@@ -46,8 +49,12 @@ pub fn router(app: App) -> Router {
     let add = |router: Router<App>, (path, handlers): &(&str, Handlers)| router.route(path, handlers());
     let operations = OPERATIONS.iter().fold(Router::new(), add);
     let content = CONTENT.iter().fold(Router::new(), add).route_layer(from_fn(cache::conditional));
-    operations
-        .merge(content)
+    layered(operations.merge(content), app)
+}
+
+/// Puts what every request goes through around the routes.
+fn layered(routes: Router<App>, app: App) -> Router {
+    routes
         .fallback(no_such_route)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| answer_panic(&*panic)))
@@ -76,6 +83,7 @@ pub(super) fn template(path: &str) -> Option<&'static str> {
 async fn no_such_route(State(_): State<App>, request: Request) -> Response {
     let uri = request.uri();
     if let Some(without) = uri.path().strip_suffix('/')
+        && without != "/"
         && template(without).is_some()
     {
         let location = uri.query().map_or_else(|| without.to_owned(), |query| format!("{without}?{query}"));
@@ -95,7 +103,46 @@ fn answer_panic(panic: &(dyn std::any::Any + Send)) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use axum::body::{Body, to_bytes};
+    use tower::ServiceExt as _;
+
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::http::Gate;
+
+    /// Asks a route that is open in every state of the gate.
+    async fn ask(handlers: MethodRouter<App>, request_timeout: Duration) -> (Response, serde_json::Value) {
+        let app = App { gate: Arc::new(Gate::default()), clock: Arc::new(SystemClock), request_timeout };
+        let router = layered(Router::new().route("/livez", handlers), app);
+        let request = Request::builder().uri("/livez").body(Body::empty()).unwrap();
+        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+        let body = serde_json::from_slice(&to_bytes(body, usize::MAX).await.unwrap()).unwrap();
+        (Response::from_parts(parts, Body::empty()), body)
+    }
+
+    async fn panics() -> Response {
+        panic!("hunter2")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_without_its_text() {
+        let (response, body) = ask(get(panics), Duration::from_mins(1)).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(body["detail"], "Internal Server Error");
+        assert_eq!(body["request_id"], response.headers()["x-request-id"].to_str().unwrap());
+        assert!(!body.to_string().contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn a_request_without_end_is_a_503() {
+        let (response, body) = ask(get(std::future::pending::<Response>), Duration::from_millis(1)).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()["retry-after"], "2");
+        assert_eq!(body["detail"], "the request took too long");
+    }
 
     #[test]
     fn paths_find_their_templates() {

@@ -1,3 +1,5 @@
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
 
@@ -30,6 +32,20 @@ pub(super) fn instant(instant: DateTime<Utc>) -> String {
 /// As [`instant`], for serde.
 pub(super) fn serialize_instant<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&instant(*at))
+}
+
+/// As [`instant`], for serde, where there may be none.
+pub(super) fn serialize_instant_or_null<S: Serializer>(
+    at: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    at.map(instant).serialize(serializer)
+}
+
+/// The answer to a deletion: empty, and called JSON all the same.
+pub(super) fn deleted() -> Response {
+    let json = HeaderValue::from_static("application/json");
+    (StatusCode::NO_CONTENT, [(header::CONTENT_TYPE, json)]).into_response()
 }
 
 /// An instant as the health routes have it: UTC that does not say so.

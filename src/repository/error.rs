@@ -14,6 +14,14 @@ pub enum Error {
         /// The field in the way.
         field: &'static str,
     },
+    /// A unique field would be the same in two documents.
+    #[error("{} is taken in {collection}", fields.join(", "))]
+    Duplicate {
+        /// The collection.
+        collection: String,
+        /// The fields that are unique together.
+        fields: Vec<String>,
+    },
     /// Anything else.
     #[error("the store failed")]
     Store(#[source] docstore::Error),
@@ -23,6 +31,9 @@ impl From<docstore::Error> for Error {
     fn from(error: docstore::Error) -> Self {
         match error.root() {
             docstore::Error::Unavailable(_) => Self::Unavailable(error),
+            docstore::Error::DuplicateKey { collection, fields, .. } => {
+                Self::Duplicate { collection: collection.clone(), fields: fields.clone() }
+            }
             _ => Self::Store(error),
         }
     }

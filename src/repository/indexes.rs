@@ -1,7 +1,7 @@
 use docstore::{Database, Ensured, Index};
 
-use super::{Entity, comment, navlink, page, project, reaction, story, user};
-use crate::domain::Section;
+use super::{Entity, comment, navlink, page, project, reaction, slug_history, user};
+use crate::domain::{Section, Story};
 
 /// An index, and the collection it is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ pub enum IndexFailure {
 /// Every index of every collection.
 pub fn declared_indexes() -> Vec<DeclaredIndex> {
     let collections = [
-        (story::COLLECTION, story::indexes()),
+        (Story::COLLECTION, Story::indexes()),
         (project::COLLECTION, project::indexes()),
         (page::COLLECTION, page::indexes()),
         (Section::COLLECTION, Section::indexes()),
@@ -52,6 +52,7 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (user::COLLECTION, user::indexes()),
         (reaction::COLLECTION, reaction::indexes()),
         (comment::COLLECTION, comment::indexes()),
+        (slug_history::COLLECTION, slug_history::indexes()),
     ];
     let with_collection = |(collection, indexes): (&'static str, Vec<Index>)| {
         indexes.into_iter().map(move |index| DeclaredIndex { collection, index })
@@ -119,6 +120,7 @@ mod tests {
             "sections.nav_visibility_1_sort_order_1 (nav_visibility, sort_order)",
             "sections.parent_id_1 (parent_id)",
             "sections.slug_1 (slug) unique",
+            "slug_history.collection_1_slug_1 (collection, slug) unique",
             "stories.is_published_1_date_-1 (is_published, date descending)",
             "stories.section_id_1 (section_id)",
             "stories.slug_1 (slug) unique",

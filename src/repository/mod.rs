@@ -25,10 +25,14 @@ mod repository_of;
 mod row;
 /// Sections: row, filter, indexes.
 mod section;
-/// Stories: indexes.
+/// Slugs that items had before.
+mod slug_history;
+/// Stories: row, filter, writes, indexes.
 mod story;
 /// Users: row, indexes, and the race-free upsert.
 mod user;
+/// Writes.
+mod write;
 
 pub use entity::{BadField, Entity};
 pub use error::Error;
@@ -36,3 +40,4 @@ pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use probe::Probe;
 pub use repository_of::Repository;
 pub use user::{NewUser, Users};
+pub use write::{Named, Stored, Writable};

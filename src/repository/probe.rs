@@ -21,12 +21,10 @@ impl Probe {
     /// # Errors
     /// [`Error::Unavailable`] if the store did not answer in time.
     pub async fn ping(&self, deadline: Duration) -> Result<(), Error> {
-        match tokio::time::timeout(deadline, self.database.ping()).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => {
-                let text = format!("no answer within {} ms", deadline.as_millis());
-                Err(Error::Unavailable(docstore::Error::Unavailable(text)))
-            }
+        if let Ok(answer) = tokio::time::timeout(deadline, self.database.ping()).await {
+            return Ok(answer?);
         }
+        let text = format!("no answer within {} ms", deadline.as_millis());
+        Err(Error::Unavailable(docstore::Error::Unavailable(text)))
     }
 }

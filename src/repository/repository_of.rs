@@ -7,15 +7,17 @@ use bson::{Bson, Document};
 use docstore::{Collection, Database, Field, Filter, Find};
 
 use super::row::live;
-use super::{BadField, Entity, Error};
+use super::{BadField, Entity, Error, slug_history};
 use crate::domain::{Id, Listing, Window};
 
 /// So many corrupt documents are remembered, each of which is logged once.
 const REMEMBERED: usize = 10_000;
 
-/// Reads entities of one kind. Cheap to clone.
+/// Reads and writes entities of one kind. Cheap to clone.
 pub struct Repository<E> {
-    collection: Collection,
+    pub(super) collection: Collection,
+    /// Slugs that were changed, of all collections.
+    pub(super) history: Collection,
     corrupt: Arc<Corrupt>,
     entity: PhantomData<fn() -> E>,
 }
@@ -28,14 +30,24 @@ struct Corrupt {
 
 impl<E> Clone for Repository<E> {
     fn clone(&self) -> Self {
-        Self { collection: self.collection.clone(), corrupt: Arc::clone(&self.corrupt), entity: PhantomData }
+        Self {
+            collection: self.collection.clone(),
+            history: self.history.clone(),
+            corrupt: Arc::clone(&self.corrupt),
+            entity: PhantomData,
+        }
     }
 }
 
 impl<E: Entity> Repository<E> {
     /// The repository of a database.
     pub fn new(database: &Database) -> Self {
-        Self { collection: database.collection(E::COLLECTION), corrupt: Arc::default(), entity: PhantomData }
+        Self {
+            collection: database.collection(E::COLLECTION),
+            history: database.collection(slug_history::COLLECTION),
+            corrupt: Arc::default(),
+            entity: PhantomData,
+        }
     }
 
     /// What a filter means, in a window, in the order of lists. Documents that cannot be read are passed over; they
@@ -67,11 +79,15 @@ impl<E: Entity> Repository<E> {
     }
 
     pub(super) async fn one(&self, filter: Filter) -> Result<Option<E>, Error> {
-        let document = self.collection.find_one(Find::new(filter)).await?;
+        self.first(Find::new(filter)).await
+    }
+
+    pub(super) async fn first(&self, find: Find) -> Result<Option<E>, Error> {
+        let document = self.collection.find_one(find).await?;
         document.map(Self::read).transpose()
     }
 
-    fn read(document: Document) -> Result<E, Error> {
+    pub(super) fn read(document: Document) -> Result<E, Error> {
         let id = document.get("_id").cloned().unwrap_or(Bson::Null);
         let corrupt = |BadField(field)| Error::Corrupt { collection: E::COLLECTION, id: shown(&id), field };
         let row = bson::deserialize_from_document(document).map_err(|_| corrupt(BadField("(document)")))?;
@@ -101,7 +117,7 @@ impl<E: Entity> Repository<E> {
 }
 
 /// An id for people, whatever its type.
-fn shown(id: &Bson) -> String {
+pub(super) fn shown(id: &Bson) -> String {
     match id {
         Bson::ObjectId(id) => id.to_hex(),
         Bson::String(text) => text.clone(),

@@ -68,32 +68,51 @@ pub(super) fn word_or<T: FromStr>(
 }
 
 /// A whole number of any width, or its default.
-pub(super) fn whole_or(value: Option<Bson>, field: &'static str, default: i64) -> Result<i64, BadField> {
+pub(super) fn whole_or(value: Option<&Bson>, field: &'static str, default: i64) -> Result<i64, BadField> {
     match value {
         None => Ok(default),
-        Some(Bson::Int32(n)) => Ok(i64::from(n)),
-        Some(Bson::Int64(n)) => Ok(n),
+        Some(Bson::Int32(n)) => Ok(i64::from(*n)),
+        Some(Bson::Int64(n)) => Ok(*n),
         // Beyond 2^53 a double is no longer certain to be the number that was meant.
         Some(Bson::Double(n)) if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 =>
         {
             #[expect(clippy::cast_possible_truncation, reason = "whole, and within range")]
-            Ok(n as i64)
+            Ok(*n as i64)
         }
         Some(_) => Err(BadField(field)),
     }
 }
 
 /// A truth value, or its default.
-pub(super) fn truth_or(value: Option<Bson>, field: &'static str, default: bool) -> Result<bool, BadField> {
+pub(super) fn truth_or(value: Option<&Bson>, field: &'static str, default: bool) -> Result<bool, BadField> {
     match value {
         None => Ok(default),
-        Some(Bson::Boolean(truth)) => Ok(truth),
+        Some(Bson::Boolean(truth)) => Ok(*truth),
         Some(_) => Err(BadField(field)),
     }
 }
 
+/// A text, or its default.
+pub(super) fn text_or(value: Option<Bson>, field: &'static str, default: &str) -> Result<String, BadField> {
+    match value {
+        None => Ok(default.to_owned()),
+        value => text(value, field),
+    }
+}
+
+/// A date, if it is there.
+pub(super) fn date_or_none(
+    value: Option<Bson>,
+    field: &'static str,
+) -> Result<Option<DateTime<Utc>>, BadField> {
+    match value {
+        None | Some(Bson::Null) => Ok(None),
+        value => date(value, field).map(Some),
+    }
+}
+
 /// A date that has to be there.
-pub(super) fn date(value: Option<Bson>, field: &'static str) -> Result<DateTime<Utc>, BadField> {
+pub(super) fn date(value: Option<&Bson>, field: &'static str) -> Result<DateTime<Utc>, BadField> {
     match value {
         Some(Bson::DateTime(date)) => {
             DateTime::from_timestamp_millis(date.timestamp_millis()).ok_or(BadField(field))
@@ -122,7 +141,7 @@ mod tests {
     #[test]
     fn whole_numbers_come_in_any_width() {
         for value in [Bson::Int32(7), Bson::Int64(7), Bson::Double(7.0)] {
-            assert_eq!(whole_or(Some(value), "f", 0), Ok(7));
+            assert_eq!(whole_or(Some(&value), "f", 0), Ok(7));
         }
         assert_eq!(whole_or(None, "f", 3), Ok(3));
         for bad in [
@@ -132,14 +151,14 @@ mod tests {
             Bson::Null,
             Bson::String("7".into()),
         ] {
-            assert_eq!(whole_or(Some(bad), "f", 0), Err(BadField("f")));
+            assert_eq!(whole_or(Some(&bad), "f", 0), Err(BadField("f")));
         }
     }
 
     #[test]
     fn dates_out_of_range_are_bad_not_a_panic() {
         let far = Bson::DateTime(bson::DateTime::from_millis(i64::MAX));
-        assert_eq!(date(Some(far), "f"), Err(BadField("f")));
-        assert_eq!(date(Some(Bson::String("2026-01-02".into())), "f"), Err(BadField("f")));
+        assert_eq!(date(Some(&far), "f"), Err(BadField("f")));
+        assert_eq!(date(Some(&Bson::String("2026-01-02".into())), "f"), Err(BadField("f")));
     }
 }

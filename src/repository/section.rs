@@ -1,10 +1,10 @@
 use bson::Bson;
-use docstore::{Filter, Index, Sort};
+use docstore::{Field, Filter, Find, Index, Sort};
 use serde::Deserialize;
 
 use super::row::{date, live, own_id, reference, refers, text, truth_or, visible, whole_or, word, word_or};
 use super::{BadField, Entity, Error, Repository};
-use crate::domain::{NavVisibility, ParentFilter, Section, SectionFilter};
+use crate::domain::{ContentType, NavVisibility, ParentFilter, Section, SectionFilter};
 
 /// A section as stored.
 #[derive(Debug, Deserialize)]
@@ -63,10 +63,10 @@ impl Entity for Section {
             display_type: word(display_type, "display_type")?,
             content_type: word(content_type, "content_type")?,
             nav_visibility: word_or(nav_visibility, "nav_visibility", NavVisibility::Main)?,
-            sort_order: whole_or(sort_order, "sort_order", 0)?,
-            is_published: truth_or(is_published, "is_published", false)?,
-            created: date(created, "createdDate")?,
-            updated: date(updated, "updatedDate")?,
+            sort_order: whole_or(sort_order.as_ref(), "sort_order", 0)?,
+            is_published: truth_or(is_published.as_ref(), "is_published", false)?,
+            created: date(created.as_ref(), "createdDate")?,
+            updated: date(updated.as_ref(), "updatedDate")?,
             user_id: reference(user_id, "user_id")?,
         })
     }
@@ -91,5 +91,11 @@ impl Repository<Section> {
     /// The live section of this slug, published or not.
     pub async fn find_by_slug(&self, slug: &str) -> Result<Option<Section>, Error> {
         self.one(Filter::eq("slug", slug).also(live())).await
+    }
+
+    /// The first live section that holds this kind of content, in the order of lists.
+    pub async fn first_of(&self, content: ContentType) -> Result<Option<Section>, Error> {
+        let filter = Filter::eq("content_type", content.as_str()).also(live());
+        self.first(Find::new(filter).sort(Section::sort().then_ascending(Field::ID))).await
     }
 }

@@ -1,17 +1,123 @@
+use bson::{Bson, Document, doc};
+use chrono::{DateTime, Utc};
 use docstore::{
     Direction::{Ascending, Descending},
-    Index,
+    Filter, Index, Sort, Update,
 };
+use serde::Deserialize;
 
-/// The name of the collection.
-pub(super) const COLLECTION: &str = "stories";
+use super::row::{date, date_or_none, own_id, reference, refers, text, text_or, truth_or, visible};
+use super::{BadField, Entity, Named, Writable};
+use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter};
 
-/// The indexes of the collection.
-pub(super) fn indexes() -> Vec<Index> {
-    vec![
-        Index::on(["slug"]).unique(),
-        Index::by([("is_published", Ascending), ("date", Descending)]),
-        Index::on(["user_id"]),
-        Index::on(["section_id"]),
-    ]
+/// A story as stored.
+#[derive(Debug, Deserialize)]
+pub struct StoryRow {
+    #[serde(rename = "_id")]
+    id: Bson,
+    title: Option<Bson>,
+    content: Option<Bson>,
+    slug: Option<Bson>,
+    is_published: Option<Bson>,
+    date: Option<Bson>,
+    #[serde(rename = "createdDate")]
+    created: Option<Bson>,
+    #[serde(rename = "updatedDate")]
+    updated: Option<Bson>,
+    user_id: Option<Bson>,
+    section_id: Option<Bson>,
+}
+
+impl Entity for Story {
+    const COLLECTION: &'static str = "stories";
+    type Row = StoryRow;
+    type Filter = StoryFilter;
+
+    fn indexes() -> Vec<Index> {
+        vec![
+            Index::on(["slug"]).unique(),
+            Index::by([("is_published", Ascending), ("date", Descending)]),
+            Index::on(["user_id"]),
+            Index::on(["section_id"]),
+        ]
+    }
+
+    fn from_row(row: StoryRow) -> Result<Self, BadField> {
+        let StoryRow {
+            id,
+            title,
+            content,
+            slug,
+            is_published,
+            date: published,
+            created,
+            updated,
+            user_id,
+            section_id,
+        } = row;
+        Ok(Self {
+            id: own_id(&id)?,
+            title: text(title, "title")?,
+            content: text(content, "content")?,
+            slug: text_or(slug, "slug", "")?,
+            is_published: truth_or(is_published, "is_published", false)?,
+            date: date_or_none(published, "date")?,
+            created: date(created, "createdDate")?,
+            updated: date(updated, "updatedDate")?,
+            user_id: reference(user_id, "user_id")?,
+            section_id: reference(section_id, "section_id")?,
+        })
+    }
+
+    fn filter(filter: &StoryFilter) -> Filter {
+        let StoryFilter { visibility, section } = filter;
+        let section = section.map_or(Filter::All, |section| refers("section_id", section));
+        Filter::and([visible(*visibility), section])
+    }
+
+    fn sort() -> Sort {
+        Sort::descending("createdDate")
+    }
+}
+
+impl Writable for Story {
+    type New = NewStory;
+    type Change = StoryChange;
+
+    fn document(new: &NewStory, now: DateTime<Utc>) -> Document {
+        let NewStory { title, content, is_published, user_id, section_id } = new;
+        let mut document = doc! {
+            "title": title,
+            "content": content,
+            "is_published": is_published,
+            "date": is_published.then(|| bson::DateTime::from_chrono(now)),
+            "user_id": user_id.to_string(),
+        };
+        if let Some(section) = section_id {
+            document.insert("section_id", section.to_string());
+        }
+        document
+    }
+
+    fn update(change: &StoryChange) -> Update {
+        let StoryChange { title, content, is_published, date, section_id } = change;
+        let update = Update::new()
+            .set("title", title.as_str())
+            .set("content", content.as_str())
+            .set("is_published", *is_published);
+        let update = match date {
+            Some(date) => update.set("date", bson::DateTime::from_chrono(*date)),
+            None => update,
+        };
+        match section_id {
+            Some(section) => update.set("section_id", Id::to_string(section)),
+            None => update,
+        }
+    }
+}
+
+impl Named for Story {
+    fn slug(&self) -> &str {
+        &self.slug
+    }
 }

@@ -1,3 +1,4 @@
+use crate::domain::Revision;
 use crate::repository;
 
 /// What an error is about.
@@ -5,6 +6,8 @@ use crate::repository;
 pub enum Kind {
     /// A section.
     Section,
+    /// A story.
+    Story,
 }
 
 impl Kind {
@@ -12,6 +15,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Section => "Section",
+            Self::Story => "Story",
         }
     }
 }
@@ -33,6 +37,23 @@ pub enum Error {
     /// There is none, or none that the caller may see.
     #[error("{} not found", .0.name())]
     NotFound(Kind),
+    /// A field is well formed, and yet means nothing.
+    #[error("invalid {field}: {expected}")]
+    InvalidField {
+        /// The field.
+        field: &'static str,
+        /// What it has to be.
+        expected: String,
+    },
+    /// The caller is no author.
+    #[error("the caller may not create content")]
+    MayNotCreate,
+    /// The item belongs to somebody else.
+    #[error("the caller may not change the item")]
+    MayNotChange,
+    /// The item is in another state than the change is made for.
+    #[error("the item has changed, to revision {0}")]
+    Stale(Revision),
     /// The repository failed.
     #[error(transparent)]
     Repository(#[from] repository::Error),

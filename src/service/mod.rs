@@ -1,15 +1,21 @@
 //! Use cases: who sees what, and what may be asked.
 
+/// What use cases of all content have in common.
+mod content;
 /// What can go wrong in a use case.
 mod error;
 /// Whether the store answers.
 mod health;
 /// Sections.
 mod sections;
+/// Stories.
+mod stories;
 
+pub use content::Found;
 pub use error::{Error, Kind};
 pub use health::Health;
 pub use sections::{ListSections, Sections};
+pub use stories::{ListStories, Stories, WriteStory};
 
 use crate::identity::Callers;
 
@@ -22,4 +28,6 @@ pub struct Services {
     pub health: Health,
     /// Sections.
     pub sections: Sections,
+    /// Stories.
+    pub stories: Stories,
 }

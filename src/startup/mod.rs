@@ -29,7 +29,7 @@ use crate::domain::Section;
 use crate::http::{self, App, Gate};
 use crate::identity::{self, Callers, DevelopmentTokens, NoTokens, Roles, Verifier};
 use crate::repository::{self, Probe, Repository, Users};
-use crate::service::{Health, Sections, Services};
+use crate::service::{Health, Sections, Services, Stories};
 
 /// A server that is bound to its port. Its gate is closed until [`Application::run`] has gone through the start.
 pub struct Application {
@@ -129,7 +129,7 @@ async fn start(
     let summary = phase(gate, Phase::Migrations, migrate::on_start(config, &database, gate)).await;
     let indexed = match summary {
         Ok(summary) => phase(gate, Phase::Indexes, async {
-            repository::ensure_all(&database).await.map_err(Failure::indexes)
+            repository::ensure_all(&database).await.map_err(|error| Failure::indexes(&error))
         })
         .await
         .map(|_| summary),
@@ -175,8 +175,9 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     };
     let roles = Roles::new(config.admin_email.clone(), authors);
     Services {
-        callers: Callers::new(verifier, Users::new(database), roles, clock),
+        callers: Callers::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
         health: Health::new(Probe::new(database)),
         sections: Sections::new(Repository::<Section>::new(database)),
+        stories: Stories::new(database, config.authorship, clock),
     }
 }

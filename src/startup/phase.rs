@@ -69,7 +69,7 @@ impl Failure {
     }
 
     /// An index cannot be made so.
-    pub(super) fn indexes(error: IndexFailure) -> Self {
+    pub(super) fn indexes(error: &IndexFailure) -> Self {
         Self { phase: Phase::Indexes, message: error.to_string(), exit: 1 }
     }
 

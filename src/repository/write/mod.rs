@@ -1,0 +1,149 @@
+//! Writes, the same for all entities: each change names the state that it was made for, so that of two at the same
+//! time only one is made.
+
+/// Names in addresses: the first that is free, without races.
+mod names;
+
+use bson::oid::ObjectId;
+use bson::{Bson, Document};
+use chrono::{DateTime, Utc};
+use docstore::{Filter, Find, FindAndUpdate, Update};
+
+use super::row::live;
+use super::{Entity, Error, Repository};
+use crate::domain::{Id, Revised, Revision};
+
+pub use names::Named;
+
+/// Counts the changes of a document. Documents of the original have none.
+const VERSION: &str = "version";
+const CREATED: &str = "createdDate";
+const UPDATED: &str = "updatedDate";
+
+/// An entity that can be written.
+pub trait Writable: Entity {
+    /// What it is made of when it comes into being.
+    type New: Send + Sync;
+    /// What is changed in it.
+    type Change: Send + Sync;
+
+    /// The fields of a new document, but for its id, its slug and its dates.
+    fn document(new: &Self::New, now: DateTime<Utc>) -> Document;
+
+    /// The changes of fields, but for the slug and the dates.
+    fn update(change: &Self::Change) -> Update;
+}
+
+/// An entity as it was read, and the state that a change of it is made for.
+#[derive(Debug, Clone)]
+pub struct Stored<E> {
+    /// The entity and its revision.
+    pub revised: Revised<E>,
+    id: ObjectId,
+    version: i64,
+    same_state: Filter,
+}
+
+impl<E: Writable> Repository<E> {
+    /// The live entity with this id, to be changed.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is there and cannot be read.
+    pub async fn stored(&self, id: Id) -> Result<Option<Stored<E>>, Error> {
+        self.one_stored(Filter::id(id.object_id()).also(live())).await
+    }
+
+    /// Inserts a new one that has no slug.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] if a unique field is taken.
+    pub async fn insert(&self, new: &E::New, now: DateTime<Utc>) -> Result<Stored<E>, Error> {
+        self.put(ObjectId::new(), E::document(new, now), now).await
+    }
+
+    /// Makes a change of this state; `None` if it is in another by now, or deleted.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] if a unique field is taken.
+    pub async fn change(
+        &self,
+        stored: &Stored<E>,
+        change: &E::Change,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Stored<E>>, Error> {
+        self.write(stored, E::update(change).set(UPDATED, instant(now))).await
+    }
+
+    /// Marks this state as deleted, by both marks; false if it is in another by now, or deleted already.
+    pub async fn delete(&self, stored: &Stored<E>, now: DateTime<Utc>) -> Result<bool, Error> {
+        let update = Update::new()
+            .set("deleted", true)
+            .set("is_deleted", true)
+            .set("deletedDate", instant(now))
+            .set(VERSION, stored.version.wrapping_add(1));
+        Ok(self.collection.update_one(&stored.still(), &update).await?.matched > 0)
+    }
+
+    async fn put(&self, id: ObjectId, fields: Document, now: DateTime<Utc>) -> Result<Stored<E>, Error> {
+        let mut document = Document::new();
+        document.insert("_id", id);
+        document.extend(fields);
+        document.insert(CREATED, instant(now));
+        document.insert(UPDATED, instant(now));
+        document.insert(VERSION, 1_i64);
+        self.collection.insert_one(document.clone()).await?;
+        Self::read_stored(document)
+    }
+
+    async fn write(&self, stored: &Stored<E>, update: Update) -> Result<Option<Stored<E>>, Error> {
+        let update = update.set(VERSION, stored.version.wrapping_add(1));
+        let written = self.collection.find_one_and_update(FindAndUpdate::new(stored.still(), update)).await?;
+        written.map(Self::read_stored).transpose()
+    }
+
+    async fn one_stored(&self, filter: Filter) -> Result<Option<Stored<E>>, Error> {
+        let document = self.collection.find_one(Find::new(filter)).await?;
+        document.map(Self::read_stored).transpose()
+    }
+
+    fn read_stored(document: Document) -> Result<Stored<E>, Error> {
+        let revision = Self::revision(&document)?;
+        // Writers that know of no version change the date at least.
+        let same = |field: &'static str| match document.get(field) {
+            Some(value) => Filter::eq(field, value.clone()),
+            None => Filter::missing(field),
+        };
+        let same_state = Filter::and([same(VERSION), same(UPDATED)]);
+        let version = match document.get(VERSION) {
+            Some(Bson::Int64(version)) => *version,
+            Some(Bson::Int32(version)) => i64::from(*version),
+            _ => 0,
+        };
+        let id = document.get_object_id("_id").unwrap_or_default();
+        let item = Self::read(document)?;
+        Ok(Stored { revised: Revised { item, revision }, id, version, same_state })
+    }
+}
+
+impl<E> Stored<E> {
+    fn still(&self) -> Filter {
+        Filter::and([Filter::id(self.id), live(), self.same_state.clone()])
+    }
+}
+
+impl<E: Entity> Repository<E> {
+    /// Named after all that is stored, so that no change goes unseen, whoever made it.
+    fn revision(document: &Document) -> Result<Revision, Error> {
+        let bytes = bson::serialize_to_vec(document).map_err(|error| {
+            Error::Store(docstore::Error::Decode {
+                collection: E::COLLECTION.to_owned(),
+                source: Box::new(error),
+            })
+        })?;
+        Ok(Revision::of(&bytes))
+    }
+}
+
+fn instant(at: DateTime<Utc>) -> Bson {
+    Bson::DateTime(bson::DateTime::from_chrono(at))
+}

@@ -1,0 +1,148 @@
+use bson::oid::ObjectId;
+use bson::{Bson, Document};
+use chrono::{DateTime, Utc};
+use docstore::{Filter, Find, Projection, Update};
+
+use super::super::repository_of::shown;
+use super::super::row::live;
+use super::super::slug_history;
+use super::{Stored, UPDATED, Writable, instant};
+use crate::domain::{Id, nth_slug};
+use crate::repository::{Error, Repository};
+
+const SLUG: &str = "slug";
+/// What a deleted document was called before a live one took its slug.
+const SLUG_BEFORE: &str = "slug_before";
+/// So many names are looked up at first, and then at the most.
+const FEW: u64 = 8;
+const MANY: u64 = 512;
+
+/// An entity with a slug, which is unique in its collection.
+///
+/// The unique index decides who has a slug; whoever comes second takes the next suffix. It covers deleted documents
+/// too: when a live one wants the slug of a deleted one, the deleted one's becomes `~<its id>`, which no title can
+/// give, and the old one is kept in `slug_before`, for the day that it is restored.
+pub trait Named: Writable {
+    /// Its slug.
+    fn slug(&self) -> &str;
+}
+
+impl<E: Named> Repository<E> {
+    /// The live entity of this slug, published or not.
+    pub async fn stored_by_slug(&self, slug: &str) -> Result<Option<Stored<E>>, Error> {
+        self.one_stored(Filter::eq(SLUG, slug).also(live())).await
+    }
+
+    /// The live entity that had this slug last, whatever its slug is now.
+    pub async fn stored_by_former_slug(&self, slug: &str) -> Result<Option<Stored<E>>, Error> {
+        match slug_history::holder(&self.history, E::COLLECTION, slug).await? {
+            Some(id) => self.stored(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Inserts a new one under this slug, or under the first suffix of it that is free; under its id if the slug is
+    /// empty.
+    pub async fn insert_named(
+        &self,
+        slug: &str,
+        new: &E::New,
+        now: DateTime<Utc>,
+    ) -> Result<Stored<E>, Error> {
+        let id = ObjectId::new();
+        let slug = or_id(slug, id);
+        let mut from = 1;
+        loop {
+            let (n, name) = self.free_name(&slug, from, None).await?;
+            let mut document = E::document(new, now);
+            document.insert(SLUG, name);
+            match self.put(id, document, now).await {
+                Err(error) if is_taken(&error) => from = n + 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// As [`Repository::change`], and gives it this slug, or the first suffix of it that is free. The slug it had is
+    /// remembered.
+    pub async fn rename(
+        &self,
+        stored: &Stored<E>,
+        slug: &str,
+        change: &E::Change,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Stored<E>>, Error> {
+        let slug = or_id(slug, stored.id);
+        let held = stored.revised.item.slug();
+        let mut from = 1;
+        loop {
+            let (n, name) = self.free_name(&slug, from, Some(stored.id)).await?;
+            if name == held {
+                return self.change(stored, change, now).await;
+            }
+            // Before the change: until it is made, the live document wins over what is remembered of it.
+            if !held.is_empty() {
+                slug_history::remember(&self.history, E::COLLECTION, held, Id::from(stored.id), now).await?;
+            }
+            let update = E::update(change).set(UPDATED, instant(now)).set(SLUG, name);
+            match self.write(stored, update).await {
+                Err(error) if is_taken(&error) => from = n + 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The first name from the nth on that no other live document has. It may be gone when it is used.
+    async fn free_name(&self, slug: &str, from: u64, own: Option<ObjectId>) -> Result<(u64, String), Error> {
+        let (mut from, mut count) = (from, FEW);
+        loop {
+            let names: Vec<String> = (from..from + count).map(|n| nth_slug(slug, n)).collect();
+            let holders = self.holders(&names, own).await?;
+            let held_live = |name: &str| holders.iter().any(|(held, holder)| held == name && is_live(holder));
+            if let Some((n, name)) = (from..).zip(names).find(|(_, name)| !held_live(name)) {
+                if let Some((_, deleted)) = holders.iter().find(|(held, _)| *held == name) {
+                    self.set_aside(&name, deleted).await?;
+                }
+                return Ok((n, name));
+            }
+            from += count;
+            count = (count * 4).min(MANY);
+        }
+    }
+
+    async fn holders(
+        &self,
+        names: &[String],
+        own: Option<ObjectId>,
+    ) -> Result<Vec<(String, Document)>, Error> {
+        let others = own.map_or(Filter::All, |own| Filter::ne(docstore::Field::ID, own));
+        let filter = Filter::is_in(SLUG, names.iter().map(String::as_str)).also(others);
+        let find = Find::new(filter).projection(Projection::include([SLUG, "deleted", "is_deleted"]));
+        let documents = self.collection.find(find).await?.documents().await?;
+        let named = |document: Document| Some((document.get_str(SLUG).ok()?.to_owned(), document));
+        Ok(documents.into_iter().filter_map(named).collect())
+    }
+
+    /// Takes the slug from a deleted document, unless it has been restored meanwhile.
+    async fn set_aside(&self, slug: &str, deleted: &Document) -> Result<(), Error> {
+        let id = deleted.get("_id").cloned().unwrap_or(Bson::Null);
+        let aside = format!("~{}", shown(&id));
+        let still = Filter::and([Filter::id(id), Filter::eq(SLUG, slug), live().negated()]);
+        let update = Update::new().set(SLUG, aside).set(SLUG_BEFORE, slug);
+        self.collection.update_one(&still, &update).await?;
+        Ok(())
+    }
+}
+
+fn or_id(slug: &str, id: ObjectId) -> String {
+    if slug.is_empty() { id.to_hex() } else { slug.to_owned() }
+}
+
+fn is_live(document: &Document) -> bool {
+    let marked = |mark| document.get(mark) == Some(&Bson::Boolean(true));
+    !marked("deleted") && !marked("is_deleted")
+}
+
+fn is_taken(error: &Error) -> bool {
+    matches!(error, Error::Duplicate { fields, .. } if fields.iter().map(String::as_str).eq([SLUG]))
+}

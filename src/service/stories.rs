@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use docstore::Database;
+
+use super::content::{Found, Placement, by_slug, changeable, delete, parse_id, visible};
+use super::{Error, Kind};
+use crate::clock::Clock;
+use crate::domain::{
+    Authorship, Caller, Condition, ContentType, Listing, NewStory, Revised, Story, StoryChange, StoryFilter,
+    Visibility, Window, slugify,
+};
+use crate::repository::Repository;
+
+/// What a list of stories is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListStories {
+    /// The section they hang in.
+    pub section_id: Option<String>,
+    /// Who asks for drafts too.
+    pub drafts_for: Option<Caller>,
+    /// Which part.
+    pub window: Window,
+}
+
+/// What is written of a story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteStory {
+    /// Its title.
+    pub title: String,
+    /// Its text, as HTML.
+    pub content: String,
+    /// Whether everybody may see it.
+    pub is_published: bool,
+    /// The section it hangs in; none leaves it where it is, and a new one in the first section for stories.
+    pub section_id: Option<String>,
+}
+
+/// Stories. Cheap to clone.
+#[derive(Clone)]
+pub struct Stories {
+    stories: Repository<Story>,
+    placement: Placement,
+    authorship: Authorship,
+    clock: Arc<dyn Clock>,
+}
+
+impl Stories {
+    /// The stories of a database.
+    pub fn new(database: &Database, authorship: Authorship, clock: Arc<dyn Clock>) -> Self {
+        let placement = Placement::new(Repository::new(database), ContentType::Story);
+        Self { stories: Repository::new(database), placement, authorship, clock }
+    }
+
+    /// Stories, the newest first.
+    pub async fn list(&self, wanted: ListStories) -> Result<Listing<Story>, Error> {
+        let ListStories { section_id, drafts_for, window } = wanted;
+        let filter = StoryFilter {
+            visibility: drafts_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
+            section: Placement::filter(section_id.as_deref())?,
+        };
+        Ok(self.stories.list(&filter, window).await?)
+    }
+
+    /// The story with this id.
+    pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<Story>, Error> {
+        let id = parse_id(Kind::Story, id)?;
+        Ok(visible(Kind::Story, Some(caller), self.stories.stored(id).await?)?.revised)
+    }
+
+    /// The story with this slug, or the slug of the one that had it before.
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Story>, Error> {
+        by_slug(&self.stories, Kind::Story, caller, slug).await
+    }
+
+    /// Makes a story.
+    pub async fn create(&self, caller: &Caller, story: WriteStory) -> Result<Revised<Story>, Error> {
+        if !caller.may_create(self.authorship) {
+            return Err(Error::MayNotCreate);
+        }
+        let WriteStory { title, content, is_published, section_id } = story;
+        let section_id = self.placement.of_new(section_id.as_deref()).await?;
+        let slug = slugify(&title);
+        let new = NewStory { title, content, is_published, user_id: caller.id, section_id };
+        Ok(self.stories.insert_named(&slug, &new, self.clock.now()).await?.revised)
+    }
+
+    /// Changes a story. The slug follows the title; the date is that of the first publication.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &str,
+        story: &WriteStory,
+        condition: &Condition,
+    ) -> Result<Revised<Story>, Error> {
+        let id = parse_id(Kind::Story, id)?;
+        loop {
+            let stored = changeable(Kind::Story, caller, self.stories.stored(id).await?, condition)?;
+            let held = &stored.revised.item;
+            let now = self.clock.now();
+            let change = StoryChange {
+                title: story.title.clone(),
+                content: story.content.clone(),
+                is_published: story.is_published,
+                date: (story.is_published && held.date.is_none()).then_some(now),
+                section_id: self
+                    .placement
+                    .of_change(held.section_id.as_deref(), story.section_id.as_deref())
+                    .await?,
+            };
+            let changed = if held.title == story.title {
+                self.stories.change(&stored, &change, now).await?
+            } else {
+                self.stories.rename(&stored, &slugify(&story.title), &change, now).await?
+            };
+            // Somebody else was first: from their state anew, if the condition allows it.
+            if let Some(changed) = changed {
+                return Ok(changed.revised);
+            }
+        }
+    }
+
+    /// Deletes a story, so that it can be restored.
+    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Condition) -> Result<(), Error> {
+        delete(&self.stories, &*self.clock, Kind::Story, caller, id, condition).await
+    }
+}

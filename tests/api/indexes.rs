@@ -1,0 +1,33 @@
+use bson::doc;
+use docstore::{Database, Index};
+use field_notes::repository::{declared_indexes, ensure_all};
+
+testkit::stores! {
+    async fn they_are_made_once(db: Database) {
+        assert_eq!(ensure_all(&db).await.unwrap(), declared_indexes().len());
+        assert_eq!(ensure_all(&db).await.unwrap(), 0);
+    }
+
+    async fn another_name_is_accepted(db: Database) {
+        db.ensure_index("stories", &Index::on(["user_id"]).named("by_user")).await.unwrap();
+        assert_eq!(ensure_all(&db).await.unwrap(), declared_indexes().len() - 1);
+    }
+
+    async fn a_conflict_is_told_with_both_definitions(db: Database) {
+        db.ensure_index("sections", &Index::on(["slug"])).await.unwrap();
+        let said = ensure_all(&db).await.unwrap_err().to_string();
+        for part in ["sections", "declared: slug_1 (slug) unique", "existing: slug_1 (slug)"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+
+    async fn duplicates_are_told_with_what_to_do(db: Database) {
+        let twice = vec![doc! { "slug": "hunter2" }, doc! { "slug": "hunter2" }];
+        db.collection("projects").insert_many(twice).await.unwrap();
+        let said = ensure_all(&db).await.unwrap_err().to_string();
+        for part in ["slug_1", "projects", "the same slug", "delete all but one"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}

@@ -1,0 +1,18 @@
+//! The API through its router, without a socket, on the embedded store and on a real `mongod`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+/// Entity tags, cache headers, 304.
+mod caching;
+/// Error bodies and the routes around them.
+mod errors;
+/// The gate before, during and after a start.
+mod gate;
+/// Health, readiness, the index.
+mod health;
+/// Declared indexes on databases that are not empty.
+mod indexes;
+/// Sections.
+mod sections;
+/// An application for each test.
+mod support;

@@ -1,0 +1,133 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use bson::{Document, doc, oid::ObjectId};
+use chrono::DateTime;
+use docstore::Database;
+use field_notes::clock::FixedClock;
+use field_notes::config::Config;
+use field_notes::http::{self, Gate};
+use field_notes::{repository, startup};
+use migrator::{Settings, UpMode};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// 2026-01-02T03:04:05.678Z
+pub(crate) const NOW_MS: i64 = 1_767_323_045_678;
+
+pub(crate) struct App {
+    pub(crate) router: Router,
+    pub(crate) gate: Arc<Gate>,
+    config: Config,
+    clock: FixedClock,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).expect("the body is JSON")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a header of text"))
+    }
+
+    /// The slugs of a list, in order.
+    pub(crate) fn slugs(&self) -> Vec<String> {
+        let body = self.json();
+        let items = body["items"].as_array().expect("a list");
+        items.iter().map(|item| item["slug"].as_str().expect("a slug").to_owned()).collect()
+    }
+}
+
+impl App {
+    /// With its gate still closed.
+    pub(crate) fn closed() -> Self {
+        let lookup = |name: &str| match name {
+            "ADMIN_EMAIL" => Some("admin@example.com".to_owned()),
+            "ALLOW_DEV_AUTH" => Some("true".to_owned()),
+            _ => None,
+        };
+        let config = Config::read(lookup).expect("the configuration of tests is good");
+        let clock = FixedClock::at(DateTime::from_timestamp_millis(NOW_MS).expect("in range"));
+        let gate = Arc::new(Gate::default());
+        let app = http::App {
+            gate: Arc::clone(&gate),
+            clock: Arc::new(clock.clone()),
+            request_timeout: Duration::from_secs(20),
+        };
+        Self { router: http::router(app), gate, config, clock }
+    }
+
+    pub(crate) fn open(&self, db: &Database) {
+        self.gate.open(startup::services(&self.config, db, Arc::new(self.clock.clone())));
+    }
+
+    /// Migrated, indexed, open.
+    pub(crate) async fn on(db: &Database) -> Self {
+        let app = Self::closed();
+        let clock = Arc::new(|| bson::DateTime::from_millis(NOW_MS));
+        let settings = Settings { clock, ..startup::settings(&app.config, "test") };
+        let migrator = startup::migrator(db, settings).expect("the migrations are a graph");
+        migrator.up(UpMode::Start).await.expect("the migrations apply");
+        repository::ensure_all(db).await.expect("the indexes can be made");
+        app.open(db);
+        app
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.expect("a body").to_vec();
+        Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[]).await
+    }
+
+    /// As somebody: `admin`, `author` or `commenter`.
+    pub(crate) async fn get_as(&self, who: &str, path: &str) -> Answer {
+        let token = format!("Bearer dev-mock-{who}");
+        self.send(Method::GET, path, &[("authorization", &token)]).await
+    }
+}
+
+/// A section with what every section has, and then `more`.
+pub(crate) fn section(slug: &str, more: Document) -> Document {
+    let at = bson::DateTime::from_millis(NOW_MS);
+    let mut document = doc! {
+        "_id": ObjectId::new(), "title": slug, "slug": slug, "parent_id": null, "display_type": "feed",
+        "content_type": "story", "nav_visibility": "main", "sort_order": 10, "is_published": true,
+        "createdDate": at, "updatedDate": at,
+    };
+    document.extend(more);
+    document
+}
+
+pub(crate) async fn insert(db: &Database, document: Document) -> String {
+    let id = db.collection("sections").insert_one(document).await.expect("a section is inserted");
+    id.as_object_id().map(ObjectId::to_hex).unwrap_or_default()
+}
+
+/// The id that the user of a development token has; they are made if they never asked before.
+pub(crate) async fn user_id(app: &App, db: &Database, who: &str, email: &str) -> String {
+    assert_eq!(app.get_as(who, "/sections?include_unpublished=true").await.status, StatusCode::OK);
+    let find = docstore::Find::new(docstore::Filter::eq("email", email));
+    let user =
+        db.collection("users").find_one(find).await.expect("users are read").expect("the user is there");
+    user.get_object_id("_id").expect("an id").to_hex()
+}

@@ -1,0 +1,136 @@
+//! Reads the sources and holds the rules of the house: who may use what, described modules, files of a readable length.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MOST_LINES: usize = 400;
+
+/// A layer, and what its sources may not name. `startup` and `cli` may use everything.
+const LAYERS: &[(&str, &[&str])] = &[
+    (
+        "src/domain",
+        &[
+            "tokio",
+            "axum::",
+            "docstore",
+            "serde_json",
+            "Utc::now",
+            "SystemTime",
+            "crate::repository",
+            "crate::service",
+            "crate::http",
+            "crate::identity",
+        ],
+    ),
+    ("src/repository", &["axum", "crate::http", "crate::service", "crate::identity", "Utc::now"]),
+    ("src/identity", &["axum", "docstore", "bson::", "crate::http", "crate::service", "Utc::now"]),
+    ("src/service", &["bson", "docstore", "axum", "StatusCode", "crate::http", "Utc::now"]),
+    ("src/http", &["bson", "docstore", "rusqlite", "mongodb", "Utc::now", "SystemTime"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(under: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(under).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The lines of code, without comments and without the unit tests at the end.
+fn code(path: &Path) -> Vec<(usize, String)> {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.lines().enumerate().take_while(|(_, line)| line.trim() != "#[cfg(test)]");
+    code.filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(n, line)| (n + 1, line.to_owned()))
+        .collect()
+}
+
+#[test]
+fn layers_use_only_what_they_may() {
+    let mut broken = Vec::new();
+    for (layer, forbidden) in LAYERS {
+        let files = sources(&root().join(layer));
+        assert!(!files.is_empty(), "{layer} has sources");
+        for path in files {
+            for (number, line) in code(&path) {
+                for word in forbidden.iter().filter(|word| line.contains(**word)) {
+                    broken.push(format!("{}:{number}: {layer} may not touch {word}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_module_is_described() {
+    let mut bare = Vec::new();
+    for path in sources(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let declares = line.ends_with(';') && (line.starts_with("mod ") || line.starts_with("pub mod "));
+            let described = at > 0 && (lines[at - 1].starts_with("///") || lines[at - 1] == "#[cfg(test)]");
+            if declares && !described {
+                bare.push(format!("{}:{}: {line}", path.display(), at + 1));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "{}", bare.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_nothing_is_left_over() {
+    // Put together here, so that this file does not hold them.
+    let markers = [
+        ["TO", "DO"].concat(),
+        ["FIX", "ME"].concat(),
+        ["todo", "!("].concat(),
+        ["unimplemented", "!("].concat(),
+        ["dbg", "!("].concat(),
+        ["#[ign", "ore"].concat(),
+    ];
+    let mut bad = Vec::new();
+    for folder in ["src", "tests"] {
+        for path in sources(&root().join(folder)) {
+            let text = fs::read_to_string(&path).unwrap();
+            if text.lines().count() > MOST_LINES {
+                bad.push(format!("{} has more than {MOST_LINES} lines", path.display()));
+            }
+            let found = markers.iter().filter(|marker| text.contains(marker.as_str()));
+            bad.extend(found.map(|marker| format!("{} holds {marker}", path.display())));
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[test]
+fn every_variable_that_is_read_is_in_the_table() {
+    let mut unknown = Vec::new();
+    for path in sources(&root().join("src/config")) {
+        if path.ends_with("tests.rs") {
+            continue;
+        }
+        for (number, line) in code(&path) {
+            for (at, _) in line.match_indices("reader.") {
+                let Some(name) = line[at..].split('"').nth(1) else { continue };
+                let is_name = name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+                if is_name && !field_notes::config::VARIABLES.iter().any(|v| v.name == name) {
+                    unknown.push(format!("{}:{number}: {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
