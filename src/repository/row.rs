@@ -102,7 +102,7 @@ pub(super) fn text_or(value: Option<Bson>, field: &'static str, default: &str) -
 
 /// A date, if it is there.
 pub(super) fn date_or_none(
-    value: Option<Bson>,
+    value: Option<&Bson>,
     field: &'static str,
 ) -> Result<Option<DateTime<Utc>>, BadField> {
     match value {

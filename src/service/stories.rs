@@ -1,13 +1,11 @@
 use std::sync::Arc;
 
-use docstore::Database;
-
 use super::content::{Found, Placement, by_slug, changeable, delete, parse_id, visible};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Condition, ContentType, Listing, NewStory, Revised, Story, StoryChange, StoryFilter,
-    Visibility, Window, slugify,
+    Authorship, Caller, Condition, ContentType, Listing, NewStory, Revised, Section, Story, StoryChange,
+    StoryFilter, Visibility, Window, slugify,
 };
 use crate::repository::Repository;
 
@@ -45,10 +43,14 @@ pub struct Stories {
 }
 
 impl Stories {
-    /// The stories of a database.
-    pub fn new(database: &Database, authorship: Authorship, clock: Arc<dyn Clock>) -> Self {
-        let placement = Placement::new(Repository::new(database), ContentType::Story);
-        Self { stories: Repository::new(database), placement, authorship, clock }
+    /// Keeps stories in `stories`, each in one of `sections`.
+    pub fn new(
+        stories: Repository<Story>,
+        sections: Repository<Section>,
+        authorship: Authorship,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { stories, placement: Placement::new(sections, ContentType::Story), authorship, clock }
     }
 
     /// Stories, the newest first.

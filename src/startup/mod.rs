@@ -174,10 +174,11 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         Arc::new(NoTokens)
     };
     let roles = Roles::new(config.admin_email.clone(), authors);
+    let sections = Repository::<Section>::new(database);
     Services {
         callers: Callers::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
         health: Health::new(Probe::new(database)),
-        sections: Sections::new(Repository::<Section>::new(database)),
-        stories: Stories::new(database, config.authorship, clock),
+        stories: Stories::new(Repository::new(database), sections.clone(), config.authorship, clock),
+        sections: Sections::new(sections),
     }
 }

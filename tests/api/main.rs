@@ -14,5 +14,9 @@ mod health;
 mod indexes;
 /// Sections.
 mod sections;
+/// Stories.
+mod stories;
 /// An application for each test.
 mod support;
+/// Requests that write.
+mod writing;

@@ -18,11 +18,12 @@ use tower::ServiceExt as _;
 /// 2026-01-02T03:04:05.678Z
 pub(crate) const NOW_MS: i64 = 1_767_323_045_678;
 
+#[derive(Clone)]
 pub(crate) struct App {
     pub(crate) router: Router,
     pub(crate) gate: Arc<Gate>,
-    config: Config,
-    clock: FixedClock,
+    pub(crate) config: Config,
+    pub(crate) clock: FixedClock,
 }
 
 pub(crate) struct Answer {
