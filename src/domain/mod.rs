@@ -8,6 +8,10 @@ mod id;
 mod item;
 /// Windows over lists, and what is seen through them.
 mod listing;
+/// Links of the navigation.
+mod navlink;
+/// Pages.
+mod page;
 /// States of items, and changes that depend on them.
 mod revision;
 /// Sections: the places that content hangs in.
@@ -21,6 +25,8 @@ pub use caller::{Caller, Role, Visibility};
 pub use id::{Id, InvalidId};
 pub use item::{Authorship, Item};
 pub use listing::{Listing, Window};
+pub use navlink::{NavLink, NavLinkChange, NewNavLink};
+pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
 pub use revision::{Condition, Revised, Revision};
 pub use section::{ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionFilter};
 pub use slug::{nth_slug, slugify};

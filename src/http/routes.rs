@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{ApiError, App, cache, gate, health, observe, sections, stories};
+use super::{ApiError, App, cache, gate, health, navlinks, observe, pages, sections, stories};
 
 type Handlers = fn() -> MethodRouter<App>;
 
@@ -26,6 +26,9 @@ const CONTENT: &[(&str, Handlers)] = &[
     ("/stories", || get(stories::list).post(stories::create)),
     ("/stories/{id}", || get(stories::show).put(stories::update).delete(stories::delete)),
     ("/stories/slug/{slug}", || get(stories::show_by_slug)),
+    ("/pages/{page_type}", || get(pages::show).put(pages::put).delete(pages::delete)),
+    ("/navlinks", || get(navlinks::list).post(navlinks::create)),
+    ("/navlinks/{id}", || get(navlinks::show).put(navlinks::update).delete(navlinks::delete)),
     ("/sections", || get(sections::list)),
     ("/sections/{id}", || get(sections::show)),
     // The original's code and its documents disagree on the name; both are in use.

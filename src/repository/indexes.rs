@@ -1,7 +1,7 @@
 use docstore::{Database, Ensured, Index};
 
-use super::{Entity, comment, navlink, page, project, reaction, slug_history, user};
-use crate::domain::{Section, Story};
+use super::{Entity, comment, project, reaction, slug_history, user};
+use crate::domain::{NavLink, Page, Section, Story};
 
 /// An index, and the collection it is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,9 +46,9 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
     let collections = [
         (Story::COLLECTION, Story::indexes()),
         (project::COLLECTION, project::indexes()),
-        (page::COLLECTION, page::indexes()),
+        (Page::COLLECTION, Page::indexes()),
         (Section::COLLECTION, Section::indexes()),
-        (navlink::COLLECTION, navlink::indexes()),
+        (NavLink::COLLECTION, NavLink::indexes()),
         (user::COLLECTION, user::indexes()),
         (reaction::COLLECTION, reaction::indexes()),
         (comment::COLLECTION, comment::indexes()),

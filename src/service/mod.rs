@@ -6,14 +6,20 @@ mod content;
 mod error;
 /// Whether the store answers.
 mod health;
+/// Links of the navigation.
+mod navlinks;
+/// Pages.
+mod pages;
 /// Sections.
 mod sections;
 /// Stories.
 mod stories;
 
-pub use content::Found;
+pub use content::{Found, Written};
 pub use error::{Error, Kind};
 pub use health::Health;
+pub use navlinks::{CreateNavLink, NavLinks};
+pub use pages::{Pages, WritePage};
 pub use sections::{ListSections, Sections};
 pub use stories::{ListStories, Stories, WriteStory};
 
@@ -26,6 +32,10 @@ pub struct Services {
     pub callers: Callers,
     /// Whether the store answers.
     pub health: Health,
+    /// Links of the navigation.
+    pub navlinks: NavLinks,
+    /// Pages.
+    pub pages: Pages,
     /// Sections.
     pub sections: Sections,
     /// Stories.
