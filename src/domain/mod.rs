@@ -12,6 +12,8 @@ mod listing;
 mod navlink;
 /// Pages.
 mod page;
+/// Projects.
+mod project;
 /// States of items, and changes that depend on them.
 mod revision;
 /// Sections: the places that content hangs in.
@@ -27,6 +29,7 @@ pub use item::{Authorship, Item};
 pub use listing::{Listing, Window};
 pub use navlink::{NavLink, NavLinkChange, NewNavLink};
 pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
+pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, is_web_address};
 pub use revision::{Condition, Revised, Revision};
 pub use section::{ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionFilter};
 pub use slug::{nth_slug, slugify};

@@ -108,12 +108,20 @@ impl Fields {
     /// A field that has to be there.
     pub(super) fn required<T: FromJson>(&mut self, name: &'static str) -> T {
         self.asked.push(name);
+        if let Some(value) = self.object.remove(name) {
+            self.read(name, value)
+        } else {
+            self.error(name, None, "is needed".to_owned(), "missing");
+            T::default()
+        }
+    }
+
+    /// A field that has a value of its own when it is left out.
+    pub(super) fn or<T: FromJson>(&mut self, name: &'static str, default: T) -> T {
+        self.asked.push(name);
         match self.object.remove(name) {
             Some(value) => self.read(name, value),
-            None => {
-                self.error(name, None, "is needed".to_owned(), "missing");
-                T::default()
-            }
+            None => default,
         }
     }
 

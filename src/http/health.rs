@@ -60,7 +60,7 @@ pub(super) async fn warmup(
 
 /// What there is.
 pub(super) async fn index() -> Response {
-    let links = json!({ "sections": "/sections", "health": "/health", "readiness": "/readyz" });
+    let links = json!({ "stories": "/stories", "projects": "/projects", "sections": "/sections", "health": "/health", "readiness": "/readyz" });
     let body =
         json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "links": links });
     Json(body).into_response()

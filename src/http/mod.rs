@@ -24,6 +24,8 @@ mod navlinks;
 mod observe;
 /// Pages.
 mod pages;
+/// Projects.
+mod projects;
 /// Query parameters, read leniently and judged all together.
 mod query;
 /// The one table of routes.

@@ -35,6 +35,7 @@ pub(super) fn serialize_instant<S: Serializer>(at: &DateTime<Utc>, serializer: S
 }
 
 /// As [`instant`], for serde, where there may be none.
+#[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
 pub(super) fn serialize_instant_or_null<S: Serializer>(
     at: &Option<DateTime<Utc>>,
     serializer: S,

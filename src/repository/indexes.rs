@@ -1,7 +1,7 @@
 use docstore::{Database, Ensured, Index};
 
-use super::{Entity, comment, project, reaction, slug_history, user};
-use crate::domain::{NavLink, Page, Section, Story};
+use super::{Entity, comment, reaction, slug_history, user};
+use crate::domain::{NavLink, Page, Project, Section, Story};
 
 /// An index, and the collection it is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +45,8 @@ pub enum IndexFailure {
 pub fn declared_indexes() -> Vec<DeclaredIndex> {
     let collections = [
         (Story::COLLECTION, Story::indexes()),
-        (project::COLLECTION, project::indexes()),
         (Page::COLLECTION, Page::indexes()),
+        (Project::COLLECTION, Project::indexes()),
         (Section::COLLECTION, Section::indexes()),
         (NavLink::COLLECTION, NavLink::indexes()),
         (user::COLLECTION, user::indexes()),

@@ -15,7 +15,7 @@ mod navlink;
 mod page;
 /// A sign of life from the store.
 mod probe;
-/// Projects: indexes.
+/// Projects: row, filter, writes, indexes.
 mod project;
 /// Reactions: indexes.
 mod reaction;

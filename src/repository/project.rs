@@ -1,18 +1,143 @@
+use bson::{Bson, Document, doc};
+use chrono::{DateTime, Utc};
 use docstore::{
     Direction::{Ascending, Descending},
-    Index,
+    Filter, Index, Sort, Update,
 };
+use serde::Deserialize;
 
-/// The name of the collection.
-pub(super) const COLLECTION: &str = "projects";
+use super::row::{
+    date, own_id, reference, refers, text, text_or, texts, truth_or, visible, web_address, whole_or,
+};
+use super::{BadField, Entity, Named, Writable};
+use crate::domain::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText};
 
-/// The indexes of the collection.
-pub(super) fn indexes() -> Vec<Index> {
-    vec![
-        Index::on(["slug"]).unique(),
-        Index::by([("is_published", Ascending), ("is_featured", Descending)]),
-        Index::by([("is_published", Ascending), ("createdDate", Descending)]),
-        Index::on(["user_id"]),
-        Index::on(["section_id"]),
-    ]
+/// A project as stored.
+#[derive(Debug, Deserialize)]
+pub struct ProjectRow {
+    #[serde(rename = "_id")]
+    id: Bson,
+    title: Option<Bson>,
+    summary: Option<Bson>,
+    content: Option<Bson>,
+    technologies: Option<Bson>,
+    github_url: Option<Bson>,
+    live_url: Option<Bson>,
+    image_url: Option<Bson>,
+    is_published: Option<Bson>,
+    is_featured: Option<Bson>,
+    sort_order: Option<Bson>,
+    slug: Option<Bson>,
+    #[serde(rename = "createdDate")]
+    created: Option<Bson>,
+    #[serde(rename = "updatedDate")]
+    updated: Option<Bson>,
+    user_id: Option<Bson>,
+    section_id: Option<Bson>,
+}
+
+impl Entity for Project {
+    const COLLECTION: &'static str = "projects";
+    type Row = ProjectRow;
+    type Filter = ProjectFilter;
+
+    fn indexes() -> Vec<Index> {
+        vec![
+            Index::on(["slug"]).unique(),
+            Index::by([("is_published", Ascending), ("is_featured", Descending)]),
+            Index::by([("is_published", Ascending), ("createdDate", Descending)]),
+            Index::on(["user_id"]),
+            Index::on(["section_id"]),
+        ]
+    }
+
+    fn from_row(row: ProjectRow) -> Result<Self, BadField> {
+        let id = own_id(&row.id)?;
+        let text = ProjectText {
+            title: text(row.title, "title")?,
+            summary: text(row.summary, "summary")?,
+            content: text(row.content, "content")?,
+            technologies: texts(row.technologies, "technologies")?,
+            github_url: web_address(row.github_url, "github_url")?,
+            live_url: web_address(row.live_url, "live_url")?,
+            image_url: web_address(row.image_url, "image_url")?,
+            is_published: truth_or(row.is_published.as_ref(), "is_published", false)?,
+            is_featured: truth_or(row.is_featured.as_ref(), "is_featured", false)?,
+            sort_order: whole_or(row.sort_order.as_ref(), "sort_order", 0)?,
+        };
+        Ok(Self {
+            id,
+            slug: text_or(row.slug, "slug", "")?,
+            text,
+            created: date(row.created.as_ref(), "createdDate")?,
+            updated: date(row.updated.as_ref(), "updatedDate")?,
+            user_id: reference(row.user_id, "user_id")?,
+            section_id: reference(row.section_id, "section_id")?,
+        })
+    }
+
+    fn filter(filter: &ProjectFilter) -> Filter {
+        let ProjectFilter { visibility, featured_only, section } = filter;
+        let featured = if *featured_only { Filter::eq("is_featured", true) } else { Filter::All };
+        let section = section.map_or(Filter::All, |section| refers("section_id", section));
+        Filter::and([visible(*visibility), featured, section])
+    }
+
+    fn sort() -> Sort {
+        Sort::ascending("sort_order").then_descending("createdDate")
+    }
+}
+
+impl Writable for Project {
+    type New = NewProject;
+    type Change = ProjectChange;
+
+    fn document(new: &NewProject, _: DateTime<Utc>) -> Document {
+        let NewProject { text, user_id, section_id } = new;
+        let mut document = doc! {
+            "title": &text.title,
+            "summary": &text.summary,
+            "content": &text.content,
+            "technologies": &text.technologies,
+            "github_url": text.github_url.as_deref(),
+            "live_url": text.live_url.as_deref(),
+            "image_url": text.image_url.as_deref(),
+            "is_published": text.is_published,
+            "is_featured": text.is_featured,
+            "sort_order": text.sort_order,
+            "user_id": user_id.to_string(),
+        };
+        if let Some(section) = section_id {
+            document.insert("section_id", section.to_string());
+        }
+        document
+    }
+
+    fn update(change: &ProjectChange) -> Update {
+        let text = |text: &Option<String>| text.as_deref().map(Bson::from);
+        let address = |address: &Option<String>| {
+            address.as_deref().map(|address| if address.is_empty() { Bson::Null } else { address.into() })
+        };
+        let changes = [
+            ("title", text(&change.title)),
+            ("summary", text(&change.summary)),
+            ("content", text(&change.content)),
+            ("technologies", change.technologies.clone().map(Bson::from)),
+            ("github_url", address(&change.github_url)),
+            ("live_url", address(&change.live_url)),
+            ("image_url", address(&change.image_url)),
+            ("is_published", change.is_published.map(Bson::from)),
+            ("is_featured", change.is_featured.map(Bson::from)),
+            ("sort_order", change.sort_order.map(Bson::from)),
+            ("section_id", change.section_id.map(|section| section.to_string().into())),
+        ];
+        let given = changes.into_iter().filter_map(|(field, value)| Some((field, value?)));
+        given.fold(Update::new(), |update, (field, value)| update.set(field, value))
+    }
+}
+
+impl Named for Project {
+    fn slug(&self) -> &str {
+        &self.slug
+    }
 }

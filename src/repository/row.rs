@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use docstore::Filter;
 
 use super::BadField;
-use crate::domain::{Id, Visibility};
+use crate::domain::{Id, Visibility, is_web_address};
 
 /// What every collection of content has: both marks of deletion, since either may be the one that is there.
 pub(super) fn live() -> Filter {
@@ -97,6 +97,27 @@ pub(super) fn text_or(value: Option<Bson>, field: &'static str, default: &str) -
     match value {
         None => Ok(default.to_owned()),
         value => text(value, field),
+    }
+}
+
+/// A list of texts, empty if it is not there.
+pub(super) fn texts(value: Option<Bson>, field: &'static str) -> Result<Vec<String>, BadField> {
+    match value {
+        None | Some(Bson::Null) => Ok(Vec::new()),
+        Some(Bson::Array(elements)) => {
+            elements.into_iter().map(|element| text(Some(element), field)).collect()
+        }
+        Some(_) => Err(BadField(field)),
+    }
+}
+
+/// A web address, if it is there. One of another scheme could run a script where it is clicked on.
+pub(super) fn web_address(value: Option<Bson>, field: &'static str) -> Result<Option<String>, BadField> {
+    match value {
+        None | Some(Bson::Null) => Ok(None),
+        Some(Bson::String(address)) if address.is_empty() => Ok(None),
+        Some(Bson::String(address)) if is_web_address(&address) => Ok(Some(address)),
+        Some(_) => Err(BadField(field)),
     }
 }
 

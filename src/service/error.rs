@@ -12,6 +12,8 @@ pub enum Kind {
     Section,
     /// A story.
     Story,
+    /// A project.
+    Project,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
             Self::Page => "Page",
             Self::Section => "Section",
             Self::Story => "Story",
+            Self::Project => "Project",
         }
     }
 }

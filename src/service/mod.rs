@@ -10,6 +10,8 @@ mod health;
 mod navlinks;
 /// Pages.
 mod pages;
+/// Projects.
+mod projects;
 /// Sections.
 mod sections;
 /// Stories.
@@ -20,6 +22,7 @@ pub use error::{Error, Kind};
 pub use health::Health;
 pub use navlinks::{CreateNavLink, NavLinks};
 pub use pages::{Pages, WritePage};
+pub use projects::{ListProjects, Projects, WriteProject};
 pub use sections::{ListSections, Sections};
 pub use stories::{ListStories, Stories, WriteStory};
 
@@ -36,6 +39,8 @@ pub struct Services {
     pub navlinks: NavLinks,
     /// Pages.
     pub pages: Pages,
+    /// Projects.
+    pub projects: Projects,
     /// Sections.
     pub sections: Sections,
     /// Stories.

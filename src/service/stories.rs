@@ -36,21 +36,21 @@ pub struct WriteStory {
 /// Stories. Cheap to clone.
 #[derive(Clone)]
 pub struct Stories {
-    stories: Repository<Story>,
+    items: Repository<Story>,
     placement: Placement,
     authorship: Authorship,
     clock: Arc<dyn Clock>,
 }
 
 impl Stories {
-    /// Keeps stories in `stories`, each in one of `sections`.
+    /// Keeps stories in `items`, each in one of `sections`.
     pub fn new(
-        stories: Repository<Story>,
+        items: Repository<Story>,
         sections: Repository<Section>,
         authorship: Authorship,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { stories, placement: Placement::new(sections, ContentType::Story), authorship, clock }
+        Self { items, placement: Placement::new(sections, ContentType::Story), authorship, clock }
     }
 
     /// Stories, the newest first.
@@ -60,18 +60,18 @@ impl Stories {
             visibility: drafts_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
             section: Placement::filter(section_id.as_deref())?,
         };
-        Ok(self.stories.list(&filter, window).await?)
+        Ok(self.items.list(&filter, window).await?)
     }
 
     /// The story with this id.
     pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<Story>, Error> {
         let id = parse_id(Kind::Story, id)?;
-        Ok(visible(Kind::Story, Some(caller), self.stories.stored(id).await?)?.revised)
+        Ok(visible(Kind::Story, Some(caller), self.items.stored(id).await?)?.revised)
     }
 
     /// The story with this slug, or the slug of the one that had it before.
     pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Story>, Error> {
-        by_slug(&self.stories, Kind::Story, caller, slug).await
+        by_slug(&self.items, Kind::Story, caller, slug).await
     }
 
     /// Makes a story.
@@ -83,7 +83,7 @@ impl Stories {
         let section_id = self.placement.of_new(section_id.as_deref()).await?;
         let slug = slugify(&title);
         let new = NewStory { title, content, is_published, user_id: caller.id, section_id };
-        Ok(self.stories.insert_named(&slug, &new, self.clock.now()).await?.revised)
+        Ok(self.items.insert_named(&slug, &new, self.clock.now()).await?.revised)
     }
 
     /// Changes a story. The slug follows the title; the date is that of the first publication.
@@ -96,7 +96,7 @@ impl Stories {
     ) -> Result<Revised<Story>, Error> {
         let id = parse_id(Kind::Story, id)?;
         loop {
-            let stored = changeable(Kind::Story, caller, self.stories.stored(id).await?, condition)?;
+            let stored = changeable(Kind::Story, caller, self.items.stored(id).await?, condition)?;
             let held = &stored.revised.item;
             let now = self.clock.now();
             let change = StoryChange {
@@ -110,9 +110,9 @@ impl Stories {
                     .await?,
             };
             let changed = if held.title == story.title {
-                self.stories.change(&stored, &change, now).await?
+                self.items.change(&stored, &change, now).await?
             } else {
-                self.stories.rename(&stored, &slugify(&story.title), &change, now).await?
+                self.items.rename(&stored, &slugify(&story.title), &change, now).await?
             };
             // Somebody else was first: from their state anew, if the condition allows it.
             if let Some(changed) = changed {
@@ -123,6 +123,6 @@ impl Stories {
 
     /// Deletes a story, so that it can be restored.
     pub async fn delete(&self, caller: &Caller, id: &str, condition: &Condition) -> Result<(), Error> {
-        delete(&self.stories, &*self.clock, Kind::Story, caller, id, condition).await
+        delete(&self.items, &*self.clock, Kind::Story, caller, id, condition).await
     }
 }

@@ -29,7 +29,7 @@ use crate::domain::Section;
 use crate::http::{self, App, Gate};
 use crate::identity::{self, Callers, DevelopmentTokens, NoTokens, Roles, Verifier};
 use crate::repository::{self, Probe, Repository, Users};
-use crate::service::{Health, NavLinks, Pages, Sections, Services, Stories};
+use crate::service::{Health, NavLinks, Pages, Projects, Sections, Services, Stories};
 
 /// A server that is bound to its port. Its gate is closed until [`Application::run`] has gone through the start.
 pub struct Application {
@@ -181,7 +181,8 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         health: Health::new(Probe::new(database)),
         navlinks: NavLinks::new(Repository::new(database), authorship, Arc::clone(&clock)),
         pages: Pages::new(Repository::new(database), sections.clone(), authorship, Arc::clone(&clock)),
-        stories: Stories::new(Repository::new(database), sections.clone(), config.authorship, clock),
+        projects: Projects::new(Repository::new(database), sections.clone(), authorship, Arc::clone(&clock)),
+        stories: Stories::new(Repository::new(database), sections.clone(), authorship, clock),
         sections: Sections::new(sections),
     }
 }

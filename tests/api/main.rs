@@ -16,6 +16,8 @@ mod indexes;
 mod navlinks;
 /// Pages.
 mod pages;
+/// Projects.
+mod projects;
 /// Sections.
 mod sections;
 /// Stories.

@@ -97,10 +97,11 @@ impl<E: Named> Repository<E> {
         let (mut from, mut count) = (from, FEW);
         loop {
             let names: Vec<String> = (from..from + count).map(|n| nth_slug(slug, n)).collect();
-            let holders = self.holders(&names, own).await?;
-            let held_live = |name: &str| holders.iter().any(|(held, holder)| held == name && is_live(holder));
+            let found = self.holders(&names, own).await?;
+            let held_live =
+                |name: &str| found.iter().any(|(held, document)| held == name && is_live(document));
             if let Some((n, name)) = (from..).zip(names).find(|(_, name)| !held_live(name)) {
-                if let Some((_, deleted)) = holders.iter().find(|(held, _)| *held == name) {
+                if let Some((_, deleted)) = found.iter().find(|(held, _)| *held == name) {
                     self.set_aside(&name, deleted).await?;
                 }
                 return Ok((n, name));
@@ -112,15 +113,15 @@ impl<E: Named> Repository<E> {
 
     async fn holders(
         &self,
-        names: &[String],
+        slugs: &[String],
         own: Option<ObjectId>,
     ) -> Result<Vec<(String, Document)>, Error> {
         let others = own.map_or(Filter::All, |own| Filter::ne(docstore::Field::ID, own));
-        let filter = Filter::is_in(SLUG, names.iter().map(String::as_str)).also(others);
+        let filter = Filter::is_in(SLUG, slugs.iter().map(String::as_str)).also(others);
         let find = Find::new(filter).projection(Projection::include([SLUG, "deleted", "is_deleted"]));
         let documents = self.collection.find(find).await?.documents().await?;
-        let named = |document: Document| Some((document.get_str(SLUG).ok()?.to_owned(), document));
-        Ok(documents.into_iter().filter_map(named).collect())
+        let with_slug = |document: Document| Some((document.get_str(SLUG).ok()?.to_owned(), document));
+        Ok(documents.into_iter().filter_map(with_slug).collect())
     }
 
     /// Takes the slug from a deleted document, unless it has been restored meanwhile.

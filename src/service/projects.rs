@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use super::content::{Found, Placement, by_slug, changeable, delete, parse_id, visible};
+use super::{Error, Kind};
+use crate::clock::Clock;
+use crate::domain::{
+    Authorship, Caller, Condition, ContentType, Listing, NewProject, Project, ProjectChange, ProjectFilter,
+    ProjectText, Revised, Section, Visibility, Window, slugify,
+};
+use crate::repository::Repository;
+
+/// What a list of projects is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListProjects {
+    /// The section they hang in.
+    pub section_id: Option<String>,
+    /// Only the prominent ones.
+    pub featured_only: bool,
+    /// Who asks for the unpublished ones too.
+    pub unpublished_for: Option<Caller>,
+    /// Which part.
+    pub window: Window,
+}
+
+/// What is written of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteProject<T> {
+    /// The project, or what is changed in it.
+    pub text: T,
+    /// The section it hangs in; none leaves it where it is, and a new one in the first section for projects.
+    pub section_id: Option<String>,
+}
+
+/// Projects. Cheap to clone.
+#[derive(Clone)]
+pub struct Projects {
+    items: Repository<Project>,
+    placement: Placement,
+    authorship: Authorship,
+    clock: Arc<dyn Clock>,
+}
+
+impl Projects {
+    /// Keeps projects in `items`, each in one of `sections`.
+    pub fn new(
+        items: Repository<Project>,
+        sections: Repository<Section>,
+        authorship: Authorship,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { items, placement: Placement::new(sections, ContentType::Project), authorship, clock }
+    }
+
+    /// Projects by `sort_order`, the newest first among equals.
+    pub async fn list(&self, wanted: ListProjects) -> Result<Listing<Project>, Error> {
+        let ListProjects { section_id, featured_only, unpublished_for, window } = wanted;
+        let filter = ProjectFilter {
+            visibility: unpublished_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
+            featured_only,
+            section: Placement::filter(section_id.as_deref())?,
+        };
+        Ok(self.items.list(&filter, window).await?)
+    }
+
+    /// The project with this id.
+    pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<Project>, Error> {
+        let id = parse_id(Kind::Project, id)?;
+        Ok(visible(Kind::Project, Some(caller), self.items.stored(id).await?)?.revised)
+    }
+
+    /// The project with this slug, or the slug of the one that had it before.
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Project>, Error> {
+        by_slug(&self.items, Kind::Project, caller, slug).await
+    }
+
+    /// Makes a project.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        project: WriteProject<ProjectText>,
+    ) -> Result<Revised<Project>, Error> {
+        if !caller.may_create(self.authorship) {
+            return Err(Error::MayNotCreate);
+        }
+        let WriteProject { text, section_id } = project;
+        let section_id = self.placement.of_new(section_id.as_deref()).await?;
+        let slug = slugify(&text.title);
+        let new = NewProject { text, user_id: caller.id, section_id };
+        Ok(self.items.insert_named(&slug, &new, self.clock.now()).await?.revised)
+    }
+
+    /// Changes a project; what is not named stays. The slug follows the title.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &str,
+        project: WriteProject<ProjectChange>,
+        condition: &Condition,
+    ) -> Result<Revised<Project>, Error> {
+        let id = parse_id(Kind::Project, id)?;
+        let WriteProject { text: mut change, section_id } = project;
+        loop {
+            let stored = changeable(Kind::Project, caller, self.items.stored(id).await?, condition)?;
+            let held = &stored.revised.item;
+            change.section_id =
+                self.placement.of_change(held.section_id.as_deref(), section_id.as_deref()).await?;
+            let now = self.clock.now();
+            let new_title = change.title.as_deref().filter(|title| *title != held.text.title);
+            let changed = match new_title.map(slugify) {
+                None => self.items.change(&stored, &change, now).await?,
+                Some(slug) => self.items.rename(&stored, &slug, &change, now).await?,
+            };
+            // Somebody else was first: from their state anew, if the condition allows it.
+            if let Some(changed) = changed {
+                return Ok(changed.revised);
+            }
+        }
+    }
+
+    /// Deletes a project, so that it can be restored.
+    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Condition) -> Result<(), Error> {
+        delete(&self.items, &*self.clock, Kind::Project, caller, id, condition).await
+    }
+}

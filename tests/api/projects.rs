@@ -1,0 +1,309 @@
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Method;
+use bson::{Bson, Document, doc, oid::ObjectId};
+use chrono::TimeDelta;
+use docstore::Database;
+use serde_json::{Value, json};
+
+use crate::support::{App, NOW_MS};
+use crate::writing::{NOBODY, stored};
+
+const NO_ID: &str = "65a0b1c2d3e4f50617283940";
+
+fn project(title: &str) -> Value {
+    json!({ "title": title, "summary": "short", "content": "<p>long</p>" })
+}
+
+fn unpublished(title: &str) -> Value {
+    json!({ "title": title, "summary": "short", "content": "c", "is_published": false })
+}
+
+fn path(project: &Value) -> String {
+    format!("/projects/{}", project["id"].as_str().expect("an id"))
+}
+
+/// A project as a program of another age may have left it.
+async fn left(db: &Database, slug: &str, more: Document) -> String {
+    let at = bson::DateTime::from_millis(NOW_MS);
+    let mut document = doc! {
+        "title": slug, "summary": "s", "content": "c", "is_published": true, "slug": slug, "createdDate": at,
+        "updatedDate": at, "user_id": NO_ID,
+    };
+    document.extend(more);
+    let id = db.collection("projects").insert_one(document).await.expect("a project is inserted");
+    id.as_object_id().expect("an id").to_hex()
+}
+
+testkit::stores! {
+    async fn a_project_has_the_fields_of_the_contract(db: Database) {
+        let app = App::on(&db).await;
+        let made = app.post("author", "/projects", &project("My Project")).await;
+        let body = made.json();
+        let section = app.get("/sections/slug/projects").await.json()["id"].clone();
+        let author = stored(&db, "projects", &body["id"]).await.get_str("user_id").unwrap().to_owned();
+        let now = "2026-01-02T03:04:05.678000Z";
+        let expected = json!({
+            "title": "My Project", "summary": "short", "content": "<p>long</p>", "technologies": [], "github_url": null,
+            "live_url": null, "image_url": null, "is_published": true, "is_featured": false, "sort_order": 0,
+            "id": body["id"], "slug": "my-project", "createdDate": now, "updatedDate": now, "user_id": author,
+            "section_id": section,
+        });
+        assert_eq!((made.status.as_u16(), &body), (201, &expected));
+        let by_id = app.get_as("commenter", &path(&body)).await;
+        let by_slug = app.get("/projects/slug/my-project").await;
+        assert_eq!((by_id.json(), by_slug.json()), (expected.clone(), expected));
+        assert_eq!((by_id.header("etag"), by_slug.header("etag")), (made.header("etag"), made.header("etag")));
+        let card = json!({
+            "id": body["id"], "title": "My Project", "slug": "my-project", "summary": "short", "technologies": [],
+            "image_url": null, "github_url": null, "live_url": null, "is_featured": false, "user_id": author,
+            "section_id": section,
+        });
+        let list = app.get("/projects").await;
+        assert_eq!(list.json(), json!({ "items": [card], "total": 1, "limit": 20, "offset": 0 }));
+        let held = app.send(Method::GET, "/projects", &[("if-none-match", list.header("etag"))]).await;
+        assert_eq!(held.status, 304);
+    }
+
+    async fn lists_are_sorted_and_filtered(db: Database) {
+        let app = App::on(&db).await;
+        for (title, order, featured) in [("b", 1, true), ("c", 1, false), ("a", -5, false)] {
+            let mut body = project(title);
+            body["sort_order"] = json!(order);
+            body["is_featured"] = json!(featured);
+            app.made("author", "/projects", &body).await;
+            app.clock.advance(TimeDelta::seconds(1));
+        }
+        assert_eq!(app.get("/projects").await.slugs(), ["a", "c", "b"]);
+        assert_eq!(app.get("/projects?featured_only=true").await.slugs(), ["b"]);
+        let second = app.get("/projects?limit=2&offset=2").await;
+        assert_eq!((second.slugs(), &second.json()["total"]), (vec!["b".to_owned()], &json!(3)));
+        assert!(second.header("link").contains("rel=\"first\""));
+        for (query, kind) in [
+            ("limit=0", "greater_than_equal"),
+            ("limit=101", "less_than_equal"),
+            ("offset=-1", "greater_than_equal"),
+            ("featured_only=x", "bool_parsing"),
+        ] {
+            let name = query.split('=').next().unwrap();
+            let errors = app.get(&format!("/projects?{query}")).await.errors();
+            assert_eq!(errors, [(json!(["query", name]), kind.to_owned())], "{query}");
+        }
+    }
+
+    async fn weak_spot_01_unpublished_ones_are_for_their_owner_and_for_administrators(db: Database) {
+        let app = App::on(&db).await;
+        let made = app.made("author", "/projects", &unpublished("Mine")).await;
+        left(&db, "foreign", doc! { "is_published": false }).await;
+        for (who, status, total) in
+            [(NOBODY, 401, 0), ("stranger", 401, 0), ("commenter", 200, 0), ("author", 200, 1), ("admin", 200, 2)]
+        {
+            let list = app.write(who, Method::GET, "/projects?include_unpublished=true", &[], Body::empty()).await;
+            assert_eq!(list.status, status, "{who}");
+            if status == 200 {
+                assert_eq!((list.slugs().len(), &list.json()["total"]), (total, &json!(total)), "{who}");
+            }
+            let plain = app.write(who, Method::GET, "/projects", &[], Body::empty()).await;
+            assert_eq!((plain.status.as_u16(), &plain.json()["total"]), (200, &json!(0)), "{who}");
+        }
+        for (who, by_id, by_slug) in [
+            (NOBODY, 401, 404),
+            ("stranger", 401, 404),
+            ("commenter", 404, 404),
+            ("author", 200, 200),
+            ("admin", 200, 200),
+        ] {
+            let answer = app.write(who, Method::GET, &path(&made), &[], Body::empty()).await;
+            assert_eq!(answer.status, by_id, "{who}");
+            let answer = app.write(who, Method::GET, "/projects/slug/mine", &[], Body::empty()).await;
+            assert_eq!(answer.status, by_slug, "{who}");
+        }
+    }
+
+    async fn weak_spot_02_who_creates_changes_and_deletes(db: Database) {
+        let app = App::on(&db).await;
+        for (who, status) in [(NOBODY, 401), ("stranger", 401), ("commenter", 403), ("author", 201), ("admin", 201)] {
+            assert_eq!(app.post(who, "/projects", &project("x")).await.status, status, "{who}");
+        }
+        let mine = app.made("author", "/projects", &project("Mine")).await;
+        let foreign = format!("/projects/{}", left(&db, "foreign", doc! {}).await);
+        let nobodys = format!("/projects/{}", left(&db, "nobodys", doc! { "user_id": Bson::Null }).await);
+        for (who, own, other) in
+            [(NOBODY, 401, 401), ("stranger", 401, 401), ("commenter", 403, 403), ("author", 200, 403), ("admin", 200, 200)]
+        {
+            assert_eq!(app.put(who, &path(&mine), &json!({})).await.status, own, "{who}");
+            assert_eq!(app.put(who, &foreign, &json!({})).await.status, other, "{who}");
+            assert_eq!(app.put(who, &nobodys, &json!({})).await.status, other, "{who}");
+        }
+        for (who, status) in [(NOBODY, 401), ("commenter", 403), ("author", 204), ("author", 404)] {
+            assert_eq!(app.delete(who, &path(&mine)).await.status, status, "{who}");
+        }
+        assert_eq!(app.delete("author", &foreign).await.status, 403);
+        let deleted = app.delete("admin", &nobodys).await;
+        assert_eq!((deleted.status.as_u16(), deleted.bytes.len()), (204, 0));
+    }
+
+    async fn checks_come_in_the_order_of_the_contract(db: Database) {
+        let app = App::on(&db).await;
+        assert_eq!(app.put(NOBODY, "/projects/zzz", &json!({ "title": "" })).await.status, 422);
+        assert_eq!(app.put(NOBODY, "/projects/zzz", &json!({})).await.status, 401);
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            for (id, status) in [("zzz", 400), (NO_ID, 404)] {
+                let answer = app.write("author", method.clone(), &format!("/projects/{id}"), &[], "{}").await;
+                assert_eq!(answer.status, status, "{method} {id}");
+            }
+        }
+        assert_eq!(app.get("/projects?section_id=zzz&include_unpublished=true").await.status, 401);
+        assert_eq!(app.get("/projects?section_id=zzz").await.status, 400);
+        assert_eq!(app.get("/projects/slug/none").await.status, 404);
+    }
+
+    async fn fields_are_judged_together_and_the_store_is_unchanged(db: Database) {
+        let app = App::on(&db).await;
+        let made = app.made("author", "/projects", &project("Kept")).await;
+        let before = testkit::dump!(db);
+        let all = json!({
+            "title": "", "summary": "s".repeat(501), "technologies": ["a", 1], "github_url": "ftp://x", "live_url": "javascript:x",
+            "image_url": 5, "is_published": null, "is_featured": "maybe", "sort_order": 1.5, "section_id": [],
+        });
+        let errors = app.post("author", "/projects", &all).await.errors();
+        let expected = [
+            (json!(["body", "title"]), "string_too_short"),
+            (json!(["body", "summary"]), "string_too_long"),
+            (json!(["body", "content"]), "missing"),
+            (json!(["body", "technologies", 1]), "string_type"),
+            (json!(["body", "github_url"]), "value_error"),
+            (json!(["body", "live_url"]), "value_error"),
+            (json!(["body", "image_url"]), "string_type"),
+            (json!(["body", "is_published"]), "bool_parsing"),
+            (json!(["body", "is_featured"]), "bool_parsing"),
+            (json!(["body", "sort_order"]), "int_from_float"),
+            (json!(["body", "section_id"]), "string_type"),
+        ];
+        assert_eq!(errors, expected.map(|(loc, kind)| (loc, kind.to_owned())));
+        for (field, value, kind) in [
+            ("title", json!("t".repeat(201)), "string_too_long"),
+            ("content", json!("c".repeat(50_001)), "string_too_long"),
+            ("summary", json!({ "$gt": "" }), "string_type"),
+            ("technologies", json!("rust"), "list_type"),
+            ("sort_order", json!(u64::MAX), "less_than_equal"),
+            ("sort_order", json!("x"), "int_parsing"),
+            ("github_url", json!("//evil.example"), "value_error"),
+            ("section_id", json!(NO_ID), "value_error"),
+        ] {
+            let errors = app.put("author", &path(&made), &json!({ field: value })).await.errors();
+            assert_eq!(errors, [(json!(["body", field]), kind.to_owned())]);
+        }
+        assert_eq!(testkit::dump!(db), before);
+    }
+
+    async fn a_change_leaves_what_it_does_not_name(db: Database) {
+        let app = App::on(&db).await;
+        let mut body = project("Full");
+        body["technologies"] = json!(["Rust", "SQLite"]);
+        body["github_url"] = json!("https://example.com/a");
+        body["sort_order"] = json!("-3");
+        let made = app.made("author", "/projects", &body).await;
+        assert_eq!(made["sort_order"], -3);
+        app.clock.advance(TimeDelta::seconds(1));
+        let nulls = json!({ "title": null, "summary": null, "technologies": null, "github_url": null, "sort_order": null });
+        for nothing in [json!({}), nulls] {
+            let mut expected = made.clone();
+            expected["updatedDate"] = json!("2026-01-02T03:04:06.678000Z");
+            assert_eq!(app.put("author", &path(&made), &nothing).await.json(), expected);
+        }
+        let change = json!({ "summary": "new", "technologies": [], "is_featured": true, "sort_order": 7.0 });
+        let changed = app.put("author", &path(&made), &change).await.json();
+        assert_eq!((&changed["summary"], &changed["technologies"]), (&json!("new"), &json!([])));
+        assert_eq!((&changed["is_featured"], &changed["sort_order"]), (&json!(true), &json!(7)));
+        assert_eq!((&changed["title"], &changed["github_url"]), (&made["title"], &made["github_url"]));
+    }
+
+    async fn weak_spot_11_equal_titles_at_once_get_different_slugs(db: Database) {
+        let app = App::on(&db).await;
+        let requests = (0..50).map(|_| {
+            let app = app.clone();
+            async move { app.post("author", "/projects", &project("Same")).await }
+        });
+        let answers = app.at_once(requests).await;
+        assert!(answers.iter().all(|answer| answer.status == 201));
+        let slugs = answers.iter().map(|answer| answer.json()["slug"].as_str().unwrap().to_owned());
+        assert_eq!(slugs.collect::<BTreeSet<_>>().len(), 50);
+    }
+
+    async fn weak_spot_12_and_13_slugs_are_free_again_and_lead_on(db: Database) {
+        let app = App::on(&db).await;
+        left(&db, "gone", doc! { "deleted": true }).await;
+        let made = app.made("author", "/projects", &project("Gone")).await;
+        assert_eq!(made["slug"], "gone");
+        let changed = app.put("author", &path(&made), &json!({ "title": "Über" })).await.json();
+        assert_eq!(changed["slug"], "uber");
+        let old = app.get("/projects/slug/gone").await;
+        assert_eq!((old.status.as_u16(), old.header("location")), (301, "/projects/slug/uber"));
+        // Stories have slugs of their own.
+        assert_eq!(app.get("/stories/slug/gone").await.status, 404);
+    }
+
+    async fn weak_spot_15_and_16_references_and_the_default_section(db: Database) {
+        let app = App::on(&db).await;
+        let section = ObjectId::new();
+        left(&db, "typed", doc! { "section_id": section }).await;
+        let list = app.get(&format!("/projects?section_id={}", section.to_hex())).await.json();
+        assert_eq!(list["items"][0]["section_id"], json!(section.to_hex()));
+        let blog = app.get("/sections/slug/blog").await.json()["id"].clone();
+        let mut body = project("x");
+        body["section_id"] = blog;
+        let expected = [(json!(["body", "section_id"]), "value_error".to_owned())];
+        assert_eq!(app.post("author", "/projects", &body).await.errors(), expected);
+        let projects = app.get("/sections/slug/projects").await.json()["id"].clone();
+        let made = app.made("author", "/projects", &project("x")).await;
+        assert_eq!(made["section_id"], projects);
+        let of_section = app.get(&format!("/projects?section_id={}", projects.as_str().unwrap())).await;
+        assert_eq!(of_section.slugs(), ["x"]);
+    }
+
+    async fn weak_spot_19_an_address_is_cleared_by_an_empty_text(db: Database) {
+        let app = App::on(&db).await;
+        let mut body = project("x");
+        for (field, address) in [("github_url", "https://a.example"), ("live_url", "http://b.example"), ("image_url", "")] {
+            body[field] = json!(address);
+        }
+        let made = app.made("author", "/projects", &body).await;
+        assert_eq!((&made["live_url"], &made["image_url"]), (&json!("http://b.example"), &Value::Null));
+        let changed = app.put("author", &path(&made), &json!({ "github_url": "", "live_url": null })).await.json();
+        assert_eq!((&changed["github_url"], &changed["live_url"]), (&Value::Null, &json!("http://b.example")));
+        let document = stored(&db, "projects", &made["id"]).await;
+        assert_eq!(document.get("github_url"), Some(&Bson::Null));
+    }
+
+    async fn weak_spot_20_a_bad_document_breaks_no_list(db: Database) {
+        let app = App::on(&db).await;
+        left(&db, "without-addresses", doc! {}).await;
+        let bad = left(&db, "bad", doc! { "live_url": "javascript:alert(1)" }).await;
+        left(&db, "other", doc! { "technologies": "rust" }).await;
+        let list = app.get("/projects").await;
+        assert_eq!((list.status.as_u16(), list.slugs()), (200, vec!["without-addresses".to_owned()]));
+        assert_eq!(app.get_as("admin", &format!("/projects/{bad}")).await.status, 500);
+    }
+
+    async fn a_change_of_another_state_is_412(db: Database) {
+        let app = App::on(&db).await;
+        let made = app.post("author", "/projects", &project("x")).await;
+        let (tag, body) = (made.header("etag").to_owned(), made.json());
+        let requests = (0..50).map(|n| {
+            let (app, path, tag) = (app.clone(), path(&body), tag.clone());
+            async move { app.put_if("author", &path, &tag, &json!({ "sort_order": n + 1 })).await }
+        });
+        let answers = app.at_once(requests).await;
+        let made: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+        assert_eq!(made.len(), 1);
+        let current = made[0].header("etag");
+        for stale in answers.iter().filter(|answer| answer.status != 200) {
+            assert_eq!((stale.status.as_u16(), stale.header("etag")), (412, current));
+        }
+        let delete = async |tag: &str| app.write("author", Method::DELETE, &path(&body), &[("if-match", tag)], "").await.status;
+        assert_eq!(delete(&tag).await, 412);
+        assert_eq!(delete(current).await, 204);
+    }
+}
