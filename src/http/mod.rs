@@ -22,16 +22,24 @@ mod link;
 mod me;
 /// The way from an old slug to the new one.
 mod moved;
+/// Links of the navigation.
+mod navlinks;
 /// Request ids, spans, one log line for each error, and the bodies of errors.
 mod observe;
+/// Pages.
+mod pages;
 /// Who may call a route.
 mod policy;
 /// Projects.
 mod projects;
 /// Query parameters, read leniently and judged all together.
 mod query;
+/// What a row of the table of routes says.
+mod route;
 /// The one table of routes.
 mod routes;
+/// The header that says what was removed from content.
+mod sanitized;
 /// Sections.
 mod sections;
 /// Stories.
@@ -50,7 +58,8 @@ pub use edge::{Edge, EdgeSettings, Limit, Network, Standing};
 pub use error::{ApiError, FieldError, Step};
 pub use gate::{Gate, Progress};
 pub use policy::Policy;
-pub use routes::{Route, Verb, router, routes};
+pub use route::{Route, Verb};
+pub use routes::{router, routes};
 
 use crate::clock::Clock;
 

@@ -5,83 +5,20 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::on;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::Policy::{Authors, Everyone, Owner, SignedIn};
+use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
+use super::route::{Route, Verb, get, write};
 use super::{
-    ApiError, App, Limit, Policy, cache, edge, gate, health, me, observe, projects, sections, stories,
+    ApiError, App, cache, edge, gate, health, me, navlinks, observe, pages, projects, sections, stories,
 };
 
-/// A method of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Reading; `HEAD` is answered too.
-    Get,
-    /// Making.
-    Post,
-    /// Changing.
-    Put,
-    /// Deleting.
-    Delete,
-}
-
-impl Verb {
-    /// As in a request.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    fn filter(self) -> MethodFilter {
-        match self {
-            Self::Get => MethodFilter::GET,
-            Self::Post => MethodFilter::POST,
-            Self::Put => MethodFilter::PUT,
-            Self::Delete => MethodFilter::DELETE,
-        }
-    }
-
-    fn is(self, method: &Method) -> bool {
-        method == self.as_str() || (self == Self::Get && method == Method::HEAD)
-    }
-}
-
-/// A row of the table: what is answered, to whom, how often. There is no route without a policy.
-pub struct Route {
-    /// The method.
-    pub verb: Verb,
-    /// The template of the path.
-    pub path: &'static str,
-    /// Who may call it.
-    pub policy: Policy,
-    /// How often a client may call it, if that is counted.
-    pub limit: Option<Limit>,
-    handler: fn(MethodFilter) -> MethodRouter<App>,
-}
-
-/// A row for reading.
-const fn get(path: &'static str, policy: Policy, handler: fn(MethodFilter) -> MethodRouter<App>) -> Route {
-    Route { verb: Verb::Get, path, policy, limit: None, handler }
-}
-
-/// A row for writing, so many times in a minute.
-const fn write(
-    verb: Verb,
-    path: &'static str,
-    policy: Policy,
-    per_minute: u32,
-    handler: fn(MethodFilter) -> MethodRouter<App>,
-) -> Route {
-    Route { verb, path, policy, limit: Some(Limit { name: "writes", per_minute }), handler }
-}
-
-/// Changes to stories: more than anybody makes by hand.
+/// Changes to stories, projects and pages: more than anybody makes by hand.
 const CONTENT_WRITES: u32 = 120;
+/// Changes to what the site is made of.
+const SITE_WRITES: u32 = 10;
+const SITE_DELETES: u32 = 5;
 
 /// For machines that watch over this one.
 const OPERATIONS: &[Route] = &[
@@ -107,6 +44,14 @@ const CONTENT: &[Route] = &[
     write(Verb::Put, "/projects/{id}", Owner, CONTENT_WRITES, |verb| on(verb, projects::update)),
     write(Verb::Delete, "/projects/{id}", Owner, CONTENT_WRITES, |verb| on(verb, projects::delete)),
     get("/projects/slug/{slug}", Everyone, |verb| on(verb, projects::show_by_slug)),
+    get("/pages/{page_type}", Everyone, |verb| on(verb, pages::show)),
+    write(Verb::Put, "/pages/{page_type}", Owner, CONTENT_WRITES, |verb| on(verb, pages::put)),
+    write(Verb::Delete, "/pages/{page_type}", Owner, CONTENT_WRITES, |verb| on(verb, pages::delete)),
+    get("/navlinks", Everyone, |verb| on(verb, navlinks::list)),
+    write(Verb::Post, "/navlinks", Authors, SITE_WRITES, |verb| on(verb, navlinks::create)),
+    get("/navlinks/{id}", Everyone, |verb| on(verb, navlinks::show)),
+    write(Verb::Put, "/navlinks/{id}", Admins, SITE_WRITES, |verb| on(verb, navlinks::update)),
+    write(Verb::Delete, "/navlinks/{id}", Admins, SITE_DELETES, |verb| on(verb, navlinks::delete)),
     get("/sections", Everyone, |verb| on(verb, sections::list)),
     get("/sections/{id}", Everyone, |verb| on(verb, sections::show)),
     // The original's code and its documents disagree on the name; both are in use.
@@ -192,6 +137,7 @@ mod tests {
     use std::time::Duration;
 
     use axum::body::{Body, to_bytes};
+    use axum::routing::{MethodFilter, MethodRouter};
     use tower::ServiceExt as _;
 
     use super::*;

@@ -20,6 +20,10 @@ mod indexes;
 mod limits;
 /// Who somebody is.
 mod me;
+/// Links of the navigation.
+mod navlinks;
+/// Pages.
+mod pages;
 /// Every route, as everybody.
 mod policy;
 /// Projects.
