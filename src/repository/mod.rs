@@ -9,9 +9,9 @@ mod entity;
 mod error;
 /// Making the declared indexes so.
 mod indexes;
-/// Links of the navigation: indexes.
+/// Links of the navigation: row, filter, indexes.
 mod navlink;
-/// Pages: indexes.
+/// Pages: row, filter, indexes, and how the name of a deleted one becomes free.
 mod page;
 /// A sign of life from the store.
 mod probe;
@@ -39,5 +39,5 @@ pub use error::Error;
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use probe::Probe;
 pub use repository_of::Repository;
-pub use user::{NewUser, Users};
+pub use user::{NewUser, User, Users};
 pub use write::{Named, Stored, Writable};
