@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::domain::Authorship;
 
 fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     let map: HashMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -70,6 +71,8 @@ fn addresses_have_to_be_plausible() {
     }
     assert_eq!(wrong(&[("AUTHOR_EMAILS", "a@example.com, b")]), ["AUTHOR_EMAILS"]);
     assert_eq!(with(&[("AUTHOR_EMAILS", "a@example.com, b@example.com,")]).author_emails.len(), 2);
+    assert_eq!(with(&[]).authorship, Authorship::Named);
+    assert_eq!(with(&[("OPEN_AUTHORSHIP", "true")]).authorship, Authorship::Open);
 }
 
 #[test]

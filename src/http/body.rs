@@ -47,7 +47,9 @@ fn refuse_forms(headers: &HeaderMap) -> Result<(), ApiError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/x-www-form-urlencoded" || kind.starts_with("multipart/") {
-        return Err(ApiError::UnsupportedMediaType("The body has to be JSON, not a form"));
+        return Err(ApiError::UnsupportedMediaType(
+            "The body has to be JSON, not a form: say so by Content-Type: application/json",
+        ));
     }
     Ok(())
 }
