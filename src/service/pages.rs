@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use super::content::{Placement, Written, changeable, visible};
+use super::content::{Placement, Written, changeable, cleaned, visible};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, Condition, ContentType, Id, NewPage, Page, PageChange, Revised, Section,
     is_page_of_old, is_page_type,
 };
-use crate::html::{self, Cleaned};
+use crate::html::Cleaned;
 use crate::repository::Repository;
 
 /// What is written of a page; what is not said stays.
@@ -27,7 +27,7 @@ pub struct WritePage {
 /// Pages. Cheap to clone.
 #[derive(Clone)]
 pub struct Pages {
-    pages: Repository<Page>,
+    items: Repository<Page>,
     sections: Repository<Section>,
     placement: Placement,
     authorship: Authorship,
@@ -43,12 +43,12 @@ impl Pages {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let placement = Placement::new(sections.clone(), ContentType::Page);
-        Self { pages, sections, placement, authorship, clock }
+        Self { items: pages, sections, placement, authorship, clock }
     }
 
     /// The page of this type.
     pub async fn by_type(&self, caller: Option<&Caller>, page_type: &str) -> Result<Revised<Page>, Error> {
-        Ok(visible(Kind::Page, caller, self.pages.stored_by_type(page_type).await?)?.revised)
+        Ok(visible(Kind::Page, caller, self.items.stored_by_type(page_type).await?)?.revised)
     }
 
     /// Changes the page of this type, or makes it. There is a type for each section of pages, by its slug, and
@@ -60,10 +60,10 @@ impl Pages {
         page: &WritePage,
         condition: &Condition,
     ) -> Result<Written<Page>, Error> {
-        let Cleaned { html, removed } = html::clean(page.content.as_deref().unwrap_or_default());
-        let content = page.content.is_some().then_some(html);
+        let content = page.content.as_deref().map(cleaned).transpose()?;
+        let (content, removed) = content.map(|Cleaned { html, removed }| (html, removed)).unzip();
         loop {
-            let written = match self.pages.stored_by_type(page_type).await? {
+            let written = match self.items.stored_by_type(page_type).await? {
                 Some(stored) => {
                     let stored = changeable(Kind::Page, caller, Some(stored), condition)?;
                     let held = stored.revised.item.section_id.as_deref();
@@ -73,18 +73,18 @@ impl Pages {
                         is_published: page.is_published,
                         section_id: self.placement.of_change(held, page.section_id.as_deref()).await?,
                     };
-                    self.pages.change(&stored, &change, self.clock.now()).await?
+                    self.items.change(&stored, &change, self.clock.now()).await?
                 }
                 // There is nothing that could be in a state that the caller knows.
                 None if *condition != Condition::None => return Err(Error::NotFound(Kind::Page)),
                 None => {
                     let new = self.new_page(caller, page_type, page, content.clone()).await?;
-                    self.pages.insert_typed(&new, self.clock.now()).await?
+                    self.items.insert_typed(&new, self.clock.now()).await?
                 }
             };
             // Somebody else was first: from what they left anew.
             if let Some(written) = written {
-                return Ok(Written { revised: written.revised, removed });
+                return Ok(Written { revised: written.revised, removed: removed.unwrap_or_default() });
             }
         }
     }
@@ -92,9 +92,9 @@ impl Pages {
     /// Deletes the page of this type, so that it can be restored.
     pub async fn delete(&self, caller: &Caller, page_type: &str, condition: &Condition) -> Result<(), Error> {
         loop {
-            let stored = self.pages.stored_by_type(page_type).await?;
+            let stored = self.items.stored_by_type(page_type).await?;
             let stored = changeable(Kind::Page, caller, stored, condition)?;
-            if self.pages.delete(&stored, self.clock.now()).await? {
+            if self.items.delete(&stored, self.clock.now()).await? {
                 return Ok(());
             }
         }

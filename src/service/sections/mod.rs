@@ -1,0 +1,97 @@
+//! Sections: reading them, and writing them so that they stay a tree.
+
+/// Deleting a section without leaving behind what lies in it.
+mod delete;
+/// Making and changing sections.
+mod write;
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::content::{Found, by_slug, parse_id, visible};
+use super::{Error, Kind};
+use crate::clock::Clock;
+use crate::domain::{
+    Authorship, Caller, Id, Listing, NavVisibility, ParentFilter, Revised, Section, SectionFilter,
+    Visibility, Window,
+};
+use crate::repository::{Holdings, Repository};
+
+pub use delete::WhatLiesInIt;
+pub use write::{CreateSection, UpdateSection};
+
+/// What a list of sections is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListSections {
+    /// In which section they lie: an id, or `null` for those at the root.
+    pub parent_id: Option<String>,
+    /// Where they are linked.
+    pub nav_visibility: Option<String>,
+    /// Who asks for the unpublished ones too.
+    pub unpublished_for: Option<Caller>,
+    /// Which part.
+    pub window: Window,
+}
+
+/// Sections. Cheap to clone.
+#[derive(Clone)]
+pub struct Sections {
+    items: Repository<Section>,
+    holdings: Holdings,
+    authorship: Authorship,
+    clock: Arc<dyn Clock>,
+    /// Held while the tree is judged and changed: two moves that are right each by itself can make a ring together.
+    tree: Arc<Mutex<()>>,
+}
+
+impl Sections {
+    /// Keeps sections in `sections`; what lies in them is in `holdings`.
+    pub fn new(
+        sections: Repository<Section>,
+        holdings: Holdings,
+        authorship: Authorship,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { items: sections, holdings, authorship, clock, tree: Arc::default() }
+    }
+
+    /// Sections by `sort_order`, the newest first among equals.
+    pub async fn list(&self, wanted: ListSections) -> Result<Listing<Section>, Error> {
+        let ListSections { parent_id, nav_visibility, unpublished_for, window } = wanted;
+        let filter = SectionFilter {
+            visibility: unpublished_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
+            parent: parent_id.as_deref().map(parent).transpose()?,
+            nav_visibility: nav_visibility.as_deref().map(nav).transpose()?,
+        };
+        Ok(self.items.list(&filter, window).await?)
+    }
+
+    /// The section with this id.
+    pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<Section>, Error> {
+        let id = parse_id(Kind::Section, id)?;
+        Ok(visible(Kind::Section, caller, self.items.stored(id).await?)?.revised)
+    }
+
+    /// The section with this slug, or the slug of the one that had it before.
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Section>, Error> {
+        by_slug(&self.items, Kind::Section, caller, slug).await
+    }
+}
+
+fn parent(text: &str) -> Result<ParentFilter, Error> {
+    if text == "null" {
+        return Ok(ParentFilter::Root);
+    }
+    Id::parse(text).map(ParentFilter::In).map_err(|_| Error::InvalidParameter {
+        parameter: "parent_id",
+        expected: "24 hexadecimal digits, or null for sections at the root".into(),
+    })
+}
+
+fn nav(text: &str) -> Result<NavVisibility, Error> {
+    text.parse().map_err(|()| Error::InvalidParameter {
+        parameter: "nav_visibility",
+        expected: format!("one of {}", NavVisibility::WORDS.join(", ")),
+    })
+}
