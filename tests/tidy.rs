@@ -28,6 +28,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/identity", &["axum", "docstore", "bson::", "crate::http", "crate::service", "Utc::now"]),
     ("src/service", &["bson", "docstore", "axum", "StatusCode", "crate::http", "Utc::now"]),
     ("src/http", &["bson", "docstore", "rusqlite", "mongodb", "Utc::now", "SystemTime"]),
+    ("src/html", &["tokio", "axum", "bson", "docstore", "serde", "crate::"]),
+    (
+        "crates/migrator/src",
+        &["mongodb::", "rusqlite", "\"users\"", "\"stories\"", "\"sections\"", "Utc::now"],
+    ),
 ];
 
 fn root() -> PathBuf {
