@@ -225,6 +225,10 @@ impl From<service::Error> for ApiError {
                 detail: format!("The item has changed: its current version is \"{current}\""),
                 tag: super::tag::of(&current),
             },
+            service::Error::Taken { field } => Self::Conflict(format!("{field} is taken")),
+            service::Error::InUse(held) => Self::Conflict(format!(
+                "The section holds {held}: move that with reassign_to=<section id>, or delete with force=true"
+            )),
             service::Error::NotFound(kind) => Self::NotFound(format!("{} not found", kind.name())),
             service::Error::Repository(error) => error.into(),
         }

@@ -53,7 +53,10 @@ const CONTENT: &[Route] = &[
     write(Verb::Put, "/navlinks/{id}", Admins, SITE_WRITES, |verb| on(verb, navlinks::update)),
     write(Verb::Delete, "/navlinks/{id}", Admins, SITE_DELETES, |verb| on(verb, navlinks::delete)),
     get("/sections", Everyone, |verb| on(verb, sections::list)),
+    write(Verb::Post, "/sections", Authors, SITE_WRITES, |verb| on(verb, sections::create)),
     get("/sections/{id}", Everyone, |verb| on(verb, sections::show)),
+    write(Verb::Put, "/sections/{id}", Owner, SITE_WRITES, |verb| on(verb, sections::update)),
+    write(Verb::Delete, "/sections/{id}", Owner, SITE_DELETES, |verb| on(verb, sections::delete)),
     // The original's code and its documents disagree on the name; both are in use.
     get("/sections/by-slug/{slug}", Everyone, |verb| on(verb, sections::show_by_slug)),
     get("/sections/slug/{slug}", Everyone, |verb| on(verb, sections::show_by_slug)),

@@ -66,6 +66,15 @@ pub enum Error {
     /// The item is in another state than the change is made for.
     #[error("the item has changed, to revision {0}")]
     Stale(Revision),
+    /// What is asked for is another item's.
+    #[error("{field} is taken")]
+    Taken {
+        /// The field.
+        field: &'static str,
+    },
+    /// Something lies in the section.
+    #[error("the section holds {0}")]
+    InUse(String),
     /// The repository failed.
     #[error(transparent)]
     Repository(#[from] repository::Error),

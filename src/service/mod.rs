@@ -23,7 +23,7 @@ pub use health::Health;
 pub use navlinks::{CreateNavLink, NavLinks};
 pub use pages::{Pages, WritePage};
 pub use projects::{ListProjects, Projects, WriteProject};
-pub use sections::{ListSections, Sections};
+pub use sections::{CreateSection, ListSections, Sections, UpdateSection, WhatLiesInIt};
 pub use stories::{ListStories, Stories, WriteStory};
 
 use crate::identity::Callers;

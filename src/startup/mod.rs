@@ -28,7 +28,7 @@ use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
 use crate::http::{self, App, Edge, Gate};
 use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
-use crate::repository::{self, Probe, Repository, Users};
+use crate::repository::{self, Holdings, Probe, Repository, Users};
 use crate::service::{Health, NavLinks, Pages, Projects, Sections, Services, Stories};
 
 /// A server that is bound to its port. Its gate is closed until [`Application::run`] has gone through the start.
@@ -187,7 +187,7 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         navlinks: NavLinks::new(Repository::new(database), authorship, Arc::clone(&clock)),
         pages: Pages::new(Repository::new(database), sections.clone(), authorship, Arc::clone(&clock)),
         projects: Projects::new(Repository::new(database), sections.clone(), authorship, Arc::clone(&clock)),
-        stories: Stories::new(Repository::new(database), sections.clone(), authorship, clock),
-        sections: Sections::new(sections),
+        stories: Stories::new(Repository::new(database), sections.clone(), authorship, Arc::clone(&clock)),
+        sections: Sections::new(sections, Holdings::new(database), authorship, clock),
     }
 }

@@ -14,6 +14,8 @@ mod gate;
 mod google;
 /// Health, readiness, the index.
 mod health;
+/// What is removed from content.
+mod html;
 /// Declared indexes on databases that are not empty.
 mod indexes;
 /// How often a client may ask.
@@ -28,8 +30,10 @@ mod pages;
 mod policy;
 /// Projects.
 mod projects;
-/// Sections.
+/// Sections, read.
 mod sections;
+/// Sections, written.
+mod sections_write;
 /// Stories.
 mod stories;
 /// An application for each test.

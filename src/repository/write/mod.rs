@@ -16,7 +16,7 @@ use crate::domain::{Id, Revised, Revision};
 pub use names::Named;
 
 /// Counts the changes of a document. Documents of the original have none.
-const VERSION: &str = "version";
+pub(super) const VERSION: &str = "version";
 const CREATED: &str = "createdDate";
 const UPDATED: &str = "updatedDate";
 
