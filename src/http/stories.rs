@@ -136,7 +136,8 @@ fn one(status: StatusCode, story: Revised<Story>) -> Response {
 /// List stories
 #[utoipa::path(get, path = "/stories", operation_id = "list_stories",
     params(StoriesQuery),
-    responses((status = 200, description = "A window of the stories, the newest first", body = Envelope<StoryBody>)))]
+    responses((status = 200, description = "A window of the stories, the newest first", body = Envelope<StoryBody>),
+        (status = 400, description = "A parameter that names nothing")))]
 pub(super) async fn list(
     Ready(services): Ready,
     ValidQuery(query): ValidQuery<StoriesQuery>,

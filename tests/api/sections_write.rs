@@ -107,12 +107,14 @@ testkit::stores! {
             (NOBODY, &"/sections/zzz".to_owned(), 401), ("author", &"/sections/zzz".to_owned(), 400),
             ("author", &format!("/sections/{NO_ID}"), 404),
         ] {
+            app.clock.advance(chrono::TimeDelta::minutes(1));
             assert_eq!(app.put(who, path, &change).await.status, status, "{who} {path}");
         }
         for (who, path, status) in [
             (NOBODY, &own, 401), ("commenter", &own, 403), ("author", &foreign, 403), ("author", &own, 204),
             ("author", &own, 404), ("author", &"/sections/zzz".to_owned(), 400),
         ] {
+            app.clock.advance(chrono::TimeDelta::minutes(1));
             assert_eq!(app.delete(who, path).await.status, status, "{who} {path}");
         }
         // An unpublished one is not there for others.
@@ -184,6 +186,8 @@ testkit::stores! {
         let app = App::on(&db).await;
         let mut deepest = app.made("author", "/sections", &new("Level 1")).await;
         for level in 2..=32 {
+            // So many sections are all that a client makes in a minute.
+            app.clock.advance(chrono::TimeDelta::minutes(1));
             deepest = app.made("author", "/sections", &inside(&format!("Level {level}"), &deepest)).await;
         }
         let wrong = [error("parent_id", "value_error")];
@@ -273,6 +277,7 @@ testkit::stores! {
         let to = |target: &Value| format!("{}?reassign_to={}", path(&parent), target.as_str().unwrap());
         // To itself, to what lies in it, to where its content does not fit, to none.
         for target in [&parent["id"], &child["id"], &contact["id"], &json!(NO_ID), &json!("zzz")] {
+            app.clock.advance(chrono::TimeDelta::minutes(1));
             let refused = app.delete("author", &to(target)).await;
             assert_eq!(refused.status, 400, "{target}");
             assert!(refused.json()["detail"].as_str().unwrap().contains("reassign_to"));

@@ -11,8 +11,13 @@ const make = (name, attributes = {}, ...children) => {
   element.append(...children);
   return element;
 };
+// Words between backticks are code.
+const prose = (text = "") =>
+  make("span", {}, ...text.split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part)));
 const byId = (id) => document.getElementById(id);
 const pretty = (value) => JSON.stringify(value, null, 2);
+
+const VERBS = ["get", "post", "put", "delete"];
 
 let api;
 
@@ -79,11 +84,11 @@ const needed = (name, is) => {
 
 const showSchema = (name, schema) => {
   const inside = make("div", { class: "inside" });
-  if (schema.description) inside.append(make("p", {}, schema.description));
+  if (schema.description) inside.append(make("p", {}, prose(schema.description)));
   if (schema.properties) {
     const wanted = new Set(schema.required ?? []);
     inside.append(table(["Member", "Type", ""], Object.entries(schema.properties).map(([member, inner]) =>
-      row([needed(member, wanted.has(member)), typeOf(inner), inner.description ?? ""]))));
+      row([needed(member, wanted.has(member)), typeOf(inner), prose(inner.description)]))));
   } else {
     inside.append(make("p", {}, typeOf(schema)));
   }
@@ -98,7 +103,7 @@ const bodySchema = (thing) => thing?.content?.["application/json"]?.schema;
 
 const showOperation = (path, verb, operation) => {
   const inside = make("div", { class: "inside" });
-  if (operation.description) inside.append(make("p", {}, operation.description));
+  if (operation.description) inside.append(make("p", {}, prose(operation.description)));
   const inputs = (operation.parameters ?? []).map(resolve).map((parameter) => {
     const hint = parameter.schema?.default;
     const input = make("input", {
@@ -110,7 +115,7 @@ const showOperation = (path, verb, operation) => {
     inside.append(make("h4", {}, "Parameters"), table(["Name", "In", "Type", "", "Value"], inputs.map(
       ({ parameter, input }) => row([
         needed(parameter.name, parameter.required), parameter.in, typeOf(parameter.schema),
-        parameter.description ?? "", input,
+        prose(parameter.description), input,
       ]))));
   }
   const wants = bodySchema(resolve(operation.requestBody));
@@ -122,7 +127,7 @@ const showOperation = (path, verb, operation) => {
   inside.append(make("h4", {}, "Answers"), table(["Status", "Body", ""],
     Object.entries(operation.responses).map(([status, reference]) => {
       const response = resolve(reference);
-      return row([make("code", {}, status), typeOf(bodySchema(response)), response.description]);
+      return row([make("code", {}, status), typeOf(bodySchema(response)), prose(response.description)]);
     })));
   inside.append(tryIt(path, verb, inputs, wants ? body : null));
 
@@ -207,7 +212,7 @@ const show = () => {
   byId("title").textContent = `${api.info.title} ${api.info.version}`;
   byId("description").textContent = api.info.description ?? "";
   const operations = Object.entries(api.paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([verb, operation]) => ({ path, verb, operation })));
+    VERBS.filter((verb) => verb in item).map((verb) => ({ path, verb, operation: item[verb] })));
   const sections = (api.tags ?? []).map(({ name, description }) => make("section", { class: "tag" },
     make("h2", {}, name), make("p", {}, description ?? ""),
     ...operations.filter(({ operation }) => operation.tags?.includes(name))

@@ -112,11 +112,8 @@ fn statuses(operation: &Map<String, Value>, route: &Route) -> Vec<u16> {
         statuses.push(401);
     }
     if route.policy != Policy::Everyone || operation["responses"].get("401").is_some() {
-        // Too many bad tokens.
-        statuses.push(429);
-    }
-    if matches!(route.policy, Policy::Authors | Policy::Owner | Policy::Admins) {
-        statuses.push(403);
+        // A token that lacks a scope, and too many bad ones.
+        statuses.extend([403, 429]);
     }
     if route.limit.is_some() {
         statuses.push(429);

@@ -24,6 +24,7 @@ fn one(status: StatusCode, project: Revised<Project>) -> Response {
 #[utoipa::path(get, path = "/projects", operation_id = "list_projects",
     params(ProjectsQuery),
     responses((status = 200, description = "A window of the projects, in their order", body = Envelope<CardBody>),
+        (status = 400, description = "A parameter that names nothing"),
         (status = 401, description = "`include_unpublished` without a good token")))]
 pub(super) async fn list(
     Ready(services): Ready,
