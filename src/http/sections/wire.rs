@@ -6,7 +6,7 @@ use utoipa::openapi::Object;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
-use crate::domain::{ContentType, DisplayType, NavVisibility, Section, SectionChange};
+use crate::domain::{ContentType, DisplayType, NavVisibility, Patch, Section, SectionChange};
 use crate::http::body::FromBody;
 use crate::http::fields::Fields;
 use crate::http::query::{FromQuery, MAX_OFFSET, Reader};
@@ -152,7 +152,7 @@ pub(in crate::http) struct UpdateRequest {
     #[schema(min_length = 1, max_length = 200, nullable = false)]
     slug: Option<String>,
     #[schema(value_type = Option<String>)]
-    parent_id: Option<Option<String>>,
+    parent_id: Patch<String>,
     #[schema(schema_with = display_types, required = false)]
     display_type: Option<DisplayType>,
     #[schema(schema_with = content_types, required = false)]
@@ -196,7 +196,7 @@ impl From<UpdateRequest> for UpdateSection {
         let change = SectionChange {
             title,
             // The service says where it lies, when it has looked at the tree.
-            parent_id: None,
+            parent_id: Patch::Keep,
             display_type,
             content_type,
             nav_visibility,
