@@ -84,7 +84,8 @@ pub(super) struct IndexBody {
 /// Show that the process lives
 ///
 /// The store is not asked.
-#[utoipa::path(get, path = "/health", operation_id = "health", responses((status = 200, description = "It lives", body = HealthBody)))]
+#[utoipa::path(get, path = "/health", operation_id = "health",
+    responses((status = 200, description = "It lives", body = HealthBody)))]
 pub(super) async fn health(State(app): State<App>) -> Json<HealthBody> {
     Json(HealthBody { status: "healthy", timestamp: wire::naive(app.clock.now()) })
 }
@@ -126,7 +127,8 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
 /// Ask the store, so that connections are open when they are needed
 ///
 /// Always 200 once the start is over.
-#[utoipa::path(get, path = "/warmup", operation_id = "warmup", responses((status = 200, description = "What the store answered", body = WarmthBody)))]
+#[utoipa::path(get, path = "/warmup", operation_id = "warmup",
+    responses((status = 200, description = "What the store answered", body = WarmthBody)))]
 pub(super) async fn warmup(
     State(app): State<App>,
     Ready(services): Ready,
@@ -142,7 +144,8 @@ pub(super) async fn warmup(
 }
 
 /// Show what there is
-#[utoipa::path(get, path = "/", operation_id = "index", responses((status = 200, description = "Links", body = IndexBody)))]
+#[utoipa::path(get, path = "/", operation_id = "index",
+    responses((status = 200, description = "Links", body = IndexBody)))]
 pub(super) async fn index() -> Json<IndexBody> {
     let links = BTreeMap::from([
         ("docs", "/docs"),

@@ -34,7 +34,8 @@ impl From<Profile> for MeBody {
 }
 
 /// Show who the caller is
-#[utoipa::path(get, path = "/me", operation_id = "show_me", responses((status = 200, description = "The caller", body = MeBody)))]
+#[utoipa::path(get, path = "/me", operation_id = "show_me",
+    responses((status = 200, description = "The caller", body = MeBody)))]
 pub(super) async fn show(visitor: Visitor) -> Result<Response, ApiError> {
     Ok(Json(MeBody::from(visitor.profile().await?)).into_response())
 }

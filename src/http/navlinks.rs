@@ -167,7 +167,8 @@ pub(super) async fn list(
 }
 
 /// Show a link
-#[utoipa::path(get, path = "/navlinks/{id}", operation_id = "show_navlink", responses((status = 200, description = "The link", body = NavLinkBody)))]
+#[utoipa::path(get, path = "/navlinks/{id}", operation_id = "show_navlink",
+    responses((status = 200, description = "The link", body = NavLinkBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -206,7 +207,8 @@ pub(super) async fn update(
 }
 
 /// Delete a link for good
-#[utoipa::path(delete, path = "/navlinks/{id}", operation_id = "delete_navlink", responses((status = 204, description = "It is deleted")))]
+#[utoipa::path(delete, path = "/navlinks/{id}", operation_id = "delete_navlink",
+    responses((status = 204, description = "It is deleted")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

@@ -93,7 +93,8 @@ fn one(page: Revised<Page>) -> Response {
 }
 
 /// Show a page
-#[utoipa::path(get, path = "/pages/{page_type}", operation_id = "show_page", responses((status = 200, description = "The page", body = PageBody)))]
+#[utoipa::path(get, path = "/pages/{page_type}", operation_id = "show_page",
+    responses((status = 200, description = "The page", body = PageBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -123,7 +124,8 @@ pub(super) async fn put(
 }
 
 /// Delete a page
-#[utoipa::path(delete, path = "/pages/{page_type}", operation_id = "delete_page", responses((status = 204, description = "It is deleted")))]
+#[utoipa::path(delete, path = "/pages/{page_type}", operation_id = "delete_page",
+    responses((status = 204, description = "It is deleted")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

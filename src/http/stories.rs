@@ -153,7 +153,8 @@ pub(super) async fn list(
 }
 
 /// Show a story, whatever its state
-#[utoipa::path(get, path = "/stories/{id}", operation_id = "show_story", responses((status = 200, description = "The story", body = StoryBody)))]
+#[utoipa::path(get, path = "/stories/{id}", operation_id = "show_story",
+    responses((status = 200, description = "The story", body = StoryBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -165,7 +166,8 @@ pub(super) async fn show(
 
 /// Show a story by its slug
 #[utoipa::path(get, path = "/stories/slug/{slug}", operation_id = "show_story_by_slug",
-    responses((status = 200, description = "The story", body = StoryBody), (status = 301, description = "It has another slug now; `Location` names it")))]
+    responses((status = 200, description = "The story", body = StoryBody),
+        (status = 301, description = "It has another slug now; `Location` names it")))]
 pub(super) async fn show_by_slug(
     Ready(services): Ready,
     visitor: Visitor,
@@ -209,7 +211,8 @@ pub(super) async fn update(
 }
 
 /// Delete a story
-#[utoipa::path(delete, path = "/stories/{id}", operation_id = "delete_story", responses((status = 204, description = "It is deleted")))]
+#[utoipa::path(delete, path = "/stories/{id}", operation_id = "delete_story",
+    responses((status = 204, description = "It is deleted")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

@@ -1,4 +1,4 @@
-//! From a bearer token to a [`Caller`].
+//! From a bearer token to a `Caller`.
 
 /// What is known of tokens.
 mod cache;

@@ -20,7 +20,7 @@ use super::{docs, health, me, navlinks, observe, pages, projects, sections, stor
 #[openapi(
     info(
         title = "Field Notes",
-        description = "The content of Field Notes: stories, projects, pages, and the sections and links that lead to them."
+        description = "The content of Field Notes: stories, projects, pages, the sections and links that lead to them."
     ),
     paths(
         health::index, health::health, health::readyz, health::warmup,

@@ -42,7 +42,8 @@ pub(super) async fn list(
 }
 
 /// Show a project, whatever its state
-#[utoipa::path(get, path = "/projects/{id}", operation_id = "show_project", responses((status = 200, description = "The project", body = ProjectBody)))]
+#[utoipa::path(get, path = "/projects/{id}", operation_id = "show_project",
+    responses((status = 200, description = "The project", body = ProjectBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -54,7 +55,8 @@ pub(super) async fn show(
 
 /// Show a project by its slug
 #[utoipa::path(get, path = "/projects/slug/{slug}", operation_id = "show_project_by_slug",
-    responses((status = 200, description = "The project", body = ProjectBody), (status = 301, description = "It has another slug now; `Location` names it")))]
+    responses((status = 200, description = "The project", body = ProjectBody),
+        (status = 301, description = "It has another slug now; `Location` names it")))]
 pub(super) async fn show_by_slug(
     Ready(services): Ready,
     visitor: Visitor,
@@ -98,7 +100,8 @@ pub(super) async fn update(
 }
 
 /// Delete a project
-#[utoipa::path(delete, path = "/projects/{id}", operation_id = "delete_project", responses((status = 204, description = "It is deleted")))]
+#[utoipa::path(delete, path = "/projects/{id}", operation_id = "delete_project",
+    responses((status = 204, description = "It is deleted")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

@@ -43,7 +43,8 @@ pub(super) async fn list(
 }
 
 /// Show a section
-#[utoipa::path(get, path = "/sections/{id}", operation_id = "show_section", responses((status = 200, description = "The section", body = SectionBody)))]
+#[utoipa::path(get, path = "/sections/{id}", operation_id = "show_section",
+    responses((status = 200, description = "The section", body = SectionBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -55,7 +56,8 @@ pub(super) async fn show(
 
 /// Show a section by its slug
 #[utoipa::path(get, path = "/sections/slug/{slug}", operation_id = "show_section_by_slug",
-    responses((status = 200, description = "The section", body = SectionBody), (status = 301, description = "It has another slug now; `Location` names it")))]
+    responses((status = 200, description = "The section", body = SectionBody),
+        (status = 301, description = "It has another slug now; `Location` names it")))]
 pub(super) async fn show_by_slug(
     Ready(services): Ready,
     visitor: Visitor,
