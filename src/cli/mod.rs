@@ -52,7 +52,7 @@ enum Command {
   field-notes migrate down --yes"
     )]
     Migrate(migrate::Verb),
-    /// Print the OpenAPI document
+    /// Print the description of the API that is served at /openapi.json
     #[command(after_help = "Examples:
   field-notes openapi > openapi.json")]
     Openapi,

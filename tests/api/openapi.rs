@@ -10,9 +10,9 @@ use crate::conform::{DOCUMENT, complaints, component, resolve};
 use crate::support::App;
 
 fn operations() -> impl Iterator<Item = (&'static String, &'static String, &'static Value)> {
-    let paths = DOCUMENT["paths"].as_object().unwrap();
+    let paths = DOCUMENT["paths"].as_object().expect("paths");
     paths.iter().flat_map(|(path, item)| {
-        item.as_object().unwrap().iter().map(move |(verb, operation)| (path, verb, operation))
+        item.as_object().expect("operations").iter().map(move |(verb, operation)| (path, verb, operation))
     })
 }
 

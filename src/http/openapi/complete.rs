@@ -145,7 +145,7 @@ fn parameters(route: &Route, is_content: bool) -> Vec<Value> {
     match route.verb {
         Verb::Put | Verb::Delete => header("If-Match", "The `ETag` of the state that is to be changed."),
         Verb::Get if is_content && route.policy == Policy::Everyone => {
-            header("If-None-Match", "The `ETag` of what is there already.")
+            header("If-None-Match", "The `ETag` of what is there already.");
         }
         Verb::Get | Verb::Post => {}
     }
