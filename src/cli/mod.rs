@@ -7,12 +7,14 @@ mod migrate;
 /// The texts of `migrate status`.
 mod status;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Dotenv, LogFormat};
+use crate::http;
 use crate::startup::{Application, Failure};
 use crate::telemetry;
 
@@ -50,6 +52,10 @@ enum Command {
   field-notes migrate down --yes"
     )]
     Migrate(migrate::Verb),
+    /// Print the description of the API that is served at /openapi.json
+    #[command(after_help = "Examples:
+  field-notes openapi > openapi.json")]
+    Openapi,
     /// Ask the server on the configured port whether it lives; exit code 0 if so
     #[command(after_help = "Examples:
   field-notes healthcheck
@@ -125,6 +131,9 @@ async fn carry_out(command: Command) -> Result<(), Ended> {
             telemetry::init(LogFormat::Text, &filter);
             migrate::carry_out(verb, config).await
         }
+        Command::Openapi => std::io::stdout()
+            .write_all(http::openapi::text().as_bytes())
+            .map_err(|error| Ended { message: format!("printing the document: {error}"), code: 1 }),
         Command::Healthcheck => healthcheck::ask(Config::read_listen(lookup).map_err(Ended::usage)?).await,
     }
 }

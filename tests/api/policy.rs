@@ -39,7 +39,10 @@ async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
     let known = ["stories", "projects", "pages", "sections", "navlinks"];
     assert!(known.contains(&collection), "{}: say here how an item of it is made", route.path);
     let items = db.collection(collection);
-    items.delete_many(&Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)])).await.unwrap();
+    items
+        .delete_many(&Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)]))
+        .await
+        .expect("the item before is deleted");
     let (id, at) = (ObjectId::new(), bson::DateTime::from_millis(NOW_MS));
     let item = doc! {
         "_id": id, "title": "t", "slug": SLUG, "page_type": SLUG, "label": "l", "url": "/u", "summary": "s",
@@ -47,7 +50,7 @@ async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
         "nav_visibility": "main", "sort_order": 0, "is_published": true, "is_featured": false, "date": at,
         "createdDate": at, "updatedDate": at, "user_id": owner,
     };
-    items.insert_one(item).await.unwrap();
+    items.insert_one(item).await.expect("an item is inserted");
     route.path.replace("{id}", &id.to_hex()).replace("{slug}", SLUG).replace("{page_type}", SLUG)
 }
 

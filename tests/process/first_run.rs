@@ -76,6 +76,14 @@ async fn the_env_file_is_read_and_the_environment_wins() {
     assert!(!server.output().contains("first@example.com"));
 }
 
+#[test]
+fn the_document_of_the_api_is_printed_without_a_configuration() {
+    let program = Program::bare();
+    let printed = program.run(&["openapi"]).expect(0).stdout;
+    assert!(printed == field_notes::http::openapi::text());
+    assert_eq!(program.files(), Vec::<String>::new());
+}
+
 testkit::targets! {
     async fn a_second_start_applies_nothing(target: Arc<Target>) {
         let program = Program::on(&target);
