@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 # One process a test where cargo-nextest is installed, plain `cargo test` elsewhere.
 runner := $(shell cargo nextest --version >/dev/null 2>&1 && echo "cargo nextest run" || echo "cargo test")
 
-.PHONY: help dev-backend test migrate migrate-status migrate-down format format-check lint doc build bench-start docker-up docker-down clean
+.PHONY: help dev-backend test migrate migrate-status migrate-down format format-check lint doc build openapi bench-start docker-up docker-down clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ doc: ## Build the documentation, every warning an error
 
 build: ## Build the release binary
 	cargo build --release --locked
+
+openapi: ## Rewrite openapi.json from the code
+	cargo run -q -- openapi > openapi.json.new && mv openapi.json.new openapi.json
 
 bench-start: ## Cold start and idle memory of the release binary
 	cargo bench --bench start
