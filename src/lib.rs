@@ -10,6 +10,8 @@ pub mod clock;
 pub mod config;
 /// Nouns and rules.
 pub mod domain;
+/// The HTML of content, cleaned.
+pub mod html;
 /// Routes, extractors, wire types, errors.
 pub mod http;
 /// From bearer token to caller.

@@ -8,6 +8,10 @@ mod id;
 mod item;
 /// Windows over lists, and what is seen through them.
 mod listing;
+/// Links of the navigation.
+mod navlink;
+/// Pages.
+mod page;
 /// Projects.
 mod project;
 /// States of items, and changes that depend on them.
@@ -23,6 +27,8 @@ pub use caller::{Caller, Role, Visibility};
 pub use id::{Id, InvalidId};
 pub use item::{Authorship, Item};
 pub use listing::{Listing, Window};
+pub use navlink::{NavLink, NavLinkChange, NewNavLink};
+pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
 pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, is_web_address};
 pub use revision::{Condition, Revised, Revision};
 pub use section::{ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionFilter};

@@ -199,6 +199,7 @@ impl From<service::Error> for ApiError {
             service::Error::MayNotCreate => {
                 Self::Forbidden("Creating content is for authors and administrators")
             }
+            service::Error::NotAdmin => Self::Forbidden("Only administrators may do this"),
             service::Error::MayNotChange => {
                 Self::Forbidden("Only its owner and administrators may change this item")
             }

@@ -134,6 +134,12 @@ impl Fields {
         }
     }
 
+    /// A field that may be left out, but not be null.
+    pub(super) fn given<T: FromJson>(&mut self, name: &'static str) -> Option<T> {
+        self.asked.push(name);
+        self.object.remove(name).map(|value| self.read(name, value))
+    }
+
     fn read<T: FromJson>(&mut self, name: &'static str, value: Value) -> T {
         T::from_json(value).unwrap_or_else(|wrong| {
             for Wrong { at, kind, msg } in wrong {

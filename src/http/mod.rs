@@ -18,14 +18,20 @@ mod health;
 mod link;
 /// The way from an old slug to the new one.
 mod moved;
+/// Links of the navigation.
+mod navlinks;
 /// Request ids, spans, one log line for each error, and the bodies of errors.
 mod observe;
+/// Pages.
+mod pages;
 /// Projects.
 mod projects;
 /// Query parameters, read leniently and judged all together.
 mod query;
 /// The one table of routes.
 mod routes;
+/// The header that says what was removed from content.
+mod sanitized;
 /// Sections.
 mod sections;
 /// Stories.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{ApiError, App, cache, gate, health, observe, projects, sections, stories};
+use super::{ApiError, App, cache, gate, health, navlinks, observe, pages, projects, sections, stories};
 
 type Handlers = fn() -> MethodRouter<App>;
 
@@ -26,6 +26,9 @@ const CONTENT: &[(&str, Handlers)] = &[
     ("/stories", || get(stories::list).post(stories::create)),
     ("/stories/{id}", || get(stories::show).put(stories::update).delete(stories::delete)),
     ("/stories/slug/{slug}", || get(stories::show_by_slug)),
+    ("/pages/{page_type}", || get(pages::show).put(pages::put).delete(pages::delete)),
+    ("/navlinks", || get(navlinks::list).post(navlinks::create)),
+    ("/navlinks/{id}", || get(navlinks::show).put(navlinks::update).delete(navlinks::delete)),
     ("/projects", || get(projects::list).post(projects::create)),
     ("/projects/{id}", || get(projects::show).put(projects::update).delete(projects::delete)),
     ("/projects/slug/{slug}", || get(projects::show_by_slug)),

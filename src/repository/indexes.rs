@@ -1,7 +1,7 @@
 use docstore::{Database, Ensured, Index};
 
-use super::{Entity, comment, navlink, page, reaction, slug_history, user};
-use crate::domain::{Project, Section, Story};
+use super::{Entity, comment, reaction, slug_history, user};
+use crate::domain::{NavLink, Page, Project, Section, Story};
 
 /// An index, and the collection it is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,10 +45,10 @@ pub enum IndexFailure {
 pub fn declared_indexes() -> Vec<DeclaredIndex> {
     let collections = [
         (Story::COLLECTION, Story::indexes()),
+        (Page::COLLECTION, Page::indexes()),
         (Project::COLLECTION, Project::indexes()),
-        (page::COLLECTION, page::indexes()),
         (Section::COLLECTION, Section::indexes()),
-        (navlink::COLLECTION, navlink::indexes()),
+        (NavLink::COLLECTION, NavLink::indexes()),
         (user::COLLECTION, user::indexes()),
         (reaction::COLLECTION, reaction::indexes()),
         (comment::COLLECTION, comment::indexes()),

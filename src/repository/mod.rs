@@ -9,9 +9,9 @@ mod entity;
 mod error;
 /// Making the declared indexes so.
 mod indexes;
-/// Links of the navigation: indexes.
+/// Links of the navigation: row, filter, indexes.
 mod navlink;
-/// Pages: indexes.
+/// Pages: row, filter, indexes, and how the name of a deleted one becomes free.
 mod page;
 /// A sign of life from the store.
 mod probe;

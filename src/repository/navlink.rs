@@ -1,9 +1,90 @@
-use docstore::Index;
+use bson::{Bson, Document, doc};
+use chrono::{DateTime, Utc};
+use docstore::{Filter, Index, Sort, Update};
+use serde::Deserialize;
 
-/// The name of the collection.
-pub(super) const COLLECTION: &str = "navlinks";
+use super::row::{date, own_id, reference, text, truth_or, visible, whole_or};
+use super::{BadField, Entity, Writable};
+use crate::domain::{NavLink, NavLinkChange, NewNavLink, Visibility};
 
-/// The indexes of the collection.
-pub(super) fn indexes() -> Vec<Index> {
-    vec![Index::on(["sort_order"]), Index::on(["is_published"])]
+/// A link of the navigation as stored.
+#[derive(Debug, Deserialize)]
+pub struct NavLinkRow {
+    #[serde(rename = "_id")]
+    id: Bson,
+    label: Option<Bson>,
+    url: Option<Bson>,
+    sort_order: Option<Bson>,
+    is_published: Option<Bson>,
+    #[serde(rename = "createdDate")]
+    created: Option<Bson>,
+    #[serde(rename = "updatedDate")]
+    updated: Option<Bson>,
+    user_id: Option<Bson>,
+}
+
+impl Entity for NavLink {
+    const COLLECTION: &'static str = "navlinks";
+    type Row = NavLinkRow;
+    type Filter = Visibility;
+
+    fn indexes() -> Vec<Index> {
+        vec![Index::on(["sort_order"]), Index::on(["is_published"])]
+    }
+
+    fn from_row(row: NavLinkRow) -> Result<Self, BadField> {
+        let NavLinkRow { id, label, url, sort_order, is_published, created, updated, user_id } = row;
+        Ok(Self {
+            id: own_id(&id)?,
+            label: text(label, "label")?,
+            url: text(url, "url")?,
+            sort_order: whole_or(sort_order.as_ref(), "sort_order", 0)?,
+            is_published: truth_or(is_published.as_ref(), "is_published", false)?,
+            created: date(created.as_ref(), "createdDate")?,
+            updated: date(updated.as_ref(), "updatedDate")?,
+            user_id: reference(user_id, "user_id")?,
+        })
+    }
+
+    fn filter(filter: &Visibility) -> Filter {
+        visible(*filter)
+    }
+
+    fn sort() -> Sort {
+        Sort::ascending("sort_order").then_descending("createdDate")
+    }
+}
+
+impl Writable for NavLink {
+    type New = NewNavLink;
+    type Change = NavLinkChange;
+
+    fn document(new: &NewNavLink, _now: DateTime<Utc>) -> Document {
+        let NewNavLink { label, url, sort_order, is_published, user_id } = new;
+        doc! {
+            "label": label,
+            "url": url,
+            "sort_order": sort_order,
+            "is_published": is_published,
+            "user_id": user_id.to_string(),
+        }
+    }
+
+    fn update(change: &NavLinkChange) -> Update {
+        let NavLinkChange { label, url, sort_order, is_published } = change;
+        let mut update = Update::new();
+        if let Some(label) = label {
+            update = update.set("label", label.as_str());
+        }
+        if let Some(url) = url {
+            update = update.set("url", url.as_str());
+        }
+        if let Some(sort_order) = sort_order {
+            update = update.set("sort_order", *sort_order);
+        }
+        if let Some(is_published) = is_published {
+            update = update.set("is_published", *is_published);
+        }
+        update
+    }
 }

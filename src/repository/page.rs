@@ -1,14 +1,149 @@
-use docstore::Index;
+use bson::{Bson, Document, doc};
+use chrono::{DateTime, Utc};
+use docstore::{Filter, Find, Index, Sort, Update};
+use serde::Deserialize;
 
-/// The name of the collection.
-pub(super) const COLLECTION: &str = "pages";
+use super::repository_of::shown;
+use super::row::{date, live, own_id, reference, text, truth_or, visible};
+use super::{BadField, Entity, Error, Repository, Stored, Writable};
+use crate::domain::{NewPage, Page, PageChange, Visibility};
 
-/// The indexes of the collection.
-pub(super) fn indexes() -> Vec<Index> {
-    vec![
-        Index::on(["page_type"]).unique(),
-        Index::on(["is_published"]),
-        Index::on(["user_id"]),
-        Index::on(["section_id"]),
-    ]
+const TYPE: &str = "page_type";
+/// What a deleted page was called before another took its name.
+const TYPE_BEFORE: &str = "page_type_before";
+
+/// A page as stored.
+#[derive(Debug, Deserialize)]
+pub struct PageRow {
+    #[serde(rename = "_id")]
+    id: Bson,
+    title: Option<Bson>,
+    content: Option<Bson>,
+    page_type: Option<Bson>,
+    is_published: Option<Bson>,
+    #[serde(rename = "createdDate")]
+    created: Option<Bson>,
+    #[serde(rename = "updatedDate")]
+    updated: Option<Bson>,
+    user_id: Option<Bson>,
+    section_id: Option<Bson>,
+}
+
+impl Entity for Page {
+    const COLLECTION: &'static str = "pages";
+    type Row = PageRow;
+    type Filter = Visibility;
+
+    fn indexes() -> Vec<Index> {
+        vec![
+            Index::on([TYPE]).unique(),
+            Index::on(["is_published"]),
+            Index::on(["user_id"]),
+            Index::on(["section_id"]),
+        ]
+    }
+
+    fn from_row(row: PageRow) -> Result<Self, BadField> {
+        let PageRow { id, title, content, page_type, is_published, created, updated, user_id, section_id } =
+            row;
+        Ok(Self {
+            id: own_id(&id)?,
+            title: text(title, "title")?,
+            content: text(content, "content")?,
+            page_type: text(page_type, TYPE)?,
+            // Pages of the original are published where they do not say otherwise.
+            is_published: truth_or(is_published.as_ref(), "is_published", true)?,
+            created: date(created.as_ref(), "createdDate")?,
+            updated: date(updated.as_ref(), "updatedDate")?,
+            user_id: reference(user_id, "user_id")?,
+            section_id: reference(section_id, "section_id")?,
+        })
+    }
+
+    fn filter(filter: &Visibility) -> Filter {
+        visible(*filter)
+    }
+
+    fn sort() -> Sort {
+        Sort::ascending(TYPE)
+    }
+}
+
+impl Writable for Page {
+    type New = NewPage;
+    type Change = PageChange;
+
+    fn document(new: &NewPage, _now: DateTime<Utc>) -> Document {
+        let NewPage { title, content, page_type, is_published, user_id, section_id } = new;
+        let mut document = doc! {
+            "title": title,
+            "content": content,
+            TYPE: page_type,
+            "is_published": is_published,
+            "user_id": user_id.to_string(),
+        };
+        if let Some(section) = section_id {
+            document.insert("section_id", section.to_string());
+        }
+        document
+    }
+
+    fn update(change: &PageChange) -> Update {
+        let PageChange { title, content, is_published, section_id } = change;
+        let mut update = Update::new();
+        if let Some(title) = title {
+            update = update.set("title", title.as_str());
+        }
+        if let Some(content) = content {
+            update = update.set("content", content.as_str());
+        }
+        if let Some(is_published) = is_published {
+            update = update.set("is_published", *is_published);
+        }
+        if let Some(section) = section_id {
+            update = update.set("section_id", section.to_string());
+        }
+        update
+    }
+}
+
+impl Repository<Page> {
+    /// The live page of this type, published or not.
+    pub async fn stored_by_type(&self, page_type: &str) -> Result<Option<Stored<Page>>, Error> {
+        self.one_stored(Filter::eq(TYPE, page_type).also(live())).await
+    }
+
+    /// Inserts a page; `None` if a live one of its type is there by now.
+    ///
+    /// The unique index covers deleted pages too: one that has the type is called `~<its id>` from then on, which
+    /// no page can be asked for by, and what it was called is kept in `page_type_before`, for the day that it is
+    /// restored.
+    pub async fn insert_typed(
+        &self,
+        new: &NewPage,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Stored<Page>>, Error> {
+        loop {
+            match self.insert(new, now).await {
+                Ok(stored) => return Ok(Some(stored)),
+                Err(Error::Duplicate { fields, .. }) if fields.iter().map(String::as_str).eq([TYPE]) => {}
+                Err(error) => return Err(error),
+            }
+            if self.stored_by_type(&new.page_type).await?.is_some() {
+                return Ok(None);
+            }
+            self.set_type_aside(&new.page_type).await?;
+        }
+    }
+
+    async fn set_type_aside(&self, page_type: &str) -> Result<(), Error> {
+        let deleted = Filter::eq(TYPE, page_type).also(live().negated());
+        if let Some(holder) = self.collection.find_one(Find::new(deleted.clone())).await? {
+            let id = holder.get("_id").cloned().unwrap_or(Bson::Null);
+            let update = Update::new().set(TYPE, format!("~{}", shown(&id))).set(TYPE_BEFORE, page_type);
+            // Unless it has been restored meanwhile.
+            self.collection.update_one(&deleted.also(Filter::id(id)), &update).await?;
+        }
+        Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{Caller, Condition, ContentType, Id, Item, Revised, Section};
+use crate::html::Removed;
 use crate::repository::{Named, Repository, Stored, Writable};
 
 /// What is at a slug.
@@ -12,6 +13,15 @@ pub enum Found<T> {
     Here(Revised<T>),
     /// The item that had it; its slug is this one now.
     MovedTo(String),
+}
+
+/// What was written of an item with content, and what of the content was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written<T> {
+    /// The item as it is now.
+    pub revised: Revised<T>,
+    /// What was removed from its content.
+    pub removed: Vec<Removed>,
 }
 
 /// An id, as text.

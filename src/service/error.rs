@@ -4,6 +4,10 @@ use crate::repository;
 /// What an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A link of the navigation.
+    NavLink,
+    /// A page.
+    Page,
     /// A section.
     Section,
     /// A story.
@@ -16,6 +20,8 @@ impl Kind {
     /// For people.
     pub fn name(self) -> &'static str {
         match self {
+            Self::NavLink => "NavLink",
+            Self::Page => "Page",
             Self::Section => "Section",
             Self::Story => "Story",
             Self::Project => "Project",
@@ -51,6 +57,9 @@ pub enum Error {
     /// The caller is no author.
     #[error("the caller may not create content")]
     MayNotCreate,
+    /// The caller is no administrator.
+    #[error("the caller is no administrator")]
+    NotAdmin,
     /// The item belongs to somebody else.
     #[error("the caller may not change the item")]
     MayNotChange,

@@ -6,6 +6,10 @@ mod content;
 mod error;
 /// Whether the store answers.
 mod health;
+/// Links of the navigation.
+mod navlinks;
+/// Pages.
+mod pages;
 /// Projects.
 mod projects;
 /// Sections.
@@ -13,9 +17,11 @@ mod sections;
 /// Stories.
 mod stories;
 
-pub use content::Found;
+pub use content::{Found, Written};
 pub use error::{Error, Kind};
 pub use health::Health;
+pub use navlinks::{CreateNavLink, NavLinks};
+pub use pages::{Pages, WritePage};
 pub use projects::{ListProjects, Projects, WriteProject};
 pub use sections::{ListSections, Sections};
 pub use stories::{ListStories, Stories, WriteStory};
@@ -29,6 +35,10 @@ pub struct Services {
     pub callers: Callers,
     /// Whether the store answers.
     pub health: Health,
+    /// Links of the navigation.
+    pub navlinks: NavLinks,
+    /// Pages.
+    pub pages: Pages,
     /// Projects.
     pub projects: Projects,
     /// Sections.

@@ -12,6 +12,10 @@ mod gate;
 mod health;
 /// Declared indexes on databases that are not empty.
 mod indexes;
+/// Links of the navigation.
+mod navlinks;
+/// Pages.
+mod pages;
 /// Projects.
 mod projects;
 /// Sections.

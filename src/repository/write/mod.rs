@@ -84,6 +84,11 @@ impl<E: Writable> Repository<E> {
         Ok(self.collection.update_one(&stored.still(), &update).await?.matched > 0)
     }
 
+    /// Removes this state for good; false if it is in another by now, or deleted.
+    pub async fn remove(&self, stored: &Stored<E>) -> Result<bool, Error> {
+        Ok(self.collection.delete_one(&stored.still()).await? > 0)
+    }
+
     async fn put(&self, id: ObjectId, fields: Document, now: DateTime<Utc>) -> Result<Stored<E>, Error> {
         let mut document = Document::new();
         document.insert("_id", id);
@@ -101,7 +106,7 @@ impl<E: Writable> Repository<E> {
         written.map(Self::read_stored).transpose()
     }
 
-    async fn one_stored(&self, filter: Filter) -> Result<Option<Stored<E>>, Error> {
+    pub(in crate::repository) async fn one_stored(&self, filter: Filter) -> Result<Option<Stored<E>>, Error> {
         let document = self.collection.find_one(Find::new(filter)).await?;
         document.map(Self::read_stored).transpose()
     }

@@ -1,0 +1,115 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use ammonia::Builder;
+
+use super::values;
+
+/// Elements that may stay. No `svg`, no `math`: what is inside them is read by other rules.
+const ELEMENTS: &str = "a abbr audio b bdi bdo blockquote br caption cite code col colgroup dd del details dfn div dl \
+    dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i iframe img input ins kbd label li mark ol p \
+    picture pre q s samp section small source span strike strong sub summary sup table tbody td \
+    tfoot th thead time tr u ul var video wbr";
+
+/// Elements that go with all that is in them. Of others that are not allowed, the content stays.
+const WITH_CONTENT: &str = "applet embed math noembed noframes noscript object plaintext script style svg template textarea \
+    title xmp";
+
+/// Attributes of every element. The editor's own `data-` names are listed one by one, since libraries of a page give
+/// power to others. There is no `id`: a name in the page's script is what it could take the place of.
+const ANYWHERE: &str = "data-align data-caption data-checked data-color data-id data-label data-language data-latex \
+    data-mention-suggestion-char data-placeholder data-text-align data-type data-width \
+    data-youtube-video dir lang title";
+
+/// Attributes of one element.
+const ATTRIBUTES: &[(&str, &str)] = &[
+    ("a", "href hreflang rel target"),
+    ("audio", "controls loop muted preload src"),
+    ("blockquote", "cite style"),
+    ("code", "class"),
+    ("col", "span style width"),
+    ("colgroup", "span"),
+    ("del", "cite datetime"),
+    ("details", "open"),
+    ("div", "style"),
+    ("figcaption", "style"),
+    ("figure", "style"),
+    ("h1", "style"),
+    ("h2", "style"),
+    ("h3", "style"),
+    ("h4", "style"),
+    ("h5", "style"),
+    ("h6", "style"),
+    (
+        "iframe",
+        "allow allowfullscreen autoplay disablekbcontrols enableiframeapi endtime frameborder \
+         height ivloadpolicy loading loop modestbranding origin playlist referrerpolicy sandbox src \
+         start width",
+    ),
+    ("img", "alt decoding fetchpriority height loading sizes src srcset width"),
+    ("input", "checked disabled type"),
+    ("ins", "cite datetime"),
+    ("li", "style value"),
+    ("mark", "style"),
+    ("ol", "reversed start type"),
+    ("p", "style"),
+    ("pre", "class"),
+    ("q", "cite"),
+    ("source", "height media sizes src srcset type width"),
+    ("span", "style"),
+    ("table", "style"),
+    ("td", "colspan colwidth rowspan style"),
+    ("th", "colspan colwidth rowspan scope style"),
+    ("time", "datetime"),
+    ("video", "autoplay controls height loop muted playsinline poster preload src width"),
+];
+
+/// Where addresses may lead.
+const SCHEMES: &str = "http https mailto tel";
+
+/// An embedded player runs its script, in its own origin, and can do nothing to the page around it.
+const SANDBOX: &str = "allow-scripts allow-same-origin allow-presentation allow-popups";
+
+static ALLOWED: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::empty();
+    builder
+        .tags(set(ELEMENTS))
+        .clean_content_tags(set(WITH_CONTENT))
+        .generic_attributes(set(ANYWHERE))
+        .tag_attributes(ATTRIBUTES.iter().map(|(element, names)| (*element, set(names))).collect())
+        .url_schemes(set(SCHEMES))
+        .set_tag_attribute_values(HashMap::from([("iframe", HashMap::from([("sandbox", SANDBOX)]))]))
+        // Links keep the `rel` that the editor gives them, in as far as it says nothing unwanted.
+        .link_rel(None)
+        .attribute_filter(values::allowed);
+    builder
+});
+
+/// Reads HTML as a browser does, and writes what is allowed of it.
+pub(super) fn apply(html: &str) -> String {
+    ALLOWED.clean(html).to_string()
+}
+
+/// Whether elements of this name go with all that is in them.
+pub(super) fn goes_with_content(element: &str) -> bool {
+    names(WITH_CONTENT, element)
+}
+
+/// Whether elements of this name may stay.
+pub(super) fn allows(element: &str) -> bool {
+    names(ELEMENTS, element)
+}
+
+/// Whether an element may have this attribute, if its value is right.
+pub(super) fn allows_attribute(element: &str, attribute: &str) -> bool {
+    let own = |(of, attributes): &(&str, &str)| *of == element && names(attributes, attribute);
+    names(ANYWHERE, attribute) || ATTRIBUTES.iter().any(own)
+}
+
+fn set(names: &'static str) -> HashSet<&'static str> {
+    names.split(' ').collect()
+}
+
+fn names(list: &str, wanted: &str) -> bool {
+    list.split(' ').any(|name| name == wanted)
+}

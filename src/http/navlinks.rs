@@ -1,0 +1,186 @@
+use axum::Json;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use validator::Validate;
+
+use super::body::{FromBody, ValidBody};
+use super::extract::{Ready, Segment, ValidQuery, Visitor};
+use super::fields::Fields;
+use super::query::{FromQuery, MAX_OFFSET, Reader};
+use super::tag::IfMatch;
+use super::wire::{Envelope, deleted, serialize_instant};
+use super::{ApiError, link, tag};
+use crate::domain::{NavLink, NavLinkChange, Revised, Window};
+use crate::service::CreateNavLink;
+
+/// The parameters of a list of links.
+#[derive(Debug, Validate)]
+pub(super) struct NavLinksQuery {
+    #[validate(range(min = 1, max = 100))]
+    limit: i64,
+    #[validate(range(min = 0, max = MAX_OFFSET))]
+    offset: i64,
+    include_unpublished: bool,
+}
+
+impl FromQuery for NavLinksQuery {
+    fn from_query(reader: &mut Reader<'_>) -> Self {
+        Self {
+            limit: reader.whole("limit", 20),
+            offset: reader.whole("offset", 0),
+            include_unpublished: reader.truth("include_unpublished", false),
+        }
+    }
+}
+
+/// What a new link is made of.
+#[derive(Debug, Validate)]
+pub(super) struct CreateRequest {
+    #[validate(length(min = 1, max = 100))]
+    label: String,
+    #[validate(length(min = 1, max = 500))]
+    url: String,
+    #[validate(range(min = 0))]
+    sort_order: Option<i64>,
+    is_published: Option<bool>,
+}
+
+impl FromBody for CreateRequest {
+    fn from_body(fields: &mut Fields) -> Self {
+        Self {
+            label: fields.required("label"),
+            url: fields.required("url"),
+            sort_order: fields.given("sort_order"),
+            is_published: fields.given("is_published"),
+        }
+    }
+}
+
+impl From<CreateRequest> for CreateNavLink {
+    fn from(request: CreateRequest) -> Self {
+        let CreateRequest { label, url, sort_order, is_published } = request;
+        Self {
+            label,
+            url,
+            sort_order: sort_order.unwrap_or_default(),
+            is_published: is_published.unwrap_or(true),
+        }
+    }
+}
+
+/// What a link becomes.
+#[derive(Debug, Validate)]
+pub(super) struct UpdateRequest {
+    #[validate(length(min = 1, max = 100))]
+    label: Option<String>,
+    #[validate(length(min = 1, max = 500))]
+    url: Option<String>,
+    #[validate(range(min = 0))]
+    sort_order: Option<i64>,
+    is_published: Option<bool>,
+}
+
+impl FromBody for UpdateRequest {
+    fn from_body(fields: &mut Fields) -> Self {
+        Self {
+            label: fields.given("label"),
+            url: fields.given("url"),
+            sort_order: fields.given("sort_order"),
+            is_published: fields.given("is_published"),
+        }
+    }
+}
+
+impl From<UpdateRequest> for NavLinkChange {
+    fn from(request: UpdateRequest) -> Self {
+        let UpdateRequest { label, url, sort_order, is_published } = request;
+        Self { label, url, sort_order, is_published }
+    }
+}
+
+/// A link on the wire.
+#[derive(Debug, Serialize)]
+struct NavLinkBody {
+    label: String,
+    url: String,
+    sort_order: i64,
+    is_published: bool,
+    id: String,
+    #[serde(rename = "createdDate", serialize_with = "serialize_instant")]
+    created: DateTime<Utc>,
+    #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
+    updated: DateTime<Utc>,
+}
+
+impl From<NavLink> for NavLinkBody {
+    fn from(navlink: NavLink) -> Self {
+        // The contract does not name the owner.
+        let NavLink { id, label, url, sort_order, is_published, created, updated, user_id: _ } = navlink;
+        Self { label, url, sort_order, is_published, id: id.to_string(), created, updated }
+    }
+}
+
+fn one(status: StatusCode, navlink: Revised<NavLink>) -> Response {
+    tag::tagged(status, &navlink.revision, NavLinkBody::from(navlink.item))
+}
+
+/// `GET /navlinks`
+pub(super) async fn list(
+    Ready(services): Ready,
+    ValidQuery(query): ValidQuery<NavLinksQuery>,
+    visitor: Visitor,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let NavLinksQuery { limit, offset, include_unpublished } = query;
+    let caller = if include_unpublished { visitor.if_known().await? } else { None };
+    let window = Window { limit: limit.unsigned_abs(), offset: offset.unsigned_abs() };
+    let listing = services.navlinks.list(caller.as_ref(), window).await?;
+    let links = link::header(&uri, listing.window, listing.total);
+    Ok((links, Json(Envelope::of(listing, NavLinkBody::from))).into_response())
+}
+
+/// `GET /navlinks/{id}`
+pub(super) async fn show(
+    Ready(services): Ready,
+    visitor: Visitor,
+    Segment(id): Segment,
+) -> Result<Response, ApiError> {
+    let caller = visitor.if_known().await?;
+    Ok(one(StatusCode::OK, services.navlinks.by_id(caller.as_ref(), &id).await?))
+}
+
+/// `POST /navlinks`
+pub(super) async fn create(
+    Ready(services): Ready,
+    visitor: Visitor,
+    ValidBody(navlink): ValidBody<CreateRequest>,
+) -> Result<Response, ApiError> {
+    let caller = visitor.required().await?;
+    Ok(one(StatusCode::CREATED, services.navlinks.create(&caller, navlink.into()).await?))
+}
+
+/// `PUT /navlinks/{id}`
+pub(super) async fn update(
+    Ready(services): Ready,
+    visitor: Visitor,
+    Segment(id): Segment,
+    IfMatch(condition): IfMatch,
+    ValidBody(navlink): ValidBody<UpdateRequest>,
+) -> Result<Response, ApiError> {
+    let caller = visitor.required().await?;
+    Ok(one(StatusCode::OK, services.navlinks.update(&caller, &id, &navlink.into(), &condition).await?))
+}
+
+/// `DELETE /navlinks/{id}`
+pub(super) async fn delete(
+    Ready(services): Ready,
+    visitor: Visitor,
+    Segment(id): Segment,
+    IfMatch(condition): IfMatch,
+) -> Result<Response, ApiError> {
+    let caller = visitor.required().await?;
+    services.navlinks.delete(&caller, &id, &condition).await?;
+    Ok(deleted())
+}

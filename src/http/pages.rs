@@ -1,0 +1,116 @@
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use validator::Validate;
+
+use super::body::{FromBody, ValidBody};
+use super::extract::{Ready, Segment, Visitor};
+use super::fields::Fields;
+use super::tag::IfMatch;
+use super::wire::{deleted, serialize_instant};
+use super::{ApiError, sanitized, tag};
+use crate::domain::{Page, Revised};
+use crate::service::WritePage;
+
+/// What a page becomes.
+#[derive(Debug, Validate)]
+pub(super) struct PageRequest {
+    #[validate(length(min = 1, max = 200))]
+    title: Option<String>,
+    #[validate(length(min = 1, max = 50000))]
+    content: Option<String>,
+    is_published: Option<bool>,
+    section_id: Option<String>,
+}
+
+impl FromBody for PageRequest {
+    fn from_body(fields: &mut Fields) -> Self {
+        Self {
+            title: fields.optional("title"),
+            content: fields.optional("content"),
+            is_published: fields.optional("is_published"),
+            section_id: fields.optional("section_id"),
+        }
+    }
+}
+
+impl From<PageRequest> for WritePage {
+    fn from(request: PageRequest) -> Self {
+        let PageRequest { title, content, is_published, section_id } = request;
+        Self { title, content, is_published, section_id }
+    }
+}
+
+/// A page on the wire.
+#[derive(Debug, Serialize)]
+struct PageBody {
+    title: String,
+    content: String,
+    page_type: String,
+    is_published: bool,
+    id: String,
+    #[serde(rename = "createdDate", serialize_with = "serialize_instant")]
+    created: DateTime<Utc>,
+    #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
+    updated: DateTime<Utc>,
+    user_id: Option<String>,
+    section_id: Option<String>,
+}
+
+impl From<Page> for PageBody {
+    fn from(page: Page) -> Self {
+        let Page { id, title, content, page_type, is_published, created, updated, user_id, section_id } =
+            page;
+        Self {
+            title,
+            content,
+            page_type,
+            is_published,
+            id: id.to_string(),
+            created,
+            updated,
+            user_id,
+            section_id,
+        }
+    }
+}
+
+fn one(page: Revised<Page>) -> Response {
+    tag::tagged(StatusCode::OK, &page.revision, PageBody::from(page.item))
+}
+
+/// `GET /pages/{page_type}`
+pub(super) async fn show(
+    Ready(services): Ready,
+    visitor: Visitor,
+    Segment(page_type): Segment,
+) -> Result<Response, ApiError> {
+    let caller = visitor.if_known().await?;
+    Ok(one(services.pages.by_type(caller.as_ref(), &page_type).await?))
+}
+
+/// `PUT /pages/{page_type}`
+pub(super) async fn put(
+    Ready(services): Ready,
+    visitor: Visitor,
+    Segment(page_type): Segment,
+    IfMatch(condition): IfMatch,
+    ValidBody(page): ValidBody<PageRequest>,
+) -> Result<Response, ApiError> {
+    let caller = visitor.required().await?;
+    let written = services.pages.put(&caller, &page_type, &page.into(), &condition).await?;
+    Ok(sanitized::say(one(written.revised), &written.removed))
+}
+
+/// `DELETE /pages/{page_type}`
+pub(super) async fn delete(
+    Ready(services): Ready,
+    visitor: Visitor,
+    Segment(page_type): Segment,
+    IfMatch(condition): IfMatch,
+) -> Result<Response, ApiError> {
+    let caller = visitor.required().await?;
+    services.pages.delete(&caller, &page_type, &condition).await?;
+    Ok(deleted())
+}

@@ -1,0 +1,187 @@
+use axum::body::Body;
+use axum::http::Method;
+use bson::{Bson, doc};
+use docstore::{Database, Filter, Update};
+use serde_json::{Value, json};
+
+use crate::support::{App, NOW_MS, insert, section};
+use crate::writing::{NOBODY, stored};
+
+const NO_ID: &str = "65a0b1c2d3e4f50617283940";
+
+fn page(title: &str) -> Value {
+    json!({ "title": title, "content": "<p>text</p>" })
+}
+
+fn draft(title: &str) -> Value {
+    json!({ "title": title, "content": "<p>text</p>", "is_published": false })
+}
+
+testkit::stores! {
+    async fn a_page_is_made_and_changed_by_put(db: Database) {
+        let app = App::on(&db).await;
+        assert_eq!(app.get("/pages/about").await.status, 404);
+        let made = app.put("author", "/pages/about", &page("About me")).await;
+        assert_eq!(made.status, 200);
+        let body = made.json();
+        let section = app.get("/sections/slug/about").await.json();
+        let author = stored(&db, "pages", &body["id"]).await.get_str("user_id").unwrap().to_owned();
+        let now = "2026-01-02T03:04:05.678000Z";
+        let expected = json!({
+            "title": "About me", "content": "<p>text</p>", "page_type": "about", "is_published": true, "id": body["id"],
+            "createdDate": now, "updatedDate": now, "user_id": author, "section_id": section["id"],
+        });
+        assert_eq!(body, expected);
+        let got = app.get("/pages/about").await;
+        assert_eq!((got.json(), got.header("etag")), (body.clone(), made.header("etag")));
+        let title = app.put("author", "/pages/about", &json!({ "title": "Me", "content": null, "page_type": "x" })).await.json();
+        assert_eq!((&title["title"], &title["content"], &title["id"]), (&json!("Me"), &json!("<p>text</p>"), &body["id"]));
+        assert_eq!(app.put("admin", "/pages/about", &json!({})).await.json()["title"], "Me");
+        assert_eq!(app.get("/pages/contact").await.status, 404);
+    }
+
+    async fn a_new_page_needs_title_and_content(db: Database) {
+        let app = App::on(&db).await;
+        for body in [json!({}), json!({ "title": "a" }), json!({ "content": "a" })] {
+            let answer = app.put("author", "/pages/contact", &body).await;
+            assert_eq!(answer.status, 400, "{body}");
+            assert!(answer.json()["detail"].as_str().unwrap().contains("title and content"));
+        }
+        assert_eq!(app.get("/pages/contact").await.status, 404);
+    }
+
+    async fn bad_bodies_are_422_before_anything_else(db: Database) {
+        let app = App::on(&db).await;
+        let body = json!({ "title": "", "content": 5, "is_published": "maybe" });
+        let expected = [
+            (json!(["body", "title"]), "string_too_short".to_owned()),
+            (json!(["body", "content"]), "string_type".to_owned()),
+            (json!(["body", "is_published"]), "bool_parsing".to_owned()),
+        ];
+        assert_eq!(app.put(NOBODY, "/pages/nonsense", &body).await.errors(), expected);
+        let long = json!({ "title": "a".repeat(201), "content": "a".repeat(50_001) });
+        let kinds: Vec<_> = app.put("author", "/pages/about", &long).await.errors().into_iter().map(|e| e.1).collect();
+        assert_eq!(kinds, ["string_too_long", "string_too_long"]);
+        for section in ["zzz", NO_ID] {
+            let body = json!({ "title": "a", "content": "b", "section_id": section });
+            let loc = json!(["body", "section_id"]);
+            assert_eq!(app.put("author", "/pages/about", &body).await.errors(), [(loc, "value_error".to_owned())]);
+        }
+    }
+
+    async fn a_page_type_names_a_section_of_pages(db: Database) {
+        let app = App::on(&db).await;
+        let terms = insert(&db, section("terms-of-use", doc! { "content_type": "page" })).await;
+        let made = app.put("author", "/pages/terms-of-use", &page("Terms")).await;
+        assert_eq!((made.status.as_u16(), &made.json()["section_id"]), (200, &json!(terms)));
+        insert(&db, section("gone", doc! { "content_type": "page", "deleted": true })).await;
+        let long = "a".repeat(101);
+        for unknown in ["blog", "gone", "nothing", "About", "a--b", &long, "%00", "%7E65a0b1c2d3e4f50617283940"] {
+            let path = format!("/pages/{unknown}");
+            assert_eq!(app.put("admin", &path, &page("x")).await.status, 404, "{unknown}");
+            assert_eq!(app.get(&path).await.status, 404, "{unknown}");
+        }
+        // Of old there are two that need no section.
+        db.collection("sections").delete_many(&Filter::All).await.unwrap();
+        let about = app.put("author", "/pages/about", &page("About")).await;
+        assert_eq!((about.status.as_u16(), &about.json()["section_id"]), (200, &Value::Null));
+        assert_eq!(app.get("/pages/terms-of-use").await.status, 200);
+    }
+
+    async fn who_may_do_what(db: Database) {
+        let app = App::on(&db).await;
+        let made = page("About");
+        assert_eq!(app.put(NOBODY, "/pages/about", &made).await.status, 401);
+        assert_eq!(app.put("commenter", "/pages/about", &made).await.status, 403);
+        assert_eq!(app.put("author", "/pages/about", &made).await.status, 200);
+        assert_eq!(app.put(NOBODY, "/pages/about", &made).await.status, 401);
+        assert_eq!(app.put("commenter", "/pages/about", &made).await.status, 403);
+        assert_eq!(app.put("admin", "/pages/about", &made).await.status, 200);
+        // What the administrator made is not the author's.
+        assert_eq!(app.put("admin", "/pages/contact", &made).await.status, 200);
+        assert_eq!(app.put("author", "/pages/contact", &made).await.status, 403);
+        assert_eq!(app.delete("author", "/pages/contact").await.status, 403);
+        assert_eq!(app.delete(NOBODY, "/pages/about").await.status, 401);
+        assert_eq!(app.delete("commenter", "/pages/about").await.status, 403);
+        assert_eq!(app.delete("author", "/pages/about").await.status, 204);
+        assert_eq!(app.delete("author", "/pages/about").await.status, 404);
+    }
+
+    async fn weak_spot_1_unpublished_pages_are_for_their_owner_and_administrators(db: Database) {
+        let app = App::on(&db).await;
+        assert_eq!(app.put("author", "/pages/about", &draft("Draft")).await.status, 200);
+        assert_eq!(app.get("/pages/about").await.status, 404);
+        assert_eq!(app.get_as("commenter", "/pages/about").await.status, 404);
+        assert_eq!(app.get_as("nonsense", "/pages/about").await.status, 404);
+        assert_eq!(app.get_as("author", "/pages/about").await.status, 200);
+        assert_eq!(app.get_as("admin", "/pages/about").await.status, 200);
+        // To others it is not there in any respect.
+        assert_eq!(app.put("commenter", "/pages/about", &page("x")).await.status, 404);
+        assert_eq!(app.delete("commenter", "/pages/about").await.status, 404);
+    }
+
+    async fn weak_spot_12_a_deleted_page_can_be_made_again(db: Database) {
+        let app = App::on(&db).await;
+        for turn in 0..3 {
+            let made = app.put("author", "/pages/about", &page(&format!("Turn {turn}"))).await;
+            assert_eq!(made.status, 200, "{turn}");
+            let deleted = app.delete("author", "/pages/about").await;
+            assert_eq!((deleted.status.as_u16(), deleted.bytes.len(), deleted.header("content-type")), (204, 0, "application/json"));
+            assert_eq!(app.get_as("admin", "/pages/about").await.status, 404);
+            let document = stored(&db, "pages", &made.json()["id"]).await;
+            assert_eq!((document.get("deleted"), document.get("is_deleted")), (Some(&Bson::Boolean(true)), Some(&Bson::Boolean(true))));
+        }
+        // One that another program deleted, by either mark.
+        for mark in ["deleted", "is_deleted"] {
+            let at = bson::DateTime::from_millis(NOW_MS);
+            let old = doc! { "title": "o", "content": "o", "page_type": "contact", mark: true, "createdDate": at, "updatedDate": at };
+            let old = db.collection("pages").insert_one(old).await.unwrap().as_object_id().unwrap().to_hex();
+            assert_eq!(app.put("author", "/pages/contact", &page("New")).await.status, 200);
+            let old = stored(&db, "pages", &json!(old)).await;
+            assert_eq!(old.get_str("page_type_before").unwrap(), "contact");
+            assert_eq!(app.delete("author", "/pages/contact").await.status, 204);
+            let gone = Update::new().set("page_type", format!("~{mark}"));
+            db.collection("pages").update_many(&Filter::eq("page_type", "contact"), &gone).await.unwrap();
+        }
+    }
+
+    async fn first_puts_at_once_make_one_page(db: Database) {
+        let app = App::on(&db).await;
+        assert_eq!(app.put("author", "/pages/about", &page("Old")).await.status, 200);
+        assert_eq!(app.delete("author", "/pages/about").await.status, 204);
+        let put = |n: usize| {
+            let app = app.clone();
+            async move { app.put("author", "/pages/about", &page(&format!("Turn {n}"))).await }
+        };
+        let answers = app.at_once((0..20).map(put)).await;
+        let ids: std::collections::BTreeSet<_> = answers.iter().map(|answer| answer.json()["id"].to_string()).collect();
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        assert_eq!(ids.len(), 1);
+        assert_eq!(db.collection("pages").count(&Filter::All).await.unwrap(), 2);
+    }
+
+    async fn changes_may_name_the_state_that_they_are_for(db: Database) {
+        let app = App::on(&db).await;
+        assert_eq!(app.put_if("author", "/pages/about", "\"x\"", &page("a")).await.status, 404);
+        let made = app.put_if("author", "/pages/about", "*", &page("a")).await;
+        assert_eq!(made.status, 200);
+        let stale = app.put_if("author", "/pages/about", "\"x\"", &page("b")).await;
+        assert_eq!((stale.status.as_u16(), stale.header("etag")), (412, made.header("etag")));
+        assert_eq!(app.put_if("author", "/pages/about", made.header("etag"), &page("b")).await.status, 200);
+        let headers = [("if-match", made.header("etag"))];
+        assert_eq!(app.write("author", Method::DELETE, "/pages/about", &headers, Body::empty()).await.status, 412);
+    }
+
+    async fn pages_of_old_databases_are_read(db: Database) {
+        let app = App::on(&db).await;
+        let at = bson::DateTime::from_millis(NOW_MS);
+        let id = bson::oid::ObjectId::parse_str(NO_ID).unwrap();
+        let old = doc! { "title": "o", "content": "o", "page_type": "about", "createdDate": at, "updatedDate": at, "section_id": id };
+        db.collection("pages").insert_one(old).await.unwrap();
+        let body = app.get("/pages/about").await.json();
+        assert_eq!((&body["is_published"], &body["section_id"], &body["user_id"]), (&json!(true), &json!(NO_ID), &Value::Null));
+        // Without an owner it is for administrators.
+        assert_eq!(app.put("author", "/pages/about", &page("x")).await.status, 403);
+        assert_eq!(app.put("admin", "/pages/about", &page("x")).await.status, 200);
+    }
+}
