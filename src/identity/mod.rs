@@ -1,4 +1,4 @@
-//! From a bearer token to a [`Caller`].
+//! From a bearer token to a `Caller`.
 
 /// Tokens for development.
 mod development;

@@ -67,7 +67,7 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
         match database.ensure_index(collection, &index).await {
             Ok(Ensured::Created) => {
                 made += 1;
-                tracing::info!(collection, index = index.name(), "made an index");
+                tracing::debug!(collection, index = index.name(), "made an index");
             }
             Ok(Ensured::Existed) => {}
             Ok(Ensured::ExistedAs(name)) => {

@@ -1,7 +1,5 @@
 //! The API through its router, without a socket, on the embedded store and on a real `mongod`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 /// Entity tags, cache headers, 304.
 mod caching;
 /// Error bodies and the routes around them.

@@ -1,16 +1,16 @@
-//! The real binary: first runs, configuration, exit codes, signals, and what survives them.
+//! The real program, as its users meet it: processes, sockets, files, exit codes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-/// Bad input, and what it gets.
+/// Wrong configuration and stores that cannot be used: exit codes and what is said.
 mod bad_input;
-/// The command line beside and without a server.
-mod command_line;
-/// From an empty folder to `GET /sections`, and to the end.
-mod life;
-/// Several processes on one store.
-mod many;
-/// Running the binary.
-mod support;
+/// A migration that fails: what is recorded, said and served.
+mod failure;
+/// From an empty folder to the first answer.
+mod first_run;
+/// `migrate status`, `up` and `down` on the command line.
+mod migrate;
+/// Starting, asking and ending the program.
+mod program;
 /// A database made by the original.
-mod take_over;
+mod takeover;
+/// Several processes on one store.
+mod together;

@@ -102,8 +102,7 @@ impl Update {
                 return Err(Error::Invalid("the id of a document cannot be changed".into()));
             }
             match op {
-                UpdateOp::Unset(_) => {}
-                UpdateOp::Inc(_, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)) => {}
+                UpdateOp::Unset(_) | UpdateOp::Inc(_, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)) => {}
                 UpdateOp::Inc(field, _) => {
                     return Err(Error::Invalid(format!("{field} can only be increased by a number")));
                 }

@@ -38,7 +38,7 @@ fn lease(owner: &str) -> LeaseRequest {
         collection: "_lock".into(),
         name: "one".into(),
         owner: owner.into(),
-        ttl: Duration::from_secs(60),
+        ttl: Duration::from_mins(1),
     }
 }
 
@@ -140,7 +140,8 @@ async fn fail(db: &Database, times: i32, commands: &[&str], how: Document) {
     let mut data = doc! { "failCommands": commands };
     data.extend(how);
     let command = doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
-    as_mongo(db).unwrap().client().database("admin").run_command(command).await.unwrap();
+    let client = as_mongo(db).expect("a driver's handle").client().clone();
+    client.database("admin").run_command(command).await.expect("a fail point");
 }
 
 #[test]
@@ -269,7 +270,7 @@ fn indexes_beyond_our_words_are_listed_and_equal_none() {
 
 /// Tries until a failover is over. Each try has its own document, so that no write is counted twice.
 async fn eventually<T, F: Future<Output = Result<T>>>(mut what: impl FnMut() -> F) -> T {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     loop {
         match what().await {
             Ok(value) => return value,

@@ -44,14 +44,14 @@ impl Graph {
     /// # Errors
     /// A bad or repeated id, a dependency that does not exist, a circle, or several migrations that come last.
     pub fn new(migrations: Vec<Box<dyn Migration>>) -> Result<Self, GraphError> {
-        let nodes = migrations
+        let nodes: Vec<_> = migrations
             .iter()
             .map(|m| {
                 let meta = m.meta();
                 (meta.id.to_owned(), meta.depends_on.iter().map(|&d| d.to_owned()).collect())
             })
             .collect();
-        let shape = Shape::new(nodes)?;
+        let shape = Shape::new(&nodes)?;
         let mut by_id: BTreeMap<&str, Box<dyn Migration>> =
             migrations.into_iter().map(|m| (m.meta().id, m)).collect();
         let migrations = shape.ids().filter_map(|id| by_id.remove(id)).collect();
@@ -96,7 +96,7 @@ struct Node {
 }
 
 impl Shape {
-    pub(crate) fn new(list: Vec<(String, Vec<String>)>) -> Result<Self, GraphError> {
+    pub(crate) fn new(list: &[(String, Vec<String>)]) -> Result<Self, GraphError> {
         let mut position = BTreeMap::new();
         for (i, (id, _)) in list.iter().enumerate() {
             if !is_id(id) {
@@ -119,7 +119,7 @@ impl Shape {
                 }
             }
         }
-        let order = sort(&list, &parents, &children)?;
+        let order = sort(list, &parents, &children)?;
         let heads: Vec<_> =
             order.iter().filter(|&&i| children[i].is_empty()).map(|&i| list[i].0.clone()).collect();
         if heads.len() > 1 {
@@ -214,7 +214,7 @@ pub(crate) mod tests {
     pub(crate) fn shape(list: &[(&str, &[&str])]) -> Result<Shape, GraphError> {
         let owned =
             list.iter().map(|(id, deps)| ((*id).to_owned(), deps.iter().map(|&d| d.to_owned()).collect()));
-        Shape::new(owned.collect())
+        Shape::new(&owned.collect::<Vec<_>>())
     }
 
     fn order(list: &[(&str, &[&str])]) -> Vec<String> {

@@ -154,7 +154,7 @@ impl Batch for UndoSome<'_> {
                 (Some((collection, change)), _) => changes.entry(collection).or_default().push(change),
                 (None, Some(insert)) => inserts.push(insert),
                 (None, None) => {
-                    done.warnings.push(format!("the journal entry {} cannot be read", id_of(entry)))
+                    done.warnings.push(format!("the journal entry {} cannot be read", id_of(entry)));
                 }
             }
         }

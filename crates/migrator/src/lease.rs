@@ -82,12 +82,11 @@ impl Shared {
                 *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
                 false
             }
-            Ok(Ok(false)) => true,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "renewing the migration lock failed");
                 self.age() >= self.lease.ttl()
             }
-            Err(_) => true,
+            Ok(Ok(false)) | Err(_) => true,
         };
         if gone {
             tracing::error!(fence = self.lease.fence(), "the migration lock is lost");

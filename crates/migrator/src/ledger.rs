@@ -2,14 +2,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bson::{Bson, Document, doc};
-use docstore::{Database, Field, Filter, Find, Sort, Store, Update};
+use docstore::{Field, Filter, Find, Store, Update};
 
-use crate::entry::{Entries, Entry, counts_to_bson, texts_to_bson};
-use crate::foreign::{self, Foreign};
+use crate::entry::{Entry, counts_to_bson, texts_to_bson};
+use crate::foreign::Foreign;
 use crate::graph::Shape;
-use crate::plan::is_unknown;
 use crate::session::{Batch, Scope, Session};
-use crate::{Error, Result, Settings, Source, State, StepCounts};
+use crate::{Error, Result, Source, State, StepCounts};
 
 /// The present state of each migration.
 pub(crate) const LEDGER: &str = "_migrations";
@@ -17,90 +16,6 @@ pub(crate) const LEDGER: &str = "_migrations";
 pub(crate) const LOG: &str = "_migration_log";
 /// The lease.
 pub(crate) const LOCK: &str = "_migration_lock";
-
-/// The ledger as it counts: ours, and what an earlier tool's says of names that are not in ours.
-pub(crate) struct View {
-    pub(crate) entries: Entries,
-    /// What is to be taken over.
-    pub(crate) imports: Vec<(String, Foreign)>,
-    /// Names that an earlier tool has applied and that nobody said to take over.
-    foreign_unknown: Vec<String>,
-    import_from: String,
-}
-
-impl View {
-    /// Reads the ledgers: two reads at the most.
-    pub(crate) async fn read(db: &Database, settings: &Settings, shape: &Shape) -> Result<Self> {
-        let all = || Find::new(Filter::All).sort(Sort::ascending(Field::ID));
-        let documents = db.collection(LEDGER).find(all()).await?.documents().await?;
-        let mut entries = Entries::new();
-        for document in &documents {
-            let entry = Entry::from_document(LEDGER, document)?;
-            entries.insert(entry.id.clone(), entry);
-        }
-        let mut view =
-            Self { entries, imports: Vec::new(), foreign_unknown: Vec::new(), import_from: String::new() };
-        if let Some(name) = &settings.import_from {
-            let documents = db.collection(name).find(all()).await?.documents().await?;
-            view.import_from.clone_from(name);
-            view.merge(foreign::read(name, &documents)?, shape, settings.allow_unknown);
-        }
-        Ok(view)
-    }
-
-    fn merge(
-        &mut self,
-        found: std::collections::BTreeMap<String, Foreign>,
-        shape: &Shape,
-        allow_unknown: bool,
-    ) {
-        for (name, foreign) in found {
-            // Once there is an entry of ours, it alone counts.
-            if self.entries.contains_key(&name) {
-                continue;
-            }
-            let known = shape.contains(&name);
-            if let Some(applied) = foreign.applied {
-                let mut entry = Entry::new(&name, State::Applied, Source::Imported);
-                entry.applied_at = Some(applied);
-                self.entries.insert(name.clone(), entry);
-                if !known && !allow_unknown {
-                    self.foreign_unknown.push(name);
-                    continue;
-                }
-            } else if !known {
-                continue;
-            }
-            self.imports.push((name, foreign));
-        }
-    }
-
-    /// Refuses to go on while an earlier tool has applied what we do not know.
-    pub(crate) fn refuse_unknown(&self) -> Result<()> {
-        if self.foreign_unknown.is_empty() {
-            return Ok(());
-        }
-        Err(Error::ForeignUnknown {
-            collection: self.import_from.clone(),
-            names: self.foreign_unknown.clone(),
-        })
-    }
-
-    /// Whether there is anything to take over that is applied.
-    pub(crate) fn has_imports(&self) -> bool {
-        self.imports.iter().any(|(_, foreign)| foreign.applied.is_some())
-    }
-
-    /// How many of the graph's migrations are applied.
-    pub(crate) fn applied(&self, shape: &Shape) -> usize {
-        shape.ids().filter(|id| self.entries.get(*id).is_some_and(|e| e.state == State::Applied)).count()
-    }
-
-    /// Ids that are in the ledger and not in the graph.
-    pub(crate) fn unknown(&self, shape: &Shape) -> Vec<String> {
-        self.entries.values().filter(|e| is_unknown(shape, e)).map(|e| e.id.clone()).collect()
-    }
-}
 
 /// Whether the entry took our write.
 fn taken(matched: u64) -> Result<()> {

@@ -40,7 +40,7 @@ mod graph;
 mod journal;
 /// The lease of the one that runs, and its heartbeat.
 mod lease;
-/// The ledger's reads and writes.
+/// What is written to the ledger.
 mod ledger;
 /// What a migration is.
 mod migration;
@@ -54,6 +54,8 @@ mod report;
 mod session;
 /// How a migrator is set up.
 mod settings;
+/// What the ledgers say.
+mod view;
 
 pub use context::{Check, Inserted, UndoImported, Up};
 pub use entry::{Source, State, StepCounts};

@@ -197,7 +197,7 @@ mod tests {
                 let mut list: Vec<(String, Vec<String>)> =
                     (0..n).map(|i| (id(i), (0..i).filter(|&j| edges[i][j]).map(id).collect())).collect();
                 list.push(("9999_head".into(), (0..n).map(id).collect()));
-                Shape::new(list).unwrap()
+                Shape::new(&list).unwrap()
             })
     }
 

@@ -10,7 +10,7 @@ use crate::{Event, Result, Settings};
 
 /// For how long a batch is begun anew after conflicts. A transaction whose client died goes on holding its documents
 /// until the server ends it: after 60 seconds, looked for every 30.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Who runs, for the ledger.
 #[derive(Debug, Clone)]
@@ -90,11 +90,7 @@ impl Session<'_> {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(500));
                 }
-                Ok(out) => {
-                    self.tell(&Event::Boundary { migration, in_transaction: false });
-                    return Ok(out);
-                }
-                Err(error) => return Err(error),
+                outcome => return outcome,
             }
         }
     }

@@ -41,7 +41,7 @@ impl Default for Settings {
             app_version: String::new(),
             actor: String::new(),
             lease_ttl: Duration::from_secs(15),
-            wait: Duration::from_secs(300),
+            wait: Duration::from_mins(5),
             env: Arc::new(|name| std::env::var(name).ok()),
             clock: Arc::new(DateTime::now),
             allow_unknown: false,

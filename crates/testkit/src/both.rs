@@ -41,6 +41,8 @@ macro_rules! stores {
 #[macro_export]
 macro_rules! targets {
     ($($(#[$meta:meta])* async fn $name:ident($target:ident : $kind:ty) $body:block)+) => {$(
+        // So marked, lints know the whole of it for a test.
+        #[cfg(test)]
         mod $name {
             #[allow(unused_imports, clippy::allow_attributes, reason = "a body may need nothing of its module")]
             use super::*;

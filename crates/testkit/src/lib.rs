@@ -19,6 +19,6 @@ mod run;
 mod shared;
 
 pub use mongod::{Mongod, ReplicaSet, ServerOptions, User};
-pub use record::Engine;
+pub use record::{Engine, scratch};
 pub use run::{Target, on, with_server_binary};
 pub use shared::sweep;

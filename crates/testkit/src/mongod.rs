@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use mongodb::Client;
 
-use crate::record::target_folder;
+use crate::record::scratch;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Keeps the server company: carries out what is written to it, and ends server and data when the pipe closes, so
 /// that nothing is left behind even by a test process that was killed.
@@ -87,8 +87,7 @@ impl Mongod {
 
     /// Starts a server and waits until it listens. A member of a replica set is not yet initiated.
     pub async fn start(binary: &Path, options: ServerOptions) -> Outcome<Self> {
-        let parent = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { target_folder() };
-        let dir = tempfile::Builder::new().prefix("mongod-").tempdir_in(parent)?.keep();
+        let dir = scratch("mongod-")?.keep();
         Self::launch(binary.to_owned(), dir, options, 0).await
     }
 

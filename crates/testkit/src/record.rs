@@ -2,6 +2,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 /// What a test ran on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -27,20 +29,42 @@ pub fn target_folder() -> PathBuf {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from)
 }
 
+/// A temporary folder in memory if this machine has such a place, else in the build folder.
+pub fn scratch(prefix: &str) -> io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { target_folder() };
+    fs::create_dir_all(&parent)?;
+    tempfile::Builder::new().prefix(prefix).tempdir_in(parent)
+}
+
 fn folder() -> PathBuf {
     target_folder().join("test-engines")
 }
 
-/// Notes that a test ran to its end on this engine. Lines are short, so appends of several processes do not mix.
+/// Notes that a test ran to its end on this engine.
 pub fn ran(engine: Engine) {
-    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    append(engine.name(), std::thread::current().name().unwrap_or("a test"));
+}
+
+/// Lines are short, so appends of several processes do not mix.
+fn append(file: &str, line: &str) {
     let written = fs::create_dir_all(folder()).and_then(|()| {
-        let mut file = OpenOptions::new().create(true).append(true).open(folder().join(engine.name()))?;
-        file.write_all(format!("{name}\n").as_bytes())
+        let mut file = OpenOptions::new().create(true).append(true).open(folder().join(file))?;
+        file.write_all(format!("{line}\n").as_bytes())
     });
     if let Err(error) = written {
         eprintln!("testkit: recording a test failed: {error}");
     }
+}
+
+/// Keeps a line for the end of the run, where it is read even if every test passes.
+pub fn note(line: &str) {
+    append("notes", line);
+}
+
+/// The lines kept by [`note`].
+pub fn notes() -> Vec<String> {
+    fs::read_to_string(folder().join("notes")).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 /// How many tests ran on this engine since [`clear`].

@@ -38,7 +38,7 @@ impl Target {
     async fn make(engine: Engine) -> Result<Self, String> {
         match engine {
             Engine::Embedded => {
-                let guard = tempfile::tempdir().expect("a temporary folder");
+                let guard = record::scratch("store-").expect("a temporary folder");
                 Ok(Self::Embedded { path: guard.path().join("store.db"), guard })
             }
             Engine::Mongo => {

@@ -10,7 +10,7 @@ use crate::mongod::Mongod;
 /// What every test database's name starts with.
 const PREFIX: &str = "fn_test_";
 /// A leftover of a crashed run, for certain.
-const STALE: Duration = Duration::from_secs(3600);
+const STALE: Duration = Duration::from_hours(1);
 
 static OF_THIS_PROCESS: OnceCell<Result<Mongod, String>> = OnceCell::const_new();
 

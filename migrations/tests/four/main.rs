@@ -1,5 +1,7 @@
 //! The four migrations on real stores.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 /// One by one.
 mod each;
 /// What the original left behind.

@@ -44,8 +44,14 @@ impl Place {
 /// Which way the child goes.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Task {
+    /// All up; so does the successor.
     Up,
+    /// All down; so does the successor.
     Down,
+    /// All down; the successor goes up.
+    DownThenUp,
+    /// All down, after a run of the earlier tool; so does the successor.
+    DownImported,
 }
 
 impl Task {
@@ -53,6 +59,8 @@ impl Task {
         match self {
             Self::Up => "up",
             Self::Down => "down",
+            Self::DownThenUp => "down-then-up",
+            Self::DownImported => "down-imported",
         }
     }
 }
@@ -60,7 +68,7 @@ impl Task {
 pub(crate) fn migrator(db: &Database, observer: Option<Arc<dyn Observer>>) -> Migrator {
     let settings = Settings {
         // Short, so that the next one takes over soon; long enough for a busy machine to renew it.
-        lease_ttl: Duration::from_millis(1500),
+        lease_ttl: Duration::from_secs(3),
         env: Arc::new(|name| (name == "ADMIN_EMAIL").then(|| EMAIL.into())),
         clock: Arc::new(|| DateTime::from_millis(1_700_000_000_000)),
         import_from: Some("pymongo_migrate".into()),
@@ -68,6 +76,11 @@ pub(crate) fn migrator(db: &Database, observer: Option<Arc<dyn Observer>>) -> Mi
         ..Settings::default()
     };
     Migrator::new(db.clone(), Graph::new(migrations::all()).unwrap(), settings)
+}
+
+/// Takes everything back. `yes` is said only where losses are to be expected.
+pub(crate) async fn down(migrator: &Migrator, yes: bool) {
+    while migrator.down(DownRequest { yes }).await.unwrap().is_some() {}
 }
 
 pub(crate) fn orders(place: &Place, task: Task, number: usize) -> Vec<(&'static str, String)> {
@@ -116,7 +129,7 @@ pub(crate) fn run() {
             if task == Task::Up.name() {
                 migrator.up(UpMode::Start).await.unwrap();
             } else {
-                while migrator.down(DownRequest { yes: false }).await.unwrap().is_some() {}
+                down(&migrator, task == Task::DownImported.name()).await;
             }
             db.close().await;
         },

@@ -1,4 +1,4 @@
-//! The change feed: this process's changes one by one, those of other processes as [`Change::Unknown`].
+//! The change feed: this process's changes one by one, those of other processes as `Change::Unknown`.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;

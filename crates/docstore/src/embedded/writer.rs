@@ -1,7 +1,7 @@
 //! The one writer: a thread with its own connection, fed by a channel.
 //!
 //! Writes that wait in the channel share one transaction of SQLite, hence one flush to disk; each is acknowledged once
-//! that is done. A [`Begin`] has the thread to itself until it ends.
+//! that is done. A `Begin` has the thread to itself until it ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

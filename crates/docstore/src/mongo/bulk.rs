@@ -156,8 +156,7 @@ impl Core {
             Err(error) => {
                 // A failed statement inside a transaction fails the whole command; the answer still names it.
                 let answer = error.server_response().and_then(|raw| Document::try_from(raw.as_ref()).ok());
-                let at =
-                    answer.as_ref().and_then(|answer| first_write_error(answer)).map(|(at, _)| start + at);
+                let at = answer.as_ref().and_then(first_write_error).map(|(at, _)| start + at);
                 return Err(in_batch(at, self.error(what, name, &error).await));
             }
         };

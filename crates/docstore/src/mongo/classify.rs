@@ -55,7 +55,7 @@ pub(super) fn classify(doing: Doing<'_>, error: &DriverError) -> Error {
             if message.contains("SCRAM failure") || message.contains("AuthenticationFailed") {
                 Error::Unauthorized("authentication failed".into())
             } else {
-                Error::Unavailable(format!("{}: {message}", doing.what))
+                Error::Unavailable(format!("{}: {}", doing.what, without_topology(message)))
             }
         }
         ErrorKind::Shutdown => Error::Unavailable("the store is closed".into()),
@@ -194,6 +194,15 @@ fn reported(doing: Doing<'_>, text: String) -> Error {
     Error::Engine { what: doing.what, source: Box::new(Reported(text)) }
 }
 
+/// The driver appends all that it knows of each server, as a data structure. Of that the first cause is kept.
+fn without_topology(message: &str) -> String {
+    let Some((reason, topology)) = message.split_once(" Topology: ") else { return message.to_owned() };
+    let reason = reason.trim_end_matches('.');
+    let cause =
+        topology.split_once("Error: Kind: ").map(|(_, rest)| rest.split(", labels").next().unwrap_or(rest));
+    cause.map_or_else(|| reason.to_owned(), |cause| format!("{reason}: {cause}"))
+}
+
 #[cfg(test)]
 mod tests {
     use bson::doc;
@@ -235,6 +244,21 @@ mod tests {
         assert!(matches!(by(24), Error::WriteConflict));
         assert!(matches!(by(251), Error::TransactionEnded(_)));
         assert!(matches!(by(10107), Error::Unavailable(_)));
+    }
+
+    #[test]
+    fn of_a_topology_the_first_cause_is_told() {
+        let told = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
+                    h:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {} } ] }";
+        assert_eq!(
+            without_topology(told),
+            "Server selection timeout: No available servers: I/O error: Connection refused (os error 111)"
+        );
+        assert_eq!(
+            without_topology("No available servers. Topology: { Type: Unknown }"),
+            "No available servers"
+        );
+        assert_eq!(without_topology("something else"), "something else");
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
     options.max_pool_size.get_or_insert(20);
     let most = options.max_pool_size.unwrap_or(20);
     options.min_pool_size.get_or_insert(if most == 0 { 5 } else { most.min(5) });
-    options.max_idle_time.get_or_insert(Duration::from_secs(60));
+    options.max_idle_time.get_or_insert(Duration::from_mins(1));
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(Duration::from_secs(10));
     options.heartbeat_freq.get_or_insert(Duration::from_secs(10));

@@ -41,7 +41,7 @@ fn visit(document: &Document, look: &mut impl FnMut(&Document)) {
         match value {
             Bson::Document(inner) => visit(inner, look),
             Bson::Array(list) => {
-                list.iter().filter_map(Bson::as_document).for_each(|inner| visit(inner, look))
+                list.iter().filter_map(Bson::as_document).for_each(|inner| visit(inner, look));
             }
             _ => {}
         }

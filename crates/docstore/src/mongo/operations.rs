@@ -229,16 +229,13 @@ impl Core {
         mut command: Document,
         session: Session<'_>,
     ) -> Result<Document, DriverError> {
-        match session {
-            Some(session) => self.database.run_command(command).session(session).await,
-            None => {
-                if let Some(concern) = &self.write_concern {
-                    command
-                        .insert("writeConcern", bson::serialize_to_bson(concern).map_err(ErrorKind::from)?);
-                }
-                self.database.run_command(command).await
-            }
+        if let Some(session) = session {
+            return self.database.run_command(command).session(session).await;
         }
+        if let Some(concern) = &self.write_concern {
+            command.insert("writeConcern", bson::serialize_to_bson(concern).map_err(ErrorKind::from)?);
+        }
+        self.database.run_command(command).await
     }
 }
 

@@ -6,7 +6,7 @@ fn request(owner: &str, ttl: Duration) -> LeaseRequest {
     LeaseRequest { collection: "_lock".into(), name: "migrations".into(), owner: owner.into(), ttl }
 }
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 testkit::stores! {
     async fn a_lease_has_one_holder_and_a_growing_fence(db: Database) {

@@ -1,14 +1,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{Bson, Document, serialize_to_vec};
 use docstore::{
     Collection, Database, Error, Field, Filter, Find, Index, Result, Sort, UpdateResult, WriteResult,
 };
-use tempfile::TempDir;
 use testkit::Target;
 
 use crate::generate::Op;
@@ -18,7 +17,8 @@ pub(crate) struct Pair {
     mongo: Database,
     embedded: Database,
     next: AtomicU64,
-    _folder: TempDir,
+    /// Keeps the embedded store's folder.
+    _file: Arc<Target>,
 }
 
 /// How much was done.
@@ -78,17 +78,14 @@ impl fmt::Display for Tally {
 }
 
 impl Pair {
-    pub(crate) async fn open(target: &std::sync::Arc<Target>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = std::sync::Arc::new(Target::Embedded {
-            path: folder.path().join("store.db"),
-            guard: tempfile::tempdir().expect("a folder"),
-        });
+    pub(crate) async fn open(target: &Arc<Target>) -> Self {
+        let guard = testkit::scratch("differential-").expect("a folder");
+        let file = Arc::new(Target::Embedded { path: guard.path().join("store.db"), guard });
         Self {
             mongo: testkit::open!(*target),
             embedded: testkit::open!(file),
             next: AtomicU64::new(0),
-            _folder: folder,
+            _file: file,
         }
     }
 

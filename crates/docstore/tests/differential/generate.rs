@@ -5,6 +5,8 @@
 //! - how far a change of many documents got before it failed: outside of a transaction such changes only touch
 //!   fields without an index and cannot fail, the others run in a transaction of their own;
 //! - the order of a result without a total sort: windows are only asked of total ones;
+//! - `lte` and `gte` of null: they match a missing field, unless MongoDB 6.0 answers them from a sparse index, which
+//!   does not have it;
 //! - a field named twice in one document.
 
 use docstore::bson::{Bson, Document};
@@ -81,9 +83,9 @@ fn leaf() -> BoxedStrategy<Filter> {
         2 => (field(), operands()).prop_map(|(f, v)| Filter::In(f, v)),
         1 => (field(), operands()).prop_map(|(f, v)| Filter::NotIn(f, v)),
         1 => (field(), operand()).prop_map(|(f, v)| Filter::Lt(f, v)),
-        1 => (field(), operand()).prop_map(|(f, v)| Filter::Lte(f, v)),
+        1 => (field(), operand()).prop_map(|(f, v)| if v == Bson::Null { Filter::Missing(f) } else { Filter::Lte(f, v) }),
         1 => (field(), operand()).prop_map(|(f, v)| Filter::Gt(f, v)),
-        1 => (field(), operand()).prop_map(|(f, v)| Filter::Gte(f, v)),
+        1 => (field(), operand()).prop_map(|(f, v)| if v == Bson::Null { Filter::Exists(f) } else { Filter::Gte(f, v) }),
         1 => field().prop_map(Filter::Exists),
         1 => field().prop_map(Filter::Missing),
         1 => (field(), select(vec!["", "a", "a.", "é", "$", "(", "ab"])).prop_map(|(f, p)| Filter::StartsWith(f, p.into())),
@@ -276,10 +278,11 @@ fn reading() -> BoxedStrategy<Op> {
 fn op() -> BoxedStrategy<Op> {
     let inside = vec(prop_oneof![2 => writing(), 1 => reading()], 1..6);
     prop_oneof![
-        20 => writing(),
-        24 => reading(),
+        28 => writing(),
+        32 => reading(),
         2 => (filter(), update()).prop_map(|(filter, update)| Op::UpdateManyOrNone { filter, update }),
-        2 => index().prop_map(Op::EnsureIndex),
+        // To build one over documents takes the server a tenth of a second.
+        1 => index().prop_map(Op::EnsureIndex),
         1 => index().prop_map(|index| Op::DropIndex(index.name().to_owned())),
         1 => Just(Op::ListIndexes),
         2 => (inside, any::<bool>()).prop_map(|(ops, commit)| Op::Transaction { ops, commit }),

@@ -20,7 +20,7 @@ mod regressions;
 /// Random values of a small world, so that they meet often.
 mod values;
 
-const CASES: u32 = 240;
+const CASES: u32 = 220;
 /// What the issue of this store asks of a default run.
 const LEAST: u64 = 10_000;
 
@@ -51,7 +51,9 @@ fn both_engines_do_the_same() {
                 tokio::runtime::Handle::current().block_on(run).map_err(TestCaseError::fail)
             })
         });
-        println!("differential: seed {seed}, {tally}");
+        let told = format!("differential test: seed {seed}, {tally}");
+        println!("{told}");
+        testkit::record::note(&told);
         match outcome {
             Ok(()) => {}
             Err(TestError::Fail(_, sequence)) => {

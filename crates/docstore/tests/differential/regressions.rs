@@ -1,5 +1,5 @@
 use docstore::bson::doc;
-use docstore::{Filter, Update};
+use docstore::{Direction, Field, Filter, Find, Index, Sort, Update};
 
 use crate::agree;
 use crate::generate::Op;
@@ -19,6 +19,52 @@ fn an_upsert_takes_over_equalities() {
                 upsert: true,
             },
             Op::Insert(vec![doc! { "a": 1, "_id": 3 }]),
+        ]
+    });
+}
+
+#[test]
+fn a_pull_through_something_else_than_a_document_is_refused() {
+    agree(|| {
+        let pull = |id: i32| Op::UpdateOne {
+            filter: Filter::id(id),
+            update: Update::new().pull("a.c", 2),
+            upsert: false,
+        };
+        let documents =
+            vec![doc! { "_id": 1, "a": "text" }, doc! { "_id": 2, "a": [{ "c": [2] }] }, doc! { "_id": 3 }];
+        vec![Op::Insert(documents), pull(1), pull(2), pull(3)]
+    });
+}
+
+#[test]
+fn a_sort_by_two_arrays_is_refused_and_ends_a_transaction() {
+    agree(|| {
+        let sort = Sort::ascending("a").then_descending("b").then_ascending(Field::ID);
+        let find = Op::Find(Find::new(Filter::All).sort(sort));
+        let insert = |id: i32| Op::Insert(vec![doc! { "_id": id, "a": [1, 2], "b": [3] }]);
+        vec![insert(1), find.clone(), Op::Transaction { ops: vec![insert(2), find, insert(3)], commit: true }]
+    });
+}
+
+#[test]
+fn an_ended_transaction_can_be_aborted() {
+    agree(|| {
+        let twice = Op::Insert(vec![doc! { "_id": 1 }, doc! { "_id": 1.0 }]);
+        vec![Op::Transaction { ops: vec![twice.clone(), Op::Count(Filter::All)], commit: false }, twice]
+    });
+}
+
+#[test]
+fn a_sparse_index_does_not_answer_for_null() {
+    agree(|| {
+        let sparse = Index::by([("b", Direction::Descending)]).sparse();
+        vec![
+            Op::EnsureIndex(sparse),
+            Op::Insert(vec![doc! { "_id": 1, "b": null }, doc! { "_id": 2 }, doc! { "_id": 3, "b": 1 }]),
+            Op::Count(Filter::eq("b", docstore::bson::Bson::Null)),
+            Op::Count(Filter::ne("b", 1)),
+            Op::Count(Filter::missing("b")),
         ]
     });
 }

@@ -25,7 +25,7 @@ async fn one_holds_it_until_it_is_released() {
     for database in [&store.database, &other] {
         let holder = database.acquire_lease(request("b")).await.unwrap().err().unwrap();
         assert_eq!((holder.owner.as_str(), holder.fence), ("a", lease.fence()));
-        assert!(holder.remaining > Duration::from_secs(3000));
+        assert!(holder.remaining > Duration::from_mins(50));
     }
     assert!(lease.renew().await.unwrap());
     lease.release().await.unwrap();

@@ -62,7 +62,7 @@ async fn what_was_acknowledged_survives_a_kill() {
         std::fs::remove_dir_all(store.folder.path()).unwrap();
         let mut child = child_of(&store, "processes::what_was_acknowledged_survives_a_kill");
         let mut lines = wait_for(&mut child, "begin");
-        let mut acknowledged = -1;
+        let mut acknowledged = 0;
         while acknowledged < 150 {
             let line = next(&mut lines).unwrap();
             acknowledged = line.trim().strip_prefix("ack ").unwrap().parse().unwrap();
@@ -77,9 +77,9 @@ async fn what_was_acknowledged_survives_a_kill() {
         }
         let database = store.again().await;
         let found = all(&database, "c", Find::new(Filter::All)).await;
-        assert!(found.len() as i64 > acknowledged, "{} documents, {acknowledged} acknowledged", found.len());
-        for (n, document) in found.iter().enumerate() {
-            assert_eq!(document.get_i32("n").unwrap() as usize, n);
+        assert!(found.len() > acknowledged, "{} documents, {acknowledged} acknowledged", found.len());
+        for (n, document) in (0..).zip(&found) {
+            assert_eq!(document.get_i32("n").unwrap(), n);
         }
         assert_eq!(database.collection("c").count(&Filter::gte("n", 0)).await.unwrap(), found.len() as u64);
         database.close().await;

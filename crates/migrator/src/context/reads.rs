@@ -1,18 +1,19 @@
 use bson::Document;
 use docstore::{Database, Filter, Find};
 
-use crate::{Error, Result, Settings};
+use crate::{Error, MissingEnv, Result, Settings};
 
 /// What a post-condition may do: look.
 pub struct Check<'a> {
     pub(crate) db: &'a Database,
     pub(crate) settings: &'a Settings,
+    pub(crate) migration: &'a str,
 }
 
 impl Check<'_> {
     /// A variable of the configuration; an error if it is not set.
     pub fn env(&self, name: &str) -> Result<String> {
-        env(self.settings, name)
+        env(self.settings, self.migration, name)
     }
 
     /// The first document of a read.
@@ -31,6 +32,8 @@ impl Check<'_> {
     }
 }
 
-pub(super) fn env(settings: &Settings, name: &str) -> Result<String> {
-    settings.variable(name).ok_or_else(|| Error::migration(format!("{name} is not set; set it in .env")))
+pub(super) fn env(settings: &Settings, migration: &str, name: &str) -> Result<String> {
+    settings.variable(name).ok_or_else(|| {
+        Error::MissingEnv(vec![MissingEnv { variable: name.into(), migration: migration.into() }])
+    })
 }

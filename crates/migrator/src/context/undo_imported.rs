@@ -15,12 +15,14 @@ pub struct UndoImported<'a> {
     pub(crate) migration: &'a str,
     pub(crate) settings: &'a Settings,
     pub(crate) mode: Mode<'a>,
+    /// What would be lost, when only counting.
+    pub(crate) losses: Vec<String>,
 }
 
 /// Which pass it is.
 pub(crate) enum Mode<'a> {
     /// Only counts, and says what would be lost.
-    Count { db: &'a docstore::Database, losses: Vec<String> },
+    Count(&'a docstore::Database),
     /// Does it.
     Real { session: &'a Session<'a>, counts: Vec<StepCounts>, warnings: &'a [String] },
 }
@@ -34,7 +36,7 @@ enum Operation<'a> {
 impl UndoImported<'_> {
     /// A variable of the configuration; an error if it is not set.
     pub fn env(&self, name: &str) -> Result<String> {
-        env(self.settings, name)
+        env(self.settings, self.migration, name)
     }
 
     /// Takes a field away from all matches that have it. `note` ends the sentence that tells the loss.
@@ -63,14 +65,14 @@ impl UndoImported<'_> {
         note: &str,
     ) -> Result<()> {
         match &mut self.mode {
-            Mode::Count { db, losses } => {
+            Mode::Count(db) => {
                 let count = db.collection(collection).count(filter).await?;
                 let what = match operation {
                     Operation::Unset(field) => format!("unsets {field} on {count} of {collection}"),
                     Operation::Delete => format!("deletes {count} of {collection}"),
                 };
                 if count > 0 {
-                    losses.push(format!("{what}, {note}"));
+                    self.losses.push(format!("{what}, {note}"));
                 }
             }
             Mode::Real { session, counts, warnings } => {

@@ -45,7 +45,7 @@ pub enum Inserted {
 impl Up<'_> {
     /// A variable of the configuration; an error if it is not set. The value is never logged.
     pub fn env(&self, name: &str) -> Result<String> {
-        env(self.session.settings, name)
+        env(self.session.settings, &self.attempt.migration, name)
     }
 
     /// The time of this attempt: the same at each call.
@@ -85,14 +85,13 @@ impl Up<'_> {
         let batch =
             InsertBatch { session: self.session, attempt: self.attempt, at, key, document: &document };
         // A look first: where nothing is to be done nothing is written.
-        let inserted = match batch.present(self.session.db).await? {
-            Some(found) => found,
-            None => {
-                let migration = self.attempt.migration.clone();
-                let (inserted, counts) = self.session.atomically(&migration, &batch).await?;
-                self.attempt.counts[at] = counts;
-                inserted
-            }
+        let inserted = if let Some(found) = batch.present(self.session.db).await? {
+            found
+        } else {
+            let migration = self.attempt.migration.clone();
+            let (inserted, counts) = self.session.atomically(&migration, &batch).await?;
+            self.attempt.counts[at] = counts;
+            inserted
         };
         let counts = &mut self.attempt.counts[at];
         match inserted {
@@ -150,7 +149,7 @@ impl Up<'_> {
         let mut changes = Changes::new(&open, &field, &value);
         let documents = self.session.db.collection(collection);
         // A look first: where nothing is to be done nothing is written.
-        let mut changed = 0;
+        let mut total = 0;
         if documents.find_one(Find::new(open.clone())).await?.is_some() {
             while !changes.pages.is_end() {
                 let batch =
@@ -158,14 +157,14 @@ impl Up<'_> {
                 let migration = self.attempt.migration.clone();
                 let done = self.session.atomically(&migration, &batch).await?;
                 changes.pages = done.pages;
-                changed += done.changed;
+                total += done.changed;
                 self.attempt.counts[at].updated += done.changed;
                 self.session
                     .tell(&Event::Progress { migration: &migration, counts: &self.attempt.counts[at] });
             }
         }
         self.end(at);
-        Ok(changed)
+        Ok(total)
     }
 
     fn begin(&mut self, step: &str, collection: &str) -> Result<usize> {

@@ -5,9 +5,10 @@ use super::{AsyncWork, DownRequest, Migrator};
 use crate::context::{Mode, UndoImported};
 use crate::journal::{self, UndoSome};
 use crate::lease::Held;
-use crate::ledger::{Claim, Finish, View};
+use crate::ledger::{Claim, Finish};
 use crate::plan::{Action, Request};
 use crate::session::Session;
+use crate::view::View;
 use crate::{DownPlan, DownReport, Error, Event, Report, Result, Source, State, Undo};
 
 impl Migrator {
@@ -54,11 +55,11 @@ impl Migrator {
         let losses = match source {
             Source::Native => journal::losses(&self.db, id).await?,
             Source::Imported => {
-                let mode = Mode::Count { db: &self.db, losses: Vec::new() };
-                let mut counting = UndoImported { migration: id, settings: &self.settings, mode };
+                let mode = Mode::Count(&self.db);
+                let mut counting =
+                    UndoImported { migration: id, settings: &self.settings, mode, losses: Vec::new() };
                 migration.undo_imported(&mut counting).await?;
-                let Mode::Count { losses, .. } = counting.mode else { return Err(Error::LeaseLost) };
-                losses
+                counting.losses
             }
         };
         Ok(DownPlan { id: id.into(), losses, source })
@@ -107,7 +108,8 @@ impl Migrator {
             Source::Native => undo_by_journal(session, id, confirmed, &mut done).await,
             Source::Imported => {
                 let mode = Mode::Real { session, counts: done.counts.clone(), warnings: &[] };
-                let mut undo = UndoImported { migration: id, settings: &self.settings, mode };
+                let mut undo =
+                    UndoImported { migration: id, settings: &self.settings, mode, losses: Vec::new() };
                 let outcome = self.graph.get(at).undo_imported(&mut undo).await;
                 if let Mode::Real { counts, .. } = undo.mode {
                     done.counts = counts;

@@ -1,7 +1,8 @@
 use super::lock::LEASE;
 use super::{Backoff, Migrator, UpMode};
-use crate::ledger::{LOCK, View};
+use crate::ledger::LOCK;
 use crate::plan::{Request, is_unknown};
+use crate::view::View;
 use crate::{Error, Result, State, Status, StatusEntry};
 
 impl Migrator {

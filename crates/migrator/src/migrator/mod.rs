@@ -13,9 +13,9 @@ use docstore::Database;
 
 use crate::context::Check;
 use crate::lease::Held;
-use crate::ledger::View;
 use crate::plan::{Action, Refusal, Request, plan};
 use crate::session::{Runner, Session};
+use crate::view::View;
 use crate::{Error, Finding, Graph, Result, Settings, State};
 
 /// Applies migrations to a database, takes them back, and says where things stand.
@@ -81,7 +81,8 @@ impl Migrator {
     }
 
     async fn check(&self, position: usize) -> Result<Vec<Finding>> {
-        self.graph.get(position).check(&Check { db: &self.db, settings: &self.settings }).await
+        let migration = self.graph.shape().id(position);
+        self.graph.get(position).check(&Check { db: &self.db, settings: &self.settings, migration }).await
     }
 
     /// Runs work under the lease: stops it when the lease is lost, gives the lease back in any case, and tells the

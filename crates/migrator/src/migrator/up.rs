@@ -6,9 +6,10 @@ use super::lock::Wanted;
 use super::{AsyncWork, Migrator, UpMode};
 use crate::context::{Attempt, Up};
 use crate::lease::Held;
-use crate::ledger::{Claim, Finish, Import, View};
+use crate::ledger::{Claim, Finish, Import};
 use crate::plan::{Action, Request};
 use crate::session::Session;
+use crate::view::View;
 use crate::{Applied, Error, Event, Imported, MissingEnv, Report, Result, State};
 
 /// How often a plan is made anew because the ledger changed under it.
@@ -47,9 +48,18 @@ impl Migrator {
         if actions.is_empty() && !view.has_imports() {
             return Ok(Some(report));
         }
-        let mut missing = Vec::new();
+        // What is taken over is checked, and that reads variables too.
+        let mut reading: Vec<usize> =
+            view.imports.iter().filter_map(|(name, _)| self.graph.ids().position(|id| id == name)).collect();
         for action in &actions {
-            let Action::Apply(at) = *action else { continue };
+            match *action {
+                Action::Apply(at) if !reading.contains(&at) => reading.push(at),
+                Action::Apply(_) | Action::Undo(_) => {}
+            }
+        }
+        reading.sort_unstable();
+        let mut missing = Vec::new();
+        for at in reading {
             let meta = self.graph.get(at).meta();
             for variable in meta.requires_env {
                 if self.settings.variable(variable).is_none() {

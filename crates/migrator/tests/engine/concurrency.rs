@@ -65,8 +65,8 @@ testkit::stores! {
         db.collection("old").insert_one(doc! { "_id": 1 }).await.unwrap();
         let meeting = Arc::new(Meeting::default());
         let leader = migrator(&db, &paused(&meeting));
-        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
-        meeting.here.notified().await;
+        let mut run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.reached(&mut run).await;
         // What a next holder does first: it has the lease with a greater token, and claims the entry.
         let stolen = Update::new()
             .set("owner", "another")
@@ -86,10 +86,10 @@ testkit::stores! {
 
     async fn a_lost_lease_ends_the_run_while_it_waits(db: Database) {
         let meeting = Arc::new(Meeting::default());
-        let quick = impatient(Duration::from_millis(300), Duration::from_secs(60));
+        let quick = impatient(Duration::from_secs(2), Duration::from_mins(1));
         let leader = Migrator::new(db.clone(), graph(&paused(&meeting)), quick);
-        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
-        meeting.here.notified().await;
+        let mut run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.reached(&mut run).await;
         let stolen = Update::new().set("owner", "another").inc("fence", 1_i64);
         db.collection("_migration_lock").update_one(&Filter::All, &stolen).await.unwrap();
         // Nobody lets it go on: the heartbeat alone ends it.
@@ -101,18 +101,16 @@ testkit::stores! {
 
     async fn a_run_longer_than_its_lease_keeps_it(db: Database) {
         let meeting = Arc::new(Meeting::default());
-        let quick = impatient(Duration::from_millis(300), Duration::from_secs(60));
+        let quick = impatient(Duration::from_secs(2), Duration::from_mins(1));
         let leader = Migrator::new(db.clone(), graph(&paused(&meeting)), quick);
-        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
-        meeting.here.notified().await;
-        let term = |document: &docstore::bson::Document| document.get("expires_at").cloned();
-        let mut terms = vec![term(&all(&db, "_migration_lock").await[0])];
-        // The term is moved on for longer than it would have lasted.
-        while terms.len() < 6 {
-            let now = term(&all(&db, "_migration_lock").await[0]);
-            if terms.last() != Some(&now) {
-                terms.push(now);
-            }
+        let mut run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.reached(&mut run).await;
+        let term = async || all(&db, "_migration_lock").await[0].get_datetime("expires_at").unwrap().timestamp_millis();
+        let first = term().await;
+        // Its term is moved on to after the end of a second term.
+        while term().await < first + 2000 {
+            assert!(!run.is_finished(), "the run ended early");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         meeting.go.notify_one();
         assert_eq!(run.await.unwrap().unwrap().applied.len(), 1);
@@ -121,10 +119,10 @@ testkit::stores! {
     async fn a_run_that_was_dropped_is_resumed_by_who_waits(db: Database) {
         db.collection("old").insert_one(doc! { "_id": 1 }).await.unwrap();
         let meeting = Arc::new(Meeting::default());
-        let quick = impatient(Duration::from_millis(500), Duration::from_secs(60));
+        let quick = impatient(Duration::from_secs(2), Duration::from_mins(1));
         let leader = Migrator::new(db.clone(), graph(&paused(&meeting)), quick.clone());
-        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
-        meeting.here.notified().await;
+        let mut run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.reached(&mut run).await;
         let notes = Arc::new(Notes::default());
         let waiting = Settings { observer: Arc::clone(&notes) as _, ..quick };
         let follower = Migrator::new(db.clone(), graph(&paused(&meeting)), waiting);
@@ -146,7 +144,7 @@ testkit::stores! {
             collection: "_migration_lock".into(),
             name: "migrations".into(),
             owner: "somebody/7".into(),
-            ttl: Duration::from_secs(600),
+            ttl: Duration::from_mins(10),
         };
         let lease = db.acquire_lease(request).await.unwrap().unwrap();
         let before = testkit::dump!(db);

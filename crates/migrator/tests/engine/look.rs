@@ -43,8 +43,8 @@ testkit::stores! {
         let toys = [toy("0001_a", &[], vec![Do::Meet(Arc::clone(&meeting))])];
         let leader = migrator(&db, &toys);
         let follower = migrator(&db, &toys);
-        let run = tokio::spawn(async move { leader.up(UpMode::Start).await });
-        meeting.here.notified().await;
+        let mut run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.reached(&mut run).await;
         let status = follower.status().await.unwrap();
         assert_eq!((status.pending[0].state, status.pending[0].live), (Some(State::Running), true));
         let waiting = tokio::spawn(async move { follower.wait().await });

@@ -1,5 +1,7 @@
 //! The engine on real stores, with toy migrations.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 /// Several runners at once, and what becomes of a lease.
 mod concurrency;
 /// A store that counts what is asked of it.

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use docstore::bson::{Bson, DateTime, Document, doc};
 use docstore::{Database, Field, Filter, Find, Sort};
 use migrator::{
-    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Result, Settings, Undo,
+    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Report, Result, Settings, Undo,
     UndoImported, Up,
 };
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// What a toy does, in order.
 #[derive(Clone)]
@@ -33,6 +34,16 @@ pub(crate) enum Do {
 pub(crate) struct Meeting {
     pub(crate) here: Notify,
     pub(crate) go: Notify,
+}
+
+impl Meeting {
+    /// Waits until the run is there.
+    pub(crate) async fn reached(&self, run: &mut JoinHandle<Result<Report>>) {
+        tokio::select! {
+            () = self.here.notified() => {}
+            ended = run => panic!("the run ended early: {ended:?}"),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -148,7 +159,7 @@ pub(crate) fn settings() -> Settings {
         actor: "a test".into(),
         env: Arc::new(|_| None),
         clock: Arc::new(|| DateTime::from_millis(1_700_000_000_000)),
-        wait: Duration::from_secs(60),
+        wait: Duration::from_mins(1),
         ..Settings::default()
     }
 }

@@ -54,8 +54,12 @@ async fn main() -> ExitCode {
 async fn start() -> Result<Server, String> {
     if let Ok(uri) = env::var(URI) {
         if let Err(error) = testkit::sweep(&uri, None).await {
-            // The text of the driver names hosts, never credentials.
-            return Err(format!("{URI} does not answer: {}", error.kind));
+            // The driver's text goes on with what it knows of each host.
+            let text = error.kind.to_string();
+            return Err(format!(
+                "{URI} does not answer: {}",
+                text.split('{').next().unwrap_or_default().trim()
+            ));
         }
         return Ok(Server { uri, ours: None });
     }
@@ -94,6 +98,9 @@ async fn report(status: Result<ExitStatus, String>, server: Result<Server, Strin
     }
     println!("tests run on the embedded store: {}", record::count(Engine::Embedded));
     println!("tests run on the real mongod: {}", record::count(Engine::Mongo));
+    for line in record::notes() {
+        println!("{line}");
+    }
     match server {
         Ok(Server { ours: Some(server), .. }) => drop(server),
         Ok(Server { uri, ours: None }) => {

@@ -27,6 +27,7 @@ fn check(
     assert_eq!((keys.set, keys.multikey), (expected, multikey));
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "`None` stands for an empty array beside it")]
 fn v(value: impl Into<Bson>) -> Option<Bson> {
     Some(value.into())
 }

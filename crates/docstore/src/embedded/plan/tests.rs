@@ -5,11 +5,11 @@ const UP: Direction = Direction::Ascending;
 const DOWN: Direction = Direction::Descending;
 
 fn stored(indexes: &[Index], multikey: bool) -> Stored {
-    let index = |(id, index): (usize, &Index)| {
+    let index = |(id, index): (i64, &Index)| {
         let fields = index.fields().iter().map(|f| KeyField::new(&f.field, f.direction)).collect();
-        Arc::new(StoredIndex { id: id as i64, index: index.clone(), fields, partial: None, multikey })
+        Arc::new(StoredIndex { id, index: index.clone(), fields, partial: None, multikey })
     };
-    Stored { id: 1, name: "c".into(), indexes: indexes.iter().enumerate().map(index).collect() }
+    Stored { id: 1, name: "c".into(), indexes: (1..).zip(indexes).map(index).collect() }
 }
 
 #[track_caller]

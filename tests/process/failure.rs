@@ -1,0 +1,54 @@
+use std::sync::Arc;
+
+use docstore::bson::doc;
+use docstore::{Filter, Index};
+use serde_json::Value;
+use testkit::Target;
+
+use crate::program::{Program, open_store};
+
+#[tokio::test]
+async fn a_start_that_failed_may_stay_alive_and_say_why() {
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "admin@example.com")
+        .with("MIGRATE_ON_START", "verify")
+        .with("ON_START_FAILURE", "stay");
+    let mut server = program.spawn();
+    let failed = server.until_said(|body| body["status"] == "failed").await;
+    assert_eq!(failed["phase"], "migrations");
+    assert!(failed["detail"].as_str().unwrap().contains("0001_create_admin_user"), "{failed}");
+    assert_eq!(server.get("/livez").await.0, 200);
+    assert_eq!(server.get("/sections").await.0, 503);
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0), "{}", server.output());
+}
+
+testkit::targets! {
+    /// A unique index of the operator's own lets 0003 fail at its second section.
+    async fn a_migration_that_fails_midway_is_recorded_told_and_repaired(target: Arc<Target>) {
+        let store = open_store(&target).await;
+        let sections = store.collection("sections");
+        store.ensure_index("sections", &Index::on(["title"]).unique()).await.unwrap();
+        sections.insert_one(doc! { "title": "About", "slug": "mine", "is_deleted": true }).await.unwrap();
+
+        let program = Program::on(&target).with("PORT", "0");
+        let first = program.run(&["serve"]).expect(1);
+        assert!(first.stderr.contains("0003_seed_initial_sections"), "{}", first.stderr);
+        assert!(first.stderr.contains("title_1"), "the cause is told: {}", first.stderr);
+
+        // Nothing is tried again by itself: the next start says what happened and what to run.
+        let second = program.run(&["serve"]).expect(4);
+        assert!(second.stderr.contains("0003_seed_initial_sections"), "{}", second.stderr);
+        assert!(second.stderr.contains("field-notes migrate up"), "{}", second.stderr);
+        let json = program.run(&["migrate", "status", "--json"]).expect(0).stdout;
+        let status: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(status["failed"][0]["id"], "0003_seed_initial_sections", "{status}");
+        assert!(status["failed"][0]["error"].is_string(), "{status}");
+
+        sections.delete_one(&Filter::eq("slug", "mine")).await.unwrap();
+        program.run(&["migrate", "up"]).expect(0);
+        let server = Program::on(&target).serve().await;
+        assert_eq!(server.section_slugs().await, ["blog", "about", "projects", "contact"]);
+        store.close().await;
+    }
+}

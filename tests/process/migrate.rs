@@ -1,0 +1,94 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+use testkit::Target;
+
+use crate::program::Program;
+
+const IDS: [&str; 4] = [
+    "0001_create_admin_user",
+    "0002_add_user_id_to_content",
+    "0003_seed_initial_sections",
+    "0004_backfill_section_id",
+];
+
+fn ids(group: &Value) -> Vec<&str> {
+    group.as_array().expect("an array").iter().map(|entry| entry["id"].as_str().expect("an id")).collect()
+}
+
+fn status(program: &Program) -> Value {
+    let ended = program.run(&["migrate", "status", "--json"]).expect(0);
+    serde_json::from_str(&ended.stdout).expect("JSON on stdout, and nothing else")
+}
+
+#[test]
+fn status_of_a_store_that_is_not_there_makes_none() {
+    let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
+    let ended = program.run(&["migrate", "status"]).expect(0);
+    assert!(ended.stdout.contains("Applied migrations:\n  (none)"), "{}", ended.stdout);
+    assert!(program.files().is_empty(), "{:?}", program.files());
+}
+
+testkit::targets! {
+    async fn up_status_down_and_up_again(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let before = status(&program);
+        assert_eq!(ids(&before["pending"]), IDS);
+        assert!(ids(&before["applied"]).is_empty());
+
+        program.run(&["migrate", "up"]).expect(0);
+        let after = status(&program);
+        assert_eq!(ids(&after["applied"]), IDS);
+        for group in ["pending", "failed", "unknown"] {
+            assert!(ids(&after[group]).is_empty(), "{after}");
+        }
+        assert!(after["applied"].as_array().unwrap().iter().all(|entry| entry["applied_at"].is_string()), "{after}");
+
+        let text = program.run(&["migrate", "status"]).expect(0).stdout;
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "Applied migrations:");
+        for (line, id) in lines[1..5].iter().zip(IDS) {
+            assert!(line.starts_with(&format!("  ✓ {id}")), "{text}");
+        }
+        assert!(text.contains("Pending migrations:\n  (none)"), "{text}");
+
+        program.run(&["migrate", "down"]).expect(0);
+        let undone = status(&program);
+        assert_eq!(ids(&undone["applied"]), IDS[..3]);
+        assert_eq!(ids(&undone["pending"]), IDS[3..]);
+
+        program.run(&["migrate", "up"]).expect(0);
+        assert_eq!(ids(&status(&program)["applied"]), IDS);
+    }
+
+    async fn the_command_line_works_beside_a_running_server(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let server = program.serve().await;
+        assert_eq!(ids(&status(&program)["applied"]), IDS);
+        program.run(&["migrate", "down"]).expect(0);
+        assert_eq!(ids(&status(&program)["pending"]), IDS[3..]);
+        assert_eq!(server.section_slugs().await, ["blog", "about", "projects", "contact"]);
+        program.run(&["migrate", "up"]).expect(0);
+    }
+
+    async fn verify_refuses_to_serve_while_something_is_pending(target: Arc<Target>) {
+        let program = Program::on(&target).with("MIGRATE_ON_START", "verify").with("PORT", "0");
+        let ended = program.run(&["serve"]).expect(3);
+        assert!(ended.stderr.contains("0001_create_admin_user"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("field-notes migrate up"), "{}", ended.stderr);
+        assert_eq!(ids(&status(&program)["pending"]), IDS);
+    }
+
+    async fn wait_serves_once_another_process_has_migrated(target: Arc<Target>) {
+        let waiting = Program::on(&target).with("MIGRATE_ON_START", "wait");
+        let mut server = waiting.spawn();
+        // The gate is closed: liveness answers, content does not.
+        server.until_said(|body| body["phase"] == "migrations").await;
+        assert_eq!(server.get("/sections").await.0, 503);
+        assert_eq!(server.get("/livez").await.0, 200);
+
+        Program::on(&target).run(&["migrate", "up"]).expect(0);
+        server.until_ready().await;
+        assert_eq!(server.section_slugs().await.len(), 4);
+    }
+}

@@ -1,0 +1,220 @@
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use docstore::Database;
+use docstore::embedded::Options;
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::Target;
+
+/// A program that has not answered by then never will.
+const GIVE_UP: Duration = Duration::from_mins(1);
+
+/// The program in an empty folder, with nothing in its environment but what a test gives it.
+pub(crate) struct Program {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Program {
+    /// Without any variable.
+    pub(crate) fn bare() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), variables: Vec::new() }
+    }
+
+    /// With all that is needed to serve from the store of a test.
+    pub(crate) fn on(target: &Target) -> Self {
+        let program = Self::bare()
+            .with("ADMIN_EMAIL", "admin@example.com")
+            .with("ALLOW_DEV_AUTH", "true")
+            .with("MIGRATE_LEASE_SECONDS", "2");
+        match target {
+            Target::Embedded { path, .. } => {
+                let folder = path.parent().expect("the file is in a folder");
+                program.with("DATA_DIR", &folder.display().to_string())
+            }
+            Target::Mongo { uri, database } => program.with("MONGO_URI", uri).with("MONGO_DB_NAME", database),
+        }
+    }
+
+    /// Sets a variable.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The folder it runs in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The names of what is in that folder.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder()).expect("the folder is there");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_field-notes"));
+        command.args(arguments).current_dir(self.folder()).env_clear().stdin(Stdio::null());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        let output = self.command(arguments).output().expect("the program runs");
+        Ended::of(&output)
+    }
+
+    /// Starts serving on a free port; does not wait.
+    pub(crate) fn spawn(&self) -> Server {
+        // Between this and the program's own bind another process may take the port; tests would then say so.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let log = self.folder().join(format!("server-{port}.log"));
+        let file = fs::File::create(&log).expect("a log file");
+        let child = self
+            .command(&["serve"])
+            .env("PORT", port.to_string())
+            .stdout(file.try_clone().expect("a second handle"))
+            .stderr(file)
+            .spawn()
+            .expect("the program starts");
+        Server { child, base: format!("http://127.0.0.1:{port}"), log, client: reqwest::Client::new() }
+    }
+
+    /// Starts serving and waits until it is ready.
+    pub(crate) async fn serve(&self) -> Server {
+        let mut server = self.spawn();
+        server.until_ready().await;
+        server
+    }
+}
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Panics, showing everything, unless it ended with this code.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// The program while it serves; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    base: String,
+    log: PathBuf,
+    client: reqwest::Client,
+}
+
+impl Server {
+    /// What it printed so far.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until `/readyz` answers 200.
+    pub(crate) async fn until_ready(&mut self) {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
+                panic!("the server ended with {status}:\n{}", self.output());
+            }
+            let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            assert!(began.elapsed() < GIVE_UP, "not ready after {GIVE_UP:?}:\n{}", self.output());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until `/readyz` says this of a start that is not over, and returns what it says.
+    pub(crate) async fn until_said(&mut self, expected: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            if let Ok(answer) = self.client.get(format!("{}/readyz", self.base)).send().await {
+                assert_eq!(answer.status(), 503, "ready too early:\n{}", self.output());
+                let body: Value = answer.json().await.expect("JSON");
+                if expected(&body) {
+                    return body;
+                }
+            }
+            assert!(began.elapsed() < GIVE_UP, "it was never said:\n{}", self.output());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// GET, as status and JSON.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// GET as the development administrator.
+    pub(crate) async fn get_as_admin(&self, path: &str) -> (u16, Value) {
+        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// The slugs of `GET /sections`, in their order.
+    pub(crate) async fn section_slugs(&self) -> Vec<String> {
+        let (status, body) = self.get("/sections").await;
+        assert_eq!(status, 200, "{body}");
+        slugs(&body)
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name} fails");
+    }
+
+    /// Waits for its end and returns the exit code; `None` if a signal ended it.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.child.wait().expect("the child can be waited for").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The slugs of a list's items, in their order.
+pub(crate) fn slugs(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().expect("a list");
+    items.iter().map(|item| item["slug"].as_str().expect("a slug").to_owned()).collect()
+}
+
+/// The store that [`Program::on`] serves from, opened beside it.
+pub(crate) async fn open_store(target: &Target) -> Database {
+    match target {
+        // The program's file has a name of its own in the target's folder.
+        Target::Embedded { path, .. } => {
+            let path = path.with_file_name("field-notes.db");
+            docstore::embedded::open(Options { path }).await.expect("the store opens")
+        }
+        Target::Mongo { .. } => testkit::open!(target),
+    }
+}

@@ -1,0 +1,64 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use docstore::Database;
+use docstore::bson::Document;
+use serde_json::{Value, json};
+use testkit::Target;
+
+use crate::program::{Program, open_store, slugs};
+
+/// What the original left; see `tests/fixtures/README.md`.
+const ORIGINAL: &str = include_str!("../fixtures/original.json");
+
+async fn pour(store: &Database) {
+    let collections: BTreeMap<String, Vec<Document>> =
+        serde_json::from_str(ORIGINAL).expect("the fixture is extended JSON");
+    for (name, documents) in collections {
+        store.collection(&name).insert_many(documents).await.expect("the fixture is stored");
+    }
+}
+
+testkit::targets! {
+    async fn a_database_of_the_original_is_taken_over_and_nothing_runs_twice(target: Arc<Target>) {
+        let store = open_store(&target).await;
+        pour(&store).await;
+        let before = testkit::dump!(store);
+        let program = Program::on(&target);
+
+        // Before anything was imported, the foreign ledger is shown and nothing is written.
+        let json = program.run(&["migrate", "status", "--json"]).expect(0).stdout;
+        let status: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(status["applied"].as_array().unwrap().len(), 4, "{status}");
+        assert_eq!(status["pending"], json!([]), "{status}");
+        assert_eq!(testkit::dump!(store), before);
+
+        let server = program.serve().await;
+        let after = testkit::dump!(store);
+        for (name, documents) in &before {
+            assert_eq!(&after[name], documents, "{name} is as it was");
+        }
+
+        // The section deleted through the original's API stays deleted, the one it made is there, unpublished.
+        assert_eq!(server.section_slugs().await, ["blog", "about", "projects"]);
+        let (status, all) = server.get_as_admin("/sections?include_unpublished=true").await;
+        assert_eq!(status, 200, "{all}");
+        assert_eq!(slugs(&all), ["blog", "about", "projects", "gallery"]);
+
+        // Its ObjectId section ids are found and named.
+        let json = program.run(&["migrate", "status", "--json"]).expect(0).stdout;
+        let status: Value = serde_json::from_str(&json).unwrap();
+        let fourth = &status["applied"][3];
+        assert_eq!(fourth["source"], "imported", "{status}");
+        assert_eq!(fourth["applied_at"].as_str().map(|at| &at[..10]), Some("2026-11-20"), "{status}");
+        let warnings = fourth["warnings"].to_string();
+        assert!(warnings.contains("stories") && warnings.contains("ObjectId"), "{status}");
+
+        // Without a journal `down` says what would be lost, and does nothing.
+        let ended = program.run(&["migrate", "down"]).expect(8);
+        assert!(ended.stderr.contains("section_id"), "{}", ended.stderr);
+        let unchanged = testkit::dump!(store);
+        assert_eq!(unchanged["stories"], before["stories"]);
+        store.close().await;
+    }
+}
