@@ -22,6 +22,8 @@ mod section;
 mod slug;
 /// Stories.
 mod story;
+/// What is deleted.
+mod trash;
 
 pub use caller::{Caller, Role, Visibility};
 pub use id::{Id, InvalidId};
@@ -32,5 +34,6 @@ pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
 pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, is_web_address};
 pub use revision::{Condition, Revised, Revision};
 pub use section::{ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionFilter};
-pub use slug::{nth_slug, slugify};
+pub use slug::{nth_slug, slugify, suffix_of};
 pub use story::{NewStory, Story, StoryChange, StoryFilter};
+pub use trash::{Restored, TrashType, Trashed};

@@ -40,4 +40,4 @@ pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use probe::Probe;
 pub use repository_of::Repository;
 pub use user::{NewUser, Users};
-pub use write::{Named, Stored, Writable};
+pub use write::{Named, Stored, Trashable, Writable};
