@@ -24,6 +24,8 @@ mod slug;
 mod story;
 /// What is deleted.
 mod trash;
+/// Sections inside one another.
+mod tree;
 
 pub use caller::{Caller, Role, Visibility};
 pub use id::{Id, InvalidId};
@@ -33,7 +35,10 @@ pub use navlink::{NavLink, NavLinkChange, NewNavLink};
 pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
 pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, is_web_address};
 pub use revision::{Condition, Revised, Revision};
-pub use section::{ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionFilter};
+pub use section::{
+    ContentType, DisplayType, NavVisibility, NewSection, ParentFilter, Section, SectionChange, SectionFilter,
+};
 pub use slug::{nth_slug, slugify, suffix_of};
 pub use story::{NewStory, Story, StoryChange, StoryFilter};
 pub use trash::{Restored, TrashType, Trashed};
+pub use tree::{DEEPEST, Misplaced, SectionTree};

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use super::{Id, Visibility};
+use super::{Id, Item, Visibility};
 
 /// Enums that are stored and sent as one word each.
 macro_rules! words {
@@ -17,11 +17,20 @@ macro_rules! words {
             /// All words, as stored and sent.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// As stored and sent.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
                 }
+            }
+        }
+
+        impl Default for $name {
+            /// The first.
+            fn default() -> Self {
+                Self::ALL[0]
             }
         }
 
@@ -107,6 +116,60 @@ pub struct Section {
     pub updated: DateTime<Utc>,
     /// Who made it; sections made by a migration have no owner.
     pub user_id: Option<String>,
+}
+
+impl Item for Section {
+    fn id(&self) -> Id {
+        self.id
+    }
+
+    fn owner(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
+    fn is_published(&self) -> bool {
+        self.is_published
+    }
+}
+
+/// What a section is made of when it comes into being.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSection {
+    /// Its title.
+    pub title: String,
+    /// The section it lies in.
+    pub parent_id: Option<Id>,
+    /// How its content is laid out.
+    pub display_type: DisplayType,
+    /// What it holds.
+    pub content_type: ContentType,
+    /// Where it is linked.
+    pub nav_visibility: NavVisibility,
+    /// Its place among its siblings, lowest first.
+    pub sort_order: i64,
+    /// Whether everybody may see it.
+    pub is_published: bool,
+    /// Who makes it.
+    pub user_id: Id,
+}
+
+/// What a section becomes; what is not said stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SectionChange {
+    /// Its title.
+    pub title: Option<String>,
+    /// The section it lies in from now on; `Some(None)` is the root.
+    pub parent_id: Option<Option<Id>>,
+    /// How its content is laid out.
+    pub display_type: Option<DisplayType>,
+    /// What it holds.
+    pub content_type: Option<ContentType>,
+    /// Where it is linked.
+    pub nav_visibility: Option<NavVisibility>,
+    /// Its place among its siblings, lowest first.
+    pub sort_order: Option<i64>,
+    /// Whether everybody may see it.
+    pub is_published: Option<bool>,
 }
 
 /// Which sections a list is of.

@@ -4,6 +4,7 @@ use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
 use super::body::FromBody;
 use super::error::{FieldError, Step};
 use super::query::{parse_truth, parse_whole};
+use crate::domain::{ContentType, DisplayType, NavVisibility};
 
 /// What is wrong with a value, or with one element of it.
 pub(super) struct Wrong {
@@ -63,6 +64,24 @@ impl FromJson for i64 {
         };
         read.map_or_else(|| wrong("int_parsing", "has to be a whole number"), Ok)
     }
+}
+
+/// Enums that are one word each.
+macro_rules! words {
+    ($($name:ident: $expected:literal,)+) => {$(
+        impl FromJson for $name {
+            fn from_json(value: Value) -> Result<Self, Vec<Wrong>> {
+                let word = value.as_str().and_then(|word| word.parse().ok());
+                word.map_or_else(|| wrong("literal_error", $expected), Ok)
+            }
+        }
+    )+};
+}
+
+words! {
+    DisplayType: "has to be feed, card-grid, static-page or gallery",
+    ContentType: "has to be story, project, page, image or photo_essay",
+    NavVisibility: "has to be main, secondary or hidden",
 }
 
 impl FromJson for Vec<String> {
@@ -138,6 +157,13 @@ impl Fields {
     pub(super) fn given<T: FromJson>(&mut self, name: &'static str) -> Option<T> {
         self.asked.push(name);
         self.object.remove(name).map(|value| self.read(name, value))
+    }
+
+    /// A field of which null is a value: `None` if it is left out, `Some(None)` if it is null.
+    pub(super) fn nullable<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.asked.push(name);
+        let value = self.object.remove(name)?;
+        Some(if value.is_null() { None } else { Some(self.read(name, value)) })
     }
 
     fn read<T: FromJson>(&mut self, name: &'static str, value: Value) -> T {

@@ -32,8 +32,8 @@ const CONTENT: &[(&str, Handlers)] = &[
     ("/projects", || get(projects::list).post(projects::create)),
     ("/projects/{id}", || get(projects::show).put(projects::update).delete(projects::delete)),
     ("/projects/slug/{slug}", || get(projects::show_by_slug)),
-    ("/sections", || get(sections::list)),
-    ("/sections/{id}", || get(sections::show)),
+    ("/sections", || get(sections::list).post(sections::create)),
+    ("/sections/{id}", || get(sections::show).put(sections::update).delete(sections::delete)),
     // The original's code and its documents disagree on the name; both are in use.
     ("/sections/by-slug/{slug}", || get(sections::show_by_slug)),
     ("/sections/slug/{slug}", || get(sections::show_by_slug)),

@@ -11,7 +11,7 @@ use super::fields::Fields;
 use super::query::{FromQuery, MAX_OFFSET, Reader};
 use super::tag::IfMatch;
 use super::wire::{Envelope, deleted, serialize_instant, serialize_instant_or_null};
-use super::{ApiError, link, moved, tag};
+use super::{ApiError, link, moved, sanitized, tag};
 use crate::domain::{Revised, Story, Window};
 use crate::service::{Found, ListStories, WriteStory};
 
@@ -152,7 +152,8 @@ pub(super) async fn create(
     ValidBody(story): ValidBody<StoryRequest>,
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
-    Ok(one(StatusCode::CREATED, services.stories.create(&caller, story.into()).await?))
+    let written = services.stories.create(&caller, story.into()).await?;
+    Ok(sanitized::say(one(StatusCode::CREATED, written.revised), &written.removed))
 }
 
 /// `PUT /stories/{id}`
@@ -164,7 +165,8 @@ pub(super) async fn update(
     ValidBody(story): ValidBody<StoryRequest>,
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
-    Ok(one(StatusCode::OK, services.stories.update(&caller, &id, &story.into(), &condition).await?))
+    let written = services.stories.update(&caller, &id, &story.into(), &condition).await?;
+    Ok(sanitized::say(one(StatusCode::OK, written.revised), &written.removed))
 }
 
 /// `DELETE /stories/{id}`

@@ -7,6 +7,8 @@ mod comment;
 mod entity;
 /// What can go wrong, seen from above the store.
 mod error;
+/// What lies in a section.
+mod holdings;
 /// Making the declared indexes so.
 mod indexes;
 /// Links of the navigation: row, filter, indexes.
@@ -36,7 +38,9 @@ mod write;
 
 pub use entity::{BadField, Entity};
 pub use error::Error;
+pub use holdings::{Held, Holdings};
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
+pub use page::PageRestored;
 pub use probe::Probe;
 pub use repository_of::Repository;
 pub use user::{NewUser, Users};

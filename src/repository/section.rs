@@ -1,10 +1,14 @@
-use bson::Bson;
-use docstore::{Field, Filter, Find, Index, Sort};
+use bson::{Bson, Document, doc};
+use chrono::{DateTime, Utc};
+use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
 use serde::Deserialize;
 
 use super::row::{date, live, own_id, reference, refers, text, truth_or, visible, whole_or, word, word_or};
-use super::{BadField, Entity, Error, Repository};
-use crate::domain::{ContentType, NavVisibility, ParentFilter, Section, SectionFilter};
+use super::{BadField, Entity, Error, Named, Repository, Trashable, Writable};
+use crate::domain::{
+    ContentType, Id, NavVisibility, NewSection, ParentFilter, Restored, Section, SectionChange, SectionFilter,
+    SectionTree, TrashType,
+};
 
 /// A section as stored.
 #[derive(Debug, Deserialize)]
@@ -87,7 +91,89 @@ impl Entity for Section {
     }
 }
 
+impl Writable for Section {
+    type New = NewSection;
+    type Change = SectionChange;
+
+    fn document(new: &NewSection, _now: DateTime<Utc>) -> Document {
+        let NewSection {
+            title,
+            parent_id,
+            display_type,
+            content_type,
+            nav_visibility,
+            sort_order,
+            is_published,
+            user_id,
+        } = new;
+        doc! {
+            "title": title,
+            "parent_id": parent_value(*parent_id),
+            "display_type": display_type.as_str(),
+            "content_type": content_type.as_str(),
+            "nav_visibility": nav_visibility.as_str(),
+            "sort_order": sort_order,
+            "is_published": is_published,
+            "user_id": user_id.to_string(),
+        }
+    }
+
+    fn update(change: &SectionChange) -> Update {
+        let SectionChange {
+            title,
+            parent_id,
+            display_type,
+            content_type,
+            nav_visibility,
+            sort_order,
+            is_published,
+        } = change;
+        let fields = [
+            ("title", title.as_deref().map(Bson::from)),
+            ("parent_id", parent_id.map(parent_value)),
+            ("display_type", display_type.map(|word| word.as_str().into())),
+            ("content_type", content_type.map(|word| word.as_str().into())),
+            ("nav_visibility", nav_visibility.map(|word| word.as_str().into())),
+            ("sort_order", sort_order.map(Bson::from)),
+            ("is_published", is_published.map(Bson::from)),
+        ];
+        let given = fields.into_iter().filter_map(|(field, value)| Some((field, value?)));
+        given.fold(Update::new(), |update, (field, value)| update.set(field, value))
+    }
+}
+
+impl Named for Section {
+    fn slug(&self) -> &str {
+        &self.slug
+    }
+}
+
+impl Trashable for Section {
+    const KIND: TrashType = TrashType::Sections;
+}
+
+fn parent_value(parent: Option<Id>) -> Bson {
+    parent.map_or(Bson::Null, |parent| Bson::String(parent.to_string()))
+}
+
 impl Repository<Section> {
+    /// As [`Repository::restore`], and puts it at the root.
+    pub async fn restore_at_root(&self, id: Id) -> Result<Option<Restored>, Error> {
+        self.restore_with(id, &Update::new().set("parent_id", Bson::Null)).await
+    }
+
+    /// All live sections, and in which other each lies.
+    pub async fn tree(&self) -> Result<SectionTree, Error> {
+        let find = Find::new(live()).projection(Projection::include(["parent_id"]));
+        let documents = self.collection.find(find).await?.documents().await?;
+        let place = |document: Document| {
+            let id = own_id(document.get("_id")?).ok()?;
+            let parent = reference(document.get("parent_id").cloned(), "parent_id").ok().flatten();
+            Some((id, parent.and_then(|parent| Id::parse(&parent).ok())))
+        };
+        Ok(documents.into_iter().filter_map(place).collect())
+    }
+
     /// The live section of this slug, published or not.
     pub async fn find_by_slug(&self, slug: &str) -> Result<Option<Section>, Error> {
         self.one(Filter::eq("slug", slug).also(live())).await

@@ -3,7 +3,7 @@
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{Caller, Condition, ContentType, Id, Item, Revised, Section};
-use crate::html::Removed;
+use crate::html::{self, Cleaned, Removed};
 use crate::repository::{Named, Repository, Stored, Writable};
 
 /// What is at a slug.
@@ -22,6 +22,18 @@ pub struct Written<T> {
     pub revised: Revised<T>,
     /// What was removed from its content.
     pub removed: Vec<Removed>,
+}
+
+/// Content, cleaned. Content of which nothing may be kept is no content.
+pub(super) fn cleaned(content: &str) -> Result<Cleaned, Error> {
+    let cleaned = html::clean(content);
+    if cleaned.html.is_empty() {
+        return Err(Error::InvalidField {
+            field: "content",
+            expected: "has to hold something else than what is removed from content".into(),
+        });
+    }
+    Ok(cleaned)
 }
 
 /// An id, as text.

@@ -46,6 +46,12 @@ pub enum Error {
     /// There is none, or none that the caller may see.
     #[error("{} not found", .0.name())]
     NotFound(Kind),
+    /// There is none in the trash.
+    #[error("{} not found in the trash", .0.name())]
+    NotInTrash(Kind),
+    /// A page cannot be restored while another has its type, which is this one.
+    #[error("there is a page {0} already")]
+    PageThere(String),
     /// A field is well formed, and yet means nothing.
     #[error("invalid {field}: {expected}")]
     InvalidField {
@@ -66,6 +72,15 @@ pub enum Error {
     /// The item is in another state than the change is made for.
     #[error("the item has changed, to revision {0}")]
     Stale(Revision),
+    /// What is asked for is another item's.
+    #[error("{field} is taken")]
+    Taken {
+        /// The field.
+        field: &'static str,
+    },
+    /// Something lies in the section.
+    #[error("the section holds {0}")]
+    InUse(String),
     /// The repository failed.
     #[error(transparent)]
     Repository(#[from] repository::Error),

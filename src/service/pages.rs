@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use super::content::{Placement, Written, changeable, visible};
+use super::content::{Placement, Written, changeable, cleaned, visible};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, Condition, ContentType, Id, NewPage, Page, PageChange, Revised, Section,
     is_page_of_old, is_page_type,
 };
-use crate::html::{self, Cleaned};
+use crate::html::Cleaned;
 use crate::repository::Repository;
 
 /// What is written of a page; what is not said stays.
@@ -60,8 +60,8 @@ impl Pages {
         page: &WritePage,
         condition: &Condition,
     ) -> Result<Written<Page>, Error> {
-        let Cleaned { html, removed } = html::clean(page.content.as_deref().unwrap_or_default());
-        let content = page.content.is_some().then_some(html);
+        let content = page.content.as_deref().map(cleaned).transpose()?;
+        let (content, removed) = content.map(|Cleaned { html, removed }| (html, removed)).unzip();
         loop {
             let written = match self.pages.stored_by_type(page_type).await? {
                 Some(stored) => {
@@ -84,7 +84,7 @@ impl Pages {
             };
             // Somebody else was first: from what they left anew.
             if let Some(written) = written {
-                return Ok(Written { revised: written.revised, removed });
+                return Ok(Written { revised: written.revised, removed: removed.unwrap_or_default() });
             }
         }
     }

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use super::content::{Found, Placement, by_slug, changeable, delete, parse_id, visible};
+use super::content::{Found, Placement, Written, by_slug, changeable, cleaned, delete, parse_id, visible};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, Condition, ContentType, Listing, NewProject, Project, ProjectChange, ProjectFilter,
     ProjectText, Revised, Section, Visibility, Window, slugify,
 };
+use crate::html::Cleaned;
 use crate::repository::Repository;
 
 /// What a list of projects is asked for.
@@ -78,15 +79,18 @@ impl Projects {
         &self,
         caller: &Caller,
         project: WriteProject<ProjectText>,
-    ) -> Result<Revised<Project>, Error> {
+    ) -> Result<Written<Project>, Error> {
         if !caller.may_create(self.authorship) {
             return Err(Error::MayNotCreate);
         }
-        let WriteProject { text, section_id } = project;
+        let WriteProject { mut text, section_id } = project;
         let section_id = self.placement.of_new(section_id.as_deref()).await?;
         let slug = slugify(&text.title);
+        let Cleaned { html, removed } = cleaned(&text.content)?;
+        text.content = html;
         let new = NewProject { text, user_id: caller.id, section_id };
-        Ok(self.items.insert_named(&slug, &new, self.clock.now()).await?.revised)
+        let stored = self.items.insert_named(&slug, &new, self.clock.now()).await?;
+        Ok(Written { revised: stored.revised, removed })
     }
 
     /// Changes a project; what is not named stays. The slug follows the title.
@@ -96,9 +100,12 @@ impl Projects {
         id: &str,
         project: WriteProject<ProjectChange>,
         condition: &Condition,
-    ) -> Result<Revised<Project>, Error> {
+    ) -> Result<Written<Project>, Error> {
         let id = parse_id(Kind::Project, id)?;
         let WriteProject { text: mut change, section_id } = project;
+        let content = change.content.as_deref().map(cleaned).transpose()?;
+        let (content, removed) = content.map(|Cleaned { html, removed }| (html, removed)).unzip();
+        change.content = content;
         loop {
             let stored = changeable(Kind::Project, caller, self.items.stored(id).await?, condition)?;
             let held = &stored.revised.item;
@@ -112,7 +119,7 @@ impl Projects {
             };
             // Somebody else was first: from their state anew, if the condition allows it.
             if let Some(changed) = changed {
-                return Ok(changed.revised);
+                return Ok(Written { revised: changed.revised, removed: removed.unwrap_or_default() });
             }
         }
     }

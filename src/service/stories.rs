@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use super::content::{Found, Placement, by_slug, changeable, delete, parse_id, visible};
+use super::content::{Found, Placement, Written, by_slug, changeable, cleaned, delete, parse_id, visible};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, Condition, ContentType, Listing, NewStory, Revised, Section, Story, StoryChange,
     StoryFilter, Visibility, Window, slugify,
 };
+use crate::html::Cleaned;
 use crate::repository::Repository;
 
 /// What a list of stories is asked for.
@@ -75,15 +76,17 @@ impl Stories {
     }
 
     /// Makes a story.
-    pub async fn create(&self, caller: &Caller, story: WriteStory) -> Result<Revised<Story>, Error> {
+    pub async fn create(&self, caller: &Caller, story: WriteStory) -> Result<Written<Story>, Error> {
         if !caller.may_create(self.authorship) {
             return Err(Error::MayNotCreate);
         }
         let WriteStory { title, content, is_published, section_id } = story;
         let section_id = self.placement.of_new(section_id.as_deref()).await?;
         let slug = slugify(&title);
+        let Cleaned { html: content, removed } = cleaned(&content)?;
         let new = NewStory { title, content, is_published, user_id: caller.id, section_id };
-        Ok(self.items.insert_named(&slug, &new, self.clock.now()).await?.revised)
+        let stored = self.items.insert_named(&slug, &new, self.clock.now()).await?;
+        Ok(Written { revised: stored.revised, removed })
     }
 
     /// Changes a story. The slug follows the title; the date is that of the first publication.
@@ -93,15 +96,16 @@ impl Stories {
         id: &str,
         story: &WriteStory,
         condition: &Condition,
-    ) -> Result<Revised<Story>, Error> {
+    ) -> Result<Written<Story>, Error> {
         let id = parse_id(Kind::Story, id)?;
+        let Cleaned { html, removed } = cleaned(&story.content)?;
         loop {
             let stored = changeable(Kind::Story, caller, self.items.stored(id).await?, condition)?;
             let held = &stored.revised.item;
             let now = self.clock.now();
             let change = StoryChange {
                 title: story.title.clone(),
-                content: story.content.clone(),
+                content: html.clone(),
                 is_published: story.is_published,
                 date: (story.is_published && held.date.is_none()).then_some(now),
                 section_id: self
@@ -116,7 +120,7 @@ impl Stories {
             };
             // Somebody else was first: from their state anew, if the condition allows it.
             if let Some(changed) = changed {
-                return Ok(changed.revised);
+                return Ok(Written { revised: changed.revised, removed });
             }
         }
     }

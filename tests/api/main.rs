@@ -8,6 +8,8 @@ mod errors;
 mod gate;
 /// Health, readiness, the index.
 mod health;
+/// What is removed from content.
+mod html;
 /// Declared indexes on databases that are not empty.
 mod indexes;
 /// Links of the navigation.
@@ -16,8 +18,10 @@ mod navlinks;
 mod pages;
 /// Projects.
 mod projects;
-/// Sections.
+/// Sections, read.
 mod sections;
+/// Sections, written.
+mod sections_write;
 /// Stories.
 mod stories;
 /// An application for each test.

@@ -11,7 +11,7 @@ use super::body::ValidBody;
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
 use super::tag::{self, IfMatch};
 use super::wire::{Envelope, deleted};
-use super::{ApiError, link, moved};
+use super::{ApiError, link, moved, sanitized};
 use crate::domain::{Project, Revised, Window};
 use crate::service::{Found, ListProjects};
 use wire::{CardBody, CreateRequest, ProjectBody, ProjectsQuery, UpdateRequest};
@@ -66,7 +66,8 @@ pub(super) async fn create(
     ValidBody(project): ValidBody<CreateRequest>,
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
-    Ok(one(StatusCode::CREATED, services.projects.create(&caller, project.into()).await?))
+    let written = services.projects.create(&caller, project.into()).await?;
+    Ok(sanitized::say(one(StatusCode::CREATED, written.revised), &written.removed))
 }
 
 /// `PUT /projects/{id}`
@@ -78,7 +79,8 @@ pub(super) async fn update(
     ValidBody(project): ValidBody<UpdateRequest>,
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
-    Ok(one(StatusCode::OK, services.projects.update(&caller, &id, project.into(), &condition).await?))
+    let written = services.projects.update(&caller, &id, project.into(), &condition).await?;
+    Ok(sanitized::say(one(StatusCode::OK, written.revised), &written.removed))
 }
 
 /// `DELETE /projects/{id}`

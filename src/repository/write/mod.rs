@@ -19,7 +19,7 @@ pub use names::Named;
 pub use trash::Trashable;
 
 /// Counts the changes of a document. Documents of the original have none.
-const VERSION: &str = "version";
+pub(super) const VERSION: &str = "version";
 const CREATED: &str = "createdDate";
 const UPDATED: &str = "updatedDate";
 const DELETED: &str = "deletedDate";

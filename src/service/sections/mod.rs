@@ -1,8 +1,27 @@
+//! Sections: reading them, and writing them so that they stay a tree.
+
+/// Deleting a section without leaving behind what lies in it.
+mod delete;
+/// Taking a section out of the trash.
+mod restore;
+/// Making and changing sections.
+mod write;
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::content::{Found, by_slug, parse_id, visible};
 use super::{Error, Kind};
+use crate::clock::Clock;
 use crate::domain::{
-    Caller, Id, Listing, NavVisibility, ParentFilter, Section, SectionFilter, Visibility, Window,
+    Authorship, Caller, Id, Listing, NavVisibility, ParentFilter, Revised, Section, SectionFilter,
+    Visibility, Window,
 };
-use crate::repository::Repository;
+use crate::repository::{Holdings, Repository};
+
+pub use delete::WhatLiesInIt;
+pub use write::{CreateSection, UpdateSection};
 
 /// What a list of sections is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +36,26 @@ pub struct ListSections {
     pub window: Window,
 }
 
-/// Sections, read side. Cheap to clone.
+/// Sections. Cheap to clone.
 #[derive(Clone)]
 pub struct Sections {
     sections: Repository<Section>,
+    holdings: Holdings,
+    authorship: Authorship,
+    clock: Arc<dyn Clock>,
+    /// Held while the tree is judged and changed: two moves that are right each by itself can make a ring together.
+    tree: Arc<Mutex<()>>,
 }
 
 impl Sections {
-    /// Reads from this repository.
-    pub fn new(sections: Repository<Section>) -> Self {
-        Self { sections }
+    /// Keeps sections in `sections`; what lies in them is in `holdings`.
+    pub fn new(
+        sections: Repository<Section>,
+        holdings: Holdings,
+        authorship: Authorship,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { sections, holdings, authorship, clock, tree: Arc::default() }
     }
 
     /// Sections by `sort_order`, the newest first among equals.
@@ -41,25 +70,15 @@ impl Sections {
     }
 
     /// The section with this id.
-    pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Section, Error> {
-        let id = Id::parse(id).map_err(|_| Error::InvalidId(Kind::Section))?;
-        shown(caller, self.sections.find(id).await?)
+    pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<Section>, Error> {
+        let id = parse_id(Kind::Section, id)?;
+        Ok(visible(Kind::Section, caller, self.sections.stored(id).await?)?.revised)
     }
 
-    /// The section with this slug.
-    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Section, Error> {
-        shown(caller, self.sections.find_by_slug(slug).await?)
+    /// The section with this slug, or the slug of the one that had it before.
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Section>, Error> {
+        by_slug(&self.sections, Kind::Section, caller, slug).await
     }
-}
-
-/// To those who may not see it, a section that is not published is not there.
-fn shown(caller: Option<&Caller>, section: Option<Section>) -> Result<Section, Error> {
-    section
-        .filter(|section| {
-            section.is_published
-                || caller.is_some_and(|caller| caller.may_see_unpublished(section.user_id.as_deref()))
-        })
-        .ok_or(Error::NotFound(Kind::Section))
 }
 
 fn parent(text: &str) -> Result<ParentFilter, Error> {

@@ -1,0 +1,142 @@
+use super::Sections;
+use crate::domain::{
+    Caller, Condition, ContentType, DEEPEST, DisplayType, Id, Misplaced, NavVisibility, NewSection, Revised,
+    Section, SectionChange, slugify,
+};
+use crate::service::content::{changeable, parse_id};
+use crate::service::{Error, Kind};
+
+/// What a new section is made of. Its slug follows the title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateSection {
+    /// Its title.
+    pub title: String,
+    /// The section it lies in; none is the root.
+    pub parent_id: Option<String>,
+    /// How its content is laid out.
+    pub display_type: DisplayType,
+    /// What it holds.
+    pub content_type: ContentType,
+    /// Where it is linked.
+    pub nav_visibility: NavVisibility,
+    /// Its place among its siblings, lowest first.
+    pub sort_order: i64,
+    /// Whether everybody may see it.
+    pub is_published: bool,
+}
+
+/// What a section becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpdateSection {
+    /// All but its place in the tree.
+    pub change: SectionChange,
+    /// The section it lies in from now on; `Some(None)` is the root.
+    pub parent_id: Option<Option<String>>,
+    /// Its name in addresses. Of no account if the title changes: then it follows the title.
+    pub slug: Option<String>,
+}
+
+impl Sections {
+    /// Makes a section.
+    pub async fn create(&self, caller: &Caller, section: CreateSection) -> Result<Revised<Section>, Error> {
+        if !caller.may_create(self.authorship) {
+            return Err(Error::MayNotCreate);
+        }
+        let CreateSection {
+            title,
+            parent_id,
+            display_type,
+            content_type,
+            nav_visibility,
+            sort_order,
+            is_published,
+        } = section;
+        let _tree = self.tree.lock().await;
+        let parent_id = match parent_id {
+            Some(parent) => Some(self.check_parent(None, &parent).await?),
+            None => None,
+        };
+        let slug = slugify(&title);
+        let new = NewSection {
+            title,
+            parent_id,
+            display_type,
+            content_type,
+            nav_visibility,
+            sort_order,
+            is_published,
+            user_id: caller.id,
+        };
+        Ok(self.sections.insert_named(&slug, &new, self.clock.now()).await?.revised)
+    }
+
+    /// Changes a section.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &str,
+        update: &UpdateSection,
+        condition: &Condition,
+    ) -> Result<Revised<Section>, Error> {
+        let id = parse_id(Kind::Section, id)?;
+        let _tree = self.tree.lock().await;
+        loop {
+            let stored = changeable(Kind::Section, caller, self.sections.stored(id).await?, condition)?;
+            let held = &stored.revised.item;
+            let parent_id = match &update.parent_id {
+                // Where it is it may stay, even if its parent is gone.
+                Some(named) if *named != held.parent_id => match named {
+                    Some(named) => Some(Some(self.check_parent(Some(id), named).await?)),
+                    None => Some(None),
+                },
+                _ => None,
+            };
+            let change = SectionChange { parent_id, ..update.change.clone() };
+            let now = self.clock.now();
+            let changed = match self.new_slug(held, update).await? {
+                None => self.sections.change(&stored, &change, now).await?,
+                Some(slug) => self.sections.rename(&stored, &slug, &change, now).await?,
+            };
+            // Somebody else was first: from their state anew, if the condition allows it.
+            if let Some(changed) = changed {
+                return Ok(changed.revised);
+            }
+        }
+    }
+
+    /// The slug that a section gets, if it changes. One that is asked for has to be free.
+    async fn new_slug(&self, held: &Section, update: &UpdateSection) -> Result<Option<String>, Error> {
+        if let Some(title) = update.change.title.as_deref().filter(|title| *title != held.title) {
+            return Ok(Some(slugify(title)));
+        }
+        let Some(wanted) = &update.slug else { return Ok(None) };
+        let slug = slugify(wanted);
+        if slug.is_empty() {
+            let expected = "has to have a letter or a digit".into();
+            return Err(Error::InvalidField { field: "slug", expected });
+        }
+        if slug == held.slug {
+            return Ok(None);
+        }
+        if self.sections.find_by_slug(&slug).await?.is_some() {
+            return Err(Error::Taken { field: "slug" });
+        }
+        Ok(Some(slug))
+    }
+
+    async fn check_parent(&self, section: Option<Id>, named: &str) -> Result<Id, Error> {
+        let wrong = |expected: String| Error::InvalidField { field: "parent_id", expected };
+        let parent = Id::parse(named).map_err(|_| wrong("has to be an id: 24 hexadecimal digits".into()))?;
+        self.sections.tree().await?.may_place(section, parent).map_err(|misplaced| wrong(told(misplaced)))?;
+        Ok(parent)
+    }
+}
+
+pub(super) fn told(misplaced: Misplaced) -> String {
+    match misplaced {
+        Misplaced::NoParent => "has to name a section that exists".to_owned(),
+        Misplaced::InItself => "cannot be the section itself".to_owned(),
+        Misplaced::InItsOwn => "cannot be a section that lies in this one".to_owned(),
+        Misplaced::TooDeep => format!("would put sections deeper than {DEEPEST} levels"),
+    }
+}

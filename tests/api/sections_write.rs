@@ -1,0 +1,329 @@
+use axum::body::Body;
+use axum::http::Method;
+use bson::{Bson, Document, doc, oid::ObjectId};
+use docstore::{Database, Filter, Update};
+use serde_json::{Value, json};
+
+use crate::support::{App, NOW_MS, insert, section};
+use crate::writing::{NOBODY, stored};
+
+const NO_ID: &str = "65a0b1c2d3e4f50617283940";
+
+fn new(title: &str) -> Value {
+    json!({ "title": title, "display_type": "feed", "content_type": "story" })
+}
+
+fn inside(title: &str, parent: &Value) -> Value {
+    let mut section = new(title);
+    section["parent_id"] = parent["id"].clone();
+    section
+}
+
+fn path(section: &Value) -> String {
+    format!("/sections/{}", section["id"].as_str().expect("an id"))
+}
+
+fn error(field: &str, kind: &str) -> (Value, String) {
+    (json!(["body", field]), kind.to_owned())
+}
+
+/// A document in a section, as a program of another age may have left it.
+async fn lies_in(db: &Database, collection: &str, section: impl Into<Bson>) -> Value {
+    let at = bson::DateTime::from_millis(NOW_MS);
+    let id = ObjectId::new();
+    let document = doc! {
+        "_id": id, "title": "t", "content": "c", "slug": id.to_hex(), "page_type": id.to_hex(), "is_published": true,
+        "createdDate": at, "updatedDate": at, "section_id": section.into(),
+    };
+    db.collection(collection).insert_one(document).await.expect("a document is inserted");
+    json!(id.to_hex())
+}
+
+async fn field(db: &Database, collection: &str, id: &Value, field: &str) -> Option<Bson> {
+    let document: Document = stored(db, collection, id).await;
+    document.get(field).cloned()
+}
+
+testkit::stores! {
+    async fn a_section_has_the_fields_of_the_contract(db: Database) {
+        let app = App::on(&db).await;
+        let body = json!({ "title": "My Notes", "display_type": "card-grid", "content_type": "project", "slug": "ignored" });
+        let made = app.post("author", "/sections", &body).await;
+        assert_eq!(made.status, 201);
+        let section = made.json();
+        let author = stored(&db, "sections", &section["id"]).await.get_str("user_id").unwrap().to_owned();
+        let now = "2026-01-02T03:04:05.678000Z";
+        let expected = json!({
+            "title": "My Notes", "slug": "my-notes", "parent_id": null, "display_type": "card-grid",
+            "content_type": "project", "nav_visibility": "main", "sort_order": 0, "is_published": true,
+            "id": section["id"], "createdDate": now, "updatedDate": now, "user_id": author,
+        });
+        assert_eq!(section, expected);
+        for address in [&*path(&section), "/sections/slug/my-notes", "/sections/by-slug/my-notes"] {
+            let got = app.get(address).await;
+            assert_eq!((got.json(), got.header("etag")), (section.clone(), made.header("etag")), "{address}");
+        }
+        let again = app.made("author", "/sections", &body).await;
+        assert_eq!(again["slug"], "my-notes-2");
+    }
+
+    async fn bad_bodies_are_422_before_anything_else(db: Database) {
+        let app = App::on(&db).await;
+        let missing = [error("title", "missing"), error("display_type", "missing"), error("content_type", "missing")];
+        assert_eq!(app.post(NOBODY, "/sections", &json!({})).await.errors(), missing);
+        let bad = json!({
+            "title": "", "display_type": "list", "content_type": 5, "slug": "a".repeat(201), "parent_id": 7,
+            "nav_visibility": "Main", "sort_order": -1, "is_published": "maybe",
+        });
+        let expected = [
+            error("title", "string_too_short"),
+            error("display_type", "literal_error"),
+            error("content_type", "literal_error"),
+            error("slug", "string_too_long"),
+            error("parent_id", "string_type"),
+            error("nav_visibility", "literal_error"),
+            error("sort_order", "greater_than_equal"),
+            error("is_published", "bool_parsing"),
+        ];
+        assert_eq!(app.post(NOBODY, "/sections", &bad).await.errors(), expected);
+        let mut put = app.put(NOBODY, "/sections/zzz", &bad).await.errors();
+        put.sort_by_key(|error| error.0.to_string());
+        let mut expected = expected.to_vec();
+        expected.sort_by_key(|error| error.0.to_string());
+        assert_eq!(put, expected);
+    }
+
+    async fn who_may_do_what(db: Database) {
+        let app = App::on(&db).await;
+        assert_eq!(app.post(NOBODY, "/sections", &new("x")).await.status, 401);
+        assert_eq!(app.post("commenter", "/sections", &new("x")).await.status, 403);
+        let own = path(&app.made("author", "/sections", &new("Own")).await);
+        let foreign = path(&app.made("admin", "/sections", &new("Foreign")).await);
+        let seeded = path(&app.get("/sections/slug/blog").await.json());
+        let change = json!({ "sort_order": 7 });
+        for (who, path, status) in [
+            (NOBODY, &own, 401), ("commenter", &own, 403), ("author", &own, 200), ("admin", &own, 200),
+            ("author", &foreign, 403), ("author", &seeded, 403), ("admin", &seeded, 200),
+            (NOBODY, &"/sections/zzz".to_owned(), 401), ("author", &"/sections/zzz".to_owned(), 400),
+            ("author", &format!("/sections/{NO_ID}"), 404),
+        ] {
+            assert_eq!(app.put(who, path, &change).await.status, status, "{who} {path}");
+        }
+        for (who, path, status) in [
+            (NOBODY, &own, 401), ("commenter", &own, 403), ("author", &foreign, 403), ("author", &own, 204),
+            ("author", &own, 404), ("author", &"/sections/zzz".to_owned(), 400),
+        ] {
+            assert_eq!(app.delete(who, path).await.status, status, "{who} {path}");
+        }
+        // An unpublished one is not there for others.
+        let mut hidden = new("Hidden");
+        hidden["is_published"] = json!(false);
+        let hidden = path(&app.made("author", "/sections", &hidden).await);
+        assert_eq!(app.put("commenter", &hidden, &change).await.status, 404);
+        assert_eq!(app.delete("commenter", &hidden).await.status, 404);
+        assert_eq!(app.put("author", &hidden, &change).await.status, 200);
+    }
+
+    async fn only_what_is_given_changes(db: Database) {
+        let app = App::on(&db).await;
+        let made = app.made("author", "/sections", &new("Notes")).await;
+        let changed = app.put("author", &path(&made), &json!({ "nav_visibility": "hidden", "sort_order": "5" })).await;
+        let mut expected = made.clone();
+        expected["nav_visibility"] = json!("hidden");
+        expected["sort_order"] = json!(5);
+        assert_eq!(changed.json(), expected);
+        assert_eq!(app.put("author", &path(&made), &json!({})).await.json(), expected);
+    }
+
+    async fn weak_spot_18_null_is_a_value_of_the_parent_alone(db: Database) {
+        let app = App::on(&db).await;
+        let parent = app.made("author", "/sections", &new("Parent")).await;
+        let child = app.made("author", "/sections", &inside("Child", &parent)).await;
+        assert_eq!(child["parent_id"], parent["id"]);
+        let nulls = json!({
+            "title": null, "slug": null, "parent_id": null, "display_type": null, "content_type": null,
+            "nav_visibility": null, "sort_order": null, "is_published": null,
+        });
+        let errors: Vec<_> = app.put("author", &path(&child), &nulls).await.errors().into_iter().map(|e| e.0[1].clone()).collect();
+        assert_eq!(errors, ["title", "slug", "display_type", "content_type", "nav_visibility", "sort_order", "is_published"]);
+        assert_eq!(app.get(&path(&child)).await.json(), child);
+        let root = app.put("author", &path(&child), &json!({ "parent_id": null })).await.json();
+        assert_eq!(root["parent_id"], Value::Null);
+        assert_eq!(app.get("/sections").await.json()["total"], 6);
+    }
+
+    async fn weak_spot_18_sections_stay_a_tree(db: Database) {
+        let app = App::on(&db).await;
+        let a = app.made("author", "/sections", &new("A")).await;
+        let b = app.made("author", "/sections", &inside("B", &a)).await;
+        let c = app.made("author", "/sections", &inside("C", &b)).await;
+        let wrong = [error("parent_id", "value_error")];
+        for parent in ["zzz", NO_ID] {
+            let mut bad = new("x");
+            bad["parent_id"] = json!(parent);
+            assert_eq!(app.post("author", "/sections", &bad).await.errors(), wrong, "{parent}");
+            assert_eq!(app.put("author", &path(&a), &json!({ "parent_id": parent })).await.errors(), wrong, "{parent}");
+        }
+        for parent in [&a, &b, &c] {
+            assert_eq!(app.put("author", &path(&a), &json!({ "parent_id": parent["id"] })).await.errors(), wrong);
+        }
+        assert_eq!(app.get(&path(&a)).await.json(), a);
+        let moved = app.put("author", &path(&c), &json!({ "parent_id": a["id"] })).await.json();
+        assert_eq!(moved["parent_id"], a["id"]);
+        // A deleted section is nobody's parent.
+        let gone = app.made("author", "/sections", &new("Gone")).await;
+        assert_eq!(app.delete("author", &path(&gone)).await.status, 204);
+        assert_eq!(app.post("author", "/sections", &inside("x", &gone)).await.errors(), wrong);
+        // One whose parent is gone may stay where it is.
+        let lost = insert(&db, section("lost", doc! { "parent_id": NO_ID })).await;
+        let stays = app.put("admin", &format!("/sections/{lost}"), &json!({ "parent_id": NO_ID, "sort_order": 1 })).await;
+        assert_eq!(stays.status, 200);
+    }
+
+    async fn weak_spot_18_sections_are_at_most_32_deep(db: Database) {
+        let app = App::on(&db).await;
+        let mut deepest = app.made("author", "/sections", &new("Level 1")).await;
+        for level in 2..=32 {
+            deepest = app.made("author", "/sections", &inside(&format!("Level {level}"), &deepest)).await;
+        }
+        let wrong = [error("parent_id", "value_error")];
+        assert_eq!(app.post("author", "/sections", &inside("Level 33", &deepest)).await.errors(), wrong);
+        let other = app.made("author", "/sections", &new("Other")).await;
+        assert_eq!(app.put("author", &path(&other), &json!({ "parent_id": deepest["id"] })).await.errors(), wrong);
+    }
+
+    async fn moves_at_once_make_no_ring(db: Database) {
+        let app = App::on(&db).await;
+        let a = app.made("author", "/sections", &new("A")).await;
+        let b = app.made("author", "/sections", &new("B")).await;
+        let put = |(section, parent): (Value, Value)| {
+            let app = app.clone();
+            async move { app.put("author", &path(&section), &json!({ "parent_id": parent["id"] })).await }
+        };
+        let answers = app.at_once([(a.clone(), b.clone()), (b, a)].map(put)).await;
+        let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 422]);
+    }
+
+    async fn weak_spot_18_slugs_are_normal_and_free(db: Database) {
+        let app = App::on(&db).await;
+        let notes = app.made("author", "/sections", &new("Notes")).await;
+        let slug = |slug: &str| json!({ "slug": slug });
+        assert_eq!(app.put("author", &path(&notes), &slug("My Own Slug!")).await.json()["slug"], "my-own-slug");
+        for (taken, status) in [("blog", 409), ("Blog", 409), ("my-own-slug", 200)] {
+            let answer = app.put("author", &path(&notes), &slug(taken)).await;
+            assert_eq!(answer.status, status, "{taken}");
+        }
+        assert_eq!(app.put("author", &path(&notes), &slug("!!!")).await.errors(), [error("slug", "value_error")]);
+        // With a new title the slug follows the title, whatever else is asked.
+        let both = app.put("author", &path(&notes), &json!({ "title": "Blog", "slug": "other" })).await.json();
+        assert_eq!(both["slug"], "blog-2");
+        // The old ones lead to the new one, by the same name of the route.
+        for (old, new) in [("/sections/slug/notes", "/sections/slug/blog-2"), ("/sections/by-slug/my-own-slug", "/sections/by-slug/blog-2")] {
+            let moved = app.get(old).await;
+            assert_eq!((moved.status.as_u16(), moved.header("location")), (301, new));
+        }
+    }
+
+    async fn weak_spot_12_the_title_of_a_deleted_section_can_be_used_again(db: Database) {
+        let app = App::on(&db).await;
+        for _ in 0..2 {
+            let made = app.made("author", "/sections", &new("Notes")).await;
+            assert_eq!(made["slug"], "notes");
+            let gone = app.delete("author", &path(&made)).await;
+            assert_eq!((gone.status.as_u16(), gone.bytes.len()), (204, 0));
+            for mark in ["deleted", "is_deleted"] {
+                assert_eq!(field(&db, "sections", &made["id"], mark).await, Some(Bson::Boolean(true)));
+            }
+            assert_eq!(app.get("/sections/slug/notes").await.status, 404);
+        }
+    }
+
+    async fn weak_spot_18_a_section_with_something_in_it_is_not_deleted(db: Database) {
+        let app = App::on(&db).await;
+        let parent = app.made("author", "/sections", &new("Parent")).await;
+        let child = app.made("author", "/sections", &inside("Child", &parent)).await;
+        let refused = app.delete("author", &path(&parent)).await;
+        assert_eq!(refused.status, 409);
+        assert!(refused.json()["detail"].as_str().unwrap().contains("1 section:"), "{}", refused.json());
+        assert_eq!(app.delete("author", &path(&child)).await.status, 204);
+        let id = parent["id"].as_str().unwrap();
+        lies_in(&db, "stories", id).await;
+        lies_in(&db, "stories", ObjectId::parse_str(id).unwrap()).await;
+        lies_in(&db, "pages", id).await;
+        let refused = app.delete("author", &path(&parent)).await;
+        assert!(refused.json()["detail"].as_str().unwrap().contains("2 stories, 1 page:"), "{}", refused.json());
+        assert_eq!(app.get(&path(&parent)).await.json(), parent);
+        // What is deleted does not count.
+        for collection in ["stories", "pages"] {
+            let deleted = Update::new().set("deleted", true);
+            db.collection(collection).update_many(&Filter::All, &deleted).await.unwrap();
+        }
+        assert_eq!(app.delete("author", &path(&parent)).await.status, 204);
+    }
+
+    async fn what_lies_in_a_section_can_move_to_another(db: Database) {
+        let app = App::on(&db).await;
+        let blog = app.get("/sections/slug/blog").await.json();
+        let parent = app.made("author", "/sections", &new("Parent")).await;
+        let child = app.made("author", "/sections", &inside("Child", &parent)).await;
+        let story = lies_in(&db, "stories", parent["id"].as_str().unwrap()).await;
+        let contact = app.get("/sections/slug/contact").await.json();
+        let to = |target: &Value| format!("{}?reassign_to={}", path(&parent), target.as_str().unwrap());
+        // To itself, to what lies in it, to where its content does not fit, to none.
+        for target in [&parent["id"], &child["id"], &contact["id"], &json!(NO_ID), &json!("zzz")] {
+            let refused = app.delete("author", &to(target)).await;
+            assert_eq!(refused.status, 400, "{target}");
+            assert!(refused.json()["detail"].as_str().unwrap().contains("reassign_to"));
+        }
+        assert_eq!(app.get(&path(&child)).await.json()["parent_id"], parent["id"]);
+        let before = app.get(&path(&child)).await.header("etag").to_owned();
+        assert_eq!(app.delete("author", &to(&blog["id"])).await.status, 204);
+        let moved = app.get(&path(&child)).await;
+        assert_eq!(moved.json()["parent_id"], blog["id"]);
+        assert_ne!(moved.header("etag"), before);
+        assert_eq!(field(&db, "stories", &story, "section_id").await, Some(blog["id"].as_str().unwrap().into()));
+        assert_eq!(app.get(&path(&parent)).await.status, 404);
+    }
+
+    async fn a_section_can_be_deleted_from_under_what_lies_in_it(db: Database) {
+        let app = App::on(&db).await;
+        let top = app.made("author", "/sections", &new("Top")).await;
+        let middle = app.made("author", "/sections", &inside("Middle", &top)).await;
+        let child = app.made("author", "/sections", &inside("Child", &middle)).await;
+        let story = lies_in(&db, "stories", middle["id"].as_str().unwrap()).await;
+        assert_eq!(app.delete("author", &format!("{}?force=maybe", path(&middle))).await.status, 422);
+        assert_eq!(app.delete("author", &format!("{}?force=false", path(&middle))).await.status, 409);
+        assert_eq!(app.delete("author", &format!("{}?force=true", path(&middle))).await.status, 204);
+        assert_eq!(app.get(&path(&child)).await.json()["parent_id"], top["id"]);
+        assert_eq!(field(&db, "stories", &story, "section_id").await, None);
+        assert_eq!(app.delete("author", &format!("{}?force=true", path(&top))).await.status, 204);
+        assert_eq!(app.get(&path(&child)).await.json()["parent_id"], Value::Null);
+    }
+
+    async fn rings_of_old_databases_can_be_undone(db: Database) {
+        let app = App::on(&db).await;
+        let (a, b) = (ObjectId::new(), ObjectId::new());
+        insert(&db, section("a", doc! { "_id": a, "parent_id": b.to_hex() })).await;
+        insert(&db, section("b", doc! { "_id": b, "parent_id": a })).await;
+        let own = ObjectId::new();
+        insert(&db, section("own", doc! { "_id": own, "parent_id": own.to_hex() })).await;
+        let undone = app.put("admin", &format!("/sections/{}", a.to_hex()), &json!({ "parent_id": null })).await;
+        assert_eq!(undone.json()["parent_id"], Value::Null);
+        assert_eq!(app.delete("admin", &format!("/sections/{}?force=true", own.to_hex())).await.status, 204);
+        assert_eq!(app.get("/sections?parent_id=null&limit=100").await.json()["total"], 5);
+    }
+
+    async fn changes_may_name_the_state_that_they_are_for(db: Database) {
+        let app = App::on(&db).await;
+        let made = app.post("author", "/sections", &new("Notes")).await;
+        let section = path(&made.json());
+        let change = json!({ "sort_order": 1 });
+        assert_eq!(app.put_if("author", &section, made.header("etag"), &change).await.status, 200);
+        let stale = app.put_if("author", &section, made.header("etag"), &change).await;
+        assert_eq!((stale.status.as_u16(), stale.header("etag")), (412, app.get(&section).await.header("etag")));
+        let headers = [("if-match", made.header("etag"))];
+        assert_eq!(app.write("author", Method::DELETE, &section, &headers, Body::empty()).await.status, 412);
+    }
+}
