@@ -23,6 +23,8 @@ pub use variables::{VARIABLES, Variable};
 use reader::Reader;
 
 use crate::domain::Authorship;
+use crate::http::EdgeSettings;
+use crate::identity::GoogleSettings;
 
 /// What kind of installation this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,10 @@ pub struct Config {
     pub authorship: Authorship,
     /// Whether the development tokens are good.
     pub allow_dev_auth: bool,
+    /// How tokens of Google are verified.
+    pub google: GoogleSettings,
+    /// Origins, proxies.
+    pub edge: EdgeSettings,
     /// Where the data is.
     pub store: StoreConfig,
     /// What a start does about migrations.
@@ -169,6 +175,16 @@ impl Config {
                 Authorship::Named
             },
             allow_dev_auth: reader.truth("ALLOW_DEV_AUTH", false),
+            google: GoogleSettings {
+                base: reader.base_address("GOOGLE_API_BASE", "https://www.googleapis.com"),
+                audiences: reader.list("GOOGLE_CLIENT_ID"),
+                deadline: GoogleSettings::DEADLINE,
+            },
+            edge: EdgeSettings {
+                extra_origins: reader.list("CORS_EXTRA_ORIGINS"),
+                trusted_proxies: reader.networks("TRUSTED_PROXIES"),
+                hsts: production,
+            },
             store: mongo::store(&mut reader, production),
             migrate_on_start: reader.choice(
                 "MIGRATE_ON_START",
@@ -197,6 +213,12 @@ impl Config {
             request_timeout: reader.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1),
             shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", 10, 0),
         };
+        if production && config.google.audiences.is_empty() {
+            reader.wrong(
+                "GOOGLE_CLIENT_ID",
+                "is required in production and not set: without it nobody can sign in",
+            );
+        }
         if production && config.allow_dev_auth {
             reader.wrong(
                 "ALLOW_DEV_AUTH",

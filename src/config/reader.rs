@@ -4,6 +4,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::{ConfigErrors, Problem};
+use crate::http::Network;
 
 /// No duration is longer: a day.
 const MOST_SECONDS: u64 = 86_400;
@@ -106,10 +107,34 @@ impl<'l> Reader<'l> {
         email
     }
 
-    pub(super) fn emails(&mut self, variable: &'static str) -> Vec<String> {
+    /// Words between commas.
+    pub(super) fn list(&self, variable: &'static str) -> Vec<String> {
         let text = self.text(variable).unwrap_or_default();
-        let emails: Vec<_> =
-            text.split(',').map(str::trim).filter(|e| !e.is_empty()).map(str::to_owned).collect();
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    pub(super) fn networks(&mut self, variable: &'static str) -> Vec<Network> {
+        let words = self.list(variable);
+        let networks: Vec<_> = words.iter().filter_map(|word| word.parse().ok()).collect();
+        if networks.len() < words.len() {
+            self.wrong(variable, "has to be addresses or networks, such as 10.0.0.0/8, separated by commas");
+        }
+        networks
+    }
+
+    /// An address that paths are added to; comes without a slash at its end.
+    pub(super) fn base_address(&mut self, variable: &'static str, default: &str) -> String {
+        let parse = |text: &str| {
+            let url = url::Url::parse(text).ok()?;
+            let plain = url.query().is_none() && url.fragment().is_none() && url.password().is_none();
+            let web = matches!(url.scheme(), "http" | "https") && url.has_host();
+            (plain && web).then(|| text.trim_end_matches('/').to_owned())
+        };
+        self.parse(variable, default.to_owned(), parse, "an address, such as https://www.googleapis.com")
+    }
+
+    pub(super) fn emails(&mut self, variable: &'static str) -> Vec<String> {
+        let emails = self.list(variable);
         if !emails.iter().all(|email| is_plausible_email(email)) {
             self.wrong(variable, "has to be e-mail addresses, separated by commas");
         }

@@ -129,8 +129,9 @@ fn the_parts_of_the_original_are_escaped() {
 #[test]
 fn production_is_strict() {
     let production = ("ENVIRONMENT", "production");
-    assert_eq!(wrong(&[production, ("ALLOW_DEV_AUTH", "true")]), ["DATA_DIR", "ALLOW_DEV_AUTH"]);
-    let config = with(&[production, ("DATA_DIR", "/srv")]);
+    let told = wrong(&[production, ("ALLOW_DEV_AUTH", "true")]);
+    assert_eq!(told, ["DATA_DIR", "GOOGLE_CLIENT_ID", "ALLOW_DEV_AUTH"]);
+    let config = with(&[production, ("DATA_DIR", "/srv"), ("GOOGLE_CLIENT_ID", "one")]);
     assert_eq!((config.host.to_string().as_str(), config.log_format), ("0.0.0.0", LogFormat::Json));
     assert_eq!(wrong(&[("ENVIRONMENT", "prod")]), ["ENVIRONMENT"]);
 }
@@ -164,4 +165,28 @@ fn the_example_names_every_variable_once_and_is_good() {
     let config = Config::read(|name| example.get(name).map(str::to_owned)).unwrap();
     assert!(config.allow_dev_auth);
     assert_eq!(config.admin_email, "admin@example.com");
+}
+
+#[test]
+fn the_edge_and_google_are_read() {
+    let config = with(&[
+        ("GOOGLE_CLIENT_ID", "one, two,"),
+        ("GOOGLE_API_BASE", "http://127.0.0.1:9000/"),
+        ("CORS_EXTRA_ORIGINS", "https://a.example,https://b.example"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+    ]);
+    let google = GoogleSettings {
+        base: "http://127.0.0.1:9000".into(),
+        audiences: vec!["one".into(), "two".into()],
+        deadline: GoogleSettings::DEADLINE,
+    };
+    assert_eq!(config.google, google);
+    assert_eq!(config.edge.extra_origins, ["https://a.example", "https://b.example"]);
+    assert_eq!(config.edge.trusted_proxies.len(), 2);
+    assert!(!config.edge.hsts);
+    for bad in
+        [("TRUSTED_PROXIES", "10.0.0.0/8,proxy"), ("GOOGLE_API_BASE", "ftp://a"), ("GOOGLE_API_BASE", "a")]
+    {
+        assert_eq!(wrong(&[bad]), [bad.0]);
+    }
 }

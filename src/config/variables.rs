@@ -27,6 +27,22 @@ pub const VARIABLES: &[Variable] = &[
         "false",
         "Accept the tokens dev-mock-admin, dev-mock-author and dev-mock-commenter; refused in production.",
     ),
+    variable(
+        "GOOGLE_CLIENT_ID",
+        "",
+        "Applications whose Google tokens are accepted, separated by commas; required in production. Without it none are.",
+    ),
+    variable("GOOGLE_API_BASE", "https://www.googleapis.com", "Where Google is asked about tokens."),
+    variable(
+        "CORS_EXTRA_ORIGINS",
+        "",
+        "Origins beside those of the frontend whose scripts may read answers, separated by commas.",
+    ),
+    variable(
+        "TRUSTED_PROXIES",
+        "",
+        "Addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas.",
+    ),
     variable("ENVIRONMENT", "development", "development, test, staging or production."),
     variable("HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 is the default in staging and production."),
     variable("PORT", "5001", "Port to listen on; 0 lets the system choose."),

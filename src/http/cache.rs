@@ -6,12 +6,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::ApiError;
+use super::{ApiError, vary};
 
 const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 /// The caller decides what is shown, and what is accepted decides the type of an error.
-const VARY: HeaderValue = HeaderValue::from_static("Authorization, Accept");
+const VARY: &[&str] = &["Authorization", "Accept"];
 
 /// For GET routes of content: a strong `ETag` on what everybody may see, 304 to those who have it already, and cache
 /// headers that say for whom an answer is.
@@ -20,7 +20,7 @@ pub(super) async fn conditional(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let held = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect::<Vec<_>>();
     let mut response = next.run(request).await;
-    response.headers_mut().insert(header::VARY, VARY);
+    vary::add(response.headers_mut(), VARY);
     if !asks_for_all {
         response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
         return response;

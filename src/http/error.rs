@@ -6,6 +6,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::edge::Standing;
+use crate::identity::Refusal;
 use crate::{identity, repository, service};
 
 /// Seconds after which a client may try again.
@@ -65,6 +67,10 @@ pub enum ApiError {
     NotFound(String),
     /// 405: the route has no such method. `Allow` is added by the router.
     MethodNotAllowed,
+    /// 429: asked too often.
+    TooManyRequests(String, Standing),
+    /// 503: nobody can say at present who asks.
+    IssuerUnavailable,
     /// 409: it would clash with something else.
     Conflict(String),
     /// 412: the item is in another state than the request is made for.
@@ -135,6 +141,9 @@ impl ApiError {
             Self::TooLarge(detail) => plain(StatusCode::PAYLOAD_TOO_LARGE, detail),
             Self::UnsupportedMediaType(detail) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
             Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
+            Self::TooManyRequests(detail, standing) => plain(StatusCode::TOO_MANY_REQUESTS, detail)
+                .with(header::RETRY_AFTER, HeaderValue::from(standing.seconds_left)),
+            Self::IssuerUnavailable => unavailable("the token cannot be verified at present"),
             Self::NotServing(detail) => unavailable(detail),
             Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
             Self::TimedOut => unavailable("the request took too long"),
@@ -157,6 +166,8 @@ impl ApiError {
             | Self::TooLarge(_)
             | Self::UnsupportedMediaType(_)
             | Self::MethodNotAllowed
+            | Self::TooManyRequests(..)
+            | Self::IssuerUnavailable
             | Self::NotServing(_)
             | Self::TimedOut => return None,
         };
@@ -178,6 +189,13 @@ impl IntoResponse for ApiError {
         let mut response = (shape.status, shape.headers).into_response();
         response.extensions_mut().insert(Carried(Arc::new(self)));
         response
+    }
+}
+
+impl From<Standing> for ApiError {
+    fn from(standing: Standing) -> Self {
+        let detail = format!("Rate limit exceeded: {} per 1 minute", standing.limit.per_minute);
+        Self::TooManyRequests(detail, standing)
     }
 }
 
@@ -244,7 +262,11 @@ impl From<identity::Error> for ApiError {
             identity::Error::Malformed => {
                 Self::Unauthenticated("Invalid authorization header: a bearer token is expected")
             }
-            identity::Error::Rejected => Self::Unauthenticated("Invalid or expired token"),
+            identity::Error::Refused(Refusal::Rejected) => Self::Unauthenticated("Invalid or expired token"),
+            identity::Error::Refused(Refusal::Scope) => Self::Forbidden(
+                "the token does not give the e-mail address: the scope userinfo.email is missing",
+            ),
+            identity::Error::Refused(Refusal::Unavailable) => Self::IssuerUnavailable,
             identity::Error::Users(error) => error.into(),
         }
     }

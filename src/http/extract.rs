@@ -6,10 +6,11 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
+use super::edge::{Client, Standing};
 use super::query::{self, FromQuery};
-use super::{ApiError, App};
+use super::{ApiError, App, Limit, Policy, routes};
 use crate::domain::Caller;
-use crate::identity;
+use crate::identity::{self, Profile, Refusal};
 use crate::service::Services;
 
 /// The use cases, once the gate is open.
@@ -41,39 +42,89 @@ impl FromRequestParts<App> for Segment {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Segments([value]) = Segments::from_request_parts(parts, app).await?;
+        Ok(Self(value))
+    }
+}
+
+/// As [`Segment`], where there are so many, in their order.
+pub(super) struct Segments<const N: usize>(pub(super) [String; N]);
+
+impl<const N: usize> FromRequestParts<App> for Segments<N> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let params = RawPathParams::from_request_parts(parts, app)
             .await
             .map_err(|_| ApiError::BadRequest("Invalid path: it is not UTF-8".to_owned()))?;
-        let value = params.iter().next().map(|(_, value)| value.to_owned());
-        value.map(Self).ok_or_else(|| ApiError::NotFound("Not Found".to_owned()))
+        let values = params.iter().map(|(_, value)| value.to_owned()).collect::<Vec<_>>();
+        values.try_into().map(Self).map_err(|_| ApiError::NotFound("Not Found".to_owned()))
     }
 }
+
+/// Tokens that were not good, of one client: more are not looked at.
+const FAILURES: Limit = Limit { name: "failed-authentication", per_minute: 60 };
 
 /// Who asks, not looked at before a handler wants to know. That nobody is signed in and that a token is wrong are
 /// different things.
 pub(super) struct Visitor {
     services: Arc<Services>,
+    app: App,
     header: Option<Vec<u8>>,
+    client: Option<Client>,
+    policy: Option<Policy>,
 }
 
 impl Visitor {
-    /// The caller.
+    /// The caller, who may call this route as far as their role decides.
     ///
     /// # Errors
-    /// 401 without a good token.
+    /// 401 without a good token, 403 if the route is not for them.
     pub(super) async fn required(&self) -> Result<Caller, ApiError> {
-        Ok(self.services.callers.resolve(self.header.as_deref()).await?)
+        Ok(self.profile().await?.caller)
+    }
+
+    /// As [`Visitor::required`], with what is known of them.
+    pub(super) async fn profile(&self) -> Result<Profile, ApiError> {
+        let profile = self.resolve().await??;
+        // Every handler belongs to a row of the table; one that does not is for nobody.
+        self.policy.unwrap_or(Policy::Admins).judge(profile.caller.role)?;
+        Ok(profile)
     }
 
     /// The caller, if there is a good token: on a public route a stale one does no harm.
     pub(super) async fn if_known(&self) -> Result<Option<Caller>, ApiError> {
-        match self.services.callers.resolve(self.header.as_deref()).await {
-            Ok(caller) => Ok(Some(caller)),
-            Err(identity::Error::Missing | identity::Error::Malformed | identity::Error::Rejected) => {
-                Ok(None)
-            }
-            Err(error @ identity::Error::Users(_)) => Err(error.into()),
+        match self.resolve().await {
+            Ok(Ok(profile)) => Ok(Some(profile.caller)),
+            Ok(Err(
+                identity::Error::Missing
+                | identity::Error::Malformed
+                | identity::Error::Refused(Refusal::Rejected | Refusal::Scope),
+            ))
+            | Err(_) => Ok(None),
+            Ok(Err(error)) => Err(error.into()),
         }
+    }
+
+    /// Asks who it is, unless this client has shown too many bad tokens and this one is not known to be good.
+    async fn resolve(&self) -> Result<Result<Profile, identity::Error>, Standing> {
+        let Self { services, app, header, client, .. } = self;
+        let header = header.as_deref();
+        let key = client.map(|client| (client.address, "", FAILURES.name));
+        let limiter = &app.edge.limiter;
+        if let Some(key) = &key
+            && header.is_some()
+            && !services.callers.knows(header)
+        {
+            limiter.check(key, FAILURES, app.clock.now())?;
+        }
+        let outcome = services.callers.profile(header).await;
+        if let (Some(key), Err(identity::Error::Refused(Refusal::Rejected | Refusal::Scope))) =
+            (key, &outcome)
+        {
+            _ = limiter.charge(key, FAILURES, app.clock.now());
+        }
+        Ok(outcome)
     }
 }
 
@@ -81,7 +132,12 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let header = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec());
-        Ok(Self { services: app.gate.services()?, header })
+        Ok(Self {
+            services: app.gate.services()?,
+            app: app.clone(),
+            header: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
+            client: parts.extensions.get().copied(),
+            policy: routes::find(&parts.method, parts.uri.path()).map(|route| route.policy),
+        })
     }
 }

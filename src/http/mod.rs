@@ -4,6 +4,8 @@
 mod body;
 /// Conditional requests and cache headers.
 mod cache;
+/// What surrounds the routes: origins, limits, headers for the safety of browsers.
+mod edge;
 /// Every error shape, in one table.
 mod error;
 /// Extractors of our own: every rejection is an [`ApiError`].
@@ -16,6 +18,8 @@ mod gate;
 mod health;
 /// Links from one window of a list to the next.
 mod link;
+/// Who somebody is.
+mod me;
 /// The way from an old slug to the new one.
 mod moved;
 /// Links of the navigation.
@@ -24,10 +28,14 @@ mod navlinks;
 mod observe;
 /// Pages.
 mod pages;
+/// Who may call a route.
+mod policy;
 /// Projects.
 mod projects;
 /// Query parameters, read leniently and judged all together.
 mod query;
+/// What a row of the table of routes says.
+mod route;
 /// The one table of routes.
 mod routes;
 /// The header that says what was removed from content.
@@ -38,15 +46,22 @@ mod sections;
 mod stories;
 /// Entity tags of items, and changes that depend on them.
 mod tag;
+/// What is deleted.
+mod trash;
+/// The `Vary` header, which several layers add to.
+mod vary;
 /// Wire forms that all resources share.
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use edge::{Edge, EdgeSettings, Limit, Network, Standing};
 pub use error::{ApiError, FieldError, Step};
 pub use gate::{Gate, Progress};
-pub use routes::{ROUTES, router};
+pub use policy::Policy;
+pub use route::{Route, Verb};
+pub use routes::{router, routes};
 
 use crate::clock::Clock;
 
@@ -59,4 +74,6 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// A request may take so long.
     pub request_timeout: Duration,
+    /// Origins, proxies, limits.
+    pub edge: Arc<Edge>,
 }

@@ -12,13 +12,13 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::error::{Carried, FieldError};
-use super::{ApiError, App, routes};
+use super::{ApiError, App, routes, vary};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-const VARY: HeaderValue = HeaderValue::from_static("Authorization, Accept");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Tells a request from all others, in answers and in the log.
 #[derive(Debug, Clone)]
@@ -36,6 +36,9 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     detail: &'a str,
+    /// What the original's answer to too many requests had in place of `detail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
     #[serde(rename = "type")]
@@ -46,21 +49,25 @@ struct ErrorBody<'a> {
     request_id: &'a str,
 }
 
-/// The outermost layer: gives each request an id and a span, a deadline, writes the bodies of errors, and logs each
-/// error once.
-pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// The outermost layer: gives each request an id and a span, writes the bodies of errors, and logs each error once.
+pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let id = accepted_id(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string());
     let path = request.uri().path().to_owned();
     let wants_problem = wants_problem(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
     let route = routes::template(&path).unwrap_or("(none)");
-    let span = tracing::info_span!("http.request", method = %request.method(), route, request_id = id);
+    let trace = Trace::of(request.headers());
+    let span = tracing::info_span!(
+        "http.request",
+        method = %request.method(),
+        route,
+        request_id = id,
+        trace_id = trace.as_ref().map(|trace| &*trace.id),
+        parent_id = trace.as_ref().map(|trace| &*trace.parent),
+    );
     let started = Instant::now();
     let answer = async move {
-        let mut response = match tokio::time::timeout(app.request_timeout, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => ApiError::TimedOut.into_response(),
-        };
+        let mut response = next.run(request).await;
         if let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() {
             log(&error);
             write_body(&mut response, &error, &path, &id, wants_problem);
@@ -75,6 +82,36 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
         response
     };
     answer.instrument(span).await
+}
+
+/// Requests do not take longer than they may.
+pub(super) async fn deadline(State(app): State<App>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(app.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::TimedOut.into_response(),
+    }
+}
+
+/// The trace that a request is part of, as W3C Trace Context says it.
+struct Trace {
+    id: String,
+    parent: String,
+}
+
+impl Trace {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut parts = headers.get(TRACEPARENT)?.to_str().ok()?.split('-');
+        let (version, id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex = |text: &str, length| {
+            text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        };
+        let whole = hex(version, 2) && hex(id, 32) && hex(parent, 16) && hex(flags, 2);
+        // Later versions may say more, this one does not.
+        let known = version != "ff" && (version != "00" || parts.next().is_none());
+        let nothing = |text: &str| text.bytes().all(|b| b == b'0');
+        let named = whole && known && !nothing(id) && !nothing(parent);
+        named.then(|| Self { id: id.to_owned(), parent: parent.to_owned() })
+    }
 }
 
 fn log(error: &ApiError) {
@@ -95,6 +132,7 @@ fn write_body(response: &mut Response, error: &ApiError, path: &str, request_id:
     let shape = error.shape();
     let body = ErrorBody {
         detail: shape.detail,
+        error: matches!(error, ApiError::TooManyRequests(..)).then_some(shape.detail),
         errors: shape.errors,
         kind: "about:blank",
         title: shape.status.canonical_reason().unwrap_or("Error"),
@@ -107,7 +145,7 @@ fn write_body(response: &mut Response, error: &ApiError, path: &str, request_id:
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, if wants_problem { PROBLEM_JSON } else { JSON });
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-    headers.insert(header::VARY, VARY);
+    vary::add(headers, &["Authorization", "Accept"]);
     *response.body_mut() = Body::from(bytes);
 }
 
@@ -147,6 +185,25 @@ mod tests {
         }
         let long = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(&"a".repeat(129)).unwrap())]);
         assert_eq!(accepted_id(&long), None);
+    }
+
+    #[test]
+    fn traces_are_taken_over_if_they_are_well_formed() {
+        let trace = |value| Trace::of(&headers(TRACEPARENT, value));
+        let good = trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
+        assert_eq!((&*good.id, &*good.parent), ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"));
+        assert!(trace("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more").is_some());
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+        ] {
+            assert!(trace(bad).is_none(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -2,57 +2,78 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::on;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{ApiError, App, cache, gate, health, navlinks, observe, pages, projects, sections, stories};
+use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
+use super::route::{Route, Verb, get, write};
+use super::{
+    ApiError, App, cache, edge, gate, health, me, navlinks, observe, pages, projects, sections, stories,
+    trash,
+};
 
-type Handlers = fn() -> MethodRouter<App>;
+/// Changes to stories, projects and pages: more than anybody makes by hand.
+const CONTENT_WRITES: u32 = 120;
+/// Changes to what the site is made of.
+const SITE_WRITES: u32 = 10;
+const SITE_DELETES: u32 = 5;
 
 /// For machines that watch over this one.
-const OPERATIONS: &[(&str, Handlers)] = &[
-    ("/", || get(health::index)),
-    ("/health", || get(health::health)),
-    ("/livez", || get(health::health)),
-    ("/readyz", || get(health::readyz)),
-    ("/warmup", || get(health::warmup)),
+const OPERATIONS: &[Route] = &[
+    get("/", Everyone, |verb| on(verb, health::index)),
+    get("/health", Everyone, |verb| on(verb, health::health)),
+    get("/livez", Everyone, |verb| on(verb, health::health)),
+    get("/readyz", Everyone, |verb| on(verb, health::readyz)),
+    get("/warmup", Everyone, |verb| on(verb, health::warmup)),
 ];
 
 /// What people read. GET answers carry an `ETag`.
-const CONTENT: &[(&str, Handlers)] = &[
-    ("/stories", || get(stories::list).post(stories::create)),
-    ("/stories/{id}", || get(stories::show).put(stories::update).delete(stories::delete)),
-    ("/stories/slug/{slug}", || get(stories::show_by_slug)),
-    ("/pages/{page_type}", || get(pages::show).put(pages::put).delete(pages::delete)),
-    ("/navlinks", || get(navlinks::list).post(navlinks::create)),
-    ("/navlinks/{id}", || get(navlinks::show).put(navlinks::update).delete(navlinks::delete)),
-    ("/projects", || get(projects::list).post(projects::create)),
-    ("/projects/{id}", || get(projects::show).put(projects::update).delete(projects::delete)),
-    ("/projects/slug/{slug}", || get(projects::show_by_slug)),
-    ("/sections", || get(sections::list).post(sections::create)),
-    ("/sections/{id}", || get(sections::show).put(sections::update).delete(sections::delete)),
+const CONTENT: &[Route] = &[
+    get("/me", SignedIn, |verb| on(verb, me::show)),
+    get("/stories", Everyone, |verb| on(verb, stories::list)),
+    write(Verb::Post, "/stories", Authors, CONTENT_WRITES, |verb| on(verb, stories::create)),
+    get("/stories/{id}", SignedIn, |verb| on(verb, stories::show)),
+    write(Verb::Put, "/stories/{id}", Owner, CONTENT_WRITES, |verb| on(verb, stories::update)),
+    write(Verb::Delete, "/stories/{id}", Owner, CONTENT_WRITES, |verb| on(verb, stories::delete)),
+    get("/stories/slug/{slug}", Everyone, |verb| on(verb, stories::show_by_slug)),
+    get("/projects", Everyone, |verb| on(verb, projects::list)),
+    write(Verb::Post, "/projects", Authors, CONTENT_WRITES, |verb| on(verb, projects::create)),
+    get("/projects/{id}", SignedIn, |verb| on(verb, projects::show)),
+    write(Verb::Put, "/projects/{id}", Owner, CONTENT_WRITES, |verb| on(verb, projects::update)),
+    write(Verb::Delete, "/projects/{id}", Owner, CONTENT_WRITES, |verb| on(verb, projects::delete)),
+    get("/projects/slug/{slug}", Everyone, |verb| on(verb, projects::show_by_slug)),
+    get("/pages/{page_type}", Everyone, |verb| on(verb, pages::show)),
+    write(Verb::Put, "/pages/{page_type}", Owner, CONTENT_WRITES, |verb| on(verb, pages::put)),
+    write(Verb::Delete, "/pages/{page_type}", Owner, CONTENT_WRITES, |verb| on(verb, pages::delete)),
+    get("/navlinks", Everyone, |verb| on(verb, navlinks::list)),
+    write(Verb::Post, "/navlinks", Authors, SITE_WRITES, |verb| on(verb, navlinks::create)),
+    get("/navlinks/{id}", Everyone, |verb| on(verb, navlinks::show)),
+    write(Verb::Put, "/navlinks/{id}", Admins, SITE_WRITES, |verb| on(verb, navlinks::update)),
+    write(Verb::Delete, "/navlinks/{id}", Admins, SITE_DELETES, |verb| on(verb, navlinks::delete)),
+    get("/sections", Everyone, |verb| on(verb, sections::list)),
+    write(Verb::Post, "/sections", Authors, SITE_WRITES, |verb| on(verb, sections::create)),
+    get("/sections/{id}", Everyone, |verb| on(verb, sections::show)),
+    write(Verb::Put, "/sections/{id}", Owner, SITE_WRITES, |verb| on(verb, sections::update)),
+    write(Verb::Delete, "/sections/{id}", Owner, SITE_DELETES, |verb| on(verb, sections::delete)),
     // The original's code and its documents disagree on the name; both are in use.
-    ("/sections/by-slug/{slug}", || get(sections::show_by_slug)),
-    ("/sections/slug/{slug}", || get(sections::show_by_slug)),
+    get("/sections/by-slug/{slug}", Everyone, |verb| on(verb, sections::show_by_slug)),
+    get("/sections/slug/{slug}", Everyone, |verb| on(verb, sections::show_by_slug)),
+    get("/trash", Admins, |verb| on(verb, trash::list)),
+    write(Verb::Post, "/trash/{type}/{id}/restore", Admins, CONTENT_WRITES, |verb| on(verb, trash::restore)),
 ];
 
-/// The templates of all routes.
-pub const ROUTES: [&str; OPERATIONS.len() + CONTENT.len()] = {
-    let mut all = [""; OPERATIONS.len() + CONTENT.len()];
-    let mut i = 0;
-    while i < all.len() {
-        all[i] = if i < OPERATIONS.len() { OPERATIONS[i].0 } else { CONTENT[i - OPERATIONS.len()].0 };
-        i += 1;
-    }
-    all
-};
+/// All routes.
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    OPERATIONS.iter().chain(CONTENT)
+}
 
 /// The whole application, without a socket.
 pub fn router(app: App) -> Router {
-    let add = |router: Router<App>, (path, handlers): &(&str, Handlers)| router.route(path, handlers());
+    let add =
+        |router: Router<App>, route: &Route| router.route(route.path, (route.handler)(route.verb.filter()));
     let operations = OPERATIONS.iter().fold(Router::new(), add);
     let content = CONTENT.iter().fold(Router::new(), add).route_layer(from_fn(cache::conditional));
     layered(operations.merge(content), app)
@@ -65,8 +86,17 @@ fn layered(routes: Router<App>, app: App) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| answer_panic(&*panic)))
         .layer(from_fn_with_state(app.clone(), gate::guard))
-        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .layer(from_fn_with_state(app.clone(), edge::limited))
+        .layer(from_fn_with_state(app.clone(), observe::deadline))
+        .layer(from_fn_with_state(app.clone(), edge::surround))
+        .layer(from_fn(observe::observe))
         .with_state(app)
+}
+
+/// The row that answers a request.
+pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    let template = template(path)?;
+    routes().find(|route| route.path == template && route.verb.is(method))
 }
 
 /// The route that a path belongs to.
@@ -82,7 +112,7 @@ pub(super) fn template(path: &str) -> Option<&'static str> {
         }
     };
     // A name goes before a variable.
-    ROUTES.into_iter().filter(fits).min_by_key(|template| template.matches('{').count())
+    routes().map(|route| route.path).filter(fits).min_by_key(|template| template.matches('{').count())
 }
 
 /// 404, or the way to the same route without a slash at its end.
@@ -113,15 +143,17 @@ mod tests {
     use std::time::Duration;
 
     use axum::body::{Body, to_bytes};
+    use axum::routing::{MethodFilter, MethodRouter};
     use tower::ServiceExt as _;
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::http::Gate;
+    use crate::http::{Edge, EdgeSettings};
 
     /// Asks a route that is open in every state of the gate.
     async fn ask(handlers: MethodRouter<App>, request_timeout: Duration) -> (Response, serde_json::Value) {
-        let app = App { gate: Arc::new(Gate::default()), clock: Arc::new(SystemClock), request_timeout };
+        let edge = Arc::new(Edge::new(EdgeSettings::default()));
+        let app = App { gate: Arc::default(), clock: Arc::new(SystemClock), request_timeout, edge };
         let router = layered(Router::new().route("/livez", handlers), app);
         let request = Request::builder().uri("/livez").body(Body::empty()).unwrap();
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
@@ -135,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_500_without_its_text() {
-        let (response, body) = ask(get(panics), Duration::from_mins(1)).await;
+        let (response, body) = ask(on(MethodFilter::GET, panics), Duration::from_mins(1)).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(body["detail"], "Internal Server Error");
         assert_eq!(body["request_id"], response.headers()["x-request-id"].to_str().unwrap());
@@ -144,7 +176,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_without_end_is_a_503() {
-        let (response, body) = ask(get(std::future::pending::<Response>), Duration::from_millis(1)).await;
+        let (response, body) =
+            ask(on(MethodFilter::GET, std::future::pending::<Response>), Duration::from_millis(1)).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()["retry-after"], "2");
         assert_eq!(body["detail"], "the request took too long");

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::{Error, Identity, Verifier};
+use super::{Identity, Refusal, Verified, Verifier};
 
 /// The author of development; the configuration of roles has to name this address.
 pub const AUTHOR_EMAIL: &str = "dev-author@dev.example.com";
@@ -21,14 +21,16 @@ impl DevelopmentTokens {
 
 #[async_trait]
 impl Verifier for DevelopmentTokens {
-    async fn verify(&self, token: &str) -> Result<Identity, Error> {
+    async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
         let email = match token {
             "dev-mock-admin" => self.admin_email.as_str(),
             "dev-mock-author" => AUTHOR_EMAIL,
             "dev-mock-commenter" => COMMENTER_EMAIL,
-            _ => return Err(Error::Rejected),
+            _ => return Err(Refusal::Rejected),
         };
         let name = email.split('@').next().unwrap_or(email);
-        Ok(Identity { email: email.to_owned(), name: name.to_owned(), avatar_url: None })
+        let identity =
+            Identity { email: email.to_owned(), name: name.to_owned(), avatar_url: None, account: None };
+        Ok(Verified { identity, expires: None })
     }
 }

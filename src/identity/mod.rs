@@ -1,22 +1,30 @@
 //! From a bearer token to a `Caller`.
 
+/// What is known of tokens.
+mod cache;
 /// Tokens for development.
 mod development;
+/// Tokens of Google.
+mod google;
 /// Reading the header.
 mod header;
 /// Who has which role.
 mod roles;
+/// What verifying a token means.
+mod verify;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-
 pub use development::{AUTHOR_EMAIL, DevelopmentTokens};
+pub use google::{Google, GoogleSettings};
 pub use roles::Roles;
+pub use verify::{Account, FirstOf, Identity, Refusal, Verified, Verifier};
+
+use cache::{Known, TokenCache};
 
 use crate::clock::Clock;
 use crate::domain::Caller;
-use crate::repository::{self, NewUser, Users};
+use crate::repository::{self, NewUser, User, Users};
 
 /// Why there is no caller.
 #[derive(Debug, thiserror::Error)]
@@ -27,48 +35,29 @@ pub enum Error {
     /// The header is not `Bearer <token>`.
     #[error("the authorization header is not a bearer token")]
     Malformed,
-    /// The token is not, or no longer, good.
-    #[error("the token was not accepted")]
-    Rejected,
+    /// The token is not good, or nobody could say.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// Users could not be read.
     #[error("users cannot be read")]
     Users(#[from] repository::Error),
 }
 
-/// Somebody, as the issuer of their token knows them.
+/// Who somebody is, as they are told themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The e-mail address.
+pub struct Profile {
+    /// Their id and role.
+    pub caller: Caller,
+    /// Their e-mail address.
     pub email: String,
     /// How they are called.
     pub name: String,
-    /// Their picture.
-    pub avatar_url: Option<String>,
-}
-
-/// Tells who a token belongs to.
-#[async_trait]
-pub trait Verifier: Send + Sync + 'static {
-    /// # Errors
-    /// [`Error::Rejected`] for a token that is not good.
-    async fn verify(&self, token: &str) -> Result<Identity, Error>;
-}
-
-/// Accepts no token at all.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoTokens;
-
-#[async_trait]
-impl Verifier for NoTokens {
-    async fn verify(&self, _token: &str) -> Result<Identity, Error> {
-        Err(Error::Rejected)
-    }
 }
 
 /// Finds the caller of a request. Cheap to clone.
 #[derive(Clone)]
 pub struct Callers {
-    verifier: Arc<dyn Verifier>,
+    tokens: Arc<TokenCache>,
     users: Users,
     roles: Arc<Roles>,
     clock: Arc<dyn Clock>,
@@ -77,15 +66,34 @@ pub struct Callers {
 impl Callers {
     /// Verifies by `verifier`, keeps users in `users`.
     pub fn new(verifier: Arc<dyn Verifier>, users: Users, roles: Roles, clock: Arc<dyn Clock>) -> Self {
-        Self { verifier, users, roles: Arc::new(roles), clock }
+        let tokens = Arc::new(TokenCache::new(verifier, Arc::clone(&clock)));
+        Self { tokens, users, roles: Arc::new(roles), clock }
     }
 
     /// The caller that an `Authorization` header names.
     pub async fn resolve(&self, header: Option<&[u8]>) -> Result<Caller, Error> {
+        Ok(self.profile(header).await?.caller)
+    }
+
+    /// As [`Callers::resolve`], with what is known of them.
+    pub async fn profile(&self, header: Option<&[u8]>) -> Result<Profile, Error> {
         let token = header::bearer_token(header)?;
-        let Identity { email, name, avatar_url } = self.verifier.verify(token).await?;
+        let known = self.tokens.verify(token).await?;
+        let User { id, name } = known.user.get_or_try_init(|| self.sign_in(&known)).await?;
+        let email = known.identity.email.clone();
+        let caller = Caller { id: *id, role: self.roles.of(&email) };
+        Ok(Profile { caller, email, name: name.clone() })
+    }
+
+    /// Whether the header's token is known to be good, without asking anybody.
+    pub fn knows(&self, header: Option<&[u8]>) -> bool {
+        header::bearer_token(header).is_ok_and(|token| self.tokens.knows(token))
+    }
+
+    async fn sign_in(&self, known: &Known) -> Result<User, repository::Error> {
+        let Identity { email, name, avatar_url, account } = known.identity.clone();
         let role = self.roles.of(&email);
-        let id = self.users.ensure(NewUser { email, name, avatar_url, role }, self.clock.now()).await?;
-        Ok(Caller { id, role })
+        let account = account.map(|Account { provider, id }| (provider, id));
+        self.users.sign_in(NewUser { email, name, avatar_url, role, account }, self.clock.now()).await
     }
 }

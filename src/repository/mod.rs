@@ -43,5 +43,5 @@ pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use page::PageRestored;
 pub use probe::Probe;
 pub use repository_of::Repository;
-pub use user::{NewUser, Users};
+pub use user::{NewUser, User, Users};
 pub use write::{Named, Stored, Trashable, Writable};

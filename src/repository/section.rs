@@ -6,8 +6,8 @@ use serde::Deserialize;
 use super::row::{date, live, own_id, reference, refers, text, truth_or, visible, whole_or, word, word_or};
 use super::{BadField, Entity, Error, Named, Repository, Trashable, Writable};
 use crate::domain::{
-    ContentType, Id, NavVisibility, NewSection, ParentFilter, Restored, Section, SectionChange, SectionFilter,
-    SectionTree, TrashType,
+    ContentType, Id, NavVisibility, NewSection, ParentFilter, Restored, Section, SectionChange,
+    SectionFilter, SectionTree, TrashType,
 };
 
 /// A section as stored.

@@ -1,8 +1,8 @@
-use bson::{Bson, Document};
+use bson::{Bson, Document, doc};
 use chrono::{DateTime, Utc};
-use docstore::{Collection, Database, Filter, Find, FindAndUpdate, Index, Update};
+use docstore::{Collection, Database, Filter, FindAndUpdate, Index, Update};
 
-use super::row::own_id;
+use super::row::{own_id, text};
 use super::{BadField, Error};
 use crate::domain::{Id, Role};
 
@@ -18,17 +18,28 @@ pub(super) fn indexes() -> Vec<Index> {
     ]
 }
 
-/// What is known of somebody who signs in for the first time.
+/// What is known of somebody who signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUser {
     /// The e-mail address, which tells users apart.
     pub email: String,
+    /// How they are called, if they are new.
+    pub name: String,
+    /// Their picture, if they are new.
+    pub avatar_url: Option<String>,
+    /// The role they are stored with, if they are new. What they may do is decided anew at each request.
+    pub role: Role,
+    /// The issuer of their token, and their account there.
+    pub account: Option<(&'static str, String)>,
+}
+
+/// A stored user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Their id.
+    pub id: Id,
     /// How they are called.
     pub name: String,
-    /// Their picture.
-    pub avatar_url: Option<String>,
-    /// The role they are stored with. What they may do is decided anew at each request.
-    pub role: Role,
 }
 
 /// The users. Cheap to clone.
@@ -43,38 +54,44 @@ impl Users {
         Self { collection: database.collection(COLLECTION) }
     }
 
-    /// The id of the user with this e-mail address, who is made if there is none. Requests at the same time agree:
-    /// the e-mail address is a unique key.
-    pub async fn ensure(&self, user: NewUser, now: DateTime<Utc>) -> Result<Id, Error> {
-        let by_email = Filter::eq("email", user.email.as_str());
-        if let Some(found) = self.collection.find_one(Find::new(by_email.clone())).await? {
-            return id_of(&found);
-        }
+    /// Notes that somebody signed in: the user with their e-mail address, who is made if there is none. Requests at
+    /// the same time agree: the e-mail address is a unique key.
+    pub async fn sign_in(&self, user: NewUser, now: DateTime<Utc>) -> Result<User, Error> {
+        let NewUser { email, name, avatar_url, role, account } = user;
         let now = Bson::DateTime(bson::DateTime::from_chrono(now));
         let update = Update::new()
-            .set_on_insert("name", user.name)
-            .set_on_insert("avatar_url", user.avatar_url.map_or(Bson::Null, Bson::String))
-            .set_on_insert("role", user.role.as_str())
-            .set_on_insert("auth_providers", Vec::<Bson>::new())
+            .set_on_insert("name", name)
+            .set_on_insert("avatar_url", avatar_url.map_or(Bson::Null, Bson::String))
+            .set_on_insert("role", role.as_str())
             .set_on_insert("createdDate", now.clone())
-            .set_on_insert("updatedDate", now);
-        let upsert = FindAndUpdate::new(by_email.clone(), update).upsert();
-        let stored = match self.collection.find_one_and_update(upsert).await {
-            // Somebody else inserted the same address first; theirs is the one.
+            .set("updatedDate", now);
+        let update = match account {
+            Some((provider, id)) => {
+                let account = doc! { "provider": provider, "provider_user_id": id, "email": email.as_str() };
+                update.add_to_set("auth_providers", account)
+            }
+            None => update.set_on_insert("auth_providers", Vec::<Bson>::new()),
+        };
+        let upsert = FindAndUpdate::new(Filter::eq("email", email), update).upsert();
+        let stored = match self.collection.find_one_and_update(upsert.clone()).await {
+            // Somebody else inserted the same address first; now it is there to be updated.
             Err(error) if error.duplicate_index().is_some() => {
-                self.collection.find_one(Find::new(by_email)).await?
+                self.collection.find_one_and_update(upsert).await?
             }
             outcome => outcome?,
         };
-        stored.as_ref().map_or_else(|| Err(corrupt(&Bson::Null, "_id")), id_of)
+        stored.map_or_else(|| Err(corrupt(&Bson::Null, BadField("_id"))), user_of)
     }
 }
 
-fn id_of(document: &Document) -> Result<Id, Error> {
+fn user_of(document: Document) -> Result<User, Error> {
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-    own_id(&id).map_err(|BadField(field)| corrupt(&id, field))
+    let name = document.get("name").cloned();
+    own_id(&id)
+        .and_then(|own| Ok(User { id: own, name: text(name, "name")? }))
+        .map_err(|bad| corrupt(&id, bad))
 }
 
-fn corrupt(id: &Bson, field: &'static str) -> Error {
+fn corrupt(id: &Bson, BadField(field): BadField) -> Error {
     Error::Corrupt { collection: COLLECTION, id: id.to_string(), field }
 }

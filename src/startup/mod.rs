@@ -26,8 +26,8 @@ pub use store::open as open_store;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
-use crate::http::{self, App, Gate};
-use crate::identity::{self, Callers, DevelopmentTokens, NoTokens, Roles, Verifier};
+use crate::http::{self, App, Edge, Gate};
+use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
 use crate::repository::{self, Holdings, Probe, Repository, Users};
 use crate::service::{Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
 
@@ -67,6 +67,7 @@ impl Application {
             gate: Arc::clone(&gate),
             clock: Arc::clone(&clock),
             request_timeout: config.request_timeout,
+            edge: Arc::new(Edge::new(config.edge.clone())),
         };
         let (stop, stopped) = watch::channel(false);
         let mut server = tokio::spawn(serve(listener, http::router(app), stopped));
@@ -114,6 +115,7 @@ impl Application {
 
 async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
     let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
         tracing::error!(%error, "the server ended");
     }
@@ -167,12 +169,15 @@ async fn phase<T>(
 /// Puts repositories and use cases together.
 pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> Services {
     let mut authors = config.author_emails.clone();
-    let verifier: Arc<dyn Verifier> = if config.allow_dev_auth {
+    let mut verifiers: Vec<Box<dyn Verifier>> = Vec::new();
+    if config.allow_dev_auth {
         authors.push(identity::AUTHOR_EMAIL.to_owned());
-        Arc::new(DevelopmentTokens::new(config.admin_email.clone()))
-    } else {
-        Arc::new(NoTokens)
-    };
+        verifiers.push(Box::new(DevelopmentTokens::new(config.admin_email.clone())));
+    }
+    if !config.google.audiences.is_empty() {
+        verifiers.push(Box::new(Google::new(config.google.clone(), Arc::clone(&clock))));
+    }
+    let verifier = Arc::new(FirstOf(verifiers));
     let roles = Roles::new(config.admin_email.clone(), authors);
     let authorship = config.authorship;
     let items = Repository::<Section>::new(database);

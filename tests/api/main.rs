@@ -2,20 +2,30 @@
 
 /// Entity tags, cache headers, 304.
 mod caching;
+/// Origins, and the headers that browsers need.
+mod cors;
 /// Error bodies and the routes around them.
 mod errors;
 /// The gate before, during and after a start.
 mod gate;
+/// Tokens of Google, with a double of Google over a real socket.
+mod google;
 /// Health, readiness, the index.
 mod health;
 /// What is removed from content.
 mod html;
 /// Declared indexes on databases that are not empty.
 mod indexes;
+/// How often a client may ask.
+mod limits;
+/// Who somebody is.
+mod me;
 /// Links of the navigation.
 mod navlinks;
 /// Pages.
 mod pages;
+/// Every route, as everybody.
+mod policy;
 /// Projects.
 mod projects;
 /// Sections, read.

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use docstore::Database;
 use field_notes::clock::FixedClock;
 use field_notes::config::Config;
-use field_notes::http::{self, Gate};
+use field_notes::http::{self, Edge, Gate};
 use field_notes::{repository, startup};
 use migrator::{Settings, UpMode};
 use serde_json::Value;
@@ -52,18 +52,25 @@ impl Answer {
 impl App {
     /// With its gate still closed.
     pub(crate) fn closed() -> Self {
+        Self::closed_with(|_| {})
+    }
+
+    /// As [`App::closed`], with a configuration of its own.
+    pub(crate) fn closed_with(change: impl FnOnce(&mut Config)) -> Self {
         let lookup = |name: &str| match name {
             "ADMIN_EMAIL" => Some("admin@example.com".to_owned()),
             "ALLOW_DEV_AUTH" => Some("true".to_owned()),
             _ => None,
         };
-        let config = Config::read(lookup).expect("the configuration of tests is good");
+        let mut config = Config::read(lookup).expect("the configuration of tests is good");
+        change(&mut config);
         let clock = FixedClock::at(DateTime::from_timestamp_millis(NOW_MS).expect("in range"));
         let gate = Arc::new(Gate::default());
         let app = http::App {
             gate: Arc::clone(&gate),
             clock: Arc::new(clock.clone()),
             request_timeout: Duration::from_secs(20),
+            edge: Arc::new(Edge::new(config.edge.clone())),
         };
         Self { router: http::router(app), gate, config, clock }
     }
@@ -74,7 +81,12 @@ impl App {
 
     /// Migrated, indexed, open.
     pub(crate) async fn on(db: &Database) -> Self {
-        let app = Self::closed();
+        Self::on_with(db, |_| {}).await
+    }
+
+    /// As [`App::on`], with a configuration of its own.
+    pub(crate) async fn on_with(db: &Database, change: impl FnOnce(&mut Config)) -> Self {
+        let app = Self::closed_with(change);
         let clock = Arc::new(|| bson::DateTime::from_millis(NOW_MS));
         let settings = Settings { clock, ..startup::settings(&app.config, "test") };
         let migrator = startup::migrator(db, settings).expect("the migrations are a graph");

@@ -121,7 +121,8 @@ impl<E: Trashable> Repository<E> {
 
     fn read_trashed(document: Document) -> Result<Trashed, Error> {
         Self::read_as(document, |row: TrashRow| {
-            let TrashRow { id, title, slug, slug_before, page_type, page_type_before, deleted, updated } = row;
+            let TrashRow { id, title, slug, slug_before, page_type, page_type_before, deleted, updated } =
+                row;
             let name = [slug_before, slug, page_type_before, page_type].into_iter().flatten().next();
             Ok(Trashed {
                 id: own_id(&id)?,

@@ -1,0 +1,47 @@
+//! What surrounds the routes: where a request comes from, what origins may read the answer, how often a client may ask.
+
+/// Who the client is, behind proxies.
+mod client;
+/// The layers themselves.
+mod layers;
+/// How often a client may ask.
+mod limiter;
+/// Networks of addresses.
+mod network;
+/// Which origins may read answers.
+mod origins;
+
+pub(super) use client::Client;
+pub(super) use layers::{limited, surround};
+pub use limiter::{Limit, Standing};
+pub use network::Network;
+
+use limiter::Limiter;
+use origins::Origins;
+
+/// What the edge has to be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EdgeSettings {
+    /// Origins beside our own that may read answers.
+    pub extra_origins: Vec<String>,
+    /// Proxies whose word on the client is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether browsers are told to come over HTTPS only, when they did so.
+    pub hsts: bool,
+}
+
+/// Origins, proxies, limits.
+pub struct Edge {
+    origins: Origins,
+    trusted_proxies: Vec<Network>,
+    hsts: bool,
+    pub(super) limiter: Limiter,
+}
+
+impl Edge {
+    /// With these settings, and nobody counted yet. An extra origin that is none is logged and passed over.
+    pub fn new(settings: EdgeSettings) -> Self {
+        let EdgeSettings { extra_origins, trusted_proxies, hsts } = settings;
+        Self { origins: Origins::with(&extra_origins), trusted_proxies, hsts, limiter: Limiter::default() }
+    }
+}

@@ -1,0 +1,221 @@
+use std::time::Duration;
+
+use axum::http::Method;
+use bson::Document;
+use chrono::TimeDelta;
+use docstore::{Database, Filter, Find, Sort};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use wiremock::matchers::{header, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::support::{Answer, App, NOW_MS};
+
+const SCOPE: &str = "openid https://www.googleapis.com/auth/userinfo.email";
+
+/// What `tokeninfo` says of a token that is good for ten more minutes.
+fn info() -> Value {
+    json!({
+        "aud": "ours", "sub": "42", "scope": SCOPE, "exp": (NOW_MS / 1000 + 600).to_string(),
+        "email": "jo@example.com", "email_verified": "true",
+    })
+}
+
+/// The same, with one member changed.
+fn but(name: &str, value: impl Into<Value>) -> Value {
+    let mut info = info();
+    info[name] = value.into();
+    info
+}
+
+fn said(body: &Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+/// A double of Google that says this of every token.
+async fn google(token_info: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/oauth2/v3/tokeninfo"))
+        .respond_with(token_info)
+        .mount(&server)
+        .await;
+    let user = json!({ "name": "Jo March", "picture": "https://example.com/jo.png" });
+    Mock::given(path("/oauth2/v2/userinfo")).respond_with(said(&user)).mount(&server).await;
+    server
+}
+
+async fn app(db: &Database, google: &MockServer) -> App {
+    let base = google.uri();
+    App::on_with(db, |config| {
+        config.google.base = base;
+        config.google.audiences = vec!["theirs".into(), "ours".into()];
+    })
+    .await
+}
+
+async fn me(app: &App, token: &str) -> Answer {
+    app.send(Method::GET, "/me", &[("authorization", &format!("Bearer {token}"))]).await
+}
+
+async fn asked(google: &MockServer, path: &str) -> usize {
+    let requests = google.received_requests().await.expect("requests are recorded");
+    requests.iter().filter(|request| request.url.path() == path).count()
+}
+
+/// Everybody but the administrator that the migration made.
+async fn users(db: &Database) -> Vec<Document> {
+    let others = Find::new(Filter::ne("role", "admin")).sort(Sort::ascending("email"));
+    db.collection("users").find(others).await.unwrap().documents().await.unwrap()
+}
+
+testkit::stores! {
+    async fn a_good_token_signs_in(db: Database) {
+        let google = MockServer::start().await;
+        Mock::given(path("/oauth2/v3/tokeninfo")).and(query_param("access_token", "ya29.good"))
+            .respond_with(said(&info())).expect(1).mount(&google).await;
+        Mock::given(path("/oauth2/v2/userinfo")).and(header("authorization", "Bearer ya29.good"))
+            .respond_with(said(&json!({ "name": "Jo March", "picture": "https://example.com/jo.png" })))
+            .expect(1).mount(&google).await;
+        let app = app(&db, &google).await;
+        let answer = me(&app, "ya29.good").await;
+        assert_eq!(answer.status, 200);
+        let users = users(&db).await;
+        assert_eq!(users.len(), 1);
+        let user = &users[0];
+        let id = user.get_object_id("_id").unwrap().to_hex();
+        let expected = json!({ "id": id, "email": "jo@example.com", "name": "Jo March", "role": "commenter" });
+        assert_eq!(answer.json(), expected);
+        assert_eq!(user.get_str("avatar_url").unwrap(), "https://example.com/jo.png");
+        let account = bson::doc! { "provider": "google", "provider_user_id": "42", "email": "jo@example.com" };
+        assert_eq!(user.get_array("auth_providers").unwrap(), &[account.into()]);
+        assert_eq!(me(&app, "ya29.good").await.json(), expected);
+    }
+
+    async fn a_user_keeps_their_name_and_collects_accounts(db: Database) {
+        let first = google(said(&info())).await;
+        assert_eq!(me(&app(&db, &first).await, "one").await.json()["name"], "Jo March");
+        let second = MockServer::start().await;
+        Mock::given(path("/oauth2/v3/tokeninfo")).respond_with(said(&but("sub", "43"))).mount(&second).await;
+        Mock::given(path("/oauth2/v2/userinfo"))
+            .respond_with(said(&json!({ "name": "Josephine", "picture": null }))).mount(&second).await;
+        let again = app(&db, &second).await;
+        again.clock.advance(TimeDelta::seconds(5));
+        assert_eq!(me(&again, "two").await.json()["name"], "Jo March");
+        let users = users(&db).await;
+        assert_eq!((users.len(), users[0].get_array("auth_providers").unwrap().len()), (1, 2));
+        assert_eq!(users[0].get_datetime("createdDate").unwrap().timestamp_millis(), NOW_MS);
+        assert_eq!(users[0].get_datetime("updatedDate").unwrap().timestamp_millis(), NOW_MS + 5000);
+        // The same account again is not a third one.
+        again.clock.advance(TimeDelta::seconds(301));
+        assert_eq!(me(&again, "two").await.status, 200);
+        let user = &self::users(&db).await[0];
+        assert_eq!(user.get_array("auth_providers").unwrap().len(), 2);
+    }
+
+    async fn without_userinfo_the_name_is_the_first_part_of_the_address(db: Database) {
+        let google = MockServer::start().await;
+        Mock::given(path("/oauth2/v3/tokeninfo")).respond_with(said(&info())).mount(&google).await;
+        Mock::given(path("/oauth2/v2/userinfo")).respond_with(ResponseTemplate::new(500)).mount(&google).await;
+        let answer = me(&app(&db, &google).await, "good").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["name"]), (200, &json!("jo")));
+    }
+
+    async fn weak_spot_03_tokens_that_are_not_for_us_are_refused(db: Database) {
+        for (info, status) in [
+            (but("aud", "elsewhere"), 401),
+            (but("exp", (NOW_MS / 1000).to_string()), 401),
+            (but("scope", "openid"), 403),
+            (but("email_verified", "false"), 401),
+            (but("email_verified", Value::Null), 401),
+            (but("email", "jo at example.com"), 401),
+            (but("email", "jo@mail.test"), 401),
+            (but("email", Value::Null), 401),
+        ] {
+            let google = google(said(&info)).await;
+            let app = app(&db, &google).await;
+            let answer = me(&app, "hunter2").await;
+            assert_eq!(answer.status, status, "{info}");
+            assert!(!String::from_utf8_lossy(&answer.bytes).contains("hunter2"));
+            assert_eq!(asked(&google, "/oauth2/v2/userinfo").await, 0, "{info}");
+            // What is open to everybody stays so.
+            let public = app.send(Method::GET, "/sections", &[("authorization", "Bearer hunter2")]).await;
+            assert_eq!(public.status, 200);
+        }
+        let google = google(ResponseTemplate::new(400).set_body_json(json!({ "error": "invalid_token" }))).await;
+        let app = app(&db, &google).await;
+        assert_eq!(me(&app, "bad").await.status, 401);
+        assert_eq!(me(&app, "bad").await.status, 401);
+        assert_eq!(asked(&google, "/oauth2/v3/tokeninfo").await, 1, "a refusal is remembered for a while");
+        assert_eq!(users(&db).await.len(), 0);
+    }
+
+    async fn that_google_does_not_answer_is_not_the_fault_of_the_token(db: Database) {
+        let broken = [
+            ResponseTemplate::new(500),
+            ResponseTemplate::new(429),
+            ResponseTemplate::new(302).insert_header("location", "https://example.com/"),
+            ResponseTemplate::new(200).set_body_string("<html>"),
+            said(&info()).set_delay(Duration::from_secs(600)),
+        ];
+        for token_info in broken {
+            let google = google(token_info).await;
+            let base = google.uri();
+            let app = App::on_with(&db, |config| {
+                config.google.base = base;
+                config.google.audiences = vec!["ours".into()];
+                config.google.deadline = Duration::from_millis(300);
+            })
+            .await;
+            let answer = me(&app, "good").await;
+            assert_eq!(answer.status, 503);
+            assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+            // Soon after, Google is asked again.
+            google.reset().await;
+            Mock::given(path("/oauth2/v3/tokeninfo")).respond_with(said(&info())).mount(&google).await;
+            app.clock.advance(TimeDelta::seconds(1));
+            assert_eq!(me(&app, "good").await.status, 200);
+        }
+    }
+
+    async fn a_slow_answer_is_waited_for_and_asked_for_once(db: Database) {
+        let google = google(said(&info()).set_delay(Duration::from_millis(200))).await;
+        let app = app(&db, &google).await;
+        let answers = join_all((0..50).map(|_| me(&app, "cold"))).await;
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        assert_eq!(asked(&google, "/oauth2/v3/tokeninfo").await, 1);
+        assert_eq!(asked(&google, "/oauth2/v2/userinfo").await, 1);
+    }
+
+    async fn many_tokens_of_one_new_user_make_one_user(db: Database) {
+        let google = google(said(&info())).await;
+        let app = app(&db, &google).await;
+        let tokens: Vec<_> = (0..50).map(|n| format!("token{n}")).collect();
+        let answers = join_all(tokens.iter().map(|token| me(&app, token))).await;
+        let first = answers[0].json();
+        assert_eq!(first["email"], "jo@example.com");
+        assert!(answers.iter().all(|answer| answer.status == 200 && answer.json() == first));
+        let users = users(&db).await;
+        assert_eq!((users.len(), users[0].get_array("auth_providers").unwrap().len()), (1, 1));
+    }
+
+    async fn weak_spot_09_a_token_is_not_believed_beyond_its_end(db: Database) {
+        let google = google(said(&but("exp", NOW_MS / 1000 + 60))).await;
+        let app = app(&db, &google).await;
+        assert_eq!(me(&app, "short").await.status, 200);
+        app.clock.advance(TimeDelta::seconds(59));
+        assert_eq!(me(&app, "short").await.status, 200);
+        assert_eq!(asked(&google, "/oauth2/v3/tokeninfo").await, 1);
+        app.clock.advance(TimeDelta::seconds(2));
+        assert_eq!(me(&app, "short").await.status, 401);
+    }
+
+    async fn without_a_client_id_google_is_not_asked(db: Database) {
+        let google = google(said(&info())).await;
+        let base = google.uri();
+        let app = App::on_with(&db, |config| config.google.base = base).await;
+        assert_eq!(me(&app, "good").await.status, 401);
+        assert_eq!(google.received_requests().await.unwrap().len(), 0);
+        assert_eq!(app.get_as("author", "/me").await.status, 200);
+    }
+}

@@ -1,0 +1,119 @@
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Method;
+use bson::{doc, oid::ObjectId};
+use docstore::{Database, Filter};
+use field_notes::http::{Policy, Route, Verb, routes};
+use serde_json::json;
+
+use crate::support::{App, NOW_MS, user_id};
+use crate::writing::NOBODY;
+
+/// The slug and the page type of the item that a route is driven with.
+const SLUG: &str = "contact";
+
+/// Those who call, and whether the item is theirs.
+const CALLERS: [(&str, bool); 5] =
+    [(NOBODY, false), ("commenter", false), ("author", true), ("author", false), ("admin", false)];
+
+/// The status of a refusal, or none if the caller may.
+fn refusal(policy: Policy, who: &str, owns: bool) -> Option<u16> {
+    let may = match policy {
+        Policy::Everyone => return None,
+        _ if who == NOBODY => return Some(401),
+        Policy::SignedIn => true,
+        Policy::Authors => who != "commenter",
+        Policy::Owner => owns || who == "admin",
+        Policy::Admins => who == "admin",
+    };
+    if may { None } else { Some(403) }
+}
+
+/// Puts an item in place that the route is about, and says how it is called. The item fits every kind of content.
+async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
+    if !route.path.contains('{') {
+        return route.path.to_owned();
+    }
+    let collection = route.path.split('/').nth(1).expect("a path has a first part");
+    let known = ["stories", "projects", "pages", "sections", "navlinks"];
+    assert!(known.contains(&collection), "{}: say here how an item of it is made", route.path);
+    let items = db.collection(collection);
+    items.delete_many(&Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)])).await.unwrap();
+    let (id, at) = (ObjectId::new(), bson::DateTime::from_millis(NOW_MS));
+    let item = doc! {
+        "_id": id, "title": "t", "slug": SLUG, "page_type": SLUG, "label": "l", "url": "/u", "summary": "s",
+        "content": "c", "technologies": [], "parent_id": null, "display_type": "feed", "content_type": "story",
+        "nav_visibility": "main", "sort_order": 0, "is_published": true, "is_featured": false, "date": at,
+        "createdDate": at, "updatedDate": at, "user_id": owner,
+    };
+    items.insert_one(item).await.unwrap();
+    route.path.replace("{id}", &id.to_hex()).replace("{slug}", SLUG).replace("{page_type}", SLUG)
+}
+
+/// What every kind of content can be made of.
+fn fields(route: &Route) -> Body {
+    match route.verb {
+        Verb::Get | Verb::Delete => Body::empty(),
+        Verb::Post | Verb::Put => Body::from(
+            json!({
+                "title": "Title", "content": "<p>c</p>", "summary": "s", "is_published": true, "label": "l",
+                "url": "/u", "display_type": "feed", "content_type": "story",
+            })
+            .to_string(),
+        ),
+    }
+}
+
+fn method(route: &Route) -> Method {
+    Method::from_bytes(route.verb.as_str().as_bytes()).expect("a method")
+}
+
+testkit::stores! {
+    async fn every_route_admits_whom_its_policy_names(db: Database) {
+        let app = App::on(&db).await;
+        app.get_as("admin", "/me").await;
+        app.get_as("commenter", "/me").await;
+        let author = user_id(&app, &db, "author", "dev-author@dev.example.com").await;
+        let stranger = ObjectId::new().to_hex();
+        for route in routes() {
+            for (who, owns) in CALLERS {
+                let path = concrete(&db, route, if owns { &author } else { &stranger }).await;
+                let before = testkit::dump!(db);
+                let answer = app.write(who, method(route), &path, &[], fields(route)).await;
+                let what = format!("{} {} as {who:?}, owner: {owns}", route.verb.as_str(), route.path);
+                match refusal(route.policy, who, owns) {
+                    None => assert!(answer.status.is_success(), "{what}: {}", answer.status),
+                    Some(status) => {
+                        assert_eq!(answer.status, status, "{what}");
+                        assert_eq!(testkit::dump!(db), before, "{what}");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn fields_are_judged_before_callers(db: Database) {
+        let app = App::on(&db).await;
+        for route in routes().filter(|route| matches!(route.verb, Verb::Post | Verb::Put)) {
+            let path = concrete(&db, route, "nobody").await;
+            let answer = app.write(NOBODY, method(route), &path, &[], "{").await;
+            assert_eq!(answer.status, 422, "{} {}", route.verb.as_str(), route.path);
+        }
+    }
+
+    async fn the_router_has_the_routes_of_the_table_and_no_others(db: Database) {
+        let app = App::on(&db).await;
+        for path in routes().map(|route| route.path).collect::<BTreeSet<_>>() {
+            let answer = app.send(Method::PATCH, &path.replace(['{', '}'], ""), &[]).await;
+            assert_eq!(answer.status, 405, "{path}");
+            let allowed: BTreeSet<_> = answer.header("allow").split(',').map(str::to_owned).collect();
+            let mut declared: BTreeSet<_> =
+                routes().filter(|route| route.path == path).map(|route| route.verb.as_str().to_owned()).collect();
+            if declared.contains("GET") {
+                declared.insert("HEAD".to_owned());
+            }
+            assert_eq!(allowed, declared, "{path}");
+        }
+    }
+}
