@@ -36,5 +36,7 @@ mod sections_write;
 mod stories;
 /// An application for each test.
 mod support;
+/// What is deleted: listed, restored, purged.
+mod trash;
 /// Requests that write.
 mod writing;
