@@ -80,11 +80,11 @@ impl Users {
             }
             outcome => outcome?,
         };
-        stored.map_or_else(|| Err(corrupt(&Bson::Null, BadField("_id"))), user_of)
+        stored.map_or_else(|| Err(corrupt(&Bson::Null, BadField("_id"))), |document| user_of(&document))
     }
 }
 
-fn user_of(document: Document) -> Result<User, Error> {
+fn user_of(document: &Document) -> Result<User, Error> {
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
     let name = document.get("name").cloned();
     own_id(&id)

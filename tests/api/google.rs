@@ -156,7 +156,7 @@ testkit::stores! {
             ResponseTemplate::new(429),
             ResponseTemplate::new(302).insert_header("location", "https://example.com/"),
             ResponseTemplate::new(200).set_body_string("<html>"),
-            said(&info()).set_delay(Duration::from_secs(600)),
+            said(&info()).set_delay(Duration::from_mins(10)),
         ];
         for token_info in broken {
             let google = google(token_info).await;

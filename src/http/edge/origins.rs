@@ -18,9 +18,10 @@ impl Origins {
     pub(super) fn with(extra: &[String]) -> Self {
         let mut all: Vec<_> = OWN.into_iter().map(HeaderValue::from_static).collect();
         for origin in extra {
-            match acceptable(origin) {
-                Some(value) => all.push(value),
-                None => tracing::warn!(origin, "an origin of CORS_EXTRA_ORIGINS is passed over: it is none"),
+            if let Some(value) = acceptable(origin) {
+                all.push(value);
+            } else {
+                tracing::warn!(origin, "an origin of CORS_EXTRA_ORIGINS is passed over: it is none");
             }
         }
         Self(all)
