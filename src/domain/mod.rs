@@ -12,6 +12,8 @@ mod listing;
 mod navlink;
 /// Pages.
 mod page;
+/// Changes of fields of which nothing is a value.
+mod patch;
 /// Projects.
 mod project;
 /// States of items, and changes that depend on them.
@@ -33,6 +35,7 @@ pub use item::{Authorship, Item};
 pub use listing::{Listing, Window};
 pub use navlink::{NavLink, NavLinkChange, NewNavLink};
 pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
+pub use patch::Patch;
 pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, is_web_address};
 pub use revision::{Condition, Revised, Revision};
 pub use section::{

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use super::{Id, Item, Visibility};
+use super::{Id, Item, Patch, Visibility};
 
 /// Enums that are stored and sent as one word each.
 macro_rules! words {
@@ -158,8 +158,8 @@ pub struct NewSection {
 pub struct SectionChange {
     /// Its title.
     pub title: Option<String>,
-    /// The section it lies in from now on; `Some(None)` is the root.
-    pub parent_id: Option<Option<Id>>,
+    /// The section it lies in from now on; none is the root.
+    pub parent_id: Patch<Id>,
     /// How its content is laid out.
     pub display_type: Option<DisplayType>,
     /// What it holds.

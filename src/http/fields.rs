@@ -4,7 +4,7 @@ use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
 use super::body::FromBody;
 use super::error::{FieldError, Step};
 use super::query::{parse_truth, parse_whole};
-use crate::domain::{ContentType, DisplayType, NavVisibility};
+use crate::domain::{ContentType, DisplayType, NavVisibility, Patch};
 
 /// What is wrong with a value, or with one element of it.
 pub(super) struct Wrong {
@@ -159,11 +159,14 @@ impl Fields {
         self.object.remove(name).map(|value| self.read(name, value))
     }
 
-    /// A field of which null is a value: `None` if it is left out, `Some(None)` if it is null.
-    pub(super) fn nullable<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
+    /// A field of which null is a value.
+    pub(super) fn nullable<T: FromJson>(&mut self, name: &'static str) -> Patch<T> {
         self.asked.push(name);
-        let value = self.object.remove(name)?;
-        Some(if value.is_null() { None } else { Some(self.read(name, value)) })
+        match self.object.remove(name) {
+            None => Patch::Keep,
+            Some(Value::Null) => Patch::Clear,
+            Some(value) => Patch::Set(self.read(name, value)),
+        }
     }
 
     fn read<T: FromJson>(&mut self, name: &'static str, value: Value) -> T {

@@ -130,7 +130,7 @@ impl Writable for Section {
         } = change;
         let fields = [
             ("title", title.as_deref().map(Bson::from)),
-            ("parent_id", parent_id.map(parent_value)),
+            ("parent_id", parent_id.change().map(parent_value)),
             ("display_type", display_type.map(|word| word.as_str().into())),
             ("content_type", content_type.map(|word| word.as_str().into())),
             ("nav_visibility", nav_visibility.map(|word| word.as_str().into())),

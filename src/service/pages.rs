@@ -27,7 +27,7 @@ pub struct WritePage {
 /// Pages. Cheap to clone.
 #[derive(Clone)]
 pub struct Pages {
-    pages: Repository<Page>,
+    items: Repository<Page>,
     sections: Repository<Section>,
     placement: Placement,
     authorship: Authorship,
@@ -43,12 +43,12 @@ impl Pages {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let placement = Placement::new(sections.clone(), ContentType::Page);
-        Self { pages, sections, placement, authorship, clock }
+        Self { items: pages, sections, placement, authorship, clock }
     }
 
     /// The page of this type.
     pub async fn by_type(&self, caller: Option<&Caller>, page_type: &str) -> Result<Revised<Page>, Error> {
-        Ok(visible(Kind::Page, caller, self.pages.stored_by_type(page_type).await?)?.revised)
+        Ok(visible(Kind::Page, caller, self.items.stored_by_type(page_type).await?)?.revised)
     }
 
     /// Changes the page of this type, or makes it. There is a type for each section of pages, by its slug, and
@@ -63,7 +63,7 @@ impl Pages {
         let content = page.content.as_deref().map(cleaned).transpose()?;
         let (content, removed) = content.map(|Cleaned { html, removed }| (html, removed)).unzip();
         loop {
-            let written = match self.pages.stored_by_type(page_type).await? {
+            let written = match self.items.stored_by_type(page_type).await? {
                 Some(stored) => {
                     let stored = changeable(Kind::Page, caller, Some(stored), condition)?;
                     let held = stored.revised.item.section_id.as_deref();
@@ -73,13 +73,13 @@ impl Pages {
                         is_published: page.is_published,
                         section_id: self.placement.of_change(held, page.section_id.as_deref()).await?,
                     };
-                    self.pages.change(&stored, &change, self.clock.now()).await?
+                    self.items.change(&stored, &change, self.clock.now()).await?
                 }
                 // There is nothing that could be in a state that the caller knows.
                 None if *condition != Condition::None => return Err(Error::NotFound(Kind::Page)),
                 None => {
                     let new = self.new_page(caller, page_type, page, content.clone()).await?;
-                    self.pages.insert_typed(&new, self.clock.now()).await?
+                    self.items.insert_typed(&new, self.clock.now()).await?
                 }
             };
             // Somebody else was first: from what they left anew.
@@ -92,9 +92,9 @@ impl Pages {
     /// Deletes the page of this type, so that it can be restored.
     pub async fn delete(&self, caller: &Caller, page_type: &str, condition: &Condition) -> Result<(), Error> {
         loop {
-            let stored = self.pages.stored_by_type(page_type).await?;
+            let stored = self.items.stored_by_type(page_type).await?;
             let stored = changeable(Kind::Page, caller, stored, condition)?;
-            if self.pages.delete(&stored, self.clock.now()).await? {
+            if self.items.delete(&stored, self.clock.now()).await? {
                 return Ok(());
             }
         }

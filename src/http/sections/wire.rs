@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use validator::Validate;
 
-use crate::domain::{ContentType, DisplayType, NavVisibility, Section, SectionChange};
+use crate::domain::{ContentType, DisplayType, NavVisibility, Patch, Section, SectionChange};
 use crate::http::body::FromBody;
 use crate::http::fields::Fields;
 use crate::http::query::{FromQuery, MAX_OFFSET, Reader};
@@ -121,7 +121,7 @@ pub(in crate::http) struct UpdateRequest {
     title: Option<String>,
     #[validate(length(min = 1, max = 200))]
     slug: Option<String>,
-    parent_id: Option<Option<String>>,
+    parent_id: Patch<String>,
     display_type: Option<DisplayType>,
     content_type: Option<ContentType>,
     nav_visibility: Option<NavVisibility>,
@@ -160,7 +160,7 @@ impl From<UpdateRequest> for UpdateSection {
         let change = SectionChange {
             title,
             // The service says where it lies, when it has looked at the tree.
-            parent_id: None,
+            parent_id: Patch::Keep,
             display_type,
             content_type,
             nav_visibility,

@@ -28,7 +28,7 @@ impl Sections {
         let id = parse_id(Kind::Section, id)?;
         let _tree = self.tree.lock().await;
         loop {
-            let stored = changeable(Kind::Section, caller, self.sections.stored(id).await?, condition)?;
+            let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
             let held = self.holdings.of(id).await?;
             match what_lies_in_it {
                 WhatLiesInIt::Nothing if held != Held::default() => {
@@ -44,7 +44,7 @@ impl Sections {
                     self.holdings.clear(id, parent, None).await?;
                 }
             }
-            if self.sections.delete(&stored, self.clock.now()).await? {
+            if self.items.delete(&stored, self.clock.now()).await? {
                 return Ok(());
             }
         }
@@ -55,21 +55,21 @@ impl Sections {
             return Ok(None);
         };
         // In a ring of an old database there is none.
-        let ring = parent == section.id || self.sections.tree().await?.lies_in(parent, section.id);
-        Ok(if ring { None } else { self.sections.find(parent).await?.map(|parent| parent.id) })
+        let ring = parent == section.id || self.items.tree().await?.lies_in(parent, section.id);
+        Ok(if ring { None } else { self.items.find(parent).await?.map(|parent| parent.id) })
     }
 
     /// The section that takes over what lies in another.
     async fn check_target(&self, from: Id, target: &str, held: &Held) -> Result<Id, Error> {
         let wrong = |expected: String| Error::InvalidParameter { parameter: "reassign_to", expected };
         let target = Id::parse(target).map_err(|_| wrong("24 hexadecimal digits".into()))?;
-        let Some(section) = self.sections.find(target).await? else {
+        let Some(section) = self.items.find(target).await? else {
             return Err(wrong("has to name a section that exists".into()));
         };
         if target == from {
             return Err(wrong("cannot be the section itself".into()));
         }
-        let tree = self.sections.tree().await?;
+        let tree = self.items.tree().await?;
         for child in tree.children(from) {
             tree.may_place(Some(child), target).map_err(|misplaced| wrong(told(misplaced)))?;
         }

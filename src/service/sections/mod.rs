@@ -39,7 +39,7 @@ pub struct ListSections {
 /// Sections. Cheap to clone.
 #[derive(Clone)]
 pub struct Sections {
-    sections: Repository<Section>,
+    items: Repository<Section>,
     holdings: Holdings,
     authorship: Authorship,
     clock: Arc<dyn Clock>,
@@ -55,7 +55,7 @@ impl Sections {
         authorship: Authorship,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { sections, holdings, authorship, clock, tree: Arc::default() }
+        Self { items: sections, holdings, authorship, clock, tree: Arc::default() }
     }
 
     /// Sections by `sort_order`, the newest first among equals.
@@ -66,18 +66,18 @@ impl Sections {
             parent: parent_id.as_deref().map(parent).transpose()?,
             nav_visibility: nav_visibility.as_deref().map(nav).transpose()?,
         };
-        Ok(self.sections.list(&filter, window).await?)
+        Ok(self.items.list(&filter, window).await?)
     }
 
     /// The section with this id.
     pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<Section>, Error> {
         let id = parse_id(Kind::Section, id)?;
-        Ok(visible(Kind::Section, caller, self.sections.stored(id).await?)?.revised)
+        Ok(visible(Kind::Section, caller, self.items.stored(id).await?)?.revised)
     }
 
     /// The section with this slug, or the slug of the one that had it before.
     pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Section>, Error> {
-        by_slug(&self.sections, Kind::Section, caller, slug).await
+        by_slug(&self.items, Kind::Section, caller, slug).await
     }
 }
 

@@ -1,7 +1,7 @@
 use super::Sections;
 use crate::domain::{
-    Caller, Condition, ContentType, DEEPEST, DisplayType, Id, Misplaced, NavVisibility, NewSection, Revised,
-    Section, SectionChange, slugify,
+    Caller, Condition, ContentType, DEEPEST, DisplayType, Id, Misplaced, NavVisibility, NewSection, Patch,
+    Revised, Section, SectionChange, slugify,
 };
 use crate::service::content::{changeable, parse_id};
 use crate::service::{Error, Kind};
@@ -30,8 +30,8 @@ pub struct CreateSection {
 pub struct UpdateSection {
     /// All but its place in the tree.
     pub change: SectionChange,
-    /// The section it lies in from now on; `Some(None)` is the root.
-    pub parent_id: Option<Option<String>>,
+    /// The section it lies in from now on; none is the root.
+    pub parent_id: Patch<String>,
     /// Its name in addresses. Of no account if the title changes: then it follows the title.
     pub slug: Option<String>,
 }
@@ -67,7 +67,7 @@ impl Sections {
             is_published,
             user_id: caller.id,
         };
-        Ok(self.sections.insert_named(&slug, &new, self.clock.now()).await?.revised)
+        Ok(self.items.insert_named(&slug, &new, self.clock.now()).await?.revised)
     }
 
     /// Changes a section.
@@ -81,21 +81,21 @@ impl Sections {
         let id = parse_id(Kind::Section, id)?;
         let _tree = self.tree.lock().await;
         loop {
-            let stored = changeable(Kind::Section, caller, self.sections.stored(id).await?, condition)?;
+            let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
             let held = &stored.revised.item;
             let parent_id = match &update.parent_id {
                 // Where it is it may stay, even if its parent is gone.
-                Some(named) if *named != held.parent_id => match named {
-                    Some(named) => Some(Some(self.check_parent(Some(id), named).await?)),
-                    None => Some(None),
-                },
-                _ => None,
+                Patch::Set(named) if Some(named) != held.parent_id.as_ref() => {
+                    Patch::Set(self.check_parent(Some(id), named).await?)
+                }
+                Patch::Clear => Patch::Clear,
+                Patch::Set(_) | Patch::Keep => Patch::Keep,
             };
             let change = SectionChange { parent_id, ..update.change.clone() };
             let now = self.clock.now();
             let changed = match self.new_slug(held, update).await? {
-                None => self.sections.change(&stored, &change, now).await?,
-                Some(slug) => self.sections.rename(&stored, &slug, &change, now).await?,
+                None => self.items.change(&stored, &change, now).await?,
+                Some(slug) => self.items.rename(&stored, &slug, &change, now).await?,
             };
             // Somebody else was first: from their state anew, if the condition allows it.
             if let Some(changed) = changed {
@@ -118,7 +118,7 @@ impl Sections {
         if slug == held.slug {
             return Ok(None);
         }
-        if self.sections.find_by_slug(&slug).await?.is_some() {
+        if self.items.find_by_slug(&slug).await?.is_some() {
             return Err(Error::Taken { field: "slug" });
         }
         Ok(Some(slug))
@@ -127,7 +127,7 @@ impl Sections {
     async fn check_parent(&self, section: Option<Id>, named: &str) -> Result<Id, Error> {
         let wrong = |expected: String| Error::InvalidField { field: "parent_id", expected };
         let parent = Id::parse(named).map_err(|_| wrong("has to be an id: 24 hexadecimal digits".into()))?;
-        self.sections.tree().await?.may_place(section, parent).map_err(|misplaced| wrong(told(misplaced)))?;
+        self.items.tree().await?.may_place(section, parent).map_err(|misplaced| wrong(told(misplaced)))?;
         Ok(parent)
     }
 }
