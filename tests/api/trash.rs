@@ -38,12 +38,12 @@ impl App {
     }
 
     async fn drop_item(&self, collection: &str, id: &Value) {
-        let path = format!("/{collection}/{}", id.as_str().unwrap());
+        let path = format!("/{collection}/{}", id.as_str().expect("an id"));
         assert_eq!(self.delete("admin", &path).await.status, 204, "{path}");
     }
 
     async fn restore(&self, kind: &str, id: &Value) -> Answer {
-        let path = format!("/trash/{kind}/{}/restore", id.as_str().unwrap());
+        let path = format!("/trash/{kind}/{}/restore", id.as_str().expect("an id"));
         self.write("admin", Method::POST, &path, &[], "").await
     }
 
@@ -63,8 +63,8 @@ async fn deleted_by_the_original(db: &Database, collection: &str, more: Document
         "deleted": true,
     };
     document.extend(more);
-    let id = db.collection(collection).insert_one(document).await.unwrap();
-    json!(id.as_object_id().unwrap().to_hex())
+    let id = db.collection(collection).insert_one(document).await.expect("a document is inserted");
+    json!(id.as_object_id().expect("an id").to_hex())
 }
 
 testkit::stores! {

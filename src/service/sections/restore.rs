@@ -7,15 +7,15 @@ impl Sections {
     /// root.
     pub(in crate::service) async fn restore(&self, id: Id) -> Result<Restored, Error> {
         let _tree = self.tree.lock().await;
-        let section = self.sections.deleted(id).await?.ok_or(Error::NotInTrash(Kind::Section))?;
+        let section = self.items.deleted(id).await?.ok_or(Error::NotInTrash(Kind::Section))?;
         let restored = match section.parent_id.map(|parent| Id::parse(&parent)) {
-            None => self.sections.restore(id).await?,
+            None => self.items.restore(id).await?,
             Some(Ok(parent))
-                if self.sections.tree().await?.with(id, Some(parent)).may_place(Some(id), parent).is_ok() =>
+                if self.items.tree().await?.with(id, Some(parent)).may_place(Some(id), parent).is_ok() =>
             {
-                self.sections.restore(id).await?
+                self.items.restore(id).await?
             }
-            Some(_) => self.sections.restore_at_root(id).await?,
+            Some(_) => self.items.restore_at_root(id).await?,
         };
         restored.ok_or(Error::NotInTrash(Kind::Section))
     }
