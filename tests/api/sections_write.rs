@@ -1,6 +1,7 @@
 use axum::body::Body;
 use axum::http::Method;
 use bson::{Bson, Document, doc, oid::ObjectId};
+use chrono::TimeDelta;
 use docstore::{Database, Filter, Update};
 use serde_json::{Value, json};
 
@@ -107,17 +108,20 @@ testkit::stores! {
             (NOBODY, &"/sections/zzz".to_owned(), 401), ("author", &"/sections/zzz".to_owned(), 400),
             ("author", &format!("/sections/{NO_ID}"), 404),
         ] {
+            app.clock.advance(TimeDelta::minutes(1));
             assert_eq!(app.put(who, path, &change).await.status, status, "{who} {path}");
         }
         for (who, path, status) in [
             (NOBODY, &own, 401), ("commenter", &own, 403), ("author", &foreign, 403), ("author", &own, 204),
             ("author", &own, 404), ("author", &"/sections/zzz".to_owned(), 400),
         ] {
+            app.clock.advance(TimeDelta::minutes(1));
             assert_eq!(app.delete(who, path).await.status, status, "{who} {path}");
         }
         // An unpublished one is not there for others.
         let mut hidden = new("Hidden");
         hidden["is_published"] = json!(false);
+        app.clock.advance(TimeDelta::minutes(1));
         let hidden = path(&app.made("author", "/sections", &hidden).await);
         assert_eq!(app.put("commenter", &hidden, &change).await.status, 404);
         assert_eq!(app.delete("commenter", &hidden).await.status, 404);
@@ -184,8 +188,10 @@ testkit::stores! {
         let app = App::on(&db).await;
         let mut deepest = app.made("author", "/sections", &new("Level 1")).await;
         for level in 2..=32 {
+            app.clock.advance(TimeDelta::minutes(1));
             deepest = app.made("author", "/sections", &inside(&format!("Level {level}"), &deepest)).await;
         }
+        app.clock.advance(TimeDelta::minutes(1));
         let wrong = [error("parent_id", "value_error")];
         assert_eq!(app.post("author", "/sections", &inside("Level 33", &deepest)).await.errors(), wrong);
         let other = app.made("author", "/sections", &new("Other")).await;
@@ -273,12 +279,14 @@ testkit::stores! {
         let to = |target: &Value| format!("{}?reassign_to={}", path(&parent), target.as_str().unwrap());
         // To itself, to what lies in it, to where its content does not fit, to none.
         for target in [&parent["id"], &child["id"], &contact["id"], &json!(NO_ID), &json!("zzz")] {
+            app.clock.advance(TimeDelta::minutes(1));
             let refused = app.delete("author", &to(target)).await;
             assert_eq!(refused.status, 400, "{target}");
             assert!(refused.json()["detail"].as_str().unwrap().contains("reassign_to"));
         }
         assert_eq!(app.get(&path(&child)).await.json()["parent_id"], parent["id"]);
         let before = app.get(&path(&child)).await.header("etag").to_owned();
+        app.clock.advance(TimeDelta::minutes(1));
         assert_eq!(app.delete("author", &to(&blog["id"])).await.status, 204);
         let moved = app.get(&path(&child)).await;
         assert_eq!(moved.json()["parent_id"], blog["id"]);

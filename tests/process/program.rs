@@ -83,6 +83,9 @@ impl Program {
             .stderr(file)
             .spawn()
             .expect("the program starts");
+        // The client is built without cryptography of its own; the tests ask over plain sockets, and it wants one
+        // all the same. It may be there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Server { child, base: format!("http://127.0.0.1:{port}"), log, client: reqwest::Client::new() }
     }
 
