@@ -66,7 +66,8 @@ async fn asked(google: &MockServer, path: &str) -> usize {
 /// Everybody but the administrator that the migration made.
 async fn users(db: &Database) -> Vec<Document> {
     let others = Find::new(Filter::ne("role", "admin")).sort(Sort::ascending("email"));
-    db.collection("users").find(others).await.unwrap().documents().await.unwrap()
+    let found = db.collection("users").find(others).await.expect("users are found");
+    found.documents().await.expect("users are read")
 }
 
 testkit::stores! {

@@ -41,7 +41,8 @@ async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
     let known = ["stories", "projects", "pages", "sections", "navlinks"];
     assert!(known.contains(&collection), "{}: say here how an item of it is made", route.path);
     let items = db.collection(collection);
-    items.delete_many(&Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)])).await.unwrap();
+    let before = Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)]);
+    items.delete_many(&before).await.expect("the item before is deleted");
     let (id, at) = (ObjectId::new(), bson::DateTime::from_millis(NOW_MS));
     let item = doc! {
         "_id": id, "title": "t", "slug": SLUG, "page_type": SLUG, "label": "l", "url": "/u", "summary": "s",
@@ -50,7 +51,7 @@ async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
         "createdDate": at, "updatedDate": at, "user_id": owner,
         "deleted": in_trash,
     };
-    items.insert_one(item).await.unwrap();
+    items.insert_one(item).await.expect("an item is inserted");
     route
         .path
         .replace("{id}", &id.to_hex())
