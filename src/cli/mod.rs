@@ -9,12 +9,14 @@ mod status;
 /// `trash purge`.
 mod trash;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Dotenv, LogFormat};
+use crate::http;
 use crate::startup::{Application, Failure};
 use crate::telemetry;
 
@@ -59,6 +61,10 @@ enum Command {
   field-notes trash purge --older-than 30d --dry-run"
     )]
     Trash(trash::Verb),
+    /// Print the OpenAPI document
+    #[command(after_help = "Examples:
+  field-notes openapi > openapi.json")]
+    Openapi,
     /// Ask the server on the configured port whether it lives; exit code 0 if so
     #[command(after_help = "Examples:
   field-notes healthcheck
@@ -137,6 +143,9 @@ async fn carry_out(command: Command) -> Result<(), Ended> {
             log_little(&config, &dotenv);
             trash::carry_out(verb, config).await
         }
+        Command::Openapi => std::io::stdout()
+            .write_all(http::openapi::text().as_bytes())
+            .map_err(|error| Ended { message: format!("printing the document: {error}"), code: 1 }),
         Command::Healthcheck => healthcheck::ask(Config::read_listen(lookup).map_err(Ended::usage)?).await,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::edge::Standing;
 use crate::identity::Refusal;
@@ -15,7 +16,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
 /// One wrong field of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Where: `["query", "limit"]`, `["body", "technologies", 2]`.
     pub loc: Vec<Step>,
@@ -27,8 +28,9 @@ pub struct FieldError {
 }
 
 /// A step on the way to a wrong field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = FieldStep)]
 pub enum Step {
     /// Into a part of the request, or into a field.
     Name(String),

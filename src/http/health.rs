@@ -1,67 +1,160 @@
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::extract::Ready;
-use super::gate::Position;
+use super::gate::{Position, Progress};
 use super::observe::RequestId;
 use super::{App, wire};
 
-/// The process lives. The store is not asked.
-pub(super) async fn health(State(app): State<App>) -> Response {
-    Json(json!({ "status": "healthy", "timestamp": wire::naive(app.clock.now()) })).into_response()
+/// That the process lives.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health, examples(json!({ "status": "healthy", "timestamp": "2026-01-02T03:04:05" })))]
+pub(super) struct HealthBody {
+    status: &'static str,
+    /// UTC that does not say so.
+    timestamp: String,
 }
 
-/// Whether requests should be sent here.
+/// Whether requests should be sent here, and if not, why.
+#[derive(Serialize, ToSchema, Default)]
+#[schema(as = Readiness, examples(
+    json!({ "status": "ready", "database": "connected" }),
+    json!({ "status": "starting", "phase": "migrations", "migration": "0001_seed_admin_user" }),
+))]
+pub(super) struct ReadinessBody {
+    /// `ready`, `starting`, `failed`, `unavailable` or `draining`.
+    status: &'static str,
+    /// `connected` or `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    database: Option<&'static str>,
+    /// The phase of the start that is under way, or that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    phase: Option<&'static str>,
+    /// The migration under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    migration: Option<String>,
+    /// Its step, or whom it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    step: Option<String>,
+    /// Why the start failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+}
+
+/// Whether the store answers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Warmth, examples(
+    json!({ "status": "warm", "timestamp": "2026-01-02T03:04:05", "database": "connected" }),
+))]
+pub(super) struct WarmthBody {
+    /// `warm` or `cold`.
+    status: &'static str,
+    /// UTC that does not say so.
+    timestamp: String,
+    /// `connected` or `failed`.
+    database: &'static str,
+    /// Of a failure, to find it in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<String>,
+}
+
+/// What there is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Index, examples(
+    json!({ "name": "field-notes", "version": "0.1.0", "links": { "docs": "/docs", "stories": "/stories" } }),
+))]
+pub(super) struct IndexBody {
+    name: &'static str,
+    version: &'static str,
+    links: BTreeMap<&'static str, &'static str>,
+}
+
+/// Show that the process lives
+///
+/// The store is not asked.
+#[utoipa::path(get, path = "/health", operation_id = "health",
+    responses((status = 200, description = "It lives", body = HealthBody)))]
+pub(super) async fn health(State(app): State<App>) -> Json<HealthBody> {
+    Json(HealthBody { status: "healthy", timestamp: wire::naive(app.clock.now()) })
+}
+
+/// Show whether requests should be sent here
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", responses(
+    (status = 200, description = "They should", body = ReadinessBody),
+    (status = 503, description = "Not now", body = ReadinessBody),
+))]
 pub(super) async fn readyz(State(app): State<App>) -> Response {
-    match app.gate.position() {
+    let body = match app.gate.position() {
         Position::Open(services) if services.health.store_answers().await => {
-            Json(json!({ "status": "ready", "database": "connected" })).into_response()
+            let body =
+                ReadinessBody { status: "ready", database: Some("connected"), ..ReadinessBody::default() };
+            return Json(body).into_response();
         }
-        Position::Open(_) => not_ready(json!({ "status": "unavailable", "database": "failed" })),
-        Position::Draining(_) => not_ready(json!({ "status": "draining" })),
-        Position::Failed { phase, detail } => {
-            not_ready(json!({ "status": "failed", "phase": phase, "detail": detail }))
+        Position::Open(_) => {
+            ReadinessBody { status: "unavailable", database: Some("failed"), ..ReadinessBody::default() }
         }
-        Position::Starting(progress) => {
-            let mut body = json!({ "status": "starting" });
-            if let (Some(body), Ok(serde_json::Value::Object(progress))) =
-                (body.as_object_mut(), serde_json::to_value(progress))
-            {
-                body.extend(progress);
-            }
-            not_ready(body)
-        }
-    }
-}
-
-fn not_ready(body: serde_json::Value) -> Response {
+        Position::Draining(_) => ReadinessBody { status: "draining", ..ReadinessBody::default() },
+        Position::Failed { phase, detail } => ReadinessBody {
+            status: "failed",
+            phase: Some(phase),
+            detail: Some(detail),
+            ..ReadinessBody::default()
+        },
+        Position::Starting(Progress { phase, migration, step }) => ReadinessBody {
+            status: "starting",
+            phase: Some(phase),
+            migration,
+            step,
+            ..ReadinessBody::default()
+        },
+    };
     let retry = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
     (StatusCode::SERVICE_UNAVAILABLE, retry, Json(body)).into_response()
 }
 
-/// Asks the store, so that connections are open when they are needed. Always 200.
+/// Ask the store, so that connections are open when they are needed
+///
+/// Always 200 once the start is over.
+#[utoipa::path(get, path = "/warmup", operation_id = "warmup",
+    responses((status = 200, description = "What the store answered", body = WarmthBody)))]
 pub(super) async fn warmup(
     State(app): State<App>,
     Ready(services): Ready,
     request_id: RequestId,
-) -> Response {
+) -> Json<WarmthBody> {
     let timestamp = wire::naive(app.clock.now());
-    let body = if services.health.store_answers().await {
-        json!({ "status": "warm", "timestamp": timestamp, "database": "connected" })
+    Json(if services.health.store_answers().await {
+        WarmthBody { status: "warm", timestamp, database: "connected", request_id: None }
     } else {
         let RequestId(request_id) = request_id;
-        json!({ "status": "cold", "timestamp": timestamp, "database": "failed", "request_id": request_id })
-    };
-    Json(body).into_response()
+        WarmthBody { status: "cold", timestamp, database: "failed", request_id: Some(request_id) }
+    })
 }
 
-/// What there is.
-pub(super) async fn index() -> Response {
-    let links = json!({ "stories": "/stories", "projects": "/projects", "sections": "/sections", "health": "/health", "readiness": "/readyz" });
-    let body =
-        json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "links": links });
-    Json(body).into_response()
+/// Show what there is
+#[utoipa::path(get, path = "/", operation_id = "index",
+    responses((status = 200, description = "Links", body = IndexBody)))]
+pub(super) async fn index() -> Json<IndexBody> {
+    let links = BTreeMap::from([
+        ("docs", "/docs"),
+        ("health", "/health"),
+        ("openapi", "/openapi.json"),
+        ("projects", "/projects"),
+        ("readiness", "/readyz"),
+        ("sections", "/sections"),
+        ("stories", "/stories"),
+    ]);
+    Json(IndexBody { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), links })
 }

@@ -1,19 +1,30 @@
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::ApiError;
 use super::extract::Visitor;
-use crate::domain::Caller;
+use super::wire::words;
+use crate::domain::{Caller, Role};
 use crate::identity::Profile;
 
 /// Somebody on the wire.
-#[derive(Debug, Serialize)]
-struct MeBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User, examples(json!({
+    "id": "65a1b2c3d4e5f60718293a00", "email": "ada@example.com", "name": "Ada", "role": "author",
+})))]
+pub(super) struct MeBody {
     id: String,
     email: String,
     name: String,
+    #[schema(schema_with = roles)]
     role: &'static str,
+}
+
+fn roles() -> Object {
+    words(&[Role::Admin, Role::Author, Role::Commenter].map(Role::as_str))
 }
 
 impl From<Profile> for MeBody {
@@ -22,7 +33,9 @@ impl From<Profile> for MeBody {
     }
 }
 
-/// `GET /me`
+/// Show who the caller is
+#[utoipa::path(get, path = "/me", operation_id = "show_me",
+    responses((status = 200, description = "The caller", body = MeBody)))]
 pub(super) async fn show(visitor: Visitor) -> Result<Response, ApiError> {
     Ok(Json(MeBody::from(visitor.profile().await?)).into_response())
 }

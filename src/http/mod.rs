@@ -4,6 +4,8 @@
 mod body;
 /// Conditional requests and cache headers.
 mod cache;
+/// The page on which the API is read and tried.
+mod docs;
 /// What surrounds the routes: origins, limits, headers for the safety of browsers.
 mod edge;
 /// Every error shape, in one table.
@@ -26,6 +28,8 @@ mod moved;
 mod navlinks;
 /// Request ids, spans, one log line for each error, and the bodies of errors.
 mod observe;
+/// The OpenAPI document.
+pub mod openapi;
 /// Pages.
 mod pages;
 /// Who may call a route.

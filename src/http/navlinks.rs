@@ -3,6 +3,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use super::body::{FromBody, ValidBody};
@@ -16,12 +17,19 @@ use crate::domain::{NavLink, NavLinkChange, Revised, Window};
 use crate::service::CreateNavLink;
 
 /// The parameters of a list of links.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct NavLinksQuery {
+    /// So many items at most.
     #[validate(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100, default = 20, required = false)]
     limit: i64,
+    /// So many items are left out before the first.
     #[validate(range(min = 0, max = MAX_OFFSET))]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     offset: i64,
+    /// Unpublished ones too, as far as the caller may see them.
+    #[param(default = false, required = false)]
     include_unpublished: bool,
 }
 
@@ -36,14 +44,19 @@ impl FromQuery for NavLinksQuery {
 }
 
 /// What a new link is made of.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, ToSchema)]
+#[schema(as = NavLinkCreate, examples(json!({ "label": "About", "url": "/about" })))]
 pub(super) struct CreateRequest {
     #[validate(length(min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     label: String,
     #[validate(length(min = 1, max = 500))]
+    #[schema(min_length = 1, max_length = 500)]
     url: String,
     #[validate(range(min = 0))]
+    #[schema(minimum = 0, nullable = false)]
     sort_order: Option<i64>,
+    #[schema(nullable = false)]
     is_published: Option<bool>,
 }
 
@@ -71,14 +84,19 @@ impl From<CreateRequest> for CreateNavLink {
 }
 
 /// What a link becomes.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, ToSchema)]
+#[schema(as = NavLinkUpdate, examples(json!({ "sort_order": 3 })))]
 pub(super) struct UpdateRequest {
     #[validate(length(min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100, nullable = false)]
     label: Option<String>,
     #[validate(length(min = 1, max = 500))]
+    #[schema(min_length = 1, max_length = 500, nullable = false)]
     url: Option<String>,
     #[validate(range(min = 0))]
+    #[schema(minimum = 0, nullable = false)]
     sort_order: Option<i64>,
+    #[schema(nullable = false)]
     is_published: Option<bool>,
 }
 
@@ -101,8 +119,12 @@ impl From<UpdateRequest> for NavLinkChange {
 }
 
 /// A link on the wire.
-#[derive(Debug, Serialize)]
-struct NavLinkBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NavLink, examples(json!({
+    "label": "About", "url": "/about", "sort_order": 0, "is_published": true, "id": "65a1b2c3d4e5f60718293a4e",
+    "createdDate": "2026-01-02T03:04:05Z", "updatedDate": "2026-01-02T03:04:05Z",
+})))]
+pub(super) struct NavLinkBody {
     label: String,
     url: String,
     sort_order: i64,
@@ -126,7 +148,10 @@ fn one(status: StatusCode, navlink: Revised<NavLink>) -> Response {
     tag::tagged(status, &navlink.revision, NavLinkBody::from(navlink.item))
 }
 
-/// `GET /navlinks`
+/// List links
+#[utoipa::path(get, path = "/navlinks", operation_id = "list_navlinks",
+    params(NavLinksQuery),
+    responses((status = 200, description = "A window of the links, in their order", body = Envelope<NavLinkBody>)))]
 pub(super) async fn list(
     Ready(services): Ready,
     ValidQuery(query): ValidQuery<NavLinksQuery>,
@@ -141,7 +166,9 @@ pub(super) async fn list(
     Ok((links, Json(Envelope::of(listing, NavLinkBody::from))).into_response())
 }
 
-/// `GET /navlinks/{id}`
+/// Show a link
+#[utoipa::path(get, path = "/navlinks/{id}", operation_id = "show_navlink",
+    responses((status = 200, description = "The link", body = NavLinkBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -151,7 +178,10 @@ pub(super) async fn show(
     Ok(one(StatusCode::OK, services.navlinks.by_id(caller.as_ref(), &id).await?))
 }
 
-/// `POST /navlinks`
+/// Create a link
+#[utoipa::path(post, path = "/navlinks", operation_id = "create_navlink",
+    request_body = CreateRequest,
+    responses((status = 201, description = "The new link", body = NavLinkBody)))]
 pub(super) async fn create(
     Ready(services): Ready,
     visitor: Visitor,
@@ -161,7 +191,10 @@ pub(super) async fn create(
     Ok(one(StatusCode::CREATED, services.navlinks.create(&caller, navlink.into()).await?))
 }
 
-/// `PUT /navlinks/{id}`
+/// Change a link; what is left out stays as it is
+#[utoipa::path(put, path = "/navlinks/{id}", operation_id = "update_navlink",
+    request_body = UpdateRequest,
+    responses((status = 200, description = "The link as it is now", body = NavLinkBody)))]
 pub(super) async fn update(
     Ready(services): Ready,
     visitor: Visitor,
@@ -173,7 +206,9 @@ pub(super) async fn update(
     Ok(one(StatusCode::OK, services.navlinks.update(&caller, &id, &navlink.into(), &condition).await?))
 }
 
-/// `DELETE /navlinks/{id}`
+/// Delete a link for good
+#[utoipa::path(delete, path = "/navlinks/{id}", operation_id = "delete_navlink",
+    responses((status = 204, description = "It is deleted")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::Instrument;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::error::{Carried, FieldError};
@@ -33,19 +34,27 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 }
 
 /// The body of an error: the original's members, and those of RFC 9457.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorBody<'a> {
+    /// What is wrong, for people.
     detail: &'a str,
     /// What the original's answer to too many requests had in place of `detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<&'a str>,
+    /// Which fields are wrong, all together.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false, min_items = 1)]
     errors: &'a [FieldError],
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'a str,
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// The path that was asked for.
     instance: &'a str,
+    /// As in the header `x-request-id`.
     request_id: &'a str,
 }
 

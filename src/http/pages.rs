@@ -2,6 +2,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 use validator::Validate;
 
 use super::body::{FromBody, ValidBody};
@@ -14,11 +15,15 @@ use crate::domain::{Page, Revised};
 use crate::service::WritePage;
 
 /// What a page becomes.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, ToSchema)]
+#[schema(as = PageWrite, examples(json!({ "title": "About", "content": "<p>Who writes here.</p>" })))]
 pub(super) struct PageRequest {
     #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     title: Option<String>,
+    /// HTML.
     #[validate(length(min = 1, max = 50000))]
+    #[schema(min_length = 1, max_length = 50000)]
     content: Option<String>,
     is_published: Option<bool>,
     section_id: Option<String>,
@@ -43,8 +48,13 @@ impl From<PageRequest> for WritePage {
 }
 
 /// A page on the wire.
-#[derive(Debug, Serialize)]
-struct PageBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Page, examples(json!({
+    "title": "About", "content": "<p>Who writes here.</p>", "page_type": "about", "is_published": true,
+    "id": "65a1b2c3d4e5f60718293a4d", "createdDate": "2026-01-02T03:04:05Z",
+    "updatedDate": "2026-01-02T03:04:05Z", "user_id": null, "section_id": null,
+})))]
+pub(super) struct PageBody {
     title: String,
     content: String,
     page_type: String,
@@ -54,7 +64,9 @@ struct PageBody {
     created: DateTime<Utc>,
     #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
     updated: DateTime<Utc>,
+    #[schema(required)]
     user_id: Option<String>,
+    #[schema(required)]
     section_id: Option<String>,
 }
 
@@ -80,7 +92,9 @@ fn one(page: Revised<Page>) -> Response {
     tag::tagged(StatusCode::OK, &page.revision, PageBody::from(page.item))
 }
 
-/// `GET /pages/{page_type}`
+/// Show a page
+#[utoipa::path(get, path = "/pages/{page_type}", operation_id = "show_page",
+    responses((status = 200, description = "The page", body = PageBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -90,7 +104,13 @@ pub(super) async fn show(
     Ok(one(services.pages.by_type(caller.as_ref(), &page_type).await?))
 }
 
-/// `PUT /pages/{page_type}`
+/// Change a page, or make it
+///
+/// A page that is made needs a title and content.
+#[utoipa::path(put, path = "/pages/{page_type}", operation_id = "put_page",
+    request_body = PageRequest,
+    responses((status = 200, description = "The page as it is now", body = PageBody,
+        headers(("X-Content-Sanitized" = String, description = "What was removed from the content")))))]
 pub(super) async fn put(
     Ready(services): Ready,
     visitor: Visitor,
@@ -103,7 +123,9 @@ pub(super) async fn put(
     Ok(sanitized::say(one(written.revised), &written.removed))
 }
 
-/// `DELETE /pages/{page_type}`
+/// Delete a page
+#[utoipa::path(delete, path = "/pages/{page_type}", operation_id = "delete_page",
+    responses((status = 204, description = "It is deleted")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

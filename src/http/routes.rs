@@ -11,8 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
 use super::route::{Route, Verb, get, write};
 use super::{
-    ApiError, App, cache, edge, gate, health, me, navlinks, observe, pages, projects, sections, stories,
-    trash,
+    ApiError, App, cache, docs, edge, gate, health, me, navlinks, observe, openapi, pages, projects,
+    sections, stories, trash,
 };
 
 /// Changes to stories, projects and pages: more than anybody makes by hand.
@@ -32,6 +32,10 @@ const OPERATIONS: &[Route] = &[
 
 /// What people read. GET answers carry an `ETag`.
 const CONTENT: &[Route] = &[
+    get("/docs", Everyone, |verb| on(verb, docs::page)),
+    get("/docs/script.js", Everyone, |verb| on(verb, docs::script)),
+    get("/docs/style.css", Everyone, |verb| on(verb, docs::style)),
+    get("/openapi.json", Everyone, |verb| on(verb, openapi::serve)),
     get("/me", SignedIn, |verb| on(verb, me::show)),
     get("/stories", Everyone, |verb| on(verb, stories::list)),
     write(Verb::Post, "/stories", Authors, CONTENT_WRITES, |verb| on(verb, stories::create)),
@@ -68,6 +72,11 @@ const CONTENT: &[Route] = &[
 /// All routes.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
     OPERATIONS.iter().chain(CONTENT)
+}
+
+/// The routes whose GET answers carry an `ETag`.
+pub(super) fn content() -> &'static [Route] {
+    CONTENT
 }
 
 /// The whole application, without a socket.

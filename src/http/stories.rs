@@ -3,6 +3,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use super::body::{FromBody, ValidBody};
@@ -16,13 +17,21 @@ use crate::domain::{Revised, Story, Window};
 use crate::service::{Found, ListStories, WriteStory};
 
 /// The parameters of a list of stories.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct StoriesQuery {
+    /// So many items at most.
     #[validate(range(min = 1, max = 50))]
+    #[param(minimum = 1, maximum = 50, default = 10, required = false)]
     limit: i64,
+    /// So many items are left out before the first.
     #[validate(range(min = 0, max = MAX_OFFSET))]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     offset: i64,
+    /// Drafts too: those of the caller, for administrators all. Means nothing without a token.
+    #[param(default = false, required = false)]
     include_drafts: bool,
+    /// Only what hangs in this section.
     section_id: Option<String>,
 }
 
@@ -38,13 +47,20 @@ impl FromQuery for StoriesQuery {
 }
 
 /// What a story is made of, and what it is changed to.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, ToSchema)]
+#[schema(as = StoryWrite, examples(json!({
+    "title": "First light", "content": "<p>The river was still.</p>", "is_published": true,
+})))]
 pub(super) struct StoryRequest {
     #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     title: String,
+    /// HTML.
     #[validate(length(min = 1, max = 10000))]
+    #[schema(min_length = 1, max_length = 10000)]
     content: String,
     is_published: bool,
+    /// A section of stories; without one, a new story goes to the first.
     section_id: Option<String>,
 }
 
@@ -67,20 +83,30 @@ impl From<StoryRequest> for WriteStory {
 }
 
 /// A story on the wire.
-#[derive(Debug, Serialize)]
-struct StoryBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Story, examples(json!({
+    "title": "First light", "content": "<p>The river was still.</p>", "is_published": true,
+    "id": "65a1b2c3d4e5f60718293a4b", "slug": "first-light", "date": "2026-01-02T03:04:05Z",
+    "createdDate": "2026-01-02T03:04:05Z", "updatedDate": "2026-01-02T03:04:05.678000Z",
+    "user_id": "65a1b2c3d4e5f60718293a00", "section_id": null,
+})))]
+pub(super) struct StoryBody {
     title: String,
     content: String,
     is_published: bool,
     id: String,
     slug: String,
+    /// When it was first published.
     #[serde(serialize_with = "serialize_instant_or_null")]
+    #[schema(required)]
     date: Option<DateTime<Utc>>,
     #[serde(rename = "createdDate", serialize_with = "serialize_instant")]
     created: DateTime<Utc>,
     #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
     updated: DateTime<Utc>,
+    #[schema(required)]
     user_id: Option<String>,
+    #[schema(required)]
     section_id: Option<String>,
 }
 
@@ -107,7 +133,11 @@ fn one(status: StatusCode, story: Revised<Story>) -> Response {
     tag::tagged(status, &story.revision, StoryBody::from(story.item))
 }
 
-/// `GET /stories`
+/// List stories
+#[utoipa::path(get, path = "/stories", operation_id = "list_stories",
+    params(StoriesQuery),
+    responses((status = 200, description = "A window of the stories, the newest first", body = Envelope<StoryBody>),
+        (status = 400, description = "A parameter that names nothing")))]
 pub(super) async fn list(
     Ready(services): Ready,
     ValidQuery(query): ValidQuery<StoriesQuery>,
@@ -122,7 +152,9 @@ pub(super) async fn list(
     Ok((links, Json(Envelope::of(listing, StoryBody::from))).into_response())
 }
 
-/// `GET /stories/{id}`
+/// Show a story, whatever its state
+#[utoipa::path(get, path = "/stories/{id}", operation_id = "show_story",
+    responses((status = 200, description = "The story", body = StoryBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -132,7 +164,10 @@ pub(super) async fn show(
     Ok(one(StatusCode::OK, services.stories.by_id(&caller, &id).await?))
 }
 
-/// `GET /stories/slug/{slug}`
+/// Show a story by its slug
+#[utoipa::path(get, path = "/stories/slug/{slug}", operation_id = "show_story_by_slug",
+    responses((status = 200, description = "The story", body = StoryBody),
+        (status = 301, description = "It has another slug now; `Location` names it")))]
 pub(super) async fn show_by_slug(
     Ready(services): Ready,
     visitor: Visitor,
@@ -145,7 +180,10 @@ pub(super) async fn show_by_slug(
     })
 }
 
-/// `POST /stories`
+/// Create a story
+#[utoipa::path(post, path = "/stories", operation_id = "create_story",
+    request_body = StoryRequest,
+    responses((status = 201, description = "The new story", body = StoryBody)))]
 pub(super) async fn create(
     Ready(services): Ready,
     visitor: Visitor,
@@ -156,7 +194,10 @@ pub(super) async fn create(
     Ok(sanitized::say(one(StatusCode::CREATED, written.revised), &written.removed))
 }
 
-/// `PUT /stories/{id}`
+/// Change a story
+#[utoipa::path(put, path = "/stories/{id}", operation_id = "update_story",
+    request_body = StoryRequest,
+    responses((status = 200, description = "The story as it is now", body = StoryBody)))]
 pub(super) async fn update(
     Ready(services): Ready,
     visitor: Visitor,
@@ -169,7 +210,9 @@ pub(super) async fn update(
     Ok(sanitized::say(one(StatusCode::OK, written.revised), &written.removed))
 }
 
-/// `DELETE /stories/{id}`
+/// Delete a story
+#[utoipa::path(delete, path = "/stories/{id}", operation_id = "delete_story",
+    responses((status = 204, description = "It is deleted")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

@@ -3,23 +3,36 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::openapi::Object;
+use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use super::error::FieldError;
 use super::extract::{Ready, Segments, ValidQuery, Visitor};
 use super::query::{FromQuery, MAX_OFFSET, Reader};
-use super::wire::{Envelope, serialize_instant_or_null};
+use super::wire::{Envelope, serialize_instant_or_null, words};
 use super::{ApiError, link};
 use crate::domain::{Restored, TrashType, Trashed, Window};
 
 /// The parameters of a list of what is deleted.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct TrashQuery {
+    /// What kind of content.
+    #[param(rename = "type", schema_with = trash_types)]
     kind: TrashType,
+    /// How many items at the most.
     #[validate(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100, default = 20, required = false)]
     limit: i64,
+    /// How many items are passed over first.
     #[validate(range(min = 0, max = MAX_OFFSET))]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     offset: i64,
+}
+
+fn trash_types() -> Object {
+    words(&TrashType::ALL.map(TrashType::as_str))
 }
 
 impl FromQuery for TrashQuery {
@@ -30,7 +43,7 @@ impl FromQuery for TrashQuery {
                 TrashType::Stories,
                 |word| word.parse().ok(),
                 "literal_error",
-                &words(),
+                &expected(),
             ),
             limit: reader.whole("limit", 20),
             offset: reader.whole("offset", 0),
@@ -38,21 +51,30 @@ impl FromQuery for TrashQuery {
     }
 }
 
-fn words() -> String {
+fn expected() -> String {
     format!("has to be one of {}", TrashType::ALL.map(TrashType::as_str).join(", "))
 }
 
 /// Something deleted, on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Trashed, examples(json!({
+    "id": "65a0b1c2d3e4f50617283940", "type": "stories", "title": "Gone", "slug": "gone",
+    "deletedDate": "2026-01-02T03:04:05.678000Z", "updatedDate": "2026-01-02T03:04:05Z",
+})))]
 struct TrashedBody {
     id: String,
     #[serde(rename = "type")]
+    #[schema(schema_with = trash_types)]
     kind: &'static str,
     title: String,
+    /// The slug that it had, or the type of a page.
     slug: String,
+    /// When it was deleted; null if whoever deleted it did not say.
     #[serde(rename = "deletedDate", serialize_with = "serialize_instant_or_null")]
+    #[schema(required)]
     deleted: Option<DateTime<Utc>>,
     #[serde(rename = "updatedDate", serialize_with = "serialize_instant_or_null")]
+    #[schema(required)]
     updated: Option<DateTime<Utc>>,
 }
 
@@ -64,16 +86,23 @@ impl From<Trashed> for TrashedBody {
 }
 
 /// Something that is live again, on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Restored, examples(json!({
+    "id": "65a0b1c2d3e4f50617283940", "type": "stories", "title": "Back", "slug": "back-2",
+})))]
 struct RestoredBody {
     id: String,
     #[serde(rename = "type")]
+    #[schema(schema_with = trash_types)]
     kind: &'static str,
     title: String,
     slug: String,
 }
 
-/// `GET /trash`
+/// List what is deleted
+#[utoipa::path(get, path = "/trash", operation_id = "list_trash",
+    params(TrashQuery),
+    responses((status = 200, description = "A window of what is deleted, the latest first", body = Envelope<TrashedBody>)))]
 pub(super) async fn list(
     Ready(services): Ready,
     ValidQuery(query): ValidQuery<TrashQuery>,
@@ -88,7 +117,13 @@ pub(super) async fn list(
     Ok((links, Json(Envelope::of(listing, TrashedBody::from))).into_response())
 }
 
-/// `POST /trash/{type}/{id}/restore`
+/// Make something live again, under the slug that it had or the next suffix that is free
+#[utoipa::path(post, path = "/trash/{type}/{id}/restore", operation_id = "restore_from_trash",
+    responses(
+        (status = 200, description = "It is live, under this slug", body = RestoredBody),
+        (status = 409, description = "Another page has the type of this one"),
+        (status = 422, description = "There is no such type"),
+    ))]
 pub(super) async fn restore(
     Ready(services): Ready,
     Segments([kind, id]): Segments<2>,
@@ -102,5 +137,5 @@ pub(super) async fn restore(
 
 fn unknown_type() -> ApiError {
     let loc = vec!["path".into(), "type".into()];
-    ApiError::Validation(vec![FieldError { loc, msg: words(), kind: "literal_error" }])
+    ApiError::Validation(vec![FieldError { loc, msg: expected(), kind: "literal_error" }])
 }

@@ -2,13 +2,17 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use crate::domain::Listing;
 
 /// A list on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = List)]
 pub(super) struct Envelope<T> {
     pub(super) items: Vec<T>,
+    /// How many there are, beyond this window.
     pub(super) total: u64,
     pub(super) limit: u64,
     pub(super) offset: u64,
@@ -41,6 +45,11 @@ pub(super) fn serialize_instant_or_null<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     at.map(instant).serialize(serializer)
+}
+
+/// The schema of a text that is one of a few words.
+pub(super) fn words(words: &[&str]) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).build()
 }
 
 /// The answer to a deletion: empty, and called JSON all the same.

@@ -2,6 +2,8 @@
 
 /// Entity tags, cache headers, 304.
 mod caching;
+/// Every answer is one that the document names.
+mod conform;
 /// Origins, and the headers that browsers need.
 mod cors;
 /// Error bodies and the routes around them.
@@ -22,6 +24,8 @@ mod limits;
 mod me;
 /// Links of the navigation.
 mod navlinks;
+/// The document of the API, and its page.
+mod openapi;
 /// Pages.
 mod pages;
 /// Every route, as everybody.

@@ -15,6 +15,8 @@ use migrator::{Settings, UpMode};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::conform;
+
 /// 2026-01-02T03:04:05.678Z
 pub(crate) const NOW_MS: i64 = 1_767_323_045_678;
 
@@ -97,7 +99,7 @@ impl App {
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(&method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -105,7 +107,9 @@ impl App {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("a body").to_vec();
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        let answer = Answer { status: parts.status, headers: parts.headers, bytes };
+        conform::check(&method, path, &answer);
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

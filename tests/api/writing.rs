@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::conform;
 use crate::support::{Answer, App};
 
 /// Who sends a request, by the name of their development token; nobody is nobody.
@@ -21,7 +22,7 @@ impl App {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(&method).uri(path);
         if who != NOBODY {
             request = request.header("authorization", format!("Bearer dev-mock-{who}"));
         }
@@ -32,7 +33,9 @@ impl App {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("a body").to_vec();
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        let answer = Answer { status: parts.status, headers: parts.headers, bytes };
+        conform::check(&method, path, &answer);
+        answer
     }
 
     pub(crate) async fn post(&self, who: &str, path: &str, body: &Value) -> Answer {

@@ -20,7 +20,12 @@ fn one(status: StatusCode, project: Revised<Project>) -> Response {
     tag::tagged(status, &project.revision, ProjectBody::from(project.item))
 }
 
-/// `GET /projects`
+/// List projects
+#[utoipa::path(get, path = "/projects", operation_id = "list_projects",
+    params(ProjectsQuery),
+    responses((status = 200, description = "A window of the projects, in their order", body = Envelope<CardBody>),
+        (status = 400, description = "A parameter that names nothing"),
+        (status = 401, description = "`include_unpublished` without a good token")))]
 pub(super) async fn list(
     Ready(services): Ready,
     ValidQuery(query): ValidQuery<ProjectsQuery>,
@@ -36,7 +41,9 @@ pub(super) async fn list(
     Ok((links, Json(Envelope::of(listing, CardBody::from))).into_response())
 }
 
-/// `GET /projects/{id}`
+/// Show a project, whatever its state
+#[utoipa::path(get, path = "/projects/{id}", operation_id = "show_project",
+    responses((status = 200, description = "The project", body = ProjectBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -46,7 +53,10 @@ pub(super) async fn show(
     Ok(one(StatusCode::OK, services.projects.by_id(&caller, &id).await?))
 }
 
-/// `GET /projects/slug/{slug}`
+/// Show a project by its slug
+#[utoipa::path(get, path = "/projects/slug/{slug}", operation_id = "show_project_by_slug",
+    responses((status = 200, description = "The project", body = ProjectBody),
+        (status = 301, description = "It has another slug now; `Location` names it")))]
 pub(super) async fn show_by_slug(
     Ready(services): Ready,
     visitor: Visitor,
@@ -59,7 +69,10 @@ pub(super) async fn show_by_slug(
     })
 }
 
-/// `POST /projects`
+/// Create a project
+#[utoipa::path(post, path = "/projects", operation_id = "create_project",
+    request_body = CreateRequest,
+    responses((status = 201, description = "The new project", body = ProjectBody)))]
 pub(super) async fn create(
     Ready(services): Ready,
     visitor: Visitor,
@@ -70,7 +83,10 @@ pub(super) async fn create(
     Ok(sanitized::say(one(StatusCode::CREATED, written.revised), &written.removed))
 }
 
-/// `PUT /projects/{id}`
+/// Change a project; what is left out stays as it is
+#[utoipa::path(put, path = "/projects/{id}", operation_id = "update_project",
+    request_body = UpdateRequest,
+    responses((status = 200, description = "The project as it is now", body = ProjectBody)))]
 pub(super) async fn update(
     Ready(services): Ready,
     visitor: Visitor,
@@ -83,7 +99,9 @@ pub(super) async fn update(
     Ok(sanitized::say(one(StatusCode::OK, written.revised), &written.removed))
 }
 
-/// `DELETE /projects/{id}`
+/// Delete a project
+#[utoipa::path(delete, path = "/projects/{id}", operation_id = "delete_project",
+    responses((status = 204, description = "It is deleted")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
 use crate::domain::{Project, ProjectChange, ProjectText, is_web_address};
@@ -16,14 +17,24 @@ const FIRST: i64 = -9_007_199_254_740_991;
 const LAST: i64 = 9_007_199_254_740_991;
 
 /// The parameters of a list of projects.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct ProjectsQuery {
+    /// So many items at most.
     #[validate(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100, default = 20, required = false)]
     pub(super) limit: i64,
+    /// So many items are left out before the first.
     #[validate(range(min = 0, max = MAX_OFFSET))]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     pub(super) offset: i64,
+    /// Unpublished ones too, as far as the caller may see them. Needs a token.
+    #[param(default = false, required = false)]
     pub(super) include_unpublished: bool,
+    /// Only those that are featured.
+    #[param(default = false, required = false)]
     pub(super) featured_only: bool,
+    /// Only what hangs in this section.
     pub(super) section_id: Option<String>,
 }
 
@@ -40,24 +51,38 @@ impl FromQuery for ProjectsQuery {
 }
 
 /// What a project is made of.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, ToSchema)]
+#[schema(as = ProjectCreate, examples(json!({
+    "title": "Tide table", "summary": "When the water comes", "content": "<p>How it is made.</p>",
+    "technologies": ["rust"], "github_url": "https://example.com/tide-table",
+})))]
 pub(in crate::http) struct CreateRequest {
     #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     title: String,
     #[validate(length(min = 1, max = 500))]
+    #[schema(min_length = 1, max_length = 500)]
     summary: String,
     #[validate(length(min = 1, max = 50000))]
+    #[schema(min_length = 1, max_length = 50000)]
     content: String,
+    #[schema(required = false, default = json!([]))]
     technologies: Vec<String>,
     #[validate(custom(function = web_address_or_empty))]
+    #[schema(pattern = "^(https?://.*)?$")]
     github_url: Option<String>,
     #[validate(custom(function = web_address_or_empty))]
+    #[schema(pattern = "^(https?://.*)?$")]
     live_url: Option<String>,
     #[validate(custom(function = web_address_or_empty))]
+    #[schema(pattern = "^(https?://.*)?$")]
     image_url: Option<String>,
+    #[schema(required = false, default = true)]
     is_published: bool,
+    #[schema(required = false, default = false)]
     is_featured: bool,
     #[validate(range(min = FIRST, max = LAST))]
+    #[schema(required = false, default = 0, minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     sort_order: i64,
     section_id: Option<String>,
 }
@@ -100,24 +125,32 @@ impl From<CreateRequest> for WriteProject<ProjectText> {
 }
 
 /// What is changed in a project. A field that is left out or null stays as it is.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, ToSchema)]
+#[schema(as = ProjectUpdate, examples(json!({ "is_featured": true, "sort_order": 2 })))]
 pub(in crate::http) struct UpdateRequest {
     #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     title: Option<String>,
     #[validate(length(min = 1, max = 500))]
+    #[schema(min_length = 1, max_length = 500)]
     summary: Option<String>,
     #[validate(length(min = 1, max = 50000))]
+    #[schema(min_length = 1, max_length = 50000)]
     content: Option<String>,
     technologies: Option<Vec<String>>,
     #[validate(custom(function = web_address_or_empty))]
+    #[schema(pattern = "^(https?://.*)?$")]
     github_url: Option<String>,
     #[validate(custom(function = web_address_or_empty))]
+    #[schema(pattern = "^(https?://.*)?$")]
     live_url: Option<String>,
     #[validate(custom(function = web_address_or_empty))]
+    #[schema(pattern = "^(https?://.*)?$")]
     image_url: Option<String>,
     is_published: Option<bool>,
     is_featured: Option<bool>,
     #[validate(range(min = FIRST, max = LAST))]
+    #[schema(minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     sort_order: Option<i64>,
     section_id: Option<String>,
 }
@@ -168,14 +201,24 @@ fn web_address_or_empty(address: &str) -> Result<(), ValidationError> {
 }
 
 /// A project on the wire.
-#[derive(Debug, Serialize)]
-pub(super) struct ProjectBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Project, examples(json!({
+    "title": "Tide table", "summary": "When the water comes", "content": "<p>How it is made.</p>",
+    "technologies": ["rust"], "github_url": "https://example.com/tide-table", "live_url": null, "image_url": null,
+    "is_published": true, "is_featured": false, "sort_order": 0, "id": "65a1b2c3d4e5f60718293a4c",
+    "slug": "tide-table", "createdDate": "2026-01-02T03:04:05Z", "updatedDate": "2026-01-02T03:04:05Z",
+    "user_id": "65a1b2c3d4e5f60718293a00", "section_id": "65a1b2c3d4e5f60718293a01",
+})))]
+pub(in crate::http) struct ProjectBody {
     title: String,
     summary: String,
     content: String,
     technologies: Vec<String>,
+    #[schema(required)]
     github_url: Option<String>,
+    #[schema(required)]
     live_url: Option<String>,
+    #[schema(required)]
     image_url: Option<String>,
     is_published: bool,
     is_featured: bool,
@@ -186,7 +229,9 @@ pub(super) struct ProjectBody {
     created: DateTime<Utc>,
     #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
     updated: DateTime<Utc>,
+    #[schema(required)]
     user_id: Option<String>,
+    #[schema(required)]
     section_id: Option<String>,
 }
 
@@ -215,18 +260,29 @@ impl From<Project> for ProjectBody {
 }
 
 /// A project in a list.
-#[derive(Debug, Serialize)]
-pub(super) struct CardBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProjectCard, examples(json!({
+    "id": "65a1b2c3d4e5f60718293a4c", "title": "Tide table", "slug": "tide-table",
+    "summary": "When the water comes", "technologies": ["rust"], "image_url": null,
+    "github_url": "https://example.com/tide-table", "live_url": null, "is_featured": false,
+    "user_id": "65a1b2c3d4e5f60718293a00", "section_id": "65a1b2c3d4e5f60718293a01",
+})))]
+pub(in crate::http) struct CardBody {
     id: String,
     title: String,
     slug: String,
     summary: String,
     technologies: Vec<String>,
+    #[schema(required)]
     image_url: Option<String>,
+    #[schema(required)]
     github_url: Option<String>,
+    #[schema(required)]
     live_url: Option<String>,
     is_featured: bool,
+    #[schema(required)]
     user_id: Option<String>,
+    #[schema(required)]
     section_id: Option<String>,
 }
 

@@ -20,7 +20,13 @@ fn one(status: StatusCode, section: Revised<Section>) -> Response {
     tag::tagged(status, &section.revision, SectionBody::from(section.item))
 }
 
-/// `GET /sections`
+/// List sections
+#[utoipa::path(get, path = "/sections", operation_id = "list_sections",
+    params(SectionsQuery),
+    responses((status = 200, description = "A window of the sections, in their order", body = Envelope<SectionBody>),
+        (status = 400, description = "A parameter that names nothing"),
+        (status = 401, description = "`include_unpublished` without a good token"),
+        ))]
 pub(super) async fn list(
     Ready(services): Ready,
     ValidQuery(query): ValidQuery<SectionsQuery>,
@@ -36,7 +42,9 @@ pub(super) async fn list(
     Ok((links, Json(Envelope::of(listing, SectionBody::from))).into_response())
 }
 
-/// `GET /sections/{id}`
+/// Show a section
+#[utoipa::path(get, path = "/sections/{id}", operation_id = "show_section",
+    responses((status = 200, description = "The section", body = SectionBody)))]
 pub(super) async fn show(
     Ready(services): Ready,
     visitor: Visitor,
@@ -46,7 +54,10 @@ pub(super) async fn show(
     Ok(one(StatusCode::OK, services.sections.by_id(caller.as_ref(), &id).await?))
 }
 
-/// `GET /sections/slug/{slug}`, and by its other name
+/// Show a section by its slug
+#[utoipa::path(get, path = "/sections/slug/{slug}", operation_id = "show_section_by_slug",
+    responses((status = 200, description = "The section", body = SectionBody),
+        (status = 301, description = "It has another slug now; `Location` names it")))]
 pub(super) async fn show_by_slug(
     Ready(services): Ready,
     visitor: Visitor,
@@ -62,7 +73,10 @@ pub(super) async fn show_by_slug(
     })
 }
 
-/// `POST /sections`
+/// Create a section
+#[utoipa::path(post, path = "/sections", operation_id = "create_section",
+    request_body = CreateRequest,
+    responses((status = 201, description = "The new section", body = SectionBody)))]
 pub(super) async fn create(
     Ready(services): Ready,
     visitor: Visitor,
@@ -72,7 +86,10 @@ pub(super) async fn create(
     Ok(one(StatusCode::CREATED, services.sections.create(&caller, section.into()).await?))
 }
 
-/// `PUT /sections/{id}`
+/// Change a section; what is left out stays as it is
+#[utoipa::path(put, path = "/sections/{id}", operation_id = "update_section",
+    request_body = UpdateRequest,
+    responses((status = 200, description = "The section as it is now", body = SectionBody)))]
 pub(super) async fn update(
     Ready(services): Ready,
     visitor: Visitor,
@@ -84,7 +101,10 @@ pub(super) async fn update(
     Ok(one(StatusCode::OK, services.sections.update(&caller, &id, &section.into(), &condition).await?))
 }
 
-/// `DELETE /sections/{id}`
+/// Delete a section
+#[utoipa::path(delete, path = "/sections/{id}", operation_id = "delete_section",
+    params(DeleteQuery),
+    responses((status = 204, description = "It is deleted"), (status = 409, description = "Something lies in it")))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

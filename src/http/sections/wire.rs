@@ -2,24 +2,37 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::openapi::Object;
+use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use crate::domain::{ContentType, DisplayType, NavVisibility, Patch, Section, SectionChange};
 use crate::http::body::FromBody;
 use crate::http::fields::Fields;
 use crate::http::query::{FromQuery, MAX_OFFSET, Reader};
-use crate::http::wire::serialize_instant;
+use crate::http::wire::{serialize_instant, words};
 use crate::service::{CreateSection, UpdateSection, WhatLiesInIt};
 
 /// The parameters of a list of sections.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct SectionsQuery {
+    /// So many items at most.
     #[validate(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100, default = 20, required = false)]
     pub(super) limit: i64,
+    /// So many items are left out before the first.
     #[validate(range(min = 0, max = MAX_OFFSET))]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     pub(super) offset: i64,
+    /// Only what is below this section; `null` for what is below none.
+    #[param(pattern = "^([0-9a-fA-F]{24}|null)$")]
     pub(super) parent_id: Option<String>,
+    /// Only what is linked there.
+    #[param(schema_with = nav_visibilities)]
     pub(super) nav_visibility: Option<String>,
+    /// Unpublished ones too, as far as the caller may see them. Needs a token.
+    #[param(default = false, required = false)]
     pub(super) include_unpublished: bool,
 }
 
@@ -36,9 +49,13 @@ impl FromQuery for SectionsQuery {
 }
 
 /// What becomes of what lies in a section that is deleted.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct DeleteQuery {
+    /// The section that all of it moves to.
     reassign_to: Option<String>,
+    /// Whether it is left where it is.
+    #[param(default = false, required = false)]
     force: bool,
 }
 
@@ -59,19 +76,29 @@ impl From<DeleteQuery> for WhatLiesInIt {
 }
 
 /// What a new section is made of.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, ToSchema)]
+#[schema(as = SectionCreate, examples(json!({
+    "title": "Blog", "display_type": "feed", "content_type": "story",
+})))]
 pub(in crate::http) struct CreateRequest {
     #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     title: String,
+    #[schema(schema_with = display_types)]
     display_type: DisplayType,
+    #[schema(schema_with = content_types)]
     content_type: ContentType,
     /// Judged, and of no account: the slug follows the title.
     #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     slug: Option<String>,
     parent_id: Option<String>,
+    #[schema(schema_with = nav_visibilities, required = false)]
     nav_visibility: Option<NavVisibility>,
     #[validate(range(min = 0))]
+    #[schema(minimum = 0, nullable = false)]
     sort_order: Option<i64>,
+    #[schema(nullable = false)]
     is_published: Option<bool>,
 }
 
@@ -115,18 +142,27 @@ impl From<CreateRequest> for CreateSection {
 }
 
 /// What a section becomes. Null is a value of `parent_id` alone.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, ToSchema)]
+#[schema(as = SectionUpdate, examples(json!({ "parent_id": null, "sort_order": 3 })))]
 pub(in crate::http) struct UpdateRequest {
     #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
     title: Option<String>,
     #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
     slug: Option<String>,
+    #[schema(value_type = Option<String>)]
     parent_id: Patch<String>,
+    #[schema(schema_with = display_types, required = false)]
     display_type: Option<DisplayType>,
+    #[schema(schema_with = content_types, required = false)]
     content_type: Option<ContentType>,
+    #[schema(schema_with = nav_visibilities, required = false)]
     nav_visibility: Option<NavVisibility>,
     #[validate(range(min = 0))]
+    #[schema(minimum = 0, nullable = false)]
     sort_order: Option<i64>,
+    #[schema(nullable = false)]
     is_published: Option<bool>,
 }
 
@@ -172,13 +208,22 @@ impl From<UpdateRequest> for UpdateSection {
 }
 
 /// A section on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Section, examples(json!({
+    "title": "Blog", "slug": "blog", "parent_id": null, "display_type": "feed", "content_type": "story",
+    "nav_visibility": "main", "sort_order": 1, "is_published": true, "id": "65a1b2c3d4e5f60718293a01",
+    "createdDate": "2026-01-02T03:04:05Z", "updatedDate": "2026-01-02T03:04:05Z", "user_id": null,
+})))]
 pub(in crate::http) struct SectionBody {
     title: String,
     slug: String,
+    #[schema(required)]
     parent_id: Option<String>,
+    #[schema(schema_with = display_types)]
     display_type: &'static str,
+    #[schema(schema_with = content_types)]
     content_type: &'static str,
+    #[schema(schema_with = nav_visibilities)]
     nav_visibility: &'static str,
     sort_order: i64,
     is_published: bool,
@@ -187,7 +232,20 @@ pub(in crate::http) struct SectionBody {
     created: DateTime<Utc>,
     #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
     updated: DateTime<Utc>,
+    #[schema(required)]
     user_id: Option<String>,
+}
+
+fn display_types() -> Object {
+    words(DisplayType::WORDS)
+}
+
+fn content_types() -> Object {
+    words(ContentType::WORDS)
+}
+
+fn nav_visibilities() -> Object {
+    words(NavVisibility::WORDS)
 }
 
 impl From<Section> for SectionBody {

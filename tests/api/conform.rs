@@ -1,0 +1,86 @@
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use axum::http::Method;
+use field_notes::http::{openapi, routes};
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::support::Answer;
+
+pub(crate) static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(&openapi::text()).expect("the document is JSON"));
+
+/// Validators of components, by reference: compiled once, asked by every test.
+static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+
+/// A validator of a schema that may refer to components.
+pub(crate) fn validator(schema: &Value) -> Arc<Validator> {
+    let mut known = VALIDATORS.lock().expect("no test panics while it holds this");
+    let compile = || {
+        let mut schema = schema.clone();
+        schema["components"] = DOCUMENT["components"].clone();
+        let options = jsonschema::draft202012::options().should_validate_formats(true);
+        Arc::new(options.build(&schema).expect("a schema"))
+    };
+    Arc::clone(known.entry(schema.to_string()).or_insert_with(compile))
+}
+
+/// What is wrong with a value, in words; nothing if it is valid.
+pub(crate) fn complaints(schema: &Value, value: &Value) -> Vec<String> {
+    validator(schema).iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+/// Follows a reference.
+pub(crate) fn resolve(value: &'static Value) -> &'static Value {
+    value["$ref"].as_str().map_or(value, |reference| {
+        DOCUMENT
+            .pointer(reference.trim_start_matches('#'))
+            .unwrap_or_else(|| panic!("{reference}: nothing there"))
+    })
+}
+
+fn template(path: &str) -> Option<&'static str> {
+    let path = path.split('?').next().unwrap_or_default();
+    let fits = |template: &&str| {
+        let (mine, theirs) = (path.split('/'), template.split('/'));
+        mine.clone().count() == theirs.clone().count()
+            && mine
+                .zip(theirs)
+                .all(|(mine, theirs)| mine == theirs || (theirs.starts_with('{') && !mine.is_empty()))
+    };
+    routes().map(|route| route.path).filter(fits).min_by_key(|template| template.matches('{').count())
+}
+
+/// Whatever a test asks: an answer of a route has a status that the document names, and the body that it promises.
+pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
+    let Some(template) = template(path) else { return };
+    let verb = if method == Method::HEAD { "get".to_owned() } else { method.as_str().to_lowercase() };
+    let Some(operation) = DOCUMENT["paths"][template].get(&verb) else {
+        return assert!(
+            matches!(answer.status.as_u16(), 200 | 400 | 405 | 503),
+            "{method} {path}: {}",
+            answer.status
+        );
+    };
+    let what = format!("{method} {template}: {}", answer.status);
+    let response = operation["responses"].get(answer.status.as_str());
+    let response = resolve(response.unwrap_or_else(|| panic!("{what} is not in the document")));
+    if method == Method::HEAD {
+        return;
+    }
+    let Some(content) = response["content"].as_object() else {
+        return assert!(answer.bytes.is_empty(), "{what} has a body that the document does not promise");
+    };
+    let kind = answer.header("content-type").split(';').next().unwrap_or_default();
+    let media = content.get(kind).unwrap_or_else(|| panic!("{what}: {kind} is not in the document"));
+    if kind.ends_with("json") {
+        let complaints = complaints(&media["schema"], &answer.json());
+        assert!(complaints.is_empty(), "{what}: {complaints:?}\n{}", answer.json());
+    }
+}
+
+/// A schema that is a reference to a component.
+pub(crate) fn component(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
