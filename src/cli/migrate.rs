@@ -131,6 +131,11 @@ fn is_confirmed(id: &str, losses: &[String]) -> bool {
     for loss in losses {
         say(&format!("    {loss}\n"));
     }
+    go_on()
+}
+
+/// Asks whoever sits there.
+pub(super) fn go_on() -> bool {
     say("go on? [y/N] ");
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer).is_ok();
@@ -138,7 +143,7 @@ fn is_confirmed(id: &str, losses: &[String]) -> bool {
 }
 
 /// To standard output; a reader that left early is no error.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -6,6 +6,8 @@ mod healthcheck;
 mod migrate;
 /// The texts of `migrate status`.
 mod status;
+/// `trash purge`.
+mod trash;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -52,6 +54,13 @@ enum Command {
   field-notes migrate down --yes"
     )]
     Migrate(migrate::Verb),
+    /// Look after what is deleted
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  field-notes trash purge --older-than 30d --dry-run"
+    )]
+    Trash(trash::Verb),
     /// Print the description of the API that is served at /openapi.json
     #[command(after_help = "Examples:
   field-notes openapi > openapi.json")]
@@ -126,16 +135,25 @@ async fn carry_out(command: Command) -> Result<(), Ended> {
         }
         Command::Migrate(verb) => {
             let config = configured()?;
-            // What is asked for is printed; the log is for what goes wrong, unless more is wanted.
-            let filter = dotenv.lookup("RUST_LOG").map_or("warn".to_owned(), |_| config.log_filter.clone());
-            telemetry::init(LogFormat::Text, &filter);
+            log_little(&config, &dotenv);
             migrate::carry_out(verb, config).await
+        }
+        Command::Trash(verb) => {
+            let config = configured()?;
+            log_little(&config, &dotenv);
+            trash::carry_out(verb, config).await
         }
         Command::Openapi => std::io::stdout()
             .write_all(http::openapi::text().as_bytes())
             .map_err(|error| Ended { message: format!("printing the document: {error}"), code: 1 }),
         Command::Healthcheck => healthcheck::ask(Config::read_listen(lookup).map_err(Ended::usage)?).await,
     }
+}
+
+/// What is asked for is printed; the log is for what goes wrong, unless more is wanted.
+fn log_little(config: &Config, dotenv: &Dotenv) {
+    let filter = dotenv.lookup("RUST_LOG").map_or("warn".to_owned(), |_| config.log_filter.clone());
+    telemetry::init(LogFormat::Text, &filter);
 }
 
 /// SIGTERM, or Ctrl-C.

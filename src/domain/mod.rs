@@ -24,6 +24,8 @@ mod section;
 mod slug;
 /// Stories.
 mod story;
+/// What is deleted.
+mod trash;
 /// Sections inside one another.
 mod tree;
 
@@ -39,6 +41,7 @@ pub use revision::{Condition, Revised, Revision};
 pub use section::{
     ContentType, DisplayType, NavVisibility, NewSection, ParentFilter, Section, SectionChange, SectionFilter,
 };
-pub use slug::{nth_slug, slugify};
+pub use slug::{nth_slug, slugify, suffix_of};
 pub use story::{NewStory, Story, StoryChange, StoryFilter};
+pub use trash::{Restored, TrashType, Trashed};
 pub use tree::{DEEPEST, Misplaced, SectionTree};

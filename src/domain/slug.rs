@@ -30,6 +30,15 @@ pub fn nth_slug(slug: &str, n: u64) -> String {
     if n <= 1 { slug.to_owned() } else { format!("{slug}-{n}") }
 }
 
+/// Which of the names of an item this is: the n of [`nth_slug`], if it is one.
+pub fn suffix_of(name: &str, slug: &str) -> Option<u64> {
+    let rest = name.strip_prefix(slug).filter(|_| !slug.is_empty())?;
+    if rest.is_empty() {
+        return Some(1);
+    }
+    rest.strip_prefix('-')?.parse().ok().filter(|n| nth_slug(slug, *n) == name)
+}
+
 fn push(slug: &mut String, c: char) {
     match c.to_ascii_lowercase() {
         '-' => hyphen(slug),
@@ -96,5 +105,12 @@ mod tests {
     #[test]
     fn suffixes_begin_with_two() {
         assert_eq!([nth_slug("a", 1), nth_slug("a", 2), nth_slug("a", 10)], ["a", "a-2", "a-10"]);
+        for n in [1, 2, 10] {
+            assert_eq!(suffix_of(&nth_slug("a", n), "a"), Some(n));
+        }
+        for none in ["b", "a-", "a-0", "a-1", "a-02", "a-+2", "a-b", "ab", ""] {
+            assert_eq!(suffix_of(none, "a"), None, "{none:?}");
+        }
+        assert_eq!(suffix_of("-2", ""), None);
     }
 }

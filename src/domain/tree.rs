@@ -52,6 +52,13 @@ impl SectionTree {
         Ok(())
     }
 
+    /// The same with one section more.
+    #[must_use]
+    pub fn with(mut self, section: Id, parent: Option<Id>) -> Self {
+        self.parents.insert(section, parent);
+        self
+    }
+
     /// The sections that lie in this one, not deeper.
     pub fn children(&self, section: Id) -> impl Iterator<Item = Id> {
         self.parents.iter().filter(move |(_, parent)| **parent == Some(section)).map(|(id, _)| *id)

@@ -231,6 +231,12 @@ impl From<service::Error> for ApiError {
             service::Error::InUse(held) => Self::Conflict(format!(
                 "The section holds {held}: move that with reassign_to=<section id>, or delete with force=true"
             )),
+            service::Error::NotInTrash(kind) => {
+                Self::NotFound(format!("{} not found in the trash", kind.name()))
+            }
+            service::Error::PageThere(page_type) => Self::Conflict(format!(
+                "There is a page \"{page_type}\" already: delete that one before this one is restored"
+            )),
             service::Error::NotFound(kind) => Self::NotFound(format!("{} not found", kind.name())),
             service::Error::Repository(error) => error.into(),
         }

@@ -42,11 +42,23 @@ impl FromRequestParts<App> for Segment {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Segments([value]) = Segments::from_request_parts(parts, app).await?;
+        Ok(Self(value))
+    }
+}
+
+/// As [`Segment`], where there are so many, in their order.
+pub(super) struct Segments<const N: usize>(pub(super) [String; N]);
+
+impl<const N: usize> FromRequestParts<App> for Segments<N> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let params = RawPathParams::from_request_parts(parts, app)
             .await
             .map_err(|_| ApiError::BadRequest("Invalid path: it is not UTF-8".to_owned()))?;
-        let value = params.iter().next().map(|(_, value)| value.to_owned());
-        value.map(Self).ok_or_else(|| ApiError::NotFound("Not Found".to_owned()))
+        let values = params.iter().map(|(_, value)| value.to_owned()).collect::<Vec<_>>();
+        values.try_into().map(Self).map_err(|_| ApiError::NotFound("Not Found".to_owned()))
     }
 }
 

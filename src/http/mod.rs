@@ -50,6 +50,8 @@ mod sections;
 mod stories;
 /// Entity tags of items, and changes that depend on them.
 mod tag;
+/// What is deleted.
+mod trash;
 /// The `Vary` header, which several layers add to.
 mod vary;
 /// Wire forms that all resources share.

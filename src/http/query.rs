@@ -64,6 +64,21 @@ impl Reader<'_> {
         self.last(name).map(str::to_owned)
     }
 
+    /// A value that has to be given; `default` stands in for it where it is not.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Option<T>,
+        kind: &'static str,
+        msg: &str,
+    ) -> T {
+        if self.last(name).is_none() {
+            self.errors.push(field_error(name, "has to be given".to_owned(), "missing"));
+        }
+        self.read(name, default, parse, kind, msg)
+    }
+
     fn read<T>(
         &mut self,
         name: &'static str,

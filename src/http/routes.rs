@@ -12,7 +12,7 @@ use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
 use super::route::{Route, Verb, get, write};
 use super::{
     ApiError, App, cache, docs, edge, gate, health, me, navlinks, observe, openapi, pages, projects,
-    sections, stories,
+    sections, stories, trash,
 };
 
 /// Changes to stories, projects and pages: more than anybody makes by hand.
@@ -65,6 +65,8 @@ const CONTENT: &[Route] = &[
     // The original's code and its documents disagree on the name; both are in use.
     get("/sections/by-slug/{slug}", Everyone, |verb| on(verb, sections::show_by_slug)),
     get("/sections/slug/{slug}", Everyone, |verb| on(verb, sections::show_by_slug)),
+    get("/trash", Admins, |verb| on(verb, trash::list)),
+    write(Verb::Post, "/trash/{type}/{id}/restore", Admins, CONTENT_WRITES, |verb| on(verb, trash::restore)),
 ];
 
 /// All routes.

@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::repository_of::shown;
 use super::row::{date, live, own_id, reference, text, truth_or, visible};
-use super::{BadField, Entity, Error, Repository, Stored, Writable};
-use crate::domain::{NewPage, Page, PageChange, Visibility};
+use super::{BadField, Entity, Error, Repository, Stored, Trashable, Writable};
+use crate::domain::{Id, NewPage, Page, PageChange, Restored, TrashType, Visibility};
 
 const TYPE: &str = "page_type";
 /// What a deleted page was called before another took its name.
@@ -107,7 +107,48 @@ impl Writable for Page {
     }
 }
 
+impl Trashable for Page {
+    const KIND: TrashType = TrashType::Pages;
+    const NAME: &'static str = TYPE;
+    const NAME_BEFORE: &'static str = TYPE_BEFORE;
+}
+
+/// What became of a page that was to be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageRestored {
+    /// It is live again.
+    Done(Restored),
+    /// It is not in the trash.
+    NotThere,
+    /// A live page has its type, which is this one.
+    Taken(String),
+}
+
 impl Repository<Page> {
+    /// Restores a deleted page under the type that it had.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it could not be read afterwards; it stays where it is.
+    pub async fn restore_typed(&self, id: Id) -> Result<PageRestored, Error> {
+        let Some(document) = self.to_restore(id).await? else { return Ok(PageRestored::NotThere) };
+        let text = |field| document.get_str(field).ok();
+        let page_type = text(TYPE_BEFORE).or_else(|| text(TYPE)).unwrap_or_default();
+        loop {
+            match self.revive(id, page_type, Update::new()).await {
+                Ok(true) => break,
+                Ok(false) => return Ok(PageRestored::NotThere),
+                Err(error) if is_type_taken(&error) => {}
+                Err(error) => return Err(error),
+            }
+            if self.stored_by_type(page_type).await?.is_some() {
+                return Ok(PageRestored::Taken(page_type.to_owned()));
+            }
+            self.set_type_aside(page_type).await?;
+        }
+        let title = text("title").unwrap_or_default().to_owned();
+        Ok(PageRestored::Done(Restored { id, title, slug: page_type.to_owned() }))
+    }
+
     /// The live page of this type, published or not.
     pub async fn stored_by_type(&self, page_type: &str) -> Result<Option<Stored<Page>>, Error> {
         self.one_stored(Filter::eq(TYPE, page_type).also(live())).await
@@ -126,7 +167,7 @@ impl Repository<Page> {
         loop {
             match self.insert(new, now).await {
                 Ok(stored) => return Ok(Some(stored)),
-                Err(Error::Duplicate { fields, .. }) if fields.iter().map(String::as_str).eq([TYPE]) => {}
+                Err(error) if is_type_taken(&error) => {}
                 Err(error) => return Err(error),
             }
             if self.stored_by_type(&new.page_type).await?.is_some() {
@@ -146,4 +187,8 @@ impl Repository<Page> {
         }
         Ok(())
     }
+}
+
+fn is_type_taken(error: &Error) -> bool {
+    matches!(error, Error::Duplicate { fields, .. } if fields.iter().map(String::as_str).eq([TYPE]))
 }

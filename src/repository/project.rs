@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::row::{
     date, own_id, reference, refers, text, text_or, texts, truth_or, visible, web_address, whole_or,
 };
-use super::{BadField, Entity, Named, Writable};
-use crate::domain::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText};
+use super::{BadField, Entity, Named, Trashable, Writable};
+use crate::domain::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, TrashType};
 
 /// A project as stored.
 #[derive(Debug, Deserialize)]
@@ -140,4 +140,8 @@ impl Named for Project {
     fn slug(&self) -> &str {
         &self.slug
     }
+}
+
+impl Trashable for Project {
+    const KIND: TrashType = TrashType::Projects;
 }

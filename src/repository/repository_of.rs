@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::{Bson, Document};
 use docstore::{Collection, Database, Field, Filter, Find};
+use serde::de::DeserializeOwned;
 
 use super::row::live;
 use super::{BadField, Entity, Error, slug_history};
@@ -61,7 +62,7 @@ impl<E: Entity> Repository<E> {
         let (total, documents) = tokio::try_join!(self.collection.count(&filter), async {
             self.collection.find(find).await?.documents().await
         })?;
-        let items = documents.into_iter().filter_map(|document| self.read_or_pass(document)).collect();
+        let items = documents.into_iter().filter_map(|document| self.or_pass(document, Self::read)).collect();
         Ok(Listing { items, total, window })
     }
 
@@ -88,14 +89,26 @@ impl<E: Entity> Repository<E> {
     }
 
     pub(super) fn read(document: Document) -> Result<E, Error> {
+        Self::read_as(document, E::from_row)
+    }
+
+    pub(super) fn read_as<R: DeserializeOwned, T>(
+        document: Document,
+        from_row: impl FnOnce(R) -> Result<T, BadField>,
+    ) -> Result<T, Error> {
         let id = document.get("_id").cloned().unwrap_or(Bson::Null);
         let corrupt = |BadField(field)| Error::Corrupt { collection: E::COLLECTION, id: shown(&id), field };
         let row = bson::deserialize_from_document(document).map_err(|_| corrupt(BadField("(document)")))?;
-        E::from_row(row).map_err(corrupt)
+        from_row(row).map_err(corrupt)
     }
 
-    fn read_or_pass(&self, document: Document) -> Option<E> {
-        match Self::read(document) {
+    /// In lists, what cannot be read is passed over.
+    pub(super) fn or_pass<T>(
+        &self,
+        document: Document,
+        read: impl FnOnce(Document) -> Result<T, Error>,
+    ) -> Option<T> {
+        match read(document) {
             Ok(entity) => Some(entity),
             Err(error) => {
                 self.corrupt.met.fetch_add(1, Ordering::Relaxed);

@@ -4,10 +4,10 @@ use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
 use serde::Deserialize;
 
 use super::row::{date, live, own_id, reference, refers, text, truth_or, visible, whole_or, word, word_or};
-use super::{BadField, Entity, Error, Named, Repository, Writable};
+use super::{BadField, Entity, Error, Named, Repository, Trashable, Writable};
 use crate::domain::{
-    ContentType, Id, NavVisibility, NewSection, ParentFilter, Section, SectionChange, SectionFilter,
-    SectionTree,
+    ContentType, Id, NavVisibility, NewSection, ParentFilter, Restored, Section, SectionChange,
+    SectionFilter, SectionTree, TrashType,
 };
 
 /// A section as stored.
@@ -148,11 +148,20 @@ impl Named for Section {
     }
 }
 
+impl Trashable for Section {
+    const KIND: TrashType = TrashType::Sections;
+}
+
 fn parent_value(parent: Option<Id>) -> Bson {
     parent.map_or(Bson::Null, |parent| Bson::String(parent.to_string()))
 }
 
 impl Repository<Section> {
+    /// As [`Repository::restore`], and puts it at the root.
+    pub async fn restore_at_root(&self, id: Id) -> Result<Option<Restored>, Error> {
+        self.restore_with(id, &Update::new().set("parent_id", Bson::Null)).await
+    }
+
     /// All live sections, and in which other each lies.
     pub async fn tree(&self) -> Result<SectionTree, Error> {
         let find = Find::new(live()).projection(Projection::include(["parent_id"]));

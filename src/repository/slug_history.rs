@@ -43,6 +43,15 @@ pub(super) async fn holder(history: &Collection, collection: &str, slug: &str) -
     Ok(found.as_ref().and_then(item))
 }
 
+/// Forgets the slugs that these items had.
+pub(super) async fn forget(history: &Collection, collection: &str, items: &[Id]) -> Result<(), Error> {
+    if !items.is_empty() {
+        let theirs = Filter::is_in("item", items.iter().map(Id::to_string));
+        history.delete_many(&Filter::eq("collection", collection).also(theirs)).await?;
+    }
+    Ok(())
+}
+
 fn item(document: &Document) -> Option<Id> {
     Id::parse(document.get_str("item").ok()?).ok()
 }

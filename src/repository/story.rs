@@ -7,8 +7,8 @@ use docstore::{
 use serde::Deserialize;
 
 use super::row::{date, date_or_none, own_id, reference, refers, text, text_or, truth_or, visible};
-use super::{BadField, Entity, Named, Writable};
-use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter};
+use super::{BadField, Entity, Named, Trashable, Writable};
+use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter, TrashType};
 
 /// A story as stored.
 #[derive(Debug, Deserialize)]
@@ -120,4 +120,8 @@ impl Named for Story {
     fn slug(&self) -> &str {
         &self.slug
     }
+}
+
+impl Trashable for Story {
+    const KIND: TrashType = TrashType::Stories;
 }

@@ -46,6 +46,12 @@ pub enum Error {
     /// There is none, or none that the caller may see.
     #[error("{} not found", .0.name())]
     NotFound(Kind),
+    /// There is none in the trash.
+    #[error("{} not found in the trash", .0.name())]
+    NotInTrash(Kind),
+    /// A page cannot be restored while another has its type, which is this one.
+    #[error("there is a page {0} already")]
+    PageThere(String),
     /// A field is well formed, and yet means nothing.
     #[error("invalid {field}: {expected}")]
     InvalidField {

@@ -16,6 +16,8 @@ mod projects;
 mod sections;
 /// Stories.
 mod stories;
+/// What is deleted.
+mod trash;
 
 pub use content::{Found, Written};
 pub use error::{Error, Kind};
@@ -25,6 +27,7 @@ pub use pages::{Pages, WritePage};
 pub use projects::{ListProjects, Projects, WriteProject};
 pub use sections::{CreateSection, ListSections, Sections, UpdateSection, WhatLiesInIt};
 pub use stories::{ListStories, Stories, WriteStory};
+pub use trash::Trash;
 
 use crate::identity::Callers;
 
@@ -45,4 +48,6 @@ pub struct Services {
     pub sections: Sections,
     /// Stories.
     pub stories: Stories,
+    /// What is deleted.
+    pub trash: Trash,
 }

@@ -29,7 +29,7 @@ use crate::domain::Section;
 use crate::http::{self, App, Edge, Gate};
 use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
 use crate::repository::{self, Holdings, Probe, Repository, Users};
-use crate::service::{Health, NavLinks, Pages, Projects, Sections, Services, Stories};
+use crate::service::{Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
 
 /// A server that is bound to its port. Its gate is closed until [`Application::run`] has gone through the start.
 pub struct Application {
@@ -179,15 +179,24 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     }
     let verifier = Arc::new(FirstOf(verifiers));
     let roles = Roles::new(config.admin_email.clone(), authors);
-    let sections = Repository::<Section>::new(database);
     let authorship = config.authorship;
+    let items = Repository::<Section>::new(database);
+    let sections = Sections::new(items.clone(), Holdings::new(database), authorship, Arc::clone(&clock));
     Services {
         callers: Callers::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
         health: Health::new(Probe::new(database)),
         navlinks: NavLinks::new(Repository::new(database), authorship, Arc::clone(&clock)),
-        pages: Pages::new(Repository::new(database), sections.clone(), authorship, Arc::clone(&clock)),
-        projects: Projects::new(Repository::new(database), sections.clone(), authorship, Arc::clone(&clock)),
-        stories: Stories::new(Repository::new(database), sections.clone(), authorship, Arc::clone(&clock)),
-        sections: Sections::new(sections, Holdings::new(database), authorship, clock),
+        pages: Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
+        projects: Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
+        stories: Stories::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
+        trash: Trash::new(
+            Repository::new(database),
+            Repository::new(database),
+            Repository::new(database),
+            items,
+            sections.clone(),
+            clock,
+        ),
+        sections,
     }
 }

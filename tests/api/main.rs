@@ -1,7 +1,5 @@
 //! The API through its router, without a socket, on the embedded store and on a real `mongod`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 /// Entity tags, cache headers, 304.
 mod caching;
 /// Every answer is one that the document names.
@@ -42,5 +40,7 @@ mod sections_write;
 mod stories;
 /// An application for each test.
 mod support;
+/// What is deleted: listed, restored, purged.
+mod trash;
 /// Requests that write.
 mod writing;

@@ -32,26 +32,32 @@ fn refusal(policy: Policy, who: &str, owns: bool) -> Option<u16> {
 
 /// Puts an item in place that the route is about, and says how it is called. The item fits every kind of content.
 async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
+    let in_trash = route.path.starts_with("/trash/");
     if !route.path.contains('{') {
-        return route.path.to_owned();
+        return route.path.replace("/trash", "/trash?type=stories");
     }
-    let collection = route.path.split('/').nth(1).expect("a path has a first part");
+    let collection =
+        if in_trash { "stories" } else { route.path.split('/').nth(1).expect("a path has a first part") };
     let known = ["stories", "projects", "pages", "sections", "navlinks"];
     assert!(known.contains(&collection), "{}: say here how an item of it is made", route.path);
     let items = db.collection(collection);
-    items
-        .delete_many(&Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)]))
-        .await
-        .expect("the item before is deleted");
+    let before = Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)]);
+    items.delete_many(&before).await.expect("the item before is deleted");
     let (id, at) = (ObjectId::new(), bson::DateTime::from_millis(NOW_MS));
     let item = doc! {
         "_id": id, "title": "t", "slug": SLUG, "page_type": SLUG, "label": "l", "url": "/u", "summary": "s",
         "content": "c", "technologies": [], "parent_id": null, "display_type": "feed", "content_type": "story",
         "nav_visibility": "main", "sort_order": 0, "is_published": true, "is_featured": false, "date": at,
         "createdDate": at, "updatedDate": at, "user_id": owner,
+        "deleted": in_trash,
     };
     items.insert_one(item).await.expect("an item is inserted");
-    route.path.replace("{id}", &id.to_hex()).replace("{slug}", SLUG).replace("{page_type}", SLUG)
+    route
+        .path
+        .replace("{id}", &id.to_hex())
+        .replace("{slug}", SLUG)
+        .replace("{page_type}", SLUG)
+        .replace("{type}", collection)
 }
 
 /// What every kind of content can be made of.
@@ -66,6 +72,11 @@ fn fields(route: &Route) -> Body {
             .to_string(),
         ),
     }
+}
+
+/// To restore something nothing has to be said.
+fn reads_a_body(route: &Route) -> bool {
+    matches!(route.verb, Verb::Post | Verb::Put) && !route.path.starts_with("/trash")
 }
 
 fn method(route: &Route) -> Method {
@@ -98,7 +109,7 @@ testkit::stores! {
 
     async fn fields_are_judged_before_callers(db: Database) {
         let app = App::on(&db).await;
-        for route in routes().filter(|route| matches!(route.verb, Verb::Post | Verb::Put)) {
+        for route in routes().filter(|route| reads_a_body(route)) {
             let path = concrete(&db, route, "nobody").await;
             let answer = app.write(NOBODY, method(route), &path, &[], "{").await;
             assert_eq!(answer.status, 422, "{} {}", route.verb.as_str(), route.path);

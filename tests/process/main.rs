@@ -14,3 +14,5 @@ mod program;
 mod takeover;
 /// Several processes on one store.
 mod together;
+/// `trash purge` on the command line.
+mod trash;

@@ -1,6 +1,7 @@
 use serde_json::{Map, Value, json};
 
 use super::errors;
+use crate::domain::TrashType;
 use crate::http::routes::{content, routes};
 use crate::http::{Policy, Route, Verb};
 
@@ -8,12 +9,13 @@ use crate::http::{Policy, Route, Verb};
 const ALIASES: [(&str, &str); 2] =
     [("/health", "/livez"), ("/sections/slug/{slug}", "/sections/by-slug/{slug}")];
 
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("stories", "What is told, the newest first."),
     ("projects", "What is made."),
     ("pages", "One page of each type."),
     ("sections", "The places that content hangs in."),
     ("navlinks", "Links of the navigation."),
+    ("trash", "What is deleted, until it is purged."),
     ("identity", "Who is asking."),
     ("operations", "For machines and people that watch over this one."),
 ];
@@ -131,6 +133,7 @@ fn parameters(route: &Route, is_content: bool) -> Vec<Value> {
         .map(|name| {
             let schema = match name {
                 "id" => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{24}$" }),
+                "type" => json!({ "type": "string", "enum": TrashType::ALL.map(TrashType::as_str) }),
                 _ => json!({ "type": "string", "minLength": 1 }),
             };
             json!({ "name": name, "in": "path", "required": true, "schema": schema })

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use super::{docs, health, me, navlinks, observe, pages, projects, sections, stories};
+use super::{docs, health, me, navlinks, observe, pages, projects, sections, stories, trash};
 
 /// What is said beside handlers and wire types.
 #[derive(OpenApi)]
@@ -31,6 +31,7 @@ use super::{docs, health, me, navlinks, observe, pages, projects, sections, stor
         pages::show, pages::put, pages::delete,
         navlinks::list, navlinks::create, navlinks::show, navlinks::update, navlinks::delete,
         sections::list, sections::create, sections::show, sections::update, sections::delete, sections::show_by_slug,
+        trash::list, trash::restore,
     ),
     components(schemas(observe::ErrorBody<'static>)),
 )]

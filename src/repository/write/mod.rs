@@ -3,6 +3,8 @@
 
 /// Names in addresses: the first that is free, without races.
 mod names;
+/// What is deleted: seen, restored, purged.
+mod trash;
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
@@ -14,11 +16,13 @@ use super::{Entity, Error, Repository};
 use crate::domain::{Id, Revised, Revision};
 
 pub use names::Named;
+pub use trash::Trashable;
 
 /// Counts the changes of a document. Documents of the original have none.
 pub(super) const VERSION: &str = "version";
 const CREATED: &str = "createdDate";
 const UPDATED: &str = "updatedDate";
+const DELETED: &str = "deletedDate";
 
 /// An entity that can be written.
 pub trait Writable: Entity {
@@ -79,7 +83,7 @@ impl<E: Writable> Repository<E> {
         let update = Update::new()
             .set("deleted", true)
             .set("is_deleted", true)
-            .set("deletedDate", instant(now))
+            .set(DELETED, instant(now))
             .set(VERSION, stored.version.wrapping_add(1));
         Ok(self.collection.update_one(&stored.still(), &update).await?.matched > 0)
     }

@@ -10,9 +10,9 @@ use super::{Stored, UPDATED, Writable, instant};
 use crate::domain::{Id, nth_slug};
 use crate::repository::{Error, Repository};
 
-const SLUG: &str = "slug";
+pub(super) const SLUG: &str = "slug";
 /// What a deleted document was called before a live one took its slug.
-const SLUG_BEFORE: &str = "slug_before";
+pub(super) const SLUG_BEFORE: &str = "slug_before";
 /// So many names are looked up at first, and then at the most.
 const FEW: u64 = 8;
 const MANY: u64 = 512;
@@ -93,7 +93,12 @@ impl<E: Named> Repository<E> {
     }
 
     /// The first name from the nth on that no other live document has. It may be gone when it is used.
-    async fn free_name(&self, slug: &str, from: u64, own: Option<ObjectId>) -> Result<(u64, String), Error> {
+    pub(super) async fn free_name(
+        &self,
+        slug: &str,
+        from: u64,
+        own: Option<ObjectId>,
+    ) -> Result<(u64, String), Error> {
         let (mut from, mut count) = (from, FEW);
         loop {
             let names: Vec<String> = (from..from + count).map(|n| nth_slug(slug, n)).collect();
@@ -135,7 +140,7 @@ impl<E: Named> Repository<E> {
     }
 }
 
-fn or_id(slug: &str, id: ObjectId) -> String {
+pub(super) fn or_id(slug: &str, id: ObjectId) -> String {
     if slug.is_empty() { id.to_hex() } else { slug.to_owned() }
 }
 
@@ -144,6 +149,6 @@ fn is_live(document: &Document) -> bool {
     !marked("deleted") && !marked("is_deleted")
 }
 
-fn is_taken(error: &Error) -> bool {
+pub(super) fn is_taken(error: &Error) -> bool {
     matches!(error, Error::Duplicate { fields, .. } if fields.iter().map(String::as_str).eq([SLUG]))
 }

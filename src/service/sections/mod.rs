@@ -2,6 +2,8 @@
 
 /// Deleting a section without leaving behind what lies in it.
 mod delete;
+/// Taking a section out of the trash.
+mod restore;
 /// Making and changing sections.
 mod write;
 

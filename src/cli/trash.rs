@@ -1,0 +1,177 @@
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+
+use super::Ended;
+use super::migrate::{go_on, say};
+use crate::clock::SystemClock;
+use crate::config::{Config, StoreConfig};
+use crate::domain::TrashType;
+use crate::service::Trash;
+use crate::{service, startup};
+
+/// The exit code of what would lose data and was not confirmed, as for migrations.
+const NOT_CONFIRMED: u8 = 8;
+/// Nobody waits longer, and the calendar of the store reaches farther.
+const LONGEST: TimeDelta = TimeDelta::days(36_500);
+
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum Verb {
+    /// Remove for good what has been deleted for so long, and the old addresses that it had
+    #[command(after_help = "Examples:
+  field-notes trash purge --older-than 30d --dry-run
+  field-notes trash purge --older-than 12h --type stories --yes
+
+What was deleted without a date, by another program, counts from its last change.")]
+    Purge {
+        /// How long ago: a number and s, m, h, d or w, as in 30d
+        #[arg(long, value_name = "AGE", value_parser = age)]
+        older_than: TimeDelta,
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Only these; may be given several times
+        #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = types())]
+        types: Vec<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+fn types() -> PossibleValuesParser {
+    PossibleValuesParser::new(TrashType::ALL.map(TrashType::as_str))
+}
+
+fn age(text: &str) -> Result<TimeDelta, String> {
+    let wrong = || "a number and one of s, m, h, d, w is expected, as in 30d".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number = &text[..text.len() - unit.len_utf8()];
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(wrong()),
+    };
+    let age =
+        number.parse::<i64>().ok().and_then(|n| n.checked_mul(seconds)).and_then(TimeDelta::try_seconds);
+    age.filter(|age| *age <= LONGEST).ok_or_else(|| format!("{} days are the most", LONGEST.num_days()))
+}
+
+impl From<service::Error> for Ended {
+    fn from(error: service::Error) -> Self {
+        let mut message = error.to_string();
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            message = format!("{message}: {cause}");
+            next = cause.source();
+        }
+        Self { message, code: 1 }
+    }
+}
+
+pub(super) async fn carry_out(verb: Verb, config: Config) -> Result<(), Ended> {
+    if let StoreConfig::Embedded { path } = &config.store
+        && !path.exists()
+    {
+        // Opening would make the file.
+        say("nothing to purge\n");
+        return Ok(());
+    }
+    let database = startup::open_store(&config.store).await?;
+    let trash = startup::services(&config, &database, Arc::new(SystemClock)).trash;
+    let Verb::Purge { older_than, dry_run, types, yes } = verb;
+    let outcome = purge(&trash, older_than, dry_run, &wanted(&types), yes).await;
+    database.close().await;
+    outcome
+}
+
+/// All of them, if none is named.
+fn wanted(types: &[String]) -> Vec<TrashType> {
+    let named = |kind: &TrashType| types.is_empty() || types.iter().any(|name| name == kind.as_str());
+    TrashType::ALL.into_iter().filter(named).collect()
+}
+
+async fn purge(
+    trash: &Trash,
+    age: TimeDelta,
+    dry_run: bool,
+    types: &[TrashType],
+    yes: bool,
+) -> Result<(), Ended> {
+    let mut counts = BTreeMap::new();
+    for kind in types {
+        counts.insert(*kind, trash.count_older(*kind, age).await?);
+    }
+    if dry_run {
+        say(&format!("would purge {}\n", told(&counts)));
+        return Ok(());
+    }
+    if counts.values().all(|count| *count == 0) {
+        say("nothing to purge\n");
+        return Ok(());
+    }
+    if !yes && !is_confirmed(&counts) {
+        let message = format!(
+            "purging loses what is in the trash ({}); nothing was changed\n  add --yes to do it all the same",
+            told(&counts)
+        );
+        return Err(Ended { message, code: NOT_CONFIRMED });
+    }
+    for kind in types {
+        counts.insert(*kind, trash.purge_older(*kind, age).await?);
+    }
+    say(&format!("purged {}\n", told(&counts)));
+    Ok(())
+}
+
+fn is_confirmed(counts: &BTreeMap<TrashType, u64>) -> bool {
+    io::stdin().is_terminal() && {
+        say(&format!("this will be gone for good: {}\n", told(counts)));
+        go_on()
+    }
+}
+
+fn told(counts: &BTreeMap<TrashType, u64>) -> String {
+    counts.iter().map(|(kind, count)| format!("{}: {count}", kind.as_str())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_a_number_and_a_unit() {
+        for (text, expected) in [
+            ("0s", TimeDelta::zero()),
+            ("45s", TimeDelta::seconds(45)),
+            ("90m", TimeDelta::minutes(90)),
+            ("12h", TimeDelta::hours(12)),
+            ("30d", TimeDelta::days(30)),
+            ("2w", TimeDelta::days(14)),
+            ("36500d", LONGEST),
+        ] {
+            assert_eq!(age(text), Ok(expected), "{text}");
+        }
+        for bad in ["", "d", "30", "-1d", "+1d", "1.5d", "30 d", " 30d", "30D", "30dé", "é", "1d2h", "36501d"]
+        {
+            assert!(age(bad).is_err(), "{bad:?}");
+        }
+        assert!(age("99999999999999999999d").is_err() && age("9223372036854775807w").is_err());
+    }
+
+    #[test]
+    fn no_type_means_all_of_them() {
+        assert_eq!(wanted(&[]), TrashType::ALL);
+        assert_eq!(wanted(&["pages".to_owned()]), [TrashType::Pages]);
+    }
+}

@@ -1,0 +1,191 @@
+use bson::{Bson, Document};
+use chrono::{DateTime, Utc};
+use docstore::{Field, Filter, Find, Projection, Sort, Update};
+use serde::Deserialize;
+
+use super::super::row::{date_or_none, live, own_id, text_or};
+use super::super::slug_history;
+use super::names::{SLUG, SLUG_BEFORE, is_taken, or_id};
+use super::{DELETED, Named, UPDATED, VERSION, Writable, instant};
+use crate::domain::{Id, Listing, Restored, TrashType, Trashed, Window, slugify, suffix_of};
+use crate::repository::{Error, Repository};
+
+/// So many documents are purged before their slugs are forgotten.
+const BATCH: u64 = 500;
+
+/// An entity that can be found in the trash.
+pub trait Trashable: Writable {
+    /// What it is called there.
+    const KIND: TrashType;
+    /// The field with its name in addresses.
+    const NAME: &'static str = SLUG;
+    /// The field with the name that it had, if another took it meanwhile.
+    const NAME_BEFORE: &'static str = SLUG_BEFORE;
+}
+
+/// As much of a deleted document as a list shows. That it cannot be read may be why it was deleted.
+#[derive(Debug, Deserialize)]
+struct TrashRow {
+    #[serde(rename = "_id")]
+    id: Bson,
+    title: Option<Bson>,
+    slug: Option<Bson>,
+    slug_before: Option<Bson>,
+    page_type: Option<Bson>,
+    page_type_before: Option<Bson>,
+    #[serde(rename = "deletedDate")]
+    deleted: Option<Bson>,
+    #[serde(rename = "updatedDate")]
+    updated: Option<Bson>,
+}
+
+impl<E: Trashable> Repository<E> {
+    /// What is deleted, the latest first, in a window; what the original deleted without a date comes last.
+    pub async fn trashed(&self, window: Window) -> Result<Listing<Trashed>, Error> {
+        let filter = live().negated();
+        let fields = ["title", DELETED, UPDATED, E::NAME, E::NAME_BEFORE];
+        let find = Find::new(filter.clone())
+            .sort(Sort::descending(DELETED).then_ascending(Field::ID))
+            .projection(Projection::include(fields))
+            .skip(window.offset)
+            .limit(window.limit);
+        let (total, documents) = tokio::try_join!(self.collection.count(&filter), async {
+            self.collection.find(find).await?.documents().await
+        })?;
+        let items =
+            documents.into_iter().filter_map(|document| self.or_pass(document, Self::read_trashed)).collect();
+        Ok(Listing { items, total, window })
+    }
+
+    /// The deleted entity with this id.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is there and cannot be read.
+    pub async fn deleted(&self, id: Id) -> Result<Option<E>, Error> {
+        self.one(in_trash(id)).await
+    }
+
+    /// How many were deleted at this instant or before. Where there is no date of it, the last change counts.
+    pub async fn count_deleted_until(&self, instant: DateTime<Utc>) -> Result<u64, Error> {
+        Ok(self.collection.count(&deleted_until(instant)).await?)
+    }
+
+    /// Removes for good what [`Repository::count_deleted_until`] counts, and forgets the slugs that it had; returns
+    /// how many there were. What is restored meanwhile stays.
+    pub async fn purge_deleted_until(&self, instant: DateTime<Utc>) -> Result<u64, Error> {
+        let expired = deleted_until(instant);
+        let mut purged = 0;
+        loop {
+            let find = Find::new(expired.clone()).projection(Projection::include([UPDATED])).limit(BATCH);
+            let documents = self.collection.find(find).await?.documents().await?;
+            if documents.is_empty() {
+                return Ok(purged);
+            }
+            let mut gone = Vec::new();
+            for id in documents.iter().filter_map(|document| document.get("_id")) {
+                let still = expired.clone().also(Filter::id(id.clone()));
+                if self.collection.delete_one(&still).await? > 0 {
+                    purged += 1;
+                    gone.extend(id.as_object_id().map(Id::from));
+                }
+            }
+            slug_history::forget(&self.history, E::COLLECTION, &gone).await?;
+        }
+    }
+
+    /// Takes a document out of the trash, under this name; false if it is no longer there.
+    pub(in crate::repository) async fn revive(
+        &self,
+        id: Id,
+        name: &str,
+        with: Update,
+    ) -> Result<bool, Error> {
+        let update = with
+            .set("deleted", false)
+            .set("is_deleted", false)
+            .unset(DELETED)
+            .unset(E::NAME_BEFORE)
+            .set(E::NAME, name)
+            .inc(VERSION, 1_i64);
+        Ok(self.collection.update_one(&in_trash(id), &update).await?.matched > 0)
+    }
+
+    /// A document in the trash as it is stored, if it can be read when it is live again.
+    pub(in crate::repository) async fn to_restore(&self, id: Id) -> Result<Option<Document>, Error> {
+        let Some(document) = self.collection.find_one(Find::new(in_trash(id))).await? else {
+            return Ok(None);
+        };
+        Self::read(document.clone())?;
+        Ok(Some(document))
+    }
+
+    fn read_trashed(document: Document) -> Result<Trashed, Error> {
+        Self::read_as(document, |row: TrashRow| {
+            let TrashRow { id, title, slug, slug_before, page_type, page_type_before, deleted, updated } =
+                row;
+            let name = [slug_before, slug, page_type_before, page_type].into_iter().flatten().next();
+            Ok(Trashed {
+                id: own_id(&id)?,
+                kind: E::KIND,
+                title: text_or(title, "title", "").unwrap_or_default(),
+                slug: text_or(name, E::NAME, "").unwrap_or_default(),
+                deleted: date_or_none(deleted.as_ref(), DELETED).unwrap_or_default(),
+                updated: date_or_none(updated.as_ref(), UPDATED).unwrap_or_default(),
+            })
+        })
+    }
+}
+
+impl<E: Named + Trashable> Repository<E> {
+    /// Restores a deleted entity under the slug that it had, or under the next suffix of it that is free; `None` if
+    /// it is not in the trash.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it could not be read afterwards; it stays where it is.
+    pub async fn restore(&self, id: Id) -> Result<Option<Restored>, Error> {
+        self.restore_with(id, &Update::new()).await
+    }
+
+    pub(in crate::repository) async fn restore_with(
+        &self,
+        id: Id,
+        with: &Update,
+    ) -> Result<Option<Restored>, Error> {
+        let Some(document) = self.to_restore(id).await? else { return Ok(None) };
+        let title = document.get_str("title").unwrap_or_default().to_owned();
+        let base = slugify(&title);
+        let held = held_slug(&document).unwrap_or(&base);
+        let (slug, mut from) = match suffix_of(held, &base) {
+            Some(n) => (base.as_str(), n),
+            None => (held, 1),
+        };
+        let slug = or_id(slug, id.object_id());
+        loop {
+            let (n, name) = self.free_name(&slug, from, Some(id.object_id())).await?;
+            match self.revive(id, &name, with.clone()).await {
+                Ok(true) => return Ok(Some(Restored { id, title, slug: name })),
+                Ok(false) => return Ok(None),
+                // Somebody else took it meanwhile.
+                Err(error) if is_taken(&error) => from = n + 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The slug that a document had when it was deleted.
+fn held_slug(document: &Document) -> Option<&str> {
+    let of = |field| document.get_str(field).ok().filter(|slug| !slug.is_empty());
+    // What was set aside without a note of its slug cannot have had that one.
+    of(SLUG_BEFORE).or_else(|| of(SLUG).filter(|slug| !slug.starts_with('~')))
+}
+
+fn in_trash(id: Id) -> Filter {
+    Filter::and([Filter::id(id.object_id()), live().negated()])
+}
+
+fn deleted_until(at: DateTime<Utc>) -> Filter {
+    let dated = Filter::lte(DELETED, instant(at));
+    let undated = Filter::eq(DELETED, Bson::Null).also(Filter::lte(UPDATED, instant(at)));
+    Filter::and([live().negated(), Filter::or([dated, undated])])
+}

@@ -1,0 +1,22 @@
+use super::Sections;
+use crate::domain::{Id, Restored};
+use crate::service::{Error, Kind};
+
+impl Sections {
+    /// Restores a deleted section where it lay. If that is gone, or lies in the section itself by now, it goes to the
+    /// root.
+    pub(in crate::service) async fn restore(&self, id: Id) -> Result<Restored, Error> {
+        let _tree = self.tree.lock().await;
+        let section = self.items.deleted(id).await?.ok_or(Error::NotInTrash(Kind::Section))?;
+        let restored = match section.parent_id.map(|parent| Id::parse(&parent)) {
+            None => self.items.restore(id).await?,
+            Some(Ok(parent))
+                if self.items.tree().await?.with(id, Some(parent)).may_place(Some(id), parent).is_ok() =>
+            {
+                self.items.restore(id).await?
+            }
+            Some(_) => self.items.restore_at_root(id).await?,
+        };
+        restored.ok_or(Error::NotInTrash(Kind::Section))
+    }
+}

@@ -1,0 +1,105 @@
+use std::sync::Arc;
+
+use bson::{Document, doc, oid::ObjectId};
+use docstore::{Database, Filter};
+use testkit::Target;
+
+use crate::program::{Program, open_store};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Something with every field that any content has, changed and deleted so many days ago; without a mark it is live.
+fn item(slug: &str, days: i64, more: Document) -> Document {
+    let at = bson::DateTime::from_millis(bson::DateTime::now().timestamp_millis() - days * DAY_MS);
+    let mut document = doc! {
+        "_id": ObjectId::new(), "title": slug, "slug": slug, "page_type": slug, "content": "c", "createdDate": at,
+        "updatedDate": at,
+    };
+    document.extend(more);
+    document
+}
+
+fn deleted(slug: &str, days: i64) -> Document {
+    let at = bson::DateTime::from_millis(bson::DateTime::now().timestamp_millis() - days * DAY_MS);
+    item(slug, days, doc! { "deleted": true, "is_deleted": true, "deletedDate": at })
+}
+
+/// A story deleted yesterday, two long ago, of which one by the original, and a project and a live story as old.
+async fn fill(db: &Database) {
+    let stories = vec![
+        deleted("yesterday", 1),
+        deleted("long-ago", 40),
+        item("by-the-original", 40, doc! { "deleted": true }),
+        item("live", 40, doc! {}),
+    ];
+    db.collection("stories").insert_many(stories).await.expect("stories");
+    db.collection("projects").insert_one(deleted("project", 40)).await.expect("a project");
+}
+
+async fn left(db: &Database, collection: &str) -> u64 {
+    db.collection(collection).count(&Filter::All).await.expect("a count")
+}
+
+#[test]
+fn bad_ages_and_types_are_usage_errors() {
+    let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
+    for age in ["", "30", "d", "-1d", "1.5d", "30x", "99999999999999999999d"] {
+        let ended = program.run(&["trash", "purge", &format!("--older-than={age}"), "--yes"]).expect(2);
+        assert!(ended.stderr.contains("--older-than"), "{}", ended.stderr);
+    }
+    program.run(&["trash", "purge"]).expect(2);
+    program.run(&["trash", "purge", "--older-than", "30d", "--type", "users"]).expect(2);
+    let broken = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("PORT", "x");
+    broken.run(&["trash", "purge", "--older-than", "30d"]).expect(2);
+    assert!(program.files().is_empty(), "{:?}", program.files());
+}
+
+#[test]
+fn a_store_that_is_not_there_is_not_made() {
+    let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
+    let ended = program.run(&["trash", "purge", "--older-than", "30d"]).expect(0);
+    assert_eq!(ended.stdout, "nothing to purge\n");
+    assert!(program.files().is_empty(), "{:?}", program.files());
+}
+
+testkit::targets! {
+    async fn purging_takes_a_look_or_a_yes(target: Arc<Target>) {
+        let program = Program::on(&target);
+        program.run(&["migrate", "up"]).expect(0);
+        let db = open_store(&target).await;
+        fill(&db).await;
+
+        let dry = program.run(&["trash", "purge", "--older-than", "30d", "--dry-run"]).expect(0);
+        assert_eq!(dry.stdout, "would purge stories: 2, projects: 1, pages: 0, sections: 0\n");
+        // There is nobody to ask.
+        let refused = program.run(&["trash", "purge", "--older-than", "30d"]).expect(8);
+        assert!(refused.stderr.contains("stories: 2") && refused.stderr.contains("--yes"), "{}", refused.stderr);
+        assert_eq!((left(&db, "stories").await, left(&db, "projects").await), (4, 1));
+
+        let projects = program.run(&["trash", "purge", "--older-than", "5w", "--type", "projects,pages", "--yes"]).expect(0);
+        assert_eq!(projects.stdout, "purged projects: 1, pages: 0\n");
+        assert_eq!((left(&db, "stories").await, left(&db, "projects").await), (4, 0));
+
+        let stories = program.run(&["trash", "purge", "--older-than", "720h", "--yes"]).expect(0);
+        assert_eq!(stories.stdout, "purged stories: 2, projects: 0, pages: 0, sections: 0\n");
+        assert_eq!(program.run(&["trash", "purge", "--older-than", "30d"]).expect(0).stdout, "nothing to purge\n");
+
+        program.run(&["trash", "purge", "--older-than", "0s", "--yes"]).expect(0);
+        assert_eq!(left(&db, "stories").await, 1);
+        assert_eq!(db.collection("stories").count(&Filter::eq("slug", "live")).await.unwrap(), 1);
+        assert_eq!(left(&db, "sections").await, 4);
+        db.close().await;
+    }
+
+    async fn purging_works_beside_a_running_server(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let server = program.serve().await;
+        let db = open_store(&target).await;
+        fill(&db).await;
+        let (status, trash) = server.get_as_admin("/trash?type=stories").await;
+        assert_eq!((status, &trash["total"]), (200, &serde_json::json!(3)));
+        program.run(&["trash", "purge", "--older-than", "30d", "--yes"]).expect(0);
+        assert_eq!(server.get_as_admin("/trash?type=stories").await.1["total"], 1);
+        db.close().await;
+    }
+}
