@@ -101,13 +101,15 @@ fn changed(schema: &Value, name: &str, value: Value) -> String {
 /// The parameters that a list cannot do without, each with its first choice.
 fn required_query(parameters: &Value) -> String {
     let parameters = parameters.as_array().into_iter().flatten();
-    let required = parameters.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
-    required
-        .map(|parameter| {
-            let choice = parameter["schema"]["enum"][0].as_str().expect("a required parameter is a choice");
-            format!("{}={choice}&", parameter["name"].as_str().expect("a parameter has a name"))
-        })
-        .collect()
+    let mut query = String::new();
+    for parameter in
+        parameters.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
+    {
+        let name = parameter["name"].as_str().expect("a parameter has a name");
+        let choice = parameter["schema"]["enum"][0].as_str().expect("a required parameter is a choice");
+        query.extend([name, "=", choice, "&"]);
+    }
+    query
 }
 
 testkit::stores! {
