@@ -62,7 +62,7 @@ pub use entry::{Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};
 pub use graph::{Graph, GraphError};
-pub use migration::{Finding, Meta, Migration, Undo};
+pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
 pub use migrator::{DownRequest, Migrator, UpMode};
 pub use report::{Applied, DownPlan, DownReport, Imported, Report, Status, StatusEntry};
 pub use settings::{Clock, Env, Settings};

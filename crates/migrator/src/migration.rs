@@ -1,8 +1,43 @@
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::{Check, Error, Result, UndoImported, Up};
+
+/// How the writes of a migration are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// All of it in one transaction, the ledger's entry included: it is applied as a whole or not at all. For few
+    /// documents; needs a store with transactions.
+    Transaction,
+    /// Step by step. Each step finds out by itself what is still to be done, so that it can be run again.
+    #[default]
+    Idempotent,
+    /// As `Idempotent`, but how far a step has come is kept with each batch, so that whoever resumes it goes on from
+    /// there. For many documents.
+    Batched,
+}
+
+/// What a migration does to programs that do not know it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// It only adds. Programs from before it go on working.
+    #[default]
+    Expand,
+    /// It takes away what programs from before it may need.
+    Contract,
+}
+
+/// What is done about a migration whose runner died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recovery {
+    /// The next runner goes on with it.
+    #[default]
+    Resume,
+    /// Nothing, until an operator has decided.
+    Manual,
+}
 
 /// What is known of a migration before it runs. Made with [`Meta::new`], as a constant.
 #[derive(Debug, Clone, Copy)]
@@ -16,12 +51,41 @@ pub struct Meta {
     pub depends_on: &'static [&'static str],
     /// Variables that it reads; all pending ones are looked for before the first migration runs.
     pub requires_env: &'static [&'static str],
+    /// How its writes are made.
+    pub mode: Mode,
+    /// Whether it adds or takes away.
+    pub phase: Phase,
+    /// Whether programs that do not know it must not run once it is applied. [`Phase::Contract`] implies it.
+    pub breaks_older: bool,
+    /// The collections that it writes to. Empty: not said, so nothing can be concluded from it.
+    pub touches: &'static [&'static str],
+    /// Where it is run at all: in any of these contexts. Empty: everywhere.
+    pub contexts: &'static [&'static str],
+    /// What is done if its runner dies.
+    pub on_interrupt: Recovery,
+    /// For how long one attempt may run.
+    pub time_limit: Option<Duration>,
+    /// Whether what it changes is written down, so that it can be taken back exactly.
+    pub journal: bool,
 }
 
 impl Meta {
     /// A migration that depends on nothing and reads no variable.
     pub const fn new(id: &'static str, summary: &'static str) -> Self {
-        Self { id, summary, depends_on: &[], requires_env: &[] }
+        Self {
+            id,
+            summary,
+            depends_on: &[],
+            requires_env: &[],
+            mode: Mode::Idempotent,
+            phase: Phase::Expand,
+            breaks_older: false,
+            touches: &[],
+            contexts: &[],
+            on_interrupt: Recovery::Resume,
+            time_limit: None,
+            journal: true,
+        }
     }
 
     /// Sets what has to be applied before.
@@ -35,6 +99,62 @@ impl Meta {
     #[must_use]
     pub const fn requires_env(mut self, names: &'static [&'static str]) -> Self {
         self.requires_env = names;
+        self
+    }
+
+    /// Sets how its writes are made.
+    #[must_use]
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets whether it adds or takes away.
+    #[must_use]
+    pub const fn phase(mut self, phase: Phase) -> Self {
+        self.phase = phase;
+        self
+    }
+
+    /// Says that programs that do not know it must not run once it is applied.
+    #[must_use]
+    pub const fn breaks_older(mut self) -> Self {
+        self.breaks_older = true;
+        self
+    }
+
+    /// Sets the collections that it writes to.
+    #[must_use]
+    pub const fn touches(mut self, collections: &'static [&'static str]) -> Self {
+        self.touches = collections;
+        self
+    }
+
+    /// Sets where it is run.
+    #[must_use]
+    pub const fn contexts(mut self, contexts: &'static [&'static str]) -> Self {
+        self.contexts = contexts;
+        self
+    }
+
+    /// Sets what is done if its runner dies.
+    #[must_use]
+    pub const fn on_interrupt(mut self, recovery: Recovery) -> Self {
+        self.on_interrupt = recovery;
+        self
+    }
+
+    /// Sets for how long one attempt may run.
+    #[must_use]
+    pub const fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// Says that nothing is written down for an undo. Then [`Undo::Journal`] is refused.
+    #[must_use]
+    pub const fn without_journal(mut self) -> Self {
+        self.journal = false;
         self
     }
 }

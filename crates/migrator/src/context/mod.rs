@@ -13,7 +13,7 @@ mod up;
 const BATCH: usize = 1000;
 
 pub use reads::Check;
-pub(crate) use undo_imported::Mode;
+pub(crate) use undo_imported::Pass;
 pub use undo_imported::UndoImported;
 pub(crate) use up::Attempt;
 pub use up::{Inserted, Up};

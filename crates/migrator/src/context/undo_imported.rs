@@ -14,13 +14,13 @@ use crate::{Result, Settings, StepCounts};
 pub struct UndoImported<'a> {
     pub(crate) migration: &'a str,
     pub(crate) settings: &'a Settings,
-    pub(crate) mode: Mode<'a>,
+    pub(crate) mode: Pass<'a>,
     /// What would be lost, when only counting.
     pub(crate) losses: Vec<String>,
 }
 
 /// Which pass it is.
-pub(crate) enum Mode<'a> {
+pub(crate) enum Pass<'a> {
     /// Only counts, and says what would be lost.
     Count(&'a docstore::Database),
     /// Does it.
@@ -65,7 +65,7 @@ impl UndoImported<'_> {
         note: &str,
     ) -> Result<()> {
         match &mut self.mode {
-            Mode::Count(db) => {
+            Pass::Count(db) => {
                 let count = db.collection(collection).count(filter).await?;
                 let what = match operation {
                     Operation::Unset(field) => format!("unsets {field} on {count} of {collection}"),
@@ -75,7 +75,7 @@ impl UndoImported<'_> {
                     self.losses.push(format!("{what}, {note}"));
                 }
             }
-            Mode::Real { session, counts, warnings } => {
+            Pass::Real { session, counts, warnings } => {
                 let mut pages = Pages::default();
                 while !pages.is_end() {
                     let page = Page {

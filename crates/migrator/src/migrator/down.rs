@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::lock::Wanted;
 use super::{AsyncWork, DownRequest, Migrator};
-use crate::context::{Mode, UndoImported};
+use crate::context::{Pass, UndoImported};
 use crate::journal::{self, UndoSome};
 use crate::lease::Held;
 use crate::ledger::{Claim, Finish};
@@ -55,7 +55,7 @@ impl Migrator {
         let losses = match source {
             Source::Native => journal::losses(&self.db, id).await?,
             Source::Imported => {
-                let mode = Mode::Count(&self.db);
+                let mode = Pass::Count(&self.db);
                 let mut counting =
                     UndoImported { migration: id, settings: &self.settings, mode, losses: Vec::new() };
                 migration.undo_imported(&mut counting).await?;
@@ -107,11 +107,11 @@ impl Migrator {
         let outcome = match entry.source {
             Source::Native => undo_by_journal(session, id, confirmed, &mut done).await,
             Source::Imported => {
-                let mode = Mode::Real { session, counts: done.counts.clone(), warnings: &[] };
+                let mode = Pass::Real { session, counts: done.counts.clone(), warnings: &[] };
                 let mut undo =
                     UndoImported { migration: id, settings: &self.settings, mode, losses: Vec::new() };
                 let outcome = self.graph.get(at).undo_imported(&mut undo).await;
-                if let Mode::Real { counts, .. } = undo.mode {
+                if let Pass::Real { counts, .. } = undo.mode {
                     done.counts = counts;
                 }
                 outcome
