@@ -104,7 +104,8 @@ impl Kind {
     /// It cannot be made without any of these.
     async fn needed(&self, app: &App, fields: &[&str]) {
         for field in fields {
-            let answer = app.post("admin", self.makes.expect("it is made by POST"), &self.without(field)).await;
+            let answer =
+                app.post("admin", self.makes.expect("it is made by POST"), &self.without(field)).await;
             assert_eq!(answer.errors(), [(json!(["body", field]), "missing".to_owned())]);
         }
     }
