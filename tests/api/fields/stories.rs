@@ -1,4 +1,4 @@
-use bson::doc;
+use bson::{Bson, doc, oid::ObjectId};
 use docstore::Update;
 
 use super::*;
@@ -86,5 +86,28 @@ testkit::stores! {
         let more = Update::new().set("notes", doc! { "a": 1 });
         db.collection("stories").update_many(&Filter::All, &more).await.unwrap();
         assert_eq!(app.get(&format!("/stories/slug/{}", made["slug"].as_str().unwrap())).await.json(), made);
+    }
+
+    async fn references_are_told_as_text(db: Database) {
+        let app = App::on(&db).await;
+        let stories = stories(&app).await;
+        let (section, owner) = (ObjectId::new(), ObjectId::new());
+        for (section_id, user_id) in [(Bson::from(section), Bson::from(owner)), (section.to_hex().into(), owner.to_hex().into())] {
+            let references = Update::new().set("section_id", section_id).set("user_id", user_id);
+            db.collection("stories").update_many(&Filter::All, &references).await.unwrap();
+            let story = app.get_as("admin", &stories.changes).await.json();
+            assert_eq!((&story["section_id"], &story["user_id"]), (&json!(section.to_hex()), &json!(owner.to_hex())));
+        }
+    }
+
+    async fn a_title_that_gives_no_slug_gives_the_id(db: Database) {
+        let app = App::on(&db).await;
+        let stories = stories(&app).await;
+        for title in ["!!!", " ", "🦀"] {
+            let made = stories.made(&app, &stories.with("title", json!(title))).await;
+            assert_eq!(made["slug"], made["id"], "{title}");
+            let path = format!("/stories/slug/{}", made["id"].as_str().unwrap());
+            assert_eq!(app.get(&path).await.json(), made, "{title}");
+        }
     }
 }
