@@ -165,6 +165,20 @@ testkit::stores! {
         assert_eq!(app.get("/projects/slug/none").await.status, 404);
     }
 
+    async fn a_deleted_project_is_gone(db: Database) {
+        let app = App::on(&db).await;
+        let made = app.made("author", "/projects", &project("x")).await;
+        assert_eq!(app.delete(NOBODY, &path(&made)).await.status, 401);
+        assert_eq!(app.put(NOBODY, &path(&made), &json!({})).await.status, 401);
+        assert_eq!(app.get("/projects/slug/x").await.json(), made);
+        let deleted = app.delete("author", &path(&made)).await;
+        assert_eq!((deleted.status.as_u16(), deleted.bytes.len()), (204, 0));
+        assert_eq!(app.delete("author", &path(&made)).await.status, 404);
+        assert_eq!(app.get_as("admin", &path(&made)).await.status, 404);
+        assert_eq!(app.get("/projects/slug/x").await.status, 404);
+        assert_eq!(app.get("/projects").await.json()["total"], 0);
+    }
+
     async fn fields_are_judged_together_and_the_store_is_unchanged(db: Database) {
         let app = App::on(&db).await;
         let made = app.made("author", "/projects", &project("Kept")).await;
@@ -291,20 +305,6 @@ testkit::stores! {
         let list = app.get("/projects").await;
         assert_eq!((list.status.as_u16(), list.slugs()), (200, vec!["without-addresses".to_owned()]));
         assert_eq!(app.get_as("admin", &format!("/projects/{bad}")).await.status, 500);
-    }
-
-    async fn a_deleted_project_is_gone(db: Database) {
-        let app = App::on(&db).await;
-        let made = app.made("author", "/projects", &project("x")).await;
-        assert_eq!(app.delete(NOBODY, &path(&made)).await.status, 401);
-        assert_eq!(app.put(NOBODY, &path(&made), &json!({})).await.status, 401);
-        assert_eq!(app.get("/projects/slug/x").await.json(), made);
-        let deleted = app.delete("author", &path(&made)).await;
-        assert_eq!((deleted.status.as_u16(), deleted.bytes.len()), (204, 0));
-        assert_eq!(app.delete("author", &path(&made)).await.status, 404);
-        assert_eq!(app.get_as("admin", &path(&made)).await.status, 404);
-        assert_eq!(app.get("/projects/slug/x").await.status, 404);
-        assert_eq!(app.get("/projects").await.json()["total"], 0);
     }
 
     async fn a_change_of_another_state_is_412(db: Database) {

@@ -19,7 +19,7 @@ testkit::stores! {
         navlinks(&app).await.text(&app, "label", 100).await;
     }
 
-    async fn an_address_is_any_text_of_1_to_500_characters(db: Database) {
+    async fn an_address_has_1_to_500_characters(db: Database) {
         let app = App::on(&db).await;
         let navlinks = navlinks(&app).await;
         navlinks.text(&app, "url", 500).await;
