@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bson::{Document, doc, oid::ObjectId};
@@ -9,7 +8,7 @@ use chrono::DateTime;
 use docstore::Database;
 use field_notes::clock::FixedClock;
 use field_notes::config::Config;
-use field_notes::http::{self, Edge, Gate};
+use field_notes::http::{self, Crowd, Edge, Front, Gate, Rendered};
 use field_notes::{repository, startup};
 use migrator::{Settings, UpMode};
 use serde_json::Value;
@@ -22,7 +21,7 @@ pub(crate) const NOW_MS: i64 = 1_767_323_045_678;
 
 #[derive(Clone)]
 pub(crate) struct App {
-    pub(crate) router: Router,
+    pub(crate) router: Front,
     pub(crate) gate: Arc<Gate>,
     pub(crate) config: Config,
     pub(crate) clock: FixedClock,
@@ -62,6 +61,8 @@ impl App {
         let lookup = |name: &str| match name {
             "ADMIN_EMAIL" => Some("admin@example.com".to_owned()),
             "ALLOW_DEV_AUTH" => Some("true".to_owned()),
+            // So that all of these can be run without rendered responses, too.
+            "CACHE_MAX_BYTES" => std::env::var(name).ok(),
             _ => None,
         };
         let mut config = Config::read(lookup).expect("the configuration of tests is good");
@@ -73,6 +74,8 @@ impl App {
             clock: Arc::new(clock.clone()),
             request_timeout: Duration::from_secs(20),
             edge: Arc::new(Edge::new(config.edge.clone())),
+            rendered: Arc::new(Rendered::new(&config.rendered)),
+            crowd: Arc::new(Crowd::new(config.max_concurrent)),
         };
         Self { router: http::router(app), gate, config, clock }
     }

@@ -35,6 +35,8 @@ mod lease;
 pub mod mongo;
 /// Sort, window and projection of a read.
 mod query;
+/// Which collections were written, and what was read of them.
+mod revisions;
 /// What is changed in a document.
 mod update;
 
@@ -49,4 +51,5 @@ pub use filter::Filter;
 pub use index::{Ensured, Index, IndexField};
 pub use lease::{Lease, LeaseHolder, LeaseRequest};
 pub use query::{Direction, Find, FindAndUpdate, Plan, Projection, Sort};
+pub use revisions::{ReadLog, Reads, Revisions, reads_of};
 pub use update::{Update, UpdateOp, UpdateResult, Write, WriteResult};

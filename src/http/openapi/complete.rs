@@ -72,7 +72,10 @@ fn describe(operation: &mut Map<String, Value>, route: &Route) {
         Policy::SignedIn | Policy::Authors | Policy::Owner | Policy::Admins => json!([{ "bearer": [] }]),
     };
     operation.insert("security".to_owned(), security);
-    let statuses = statuses(operation, route);
+    let mut statuses = statuses(operation, route);
+    if is_public_read(route, is_content) {
+        statuses.push(406);
+    }
     let parameters = parameters(route, is_content);
     if !parameters.is_empty() {
         let all = operation.entry("parameters").or_insert_with(|| json!([]));
@@ -147,12 +150,18 @@ fn parameters(route: &Route, is_content: bool) -> Vec<Value> {
     };
     match route.verb {
         Verb::Put | Verb::Delete => header("If-Match", "The `ETag` of the state that is to be changed."),
-        Verb::Get if is_content && route.policy == Policy::Everyone => {
+        Verb::Get if is_public_read(route, is_content) => {
             header("If-None-Match", "The `ETag` of what is there already.");
+            header("Accept-Encoding", "Of `br`, `zstd` and `gzip`, which are understood.");
         }
         Verb::Get | Verb::Post => {}
     }
     parameters
+}
+
+/// Whether everybody gets the same answer.
+fn is_public_read(route: &Route, is_content: bool) -> bool {
+    is_content && route.verb == Verb::Get && route.policy == Policy::Everyone
 }
 
 fn asks_for(operation: &Map<String, Value>, name: &str) -> bool {
@@ -163,7 +172,8 @@ fn asks_for(operation: &Map<String, Value>, name: &str) -> bool {
 /// Headers of answers that are no errors, and the answer that there is nothing new.
 fn headers(responses: &mut Map<String, Value>, route: &Route, is_content: bool, pages: bool) {
     let header = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
-    if is_content && route.verb == Verb::Get && route.policy == Policy::Everyone {
+    let is_public_read = is_public_read(route, is_content);
+    if is_public_read {
         responses.insert("304".to_owned(), json!({ "description": "Nothing has changed" }));
     }
     for (status, response) in responses.iter_mut() {
@@ -173,6 +183,10 @@ fn headers(responses: &mut Map<String, Value>, route: &Route, is_content: bool, 
             }
             "301" => response["headers"]["Location"] = header("Where it is now"),
             _ => {}
+        }
+        if is_public_read && matches!(&**status, "200" | "304") {
+            response["headers"]["Cache-Status"] =
+                header("What was done to answer; `detail=stale` if the store is away");
         }
         if status == "200" && pages {
             response["headers"]["Link"] = header("The windows before and after this one");
