@@ -10,6 +10,8 @@ mod first_run;
 mod migrate;
 /// Starting, asking and ending the program.
 mod program;
+/// Rendered responses, between processes and while the store is away.
+mod rendered;
 /// A database made by the original.
 mod takeover;
 /// Several processes on one store.
