@@ -128,7 +128,7 @@ fn log(error: &ApiError) {
     match error {
         // On purpose; and whoever is turned away asks again and again.
         ApiError::NotServing(_) | ApiError::Overloaded => {
-            tracing::debug!(status, detail = shape.detail, "not serving")
+            tracing::debug!(status, detail = shape.detail, "not serving");
         }
         _ if shape.status.is_server_error() => {
             tracing::error!(status, detail = shape.detail, source, "request failed");

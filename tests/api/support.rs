@@ -1,3 +1,4 @@
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,22 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).expect("the body is JSON")
+        serde_json::from_slice(&self.decoded()).expect("the body is JSON")
+    }
+
+    /// The body as it was before it was coded.
+    pub(crate) fn decoded(&self) -> Vec<u8> {
+        let mut plain = Vec::new();
+        let read = match self.header("content-encoding") {
+            "br" => brotli::Decompressor::new(&*self.bytes, 4096).read_to_end(&mut plain),
+            "gzip" => flate2::read::GzDecoder::new(&*self.bytes).read_to_end(&mut plain),
+            "zstd" => zstd::bulk::decompress(&self.bytes, 1 << 20)
+                .and_then(|bytes| bytes.as_slice().read_to_end(&mut plain)),
+            "" => self.bytes.as_slice().read_to_end(&mut plain),
+            other => panic!("{other} is no coding of ours"),
+        };
+        read.expect("the body can be decoded");
+        plain
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {

@@ -121,8 +121,8 @@ fn what_is_rendered_is_served_while_the_server_is_down_and_made_anew_when_it_is_
         let before = until_hit(&server, "/sections").await;
         mongod.kill().expect("the server is killed");
         let stale = |asked: &Asked| asked.cache_status.contains(STALE);
-        let served = until(&server, "/sections", "stale", stale).await;
-        assert_eq!((served.status, &served.body), (200, &before.body));
+        let old = until(&server, "/sections", "stale", stale).await;
+        assert_eq!((old.status, &old.body), (200, &before.body));
         let ready = until(&server, "/readyz", "degraded", shows("degraded")).await;
         assert_eq!(ready.status, 200);
         let (status, refused) = server.post_as_admin("/navlinks", &json!({ "label": "a", "url": "/" })).await;

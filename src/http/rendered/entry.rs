@@ -162,15 +162,16 @@ impl Entry {
         coding: Coding,
         source: Source,
     ) -> Response {
-        let held = asked.get_all(header::IF_NONE_MATCH).iter();
-        if let Some(tag) = self.held(held) {
+        let if_none_match = asked.get_all(header::IF_NONE_MATCH).iter();
+        if let Some(tag) = self.held(if_none_match) {
             let mut head = self.head_of_304.clone();
             head.insert(header::ETAG, tag);
             return assemble(StatusCode::NOT_MODIFIED, head, Body::empty(), source);
         }
         let mut head = self.head.clone();
-        let form = self.form(coding).unwrap_or(&self.plain);
-        if let (false, Some(name)) = (std::ptr::eq(form, &self.plain), coding.header()) {
+        // Nobody is given a coding that is not there.
+        let (form, coding) = self.form(coding).map_or((&self.plain, Coding::Identity), |form| (form, coding));
+        if let Some(name) = coding.header() {
             head.insert(header::ETAG, form.tag.clone());
             head.insert(header::CONTENT_ENCODING, name);
         }

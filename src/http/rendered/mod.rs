@@ -69,7 +69,7 @@ impl Default for RenderedSettings {
 /// Rendered responses.
 pub struct Rendered {
     cache_control: HeaderValue,
-    shelf: Option<Arc<Shelf>>,
+    kept: Option<Arc<Shelf>>,
     flights: Flights<Loaded>,
     coders: Arc<Semaphore>,
 }
@@ -96,7 +96,7 @@ impl Rendered {
     pub fn new(settings: &RenderedSettings) -> Self {
         Self {
             cache_control: cache_control(settings),
-            shelf: settings.max_bytes.map(|bytes| Arc::new(Shelf::new(bytes.get()))),
+            kept: settings.max_bytes.map(|bytes| Arc::new(Shelf::new(bytes.get()))),
             flights: Flights::default(),
             coders: Arc::new(Semaphore::new(CODERS)),
         }
@@ -104,9 +104,9 @@ impl Rendered {
 
     /// How it does.
     pub fn counts(&self) -> RenderedCounts {
-        let Some(shelf) = &self.shelf else { return RenderedCounts::default() };
-        let (entries, bytes) = shelf.size();
-        let Counts { hits, stale, loads, joined } = &shelf.counts;
+        let Some(kept) = &self.kept else { return RenderedCounts::default() };
+        let (entries, bytes) = kept.size();
+        let Counts { hits, stale, loads, joined } = &kept.counts;
         let [hits, stale, loads, joined] =
             [hits, stale, loads, joined].map(|counter| counter.load(Ordering::Relaxed));
         RenderedCounts { entries, bytes, hits, stale, loads, joined }
@@ -114,22 +114,22 @@ impl Rendered {
 
     /// Whether there is anything that could be served without the store.
     pub(super) fn has_any(&self) -> bool {
-        self.shelf.as_ref().is_some_and(|shelf| !shelf.is_empty())
+        self.kept.as_ref().is_some_and(|kept| !kept.is_empty())
     }
 
     /// What is ready and holds, if the client can be given it at once.
     fn ready(&self, key: &str, method: &Method, asked: &HeaderMap) -> Option<Response> {
-        let shelf = self.shelf.as_ref()?;
-        let entry = shelf.get(key)?;
+        let kept = self.kept.as_ref()?;
+        let entry = kept.get(key)?;
         if !entry.is_fresh() {
             return None;
         }
         let Choice::Now(coding, wanted) = entry.choose(Accepted::of(asked)) else { return None };
         let source = if entry.store_is_away() { Source::Away } else { Source::Hit };
-        Counts::add(if source == Source::Hit { &shelf.counts.hits } else { &shelf.counts.stale });
+        Counts::add(if source == Source::Hit { &kept.counts.hits } else { &kept.counts.stale });
         let response = entry.answer(method, asked, coding, source);
         if let Some(wanted) = wanted {
-            self.render_later(shelf, key, entry, wanted);
+            self.render_later(kept, key, entry, wanted);
         }
         Some(response)
     }
@@ -146,8 +146,8 @@ impl Rendered {
         match entry.choose(Accepted::of(asked)) {
             Choice::Now(coding, wanted) => {
                 let response = entry.answer(method, asked, coding, source);
-                if let (Some(wanted), Some(shelf)) = (wanted, &self.shelf) {
-                    self.render_later(shelf, key, entry, wanted);
+                if let (Some(wanted), Some(kept)) = (wanted, &self.kept) {
+                    self.render_later(kept, key, entry, wanted);
                 }
                 response
             }
@@ -162,8 +162,8 @@ impl Rendered {
                     Err(error) => return ApiError::Internal(Box::new(error)).into_response(),
                 };
                 let response = new.answer(method, asked, coding, source);
-                if let Some(shelf) = &self.shelf {
-                    shelf.replace(key, &entry, new);
+                if let Some(kept) = &self.kept {
+                    kept.replace(key, &entry, new);
                 }
                 response
             }
@@ -172,15 +172,15 @@ impl Rendered {
     }
 
     /// Renders another coding for those who come later, unless there is too much to do already.
-    fn render_later(&self, shelf: &Arc<Shelf>, key: &str, entry: Arc<Entry>, coding: Coding) {
+    fn render_later(&self, kept: &Arc<Shelf>, key: &str, entry: Arc<Entry>, coding: Coding) {
         if !entry.claim(coding) {
             return;
         }
         let Ok(permit) = Arc::clone(&self.coders).try_acquire_owned() else { return entry.unclaim(coding) };
-        let (shelf, key) = (Arc::clone(shelf), key.to_owned());
+        let (kept, key) = (Arc::clone(kept), key.to_owned());
         tokio::task::spawn_blocking(move || {
             match entry.with(coding) {
-                Ok(new) => shelf.replace(&key, &entry, new),
+                Ok(new) => kept.replace(&key, &entry, new),
                 Err(error) => tracing::error!(%error, coding = coding.name(), "a body cannot be coded"),
             }
             drop(permit);
@@ -191,16 +191,11 @@ impl Rendered {
 /// What others are told about keeping a public answer. By themselves they have to ask whether it still holds.
 fn cache_control(settings: &RenderedSettings) -> HeaderValue {
     let (shared, stale) = (settings.shared_age.as_secs(), settings.stale_while_revalidate.as_secs());
-    let mut text = "public, max-age=0".to_owned();
-    if shared > 0 {
-        text.push_str(&format!(", s-maxage={shared}"));
-    }
+    let shared = if shared > 0 { format!(", s-maxage={shared}") } else { String::new() };
     // Whoever may give out what is stale need not ask first.
-    if stale > 0 {
-        text.push_str(&format!(", stale-while-revalidate={stale}"));
-    } else {
-        text.push_str(", must-revalidate");
-    }
+    let beyond =
+        if stale > 0 { format!("stale-while-revalidate={stale}") } else { "must-revalidate".to_owned() };
+    let text = format!("public, max-age=0{shared}, {beyond}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("no-store"))
 }
 

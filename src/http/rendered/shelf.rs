@@ -8,7 +8,7 @@ use super::entry::Entry;
 
 /// What is rendered, by path and query; so many bytes at the most. What is asked for often stays.
 pub(super) struct Shelf {
-    entries: Cache<Box<str>, Arc<Entry>>,
+    entries: Cache<Arc<str>, Arc<Entry>>,
     pub(super) counts: Counts,
 }
 
@@ -29,7 +29,7 @@ impl Counts {
 
 impl Shelf {
     pub(super) fn new(max_bytes: u64) -> Self {
-        let weigh = |key: &Box<str>, entry: &Arc<Entry>| {
+        let weigh = |key: &Arc<str>, entry: &Arc<Entry>| {
             u32::try_from(key.len() + entry.weight()).unwrap_or(u32::MAX)
         };
         Self {

@@ -85,7 +85,7 @@ async fn read(app: &App, request: Request, next: Next) -> Response {
     let (method, headers) = (std::mem::take(&mut parts.method), std::mem::take(&mut parts.headers));
     let key = key(&parts.uri).to_owned();
     let rendered = &app.rendered;
-    let held = rendered.shelf.as_ref().and_then(|shelf| shelf.get(&key));
+    let held = rendered.kept.as_ref().and_then(|shelf| shelf.get(&key));
     let source = if held.is_some() { Source::Renewed } else { Source::Made };
     let load = |reading: Reading| {
         // Nothing of the caller is left in it, so that nothing can depend on them.
@@ -95,7 +95,7 @@ async fn read(app: &App, request: Request, next: Next) -> Response {
         parts.extensions.remove::<ConnectInfo<std::net::SocketAddr>>();
         load(app.clone(), Request::from_parts(parts, Body::empty()), next, reading)
     };
-    let Some(shelf) = &rendered.shelf else {
+    let Some(shelf) = &rendered.kept else {
         return present(rendered, &key, load(Reading::default()).await, (&method, &headers), source).await;
     };
     let joined = rendered.flights.join(&key, load);
@@ -176,7 +176,7 @@ async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loade
     let reads = if reads.is_empty() { services.freshness.everything() } else { reads };
     let origin = Origin { reads, made, freshness: services.freshness.clone() };
     let entry = Arc::new(Entry::new(parts.headers, &body, app.rendered.cache_control.clone(), origin));
-    if let (Some(shelf), true) = (&app.rendered.shelf, may_keep) {
+    if let (Some(shelf), true) = (&app.rendered.kept, may_keep) {
         shelf.keep(&key, &entry);
     }
     Loaded::Page(entry)

@@ -15,7 +15,7 @@ mod feed;
 mod notes;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use docstore::{Database, ReadLog, Reads, ServerFacts};
@@ -45,7 +45,9 @@ struct State {
     max_age: AtomicU64,
     /// When it was last learned what others wrote: milliseconds after `began`.
     heard: AtomicU64,
+    /// For those who wait for it, and, without a lock, for those who only look.
     away: watch::Sender<bool>,
+    is_away: AtomicBool,
 }
 
 impl Freshness {
@@ -56,6 +58,7 @@ impl Freshness {
             max_age: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             away: watch::Sender::new(false),
+            is_away: AtomicBool::new(false),
         };
         Self { database: database.clone(), state: Arc::new(state) }
     }
@@ -89,7 +92,7 @@ impl Freshness {
 
     /// Whether the store gives no sign of life.
     pub fn store_is_away(&self) -> bool {
-        *self.state.away.borrow()
+        self.state.is_away.load(Ordering::Relaxed)
     }
 
     /// Waits until the store gives no sign of life.
@@ -134,6 +137,7 @@ impl Freshness {
                 tokio::time::timeout(HEARTBEAT.1, self.database.ping()).await.is_ok_and(|a| a.is_ok());
             silent = if answers { 0 } else { silent + 1 };
             let away = silent >= SILENT;
+            self.state.is_away.store(away, Ordering::Relaxed);
             let turned = self.state.away.send_if_modified(|was| std::mem::replace(was, away) != away);
             match (turned, away) {
                 (true, true) => tracing::warn!("the store is away: what is rendered is served all the same"),

@@ -21,7 +21,7 @@ const NUMBER: &str = "n";
 pub(super) async fn follow(freshness: &Freshness) {
     let mut notes = Notes {
         freshness,
-        notes: freshness.database.collection(COLLECTION),
+        stored: freshness.database.collection(COLLECTION),
         known: HashMap::new(),
         unsaid: BTreeSet::new(),
     };
@@ -48,7 +48,7 @@ pub(super) async fn follow(freshness: &Freshness) {
 
 struct Notes<'a> {
     freshness: &'a Freshness,
-    notes: Collection,
+    stored: Collection,
     /// The last number of each collection.
     known: HashMap<String, i64>,
     /// Writes that could not be noted yet.
@@ -64,7 +64,7 @@ impl Notes<'_> {
         for name in std::mem::take(&mut self.unsaid) {
             let add = Update::new().inc(NUMBER, 1_i64);
             let upsert = FindAndUpdate::new(Filter::eq("_id", name.as_str()), add).upsert();
-            match self.notes.find_one_and_update(upsert).await {
+            match self.stored.find_one_and_update(upsert).await {
                 Ok(Some(note)) => {
                     let number = number(&note);
                     // Ours is one; more are others'.
@@ -85,7 +85,7 @@ impl Notes<'_> {
     /// Reads what others noted.
     async fn read(&mut self) -> Result<(), docstore::Error> {
         let asked = Instant::now();
-        let notes = self.notes.find(Find::new(Filter::All)).await?.documents().await?;
+        let notes = self.stored.find(Find::new(Filter::All)).await?.documents().await?;
         for note in notes {
             let Ok(name) = note.get_str("_id") else { continue };
             let number = number(&note);

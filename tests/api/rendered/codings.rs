@@ -1,4 +1,3 @@
-use std::io::Read as _;
 use std::time::Duration;
 
 use axum::http::Method;
@@ -6,7 +5,7 @@ use docstore::Database;
 use serde_json::json;
 
 use super::{HIT, app, coded, status};
-use crate::support::{Answer, App};
+use crate::support::App;
 
 async fn with_a_long_page(db: &Database) -> App {
     let app = app(db).await;
@@ -14,18 +13,6 @@ async fn with_a_long_page(db: &Database) -> App {
     let page = json!({ "title": "About", "content": content });
     assert_eq!(app.put("author", "/pages/about", &page).await.status, 200);
     app
-}
-
-fn decoded(answer: &Answer) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    match answer.header("content-encoding") {
-        "br" => _ = brotli::Decompressor::new(&*answer.bytes, 4096).read_to_end(&mut bytes).expect("Brotli"),
-        "gzip" => _ = flate2::read::GzDecoder::new(&*answer.bytes).read_to_end(&mut bytes).expect("gzip"),
-        "zstd" => bytes = zstd::bulk::decompress(&answer.bytes, 1 << 20).expect("Zstandard"),
-        "" => bytes.clone_from(&answer.bytes),
-        other => panic!("{other}"),
-    }
-    bytes
 }
 
 testkit::stores! {
@@ -38,7 +25,7 @@ testkit::stores! {
             let answer = loop {
                 let answer = coded(&app, "/pages/about", coding).await;
                 assert_eq!(status(&answer), (200, HIT));
-                assert_eq!(decoded(&answer), plain.bytes);
+                assert_eq!(answer.decoded(), plain.bytes);
                 assert!(answer.header("vary").contains("Accept-Encoding"));
                 if answer.header("content-encoding") == coding {
                     break answer;
@@ -66,7 +53,7 @@ testkit::stores! {
             for path in ["/pages/about", "/pages/about", "/sections?limit=1"] {
                 let answer = coded(&app, path, accepted).await;
                 assert_eq!((answer.status.as_u16(), answer.header("content-encoding")), (200, coding), "{path}");
-                assert_eq!(decoded(&answer), app.get(path).await.bytes);
+                assert_eq!(answer.decoded(), app.get(path).await.bytes);
             }
         }
         for nothing in ["identity;q=0", "*;q=0", "deflate, identity;q=0"] {

@@ -13,7 +13,7 @@ testkit::stores! {
         db.close().await;
         // It holds, as far as anybody knows.
         assert_eq!(status(&app.get("/stories").await), (200, HIT));
-        let refused = app.post("admin", "/sections", &json!({ "title": "New" })).await;
+        let refused = app.post("admin", "/navlinks", &json!({ "label": "About", "url": "/about" })).await;
         assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "2"));
         // Somebody changed it, and it cannot be made anew.
         db.revisions().all_changed();

@@ -5,7 +5,7 @@ use docstore::{Database, Filter, Find, Reads, Update, Write, reads_of};
 
 async fn read(db: &Database, collection: &str) -> Reads {
     let collection = db.collection(collection);
-    reads_of(async { collection.count(&Filter::All).await.unwrap() }).await.1
+    reads_of(async { collection.count(&Filter::All).await.expect("it is counted") }).await.1
 }
 
 testkit::stores! {
