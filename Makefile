@@ -1,11 +1,12 @@
 # `make` alone prints what there is.
 .DEFAULT_GOAL := help
+export EXAMPLES SEED CALLERS
 SHELL := /bin/bash
 target := $(or $(CARGO_TARGET_DIR),target)
 # One process a test where cargo-nextest is installed, plain `cargo test` elsewhere.
 runner := $(shell cargo nextest --version >/dev/null 2>&1 && echo "cargo nextest run" || echo "cargo test")
 
-.PHONY: help dev-backend test migrate migrate-status migrate-down format format-check lint doc build openapi bench-start docker-up docker-down clean
+.PHONY: help dev-backend test migrate migrate-status migrate-down format format-check lint doc build openapi differences fuzz-api bench-start docker-up docker-down clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +47,10 @@ build: ## Build the release binary
 
 openapi: ## Rewrite openapi.json from the code
 	cargo run -q -- openapi > openapi.json.new && mv openapi.json.new openapi.json
+
+fuzz-api: ## Ask the API what nobody thinks of, by its own document (EXAMPLES=10 SEED=1 CALLERS="admin nobody")
+	cargo build --bins
+	tests/fuzz/run.sh
 
 bench-start: ## Cold start and idle memory of the release binary
 	cargo bench --bench start

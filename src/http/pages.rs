@@ -26,6 +26,7 @@ pub(super) struct PageRequest {
     #[schema(min_length = 1, max_length = 50000)]
     content: Option<String>,
     is_published: Option<bool>,
+    #[schema(pattern = "^[0-9a-fA-F]{24}$")]
     section_id: Option<String>,
 }
 

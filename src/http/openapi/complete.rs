@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::errors;
+use super::{errors, headers};
 use crate::domain::TrashType;
 use crate::http::routes::{content, routes};
 use crate::http::{Policy, Route, Verb};
@@ -40,6 +40,7 @@ pub(super) fn complete(document: &mut Value) {
     components["securitySchemes"]["bearer"] = json!({
         "type": "http", "scheme": "bearer", "description": "An access token of Google, or a development token.",
     });
+    components["headers"] = Value::Object(headers::components());
     components["responses"] = Value::Object(errors::responses());
     if let Some(schemas) = components["schemas"].as_object_mut() {
         schemas.extend(errors::schemas());
@@ -95,7 +96,7 @@ fn describe(operation: &mut Map<String, Value>, route: &Route) {
             *response = error;
         }
     }
-    headers(responses, route, is_content, pages);
+    headers::describe(responses, route, is_content, pages);
 }
 
 /// The errors that can be met on a route.
@@ -158,24 +159,4 @@ fn parameters(route: &Route, is_content: bool) -> Vec<Value> {
 fn asks_for(operation: &Map<String, Value>, name: &str) -> bool {
     let parameters = operation.get("parameters").and_then(Value::as_array);
     parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
-}
-
-/// Headers of answers that are no errors, and the answer that there is nothing new.
-fn headers(responses: &mut Map<String, Value>, route: &Route, is_content: bool, pages: bool) {
-    let header = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
-    if is_content && route.verb == Verb::Get && route.policy == Policy::Everyone {
-        responses.insert("304".to_owned(), json!({ "description": "Nothing has changed" }));
-    }
-    for (status, response) in responses.iter_mut() {
-        match &**status {
-            "200" | "201" | "304" if is_content => {
-                response["headers"]["ETag"] = header("The state of what is answered");
-            }
-            "301" => response["headers"]["Location"] = header("Where it is now"),
-            _ => {}
-        }
-        if status == "200" && pages {
-            response["headers"]["Link"] = header("The windows before and after this one");
-        }
-    }
 }

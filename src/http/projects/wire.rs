@@ -35,6 +35,7 @@ pub(in crate::http) struct ProjectsQuery {
     #[param(default = false, required = false)]
     pub(super) featured_only: bool,
     /// Only what hangs in this section.
+    #[param(pattern = "^[0-9a-fA-F]{24}$")]
     pub(super) section_id: Option<String>,
 }
 
@@ -84,6 +85,7 @@ pub(in crate::http) struct CreateRequest {
     #[validate(range(min = FIRST, max = LAST))]
     #[schema(required = false, default = 0, minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     sort_order: i64,
+    #[schema(pattern = "^[0-9a-fA-F]{24}$")]
     section_id: Option<String>,
 }
 
@@ -152,6 +154,7 @@ pub(in crate::http) struct UpdateRequest {
     #[validate(range(min = FIRST, max = LAST))]
     #[schema(minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     sort_order: Option<i64>,
+    #[schema(pattern = "^[0-9a-fA-F]{24}$")]
     section_id: Option<String>,
 }
 
