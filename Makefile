@@ -48,6 +48,9 @@ build: ## Build the release binary
 openapi: ## Rewrite openapi.json from the code
 	cargo run -q -- openapi > openapi.json.new && mv openapi.json.new openapi.json
 
+differences: ## Rewrite docs/differences.md from the table in tests/differences
+	WRITE_DIFFERENCES=1 cargo test -q --test differences
+
 fuzz-api: ## Ask the API what nobody thinks of, by its own document (EXAMPLES=10 SEED=1 CALLERS="admin nobody")
 	cargo build --bins
 	tests/fuzz/run.sh

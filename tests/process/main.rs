@@ -10,6 +10,8 @@ mod first_run;
 mod migrate;
 /// Starting, asking and ending the program.
 mod program;
+/// The commands of the README, as they stand there.
+mod readme;
 /// A database made by the original.
 mod takeover;
 /// Several processes on one store.

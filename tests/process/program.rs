@@ -128,6 +128,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Where it listens: `http://127.0.0.1:` and its port.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// What it printed so far.
     pub(crate) fn output(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
