@@ -40,7 +40,7 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    RECORD.write(f"{case.operation.label}\t{response.status_code}\n")
+    RECORD.write(f"{case.operation.label}\t{response.status_code}\t{','.join(response.headers)}\n")
     RECORD.flush()
     try:
         body = json.loads(response.content)

@@ -73,6 +73,11 @@ fn describe(operation: &mut Map<String, Value>, route: &Route) {
         Policy::SignedIn | Policy::Authors | Policy::Owner | Policy::Admins => json!([{ "bearer": [] }]),
     };
     operation.insert("security".to_owned(), security);
+    let said = [operation.get("description").and_then(Value::as_str), who(route.policy)];
+    let said = said.into_iter().flatten().collect::<Vec<_>>().join("\n\n");
+    if !said.is_empty() {
+        operation.insert("description".to_owned(), json!(said));
+    }
     let statuses = statuses(operation, route);
     let parameters = parameters(route, is_content);
     if !parameters.is_empty() {
@@ -92,11 +97,24 @@ fn describe(operation: &mut Map<String, Value>, route: &Route) {
     // An error that a handler names has the shape of all errors, unless it says another.
     for (status, response) in responses.iter_mut() {
         let error = status.parse().ok().and_then(errors::reference);
-        if let (Some(error), None, None) = (error, response.get("content"), response.get("$ref")) {
+        if let (Some(mut error), None, None) = (error, response.get("content"), response.get("$ref")) {
+            // Beside a reference a description goes before that of what it refers to.
+            error["description"] = response["description"].clone();
             *response = error;
         }
     }
     headers::describe(responses, route, is_content, pages);
+}
+
+/// Who may call, in words; nothing where everybody may.
+fn who(policy: Policy) -> Option<&'static str> {
+    match policy {
+        Policy::Everyone => None,
+        Policy::SignedIn => Some("For everybody who is signed in."),
+        Policy::Authors => Some("For authors and administrators."),
+        Policy::Owner => Some("For the owner and administrators."),
+        Policy::Admins => Some("For administrators."),
+    }
 }
 
 /// The errors that can be met on a route.

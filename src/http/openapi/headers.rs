@@ -69,16 +69,16 @@ pub(super) fn describe(responses: &mut Map<String, Value>, route: &Route, is_con
     if cached {
         responses.insert("304".to_owned(), json!({ "description": "Nothing has changed" }));
     }
+    // A single item has a tag whoever asks for it; anything else if everybody may see it. What comes out of the trash is
+    // told without its content.
+    let single = (route.path.contains('{') || route.verb == Verb::Post) && !route.path.starts_with("/trash");
     for (status, response) in responses.iter_mut().filter(|(_, response)| response.get("$ref").is_none()) {
         let mut names = EVERYWHERE.to_vec();
         if route.limit.is_some() {
             names.extend(LIMITS);
         }
         match &**status {
-            // A single item has a tag whoever asks for it; anything else if everybody may see it.
-            "200" | "201" | "304" if cached || route.path.contains('{') || route.verb == Verb::Post => {
-                names.push("ETag");
-            }
+            "200" | "201" | "304" if cached || single => names.push("ETag"),
             "301" => names.push("Location"),
             "503" => names.push("Retry-After"),
             _ => {}
