@@ -7,13 +7,13 @@
 #
 # EXAMPLES  how many drawn requests for each operation and caller (10)
 # SEED      the same seed draws the same requests (1)
-# CALLERS   who asks, one after the other (admin author commenter nobody)
+# CALLERS   who asks, one after the other (admin author commenter nobody); without admin not everything can be got through to
 #
 # Under `target/debug/with-mongod --` the store is that server, else a file in a temporary folder.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-target=${CARGO_TARGET_DIR:-$here/../../target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-$here/../../target}")
 venv=$target/fuzz
 examples=${EXAMPLES:-10}
 export FUZZ_SEED=${SEED:-1}
