@@ -7,7 +7,7 @@
 #
 # EXAMPLES  how many drawn requests for each operation and caller (10)
 # SEED      the same seed draws the same requests (1)
-# CALLERS   who asks, one after the other (admin author commenter nobody); without admin not everything can be got through to
+# CALLERS   who asks, one after the other (admin author commenter nobody); without admin and nobody not everything can be met
 #
 # Under `target/debug/with-mongod --` the store is that server, else a file in a temporary folder.
 set -euo pipefail
