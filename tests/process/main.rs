@@ -18,3 +18,5 @@ mod takeover;
 mod together;
 /// `trash purge` on the command line.
 mod trash;
+/// Where the original was weak, and what only a process shows.
+mod weak_spots;

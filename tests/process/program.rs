@@ -176,6 +176,12 @@ impl Server {
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
+    /// GET with a token.
+    pub(crate) async fn ask(&self, path: &str, token: &str) -> reqwest::Response {
+        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(token);
+        request.send().await.expect("an answer")
+    }
+
     /// GET as the development administrator.
     pub(crate) async fn get_as_admin(&self, path: &str) -> (u16, Value) {
         let request = self.client.get(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");

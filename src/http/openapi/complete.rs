@@ -124,7 +124,8 @@ fn statuses(operation: &Map<String, Value>, route: &Route) -> Vec<u16> {
         statuses.extend([400, 404]);
     }
     if operation.contains_key("requestBody") {
-        statuses.extend([409, 413, 415, 422]);
+        // The first of a body that breaks off.
+        statuses.extend([400, 409, 413, 415, 422]);
     }
     if operation.contains_key("parameters") {
         statuses.push(422);

@@ -8,7 +8,7 @@ use validator::Validate;
 
 use crate::domain::{ContentType, DisplayType, NavVisibility, Patch, Section, SectionChange};
 use crate::http::body::FromBody;
-use crate::http::fields::Fields;
+use crate::http::fields::{EXACT, Fields};
 use crate::http::query::{FromQuery, MAX_OFFSET, Reader};
 use crate::http::wire::{serialize_instant, words};
 use crate::service::{CreateSection, UpdateSection, WhatLiesInIt};
@@ -97,8 +97,8 @@ pub(in crate::http) struct CreateRequest {
     parent_id: Option<String>,
     #[schema(schema_with = nav_visibilities, required = false)]
     nav_visibility: Option<NavVisibility>,
-    #[validate(range(min = 0))]
-    #[schema(minimum = 0, nullable = false)]
+    #[validate(range(min = 0, max = EXACT))]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, nullable = false)]
     sort_order: Option<i64>,
     #[schema(nullable = false)]
     is_published: Option<bool>,
@@ -162,8 +162,8 @@ pub(in crate::http) struct UpdateRequest {
     content_type: Option<ContentType>,
     #[schema(schema_with = nav_visibilities, required = false)]
     nav_visibility: Option<NavVisibility>,
-    #[validate(range(min = 0))]
-    #[schema(minimum = 0, nullable = false)]
+    #[validate(range(min = 0, max = EXACT))]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, nullable = false)]
     sort_order: Option<i64>,
     #[schema(nullable = false)]
     is_published: Option<bool>,
