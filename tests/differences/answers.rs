@@ -119,7 +119,7 @@ pub(crate) const ERRORS: &[Difference] = &[
     fix(
         "store-unavailable",
         "A store that cannot be reached is 503 with `Retry-After`; it was 500.",
-        "a_store_that_is_away_is_503_without_its_address",
+        "weak_spot_34_without_the_store_it_is_503",
     ),
     extend(
         "time-out",

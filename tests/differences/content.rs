@@ -32,8 +32,8 @@ pub(crate) const ITEMS: &[Difference] = &[
         "weak_spot_19_an_address_is_cleared_by_an_empty_text",
     ),
     extend(
-        "project-order",
-        "`sort_order` of a project stays within what a JSON number can hold, else 422.",
+        "sort-order",
+        "`sort_order` stays within what a JSON number can hold, else 422.",
         "limits_of_fields_are_those_that_are_enforced",
     ),
     extend(
@@ -48,6 +48,11 @@ pub(crate) const SITE: &[Difference] = &[
         "section-tree",
         "Sections stay a tree: a parent exists and does not lie within its child.",
         "weak_spot_18_sections_stay_a_tree",
+    ),
+    fix(
+        "section-moves",
+        "Sections that are moved at once, in several processes too, make no ring.",
+        "weak_spot_18_moves_at_once_in_two_processes_make_no_ring",
     ),
     extend("section-depth", "Sections are at most 32 deep.", "weak_spot_18_sections_are_at_most_32_deep"),
     fix(
@@ -64,6 +69,11 @@ pub(crate) const SITE: &[Difference] = &[
         "photo-essay",
         "`photo_essay` is a `content_type` beside `image`.",
         "every_word_reads_back_as_itself",
+    ),
+    fix(
+        "link-scripts",
+        "A link leads to http, https, mailto, tel or a place of the site, else 422; a stored one that a browser would run is not shown.",
+        "links_lead_somewhere_and_run_nothing",
     ),
     extend(
         "link-tags",

@@ -77,7 +77,7 @@ pub(crate) const IDENTITY: &[Difference] = &[
     fix(
         "log-secrets",
         "Tokens are never logged; all headers of requests were.",
-        "what_the_log_is_told_holds_no_token",
+        "weak_spot_04_no_log_line_holds_a_token",
     ),
     extend(
         "development-tokens",
