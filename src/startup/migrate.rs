@@ -1,11 +1,12 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use docstore::Database;
 use migrator::{Event, Graph, Migrator, Observer, Settings, UpMode};
 
-use super::Failure;
+use super::{Failure, Meter, Reading};
 use crate::config::{Config, MigrateOnStart};
-use crate::http::Gate;
+use crate::http::{Gate, Progress};
 
 /// The ledger of the tool that the original used.
 const ORIGINAL_LEDGER: &str = "pymongo_migrate";
@@ -48,7 +49,7 @@ pub(super) async fn on_start(
     database: &Database,
     gate: &Arc<Gate>,
 ) -> Result<Summary, Failure> {
-    let observer = Arc::new(Watcher { gate: Arc::clone(gate) });
+    let observer = Arc::new(Watcher { gate: Arc::clone(gate), meter: Mutex::default() });
     let settings = Settings { observer, ..settings(config, "start-up") };
     let outcome = async {
         let migrator = migrator(database, settings)?;
@@ -76,27 +77,31 @@ fn all_applied(migrator: &Migrator) -> Summary {
     Summary { already: Some(migrator.graph().migrations().len()), ..Summary::default() }
 }
 
-/// Tells the gate how far migrations are, for `/readyz`.
+/// Tells the gate how far migrations are, for `/readyz`, and the log once a second at most.
 struct Watcher {
     gate: Arc<Gate>,
+    meter: Mutex<Meter>,
 }
 
 impl Observer for Watcher {
     fn event(&self, event: &Event<'_>) {
-        match event {
-            Event::Started { migration, .. } | Event::RollingBack { migration } => {
-                self.gate.progress(|progress| {
-                    progress.migration = Some((*migration).to_owned());
-                    progress.step = None;
-                });
-            }
-            Event::StepStarted { step, .. } => {
-                self.gate.progress(|progress| progress.step = Some((*step).to_owned()));
-            }
-            Event::LockWait { .. } => {
-                self.gate.progress(|progress| progress.step = Some("waiting for another process".to_owned()));
-            }
-            _ => {}
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = meter.take(event, Instant::now());
+        let reading = meter.reading();
+        if due && (reading.done > 0 || reading.holder.is_some()) {
+            tracing::info!("{reading}");
         }
+        let Reading { migration, step, done, total: _, rate: _, holder, undoing: _ } = reading.clone();
+        self.gate.progress(|progress| {
+            *progress = Progress {
+                phase: progress.phase,
+                done: step.is_some().then_some(done),
+                percent: reading.percent(),
+                eta_seconds: reading.left().map(|left| left.as_secs()),
+                migration,
+                step,
+                holder,
+            };
+        });
     }
 }

@@ -2,6 +2,8 @@
 
 /// What is printed for whoever starts it by hand.
 mod banner;
+/// How far a run of migrations is.
+mod meter;
 /// Migrations as a phase of the start.
 mod migrate;
 /// The phases, and how each may fail.
@@ -19,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
+pub use meter::{Meter, Reading};
 pub use migrate::{migrator, settings};
 pub use phase::{Failure, Phase};
 pub use store::open as open_store;

@@ -1,0 +1,87 @@
+//! `migrate …`: every verb, over one engine.
+
+/// Verbs that apply and take back.
+mod apply;
+/// Verbs that write sources.
+mod author;
+/// What a verb works on.
+mod desk;
+/// Verbs that look.
+mod look;
+/// How far a run is, on standard error.
+mod progress;
+/// Writing the source of a migration.
+mod scaffold;
+/// The texts of `migrate status`.
+mod status;
+/// What a verb tells, and whom it asks.
+mod told;
+
+use clap::{Args, Subcommand};
+
+use super::Ended;
+use crate::config::Config;
+use desk::{Desk, Intent};
+use told::Told;
+pub(super) use told::{go_on, say};
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Arguments {
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Verb {
+    #[command(flatten)]
+    Apply(apply::Verb),
+    #[command(flatten)]
+    Look(look::Verb),
+    #[command(flatten)]
+    Author(author::Verb),
+}
+
+/// Carries a verb out; the exit code is that of what it found.
+pub(super) async fn carry_out(
+    Arguments { json, verb }: Arguments,
+    config: impl FnOnce() -> Result<Config, Ended>,
+) -> Result<u8, Ended> {
+    let told = match verb {
+        Verb::Author(verb) => verb.carry_out(),
+        Verb::Apply(verb) => {
+            let config = || {
+                let config = config()?;
+                let allowed = config.migrate_allow_unknown || verb.allows_unknown();
+                Ok(Config { migrate_allow_unknown: allowed, ..config })
+            };
+            at_desk(config, verb.intent(), json, async |desk| verb.clone().carry_out(desk).await).await
+        }
+        Verb::Look(verb) => {
+            at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
+        }
+    };
+    match told {
+        Ok(told) => Ok(told.print(json)),
+        Err(ended) => {
+            if json {
+                told::print_failure(&ended);
+            }
+            Err(ended)
+        }
+    }
+}
+
+async fn at_desk(
+    config: impl FnOnce() -> Result<Config, Ended>,
+    intent: Intent,
+    json: bool,
+    work: impl AsyncFnOnce(&Desk) -> Result<Told, Ended>,
+) -> Result<Told, Ended> {
+    let desk = Desk::open(config()?, intent, json).await?;
+    let outcome = work(&desk).await;
+    desk.close().await;
+    outcome
+}
