@@ -1,9 +1,13 @@
 //! The command line.
 
+/// Spans of time as they are typed.
+mod age;
 /// Asking a running server whether it lives.
 mod healthcheck;
 /// `migrate …`.
 mod migrate;
+/// `seed demo`.
+mod seed;
 /// `trash purge`.
 mod trash;
 
@@ -15,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Dotenv, LogFormat};
 use crate::http;
+use crate::service;
 use crate::startup::{Application, Failure};
 use crate::telemetry;
 
@@ -56,6 +61,13 @@ enum Command {
   field-notes trash purge --older-than 30d --dry-run"
     )]
     Trash(trash::Verb),
+    /// Add content to look at
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  field-notes seed demo"
+    )]
+    Seed(seed::Verb),
     /// Print the description of the API that is served at /openapi.json
     #[command(after_help = "Examples:
   field-notes openapi > openapi.json")]
@@ -89,6 +101,18 @@ impl From<Failure> for Ended {
 impl From<migrator::Error> for Ended {
     fn from(error: migrator::Error) -> Self {
         Self { message: error.to_string(), code: error.exit_code() }
+    }
+}
+
+impl From<service::Error> for Ended {
+    fn from(error: service::Error) -> Self {
+        let mut message = error.to_string();
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            message = format!("{message}: {cause}");
+            next = cause.source();
+        }
+        Self { message, code: 1 }
     }
 }
 
@@ -138,6 +162,11 @@ async fn carry_out(command: Command) -> Result<u8, Ended> {
             log_little(&config, &dotenv);
             trash::carry_out(verb, config).await?;
         }
+        Command::Seed(verb) => {
+            let config = configured()?;
+            log_little(&config, &dotenv);
+            seed::carry_out(verb, config).await?;
+        }
         Command::Openapi => std::io::stdout()
             .write_all(http::openapi::text().as_bytes())
             .map_err(|error| Ended { message: format!("printing the document: {error}"), code: 1 })?,
@@ -169,3 +198,6 @@ async fn told_to_end() {
         _ = tokio::signal::ctrl_c() => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,6 +132,10 @@ pub struct Config {
     pub migrate_lease: Duration,
     /// Whether unknown names in the ledger of the original are taken over.
     pub migrate_allow_unknown: bool,
+    /// The contexts whose migrations are run, beside those that are run everywhere.
+    pub migrate_contexts: Vec<String>,
+    /// The folder of backups.
+    pub backup_dir: PathBuf,
     /// What happens when a start fails.
     pub on_start_failure: OnStartFailure,
     /// How the log is written.
@@ -199,6 +203,8 @@ impl Config {
             migrate_wait: reader.seconds("MIGRATE_WAIT_SECONDS", 300, 0),
             migrate_lease: reader.seconds("MIGRATE_LEASE_SECONDS", 15, 1),
             migrate_allow_unknown: reader.truth("MIGRATE_ALLOW_UNKNOWN", false),
+            migrate_contexts: reader.list("MIGRATE_CONTEXTS"),
+            backup_dir: reader.text("BACKUP_DIR").unwrap_or_else(|| "./backups".to_owned()).into(),
             on_start_failure: reader.choice(
                 "ON_START_FAILURE",
                 OnStartFailure::Exit,

@@ -78,6 +78,12 @@ pub const VARIABLES: &[Variable] = &[
         "false",
         "Take over names in the ledger of the original that this program does not know.",
     ),
+    variable(
+        "MIGRATE_CONTEXTS",
+        "",
+        "Contexts whose migrations are run beside those that are run everywhere, separated by commas.",
+    ),
+    variable("BACKUP_DIR", "./backups", "Folder of backups."),
     variable("ON_START_FAILURE", "exit", "exit, or stay: alive, not ready, and saying why."),
     variable("LOG_FORMAT", "text", "text or json; json is the default in production."),
     variable("RUST_LOG", "info", "What is logged, such as warn,field_notes=debug."),

@@ -57,10 +57,15 @@ impl Program {
         entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
     }
 
+    /// What a test gives it.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.variables.iter().map(|(name, value)| (name, value))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_field-notes"));
         command.args(arguments).current_dir(self.folder()).env_clear().stdin(Stdio::null());
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.envs(self.variables());
         command
     }
 
@@ -72,8 +77,7 @@ impl Program {
 
     /// Starts serving on a free port; does not wait.
     pub(crate) fn spawn(&self) -> Server {
-        // Between this and the program's own bind another process may take the port; tests would then say so.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let port = free_port();
         let log = self.folder().join(format!("server-{port}.log"));
         let file = fs::File::create(&log).expect("a log file");
         let child = self
@@ -95,6 +99,11 @@ impl Program {
         server.until_ready().await;
         server
     }
+}
+
+/// A port that nobody listens on. Before the program binds it another process may; tests would then say so.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
 /// What a run of the program came to.

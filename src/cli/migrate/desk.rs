@@ -8,6 +8,7 @@ use migrator::{Migrator, Settings};
 use uuid::Uuid;
 
 use super::progress::Display;
+use super::told;
 use crate::cli::Ended;
 use crate::config::{Config, StoreConfig};
 use crate::startup;
@@ -25,8 +26,8 @@ pub(super) enum Intent {
 pub(super) struct Desk {
     pub(super) database: Database,
     pub(super) migrator: Migrator,
-    /// Whether nobody may be asked, since a program reads.
-    pub(super) json: bool,
+    /// Whether a program reads.
+    json: bool,
     display: Arc<Display>,
     /// Stands for an embedded store that is not there: opening would make its file, and looking must not.
     stand_in: Option<PathBuf>,
@@ -47,6 +48,11 @@ impl Desk {
         let settings = Settings { observer: Arc::clone(&display) as _, ..startup::settings(&config, &actor) };
         let migrator = startup::migrator(&database, settings)?;
         Ok(Self { database, migrator, json, display, stand_in })
+    }
+
+    /// Whether somebody sits there who can be asked.
+    pub(super) fn may_ask(&self) -> bool {
+        !self.json && told::is_asked()
     }
 
     /// Whether there is no store yet.

@@ -6,8 +6,16 @@ mod apply;
 mod author;
 /// What a verb works on.
 mod desk;
+/// What depends on what, drawn.
+mod drawing;
+/// Verbs that judge.
+mod judge;
 /// Verbs that look.
 mod look;
+/// Verbs that put right what somebody has decided.
+mod mend;
+/// The texts of plans.
+mod plan;
 /// How far a run is, on standard error.
 mod progress;
 /// Writing the source of a migration.
@@ -16,6 +24,9 @@ mod scaffold;
 mod status;
 /// What a verb tells, and whom it asks.
 mod told;
+
+/// The exit code of what is refused as unsafe.
+const REFUSED: u8 = 8;
 
 use clap::{Args, Subcommand};
 
@@ -30,6 +41,9 @@ pub(super) struct Arguments {
     /// Print JSON, for programs
     #[arg(long, global = true)]
     json: bool,
+    /// Run what is run in this context only, too; may be given several times. In place of MIGRATE_CONTEXTS
+    #[arg(long = "context", global = true, value_name = "NAME", value_delimiter = ',')]
+    contexts: Vec<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -41,27 +55,37 @@ enum Verb {
     #[command(flatten)]
     Look(look::Verb),
     #[command(flatten)]
+    Judge(judge::Verb),
+    #[command(flatten)]
+    Mend(mend::Verb),
+    #[command(flatten)]
     Author(author::Verb),
 }
 
 /// Carries a verb out; the exit code is that of what it found.
 pub(super) async fn carry_out(
-    Arguments { json, verb }: Arguments,
+    Arguments { json, contexts, verb }: Arguments,
     config: impl FnOnce() -> Result<Config, Ended>,
 ) -> Result<u8, Ended> {
+    let allows_unknown = match &verb {
+        Verb::Apply(verb) => verb.allows_unknown(),
+        Verb::Mend(verb) => verb.allows_unknown(),
+        _ => false,
+    };
+    let config = || {
+        let mut config = config()?;
+        config.migrate_allow_unknown |= allows_unknown;
+        if !contexts.is_empty() {
+            config.migrate_contexts = contexts;
+        }
+        Ok(config)
+    };
     let told = match verb {
         Verb::Author(verb) => verb.carry_out(),
-        Verb::Apply(verb) => {
-            let config = || {
-                let config = config()?;
-                let allowed = config.migrate_allow_unknown || verb.allows_unknown();
-                Ok(Config { migrate_allow_unknown: allowed, ..config })
-            };
-            at_desk(config, verb.intent(), json, async |desk| verb.clone().carry_out(desk).await).await
-        }
-        Verb::Look(verb) => {
-            at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
-        }
+        Verb::Apply(verb) => at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await,
+        Verb::Mend(verb) => at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await,
+        Verb::Look(verb) => at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await,
+        Verb::Judge(verb) => at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await,
     };
     match told {
         Ok(told) => Ok(told.print(json)),

@@ -1,5 +1,7 @@
 //! Writing the source of a migration: its file, and its line in the list.
 
+/// Steps that repair indexes.
+mod indexes;
 /// What the sources of migrations say of themselves.
 mod sources;
 /// The text of a new one.
@@ -8,9 +10,11 @@ mod template;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde::Serialize;
 
+pub(super) use indexes::repair;
 pub(super) use sources::Sources;
 pub(super) use template::Body;
 
@@ -77,6 +81,7 @@ pub(super) fn write(
         let _ = fs::remove_file(&file);
         return Err(error);
     }
+    format(&file);
     Ok(Written { id, file, list, depends_on: parents })
 }
 
@@ -91,6 +96,11 @@ fn put(path: &Path, text: &str, replace: bool) -> Result<(), Error> {
         let _ = fs::remove_file(&beside);
         failed(error)
     })
+}
+
+/// Where there is no `rustfmt` it stays as it is.
+fn format(file: &Path) {
+    let _ = Command::new("rustfmt").args(["--quiet", "--edition", "2024"]).arg(file).status();
 }
 
 /// Lower-case words between underscores.

@@ -1,8 +1,5 @@
 use std::fmt::Write as _;
 
-/// No line is longer, as `rustfmt.toml` has it.
-const WIDTH: usize = 110;
-
 /// What a new migration does.
 #[derive(Debug)]
 pub(in crate::cli::migrate) enum Body {
@@ -14,7 +11,7 @@ pub(in crate::cli::migrate) enum Body {
     Steps { uses: Vec<String>, lines: Vec<String> },
 }
 
-/// The text of a migration, formatted.
+/// The text of a migration; `rustfmt` may still want to break a line.
 pub(super) fn migration(id: &str, message: &str, parents: &[String], body: &Body) -> String {
     let mut text = format!("//! {message}.\n//!\n");
     text.push_str(match body {
@@ -69,19 +66,9 @@ fn steps(body: &Body) -> String {
     format!("    fn steps(&self) -> Vec<Step> {{\n{lines}    }}\n\n")
 }
 
-/// The constant, broken into lines as `rustfmt` does it.
 fn meta(id: &str, message: &str, parents: &[String]) -> String {
-    let new = format!("Meta::new({id:?}, {message:?})");
     let after = if parents.is_empty() { String::new() } else { format!(".after(&{parents:?})") };
-    let begin = "const META: Meta =";
-    let width = |text: &str| text.chars().count();
-    if width(begin) + 1 + width(&new) + width(&after) < WIDTH {
-        format!("{begin} {new}{after};\n")
-    } else if 4 + width(&new) + width(&after) < WIDTH {
-        format!("{begin}\n    {new}{after};\n")
-    } else {
-        format!("{begin} {new}\n    {after};\n")
-    }
+    format!("const META: Meta = Meta::new({id:?}, {message:?}){after};\n")
 }
 
 const TESTS: &str = r#"#[cfg(test)]
