@@ -119,7 +119,8 @@ fn every_command_that_is_told_is_one() {
 #[test]
 fn every_command_of_the_makefile_is_one() {
     let text = fs::read_to_string(root().join("Makefile")).unwrap();
-    let told: Vec<_> = text.lines().filter_map(|line| line.trim_start().strip_prefix("$(field_notes)")).collect();
+    let told: Vec<_> =
+        text.lines().filter_map(|line| line.trim_start().strip_prefix("$(field_notes)")).collect();
     assert!(told.len() > 10, "{told:?}");
     for arguments in told {
         // The value of a variable is one word.

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 
-use super::age::age;
 use super::Ended;
+use super::age::age;
 use super::migrate::{go_on, say};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreConfig};

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use docstore::Database;
-use migrator::{Event, Graph, Migrator, Observer, Settings, UpMode};
+use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
 
 use super::{Failure, Meter, Reading};
 use crate::config::{Config, MigrateOnStart};
@@ -27,6 +27,7 @@ pub fn settings(config: &Config, actor: &str) -> Settings {
     let admin_email = config.admin_email.clone();
     Settings {
         app_version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_revision: option_env!("GIT_REVISION").map(str::to_owned),
         actor: actor.to_owned(),
         lease_ttl: config.migrate_lease,
         wait: config.migrate_wait,
@@ -34,6 +35,7 @@ pub fn settings(config: &Config, actor: &str) -> Settings {
         env: Arc::new(move |name| (name == "ADMIN_EMAIL").then(|| admin_email.clone())),
         allow_unknown: config.migrate_allow_unknown,
         import_from: Some(ORIGINAL_LEDGER.to_owned()),
+        contexts: config.migrate_contexts.clone(),
         ..Settings::default()
     }
 }
@@ -48,9 +50,10 @@ pub(super) async fn on_start(
     config: &Config,
     database: &Database,
     gate: &Arc<Gate>,
+    stop: Stop,
 ) -> Result<Summary, Failure> {
     let observer = Arc::new(Watcher { gate: Arc::clone(gate), meter: Mutex::default() });
-    let settings = Settings { observer, ..settings(config, "start-up") };
+    let settings = Settings { observer, stop, ..settings(config, "start-up") };
     let outcome = async {
         let migrator = migrator(database, settings)?;
         match config.migrate_on_start {
@@ -77,7 +80,7 @@ fn all_applied(migrator: &Migrator) -> Summary {
     Summary { already: Some(migrator.graph().migrations().len()), ..Summary::default() }
 }
 
-/// Tells the gate how far migrations are, for `/readyz`, and the log once a second at most.
+/// Tells the gate how far migrations are, for `/readyz`. The log is told by the engine.
 struct Watcher {
     gate: Arc<Gate>,
     meter: Mutex<Meter>,
@@ -86,11 +89,8 @@ struct Watcher {
 impl Observer for Watcher {
     fn event(&self, event: &Event<'_>) {
         let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = meter.take(event, Instant::now());
+        meter.take(event, Instant::now());
         let reading = meter.reading();
-        if due && (reading.done > 0 || reading.holder.is_some()) {
-            tracing::info!("{reading}");
-        }
         let Reading { migration, step, done, total: _, rate: _, holder, undoing: _ } = reading.clone();
         self.gate.progress(|progress| {
             *progress = Progress {

@@ -77,7 +77,8 @@ fn script(block: &str) -> String {
         } else if is_for_the_shell(command) {
             text.push_str(&format!("{command}\n"));
         } else if !command.is_empty() && !command.starts_with('#') {
-            let code = remark.trim().strip_prefix("exit ").map_or("0", |rest| rest.split(' ').next().unwrap_or("0"));
+            let code =
+                remark.trim().strip_prefix("exit ").map_or("0", |rest| rest.split(' ').next().unwrap_or("0"));
             text.push_str(&format!("expect {code} {}\n", quoted(command)));
         }
     }
@@ -142,7 +143,8 @@ fn guide() -> String {
 
 async fn run(name: &str, target: &Arc<Target>) {
     let sections = sections(&guide());
-    let (_, parts) = sections.iter().find(|(section, _)| section == name).expect("the guide has this section");
+    let (_, parts) =
+        sections.iter().find(|(section, _)| section == name).expect("the guide has this section");
     let program = Program::on(target);
     let ports = PORTS.map(|port| (port, free_port().to_string()));
     for part in parts {
@@ -171,7 +173,8 @@ fn bash(program: &Program, text: &str) -> (bool, String) {
     command.args(["-c", text]).current_dir(program.folder()).env_clear().env("PATH", path);
     command.envs(program.variables()).stdin(Stdio::null());
     let output = command.output().expect("bash runs");
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     (output.status.success(), said)
 }
 
@@ -195,10 +198,12 @@ fn every_section_with_commands_is_run() {
 
 #[test]
 fn a_block_becomes_a_script_that_looks_at_every_command() {
-    let text = script("field-notes migrate check  # exit 3\n#> it's\n\n# a remark\nserve &\nid=$(x)\nA=1 serve\n");
+    let text =
+        script("field-notes migrate check  # exit 3\n#> it's\n\n# a remark\nserve &\nid=$(x)\nA=1 serve\n");
     let (_, text) = text.split_once("says() {").expect("the prelude");
     let (_, text) = text.split_once("}\n").expect("the prelude ends");
-    let expected = "expect 3 'field-notes migrate check'\nsays 'it'\\''s'\nserve &\nid=$(x)\nexpect 0 'A=1 serve'\n";
+    let expected =
+        "expect 3 'field-notes migrate check'\nsays 'it'\\''s'\nserve &\nid=$(x)\nexpect 0 'A=1 serve'\n";
     assert_eq!(text, expected);
 }
 

@@ -2,20 +2,20 @@
 
 /// Wrong configuration and stores that cannot be used: exit codes and what is said.
 mod bad_input;
-/// Every command of the guide to migrations, as it stands there.
-mod guide;
 /// A migration that fails: what is recorded, said and served.
 mod failure;
 /// From an empty folder to the first answer.
 mod first_run;
+/// Every command of the guide to migrations, as it stands there.
+mod guide;
 /// `migrate status`, `up` and `down` on the command line.
 mod migrate;
+/// Starting, asking and ending the program.
+mod program;
 /// What `migrate new` and `migrate merge` write.
 mod scaffold;
 /// `seed demo`.
 mod seed;
-/// Starting, asking and ending the program.
-mod program;
 /// A database made by the original.
 mod takeover;
 /// Several processes on one store.

@@ -45,7 +45,8 @@ fn libraries() -> BTreeMap<String, PathBuf> {
         let is_library = kinds.contains("\"lib\"") || kinds.contains("proc-macro");
         if message["reason"] == "compiler-artifact" && is_library && message["profile"]["test"] == false {
             let files = message["filenames"].as_array().expect("files");
-            let file = files.iter().filter_map(Value::as_str).find(|f| f.ends_with(".rlib") || f.ends_with(".so"));
+            let file =
+                files.iter().filter_map(Value::as_str).find(|f| f.ends_with(".rlib") || f.ends_with(".so"));
             let name = message["target"]["name"].as_str().expect("a name").replace('-', "_");
             libraries.extend(file.map(|file| (name, PathBuf::from(file))));
         }
@@ -106,14 +107,16 @@ fn what_is_written_compiles_and_passes() {
     let first = new(&["Mark \"special\" stories as featured."]);
     assert_eq!(first["id"], "0005_mark_special_stories_as_featured");
     assert_eq!(first["depends_on"][0], "0004_backfill_section_id");
-    let long = "make the sections of all stories and of all projects agree with what their authors said of them";
+    let long =
+        "make the sections of all stories and of all projects agree with what their authors said of them";
     let second = new(&[long]);
     assert_eq!(second["depends_on"][0], first["id"], "{second}");
 
     // As after a merge of two branches: two come last.
     let file = folder.join(format!("m{}.rs", second["id"].as_str().expect("an id")));
     let text = fs::read_to_string(&file).expect("the file");
-    let text = text.replace(&format!(".after(&[{}])", first["id"]), ".after(&[\"0004_backfill_section_id\"])");
+    let text =
+        text.replace(&format!(".after(&[{}])", first["id"]), ".after(&[\"0004_backfill_section_id\"])");
     fs::write(&file, text).expect("the file is written");
     let refused = program.run(&["migrate", "new", "a third"]).expect(7);
     assert!(refused.stderr.contains("field-notes migrate merge"), "{}", refused.stderr);
@@ -129,7 +132,8 @@ fn what_is_written_compiles_and_passes() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     for id in [&first, &second, &merged].map(|written| written["id"].as_str().expect("an id")) {
-        let passed = said.lines().filter(|line| line.contains(&format!("m{id}::tests::")) && line.ends_with("ok"));
+        let passed =
+            said.lines().filter(|line| line.contains(&format!("m{id}::tests::")) && line.ends_with("ok"));
         assert_eq!(passed.count(), 2, "{id} on both stores:\n{said}");
     }
 }

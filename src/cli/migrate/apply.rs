@@ -119,7 +119,8 @@ impl Verb {
     pub(super) fn intent(&self) -> Intent {
         match self {
             Self::Up(Up { dry_run: false, .. }) => Intent::Make,
-            Self::Up(_) | Self::Down(_) | Self::Redo(_) | Self::Wait => Intent::Look,
+            Self::Up(_) => Intent::Look,
+            Self::Down(_) | Self::Redo(_) | Self::Wait => Intent::Change,
         }
     }
 

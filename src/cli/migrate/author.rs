@@ -3,8 +3,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::desk::Desk;
-use super::judge::index_drift;
 use super::scaffold::{self, Body, Sources, Written};
 use super::told::Told;
 use crate::cli::Ended;
@@ -87,26 +85,6 @@ fn merge(wanted: &Merge) -> Result<Told, Ended> {
     }
     let written = scaffold::write(&sources, &wanted.message, heads, &Body::Merge)?;
     Ok(told(&written, "it joins what came last; nothing is left to write"))
-}
-
-/// Writes what makes the database's indexes those that are declared.
-pub(super) async fn diff(desk: &Desk, wanted: &New) -> Result<Told, Ended> {
-    if desk.is_bare() {
-        return Err(Ended {
-            message: "there is no store yet, so there is nothing to compare with\n  run `field-notes migrate up` first"
-                .to_owned(),
-            code: 2,
-        });
-    }
-    let drifts = index_drift(desk).await?;
-    let body = scaffold::repair(&drifts).map_err(Ended::usage)?;
-    let Some(body) = body else {
-        let text = "nothing to repair: indexes are as declared; nothing was written\n";
-        return Ok(Told::new(&serde_json::json!({ "drift": [] }), text));
-    };
-    let sources = Sources::read(&wanted.folder.dir)?;
-    let written = scaffold::write(&sources, &wanted.message, sources.head()?, &body)?;
-    Ok(told(&written, "look at what it drops and makes"))
 }
 
 fn told(written: &Written, next: &str) -> Told {

@@ -4,20 +4,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use docstore::Database;
-use migrator::{Migrator, Settings};
+use migrator::{Migrator, Settings, Stop};
 use uuid::Uuid;
 
 use super::progress::Display;
 use super::told;
-use crate::cli::Ended;
+use crate::cli::{Ended, told_to_end};
 use crate::config::{Config, StoreConfig};
 use crate::startup;
+
+/// The exit code of a run that was told to end.
+const INTERRUPTED: i32 = 130;
 
 /// What a verb means to do to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Intent {
-    /// Nothing, or nothing if it is not there yet.
+    /// Nothing.
     Look,
+    /// To change what is there; there is nothing to do if it is not there yet.
+    Change,
     /// Bring it into being.
     Make,
 }
@@ -36,7 +41,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) async fn open(config: Config, intent: Intent, json: bool) -> Result<Self, Ended> {
         let (store, stand_in) = match &config.store {
-            StoreConfig::Embedded { path } if intent == Intent::Look && !path.exists() => {
+            StoreConfig::Embedded { path } if intent != Intent::Make && !path.exists() => {
                 let folder = env::temp_dir().join(format!("field-notes-{}", Uuid::new_v4()));
                 (StoreConfig::Embedded { path: folder.join("empty.db") }, Some(folder))
             }
@@ -45,7 +50,12 @@ impl Desk {
         let database = startup::open_store(&store).await?;
         let display = Arc::new(Display::new());
         let actor = env::var("USER").unwrap_or_else(|_| "command line".to_owned());
-        let settings = Settings { observer: Arc::clone(&display) as _, ..startup::settings(&config, &actor) };
+        let stop = Stop::new();
+        let observer = Arc::clone(&display) as _;
+        let settings = Settings { observer, stop: stop.clone(), ..startup::settings(&config, &actor) };
+        if intent != Intent::Look {
+            tokio::spawn(end_well(stop));
+        }
         let migrator = startup::migrator(&database, settings)?;
         Ok(Self { database, migrator, json, display, stand_in })
     }
@@ -68,4 +78,14 @@ impl Desk {
             let _ = fs::remove_dir_all(folder);
         }
     }
+}
+
+/// Told to end, a run ends between two batches; told so once more, at once.
+async fn end_well(stop: Stop) {
+    told_to_end().await;
+    eprintln!("ending at the next safe place; told once more, at once");
+    stop.request();
+    told_to_end().await;
+    // As after a kill: whoever comes next goes on.
+    std::process::exit(INTERRUPTED);
 }

@@ -95,14 +95,18 @@ pub(super) enum Format {
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     if let Ok(age) = age(text) {
-        return SystemClock.now().checked_sub_signed(age).ok_or_else(|| "so long ago there was nothing".to_owned());
+        return SystemClock
+            .now()
+            .checked_sub_signed(age)
+            .ok_or_else(|| "so long ago there was nothing".to_owned());
     }
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0));
     match (day, DateTime::parse_from_rfc3339(text)) {
         (Some(midnight), _) => Ok(midnight.and_utc()),
         (None, Ok(instant)) => Ok(instant.to_utc()),
         (None, Err(_)) => {
-            Err("an age as in 30d, a day as in 2026-11-20, or an instant as in 2026-11-20T08:00:00Z".to_owned())
+            Err("an age as in 30d, a day as in 2026-11-20, or an instant as in 2026-11-20T08:00:00Z"
+                .to_owned())
         }
     }
 }
@@ -201,7 +205,10 @@ fn declared_lines(declared: &Declared, line: &mut impl FnMut(&str, &str)) {
     line("touches", &declared.touches.join(", "));
     line("contexts", &declared.contexts.join(", "));
     line("needs", &declared.requires_env.join(", "));
-    line("time limit", &declared.time_limit.map(|limit| format!("{} s", limit.as_secs())).unwrap_or_default());
+    line(
+        "time limit",
+        &declared.time_limit.map(|limit| format!("{} s", limit.as_secs())).unwrap_or_default(),
+    );
 }
 
 async fn history(desk: &Desk, wanted: History) -> Result<Told, Ended> {
@@ -223,7 +230,11 @@ async fn history(desk: &Desk, wanted: History) -> Result<Told, Ended> {
             if verbose {
                 let revision = by.git_revision.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
                 let version = &by.app_version;
-                let _ = writeln!(text, "  by {} on {}, process {}, version {version}{revision}", by.actor, by.host, by.pid);
+                let _ = writeln!(
+                    text,
+                    "  by {} on {}, process {}, version {version}{revision}",
+                    by.actor, by.host, by.pid
+                );
             }
             run = Some(&record.by.run_id);
         }

@@ -17,12 +17,11 @@ pub(super) enum Verb {
 
 What is stamped has no journal: it cannot be taken back exactly.")]
     Stamp(StampOf),
-    /// Decide about a migration that failed, was interrupted, or changed since it was applied
+    /// Decide about a migration that failed or was interrupted
     #[command(after_help = "Examples:
   field-notes migrate repair 0003 --as applied --reason \"the two sections were made by hand\"
   field-notes migrate repair 0003 --as rolled-back --reason \"what it did was removed by hand\"
   field-notes migrate repair 0003 --as retry --reason \"the index that was in the way is gone\"
-  field-notes migrate repair 0003 --accept-checksum --reason \"only names of variables changed\"
 
 Most failures need none of it: remove the cause, then run `field-notes migrate up`.")]
     Repair(RepairOf),
@@ -58,11 +57,8 @@ pub(super) struct RepairOf {
     /// Which; the beginning of its id is enough
     id: String,
     /// What it is to count as
-    #[arg(long = "as", value_name = "STATE", required_unless_present = "accept_checksum")]
-    state: Option<Outcome>,
-    /// Its definition changed since it was applied, and that is all right
-    #[arg(long, conflicts_with = "state")]
-    accept_checksum: bool,
+    #[arg(long = "as", value_name = "STATE")]
+    state: Outcome,
     /// Why, for those who come after
     #[arg(long)]
     reason: String,
@@ -104,7 +100,7 @@ impl Verb {
     pub(super) fn intent(&self) -> Intent {
         match self {
             Self::Stamp(_) => Intent::Make,
-            Self::Repair(_) | Self::Import(_) | Self::Unlock(_) => Intent::Look,
+            Self::Repair(_) | Self::Import(_) | Self::Unlock(_) => Intent::Change,
         }
     }
 
@@ -119,7 +115,10 @@ impl Verb {
                 let stamp = if none { Stamp::RolledBack } else { Stamp::Applied };
                 let done = desk.migrator.stamp(&id, stamp, &reason).await?;
                 let is = if none { "not applied" } else { "applied" };
-                Ok(Told::new(&done, format!("the ledger says now that {} is {is}; nothing was run\n", done.id)))
+                Ok(Told::new(
+                    &done,
+                    format!("the ledger says now that {} is {is}; nothing was run\n", done.id),
+                ))
             }
             Self::Repair(wanted) => repair(desk, wanted).await,
             Self::Import(Import { tool: Tool::PymongoMigrate, .. }) => import(desk).await,
@@ -135,12 +134,11 @@ impl Verb {
     }
 }
 
-async fn repair(desk: &Desk, RepairOf { id, state, reason, .. }: RepairOf) -> Result<Told, Ended> {
+async fn repair(desk: &Desk, RepairOf { id, state, reason }: RepairOf) -> Result<Told, Ended> {
     let (decision, text) = match state {
-        Some(Outcome::Applied) => (Repair::Applied, "counts as applied"),
-        Some(Outcome::RolledBack) => (Repair::RolledBack, "counts as not applied; its journal is dropped"),
-        Some(Outcome::Retry) => (Repair::Retry, "is gone on with by the next run"),
-        None => (Repair::AcceptChecksum, "may differ from what was applied"),
+        Outcome::Applied => (Repair::Applied, "counts as applied"),
+        Outcome::RolledBack => (Repair::RolledBack, "counts as not applied; its journal is dropped"),
+        Outcome::Retry => (Repair::Retry, "is gone on with by the next run"),
     };
     let done = desk.migrator.repair(&id, decision, &reason).await?;
     Ok(Told::new(&done, format!("{} {text}\n", done.id)))

@@ -8,8 +8,6 @@ mod author;
 mod desk;
 /// What depends on what, drawn.
 mod drawing;
-/// Verbs that judge.
-mod judge;
 /// Verbs that look.
 mod look;
 /// Verbs that put right what somebody has decided.
@@ -55,8 +53,6 @@ enum Verb {
     #[command(flatten)]
     Look(look::Verb),
     #[command(flatten)]
-    Judge(judge::Verb),
-    #[command(flatten)]
     Mend(mend::Verb),
     #[command(flatten)]
     Author(author::Verb),
@@ -82,10 +78,15 @@ pub(super) async fn carry_out(
     };
     let told = match verb {
         Verb::Author(verb) => verb.carry_out(),
-        Verb::Apply(verb) => at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await,
-        Verb::Mend(verb) => at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await,
-        Verb::Look(verb) => at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await,
-        Verb::Judge(verb) => at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await,
+        Verb::Apply(verb) => {
+            at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await
+        }
+        Verb::Mend(verb) => {
+            at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await
+        }
+        Verb::Look(verb) => {
+            at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
+        }
     };
     match told {
         Ok(told) => Ok(told.print(json)),

@@ -57,7 +57,11 @@ fn action_text(text: &mut String, action: &PlannedAction) {
         let _ = writeln!(text, "    programs that do not know it must not run afterwards");
     }
     if !action.comes_before.is_empty() {
-        let _ = writeln!(text, "    its place is before {}, with which it has nothing in common", action.comes_before.join(", "));
+        let _ = writeln!(
+            text,
+            "    its place is before {}, with which it has nothing in common",
+            action.comes_before.join(", ")
+        );
     }
 }
 

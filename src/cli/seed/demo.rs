@@ -29,21 +29,22 @@ pub(super) fn stories() -> Vec<WriteStory> {
 
 /// One of them in a prominent place.
 pub(super) fn projects() -> Vec<WriteProject<ProjectText>> {
-    let project = |title: &str, summary: &str, content: &str, technologies: &[&str], is_featured, sort_order| {
-        let text = ProjectText {
-            title: title.to_owned(),
-            summary: summary.to_owned(),
-            content: content.to_owned(),
-            technologies: technologies.iter().map(|&name| name.to_owned()).collect(),
-            github_url: None,
-            live_url: None,
-            image_url: None,
-            is_published: true,
-            is_featured,
-            sort_order,
+    let project =
+        |title: &str, summary: &str, content: &str, technologies: &[&str], is_featured, sort_order| {
+            let text = ProjectText {
+                title: title.to_owned(),
+                summary: summary.to_owned(),
+                content: content.to_owned(),
+                technologies: technologies.iter().map(|&name| name.to_owned()).collect(),
+                github_url: None,
+                live_url: None,
+                image_url: None,
+                is_published: true,
+                is_featured,
+                sort_order,
+            };
+            WriteProject { text, section_id: None }
         };
-        WriteProject { text, section_id: None }
-    };
     vec![
         project(
             "Tide clock",
