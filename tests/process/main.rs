@@ -20,5 +20,7 @@ mod seed;
 mod takeover;
 /// Several processes on one store.
 mod together;
+/// The verbs of `migrate` on the command line.
+mod verbs;
 /// `trash purge` on the command line.
 mod trash;

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Subcommand, ValueEnum};
-use migrator::{Declared, HistoryRequest, LogRecord, Shown, StatusEntry};
+use migrator::{Declared, HistoryRequest, LogRecord, Shown, Source, StatusEntry};
 use serde_json::json;
 
 use super::desk::Desk;
@@ -157,7 +157,8 @@ fn one_line(entry: &StatusEntry) -> String {
 }
 
 fn shown_text(shown: &Shown) -> String {
-    let mut text = format!("{}\n", shown.id);
+    let summary = shown.declared.as_ref().map(|declared| format!(": {}", declared.summary));
+    let mut text = format!("{}{}\n", shown.id, summary.unwrap_or_default());
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
             let _ = writeln!(text, "  {name:<14}{value}");
@@ -175,7 +176,12 @@ fn shown_text(shown: &Shown) -> String {
     };
     line("state", &state);
     line("applied at", &shown.applied_at.map(at).unwrap_or_default());
-    line("by", &shown.source.map(|source| source.to_string()).unwrap_or_default());
+    let by = shown.source.map_or("", |source| match source {
+        Source::Native => "this engine",
+        Source::Imported => "an earlier tool; there is no journal",
+        Source::Stamped => "hand: nothing was run, and there is no journal",
+    });
+    line("by", by);
     line("run", shown.applied_run.as_deref().unwrap_or_default());
     line("took", &shown.duration_ms.map(|ms| format!("{ms} ms")).unwrap_or_default());
     line("attempts", &if shown.attempts > 0 { shown.attempts.to_string() } else { String::new() });
@@ -195,7 +201,6 @@ fn shown_text(shown: &Shown) -> String {
 }
 
 fn declared_lines(declared: &Declared, line: &mut impl FnMut(&str, &str)) {
-    line("", &declared.summary);
     line("after", &declared.depends_on.join(", "));
     let breaks = if declared.breaks_older { ", older programs must not run with it" } else { "" };
     let phase = format!("{:?}{breaks}", declared.phase).to_lowercase();

@@ -11,6 +11,7 @@ pub(super) struct View {
     pending: Vec<Entry>,
     failed: Vec<Entry>,
     unknown: Vec<Entry>,
+    not_in_context: Vec<Entry>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -36,6 +37,7 @@ impl From<Status> for View {
             pending: entries(status.pending),
             failed: entries(status.failed),
             unknown: entries(status.unknown),
+            not_in_context: entries(status.not_in_context),
         }
     }
 }
@@ -86,6 +88,10 @@ impl View {
         if !self.unknown.is_empty() {
             out.push_str("\nUnknown migrations (applied, not known to this program):\n");
             list(&mut out, "?", &self.unknown);
+        }
+        if !self.not_in_context.is_empty() {
+            out.push_str("\nNot in this context:\n");
+            list(&mut out, "-", &self.not_in_context);
         }
         out
     }
