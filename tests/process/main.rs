@@ -6,6 +6,8 @@ mod bad_input;
 mod failure;
 /// From an empty folder to the first answer.
 mod first_run;
+/// What was asked of migrations, and what became of it.
+mod checklist;
 /// Every command of the guide to migrations, as it stands there.
 mod guide;
 /// `migrate status`, `up` and `down` on the command line.
