@@ -27,7 +27,7 @@ mod engine;
 /// Which index the server would use.
 mod explain;
 /// Indexes to commands, and back from what the server lists.
-mod indexes;
+pub(crate) mod indexes;
 /// Leases on the server's clock.
 mod lease;
 /// Reads and writes, within a session or without.
@@ -35,7 +35,7 @@ mod operations;
 /// Transactions.
 mod transaction;
 /// Filters, updates, sorts and projections as documents.
-mod translate;
+pub(crate) mod translate;
 /// Change streams, and what takes their place on a standalone server.
 mod watch;
 
