@@ -24,8 +24,12 @@
 //!   `down` and by the next `up` alike; the latter then applies the migration anew.
 //! - Looking ([`Migrator::status`], [`Migrator::verify`], [`Migrator::wait`], [`Migrator::plan_down`]) never writes.
 
+/// Whether a migration still means what it meant.
+pub mod checksum;
 /// What a migration is given: reads, and steps that are journalled.
 mod context;
+/// What the database has, against what is declared.
+pub mod drift;
 /// One entry of the ledger.
 mod entry;
 /// What can go wrong, and what to do then.
@@ -42,27 +46,38 @@ mod journal;
 mod lease;
 /// What is written to the ledger.
 mod ledger;
+/// What is unsafe about a migration.
+pub mod lint;
 /// What a migration is.
 mod migration;
 /// The engine: up, down, status, wait, verify.
 mod migrator;
 /// From graph, ledger and request to the actions to take; no input, no output.
 mod plan;
+/// What a run would do.
+mod preview;
 /// What a run did.
 mod report;
 /// Batches of writes, in transactions where there are any.
 mod session;
 /// How a migrator is set up.
 mod settings;
+/// Changes told as data.
+mod step;
 /// What the ledgers say.
 mod view;
 
+pub use checksum::{ChecksumDrift, Checksums, Sourced};
 pub use context::{Check, Inserted, UndoImported, Up};
+pub use drift::{Drift, DriftKind};
 pub use entry::{Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};
 pub use graph::{Graph, GraphError};
+pub use lint::{Lint, Rule, Severity};
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
 pub use migrator::{DownRequest, Migrator, UpMode};
+pub use preview::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
 pub use report::{Applied, DownPlan, DownReport, Imported, Report, Status, StatusEntry};
 pub use settings::{Clock, Env, Settings};
+pub use step::{Step, Value};
