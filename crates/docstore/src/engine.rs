@@ -91,6 +91,10 @@ pub trait Engine: Executor {
     async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>>;
     /// Changes from now on. Where the server has no change stream, [`crate::Change::Unknown`] is sent every `poll`.
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed>;
+    /// How far the slowest secondary that is well is behind; `None` where nothing is replicated.
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        Ok(None)
+    }
     /// Ends background work and flushes what is left; later operations fail.
     async fn close(&self);
     /// For the escape hatches of the engines.

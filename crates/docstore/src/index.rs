@@ -1,5 +1,8 @@
 use std::fmt;
 
+use bson::Document;
+
+use crate::embedded::spec;
 use crate::{Direction, Error, Field, Filter, Result};
 
 /// A declared index.
@@ -106,6 +109,21 @@ impl Index {
     /// Whether it has the same fields in the same order and directions.
     pub fn same_keys(&self, other: &Self) -> bool {
         self.fields == other.fields
+    }
+
+    /// As a document, for manifests and journals. [`Index::from_document`] reads it.
+    pub fn to_document(&self) -> Document {
+        spec::encode(self)
+    }
+
+    /// The index that [`Index::to_document`] wrote; it may be one that cannot be declared.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if it did not.
+    pub fn from_document(document: &Document) -> Result<Self> {
+        let bytes =
+            bson::serialize_to_raw_document_buf(document).map_err(|_| Error::Invalid("no index".into()))?;
+        spec::decode(bytes.as_bytes())
     }
 
     /// Engines call it before they create an index.

@@ -3,6 +3,7 @@ use std::fmt;
 
 use bson::{Bson, DateTime, Document, doc};
 
+use crate::context::Progress;
 use crate::{Error, Result};
 
 /// The ledger's entries by migration id.
@@ -152,6 +153,10 @@ pub(crate) struct Entry {
     /// Whether the undo that is under way may delete what was edited since.
     pub(crate) confirmed: bool,
     pub(crate) depends_on: Vec<String>,
+    /// How far its steps have come.
+    pub(crate) progress: Progress,
+    /// Whether what it changed is in the journal.
+    pub(crate) journalled: bool,
 }
 
 impl Entry {
@@ -171,6 +176,8 @@ impl Entry {
             step: None,
             confirmed: false,
             depends_on: Vec::new(),
+            progress: Progress::default(),
+            journalled: true,
         }
     }
 
@@ -207,6 +214,8 @@ impl Entry {
             step: text(document, "step"),
             confirmed: document.get_bool("confirmed").unwrap_or(false),
             depends_on: texts(document, "depends_on"),
+            progress: document.get_document("cursor").map(Progress::from_document).unwrap_or_default(),
+            journalled: document.get_bool("journal").unwrap_or(true),
             id,
         })
     }

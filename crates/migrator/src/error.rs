@@ -142,6 +142,25 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// The mode of a migration cannot hold; nothing was changed.
+    #[error("{id} cannot be run in its mode: {why}; nothing was changed")]
+    Mode {
+        /// Which.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// The journal of a migration would become larger than it may.
+    #[error(
+        "the journal of {id} would have more than {cap} bytes; it stopped before its next batch\n  \
+         give it `without_journal` and take a backup, or allow a larger journal"
+    )]
+    JournalFull {
+        /// Which.
+        id: String,
+        /// How many bytes it may have.
+        cap: u64,
+    },
     /// Other applied migrations depend on it; nothing was changed.
     #[error(
         "{id} cannot be taken back while {} applied, which this program does not know; nothing was changed\n  \
@@ -165,13 +184,18 @@ impl Error {
     /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Store(_) | Self::Migration(_) | Self::Failed { .. } | Self::UndoFailed { .. } => 1,
+            Self::Store(_)
+            | Self::Migration(_)
+            | Self::JournalFull { .. }
+            | Self::Failed { .. }
+            | Self::UndoFailed { .. } => 1,
             Self::MissingEnv(_) => 2,
             Self::Pending(_) => 3,
             Self::NeedsRepair { .. } | Self::Malformed { .. } | Self::ForeignMixed { .. } => 4,
             Self::Locked { .. } | Self::LeaseLost => 5,
             Self::Graph(_) => 7,
             Self::ForeignUnknown { .. }
+            | Self::Mode { .. }
             | Self::Losses { .. }
             | Self::Irreversible { .. }
             | Self::Dependants { .. } => 8,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bson::{Bson, Document, doc};
 use docstore::{Field, Filter, Find, Store, Update};
 
+use crate::context::Progress;
 use crate::entry::{Entry, counts_to_bson, texts_to_bson};
 use crate::foreign::Foreign;
 use crate::graph::Shape;
@@ -36,13 +37,32 @@ impl Session<'_> {
         id: &str,
         counts: &[StepCounts],
         warnings: &[String],
+        progress: Option<&Progress>,
     ) -> Result<()> {
-        let update = Update::new()
+        let mut update = Update::new()
             .set("counts", counts_to_bson(counts))
             .set("warnings", texts_to_bson(warnings))
             // Makes it a change in any case: only a change conflicts with another transaction.
             .inc("batches", 1_i64);
+        if let Some(cursor) = progress.and_then(Progress::to_bson) {
+            update = update.set("cursor", cursor);
+        }
         taken(scope.collection(LEDGER).update_one(&self.fenced(id), &update).await?.matched)
+    }
+
+    /// Says that the journal of an applied migration is gone, so that it cannot be taken back by it.
+    pub(crate) async fn forget_journal(&self, id: &str) -> Result<()> {
+        let applied = self.fenced(id).also(Filter::eq("status", State::Applied.name()));
+        let update = Update::new().set("journal", false);
+        taken(self.db.collection(LEDGER).update_one(&applied, &update).await?.matched)
+    }
+
+    /// Whether this run's change of an entry to applied was committed.
+    pub(crate) async fn is_applied_by_us(&self, id: &str) -> Result<bool> {
+        let ours = Filter::id(id)
+            .also(Filter::eq("status", State::Applied.name()))
+            .also(Filter::eq("run_id", self.runner.run_id.as_str()));
+        Ok(self.db.collection(LEDGER).count(&ours).await? > 0)
     }
 
     async fn log(&self, scope: &Scope, migration: &str, event: &str, more: Document) -> Result<()> {
@@ -76,6 +96,8 @@ pub(crate) struct Claim<'a> {
     /// `Running` or `RollingBack`.
     pub(crate) state: State,
     pub(crate) confirmed: bool,
+    /// Whether it writes a journal, when it is applied.
+    pub(crate) journal: bool,
 }
 
 #[async_trait]
@@ -98,6 +120,7 @@ impl Batch for Claim<'_> {
         };
         if begins_anew {
             entry.counts.clear();
+            entry.progress = Progress::default();
         }
         entry.warnings.clear();
         let up = self.state == State::Running;
@@ -138,8 +161,12 @@ impl Claim<'_> {
             .unset("error")
             .unset("step");
         let update = self.session.stamp(update);
+        let update = match entry.progress.to_bson() {
+            Some(cursor) => update.set("cursor", cursor),
+            None => update.unset("cursor"),
+        };
         match self.state {
-            State::Running => update.unset("applied_at").unset("confirmed"),
+            State::Running => update.unset("applied_at").unset("confirmed").set("journal", self.journal),
             _ => update.set("confirmed", self.confirmed),
         }
     }
@@ -173,8 +200,8 @@ impl Batch for Finish<'_> {
             .set("counts", counts.clone())
             .set("warnings", warnings.clone());
         update = match self.state {
-            State::Applied => update.set("applied_at", now),
-            State::RolledBack => update.unset("applied_at").unset("confirmed"),
+            State::Applied => update.set("applied_at", now).unset("cursor"),
+            State::RolledBack => update.unset("applied_at").unset("confirmed").unset("cursor"),
             _ => update,
         };
         let mut more = doc! { "duration_ms": duration, "counts": counts, "warnings": warnings };

@@ -31,6 +31,16 @@ pub struct Settings {
     pub allow_unknown: bool,
     /// The collection of an earlier tool's ledger, in the form of `pymongo_migrate`; read, never written.
     pub import_from: Option<String>,
+    /// Whether a migration in [`Mode::Transaction`](crate::Mode::Transaction) is run step by step where the store has
+    /// no transactions, instead of being refused.
+    pub without_transactions: bool,
+    /// How many bytes one migration's journal may have; it fails before it writes more. 1 GiB.
+    pub journal_cap_bytes: u64,
+    /// How long the journal of an applied migration is kept; for ever if `None`. Then it cannot be taken back by it.
+    /// 90 days.
+    pub journal_keep: Option<Duration>,
+    /// How far the secondaries may be behind before batches wait for them; if `None` they do not. 10 seconds.
+    pub replication_lag: Option<Duration>,
     /// Who is told what goes on.
     pub observer: Arc<dyn Observer>,
 }
@@ -46,6 +56,10 @@ impl Default for Settings {
             clock: Arc::new(DateTime::now),
             allow_unknown: false,
             import_from: None,
+            without_transactions: false,
+            journal_cap_bytes: 1 << 30,
+            journal_keep: Some(Duration::from_hours(90 * 24)),
+            replication_lag: Some(Duration::from_secs(10)),
             observer: Arc::new(()),
         }
     }

@@ -43,7 +43,7 @@ mod scan;
 /// Writes of single documents, with their index entries.
 mod session;
 /// How the definition of an index is kept.
-mod spec;
+pub(crate) mod spec;
 /// SQLite's errors in the words of the store.
 mod sql;
 /// A transaction, which has the writer to itself.

@@ -5,7 +5,7 @@ use bson::{Bson, Document, RawDocument, doc};
 use crate::{Direction, Error, Field, Filter, Index, Result};
 
 /// An index as a document.
-pub(super) fn encode(index: &Index) -> Document {
+pub(crate) fn encode(index: &Index) -> Document {
     let fields: Vec<Bson> = index
         .fields()
         .iter()
@@ -29,7 +29,7 @@ pub(super) fn encode(index: &Index) -> Document {
 }
 
 /// The index that a document of the catalogue describes.
-pub(super) fn decode(bytes: &[u8]) -> Result<Index> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Index> {
     let spec =
         RawDocument::from_bytes(bytes).and_then(Document::try_from).map_err(|e| broken(&e.to_string()))?;
     let mut fields = Vec::new();

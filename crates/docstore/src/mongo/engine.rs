@@ -186,6 +186,10 @@ impl Engine for MongoEngine {
         self.core.watch(precise, poll, self.closed.subscribe()).await
     }
 
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        self.core.replication_lag().await
+    }
+
     async fn close(&self) {
         self.closed.send_replace(true);
         self.core.database.client().clone().shutdown().immediate(true).await;

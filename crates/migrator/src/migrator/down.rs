@@ -3,7 +3,7 @@ use std::time::Instant;
 use super::lock::Wanted;
 use super::{AsyncWork, DownRequest, Migrator};
 use crate::context::{Pass, UndoImported};
-use crate::journal::{self, UndoSome};
+use crate::journal::{self, UndoOne};
 use crate::lease::Held;
 use crate::ledger::{Claim, Finish};
 use crate::plan::{Action, Request};
@@ -51,7 +51,12 @@ impl Migrator {
         if let Undo::Irreversible(why) = migration.undo() {
             return Err(Error::Irreversible { id: id.into(), why: why.into() });
         }
-        let source = view.entries.get(id).map_or(Source::Native, |entry| entry.source);
+        let entry = view.entries.get(id);
+        let source = entry.map_or(Source::Native, |entry| entry.source);
+        if source == Source::Native && entry.is_some_and(|entry| !entry.journalled) {
+            let why = "there is no journal of it: it writes none, or it was kept for as long as it is to be";
+            return Err(Error::Irreversible { id: id.into(), why: why.into() });
+        }
         let losses = match source {
             Source::Native => journal::losses(&self.db, id).await?,
             Source::Imported => {
@@ -97,7 +102,15 @@ impl Migrator {
         let expected = view.entries.get(id);
         // What was accepted when the undo began stays accepted when it is resumed.
         let confirmed = confirmed || expected.is_some_and(|entry| entry.confirmed);
-        let claim = Claim { session, shape, position: at, expected, state: State::RollingBack, confirmed };
+        let claim = Claim {
+            session,
+            shape,
+            position: at,
+            expected,
+            state: State::RollingBack,
+            confirmed,
+            journal: true,
+        };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(None) };
         tracing::info!(migration = id, "taking back a migration");
         session.tell(&Event::RollingBack { migration: id });
@@ -158,10 +171,10 @@ struct Done {
 
 async fn undo_by_journal(session: &Session<'_>, id: &str, confirmed: bool, done: &mut Done) -> Result<()> {
     loop {
-        let some =
-            UndoSome { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
-        let undone = session.atomically(id, &some).await?;
-        if undone.entries == 0 {
+        let one =
+            UndoOne { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
+        let undone = one.run().await?;
+        if !undone.any {
             return Ok(());
         }
         (done.counts, done.warnings) = (undone.counts, undone.warnings);

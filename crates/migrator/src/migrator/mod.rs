@@ -82,7 +82,7 @@ impl Migrator {
 
     async fn check(&self, position: usize) -> Result<Vec<Finding>> {
         let migration = self.graph.shape().id(position);
-        self.graph.get(position).check(&Check { db: &self.db, settings: &self.settings, migration }).await
+        self.graph.get(position).check(&Check { store: &self.db, settings: &self.settings, migration }).await
     }
 
     /// Runs work under the lease: stops it when the lease is lost, gives the lease back in any case, and tells the

@@ -4,7 +4,8 @@ use tracing::Instrument;
 
 use super::lock::Wanted;
 use super::{AsyncWork, Migrator, UpMode};
-use crate::context::{Attempt, Up};
+use crate::context::{Attempt, CarriedOut, carry_out, refuse_mode};
+use crate::journal;
 use crate::lease::Held;
 use crate::ledger::{Claim, Finish, Import};
 use crate::plan::{Action, Request};
@@ -98,12 +99,22 @@ impl AsyncWork<Report> for Work {
             return Ok(report);
         }
         let mut report = migrator.report(&view);
+        for action in migrator.plan(&view, Request::Up(self.0))? {
+            if let Action::Apply(at) = action {
+                refuse_mode(migrator.graph.get(at).meta(), session.transactions, &migrator.settings)?;
+            }
+        }
         migrator.import(&session, &view, &mut report).await?;
         let mut replans = 0;
         loop {
             view = migrator.view().await?;
             let actions = migrator.plan(&view, Request::Up(self.0))?;
-            let Some(&action) = actions.first() else { return Ok(report) };
+            let Some(&action) = actions.first() else {
+                for id in journal::forgettable(&view.entries, &migrator.settings, session.now()) {
+                    journal::forget(&session, &id).await?;
+                }
+                return Ok(report);
+            };
             let done = match action {
                 Action::Undo(at) => migrator.finish_undo(&session, &view, at, &mut report).await?,
                 Action::Apply(at) => {
@@ -154,40 +165,42 @@ impl Migrator {
     ) -> Result<bool> {
         let shape = self.graph.shape();
         let id = shape.id(at);
+        let migration = self.graph.get(at);
+        let meta = migration.meta();
         let expected = view.entries.get(id);
-        let claim = Claim { session, shape, position: at, expected, state: State::Running, confirmed: false };
+        let claim = Claim {
+            session,
+            shape,
+            position: at,
+            expected,
+            state: State::Running,
+            confirmed: false,
+            journal: meta.journal,
+        };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(false) };
         tracing::info!(attempt = entry.attempts, "a migration begins");
         session.tell(&Event::Started { migration: id, attempt: entry.attempts });
 
         let began = Instant::now();
-        let mut attempt = Attempt::new(id, entry.counts, session.now());
-        let outcome = self.graph.get(at).up(&mut Up { session, attempt: &mut attempt }).await;
-        let outcome = match outcome {
-            Ok(()) => self.check(at).await,
-            Err(error) => Err(error),
-        };
-        let mut finish = Finish {
-            session,
-            id,
-            state: State::Applied,
-            event: "applied",
-            counts: &attempt.counts,
-            warnings: &[],
-            duration: began.elapsed(),
-            error: None,
-            step: attempt.step.as_deref(),
-        };
-        let findings = match outcome {
-            Ok(findings) => findings,
+        let mut attempt = Attempt::new(meta, entry.counts, entry.progress, session.now());
+        let outcome = carry_out(session, migration, &mut attempt, began).await;
+        let CarriedOut { findings, warnings } = match outcome {
+            Ok(done) => done,
             // Whoever holds the lease now writes the ledger.
             Err(Error::LeaseLost) => return Err(Error::LeaseLost),
             Err(source) => {
                 let text = source.to_string();
-                finish.state = State::Failed;
-                finish.event = "failed";
-                finish.warnings = &attempt.warnings;
-                finish.error = Some(&text);
+                let finish = Finish {
+                    session,
+                    id,
+                    state: State::Failed,
+                    event: "failed",
+                    counts: &attempt.counts,
+                    warnings: &attempt.warnings,
+                    duration: began.elapsed(),
+                    error: Some(&text),
+                    step: attempt.step.as_deref(),
+                };
                 tracing::error!(error = text, step = finish.step, "a migration failed");
                 session.tell(&Event::Failed { migration: id, error: &text });
                 if let Err(error) = session.atomically(id, &finish).await {
@@ -197,11 +210,7 @@ impl Migrator {
                 return Err(Error::Failed { id: id.into(), step, counts, source: Box::new(source) });
             }
         };
-        let mut warnings = attempt.warnings.clone();
-        warnings.extend(findings.iter().map(ToString::to_string));
-        finish.warnings = &warnings;
-        session.atomically(id, &finish).await?;
-        let duration = finish.duration;
+        let duration = began.elapsed();
         tracing::info!(
             duration_ms = duration.as_millis(),
             warnings = warnings.len(),
