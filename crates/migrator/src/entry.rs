@@ -4,7 +4,7 @@ use std::fmt;
 use bson::{Bson, DateTime, Document, doc};
 
 use crate::context::Progress;
-use crate::{Error, Result};
+use crate::{Checksums, Error, Result};
 
 /// The ledger's entries by migration id.
 pub(crate) type Entries = BTreeMap<String, Entry>;
@@ -153,6 +153,8 @@ pub(crate) struct Entry {
     /// Whether the undo that is under way may delete what was edited since.
     pub(crate) confirmed: bool,
     pub(crate) depends_on: Vec<String>,
+    /// What it meant when it was applied.
+    pub(crate) checksums: Checksums,
     /// How far its steps have come.
     pub(crate) progress: Progress,
     /// Whether what it changed is in the journal.
@@ -176,6 +178,7 @@ impl Entry {
             step: None,
             confirmed: false,
             depends_on: Vec::new(),
+            checksums: Checksums::default(),
             progress: Progress::default(),
             journalled: true,
         }
@@ -214,6 +217,7 @@ impl Entry {
             step: text(document, "step"),
             confirmed: document.get_bool("confirmed").unwrap_or(false),
             depends_on: texts(document, "depends_on"),
+            checksums: Checksums::new(text(document, "checksum_up"), text(document, "checksum_down")),
             progress: document.get_document("cursor").map(Progress::from_document).unwrap_or_default(),
             journalled: document.get_bool("journal").unwrap_or(true),
             id,

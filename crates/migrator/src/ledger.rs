@@ -9,7 +9,7 @@ use crate::entry::{Entry, counts_to_bson, texts_to_bson};
 use crate::foreign::Foreign;
 use crate::graph::Shape;
 use crate::session::{Batch, Scope, Session};
-use crate::{Error, Result, Source, State, StepCounts};
+use crate::{Checksums, Error, Result, Source, State, StepCounts};
 
 /// The present state of each migration.
 pub(crate) const LEDGER: &str = "_migrations";
@@ -96,6 +96,8 @@ pub(crate) struct Claim<'a> {
     /// `Running` or `RollingBack`.
     pub(crate) state: State,
     pub(crate) confirmed: bool,
+    /// What it means, if it is applied.
+    pub(crate) checksums: Option<&'a Checksums>,
     /// Whether it writes a journal, when it is applied.
     pub(crate) journal: bool,
 }
@@ -165,6 +167,15 @@ impl Claim<'_> {
             Some(cursor) => update.set("cursor", cursor),
             None => update.unset("cursor"),
         };
+        let mut update = update;
+        if let Some(checksums) = self.checksums {
+            for (key, value) in [("checksum_up", &checksums.up), ("checksum_down", &checksums.down)] {
+                update = match value {
+                    Some(value) => update.set(key, value.as_str()),
+                    None => update.unset(key),
+                };
+            }
+        }
         match self.state {
             State::Running => update.unset("applied_at").unset("confirmed").set("journal", self.journal),
             _ => update.set("confirmed", self.confirmed),

@@ -49,6 +49,11 @@ impl Attempt {
         }
     }
 
+    /// One that only looks: it goes on from nothing.
+    pub(crate) fn looking(meta: &Meta, now: DateTime) -> Self {
+        Self::new(meta, Vec::new(), Progress::default(), now)
+    }
+
     /// The time of this attempt.
     pub(crate) fn now(&self) -> DateTime {
         self.now

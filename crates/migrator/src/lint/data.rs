@@ -1,4 +1,4 @@
-use docstore::{Database, Filter, Find, Sort, ValidationAction};
+use docstore::{Database, Filter, Find, Sort};
 
 use super::{Lint, Rule, Severity, Subject, index};
 use crate::step::{Deed, Does};
@@ -46,21 +46,6 @@ pub(crate) async fn against(
                 lints.extend(index::look(db, subject, deed, wanted, earlier).await?);
             }
             Does::Set { .. } => lints.extend(index::type_change(db, subject, deed).await?),
-            Does::SetValidator(Some(validator)) => {
-                let failing = db.collection(&deed.collection).count(&validator.must.clone().negated()).await?;
-                let changed = earlier.iter().any(|e| e.writes_to() == deed.collection);
-                if failing > 0 && !changed {
-                    let severity = match validator.action {
-                        ValidationAction::Error => Severity::Error,
-                        ValidationAction::Warn => Severity::Warning,
-                    };
-                    let text = format!(
-                        "{failing} documents of {} do not satisfy it, and could not be changed any more; change them first",
-                        deed.collection
-                    );
-                    lints.push(subject.lint(Rule::TighterThanData, severity, Some(deed), text));
-                }
-            }
             _ => {}
         }
     }

@@ -22,7 +22,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub(crate) use data::against;
+pub(crate) use data::{Measured, against};
 pub use rule::{Rule, Severity};
 
 use crate::checksum::Code;

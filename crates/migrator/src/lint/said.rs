@@ -10,7 +10,7 @@ use crate::{Mode, Undo};
 const ENGINE: &str = "_migration";
 
 pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
-    let mut lints = undo(subject);
+    let mut lints: Vec<Lint> = undo(subject).into_iter().collect();
     lints.extend(declared(subject));
     lints.extend(steps(subject));
     lints.extend(concerns(subject));
@@ -138,6 +138,5 @@ fn kind(deed: &Deed) -> String {
         Does::Delete { .. } => "delete".into(),
         Does::Copy { .. } => "copy".into(),
         Does::CreateIndex(_) | Does::DropIndex(_) => "index".into(),
-        Does::SetValidator(_) => "validator".into(),
     }
 }

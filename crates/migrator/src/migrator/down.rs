@@ -109,6 +109,7 @@ impl Migrator {
             expected,
             state: State::RollingBack,
             confirmed,
+            checksums: None,
             journal: true,
         };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(None) };

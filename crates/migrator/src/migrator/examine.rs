@@ -1,5 +1,5 @@
 use super::{Migrator, UpMode};
-use crate::checksum::{self, ChecksumDrift, Checksums};
+use crate::checksum::{self, ChecksumDrift};
 use crate::lint::{self, Lint};
 use crate::plan::{Action, Request};
 use crate::preview::{Forecast, Preview, foresee};
@@ -75,8 +75,7 @@ impl Migrator {
         let drift = self.graph.migrations().filter_map(|migration| {
             let id = migration.meta().id;
             let entry = view.entries.get(id).filter(|entry| entry.state == State::Applied)?;
-            let stored = Checksums::new(entry.checksum_up.clone(), entry.checksum_down.clone());
-            checksum::of(migration).drift(id, &stored)
+            checksum::of(migration).drift(id, &entry.checksums)
         });
         Ok(drift.collect())
     }

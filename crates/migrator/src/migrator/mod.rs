@@ -1,5 +1,7 @@
 /// Taking one back.
 mod down;
+/// Looking at what is to come, and at what should hold.
+mod examine;
 /// Getting the lease, or waiting for who has it.
 mod lock;
 /// Reads only: status, verify, wait.

@@ -36,7 +36,7 @@ impl Migrator {
     }
 
     /// The report if there is nothing to do; an error if what there is cannot be done.
-    fn nothing_to_do(&self, view: &View, mode: UpMode) -> Result<Option<Report>> {
+    pub(super) fn nothing_to_do(&self, view: &View, mode: UpMode) -> Result<Option<Report>> {
         view.refuse_unknown()?;
         let actions = self.plan(view, Request::Up(mode))?;
         let report = self.report(view);
@@ -168,6 +168,7 @@ impl Migrator {
         let migration = self.graph.get(at);
         let meta = migration.meta();
         let expected = view.entries.get(id);
+        let checksums = crate::checksum::of(self.graph.get(at));
         let claim = Claim {
             session,
             shape,
@@ -175,6 +176,7 @@ impl Migrator {
             expected,
             state: State::Running,
             confirmed: false,
+            checksums: Some(&checksums),
             journal: meta.journal,
         };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(false) };

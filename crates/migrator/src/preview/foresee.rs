@@ -99,9 +99,10 @@ impl Forecast<'_> {
         let mut left = TRIED;
         for &at in self.apply {
             let migration = self.graph.get(at);
-            let mut look = Look::new(self.db, self.settings, transaction, left);
             let mut attempt = Attempt::looking(migration.meta(), (self.settings.clock)());
-            let outcome = migration.up(&mut Up::look(&mut look, &mut attempt)).await;
+            let mut up = Up::look(Look::new(self.db, self.settings, transaction, left), &mut attempt);
+            let outcome = migration.up(&mut up).await;
+            let Some(look) = up.seen() else { break };
             if look.too_many {
                 pass.void = Some(format!("it changes more than {TRIED} documents"));
                 return Ok(pass);

@@ -1,6 +1,6 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
-use docstore::{Collection, Database, Field, Filter, Find, Index, Sort, Store, Update, UpdateOp, Validator};
+use docstore::{Collection, Database, Field, Filter, Find, Index, Sort, Store, Update, UpdateOp};
 
 use super::Sample;
 use crate::Inserted;
@@ -80,10 +80,6 @@ pub(super) async fn measure(
         Work::DropIndex { name } => {
             let there = db.list_indexes(collection).await?;
             Ok(defined(there.iter().any(|other| other.name() == *name)))
-        }
-        Work::SetValidator { validator } => {
-            let there: Option<Validator> = db.validator(collection).await?;
-            Ok(defined(there != *validator))
         }
     }
 }

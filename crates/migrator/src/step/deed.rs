@@ -1,7 +1,7 @@
 use std::fmt;
 
 use bson::{Bson, Document, doc};
-use docstore::{Field, Filter, Index, Validator};
+use docstore::{Field, Filter, Index};
 
 use crate::context::{Change, Work};
 
@@ -27,7 +27,6 @@ pub(crate) enum Does {
     Copy { to: String, filter: Filter },
     CreateIndex(Index),
     DropIndex(String),
-    SetValidator(Option<Validator>),
 }
 
 impl Deed {
@@ -42,7 +41,6 @@ impl Deed {
             Work::Copy { to, filter } => Does::Copy { to: (*to).to_owned(), filter: filter.clone() },
             Work::CreateIndex { index } => Does::CreateIndex(index.clone()),
             Work::DropIndex { name } => Does::DropIndex((*name).to_owned()),
-            Work::SetValidator { validator } => Does::SetValidator(validator.clone()),
         };
         Self { name: name.into(), collection: collection.into(), does }
     }
@@ -67,8 +65,7 @@ impl Deed {
             Does::Insert { .. }
             | Does::InsertMany { .. }
             | Does::CreateIndex(_)
-            | Does::DropIndex(_)
-            | Does::SetValidator(_) => None,
+            | Does::DropIndex(_) => None,
         }
     }
 
@@ -82,7 +79,7 @@ impl Deed {
 
     /// Whether it is about indexes or rules instead of documents.
     pub(crate) fn defines(&self) -> bool {
-        matches!(self.does, Does::CreateIndex(_) | Does::DropIndex(_) | Does::SetValidator(_))
+        matches!(self.does, Does::CreateIndex(_) | Does::DropIndex(_))
     }
 
     /// What it does, as data.
@@ -131,12 +128,6 @@ impl Does {
             Self::Copy { to, filter } => doc! { "copy": filter.to_mql(), "to": to },
             Self::CreateIndex(index) => doc! { "create_index": index.to_mql() },
             Self::DropIndex(name) => doc! { "drop_index": name },
-            Self::SetValidator(None) => doc! { "validator": Bson::Null },
-            Self::SetValidator(Some(validator)) => {
-                let level = format!("{:?}", validator.level).to_lowercase();
-                let action = format!("{:?}", validator.action).to_lowercase();
-                doc! { "validator": { "must": validator.must.to_mql(), "level": level, "action": action } }
-            }
         }
     }
 }
@@ -166,10 +157,6 @@ impl fmt::Display for Deed {
             Does::Copy { to, filter } => write!(f, "{at}: copy to {to}{}", of(filter)),
             Does::CreateIndex(index) => write!(f, "{at}: create index {index}"),
             Does::DropIndex(name) => write!(f, "{at}: drop index {name}"),
-            Does::SetValidator(None) => write!(f, "{at}: take the validator away"),
-            Does::SetValidator(Some(validator)) => {
-                write!(f, "{at}: from now on documents satisfy {}", validator.must.to_mql())
-            }
         }
     }
 }
