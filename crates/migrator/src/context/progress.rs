@@ -64,9 +64,8 @@ mod tests {
 
     #[test]
     fn it_survives_the_ledger() {
-        let mut pages = Pages::default();
-        pages.advance([Bson::Int32(1), Bson::Int32(2)].iter(), 2);
-        let progress = Progress::default().with("a", &Pages::ended()).with("b", &pages);
+        let pages = Pages::from_document(&doc! { "last": [2, "t"], "within_type": true });
+        let progress = Progress::default().with("a", &Pages::default().at_end()).with("b", &pages);
         let Some(Bson::Document(kept)) = progress.to_bson() else { panic!("there is something to keep") };
         let read = Progress::from_document(&kept);
         assert_eq!(read, progress);

@@ -26,28 +26,42 @@ pub(crate) async fn against(
 ) -> Result<Vec<Lint>> {
     let names = db.collection_names().await?;
     let mut lints = Vec::new();
+    let mut earlier = earlier.to_vec();
     for Measured { deed, matched } in steps {
-        lints.extend(size(subject, deed, *matched));
-        let known = names.contains(&deed.collection) || earlier.iter().any(|e| e.writes_to() == deed.collection);
-        if !known {
-            lints.extend(unknown(subject, deed, &names));
-            continue;
-        }
-        lints.extend(unindexed(db, subject, deed).await?);
-        match &deed.does {
-            Does::Copy { to, .. } if names.contains(to) => {
-                let there = db.collection(to).count(&Filter::All).await?;
-                if there > 0 {
-                    let text = format!("{to} has {there} documents already; those with the same ids are left as they are");
-                    lints.push(subject.lint(Rule::CopyOverExisting, Severity::Warning, Some(deed), text));
-                }
+        lints.extend(step(db, subject, deed, *matched, &earlier, &names).await?);
+        earlier.push((*deed).clone());
+    }
+    Ok(lints)
+}
+
+async fn step(
+    db: &Database,
+    subject: &Subject<'_>,
+    deed: &Deed,
+    matched: u64,
+    earlier: &[Deed],
+    names: &[String],
+) -> Result<Vec<Lint>> {
+    let mut lints: Vec<Lint> = size(subject, deed, matched).into_iter().collect();
+    let known = names.contains(&deed.collection) || earlier.iter().any(|e| e.writes_to() == deed.collection);
+    if !known {
+        lints.extend(unknown(subject, deed, names));
+        return Ok(lints);
+    }
+    lints.extend(unindexed(db, subject, deed).await?);
+    match &deed.does {
+        Does::Copy { to, .. } if names.contains(to) => {
+            let there = db.collection(to).count(&Filter::All).await?;
+            if there > 0 {
+                let text = format!("{to} has {there} documents already; those with the same ids are left as they are");
+                lints.push(subject.lint(Rule::CopyOverExisting, Severity::Warning, Some(deed), text));
             }
-            Does::CreateIndex(wanted) => {
-                lints.extend(index::look(db, subject, deed, wanted, earlier).await?);
-            }
-            Does::Set { .. } => lints.extend(index::type_change(db, subject, deed).await?),
-            _ => {}
         }
+        Does::CreateIndex(wanted) => {
+            lints.extend(index::look(db, subject, deed, wanted, earlier).await?);
+        }
+        Does::Set { .. } => lints.extend(index::type_change(db, subject, deed).await?),
+        _ => {}
     }
     Ok(lints)
 }
@@ -102,4 +116,31 @@ async fn unindexed(db: &Database, subject: &Subject<'_>, deed: &Deed) -> Result<
         deed.collection
     );
     Ok(Some(subject.lint(Rule::UnindexedFilter, Severity::Warning, Some(deed), text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use docstore::bson::doc;
+
+    use super::*;
+    use crate::lint::tests::{Named, subject};
+
+    #[test]
+    fn what_many_documents_mean_depends_on_the_mode() {
+        let graph = crate::Graph::new(vec![Box::new(Named)]).unwrap();
+        let deed = crate::Step::seed("seed", "things", ["a"], vec![doc! { "a": 1 }]).deed();
+        let rule = |mode, matched| {
+            let mut subject = subject(&graph);
+            subject.meta = Box::leak(Box::new(subject.meta.mode(mode)));
+            size(&subject, &deed, matched).map(|lint| (lint.rule, lint.severity))
+        };
+        assert_eq!(rule(Mode::Transaction, IN_A_TRANSACTION), None);
+        assert_eq!(
+            rule(Mode::Transaction, IN_A_TRANSACTION + 1),
+            Some((Rule::LargeTransaction, Severity::Error))
+        );
+        assert_eq!(rule(Mode::Idempotent, LARGE), None);
+        assert_eq!(rule(Mode::Idempotent, LARGE + 1), Some((Rule::LargeWithoutBatches, Severity::Warning)));
+        assert_eq!(rule(Mode::Batched, u64::MAX), None);
+    }
 }

@@ -145,3 +145,35 @@ fn before(graph: &Graph, migration: &dyn Migration) -> Option<Vec<Deed>> {
     }
     Some(all)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{Check, Finding, Result};
+
+    /// A migration that is a name.
+    pub(crate) struct Named;
+
+    const META: Meta = Meta::new("0001_name", "a name");
+
+    #[async_trait]
+    impl Migration for Named {
+        fn meta(&self) -> &'static Meta {
+            &META
+        }
+
+        fn undo(&self) -> Undo {
+            Undo::Journal
+        }
+
+        async fn check(&self, _: &Check<'_>) -> Result<Vec<Finding>> {
+            Ok(Vec::new())
+        }
+    }
+
+    pub(crate) fn subject(graph: &Graph) -> Subject<'_> {
+        Subject::new(graph, &Named)
+    }
+}

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use docstore::bson::{Bson, DateTime, Document, doc};
-use docstore::{Database, Filter, Index, Update, Validator};
+use docstore::{Database, Filter, Index, Update};
 use migrator::{DownRequest, Settings, Step, UpMode, Value};
 
 use crate::declared::{Declared, declared, migrator, with};
@@ -10,16 +10,15 @@ use crate::toys::{all, settings};
 const NO: DownRequest = DownRequest { yes: false };
 
 /// Everything that a migration may change.
-async fn picture(db: &Database) -> Vec<(String, Vec<Document>, Vec<Index>, Option<Validator>)> {
+async fn picture(db: &Database) -> Vec<(String, Vec<Document>, Vec<Index>)> {
     let mut picture = Vec::new();
     for name in db.collection_names().await.unwrap() {
         if name.starts_with("_migration") {
             continue;
         }
         let (documents, indexes) = (all(db, &name).await, db.list_indexes(&name).await.unwrap());
-        let validator = db.validator(&name).await.unwrap();
-        if !documents.is_empty() || !indexes.is_empty() || validator.is_some() {
-            picture.push((name, documents, indexes, validator));
+        if !documents.is_empty() || !indexes.is_empty() {
+            picture.push((name, documents, indexes));
         }
     }
     picture
@@ -172,17 +171,5 @@ testkit::stores! {
         assert_eq!(db.list_indexes("things").await.unwrap(), [Index::on(["a"]).sparse()]);
         migrator.down(NO).await.unwrap();
         assert_eq!(db.list_indexes("things").await.unwrap(), [old]);
-    }
-
-    async fn a_validator_is_set_and_taken_back(db: Database) {
-        fill(&db).await;
-        let must = Validator::new(Filter::exists("a")).moderate();
-        let steps = vec![Step::set_validator("tighten", "things", must.clone())];
-        let migrator = migrator(&db, &[declared("0001_a", steps).contract()]);
-        migrator.up(UpMode::Start).await.unwrap();
-        assert_eq!(db.validator("things").await.unwrap(), Some(must));
-        assert!(db.collection("things").insert_one(doc! { "c": 1 }).await.is_err());
-        migrator.down(NO).await.unwrap();
-        assert_eq!(db.validator("things").await.unwrap(), None);
     }
 }

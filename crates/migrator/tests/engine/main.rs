@@ -6,14 +6,30 @@
 mod concurrency;
 /// A store that counts what is asked of it.
 mod counting;
+/// Checksums of what was applied.
+mod checksums;
+/// What should hold, looked at again.
+mod conditions;
+/// Migrations that are all data.
+mod declared;
+/// Declared steps, there and back.
+mod declared_steps;
+/// What the database has, against what is declared.
+mod drift;
 /// Failures, and what is said of them.
 mod failure;
 /// Taking over an earlier tool's ledger.
 mod import;
+/// The rules, each with what trips it.
+mod lint;
+/// The rules that look at the data.
+mod lint_data;
 /// Looking without touching.
 mod look;
 /// What an `up` does, and in which order.
 mod order;
+/// Plans that write nothing.
+mod preview;
 /// Migrations made of data.
 mod toys;
 /// Taking back.
