@@ -34,10 +34,7 @@ mod tests {
     #[test]
     fn they_are_told_in_the_words_of_mongodb() {
         let filter = Filter::eq("a", 1).also(Filter::missing("b"));
-        assert_eq!(
-            filter.to_mql(),
-            doc! { "$and": [{ "a": { "$eq": 1 } }, { "b": { "$exists": false } }] }
-        );
+        assert_eq!(filter.to_mql(), doc! { "$and": [{ "a": { "$eq": 1 } }, { "b": { "$exists": false } }] });
         let update = Update::new().set("a", 1).unset("b");
         assert_eq!(update.to_mql(), doc! { "$set": { "a": 1 }, "$unset": { "b": "" } });
         let index = Index::on(["a"]).unique().partial(Filter::exists("a"));

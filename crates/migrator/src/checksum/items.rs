@@ -47,7 +47,8 @@ fn take(tokens: &mut VecDeque<TokenTree>) -> Vec<TokenTree> {
     while let Some(token) = tokens.pop_front() {
         let ends = match &token {
             TokenTree::Group(group) => {
-                group.delimiter() == Delimiter::Brace && !matches!(kind(&taken), Some("const" | "static" | "type" | "use"))
+                group.delimiter() == Delimiter::Brace
+                    && !matches!(kind(&taken), Some("const" | "static" | "type" | "use"))
             }
             token => is_punct(token, ';'),
         };
@@ -60,7 +61,18 @@ fn take(tokens: &mut VecDeque<TokenTree>) -> Vec<TokenTree> {
 }
 
 const KINDS: &[&str] = &[
-    "fn", "struct", "enum", "union", "trait", "impl", "mod", "use", "type", "static", "const", "macro_rules",
+    "fn",
+    "struct",
+    "enum",
+    "union",
+    "trait",
+    "impl",
+    "mod",
+    "use",
+    "type",
+    "static",
+    "const",
+    "macro_rules",
 ];
 
 /// The word that says what the item is.
@@ -182,7 +194,9 @@ mod tests {
             .map(|item| match item {
                 Item::Named { name, .. } => name,
                 Item::Impl { of, on, .. } => format!("{}>{on}", of.unwrap_or_default()),
-                Item::Use(leaves) => leaves.into_iter().map(|(n, p)| format!("{n}={p}")).collect::<Vec<_>>().join(" "),
+                Item::Use(leaves) => {
+                    leaves.into_iter().map(|(n, p)| format!("{n}={p}")).collect::<Vec<_>>().join(" ")
+                }
             })
             .collect()
     }
@@ -206,7 +220,16 @@ mod tests {
         ";
         let expected = [
             "b=a::b::self D=a::b::c::D F=a::b::c::E *=a::b::",
-            "It", "Pair", "Open", "A", "f", "S", "Trait>Vec", ">It", "m", "E",
+            "It",
+            "Pair",
+            "Open",
+            "A",
+            "f",
+            "S",
+            "Trait>Vec",
+            ">It",
+            "m",
+            "E",
         ];
         assert_eq!(told(source), expected);
     }

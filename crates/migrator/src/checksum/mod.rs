@@ -15,6 +15,7 @@ mod sourced;
 use std::fmt;
 
 use bson::Document;
+use docstore::Update;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -65,6 +66,15 @@ impl Checksums {
         Self { up, down }
     }
 
+    /// Into an entry of the ledger.
+    pub(crate) fn write(self, update: Update) -> Update {
+        let sums = [("checksum_up", self.up), ("checksum_down", self.down)];
+        sums.into_iter().fold(update, |update, (key, sum)| match sum {
+            Some(sum) => update.set(key, sum),
+            None => update.unset(key),
+        })
+    }
+
     /// What differs from what was written down when it was applied. Only what both sides have, made by the same rule,
     /// can be compared.
     pub fn drift(&self, id: &str, stored: &Self) -> Option<ChecksumDrift> {
@@ -97,9 +107,7 @@ pub fn of(migration: &dyn Migration) -> Checksums {
     match migration.undo() {
         Undo::Journal => down.text("journal"),
         Undo::Irreversible(_) => down.text("irreversible"),
-        // What it does can be told from the source only.
-        #[expect(unreachable_patterns, reason = "a way back by code may come")]
-        _ => {}
+        Undo::Code => down.text("code"),
     }
     if let Some(code) = &code {
         for method in ["down", "undo_imported"] {

@@ -94,7 +94,8 @@ fn write(tokens: TokenStream, words: &mut Vec<String>) {
             TokenTree::Punct(p) if p.as_char() == ',' => comma(words),
             TokenTree::Punct(p) => words.push(p.as_char().to_string()),
             TokenTree::Group(group) => {
-                let is_arm = group.delimiter() == Delimiter::Brace && words.ends_with(&["=".into(), ">".into()]);
+                let is_arm =
+                    group.delimiter() == Delimiter::Brace && words.ends_with(&["=".into(), ">".into()]);
                 if is_arm {
                     write(group.stream(), words);
                     comma(words);

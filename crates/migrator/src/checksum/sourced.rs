@@ -38,6 +38,10 @@ impl<M: Migration> Migration for Sourced<M> {
         self.migration.undo()
     }
 
+    async fn down(&self, cx: &mut Up<'_>) -> Result<()> {
+        self.migration.down(cx).await
+    }
+
     async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
         self.migration.undo_imported(cx).await
     }

@@ -54,6 +54,12 @@ impl Attempt {
         Self::new(meta, Vec::new(), Progress::default(), now)
     }
 
+    /// Begins an undo that is code: step by step, and nothing is written down of it.
+    pub(crate) fn undoing(meta: &Meta, counts: Vec<StepCounts>, now: DateTime) -> Self {
+        let begun = Self::new(meta, counts, Progress::default(), now);
+        Self { mode: Mode::Idempotent, journal: false, ..begun }
+    }
+
     /// The time of this attempt.
     pub(crate) fn now(&self) -> DateTime {
         self.now

@@ -40,10 +40,10 @@ pub(crate) async fn carry_out(
     }
     if attempt.mode != Mode::Transaction {
         let real = Real { session, whole: None };
-        migration.up(&mut Up::real(real, attempt)).await?;
+        session.guard.within(migration.up(&mut Up::real(real, attempt))).await?;
         let check = Check { store: session.db, settings: session.settings, migration: &attempt.migration };
-        let done = conclusion(attempt, migration.check(&check).await?);
-        session.atomically(&attempt.migration, &finish(session, attempt, &done.warnings, began)).await?;
+        let done = conclusion(session, attempt, migration.check(&check).await?)?;
+        session.record(&attempt.migration, &finish(session, attempt, &done.warnings, began)).await?;
         return Ok(done);
     }
     let mut patience = Patience::new();
@@ -82,19 +82,23 @@ async fn inside(
     scope: &Scope,
     began: Instant,
 ) -> Result<CarriedOut> {
-    migration.up(&mut Up::real(Real { session, whole: Some(scope) }, attempt)).await?;
+    let mut cx = Up::real(Real { session, whole: Some(scope) }, attempt);
+    session.guard.within(migration.up(&mut cx)).await?;
     let check = Check { store: scope, settings: session.settings, migration: &attempt.migration };
-    let done = conclusion(attempt, migration.check(&check).await?);
+    let done = conclusion(session, attempt, migration.check(&check).await?)?;
     session.may_go_on().await?;
     finish(session, attempt, &done.warnings, began).run(scope).await?;
     session.boundary(&attempt.migration, scope);
     Ok(done)
 }
 
-fn conclusion(attempt: &Attempt, findings: Vec<Finding>) -> CarriedOut {
+fn conclusion(session: &Session<'_>, attempt: &Attempt, findings: Vec<Finding>) -> Result<CarriedOut> {
     let mut warnings = attempt.warnings.clone();
     warnings.extend(findings.iter().map(ToString::to_string));
-    CarriedOut { findings, warnings }
+    if session.strict && !warnings.is_empty() {
+        return Err(Error::Warnings(warnings));
+    }
+    Ok(CarriedOut { findings, warnings })
 }
 
 fn finish<'a>(
@@ -111,7 +115,7 @@ fn finish<'a>(
         counts: &attempt.counts,
         warnings,
         duration: began.elapsed(),
-        error: None,
+        error: &[],
         step: None,
     }
 }

@@ -21,6 +21,7 @@ pub(crate) use attempt::Attempt;
 pub(crate) use carry_out::{CarriedOut, carry_out, refuse_mode};
 pub(crate) use progress::Progress;
 pub use reads::Check;
+pub(crate) use run::Real;
 pub(crate) use undo_imported::Pass;
 pub use undo_imported::UndoImported;
 pub use up::{Inserted, Up};

@@ -103,7 +103,6 @@ impl Up<'_> {
         let warning = text.into();
         let migration = &self.attempt.migration;
         if let Sink::Real(real) = &self.sink {
-            tracing::warn!(%migration, warning, "a migration left something out");
             real.session.tell(&Event::Skipped { migration, warning: &warning });
         }
         self.attempt.warnings.push(warning);

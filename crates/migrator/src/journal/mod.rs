@@ -17,7 +17,7 @@ use docstore::{Field, Filter, Find, Projection, Sort, Store};
 pub(crate) use losses::losses;
 pub(crate) use record::{Change, Record, Sparse};
 pub(crate) use restore::{by_id, text};
-pub(crate) use retention::{forget, forgettable};
+pub(crate) use retention::{discard, forget, forgettable};
 pub(crate) use undo::UndoOne;
 pub(crate) use write::Pen;
 

@@ -28,3 +28,10 @@ pub(crate) async fn forget(session: &Session<'_>, migration: &str) -> Result<()>
     tracing::info!(migration, "removed the journal of a migration that was applied long ago");
     Ok(())
 }
+
+/// Removes the journal of a migration that is taken back otherwise.
+pub(crate) async fn discard(session: &Session<'_>, migration: &str) -> Result<()> {
+    session.may_go_on().await?;
+    session.db.collection(JOURNAL).delete_many(&of(migration)).await?;
+    Ok(())
+}

@@ -53,7 +53,9 @@ async fn step(
         Does::Copy { to, .. } if names.contains(to) => {
             let there = db.collection(to).count(&Filter::All).await?;
             if there > 0 {
-                let text = format!("{to} has {there} documents already; those with the same ids are left as they are");
+                let text = format!(
+                    "{to} has {there} documents already; those with the same ids are left as they are"
+                );
                 lints.push(subject.lint(Rule::CopyOverExisting, Severity::Warning, Some(deed), text));
             }
         }
@@ -106,7 +108,8 @@ async fn unindexed(db: &Database, subject: &Subject<'_>, deed: &Deed) -> Result<
     if all <= UNINDEXED {
         return Ok(None);
     }
-    let plan = db.engine().explain(&deed.collection, &Find::new(filter.clone()).sort(Sort::default())).await?;
+    let plan =
+        db.engine().explain(&deed.collection, &Find::new(filter.clone()).sort(Sort::default())).await?;
     if plan.index.is_some() {
         return Ok(None);
     }

@@ -27,7 +27,8 @@ pub(super) async fn look(
     }
     let dropped = |index: &Index| {
         earlier.iter().any(|e| {
-            e.collection == deed.collection && matches!(&e.does, Does::DropIndex(name) if name == index.name())
+            e.collection == deed.collection
+                && matches!(&e.does, Does::DropIndex(name) if name == index.name())
         })
     };
     let other = there.iter().find(|index| index.same_keys(wanted) || index.name() == wanted.name());
@@ -45,7 +46,8 @@ pub(super) async fn look(
             && documents.find_one(Find::new(Filter::exists(field.clone()))).await?.is_none()
             && documents.find_one(Find::new(Filter::All)).await?.is_some();
         if without {
-            let text = format!("no document of {} has the field {field}; is the name right?", deed.collection);
+            let text =
+                format!("no document of {} has the field {field}; is the name right?", deed.collection);
             lints.push(subject.lint(Rule::IndexOnMissingField, Severity::Warning, Some(deed), text));
         }
     }
@@ -125,7 +127,11 @@ fn hash(key: &[Option<&Bson>]) -> (u64, u64) {
 
 /// Numbers of different width are equal if their values are.
 fn plain(value: &Bson) -> Bson {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "it is compared with what it came from")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "it is compared with what it came from"
+    )]
     match value {
         Bson::Int32(n) => Bson::Int64(i64::from(*n)),
         Bson::Double(n) if (*n as i64) as f64 == *n => Bson::Int64(*n as i64),
@@ -149,7 +155,10 @@ pub(super) async fn type_change(db: &Database, subject: &Subject<'_>, deed: &Dee
         .limit(SAMPLE)
         .projection(Projection::include([field.clone()]));
     let sample = db.collection(&deed.collection).find(read).await?.documents().await?;
-    let other = sample.iter().filter_map(|document| document.get(field.as_str())).find(|old| kind(old) != kind(value));
+    let other = sample
+        .iter()
+        .filter_map(|document| document.get(field.as_str()))
+        .find(|old| kind(old) != kind(value));
     let Some(other) = other else { return Ok(None) };
     let text = format!(
         "{field} is in the index {} and holds {} so far; as {} it is not found by the values of before",

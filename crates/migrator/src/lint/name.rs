@@ -2,8 +2,32 @@ use super::{Lint, Rule, Severity, Subject};
 
 /// Words that say nothing about what is done.
 const VAGUE: &[&str] = &[
-    "change", "changes", "cleanup", "data", "db", "do", "fix", "fixes", "migrate", "migration", "minor", "misc", "more",
-    "new", "other", "patch", "stuff", "temp", "test", "thing", "things", "tmp", "update", "updates", "various", "wip",
+    "change",
+    "changes",
+    "cleanup",
+    "data",
+    "db",
+    "do",
+    "fix",
+    "fixes",
+    "migrate",
+    "migration",
+    "minor",
+    "misc",
+    "more",
+    "new",
+    "other",
+    "patch",
+    "stuff",
+    "temp",
+    "test",
+    "thing",
+    "things",
+    "tmp",
+    "update",
+    "updates",
+    "various",
+    "wip",
 ];
 
 pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
@@ -16,7 +40,8 @@ pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
         lints.push(subject.lint(Rule::VagueName, Severity::Warning, None, text));
     }
     if words.iter().skip(1).any(|word| *word == "and") {
-        let text = "the name joins two changes; write a migration for each, so that each can be taken back alone";
+        let text =
+            "the name joins two changes; write a migration for each, so that each can be taken back alone";
         lints.push(subject.lint(Rule::TwoInName, Severity::Warning, None, text));
     }
     if subject.meta.summary.trim().is_empty() {

@@ -76,7 +76,8 @@ fn renames(subject: &Subject<'_>) -> Vec<Lint> {
     for deed in &subject.deeds {
         let Does::Unset { field: old, renamed_to, .. } = &deed.does else { continue };
         let copies = |other: &&Deed| {
-            other.collection == deed.collection && matches!(&other.does, Does::CopyField { from, .. } if from == old)
+            other.collection == deed.collection
+                && matches!(&other.does, Does::CopyField { from, .. } if from == old)
         };
         if subject.deeds.iter().any(|other| copies(&other)) {
             let text = format!(

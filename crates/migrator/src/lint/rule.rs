@@ -64,6 +64,8 @@ rules! {
     NoReason = "no-reason",
     /// It is to be taken back by a journal that it does not keep.
     NoJournal = "no-journal",
+    /// It is to be taken back by code that it does not have.
+    NoDown = "no-down",
     /// It reads a variable that it does not declare.
     UndeclaredVariable = "undeclared-variable",
     /// It does not say which collections it writes to.

@@ -20,12 +20,17 @@ pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
 fn undo(subject: &Subject<'_>) -> Option<Lint> {
     match subject.undo {
         Undo::Irreversible(why) if why.trim().is_empty() => {
-            let text = "it cannot be taken back, and the reason is left blank; say why, for whoever has to decide";
+            let text =
+                "it cannot be taken back, and the reason is left blank; say why, for whoever has to decide";
             Some(subject.lint(Rule::NoReason, Severity::Error, None, text))
         }
         Undo::Journal if !subject.meta.journal => {
             let text = "it is to be taken back by its journal, and keeps none; keep it, or say that it is irreversible";
             Some(subject.lint(Rule::NoJournal, Severity::Error, None, text))
+        }
+        Undo::Code if subject.code.as_ref().is_some_and(|code| !code.has("down")) => {
+            let text = "it is to be taken back by its `down`, and has none";
+            Some(subject.lint(Rule::NoDown, Severity::Error, None, text))
         }
         _ => None,
     }
@@ -71,7 +76,8 @@ fn steps(subject: &Subject<'_>) -> Vec<Lint> {
             _ => deed.gives() == Some(&Field::ID),
         };
         if changes_id {
-            let text = "no document's id can be changed; copy the documents under new ids and delete the old ones";
+            let text =
+                "no document's id can be changed; copy the documents under new ids and delete the old ones";
             lints.push(subject.lint(Rule::ChangesId, Severity::Error, Some(deed), text));
         }
         if deed.writes_to().starts_with(ENGINE) {
@@ -87,7 +93,8 @@ fn steps(subject: &Subject<'_>) -> Vec<Lint> {
 
 fn in_transaction(subject: &Subject<'_>, deed: &Deed) -> Option<Lint> {
     if deed.defines() {
-        let text = "indexes and rules cannot be made in a transaction; put them into a migration of another mode";
+        let text =
+            "indexes and rules cannot be made in a transaction; put them into a migration of another mode";
         return Some(subject.lint(Rule::DefinesInTransaction, Severity::Error, Some(deed), text));
     }
     if !deed.filter().is_some_and(|filter| is_whole(filter, deed)) {

@@ -20,7 +20,8 @@ pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
     let Some(code) = &subject.code else { return Vec::new() };
     let mut lines = code.reach("up");
     lines.extend(code.reach("steps"));
-    let first = |calls: &[&'static str]| calls.iter().copied().find(|call| lines.iter().any(|line| has(line, call)));
+    let first =
+        |calls: &[&'static str]| calls.iter().copied().find(|call| lines.iter().any(|line| has(line, call)));
     let mut lints = Vec::new();
     if let Some(call) = first(RANDOM) {
         let text = format!(

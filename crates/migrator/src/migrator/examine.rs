@@ -1,19 +1,19 @@
-use super::{Migrator, UpMode};
-use crate::checksum::{self, ChecksumDrift};
+use super::Migrator;
 use crate::lint::{self, Lint};
-use crate::plan::{Action, Request};
+use crate::plan::Action;
 use crate::preview::{Forecast, Preview, foresee};
-use crate::{Error, Finding, Result, State};
+use crate::{Error, Finding, Result, State, UpRequest};
 
 impl Migrator {
     /// What an `up` would do: the exact operations, how many documents, some of them before and after. Writes nothing.
     ///
     /// # Errors
     /// What [`Migrator::up`] would refuse with before it wrote anything.
-    pub async fn preview(&self, mode: UpMode) -> Result<Preview> {
+    pub async fn preview(&self, request: impl Into<UpRequest>) -> Result<Preview> {
+        let request = self.up_request(&request.into())?;
         let view = self.view().await?;
-        self.nothing_to_do(&view, mode)?;
-        let actions = self.plan(&view, Request::Up(mode))?;
+        self.nothing_to_do(&view, &request, false)?;
+        let actions = self.plan(&view, &request, false)?;
         let (mut apply, mut undo_first) = (Vec::new(), Vec::new());
         for action in actions {
             match action {
@@ -21,8 +21,13 @@ impl Migrator {
                 Action::Undo(at) => undo_first.push(self.graph.shape().id(at).to_owned()),
             }
         }
-        let forecast =
-            Forecast { db: &self.db, graph: &self.graph, settings: &self.settings, apply: &apply, may_try: true };
+        let forecast = Forecast {
+            db: &self.db,
+            graph: &self.graph,
+            settings: &self.settings,
+            apply: &apply,
+            may_try: true,
+        };
         let preview = foresee(&forecast).await?;
         Ok(Preview { undo_first, ..preview })
     }
@@ -34,8 +39,13 @@ impl Migrator {
         let apply: Vec<usize> = (0..self.graph.shape().len())
             .filter(|&at| pending.iter().any(|id| id == self.graph.shape().id(at)))
             .collect();
-        let forecast =
-            Forecast { db: &self.db, graph: &self.graph, settings: &self.settings, apply: &apply, may_try: false };
+        let forecast = Forecast {
+            db: &self.db,
+            graph: &self.graph,
+            settings: &self.settings,
+            apply: &apply,
+            may_try: false,
+        };
         let mut with_data = foresee(&forecast).await?.migrations;
         let mut lints = Vec::new();
         for (at, migration) in self.graph.migrations().enumerate() {
@@ -60,23 +70,14 @@ impl Migrator {
                 Ok(found) => found,
                 Err(Error::MissingEnv(missing)) => missing
                     .iter()
-                    .map(|missing| Finding::new(format!("it cannot be checked, since {} is not set", missing.variable)))
+                    .map(|missing| {
+                        Finding::new(format!("it cannot be checked, since {} is not set", missing.variable))
+                    })
                     .collect(),
                 Err(error) => return Err(error),
             };
             findings.extend(found.into_iter().map(|finding| (id.to_owned(), finding)));
         }
         Ok(findings)
-    }
-
-    /// The applied migrations that are not what they were when they were applied. Writes nothing.
-    pub async fn checksum_drift(&self) -> Result<Vec<ChecksumDrift>> {
-        let view = self.view().await?;
-        let drift = self.graph.migrations().filter_map(|migration| {
-            let id = migration.meta().id;
-            let entry = view.entries.get(id).filter(|entry| entry.state == State::Applied)?;
-            checksum::of(migration).drift(id, &entry.checksums)
-        });
-        Ok(drift.collect())
     }
 }

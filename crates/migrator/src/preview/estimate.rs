@@ -22,7 +22,8 @@ pub(super) struct Rate {
 impl Rate {
     /// From what earlier runs took, by the ledger; else a figure for the engine.
     pub(super) async fn of(db: &Database) -> Result<Self> {
-        let read = Find::new(Filter::eq("status", "applied")).projection(Projection::include(["counts", "duration_ms"]));
+        let read = Find::new(Filter::eq("status", "applied"))
+            .projection(Projection::include(["counts", "duration_ms"]));
         let entries = db.collection(LEDGER).find(read).await?.documents().await?;
         let (mut runs, mut documents, mut millis) = (0, 0, 0);
         for entry in &entries {

@@ -10,7 +10,7 @@ use super::{MigrationPreview, Preview, PreviewPath, StepPreview};
 use crate::context::{Attempt, Up};
 use crate::lint::{self, Lint, Measured, Rule, Severity, Subject};
 use crate::step::Deed;
-use crate::{Error, Graph, Migration, Mode, Phase, Result, Settings, Undo};
+use crate::{Error, Graph, Migration, Result, Settings};
 
 /// How many documents are changed at the most in a transaction that is aborted: it holds them meanwhile.
 const TRIED: u64 = 10_000;
@@ -135,7 +135,12 @@ impl Forecast<'_> {
         Ok(pass)
     }
 
-    async fn lints(&self, migration: &dyn Migration, seen: Option<&Seen>, earlier: &[Deed]) -> Result<Vec<Lint>> {
+    async fn lints(
+        &self,
+        migration: &dyn Migration,
+        seen: Option<&Seen>,
+        earlier: &[Deed],
+    ) -> Result<Vec<Lint>> {
         let subject = Subject::new(self.graph, migration);
         let Some(seen) = seen else { return Ok(subject.without_data()) };
         let deeds: Vec<Deed> = seen.noted.iter().map(|noted| noted.deed.clone()).collect();
@@ -189,20 +194,12 @@ fn told(
     MigrationPreview {
         id: meta.id.into(),
         summary: meta.summary.into(),
-        mode: match meta.mode {
-            Mode::Transaction => "transaction",
-            Mode::Idempotent => "idempotent",
-            Mode::Batched => "batched",
-        },
-        phase: match meta.phase {
-            Phase::Expand => "expand",
-            Phase::Contract => "contract",
-        },
-        undo: match migration.undo() {
-            Undo::Journal => "by its journal".into(),
-            Undo::Irreversible(why) => format!("not at all: {why}"),
-        },
-        steps: seen.map(|seen| seen.noted.iter().map(|noted| step(noted, &seen.secrets)).collect()).unwrap_or_default(),
+        mode: meta.mode,
+        phase: meta.phase,
+        undo: migration.undo(),
+        steps: seen
+            .map(|seen| seen.noted.iter().map(|noted| step(noted, &seen.secrets)).collect())
+            .unwrap_or_default(),
         documents,
         journal_bytes: estimate::journal(meta, noted),
         estimate_ms: rate.millis(documents),

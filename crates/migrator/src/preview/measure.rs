@@ -24,7 +24,8 @@ pub(super) struct Measure {
 
 impl Measure {
     fn counted(matched: u64, samples: Vec<Sample>) -> Self {
-        let bytes = |document: &Document| bson::serialize_to_vec(document).map_or(0, |bytes| bytes.len() as u64);
+        let bytes =
+            |document: &Document| bson::serialize_to_vec(document).map_or(0, |bytes| bytes.len() as u64);
         let before: u64 = samples.iter().map(|sample| bytes(&sample.before)).sum();
         let bytes_before = before / (samples.len() as u64).max(1);
         Self { matched, exact: true, samples, bytes_before, outcome: Outcome::Changed(matched) }
@@ -97,7 +98,8 @@ async fn first(documents: &Collection, filter: &Filter) -> Result<Vec<Document>>
 /// A function has to be asked for each document whether it changes it; where there are too many, all of them may be.
 async fn each(documents: &Collection, open: &Filter, change: &Change<'_>) -> Result<Measure> {
     let most = documents.count(open).await?;
-    let read = Find::new(open.clone()).sort(Sort::ascending(Field::ID)).projection(change.reads()).limit(ASKED);
+    let read =
+        Find::new(open.clone()).sort(Sort::ascending(Field::ID)).projection(change.reads()).limit(ASKED);
     let mut cursor = documents.find(read).await?;
     let (mut matched, mut updates) = (0, Vec::new());
     while let Some(document) = cursor.next_document().await? {

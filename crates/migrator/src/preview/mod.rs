@@ -23,7 +23,7 @@ use serde::Serialize;
 pub(crate) use foresee::{Forecast, foresee};
 pub(crate) use look::Look;
 
-use crate::Lint;
+use crate::{Lint, Mode, Phase, Undo};
 
 /// What an `up` would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,12 +58,12 @@ pub struct MigrationPreview {
     pub id: String,
     /// What it says of itself.
     pub summary: String,
-    /// How its writes are made: `transaction`, `idempotent`, `batched`.
-    pub mode: &'static str,
-    /// `expand` or `contract`.
-    pub phase: &'static str,
-    /// Whether it can be taken back, and if not, why.
-    pub undo: String,
+    /// How its writes are made.
+    pub mode: Mode,
+    /// Whether it adds or takes away.
+    pub phase: Phase,
+    /// How it is taken back.
+    pub undo: Undo,
     /// Its steps, as far as it came.
     pub steps: Vec<StepPreview>,
     /// How many documents it would change, insert, copy or delete.

@@ -16,15 +16,42 @@ pub(crate) struct Deed {
 /// What it does to the collection. Filters are those of the documents that are still to be changed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Does {
-    Set { filter: Filter, field: Field, value: Bson, where_missing: bool },
+    Set {
+        filter: Filter,
+        field: Field,
+        value: Bson,
+        where_missing: bool,
+    },
     /// At the end of a rename the field is known that takes its place.
-    Unset { filter: Filter, field: Field, renamed_to: Option<Field> },
-    CopyField { filter: Filter, from: Field, to: Field },
-    Each { filter: Filter, reads: Vec<Field> },
-    Insert { key: Filter, document: Document },
-    InsertMany { key: Vec<Field>, documents: Vec<Document> },
-    Delete { filter: Filter },
-    Copy { to: String, filter: Filter },
+    Unset {
+        filter: Filter,
+        field: Field,
+        renamed_to: Option<Field>,
+    },
+    CopyField {
+        filter: Filter,
+        from: Field,
+        to: Field,
+    },
+    Each {
+        filter: Filter,
+        reads: Vec<Field>,
+    },
+    Insert {
+        key: Filter,
+        document: Document,
+    },
+    InsertMany {
+        key: Vec<Field>,
+        documents: Vec<Document>,
+    },
+    Delete {
+        filter: Filter,
+    },
+    Copy {
+        to: String,
+        filter: Filter,
+    },
     CreateIndex(Index),
     DropIndex(String),
 }
@@ -62,10 +89,7 @@ impl Deed {
             | Does::Each { filter, .. }
             | Does::Delete { filter }
             | Does::Copy { filter, .. } => Some(filter),
-            Does::Insert { .. }
-            | Does::InsertMany { .. }
-            | Does::CreateIndex(_)
-            | Does::DropIndex(_) => None,
+            Does::Insert { .. } | Does::InsertMany { .. } | Does::CreateIndex(_) | Does::DropIndex(_) => None,
         }
     }
 
@@ -142,12 +166,16 @@ impl fmt::Display for Deed {
         match &self.does {
             Does::Set { filter, field, value, .. } => write!(f, "{at}: set {field} to {value}{}", of(filter)),
             Does::Unset { filter, field, .. } => write!(f, "{at}: unset {field}{}", of(filter)),
-            Does::CopyField { filter, from, to } => write!(f, "{at}: set {to} to what {from} has{}", of(filter)),
+            Does::CopyField { filter, from, to } => {
+                write!(f, "{at}: set {to} to what {from} has{}", of(filter))
+            }
             Does::Each { filter, reads } => {
                 let reads: Vec<_> = reads.iter().map(Field::as_str).collect();
                 write!(f, "{at}: change by a function of {}{}", reads.join(", "), of(filter))
             }
-            Does::Insert { key, document } => write!(f, "{at}: insert {document} unless there is {}", key.to_mql()),
+            Does::Insert { key, document } => {
+                write!(f, "{at}: insert {document} unless there is {}", key.to_mql())
+            }
             Does::InsertMany { key, documents } => {
                 let key: Vec<_> = key.iter().map(Field::as_str).collect();
                 let n = documents.len();

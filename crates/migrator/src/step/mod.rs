@@ -57,33 +57,31 @@ impl Step {
     /// Gives a field this value wherever it has another one or none.
     pub fn set_field(name: &str, collection: &str, field: impl Into<Field>, value: impl Into<Value>) -> Self {
         let (field, value) = (field.into(), value.into());
-        Self::new(name, collection, Operation::Set { filter: Filter::All, field, value, where_missing: false })
+        Self::new(
+            name,
+            collection,
+            Operation::Set { filter: Filter::All, field, value, where_missing: false },
+        )
     }
 
     /// Takes a field away.
     pub fn unset_field(name: &str, collection: &str, field: impl Into<Field>) -> Self {
-        Self::new(name, collection, Operation::Unset { filter: Filter::All, field: field.into(), renamed_to: None })
+        Self::new(
+            name,
+            collection,
+            Operation::Unset { filter: Filter::All, field: field.into(), renamed_to: None },
+        )
     }
 
     /// The first part of a rename: documents that have the one field get the other, with the same value. Then comes a
     /// program that writes both and reads the new one.
-    pub fn rename_begin(
-        name: &str,
-        collection: &str,
-        from: impl Into<Field>,
-        to: impl Into<Field>,
-    ) -> Self {
+    pub fn rename_begin(name: &str, collection: &str, from: impl Into<Field>, to: impl Into<Field>) -> Self {
         Self::new(name, collection, Operation::CopyField { from: from.into(), to: to.into() })
     }
 
     /// The second part of a rename, once every program writes both: the same for what older ones have written since the
     /// first.
-    pub fn rename_copy(
-        name: &str,
-        collection: &str,
-        from: impl Into<Field>,
-        to: impl Into<Field>,
-    ) -> Self {
+    pub fn rename_copy(name: &str, collection: &str, from: impl Into<Field>, to: impl Into<Field>) -> Self {
         Self::rename_begin(name, collection, from, to)
     }
 

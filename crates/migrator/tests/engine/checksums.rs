@@ -1,9 +1,9 @@
 use docstore::bson::Bson;
 use docstore::{Database, Filter, Update};
-use migrator::{Step, Undo, UpMode, checksum};
+use migrator::{Error, Step, Undo, UpMode, checksum};
 
 use crate::declared::{Declared, declared, migrator};
-use crate::toys::entry;
+use crate::toys::{all, entry};
 
 fn up(one: &Declared) -> Option<String> {
     checksum::of(one).up
@@ -47,11 +47,15 @@ fn up_and_down_have_checksums_of_their_own() {
 fn a_function_in_a_step_is_told_by_the_source() {
     let step = || vec![Step::backfill("b", "things", ["a"], |_| None)];
     let with = |source| up(&declared("0001_a", step()).source(source));
-    let one = with("impl Migration for It { fn steps(&self) -> Vec<Step> { vec![Step::backfill(a, |d| f(d))] } } fn f() { 1 }");
+    let one = with(
+        "impl Migration for It { fn steps(&self) -> Vec<Step> { vec![Step::backfill(a, |d| f(d))] } } fn f() { 1 }",
+    );
     let same = with(
         "// said\nfn f() {\n    1\n}\nimpl Migration for It {\n    /// Said.\n    fn steps(&self) -> Vec<Step> {\n        vec![Step::backfill(a, |d| f(d),)]\n    }\n}",
     );
-    let other = with("impl Migration for It { fn steps(&self) -> Vec<Step> { vec![Step::backfill(a, |d| f(d))] } } fn f() { 2 }");
+    let other = with(
+        "impl Migration for It { fn steps(&self) -> Vec<Step> { vec![Step::backfill(a, |d| f(d))] } } fn f() { 2 }",
+    );
     assert_eq!(one, same);
     assert_ne!(one, other);
     // What data tells is not told by the source too.
@@ -79,5 +83,23 @@ testkit::stores! {
         assert!(migrator(&db, std::slice::from_ref(&blue)).checksum_drift().await.unwrap().is_empty());
         ledger.update_one(&Filter::id("0001_a"), &Update::new().unset("checksum_up")).await.unwrap();
         assert!(migrator(&db, &[blue]).checksum_drift().await.unwrap().is_empty());
+    }
+
+    async fn a_change_is_accepted_with_a_reason(db: Database) {
+        migrator(&db, &[red()]).up(UpMode::Start).await.unwrap();
+        let blue = migrator(&db, &[declared("0001_a", vec![Step::add_field("add", "things", "color", "blue")])]);
+        assert!(matches!(blue.accept_checksum("0001", " ").await.unwrap_err(), Error::NoReason));
+        let accepted = blue.accept_checksum("0001", "blue was never read").await.unwrap();
+        assert_eq!((accepted.id.as_str(), accepted.up), ("0001_a", true));
+        assert!(blue.checksum_drift().await.unwrap().is_empty());
+        let error = blue.accept_checksum("0001", "again").await.unwrap_err();
+        assert!(matches!(error, Error::WrongState { .. }), "{error}");
+        let records = all(&db, "_migration_log").await;
+        let record = records.iter().find(|record| record.get_str("event").is_ok_and(|event| event == "checksum_accepted")).unwrap();
+        assert_eq!(record.get_str("reason").unwrap(), "blue was never read");
+        assert_eq!(Some(record.get_str("from_up").unwrap().to_owned()), up(&red()));
+        assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "applied");
+        // What it is for the program of before is a change now.
+        assert_eq!(migrator(&db, &[red()]).checksum_drift().await.unwrap().len(), 1);
     }
 }

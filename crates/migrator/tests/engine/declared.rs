@@ -1,9 +1,7 @@
 use async_trait::async_trait;
 use docstore::Database;
 use docstore::bson::Bson;
-use migrator::{
-    Check, Finding, Graph, Meta, Migration, Migrator, Mode, Phase, Result, Settings, Step, Undo,
-};
+use migrator::{Check, Finding, Graph, Meta, Migration, Migrator, Mode, Phase, Result, Settings, Step, Undo};
 
 use crate::toys::settings;
 

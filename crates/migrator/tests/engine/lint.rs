@@ -50,8 +50,16 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
         declared(id, vec![Step::rename_end("end", "things", "old", "new")]).after(after).contract()
     };
     vec![
-        (Rule::VagueName, one(declared("0001_fix_stuff", vec![add()])), one(declared("0001_fix_color_of_things", vec![add()]))),
-        (Rule::TwoInName, one(declared("0001_add_a_and_b", vec![add()])), one(declared("0001_add_brand", vec![add()]))),
+        (
+            Rule::VagueName,
+            one(declared("0001_fix_stuff", vec![add()])),
+            one(declared("0001_fix_color_of_things", vec![add()])),
+        ),
+        (
+            Rule::TwoInName,
+            one(declared("0001_add_a_and_b", vec![add()])),
+            one(declared("0001_add_brand", vec![add()])),
+        ),
         (
             Rule::NoSummary,
             one(good().meta(|meta| Meta::new(meta.id, " ").touches(meta.touches))),
@@ -60,23 +68,41 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
         (
             Rule::SeveralConcerns,
             one(declared("0001_add_color", vec![add(), index()])),
-            one(declared("0001_add_color", vec![add(), Step::add_field("more", "others", "color", "red")]).meta(|meta| meta.touches(&["things", "others"]))),
+            one(declared("0001_add_color", vec![add(), Step::add_field("more", "others", "color", "red")])
+                .meta(|meta| meta.touches(&["things", "others"]))),
         ),
         (
             Rule::SeveralConcerns,
-            one(declared("0001_add_color", vec![add(), Step::add_field("more", "others", "size", 1)]).meta(|meta| meta.touches(&["things", "others"]))),
+            one(declared("0001_add_color", vec![add(), Step::add_field("more", "others", "size", 1)])
+                .meta(|meta| meta.touches(&["things", "others"]))),
             one(declared("0001_add_color", vec![add(), seed()])),
         ),
-        (Rule::NoReason, one(good().undo(Undo::Irreversible(" "))), one(good().undo(Undo::Irreversible("they are gone")))),
+        (
+            Rule::NoReason,
+            one(good().undo(Undo::Irreversible(" "))),
+            one(good().undo(Undo::Irreversible("they are gone"))),
+        ),
         (
             Rule::NoJournal,
             one(good().meta(|meta| meta.without_journal())),
             one(good().meta(|meta| meta.without_journal()).undo(Undo::Irreversible("too large"))),
         ),
         (
+            Rule::NoDown,
+            one(code("", "").undo(Undo::Code)),
+            one(good().source("impl Migration for It { async fn down(&self) {} }").undo(Undo::Code)),
+        ),
+        (
             Rule::UndeclaredVariable,
-            one(declared("0001_add_color", vec![Step::add_field("add", "things", "color", Value::Env("COLOR"))])),
-            one(declared("0001_add_color", vec![Step::add_field("add", "things", "color", Value::Env("COLOR"))]).meta(|meta| meta.requires_env(&["COLOR"]))),
+            one(declared(
+                "0001_add_color",
+                vec![Step::add_field("add", "things", "color", Value::Env("COLOR"))],
+            )),
+            one(declared(
+                "0001_add_color",
+                vec![Step::add_field("add", "things", "color", Value::Env("COLOR"))],
+            )
+            .meta(|meta| meta.requires_env(&["COLOR"]))),
         ),
         (Rule::TouchesUnsaid, one(good().meta(|meta| meta.touches(&[]))), one(good())),
         (
@@ -85,13 +111,21 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
             one(declared("0001_keep_things", vec![Step::copy_collection("copy", "others", "things")])),
         ),
         (Rule::RepeatedStep, one(declared("0001_add_color", vec![add(), add()])), one(good())),
-        (Rule::ChangesId, one(declared("0001_new_ids_of_things", vec![Step::set_field("set", "things", "_id", 1)])), one(good())),
+        (
+            Rule::ChangesId,
+            one(declared("0001_new_ids_of_things", vec![Step::set_field("set", "things", "_id", 1)])),
+            one(good()),
+        ),
         (
             Rule::EngineCollection,
             one(declared("0001_clean_ledger", vec![Step::add_field("add", "_migrations", "a", 1)])),
             one(declared("0001_clean_list", vec![Step::add_field("add", "migrations", "a", 1)])),
         ),
-        (Rule::ExpandTakesAway, one(declared("0001_drop_color", vec![unset()])), one(declared("0001_drop_color", vec![unset()]).contract())),
+        (
+            Rule::ExpandTakesAway,
+            one(declared("0001_drop_color", vec![unset()])),
+            one(declared("0001_drop_color", vec![unset()]).contract()),
+        ),
         (
             Rule::ExpandTakesAway,
             one(declared("0001_drop_color", vec![Step::delete("delete", "things", Filter::All)])),
@@ -102,16 +136,34 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
             one(declared("0001_drop_index", vec![Step::drop_index("drop", "things", "a_1")])),
             one(declared("0001_drop_index", vec![Step::drop_index("drop", "things", "a_1")]).contract()),
         ),
-        (Rule::ExpandTakesAway, one(code("cx.unset(a).await", "")), one(code("cx.set(a).await", "cx.unset(a)"))),
+        (
+            Rule::ExpandTakesAway,
+            one(code("cx.unset(a).await", "")),
+            one(code("cx.set(a).await", "cx.unset(a)")),
+        ),
         (
             Rule::ExpandTightens,
-            one(declared("0001_unique_color", vec![Step::create_index("index", "things", Index::on(["color"]).unique())])),
+            one(declared(
+                "0001_unique_color",
+                vec![Step::create_index("index", "things", Index::on(["color"]).unique())],
+            )),
             one(declared("0001_index_color", vec![index()])),
         ),
-        (Rule::ContractOnlyAdds, one(good().contract()), one(declared("0001_drop_color", vec![add(), unset()]).contract())),
+        (
+            Rule::ContractOnlyAdds,
+            one(good().contract()),
+            one(declared("0001_drop_color", vec![add(), unset()]).contract()),
+        ),
         (
             Rule::RenameAtOnce,
-            one(declared("0001_rename_old", vec![Step::rename_begin("copy", "things", "old", "new"), Step::rename_end("end", "things", "old", "new")]).contract()),
+            one(declared(
+                "0001_rename_old",
+                vec![
+                    Step::rename_begin("copy", "things", "old", "new"),
+                    Step::rename_end("end", "things", "old", "new"),
+                ],
+            )
+            .contract()),
             vec![begin("0001_begin"), end("0002_end", &["0001_begin"])],
         ),
         (
@@ -129,8 +181,16 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
             one(good().mode(Mode::Transaction)),
             one(declared("0001_add_color", vec![add().only(Filter::eq("a", 1))]).mode(Mode::Transaction)),
         ),
-        (Rule::NotDeterministic, one(code("let id = ObjectId::new();", "")), one(code("MyObjectId::new()", "ObjectId::new()"))),
-        (Rule::ProcessEnvironment, one(code("std::env::var(\"A\")", "")), one(code("cx.env(\"A\")", "std::env::var(\"A\")"))),
+        (
+            Rule::NotDeterministic,
+            one(code("let id = ObjectId::new();", "")),
+            one(code("MyObjectId::new()", "ObjectId::new()")),
+        ),
+        (
+            Rule::ProcessEnvironment,
+            one(code("std::env::var(\"A\")", "")),
+            one(code("cx.env(\"A\")", "std::env::var(\"A\")")),
+        ),
     ]
 }
 
@@ -173,6 +233,8 @@ fn a_finding_is_told_in_a_sentence_and_as_json() {
 fn a_migration_whose_code_is_not_known_is_not_accused() {
     // What the first does is not known, so it may have begun the rename.
     let unknown = declared("0001_begin", vec![]);
-    let end = declared("0002_end", vec![Step::rename_end("end", "things", "old", "new")]).after(&["0001_begin"]).contract();
+    let end = declared("0002_end", vec![Step::rename_end("end", "things", "old", "new")])
+        .after(&["0001_begin"])
+        .contract();
     assert!(!rules(&[unknown, end]).contains(&Rule::RenameWithoutCopy));
 }

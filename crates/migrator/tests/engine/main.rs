@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-/// Several runners at once, and what becomes of a lease.
-mod concurrency;
-/// A store that counts what is asked of it.
-mod counting;
 /// Checksums of what was applied.
 mod checksums;
+/// Several runners at once, and what becomes of a lease.
+mod concurrency;
 /// What should hold, looked at again.
 mod conditions;
+/// A store that counts what is asked of it.
+mod counting;
 /// Migrations that are all data.
 mod declared;
 /// Declared steps, there and back.

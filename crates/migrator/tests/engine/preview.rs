@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use docstore::bson::{Bson, Document, doc};
 use docstore::{Change, Database, Filter, Find, Index, Update};
 use migrator::{
-    Check, Finding, Graph, Inserted, Meta, Migration, Migrator, Preview, PreviewPath, Result, Settings, Step, Undo, Up,
-    UpMode, Value,
+    Check, Finding, Graph, Inserted, Meta, Migration, Migrator, Phase, Preview, PreviewPath, Result,
+    Settings, Step, Undo, Up, UpMode, Value,
 };
 
 use crate::declared::{declared, migrator, numbered, with};
@@ -47,7 +47,9 @@ fn counts(preview: &Preview) -> Vec<u64> {
 /// Inserts a user and gives content to it: what it does to the content is known only once the user is there.
 struct Owner;
 
-const OWNER: Meta = Meta::new("0001_owner", "content belongs to somebody").requires_env(&["MAIL"]).touches(&["things", "users"]);
+const OWNER: Meta = Meta::new("0001_owner", "content belongs to somebody")
+    .requires_env(&["MAIL"])
+    .touches(&["things", "users"]);
 
 #[async_trait]
 impl Migration for Owner {
@@ -59,7 +61,8 @@ impl Migration for Owner {
         let mail = cx.env("MAIL")?;
         let key = Filter::eq("mail", mail.as_str());
         let user = doc! { "mail": &mail, "name": format!("the one of {mail}") };
-        let (Inserted::New(id) | Inserted::Present(id)) = cx.insert_if_absent("user", "users", &key, user).await?;
+        let (Inserted::New(id) | Inserted::Present(id)) =
+            cx.insert_if_absent("user", "users", &key, user).await?;
         cx.set_where_missing("own", "things", &Filter::All, "owner", id).await?;
         Ok(())
     }
@@ -117,7 +120,8 @@ fn rich() -> Vec<Step> {
             let n = document.get_i32("n").ok()?;
             (n % 2 == 0).then(|| Update::new().set("even", true))
         }),
-        Step::seed("seed", "things", ["slug"], vec![doc! { "slug": "a" }, doc! { "slug": "b" }]).with("at", Value::Now),
+        Step::seed("seed", "things", ["slug"], vec![doc! { "slug": "a" }, doc! { "slug": "b" }])
+            .with("at", Value::Now),
         Step::delete("delete", "things", Filter::eq("n", 9)),
         Step::copy_collection("keep", "things", "others"),
         Step::create_index("index", "things", Index::on(["color"])),
@@ -135,7 +139,7 @@ testkit::stores! {
         assert_eq!(preview.path, PreviewPath::Tried, "{:?}", preview.not_tried);
         assert_eq!(counts(&preview), [12, 2, 1, 10, 4, 1, 1, 12, 1, 0]);
         let one = &preview.migrations[0];
-        assert_eq!((one.id.as_str(), one.phase, one.error.as_ref()), ("0001_a", "contract", None));
+        assert_eq!((one.id.as_str(), one.phase, one.error.as_ref()), ("0001_a", Phase::Contract, None));
         assert_eq!(one.documents, 43);
         assert!(one.journal_bytes > 0 && one.estimate_ms > 0 && one.steps.iter().all(|step| step.exact));
         let set = &one.steps[1];
@@ -158,7 +162,7 @@ testkit::stores! {
         let preview = unseen(&db, &code(&db)).await;
         assert_eq!(preview.path, PreviewPath::Tried);
         assert_eq!(counts(&preview), [1, 3, 3]);
-        assert_eq!(preview.migrations[1].undo, "not at all: greetings stay");
+        assert_eq!(preview.migrations[1].undo, Undo::Irreversible("greetings stay"));
         // On an empty database too, where collections come to be on the way.
         let empty = unseen(&db, &code(&db)).await;
         assert_eq!(empty.migrations.len(), 2);
@@ -209,8 +213,11 @@ testkit::stores! {
 fn a_server_without_transactions_is_counted_on() {
     testkit::with_server_binary(|binary| async move {
         let server = testkit::Mongod::standalone(&binary).await.unwrap();
-        let options =
-            docstore::mongo::Options { uri: server.uri(), database: Some("plan".into()), app_name: "tests".into() };
+        let options = docstore::mongo::Options {
+            uri: server.uri(),
+            database: Some("plan".into()),
+            app_name: "tests".into(),
+        };
         let db = docstore::mongo::connect(options).await.unwrap();
         db.collection("things").insert_many(numbered(4)).await.unwrap();
         let preview = unseen(&db, &migrator(&db, &[declared("0001_a", rich()).contract()])).await;
