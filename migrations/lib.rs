@@ -6,7 +6,7 @@
 //! To add one, add its file `mNNNN_what_it_does.rs`, and its name to the list below. Its id is the name of the file
 //! without the `m`.
 
-use migrator::Migration;
+use migrator::{Migration, Sourced};
 
 macro_rules! migrations {
     ($($(#[$doc:meta])* $name:ident,)+) => {
@@ -14,7 +14,8 @@ macro_rules! migrations {
 
         /// All migrations. Their order is that of their dependencies, not of this list.
         pub fn all() -> Vec<Box<dyn Migration>> {
-            vec![$(Box::new($name::It)),+]
+            // With its file, of which the checksum is taken.
+            vec![$(Box::new(Sourced::new($name::It, include_str!(concat!(stringify!($name), ".rs")))),)+]
         }
 
         #[cfg(test)]

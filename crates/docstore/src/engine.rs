@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use futures_util::stream::BoxStream;
 
+pub use crate::upkeep::Upkeep;
 use crate::{
     ChangeFeed, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan, Result,
     ServerFacts, Update, UpdateResult, Write, WriteResult,
@@ -95,6 +96,8 @@ pub trait Engine: Executor {
     async fn replication_lag(&self) -> Result<Option<Duration>> {
         Ok(None)
     }
+    /// Care of the store as a whole.
+    fn upkeep(&self) -> &dyn Upkeep;
     /// Ends background work and flushes what is left; later operations fail.
     async fn close(&self);
     /// For the escape hatches of the engines.
