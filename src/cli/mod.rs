@@ -87,6 +87,10 @@ struct Ended {
 }
 
 impl Ended {
+    fn failed(error: &dyn std::error::Error) -> Self {
+        Self { message: error.to_string(), code: 1 }
+    }
+
     fn usage(message: impl Into<Box<dyn std::error::Error>>) -> Self {
         Self { message: message.into().to_string(), code: 2 }
     }

@@ -15,7 +15,9 @@ fn rows() -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join("docs/migrations-checklist.md")).expect("the checklist");
     let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
     let is_row = |line: &&str| {
-        GROUPS.iter().any(|(group, _)| line.strip_prefix("| ").is_some_and(|l| l.starts_with(&format!("{group}-"))))
+        GROUPS
+            .iter()
+            .any(|(group, _)| line.strip_prefix("| ").is_some_and(|l| l.starts_with(&format!("{group}-"))))
     };
     text.lines().filter(is_row).map(cells).collect()
 }
@@ -45,7 +47,8 @@ fn every_test_that_is_named_exists() {
             count += 1;
             let text = fs::read_to_string(root().join(file)).unwrap_or_default();
             let begins = format!("fn {name}(");
-            let is_test = text.lines().any(|line| line.trim_start().trim_start_matches("async ").starts_with(&begins));
+            let is_test =
+                text.lines().any(|line| line.trim_start().trim_start_matches("async ").starts_with(&begins));
             if !is_test {
                 missing.push(format!("{}: {file}::{name}", row[0]));
             }

@@ -2,12 +2,12 @@
 
 /// Wrong configuration and stores that cannot be used: exit codes and what is said.
 mod bad_input;
+/// What was asked of migrations, and what became of it.
+mod checklist;
 /// A migration that fails: what is recorded, said and served.
 mod failure;
 /// From an empty folder to the first answer.
 mod first_run;
-/// What was asked of migrations, and what became of it.
-mod checklist;
 /// Every command of the guide to migrations, as it stands there.
 mod guide;
 /// `migrate status`, `up` and `down` on the command line.
@@ -22,7 +22,7 @@ mod seed;
 mod takeover;
 /// Several processes on one store.
 mod together;
-/// The verbs of `migrate` on the command line.
-mod verbs;
 /// `trash purge` on the command line.
 mod trash;
+/// The verbs of `migrate` on the command line.
+mod verbs;

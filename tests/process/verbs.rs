@@ -67,9 +67,34 @@ fn every_verb_explains_itself() {
     let program = Program::bare();
     let help = program.run(&["migrate", "--help"]).expect(0).stdout;
     for verb in [
-        "up", "down", "redo", "status", "show", "history", "current", "heads", "graph", "plan", "check", "lint", "verify",
-        "preflight", "test", "rehearse", "new", "diff", "merge", "stamp", "repair", "import", "unlock", "reset", "backup",
-        "backups", "restore", "wait",
+        "up",
+        "down",
+        "redo",
+        "status",
+        "show",
+        "history",
+        "current",
+        "heads",
+        "graph",
+        "plan",
+        "check",
+        "lint",
+        "verify",
+        "preflight",
+        "test",
+        "rehearse",
+        "new",
+        "diff",
+        "merge",
+        "stamp",
+        "repair",
+        "import",
+        "unlock",
+        "reset",
+        "backup",
+        "backups",
+        "restore",
+        "wait",
     ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb} is missing from\n{help}");
         let help = program.run(&["migrate", verb, "--help"]).expect(0).stdout;

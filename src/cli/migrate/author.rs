@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::desk::Desk;
+use super::judge::index_drift;
 use super::scaffold::{self, Body, Sources, Written};
 use super::told::Told;
 use crate::cli::Ended;
@@ -85,6 +87,22 @@ fn merge(wanted: &Merge) -> Result<Told, Ended> {
     }
     let written = scaffold::write(&sources, &wanted.message, heads, &Body::Merge)?;
     Ok(told(&written, "it joins what came last; nothing is left to write"))
+}
+
+/// Writes what makes the database's indexes those that are declared.
+pub(super) async fn diff(desk: &Desk, wanted: &New) -> Result<Told, Ended> {
+    if desk.is_bare() {
+        let message = "there is no store yet, so there is nothing to compare with\n  run `field-notes migrate up` first";
+        return Err(Ended { message: message.to_owned(), code: 2 });
+    }
+    let drifts = index_drift(desk).await?;
+    let Some(body) = scaffold::repair(&drifts).map_err(Ended::usage)? else {
+        let text = "nothing to repair: indexes are as declared; nothing was written\n";
+        return Ok(Told::new(&serde_json::json!({ "drift": [] }), text));
+    };
+    let sources = Sources::read(&wanted.folder.dir)?;
+    let written = scaffold::write(&sources, &wanted.message, sources.head()?, &body)?;
+    Ok(told(&written, "look at what it drops and makes"))
 }
 
 fn told(written: &Written, next: &str) -> Told {

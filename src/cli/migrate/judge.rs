@@ -113,7 +113,9 @@ impl Judgement {
             },
         };
         match state {
-            Some((3, _)) if before_deploy => judgement.accepted.push(format!("pending: {}", pending.join(", "))),
+            Some((3, _)) if before_deploy => {
+                judgement.accepted.push(format!("pending: {}", pending.join(", ")))
+            }
             Some((3, text)) => judgement.take("pending", "", 3, Some(text)),
             Some((code, text)) => judgement.take("repair", "", code, Some(text)),
             None => judgement.fine.push("nothing is pending, and nothing failed"),
@@ -137,7 +139,9 @@ impl Judgement {
         for drift in index_drift(desk).await? {
             match drift.kind {
                 DriftKind::OtherName => {}
-                DriftKind::Missing if before_deploy || desk.is_bare() => judgement.accepted.push(drift.to_string()),
+                DriftKind::Missing if before_deploy || desk.is_bare() => {
+                    judgement.accepted.push(drift.to_string())
+                }
                 DriftKind::Missing => odd.push(format!("{drift}; a start makes it")),
                 _ => odd.push(format!("{drift}\n  run `field-notes migrate diff \"repair the indexes\"`")),
             }
@@ -150,7 +154,13 @@ impl Judgement {
         Ok(judgement)
     }
 
-    fn take(&mut self, kind: &'static str, fine: &'static str, code: u8, texts: impl IntoIterator<Item = String>) {
+    fn take(
+        &mut self,
+        kind: &'static str,
+        fine: &'static str,
+        code: u8,
+        texts: impl IntoIterator<Item = String>,
+    ) {
         let before = self.problems.len();
         self.problems.extend(texts.into_iter().map(|text| Problem { kind, text, code }));
         if self.problems.len() == before {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::REFUSED;
 use super::desk::{Desk, Intent};
-use super::told::{self, Told, count};
+use super::told::{self, Told, count, size};
 use crate::cli::Ended;
 
 #[derive(Debug, Clone, Subcommand)]
@@ -144,15 +144,6 @@ fn documents(n: u64) -> String {
     count(usize::try_from(n).unwrap_or(usize::MAX), "document")
 }
 
-/// For people, to two digits or so.
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_240 => format!("{bytes} B"),
-        10_240..10_485_760 => format!("{} KiB", bytes / 1_024),
-        _ => format!("{} MiB", bytes / 1_048_576),
-    }
-}
-
 async fn backups(desk: &Desk, Backups { verify, folder }: &Backups) -> Result<Told, Ended> {
     let dir = folder.of(desk);
     let mut listing = backup::list(&dir)?;
@@ -235,15 +226,4 @@ fn restored_text(restored: &Restored) -> String {
         let _ = writeln!(text, "    {name}: was not there then, so it went");
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_told_to_people() {
-        let told = [999, 20_480, 52_428_800].map(size);
-        assert_eq!(told, ["999 B", "20 KiB", "50 MiB"]);
-    }
 }

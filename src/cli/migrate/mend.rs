@@ -17,11 +17,12 @@ pub(super) enum Verb {
 
 What is stamped has no journal: it cannot be taken back exactly.")]
     Stamp(StampOf),
-    /// Decide about a migration that failed or was interrupted
+    /// Decide about a migration that failed, was interrupted, or changed since it was applied
     #[command(after_help = "Examples:
   field-notes migrate repair 0003 --as applied --reason \"the two sections were made by hand\"
   field-notes migrate repair 0003 --as rolled-back --reason \"what it did was removed by hand\"
   field-notes migrate repair 0003 --as retry --reason \"the index that was in the way is gone\"
+  field-notes migrate repair 0003 --accept-checksum --reason \"only names of variables changed\"
 
 Most failures need none of it: remove the cause, then run `field-notes migrate up`.")]
     Repair(RepairOf),
@@ -57,8 +58,11 @@ pub(super) struct RepairOf {
     /// Which; the beginning of its id is enough
     id: String,
     /// What it is to count as
-    #[arg(long = "as", value_name = "STATE")]
-    state: Outcome,
+    #[arg(long = "as", value_name = "STATE", required_unless_present = "accept_checksum")]
+    state: Option<Outcome>,
+    /// Its definition changed since it was applied, and that is all right
+    #[arg(long, conflicts_with = "state")]
+    accept_checksum: bool,
     /// Why, for those who come after
     #[arg(long)]
     reason: String,
@@ -134,7 +138,11 @@ impl Verb {
     }
 }
 
-async fn repair(desk: &Desk, RepairOf { id, state, reason }: RepairOf) -> Result<Told, Ended> {
+async fn repair(desk: &Desk, RepairOf { id, state, reason, .. }: RepairOf) -> Result<Told, Ended> {
+    let Some(state) = state else {
+        let done = desk.migrator.accept_checksum(&id, &reason).await?;
+        return Ok(Told::new(&done, format!("{} counts as what was applied, as it is now\n", done.id)));
+    };
     let (decision, text) = match state {
         Outcome::Applied => (Repair::Applied, "counts as applied"),
         Outcome::RolledBack => (Repair::RolledBack, "counts as not applied; its journal is dropped"),

@@ -8,6 +8,8 @@ mod author;
 mod desk;
 /// What depends on what, drawn.
 mod drawing;
+/// Verbs that judge.
+mod judge;
 /// Verbs that look.
 mod look;
 /// Verbs that put right what somebody has decided.
@@ -53,6 +55,8 @@ enum Verb {
     #[command(flatten)]
     Look(look::Verb),
     #[command(flatten)]
+    Judge(judge::Verb),
+    #[command(flatten)]
     Mend(mend::Verb),
     #[command(flatten)]
     Author(author::Verb),
@@ -83,6 +87,9 @@ pub(super) async fn carry_out(
         }
         Verb::Mend(verb) => {
             at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await
+        }
+        Verb::Judge(verb) => {
+            at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
         }
         Verb::Look(verb) => {
             at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await

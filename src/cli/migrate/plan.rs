@@ -1,11 +1,14 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use migrator::{ActionKind, DownPlan, PlannedAction, Undo, UpPlan, UpRequest};
+use migrator::{
+    ActionKind, DownPlan, MigrationPreview, PlannedAction, Preview, PreviewPath, Undo, UpPlan, UpRequest,
+};
+use serde_json::json;
 
 use super::apply::UpRange;
 use super::desk::Desk;
-use super::told::{Told, count};
+use super::told::{Told, count, size};
 use crate::cli::Ended;
 
 #[derive(Debug, Clone, Args)]
@@ -16,16 +19,25 @@ pub(super) struct Plan {
 
 pub(super) async fn up(desk: &Desk, request: &UpRequest) -> Result<Told, Ended> {
     let plan = desk.migrator.plan_up(request).await?;
-    Ok(Told::new(&plan, up_text(&plan)))
+    let missing = desk.migrator.missing_env(request).await?;
+    if !missing.is_empty() {
+        return Err(migrator::Error::MissingEnv(missing).into());
+    }
+    let preview = desk.migrator.preview(request).await?;
+    let text = up_text(&plan, &preview);
+    Ok(Told::new(&json!({ "plan": plan, "preview": preview }), text))
 }
 
-fn up_text(plan: &UpPlan) -> String {
+fn up_text(plan: &UpPlan, preview: &Preview) -> String {
     let mut text = String::new();
     for id in &plan.imports {
         let _ = writeln!(text, "take over {id} from the earlier tool's ledger");
     }
     for action in &plan.actions {
         action_text(&mut text, action);
+        if let Some(found) = preview.migrations.iter().find(|found| found.id == action.id) {
+            preview_text(&mut text, found);
+        }
     }
     for (ids, what) in
         [(&plan.not_in_context, "not in this context"), (&plan.unknown, "applied by a newer program")]
@@ -36,9 +48,18 @@ fn up_text(plan: &UpPlan) -> String {
     }
     if plan.actions.is_empty() && plan.imports.is_empty() {
         let _ = writeln!(text, "nothing to do: {} applied", plan.already);
-    } else {
-        let _ = writeln!(text, "nothing was changed; `field-notes migrate up` does it");
+        return text;
     }
+    match (preview.path, &preview.not_tried) {
+        (PreviewPath::Tried, _) => {
+            text.push_str("this was tried in a transaction that was ended without effect\n")
+        }
+        (_, why) => {
+            let why = why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let _ = writeln!(text, "this was counted on the database as it is{why}");
+        }
+    }
+    text.push_str("nothing was changed; `field-notes migrate up` does it\n");
     text
 }
 
@@ -54,15 +75,51 @@ fn action_text(text: &mut String, action: &PlannedAction) {
     let kind = format!("{:?}, {:?}{journal}", action.phase, action.mode).to_lowercase();
     let _ = writeln!(text, "    {kind}; undo: {}", undo_text(action.undo));
     if action.breaks_older {
-        let _ = writeln!(text, "    programs that do not know it must not run afterwards");
+        text.push_str("    programs that do not know it must not run afterwards\n");
     }
     if !action.comes_before.is_empty() {
+        let others = action.comes_before.join(", ");
+        let _ = writeln!(text, "    its place is before {others}, with which it has nothing in common");
+    }
+}
+
+fn preview_text(text: &mut String, found: &MigrationPreview) {
+    for step in &found.steps {
+        let most = if step.exact { "" } else { "at most " };
+        let _ = writeln!(text, "    {}: {most}{}", step.step, step.matched);
+        let _ = writeln!(text, "        {}", step.text);
+        for sample in &step.samples {
+            let id = sample.id.to_string();
+            let _ = writeln!(text, "        {id}: {} → {}", shown(&sample.before), shown(&sample.after));
+        }
+    }
+    if found.documents > 0 {
+        let documents = count(usize::try_from(found.documents).unwrap_or(usize::MAX), "document");
         let _ = writeln!(
             text,
-            "    its place is before {}, with which it has nothing in common",
-            action.comes_before.join(", ")
+            "    in all {documents}, a journal of about {}, about {} ms ({})",
+            size(found.journal_bytes),
+            found.estimate_ms,
+            found.estimate_from
         );
     }
+    for warning in &found.warnings {
+        let _ = writeln!(text, "    warning: {warning}");
+    }
+    if !found.without.is_empty() {
+        let _ = writeln!(text, "    looked at without what {} would change", found.without.join(", "));
+    }
+    for lint in &found.lints {
+        let _ = writeln!(text, "    {lint}");
+    }
+    if let Some(error) = &found.error {
+        let _ = writeln!(text, "    would fail: {}", error.lines().next().unwrap_or_default());
+    }
+}
+
+/// A part of a document, on one line.
+fn shown(document: &bson::Document) -> String {
+    if document.is_empty() { "nothing".to_owned() } else { document.to_string() }
 }
 
 pub(super) fn undo_text(undo: Undo) -> String {

@@ -94,6 +94,15 @@ pub(super) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
+/// For people, to two digits or so.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{} KiB", bytes / 1_024),
+        _ => format!("{} MiB", bytes / 1_048_576),
+    }
+}
+
 /// Whether somebody sits there who can be asked.
 pub(super) fn is_asked() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
@@ -130,5 +139,10 @@ mod tests {
             "other": { "$set": { "a": 1 } },
         });
         assert_eq!(plain(value), expected);
+    }
+
+    #[test]
+    fn sizes_are_told_to_people() {
+        assert_eq!([999, 20_480, 52_428_800].map(size), ["999 B", "20 KiB", "50 MiB"]);
     }
 }

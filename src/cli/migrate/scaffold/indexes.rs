@@ -66,7 +66,10 @@ mod tests {
     fn an_index_is_written_as_it_would_be_by_hand() {
         for (index, text) in [
             (Index::on(["slug"]).unique(), "Index::on([\"slug\"]).unique()"),
-            (Index::on(["a", "b"]).named("pair").sparse(), "Index::on([\"a\", \"b\"]).named(\"pair\").sparse()"),
+            (
+                Index::on(["a", "b"]).named("pair").sparse(),
+                "Index::on([\"a\", \"b\"]).named(\"pair\").sparse()",
+            ),
             (
                 Index::by([("a", Direction::Ascending), ("b", Direction::Descending)]),
                 "Index::by([(\"a\", Direction::Ascending), (\"b\", Direction::Descending)])",

@@ -1,5 +1,7 @@
 //! Writing the source of a migration: its file, and its line in the list.
 
+/// Steps that repair indexes.
+mod indexes;
 /// What the sources of migrations say of themselves.
 mod sources;
 /// The text of a new one.
@@ -12,6 +14,7 @@ use std::process::Command;
 
 use serde::Serialize;
 
+pub(super) use indexes::repair;
 pub(super) use sources::Sources;
 pub(super) use template::Body;
 
