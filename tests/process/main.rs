@@ -24,5 +24,7 @@ mod takeover;
 mod together;
 /// `trash purge` on the command line.
 mod trash;
+/// Backups, resets, rehearsals on the command line.
+mod upkeep;
 /// The verbs of `migrate` on the command line.
 mod verbs;

@@ -178,7 +178,7 @@ pub(super) fn up_text(report: &Report) -> String {
     text
 }
 
-fn details(text: &mut String, counts: &[StepCounts], warnings: &[String]) {
+pub(super) fn details(text: &mut String, counts: &[StepCounts], warnings: &[String]) {
     for step in counts {
         let _ = writeln!(text, "    {step}");
     }

@@ -136,12 +136,17 @@ impl Judgement {
         judgement.take("condition", "what was promised holds", DRIFT, broken);
 
         let mut odd = Vec::new();
-        for drift in index_drift(desk).await? {
+        let drifts = index_drift(desk).await?;
+        let missing = drifts.iter().filter(|drift| drift.kind == DriftKind::Missing).count();
+        let never_started = missing == declared_indexes().len();
+        if never_started {
+            judgement.accepted.push("no start has made the indexes yet".to_owned());
+        }
+        for drift in drifts {
             match drift.kind {
                 DriftKind::OtherName => {}
-                DriftKind::Missing if before_deploy || desk.is_bare() => {
-                    judgement.accepted.push(drift.to_string())
-                }
+                DriftKind::Missing if never_started => {}
+                DriftKind::Missing if before_deploy => judgement.accepted.push(drift.to_string()),
                 DriftKind::Missing => odd.push(format!("{drift}; a start makes it")),
                 _ => odd.push(format!("{drift}\n  run `field-notes migrate diff \"repair the indexes\"`")),
             }
