@@ -30,7 +30,13 @@ mod look;
 mod order;
 /// Plans that write nothing.
 mod preview;
+/// Steps that are wrong in themselves.
+mod refused;
+/// Each kind of step, there and back.
+mod steps;
 /// Migrations made of data.
 mod toys;
 /// Taking back.
 mod undo;
+/// Migrations of every kind of step.
+mod workers;
