@@ -24,6 +24,7 @@
 //!   `down` and by the next `up` alike; the latter then applies the migration anew.
 //! - Looking ([`Migrator::status`], [`Migrator::verify`], [`Migrator::wait`], [`Migrator::plan_down`]) never writes.
 
+pub mod backup;
 /// What a migration is given: reads, and steps that are journalled.
 mod context;
 /// One entry of the ledger.
