@@ -108,13 +108,14 @@ async fn up(migrator: &Migrator) -> Result<(), Ended> {
 }
 
 async fn down(migrator: &Migrator, yes: bool) -> Result<(), Ended> {
-    let Some(plan) = migrator.plan_down().await? else {
+    let plans = migrator.plan_down(DownRequest::last()).await?;
+    let Some(plan) = plans.first() else {
         say("nothing is applied\n");
         return Ok(());
     };
     let yes =
         yes || (!plan.losses.is_empty() && io::stdin().is_terminal() && is_confirmed(&plan.id, &plan.losses));
-    if let Some(report) = migrator.down(DownRequest { yes }).await? {
+    for report in migrator.down(DownRequest { yes, ..DownRequest::last() }).await? {
         say(&format!("took back {} in {} ms\n", report.id, report.duration.as_millis()));
         for step in &report.counts {
             say(&format!("    {step}\n"));

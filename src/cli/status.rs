@@ -50,7 +50,9 @@ impl From<StatusEntry> for Entry {
         let state = match entry.state {
             Some(migrator::State::Running) if entry.live => Some("running"),
             Some(migrator::State::RollingBack) if entry.live => Some("rolling back"),
-            Some(migrator::State::Running | migrator::State::RollingBack) => Some("interrupted"),
+            Some(migrator::State::Running | migrator::State::RollingBack | migrator::State::Interrupted) => {
+                Some("interrupted")
+            }
             Some(migrator::State::Applied | migrator::State::Failed | migrator::State::RolledBack) | None => {
                 None
             }
@@ -61,6 +63,7 @@ impl From<StatusEntry> for Entry {
             source: entry.source.map(|source| match source {
                 migrator::Source::Native => "native",
                 migrator::Source::Imported => "imported",
+                migrator::Source::Stamped => "stamped",
             }),
             state,
             error: entry.error,

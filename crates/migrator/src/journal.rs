@@ -113,6 +113,34 @@ impl<'a> Change<'a> {
     }
 }
 
+/// Removes some entries of a migration without undoing them. Run until there are none; gives how many there were.
+pub(crate) struct Forget<'a> {
+    pub(crate) session: &'a Session<'a>,
+    pub(crate) migration: &'a str,
+    pub(crate) counts: &'a [StepCounts],
+    pub(crate) warnings: &'a [String],
+}
+
+#[async_trait]
+impl Batch for Forget<'_> {
+    type Out = usize;
+
+    async fn run(&self, scope: &Scope) -> Result<usize> {
+        let journal = scope.collection(JOURNAL);
+        let ids = Projection::Include(Vec::new());
+        let read =
+            Find::new(of(self.migration)).sort(Sort::ascending(Field::ID)).limit(BATCH).projection(ids);
+        let entries = journal.find(read).await?.documents().await?;
+        let keys: Vec<Bson> = entries.iter().filter_map(|entry| entry.get("_id").cloned()).collect();
+        if !keys.is_empty() {
+            self.session.touch(scope, self.migration, self.counts, self.warnings).await?;
+            journal.delete_many(&Filter::is_in(Field::ID, keys)).await?;
+            self.session.boundary(self.migration, scope);
+        }
+        Ok(entries.len())
+    }
+}
+
 /// Undoes some entries of a migration, and removes them. Run until there are none.
 pub(crate) struct UndoSome<'a> {
     pub(crate) session: &'a Session<'a>,

@@ -5,6 +5,7 @@ use bson::DateTime;
 use bson::oid::ObjectId;
 use docstore::{Collection, Database, Store, Transaction};
 
+use crate::guard::Guard;
 use crate::lease::Held;
 use crate::{Event, Result, Settings};
 
@@ -18,6 +19,8 @@ pub(crate) struct Runner {
     pub(crate) run_id: String,
     pub(crate) host: String,
     pub(crate) pid: u32,
+    /// Where process numbers mean what they mean here: this boot of this machine, this container.
+    place: String,
 }
 
 impl Runner {
@@ -28,13 +31,43 @@ impl Runner {
             .map(|name| name.trim().to_owned())
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "unknown".into());
-        Self { run_id: ObjectId::new().to_hex(), host, pid: std::process::id() }
+        Self { run_id: ObjectId::new().to_hex(), host, pid: std::process::id(), place: place() }
     }
 
     /// Unique for each run, and tells people where to look.
     pub(crate) fn owner(&self) -> String {
-        format!("{}/{}/{}", self.host, self.pid, self.run_id)
+        format!("{}/{}/{}/{}", self.host, self.pid, self.run_id, self.place)
     }
+
+    /// Whether the process of a run is known to be gone: it ran here, and there is no such process any more.
+    pub(crate) fn is_gone(&self, owner: &str) -> bool {
+        let mut parts = owner.rsplit('/');
+        let (place, _run, pid, host) = (parts.next(), parts.next(), parts.next(), parts.next());
+        let here = host == Some(&self.host) && place == Some(&self.place) && self.place != NOWHERE;
+        here && pid.and_then(|pid| pid.parse::<u32>().ok()).is_some_and(|pid| !is_running(pid))
+    }
+}
+
+/// The place of a machine that does not tell.
+const NOWHERE: &str = "-";
+
+fn place() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let names = std::fs::read_link("/proc/self/ns/pid");
+    match (boot, names) {
+        (Ok(boot), Ok(names)) => {
+            let boot = boot.trim().split('-').next().unwrap_or_default().to_owned();
+            let names = names.to_string_lossy().chars().filter(char::is_ascii_digit).collect::<String>();
+            format!("{boot}-{names}")
+        }
+        _ => NOWHERE.to_owned(),
+    }
+}
+
+fn is_running(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // After the name, which may hold anything but ends with the last parenthesis, comes the state.
+    !matches!(stat.rsplit(')').next().map(str::trim_start), Some(rest) if rest.starts_with(['Z', 'X']))
 }
 
 /// A run that holds the lease.
@@ -45,6 +78,8 @@ pub(crate) struct Session<'a> {
     pub(crate) held: &'a Held,
     /// Whether the store has transactions.
     pub(crate) transactions: bool,
+    /// What may end it between two batches, other than the lease.
+    pub(crate) guard: Guard,
 }
 
 /// Writes that belong together.
@@ -77,8 +112,15 @@ impl Store for Scope {
 }
 
 impl Session<'_> {
-    /// Runs a batch, after checking that the lease is held: in one transaction where there are any.
+    /// Runs a batch of data, after checking that the run may go on: in one transaction where there are any.
     pub(crate) async fn atomically<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
+        self.guard.check(&self.settings.stop)?;
+        self.record(migration, batch).await
+    }
+
+    /// Runs a batch that says what became of a run, so it is run also when that was told to stop, after checking that
+    /// the lease is held: in one transaction where there are any.
+    pub(crate) async fn record<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
         let began = Instant::now();
         let mut pause = Duration::from_millis(5);
         loop {
@@ -121,7 +163,7 @@ impl Session<'_> {
     }
 
     pub(crate) fn tell(&self, event: &Event<'_>) {
-        self.settings.observer.event(event);
+        self.settings.tell(event);
     }
 
     pub(crate) fn now(&self) -> DateTime {

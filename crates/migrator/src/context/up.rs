@@ -68,7 +68,6 @@ impl Up<'_> {
     pub fn warn(&mut self, text: impl Into<String>) {
         let warning = text.into();
         let migration = &self.attempt.migration;
-        tracing::warn!(%migration, warning, "a migration left something out");
         self.session.tell(&Event::Skipped { migration, warning: &warning });
         self.attempt.warnings.push(warning);
     }
