@@ -33,7 +33,7 @@ testkit::stores! {
         let counts: Vec<_> = report.applied[0].counts.iter().map(|c| (c.updated, c.inserted)).collect();
         assert_eq!(counts, [(1500, 0), (2703, 0), (0, 1), (0, 1)]);
         let after = content(&db).await;
-        assert!(after["things"].iter().filter(|d| d.get("name").is_empty()).all(|d| d.get_str("n").is_ok_and(|n| n == "all")));
+        assert!(after["things"].iter().filter(|d| d.get("name").is_none()).all(|d| d.get_str("n").is_ok_and(|n| n == "all")));
 
         let plan = migrator.plan_down(NO).await.unwrap().remove(0);
         assert_eq!((plan.id.as_str(), plan.losses.len()), ("0001_a", 0));
