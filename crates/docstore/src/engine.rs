@@ -94,6 +94,10 @@ pub trait Engine: Executor {
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed>;
     /// Care of the store as a whole.
     fn upkeep(&self) -> &dyn Upkeep;
+    /// How far the slowest secondary that is well is behind; `None` where nothing is replicated.
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        Ok(None)
+    }
     /// Ends background work and flushes what is left; later operations fail.
     async fn close(&self);
     /// For the escape hatches of the engines.

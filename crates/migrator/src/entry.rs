@@ -4,6 +4,7 @@ use std::fmt;
 use bson::{Bson, DateTime, Document, doc};
 use serde::Serialize;
 
+use crate::context::Progress;
 use crate::{Error, Result};
 
 /// The form of the ledger's entries that this program writes, and the latest that it reads. Entries without a number
@@ -175,6 +176,10 @@ pub(crate) struct Entry {
     pub(crate) by: By,
     pub(crate) started_at: Option<DateTime>,
     pub(crate) duration_ms: Option<i64>,
+    /// How far its steps have come.
+    pub(crate) progress: Progress,
+    /// Whether what it changed is in the journal.
+    pub(crate) journalled: bool,
 }
 
 /// Who wrote something down: which run of which program, where.
@@ -233,6 +238,8 @@ impl Entry {
             by: By::default(),
             started_at: None,
             duration_ms: None,
+            progress: Progress::default(),
+            journalled: true,
         }
     }
 
@@ -284,6 +291,8 @@ impl Entry {
             by,
             started_at: date("started_at"),
             duration_ms: integer(document, "duration_ms"),
+            progress: document.get_document("cursor").map(Progress::from_document).unwrap_or_default(),
+            journalled: document.get_bool("journal").unwrap_or(true),
             id,
         })
     }

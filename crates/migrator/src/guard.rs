@@ -3,6 +3,9 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, Result, Stop};
 
+/// For how much longer than it may an attempt is given to come to the next place between two batches.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// What may end a run between two batches, other than the lease; and when progress was written down last.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -30,6 +33,18 @@ impl Guard {
         match *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) {
             Some((until, limit)) if Instant::now() >= until => Err(Error::TimeLimit { limit }),
             _ => Ok(()),
+        }
+    }
+
+    /// Runs an attempt for as long as it may. It is expected to stop by itself between two batches; what does not come
+    /// to such a place is given up.
+    pub(crate) async fn within(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
+        let limit = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((until, limit)) = limit else { return work.await };
+        let left = until.saturating_duration_since(Instant::now()).saturating_add(GRACE);
+        match tokio::time::timeout(left, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::TimeLimit { limit }),
         }
     }
 

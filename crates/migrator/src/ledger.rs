@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bson::{Bson, Document, doc};
 use docstore::{Field, Filter, Find, Store, Update};
 
+use crate::context::Progress;
 use crate::entry::{Entry, FORMAT, counts_to_bson, texts_to_bson};
 use crate::foreign::Foreign;
 use crate::mark::declared;
@@ -41,12 +42,16 @@ impl Session<'_> {
         id: &str,
         counts: &[StepCounts],
         warnings: &[String],
+        progress: Option<&Progress>,
     ) -> Result<()> {
-        let update = Update::new()
+        let mut update = Update::new()
             .set("counts", counts_to_bson(counts))
             .set("warnings", texts_to_bson(warnings))
             // Makes it a change in any case: only a change conflicts with another transaction.
             .inc("batches", 1_i64);
+        if let Some(cursor) = progress.and_then(Progress::to_bson) {
+            update = update.set("cursor", cursor);
+        }
         taken(scope.collection(LEDGER).update_one(&self.fenced(id), &update).await?.matched)?;
         self.progress(scope, id, counts).await
     }
@@ -60,6 +65,21 @@ impl Session<'_> {
         let done = last.inserted + last.updated + last.deleted;
         crate::event::progress(id, done, &last.step);
         self.log(scope, id, "progress", doc! { "counts": counts_to_bson(counts) }).await
+    }
+
+    /// Says that the journal of an applied migration is gone, so that it cannot be taken back by it.
+    pub(crate) async fn forget_journal(&self, id: &str) -> Result<()> {
+        let applied = self.fenced(id).also(Filter::eq("status", State::Applied.name()));
+        let update = Update::new().set("journal", false);
+        taken(self.db.collection(LEDGER).update_one(&applied, &update).await?.matched)
+    }
+
+    /// Whether this run's change of an entry to applied was committed.
+    pub(crate) async fn is_applied_by_us(&self, id: &str) -> Result<bool> {
+        let ours = Filter::id(id)
+            .also(Filter::eq("status", State::Applied.name()))
+            .also(Filter::eq("run_id", self.runner.run_id.as_str()));
+        Ok(self.db.collection(LEDGER).count(&ours).await? > 0)
     }
 
     pub(crate) async fn log(
@@ -114,6 +134,8 @@ pub(crate) struct Claim<'a> {
     /// `Running` or `RollingBack`.
     pub(crate) state: State,
     pub(crate) confirmed: bool,
+    /// Whether it writes a journal, when it is applied.
+    pub(crate) journal: bool,
 }
 
 #[async_trait]
@@ -132,6 +154,7 @@ impl Batch for Claim<'_> {
         let mut entry = stored.unwrap_or_else(|| Entry::new(id, self.state, Source::Native));
         if self.begins_anew(&entry) {
             entry.counts.clear();
+            entry.progress = Progress::default();
         }
         entry.warnings.clear();
         let up = self.state == State::Running;
@@ -179,9 +202,14 @@ impl Claim<'_> {
             .unset("step")
             .unset("retry");
         let update = self.session.stamp(update);
+        let update = match entry.progress.to_bson() {
+            Some(cursor) => update.set("cursor", cursor),
+            None => update.unset("cursor"),
+        };
         if self.state == State::Running {
             let run = self.session.runner.run_id.as_str();
-            return update.set("applied_run", run).unset("applied_at").unset("reason").unset("confirmed");
+            let update = update.set("applied_run", run).set("journal", self.journal);
+            return update.unset("applied_at").unset("reason").unset("confirmed");
         }
         let update = update.set("confirmed", self.confirmed);
         match &entry.applied_run {
@@ -220,8 +248,8 @@ impl Batch for Finish<'_> {
             .set("counts", counts.clone())
             .set("warnings", warnings.clone());
         update = match self.state {
-            State::Applied => update.set("applied_at", now),
-            State::RolledBack => update.unset("applied_at").unset("confirmed"),
+            State::Applied => update.set("applied_at", now).unset("cursor"),
+            State::RolledBack => update.unset("applied_at").unset("confirmed").unset("cursor"),
             _ => update,
         };
         let mut more = doc! { "duration_ms": duration, "counts": counts, "warnings": warnings };

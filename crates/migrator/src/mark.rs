@@ -108,6 +108,7 @@ impl Mark<'_> {
             .unset("step")
             .unset("retry")
             .unset("confirmed")
+            .unset("cursor")
     }
 }
 

@@ -7,7 +7,7 @@ use docstore::{Collection, Database, Store, Transaction};
 
 use crate::guard::Guard;
 use crate::lease::Held;
-use crate::{Event, Result, Settings};
+use crate::{Error, Event, Result, Settings};
 
 /// For how long a batch is begun anew after conflicts. A transaction whose client died goes on holding its documents
 /// until the server ends it: after 60 seconds, looked for every 30.
@@ -80,6 +80,31 @@ pub(crate) struct Session<'a> {
     pub(crate) transactions: bool,
     /// What may end it between two batches, other than the lease.
     pub(crate) guard: Guard,
+    /// Whether warnings are failures.
+    pub(crate) strict: bool,
+}
+
+/// For how long a batch that met conflicts is begun anew, with longer and longer pauses.
+pub(crate) struct Patience {
+    began: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), pause: Duration::from_millis(5) }
+    }
+
+    /// Whether to begin anew after this error; comes back when it is time.
+    pub(crate) async fn again(&mut self, migration: &str, error: &Error) -> bool {
+        if !error.is_transient() || self.began.elapsed() >= PATIENCE {
+            return false;
+        }
+        tracing::debug!(migration, %error, "a batch met a conflict and is begun anew");
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Duration::from_millis(500));
+        true
+    }
 }
 
 /// Writes that belong together.
@@ -112,32 +137,45 @@ impl Store for Scope {
 }
 
 impl Session<'_> {
-    /// Runs a batch of data, after checking that the run may go on: in one transaction where there are any.
-    pub(crate) async fn atomically<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
+    /// Says no if the run has to stop before its next write.
+    pub(crate) async fn may_go_on(&self) -> Result<()> {
         self.guard.check(&self.settings.stop)?;
-        self.record(migration, batch).await
+        self.held.ensure().await
     }
 
-    /// Runs a batch that says what became of a run, so it is run also when that was told to stop, after checking that
-    /// the lease is held: in one transaction where there are any.
+    /// Runs a batch that says what became of a run, so it is run also when that was told to stop: in one transaction
+    /// where there are any, and begun anew after conflicts.
     pub(crate) async fn record<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
-        let began = Instant::now();
-        let mut pause = Duration::from_millis(5);
+        let mut patience = Patience::new();
         loop {
             self.held.ensure().await?;
             self.tell(&Event::Boundary { migration, in_transaction: false });
-            match self.once(batch).await {
-                Err(error) if error.is_transient() && began.elapsed() < PATIENCE => {
-                    tracing::debug!(migration, %error, "a batch met a conflict and is begun anew");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_millis(500));
-                }
+            match self.try_once(batch).await {
+                Err(error) if patience.again(migration, &error).await => {}
                 outcome => return outcome,
             }
         }
     }
 
-    async fn once<B: Batch>(&self, batch: &B) -> Result<B::Out> {
+    /// Runs a batch in one transaction where there are any, and begins it anew after conflicts.
+    pub(crate) async fn atomically<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
+        let mut patience = Patience::new();
+        loop {
+            match self.once(migration, batch).await {
+                Err(error) if patience.again(migration, &error).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Runs a batch, after checking that the run may go on: in one transaction where there are any.
+    pub(crate) async fn once<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
+        self.may_go_on().await?;
+        self.tell(&Event::Boundary { migration, in_transaction: false });
+        self.try_once(batch).await
+    }
+
+    async fn try_once<B: Batch>(&self, batch: &B) -> Result<B::Out> {
         if !self.transactions {
             return batch.run(&Scope::Direct(self.db.clone())).await;
         }

@@ -41,6 +41,16 @@ pub struct Settings {
     pub progress_every: Duration,
     /// Ends a run at the next place between two batches.
     pub stop: Stop,
+    /// Whether a migration in [`Mode::Transaction`](crate::Mode::Transaction) is run step by step where the store has
+    /// no transactions, instead of being refused.
+    pub without_transactions: bool,
+    /// How many bytes one migration's journal may have; it fails before it writes more. 1 GiB.
+    pub journal_cap_bytes: u64,
+    /// How long the journal of an applied migration is kept; for ever if `None`. Then it cannot be taken back by it.
+    /// 90 days.
+    pub journal_keep: Option<Duration>,
+    /// How far the secondaries may be behind before batches wait for them; if `None` they do not. 10 seconds.
+    pub replication_lag: Option<Duration>,
     /// Who is told what goes on.
     pub observer: Arc<dyn Observer>,
 }
@@ -61,6 +71,10 @@ impl Default for Settings {
             time_limit: None,
             progress_every: Duration::from_secs(1),
             stop: Stop::new(),
+            without_transactions: false,
+            journal_cap_bytes: 1 << 30,
+            journal_keep: Some(Duration::from_hours(90 * 24)),
+            replication_lag: Some(Duration::from_secs(10)),
             observer: Arc::new(()),
         }
     }

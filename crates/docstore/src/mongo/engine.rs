@@ -198,6 +198,10 @@ impl Engine for MongoEngine {
         self
     }
 
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        self.core.replication_lag().await
+    }
+
     async fn close(&self) {
         self.closed.send_replace(true);
         if self.shares_client {

@@ -30,6 +30,8 @@ mod engine;
 mod explain;
 /// Indexes to commands, and back from what the server lists.
 mod indexes;
+/// How far secondaries are behind.
+mod lag;
 /// Leases on the server's clock.
 mod lease;
 /// Reads and writes, within a session or without.

@@ -311,6 +311,25 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// The mode of a migration cannot hold; nothing was changed.
+    #[error("{id} cannot be run in its mode: {why}; nothing was changed")]
+    Mode {
+        /// Which.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// The journal of a migration would become larger than it may.
+    #[error(
+        "the journal of {id} would have more than {cap} bytes; it stopped before its next batch\n  \
+         give it `without_journal` and take a backup, or allow a larger journal"
+    )]
+    JournalFull {
+        /// Which.
+        id: String,
+        /// How many bytes it may have.
+        cap: u64,
+    },
     /// Other applied migrations depend on it; nothing was changed.
     #[error(
         "{id} cannot be taken back while {} applied, which this program does not know; nothing was changed\n  \
@@ -336,6 +355,7 @@ impl Error {
         match self {
             Self::Store(_)
             | Self::Migration(_)
+            | Self::JournalFull { .. }
             | Self::Failed { .. }
             | Self::UndoFailed { .. }
             | Self::TimeLimit { .. }
@@ -357,6 +377,7 @@ impl Error {
             Self::TooOld(_) => 6,
             Self::Graph(_) | Self::OutOfOrder { .. } => 7,
             Self::ForeignUnknown { .. }
+            | Self::Mode { .. }
             | Self::Losses { .. }
             | Self::Unconfirmed { .. }
             | Self::Unmet { .. }

@@ -2,8 +2,8 @@ use std::time::Instant;
 
 use super::lock::Always;
 use super::{AsyncWork, Migrator};
-use crate::context::{Attempt, Pass, UndoImported, Up};
-use crate::journal::{self, Forget, UndoSome};
+use crate::context::{Attempt, Pass, Real, UndoImported, Up};
+use crate::journal::{self, UndoOne};
 use crate::lease::Held;
 use crate::ledger::{Claim, Finish};
 use crate::plan::{Action, DownGoal, Request, is_of_run};
@@ -45,7 +45,7 @@ impl Migrator {
     /// What would be taken back, if that is accepted.
     async fn accepted(&self, view: &View, goal: &Request, request: &DownRequest) -> Result<Vec<usize>> {
         let chosen: Vec<usize> = self.plan(view, goal, true)?.into_iter().map(Action::at).collect();
-        self.reversible(&chosen)?;
+        self.reversible(view, &chosen)?;
         let beyond = self.beyond(view, goal, &chosen);
         let Some(&first) = chosen.first() else { return Ok(chosen) };
         if request.yes {
@@ -62,11 +62,18 @@ impl Migrator {
     }
 
     /// Refuses what cannot be taken back at all, before anything is.
-    pub(super) fn reversible(&self, chosen: &[usize]) -> Result<()> {
+    pub(super) fn reversible(&self, view: &View, chosen: &[usize]) -> Result<()> {
         for &at in chosen {
-            if let Undo::Irreversible(why) = self.graph.get(at).undo() {
-                return Err(Error::Irreversible { id: self.graph.shape().id(at).into(), why: why.into() });
-            }
+            let id = self.graph.shape().id(at);
+            let entry = view.entries.get(id);
+            let why = match self.graph.get(at).undo() {
+                Undo::Irreversible(why) => why,
+                Undo::Journal if entry.is_some_and(|e| e.source == Source::Native && !e.journalled) => {
+                    "there is no journal of it: it writes none, or it was kept for as long as it is to be"
+                }
+                Undo::Journal | Undo::Code => continue,
+            };
+            return Err(Error::Irreversible { id: id.into(), why: why.into() });
         }
         Ok(())
     }
@@ -83,7 +90,7 @@ impl Migrator {
 
     pub(super) async fn planned_down(&self, view: &View, goal: &Request) -> Result<Vec<DownPlan>> {
         let chosen: Vec<usize> = self.plan(view, goal, true)?.into_iter().map(Action::at).collect();
-        self.reversible(&chosen)?;
+        self.reversible(view, &chosen)?;
         let beyond = self.beyond(view, goal, &chosen);
         let mut plans = Vec::with_capacity(chosen.len());
         for (nth, &at) in chosen.iter().enumerate() {
@@ -179,7 +186,7 @@ impl Migrator {
         // What was accepted when the undo began stays accepted when it is resumed.
         let confirmed = confirmed || expected.is_some_and(|entry| entry.confirmed);
         let (graph, state) = (&self.graph, State::RollingBack);
-        let claim = Claim { session, graph, position: at, expected, state, confirmed };
+        let claim = Claim { session, graph, position: at, expected, state, confirmed, journal: true };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(None) };
         session.tell(&Event::RollingBack { migration: id });
 
@@ -222,25 +229,14 @@ impl Migrator {
     }
 
     async fn undo_by_code(&self, session: &Session<'_>, at: usize, done: &mut Done) -> Result<()> {
-        let id = self.graph.shape().id(at);
-        let mut attempt = Attempt::new(id, done.counts.clone(), session.now());
-        let outcome = self.graph.get(at).down(&mut Up { session, attempt: &mut attempt }).await;
+        let migration = self.graph.get(at);
+        let counts = done.counts.clone();
+        let mut attempt = Attempt::undoing(migration.meta(), counts, session.now());
+        let outcome = migration.down(&mut Up::real(Real { session, whole: None }, &mut attempt)).await;
         (done.counts, done.warnings) = (attempt.counts, attempt.warnings);
         outcome?;
-        forget(session, id, &done.counts, &done.warnings).await
+        journal::discard(session, migration.meta().id).await
     }
-}
-
-/// Drops the journal of a migration.
-pub(super) async fn forget(
-    session: &Session<'_>,
-    id: &str,
-    counts: &[StepCounts],
-    warnings: &[String],
-) -> Result<()> {
-    let some = Forget { session, migration: id, counts, warnings };
-    while session.atomically(id, &some).await? > 0 {}
-    Ok(())
 }
 
 /// Writes down that an undo did not come to its end, and says so.
@@ -274,10 +270,10 @@ struct Done {
 
 async fn undo_by_journal(session: &Session<'_>, id: &str, confirmed: bool, done: &mut Done) -> Result<()> {
     loop {
-        let some =
-            UndoSome { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
-        let undone = session.atomically(id, &some).await?;
-        if undone.entries == 0 {
+        let one =
+            UndoOne { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
+        let undone = one.run().await?;
+        if !undone.any {
             return Ok(());
         }
         (done.counts, done.warnings) = (undone.counts, undone.warnings);

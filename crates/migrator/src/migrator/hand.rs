@@ -2,10 +2,10 @@ use docstore::LeaseRequest;
 
 use super::lock::{Always, LEASE};
 use super::{AsyncWork, Migrator};
+use crate::journal;
 use crate::lease::Held;
 use crate::ledger::{LOCK, LOG, log_record};
 use crate::mark::{Decision, Mark, declared, unlocked};
-use crate::migrator::down::forget;
 use crate::plan::{DownGoal, Request};
 use crate::view::View;
 use crate::{Error, Repair, Repaired, Report, Result, Stamp, Stamped, State, Unlocked};
@@ -149,8 +149,7 @@ impl AsyncWork<Option<State>> for ByHand<'_> {
         let expected = view.entries.get(id);
         if taken_back {
             // First, so that a repeated request finds the rest if this one is cut short.
-            let none = Vec::new();
-            forget(&session, id, expected.map_or(&none, |entry| &entry.counts), &warnings).await?;
+            journal::discard(&session, id).await?;
         }
         let declared = declared(&migrator.graph, at);
         let mark = Mark { session: &session, id, expected, declared, decision, reason, warnings: &warnings };

@@ -17,6 +17,7 @@ mod redo;
 /// Applying what is pending.
 mod up;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docstore::Database;
@@ -32,7 +33,8 @@ use crate::{Error, Finding, Graph, GraphError, Result, Settings, State};
 /// Applies migrations to a database, takes them back, and says where things stand.
 pub struct Migrator {
     db: Database,
-    graph: Graph,
+    /// Shared with those that try it on a scratch database.
+    graph: Arc<Graph>,
     settings: Settings,
     runner: Runner,
 }
@@ -40,7 +42,12 @@ pub struct Migrator {
 impl Migrator {
     /// A migrator; nothing is read or written yet.
     pub fn new(db: Database, graph: Graph, settings: Settings) -> Self {
-        Self { db, graph, settings, runner: Runner::new() }
+        Self { db, graph: Arc::new(graph), settings, runner: Runner::new() }
+    }
+
+    /// One with the same migrations for another database.
+    fn elsewhere(&self, db: Database, settings: Settings) -> Self {
+        Self { db, graph: Arc::clone(&self.graph), settings, runner: Runner::new() }
     }
 
     /// The migrations it knows.
@@ -114,12 +121,13 @@ impl Migrator {
             held,
             transactions,
             guard,
+            strict: false,
         })
     }
 
     async fn check(&self, position: usize) -> Result<Vec<Finding>> {
         let migration = self.graph.shape().id(position);
-        self.graph.get(position).check(&Check { db: &self.db, settings: &self.settings, migration }).await
+        self.graph.get(position).check(&Check { store: &self.db, settings: &self.settings, migration }).await
     }
 
     /// Runs work under the lease: stops it when the lease is lost, gives the lease back in any case, and tells the

@@ -28,7 +28,7 @@ impl Migrator {
         self.applied(view, at, "redone")?;
         let goal = Request::Down(DownGoal::One(at));
         let chosen: Vec<usize> = self.plan(view, &goal, true)?.into_iter().map(Action::at).collect();
-        self.reversible(&chosen)?;
+        self.reversible(view, &chosen)?;
         let names = |list: &[usize]| list.iter().map(|&at| shape.id(at).to_owned()).collect::<Vec<_>>();
         let beyond: Vec<usize> = chosen.iter().copied().filter(|&other| other != at).collect();
         if !beyond.is_empty() && !yes {
@@ -67,9 +67,11 @@ impl AsyncWork<Redone> for Redo {
         migrator.take_over(&session, &view, &mut report).await?;
         view = migrator.view().await?;
         let chosen = migrator.redoable(&view, self.at, self.yes)?;
+        let again: Vec<Action> = chosen.iter().map(|&at| Action::Apply(at)).collect();
+        migrator.modes_hold(&session, &again)?;
         let taken_back = migrator.take_back(&session, &chosen, self.yes).await?;
         let goal: BTreeSet<usize> = chosen.into_iter().collect();
-        migrator.reach(&session, &goal, false, &mut report).await?;
+        migrator.reach(&session, &goal, &mut report).await?;
         Ok(Redone { taken_back, report })
     }
 }

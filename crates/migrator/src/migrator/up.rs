@@ -5,18 +5,17 @@ use tracing::Instrument;
 
 use super::lock::Wanted;
 use super::{AsyncWork, Migrator};
-use crate::context::{Attempt, Up};
+use crate::context::{Attempt, CarriedOut, carry_out, refuse_mode};
+use crate::journal;
 use crate::lease::Held;
 use crate::ledger::{Claim, Finish, Import};
 use crate::plan::{Action, Request, UpGoal};
 use crate::session::Session;
 use crate::view::View;
-use crate::{Applied, Error, Event, Finding, Imported, Report, Result, State, UpMode, UpRequest};
+use crate::{Applied, Error, Event, Imported, Report, Result, State, UpMode, UpRequest};
 
 /// How often a plan is made anew because the ledger changed under it.
 const REPLANS: u32 = 10;
-/// For how much longer than it may an attempt is given to come to the next place between two batches.
-const GRACE: Duration = Duration::from_secs(2);
 
 impl Migrator {
     /// Applies what is pending, as far as it is asked for, after taking over what an earlier tool applied. If another
@@ -123,31 +122,41 @@ struct Work<'a> {
 
 impl AsyncWork<Report> for Work<'_> {
     async fn run(self, migrator: &Migrator, held: &Held) -> Result<Report> {
-        let session = migrator.session(held).await?;
+        let session = Session { strict: self.strict, ..migrator.session(held).await? };
         // What was read before the lease was ours may be old.
         let mut view = migrator.view().await?;
         if let Some(report) = migrator.nothing_to_do(&view, self.request, true)? {
             return Ok(report);
         }
         let mut report = migrator.report(&view);
+        migrator.modes_hold(&session, &migrator.plan(&view, self.request, true)?)?;
         migrator.take_over(&session, &view, &mut report).await?;
         view = migrator.view().await?;
         // What is meant is settled now: "so many" does not mean so many more after each.
         let actions = migrator.plan(&view, self.request, true)?;
         let applies = actions.iter().filter(|action| matches!(action, Action::Apply(_)));
         let goal = applies.map(|action| action.at()).collect();
-        migrator.reach(&session, &goal, self.strict, &mut report).await?;
+        migrator.reach(&session, &goal, &mut report).await?;
         Ok(report)
     }
 }
 
 impl Migrator {
+    /// Refuses modes that cannot hold here, before anything is written.
+    pub(super) fn modes_hold(&self, session: &Session<'_>, actions: &[Action]) -> Result<()> {
+        for action in actions {
+            if let Action::Apply(at) = *action {
+                refuse_mode(self.graph.get(at).meta(), session.transactions, &self.settings)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Applies these, in order, after finishing undos that were interrupted.
     pub(super) async fn reach(
         &self,
         session: &Session<'_>,
         goal: &BTreeSet<usize>,
-        strict: bool,
         report: &mut Report,
     ) -> Result<()> {
         // A person has decided by asking, and a start was refused before; what was not refused is done.
@@ -156,12 +165,17 @@ impl Migrator {
         loop {
             let view = self.view().await?;
             let actions = self.plan(&view, &all, true)?;
-            let Some(&action) = actions.first() else { return Ok(()) };
+            let Some(&action) = actions.first() else {
+                for id in journal::forgettable(&view.entries, &self.settings, session.now()) {
+                    journal::forget(session, &id).await?;
+                }
+                return Ok(());
+            };
             let done = match action {
                 Action::Undo(at) => self.finish_undo(session, &view, at, report).await?,
                 Action::Apply(at) => {
                     let span = tracing::info_span!("migration", id = self.graph.shape().id(at));
-                    self.apply(session, &view, at, strict, report).instrument(span).await?
+                    self.apply(session, &view, at, report).instrument(span).await?
                 }
             };
             if !done {
@@ -205,12 +219,12 @@ impl Migrator {
         session: &Session<'_>,
         view: &View,
         at: usize,
-        strict: bool,
         report: &mut Report,
     ) -> Result<bool> {
         let id = self.graph.shape().id(at);
-        let limit = self.graph.get(at).meta().time_limit.or(self.settings.time_limit);
-        session.guard.begin(limit);
+        let migration = self.graph.get(at);
+        let meta = migration.meta();
+        session.guard.begin(meta.time_limit.or(self.settings.time_limit));
         let expected = view.entries.get(id);
         let claim = Claim {
             session,
@@ -219,48 +233,28 @@ impl Migrator {
             expected,
             state: State::Running,
             confirmed: false,
+            journal: meta.journal,
         };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(false) };
         session.tell(&Event::Started { migration: id, attempt: entry.attempts });
 
         let began = Instant::now();
-        let mut attempt = Attempt::new(id, entry.counts, session.now());
-        let mut cx = Up { session, attempt: &mut attempt };
-        let mut outcome = match within(limit, self.graph.get(at).up(&mut cx)).await {
-            Ok(()) => self.check(at).await,
-            Err(error) => Err(error),
-        };
-        if let (true, Ok(findings)) = (strict, &outcome) {
-            let found = findings.iter().map(ToString::to_string);
-            let warnings: Vec<String> = attempt.warnings.iter().cloned().chain(found).collect();
-            if !warnings.is_empty() {
-                outcome = Err(Error::Warnings(warnings));
-            }
-        }
-        let attempt = Attempted { id, attempt: &attempt, duration: began.elapsed() };
+        let mut attempt = Attempt::new(meta, entry.counts, entry.progress, session.now());
+        let outcome = carry_out(session, migration, &mut attempt, began).await;
+        let duration = began.elapsed();
         match outcome {
-            Ok(findings) => {
-                let applied = attempt.applied(session, &findings).await?;
+            Ok(CarriedOut { findings, warnings }) => {
+                session.tell(&Event::Applied { migration: id, duration });
                 report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
-                report.applied.push(applied);
+                report.applied.push(Applied { id: id.into(), duration, counts: attempt.counts, warnings });
                 Ok(true)
             }
-            Err(error) => Err(attempt.ended(session, error).await),
+            Err(error) => Err(Attempted { id, attempt: &attempt, duration }.ended(session, error).await),
         }
     }
 }
 
-/// Runs an attempt for as long as it may. It is expected to stop by itself between two batches; what does not come to
-/// such a place is given up.
-async fn within(limit: Option<Duration>, work: impl Future<Output = Result<()>>) -> Result<()> {
-    let Some(limit) = limit else { return work.await };
-    match tokio::time::timeout(limit.saturating_add(GRACE), work).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Error::TimeLimit { limit }),
-    }
-}
-
-/// An attempt that came to an end.
+/// An attempt that did not come to its end.
 struct Attempted<'a> {
     id: &'a str,
     attempt: &'a Attempt,
@@ -280,17 +274,6 @@ impl Attempted<'_> {
             error: &[],
             step: self.attempt.step.as_deref(),
         }
-    }
-
-    /// Writes down that it is applied.
-    async fn applied(&self, session: &Session<'_>, findings: &[Finding]) -> Result<Applied> {
-        let Self { id, attempt, duration } = *self;
-        let mut warnings = attempt.warnings.clone();
-        warnings.extend(findings.iter().map(ToString::to_string));
-        let finish = Finish { warnings: &warnings, ..self.finish(session, State::Applied, "applied") };
-        session.record(id, &finish).await?;
-        session.tell(&Event::Applied { migration: id, duration });
-        Ok(Applied { id: id.into(), duration, counts: attempt.counts.clone(), warnings })
     }
 
     /// Writes down how it ended, and says so.

@@ -14,7 +14,13 @@ mod import;
 mod look;
 /// What an `up` does, and in which order.
 mod order;
+/// Steps that are wrong in themselves.
+mod refused;
+/// Each kind of step, there and back.
+mod steps;
 /// Migrations made of data.
 mod toys;
 /// Taking back.
 mod undo;
+/// Migrations of every kind of step.
+mod workers;
