@@ -57,6 +57,7 @@ mod migration;
 mod migrator;
 /// From graph, ledger and request to the actions to take; no input, no output.
 mod plan;
+pub mod rehearse;
 /// What a run did.
 mod report;
 /// How things are asked for.
