@@ -31,6 +31,7 @@ pub(super) enum Intent {
 pub(super) struct Desk {
     pub(super) database: Database,
     pub(super) migrator: Migrator,
+    pub(super) config: Config,
     /// Whether a program reads.
     json: bool,
     display: Arc<Display>,
@@ -57,7 +58,7 @@ impl Desk {
             tokio::spawn(end_well(stop));
         }
         let migrator = startup::migrator(&database, settings)?;
-        Ok(Self { database, migrator, json, display, stand_in })
+        Ok(Self { database, migrator, config, json, display, stand_in })
     }
 
     /// Whether somebody sits there who can be asked.

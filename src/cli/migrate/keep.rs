@@ -190,7 +190,7 @@ async fn restore(desk: &Desk, wanted: Restore) -> Result<Told, Ended> {
         let scratch = desk.database.scratch("restore").await.map_err(|error| Ended::failed(&error))?;
         let request = RestoreRequest { replace: false, only };
         let restored = backup::restore(scratch.database(), &dir, &id, &request).await;
-        scratch.drop().await.map_err(|error| Ended::failed(&error))?;
+        scratch.discard().await.map_err(|error| Ended::failed(&error))?;
         let restored = restored?;
         let text = restored_text(&restored) + "it was put into a database of its own, which is gone again\n";
         return Ok(Told::new(&restored, text));

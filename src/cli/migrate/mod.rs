@@ -10,6 +10,8 @@ mod desk;
 mod drawing;
 /// Verbs that judge.
 mod judge;
+/// Verbs that keep and put back.
+mod keep;
 /// Verbs that look.
 mod look;
 /// Verbs that put right what somebody has decided.
@@ -18,6 +20,8 @@ mod mend;
 mod plan;
 /// How far a run is, on standard error.
 mod progress;
+/// Verbs that try migrations where nothing can be broken.
+mod rehearse;
 /// Writing the source of a migration.
 mod scaffold;
 /// The texts of `migrate status`.
@@ -57,7 +61,11 @@ enum Verb {
     #[command(flatten)]
     Judge(judge::Verb),
     #[command(flatten)]
+    Rehearse(rehearse::Verb),
+    #[command(flatten)]
     Mend(mend::Verb),
+    #[command(flatten)]
+    Keep(keep::Verb),
     #[command(flatten)]
     Author(author::Verb),
 }
@@ -91,6 +99,8 @@ pub(super) async fn carry_out(
         Verb::Judge(verb) => {
             at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
         }
+        Verb::Rehearse(verb) => at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await,
+        Verb::Keep(verb) => at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await,
         Verb::Look(verb) => {
             at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
         }
