@@ -133,12 +133,13 @@ impl Database {
         Ok(Scratch { database: Self::new(self.engine().upkeep().sibling(&name).await?) })
     }
 
-    /// Drops scratch databases whose maker died: those that are older than this. Returns how many.
-    pub async fn sweep_scratches(&self, age: Duration) -> Result<usize> {
+    /// Drops scratch databases whose maker died: those of a purpose that are older than this. Returns how many.
+    pub async fn sweep_scratches(&self, purpose: &str, age: Duration) -> Result<usize> {
         let upkeep = self.engine().upkeep();
         let mut swept = 0;
         for name in upkeep.siblings().await? {
-            let made = name.rsplit('_').next().and_then(|id| ObjectId::parse_str(id).ok());
+            let made = name.strip_prefix(purpose).and_then(|rest| rest.strip_prefix('_'));
+            let made = made.and_then(|id| ObjectId::parse_str(id).ok());
             let Some(made) = made else { continue };
             if made.timestamp().to_system_time().elapsed().is_ok_and(|elapsed| elapsed >= age) {
                 let sibling = Self::new(upkeep.sibling(&name).await?);

@@ -18,6 +18,11 @@ pub(crate) const LOG: &str = "_migration_log";
 /// The lease.
 pub(crate) const LOCK: &str = "_migration_lock";
 
+/// Whether a collection is one of the engine's.
+pub(crate) fn is_own(name: &str) -> bool {
+    [LEDGER, LOG, LOCK, crate::journal::JOURNAL].contains(&name)
+}
+
 /// Whether the entry took our write.
 pub(crate) fn taken(matched: u64) -> Result<()> {
     if matched == 0 { Err(Error::LeaseLost) } else { Ok(()) }

@@ -26,6 +26,7 @@
 //! - Looking ([`Migrator::status`], [`Migrator::show`], [`Migrator::history`], [`Migrator::verify`], [`Migrator::wait`],
 //!   [`Migrator::plan_up`], [`Migrator::plan_down`], …) never writes.
 
+pub mod backup;
 /// Whether a migration still means what it meant.
 pub mod checksum;
 /// What a migration is given: reads, and steps that are journalled.

@@ -15,7 +15,7 @@ use super::readers::{Readers, closed};
 use super::session::Session;
 use super::transaction::Transaction;
 use super::writer::{self, Job, Operation};
-use super::{Limits, Options, cursor, feed, file, plan, write};
+use super::{Limits, Options, checked, feed, file, plan, write};
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     Change, ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
@@ -65,36 +65,18 @@ impl Embedded {
     }
 }
 
-/// Checks the arguments of a batch before anything is done.
-pub(super) fn check_writes(writes: &[Write]) -> Result<()> {
-    writes.iter().try_for_each(|write| match write {
-        Write::Insert(document) => write::check_document(document),
-        Write::UpdateOne { filter, update, .. } | Write::UpdateMany { filter, update } => {
-            filter.check().and_then(|()| update.check())
-        }
-        Write::DeleteOne(filter) | Write::DeleteMany(filter) => filter.check(),
-    })
-}
-
 #[async_trait]
 impl Executor for Embedded {
     async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        find.check()?;
-        self.readers.find(write::check_name(collection)?, find).await
+        self.readers.find(checked::find(collection, &find)?, find).await
     }
 
     async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        filter.check()?;
-        let (collection, filter) = (write::check_name(collection)?, filter.clone());
-        self.readers
-            .read(move |connection, catalog| cursor::count(connection, catalog, &collection, &filter))
-            .await
+        self.readers.read(checked::count(collection, filter)?).await
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        documents.iter().try_for_each(write::check_document)?;
-        let collection = write::check_name(collection)?;
-        self.write(move |s| write::insert_many(s, &collection, documents)).await
+        self.write(checked::insert_many(collection, documents)?).await
     }
 
     async fn update(
@@ -104,10 +86,7 @@ impl Executor for Embedded {
         update: &Update,
         reach: Reach,
     ) -> Result<UpdateResult> {
-        filter.check()?;
-        update.check()?;
-        let (collection, filter, update) = (write::check_name(collection)?, filter.clone(), update.clone());
-        self.write(move |s| write::update(s, &collection, &filter, &update, reach)).await
+        self.write(checked::update(collection, filter, update, reach)?).await
     }
 
     async fn find_one_and_update(
@@ -115,21 +94,15 @@ impl Executor for Embedded {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        find.check()?;
-        let collection = write::check_name(collection)?;
-        self.write(move |s| write::find_one_and_update(s, &collection, &find)).await
+        self.write(checked::find_one_and_update(collection, find)?).await
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        filter.check()?;
-        let (collection, filter) = (write::check_name(collection)?, filter.clone());
-        self.write(move |s| write::delete(s, &collection, &filter, many)).await
+        self.write(checked::delete(collection, filter, many)?).await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        check_writes(&writes)?;
-        let collection = write::check_name(collection)?;
-        self.write(move |s| write::bulk_write(s, &collection, writes)).await
+        self.write(checked::bulk_write(collection, writes)?).await
     }
 }
 

@@ -14,6 +14,8 @@ use crate::{Database, Error, Result};
 mod bounds;
 /// What collections and indexes there are.
 mod catalog;
+/// Operations that are ready to be run.
+mod checked;
 /// A read in progress.
 mod cursor;
 /// The port, answered by the writer and the readers.

@@ -21,6 +21,7 @@ mod redo;
 /// Applying what is pending.
 mod up;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docstore::Database;
@@ -36,7 +37,8 @@ use crate::{Error, Finding, Graph, GraphError, Result, Settings, State};
 /// Applies migrations to a database, takes them back, and says where things stand.
 pub struct Migrator {
     db: Database,
-    graph: Graph,
+    /// Shared with those that try it on a scratch database.
+    graph: Arc<Graph>,
     settings: Settings,
     runner: Runner,
 }
@@ -44,7 +46,12 @@ pub struct Migrator {
 impl Migrator {
     /// A migrator; nothing is read or written yet.
     pub fn new(db: Database, graph: Graph, settings: Settings) -> Self {
-        Self { db, graph, settings, runner: Runner::new() }
+        Self { db, graph: Arc::new(graph), settings, runner: Runner::new() }
+    }
+
+    /// One with the same migrations for another database.
+    fn elsewhere(&self, db: Database, settings: Settings) -> Self {
+        Self { db, graph: Arc::clone(&self.graph), settings, runner: Runner::new() }
     }
 
     /// The migrations it knows.
