@@ -70,7 +70,7 @@ impl Migrator {
             match self.db.acquire_lease(request.clone()).await {
                 Ok(Ok(lease)) => return Ok(Ok(Held::new(lease, asked))),
                 Ok(Err(holder)) => return Ok(Err(holder)),
-                Err(error) if tries < TRIES && error.is_transient() => {
+                Err(error) if tries < TRIES && (error.is_transient() || is_unanswered(&error)) => {
                     tracing::warn!(%error, "whether the migration lock was taken is not known; asking again");
                     tokio::time::sleep(Duration::from_millis(50 << tries)).await;
                     tries += 1;
@@ -89,6 +89,10 @@ impl Migrator {
         self.db.collection(LOG).insert_one(record).await?;
         Ok(())
     }
+}
+
+fn is_unanswered(error: &docstore::Error) -> bool {
+    matches!(error, docstore::Error::Unavailable(_))
 }
 
 /// Whether there is a reason to take the lease.

@@ -224,7 +224,7 @@ impl Migrator {
         let id = self.graph.shape().id(at);
         let migration = self.graph.get(at);
         let meta = migration.meta();
-        session.guard.begin(meta.time_limit.or(self.settings.time_limit));
+        session.guard.begin(None);
         let expected = view.entries.get(id);
         let claim = Claim {
             session,
@@ -237,6 +237,7 @@ impl Migrator {
         };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(false) };
         session.tell(&Event::Started { migration: id, attempt: entry.attempts });
+        session.guard.begin(meta.time_limit.or(self.settings.time_limit));
 
         let began = Instant::now();
         let mut attempt = Attempt::new(meta, entry.counts, entry.progress, session.now());
