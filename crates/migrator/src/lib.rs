@@ -65,6 +65,7 @@ mod migrator;
 mod plan;
 /// What a run would do.
 mod preview;
+pub mod rehearse;
 /// What a run did.
 mod report;
 /// How things are asked for.

@@ -49,8 +49,17 @@ impl Migrator {
         Self { db, graph: Arc::new(graph), settings, runner: Runner::new() }
     }
 
+    /// The database.
+    pub(crate) fn db(&self) -> &Database {
+        &self.db
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// One with the same migrations for another database.
-    fn elsewhere(&self, db: Database, settings: Settings) -> Self {
+    pub(crate) fn elsewhere(&self, db: Database, settings: Settings) -> Self {
         Self { db, graph: Arc::clone(&self.graph), settings, runner: Runner::new() }
     }
 
