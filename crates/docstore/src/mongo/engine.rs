@@ -194,12 +194,12 @@ impl Engine for MongoEngine {
         self.core.watch(precise, poll, self.closed.subscribe()).await
     }
 
-    async fn replication_lag(&self) -> Result<Option<Duration>> {
-        self.core.replication_lag().await
-    }
-
     fn upkeep(&self) -> &dyn Upkeep {
         self
+    }
+
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        self.core.replication_lag().await
     }
 
     async fn close(&self) {

@@ -17,11 +17,22 @@ const LONGEST: usize = 63;
 impl MongoEngine {
     /// What the names of siblings begin with, for an addition of this length.
     fn stem(&self, added: usize) -> String {
-        let name = self.core.database.name();
-        let room = LONGEST.saturating_sub(JOINT.len() + added);
-        let end = (0..=room.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
-        format!("{}{JOINT}", &name[..end])
+        stem(self.core.database.name(), added)
     }
+}
+
+/// The name, or what there is room for of it and a sum of the whole, so that no other's siblings begin alike.
+fn stem(name: &str, added: usize) -> String {
+    let room = LONGEST.saturating_sub(JOINT.len() + added);
+    if name.len() <= room {
+        return format!("{name}{JOINT}");
+    }
+    // FNV-1a: it has to be the same in every version of this program.
+    let sum =
+        name.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let room = room.saturating_sub(9);
+    let end = (0..=room).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}-{sum:08x}{JOINT}", &name[..end])
 }
 
 #[async_trait]
@@ -94,5 +105,18 @@ impl Upkeep for MongoEngine {
 
     async fn space(&self) -> Result<Space> {
         self.core.space().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_siblings_fit_and_differ() {
+        assert_eq!(stem("site", 30), "site__");
+        let long = |end: &str| stem(&("x".repeat(58) + end), 30);
+        assert_eq!(long("a").len() + 30, LONGEST);
+        assert!(long("a") != long("b") && long("a") == long("a"));
     }
 }

@@ -1,5 +1,5 @@
 use bson::{Bson, DateTime, Document};
-use docstore::{Field, Filter, Find, Index, Projection, Update};
+use docstore::{Field, Filter, Find, Index, Projection, Update, Validator};
 
 use super::attempt::Attempt;
 use super::reads::env;
@@ -233,6 +233,19 @@ impl Up<'_> {
     /// attempt dropped it. Not in [`Mode::Transaction`](crate::Mode::Transaction).
     pub async fn drop_index(&mut self, step: &str, collection: &str, name: &str) -> Result<bool> {
         Ok(self.count_of(step, collection, Work::DropIndex { name }).await? > 0)
+    }
+
+    /// Says what the documents of a collection have to satisfy from now on; `None`: nothing. What held before goes into
+    /// the journal. Those that are there are not looked at. Returns whether this attempt changed it. Not in
+    /// [`Mode::Transaction`](crate::Mode::Transaction).
+    pub async fn set_validator(
+        &mut self,
+        step: &str,
+        collection: &str,
+        validator: Option<&Validator>,
+    ) -> Result<bool> {
+        let validator = validator.cloned();
+        Ok(self.count_of(step, collection, Work::SetValidator { validator }).await? > 0)
     }
 
     async fn change(

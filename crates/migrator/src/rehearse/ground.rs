@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bson::DateTime;
 use docstore::{Database, Filter, Find, Scratch, Update};
 
 use super::crash::{Crasher, survive};
@@ -21,12 +22,11 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// An empty one. `purpose` is a word for the name of the database.
-    pub(super) async fn new(of: &Migrator, purpose: &str) -> Result<Self> {
+    /// An empty one. `purpose` is a word for the name of the database; `now` the time of all attempts, so that what they
+    /// write down of it is the same.
+    pub(super) async fn new(of: &Migrator, purpose: &str, now: DateTime) -> Result<Self> {
         let scratch = of.db().scratch(purpose).await?;
         let crasher = Arc::new(Crasher::default());
-        // All attempts are made at the same time, so that what they write down of it is the same.
-        let now = (of.settings().clock)();
         let settings = Settings {
             observer: Arc::clone(&crasher) as Arc<dyn Observer>,
             clock: Arc::new(move || now),

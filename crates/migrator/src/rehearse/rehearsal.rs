@@ -76,7 +76,7 @@ impl Migrator {
         let touched: Vec<&String> = plan.actions.iter().flat_map(|action| &action.touches).collect();
         let unsaid = plan.actions.iter().any(|action| action.touches.is_empty());
 
-        let mut ground = Ground::new(self, PURPOSE).await?;
+        let mut ground = Ground::new(self, PURPOSE, (self.settings().clock)()).await?;
         // It is the real thing but for the place: the ledger of an earlier tool counts.
         let settings = Settings {
             import_from: self.settings().import_from.clone(),

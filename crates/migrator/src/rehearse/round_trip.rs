@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use bson::Document;
+use bson::{DateTime, Document};
 use serde::Serialize;
 
 use super::copy::{copy, fill};
@@ -96,10 +96,12 @@ impl Migrator {
             trial.up = Outcome::not_tried("it is not run in the contexts at hand");
             return Ok(trial);
         }
-        let ground = self.prepared(data, at).await?;
+        let now = (self.settings().clock)();
+        let ground = self.prepared(data, at, now).await?;
         let outcome = match ground {
             Prepared::Ready(ground) => {
-                let outcome = trial.run(self, &ground, at, most_crashes, &|| self.prepared(data, at)).await;
+                let outcome =
+                    trial.run(self, &ground, at, most_crashes, &|| self.prepared(data, at, now)).await;
                 let discarded = ground.discard().await;
                 outcome.and(discarded)
             }
@@ -113,8 +115,8 @@ impl Migrator {
     }
 
     /// A scratch database with the data, and with what a migration depends on applied.
-    pub(super) async fn prepared(&self, data: &TrialData, at: usize) -> Result<Prepared> {
-        let mut ground = Ground::new(self, PURPOSE).await?;
+    pub(super) async fn prepared(&self, data: &TrialData, at: usize, now: DateTime) -> Result<Prepared> {
+        let mut ground = Ground::new(self, PURPOSE, now).await?;
         let outcome = async {
             match data {
                 TrialData::Empty => {}

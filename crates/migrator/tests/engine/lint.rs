@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use docstore::bson::doc;
-use docstore::{Filter, Index};
+use docstore::{Filter, Index, Validator};
 use migrator::{Lint, Meta, Mode, Rule, Severity, Step, Undo, Value, lint};
 
 use crate::declared::{Declared, declared, graph};
@@ -153,6 +153,17 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
             Rule::ContractOnlyAdds,
             one(good().contract()),
             one(declared("0001_drop_color", vec![add(), unset()]).contract()),
+        ),
+        (
+            Rule::ExpandTightens,
+            one(declared(
+                "0001_color_of_things",
+                vec![Step::set_validator("rule", "things", Validator::new(Filter::exists("a")))],
+            )),
+            one(declared(
+                "0001_color_of_things",
+                vec![Step::set_validator("rule", "things", Validator::new(Filter::exists("a")).only_warn())],
+            )),
         ),
         (
             Rule::RenameAtOnce,

@@ -57,8 +57,14 @@ impl Migration for Toy {
                     person.get("_id").and_then(Bson::as_object_id).unwrap_or(ObjectId::from_bytes([0; 12]));
                 cx.set_where_missing("stories", "stories", &Filter::All, "person", id.to_hex()).await?;
             }
-            Does::Fill | Does::Irreversible | Does::Decided | Does::ForgetsOnTheWayBack | Does::Finds => {
+            Does::Fill | Does::ForgetsOnTheWayBack | Does::Finds => {
                 cx.set_where_missing("fill", "stories", &Filter::All, "color", "red").await?;
+            }
+            Does::Irreversible => {
+                cx.set_where_missing("tell", "stories", &Filter::All, "told", true).await?;
+            }
+            Does::Decided => {
+                cx.set_where_missing("decide", "stories", &Filter::All, "decided", true).await?;
             }
             Does::Counts(counter) => {
                 let value = counter.fetch_add(1, Ordering::SeqCst);
