@@ -51,6 +51,7 @@ impl Meter {
                     Reading { migration, undoing, step: Some((*step).to_owned()), ..Reading::default() };
                 self.began = Some(now);
             }
+            Event::Counted { total, .. } => self.reading.total = Some(*total),
             Event::Progress { counts, .. } => {
                 self.reading.done = counts.inserted + counts.updated + counts.deleted + counts.left;
                 self.reading.rate = self.rate(now);
@@ -141,7 +142,7 @@ mod tests {
         let start = Instant::now();
         meter.take(&Event::Started { migration: "0004_a", attempt: 1 }, start);
         meter.take(&Event::StepStarted { migration: "0004_a", step: "link" }, start);
-        meter.reading.total = Some(10_000);
+        meter.take(&Event::Counted { migration: "0004_a", total: 10_000 }, start);
         let later = start + Duration::from_secs(2);
         assert!(meter.take(&Event::Progress { migration: "0004_a", counts: &counts(2_500) }, later));
         let reading = meter.reading();

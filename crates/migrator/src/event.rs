@@ -39,6 +39,13 @@ pub enum Event<'a> {
         /// Its name.
         step: &'a str,
     },
+    /// It is known how many documents a step is about. Told of steps that take longer than a second.
+    Counted {
+        /// Of which migration.
+        migration: &'a str,
+        /// How many, those that are done already included.
+        total: u64,
+    },
     /// A batch of a step is done.
     Progress {
         /// Of which migration.
@@ -147,6 +154,7 @@ impl Event<'_> {
                 );
             }
             Self::StepStarted { .. }
+            | Self::Counted { .. }
             | Self::StepFinished { .. }
             | Self::Progress { .. }
             | Self::Boundary { .. } => {}

@@ -55,7 +55,7 @@ pub(super) struct BackUp {
     #[arg(long, value_name = "COLLECTION", value_delimiter = ',')]
     only: Option<Vec<String>>,
     /// Why, for those who come after
-    #[arg(long, default_value = "somebody asked for it")]
+    #[arg(long, default_value = "asked for by hand")]
     why: String,
     #[command(flatten)]
     folder: Folder,
@@ -115,7 +115,10 @@ impl Verb {
 
 async fn back_up(desk: &Desk, BackUp { only, why, folder }: BackUp) -> Result<Told, Ended> {
     if desk.is_bare() {
-        return Err(Ended { message: "there is no store yet, so there is nothing to back up".to_owned(), code: 2 });
+        return Err(Ended {
+            message: "there is no store yet, so there is nothing to back up".to_owned(),
+            code: 2,
+        });
     }
     let request = TakeRequest {
         collections: only,
@@ -165,11 +168,16 @@ async fn backups(desk: &Desk, Backups { verify, folder }: &Backups) -> Result<To
         let migration = manifest.migration.as_deref().map(|id| format!(" {id}:")).unwrap_or_default();
         let _ = writeln!(
             text,
-            "{}  {}, {}{migration} {}\n    {}",
-            manifest.id, documents(manifest.documents), size(manifest.bytes), manifest.why, names.join(", ")
+            "{}  {}, {};{migration} {}\n    {}",
+            manifest.id,
+            documents(manifest.documents),
+            size(manifest.bytes),
+            manifest.why,
+            names.join(", ")
         );
     }
-    let mut bad: Vec<(String, String)> = broken.iter().map(|one| (one.id.clone(), one.error.clone())).collect();
+    let mut bad: Vec<(String, String)> =
+        broken.iter().map(|one| (one.id.clone(), one.error.clone())).collect();
     bad.extend(damaged.into_iter().map(|(id, error)| (id, error.to_string())));
     for (id, error) in &bad {
         let _ = writeln!(text, "{id}  cannot be used: {}", error.lines().next().unwrap_or_default());
@@ -208,7 +216,10 @@ async fn restore(desk: &Desk, wanted: Restore) -> Result<Told, Ended> {
 
 fn is_confirmed(desk: &Desk, id: &str) -> bool {
     desk.may_ask() && {
-        told::say(&format!("the backup {id} is put in the place of what is in {}\n", desk.database.location()));
+        told::say(&format!(
+            "the backup {id} is put in the place of what is in {}\n",
+            desk.database.location()
+        ));
         told::go_on()
     }
 }

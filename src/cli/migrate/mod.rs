@@ -99,8 +99,12 @@ pub(super) async fn carry_out(
         Verb::Judge(verb) => {
             at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
         }
-        Verb::Rehearse(verb) => at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await,
-        Verb::Keep(verb) => at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await,
+        Verb::Rehearse(verb) => {
+            at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
+        }
+        Verb::Keep(verb) => {
+            at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await
+        }
         Verb::Look(verb) => {
             at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
         }

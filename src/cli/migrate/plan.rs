@@ -88,7 +88,10 @@ fn preview_text(text: &mut String, found: &MigrationPreview) {
         let most = if step.exact { "" } else { "at most " };
         let _ = writeln!(text, "    {}: {most}{}", step.step, step.matched);
         let _ = writeln!(text, "        {}", step.text);
-        for sample in &step.samples {
+        // What is inserted is told by the step.
+        for sample in
+            step.samples.iter().filter(|sample| !sample.before.is_empty() || !sample.id.eq(&bson::Bson::Null))
+        {
             let id = sample.id.to_string();
             let _ = writeln!(text, "        {id}: {} → {}", shown(&sample.before), shown(&sample.after));
         }

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use bson::{Document, doc};
 use clap::{Args, Subcommand};
 use migrator::UpTarget;
-use migrator::rehearse::{
-    Crashes, Outcome, Rehearsal, RehearseRequest, RoundTripRequest, Trial, TrialData,
-};
+use migrator::rehearse::{Crashes, Outcome, Rehearsal, RehearseRequest, RoundTripRequest, Trial, TrialData};
 use serde_json::json;
 
 use super::apply::details;
@@ -112,7 +110,8 @@ fn made_up() -> TrialData {
 
 fn trial_text(trial: &Trial) -> String {
     let mark = if trial.passed() { "✓" } else { "✗" };
-    let mut text = format!("{mark} {} on data: {}, {} ms\n", trial.id, trial.data, trial.duration.as_millis());
+    let mut text =
+        format!("{mark} {} on data: {}, {} ms\n", trial.id, trial.data, trial.duration.as_millis());
     let tries = [
         ("up", &trial.up),
         ("up again on its own result", &trial.twice),

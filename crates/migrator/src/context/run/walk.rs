@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bson::{Bson, Document};
@@ -9,10 +9,12 @@ use super::{Here, Real};
 use crate::context::attempt::Attempt;
 use crate::context::pages::{Pages, Stretch};
 use crate::context::progress::Progress;
-use crate::context::work::Work;
+use crate::context::work::{Change, Work};
 use crate::session::{Batch, Patience, Scope};
 use crate::{Event, Result, StepCounts};
 
+/// What is over sooner needs no bar.
+const COUNT_AFTER: Duration = Duration::from_secs(1);
 /// A page that is read into memory is cut off here, so that one batch stays far below the limits of the server and of
 /// this process. Its journal entry has these bytes at the most, or one document.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -48,7 +50,12 @@ impl Real<'_> {
         let mut patience = Patience::new();
         let migration = attempt.migration.clone();
         let mut total = 0;
+        let mut to_count = Some(Instant::now());
         while !pages.is_end() {
+            if to_count.is_some_and(|began| began.elapsed() >= COUNT_AFTER) && self.whole.is_none() {
+                to_count = None;
+                self.count(attempt, at, work).await?;
+            }
             let began = Instant::now();
             let batch = Walk {
                 here: Here { session: self.session, attempt, at },
@@ -83,6 +90,22 @@ impl Real<'_> {
             }
         }
         Ok(total)
+    }
+}
+
+impl Real<'_> {
+    /// Tells how many documents a step is about, so that it can be told how far it is.
+    async fn count(&self, attempt: &Attempt, at: usize, work: &Work<'_>) -> Result<()> {
+        let counts = &attempt.counts[at];
+        let matching = self.store().collection(&counts.collection).count(wanted(work)).await?;
+        let done = counts.inserted + counts.updated + counts.deleted + counts.left;
+        // What is done matches no longer, unless it is copied or the change is made up by a function.
+        let total = match work {
+            Work::Copy { .. } | Work::Change { change: Change::Each { .. }, .. } => matching,
+            _ => matching + done,
+        };
+        self.session.tell(&Event::Counted { migration: &attempt.migration, total });
+        Ok(())
     }
 }
 
