@@ -2,10 +2,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use docstore::Database;
+use migrator::backup::{self, Policy};
 use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
 
 use super::{Failure, Meter, Reading};
-use crate::config::{Config, MigrateOnStart};
+use crate::config::{BackupBefore, Config, MigrateOnStart};
 use crate::http::{Gate, Progress};
 
 /// The ledger of the tool that the original used.
@@ -36,6 +37,16 @@ pub fn settings(config: &Config, actor: &str) -> Settings {
         allow_unknown: config.migrate_allow_unknown,
         import_from: Some(ORIGINAL_LEDGER.to_owned()),
         contexts: config.migrate_contexts.clone(),
+        backup: Some(backup::Settings {
+            dir: config.backup_dir.clone(),
+            policy: match config.backup_before {
+                BackupBefore::Never => Policy::Never,
+                BackupBefore::Risky => Policy::Risky,
+                BackupBefore::Always => Policy::Always,
+            },
+            cap_bytes: (config.backup_most_mib > 0).then(|| config.backup_most_mib.saturating_mul(1 << 20)),
+            keep: config.backup_keep,
+        }),
         ..Settings::default()
     }
 }

@@ -23,7 +23,7 @@ fn json(program: &Program, arguments: &[&str], code: i32) -> Value {
 /// What a reset wants to be told.
 fn database(target: &Target) -> &str {
     match target {
-        Target::Embedded { .. } => "field-notes",
+        Target::Embedded { .. } => "field-notes.db",
         Target::Mongo { database, .. } => database,
     }
 }
@@ -88,7 +88,7 @@ testkit::targets! {
         let store = open_store(&target).await;
         store.collection("stories").insert_one(doc! { "title": "t", "slug": "t" }).await.unwrap();
         let before = testkit::dump!(store);
-        let refused = migrate(&program, &["reset", "--i-mean", "another"]).expect(2);
+        let refused = migrate(&program, &["reset", "--i-mean", "another"]).expect(8);
         assert!(refused.stderr.contains(database(&target)), "{}", refused.stderr);
         migrate(&program, &["reset"]).expect(2);
         let production = Program::on(&target)
@@ -99,7 +99,10 @@ testkit::targets! {
         assert!(refused.stderr.contains("production"), "{}", refused.stderr);
         assert_eq!(testkit::dump!(store), before);
 
-        migrate(&program, &["reset", "--i-mean", database(&target)]).expect(0);
+        // What people have made stays, unless it is to go.
+        migrate(&program, &["reset", "--i-mean", database(&target), "--no-backup"]).expect(0);
+        assert_eq!(testkit::dump!(store)["stories"].len(), 1);
+        migrate(&program, &["reset", "--i-mean", database(&target), "--drop"]).expect(0);
         let after = testkit::dump!(store);
         assert!(after.get("stories").is_none_or(Vec::is_empty), "{after:?}");
         assert_eq!(after["sections"].len(), 4);
@@ -171,7 +174,7 @@ testkit::targets! {
         let program = Program::on(&target);
         migrate(&program, &["preflight"]).expect(0);
         let nowhere = Program::on(&target).with("BACKUP_DIR", "/proc/nowhere");
-        let told = json(&nowhere, &["preflight"], 1);
+        let told = json(&nowhere, &["preflight"], 8);
         assert!(told.to_string().contains("/proc/nowhere"), "{told}");
     }
 }

@@ -182,6 +182,8 @@ pub(crate) struct Entry {
     pub(crate) progress: Progress,
     /// Whether what it changed is in the journal.
     pub(crate) journalled: bool,
+    /// The backup that was taken before it.
+    pub(crate) backup_id: Option<String>,
 }
 
 /// Who wrote something down: which run of which program, where.
@@ -243,6 +245,7 @@ impl Entry {
             duration_ms: None,
             progress: Progress::default(),
             journalled: true,
+            backup_id: None,
         }
     }
 
@@ -297,6 +300,7 @@ impl Entry {
             duration_ms: integer(document, "duration_ms"),
             progress: document.get_document("cursor").map(Progress::from_document).unwrap_or_default(),
             journalled: document.get_bool("journal").unwrap_or(true),
+            backup_id: text(document, "backup_id"),
             id,
         })
     }

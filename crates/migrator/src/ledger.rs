@@ -136,6 +136,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) confirmed: bool,
     /// Whether it writes a journal, when it is applied.
     pub(crate) journal: bool,
+    /// The backup that it has, when it is applied.
+    pub(crate) backup: Option<&'a str>,
 }
 
 #[async_trait]
@@ -209,6 +211,10 @@ impl Claim<'_> {
         if self.state == State::Running {
             let run = self.session.runner.run_id.as_str();
             let update = update.set("applied_run", run).set("journal", self.journal);
+            let update = match self.backup {
+                Some(id) => update.set("backup_id", id),
+                None => update.unset("backup_id"),
+            };
             return update.unset("applied_at").unset("reason").unset("confirmed");
         }
         let update = update.set("confirmed", self.confirmed);

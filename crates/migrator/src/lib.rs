@@ -95,11 +95,11 @@ pub use graph::{Graph, GraphError};
 pub use lint::{Lint, Rule, Severity};
 pub use log::LogRecord;
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
-pub use migrator::Migrator;
+pub use migrator::{Migrator, Reset, ResetRequest};
 pub use preview::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
 pub use report::{
-    ActionKind, Applied, DownPlan, DownReport, Imported, PlannedAction, Redone, Repaired, Report, Stamped,
-    Status, StatusEntry, Unlocked, UpPlan,
+    ActionKind, Applied, DownPlan, DownReport, Imported, Level, PlannedAction, Preflight, PreflightCheck,
+    Redone, Repaired, Report, Stamped, Status, StatusEntry, Unlocked, UpPlan,
 };
 pub use request::{DownRequest, DownTarget, HistoryRequest, Repair, Stamp, UpMode, UpRequest, UpTarget};
 pub use settings::{Clock, Env, Settings};

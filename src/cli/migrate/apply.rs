@@ -157,6 +157,9 @@ pub(super) fn up_text(report: &Report) -> String {
     }
     for applied in &report.applied {
         let _ = writeln!(text, "applied {} in {} ms", applied.id, applied.duration.as_millis());
+        if let Some(id) = &applied.backup {
+            let _ = writeln!(text, "    backup {id} was taken before it");
+        }
         details(&mut text, &applied.counts, &applied.warnings);
     }
     for (migration, finding) in &report.findings {

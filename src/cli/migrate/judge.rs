@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use docstore::Index;
-use migrator::{Drift, DriftKind, Lint, Severity, drift};
+use migrator::{Drift, DriftKind, Level, Lint, Preflight, Severity, drift};
 use serde::Serialize;
 use serde_json::json;
 
-use super::author;
 use super::desk::Desk;
 use super::told::{Told, count};
+use super::{author, plan};
 use crate::cli::Ended;
 use crate::repository::declared_indexes;
 
@@ -45,6 +46,13 @@ The exit code is 7 if there are errors, and with --strict if there are warnings.
 
 The exit code is 6 if something does not hold.")]
     Verify,
+    /// Look at everything that an up needs: server, rights, variables, lock, modes, room for backups
+    #[command(after_help = "Examples:
+  field-notes migrate preflight
+  field-notes migrate preflight --to 0004 --json
+
+The exit code is 8 if an up would be refused or fail. Nothing is written.")]
+    Preflight(plan::Plan),
     /// Write the source of the migration that makes indexes as they are declared
     #[command(after_help = "Examples:
   field-notes migrate diff \"repair the indexes of stories\"
@@ -66,6 +74,16 @@ impl Verb {
             Self::Check(CheckOf { before_deploy }) => Ok(Judgement::of(desk, before_deploy).await?.told()),
             Self::Lint { strict } => lint(desk, strict).await,
             Self::Verify => verify(desk).await,
+            Self::Preflight(wanted) => {
+                let mut found = desk.migrator.preflight(&wanted.range.request()).await;
+                if desk.is_bare()
+                    && let Some(check) = found.checks.iter_mut().find(|check| check.name == "connection")
+                {
+                    "there is no store yet; an up makes it".clone_into(&mut check.text);
+                }
+                let code = found.exit_code();
+                Ok(Told::new(&found, preflight_text(&found)).with_code(code))
+            }
             Self::Diff(wanted) => author::diff(desk, &wanted).await,
         }
     }
@@ -206,6 +224,24 @@ pub(super) async fn index_drift(desk: &Desk) -> Result<Vec<Drift>, Ended> {
     }
     let declared: Vec<_> = declared.into_iter().map(|(name, indexes)| (name.to_owned(), indexes)).collect();
     Ok(drift::compare(&desk.database, &declared).await?)
+}
+
+fn preflight_text(found: &Preflight) -> String {
+    let mut text = String::new();
+    for check in &found.checks {
+        let mark = match check.level {
+            Level::Ok => "✓",
+            Level::Warning => "!",
+            Level::Error => "✗",
+        };
+        let _ = writeln!(text, "{mark} {}: {}", check.name, check.text);
+    }
+    text.push_str(if found.passed() {
+        "an up can run; nothing was changed\n"
+    } else {
+        "an up would be refused, or fail; nothing was changed\n"
+    });
+    text
 }
 
 async fn lint(desk: &Desk, strict: bool) -> Result<Told, Ended> {

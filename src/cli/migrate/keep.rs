@@ -2,13 +2,16 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use migrator::ResetRequest;
 use migrator::backup::{self, Listing, Manifest, RestoreRequest, Restored, TakeRequest};
 use serde_json::json;
 
 use super::REFUSED;
+use super::apply::up_text;
 use super::desk::{Desk, Intent};
 use super::told::{self, Told, count, size};
 use crate::cli::Ended;
+use crate::config::Environment;
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
@@ -33,6 +36,13 @@ With --verify every file is read and compared with its checksum; the exit code i
 
 Without --replace, collections that have documents are left alone, and so is everything else then.")]
     Restore(Restore),
+    /// Take every migration back and apply all of them anew; never in production
+    #[command(after_help = "Examples:
+  field-notes migrate reset --i-mean ghostmonk
+  field-notes migrate reset --i-mean field-notes.db --drop
+
+A backup is taken first. What people have made stays, unless --drop says that it goes, too.")]
+    Reset(ResetOf),
 }
 
 /// Where backups are.
@@ -90,6 +100,21 @@ pub(super) struct Restore {
     folder: Folder,
 }
 
+#[derive(Debug, Clone, Args)]
+pub(super) struct ResetOf {
+    /// The name of the database, so that it is no other
+    #[arg(long, value_name = "DATABASE")]
+    i_mean: String,
+    /// Drop everything, what people have made included
+    #[arg(long)]
+    drop: bool,
+    /// Take no backup first
+    #[arg(long)]
+    no_backup: bool,
+    #[command(flatten)]
+    folder: Folder,
+}
+
 impl From<backup::Error> for Ended {
     fn from(error: backup::Error) -> Self {
         Self { message: error.to_string(), code: error.exit_code() }
@@ -100,7 +125,7 @@ impl Verb {
     pub(super) fn intent(&self) -> Intent {
         match self {
             Self::Backup(_) | Self::Backups(_) => Intent::Look,
-            Self::Restore(_) => Intent::Make,
+            Self::Restore(_) | Self::Reset(_) => Intent::Make,
         }
     }
 
@@ -109,6 +134,7 @@ impl Verb {
             Self::Backup(wanted) => back_up(desk, wanted).await,
             Self::Backups(wanted) => backups(desk, &wanted).await,
             Self::Restore(wanted) => restore(desk, wanted).await,
+            Self::Reset(wanted) => reset(desk, wanted).await,
         }
     }
 }
@@ -210,7 +236,7 @@ async fn restore(desk: &Desk, wanted: Restore) -> Result<Told, Ended> {
         );
         return Err(Ended { message, code: REFUSED });
     }
-    let restored = backup::restore(&desk.database, &dir, &id, &RestoreRequest { replace, only }).await?;
+    let restored = desk.migrator.restore(&dir, &id, &RestoreRequest { replace, only }).await?;
     Ok(Told::new(&restored, restored_text(&restored)))
 }
 
@@ -233,8 +259,37 @@ fn restored_text(restored: &Restored) -> String {
         }
         text.push('\n');
     }
+    if !restored.applied_since.is_empty() {
+        let _ = writeln!(
+            text,
+            "    gone with it: what {} did to the same collections",
+            restored.applied_since.join(", ")
+        );
+    }
     for name in &restored.dropped {
         let _ = writeln!(text, "    {name}: was not there then, so it went");
     }
     text
+}
+
+async fn reset(desk: &Desk, ResetOf { i_mean, drop, no_backup, folder }: ResetOf) -> Result<Told, Ended> {
+    let request = ResetRequest {
+        mean: i_mean,
+        production: desk.config.environment == Environment::Production,
+        drop,
+        backup: (!no_backup).then(|| folder.of(desk)),
+    };
+    let done = desk.migrator.reset(&request).await?;
+    let mut text = String::new();
+    if let Some(manifest) = &done.backup {
+        let _ = writeln!(text, "backup {} was taken first", manifest.id);
+    }
+    if !done.dropped.is_empty() {
+        let _ = writeln!(text, "dropped {}", done.dropped.join(", "));
+    }
+    for one in &done.taken_back {
+        let _ = writeln!(text, "took back {}", one.id);
+    }
+    text.push_str(&up_text(&done.report));
+    Ok(Told::new(&done, text))
 }

@@ -77,6 +77,9 @@ fn action_text(text: &mut String, action: &PlannedAction) {
     if action.breaks_older {
         text.push_str("    programs that do not know it must not run afterwards\n");
     }
+    if let Some(why) = action.backup {
+        let _ = writeln!(text, "    a backup is taken before it: {why}");
+    }
     if !action.comes_before.is_empty() {
         let others = action.comes_before.join(", ");
         let _ = writeln!(text, "    its place is before {others}, with which it has nothing in common");

@@ -31,6 +31,10 @@ pub struct Restored {
     pub collections: Vec<RestoredCollection>,
     /// Collections that had not been there when the backup was taken, and that were taken away.
     pub dropped: Vec<String>,
+    /// The migration that the ledger now says is taken back; see [`crate::Migrator::restore`].
+    pub rolled_back: Option<String>,
+    /// Migrations that were applied since the backup and whose changes to these collections are gone.
+    pub applied_since: Vec<String>,
 }
 
 /// A collection that was restored.
@@ -79,8 +83,14 @@ pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreReque
             }
         }
     }
-    let mut restored =
-        Restored { backup: id.into(), location: db.location(), collections: Vec::new(), dropped: Vec::new() };
+    let mut restored = Restored {
+        backup: id.into(),
+        location: db.location(),
+        collections: Vec::new(),
+        dropped: Vec::new(),
+        rolled_back: None,
+        applied_since: Vec::new(),
+    };
     for ((kept, shape), replaced) in loaded.iter().zip(before) {
         if shape.is_view() {
             db.drop_collection(&kept.name).await?;

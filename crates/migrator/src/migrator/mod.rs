@@ -16,8 +16,14 @@ mod look;
 mod names;
 /// What an `up` would do.
 mod planned;
+/// What an `up` needs, and whether it is there.
+mod preflight;
+/// Putting a backup back.
+mod put_back;
 /// Taking one back and applying it anew.
 mod redo;
+/// To the beginning, and up again.
+mod reset;
 /// Applying what is pending.
 mod up;
 
@@ -33,6 +39,8 @@ use crate::plan::{Action, Refusal, Request, Situation, plan};
 use crate::session::{Runner, Session};
 use crate::view::View;
 use crate::{Error, Finding, Graph, GraphError, Result, Settings, State};
+
+pub use reset::{Reset, ResetRequest};
 
 /// Applies migrations to a database, takes them back, and says where things stand.
 pub struct Migrator {
