@@ -51,16 +51,18 @@ fn called(line: &str) -> Option<&str> {
 
 /// What is wrong with a command of ours, if anything is.
 fn wrong(command: &str) -> Option<String> {
-    if command.contains('…') {
+    // A command with something left out, or a drawing.
+    if command.contains('…') || command.contains('▶') {
         return None;
     }
     let end = command.find([';', '|', '&', '>', '#']).unwrap_or(command.len());
     let words = words(command[..end].trim())?;
     match Arguments::try_parse_from(&words) {
-        Err(error) if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+        Err(error) if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => None,
+        Err(error) => {
             Some(format!("{words:?}: {}", error.to_string().lines().next().unwrap_or_default()))
         }
-        _ => None,
+        Ok(_) => None,
     }
 }
 

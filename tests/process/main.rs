@@ -10,6 +10,8 @@ mod failure;
 mod first_run;
 /// Every command of the guide to migrations, as it stands there.
 mod guide;
+/// Migrations that are told to end, that are killed, and that wait.
+mod interrupted;
 /// `migrate status`, `up` and `down` on the command line.
 mod migrate;
 /// Starting, asking and ending the program.

@@ -98,7 +98,13 @@ fn formatted(file: &Path) {
 
 #[test]
 fn what_is_written_compiles_and_passes() {
-    let program = Program::bare();
+    // What it takes to run `rustfmt`.
+    let mut program = Program::bare();
+    for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+        if let Ok(value) = std::env::var(name) {
+            program = program.with(name, &value);
+        }
+    }
     let folder = checkout(&program);
     let new = |arguments: &[&str]| -> Value {
         let ended = program.run(&[&["migrate", "new", "--json"], arguments].concat()).expect(0);

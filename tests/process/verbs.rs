@@ -41,6 +41,19 @@ fn run_id(program: &Program) -> String {
     last["run_id"].as_str().expect("a run").to_owned()
 }
 
+/// The members of a verb's value; those after a semicolon are there in some cases only.
+fn members_in_the_guide(verb: &str) -> Vec<String> {
+    let guide = include_str!("../../docs/migrations.md");
+    let row = guide.lines().find(|line| {
+        line.strip_prefix('|').and_then(|line| line.split('|').next()).is_some_and(|verbs| {
+            line.ends_with('|') && verbs.split(',').any(|one| one.trim() == format!("`{verb}`"))
+        })
+    });
+    let members = row.and_then(|row| row.split('|').nth(2)).unwrap_or_else(|| panic!("{verb} is not in the guide"));
+    let always = if ["down", "unlock"].contains(&verb) { members } else { members.split(';').next().unwrap_or(members) };
+    always.split('`').skip(1).step_by(2).filter(|word| !word.starts_with('-')).map(str::to_owned).collect()
+}
+
 #[test]
 fn looking_makes_no_file() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
@@ -204,5 +217,41 @@ testkit::targets! {
         assert_eq!(told["error"]["exit_code"], 2, "{told}");
         assert!(told["error"]["message"].as_str().unwrap().contains("0009"), "{told}");
         assert!(told["error"]["more"][0].as_str().unwrap().contains("field-notes migrate status"), "{told}");
+    }
+    async fn the_json_of_each_verb_has_the_members_that_the_guide_says(target: Arc<Target>) {
+        let program = Program::on(&target);
+        for arguments in [
+            &["preflight"][..],
+            &["plan"],
+            &["lint"],
+            &["up"],
+            &["status"],
+            &["show", "0004"],
+            &["history"],
+            &["current"],
+            &["heads"],
+            &["graph"],
+            &["check"],
+            &["verify"],
+            &["wait"],
+            &["backup"],
+            &["backups"],
+            &["redo", "0004"],
+            &["down"],
+            &["rehearse"],
+            &["import", "pymongo-migrate"],
+            &["stamp", "0004", "--reason", "a test"],
+            &["unlock", "--reason", "a test"],
+        ] {
+            let told = json(&program, arguments, 0);
+            let expected = members_in_the_guide(arguments[0]);
+            let members = told.as_object().expect("an object");
+            for member in members.keys() {
+                assert!(expected.contains(member), "{arguments:?}: {member} is not in the guide");
+            }
+            for member in expected.iter().filter(|_| !["down", "unlock"].contains(&arguments[0])) {
+                assert!(members.contains_key(member), "{arguments:?} has no {member}: {told}");
+            }
+        }
     }
 }

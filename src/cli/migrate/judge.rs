@@ -266,8 +266,7 @@ async fn verify(desk: &Desk) -> Result<Told, Ended> {
         (0, 0) => "nothing is applied, so there is nothing to hold\n".to_owned(),
         (0, n) => format!("what {} promised holds\n", count(n, "applied migration")),
         (n, _) => format!(
-            "{n} of what was promised {} not hold; nothing was changed\n  correct the data, or run `field-notes migrate redo` \
-             for the migration\n",
+            "{n} of what was promised {} not hold; nothing was changed\n  correct the data, or run `field-notes migrate redo ID`\n",
             if n == 1 { "does" } else { "do" }
         ),
     });
