@@ -18,7 +18,9 @@ pub(crate) async fn fingerprint(db: &Database) -> BTreeMap<String, Vec<Document>
         }
     }
     for entry in all.get_mut("_migrations").into_iter().flatten() {
-        for key in ["attempts", "batches", "fence", "run_id", "pid", "duration_ms", "started_at"] {
+        for key in
+            ["attempts", "batches", "fence", "run_id", "applied_run", "pid", "duration_ms", "started_at"]
+        {
             entry.remove(key);
         }
         // Without transactions the counts of the batch that was killed are not known.
