@@ -33,6 +33,8 @@ mod index;
 mod lease;
 /// The MongoDB engine: a thin translation to the official driver.
 pub mod mongo;
+/// Filters, updates and indexes in the words of MongoDB.
+mod mql;
 /// Sort, window and projection of a read.
 mod query;
 /// What a collection is besides its documents.

@@ -5,7 +5,7 @@ use bson::{Bson, DateTime, Document, doc};
 use serde::Serialize;
 
 use crate::context::Progress;
-use crate::{Error, Result};
+use crate::{Checksums, Error, Result};
 
 /// The form of the ledger's entries that this program writes, and the latest that it reads. Entries without a number
 /// are of the first.
@@ -166,6 +166,8 @@ pub(crate) struct Entry {
     /// Whether the undo that is under way may delete what was edited since.
     pub(crate) confirmed: bool,
     pub(crate) depends_on: Vec<String>,
+    /// What it meant when it was applied.
+    pub(crate) checksums: Checksums,
     /// The run of ours that applied it, or began to.
     pub(crate) applied_run: Option<String>,
     /// Whether programs that do not know it must not run.
@@ -234,6 +236,7 @@ impl Entry {
             step: None,
             confirmed: false,
             depends_on: Vec::new(),
+            checksums: Checksums::default(),
             applied_run: None,
             breaks_older: false,
             retry: false,
@@ -288,6 +291,7 @@ impl Entry {
             step: text(document, "step"),
             confirmed: flag("confirmed"),
             depends_on: texts(document, "depends_on"),
+            checksums: Checksums::new(text(document, "checksum_up"), text(document, "checksum_down")),
             applied_run: text(document, "applied_run").or_else(last_run),
             breaks_older: flag("breaks_older"),
             retry: flag("retry"),

@@ -99,7 +99,7 @@ pub(super) async fn fields_of(core: &Core, collection: &str, name: &str) -> Vec<
 }
 
 /// An index as `createIndexes` wants it.
-fn specification(index: &Index) -> Document {
+pub(crate) fn specification(index: &Index) -> Document {
     let keys: Document = index
         .fields()
         .iter()

@@ -29,7 +29,7 @@ mod engine;
 /// Which index the server would use.
 mod explain;
 /// Indexes to commands, and back from what the server lists.
-mod indexes;
+pub(crate) mod indexes;
 /// How far secondaries are behind.
 mod lag;
 /// Leases on the server's clock.
@@ -41,7 +41,7 @@ mod rights;
 /// Transactions.
 mod transaction;
 /// Filters, updates, sorts and projections as documents.
-mod translate;
+pub(crate) mod translate;
 /// Query documents back to filters.
 mod understand;
 /// Care of the database as a whole.

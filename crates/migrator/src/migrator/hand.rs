@@ -120,7 +120,7 @@ fn stuck(id: &str, state: Option<State>) -> Error {
     }
 }
 
-fn given(reason: &str) -> Result<&str> {
+pub(super) fn given(reason: &str) -> Result<&str> {
     let reason = reason.trim();
     if reason.is_empty() { Err(Error::NoReason) } else { Ok(reason) }
 }

@@ -1,5 +1,9 @@
+/// Taking a changed migration for what it is now.
+mod accept;
 /// Taking back.
 mod down;
+/// Looking at what is to come, and at what should hold.
+mod examine;
 /// What the ledger is told by hand: stamp, repair, unlock.
 mod hand;
 /// What was done, and by whom.

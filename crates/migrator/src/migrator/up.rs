@@ -52,7 +52,7 @@ impl Migrator {
     }
 
     /// The report if there is nothing to do; an error if what there is cannot be done.
-    fn nothing_to_do(&self, view: &View, request: &Request, held: bool) -> Result<Option<Report>> {
+    pub(super) fn nothing_to_do(&self, view: &View, request: &Request, held: bool) -> Result<Option<Report>> {
         view.refuse_unknown()?;
         let actions = self.plan(view, request, held)?;
         let report = self.report(view);
