@@ -139,3 +139,57 @@ fn every_variable_that_is_read_is_in_the_table() {
     }
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
+
+/// Whether a source has a test of this name: a function that is marked as one, or one of `stores!` or `targets!`.
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<_> = source.lines().map(str::trim).collect();
+    lines.iter().enumerate().any(|(at, line)| {
+        let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+        let rest = function.and_then(|rest| rest.strip_prefix(name));
+        let marked = at > 0 && lines[at - 1].starts_with("#[") && lines[at - 1].ends_with("test]");
+        rest.is_some_and(|rest| {
+            rest.starts_with("(db: ") || rest.starts_with("(target: ") || (rest.starts_with("()") && marked)
+        })
+    })
+}
+
+/// Each line of the checklist is numbered, and names tests that are there or says why there is none; each heading says
+/// how many lines follow.
+#[test]
+fn the_checklist_names_tests_that_are_there() {
+    let text = fs::read_to_string(root().join("tests/checklist.md")).unwrap();
+    let (mut wrong, mut number, mut named) = (Vec::new(), 0, 0);
+    for group in text.split("\n## ").skip(1) {
+        let title = group.lines().next().unwrap_or_default();
+        let rows: Vec<_> = group.lines().filter_map(|line| line.strip_prefix("| ")).skip(1).collect();
+        if !title.ends_with(&format!("({})", rows.len())) {
+            wrong.push(format!("{title}: has {} lines", rows.len()));
+        }
+        for row in rows {
+            number += 1;
+            let cells: Vec<_> = row.trim_end_matches(" |").split(" | ").collect();
+            let [said, _, tests] = cells[..] else {
+                wrong.push(format!("not three cells: {row}"));
+                continue;
+            };
+            if said != number.to_string() {
+                wrong.push(format!("{said} should be {number}"));
+            }
+            if tests.starts_with("not here: ") {
+                continue;
+            }
+            for test in tests.split(", ") {
+                let path_and_name = test.trim_matches('`').split_once("::");
+                let found = path_and_name.is_some_and(|(path, name)| {
+                    fs::read_to_string(root().join(path)).is_ok_and(|source| has_test(&source, name))
+                });
+                named += 1;
+                if !found {
+                    wrong.push(format!("{number}: there is no test {test}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(named > 0, "the checklist names tests");
+}

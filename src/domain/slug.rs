@@ -62,6 +62,8 @@ mod tests {
     fn titles_of_ascii_follow_the_rule_of_the_original() {
         for (title, slug) in [
             ("Hello World", "hello-world"),
+            ("ALL IN CAPITALS", "all-in-capitals"),
+            ("2026", "2026"),
             ("Hello, World!", "hello-world"),
             ("Top 10 tips", "top-10-tips"),
             ("a   b\tc\nd", "a-b-c-d"),

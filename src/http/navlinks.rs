@@ -1,6 +1,5 @@
-use axum::Json;
 use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -9,11 +8,11 @@ use validator::Validate;
 use super::body::{FromBody, ValidBody};
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
 use super::fields::Fields;
-use super::query::{FromQuery, MAX_OFFSET, Reader};
+use super::query::{FromQuery, MAX_OFFSET, Reader, window};
 use super::tag::IfMatch;
-use super::wire::{Envelope, deleted, serialize_instant};
-use super::{ApiError, link, tag};
-use crate::domain::{NavLink, NavLinkChange, Revised, Window};
+use super::wire::{Envelope, deleted, listed, serialize_instant};
+use super::{ApiError, tag};
+use crate::domain::{NavLink, NavLinkChange, Revised};
 use crate::service::CreateNavLink;
 
 /// The parameters of a list of links.
@@ -160,10 +159,9 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let NavLinksQuery { limit, offset, include_unpublished } = query;
     let caller = if include_unpublished { visitor.if_known().await? } else { None };
-    let window = Window { limit: limit.unsigned_abs(), offset: offset.unsigned_abs() };
+    let window = window(limit, offset);
     let listing = services.navlinks.list(caller.as_ref(), window).await?;
-    let links = link::header(&uri, listing.window, listing.total);
-    Ok((links, Json(Envelope::of(listing, NavLinkBody::from))).into_response())
+    Ok(listed(&uri, listing, NavLinkBody::from))
 }
 
 /// Show a link

@@ -3,9 +3,15 @@ use std::borrow::Cow;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use super::error::{FieldError, Step};
+use crate::domain::Window;
 
 /// The greatest offset: beyond it a JSON number is no longer exact.
 pub(super) const MAX_OFFSET: i64 = 9_007_199_254_740_991;
+
+/// The part of a list that judged parameters ask for; neither is negative.
+pub(super) fn window(limit: i64, offset: i64) -> Window {
+    Window { limit: limit.unsigned_abs(), offset: offset.unsigned_abs() }
+}
 
 /// Names of parameters are repeated in errors up to this length.
 const MAX_NAME: usize = 64;

@@ -1,6 +1,5 @@
-use axum::Json;
 use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -9,11 +8,11 @@ use validator::Validate;
 use super::body::{FromBody, ValidBody};
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
 use super::fields::Fields;
-use super::query::{FromQuery, MAX_OFFSET, Reader};
+use super::query::{FromQuery, MAX_OFFSET, Reader, window};
 use super::tag::IfMatch;
-use super::wire::{Envelope, deleted, serialize_instant, serialize_instant_or_null};
-use super::{ApiError, link, moved, sanitized, tag};
-use crate::domain::{Revised, Story, Window};
+use super::wire::{Envelope, deleted, listed, serialize_instant, serialize_instant_or_null};
+use super::{ApiError, moved, sanitized, tag};
+use crate::domain::{Revised, Story};
 use crate::service::{Found, ListStories, WriteStory};
 
 /// The parameters of a list of stories.
@@ -146,10 +145,9 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let StoriesQuery { limit, offset, include_drafts, section_id } = query;
     let drafts_for = if include_drafts { visitor.if_known().await? } else { None };
-    let window = Window { limit: limit.unsigned_abs(), offset: offset.unsigned_abs() };
+    let window = window(limit, offset);
     let listing = services.stories.list(ListStories { section_id, drafts_for, window }).await?;
-    let links = link::header(&uri, listing.window, listing.total);
-    Ok((links, Json(Envelope::of(listing, StoryBody::from))).into_response())
+    Ok(listed(&uri, listing, StoryBody::from))
 }
 
 /// Show a story, whatever its state

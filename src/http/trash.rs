@@ -7,12 +7,12 @@ use utoipa::openapi::{Object, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 use validator::Validate;
 
+use super::ApiError;
 use super::error::FieldError;
 use super::extract::{Ready, Segments, ValidQuery, Visitor};
-use super::query::{FromQuery, MAX_OFFSET, Reader};
-use super::wire::{Envelope, serialize_instant_or_null, words};
-use super::{ApiError, link};
-use crate::domain::{Restored, TrashType, Trashed, Window};
+use super::query::{FromQuery, MAX_OFFSET, Reader, window};
+use super::wire::{Envelope, listed, serialize_instant_or_null, words};
+use crate::domain::{Restored, TrashType, Trashed};
 
 /// The parameters of a list of what is deleted.
 #[derive(Debug, Validate, IntoParams)]
@@ -119,10 +119,9 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let TrashQuery { kind, limit, offset } = query;
     let caller = visitor.required().await?;
-    let window = Window { limit: limit.unsigned_abs(), offset: offset.unsigned_abs() };
+    let window = window(limit, offset);
     let listing = services.trash.list(&caller, kind, window).await?;
-    let links = link::header(&uri, listing.window, listing.total);
-    Ok((links, Json(Envelope::of(listing, TrashedBody::from))).into_response())
+    Ok(listed(&uri, listing, TrashedBody::from))
 }
 
 /// Make something live again, under the slug that it had or the next suffix that is free

@@ -1,10 +1,12 @@
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
+use super::link;
 use crate::domain::Listing;
 
 /// A list on the wire.
@@ -25,6 +27,12 @@ impl<T> Envelope<T> {
         let items = items.into_iter().map(body).collect();
         Self { items, total, limit: window.limit, offset: window.offset }
     }
+}
+
+/// The answer to a request for a list, with links to the windows around this one.
+pub(super) fn listed<D, T: Serialize>(uri: &Uri, listing: Listing<D>, body: impl FnMut(D) -> T) -> Response {
+    let links = link::header(uri, listing.window, listing.total);
+    (links, Json(Envelope::of(listing, body))).into_response()
 }
 
 /// An instant on the wire: UTC with `Z`, the fraction left out if it is zero, else of six digits.

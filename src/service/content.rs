@@ -67,6 +67,17 @@ pub(super) fn changeable<E: Item>(
     Ok(stored)
 }
 
+/// The item with this id.
+pub(super) async fn by_id<E: Writable + Item>(
+    items: &Repository<E>,
+    kind: Kind,
+    caller: Option<&Caller>,
+    id: &str,
+) -> Result<Revised<E>, Error> {
+    let id = parse_id(kind, id)?;
+    Ok(visible(kind, caller, items.stored(id).await?)?.revised)
+}
+
 /// The item with this slug. A live item wins over one that had the slug before.
 pub(super) async fn by_slug<E: Named + Item>(
     items: &Repository<E>,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::content::{parse_id, visible};
+use super::content::{by_id, parse_id};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
@@ -49,8 +49,7 @@ impl NavLinks {
 
     /// The link with this id.
     pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<NavLink>, Error> {
-        let id = parse_id(Kind::NavLink, id)?;
-        Ok(visible(Kind::NavLink, caller, self.links.stored(id).await?)?.revised)
+        by_id(&self.links, Kind::NavLink, caller, id).await
     }
 
     /// Makes a link.

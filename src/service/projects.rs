@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::content::{Found, Placement, Written, by_slug, changeable, cleaned, delete, parse_id, visible};
+use super::content::{Found, Placement, Written, by_id, by_slug, changeable, cleaned, delete, parse_id};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
@@ -65,8 +65,7 @@ impl Projects {
 
     /// The project with this id.
     pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<Project>, Error> {
-        let id = parse_id(Kind::Project, id)?;
-        Ok(visible(Kind::Project, Some(caller), self.items.stored(id).await?)?.revised)
+        by_id(&self.items, Kind::Project, Some(caller), id).await
     }
 
     /// The project with this slug, or the slug of the one that had it before.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::content::{Found, Placement, Written, by_slug, changeable, cleaned, delete, parse_id, visible};
+use super::content::{Found, Placement, Written, by_id, by_slug, changeable, cleaned, delete, parse_id};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
@@ -66,8 +66,7 @@ impl Stories {
 
     /// The story with this id.
     pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<Story>, Error> {
-        let id = parse_id(Kind::Story, id)?;
-        Ok(visible(Kind::Story, Some(caller), self.items.stored(id).await?)?.revised)
+        by_id(&self.items, Kind::Story, Some(caller), id).await
     }
 
     /// The story with this slug, or the slug of the one that had it before.

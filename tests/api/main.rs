@@ -8,6 +8,8 @@ mod conform;
 mod cors;
 /// Error bodies and the routes around them.
 mod errors;
+/// What the fields of each kind of content may hold, and what they are when they are left out.
+mod fields;
 /// The gate before, during and after a start.
 mod gate;
 /// Tokens of Google, with a double of Google over a real socket.

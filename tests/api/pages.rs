@@ -36,8 +36,22 @@ testkit::stores! {
         assert_eq!((got.json(), got.header("etag")), (body.clone(), made.header("etag")));
         let title = app.put("author", "/pages/about", &json!({ "title": "Me", "content": null, "page_type": "x" })).await.json();
         assert_eq!((&title["title"], &title["content"], &title["id"]), (&json!("Me"), &json!("<p>text</p>"), &body["id"]));
+        assert_eq!(title["is_published"], true);
         assert_eq!(app.put("admin", "/pages/about", &json!({})).await.json()["title"], "Me");
         assert_eq!(app.get("/pages/contact").await.status, 404);
+    }
+
+    async fn about_and_contact_are_two_pages(db: Database) {
+        let app = App::on(&db).await;
+        for (page_type, title) in [("about", "About me"), ("contact", "Write to me")] {
+            assert_eq!(app.put("author", &format!("/pages/{page_type}"), &page(title)).await.status, 200);
+        }
+        for (page_type, title) in [("about", "About me"), ("contact", "Write to me")] {
+            let got = app.get(&format!("/pages/{page_type}")).await;
+            assert_eq!(got.status, 200, "{page_type}");
+            let body = got.json();
+            assert_eq!((&body["page_type"], &body["title"]), (&json!(page_type), &json!(title)));
+        }
     }
 
     async fn a_new_page_needs_title_and_content(db: Database) {

@@ -23,6 +23,13 @@ testkit::stores! {
         assert!(text.ends_with("],\"total\":4,\"limit\":20,\"offset\":0}"), "{text}");
     }
 
+    async fn where_there_are_none_the_list_is_empty(db: Database) {
+        let app = App::on(&db).await;
+        db.collection("sections").delete_many(&docstore::Filter::All).await.unwrap();
+        let none = app.get("/sections").await;
+        assert_eq!((none.status.as_u16(), none.json()), (200, json!({ "items": [], "total": 0, "limit": 20, "offset": 0 })));
+    }
+
     async fn one_section_has_three_addresses(db: Database) {
         let app = App::on(&db).await;
         let by_slug = app.get("/sections/slug/blog").await;
@@ -39,6 +46,8 @@ testkit::stores! {
         assert_eq!(app.get("/sections?limit=2").await.slugs(), ["blog", "about"]);
         let second = app.get("/sections?limit=2.0&offset=2").await;
         assert_eq!(second.slugs(), ["projects", "contact"]);
+        let body = second.json();
+        assert_eq!((&body["total"], &body["limit"], &body["offset"]), (&json!(4), &json!(2), &json!(2)));
         assert_eq!(second.header("link"), "</sections?limit=2&offset=0>; rel=\"first\", </sections?limit=2&offset=0>; rel=\"prev\"");
         let beyond = app.get("/sections?offset=9007199254740991").await;
         assert_eq!((beyond.slugs().len(), &beyond.json()["total"]), (0, &json!(4)));

@@ -2,8 +2,7 @@ use std::fmt;
 
 use bson::Document;
 
-use crate::embedded::spec;
-use crate::{Direction, Error, Field, Filter, Result};
+use crate::{Direction, Error, Field, Filter, Result, spec};
 
 /// A declared index.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,9 +120,7 @@ impl Index {
     /// # Errors
     /// [`Error::Engine`] if it did not.
     pub fn from_document(document: &Document) -> Result<Self> {
-        let bytes =
-            bson::serialize_to_raw_document_buf(document).map_err(|_| Error::Invalid("no index".into()))?;
-        spec::decode(bytes.as_bytes())
+        spec::decode(document)
     }
 
     /// Engines call it before they create an index.

@@ -5,7 +5,7 @@ use bson::{Bson, DateTime, Document, doc};
 use serde::Serialize;
 
 use crate::context::Progress;
-use crate::{Error, Result};
+use crate::{Checksums, Error, Result};
 
 /// The form of the ledger's entries that this program writes, and the latest that it reads. Entries without a number
 /// are of the first.
@@ -166,6 +166,8 @@ pub(crate) struct Entry {
     /// Whether the undo that is under way may delete what was edited since.
     pub(crate) confirmed: bool,
     pub(crate) depends_on: Vec<String>,
+    /// What it meant when it was applied.
+    pub(crate) checksums: Checksums,
     /// The run of ours that applied it, or began to.
     pub(crate) applied_run: Option<String>,
     /// Whether programs that do not know it must not run.
@@ -180,6 +182,8 @@ pub(crate) struct Entry {
     pub(crate) progress: Progress,
     /// Whether what it changed is in the journal.
     pub(crate) journalled: bool,
+    /// The backup that was taken before it.
+    pub(crate) backup_id: Option<String>,
 }
 
 /// Who wrote something down: which run of which program, where.
@@ -232,6 +236,7 @@ impl Entry {
             step: None,
             confirmed: false,
             depends_on: Vec::new(),
+            checksums: Checksums::default(),
             applied_run: None,
             breaks_older: false,
             retry: false,
@@ -240,6 +245,7 @@ impl Entry {
             duration_ms: None,
             progress: Progress::default(),
             journalled: true,
+            backup_id: None,
         }
     }
 
@@ -285,6 +291,7 @@ impl Entry {
             step: text(document, "step"),
             confirmed: flag("confirmed"),
             depends_on: texts(document, "depends_on"),
+            checksums: Checksums::new(text(document, "checksum_up"), text(document, "checksum_down")),
             applied_run: text(document, "applied_run").or_else(last_run),
             breaks_older: flag("breaks_older"),
             retry: flag("retry"),
@@ -293,6 +300,7 @@ impl Entry {
             duration_ms: integer(document, "duration_ms"),
             progress: document.get_document("cursor").map(Progress::from_document).unwrap_or_default(),
             journalled: document.get_bool("journal").unwrap_or(true),
+            backup_id: text(document, "backup_id"),
             id,
         })
     }

@@ -18,6 +18,11 @@ pub(crate) const LOG: &str = "_migration_log";
 /// The lease.
 pub(crate) const LOCK: &str = "_migration_lock";
 
+/// Whether a collection is one of the engine's.
+pub(crate) fn is_own(name: &str) -> bool {
+    [LEDGER, LOG, LOCK, crate::journal::JOURNAL].contains(&name)
+}
+
 /// Whether the entry took our write.
 pub(crate) fn taken(matched: u64) -> Result<()> {
     if matched == 0 { Err(Error::LeaseLost) } else { Ok(()) }
@@ -131,6 +136,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) confirmed: bool,
     /// Whether it writes a journal, when it is applied.
     pub(crate) journal: bool,
+    /// The backup that it has, when it is applied.
+    pub(crate) backup: Option<&'a str>,
 }
 
 #[async_trait]
@@ -204,6 +211,10 @@ impl Claim<'_> {
         if self.state == State::Running {
             let run = self.session.runner.run_id.as_str();
             let update = update.set("applied_run", run).set("journal", self.journal);
+            let update = match self.backup {
+                Some(id) => update.set("backup_id", id),
+                None => update.unset("backup_id"),
+            };
             return update.unset("applied_at").unset("reason").unset("confirmed");
         }
         let update = update.set("confirmed", self.confirmed);

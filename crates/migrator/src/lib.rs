@@ -26,8 +26,13 @@
 //! - Looking ([`Migrator::status`], [`Migrator::show`], [`Migrator::history`], [`Migrator::verify`], [`Migrator::wait`],
 //!   [`Migrator::plan_up`], [`Migrator::plan_down`], …) never writes.
 
+pub mod backup;
+/// Whether a migration still means what it meant.
+pub mod checksum;
 /// What a migration is given: reads, and steps that are journalled.
 mod context;
+/// What the database has, against what is declared.
+pub mod drift;
 /// One entry of the ledger.
 mod entry;
 /// What can go wrong, and what to do then.
@@ -46,6 +51,8 @@ mod journal;
 mod lease;
 /// What is written to the ledger.
 mod ledger;
+/// What is unsafe about a migration.
+pub mod lint;
 /// What happened, as the log has it.
 mod log;
 /// What the ledger is told by hand.
@@ -56,6 +63,9 @@ mod migration;
 mod migrator;
 /// From graph, ledger and request to the actions to take; no input, no output.
 mod plan;
+/// What a run would do.
+mod preview;
+pub mod rehearse;
 /// What a run did.
 mod report;
 /// How things are asked for.
@@ -68,24 +78,31 @@ mod session;
 mod settings;
 /// All that is known of one migration.
 mod shown;
+/// Changes told as data.
+mod step;
 /// A flag that ends a run.
 mod stop;
 /// What the ledgers say.
 mod view;
 
+pub use checksum::{ChecksumDrift, Checksums, Sourced};
 pub use context::{Check, Inserted, UndoImported, Up};
+pub use drift::{Drift, DriftKind};
 pub use entry::{By, Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};
 pub use graph::{Graph, GraphError};
+pub use lint::{Lint, Rule, Severity};
 pub use log::LogRecord;
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
-pub use migrator::Migrator;
+pub use migrator::{Migrator, Reset, ResetRequest};
+pub use preview::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
 pub use report::{
-    ActionKind, Applied, DownPlan, DownReport, Imported, PlannedAction, Redone, Repaired, Report, Stamped,
-    Status, StatusEntry, Unlocked, UpPlan,
+    ActionKind, Applied, DownPlan, DownReport, Imported, Level, PlannedAction, Preflight, PreflightCheck,
+    Redone, Repaired, Report, Stamped, Status, StatusEntry, Unlocked, UpPlan,
 };
 pub use request::{DownRequest, DownTarget, HistoryRequest, Repair, Stamp, UpMode, UpRequest, UpTarget};
 pub use settings::{Clock, Env, Settings};
 pub use shown::{Declared, Shown};
+pub use step::{Step, Value};
 pub use stop::Stop;

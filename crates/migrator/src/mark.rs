@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use bson::{Document, doc};
 use docstore::{Filter, Find, Store, Update};
 
+use crate::checksum;
 use crate::entry::{Entry, texts_to_bson};
 use crate::ledger::LEDGER;
 use crate::session::{Batch, Scope, Session};
@@ -123,12 +124,13 @@ pub(crate) fn declared(graph: &crate::Graph, at: usize) -> Update {
         crate::Phase::Expand => "expand",
         crate::Phase::Contract => "contract",
     };
-    Update::new()
+    let update = Update::new()
         .set("order", i32::try_from(at).unwrap_or(i32::MAX))
         .set("depends_on", texts_to_bson(&parents))
         .set("breaks_older", meta.is_breaking())
         .set("phase", phase)
-        .set("touches", texts_to_bson(&owned(meta.touches)))
+        .set("touches", texts_to_bson(&owned(meta.touches)));
+    checksum::of(graph.get(at)).write(update)
 }
 
 /// The record of a lease that was taken away.

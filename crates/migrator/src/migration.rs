@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
+use crate::step::Step;
 use crate::{Check, Error, Result, UndoImported, Up};
 
 /// How the writes of a migration are made.
@@ -217,8 +218,21 @@ pub trait Migration: Send + Sync {
     /// Who it is.
     fn meta(&self) -> &'static Meta;
 
-    /// Does it. May be run again after it was interrupted or failed, on what the earlier run left.
-    async fn up(&self, cx: &mut Up<'_>) -> Result<()>;
+    /// The text of the file that it is in, for its checksum; see [`crate::Sourced`].
+    fn source(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What it does, as data, if it can be told so. Such a migration needs no [`Migration::up`].
+    fn steps(&self) -> Vec<Step> {
+        Vec::new()
+    }
+
+    /// Does it. May be run again after it was interrupted or failed, on what the earlier run left. By default it
+    /// carries out the steps.
+    async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
+        cx.run(&self.steps()).await
+    }
 
     /// Whether it can be taken back. There is no default: whoever writes a migration has to say.
     fn undo(&self) -> Undo;

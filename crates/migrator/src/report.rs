@@ -39,6 +39,40 @@ pub struct Applied {
     pub counts: Vec<StepCounts>,
     /// What it left out, and what does not hold.
     pub warnings: Vec<String>,
+    /// The backup that was taken before it, by this attempt or an earlier one.
+    pub backup: Option<String>,
+}
+
+/// What an `up` needs, and whether it is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Preflight {
+    /// Each thing that was looked at.
+    pub checks: Vec<PreflightCheck>,
+}
+
+/// One thing that an `up` needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PreflightCheck {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it is.
+    pub level: Level,
+    /// What was seen.
+    pub text: String,
+}
+
+/// How bad something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// A run is possible; think first.
+    Warning,
+    /// A run would be refused, or fail.
+    Error,
 }
 
 /// A migration that was taken over from an earlier tool.
@@ -113,6 +147,8 @@ pub struct PlannedAction {
     pub undo: Undo,
     /// Whether what it changes is written down.
     pub journal: bool,
+    /// Why a backup is taken before it; none is if it is not said.
+    pub backup: Option<&'static str>,
     /// For how long one attempt may run.
     #[serde(rename = "time_limit_ms", serialize_with = "crate::serial::maybe_milliseconds")]
     pub time_limit: Option<Duration>,

@@ -51,6 +51,8 @@ pub struct Settings {
     pub journal_keep: Option<Duration>,
     /// How far the secondaries may be behind before batches wait for them; if `None` they do not. 10 seconds.
     pub replication_lag: Option<Duration>,
+    /// When and where backups are taken before migrations run. None are.
+    pub backup: Option<crate::backup::Settings>,
     /// Who is told what goes on.
     pub observer: Arc<dyn Observer>,
 }
@@ -75,6 +77,7 @@ impl Default for Settings {
             journal_cap_bytes: 1 << 30,
             journal_keep: Some(Duration::from_hours(90 * 24)),
             replication_lag: Some(Duration::from_secs(10)),
+            backup: None,
             observer: Arc::new(()),
         }
     }
@@ -109,6 +112,7 @@ impl fmt::Debug for Settings {
             .field("time_limit", &self.time_limit)
             .field("progress_every", &self.progress_every)
             .field("stop", &self.stop)
+            .field("backup", &self.backup)
             .finish_non_exhaustive()
     }
 }

@@ -3,16 +3,16 @@
 /// Requests and answers as they are on the wire.
 mod wire;
 
-use axum::Json;
 use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::body::ValidBody;
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
+use super::query::window;
 use super::tag::{self, IfMatch};
-use super::wire::{Envelope, deleted};
-use super::{ApiError, link, moved, sanitized};
-use crate::domain::{Project, Revised, Window};
+use super::wire::{Envelope, deleted, listed};
+use super::{ApiError, moved, sanitized};
+use crate::domain::{Project, Revised};
 use crate::service::{Found, ListProjects};
 use wire::{CardBody, CreateRequest, ProjectBody, ProjectsQuery, UpdateRequest};
 
@@ -34,11 +34,10 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let ProjectsQuery { limit, offset, include_unpublished, featured_only, section_id } = query;
     let unpublished_for = if include_unpublished { Some(visitor.required().await?) } else { None };
-    let window = Window { limit: limit.unsigned_abs(), offset: offset.unsigned_abs() };
+    let window = window(limit, offset);
     let wanted = ListProjects { section_id, featured_only, unpublished_for, window };
     let listing = services.projects.list(wanted).await?;
-    let links = link::header(&uri, listing.window, listing.total);
-    Ok((links, Json(Envelope::of(listing, CardBody::from))).into_response())
+    Ok(listed(&uri, listing, CardBody::from))
 }
 
 /// Show a project, whatever its state

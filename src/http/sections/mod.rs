@@ -3,17 +3,17 @@
 /// What is asked, what is sent, what is answered.
 mod wire;
 
-use axum::Json;
 use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use wire::{CreateRequest, DeleteQuery, SectionBody, SectionsQuery, UpdateRequest};
 
 use super::body::ValidBody;
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
+use super::query::window;
 use super::tag::{self, IfMatch};
-use super::wire::{Envelope, deleted};
-use super::{ApiError, link, moved};
-use crate::domain::{Revised, Section, Window};
+use super::wire::{Envelope, deleted, listed};
+use super::{ApiError, moved};
+use crate::domain::{Revised, Section};
 use crate::service::{Found, ListSections};
 
 fn one(status: StatusCode, section: Revised<Section>) -> Response {
@@ -35,11 +35,10 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let SectionsQuery { limit, offset, parent_id, nav_visibility, include_unpublished } = query;
     let unpublished_for = if include_unpublished { Some(visitor.required().await?) } else { None };
-    let window = Window { limit: limit.unsigned_abs(), offset: offset.unsigned_abs() };
+    let window = window(limit, offset);
     let wanted = ListSections { parent_id, nav_visibility, unpublished_for, window };
     let listing = services.sections.list(wanted).await?;
-    let links = link::header(&uri, listing.window, listing.total);
-    Ok((links, Json(Envelope::of(listing, SectionBody::from))).into_response())
+    Ok(listed(&uri, listing, SectionBody::from))
 }
 
 /// Show a section

@@ -26,6 +26,13 @@ testkit::stores! {
         let list = app.get("/stories?limit=50").await.json();
         let fifth = list["items"].as_array().unwrap().iter().find(|item| item["slug"] == "t-5").unwrap().clone();
         assert_eq!(app.put("author", &path(&fifth), &story("t!", true)).await.json()["slug"], "t-5");
+        // One that is given up is the first that is free.
+        assert_eq!(app.delete("author", &path(&fifth)).await.status, 204);
+        assert_eq!(app.made("author", "/stories", &story("T", true)).await["slug"], "t-5");
+        assert_eq!(app.made("author", "/stories", &story("T", true)).await["slug"], "t-13");
+        // What is no story is in nobody's way.
+        let project = json!({ "title": "T", "summary": "s", "content": "c" });
+        assert_eq!(app.made("author", "/projects", &project).await["slug"], "t");
     }
 
     async fn weak_spot_12_the_title_of_a_deleted_story_can_be_used_again(db: Database) {

@@ -15,8 +15,8 @@ use super::readers::{Readers, closed};
 use super::session::Session;
 use super::transaction::Transaction;
 use super::writer::{self, Job, Operation};
-use super::{Limits, Options, cursor, feed, file, plan, write};
-use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach};
+use super::{Limits, Options, checked, feed, file, plan, write};
+use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     Change, ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
     Plan, Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
@@ -27,9 +27,9 @@ const BEHIND: usize = 1024;
 
 /// The engine.
 pub(super) struct Embedded {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     jobs: Sender<Job>,
-    readers: Arc<Readers>,
+    pub(super) readers: Arc<Readers>,
     locks: Arc<Locks>,
     /// Gone once the store is closed, so that feeds end.
     events: Mutex<Option<broadcast::Sender<Change>>>,
@@ -38,9 +38,14 @@ pub(super) struct Embedded {
 impl Embedded {
     /// Opens the file. Blocks.
     pub(super) fn open(options: &Options, limits: &Limits) -> Result<Self> {
+        Self::open_kept(options, limits, file::Keeping::Safe)
+    }
+
+    /// As [`Embedded::open`]; says whether a power cut may cost what was written.
+    pub(super) fn open_kept(options: &Options, limits: &Limits, keeping: file::Keeping) -> Result<Self> {
         let path = std::path::absolute(&options.path)
             .map_err(|e| Error::Unavailable(format!("{}: {e}", options.path.display())))?;
-        let connection = file::open_writer(&path)?;
+        let connection = file::open_writer(&path, keeping)?;
         // A file that is damaged where everything begins is told now, not at the first request.
         super::catalog::Catalog::refresh(&mut Arc::default(), &connection)?;
         let (events, _) = broadcast::channel(BEHIND);
@@ -50,7 +55,7 @@ impl Embedded {
         Ok(Self { path, jobs, readers, locks, events: Mutex::new(Some(events)) })
     }
 
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut Session<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -60,36 +65,18 @@ impl Embedded {
     }
 }
 
-/// Checks the arguments of a batch before anything is done.
-pub(super) fn check_writes(writes: &[Write]) -> Result<()> {
-    writes.iter().try_for_each(|write| match write {
-        Write::Insert(document) => write::check_document(document),
-        Write::UpdateOne { filter, update, .. } | Write::UpdateMany { filter, update } => {
-            filter.check().and_then(|()| update.check())
-        }
-        Write::DeleteOne(filter) | Write::DeleteMany(filter) => filter.check(),
-    })
-}
-
 #[async_trait]
 impl Executor for Embedded {
     async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        find.check()?;
-        self.readers.find(write::check_name(collection)?, find).await
+        self.readers.find(checked::find(collection, &find)?, find).await
     }
 
     async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        filter.check()?;
-        let (collection, filter) = (write::check_name(collection)?, filter.clone());
-        self.readers
-            .read(move |connection, catalog| cursor::count(connection, catalog, &collection, &filter))
-            .await
+        self.readers.read(checked::count(collection, filter)?).await
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        documents.iter().try_for_each(write::check_document)?;
-        let collection = write::check_name(collection)?;
-        self.write(move |s| write::insert_many(s, &collection, documents)).await
+        self.write(checked::insert_many(collection, documents)?).await
     }
 
     async fn update(
@@ -99,10 +86,7 @@ impl Executor for Embedded {
         update: &Update,
         reach: Reach,
     ) -> Result<UpdateResult> {
-        filter.check()?;
-        update.check()?;
-        let (collection, filter, update) = (write::check_name(collection)?, filter.clone(), update.clone());
-        self.write(move |s| write::update(s, &collection, &filter, &update, reach)).await
+        self.write(checked::update(collection, filter, update, reach)?).await
     }
 
     async fn find_one_and_update(
@@ -110,21 +94,15 @@ impl Executor for Embedded {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        find.check()?;
-        let collection = write::check_name(collection)?;
-        self.write(move |s| write::find_one_and_update(s, &collection, &find)).await
+        self.write(checked::find_one_and_update(collection, find)?).await
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        filter.check()?;
-        let (collection, filter) = (write::check_name(collection)?, filter.clone());
-        self.write(move |s| write::delete(s, &collection, &filter, many)).await
+        self.write(checked::delete(collection, filter, many)?).await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        check_writes(&writes)?;
-        let collection = write::check_name(collection)?;
-        self.write(move |s| write::bulk_write(s, &collection, writes)).await
+        self.write(checked::bulk_write(collection, writes)?).await
     }
 }
 
@@ -237,6 +215,10 @@ impl Engine for Embedded {
             .as_ref()
             .map(broadcast::Sender::subscribe);
         feed::watch(events.ok_or_else(closed)?, self.jobs.clone(), poll).await
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
     }
 
     async fn close(&self) {

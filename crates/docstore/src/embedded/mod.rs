@@ -14,6 +14,8 @@ use crate::{Database, Error, Result};
 mod bounds;
 /// What collections and indexes there are.
 mod catalog;
+/// Operations that are ready to be run.
+mod checked;
 /// A read in progress.
 mod cursor;
 /// The port, answered by the writer and the readers.
@@ -42,14 +44,14 @@ mod readers;
 mod scan;
 /// Writes of single documents, with their index entries.
 mod session;
-/// How the definition of an index is kept.
-pub(crate) mod spec;
 /// SQLite's errors in the words of the store.
 mod sql;
 /// A transaction, which has the writer to itself.
 mod transaction;
 /// Carrying out an update on a document.
 mod update;
+/// Care of the file as a whole.
+mod upkeep;
 /// The writing operations.
 mod write;
 /// The one writer's thread.

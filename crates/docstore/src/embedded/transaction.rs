@@ -8,11 +8,10 @@ use bson::{Document, RawDocumentBuf};
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 
-use super::cursor::{self, Cursor};
-use super::engine::check_writes;
+use super::checked;
+use super::cursor::Cursor;
 use super::readers::closed;
 use super::session::Session;
-use super::write;
 use super::writer::{Begin, Job, Operation, Step};
 use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
@@ -60,8 +59,7 @@ impl Transaction {
 impl Executor for Transaction {
     /// Reads everything at once: later writes of the transaction do not show in a stream that is still open.
     async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        find.check()?;
-        let collection = write::check_name(collection)?;
+        let collection = checked::find(collection, &find)?;
         let documents = self
             .run(move |session| {
                 let mut cursor = Cursor::open(session.connection, &session.catalog, &collection, find)?;
@@ -72,15 +70,12 @@ impl Executor for Transaction {
     }
 
     async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        filter.check()?;
-        let (collection, filter) = (write::check_name(collection)?, filter.clone());
-        self.run(move |s| cursor::count(s.connection, &s.catalog, &collection, &filter)).await
+        let count = checked::count(collection, filter)?;
+        self.run(move |session| count(session.connection, &session.catalog)).await
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        documents.iter().try_for_each(write::check_document)?;
-        let collection = write::check_name(collection)?;
-        self.run(move |s| write::insert_many(s, &collection, documents)).await
+        self.run(checked::insert_many(collection, documents)?).await
     }
 
     async fn update(
@@ -90,10 +85,7 @@ impl Executor for Transaction {
         update: &Update,
         reach: Reach,
     ) -> Result<UpdateResult> {
-        filter.check()?;
-        update.check()?;
-        let (collection, filter, update) = (write::check_name(collection)?, filter.clone(), update.clone());
-        self.run(move |s| write::update(s, &collection, &filter, &update, reach)).await
+        self.run(checked::update(collection, filter, update, reach)?).await
     }
 
     async fn find_one_and_update(
@@ -101,21 +93,15 @@ impl Executor for Transaction {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        find.check()?;
-        let collection = write::check_name(collection)?;
-        self.run(move |s| write::find_one_and_update(s, &collection, &find)).await
+        self.run(checked::find_one_and_update(collection, find)?).await
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        filter.check()?;
-        let (collection, filter) = (write::check_name(collection)?, filter.clone());
-        self.run(move |s| write::delete(s, &collection, &filter, many)).await
+        self.run(checked::delete(collection, filter, many)?).await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        check_writes(&writes)?;
-        let collection = write::check_name(collection)?;
-        self.run(move |s| write::bulk_write(s, &collection, writes)).await
+        self.run(checked::bulk_write(collection, writes)?).await
     }
 }
 

@@ -49,6 +49,11 @@ impl Attempt {
         }
     }
 
+    /// One that only looks: it goes on from nothing.
+    pub(crate) fn looking(meta: &Meta, now: DateTime) -> Self {
+        Self::new(meta, Vec::new(), Progress::default(), now)
+    }
+
     /// Begins an undo that is code: step by step, and nothing is written down of it.
     pub(crate) fn undoing(meta: &Meta, counts: Vec<StepCounts>, now: DateTime) -> Self {
         let begun = Self::new(meta, counts, Progress::default(), now);

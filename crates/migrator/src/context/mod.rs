@@ -2,8 +2,6 @@
 mod attempt;
 /// A migration from its begin to its entry in the ledger, as its mode says.
 mod carry_out;
-/// The side of a migration's steps that only looks.
-mod look;
 /// Going through a collection by its ids.
 mod pages;
 /// How far the steps of a migration have come.
@@ -27,3 +25,4 @@ pub(crate) use run::Real;
 pub(crate) use undo_imported::Pass;
 pub use undo_imported::UndoImported;
 pub use up::{Inserted, Up};
+pub(crate) use work::{Change, Outcome, Work};

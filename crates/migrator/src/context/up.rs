@@ -1,11 +1,11 @@
 use bson::{Bson, DateTime, Document};
-use docstore::{Field, Filter, Find, Index, Projection, Update};
+use docstore::{Field, Filter, Find, Index, Projection, Update, Validator};
 
 use super::attempt::Attempt;
-use super::look::Look;
 use super::reads::env;
 use super::run::Real;
 use super::work::{Change, Outcome, Work};
+use crate::preview::Look;
 use crate::{Event, Result, Settings};
 
 /// What a migration is given to do its work: reads, and steps that write.
@@ -26,7 +26,7 @@ pub(crate) enum Sink<'a> {
     /// They are carried out, under the lease.
     Real(Real<'a>),
     /// They are looked at and noted; nothing is written.
-    Look(&'a mut Look<'a>),
+    Look(Box<Look<'a>>),
 }
 
 /// What became of an insert.
@@ -45,8 +45,16 @@ impl<'a> Up<'a> {
     }
 
     /// One that only looks.
-    pub(crate) fn look(look: &'a mut Look<'a>, attempt: &'a mut Attempt) -> Self {
-        Self { sink: Sink::Look(look), attempt }
+    pub(crate) fn look(look: Look<'a>, attempt: &'a mut Attempt) -> Self {
+        Self { sink: Sink::Look(Box::new(look)), attempt }
+    }
+
+    /// What was seen, of one that only looks.
+    pub(crate) fn seen(self) -> Option<Look<'a>> {
+        match self.sink {
+            Sink::Real(_) => None,
+            Sink::Look(look) => Some(*look),
+        }
     }
 }
 
@@ -61,13 +69,17 @@ impl Up<'_> {
     fn read(&self, collection: &str) -> docstore::Collection {
         match &self.sink {
             Sink::Real(real) => real.store().collection(collection),
-            Sink::Look(look) => look.db.collection(collection),
+            Sink::Look(look) => look.collection(collection),
         }
     }
 
     /// A variable of the configuration; an error if it is not set. The value is never logged.
     pub fn env(&self, name: &str) -> Result<String> {
-        env(self.settings(), &self.attempt.migration, name)
+        let value = env(self.settings(), &self.attempt.migration, name)?;
+        if let Sink::Look(look) = &self.sink {
+            look.variable(name, &value);
+        }
+        Ok(value)
     }
 
     /// The time of this attempt: the same at each call.
@@ -223,6 +235,19 @@ impl Up<'_> {
         Ok(self.count_of(step, collection, Work::DropIndex { name }).await? > 0)
     }
 
+    /// Says what the documents of a collection have to satisfy from now on; `None`: nothing. What held before goes into
+    /// the journal. Those that are there are not looked at. Returns whether this attempt changed it. Not in
+    /// [`Mode::Transaction`](crate::Mode::Transaction).
+    pub async fn set_validator(
+        &mut self,
+        step: &str,
+        collection: &str,
+        validator: Option<&Validator>,
+    ) -> Result<bool> {
+        let validator = validator.cloned();
+        Ok(self.count_of(step, collection, Work::SetValidator { validator }).await? > 0)
+    }
+
     async fn change(
         &mut self,
         step: &str,
@@ -242,7 +267,7 @@ impl Up<'_> {
     }
 
     /// The one way from a step to what becomes of it.
-    async fn perform(&mut self, step: &str, collection: &str, work: Work<'_>) -> Result<Outcome> {
+    pub(crate) async fn perform(&mut self, step: &str, collection: &str, work: Work<'_>) -> Result<Outcome> {
         let at = self.attempt.begin(step, collection)?;
         work.check(step)?;
         let outcome = match &mut self.sink {

@@ -32,6 +32,15 @@ pub enum Error {
     /// Variables are missing; nothing was changed.
     #[error("{}", text::missing_env(.0))]
     MissingEnv(Vec<MissingEnv>),
+    /// A backup could not be taken, or put back.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::Error),
+    /// The database was not reset; nothing was changed.
+    #[error("nothing was reset: {why}; nothing was changed")]
+    NotReset {
+        /// Why.
+        why: String,
+    },
     /// A migration says why it cannot go on.
     #[error("{0}")]
     Migration(String),
@@ -353,6 +362,7 @@ impl Error {
     /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Backup(error) => error.exit_code(),
             Self::Store(_)
             | Self::Migration(_)
             | Self::JournalFull { .. }
@@ -380,6 +390,7 @@ impl Error {
             | Self::Mode { .. }
             | Self::Losses { .. }
             | Self::Unconfirmed { .. }
+            | Self::NotReset { .. }
             | Self::Unmet { .. }
             | Self::Needed { .. }
             | Self::Irreversible { .. }

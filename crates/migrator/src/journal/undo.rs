@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bson::{Bson, Document};
-use docstore::{Field, Filter, Find, Index, Sort, Store};
+use docstore::{Field, Filter, Find, Index, Sort, Store, Validator};
 
 use super::restore::{remove, restore, return_deleted};
 use super::{JOURNAL, Record, counts_of, of};
@@ -50,6 +50,16 @@ impl UndoOne<'_> {
             Some(Record::IndexDropped { index }) => {
                 self.session.may_go_on().await?;
                 db.ensure_index(collection, &Index::from_document(&index)?).await?;
+            }
+            Some(Record::ValidatorSet { before, after }) => {
+                let read =
+                    |rule: Option<Document>| rule.map(|rule| Validator::from_document(&rule)).transpose();
+                let (before, after) = (read(before)?, read(after)?);
+                // One that somebody has set since is theirs.
+                if db.validator(collection).await? == after && before != after {
+                    self.session.may_go_on().await?;
+                    db.set_validator(collection, before.as_ref()).await?;
+                }
             }
             _ => {}
         }
@@ -103,6 +113,9 @@ impl Batch for UndoOne<'_> {
             Some(Record::IndexMade { .. }) => counts_of(counts, "drop the index", &collection).deleted += 1,
             Some(Record::IndexDropped { .. }) => {
                 counts_of(counts, "make the index", &collection).inserted += 1
+            }
+            Some(Record::ValidatorSet { .. }) => {
+                counts_of(counts, "set the validator", &collection).updated += 1
             }
             None => {
                 let id = id.clone().unwrap_or(Bson::Null);

@@ -186,7 +186,8 @@ impl Migrator {
         // What was accepted when the undo began stays accepted when it is resumed.
         let confirmed = confirmed || expected.is_some_and(|entry| entry.confirmed);
         let (graph, state) = (&self.graph, State::RollingBack);
-        let claim = Claim { session, graph, position: at, expected, state, confirmed, journal: true };
+        let claim =
+            Claim { session, graph, position: at, expected, state, confirmed, journal: true, backup: None };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(None) };
         session.tell(&Event::RollingBack { migration: id });
 

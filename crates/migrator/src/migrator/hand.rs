@@ -44,7 +44,7 @@ impl Migrator {
         self.under(held, ByHand { at, decision, reason }).await
     }
 
-    fn may_mark(&self, view: &View, at: usize, decision: Decision) -> Result<()> {
+    pub(super) fn may_mark(&self, view: &View, at: usize, decision: Decision) -> Result<()> {
         let shape = self.graph.shape();
         let id = shape.id(at);
         let state = view.entries.get(id).map(|entry| entry.state);
@@ -120,15 +120,16 @@ fn stuck(id: &str, state: Option<State>) -> Error {
     }
 }
 
-fn given(reason: &str) -> Result<&str> {
+pub(super) fn given(reason: &str) -> Result<&str> {
     let reason = reason.trim();
     if reason.is_empty() { Err(Error::NoReason) } else { Ok(reason) }
 }
 
-struct ByHand<'a> {
-    at: usize,
-    decision: Decision,
-    reason: &'a str,
+/// Writes a decision down, under the lease.
+pub(super) struct ByHand<'a> {
+    pub(super) at: usize,
+    pub(super) decision: Decision,
+    pub(super) reason: &'a str,
 }
 
 impl AsyncWork<Option<State>> for ByHand<'_> {

@@ -1,5 +1,9 @@
+/// Taking a changed migration for what it is now.
+mod accept;
 /// Taking back.
 mod down;
+/// Looking at what is to come, and at what should hold.
+mod examine;
 /// What the ledger is told by hand: stamp, repair, unlock.
 mod hand;
 /// What was done, and by whom.
@@ -12,11 +16,18 @@ mod look;
 mod names;
 /// What an `up` would do.
 mod planned;
+/// What an `up` needs, and whether it is there.
+mod preflight;
+/// Putting a backup back.
+mod put_back;
 /// Taking one back and applying it anew.
 mod redo;
+/// To the beginning, and up again.
+mod reset;
 /// Applying what is pending.
 mod up;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docstore::Database;
@@ -29,10 +40,13 @@ use crate::session::{Runner, Session};
 use crate::view::View;
 use crate::{Error, Finding, Graph, GraphError, Result, Settings, State};
 
+pub use reset::{Reset, ResetRequest};
+
 /// Applies migrations to a database, takes them back, and says where things stand.
 pub struct Migrator {
     db: Database,
-    graph: Graph,
+    /// Shared with those that try it on a scratch database.
+    graph: Arc<Graph>,
     settings: Settings,
     runner: Runner,
 }
@@ -40,7 +54,21 @@ pub struct Migrator {
 impl Migrator {
     /// A migrator; nothing is read or written yet.
     pub fn new(db: Database, graph: Graph, settings: Settings) -> Self {
-        Self { db, graph, settings, runner: Runner::new() }
+        Self { db, graph: Arc::new(graph), settings, runner: Runner::new() }
+    }
+
+    /// The database.
+    pub(crate) fn db(&self) -> &Database {
+        &self.db
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// One with the same migrations for another database.
+    pub(crate) fn elsewhere(&self, db: Database, settings: Settings) -> Self {
+        Self { db, graph: Arc::clone(&self.graph), settings, runner: Runner::new() }
     }
 
     /// The migrations it knows.

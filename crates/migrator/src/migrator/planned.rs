@@ -61,6 +61,12 @@ impl Migrator {
             touches: shape.spec(at).touches.clone(),
             undo: migration.undo(),
             journal: meta.journal,
+            backup: self
+                .settings
+                .backup
+                .as_ref()
+                .filter(|_| matches!(action, Action::Apply(_)))
+                .and_then(|backup| crate::backup::reason(backup.policy, migration)),
             time_limit: meta.time_limit.or(self.settings.time_limit),
             comes_before: later.map(|other| shape.id(other).to_owned()).collect(),
         }

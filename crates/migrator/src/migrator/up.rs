@@ -5,6 +5,7 @@ use tracing::Instrument;
 
 use super::lock::Wanted;
 use super::{AsyncWork, Migrator};
+use crate::backup::{self, Before};
 use crate::context::{Attempt, CarriedOut, carry_out, refuse_mode};
 use crate::journal;
 use crate::lease::Held;
@@ -51,7 +52,7 @@ impl Migrator {
     }
 
     /// The report if there is nothing to do; an error if what there is cannot be done.
-    fn nothing_to_do(&self, view: &View, request: &Request, held: bool) -> Result<Option<Report>> {
+    pub(super) fn nothing_to_do(&self, view: &View, request: &Request, held: bool) -> Result<Option<Report>> {
         view.refuse_unknown()?;
         let actions = self.plan(view, request, held)?;
         let report = self.report(view);
@@ -213,6 +214,25 @@ impl Migrator {
         Ok(())
     }
 
+    /// The backup that a migration has, or gets now, before anything is written; `None` if it needs none.
+    async fn backed_up(&self, view: &View, at: usize) -> Result<Option<String>> {
+        let Some(settings) = &self.settings.backup else { return Ok(None) };
+        let entry = view.entries.get(self.graph.shape().id(at));
+        let begun = |state| matches!(state, State::Running | State::Failed | State::Interrupted);
+        if let Some(taken) = entry.filter(|e| begun(e.state)).and_then(|e| e.backup_id.clone()) {
+            return Ok(Some(taken));
+        }
+        let applied = view.entries.values().filter(|entry| entry.state == State::Applied);
+        let run = Before {
+            run_id: &self.runner.run_id,
+            app_version: &self.settings.app_version,
+            now: (self.settings.clock)(),
+            referenced: applied.filter_map(|entry| entry.backup_id.clone()).collect(),
+        };
+        let taken = backup::before(&self.db, settings, self.graph.get(at), run).await?;
+        Ok(taken.map(|manifest| manifest.id))
+    }
+
     /// Applies one. `false` if its entry changed since the plan was made.
     async fn apply(
         &self,
@@ -226,6 +246,7 @@ impl Migrator {
         let meta = migration.meta();
         session.guard.begin(None);
         let expected = view.entries.get(id);
+        let backup = self.backed_up(view, at).await?;
         let claim = Claim {
             session,
             graph: &self.graph,
@@ -234,6 +255,7 @@ impl Migrator {
             state: State::Running,
             confirmed: false,
             journal: meta.journal,
+            backup: backup.as_deref(),
         };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(false) };
         session.tell(&Event::Started { migration: id, attempt: entry.attempts });
@@ -247,7 +269,13 @@ impl Migrator {
             Ok(CarriedOut { findings, warnings }) => {
                 session.tell(&Event::Applied { migration: id, duration });
                 report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
-                report.applied.push(Applied { id: id.into(), duration, counts: attempt.counts, warnings });
+                report.applied.push(Applied {
+                    id: id.into(),
+                    duration,
+                    counts: attempt.counts,
+                    warnings,
+                    backup,
+                });
                 Ok(true)
             }
             Err(error) => Err(Attempted { id, attempt: &attempt, duration }.ended(session, error).await),

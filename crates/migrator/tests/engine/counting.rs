@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docstore::bson::{Document, RawDocumentBuf};
-use docstore::engine::{Engine, EngineTransaction, Executor, RawStream, Reach};
+use docstore::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use docstore::{
     ChangeFeed, Database, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
     Result, ServerFacts, Update, UpdateResult, Write, WriteResult,
@@ -147,6 +147,9 @@ impl Engine for Counting {
     }
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
         self.read().watch(poll).await
+    }
+    fn upkeep(&self) -> &dyn Upkeep {
+        self.inner.upkeep()
     }
     async fn close(&self) {
         self.inner.close().await;

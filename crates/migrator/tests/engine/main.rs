@@ -4,10 +4,20 @@
 
 /// Taking back as much as is asked for.
 mod back;
+/// Checksums of what was applied.
+mod checksums;
 /// Several runners at once, and what becomes of a lease.
 mod concurrency;
+/// What should hold, looked at again.
+mod conditions;
 /// A store that counts what is asked of it.
 mod counting;
+/// Migrations that are all data.
+mod declared;
+/// Declared steps, there and back.
+mod declared_steps;
+/// What the database has, against what is declared.
+mod drift;
 /// Failures, and what is said of them.
 mod failure;
 /// What the ledger is told by hand.
@@ -16,10 +26,16 @@ mod hand;
 mod history;
 /// Taking over an earlier tool's ledger.
 mod import;
+/// The rules, each with what trips it.
+mod lint;
+/// The rules that look at the data.
+mod lint_data;
 /// Looking without touching.
 mod look;
 /// What an `up` does, and in which order.
 mod order;
+/// Plans that write nothing.
+mod preview;
 /// Steps that are wrong in themselves.
 mod refused;
 /// Each kind of step, there and back.

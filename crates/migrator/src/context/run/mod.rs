@@ -87,6 +87,9 @@ impl Real<'_> {
             }
             Work::CreateIndex { index } => Outcome::Changed(self.create_index(attempt, at, index).await?),
             Work::DropIndex { name } => Outcome::Changed(self.drop_index(attempt, at, name).await?),
+            Work::SetValidator { validator } => {
+                Outcome::Changed(self.set_validator(attempt, at, validator.as_ref()).await?)
+            }
         };
         let counts = &attempt.counts[at];
         tracing::info!(migration, "{counts}");
@@ -107,7 +110,10 @@ impl Real<'_> {
                 collection.count(filter).await?
             }
             Work::InsertMany { documents, .. } => documents.len() as u64,
-            Work::Insert { .. } | Work::CreateIndex { .. } | Work::DropIndex { .. } => 1,
+            Work::Insert { .. }
+            | Work::CreateIndex { .. }
+            | Work::DropIndex { .. }
+            | Work::SetValidator { .. } => 1,
         };
         let all = attempt.within + more;
         if all > MOST_AT_ONCE {

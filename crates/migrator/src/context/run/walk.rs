@@ -91,7 +91,10 @@ fn wanted<'w>(work: &'w Work<'_>) -> &'w Filter {
     match work {
         Work::Change { open: filter, .. } | Work::Delete { filter } | Work::Copy { filter, .. } => filter,
         Work::Insert { key, .. } => key,
-        Work::InsertMany { .. } | Work::CreateIndex { .. } | Work::DropIndex { .. } => &Filter::All,
+        Work::InsertMany { .. }
+        | Work::CreateIndex { .. }
+        | Work::DropIndex { .. }
+        | Work::SetValidator { .. } => &Filter::All,
     }
 }
 
@@ -159,7 +162,8 @@ impl Walk<'_> {
             Work::Insert { .. }
             | Work::InsertMany { .. }
             | Work::CreateIndex { .. }
-            | Work::DropIndex { .. } => Ok(Part::default()),
+            | Work::DropIndex { .. }
+            | Work::SetValidator { .. } => Ok(Part::default()),
         }
     }
 }

@@ -1,6 +1,4 @@
-//! How the definition of an index is kept in the catalogue.
-
-use bson::{Bson, Document, RawDocument, doc};
+use bson::{Bson, Document, doc};
 
 use crate::{Direction, Error, Field, Filter, Index, Result};
 
@@ -28,17 +26,16 @@ pub(crate) fn encode(index: &Index) -> Document {
     spec
 }
 
-/// The index that a document of the catalogue describes.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Index> {
-    let spec =
-        RawDocument::from_bytes(bytes).and_then(Document::try_from).map_err(|e| broken(&e.to_string()))?;
+/// The index that a document describes. Names of fields are taken as they are: an engine may have found an index that
+/// cannot be declared.
+pub(crate) fn decode(spec: &Document) -> Result<Index> {
     let mut fields = Vec::new();
     for field in spec.get_array("fields").map_err(|_| broken("no fields"))? {
         let Bson::Document(field) = field else { return Err(broken("a field is no document")) };
         let name = field.get_str("field").map_err(|_| broken("a field without a name"))?;
         let descending = field.get_bool("descending").unwrap_or(false);
         let direction = if descending { Direction::Descending } else { Direction::Ascending };
-        fields.push((Field::parse(name)?, direction));
+        fields.push((Field::unchecked(name.to_owned()), direction));
     }
     let mut index = Index::by(fields).named(spec.get_str("name").map_err(|_| broken("no name"))?);
     if spec.contains_key("unique") {
@@ -53,7 +50,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Index> {
     Ok(index)
 }
 
-fn encode_filter(filter: &Filter) -> Document {
+/// A filter as a document.
+pub(crate) fn encode_filter(filter: &Filter) -> Document {
     let one =
         |op: &str, field: &Field, value: Bson| doc! { "op": op, "field": field.as_str(), "value": value };
     let text = |op: &str, field: &Field| doc! { "op": op, "field": field.as_str() };
@@ -81,8 +79,12 @@ fn encode_filter(filter: &Filter) -> Document {
     }
 }
 
-fn decode_filter(spec: &Document) -> Result<Filter> {
-    let field = || Field::parse(spec.get_str("field").map_err(|_| broken("a filter without a field"))?);
+/// The filter that a document describes.
+pub(crate) fn decode_filter(spec: &Document) -> Result<Filter> {
+    let field = || {
+        let name = spec.get_str("field").map_err(|_| broken("a filter without a field"))?;
+        Ok(Field::unchecked(name.to_owned()))
+    };
     let value = || spec.get("value").cloned().ok_or_else(|| broken("a filter without a value"));
     let values = || spec.get_array("value").cloned().map_err(|_| broken("a filter without values"));
     let filters = || {
@@ -118,8 +120,9 @@ fn decode_filter(spec: &Document) -> Result<Filter> {
     })
 }
 
-fn broken(why: &str) -> Error {
-    Error::Engine { what: "reading the catalogue of the store", source: why.to_owned().into() }
+/// What is read is not what was written.
+pub(crate) fn broken(why: &str) -> Error {
+    Error::Engine { what: "reading a definition", source: why.to_owned().into() }
 }
 
 #[cfg(test)]
@@ -137,8 +140,7 @@ mod tests {
             Index::by([("a", Direction::Descending), ("b.c", Direction::Ascending)]).sparse().named("mine"),
             Index::on(["a"]).partial(partial),
         ] {
-            let bytes = bson::RawDocumentBuf::try_from(&encode(&index)).unwrap();
-            assert_eq!(decode(bytes.as_bytes()).unwrap(), index);
+            assert_eq!(decode(&encode(&index)).unwrap(), index);
         }
     }
 }
