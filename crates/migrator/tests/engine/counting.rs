@@ -1,6 +1,6 @@
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,11 +21,22 @@ pub(crate) struct Counting {
 pub(crate) struct Counts {
     reads: AtomicUsize,
     writes: AtomicUsize,
+    asked_for_lag: AtomicUsize,
+    /// How many seconds secondaries are behind, at each time of asking; from the last on the same.
+    behind: Mutex<Vec<u64>>,
 }
 
 impl Counts {
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(SeqCst)
+    }
+
+    pub(crate) fn be_behind(&self, seconds: &[u64]) {
+        *self.behind.lock().unwrap() = seconds.to_vec();
+    }
+
+    pub(crate) fn asked_for_lag(&self) -> usize {
+        self.asked_for_lag.load(SeqCst)
     }
 
     pub(crate) fn writes(&self) -> usize {
@@ -135,6 +146,11 @@ impl Engine for Counting {
     }
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
         self.read().watch(poll).await
+    }
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        let asked = self.counts.asked_for_lag.fetch_add(1, SeqCst);
+        let behind = self.counts.behind.lock().unwrap();
+        Ok(behind.get(asked).or_else(|| behind.last()).map(|seconds| Duration::from_secs(*seconds)))
     }
     async fn close(&self) {
         self.inner.close().await;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+/// Batches with a cursor.
+mod batched;
 /// Several runners at once, and what becomes of a lease.
 mod concurrency;
 /// A store that counts what is asked of it.
@@ -12,6 +14,8 @@ mod failure;
 mod import;
 /// Looking without touching.
 mod look;
+/// How the writes of a migration are made.
+mod modes;
 /// What an `up` does, and in which order.
 mod order;
 /// Steps that are wrong in themselves.
