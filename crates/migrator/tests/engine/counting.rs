@@ -1,6 +1,6 @@
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,11 +23,22 @@ pub(crate) struct Counts {
     writes: AtomicUsize,
     /// How many answers to requests for the lease are still to be lost.
     lost: AtomicUsize,
+    asked_for_lag: AtomicUsize,
+    /// How many seconds secondaries are behind, at each time of asking; from the last on the same.
+    behind: Mutex<Vec<u64>>,
 }
 
 impl Counts {
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(SeqCst)
+    }
+
+    pub(crate) fn be_behind(&self, seconds: &[u64]) {
+        *self.behind.lock().unwrap() = seconds.to_vec();
+    }
+
+    pub(crate) fn asked_for_lag(&self) -> usize {
+        self.asked_for_lag.load(SeqCst)
     }
 
     pub(crate) fn writes(&self) -> usize {
@@ -150,6 +161,11 @@ impl Engine for Counting {
     }
     fn upkeep(&self) -> &dyn Upkeep {
         self.inner.upkeep()
+    }
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        let asked = self.counts.asked_for_lag.fetch_add(1, SeqCst);
+        let behind = self.counts.behind.lock().unwrap();
+        Ok(behind.get(asked).or_else(|| behind.last()).map(|seconds| Duration::from_secs(*seconds)))
     }
     async fn close(&self) {
         self.inner.close().await;

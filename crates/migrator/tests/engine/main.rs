@@ -4,6 +4,8 @@
 
 /// Taking back as much as is asked for.
 mod back;
+/// Batches with a cursor.
+mod batched;
 /// Checksums of what was applied.
 mod checksums;
 /// Several runners at once, and what becomes of a lease.
@@ -32,6 +34,8 @@ mod lint;
 mod lint_data;
 /// Looking without touching.
 mod look;
+/// How the writes of a migration are made.
+mod modes;
 /// What an `up` does, and in which order.
 mod order;
 /// Plans that write nothing.
