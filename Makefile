@@ -12,7 +12,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build openapi bench-start docker-up docker-down clean
+	format format-check lint doc build openapi bench-start bench-migrations docker-up docker-down clean
 
 # For the shell, the value of a variable that has to be given.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -106,6 +106,9 @@ openapi: ## Rewrite openapi.json from the code
 
 bench-start: ## Cold start and idle memory of the release binary
 	cargo bench --bench start
+
+bench-migrations: ## Backfills beside a bare update_many, memory, a start with nothing pending
+	cargo bench -p migrator --bench migrations
 
 docker-up: .env ## Start MongoDB and the backend in containers
 	docker compose up --build --detach --wait

@@ -131,7 +131,21 @@ impl Migrator {
             }
             Err(error) => checks.add("variables", Level::Error, error.to_string()),
         }
+        self.checksums(checks).await;
         Some(plan)
+    }
+
+    async fn checksums(&self, checks: &mut Checks) {
+        match self.checksum_drift().await {
+            Ok(drift) if drift.is_empty() => {
+                checks.add("checksums", Level::Ok, "what is applied is what this program has");
+            }
+            Ok(drift) => {
+                let each: Vec<_> = drift.iter().map(ToString::to_string).collect();
+                checks.add("checksums", Level::Warning, each.join("; "));
+            }
+            Err(error) => checks.add("checksums", Level::Error, error.to_string()),
+        }
     }
 
     async fn lease(&self, checks: &mut Checks) {

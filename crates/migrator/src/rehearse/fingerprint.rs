@@ -53,10 +53,10 @@ pub struct Difference {
 }
 
 impl Fingerprint {
-    /// That of a database. Holds a sum for each document in memory, and the documents of one collection at a time.
+    /// That of a database. The documents are all held in memory: it is meant for what is tried on.
     pub async fn of(db: &Database, known: &Known) -> Result<Self> {
         let all = content(db).await?;
-        let names = names(&all, known)?;
+        let names = Names::in_content(&all, known)?;
         let mut fingerprint = BTreeMap::new();
         for (name, documents) in all {
             let shape = db.shape(&name).await?;
@@ -67,7 +67,7 @@ impl Fingerprint {
             content.shape.extend(shape.validator.iter().map(|validator| format!("validator {validator}")));
             content.shape.sort_unstable();
             for document in documents {
-                let document = renamed(&document, &names);
+                let document = names.put_into(&document);
                 let id = document.get("_id").map(ToString::to_string).unwrap_or_default();
                 content.documents.entry(id).or_default().push(sum(&document)?);
             }
@@ -123,38 +123,49 @@ async fn content(db: &Database) -> Result<BTreeMap<String, Vec<Document>>> {
     Ok(all)
 }
 
-/// What ids stand for that a run made up: the collection, and the content without them.
-fn names(all: &BTreeMap<String, Vec<Document>>, known: &Known) -> Result<BTreeMap<ObjectId, String>> {
-    let made = |document: &Document| document.get_object_id("_id").ok().filter(|id| !known.0.contains(id));
-    let blank: BTreeMap<ObjectId, String> =
-        all.values().flatten().filter_map(made).map(|id| (id, "made".to_owned())).collect();
-    let mut names = BTreeMap::new();
-    for (collection, documents) in all {
-        for document in documents {
-            if let Some(id) = made(document) {
-                let sum = sum(&renamed(document, &blank))?;
-                names.insert(
-                    id,
-                    format!("made in {collection}: {:02x}{:02x}{:02x}{:02x}", sum[0], sum[1], sum[2], sum[3]),
-                );
+/// What the object ids stand for that a run made up: the collection, and the content without such ids.
+#[derive(Debug, Clone, Default)]
+pub struct Names(BTreeMap<ObjectId, String>);
+
+impl Names {
+    /// Those of a database.
+    pub async fn of(db: &Database, known: &Known) -> Result<Self> {
+        Self::in_content(&content(db).await?, known)
+    }
+
+    fn in_content(all: &BTreeMap<String, Vec<Document>>, known: &Known) -> Result<Self> {
+        let made =
+            |document: &Document| document.get_object_id("_id").ok().filter(|id| !known.0.contains(id));
+        let blank = Self(all.values().flatten().filter_map(made).map(|id| (id, "made".to_owned())).collect());
+        let mut names = BTreeMap::new();
+        for (collection, documents) in all {
+            for document in documents {
+                if let Some(id) = made(document) {
+                    let [a, b, c, d, ..] = sum(&blank.put_into(document))?;
+                    names.insert(id, format!("made in {collection}: {a:02x}{b:02x}{c:02x}{d:02x}"));
+                }
             }
         }
+        Ok(Self(names))
     }
-    Ok(names)
-}
 
-fn renamed(document: &Document, names: &BTreeMap<ObjectId, String>) -> Document {
-    document.iter().map(|(key, value)| (key.clone(), renamed_value(value, names))).collect()
-}
+    /// The document with names in the place of such ids, be they object ids or texts.
+    #[must_use]
+    pub fn put_into(&self, document: &Document) -> Document {
+        document.iter().map(|(key, value)| (key.clone(), self.put_into_value(value))).collect()
+    }
 
-fn renamed_value(value: &Bson, names: &BTreeMap<ObjectId, String>) -> Bson {
-    let name = |id: Option<ObjectId>| id.and_then(|id| names.get(&id)).map(|name| Bson::from(name.clone()));
-    match value {
-        Bson::ObjectId(id) => name(Some(*id)).unwrap_or_else(|| value.clone()),
-        Bson::String(text) => name(ObjectId::parse_str(text).ok()).unwrap_or_else(|| value.clone()),
-        Bson::Document(document) => renamed(document, names).into(),
-        Bson::Array(values) => Bson::Array(values.iter().map(|value| renamed_value(value, names)).collect()),
-        other => other.clone(),
+    fn put_into_value(&self, value: &Bson) -> Bson {
+        let name = |id: Option<ObjectId>| id.and_then(|id| self.0.get(&id)).map(|name| name.clone().into());
+        match value {
+            Bson::ObjectId(id) => name(Some(*id)).unwrap_or_else(|| value.clone()),
+            Bson::String(text) => name(ObjectId::parse_str(text).ok()).unwrap_or_else(|| value.clone()),
+            Bson::Document(document) => self.put_into(document).into(),
+            Bson::Array(values) => {
+                Bson::Array(values.iter().map(|value| self.put_into_value(value)).collect())
+            }
+            other => other.clone(),
+        }
     }
 }
 

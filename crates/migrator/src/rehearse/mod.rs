@@ -23,7 +23,7 @@ mod round_trip;
 mod trial;
 
 pub use copy::Copied;
-pub use fingerprint::{Difference, Fingerprint, Known};
+pub use fingerprint::{Difference, Fingerprint, Known, Names};
 pub use offenders::Offender;
 pub use rehearsal::{Rehearsal, RehearsalFailure, RehearseRequest};
 pub use round_trip::{RoundTrip, RoundTripRequest, TrialData};

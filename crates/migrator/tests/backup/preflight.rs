@@ -23,7 +23,7 @@ testkit::stores! {
         let (levels, passed) = levels(&migrator(&db, &[toy("0001_a", &[])], Some(&dir))).await;
         assert!(passed, "{levels:?}");
         let names: Vec<_> = levels.keys().copied().collect();
-        let all = ["backups", "connection", "heads", "ledger", "lock", "modes", "rights", "server", "space", "variables", "way back"];
+        let all = ["backups", "checksums", "connection", "heads", "ledger", "lock", "modes", "rights", "server", "space", "variables", "way back"];
         assert_eq!(names, all);
         for (name, (level, text)) in &levels {
             // How full the disk of the machine is nobody knows.
