@@ -58,10 +58,12 @@ fn wrong(command: &str) -> Option<String> {
     let end = command.find([';', '|', '&', '>', '#']).unwrap_or(command.len());
     let words = words(command[..end].trim())?;
     match Arguments::try_parse_from(&words) {
-        Err(error) if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => None,
-        Err(error) => {
-            Some(format!("{words:?}: {}", error.to_string().lines().next().unwrap_or_default()))
+        Err(error)
+            if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+        {
+            None
         }
+        Err(error) => Some(format!("{words:?}: {}", error.to_string().lines().next().unwrap_or_default())),
         Ok(_) => None,
     }
 }

@@ -49,8 +49,13 @@ fn members_in_the_guide(verb: &str) -> Vec<String> {
             line.ends_with('|') && verbs.split(',').any(|one| one.trim() == format!("`{verb}`"))
         })
     });
-    let members = row.and_then(|row| row.split('|').nth(2)).unwrap_or_else(|| panic!("{verb} is not in the guide"));
-    let always = if ["down", "unlock"].contains(&verb) { members } else { members.split(';').next().unwrap_or(members) };
+    let members =
+        row.and_then(|row| row.split('|').nth(2)).unwrap_or_else(|| panic!("{verb} is not in the guide"));
+    let always = if ["down", "unlock"].contains(&verb) {
+        members
+    } else {
+        members.split(';').next().unwrap_or(members)
+    };
     always.split('`').skip(1).step_by(2).filter(|word| !word.starts_with('-')).map(str::to_owned).collect()
 }
 
