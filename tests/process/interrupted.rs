@@ -21,7 +21,7 @@ fn stories() -> u32 {
 
 async fn fill(store: &Database, count: u32) {
     let story = |n: u32| -> Document {
-        doc! { "_id": i64::from(n), "title": "t", "slug": format!("story-{n}") }
+        doc! { "_id": i64::from(n), "title": "t", "slug": format!("story-{n}"), "user_id": "u" }
     };
     for first in (0..count).step_by(2_000) {
         let batch = (first..count.min(first + 2_000)).map(story).collect();

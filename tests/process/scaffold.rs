@@ -35,7 +35,7 @@ fn cargo() -> Command {
 
 /// The libraries that tests of this workspace are built with, by name. They are there already: nothing is built.
 fn libraries() -> BTreeMap<String, PathBuf> {
-    let arguments = ["test", "--workspace", "--no-run", "--offline", "--message-format", "json"];
+    let arguments = ["test", "--workspace", "--lib", "--no-run", "--offline", "--message-format", "json"];
     let output = cargo().args(arguments).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut libraries = BTreeMap::new();
