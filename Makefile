@@ -5,10 +5,10 @@ target := $(or $(CARGO_TARGET_DIR),target)
 # One process a test where cargo-nextest is installed, plain `cargo test` elsewhere.
 runner := $(shell cargo nextest --version >/dev/null 2>&1 && echo "cargo nextest run" || echo "cargo test")
 
-.PHONY: help dev-backend test migrate migrate-status migrate-down format format-check lint doc build openapi bench-start docker-up docker-down clean
+.PHONY: help dev-backend test migrate migrate-status migrate-down format format-check lint doc build openapi bench-start bench-migrations docker-up docker-down clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev-backend: .env ## Build, migrate and serve on http://localhost:5001 (embedded store, or MONGO_URI)
 	cargo run -- serve
@@ -49,6 +49,9 @@ openapi: ## Rewrite openapi.json from the code
 
 bench-start: ## Cold start and idle memory of the release binary
 	cargo bench --bench start
+
+bench-migrations: ## Backfills beside a bare update_many, memory, a start with nothing pending
+	cargo bench -p migrator --bench migrations
 
 docker-up: .env ## Start MongoDB and the backend in containers
 	docker compose up --build --detach --wait

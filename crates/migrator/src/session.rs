@@ -179,6 +179,7 @@ impl Session<'_> {
         if !self.transactions {
             return batch.run(&Scope::Direct(self.db.clone())).await;
         }
+        let _shield = self.held.shield();
         let scope = Scope::Transaction(self.db.begin().await?);
         let outcome = batch.run(&scope).await;
         let Scope::Transaction(transaction) = scope else { return outcome };

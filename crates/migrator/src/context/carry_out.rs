@@ -50,6 +50,7 @@ pub(crate) async fn carry_out(
     loop {
         attempt.restart();
         session.may_go_on().await?;
+        let shield = session.held.shield();
         let scope = Scope::Transaction(session.db.begin().await?);
         let outcome = inside(session, migration, attempt, &scope, began).await;
         let Scope::Transaction(transaction) = scope else { return outcome };
@@ -66,6 +67,7 @@ pub(crate) async fn carry_out(
                 error
             }
         };
+        drop(shield);
         if !patience.again(&attempt.migration, &outcome).await {
             let step = attempt.step.take();
             attempt.restart();
@@ -86,7 +88,6 @@ async fn inside(
     session.guard.within(migration.up(&mut cx)).await?;
     let check = Check { store: scope, settings: session.settings, migration: &attempt.migration };
     let done = conclusion(session, attempt, migration.check(&check).await?)?;
-    session.may_go_on().await?;
     finish(session, attempt, &done.warnings, began).run(scope).await?;
     session.boundary(&attempt.migration, scope);
     Ok(done)

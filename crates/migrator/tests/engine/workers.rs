@@ -137,7 +137,7 @@ async fn carry_out(cx: &mut Up<'_>, step: &str, does: Does) -> Result<()> {
             cx.copy_collection(step, THINGS, "copies", &all).await?;
         }
         Does::Insert => {
-            let document = doc! { "name": "one", "color": Bson::Null };
+            let document = doc! { "_id": "one", "name": "one", "color": Bson::Null };
             cx.insert_if_absent(step, THINGS, &Filter::eq("name", "one"), document).await?;
         }
         Does::InsertMany => {
