@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crate::{Database, Error, Result};
 
+/// What a document has to satisfy to be stored.
+mod admission;
 /// What the conditions of a filter say about the keys of an index.
 mod bounds;
 /// What collections and indexes there are.

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::catalog::{Catalog, Stored, StoredIndex, StoredValidator};
+use super::admission::{check_valid, encode};
+use super::catalog::{Catalog, Stored, StoredIndex};
 use super::key;
 use super::keys;
 use super::sql::failed;
-use crate::{Change, ChangeKind, Error, Index, Result, ValidationAction, ValidationLevel};
+use crate::{Change, ChangeKind, Error, Index, Result};
 
-/// The most bytes of a document.
-const LIMIT: usize = 16 * 1024 * 1024;
 /// More changes than these in one transaction are not told one by one.
 const MOST_CHANGES: usize = 1000;
 
@@ -286,37 +285,6 @@ fn keys_in(stored: &Stored, index: &StoredIndex, document: &RawDocument) -> Resu
                 index.index.name()
             ),
         }),
-    }
-}
-
-/// Asks the validator of the collection, if there is one.
-fn check_valid(stored: &Stored, old: Option<&RawDocument>, new: &RawDocument) -> Result<()> {
-    let Some(StoredValidator { validator, must }) = &stored.validator else { return Ok(()) };
-    if must.matches(new)? {
-        return Ok(());
-    }
-    if let (ValidationLevel::Moderate, Some(old)) = (validator.level, old)
-        && !must.matches(old)?
-    {
-        return Ok(());
-    }
-    match validator.action {
-        ValidationAction::Error => Err(Error::InvalidDocument { collection: stored.name.clone() }),
-        ValidationAction::Warn => {
-            tracing::warn!(
-                collection = stored.name,
-                "a document does not satisfy the collection's validator"
-            );
-            Ok(())
-        }
-    }
-}
-
-fn encode(collection: &str, document: &Document) -> Result<RawDocumentBuf> {
-    let raw = RawDocumentBuf::try_from(document).map_err(|e| Error::Invalid(e.to_string()))?;
-    match raw.as_bytes().len() {
-        bytes if bytes > LIMIT => Err(Error::TooLarge { collection: collection.to_owned(), bytes }),
-        _ => Ok(raw),
     }
 }
 

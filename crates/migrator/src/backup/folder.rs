@@ -130,7 +130,7 @@ pub(super) fn read_manifest(dir: &Path, id: &str) -> Result<Manifest> {
 pub(super) fn new_id(now: DateTime) -> String {
     let time = now.try_to_rfc3339_string().unwrap_or_default();
     let seconds = time.split(['.', 'Z']).next().unwrap_or_default();
-    let compact: String = seconds.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let compact: String = seconds.chars().filter(char::is_ascii_alphanumeric).collect();
     let random = ObjectId::new().to_hex();
     format!("{compact}Z-{}", &random[random.len() - 6..])
 }

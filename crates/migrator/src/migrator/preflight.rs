@@ -37,7 +37,7 @@ impl Migrator {
                 self.lease(&mut checks).await;
                 if let Some(plan) = &plan {
                     self.modes(&mut checks, plan, &facts);
-                    self.inverses(&mut checks, plan);
+                    inverses(&mut checks, plan);
                     self.backups(&mut checks, plan).await;
                 }
             }
@@ -173,22 +173,6 @@ impl Migrator {
         }
     }
 
-    fn inverses(&self, checks: &mut Checks, plan: &UpPlan) {
-        let gone: Vec<_> = plan
-            .actions
-            .iter()
-            .filter_map(|action| match action.undo {
-                Undo::Irreversible(why) => Some(format!("{} ({why})", action.id)),
-                _ => None,
-            })
-            .collect();
-        if gone.is_empty() {
-            checks.add("way back", Level::Ok, "every pending migration can be taken back");
-        } else {
-            checks.add("way back", Level::Warning, format!("cannot be taken back: {}", gone.join(", ")));
-        }
-    }
-
     async fn backups(&self, checks: &mut Checks, plan: &UpPlan) {
         let at = |id: &str| self.graph.shape().position(id).map(|at| self.graph.get(at));
         let risky: Vec<_> = plan
@@ -221,6 +205,22 @@ impl Migrator {
                 checks.add("backups", level, format!("{}: {error}", settings.dir.display()));
             }
         }
+    }
+}
+
+fn inverses(checks: &mut Checks, plan: &UpPlan) {
+    let gone: Vec<_> = plan
+        .actions
+        .iter()
+        .filter_map(|action| match action.undo {
+            Undo::Irreversible(why) => Some(format!("{} ({why})", action.id)),
+            _ => None,
+        })
+        .collect();
+    if gone.is_empty() {
+        checks.add("way back", Level::Ok, "every pending migration can be taken back");
+    } else {
+        checks.add("way back", Level::Warning, format!("cannot be taken back: {}", gone.join(", ")));
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn copy(from: &Database, to: &Database, name: &str, most: Optio
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while let Some(document) = documents.next_raw().await? {
         copied.of += 1;
-        if (copied.of - 1) % every != 0 || most.is_some_and(|most| copied.documents >= most) {
+        if !(copied.of - 1).is_multiple_of(every) || most.is_some_and(|most| copied.documents >= most) {
             continue;
         }
         let size = document.as_bytes().len();

@@ -142,7 +142,7 @@ impl Migrator {
             Ok::<_, Error>(None)
         };
         match outcome.await {
-            Ok(None) => Ok(Prepared::Ready(ground)),
+            Ok(None) => Ok(Prepared::Ready(Box::new(ground))),
             Ok(Some(error)) => {
                 ground.discard().await?;
                 Ok(Prepared::Failed(error))
@@ -158,6 +158,6 @@ impl Migrator {
 
 /// A scratch database that is ready, or why it is not.
 pub(super) enum Prepared {
-    Ready(Ground),
+    Ready(Box<Ground>),
     Failed(String),
 }

@@ -118,8 +118,8 @@ testkit::stores! {
         kept["shape_sha256"] = sum(&folder.join(kept["shape_file"].as_str().unwrap())).into();
         fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
         let lines = names(&folder).into_iter().filter(|name| name != "SHA256SUMS");
-        let lines: String = lines.map(|name| format!("{}  {name}\n", sum(&folder.join(&name)))).collect();
-        fs::write(folder.join("SHA256SUMS"), lines).unwrap();
+        let lines: Vec<_> = lines.map(|name| format!("{}  {name}\n", sum(&folder.join(&name)))).collect();
+        fs::write(folder.join("SHA256SUMS"), lines.concat()).unwrap();
         verify(dir.path(), &id).await.unwrap();
         let error = restore(&db, dir.path(), &id, &REPLACE).await.unwrap_err();
         assert!(matches!(error, Error::Store(docstore::Error::DuplicateKey { .. })), "{error:?}");

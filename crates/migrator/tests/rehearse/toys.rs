@@ -75,7 +75,7 @@ impl Migration for Toy {
                 return Err(Error::migration("told to fail"));
             }
             Does::Unique(field) => {
-                cx.create_index("unique", "stories", &Index::on([*field]).unique()).await.map(|_| ())?
+                cx.create_index("unique", "stories", &Index::on([*field]).unique()).await.map(|_| ())?;
             }
         }
         Ok(())
