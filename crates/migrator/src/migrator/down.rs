@@ -258,10 +258,15 @@ async fn not_undone(session: &Session<'_>, finish: Finish<'_>, error: Error) -> 
             (finish, Error::UndoFailed { id: id.into(), source: Box::new(source) })
         }
     };
-    if let Err(error) = session.record(id, &finish).await {
-        tracing::error!(migration = id, %error, "writing down how an undo ended did not work");
+    match session.record(id, &finish).await {
+        Ok(()) => said,
+        // What it stumbled over may be what the next holder did.
+        Err(Error::LeaseLost) => Error::LeaseLost,
+        Err(error) => {
+            tracing::error!(migration = id, %error, "writing down how an undo ended did not work");
+            said
+        }
     }
-    said
 }
 
 struct Done {

@@ -313,21 +313,31 @@ impl Attempted<'_> {
             // Whoever holds the lease now writes the ledger.
             Error::LeaseLost => return Error::LeaseLost,
             Error::Interrupted { .. } => {
-                session.tell(&Event::Interrupted { migration: id });
                 let counts = attempt.counts.clone();
                 let said = Error::Interrupted { id: Some(id.into()), undo: false, counts };
                 (self.finish(session, State::Interrupted, "interrupted"), said)
             }
             source => {
-                session.tell(&Event::Failed { migration: id, error: &chain[0] });
                 let finish = Finish { error: &chain, ..self.finish(session, State::Failed, "failed") };
                 let (step, counts) = (attempt.step.clone(), attempt.counts.clone());
                 (finish, Error::Failed { id: id.into(), step, counts, source: Box::new(source) })
             }
         };
-        if let Err(error) = session.record(id, &finish).await {
-            tracing::error!(%error, "writing down how a migration ended did not work");
+        match session.record(id, &finish).await {
+            Ok(()) => {
+                session.tell(&match &said {
+                    Error::Interrupted { .. } => Event::Interrupted { migration: id },
+                    _ => Event::Failed { migration: id, error: &chain[0] },
+                });
+                said
+            }
+            // What it stumbled over may be what the next holder did.
+            Err(Error::LeaseLost) => Error::LeaseLost,
+            Err(error) => {
+                tracing::error!(%error, "writing down how a migration ended did not work");
+                session.tell(&Event::Failed { migration: id, error: &chain[0] });
+                said
+            }
         }
-        said
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Counting {
 pub(crate) struct Counts {
     reads: AtomicUsize,
     writes: AtomicUsize,
+    /// How many answers to requests for the lease are still to be lost.
+    lost: AtomicUsize,
 }
 
 impl Counts {
@@ -30,6 +32,11 @@ impl Counts {
 
     pub(crate) fn writes(&self) -> usize {
         self.writes.load(SeqCst)
+    }
+
+    /// Has this many requests for the lease be carried out and not answered.
+    pub(crate) fn lose(&self, answers: usize) {
+        self.lost.store(answers, SeqCst);
     }
 }
 
@@ -122,7 +129,12 @@ impl Engine for Counting {
         self.write().begin().await
     }
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
-        self.write().acquire_lease(request).await
+        let answer = self.write().acquire_lease(request).await;
+        let lose = |left: usize| left.checked_sub(1);
+        if self.counts.lost.fetch_update(SeqCst, SeqCst, lose).is_ok() {
+            return Err(docstore::Error::Unavailable("the answer was lost".into()));
+        }
+        answer
     }
     async fn renew_lease(&self, request: &LeaseRequest, fence: i64) -> Result<bool> {
         self.write().renew_lease(request, fence).await

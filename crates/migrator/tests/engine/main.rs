@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+/// Taking back as much as is asked for.
+mod back;
 /// Checksums of what was applied.
 mod checksums;
 /// Several runners at once, and what becomes of a lease.
@@ -18,6 +20,10 @@ mod declared_steps;
 mod drift;
 /// Failures, and what is said of them.
 mod failure;
+/// What the ledger is told by hand.
+mod hand;
+/// What was done, and by whom.
+mod history;
 /// Taking over an earlier tool's ledger.
 mod import;
 /// The rules, each with what trips it.
@@ -34,6 +40,10 @@ mod preview;
 mod refused;
 /// Each kind of step, there and back.
 mod steps;
+/// Ends that are neither good nor bad: told to stop, out of time, undecided.
+mod stop;
+/// Applying as much as is asked for, where it may be.
+mod target;
 /// Migrations made of data.
 mod toys;
 /// Taking back.
