@@ -1,9 +1,10 @@
 //! What the database has, against what the program declares.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bson::Document;
-use docstore::{Database, Index};
+use docstore::{Database, Index, Validator};
 use serde::Serialize;
 
 use crate::Result;
@@ -63,8 +64,53 @@ impl fmt::Display for Drift {
     }
 }
 
+#[expect(clippy::ref_option, reason = "it is called so by what serde derives")]
 fn told<S: serde::Serializer>(index: &Option<Index>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     index.as_ref().map(|index| -> Document { index.to_mql() }).serialize(serializer)
+}
+
+/// A collection whose rule for documents is not the one that the applied migrations left it with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ValidatorDrift {
+    /// The collection.
+    pub collection: String,
+    /// What was set last, by this migration.
+    pub migration: String,
+    /// What that was, in words; nothing if it was taken away.
+    pub declared: Option<String>,
+    /// What is there, in words.
+    pub found: Option<String>,
+}
+
+impl fmt::Display for ValidatorDrift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { collection, migration, declared, found } = self;
+        let told = |rule: &Option<String>| rule.clone().unwrap_or_else(|| "no validator".into());
+        write!(f, "{collection}: {migration} set {}, and there is {}", told(declared), told(found))
+    }
+}
+
+/// Compares the rules for documents with those that migrations set last: for each collection, by which migration, and
+/// which. Writes nothing.
+pub(crate) async fn validators(
+    db: &Database,
+    set: &BTreeMap<String, (String, Option<Validator>)>,
+) -> Result<Vec<ValidatorDrift>> {
+    let told = |rule: &Validator| format!("a validator: {rule}");
+    let mut drifts = Vec::new();
+    for (collection, (migration, declared)) in set {
+        let found = db.validator(collection).await?;
+        if found != *declared {
+            drifts.push(ValidatorDrift {
+                collection: collection.clone(),
+                migration: migration.clone(),
+                declared: declared.as_ref().map(told),
+                found: found.as_ref().map(told),
+            });
+        }
+    }
+    Ok(drifts)
 }
 
 /// Compares the indexes of the declared collections with those in the database. Writes nothing.

@@ -87,7 +87,7 @@ mod view;
 
 pub use checksum::{ChecksumDrift, Checksums, Sourced};
 pub use context::{Check, Inserted, UndoImported, Up};
-pub use drift::{Drift, DriftKind};
+pub use drift::{Drift, DriftKind, ValidatorDrift};
 pub use entry::{By, Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};

@@ -18,9 +18,9 @@ pub(super) fn split(stream: TokenStream) -> Vec<Item> {
     let mut items = Vec::new();
     while !tokens.is_empty() {
         let is_test = attributes(&mut tokens);
-        let taken = take(&mut tokens);
+        let item = take(&mut tokens);
         if !is_test {
-            items.extend(read(&taken));
+            items.extend(read(&item));
         }
     }
     items
@@ -43,21 +43,21 @@ fn attributes(tokens: &mut VecDeque<TokenTree>) -> bool {
 
 /// The tokens of the next item: up to a semicolon, or to braces where those end it.
 fn take(tokens: &mut VecDeque<TokenTree>) -> Vec<TokenTree> {
-    let mut taken = Vec::new();
+    let mut item = Vec::new();
     while let Some(token) = tokens.pop_front() {
         let ends = match &token {
             TokenTree::Group(group) => {
                 group.delimiter() == Delimiter::Brace
-                    && !matches!(kind(&taken), Some("const" | "static" | "type" | "use"))
+                    && !matches!(kind(&item), Some("const" | "static" | "type" | "use"))
             }
             token => is_punct(token, ';'),
         };
-        taken.push(token);
+        item.push(token);
         if ends {
             break;
         }
     }
-    taken
+    item
 }
 
 const KINDS: &[&str] = &[
@@ -161,7 +161,11 @@ fn uses(prefix: &str, tokens: &[TokenTree], leaves: &mut Vec<(String, String)>) 
                     if ident != "self" {
                         name = ident.to_string();
                     } else if name.is_empty() {
-                        name = path.trim_end_matches(':').rsplit(':').next().unwrap_or_default().to_owned();
+                        path.trim_end_matches(':')
+                            .rsplit(':')
+                            .next()
+                            .unwrap_or_default()
+                            .clone_into(&mut name);
                     }
                     if !alias {
                         path.push_str(&ident.to_string());

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use source::Code;
 pub use sourced::Sourced;
 
-use crate::{Migration, Undo};
+use crate::{Migration, Step, Undo};
 
 /// How the checksums of this program begin.
 const VERSION: &str = "v1:";
@@ -96,7 +96,7 @@ pub fn of(migration: &dyn Migration) -> Checksums {
         up.document(&step.to_document());
     }
     if let Some(code) = &code {
-        if steps.iter().any(|step| step.is_opaque()) {
+        if steps.iter().any(Step::is_opaque) {
             up.lines(&code.reach("steps"));
         }
         if code.has("up") {
@@ -138,7 +138,9 @@ impl Parts {
     }
 
     fn lines(&mut self, lines: &[String]) {
-        lines.iter().for_each(|line| self.text(line));
+        for line in lines {
+            self.text(line);
+        }
     }
 
     fn document(&mut self, document: &Document) {

@@ -112,10 +112,10 @@ impl Batch for UndoOne<'_> {
             }
             Some(Record::IndexMade { .. }) => counts_of(counts, "drop the index", &collection).deleted += 1,
             Some(Record::IndexDropped { .. }) => {
-                counts_of(counts, "make the index", &collection).inserted += 1
+                counts_of(counts, "make the index", &collection).inserted += 1;
             }
             Some(Record::ValidatorSet { .. }) => {
-                counts_of(counts, "set the validator", &collection).updated += 1
+                counts_of(counts, "set the validator", &collection).updated += 1;
             }
             None => {
                 let id = id.clone().unwrap_or(Bson::Null);

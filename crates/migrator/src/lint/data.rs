@@ -64,7 +64,7 @@ async fn step(
         }
         Does::Set { .. } => lints.extend(index::type_change(db, subject, deed).await?),
         Does::SetValidator(Some(validator)) => {
-            lints.extend(tighter(db, subject, deed, validator, earlier).await?)
+            lints.extend(tighter(db, subject, deed, validator, earlier).await?);
         }
         _ => {}
     }

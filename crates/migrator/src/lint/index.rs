@@ -130,6 +130,7 @@ fn plain(value: &Bson) -> Bson {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
+        clippy::float_cmp,
         reason = "it is compared with what it came from"
     )]
     match value {

@@ -26,7 +26,7 @@ pub(crate) use data::{Measured, against};
 pub use rule::{Rule, Severity};
 
 use crate::checksum::Code;
-use crate::step::Deed;
+use crate::step::{Deed, Step};
 use crate::{Graph, Meta, Migration, Undo};
 
 /// One thing that a rule found.
@@ -74,8 +74,7 @@ pub(crate) struct Subject<'a> {
 impl<'a> Subject<'a> {
     pub(crate) fn new(graph: &'a Graph, migration: &'a dyn Migration) -> Self {
         let steps = migration.steps();
-        let mut variables: Vec<String> =
-            steps.iter().flat_map(|step| step.variables()).map(str::to_owned).collect();
+        let mut variables: Vec<String> = steps.iter().flat_map(Step::variables).map(str::to_owned).collect();
         variables.sort();
         variables.dedup();
         Self {
@@ -123,7 +122,7 @@ pub fn of(graph: &Graph) -> Vec<Lint> {
 }
 
 fn deeds(migration: &dyn Migration) -> Vec<Deed> {
-    migration.steps().iter().map(crate::step::Step::deed).collect()
+    migration.steps().iter().map(Step::deed).collect()
 }
 
 /// What the migrations that this one depends on do, directly or through others.

@@ -22,23 +22,23 @@ pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
     lines.extend(code.reach("steps"));
     let first =
         |calls: &[&'static str]| calls.iter().copied().find(|call| lines.iter().any(|line| has(line, call)));
-    let mut lints = Vec::new();
+    let mut found = Vec::new();
     if let Some(call) = first(RANDOM) {
         let text = format!(
             "it uses `{}`, which is another value at each attempt; use `cx.now()`, `Value::Now`, or let the store make \
              the id",
             spoken(call)
         );
-        lints.push(subject.lint(Rule::NotDeterministic, Severity::Warning, None, text));
+        found.push(subject.lint(Rule::NotDeterministic, Severity::Warning, None, text));
     }
     if let Some(call) = first(ENVIRONMENT) {
         let text = format!(
             "it uses `{}` past the configuration; require the variable and read it with `cx.env`",
             spoken(call)
         );
-        lints.push(subject.lint(Rule::ProcessEnvironment, Severity::Error, None, text));
+        found.push(subject.lint(Rule::ProcessEnvironment, Severity::Error, None, text));
     }
-    lints
+    found
 }
 
 /// Whether the words are there, not as the end of longer ones.

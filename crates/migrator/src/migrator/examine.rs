@@ -1,7 +1,11 @@
+use std::collections::BTreeMap;
+
 use super::Migrator;
+use crate::drift::{self, ValidatorDrift};
 use crate::lint::{self, Lint};
 use crate::plan::Action;
 use crate::preview::{Forecast, Preview, foresee};
+use crate::step::Does;
 use crate::{Error, Finding, Result, State, UpRequest};
 
 impl Migrator {
@@ -79,5 +83,22 @@ impl Migrator {
             findings.extend(found.into_iter().map(|finding| (id.to_owned(), finding)));
         }
         Ok(findings)
+    }
+
+    /// The collections whose rules for documents are not those that the declared steps of applied migrations left.
+    /// Writes nothing.
+    pub async fn validator_drift(&self) -> Result<Vec<ValidatorDrift>> {
+        let view = self.view().await?;
+        let applied = |id: &str| view.entries.get(id).is_some_and(|entry| entry.state == State::Applied);
+        let mut set = BTreeMap::new();
+        for migration in self.graph.migrations().filter(|migration| applied(migration.meta().id)) {
+            for step in migration.steps() {
+                if let Does::SetValidator(validator) = step.deed().does {
+                    let by = migration.meta().id.to_owned();
+                    set.insert(step.collection().to_owned(), (by, validator));
+                }
+            }
+        }
+        drift::validators(&self.db, &set).await
     }
 }

@@ -204,7 +204,9 @@ fn told(
         journal_bytes: estimate::journal(meta, noted),
         estimate_ms: rate.millis(documents),
         estimate_from: rate.from().to_owned(),
-        warnings: seen.map(|seen| seen.warnings.clone()).unwrap_or_default(),
+        warnings: seen
+            .map(|seen| seen.warnings.iter().map(|warning| seen.secrets.text(warning)).collect())
+            .unwrap_or_default(),
         without,
         error,
         lints,

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::context::{Change, Outcome, Work};
 
 /// How many documents of a step are shown.
-const SAMPLES: u64 = 3;
+const SAMPLES: usize = 3;
 /// Up to how many documents a function is asked for each.
 const ASKED: u64 = 10_000;
 
@@ -61,7 +61,7 @@ pub(super) async fn measure(
                     absent.push(document);
                 }
             }
-            let samples = absent.iter().take(SAMPLES as usize).map(|document| inserted(document)).collect();
+            let samples = absent.iter().take(SAMPLES).map(|document| inserted(document)).collect();
             Ok(Measure::counted(absent.len() as u64, samples))
         }
         Work::Delete { filter } => {
@@ -92,7 +92,7 @@ fn defined(changes: bool) -> Measure {
 
 /// The first documents, for people.
 async fn first(documents: &Collection, filter: &Filter) -> Result<Vec<Document>> {
-    let read = Find::new(filter.clone()).sort(Sort::ascending(Field::ID)).limit(SAMPLES);
+    let read = Find::new(filter.clone()).sort(Sort::ascending(Field::ID)).limit(SAMPLES as u64);
     Ok(documents.find(read).await?.documents().await?)
 }
 
@@ -106,7 +106,7 @@ async fn each(documents: &Collection, open: &Filter, change: &Change<'_>) -> Res
     while let Some(document) = cursor.next_document().await? {
         let Some(update) = change.of(&document) else { continue };
         matched += 1;
-        if (updates.len() as u64) < SAMPLES {
+        if updates.len() < SAMPLES {
             updates.push((document.get("_id").cloned().unwrap_or(Bson::Null), update));
         }
     }
@@ -150,7 +150,7 @@ async fn copy(from: &Collection, to: &Collection, filter: &Filter) -> Result<Mea
         }
     }
     let matched = if exact { absent.len() as u64 } else { all };
-    absent.truncate(SAMPLES as usize);
+    absent.truncate(SAMPLES);
     Ok(Measure { exact, ..Measure::counted(matched, absent) })
 }
 

@@ -1,6 +1,8 @@
 use docstore::bson::doc;
-use docstore::{Database, Filter, Index};
-use migrator::{DriftKind, drift};
+use docstore::{Database, Filter, Index, Validator};
+use migrator::{DriftKind, Step, UpMode, drift};
+
+use crate::declared::{declared, migrator};
 
 testkit::stores! {
     async fn the_database_is_compared_with_what_is_declared(db: Database) {
@@ -37,5 +39,20 @@ testkit::stores! {
         assert_eq!(written["declared"], serde_json::json!({ "key": { "b": 1 }, "name": "b_1", "unique": true }));
         assert_eq!(written["kind"], "different");
         db.collection("things").insert_one(doc! { "a": 1 }).await.unwrap();
+    }
+
+    async fn a_validator_that_somebody_changed_is_told(db: Database) {
+        let must = Validator::new(Filter::exists("a"));
+        let set = declared("0001_a", vec![Step::set_validator("rule", "things", must.clone())]).contract();
+        let migrator = migrator(&db, &[set]);
+        assert!(migrator.validator_drift().await.unwrap().is_empty(), "nothing is applied yet");
+        migrator.up(UpMode::Start).await.unwrap();
+        assert!(migrator.validator_drift().await.unwrap().is_empty());
+        db.set_validator("things", Some(&must.only_warn())).await.unwrap();
+        let drift = migrator.validator_drift().await.unwrap();
+        assert_eq!((drift[0].collection.as_str(), drift[0].migration.as_str()), ("things", "0001_a"));
+        db.set_validator("things", None).await.unwrap();
+        let told = migrator.validator_drift().await.unwrap()[0].to_string();
+        assert!(told.starts_with("things: 0001_a set a validator: ") && told.ends_with("and there is no validator"), "{told}");
     }
 }
