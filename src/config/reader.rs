@@ -1,4 +1,6 @@
+use std::fmt::Display;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -73,6 +75,16 @@ impl<'l> Reader<'l> {
         let parse = |text: &str| text.parse().ok().filter(|n| (least..=MOST_SECONDS).contains(n));
         let expected = format!("a whole number of seconds, from {least} to {MOST_SECONDS}");
         Duration::from_secs(self.parse(variable, default, parse, &expected))
+    }
+
+    pub(super) fn count<T: FromStr + PartialOrd + Display + Copy>(
+        &mut self,
+        variable: &'static str,
+        default: T,
+        least: T,
+    ) -> T {
+        let parse = |text: &str| text.parse().ok().filter(|n| *n >= least);
+        self.parse(variable, default, parse, &format!("a whole number, {least} or more"))
     }
 
     pub(super) fn port(&mut self, variable: &'static str, default: u16) -> u16 {
