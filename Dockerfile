@@ -13,7 +13,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /out/field-notes /usr/local/bin/field-notes
 COPY --from=build --chown=65532:65532 /out/data /data
-ENV HOST=0.0.0.0 PORT=5001
+ENV HOST=0.0.0.0 PORT=5001 BACKUP_DIR=/data/backups
 EXPOSE 5001
 USER 65532:65532
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["field-notes", "healthcheck"]

@@ -3,10 +3,10 @@
 //! A migration is frozen in time: it knows the documents as they were when it was written, and nothing of the
 //! program's types. Names of fields and collections are therefore repeated in each file, as constants of its own.
 //!
-//! To add one, add its file `mNNNN_what_it_does.rs`, and its name to the list below. Its id is the name of the file
-//! without the `m`.
+//! To add one, run `field-notes migrate new "what it does"`, which adds its file `mNNNN_what_it_does.rs` and its name to the
+//! list below. Its id is the name of the file without the `m`.
 
-use migrator::Migration;
+use migrator::{Migration, Sourced};
 
 macro_rules! migrations {
     ($($(#[$doc:meta])* $name:ident,)+) => {
@@ -14,7 +14,8 @@ macro_rules! migrations {
 
         /// All migrations. Their order is that of their dependencies, not of this list.
         pub fn all() -> Vec<Box<dyn Migration>> {
-            vec![$(Box::new($name::It)),+]
+            // With its file, of which the checksum is taken.
+            vec![$(Box::new(Sourced::new($name::It, include_str!(concat!(stringify!($name), ".rs")))),)+]
         }
 
         #[cfg(test)]
@@ -35,7 +36,7 @@ migrations! {
 
 #[cfg(test)]
 mod tests {
-    use migrator::Graph;
+    use migrator::{Graph, checksum, lint};
 
     use super::*;
 
@@ -46,12 +47,50 @@ mod tests {
     }
 
     #[test]
-    fn they_are_one_line_in_order_of_their_numbers() {
+    fn the_rules_find_nothing() {
+        assert_eq!(lint::of(&Graph::new(all()).unwrap()), []);
+    }
+
+    /// What was released stays what it is: whoever changes one of these writes the next migration instead. Formatting,
+    /// comments, the summary and the post-condition are free.
+    #[test]
+    fn they_mean_what_they_meant() {
+        let expected = [
+            (
+                "0001_create_admin_user",
+                "v1:d48d06e022eb6498904cb9e56af7066a1ffdc03fc426498d24423c460f1a2e51",
+                "v1:4c38ba926c0634bd50b3698ad0b7f7679b34171e175eec6180a8c888c3eb6c37",
+            ),
+            (
+                "0002_add_user_id_to_content",
+                "v1:25d492a87b196aeab6a9996decc044811234af5c919f17d4a17af9a8d514e9a1",
+                "v1:b27a308416e9f4817ea7bea20bd7198b2ce7c84c1bc871b344229b3556a81dfb",
+            ),
+            (
+                "0003_seed_initial_sections",
+                "v1:7a651eb17999e507e71b54211c7c60e33f8845e67075942a6683c7919ae27421",
+                "v1:5b2a8d891f25880fd50f68d06dd2a8fda95f3edea0ef5dd934f0aebf25eab0e9",
+            ),
+            (
+                "0004_backfill_section_id",
+                "v1:6221cc0a16cd4a041440d13c0cb565e9658feb794b133bb3304d8d067a0b7280",
+                "v1:b0383ba49ef9a92650ec5f8767aa552fb127f11dd52e4700f7e56f05899d8120",
+            ),
+        ];
+        let sums: Vec<_> = all().iter().map(|m| (m.meta().id, checksum::of(&**m))).collect();
+        let now: Vec<_> = sums
+            .iter()
+            .map(|(id, sum)| (*id, sum.up.as_deref().unwrap(), sum.down.as_deref().unwrap()))
+            .collect();
+        assert_eq!(now, expected);
+    }
+
+    #[test]
+    fn each_comes_after_those_with_smaller_numbers_and_one_comes_last() {
         let graph = Graph::new(all()).unwrap();
-        let ids: Vec<_> = graph.ids().collect();
-        assert!(ids.is_sorted());
-        for (before, migration) in graph.migrations().zip(graph.migrations().skip(1)) {
-            assert_eq!(migration.meta().depends_on, [before.meta().id]);
+        for meta in graph.migrations().map(Migration::meta) {
+            assert!(meta.depends_on.iter().all(|id| *id < meta.id), "{meta:?}");
         }
+        assert_eq!(graph.heads().len(), 1, "{:?}", graph.heads());
     }
 }

@@ -5,12 +5,15 @@
 use async_trait::async_trait;
 use bson::{Bson, doc};
 use docstore::{Filter, Find};
-use migrator::{Check, Finding, Meta, Migration, Result, Undo, UndoImported, Up};
+use migrator::{Check, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
 pub(crate) struct It;
 
-const META: Meta =
-    Meta::new("0001_create_admin_user", "create the administrator's account").requires_env(&[ADMIN_EMAIL]);
+const META: Meta = Meta::new("0001_create_admin_user", "create the administrator's account")
+    .requires_env(&[ADMIN_EMAIL])
+    .mode(Mode::Idempotent)
+    .phase(Phase::Expand)
+    .touches(&[USERS]);
 
 const ADMIN_EMAIL: &str = "ADMIN_EMAIL";
 const USERS: &str = "users";

@@ -5,13 +5,16 @@
 use async_trait::async_trait;
 use bson::Bson;
 use docstore::{Filter, Find};
-use migrator::{Check, Error, Finding, Meta, Migration, Result, Undo, UndoImported, Up};
+use migrator::{Check, Error, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
 pub(crate) struct It;
 
 const META: Meta = Meta::new("0002_add_user_id_to_content", "give content without an owner to the administrator")
     .after(&["0001_create_admin_user"])
-    .requires_env(&[ADMIN_EMAIL]);
+    .requires_env(&[ADMIN_EMAIL])
+    .mode(Mode::Batched)
+    .phase(Phase::Expand)
+    .touches(&["stories", "pages", "projects", USERS]);
 
 const ADMIN_EMAIL: &str = "ADMIN_EMAIL";
 const USERS: &str = "users";

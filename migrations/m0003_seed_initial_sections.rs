@@ -5,12 +5,15 @@
 use async_trait::async_trait;
 use bson::{Bson, doc};
 use docstore::{Filter, Find};
-use migrator::{Check, Finding, Inserted, Meta, Migration, Result, Undo, UndoImported, Up};
+use migrator::{Check, Finding, Inserted, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
 pub(crate) struct It;
 
 const META: Meta = Meta::new("0003_seed_initial_sections", "seed the sections blog, about, projects and contact")
-    .after(&["0002_add_user_id_to_content"]);
+    .after(&["0002_add_user_id_to_content"])
+    .mode(Mode::Idempotent)
+    .phase(Phase::Expand)
+    .touches(&[SECTIONS]);
 
 const SECTIONS: &str = "sections";
 const SLUG: &str = "slug";

@@ -6,12 +6,15 @@
 use async_trait::async_trait;
 use bson::Bson;
 use docstore::{Field, Filter, Find, Projection, Sort};
-use migrator::{Check, Finding, Meta, Migration, Result, Undo, UndoImported, Up};
+use migrator::{Check, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
 pub(crate) struct It;
 
-const META: Meta =
-    Meta::new("0004_backfill_section_id", "put content into its section").after(&["0003_seed_initial_sections"]);
+const META: Meta = Meta::new("0004_backfill_section_id", "put content into its section")
+    .after(&["0003_seed_initial_sections"])
+    .mode(Mode::Batched)
+    .phase(Phase::Expand)
+    .touches(&["stories", "projects", PAGES, SECTIONS]);
 
 const SECTIONS: &str = "sections";
 const SLUG: &str = "slug";

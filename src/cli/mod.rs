@@ -1,11 +1,13 @@
 //! The command line.
 
+/// Spans of time as they are typed.
+mod age;
 /// Asking a running server whether it lives.
 mod healthcheck;
-/// `migrate up`, `down`, `status`.
+/// `migrate …`.
 mod migrate;
-/// The texts of `migrate status`.
-mod status;
+/// `seed demo`.
+mod seed;
 /// `trash purge`.
 mod trash;
 
@@ -17,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Dotenv, LogFormat};
 use crate::http;
+use crate::service;
 use crate::startup::{Application, Failure};
 use crate::telemetry;
 
@@ -46,14 +49,11 @@ enum Command {
   PORT=8080 DATA_DIR=/srv/field-notes field-notes serve")]
     Serve,
     /// Apply, take back or list migrations
-    #[command(
-        subcommand,
-        after_help = "Examples:
+    #[command(after_help = "Examples:
   field-notes migrate status
   field-notes migrate up
-  field-notes migrate down --yes"
-    )]
-    Migrate(migrate::Verb),
+  field-notes migrate down --yes")]
+    Migrate(migrate::Arguments),
     /// Look after what is deleted
     #[command(
         subcommand,
@@ -61,6 +61,13 @@ enum Command {
   field-notes trash purge --older-than 30d --dry-run"
     )]
     Trash(trash::Verb),
+    /// Add content to look at
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  field-notes seed demo"
+    )]
+    Seed(seed::Verb),
     /// Print the description of the API that is served at /openapi.json
     #[command(after_help = "Examples:
   field-notes openapi > openapi.json")]
@@ -80,6 +87,10 @@ struct Ended {
 }
 
 impl Ended {
+    fn failed(error: &dyn std::error::Error) -> Self {
+        Self { message: error.to_string(), code: 1 }
+    }
+
     fn usage(message: impl Into<Box<dyn std::error::Error>>) -> Self {
         Self { message: message.into().to_string(), code: 2 }
     }
@@ -97,6 +108,18 @@ impl From<migrator::Error> for Ended {
     }
 }
 
+impl From<service::Error> for Ended {
+    fn from(error: service::Error) -> Self {
+        let mut message = error.to_string();
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            message = format!("{message}: {cause}");
+            next = cause.source();
+        }
+        Self { message, code: 1 }
+    }
+}
+
 /// Runs the program.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -111,7 +134,7 @@ pub fn run() -> ExitCode {
     // What blocks must not keep an ended program alive.
     runtime.shutdown_background();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(Ended { message, code }) => {
             for line in message.lines() {
                 let shown = if line.starts_with(' ') { line.to_owned() } else { format!("error: {line}") };
@@ -122,7 +145,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-async fn carry_out(command: Command) -> Result<(), Ended> {
+/// The exit code of what was found, where a verb looks for something.
+async fn carry_out(command: Command) -> Result<u8, Ended> {
     let dotenv = Dotenv::read(Path::new(".env")).map_err(Ended::usage)?;
     let lookup = |name: &str| dotenv.lookup(name);
     let configured = || Config::read(lookup).map_err(Ended::usage);
@@ -131,23 +155,28 @@ async fn carry_out(command: Command) -> Result<(), Ended> {
             let config = configured()?;
             telemetry::init(config.log_format, &config.log_filter);
             let application = Application::bind(config).await?;
-            Ok(application.run(told_to_end()).await?)
+            application.run(told_to_end()).await?;
         }
-        Command::Migrate(verb) => {
-            let config = configured()?;
-            log_little(&config, &dotenv);
-            migrate::carry_out(verb, config).await
+        Command::Migrate(arguments) => {
+            let config = || configured().inspect(|config| log_little(config, &dotenv));
+            return migrate::carry_out(arguments, config).await;
         }
         Command::Trash(verb) => {
             let config = configured()?;
             log_little(&config, &dotenv);
-            trash::carry_out(verb, config).await
+            trash::carry_out(verb, config).await?;
+        }
+        Command::Seed(verb) => {
+            let config = configured()?;
+            log_little(&config, &dotenv);
+            seed::carry_out(verb, config).await?;
         }
         Command::Openapi => std::io::stdout()
             .write_all(http::openapi::text().as_bytes())
-            .map_err(|error| Ended { message: format!("printing the document: {error}"), code: 1 }),
-        Command::Healthcheck => healthcheck::ask(Config::read_listen(lookup).map_err(Ended::usage)?).await,
+            .map_err(|error| Ended { message: format!("printing the document: {error}"), code: 1 })?,
+        Command::Healthcheck => healthcheck::ask(Config::read_listen(lookup).map_err(Ended::usage)?).await?,
     }
+    Ok(0)
 }
 
 /// What is asked for is printed; the log is for what goes wrong, unless more is wanted.
@@ -173,3 +202,6 @@ async fn told_to_end() {
         _ = tokio::signal::ctrl_c() => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

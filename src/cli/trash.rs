@@ -7,17 +7,16 @@ use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 
 use super::Ended;
+use super::age::age;
 use super::migrate::{go_on, say};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreConfig};
 use crate::domain::TrashType;
 use crate::service::Trash;
-use crate::{service, startup};
+use crate::startup;
 
 /// The exit code of what would lose data and was not confirmed, as for migrations.
 const NOT_CONFIRMED: u8 = 8;
-/// Nobody waits longer, and the calendar of the store reaches farther.
-const LONGEST: TimeDelta = TimeDelta::days(36_500);
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
@@ -45,38 +44,6 @@ What was deleted without a date, by another program, counts from its last change
 
 fn types() -> PossibleValuesParser {
     PossibleValuesParser::new(TrashType::ALL.map(TrashType::as_str))
-}
-
-fn age(text: &str) -> Result<TimeDelta, String> {
-    let wrong = || "a number and one of s, m, h, d, w is expected, as in 30d".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let number = &text[..text.len() - unit.len_utf8()];
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 604_800,
-        _ => return Err(wrong()),
-    };
-    let age =
-        number.parse::<i64>().ok().and_then(|n| n.checked_mul(seconds)).and_then(TimeDelta::try_seconds);
-    age.filter(|age| *age <= LONGEST).ok_or_else(|| format!("{} days are the most", LONGEST.num_days()))
-}
-
-impl From<service::Error> for Ended {
-    fn from(error: service::Error) -> Self {
-        let mut message = error.to_string();
-        let mut next = std::error::Error::source(&error);
-        while let Some(cause) = next {
-            message = format!("{message}: {cause}");
-            next = cause.source();
-        }
-        Self { message, code: 1 }
-    }
 }
 
 pub(super) async fn carry_out(verb: Verb, config: Config) -> Result<(), Ended> {
@@ -148,26 +115,6 @@ fn told(counts: &BTreeMap<TrashType, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ages_are_a_number_and_a_unit() {
-        for (text, expected) in [
-            ("0s", TimeDelta::zero()),
-            ("45s", TimeDelta::seconds(45)),
-            ("90m", TimeDelta::minutes(90)),
-            ("12h", TimeDelta::hours(12)),
-            ("30d", TimeDelta::days(30)),
-            ("2w", TimeDelta::days(14)),
-            ("36500d", LONGEST),
-        ] {
-            assert_eq!(age(text), Ok(expected), "{text}");
-        }
-        for bad in ["", "d", "30", "-1d", "+1d", "1.5d", "30 d", " 30d", "30D", "30dé", "é", "1d2h", "36501d"]
-        {
-            assert!(age(bad).is_err(), "{bad:?}");
-        }
-        assert!(age("99999999999999999999d").is_err() && age("9223372036854775807w").is_err());
-    }
 
     #[test]
     fn no_type_means_all_of_them() {

@@ -52,6 +52,17 @@ pub enum MigrateOnStart {
     Off,
 }
 
+/// Before which migrations a backup is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupBefore {
+    /// None.
+    Never,
+    /// Those that could not be taken back exactly otherwise.
+    Risky,
+    /// All.
+    Always,
+}
+
 /// What happens when a start fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnStartFailure {
@@ -132,6 +143,16 @@ pub struct Config {
     pub migrate_lease: Duration,
     /// Whether unknown names in the ledger of the original are taken over.
     pub migrate_allow_unknown: bool,
+    /// The contexts whose migrations are run, beside those that are run everywhere.
+    pub migrate_contexts: Vec<String>,
+    /// The folder of backups.
+    pub backup_dir: PathBuf,
+    /// Before which migrations a backup is taken.
+    pub backup_before: BackupBefore,
+    /// How many of those are kept.
+    pub backup_keep: usize,
+    /// The most MiB of documents that one of those may have; 0: no limit.
+    pub backup_most_mib: u64,
     /// What happens when a start fails.
     pub on_start_failure: OnStartFailure,
     /// How the log is written.
@@ -205,6 +226,19 @@ impl Config {
             migrate_wait: reader.seconds("MIGRATE_WAIT_SECONDS", 300, 0),
             migrate_lease: reader.seconds("MIGRATE_LEASE_SECONDS", 15, 1),
             migrate_allow_unknown: reader.truth("MIGRATE_ALLOW_UNKNOWN", false),
+            migrate_contexts: reader.list("MIGRATE_CONTEXTS"),
+            backup_dir: reader.text("BACKUP_DIR").unwrap_or_else(|| "./backups".to_owned()).into(),
+            backup_before: reader.choice(
+                "MIGRATE_BACKUP",
+                BackupBefore::Risky,
+                &[
+                    ("never", BackupBefore::Never),
+                    ("risky", BackupBefore::Risky),
+                    ("always", BackupBefore::Always),
+                ],
+            ),
+            backup_keep: reader.count("BACKUP_KEEP", 10, 1),
+            backup_most_mib: reader.count("BACKUP_MAX_MIB", 4096, 0),
             on_start_failure: reader.choice(
                 "ON_START_FAILURE",
                 OnStartFailure::Exit,
@@ -223,7 +257,7 @@ impl Config {
                 stale_while_revalidate: reader.seconds("CACHE_STALE_WHILE_REVALIDATE", 0, 0),
             },
             cache_max_age: reader.seconds("CACHE_MAX_AGE", 30, 1),
-            max_concurrent: reader.count("MAX_CONCURRENT_REQUESTS", 256),
+            max_concurrent: reader.count("MAX_CONCURRENT_REQUESTS", 256, 1),
             shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", 10, 0),
         };
         if production && config.google.audiences.is_empty() {

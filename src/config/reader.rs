@@ -1,5 +1,7 @@
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
+use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -82,9 +84,14 @@ impl<'l> Reader<'l> {
         NonZeroU64::new(self.parse(variable, default, |text| text.parse().ok(), expected))
     }
 
-    pub(super) fn count(&mut self, variable: &'static str, default: usize) -> usize {
-        let parse = |text: &str| text.parse().ok().filter(|count| *count > 0);
-        self.parse(variable, default, parse, "a whole number, from 1")
+    pub(super) fn count<T: FromStr + PartialOrd + Display + Copy>(
+        &mut self,
+        variable: &'static str,
+        default: T,
+        least: T,
+    ) -> T {
+        let parse = |text: &str| text.parse().ok().filter(|n| *n >= least);
+        self.parse(variable, default, parse, &format!("a whole number, {least} or more"))
     }
 
     pub(super) fn port(&mut self, variable: &'static str, default: u16) -> u16 {

@@ -78,6 +78,23 @@ pub const VARIABLES: &[Variable] = &[
         "false",
         "Take over names in the ledger of the original that this program does not know.",
     ),
+    variable(
+        "MIGRATE_CONTEXTS",
+        "",
+        "Contexts whose migrations are run beside those that are run everywhere, separated by commas.",
+    ),
+    variable("BACKUP_DIR", "./backups", "Folder of backups."),
+    variable(
+        "MIGRATE_BACKUP",
+        "risky",
+        "Before which migrations a backup is taken: never, risky (those that could not be taken back exactly otherwise) or always.",
+    ),
+    variable("BACKUP_KEEP", "10", "How many of those backups are kept."),
+    variable(
+        "BACKUP_MAX_MIB",
+        "4096",
+        "The most MiB of documents that one of those backups may have, else the migration does not run; 0 for no limit.",
+    ),
     variable("ON_START_FAILURE", "exit", "exit, or stay: alive, not ready, and saying why."),
     variable("LOG_FORMAT", "text", "text or json; json is the default in production."),
     variable("RUST_LOG", "info", "What is logged, such as warn,field_notes=debug."),

@@ -19,9 +19,21 @@ pub struct Progress {
     /// The migration under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration: Option<String>,
-    /// Its step, or whom it waits for.
+    /// Its step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// How many documents the step has gone through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<u64>,
+    /// How far the step is, from 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
+    /// How many seconds the step will take from here, by an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<u64>,
+    /// Another process that migrates, which this one waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
 }
 
 #[derive(Clone)]

@@ -28,7 +28,10 @@ pub(super) struct HealthBody {
 #[derive(Serialize, ToSchema, Default)]
 #[schema(as = Readiness, examples(
     json!({ "status": "ready", "database": "connected" }),
-    json!({ "status": "starting", "phase": "migrations", "migration": "0001_seed_admin_user" }),
+    json!({
+        "status": "starting", "phase": "migrations", "migration": "0004_backfill_section_id", "step": "link blog",
+        "done": 250_000, "percent": 25, "eta_seconds": 31,
+    }),
 ))]
 pub(super) struct ReadinessBody {
     /// `ready`, `degraded` (the store does not answer; what is rendered is served), `starting`, `failed`, `unavailable`
@@ -46,10 +49,26 @@ pub(super) struct ReadinessBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     migration: Option<String>,
-    /// Its step, or whom it waits for.
+    /// Its step.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     step: Option<String>,
+    /// How many documents the step has gone through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    done: Option<u64>,
+    /// How far the step is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, maximum = 100)]
+    percent: Option<u8>,
+    /// How many seconds the step will take from here, by an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    eta_seconds: Option<u64>,
+    /// Another process that migrates, which this one waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    holder: Option<String>,
     /// Why the start failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -174,13 +193,19 @@ pub(super) async fn readyz(
             detail: Some(detail),
             ..ReadinessBody::default()
         },
-        Position::Starting(Progress { phase, migration, step }) => ReadinessBody {
-            status: "starting",
-            phase: Some(phase),
-            migration,
-            step,
-            ..ReadinessBody::default()
-        },
+        Position::Starting(Progress { phase, migration, step, done, percent, eta_seconds, holder }) => {
+            ReadinessBody {
+                status: "starting",
+                phase: Some(phase),
+                migration,
+                step,
+                done,
+                percent,
+                eta_seconds,
+                holder,
+                ..ReadinessBody::default()
+            }
+        }
     };
     let retry = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
     (StatusCode::SERVICE_UNAVAILABLE, retry, Json(body)).into_response()

@@ -1,11 +1,13 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use docstore::Database;
-use migrator::{Event, Graph, Migrator, Observer, Settings, UpMode};
+use migrator::backup::{self, Policy};
+use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
 
-use super::Failure;
-use crate::config::{Config, MigrateOnStart};
-use crate::http::Gate;
+use super::{Failure, Meter, Reading};
+use crate::config::{BackupBefore, Config, MigrateOnStart};
+use crate::http::{Gate, Progress};
 
 /// The ledger of the tool that the original used.
 const ORIGINAL_LEDGER: &str = "pymongo_migrate";
@@ -26,6 +28,7 @@ pub fn settings(config: &Config, actor: &str) -> Settings {
     let admin_email = config.admin_email.clone();
     Settings {
         app_version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_revision: option_env!("GIT_REVISION").map(str::to_owned),
         actor: actor.to_owned(),
         lease_ttl: config.migrate_lease,
         wait: config.migrate_wait,
@@ -33,6 +36,17 @@ pub fn settings(config: &Config, actor: &str) -> Settings {
         env: Arc::new(move |name| (name == "ADMIN_EMAIL").then(|| admin_email.clone())),
         allow_unknown: config.migrate_allow_unknown,
         import_from: Some(ORIGINAL_LEDGER.to_owned()),
+        contexts: config.migrate_contexts.clone(),
+        backup: Some(backup::Settings {
+            dir: config.backup_dir.clone(),
+            policy: match config.backup_before {
+                BackupBefore::Never => Policy::Never,
+                BackupBefore::Risky => Policy::Risky,
+                BackupBefore::Always => Policy::Always,
+            },
+            cap_bytes: (config.backup_most_mib > 0).then(|| config.backup_most_mib.saturating_mul(1 << 20)),
+            keep: config.backup_keep,
+        }),
         ..Settings::default()
     }
 }
@@ -47,9 +61,10 @@ pub(super) async fn on_start(
     config: &Config,
     database: &Database,
     gate: &Arc<Gate>,
+    stop: Stop,
 ) -> Result<Summary, Failure> {
-    let observer = Arc::new(Watcher { gate: Arc::clone(gate) });
-    let settings = Settings { observer, ..settings(config, "start-up") };
+    let observer = Arc::new(Watcher { gate: Arc::clone(gate), meter: Mutex::default() });
+    let settings = Settings { observer, stop, ..settings(config, "start-up") };
     let outcome = async {
         let migrator = migrator(database, settings)?;
         match config.migrate_on_start {
@@ -76,27 +91,28 @@ fn all_applied(migrator: &Migrator) -> Summary {
     Summary { already: Some(migrator.graph().migrations().len()), ..Summary::default() }
 }
 
-/// Tells the gate how far migrations are, for `/readyz`.
+/// Tells the gate how far migrations are, for `/readyz`. The log is told by the engine.
 struct Watcher {
     gate: Arc<Gate>,
+    meter: Mutex<Meter>,
 }
 
 impl Observer for Watcher {
     fn event(&self, event: &Event<'_>) {
-        match event {
-            Event::Started { migration, .. } | Event::RollingBack { migration } => {
-                self.gate.progress(|progress| {
-                    progress.migration = Some((*migration).to_owned());
-                    progress.step = None;
-                });
-            }
-            Event::StepStarted { step, .. } => {
-                self.gate.progress(|progress| progress.step = Some((*step).to_owned()));
-            }
-            Event::LockWait { .. } => {
-                self.gate.progress(|progress| progress.step = Some("waiting for another process".to_owned()));
-            }
-            _ => {}
-        }
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        meter.take(event, Instant::now());
+        let reading = meter.reading();
+        let Reading { migration, step, done, total: _, rate: _, holder, undoing: _ } = reading.clone();
+        self.gate.progress(|progress| {
+            *progress = Progress {
+                phase: progress.phase,
+                done: step.is_some().then_some(done),
+                percent: reading.percent(),
+                eta_seconds: reading.left().map(|left| left.as_secs()),
+                migration,
+                step,
+                holder,
+            };
+        });
     }
 }

@@ -2,6 +2,8 @@
 
 /// What is printed for whoever starts it by hand.
 mod banner;
+/// How far a run of migrations is.
+mod meter;
 /// Migrations as a phase of the start.
 mod migrate;
 /// The phases, and how each may fail.
@@ -15,10 +17,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docstore::Database;
+use migrator::Stop;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
+pub use meter::{Meter, Reading};
 pub use migrate::{migrator, settings};
 pub use phase::{Failure, Phase};
 pub use store::open as open_store;
@@ -28,8 +32,11 @@ use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
 use crate::http::{self, App, Crowd, Edge, Front, Gate, Rendered};
 use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
-use crate::repository::{self, Holdings, Probe, Repository, Users};
+use crate::repository::{self, Holdings, Probe, Repository, TreeLock, Users};
 use crate::service::{Freshness, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
+
+/// The exit code of a start that was told to end while it migrated.
+const INTERRUPTED: u8 = 130;
 
 /// A server that is bound to its port. Its gate is closed until [`Application::run`] has gone through the start.
 pub struct Application {
@@ -74,9 +81,27 @@ impl Application {
         let (stop, stopped) = watch::channel(false);
         let mut server = tokio::spawn(serve(listener, http::router(app), stopped));
         tokio::pin!(shutdown);
-        let started = tokio::select! {
-            started = start(&config, &gate, clock) => Some(started),
-            () = &mut shutdown => None,
+        let end = Stop::new();
+        let started = {
+            let starting = start(&config, &gate, clock, end.clone());
+            tokio::pin!(starting);
+            tokio::select! {
+                started = &mut starting => Some(started),
+                () = &mut shutdown => {
+                    tracing::info!("told to end in the midst of the start");
+                    end.request();
+                    // A migration ends between two batches and says so in the ledger. If it takes too long, what was
+                    // under way is safe to leave: a lease runs out by itself.
+                    match tokio::time::timeout(config.shutdown_grace, starting).await {
+                        Ok(Err(failure)) if failure.exit == INTERRUPTED => Some(Err(failure)),
+                        Ok(Ok((database, _))) => {
+                            database.close().await;
+                            None
+                        }
+                        Ok(Err(_)) | Err(_) => None,
+                    }
+                }
+            }
         };
         let outcome = match started {
             Some(Ok((database, summary))) => {
@@ -88,7 +113,9 @@ impl Application {
                 gate.drain();
                 Ok(Some(database))
             }
-            Some(Err(failure)) if config.on_start_failure == OnStartFailure::Stay => {
+            Some(Err(failure))
+                if config.on_start_failure == OnStartFailure::Stay && failure.exit != INTERRUPTED =>
+            {
                 tracing::error!(
                     phase = failure.phase.name(),
                     error = failure.message,
@@ -99,7 +126,7 @@ impl Application {
                 Ok(None)
             }
             Some(Err(failure)) => Err(failure),
-            // Told to end in the midst of the start. What was under way is safe to leave: a lease runs out by itself.
+            // Told to end before there was anything to end.
             None => Ok(None),
         };
         tracing::info!("ending");
@@ -127,9 +154,10 @@ async fn start(
     config: &Config,
     gate: &Arc<Gate>,
     clock: Arc<dyn Clock>,
+    end: Stop,
 ) -> Result<(Database, migrate::Summary), Failure> {
     let database = phase(gate, Phase::Store, store::open(&config.store)).await?;
-    let summary = phase(gate, Phase::Migrations, migrate::on_start(config, &database, gate)).await;
+    let summary = phase(gate, Phase::Migrations, migrate::on_start(config, &database, gate, end)).await;
     let indexed = match summary {
         Ok(summary) => phase(gate, Phase::Indexes, async {
             repository::ensure_all(&database).await.map_err(|error| Failure::indexes(&error))
@@ -186,7 +214,13 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let roles = Roles::new(config.admin_email.clone(), authors);
     let authorship = config.authorship;
     let items = Repository::<Section>::new(database);
-    let sections = Sections::new(items.clone(), Holdings::new(database), authorship, Arc::clone(&clock));
+    let sections = Sections::new(
+        items.clone(),
+        Holdings::new(database),
+        TreeLock::new(database),
+        authorship,
+        Arc::clone(&clock),
+    );
     Services {
         callers: Callers::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
         freshness: Freshness::new(database),

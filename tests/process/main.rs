@@ -2,19 +2,37 @@
 
 /// Wrong configuration and stores that cannot be used: exit codes and what is said.
 mod bad_input;
+/// What was asked of migrations, and what became of it.
+mod checklist;
 /// A migration that fails: what is recorded, said and served.
 mod failure;
 /// From an empty folder to the first answer.
 mod first_run;
+/// Every command of the guide to migrations, as it stands there.
+mod guide;
+/// Migrations that are told to end, that are killed, and that wait.
+mod interrupted;
 /// `migrate status`, `up` and `down` on the command line.
 mod migrate;
 /// Starting, asking and ending the program.
 mod program;
+/// The commands of the README, as they stand there.
+mod readme;
 /// Rendered responses, between processes and while the store is away.
 mod rendered;
+/// What `migrate new` and `migrate merge` write.
+mod scaffold;
+/// `seed demo`.
+mod seed;
 /// A database made by the original.
 mod takeover;
 /// Several processes on one store.
 mod together;
 /// `trash purge` on the command line.
 mod trash;
+/// Backups, resets, rehearsals on the command line.
+mod upkeep;
+/// The verbs of `migrate` on the command line.
+mod verbs;
+/// Where the original was weak, and what only a process shows.
+mod weak_spots;

@@ -57,10 +57,15 @@ impl Program {
         entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
     }
 
+    /// What a test gives it.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.variables.iter().map(|(name, value)| (name, value))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_field-notes"));
         command.args(arguments).current_dir(self.folder()).env_clear().stdin(Stdio::null());
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.envs(self.variables());
         command
     }
 
@@ -70,23 +75,31 @@ impl Program {
         Ended::of(&output)
     }
 
+    /// Starts it; does not wait.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.start_with(arguments, &[])
+    }
+
+    fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+        let (file, log) = tempfile::Builder::new()
+            .prefix("output-")
+            .tempfile_in(self.folder())
+            .and_then(|file| file.keep().map_err(Into::into))
+            .expect("a log file");
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().copied());
+        command.stdout(file.try_clone().expect("a second handle")).stderr(file);
+        Running { child: command.spawn().expect("the program starts"), log }
+    }
+
     /// Starts serving on a free port; does not wait.
     pub(crate) fn spawn(&self) -> Server {
-        // Between this and the program's own bind another process may take the port; tests would then say so.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        let log = self.folder().join(format!("server-{port}.log"));
-        let file = fs::File::create(&log).expect("a log file");
-        let child = self
-            .command(&["serve"])
-            .env("PORT", port.to_string())
-            .stdout(file.try_clone().expect("a second handle"))
-            .stderr(file)
-            .spawn()
-            .expect("the program starts");
+        let port = free_port();
+        let running = self.start_with(&["serve"], &[("PORT", &port.to_string())]);
         // The client is built without cryptography of its own; the tests ask over plain sockets, and it wants one
         // all the same. It may be there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Server { child, base: format!("http://127.0.0.1:{port}"), log, client: reqwest::Client::new() }
+        Server { running, base: format!("http://127.0.0.1:{port}"), client: reqwest::Client::new() }
     }
 
     /// Starts serving and waits until it is ready.
@@ -95,6 +108,11 @@ impl Program {
         server.until_ready().await;
         server
     }
+}
+
+/// A port that nobody listens on. Before the program binds it another process may; tests would then say so.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
 /// What a run of the program came to.
@@ -127,27 +145,73 @@ pub(crate) struct Asked {
     pub(crate) body: String,
 }
 
+/// The program while it runs; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// What it printed so far.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Whether it has not ended by itself.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the child can be asked").is_none()
+    }
+
+    /// Waits until it prints this.
+    pub(crate) async fn until_said(&mut self, text: &str) {
+        let began = Instant::now();
+        while !self.output().contains(text) {
+            assert!(self.is_running() && began.elapsed() < GIVE_UP, "it was never said:\n{}", self.output());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends a signal by name. Nothing happens if it has ended.
+    pub(crate) fn signal(&self, name: &str) {
+        let _ = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+    }
+
+    /// Waits for its end and returns the exit code; `None` if a signal ended it.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.child.wait().expect("the child can be waited for").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// The program while it serves; killed when dropped.
 pub(crate) struct Server {
-    child: Child,
+    running: Running,
     base: String,
-    log: PathBuf,
     client: reqwest::Client,
 }
 
 impl Server {
+    /// Where it listens: `http://127.0.0.1:` and its port.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// What it printed so far.
     pub(crate) fn output(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        self.running.output()
     }
 
     /// Waits until `/readyz` answers 200.
     pub(crate) async fn until_ready(&mut self) {
         let began = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
-                panic!("the server ended with {status}:\n{}", self.output());
-            }
+            assert!(self.running.is_running(), "the server ended:\n{}", self.output());
             let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
             if answer.is_ok_and(|answer| answer.status() == 200) {
                 return;
@@ -180,7 +244,7 @@ impl Server {
     }
 
     /// GET, with what tells where the answer comes from.
-    pub(crate) async fn ask(&self, path: &str) -> Asked {
+    pub(crate) async fn look(&self, path: &str) -> Asked {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await.expect("an answer");
         let cache_status =
             answer.headers().get("cache-status").map(|value| value.to_str().expect("text").to_owned());
@@ -194,6 +258,12 @@ impl Server {
         let request = self.client.post(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");
         let answer = request.json(body).send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// GET with a token.
+    pub(crate) async fn ask(&self, path: &str, token: &str) -> reqwest::Response {
+        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(token);
+        request.send().await.expect("an answer")
     }
 
     /// GET as the development administrator.
@@ -212,20 +282,12 @@ impl Server {
 
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -{name} fails");
+        self.running.signal(name);
     }
 
     /// Waits for its end and returns the exit code; `None` if a signal ended it.
     pub(crate) fn wait(&mut self) -> Option<i32> {
-        self.child.wait().expect("the child can be waited for").code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.running.wait()
     }
 }
 

@@ -17,7 +17,7 @@ const NEVER: &str = "86400";
 async fn until(server: &Server, path: &str, what: &str, is_so: impl Fn(&Asked) -> bool) -> Asked {
     let began = Instant::now();
     loop {
-        let asked = server.ask(path).await;
+        let asked = server.look(path).await;
         if is_so(&asked) {
             return asked;
         }
@@ -52,7 +52,7 @@ async fn two_see_one_another(program: Program) {
         until_hit(writer, "/navlinks").await;
         until_hit(reader, "/navlinks").await;
         assert_eq!(writer.post_as_admin("/navlinks", &link(label)).await.0, 201);
-        let own = writer.ask("/navlinks").await;
+        let own = writer.look("/navlinks").await;
         assert!(own.body.contains(label), "the writer's next read shows it: {own:?}");
         until(reader, "/navlinks", label, |asked| asked.body.contains(label)).await;
     }
@@ -127,7 +127,7 @@ fn what_is_rendered_is_served_while_the_server_is_down_and_made_anew_when_it_is_
         assert_eq!(ready.status, 200);
         let (status, refused) = server.post_as_admin("/navlinks", &json!({ "label": "a", "url": "/" })).await;
         assert_eq!(status, 503, "{refused}");
-        assert_eq!(server.ask("/projects").await.status, 503);
+        assert_eq!(server.look("/projects").await.status, 503);
         mongod.restart().await.expect("the server is started again");
         until_hit(&server, "/sections").await;
         until(&server, "/readyz", "ready", shows("\"ready\"")).await;

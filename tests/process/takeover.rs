@@ -11,7 +11,8 @@ use crate::program::{Program, open_store, slugs};
 /// What the original left; see `tests/fixtures/README.md`.
 const ORIGINAL: &str = include_str!("../fixtures/original.json");
 
-async fn pour(store: &Database) {
+/// Stores it.
+pub(crate) async fn put_original(store: &Database) {
     let collections: BTreeMap<String, Vec<Document>> =
         serde_json::from_str(ORIGINAL).expect("the fixture is extended JSON");
     for (name, documents) in collections {
@@ -22,7 +23,7 @@ async fn pour(store: &Database) {
 testkit::targets! {
     async fn a_database_of_the_original_is_taken_over_and_nothing_runs_twice(target: Arc<Target>) {
         let store = open_store(&target).await;
-        pour(&store).await;
+        put_original(&store).await;
         let before = testkit::dump!(store);
         let program = Program::on(&target);
 

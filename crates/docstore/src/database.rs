@@ -172,6 +172,12 @@ impl Database {
         self.engine.watch(poll).await
     }
 
+    /// How far the slowest secondary that is well is behind the primary, in whole seconds or better; `None` where
+    /// nothing is replicated, and on a sharded cluster.
+    pub async fn replication_lag(&self) -> Result<Option<Duration>> {
+        self.engine.replication_lag().await
+    }
+
     /// Ends background work and flushes what is left; later operations fail.
     pub async fn close(&self) {
         self.engine.close().await;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use futures_util::stream::BoxStream;
 
+pub use crate::upkeep::Upkeep;
 use crate::{
     ChangeFeed, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan, Result,
     ServerFacts, Update, UpdateResult, Write, WriteResult,
@@ -91,6 +92,12 @@ pub trait Engine: Executor {
     async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>>;
     /// Changes from now on. Where the server has no change stream, [`crate::Change::Unknown`] is sent every `poll`.
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed>;
+    /// Care of the store as a whole.
+    fn upkeep(&self) -> &dyn Upkeep;
+    /// How far the slowest secondary that is well is behind; `None` where nothing is replicated.
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        Ok(None)
+    }
     /// Ends background work and flushes what is left; later operations fail.
     async fn close(&self);
     /// For the escape hatches of the engines.

@@ -48,6 +48,12 @@ pub enum Error {
         /// The size of the document.
         bytes: usize,
     },
+    /// A document does not satisfy the validator of its collection; it was not written.
+    #[error("a document for {collection} does not satisfy the collection's validator")]
+    InvalidDocument {
+        /// The collection written to.
+        collection: String,
+    },
     /// Another transaction wrote one of the documents first; the whole transaction may be tried again.
     #[error("write conflict with another transaction")]
     WriteConflict,

@@ -1,6 +1,8 @@
 use std::fmt;
 
-use crate::{Direction, Error, Field, Filter, Result};
+use bson::Document;
+
+use crate::{Direction, Error, Field, Filter, Result, spec};
 
 /// A declared index.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +108,19 @@ impl Index {
     /// Whether it has the same fields in the same order and directions.
     pub fn same_keys(&self, other: &Self) -> bool {
         self.fields == other.fields
+    }
+
+    /// As a document, for manifests and journals. [`Index::from_document`] reads it.
+    pub fn to_document(&self) -> Document {
+        spec::encode(self)
+    }
+
+    /// The index that [`Index::to_document`] wrote; it may be one that cannot be declared.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if it did not.
+    pub fn from_document(document: &Document) -> Result<Self> {
+        spec::decode(document)
     }
 
     /// Engines call it before they create an index.

@@ -33,12 +33,22 @@ mod index;
 mod lease;
 /// The MongoDB engine: a thin translation to the official driver.
 pub mod mongo;
+/// Filters, updates and indexes in the words of MongoDB.
+mod mql;
 /// Sort, window and projection of a read.
 mod query;
 /// Which collections were written, and what was read of them.
 mod revisions;
+/// What a collection is besides its documents.
+mod shape;
+/// Definitions of indexes and validators as documents.
+mod spec;
 /// What is changed in a document.
 mod update;
+/// Care of a store as a whole: shapes, copies, scratch databases, rights, space.
+mod upkeep;
+/// What documents have to satisfy.
+mod validator;
 
 pub use bson;
 pub use change::{Change, ChangeFeed, ChangeKind};
@@ -52,4 +62,7 @@ pub use index::{Ensured, Index, IndexField};
 pub use lease::{Lease, LeaseHolder, LeaseRequest};
 pub use query::{Direction, Find, FindAndUpdate, Plan, Projection, Sort};
 pub use revisions::{ReadLog, Reads, Revisions, reads_of};
+pub use shape::Shape;
 pub use update::{Update, UpdateOp, UpdateResult, Write, WriteResult};
+pub use upkeep::{Rights, Scratch, Space};
+pub use validator::{ValidationAction, ValidationLevel, Validator};

@@ -2,14 +2,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bson::{Bson, DateTime, Document, doc};
+use serde::Serialize;
 
-use crate::{Error, Result};
+use crate::context::Progress;
+use crate::{Checksums, Error, Result};
+
+/// The form of the ledger's entries that this program writes, and the latest that it reads. Entries without a number
+/// are of the first.
+pub(crate) const FORMAT: i64 = 2;
 
 /// The ledger's entries by migration id.
 pub(crate) type Entries = BTreeMap<String, Entry>;
 
 /// What the ledger says of a migration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It is being applied, or was until its runner died.
     Running,
@@ -17,6 +24,8 @@ pub enum State {
     Applied,
     /// It failed; what it did until then is there.
     Failed,
+    /// It was told to stop; what it did until then is there.
+    Interrupted,
     /// It is being undone, or was until its runner died or failed.
     RollingBack,
     /// It was undone.
@@ -30,13 +39,14 @@ impl State {
             Self::Running => "running",
             Self::Applied => "applied",
             Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
             Self::RollingBack => "rolling_back",
             Self::RolledBack => "rolled_back",
         }
     }
 
     fn parse(name: &str) -> Option<Self> {
-        [Self::Running, Self::Applied, Self::Failed, Self::RollingBack, Self::RolledBack]
+        [Self::Running, Self::Applied, Self::Failed, Self::Interrupted, Self::RollingBack, Self::RolledBack]
             .into_iter()
             .find(|state| state.name() == name)
     }
@@ -49,12 +59,15 @@ impl fmt::Display for State {
 }
 
 /// Who applied a migration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// This engine; there is a journal.
     Native,
     /// An earlier tool; there is none.
     Imported,
+    /// Somebody, by hand; there is none.
+    Stamped,
 }
 
 impl Source {
@@ -63,6 +76,7 @@ impl Source {
         match self {
             Self::Native => "native",
             Self::Imported => "imported",
+            Self::Stamped => "stamped",
         }
     }
 }
@@ -74,7 +88,7 @@ impl fmt::Display for Source {
 }
 
 /// What one step did to one collection.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct StepCounts {
     /// The step's name.
     pub step: String,
@@ -104,7 +118,7 @@ impl StepCounts {
         }
     }
 
-    fn from_document(document: &Document) -> Self {
+    pub(crate) fn from_document(document: &Document) -> Self {
         let number = |key| integer(document, key).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         Self {
             step: text(document, "step").unwrap_or_default(),
@@ -152,6 +166,57 @@ pub(crate) struct Entry {
     /// Whether the undo that is under way may delete what was edited since.
     pub(crate) confirmed: bool,
     pub(crate) depends_on: Vec<String>,
+    /// What it meant when it was applied.
+    pub(crate) checksums: Checksums,
+    /// The run of ours that applied it, or began to.
+    pub(crate) applied_run: Option<String>,
+    /// Whether programs that do not know it must not run.
+    pub(crate) breaks_older: bool,
+    /// Whether an operator said that the next run is to go on with it.
+    pub(crate) retry: bool,
+    /// Who wrote it last.
+    pub(crate) by: By,
+    pub(crate) started_at: Option<DateTime>,
+    pub(crate) duration_ms: Option<i64>,
+    /// How far its steps have come.
+    pub(crate) progress: Progress,
+    /// Whether what it changed is in the journal.
+    pub(crate) journalled: bool,
+    /// The backup that was taken before it.
+    pub(crate) backup_id: Option<String>,
+}
+
+/// Who wrote something down: which run of which program, where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct By {
+    /// The run.
+    pub run_id: String,
+    /// Who started it.
+    pub actor: String,
+    /// The machine.
+    pub host: String,
+    /// The process.
+    pub pid: i64,
+    /// The version of the program.
+    pub app_version: String,
+    /// The revision that it was built from, if it was told when it was built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_revision: Option<String>,
+}
+
+impl By {
+    pub(crate) fn from_document(document: &Document) -> Self {
+        let word = |key| text(document, key).unwrap_or_default();
+        Self {
+            run_id: word("run_id"),
+            actor: word("actor"),
+            host: word("host"),
+            pid: integer(document, "pid").unwrap_or(0),
+            app_version: word("app_version"),
+            git_revision: text(document, "git_revision"),
+        }
+    }
 }
 
 impl Entry {
@@ -171,6 +236,16 @@ impl Entry {
             step: None,
             confirmed: false,
             depends_on: Vec::new(),
+            checksums: Checksums::default(),
+            applied_run: None,
+            breaks_older: false,
+            retry: false,
+            by: By::default(),
+            started_at: None,
+            duration_ms: None,
+            progress: Progress::default(),
+            journalled: true,
+            backup_id: None,
         }
     }
 
@@ -183,17 +258,26 @@ impl Entry {
                 id_of(document)
             )));
         };
+        let format = integer(document, "format").unwrap_or(1);
+        if format > FORMAT {
+            return Err(Error::UnknownFormat { collection: collection.into(), id, format, known: FORMAT });
+        }
         let state = text(document, "status")
             .and_then(|name| State::parse(&name))
             .ok_or_else(|| malformed(format!("the entry {id} has no status that this program knows")))?;
         let source = match text(document, "source").as_deref() {
             None | Some("native") => Source::Native,
             Some("imported") => Source::Imported,
+            Some("stamped") => Source::Stamped,
             Some(other) => return Err(malformed(format!("the entry {id} has the unknown source {other:?}"))),
         };
         let fence =
             integer(document, "fence").ok_or_else(|| malformed(format!("the entry {id} has no fence")))?;
         let date = |key| document.get_datetime(key).ok().copied();
+        let flag = |key| document.get_bool(key).unwrap_or(false);
+        let by = By::from_document(document);
+        // Of the first form: whoever wrote it last had applied it, as long as it was not taken back since.
+        let last_run = || Some(by.run_id.clone()).filter(|run| format == 1 && !run.is_empty());
         Ok(Self {
             state,
             source,
@@ -205,8 +289,18 @@ impl Entry {
             warnings: texts(document, "warnings"),
             error: text(document, "error"),
             step: text(document, "step"),
-            confirmed: document.get_bool("confirmed").unwrap_or(false),
+            confirmed: flag("confirmed"),
             depends_on: texts(document, "depends_on"),
+            checksums: Checksums::new(text(document, "checksum_up"), text(document, "checksum_down")),
+            applied_run: text(document, "applied_run").or_else(last_run),
+            breaks_older: flag("breaks_older"),
+            retry: flag("retry"),
+            by,
+            started_at: date("started_at"),
+            duration_ms: integer(document, "duration_ms"),
+            progress: document.get_document("cursor").map(Progress::from_document).unwrap_or_default(),
+            journalled: document.get_bool("journal").unwrap_or(true),
+            backup_id: text(document, "backup_id"),
             id,
         })
     }
@@ -225,11 +319,11 @@ pub(crate) fn id_of(document: &Document) -> String {
     document.get("_id").map_or_else(|| "without _id".into(), ToString::to_string)
 }
 
-fn text(document: &Document, key: &str) -> Option<String> {
+pub(crate) fn text(document: &Document, key: &str) -> Option<String> {
     document.get_str(key).ok().map(str::to_owned)
 }
 
-fn integer(document: &Document, key: &str) -> Option<i64> {
+pub(crate) fn integer(document: &Document, key: &str) -> Option<i64> {
     match document.get(key) {
         Some(Bson::Int64(n)) => Some(*n),
         Some(Bson::Int32(n)) => Some(i64::from(*n)),
@@ -237,12 +331,12 @@ fn integer(document: &Document, key: &str) -> Option<i64> {
     }
 }
 
-fn texts(document: &Document, key: &str) -> Vec<String> {
+pub(crate) fn texts(document: &Document, key: &str) -> Vec<String> {
     let list = document.get_array(key).map(Vec::as_slice).unwrap_or_default();
     list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
-fn documents<'a>(document: &'a Document, key: &str) -> impl Iterator<Item = &'a Document> {
+pub(crate) fn documents<'a>(document: &'a Document, key: &str) -> impl Iterator<Item = &'a Document> {
     document.get_array(key).map(Vec::as_slice).unwrap_or_default().iter().filter_map(Bson::as_document)
 }
 
@@ -260,6 +354,38 @@ mod tests {
         assert!(read(doc! { "_id": "0001_a", "status": "applied" }).is_err());
         assert!(read(doc! { "_id": "0001_a", "status": "applied", "fence": 1_i64, "source": "?" }).is_err());
         assert_eq!(read(doc! { "_id": "0001_a", "status": "applied", "fence": 1 }).unwrap().fence, 1);
+    }
+
+    #[test]
+    fn an_entry_of_a_later_form_is_refused_by_name() {
+        let later = doc! { "_id": "0001_a", "status": "applied", "fence": 1_i64, "format": FORMAT + 1 };
+        let error = Entry::from_document("_migrations", &later).unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        for part in ["_migrations", "0001_a", "form 3", "form 2", "nothing was changed"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_the_first_form_is_read() {
+        let at = DateTime::from_millis(1_700_000_000_000);
+        let document = doc! {
+            "_id": "0001_a", "status": "applied", "source": "native", "order": 0, "depends_on": [], "attempts": 1,
+            "fence": 3_i64, "run_id": "64b000000000000000000001", "started_at": at, "finished_at": at, "applied_at": at,
+            "duration_ms": 12_i64, "app_version": "0.1.0", "actor": "start-up", "host": "one", "pid": 7_i64,
+            "counts": [{ "step": "a", "collection": "b", "inserted": 1_i64, "updated": 0_i64, "deleted": 0_i64, "left": 0_i64 }],
+            "warnings": ["w"], "batches": 2_i64,
+        };
+        let entry = Entry::from_document("_migrations", &document).unwrap();
+        assert_eq!(
+            (entry.state, entry.source, entry.attempts, entry.fence),
+            (State::Applied, Source::Native, 1, 3)
+        );
+        assert_eq!(entry.applied_run.as_deref(), Some("64b000000000000000000001"));
+        assert_eq!((entry.applied_at, entry.duration_ms, entry.counts[0].inserted), (Some(at), Some(12), 1));
+        // It did not say, and those who wrote it only ever added.
+        assert!(!entry.breaks_older && !entry.retry);
+        assert_eq!(entry.by.git_revision, None);
     }
 
     #[test]

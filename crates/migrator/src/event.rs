@@ -39,6 +39,13 @@ pub enum Event<'a> {
         /// Its name.
         step: &'a str,
     },
+    /// It is known how many documents a step is about. Told of steps that take longer than a second.
+    Counted {
+        /// Of which migration.
+        migration: &'a str,
+        /// How many, those that are done already included.
+        total: u64,
+    },
     /// A batch of a step is done.
     Progress {
         /// Of which migration.
@@ -81,6 +88,11 @@ pub enum Event<'a> {
         /// Why.
         error: &'a str,
     },
+    /// A migration, or its undo, was told to stop and did.
+    Interrupted {
+        /// Which.
+        migration: &'a str,
+    },
     /// The undo of a migration begins.
     RollingBack {
         /// Which.
@@ -91,6 +103,68 @@ pub enum Event<'a> {
         /// Which.
         migration: &'a str,
     },
+}
+
+/// Where the engine traces what happens. The field `event` holds the name.
+const TARGET: &str = "migrator::event";
+
+impl Event<'_> {
+    /// Traces it under a name that stays. What is told at each batch is not: see [`progress`].
+    pub(crate) fn trace(&self) {
+        match self {
+            Self::LockWait { holder } => {
+                tracing::info!(target: TARGET, event = "migration.lock_wait", holder, "waiting for another runner");
+            }
+            Self::LockTaken { fence } => {
+                tracing::info!(target: TARGET, event = "migration.lock_taken", fence, "took the migration lock");
+            }
+            Self::Imported { migration, applied_at } => {
+                tracing::info!(
+                    target: TARGET, event = "migration.imported", migration, %applied_at, "took over an applied migration"
+                );
+            }
+            Self::Started { migration, attempt } => {
+                tracing::info!(target: TARGET, event = "migration.started", migration, attempt, "a migration begins");
+            }
+            Self::Skipped { migration, warning } => {
+                tracing::warn!(
+                    target: TARGET, event = "migration.skipped", migration, warning, "a migration left something out"
+                );
+            }
+            Self::Applied { migration, duration } => {
+                let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(
+                    target: TARGET, event = "migration.applied", migration, duration_ms, "a migration is applied"
+                );
+            }
+            Self::Failed { migration, error } => {
+                tracing::error!(target: TARGET, event = "migration.failed", migration, error, "a migration failed");
+            }
+            Self::Interrupted { migration } => {
+                tracing::warn!(target: TARGET, event = "migration.interrupted", migration, "a migration was told to stop");
+            }
+            Self::RollingBack { migration } => {
+                tracing::info!(
+                    target: TARGET, event = "migration.rolling_back", migration, "taking back a migration"
+                );
+            }
+            Self::RolledBack { migration } => {
+                tracing::info!(
+                    target: TARGET, event = "migration.rolled_back", migration, "a migration is taken back"
+                );
+            }
+            Self::StepStarted { .. }
+            | Self::Counted { .. }
+            | Self::StepFinished { .. }
+            | Self::Progress { .. }
+            | Self::Boundary { .. } => {}
+        }
+    }
+}
+
+/// Traces how far a migration has come. Called once a second at the most.
+pub(crate) fn progress(migration: &str, done: u64, step: &str) {
+    tracing::info!(target: TARGET, event = "migration.progress", migration, step, done, "a migration goes on");
 }
 
 /// Is told what goes on. It is called in the midst of a run, so it has to be quick.

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,18 +20,46 @@ struct Shared {
     /// When the request of the last good renewal was sent, so that our idea of the term is never too long.
     renewed: Mutex<Instant>,
     lost: watch::Sender<bool>,
+    /// How many transactions are open, see [`Shield`].
+    shields: AtomicUsize,
+    /// Whether a renewal got no answer while one was open.
+    overdue: AtomicBool,
+}
+
+/// As long as it lives, a renewal without an answer is no loss. It is held while a transaction is open that writes to
+/// the ledger: if somebody took the lease meanwhile, that write fails, and all others with it. On the embedded store an
+/// open transaction keeps renewals waiting, and everybody else's as well.
+pub(crate) struct Shield(Arc<Shared>);
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        self.0.shields.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Held {
     /// Keeps a lease that was asked for at `asked`.
     pub(crate) fn new(lease: Lease, asked: Instant) -> Self {
-        let shared = Arc::new(Shared { lease, renewed: Mutex::new(asked), lost: watch::Sender::new(false) });
+        let (renewed, lost) = (Mutex::new(asked), watch::Sender::new(false));
+        let shared = Arc::new(Shared {
+            lease,
+            renewed,
+            lost,
+            shields: AtomicUsize::new(0),
+            overdue: AtomicBool::new(false),
+        });
         let heartbeat = tokio::spawn(Arc::clone(&shared).beat());
         Self { shared, heartbeat }
     }
 
     pub(crate) fn fence(&self) -> i64 {
         self.shared.lease.fence()
+    }
+
+    /// For a transaction that is about to begin.
+    pub(crate) fn shield(&self) -> Shield {
+        self.shared.shields.fetch_add(1, Ordering::SeqCst);
+        Shield(Arc::clone(&self.shared))
     }
 
     /// Comes back when the lease is lost.
@@ -41,7 +70,8 @@ impl Held {
 
     /// Checks, before a write, that the lease is held for long enough, and renews it if not.
     pub(crate) async fn ensure(&self) -> Result<()> {
-        let short = self.shared.age() * 3 > self.shared.lease.ttl() * 2;
+        // In a transaction the ledger says whether it is held, and a renewal might wait for the transaction's end.
+        let short = !self.shared.is_shielded() && self.shared.age() * 3 > self.shared.lease.ttl() * 2;
         if short && !*self.shared.lost.borrow() {
             self.shared.renew().await;
         }
@@ -76,22 +106,36 @@ impl Shared {
 
     async fn renew(&self) {
         let sent = Instant::now();
+        let shielded = self.is_shielded();
         let left = self.lease.ttl().saturating_sub(self.age());
-        let gone = match timeout(left.max(Duration::from_millis(1)), self.lease.renew()).await {
+        // After a long transaction the term may be over and the lease still ours: only the store knows.
+        let overdue = self.overdue.load(Ordering::SeqCst);
+        let least = if overdue { self.lease.ttl() / 3 } else { Duration::from_millis(1) };
+        let gone = match timeout(left.max(least), self.lease.renew()).await {
             Ok(Ok(true)) => {
                 *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
+                self.overdue.store(false, Ordering::SeqCst);
                 false
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "renewing the migration lock failed");
                 self.age() >= self.lease.ttl()
             }
-            Ok(Ok(false)) | Err(_) => true,
+            Ok(Ok(false)) => true,
+            Err(_) if shielded || self.is_shielded() => {
+                self.overdue.store(true, Ordering::SeqCst);
+                false
+            }
+            Err(_) => true,
         };
         if gone {
             tracing::error!(fence = self.lease.fence(), "the migration lock is lost");
             self.lost.send_replace(true);
         }
+    }
+
+    fn is_shielded(&self) -> bool {
+        self.shields.load(Ordering::SeqCst) > 0
     }
 
     fn age(&self) -> Duration {

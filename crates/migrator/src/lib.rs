@@ -22,10 +22,17 @@
 //! - A migration that failed is retried when an operator says so, not by a program that merely starts.
 //! - [`Migrator::down`] takes back exactly what the run did. An interrupted one is finished first, by a repeated
 //!   `down` and by the next `up` alike; the latter then applies the migration anew.
-//! - Looking ([`Migrator::status`], [`Migrator::verify`], [`Migrator::wait`], [`Migrator::plan_down`]) never writes.
+//! - A run that is told to stop ends between two batches; it is interrupted, not failed, and whoever comes next goes on.
+//! - Looking ([`Migrator::status`], [`Migrator::show`], [`Migrator::history`], [`Migrator::verify`], [`Migrator::wait`],
+//!   [`Migrator::plan_up`], [`Migrator::plan_down`], …) never writes.
 
+pub mod backup;
+/// Whether a migration still means what it meant.
+pub mod checksum;
 /// What a migration is given: reads, and steps that are journalled.
 mod context;
+/// What the database has, against what is declared.
+pub mod drift;
 /// One entry of the ledger.
 mod entry;
 /// What can go wrong, and what to do then.
@@ -36,33 +43,66 @@ mod event;
 mod foreign;
 /// Migrations in the order of their dependencies.
 mod graph;
+/// What may end a run between two batches.
+mod guard;
 /// What a run changed, so that it can be undone.
 mod journal;
 /// The lease of the one that runs, and its heartbeat.
 mod lease;
 /// What is written to the ledger.
 mod ledger;
+/// What is unsafe about a migration.
+pub mod lint;
+/// What happened, as the log has it.
+mod log;
+/// What the ledger is told by hand.
+mod mark;
 /// What a migration is.
 mod migration;
 /// The engine: up, down, status, wait, verify.
 mod migrator;
 /// From graph, ledger and request to the actions to take; no input, no output.
 mod plan;
+/// What a run would do.
+mod preview;
+pub mod rehearse;
 /// What a run did.
 mod report;
+/// How things are asked for.
+mod request;
+/// How times are told to programs.
+mod serial;
 /// Batches of writes, in transactions where there are any.
 mod session;
 /// How a migrator is set up.
 mod settings;
+/// All that is known of one migration.
+mod shown;
+/// Changes told as data.
+mod step;
+/// A flag that ends a run.
+mod stop;
 /// What the ledgers say.
 mod view;
 
+pub use checksum::{ChecksumDrift, Checksums, Sourced};
 pub use context::{Check, Inserted, UndoImported, Up};
-pub use entry::{Source, State, StepCounts};
+pub use drift::{Drift, DriftKind, ValidatorDrift};
+pub use entry::{By, Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};
 pub use graph::{Graph, GraphError};
+pub use lint::{Lint, Rule, Severity};
+pub use log::LogRecord;
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
-pub use migrator::{DownRequest, Migrator, UpMode};
-pub use report::{Applied, DownPlan, DownReport, Imported, Report, Status, StatusEntry};
+pub use migrator::{Migrator, Reset, ResetRequest};
+pub use preview::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
+pub use report::{
+    ActionKind, Applied, DownPlan, DownReport, Imported, Level, PlannedAction, Preflight, PreflightCheck,
+    Redone, Repaired, Report, Stamped, Status, StatusEntry, Unlocked, UpPlan,
+};
+pub use request::{DownRequest, DownTarget, HistoryRequest, Repair, Stamp, UpMode, UpRequest, UpTarget};
 pub use settings::{Clock, Env, Settings};
+pub use shown::{Declared, Shown};
+pub use step::{Step, Value};
+pub use stop::Stop;

@@ -2,11 +2,14 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Serialize;
 
+use crate::step::Step;
 use crate::{Check, Error, Result, UndoImported, Up};
 
 /// How the writes of a migration are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// All of it in one transaction, the ledger's entry included: it is applied as a whole or not at all. For few
     /// documents; needs a store with transactions.
@@ -20,7 +23,8 @@ pub enum Mode {
 }
 
 /// What a migration does to programs that do not know it yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It only adds. Programs from before it go on working.
     #[default]
@@ -30,7 +34,8 @@ pub enum Phase {
 }
 
 /// What is done about a migration whose runner died.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Recovery {
     /// The next runner goes on with it.
     #[default]
@@ -57,7 +62,8 @@ pub struct Meta {
     pub phase: Phase,
     /// Whether programs that do not know it must not run once it is applied. [`Phase::Contract`] implies it.
     pub breaks_older: bool,
-    /// The collections that it writes to. Empty: not said, so nothing can be concluded from it.
+    /// The collections that it writes to, and those whose content decides what it writes. Empty: not said, so nothing
+    /// can be concluded from it.
     pub touches: &'static [&'static str],
     /// Where it is run at all: in any of these contexts. Empty: everywhere.
     pub contexts: &'static [&'static str],
@@ -67,6 +73,8 @@ pub struct Meta {
     pub time_limit: Option<Duration>,
     /// Whether what it changes is written down, so that it can be taken back exactly.
     pub journal: bool,
+    /// Whether it may be applied after others that come later and do not depend on it, whatever they touch.
+    pub out_of_order: bool,
 }
 
 impl Meta {
@@ -85,6 +93,7 @@ impl Meta {
             on_interrupt: Recovery::Resume,
             time_limit: None,
             journal: true,
+            out_of_order: false,
         }
     }
 
@@ -123,7 +132,7 @@ impl Meta {
         self
     }
 
-    /// Sets the collections that it writes to.
+    /// Sets the collections that it writes to, and those whose content decides what it writes.
     #[must_use]
     pub const fn touches(mut self, collections: &'static [&'static str]) -> Self {
         self.touches = collections;
@@ -157,19 +166,34 @@ impl Meta {
         self.journal = false;
         self
     }
+
+    /// Says that its place among others that are applied does not matter.
+    #[must_use]
+    pub const fn allow_out_of_order(mut self) -> Self {
+        self.out_of_order = true;
+        self
+    }
+
+    /// Whether programs that do not know it must not run once it is applied.
+    pub const fn is_breaking(&self) -> bool {
+        self.breaks_older || matches!(self.phase, Phase::Contract)
+    }
 }
 
 /// Whether, and how, a migration is taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Undo {
     /// By the journal of its run: exactly what it changed.
     Journal,
+    /// By [`Migration::down`], whoever applied it.
+    Code,
     /// Not at all, for this reason.
     Irreversible(&'static str),
 }
 
 /// Something that does not hold although the migration is applied. It is told, not repaired.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding(pub String);
 
 impl Finding {
@@ -194,11 +218,35 @@ pub trait Migration: Send + Sync {
     /// Who it is.
     fn meta(&self) -> &'static Meta;
 
-    /// Does it. May be run again after it was interrupted or failed, on what the earlier run left.
-    async fn up(&self, cx: &mut Up<'_>) -> Result<()>;
+    /// The text of the file that it is in, for its checksum; see [`crate::Sourced`].
+    fn source(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What it does, as data, if it can be told so. Such a migration needs no [`Migration::up`].
+    fn steps(&self) -> Vec<Step> {
+        Vec::new()
+    }
+
+    /// Does it. May be run again after it was interrupted or failed, on what the earlier run left. By default it
+    /// carries out the steps.
+    async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
+        cx.run(&self.steps()).await
+    }
 
     /// Whether it can be taken back. There is no default: whoever writes a migration has to say.
     fn undo(&self) -> Undo;
+
+    /// Takes it back, where [`Migration::undo`] says [`Undo::Code`]. May be run again after it was interrupted or failed,
+    /// on what the earlier run left; its steps have other names than those of [`Migration::up`]. The journal of the run is
+    /// dropped afterwards.
+    async fn down(&self, cx: &mut Up<'_>) -> Result<()> {
+        let _ = cx;
+        Err(Error::Irreversible {
+            id: self.meta().id.into(),
+            why: "it says that it is taken back by code, and has none".into(),
+        })
+    }
 
     /// Takes back a run of another tool, for which there is no journal. It is run twice: first only counting, so that
     /// the losses can be shown, then for real.

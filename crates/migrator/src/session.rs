@@ -5,8 +5,9 @@ use bson::DateTime;
 use bson::oid::ObjectId;
 use docstore::{Collection, Database, Store, Transaction};
 
+use crate::guard::Guard;
 use crate::lease::Held;
-use crate::{Event, Result, Settings};
+use crate::{Error, Event, Result, Settings};
 
 /// For how long a batch is begun anew after conflicts. A transaction whose client died goes on holding its documents
 /// until the server ends it: after 60 seconds, looked for every 30.
@@ -18,6 +19,8 @@ pub(crate) struct Runner {
     pub(crate) run_id: String,
     pub(crate) host: String,
     pub(crate) pid: u32,
+    /// Where process numbers mean what they mean here: this boot of this machine, this container.
+    place: String,
 }
 
 impl Runner {
@@ -28,13 +31,43 @@ impl Runner {
             .map(|name| name.trim().to_owned())
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "unknown".into());
-        Self { run_id: ObjectId::new().to_hex(), host, pid: std::process::id() }
+        Self { run_id: ObjectId::new().to_hex(), host, pid: std::process::id(), place: place() }
     }
 
     /// Unique for each run, and tells people where to look.
     pub(crate) fn owner(&self) -> String {
-        format!("{}/{}/{}", self.host, self.pid, self.run_id)
+        format!("{}/{}/{}/{}", self.host, self.pid, self.run_id, self.place)
     }
+
+    /// Whether the process of a run is known to be gone: it ran here, and there is no such process any more.
+    pub(crate) fn is_gone(&self, owner: &str) -> bool {
+        let mut parts = owner.rsplit('/');
+        let (place, _run, pid, host) = (parts.next(), parts.next(), parts.next(), parts.next());
+        let here = host == Some(&self.host) && place == Some(&self.place) && self.place != NOWHERE;
+        here && pid.and_then(|pid| pid.parse::<u32>().ok()).is_some_and(|pid| !is_running(pid))
+    }
+}
+
+/// The place of a machine that does not tell.
+const NOWHERE: &str = "-";
+
+fn place() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let names = std::fs::read_link("/proc/self/ns/pid");
+    match (boot, names) {
+        (Ok(boot), Ok(names)) => {
+            let boot = boot.trim().split('-').next().unwrap_or_default().to_owned();
+            let names = names.to_string_lossy().chars().filter(char::is_ascii_digit).collect::<String>();
+            format!("{boot}-{names}")
+        }
+        _ => NOWHERE.to_owned(),
+    }
+}
+
+fn is_running(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // After the name, which may hold anything but ends with the last parenthesis, comes the state.
+    !matches!(stat.rsplit(')').next().map(str::trim_start), Some(rest) if rest.starts_with(['Z', 'X']))
 }
 
 /// A run that holds the lease.
@@ -45,6 +78,33 @@ pub(crate) struct Session<'a> {
     pub(crate) held: &'a Held,
     /// Whether the store has transactions.
     pub(crate) transactions: bool,
+    /// What may end it between two batches, other than the lease.
+    pub(crate) guard: Guard,
+    /// Whether warnings are failures.
+    pub(crate) strict: bool,
+}
+
+/// For how long a batch that met conflicts is begun anew, with longer and longer pauses.
+pub(crate) struct Patience {
+    began: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), pause: Duration::from_millis(5) }
+    }
+
+    /// Whether to begin anew after this error; comes back when it is time.
+    pub(crate) async fn again(&mut self, migration: &str, error: &Error) -> bool {
+        if !error.is_transient() || self.began.elapsed() >= PATIENCE {
+            return false;
+        }
+        tracing::debug!(migration, %error, "a batch met a conflict and is begun anew");
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Duration::from_millis(500));
+        true
+    }
 }
 
 /// Writes that belong together.
@@ -77,28 +137,49 @@ impl Store for Scope {
 }
 
 impl Session<'_> {
-    /// Runs a batch, after checking that the lease is held: in one transaction where there are any.
-    pub(crate) async fn atomically<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
-        let began = Instant::now();
-        let mut pause = Duration::from_millis(5);
+    /// Says no if the run has to stop before its next write.
+    pub(crate) async fn may_go_on(&self) -> Result<()> {
+        self.guard.check(&self.settings.stop)?;
+        self.held.ensure().await
+    }
+
+    /// Runs a batch that says what became of a run, so it is run also when that was told to stop: in one transaction
+    /// where there are any, and begun anew after conflicts.
+    pub(crate) async fn record<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
+        let mut patience = Patience::new();
         loop {
             self.held.ensure().await?;
             self.tell(&Event::Boundary { migration, in_transaction: false });
-            match self.once(batch).await {
-                Err(error) if error.is_transient() && began.elapsed() < PATIENCE => {
-                    tracing::debug!(migration, %error, "a batch met a conflict and is begun anew");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_millis(500));
-                }
+            match self.try_once(batch).await {
+                Err(error) if patience.again(migration, &error).await => {}
                 outcome => return outcome,
             }
         }
     }
 
-    async fn once<B: Batch>(&self, batch: &B) -> Result<B::Out> {
+    /// Runs a batch in one transaction where there are any, and begins it anew after conflicts.
+    pub(crate) async fn atomically<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
+        let mut patience = Patience::new();
+        loop {
+            match self.once(migration, batch).await {
+                Err(error) if patience.again(migration, &error).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Runs a batch, after checking that the run may go on: in one transaction where there are any.
+    pub(crate) async fn once<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
+        self.may_go_on().await?;
+        self.tell(&Event::Boundary { migration, in_transaction: false });
+        self.try_once(batch).await
+    }
+
+    async fn try_once<B: Batch>(&self, batch: &B) -> Result<B::Out> {
         if !self.transactions {
             return batch.run(&Scope::Direct(self.db.clone())).await;
         }
+        let _shield = self.held.shield();
         let scope = Scope::Transaction(self.db.begin().await?);
         let outcome = batch.run(&scope).await;
         let Scope::Transaction(transaction) = scope else { return outcome };
@@ -121,7 +202,7 @@ impl Session<'_> {
     }
 
     pub(crate) fn tell(&self, event: &Event<'_>) {
-        self.settings.observer.event(event);
+        self.settings.tell(event);
     }
 
     pub(crate) fn now(&self) -> DateTime {

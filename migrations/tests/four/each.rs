@@ -3,11 +3,11 @@ use std::sync::Arc;
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{Bson, doc};
 use docstore::{Database, Filter, Update};
-use migrator::{Graph, Migrator, Settings, UpMode};
+use migrator::{Migrator, Settings, UpMode};
 
 use crate::fixtures::{
-    EMAIL, SLUGS, all, by_slug, content, id_of_section, migrator, now, put, settings, site, unique_indexes,
-    up,
+    EMAIL, SLUGS, all, by_slug, content, four, id_of_section, migrator, now, put, settings, site,
+    unique_indexes, up,
 };
 
 testkit::stores! {
@@ -45,7 +45,7 @@ testkit::stores! {
 
     async fn no_admin_address_no_migration(db: Database) {
         let without = Settings { env: Arc::new(|_| None), ..settings() };
-        let migrator = Migrator::new(db.clone(), Graph::new(migrations::all()).unwrap(), without);
+        let migrator = Migrator::new(db.clone(), four(), without);
         let error = migrator.up(UpMode::Start).await.unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("0001_create_admin_user needs ADMIN_EMAIL") && error.to_string().contains(".env"), "{error}");
@@ -66,7 +66,7 @@ testkit::stores! {
         let told = format!("{:?}", report.applied);
         assert!(!told.contains(EMAIL), "{told}");
         for _ in 0..4 {
-            migrator(&db).down(migrator::DownRequest::default()).await.unwrap().unwrap();
+            migrator(&db).down(migrator::DownRequest::last()).await.unwrap().remove(0);
         }
         assert_eq!(content(&db).await, before);
     }

@@ -8,5 +8,7 @@ mod each;
 mod fixtures;
 /// Taking over a database that the original made.
 mod takeover;
+/// On scratch databases, with crashes.
+mod trial;
 /// Up, down, and up again.
 mod undo;

@@ -93,11 +93,11 @@ testkit::stores! {
         up(&db).await;
         let mut plans = Vec::new();
         for _ in 0..4 {
-            let plan = migrator(&db).plan_down().await.unwrap().unwrap();
-            let error = migrator(&db).down(DownRequest { yes: false }).await.unwrap_err();
+            let plan = migrator(&db).plan_down(DownRequest::last()).await.unwrap().remove(0);
+            let error = migrator(&db).down(DownRequest::last()).await.unwrap_err();
             assert_eq!(error.exit_code(), 8);
             assert!(!error.to_string().contains(EMAIL), "{error}");
-            migrator(&db).down(DownRequest { yes: true }).await.unwrap().unwrap();
+            migrator(&db).down(DownRequest::last().confirmed()).await.unwrap().remove(0);
             plans.push(plan);
         }
         let losses: Vec<_> = plans.iter().map(|plan| plan.losses.clone()).collect();

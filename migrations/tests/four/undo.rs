@@ -5,7 +5,7 @@ use migrator::DownRequest;
 use crate::fixtures::{EMAIL, SLUGS, all, content, id_of_section, migrator, put, site, up};
 
 async fn down(db: &Database) -> migrator::DownReport {
-    migrator(db).down(DownRequest { yes: false }).await.unwrap().unwrap()
+    migrator(db).down(DownRequest::last()).await.unwrap().remove(0)
 }
 
 testkit::stores! {
@@ -75,10 +75,10 @@ testkit::stores! {
         down(&db).await;
         let renamed = Update::new().set("title", "Journal");
         db.collection("sections").update_one(&Filter::eq("slug", "blog"), &renamed).await.unwrap();
-        let error = migrator(&db).down(DownRequest { yes: false }).await.unwrap_err();
+        let error = migrator(&db).down(DownRequest::last()).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
         assert_eq!(all(&db, "sections").await.len(), SLUGS.len());
-        migrator(&db).down(DownRequest { yes: true }).await.unwrap();
+        migrator(&db).down(DownRequest::last().confirmed()).await.unwrap();
         assert_eq!(all(&db, "sections").await, Vec::<docstore::bson::Document>::new());
         assert_eq!(all(&db, "users").await[0].get("avatar_url"), Some(&Bson::Null));
     }

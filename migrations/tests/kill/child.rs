@@ -80,7 +80,8 @@ pub(crate) fn migrator(db: &Database, observer: Option<Arc<dyn Observer>>) -> Mi
 
 /// Takes everything back. `yes` is said only where losses are to be expected.
 pub(crate) async fn down(migrator: &Migrator, yes: bool) {
-    while migrator.down(DownRequest { yes }).await.unwrap().is_some() {}
+    let last = DownRequest { yes, ..DownRequest::last() };
+    while !migrator.down(&last).await.unwrap().is_empty() {}
 }
 
 pub(crate) fn orders(place: &Place, task: Task, number: usize) -> Vec<(&'static str, String)> {

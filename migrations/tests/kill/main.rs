@@ -92,10 +92,20 @@ async fn seed(db: &Database) {
     db.collection("pymongo_migrate").delete_many(&Filter::All).await.unwrap();
 }
 
+type Content = BTreeMap<String, Vec<Document>>;
+
+/// All that is not the engine's own.
+async fn content(db: &Database) -> Content {
+    let mut content = fingerprint(db).await;
+    content.retain(|name, _| !name.starts_with("_migration"));
+    content
+}
+
 /// What one try came to.
 enum Outcome {
-    /// The child was killed at this migration's place, and its successor ended with this content.
-    Killed { migration: String, end: BTreeMap<String, Vec<Document>> },
+    /// The child was killed at this migration's place, and its successor ended with this content, and after a `down`
+    /// of all with that.
+    Killed { migration: String, end: Content, back: Option<Content> },
     /// There is no such place: the child came to its end.
     Finished,
 }
@@ -134,7 +144,14 @@ async fn attempt(server: &Server, task: Task, number: usize) -> Outcome {
             }
             Task::Down | Task::DownImported => child::down(&migrator, task == Task::DownImported).await,
         }
-        Outcome::Killed { migration, end: fingerprint(&db).await }
+        let end = fingerprint(&db).await;
+        let back = if task == Task::Up {
+            child::down(&migrator, false).await;
+            Some(content(&db).await)
+        } else {
+            None
+        };
+        Outcome::Killed { migration, end, back }
     };
     db.close().await;
     end
@@ -153,11 +170,12 @@ async fn prepare(db: &Database, task: Task) {
     }
 }
 
-async fn undisturbed(server: &Server, task: Task) -> BTreeMap<String, Vec<Document>> {
+/// What there is at first, and at the end of a run that nobody kills.
+async fn undisturbed(server: &Server, task: Task) -> (Content, Content) {
     let this = Try::new(server, &format!("kill_{}_undisturbed", task.name()));
     let db = this.place.open().await;
     seed(&db).await;
-    let before = fingerprint(&db).await;
+    let before = content(&db).await;
     prepare(&db, task).await;
     let migrator = child::migrator(&db, None);
     match task {
@@ -168,17 +186,15 @@ async fn undisturbed(server: &Server, task: Task) -> BTreeMap<String, Vec<Docume
     }
     let end = fingerprint(&db).await;
     if task == Task::Down {
-        let mut content = end.clone();
-        content.retain(|name, _| !name.starts_with("_migration"));
-        assert_eq!(content, before);
+        assert_eq!(content(&db).await, before);
     }
     db.close().await;
-    end
+    (before, end)
 }
 
 /// Tries every place, or every other one, until a runner comes to its end.
 async fn kill_everywhere(server: Server, task: Task, every: usize) {
-    let expected = undisturbed(&server, task).await;
+    let (seeded, expected) = undisturbed(&server, task).await;
     let mut kills: BTreeMap<String, usize> = BTreeMap::new();
     let mut first = 0;
     'places: loop {
@@ -196,9 +212,13 @@ async fn kill_everywhere(server: Server, task: Task, every: usize) {
         for (number, this) in numbers.into_iter().zip(tries) {
             match this.await.unwrap() {
                 Outcome::Finished => finished = true,
-                Outcome::Killed { migration, end } => {
+                Outcome::Killed { migration, end, back } => {
                     assert!(!finished, "a run came to its end before place {number}");
                     assert_eq!(end, expected, "killed at place {number}, in {migration}");
+                    assert!(
+                        back.is_none_or(|back| back == seeded),
+                        "the undo after place {number}, in {migration}"
+                    );
                     *kills.entry(migration).or_default() += 1;
                 }
             }

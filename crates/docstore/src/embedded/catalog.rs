@@ -8,9 +8,8 @@ use rusqlite::{Connection, params};
 
 use super::matching::Compiled;
 use super::paths::KeyField;
-use super::spec;
 use super::sql::failed;
-use crate::{Index, Result};
+use crate::{Index, Result, Validator, spec};
 
 const READING: &str = "reading the catalogue of the store";
 const WRITING: &str = "writing the catalogue of the store";
@@ -30,6 +29,14 @@ pub(super) struct Stored {
     pub(super) name: String,
     /// In the order of their making.
     pub(super) indexes: Vec<Arc<StoredIndex>>,
+    pub(super) validator: Option<StoredValidator>,
+}
+
+/// A validator.
+#[derive(Debug)]
+pub(super) struct StoredValidator {
+    pub(super) validator: Validator,
+    pub(super) must: Compiled,
 }
 
 /// An index.
@@ -73,10 +80,11 @@ impl Catalog {
         let mut rows = statement.query([]).map_err(failed(READING))?;
         while let Some(row) = rows.next().map_err(failed(READING))? {
             let (id, collection) = (get::<i64>(row, 0)?, get::<i64>(row, 1)?);
-            let index = spec::decode(&get::<Vec<u8>>(row, 2)?)?;
+            let index = spec::decode(&definition(&get::<Vec<u8>>(row, 2)?)?)?;
             let stored = StoredIndex::new(id, index, get(row, 3)?)?;
             indexes.entry(collection).or_default().push(Arc::new(stored));
         }
+        let mut validators = Self::validators(connection)?;
         let mut collections = HashMap::new();
         let mut statement =
             connection.prepare_cached("SELECT id, name FROM collections").map_err(failed(READING))?;
@@ -84,9 +92,65 @@ impl Catalog {
         while let Some(row) = rows.next().map_err(failed(READING))? {
             let (id, name) = (get::<i64>(row, 0)?, get::<String>(row, 1)?);
             let indexes = indexes.remove(&id).unwrap_or_default();
-            collections.insert(name.clone(), Arc::new(Stored { id, name, indexes }));
+            let validator = validators.remove(&id);
+            collections.insert(name.clone(), Arc::new(Stored { id, name, indexes, validator }));
         }
         Ok(Self { version, collections })
+    }
+
+    /// The table of validators is made with the first of them: files from before have none.
+    fn validators(connection: &Connection) -> Result<HashMap<i64, StoredValidator>> {
+        let there = connection
+            .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'validators'")
+            .and_then(|mut statement| statement.exists([]))
+            .map_err(failed(READING))?;
+        let mut validators = HashMap::new();
+        if !there {
+            return Ok(validators);
+        }
+        let mut statement =
+            connection.prepare_cached("SELECT collection, spec FROM validators").map_err(failed(READING))?;
+        let mut rows = statement.query([]).map_err(failed(READING))?;
+        while let Some(row) = rows.next().map_err(failed(READING))? {
+            let validator = Validator::from_document(&definition(&get::<Vec<u8>>(row, 1)?)?)?;
+            let must = Compiled::new(&validator.must)?;
+            validators.insert(get(row, 0)?, StoredValidator { validator, must });
+        }
+        Ok(validators)
+    }
+
+    /// Sets or removes the validator of a collection.
+    pub(super) fn put_validator(
+        connection: &Connection,
+        collection: i64,
+        validator: Option<&Validator>,
+    ) -> Result<()> {
+        connection
+            .execute_batch(
+                "CREATE TABLE IF NOT EXISTS validators (collection INTEGER PRIMARY KEY, spec BLOB NOT NULL)",
+            )
+            .map_err(failed(WRITING))?;
+        match validator {
+            Some(validator) => {
+                let bytes = bson::RawDocumentBuf::try_from(&validator.to_document())
+                    .map_err(super::key::unreadable)?;
+                connection.execute(
+                    "INSERT OR REPLACE INTO validators (collection, spec) VALUES (?, ?)",
+                    params![collection, bytes.as_bytes()],
+                )
+            }
+            None => connection.execute("DELETE FROM validators WHERE collection = ?", [collection]),
+        }
+        .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// Gives a collection another name.
+    pub(super) fn rename_collection(connection: &Connection, stored: &Stored, name: &str) -> Result<()> {
+        connection
+            .execute("UPDATE collections SET name = ? WHERE id = ?", params![name, stored.id])
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
     }
 
     /// A version that no cache has yet.
@@ -111,6 +175,9 @@ impl Catalog {
     pub(super) fn remove_collection(connection: &Connection, stored: &Stored) -> Result<()> {
         for index in &stored.indexes {
             Self::remove_index(connection, index)?;
+        }
+        if stored.validator.is_some() {
+            Self::put_validator(connection, stored.id, None)?;
         }
         connection
             .execute_batch(&format!("DROP TABLE c_{}; DELETE FROM collections WHERE id = {0}", stored.id))
@@ -156,4 +223,10 @@ impl Catalog {
 
 fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>, at: usize) -> Result<T> {
     row.get(at).map_err(failed(READING))
+}
+
+/// The document that a definition is kept as.
+fn definition(bytes: &[u8]) -> Result<bson::Document> {
+    let raw = bson::RawDocument::from_bytes(bytes).map_err(super::key::unreadable)?;
+    bson::Document::try_from(raw).map_err(super::key::unreadable)
 }

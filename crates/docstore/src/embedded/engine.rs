@@ -16,7 +16,7 @@ use super::session::Session;
 use super::transaction::Transaction;
 use super::writer::{self, Job, Operation};
 use super::{Limits, Options, checked, feed, file, plan, write};
-use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach};
+use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     Change, ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
     Plan, Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
@@ -27,9 +27,9 @@ const BEHIND: usize = 1024;
 
 /// The engine.
 pub(super) struct Embedded {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     jobs: Sender<Job>,
-    readers: Arc<Readers>,
+    pub(super) readers: Arc<Readers>,
     locks: Arc<Locks>,
     /// Gone once the store is closed, so that feeds end.
     events: Mutex<Option<broadcast::Sender<Change>>>,
@@ -38,9 +38,14 @@ pub(super) struct Embedded {
 impl Embedded {
     /// Opens the file. Blocks.
     pub(super) fn open(options: &Options, limits: &Limits) -> Result<Self> {
+        Self::open_kept(options, limits, file::Keeping::Safe)
+    }
+
+    /// As [`Embedded::open`]; says whether a power cut may cost what was written.
+    pub(super) fn open_kept(options: &Options, limits: &Limits, keeping: file::Keeping) -> Result<Self> {
         let path = std::path::absolute(&options.path)
             .map_err(|e| Error::Unavailable(format!("{}: {e}", options.path.display())))?;
-        let connection = file::open_writer(&path)?;
+        let connection = file::open_writer(&path, keeping)?;
         // A file that is damaged where everything begins is told now, not at the first request.
         super::catalog::Catalog::refresh(&mut Arc::default(), &connection)?;
         let (events, _) = broadcast::channel(BEHIND);
@@ -50,7 +55,7 @@ impl Embedded {
         Ok(Self { path, jobs, readers, locks, events: Mutex::new(Some(events)) })
     }
 
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut Session<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -210,6 +215,10 @@ impl Engine for Embedded {
             .as_ref()
             .map(broadcast::Sender::subscribe);
         feed::watch(events.ok_or_else(closed)?, self.jobs.clone(), poll).await
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
     }
 
     async fn close(&self) {

@@ -34,6 +34,15 @@ CREATE TABLE indexes (
 );
 ";
 
+/// How safe what is written has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// It outlives a power cut.
+    Safe,
+    /// It outlives the process, which is enough for what is thrown away.
+    Fast,
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -41,7 +50,7 @@ enum Found {
 }
 
 /// Opens the file for the one writer, and creates it if there is none.
-pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+pub(super) fn open_writer(path: &Path, keeping: Keeping) -> Result<Connection> {
     let found = inspect(path)?;
     if found == Found::Nothing
         && let Some(folder) = folder_of(path)
@@ -56,8 +65,11 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
         create(&mut connection, path)?;
     }
     write_ahead(&connection, path)?;
+    let synchronous = if keeping == Keeping::Safe { "FULL" } else { "OFF" };
     connection
-        .execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY;")
+        .execute_batch(&format!(
+            "PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY;"
+        ))
         .map_err(failed("opening the store"))?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
@@ -153,7 +165,8 @@ fn damaged_or_unavailable(path: &Path, error: rusqlite::Error) -> Error {
     }
 }
 
-fn folder_of(path: &Path) -> Option<&Path> {
+/// The folder that a file is in.
+pub(super) fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crate::{Database, Error, Result};
 
+/// What a document has to satisfy to be stored.
+mod admission;
 /// What the conditions of a filter say about the keys of an index.
 mod bounds;
 /// What collections and indexes there are.
@@ -44,14 +46,14 @@ mod readers;
 mod scan;
 /// Writes of single documents, with their index entries.
 mod session;
-/// How the definition of an index is kept.
-mod spec;
 /// SQLite's errors in the words of the store.
 mod sql;
 /// A transaction, which has the writer to itself.
 mod transaction;
 /// Carrying out an update on a document.
 mod update;
+/// Care of the file as a whole.
+mod upkeep;
 /// The writing operations.
 mod write;
 /// The one writer's thread.

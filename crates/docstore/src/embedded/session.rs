@@ -9,14 +9,13 @@ use std::sync::Arc;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::admission::{check_valid, encode};
 use super::catalog::{Catalog, Stored, StoredIndex};
 use super::key;
 use super::keys;
 use super::sql::failed;
 use crate::{Change, ChangeKind, Error, Index, Result};
 
-/// The most bytes of a document.
-const LIMIT: usize = 16 * 1024 * 1024;
 /// More changes than these in one transaction are not told one by one.
 const MOST_CHANGES: usize = 1000;
 
@@ -53,16 +52,29 @@ impl Session<'_> {
 
     /// Inserts a document that has an id.
     pub(super) fn insert(&mut self, collection: &str, document: &Document) -> Result<()> {
+        self.insert_checked(collection, document, true)
+    }
+
+    /// Inserts a document that has an id; the validator may be left unasked.
+    pub(super) fn insert_checked(
+        &mut self,
+        collection: &str,
+        document: &Document,
+        validate: bool,
+    ) -> Result<()> {
         let id = document.get("_id").ok_or_else(|| Error::Invalid("a document without an id".into()))?;
         if matches!(id, Bson::Array(_)) {
             return Err(Error::Invalid("the id of a document cannot be an array".into()));
         }
         let raw = encode(collection, document)?;
         let id_key = key::of(id)?;
-        if let Some(stored) = self.collection(collection)
-            && self.rid_of(&stored, &id_key)?.is_some()
-        {
-            return Err(duplicate(collection, "_id_", vec!["_id".to_owned()]));
+        if let Some(stored) = self.collection(collection) {
+            if validate {
+                check_valid(&stored, None, &raw)?;
+            }
+            if self.rid_of(&stored, &id_key)?.is_some() {
+                return Err(duplicate(collection, "_id_", vec!["_id".to_owned()]));
+            }
         }
         let stored = self.collection_or_new(collection)?;
         let entries = self.entries(&stored, None, &raw, None)?;
@@ -84,6 +96,7 @@ impl Session<'_> {
         new: &Document,
     ) -> Result<RawDocumentBuf> {
         let raw = encode(&stored.name, new)?;
+        check_valid(stored, Some(old), &raw)?;
         let entries = self.entries(stored, Some(old), &raw, Some(rid))?;
         self.connection
             .prepare_cached(&format!("UPDATE c_{} SET doc = ? WHERE rid = ?", stored.id))
@@ -272,14 +285,6 @@ fn keys_in(stored: &Stored, index: &StoredIndex, document: &RawDocument) -> Resu
                 index.index.name()
             ),
         }),
-    }
-}
-
-fn encode(collection: &str, document: &Document) -> Result<RawDocumentBuf> {
-    let raw = RawDocumentBuf::try_from(document).map_err(|e| Error::Invalid(e.to_string()))?;
-    match raw.as_bytes().len() {
-        bytes if bytes > LIMIT => Err(Error::TooLarge { collection: collection.to_owned(), bytes }),
-        _ => Ok(raw),
     }
 }
 

@@ -13,7 +13,8 @@ use super::update;
 use crate::engine::Reach;
 use crate::filter::check_value;
 use crate::{
-    Change, Error, Filter, FindAndUpdate, Index, Result, Sort, Update, UpdateResult, Write, WriteResult,
+    Change, Error, Filter, FindAndUpdate, Index, Result, Sort, Update, UpdateResult, Validator, Write,
+    WriteResult,
 };
 
 /// Checks that every value of a document is of a type that the store keeps, and names the field if not.
@@ -213,6 +214,54 @@ pub(super) fn drop_collection(session: &mut Session<'_>, collection: &str) -> Re
     session.refresh()
 }
 
+/// Sets or removes the validator of a collection, which is made if it is not there.
+pub(super) fn set_validator(
+    session: &mut Session<'_>,
+    collection: &str,
+    validator: Option<&Validator>,
+) -> Result<()> {
+    let stored = match validator {
+        Some(_) => session.collection_or_new(collection)?,
+        None => match session.collection(collection) {
+            Some(stored) if stored.validator.is_some() => stored,
+            _ => return Ok(()),
+        },
+    };
+    Catalog::put_validator(session.connection, stored.id, validator)?;
+    session.refresh()
+}
+
+/// Gives a collection another name; one that has that name already goes.
+pub(super) fn rename_collection(session: &mut Session<'_>, from: &str, to: &str) -> Result<()> {
+    let Some(stored) = session.collection(from) else {
+        return Err(Error::Invalid(format!("{from:?} cannot be renamed: it is not there")));
+    };
+    if from == to {
+        return Err(Error::Invalid(format!("{from:?} has that name already")));
+    }
+    if let Some(old) = session.collection(to) {
+        Catalog::remove_collection(session.connection, &old)?;
+    }
+    Catalog::rename_collection(session.connection, &stored, to)?;
+    session.changes.push(Change::Unknown);
+    session.refresh()
+}
+
+/// Inserts documents as they are, without asking the validator.
+pub(super) fn insert_raw(
+    session: &mut Session<'_>,
+    collection: &str,
+    documents: &[RawDocumentBuf],
+) -> Result<()> {
+    for (at, raw) in documents.iter().enumerate() {
+        let document = Document::try_from(raw.as_ref()).map_err(unreadable)?;
+        check_document(&document)
+            .and_then(|()| session.insert_checked(collection, &document, false))
+            .map_err(|source| batch(at, source))?;
+    }
+    Ok(())
+}
+
 struct Changed {
     before: RawDocumentBuf,
     /// `None` if nothing is different.
@@ -275,6 +324,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
         Error::DuplicateKey { .. }
             | Error::Inapplicable { .. }
             | Error::TooLarge { .. }
+            | Error::InvalidDocument { .. }
             | Error::Invalid(_)
             | Error::IndexConflict { .. }
             | Error::Unsupported(_)

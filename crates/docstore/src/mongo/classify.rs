@@ -130,6 +130,7 @@ pub(super) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error
         11000 | 11001 | 12582 => duplicate(collection, coded),
         13 | 18 | 8000 => Error::Unauthorized(format!("{}: {}", doing.what, name_or_code(coded))),
         112 => Error::WriteConflict,
+        121 => Error::InvalidDocument { collection },
         225 | 251 | 256 => Error::TransactionEnded(without_content(&coded.message)),
         20 if coded.message.contains("Transaction numbers") => {
             Error::Unsupported("transactions need a replica set or a sharded cluster".into())

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::classify::{Doing, classify};
 use super::operations::{Core, check_collection};
 use super::transaction::MongoTransaction;
-use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach};
+use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
     Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
@@ -20,7 +20,9 @@ use crate::{
 /// A database on a MongoDB server.
 pub(super) struct MongoEngine {
     pub(super) core: Core,
-    location: String,
+    pub(super) location: String,
+    /// It is a sibling, and the client is not its own to shut down.
+    pub(super) shares_client: bool,
     closed: watch::Sender<bool>,
     /// Set once the server has been seen to have them. The driver would find out at the first operation only.
     has_transactions: AtomicBool,
@@ -33,7 +35,13 @@ impl MongoEngine {
         write_concern: Option<WriteConcern>,
     ) -> Self {
         let core = Core { database, write_concern };
-        Self { core, location, closed: watch::Sender::new(false), has_transactions: AtomicBool::new(false) }
+        Self {
+            core,
+            location,
+            shares_client: false,
+            closed: watch::Sender::new(false),
+            has_transactions: AtomicBool::new(false),
+        }
     }
 }
 
@@ -186,8 +194,19 @@ impl Engine for MongoEngine {
         self.core.watch(precise, poll, self.closed.subscribe()).await
     }
 
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        self.core.replication_lag().await
+    }
+
     async fn close(&self) {
         self.closed.send_replace(true);
+        if self.shares_client {
+            return;
+        }
         self.core.database.client().clone().shutdown().immediate(true).await;
     }
 

@@ -10,6 +10,7 @@ use futures_util::stream::TryStreamExt;
 use super::classify::{Doing, classify, coded};
 use super::operations::{Core, check_collection};
 use super::translate;
+use super::understand::{condition, truth};
 use crate::{Direction, Error, Field, Filter, Index, Result};
 
 const LISTING: &str = "listing indexes";
@@ -52,7 +53,8 @@ impl Core {
         Ok(listed.iter().filter(|one| !is_on_id(one)).map(read).collect())
     }
 
-    async fn raw_indexes(&self, collection: &str) -> Result<Vec<Document>> {
+    /// The indexes in the words of the server, with that on the id.
+    pub(super) async fn raw_indexes(&self, collection: &str) -> Result<Vec<Document>> {
         check_collection(collection)?;
         let listed = async {
             let cursor = self.database.run_cursor_command(doc! { "listIndexes": collection }).await?;
@@ -97,7 +99,7 @@ pub(super) async fn fields_of(core: &Core, collection: &str, name: &str) -> Vec<
 }
 
 /// An index as `createIndexes` wants it.
-fn specification(index: &Index) -> Document {
+pub(crate) fn specification(index: &Index) -> Document {
     let keys: Document = index
         .fields()
         .iter()
@@ -116,11 +118,11 @@ fn specification(index: &Index) -> Document {
     specification
 }
 
-fn is_on_id(listed: &Document) -> bool {
+pub(super) fn is_on_id(listed: &Document) -> bool {
     listed.get_str("name").is_ok_and(|name| name == "_id_")
 }
 
-fn read(listed: &Document) -> Index {
+pub(super) fn read(listed: &Document) -> Index {
     let none = Document::new();
     let keys = listed.get_document("key").unwrap_or(&none);
     let collated = listed.contains_key("collation");
@@ -176,66 +178,8 @@ fn field(path: &str, kind: &Bson, collated: bool) -> (Field, Direction) {
     }
 }
 
-fn unspeakable(option: &str, value: &Bson) -> Filter {
+pub(super) fn unspeakable(option: &str, value: &Bson) -> Filter {
     Filter::Eq(Field::unchecked(format!("${option}")), value.clone())
-}
-
-fn truth(value: Option<&Bson>) -> bool {
-    match value {
-        Some(Bson::Boolean(value)) => *value,
-        Some(Bson::Int32(value)) => *value != 0,
-        Some(Bson::Int64(value)) => *value != 0,
-        Some(Bson::Double(value)) => *value != 0.0,
-        _ => false,
-    }
-}
-
-/// A partial filter, if it is one that could be declared.
-fn condition(expression: &Document) -> Option<Filter> {
-    let mut all = Vec::new();
-    for (key, value) in expression {
-        match (key.as_str(), value) {
-            ("$and", Bson::Array(list)) => all.push(Filter::And(conditions(list)?)),
-            ("$or", Bson::Array(list)) => all.push(Filter::Or(conditions(list)?)),
-            (key, _) if key.starts_with('$') => return None,
-            (path, value) => {
-                let field = Field::parse(path).ok()?;
-                match value {
-                    Bson::Document(operators)
-                        if operators.keys().next().is_some_and(|k| k.starts_with('$')) =>
-                    {
-                        for (operator, operand) in operators {
-                            all.push(comparison(field.clone(), operator, operand)?);
-                        }
-                    }
-                    value => all.push(Filter::Eq(field, value.clone())),
-                }
-            }
-        }
-    }
-    match all.len() {
-        0 => None,
-        1 => all.pop(),
-        _ => Some(Filter::And(all)),
-    }
-}
-
-fn conditions(list: &[Bson]) -> Option<Vec<Filter>> {
-    list.iter().map(|one| one.as_document().and_then(condition)).collect()
-}
-
-fn comparison(field: Field, operator: &str, operand: &Bson) -> Option<Filter> {
-    let value = operand.clone();
-    Some(match (operator, operand) {
-        ("$eq", _) => Filter::Eq(field, value),
-        ("$lt", _) => Filter::Lt(field, value),
-        ("$lte", _) => Filter::Lte(field, value),
-        ("$gt", _) => Filter::Gt(field, value),
-        ("$gte", _) => Filter::Gte(field, value),
-        ("$exists", _) if truth(Some(operand)) => Filter::Exists(field),
-        ("$in", Bson::Array(values)) => Filter::In(field, values.clone()),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

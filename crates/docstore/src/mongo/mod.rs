@@ -20,6 +20,8 @@ use crate::{Database, Result};
 mod bulk;
 /// From the driver's errors to ours.
 mod classify;
+/// Collections as a whole: their shape, raw documents, names.
+mod collections;
 /// The connection string, the pool, the first ping.
 mod connect;
 /// The engine itself.
@@ -27,15 +29,25 @@ mod engine;
 /// Which index the server would use.
 mod explain;
 /// Indexes to commands, and back from what the server lists.
-mod indexes;
+pub(crate) mod indexes;
+/// How far secondaries are behind.
+mod lag;
 /// Leases on the server's clock.
 mod lease;
 /// Reads and writes, within a session or without.
 mod operations;
+/// What the user may do, and how much room there is.
+mod rights;
 /// Transactions.
 mod transaction;
 /// Filters, updates, sorts and projections as documents.
-mod translate;
+pub(crate) mod translate;
+/// Query documents back to filters.
+mod understand;
+/// Care of the database as a whole.
+mod upkeep;
+/// Validators to commands, and back from what the server lists.
+mod validators;
 /// Change streams, and what takes their place on a standalone server.
 mod watch;
 

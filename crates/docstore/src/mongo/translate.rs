@@ -6,7 +6,7 @@ use crate::{Direction, Field, Filter, Projection, Sort, Update, UpdateOp};
 
 /// A filter as a query document. Operands are always behind an operator, so that a document as an operand is never
 /// taken for one.
-pub(super) fn filter(filter: &Filter) -> Document {
+pub(crate) fn filter(filter: &Filter) -> Document {
     let all = |filters: &[Filter]| filters.iter().map(self::filter).collect::<Vec<_>>();
     match filter {
         Filter::All => Document::new(),
@@ -61,7 +61,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// An update as an update document.
-pub(super) fn update(update: &Update) -> Document {
+pub(crate) fn update(update: &Update) -> Document {
     let mut document = Document::new();
     for op in update.ops() {
         match op {

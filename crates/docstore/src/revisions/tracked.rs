@@ -10,10 +10,10 @@ use bson::{Document, RawDocumentBuf};
 use tracing::Instrument as _;
 
 use super::{LOG, Revisions, lock};
-use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach};
+use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
-    Result, ServerFacts, Update, UpdateResult, Write, WriteResult,
+    Result, Rights, ServerFacts, Shape, Space, Update, UpdateResult, Validator, Write, WriteResult,
 };
 
 /// An engine whose reads and writes are noted. A new operation of the port does not compile until it says here which
@@ -195,12 +195,82 @@ impl Engine for Tracked {
         self.inner.watch(poll).await
     }
 
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        self.inner.replication_lag().await
+    }
+
     async fn close(&self) {
         self.inner.close().await;
     }
 
     fn as_any(&self) -> &dyn Any {
         self.inner.as_any()
+    }
+}
+
+#[async_trait]
+impl Upkeep for Tracked {
+    fn name(&self) -> String {
+        self.inner.upkeep().name()
+    }
+
+    async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
+        self.inner.upkeep().validator(collection).await
+    }
+
+    async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
+        self.inner.upkeep().set_validator(collection, validator).await
+    }
+
+    async fn shape(&self, collection: &str) -> Result<Shape> {
+        self.inner.upkeep().shape(collection).await
+    }
+
+    async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+        self.inner.upkeep().create_collection(collection, shape).await
+    }
+
+    async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+        self.inner.upkeep().complete_collection(collection, shape).await
+    }
+
+    async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
+        self.write(collection, |inner, name| async move { inner.upkeep().insert_raw(&name, documents).await })
+            .await
+    }
+
+    async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let collections = vec![from.clone(), to.clone()];
+        let noted = Noted { revisions: self.revisions.clone(), collections };
+        let inner = Arc::clone(&self.inner);
+        seen_through(noted, async move { inner.upkeep().rename_collection(&from, &to).await }).await
+    }
+
+    async fn drop_database(&self) -> Result<()> {
+        let dropped = self.inner.upkeep().drop_database().await;
+        self.revisions.all_changed();
+        dropped
+    }
+
+    async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>> {
+        self.inner.upkeep().sibling(name).await
+    }
+
+    async fn siblings(&self) -> Result<Vec<String>> {
+        self.inner.upkeep().siblings().await
+    }
+
+    async fn rights(&self) -> Result<Rights> {
+        self.inner.upkeep().rights().await
+    }
+
+    async fn space(&self) -> Result<Space> {
+        self.inner.upkeep().space().await
     }
 }
 

@@ -18,3 +18,7 @@ mod stores;
 mod transactions;
 /// Updates of every kind.
 mod updating;
+/// Shapes, raw documents, other names, scratch databases, rights and space.
+mod upkeep;
+/// Validators.
+mod validators;

@@ -146,6 +146,10 @@ async fn apply(db: &Database, name: &str, op: &Op) -> Outcome {
         }
         Op::DropIndex(index) => settle(db.drop_index(name, index).await.map(|()| Outcome::Done)),
         Op::ListIndexes => settle(db.list_indexes(name).await.map(|list| Outcome::Text(described(&list)))),
+        Op::SetValidator(validator) => {
+            settle(db.set_validator(name, validator.as_ref()).await.map(|()| Outcome::Done))
+        }
+        Op::ReadValidator => settle(db.validator(name).await.map(|v| Outcome::Text(format!("{v:?}")))),
         Op::UpdateManyOrNone { filter, update } => {
             let work = async {
                 let t = db.begin().await?;
@@ -240,7 +244,8 @@ fn same(op: &Op, a: &Outcome, b: &Outcome) -> bool {
         (Outcome::Failed(a), Outcome::Failed(b)) => {
             // Of several documents that stand in the way, which one is met first is left open.
             let any_of_many = matches!(op, Op::EnsureIndex(_) | Op::UpdateManyOrNone { .. });
-            let in_the_way = |f: &Failure| f.class == "DuplicateKey" || f.class == "Inapplicable";
+            let in_the_way =
+                |f: &Failure| ["DuplicateKey", "Inapplicable", "InvalidDocument"].contains(&f.class.as_str());
             a == b || (any_of_many && in_the_way(a) && in_the_way(b))
         }
         (Outcome::Many(a), Outcome::Many(b)) => {

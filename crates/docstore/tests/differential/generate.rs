@@ -8,10 +8,14 @@
 //! - `lte` and `gte` of null: they match a missing field, unless MongoDB 6.0 answers them from a sparse index, which
 //!   does not have it;
 //! - a field named twice in one document.
+//!
+//! A strict validator is only set before there are documents, so that none of them fails it and the changes of many
+//! documents stay such as cannot fail; validators of other kinds come at any time.
 
 use docstore::bson::{Bson, Document};
 use docstore::{
-    Direction, Field, Filter, Find, FindAndUpdate, Index, Projection, Sort, Update, UpdateOp, Write,
+    Direction, Field, Filter, Find, FindAndUpdate, Index, Projection, Sort, Update, UpdateOp, Validator,
+    Write,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -43,6 +47,8 @@ pub(crate) enum Op {
     EnsureIndex(Index),
     DropIndex(String),
     ListIndexes,
+    SetValidator(Option<Validator>),
+    ReadValidator,
     Transaction {
         ops: Vec<Op>,
         commit: bool,
@@ -252,6 +258,32 @@ fn index() -> BoxedStrategy<Index> {
         .boxed()
 }
 
+/// Not of the fields that [`safe_update`] changes.
+fn condition() -> BoxedStrategy<Filter> {
+    let plain = select(vec![
+        Filter::exists("a"),
+        Filter::missing("b"),
+        Filter::ne("c", 1),
+        Filter::or([Filter::gt("a", 0), Filter::missing("a"), Filter::exists("a.b")]),
+        Filter::not_in("a", [1, 2]).also(Filter::exists("b").negated()),
+    ]);
+    let touches_n = |filter: &Filter| format!("{filter:?}").contains("\"n\"");
+    prop_oneof![
+        3 => plain,
+        1 => filter().prop_filter("safe updates change n", move |filter| !touches_n(filter)),
+    ]
+    .boxed()
+}
+
+fn validator() -> BoxedStrategy<Option<Validator>> {
+    prop_oneof![
+        1 => Just(None),
+        3 => condition().prop_map(|must| Some(Validator::new(must).moderate())),
+        1 => condition().prop_map(|must| Some(Validator::new(must).only_warn())),
+    ]
+    .boxed()
+}
+
 fn writing() -> BoxedStrategy<Op> {
     prop_oneof![
         10 => vec(document(), 1..4).prop_map(Op::Insert),
@@ -285,6 +317,8 @@ fn op() -> BoxedStrategy<Op> {
         1 => index().prop_map(Op::EnsureIndex),
         1 => index().prop_map(|index| Op::DropIndex(index.name().to_owned())),
         1 => Just(Op::ListIndexes),
+        1 => validator().prop_map(Op::SetValidator),
+        1 => Just(Op::ReadValidator),
         2 => (inside, any::<bool>()).prop_map(|(ops, commit)| Op::Transaction { ops, commit }),
     ]
     .boxed()
@@ -296,5 +330,9 @@ pub(crate) fn sequence() -> BoxedStrategy<Vec<Op>> {
     let filling = vec(document(), 1..12).prop_map(|documents| {
         documents.into_iter().map(|document| Op::Insert(vec![document])).collect::<Vec<_>>()
     });
-    (indexes, filling, vec(op(), 35..55)).prop_map(|(a, b, c)| [a, b, c].concat()).boxed()
+    let strict =
+        option::weighted(0.3, condition().prop_map(|must| Op::SetValidator(Some(Validator::new(must)))));
+    (indexes, strict, filling, vec(op(), 35..55))
+        .prop_map(|(a, strict, b, c)| [a, strict.into_iter().collect(), b, c].concat())
+        .boxed()
 }

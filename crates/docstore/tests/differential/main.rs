@@ -66,7 +66,14 @@ fn both_engines_do_the_same() {
         }
         if cases.is_none() {
             assert!(tally.operations() >= LEAST, "too few operations: {tally}");
-            for class in ["DuplicateKey", "Inapplicable", "Invalid", "TransactionEnded", "IndexConflict"] {
+            for class in [
+                "DuplicateKey",
+                "Inapplicable",
+                "Invalid",
+                "InvalidDocument",
+                "TransactionEnded",
+                "IndexConflict",
+            ] {
                 assert!(tally.failures(class) > 0, "{class} never came up: {tally}");
             }
         }

@@ -1,85 +1,159 @@
-use bson::Bson;
-use docstore::{Field, Filter};
+use bson::spec::ElementType;
+use bson::{Bson, Document, doc};
+use docstore::{Collection, Field, Filter, Find, Projection, Sort};
 
-/// Goes through the documents that a filter matches in the order of their ids, also where the documents read are
-/// changed in between so that the filter no longer matches them.
+use crate::Result;
+
+/// Goes through a collection in the order of the ids, a stretch at a time. What was passed is never met again, be it
+/// changed or not.
 ///
 /// A comparison of ids stays within one type, so after the last id of a type those of the other types are asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Pages {
-    /// The last id read of each type, in the order of types.
+    /// The last id passed of each type, in the order of types.
     last: Vec<Bson>,
     within_type: bool,
     end: bool,
 }
 
+/// A part of a collection: ids of one type, one after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stretch {
+    from: Filter,
+    /// Its last id.
+    until: Bson,
+    /// Whether there may be more of the type.
+    more: bool,
+}
+
+impl Stretch {
+    /// Its documents.
+    pub(crate) fn filter(&self) -> Filter {
+        self.from.clone().also(Filter::lte(Field::ID, self.until.clone()))
+    }
+
+    /// Ends it at this id of it.
+    pub(crate) fn cut(&mut self, last: Bson) {
+        self.until = last;
+        self.more = true;
+    }
+}
+
 impl Pages {
-    /// Whether everything was read.
+    /// Whether everything was passed.
     pub(crate) fn is_end(&self) -> bool {
         self.end
     }
 
-    /// The next page, to be sorted by id.
-    pub(crate) fn filter(&self, base: &Filter) -> Filter {
-        let base = base.clone();
-        match self.last.last() {
-            None => base,
-            Some(id) if self.within_type => base.also(Filter::gt(Field::ID, id.clone())),
-            Some(_) => {
-                let passed = |id: &Bson| Filter::lte(Field::ID, id.clone()).negated();
-                base.also(Filter::and(self.last.iter().map(passed)))
+    /// Past everything there is.
+    pub(crate) fn at_end(&self) -> Self {
+        Self { end: true, ..self.clone() }
+    }
+
+    /// The next stretch of a collection, of `size` documents at the most; `None` at the end. It reads ids only, so it
+    /// costs little, and no stretch takes long however few of its documents are wanted.
+    pub(crate) async fn next(&self, collection: &Collection, size: u64) -> Result<Option<Stretch>> {
+        if let (true, Some(last)) = (self.within_type, self.last.last()) {
+            let from = Filter::gt(Field::ID, last.clone());
+            if let Some(stretch) = stretch(collection, from, size).await? {
+                return Ok(Some(stretch));
             }
+        }
+        let passed = |id: &Bson| Filter::lte(Field::ID, id.clone()).negated();
+        let others =
+            if self.last.is_empty() { Filter::All } else { Filter::and(self.last.iter().map(passed)) };
+        match id_at(collection, others, 0, true).await? {
+            None => Ok(None),
+            Some(first) => stretch(collection, Filter::gte(Field::ID, first), size).await,
         }
     }
 
-    /// Notes the ids of a page of which at most `limit` were asked for.
-    pub(crate) fn advance<'a>(&mut self, ids: impl ExactSizeIterator<Item = &'a Bson>, limit: usize) {
-        let full = ids.len() == limit;
-        for id in ids {
-            if self.last.last().is_some_and(|last| same_type(last, id)) {
-                self.last.pop();
-            }
-            self.last.push(id.clone());
+    /// Past this stretch.
+    pub(crate) fn after(&self, stretch: &Stretch) -> Self {
+        let mut next = self.clone();
+        if next.last.last().is_some_and(|known| same_type(known, &stretch.until)) {
+            next.last.pop();
         }
-        self.end = !full && !self.within_type;
-        self.within_type = full;
+        next.last.push(stretch.until.clone());
+        next.within_type = stretch.more;
+        next
+    }
+
+    /// For the ledger.
+    pub(crate) fn to_document(&self) -> Document {
+        doc! { "last": self.last.clone(), "within_type": self.within_type }
+    }
+
+    /// From the ledger.
+    pub(crate) fn from_document(document: &Document) -> Self {
+        Self {
+            last: document.get_array("last").cloned().unwrap_or_default(),
+            within_type: document.get_bool("within_type").unwrap_or(false),
+            end: false,
+        }
     }
 }
 
-/// Whether a comparison reaches from one to the other.
+/// The first documents of a range of ids of one type.
+async fn stretch(collection: &Collection, from: Filter, size: u64) -> Result<Option<Stretch>> {
+    if let Some(until) = id_at(collection, from.clone(), size.saturating_sub(1), true).await? {
+        return Ok(Some(Stretch { from, until, more: true }));
+    }
+    let last = id_at(collection, from.clone(), 0, false).await?;
+    Ok(last.map(|until| Stretch { from, until, more: false }))
+}
+
+async fn id_at(collection: &Collection, filter: Filter, skip: u64, up: bool) -> Result<Option<Bson>> {
+    let order = if up { Sort::ascending(Field::ID) } else { Sort::descending(Field::ID) };
+    let ids = Find::new(filter).sort(order).skip(skip).projection(Projection::Include(Vec::new()));
+    Ok(collection.find_one(ids).await?.and_then(|mut document| document.remove("_id")))
+}
+
+/// Whether a comparison reaches from one to the other. What is not a number compares with itself alone.
 fn same_type(a: &Bson, b: &Bson) -> bool {
-    let number = |v: &Bson| matches!(v, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_));
-    a.element_type() == b.element_type() || (number(a) && number(b))
+    let kind = |value: &Bson| match value {
+        Bson::Double(v) if v.is_nan() => (ElementType::Double, true),
+        Bson::Int32(_) | Bson::Int64(_) => (ElementType::Double, false),
+        other => (other.element_type(), false),
+    };
+    kind(a) == kind(b)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_short_first_page_is_the_end() {
-        let mut pages = Pages::default();
-        assert_eq!(pages.filter(&Filter::All), Filter::All);
-        pages.advance([Bson::Int32(1)].iter(), 2);
-        assert!(pages.is_end());
-    }
-
-    #[test]
-    fn after_the_last_of_a_type_the_other_types_come() {
-        let mut pages = Pages::default();
-        pages.advance([Bson::Int32(1), Bson::Int64(2)].iter(), 2);
-        assert_eq!(pages.filter(&Filter::All), Filter::gt(Field::ID, 2_i64));
-        pages.advance([Bson::Int32(3)].iter(), 2);
-        assert!(!pages.is_end());
-        let beyond = Filter::and([Filter::lte(Field::ID, 3_i32).negated()]);
-        assert_eq!(pages.filter(&Filter::All), beyond);
-        pages.advance([Bson::from("a"), Bson::from("b")].iter(), 2);
-        assert_eq!(pages.filter(&Filter::All), Filter::gt(Field::ID, "b"));
-        pages.advance([].iter(), 2);
-        let beyond =
-            Filter::and([Filter::lte(Field::ID, 3_i32).negated(), Filter::lte(Field::ID, "b").negated()]);
-        assert_eq!(pages.filter(&Filter::All), beyond);
-        pages.advance([].iter(), 2);
-        assert!(pages.is_end());
+    testkit::stores! {
+        async fn every_id_of_every_type_is_met_once(db: docstore::Database) {
+            let things = db.collection("things");
+            let numbers = (0..7).map(|i| doc! { "_id": i });
+            let halves = (0..3).map(|i| doc! { "_id": f64::from(i) + 0.5 });
+            let texts = (0..5).map(|i| doc! { "_id": format!("t{i}") });
+            let odd = [doc! { "_id": Bson::Null }, doc! { "_id": { "a": 1 } }, doc! { "_id": true }, doc! { "_id": f64::NAN }];
+            let all: Vec<Document> = numbers.chain(halves).chain(texts).chain(odd).collect();
+            things.insert_many(all.clone()).await.unwrap();
+            for size in [1, 2, 3, 5, 100] {
+                let mut pages = Pages::default();
+                let mut met = Vec::new();
+                while let Some(mut stretch) = pages.next(&things, size).await.unwrap() {
+                    let find = Find::new(stretch.filter()).sort(Sort::ascending(Field::ID));
+                    let mut found = things.find(find).await.unwrap().documents().await.unwrap();
+                    assert!(!found.is_empty() && found.len() as u64 <= size);
+                    if found.len() > 2 {
+                        found.truncate(2);
+                        stretch.cut(found[1].get("_id").unwrap().clone());
+                    }
+                    met.extend(found);
+                    assert!(met.len() <= all.len(), "some are met twice: {met:?}");
+                    pages = Pages::from_document(&pages.after(&stretch).to_document());
+                }
+                let text = |documents: &[Document]| {
+                    let mut ids: Vec<String> = documents.iter().map(ToString::to_string).collect();
+                    ids.sort();
+                    ids
+                };
+                assert_eq!(text(&met), text(&all), "by {size}");
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
 use bson::Document;
-use docstore::{Database, Filter, Find};
+use docstore::{Filter, Find, Store};
 
 use crate::{Error, MissingEnv, Result, Settings};
 
 /// What a post-condition may do: look.
 pub struct Check<'a> {
-    pub(crate) db: &'a Database,
+    pub(crate) store: &'a dyn Store,
     pub(crate) settings: &'a Settings,
     pub(crate) migration: &'a str,
 }
@@ -18,17 +18,17 @@ impl Check<'_> {
 
     /// The first document of a read.
     pub async fn find_one(&self, collection: &str, find: Find) -> Result<Option<Document>> {
-        Ok(self.db.collection(collection).find_one(find).await?)
+        Ok(self.store.collection(collection).find_one(find).await?)
     }
 
     /// The documents of a read. Give it a limit: they are all held in memory.
     pub async fn find(&self, collection: &str, find: Find) -> Result<Vec<Document>> {
-        Ok(self.db.collection(collection).find(find).await?.documents().await?)
+        Ok(self.store.collection(collection).find(find).await?.documents().await?)
     }
 
     /// How many documents match.
     pub async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        Ok(self.db.collection(collection).count(filter).await?)
+        Ok(self.store.collection(collection).count(filter).await?)
     }
 }
 

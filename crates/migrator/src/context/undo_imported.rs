@@ -1,13 +1,14 @@
 use async_trait::async_trait;
-use bson::Bson;
-use docstore::{Field, Filter, Find, Projection, Sort, Store, Update, Write};
+use docstore::{Field, Filter, Store, Update};
 
-use super::BATCH;
 use super::pages::Pages;
 use super::reads::env;
 use crate::journal::counts_of;
 use crate::session::{Batch, Scope, Session};
 use crate::{Result, Settings, StepCounts};
+
+/// How many documents are gone through at once.
+const BATCH: u64 = 1000;
 
 /// What a migration is given to take back a run of another tool. Each operation is counted first, for the plan, and
 /// carried out in a second pass.
@@ -115,26 +116,18 @@ impl Batch for Page<'_> {
 
     async fn run(&self, scope: &Scope) -> Result<Self::Out> {
         let collection = scope.collection(self.collection);
-        let read = Find::new(self.pages.filter(self.filter))
-            .sort(Sort::ascending(Field::ID))
-            .limit(BATCH as u64)
-            .projection(Projection::Include(Vec::new()));
-        let page = collection.find(read).await?.documents().await?;
-        let ids: Vec<Bson> = page.iter().filter_map(|document| document.get("_id").cloned()).collect();
-        let (mut pages, mut counts) = (self.pages.clone(), self.counts.to_vec());
-        pages.advance(ids.iter(), BATCH);
-        if ids.is_empty() {
-            return Ok((pages, counts));
-        }
+        let mut counts = self.counts.to_vec();
+        let Some(stretch) = self.pages.next(&collection, BATCH).await? else {
+            return Ok((self.pages.at_end(), counts));
+        };
         if !scope.is_transaction() {
-            self.session.touch(scope, self.migration, &counts, self.warnings).await?;
+            self.session.touch(scope, self.migration, &counts, self.warnings, None).await?;
             self.session.boundary(self.migration, scope);
         }
-        let these = Filter::is_in(Field::ID, ids).also(self.filter.clone());
+        let these = stretch.filter().also(self.filter.clone());
         match self.operation {
             Operation::Unset(field) => {
-                let write = Write::UpdateMany { filter: these, update: Update::new().unset(field.clone()) };
-                let done = collection.bulk_write(vec![write]).await?;
+                let done = collection.update_many(&these, &Update::new().unset(field.clone())).await?;
                 counts_of(&mut counts, "unset", self.collection).updated += done.modified;
             }
             Operation::Delete => {
@@ -143,7 +136,7 @@ impl Batch for Page<'_> {
             }
         }
         self.session.boundary(self.migration, scope);
-        self.session.touch(scope, self.migration, &counts, self.warnings).await?;
-        Ok((pages, counts))
+        self.session.touch(scope, self.migration, &counts, self.warnings, None).await?;
+        Ok((self.pages.after(&stretch), counts))
     }
 }

@@ -1,36 +1,32 @@
 use bson::{Bson, DateTime, Document};
-use docstore::{Field, Filter, Find};
+use docstore::{Field, Filter, Find, Index, Projection, Update, Validator};
 
+use super::attempt::Attempt;
 use super::reads::env;
-use super::steps::{Changes, FieldBatch, InsertBatch};
-use crate::session::Session;
-use crate::{Error, Event, Result, StepCounts};
+use super::run::Real;
+use super::work::{Change, Outcome, Work};
+use crate::preview::Look;
+use crate::{Event, Result, Settings};
 
 /// What a migration is given to do its work: reads, and steps that write.
 ///
 /// Steps are idempotent and journalled. Each has a name that is used once in the migration: it is how a repeated run
-/// recognises what it did before, and how people see what happened.
+/// recognises what it did before, and how people see what happened. How their writes are made is the migration's
+/// [`Mode`](crate::Mode).
+///
+/// Fields that a step changes are fields of the document itself, not paths into it.
 pub struct Up<'a> {
-    pub(crate) session: &'a Session<'a>,
+    pub(crate) sink: Sink<'a>,
     pub(crate) attempt: &'a mut Attempt,
 }
 
-/// What one attempt did so far.
-pub(crate) struct Attempt {
-    pub(crate) migration: String,
-    pub(crate) counts: Vec<StepCounts>,
-    pub(crate) warnings: Vec<String>,
-    /// The step at hand, for the error.
-    pub(crate) step: Option<String>,
-    used: Vec<String>,
-    now: DateTime,
-}
-
-impl Attempt {
-    /// Begins with what earlier attempts have counted.
-    pub(crate) fn new(migration: &str, counts: Vec<StepCounts>, now: DateTime) -> Self {
-        Self { migration: migration.into(), counts, warnings: Vec::new(), step: None, used: Vec::new(), now }
-    }
+/// Where the steps of an [`Up`] go. A method of it makes a [`Work`] and hands it to one of these; there is no other way
+/// to write.
+pub(crate) enum Sink<'a> {
+    /// They are carried out, under the lease.
+    Real(Real<'a>),
+    /// They are looked at and noted; nothing is written.
+    Look(Box<Look<'a>>),
 }
 
 /// What became of an insert.
@@ -42,25 +38,63 @@ pub enum Inserted {
     Present(Bson),
 }
 
+impl<'a> Up<'a> {
+    /// One that writes.
+    pub(crate) fn real(real: Real<'a>, attempt: &'a mut Attempt) -> Self {
+        Self { sink: Sink::Real(real), attempt }
+    }
+
+    /// One that only looks.
+    pub(crate) fn look(look: Look<'a>, attempt: &'a mut Attempt) -> Self {
+        Self { sink: Sink::Look(Box::new(look)), attempt }
+    }
+
+    /// What was seen, of one that only looks.
+    pub(crate) fn seen(self) -> Option<Look<'a>> {
+        match self.sink {
+            Sink::Real(_) => None,
+            Sink::Look(look) => Some(*look),
+        }
+    }
+}
+
 impl Up<'_> {
+    fn settings(&self) -> &Settings {
+        match &self.sink {
+            Sink::Real(real) => real.session.settings,
+            Sink::Look(look) => look.settings,
+        }
+    }
+
+    fn read(&self, collection: &str) -> docstore::Collection {
+        match &self.sink {
+            Sink::Real(real) => real.store().collection(collection),
+            Sink::Look(look) => look.collection(collection),
+        }
+    }
+
     /// A variable of the configuration; an error if it is not set. The value is never logged.
     pub fn env(&self, name: &str) -> Result<String> {
-        env(self.session.settings, &self.attempt.migration, name)
+        let value = env(self.settings(), &self.attempt.migration, name)?;
+        if let Sink::Look(look) = &self.sink {
+            look.variable(name, &value);
+        }
+        Ok(value)
     }
 
     /// The time of this attempt: the same at each call.
     pub fn now(&self) -> DateTime {
-        self.attempt.now
+        self.attempt.now()
     }
 
     /// The first document of a read.
     pub async fn find_one(&self, collection: &str, find: Find) -> Result<Option<Document>> {
-        Ok(self.session.db.collection(collection).find_one(find).await?)
+        Ok(self.read(collection).find_one(find).await?)
     }
 
     /// How many documents match.
     pub async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        Ok(self.session.db.collection(collection).count(filter).await?)
+        Ok(self.read(collection).count(filter).await?)
     }
 
     /// Says that something was left out. It is kept in the ledger and shown as a warning; it names no secret and no
@@ -68,8 +102,9 @@ impl Up<'_> {
     pub fn warn(&mut self, text: impl Into<String>) {
         let warning = text.into();
         let migration = &self.attempt.migration;
-        tracing::warn!(%migration, warning, "a migration left something out");
-        self.session.tell(&Event::Skipped { migration, warning: &warning });
+        if let Sink::Real(real) = &self.sink {
+            real.session.tell(&Event::Skipped { migration, warning: &warning });
+        }
         self.attempt.warnings.push(warning);
     }
 
@@ -81,111 +116,165 @@ impl Up<'_> {
         key: &Filter,
         document: Document,
     ) -> Result<Inserted> {
-        let at = self.begin(step, collection)?;
-        let batch =
-            InsertBatch { session: self.session, attempt: self.attempt, at, key, document: &document };
-        // A look first: where nothing is to be done nothing is written.
-        let inserted = if let Some(found) = batch.present(self.session.db).await? {
-            found
-        } else {
-            let migration = self.attempt.migration.clone();
-            let (inserted, counts) = self.session.atomically(&migration, &batch).await?;
-            self.attempt.counts[at] = counts;
-            inserted
-        };
-        let counts = &mut self.attempt.counts[at];
-        match inserted {
-            Inserted::New(_) => counts.inserted = 1,
-            Inserted::Present(_) => counts.left = 1,
+        match self.perform(step, collection, Work::Insert { key: key.clone(), document }).await? {
+            Outcome::Inserted(inserted) => Ok(inserted),
+            Outcome::Changed(_) => unreachable!("an insert says what became of it"),
         }
-        self.end(at);
-        Ok(inserted)
+    }
+
+    /// Inserts documents, each unless there is one that has the same values in the fields of the key. Returns how many
+    /// this attempt inserted.
+    pub async fn insert_many_if_absent<F: Into<Field>>(
+        &mut self,
+        step: &str,
+        collection: &str,
+        key: impl IntoIterator<Item = F> + Send,
+        documents: Vec<Document>,
+    ) -> Result<u64> {
+        let key = key.into_iter().map(Into::into).collect();
+        self.count_of(step, collection, Work::InsertMany { key, documents }).await
     }
 
     /// Sets a field on the matches that do not have it; null counts as having it. Returns how many this attempt
-    /// changed. The field is one of the document itself, not a path.
+    /// changed.
     pub async fn set_where_missing(
         &mut self,
         step: &str,
         collection: &str,
         filter: &Filter,
-        field: impl Into<Field>,
-        value: impl Into<Bson>,
+        field: impl Into<Field> + Send,
+        value: impl Into<Bson> + Send,
     ) -> Result<u64> {
-        let field = field.into();
-        let open = filter.clone().also(Filter::missing(field.clone()));
-        self.write(step, collection, open, field, value.into()).await
+        let change = Change::Set { field: field.into(), value: value.into(), where_missing: true };
+        self.change(step, collection, filter, change).await
     }
 
-    /// Sets a field on the matches where it has another value or none; what it had is kept for the undo. Returns how
-    /// many this attempt changed. The field is one of the document itself, not a path.
+    /// Sets a field on the matches where it has another value or none. Returns how many this attempt changed.
     pub async fn set(
         &mut self,
         step: &str,
         collection: &str,
         filter: &Filter,
-        field: impl Into<Field>,
-        value: impl Into<Bson>,
+        field: impl Into<Field> + Send,
+        value: impl Into<Bson> + Send,
     ) -> Result<u64> {
-        let (field, value) = (field.into(), value.into());
-        let open = filter.clone().also(Filter::ne(field.clone(), value.clone()));
-        self.write(step, collection, open, field, value).await
+        let change = Change::Set { field: field.into(), value: value.into(), where_missing: false };
+        self.change(step, collection, filter, change).await
     }
 
-    async fn write(
+    /// Takes a field away from the matches that have it. Returns how many this attempt changed. Taken back, the field
+    /// is the last of its document.
+    pub async fn unset(
         &mut self,
         step: &str,
         collection: &str,
-        open: Filter,
-        field: Field,
-        value: Bson,
+        filter: &Filter,
+        field: impl Into<Field> + Send,
     ) -> Result<u64> {
-        if field.parts().count() != 1 {
-            return Err(Error::migration(format!(
-                "step {step:?} sets {field}, which is not a field of the document itself"
-            )));
-        }
-        let at = self.begin(step, collection)?;
-        let mut changes = Changes::new(&open, &field, &value);
-        let documents = self.session.db.collection(collection);
-        // A look first: where nothing is to be done nothing is written.
-        let mut total = 0;
-        if documents.find_one(Find::new(open.clone())).await?.is_some() {
-            while !changes.pages.is_end() {
-                let batch =
-                    FieldBatch { session: self.session, attempt: self.attempt, at, changes: &changes };
-                let migration = self.attempt.migration.clone();
-                let done = self.session.atomically(&migration, &batch).await?;
-                changes.pages = done.pages;
-                total += done.changed;
-                self.attempt.counts[at].updated += done.changed;
-                self.session
-                    .tell(&Event::Progress { migration: &migration, counts: &self.attempt.counts[at] });
-            }
-        }
-        self.end(at);
-        Ok(total)
+        self.change(step, collection, filter, Change::Unset { field: field.into() }).await
     }
 
-    fn begin(&mut self, step: &str, collection: &str) -> Result<usize> {
-        let attempt = &mut *self.attempt;
-        attempt.step = Some(step.to_owned());
-        if attempt.used.iter().any(|used| used == step) {
-            return Err(Error::migration(format!("the step name {step:?} is used twice")));
-        }
-        attempt.used.push(step.to_owned());
-        self.session.tell(&Event::StepStarted { migration: &attempt.migration, step });
-        let known = attempt.counts.iter().position(|c| c.step == step && c.collection == collection);
-        Ok(known.unwrap_or_else(|| {
-            attempt.counts.push(StepCounts::new(step, collection));
-            attempt.counts.len() - 1
-        }))
+    /// Gives the matches that have the one field, and not the other, the other with the same value. Returns how many
+    /// this attempt changed. It is the second of the three steps of a rename: programs write both, what is there is
+    /// copied, the old field is unset.
+    pub async fn copy_field(
+        &mut self,
+        step: &str,
+        collection: &str,
+        filter: &Filter,
+        from: impl Into<Field> + Send,
+        to: impl Into<Field> + Send,
+    ) -> Result<u64> {
+        let change = Change::CopyField { from: from.into(), to: to.into() };
+        self.change(step, collection, filter, change).await
     }
 
-    fn end(&mut self, at: usize) {
-        let (migration, counts) = (&self.attempt.migration, &self.attempt.counts[at]);
-        tracing::info!(%migration, "{counts}");
-        self.session.tell(&Event::StepFinished { migration, counts });
-        self.attempt.step = None;
+    /// Changes each match as a function says, which is given what the projection reads, and may set and unset fields.
+    /// Returns how many this attempt changed.
+    ///
+    /// The function has to be pure, and to return `None`, or the same update again, for a document that it has
+    /// changed already: a run that was killed may show it such a one.
+    pub async fn update_each(
+        &mut self,
+        step: &str,
+        collection: &str,
+        filter: &Filter,
+        reads: Projection,
+        make: impl Fn(&Document) -> Option<Update> + Send + Sync,
+    ) -> Result<u64> {
+        let change = Change::Each { reads, make: Box::new(make) };
+        self.change(step, collection, filter, change).await
+    }
+
+    /// Deletes all matches. Whole documents go into the journal. Returns how many this attempt deleted.
+    pub async fn delete(&mut self, step: &str, collection: &str, filter: &Filter) -> Result<u64> {
+        self.count_of(step, collection, Work::Delete { filter: filter.clone() }).await
+    }
+
+    /// Copies the matches into another collection, those apart whose id is there already. Returns how many this
+    /// attempt copied. Indexes are not copied.
+    pub async fn copy_collection(
+        &mut self,
+        step: &str,
+        from: &str,
+        to: &str,
+        filter: &Filter,
+    ) -> Result<u64> {
+        self.count_of(step, from, Work::Copy { to, filter: filter.clone() }).await
+    }
+
+    /// Makes sure that an index is there, under whatever name. Returns whether this attempt made it. Not in
+    /// [`Mode::Transaction`](crate::Mode::Transaction).
+    pub async fn create_index(&mut self, step: &str, collection: &str, index: &Index) -> Result<bool> {
+        Ok(self.count_of(step, collection, Work::CreateIndex { index: index.clone() }).await? > 0)
+    }
+
+    /// Makes sure that no index of this name is there; its definition goes into the journal. Returns whether this
+    /// attempt dropped it. Not in [`Mode::Transaction`](crate::Mode::Transaction).
+    pub async fn drop_index(&mut self, step: &str, collection: &str, name: &str) -> Result<bool> {
+        Ok(self.count_of(step, collection, Work::DropIndex { name }).await? > 0)
+    }
+
+    /// Says what the documents of a collection have to satisfy from now on; `None`: nothing. What held before goes into
+    /// the journal. Those that are there are not looked at. Returns whether this attempt changed it. Not in
+    /// [`Mode::Transaction`](crate::Mode::Transaction).
+    pub async fn set_validator(
+        &mut self,
+        step: &str,
+        collection: &str,
+        validator: Option<&Validator>,
+    ) -> Result<bool> {
+        let validator = validator.cloned();
+        Ok(self.count_of(step, collection, Work::SetValidator { validator }).await? > 0)
+    }
+
+    async fn change(
+        &mut self,
+        step: &str,
+        collection: &str,
+        filter: &Filter,
+        change: Change<'_>,
+    ) -> Result<u64> {
+        let open = change.open(filter);
+        self.count_of(step, collection, Work::Change { open, change }).await
+    }
+
+    async fn count_of(&mut self, step: &str, collection: &str, work: Work<'_>) -> Result<u64> {
+        match self.perform(step, collection, work).await? {
+            Outcome::Changed(n) => Ok(n),
+            Outcome::Inserted(_) => unreachable!("only an insert says so"),
+        }
+    }
+
+    /// The one way from a step to what becomes of it.
+    pub(crate) async fn perform(&mut self, step: &str, collection: &str, work: Work<'_>) -> Result<Outcome> {
+        let at = self.attempt.begin(step, collection)?;
+        work.check(step)?;
+        let outcome = match &mut self.sink {
+            Sink::Real(real) => real.run(self.attempt, at, &work).await?,
+            Sink::Look(look) => look.note(self.attempt, at, &work).await?,
+        };
+        self.attempt.end();
+        Ok(outcome)
     }
 }

@@ -1,73 +1,161 @@
 use std::time::Instant;
 
-use super::lock::Wanted;
-use super::{AsyncWork, DownRequest, Migrator};
-use crate::context::{Pass, UndoImported};
-use crate::journal::{self, UndoSome};
+use super::lock::Always;
+use super::{AsyncWork, Migrator};
+use crate::context::{Attempt, Pass, Real, UndoImported, Up};
+use crate::journal::{self, UndoOne};
 use crate::lease::Held;
 use crate::ledger::{Claim, Finish};
-use crate::plan::{Action, Request};
+use crate::plan::{Action, DownGoal, Request, is_of_run};
 use crate::session::Session;
 use crate::view::View;
-use crate::{DownPlan, DownReport, Error, Event, Report, Result, Source, State, Undo};
+use crate::{
+    DownPlan, DownReport, DownRequest, DownTarget, Error, Event, Report, Result, Source, State, StepCounts,
+    Undo,
+};
 
 impl Migrator {
-    /// What [`Migrator::down`] would take back, and what that would lose; `None` if nothing is applied. Writes
-    /// nothing.
-    pub async fn plan_down(&self) -> Result<Option<DownPlan>> {
+    /// What [`Migrator::down`] would take back, in order, and what that would lose; nothing if nothing is applied.
+    /// Writes nothing.
+    pub async fn plan_down(&self, request: impl Into<DownRequest>) -> Result<Vec<DownPlan>> {
+        let request = request.into();
         let view = self.view().await?;
-        match self.target(&view)? {
-            Some(at) => Ok(Some(self.losses(&view, at).await?)),
-            None => Ok(None),
-        }
+        let goal = self.down_request(&view, &request.target)?;
+        self.planned_down(&view, &goal).await
     }
 
-    /// Takes back exactly one: the last applied in time that no applied one depends on; before that, one whose undo
-    /// was interrupted, or that was applied in part. `None` if nothing is applied.
+    /// Takes back as much as is asked for, one after the other, in the order of [`Migrator::plan_down`]. Each of them
+    /// is either taken back or not touched, also when a later one is refused or fails.
     ///
     /// # Errors
-    /// [`Error::Losses`] if data would be lost and `yes` is not said, [`Error::Irreversible`],
-    /// [`Error::Dependants`], …
-    pub async fn down(&self, request: DownRequest) -> Result<Option<DownReport>> {
+    /// [`Error::Losses`] if data would be lost, [`Error::Unconfirmed`] if it is everything, or more than what was named,
+    /// and `yes` is not said; [`Error::Irreversible`], [`Error::Dependants`], [`Error::UndoFailed`], …
+    pub async fn down(&self, request: impl Into<DownRequest>) -> Result<Vec<DownReport>> {
+        let request = request.into();
         let view = self.view().await?;
         view.refuse_unknown()?;
-        let Some(at) = self.target(&view)? else { return Ok(None) };
-        self.accept(&view, at, request).await?;
-        let Some(held) = self.lock(&Always).await? else { return Ok(None) };
-        self.under(held, Work(request)).await
+        let goal = self.down_request(&view, &request.target)?;
+        if self.accepted(&view, &goal, &request).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(held) = self.lock(&Always).await? else { return Ok(Vec::new()) };
+        self.under(held, Work(&request)).await
     }
 
-    fn target(&self, view: &View) -> Result<Option<usize>> {
-        let actions = self.plan(view, Request::Down)?;
-        Ok(actions.first().map(|action| match *action {
-            Action::Undo(at) | Action::Apply(at) => at,
-        }))
+    /// What would be taken back, if that is accepted.
+    async fn accepted(&self, view: &View, goal: &Request, request: &DownRequest) -> Result<Vec<usize>> {
+        let chosen: Vec<usize> = self.plan(view, goal, true)?.into_iter().map(Action::at).collect();
+        self.reversible(view, &chosen)?;
+        let beyond = self.beyond(view, goal, &chosen);
+        let Some(&first) = chosen.first() else { return Ok(chosen) };
+        if request.yes {
+            return Ok(chosen);
+        }
+        if request.target == DownTarget::All || !beyond.is_empty() {
+            let names =
+                |list: &[usize]| list.iter().map(|&at| self.graph.shape().id(at).to_owned()).collect();
+            return Err(Error::Unconfirmed { ids: names(&chosen), beyond: names(&beyond) });
+        }
+        // What the others lose is known when it is their turn.
+        self.accept(view, first, &[]).await?;
+        Ok(chosen)
     }
 
-    /// The plan, with its losses.
-    async fn losses(&self, view: &View, at: usize) -> Result<DownPlan> {
-        let id = self.graph.shape().id(at);
-        let migration = self.graph.get(at);
-        if let Undo::Irreversible(why) = migration.undo() {
+    /// Refuses what cannot be taken back at all, before anything is.
+    pub(super) fn reversible(&self, view: &View, chosen: &[usize]) -> Result<()> {
+        for &at in chosen {
+            let id = self.graph.shape().id(at);
+            let entry = view.entries.get(id);
+            let why = match self.graph.get(at).undo() {
+                Undo::Irreversible(why) => why,
+                Undo::Journal if entry.is_some_and(|e| e.source == Source::Native && !e.journalled) => {
+                    "there is no journal of it: it writes none, or it was kept for as long as it is to be"
+                }
+                Undo::Journal | Undo::Code => continue,
+            };
             return Err(Error::Irreversible { id: id.into(), why: why.into() });
         }
-        let source = view.entries.get(id).map_or(Source::Native, |entry| entry.source);
-        let losses = match source {
-            Source::Native => journal::losses(&self.db, id).await?,
-            Source::Imported => {
+        Ok(())
+    }
+
+    /// Which of these were not asked for, and depend on what was.
+    fn beyond(&self, view: &View, goal: &Request, chosen: &[usize]) -> Vec<usize> {
+        let asked = |at: usize| match goal {
+            Request::Down(DownGoal::Run(run)) => is_of_run(self.situation(view, true), at, run),
+            Request::Down(DownGoal::One(one)) => at == *one,
+            _ => true,
+        };
+        chosen.iter().copied().filter(|&at| !asked(at)).collect()
+    }
+
+    pub(super) async fn planned_down(&self, view: &View, goal: &Request) -> Result<Vec<DownPlan>> {
+        let chosen: Vec<usize> = self.plan(view, goal, true)?.into_iter().map(Action::at).collect();
+        self.reversible(view, &chosen)?;
+        let beyond = self.beyond(view, goal, &chosen);
+        let mut plans = Vec::with_capacity(chosen.len());
+        for (nth, &at) in chosen.iter().enumerate() {
+            let meta = self.graph.get(at).meta();
+            plans.push(DownPlan {
+                id: meta.id.into(),
+                summary: meta.summary.into(),
+                losses: self.losses(view, at).await?,
+                certain: nth == 0,
+                asked: !beyond.contains(&at),
+                undo: self.graph.get(at).undo(),
+                source: self.source(view, at),
+            });
+        }
+        Ok(plans)
+    }
+
+    fn source(&self, view: &View, at: usize) -> Source {
+        view.entries.get(self.graph.shape().id(at)).map_or(Source::Native, |entry| entry.source)
+    }
+
+    /// What taking it back would lose, as things are now.
+    async fn losses(&self, view: &View, at: usize) -> Result<Vec<String>> {
+        let id = self.graph.shape().id(at);
+        let migration = self.graph.get(at);
+        match (migration.undo(), self.source(view, at)) {
+            (Undo::Irreversible(why), _) => Err(Error::Irreversible { id: id.into(), why: why.into() }),
+            // What code loses only it knows.
+            (Undo::Code, _) => Ok(Vec::new()),
+            (Undo::Journal, Source::Native) => journal::losses(&self.db, id).await,
+            (Undo::Journal, Source::Imported | Source::Stamped) => {
                 let mode = Pass::Count(&self.db);
                 let mut counting =
                     UndoImported { migration: id, settings: &self.settings, mode, losses: Vec::new() };
                 migration.undo_imported(&mut counting).await?;
-                counting.losses
+                Ok(counting.losses)
             }
-        };
-        Ok(DownPlan { id: id.into(), losses, source })
+        }
     }
 
-    async fn accept(&self, view: &View, at: usize, request: DownRequest) -> Result<()> {
-        let DownPlan { id, losses, .. } = self.losses(view, at).await?;
-        if losses.is_empty() || request.yes { Ok(()) } else { Err(Error::Losses { id, losses }) }
+    async fn accept(&self, view: &View, at: usize, taken_back: &[DownReport]) -> Result<()> {
+        let losses = self.losses(view, at).await?;
+        if losses.is_empty() {
+            return Ok(());
+        }
+        let taken_back = taken_back.iter().map(|report| report.id.clone()).collect();
+        Err(Error::Losses { id: self.graph.shape().id(at).into(), losses, taken_back })
+    }
+
+    /// Takes these back, in this order.
+    pub(super) async fn take_back(
+        &self,
+        session: &Session<'_>,
+        chosen: &[usize],
+        yes: bool,
+    ) -> Result<Vec<DownReport>> {
+        let mut done = Vec::new();
+        for &at in chosen {
+            let view = self.view().await?;
+            if !yes {
+                self.accept(&view, at, &done).await?;
+            }
+            done.push(self.undo(session, &view, at, yes).await?.ok_or(Error::LeaseLost)?);
+        }
+        Ok(done)
     }
 
     /// Finishes an undo that was interrupted, before its migration is applied anew.
@@ -92,32 +180,25 @@ impl Migrator {
         at: usize,
         confirmed: bool,
     ) -> Result<Option<DownReport>> {
-        let shape = self.graph.shape();
-        let id = shape.id(at);
+        let id = self.graph.shape().id(at);
+        session.guard.begin(None);
         let expected = view.entries.get(id);
         // What was accepted when the undo began stays accepted when it is resumed.
         let confirmed = confirmed || expected.is_some_and(|entry| entry.confirmed);
-        let claim = Claim { session, shape, position: at, expected, state: State::RollingBack, confirmed };
+        let (graph, state) = (&self.graph, State::RollingBack);
+        let claim =
+            Claim { session, graph, position: at, expected, state, confirmed, journal: true, backup: None };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(None) };
-        tracing::info!(migration = id, "taking back a migration");
         session.tell(&Event::RollingBack { migration: id });
 
         let began = Instant::now();
         let mut done = Done { counts: entry.counts, warnings: Vec::new() };
-        let outcome = match entry.source {
-            Source::Native => undo_by_journal(session, id, confirmed, &mut done).await,
-            Source::Imported => {
-                let mode = Pass::Real { session, counts: done.counts.clone(), warnings: &[] };
-                let mut undo =
-                    UndoImported { migration: id, settings: &self.settings, mode, losses: Vec::new() };
-                let outcome = self.graph.get(at).undo_imported(&mut undo).await;
-                if let Pass::Real { counts, .. } = undo.mode {
-                    done.counts = counts;
-                }
-                outcome
-            }
+        let outcome = match (self.graph.get(at).undo(), entry.source) {
+            (Undo::Code, _) => self.undo_by_code(session, at, &mut done).await,
+            (_, Source::Native) => undo_by_journal(session, id, confirmed, &mut done).await,
+            (_, Source::Imported | Source::Stamped) => self.undo_imported(session, at, &mut done).await,
         };
-        let mut finish = Finish {
+        let finish = Finish {
             session,
             id,
             state: State::RolledBack,
@@ -125,70 +206,98 @@ impl Migrator {
             counts: &done.counts,
             warnings: &done.warnings,
             duration: began.elapsed(),
-            error: None,
+            error: &[],
             step: None,
         };
-        match outcome {
-            Ok(()) => session.atomically(id, &finish).await?,
-            Err(Error::LeaseLost) => return Err(Error::LeaseLost),
-            Err(source) => {
-                let text = source.to_string();
-                finish.state = State::RollingBack;
-                finish.event = "undo_failed";
-                finish.error = Some(&text);
-                tracing::error!(migration = id, error = text, "taking back a migration failed");
-                session.tell(&Event::Failed { migration: id, error: &text });
-                if let Err(error) = session.atomically(id, &finish).await {
-                    tracing::error!(%error, "writing down that an undo failed did not work");
-                }
-                return Err(Error::UndoFailed { id: id.into(), source: Box::new(source) });
-            }
+        if let Err(error) = outcome {
+            return Err(not_undone(session, finish, error).await);
         }
+        session.record(id, &finish).await?;
         let duration = finish.duration;
-        tracing::info!(migration = id, duration_ms = duration.as_millis(), "a migration is taken back");
         session.tell(&Event::RolledBack { migration: id });
         Ok(Some(DownReport { id: id.into(), duration, counts: done.counts, warnings: done.warnings }))
+    }
+
+    async fn undo_imported(&self, session: &Session<'_>, at: usize, done: &mut Done) -> Result<()> {
+        let mode = Pass::Real { session, counts: done.counts.clone(), warnings: &[] };
+        let migration = self.graph.shape().id(at);
+        let mut undo = UndoImported { migration, settings: &self.settings, mode, losses: Vec::new() };
+        let outcome = self.graph.get(at).undo_imported(&mut undo).await;
+        if let Pass::Real { counts, .. } = undo.mode {
+            done.counts = counts;
+        }
+        outcome
+    }
+
+    async fn undo_by_code(&self, session: &Session<'_>, at: usize, done: &mut Done) -> Result<()> {
+        let migration = self.graph.get(at);
+        let counts = done.counts.clone();
+        let mut attempt = Attempt::undoing(migration.meta(), counts, session.now());
+        let outcome = migration.down(&mut Up::real(Real { session, whole: None }, &mut attempt)).await;
+        (done.counts, done.warnings) = (attempt.counts, attempt.warnings);
+        outcome?;
+        journal::discard(session, migration.meta().id).await
+    }
+}
+
+/// Writes down that an undo did not come to its end, and says so.
+async fn not_undone(session: &Session<'_>, finish: Finish<'_>, error: Error) -> Error {
+    let id = finish.id;
+    let chain = error.chain();
+    let (finish, said) = match error {
+        Error::LeaseLost => return Error::LeaseLost,
+        Error::Interrupted { .. } => {
+            session.tell(&Event::Interrupted { migration: id });
+            let counts = finish.counts.to_vec();
+            let finish = Finish { state: State::RollingBack, event: "interrupted", ..finish };
+            (finish, Error::Interrupted { id: Some(id.into()), undo: true, counts })
+        }
+        source => {
+            session.tell(&Event::Failed { migration: id, error: &chain[0] });
+            let finish = Finish { state: State::RollingBack, event: "undo_failed", error: &chain, ..finish };
+            (finish, Error::UndoFailed { id: id.into(), source: Box::new(source) })
+        }
+    };
+    match session.record(id, &finish).await {
+        Ok(()) => said,
+        // What it stumbled over may be what the next holder did.
+        Err(Error::LeaseLost) => Error::LeaseLost,
+        Err(error) => {
+            tracing::error!(migration = id, %error, "writing down how an undo ended did not work");
+            said
+        }
     }
 }
 
 struct Done {
-    counts: Vec<crate::StepCounts>,
+    counts: Vec<StepCounts>,
     warnings: Vec<String>,
 }
 
 async fn undo_by_journal(session: &Session<'_>, id: &str, confirmed: bool, done: &mut Done) -> Result<()> {
     loop {
-        let some =
-            UndoSome { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
-        let undone = session.atomically(id, &some).await?;
-        if undone.entries == 0 {
+        let one =
+            UndoOne { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
+        let undone = one.run().await?;
+        if !undone.any {
             return Ok(());
         }
         (done.counts, done.warnings) = (undone.counts, undone.warnings);
     }
 }
 
-/// A person who says `down` wants the lease.
-struct Always;
+struct Work<'a>(&'a DownRequest);
 
-impl Wanted for Always {
-    async fn still(&self, _: &Migrator) -> Result<bool> {
-        Ok(true)
-    }
-}
-
-struct Work(DownRequest);
-
-impl AsyncWork<Option<DownReport>> for Work {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Option<DownReport>> {
+impl AsyncWork<Vec<DownReport>> for Work<'_> {
+    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Vec<DownReport>> {
         let session = migrator.session(held).await?;
         let mut view = migrator.view().await?;
         view.refuse_unknown()?;
-        migrator.import(&session, &view, &mut Report::default()).await?;
+        migrator.take_over(&session, &view, &mut Report::default()).await?;
         view = migrator.view().await?;
         // What was read before the lease was ours may be old, and so may be what was accepted.
-        let Some(at) = migrator.target(&view)? else { return Ok(None) };
-        migrator.accept(&view, at, self.0).await?;
-        migrator.undo(&session, &view, at, self.0.yes).await?.map(Some).ok_or(Error::LeaseLost)
+        let goal = migrator.down_request(&view, &self.0.target)?;
+        let chosen = migrator.accepted(&view, &goal, self.0).await?;
+        migrator.take_back(&session, &chosen, self.0.yes).await
     }
 }

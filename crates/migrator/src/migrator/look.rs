@@ -1,18 +1,18 @@
 use super::lock::LEASE;
-use super::{Backoff, Migrator, UpMode};
+use super::{Backoff, Migrator};
 use crate::ledger::LOCK;
-use crate::plan::{Request, is_unknown};
+use crate::plan::{Request, UpGoal, is_unknown};
 use crate::view::View;
-use crate::{Error, Result, State, Status, StatusEntry};
+use crate::{Error, Result, State, Status, StatusEntry, UpMode};
 
 impl Migrator {
     /// Where things stand. What an earlier tool applied is shown as applied, be it taken over or not. Writes nothing.
     pub async fn status(&self) -> Result<Status> {
         let view = self.view().await?;
-        let holder = self.db.lease_holder(LOCK, LEASE).await?;
-        let live = holder.filter(|holder| !holder.remaining.is_zero()).map(|holder| holder.fence);
+        let live = self.live_fence().await?;
         let mut status = Status::default();
-        for migration in self.graph.migrations() {
+        let shape = self.graph.shape();
+        for (at, migration) in self.graph.migrations().enumerate() {
             let meta = migration.meta();
             let entry = view.entries.get(meta.id);
             let told = StatusEntry::new(meta.id, meta.summary, entry, live);
@@ -20,23 +20,48 @@ impl Migrator {
                 Some(e) if e.state == State::Applied => status.applied.push(told),
                 Some(e) if e.state == State::Failed => status.failed.push(told),
                 Some(e) if e.state == State::RollingBack && e.error.is_some() => status.failed.push(told),
+                Some(e) if e.state == State::Interrupted => status.pending.push(told),
+                _ if !shape.is_in(at, &self.settings.contexts) => status.not_in_context.push(told),
                 _ => status.pending.push(told),
             }
         }
-        let shape = self.graph.shape();
         let unknown = view.entries.values().filter(|entry| is_unknown(shape, entry));
         status.unknown = unknown.map(|entry| StatusEntry::new(&entry.id, "", Some(entry), live)).collect();
         Ok(status)
     }
 
+    /// The last applied: those that no applied one depends on. Writes nothing.
+    pub async fn current(&self) -> Result<Vec<StatusEntry>> {
+        let view = self.view().await?;
+        let live = self.live_fence().await?;
+        let applied: Vec<_> = view.entries.values().filter(|entry| entry.state == State::Applied).collect();
+        let shape = self.graph.shape();
+        let depends = |other: &str, id: &str| match shape.position(other) {
+            Some(at) => shape.depends_on(at).iter().any(|&parent| shape.id(parent) == id),
+            None => view.entries.get(other).is_some_and(|e| e.depends_on.iter().any(|parent| parent == id)),
+        };
+        let last = applied.iter().filter(|entry| !applied.iter().any(|other| depends(&other.id, &entry.id)));
+        Ok(last
+            .map(|entry| {
+                let summary = shape.position(&entry.id).map_or("", |at| self.graph.get(at).meta().summary);
+                StatusEntry::new(&entry.id, summary, Some(entry), live)
+            })
+            .collect())
+    }
+
+    /// The ids of those that come last in this program: see [`crate::Graph::heads`].
+    pub fn heads(&self) -> Vec<String> {
+        self.graph.heads().into_iter().map(str::to_owned).collect()
+    }
+
     /// Makes sure that nothing is pending. Writes nothing.
     ///
     /// # Errors
-    /// [`Error::Pending`] naming what is; [`Error::NeedsRepair`] if one failed.
+    /// [`Error::Pending`] naming what is; [`Error::NeedsRepair`] if one failed; [`Error::TooOld`], …
     pub async fn verify(&self) -> Result<()> {
         let view = self.view().await?;
         view.refuse_unknown()?;
-        self.plan(&view, Request::Up(UpMode::Start))?;
+        self.plan(&view, &Request::Up(UpMode::Start, UpGoal::All), false)?;
         let pending = self.pending(&view);
         if pending.is_empty() { Ok(()) } else { Err(Error::Pending(pending)) }
     }
@@ -44,14 +69,20 @@ impl Migrator {
     /// Waits until another runner has applied everything. Writes nothing.
     ///
     /// # Errors
-    /// As [`Migrator::verify`], when the time is up or one failed.
+    /// As [`Migrator::verify`], when the time is up or one failed; [`Error::Interrupted`] if told to stop.
     pub async fn wait(&self) -> Result<()> {
         let mut backoff = Backoff::new(self.settings.wait);
         loop {
             match self.verify().await {
                 Err(Error::Pending(pending)) => {
                     tracing::info!(pending = pending.join(", "), "waiting for migrations to be applied");
-                    if !backoff.pause().await {
+                    let paused = tokio::select! {
+                        paused = backoff.pause() => paused,
+                        () = self.settings.stop.requested() => {
+                            return Err(Error::Interrupted { id: None, undo: false, counts: Vec::new() });
+                        }
+                    };
+                    if !paused {
                         return Err(Error::Pending(pending));
                     }
                 }
@@ -61,7 +92,17 @@ impl Migrator {
     }
 
     pub(super) fn pending(&self, view: &View) -> Vec<String> {
-        let applied = |id: &&str| view.entries.get(*id).is_some_and(|e| e.state == State::Applied);
-        self.graph.ids().filter(|id| !applied(id)).map(str::to_owned).collect()
+        let shape = self.graph.shape();
+        let applied = |id: &str| view.entries.get(id).is_some_and(|e| e.state == State::Applied);
+        (0..shape.len())
+            .filter(|&at| shape.is_in(at, &self.settings.contexts) && !applied(shape.id(at)))
+            .map(|at| shape.id(at).to_owned())
+            .collect()
+    }
+
+    /// The token of whoever holds the lease.
+    pub(super) async fn live_fence(&self) -> Result<Option<i64>> {
+        let holder = self.db.lease_holder(LOCK, LEASE).await?;
+        Ok(holder.filter(|holder| !holder.remaining.is_zero()).map(|holder| holder.fence))
     }
 }

@@ -1,51 +1,74 @@
-/// Taking one back.
+/// Taking a changed migration for what it is now.
+mod accept;
+/// Taking back.
 mod down;
+/// Looking at what is to come, and at what should hold.
+mod examine;
+/// What the ledger is told by hand: stamp, repair, unlock.
+mod hand;
+/// What was done, and by whom.
+mod history;
 /// Getting the lease, or waiting for who has it.
 mod lock;
-/// Reads only: status, verify, wait.
+/// Reads only: status, verify, wait, current.
 mod look;
+/// From what people name to what is meant.
+mod names;
+/// What an `up` would do.
+mod planned;
+/// What an `up` needs, and whether it is there.
+mod preflight;
+/// Putting a backup back.
+mod put_back;
+/// Taking one back and applying it anew.
+mod redo;
+/// To the beginning, and up again.
+mod reset;
 /// Applying what is pending.
 mod up;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docstore::Database;
 
 use crate::context::Check;
+use crate::guard::Guard;
 use crate::lease::Held;
-use crate::plan::{Action, Refusal, Request, plan};
+use crate::plan::{Action, Refusal, Request, Situation, plan};
 use crate::session::{Runner, Session};
 use crate::view::View;
-use crate::{Error, Finding, Graph, Result, Settings, State};
+use crate::{Error, Finding, Graph, GraphError, Result, Settings, State};
+
+pub use reset::{Reset, ResetRequest};
 
 /// Applies migrations to a database, takes them back, and says where things stand.
 pub struct Migrator {
     db: Database,
-    graph: Graph,
+    /// Shared with those that try it on a scratch database.
+    graph: Arc<Graph>,
     settings: Settings,
     runner: Runner,
-}
-
-/// Who asks for an `up`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpMode {
-    /// A person, who has seen what failed: it is retried.
-    Operator,
-    /// A program that starts: what failed in an earlier run is told, not retried.
-    Start,
-}
-
-/// How a `down` is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DownRequest {
-    /// Whether losses that the plan shows are accepted.
-    pub yes: bool,
 }
 
 impl Migrator {
     /// A migrator; nothing is read or written yet.
     pub fn new(db: Database, graph: Graph, settings: Settings) -> Self {
-        Self { db, graph, settings, runner: Runner::new() }
+        Self { db, graph: Arc::new(graph), settings, runner: Runner::new() }
+    }
+
+    /// The database.
+    pub(crate) fn db(&self) -> &Database {
+        &self.db
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// One with the same migrations for another database.
+    pub(crate) fn elsewhere(&self, db: Database, settings: Settings) -> Self {
+        Self { db, graph: Arc::clone(&self.graph), settings, runner: Runner::new() }
     }
 
     /// The migrations it knows.
@@ -53,13 +76,32 @@ impl Migrator {
         &self.graph
     }
 
+    /// The id of the run that it makes: of all that it does, since it was made.
+    pub fn run_id(&self) -> &str {
+        &self.runner.run_id
+    }
+
     async fn view(&self) -> Result<View> {
         View::read(&self.db, &self.settings, self.graph.shape()).await
     }
 
-    fn plan(&self, view: &View, request: Request) -> Result<Vec<Action>> {
+    fn situation<'a>(&'a self, view: &'a View, held: bool) -> Situation<'a> {
+        Situation {
+            shape: self.graph.shape(),
+            ledger: &view.entries,
+            contexts: &self.settings.contexts,
+            held,
+        }
+    }
+
+    fn plan(&self, view: &View, request: &Request, held: bool) -> Result<Vec<Action>> {
+        plan(self.situation(view, held), request).map_err(|refusal| self.refused(view, refusal))
+    }
+
+    fn refused(&self, view: &View, refusal: Refusal) -> Error {
         let shape = self.graph.shape();
-        plan(shape, &view.entries, request).map_err(|refusal| match refusal {
+        let id = |at: usize| shape.id(at).to_owned();
+        match refusal {
             Refusal::Failed(at) => {
                 let entry = &view.entries[shape.id(at)];
                 Error::NeedsRepair {
@@ -71,18 +113,42 @@ impl Migrator {
                     counts: entry.counts.clone(),
                 }
             }
-            Refusal::Dependants(at, dependants) => Error::Dependants { id: shape.id(at).into(), dependants },
-        })
+            Refusal::Undecided(at) => {
+                Error::Undecided { id: id(at), counts: view.entries[shape.id(at)].counts.clone() }
+            }
+            Refusal::Dependants(at, dependants) => Error::Dependants { id: id(at), dependants },
+            Refusal::SeveralHeads(heads) => {
+                Error::Graph(GraphError::SeveralHeads(heads.into_iter().map(id).collect()))
+            }
+            Refusal::TooOld(ids) => Error::TooOld(ids),
+            Refusal::NotInContext(at) => Error::NotInContext {
+                id: id(at),
+                needs: shape.spec(at).contexts.clone(),
+                has: self.settings.contexts.clone(),
+            },
+            Refusal::OutOfOrder { late, applied, shared } => {
+                Error::OutOfOrder { late: id(late), applied: id(applied), shared }
+            }
+        }
     }
 
     async fn session<'a>(&'a self, held: &'a Held) -> Result<Session<'a>> {
         let transactions = self.db.facts().await?.transactions;
-        Ok(Session { db: &self.db, settings: &self.settings, runner: &self.runner, held, transactions })
+        let guard = Guard::new();
+        Ok(Session {
+            db: &self.db,
+            settings: &self.settings,
+            runner: &self.runner,
+            held,
+            transactions,
+            guard,
+            strict: false,
+        })
     }
 
     async fn check(&self, position: usize) -> Result<Vec<Finding>> {
         let migration = self.graph.shape().id(position);
-        self.graph.get(position).check(&Check { db: &self.db, settings: &self.settings, migration }).await
+        self.graph.get(position).check(&Check { store: &self.db, settings: &self.settings, migration }).await
     }
 
     /// Runs work under the lease: stops it when the lease is lost, gives the lease back in any case, and tells the

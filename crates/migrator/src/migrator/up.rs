@@ -1,43 +1,60 @@
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
 use super::lock::Wanted;
-use super::{AsyncWork, Migrator, UpMode};
-use crate::context::{Attempt, Up};
+use super::{AsyncWork, Migrator};
+use crate::backup::{self, Before};
+use crate::context::{Attempt, CarriedOut, carry_out, refuse_mode};
+use crate::journal;
 use crate::lease::Held;
 use crate::ledger::{Claim, Finish, Import};
-use crate::plan::{Action, Request};
+use crate::plan::{Action, Request, UpGoal};
 use crate::session::Session;
 use crate::view::View;
-use crate::{Applied, Error, Event, Imported, MissingEnv, Report, Result, State};
+use crate::{Applied, Error, Event, Imported, Report, Result, State, UpMode, UpRequest};
 
 /// How often a plan is made anew because the ledger changed under it.
 const REPLANS: u32 = 10;
 
 impl Migrator {
-    /// Applies all that is pending, after taking over what an earlier tool applied. If another runner is at it, waits
-    /// for it and then does what is left. With nothing to do it costs two reads at the most.
+    /// Applies what is pending, as far as it is asked for, after taking over what an earlier tool applied. If another
+    /// runner is at it, waits for it and then does what is left. With nothing to do it costs two reads at the most.
     ///
     /// # Errors
     /// [`Error::Failed`] if a migration fails now, [`Error::NeedsRepair`] if one failed earlier (`Start` only),
-    /// [`Error::MissingEnv`] before anything is written, [`Error::Locked`] when the wait was in vain, …
-    pub async fn up(&self, mode: UpMode) -> Result<Report> {
+    /// [`Error::Interrupted`] if told to stop, [`Error::MissingEnv`] before anything is written, [`Error::Locked`] when the
+    /// wait was in vain, [`Error::TooOld`], [`Error::OutOfOrder`], …
+    pub async fn up(&self, request: impl Into<UpRequest>) -> Result<Report> {
+        let UpRequest { mode, target, strict } = request.into();
+        let request = self.up_request(&UpRequest { mode, target, strict })?;
         let view = self.view().await?;
-        if let Some(report) = self.nothing_to_do(&view, mode)? {
+        if let Some(report) = self.nothing_to_do(&view, &request, false)? {
             return Ok(report);
         }
-        let Some(held) = self.lock(&Pending(mode)).await? else {
+        let Some(held) = self.lock(&Pending(&request)).await? else {
             let view = self.view().await?;
             return Ok(self.report(&view));
         };
-        self.under(held, Work(mode)).await
+        self.under(held, Work { request: &request, strict }).await
+    }
+
+    /// Takes over what an earlier tool applied, and does nothing else.
+    pub async fn import(&self) -> Result<Vec<Imported>> {
+        let view = self.view().await?;
+        view.refuse_unknown()?;
+        if !view.has_imports() {
+            return Ok(Vec::new());
+        }
+        let Some(held) = self.lock(&Importable).await? else { return Ok(Vec::new()) };
+        self.under(held, TakeOver).await
     }
 
     /// The report if there is nothing to do; an error if what there is cannot be done.
-    fn nothing_to_do(&self, view: &View, mode: UpMode) -> Result<Option<Report>> {
+    pub(super) fn nothing_to_do(&self, view: &View, request: &Request, held: bool) -> Result<Option<Report>> {
         view.refuse_unknown()?;
-        let actions = self.plan(view, Request::Up(mode))?;
+        let actions = self.plan(view, request, held)?;
         let report = self.report(view);
         if !report.unknown.is_empty() {
             tracing::warn!(
@@ -48,67 +65,118 @@ impl Migrator {
         if actions.is_empty() && !view.has_imports() {
             return Ok(Some(report));
         }
-        // What is taken over is checked, and that reads variables too.
-        let mut reading: Vec<usize> =
-            view.imports.iter().filter_map(|(name, _)| self.graph.ids().position(|id| id == name)).collect();
-        for action in &actions {
-            match *action {
-                Action::Apply(at) if !reading.contains(&at) => reading.push(at),
-                Action::Apply(_) | Action::Undo(_) => {}
-            }
-        }
-        reading.sort_unstable();
-        let mut missing = Vec::new();
-        for at in reading {
-            let meta = self.graph.get(at).meta();
-            for variable in meta.requires_env {
-                if self.settings.variable(variable).is_none() {
-                    let missed = MissingEnv { variable: (*variable).into(), migration: meta.id.into() };
-                    missing.push(missed);
-                }
-            }
-        }
+        let missing = self.missing(view, &actions);
         if missing.is_empty() { Ok(None) } else { Err(Error::MissingEnv(missing)) }
     }
 
     fn report(&self, view: &View) -> Report {
         let shape = self.graph.shape();
-        Report { already: view.applied(shape), unknown: view.unknown(shape), ..Report::default() }
+        Report {
+            run_id: self.runner.run_id.clone(),
+            already: view.applied(shape),
+            unknown: view.unknown(shape),
+            ..Report::default()
+        }
     }
 }
 
 /// Whether anything is pending.
-struct Pending(UpMode);
+struct Pending<'a>(&'a Request);
 
-impl Wanted for Pending {
+impl Wanted for Pending<'_> {
     async fn still(&self, migrator: &Migrator) -> Result<bool> {
         let view = migrator.view().await?;
-        Ok(migrator.nothing_to_do(&view, self.0)?.is_none())
+        Ok(migrator.nothing_to_do(&view, self.0, false)?.is_none())
     }
 }
 
-struct Work(UpMode);
+/// Whether there is anything to take over.
+struct Importable;
 
-impl AsyncWork<Report> for Work {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Report> {
+impl Wanted for Importable {
+    async fn still(&self, migrator: &Migrator) -> Result<bool> {
+        Ok(migrator.view().await?.has_imports())
+    }
+}
+
+struct TakeOver;
+
+impl AsyncWork<Vec<Imported>> for TakeOver {
+    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Vec<Imported>> {
         let session = migrator.session(held).await?;
+        let view = migrator.view().await?;
+        view.refuse_unknown()?;
+        let missing = migrator.missing(&view, &[]);
+        if !missing.is_empty() {
+            return Err(Error::MissingEnv(missing));
+        }
+        let mut report = Report::default();
+        migrator.take_over(&session, &view, &mut report).await?;
+        Ok(report.imported)
+    }
+}
+
+struct Work<'a> {
+    request: &'a Request,
+    strict: bool,
+}
+
+impl AsyncWork<Report> for Work<'_> {
+    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Report> {
+        let session = Session { strict: self.strict, ..migrator.session(held).await? };
         // What was read before the lease was ours may be old.
         let mut view = migrator.view().await?;
-        if let Some(report) = migrator.nothing_to_do(&view, self.0)? {
+        if let Some(report) = migrator.nothing_to_do(&view, self.request, true)? {
             return Ok(report);
         }
         let mut report = migrator.report(&view);
-        migrator.import(&session, &view, &mut report).await?;
+        migrator.modes_hold(&session, &migrator.plan(&view, self.request, true)?)?;
+        migrator.take_over(&session, &view, &mut report).await?;
+        view = migrator.view().await?;
+        // What is meant is settled now: "so many" does not mean so many more after each.
+        let actions = migrator.plan(&view, self.request, true)?;
+        let applies = actions.iter().filter(|action| matches!(action, Action::Apply(_)));
+        let goal = applies.map(|action| action.at()).collect();
+        migrator.reach(&session, &goal, &mut report).await?;
+        Ok(report)
+    }
+}
+
+impl Migrator {
+    /// Refuses modes that cannot hold here, before anything is written.
+    pub(super) fn modes_hold(&self, session: &Session<'_>, actions: &[Action]) -> Result<()> {
+        for action in actions {
+            if let Action::Apply(at) = *action {
+                refuse_mode(self.graph.get(at).meta(), session.transactions, &self.settings)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies these, in order, after finishing undos that were interrupted.
+    pub(super) async fn reach(
+        &self,
+        session: &Session<'_>,
+        goal: &BTreeSet<usize>,
+        report: &mut Report,
+    ) -> Result<()> {
+        // A person has decided by asking, and a start was refused before; what was not refused is done.
+        let all = Request::Up(UpMode::Operator, UpGoal::Among(goal.clone()));
         let mut replans = 0;
         loop {
-            view = migrator.view().await?;
-            let actions = migrator.plan(&view, Request::Up(self.0))?;
-            let Some(&action) = actions.first() else { return Ok(report) };
+            let view = self.view().await?;
+            let actions = self.plan(&view, &all, true)?;
+            let Some(&action) = actions.first() else {
+                for id in journal::forgettable(&view.entries, &self.settings, session.now()) {
+                    journal::forget(session, &id).await?;
+                }
+                return Ok(());
+            };
             let done = match action {
-                Action::Undo(at) => migrator.finish_undo(&session, &view, at, &mut report).await?,
+                Action::Undo(at) => self.finish_undo(session, &view, at, report).await?,
                 Action::Apply(at) => {
-                    let span = tracing::info_span!("migration", id = migrator.graph.shape().id(at));
-                    migrator.apply(&session, &view, at, &mut report).instrument(span).await?
+                    let span = tracing::info_span!("migration", id = self.graph.shape().id(at));
+                    self.apply(session, &view, at, report).instrument(span).await?
                 }
             };
             if !done {
@@ -119,11 +187,14 @@ impl AsyncWork<Report> for Work {
             }
         }
     }
-}
 
-impl Migrator {
     /// Takes over what an earlier tool applied.
-    pub(super) async fn import(&self, session: &Session<'_>, view: &View, report: &mut Report) -> Result<()> {
+    pub(super) async fn take_over(
+        &self,
+        session: &Session<'_>,
+        view: &View,
+        report: &mut Report,
+    ) -> Result<()> {
         let Some(from) = &self.settings.import_from else { return Ok(()) };
         for (name, foreign) in &view.imports {
             let order = self.graph.ids().position(|id| id == name);
@@ -133,15 +204,33 @@ impl Migrator {
             };
             let warnings: Vec<String> = findings.iter().map(ToString::to_string).collect();
             session
-                .atomically(name, &Import { session, from, name, foreign, order, warnings: &warnings })
+                .record(name, &Import { session, from, name, foreign, order, warnings: &warnings })
                 .await?;
             let Some(applied_at) = foreign.applied else { continue };
-            tracing::info!(migration = name, %applied_at, findings = warnings.len(), "took over an applied migration");
             session.tell(&Event::Imported { migration: name, applied_at });
             report.findings.extend(findings.into_iter().map(|finding| (name.clone(), finding)));
             report.imported.push(Imported { id: name.clone(), applied_at, warnings });
         }
         Ok(())
+    }
+
+    /// The backup that a migration has, or gets now, before anything is written; `None` if it needs none.
+    async fn backed_up(&self, view: &View, at: usize) -> Result<Option<String>> {
+        let Some(settings) = &self.settings.backup else { return Ok(None) };
+        let entry = view.entries.get(self.graph.shape().id(at));
+        let begun = |state| matches!(state, State::Running | State::Failed | State::Interrupted);
+        if let Some(taken) = entry.filter(|e| begun(e.state)).and_then(|e| e.backup_id.clone()) {
+            return Ok(Some(taken));
+        }
+        let applied = view.entries.values().filter(|entry| entry.state == State::Applied);
+        let run = Before {
+            run_id: &self.runner.run_id,
+            app_version: &self.settings.app_version,
+            now: (self.settings.clock)(),
+            referenced: applied.filter_map(|entry| entry.backup_id.clone()).collect(),
+        };
+        let taken = backup::before(&self.db, settings, self.graph.get(at), run).await?;
+        Ok(taken.map(|manifest| manifest.id))
     }
 
     /// Applies one. `false` if its entry changed since the plan was made.
@@ -152,64 +241,103 @@ impl Migrator {
         at: usize,
         report: &mut Report,
     ) -> Result<bool> {
-        let shape = self.graph.shape();
-        let id = shape.id(at);
+        let id = self.graph.shape().id(at);
+        let migration = self.graph.get(at);
+        let meta = migration.meta();
+        session.guard.begin(None);
         let expected = view.entries.get(id);
-        let claim = Claim { session, shape, position: at, expected, state: State::Running, confirmed: false };
+        let backup = self.backed_up(view, at).await?;
+        let claim = Claim {
+            session,
+            graph: &self.graph,
+            position: at,
+            expected,
+            state: State::Running,
+            confirmed: false,
+            journal: meta.journal,
+            backup: backup.as_deref(),
+        };
         let Some(entry) = session.atomically(id, &claim).await? else { return Ok(false) };
-        tracing::info!(attempt = entry.attempts, "a migration begins");
         session.tell(&Event::Started { migration: id, attempt: entry.attempts });
+        session.guard.begin(meta.time_limit.or(self.settings.time_limit));
 
         let began = Instant::now();
-        let mut attempt = Attempt::new(id, entry.counts, session.now());
-        let outcome = self.graph.get(at).up(&mut Up { session, attempt: &mut attempt }).await;
-        let outcome = match outcome {
-            Ok(()) => self.check(at).await,
-            Err(error) => Err(error),
-        };
-        let mut finish = Finish {
+        let mut attempt = Attempt::new(meta, entry.counts, entry.progress, session.now());
+        let outcome = carry_out(session, migration, &mut attempt, began).await;
+        let duration = began.elapsed();
+        match outcome {
+            Ok(CarriedOut { findings, warnings }) => {
+                session.tell(&Event::Applied { migration: id, duration });
+                report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
+                report.applied.push(Applied {
+                    id: id.into(),
+                    duration,
+                    counts: attempt.counts,
+                    warnings,
+                    backup,
+                });
+                Ok(true)
+            }
+            Err(error) => Err(Attempted { id, attempt: &attempt, duration }.ended(session, error).await),
+        }
+    }
+}
+
+/// An attempt that did not come to its end.
+struct Attempted<'a> {
+    id: &'a str,
+    attempt: &'a Attempt,
+    duration: Duration,
+}
+
+impl Attempted<'_> {
+    fn finish<'a>(&'a self, session: &'a Session<'a>, state: State, event: &'a str) -> Finish<'a> {
+        Finish {
             session,
-            id,
-            state: State::Applied,
-            event: "applied",
-            counts: &attempt.counts,
-            warnings: &[],
-            duration: began.elapsed(),
-            error: None,
-            step: attempt.step.as_deref(),
-        };
-        let findings = match outcome {
-            Ok(findings) => findings,
+            id: self.id,
+            state,
+            event,
+            counts: &self.attempt.counts,
+            warnings: &self.attempt.warnings,
+            duration: self.duration,
+            error: &[],
+            step: self.attempt.step.as_deref(),
+        }
+    }
+
+    /// Writes down how it ended, and says so.
+    async fn ended(&self, session: &Session<'_>, error: Error) -> Error {
+        let Self { id, attempt, .. } = *self;
+        let chain = error.chain();
+        let (finish, said) = match error {
             // Whoever holds the lease now writes the ledger.
-            Err(Error::LeaseLost) => return Err(Error::LeaseLost),
-            Err(source) => {
-                let text = source.to_string();
-                finish.state = State::Failed;
-                finish.event = "failed";
-                finish.warnings = &attempt.warnings;
-                finish.error = Some(&text);
-                tracing::error!(error = text, step = finish.step, "a migration failed");
-                session.tell(&Event::Failed { migration: id, error: &text });
-                if let Err(error) = session.atomically(id, &finish).await {
-                    tracing::error!(%error, "writing down that a migration failed did not work");
-                }
+            Error::LeaseLost => return Error::LeaseLost,
+            Error::Interrupted { .. } => {
+                let counts = attempt.counts.clone();
+                let said = Error::Interrupted { id: Some(id.into()), undo: false, counts };
+                (self.finish(session, State::Interrupted, "interrupted"), said)
+            }
+            source => {
+                let finish = Finish { error: &chain, ..self.finish(session, State::Failed, "failed") };
                 let (step, counts) = (attempt.step.clone(), attempt.counts.clone());
-                return Err(Error::Failed { id: id.into(), step, counts, source: Box::new(source) });
+                (finish, Error::Failed { id: id.into(), step, counts, source: Box::new(source) })
             }
         };
-        let mut warnings = attempt.warnings.clone();
-        warnings.extend(findings.iter().map(ToString::to_string));
-        finish.warnings = &warnings;
-        session.atomically(id, &finish).await?;
-        let duration = finish.duration;
-        tracing::info!(
-            duration_ms = duration.as_millis(),
-            warnings = warnings.len(),
-            "a migration is applied"
-        );
-        session.tell(&Event::Applied { migration: id, duration });
-        report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
-        report.applied.push(Applied { id: id.into(), duration, counts: attempt.counts, warnings });
-        Ok(true)
+        match session.record(id, &finish).await {
+            Ok(()) => {
+                session.tell(&match &said {
+                    Error::Interrupted { .. } => Event::Interrupted { migration: id },
+                    _ => Event::Failed { migration: id, error: &chain[0] },
+                });
+                said
+            }
+            // What it stumbled over may be what the next holder did.
+            Err(Error::LeaseLost) => Error::LeaseLost,
+            Err(error) => {
+                tracing::error!(%error, "writing down how a migration ended did not work");
+                session.tell(&Event::Failed { migration: id, error: &chain[0] });
+                said
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use docstore::bson::{Document, RawDocumentBuf};
-use docstore::engine::{Engine, EngineTransaction, Executor, RawStream, Reach};
+use docstore::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use docstore::{
     ChangeFeed, Database, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
     Result, ServerFacts, Update, UpdateResult, Write, WriteResult,
@@ -21,6 +21,11 @@ pub(crate) struct Counting {
 pub(crate) struct Counts {
     reads: AtomicUsize,
     writes: AtomicUsize,
+    /// How many answers to requests for the lease are still to be lost.
+    lost: AtomicUsize,
+    asked_for_lag: AtomicUsize,
+    /// How many seconds secondaries are behind, at each time of asking; from the last on the same.
+    behind: Mutex<Vec<u64>>,
 }
 
 impl Counts {
@@ -28,8 +33,21 @@ impl Counts {
         self.reads.load(SeqCst)
     }
 
+    pub(crate) fn be_behind(&self, seconds: &[u64]) {
+        *self.behind.lock().unwrap() = seconds.to_vec();
+    }
+
+    pub(crate) fn asked_for_lag(&self) -> usize {
+        self.asked_for_lag.load(SeqCst)
+    }
+
     pub(crate) fn writes(&self) -> usize {
         self.writes.load(SeqCst)
+    }
+
+    /// Has this many requests for the lease be carried out and not answered.
+    pub(crate) fn lose(&self, answers: usize) {
+        self.lost.store(answers, SeqCst);
     }
 }
 
@@ -122,7 +140,12 @@ impl Engine for Counting {
         self.write().begin().await
     }
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
-        self.write().acquire_lease(request).await
+        let answer = self.write().acquire_lease(request).await;
+        let lose = |left: usize| left.checked_sub(1);
+        if self.counts.lost.fetch_update(SeqCst, SeqCst, lose).is_ok() {
+            return Err(docstore::Error::Unavailable("the answer was lost".into()));
+        }
+        answer
     }
     async fn renew_lease(&self, request: &LeaseRequest, fence: i64) -> Result<bool> {
         self.write().renew_lease(request, fence).await
@@ -135,6 +158,14 @@ impl Engine for Counting {
     }
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
         self.read().watch(poll).await
+    }
+    fn upkeep(&self) -> &dyn Upkeep {
+        self.inner.upkeep()
+    }
+    async fn replication_lag(&self) -> Result<Option<Duration>> {
+        let asked = self.counts.asked_for_lag.fetch_add(1, SeqCst);
+        let behind = self.counts.behind.lock().unwrap();
+        Ok(behind.get(asked).or_else(|| behind.last()).map(|seconds| Duration::from_secs(*seconds)))
     }
     async fn close(&self) {
         self.inner.close().await;

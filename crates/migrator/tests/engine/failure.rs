@@ -57,7 +57,7 @@ testkit::stores! {
         let switch = Arc::new(AtomicBool::new(true));
         let migrator = migrator(&db, &failing(&switch));
         migrator.up(UpMode::Start).await.unwrap_err();
-        let down = migrator.down(DownRequest::default()).await.unwrap().unwrap();
+        let down = migrator.down(DownRequest::last()).await.unwrap().remove(0);
         assert_eq!(down.id, "0002_b");
         assert_eq!(all(&db, "things").await.len(), 1);
         assert_eq!(all(&db, "_migration_undo").await.len(), 1);

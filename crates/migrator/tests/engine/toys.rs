@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use docstore::bson::{Bson, DateTime, Document, doc};
 use docstore::{Database, Field, Filter, Find, Sort};
 use migrator::{
-    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Report, Result, Settings, Undo,
-    UndoImported, Up,
+    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Report, Result, Settings, Stop,
+    Undo, UndoImported, Up,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -28,6 +28,8 @@ pub(crate) enum Do {
     Meet(Arc<Meeting>),
     /// Leaves something out.
     Warn(&'static str),
+    /// Tells the run to stop.
+    Stop(Stop),
 }
 
 #[derive(Default)]
@@ -51,6 +53,8 @@ pub(crate) struct Toy {
     meta: &'static Meta,
     does: Vec<Do>,
     undo: Undo,
+    /// What its undo does, if that is code.
+    back: Vec<Do>,
     /// Collections and fields that another tool's run is taken back from.
     unset: Vec<(&'static str, &'static str)>,
     finds: Vec<&'static str>,
@@ -67,12 +71,31 @@ pub(crate) fn needing(
     does: Vec<Do>,
 ) -> Toy {
     let meta = Meta::new(id, "a toy").after(after).requires_env(variables);
-    Toy { meta: Box::leak(Box::new(meta)), does, undo: Undo::Journal, unset: Vec::new(), finds: Vec::new() }
+    Toy {
+        meta: Box::leak(Box::new(meta)),
+        does,
+        undo: Undo::Journal,
+        back: Vec::new(),
+        unset: Vec::new(),
+        finds: Vec::new(),
+    }
 }
 
 impl Toy {
     pub(crate) fn undo(mut self, undo: Undo) -> Self {
         self.undo = undo;
+        self
+    }
+
+    /// Says more of it.
+    pub(crate) fn but(mut self, change: impl FnOnce(Meta) -> Meta) -> Self {
+        self.meta = Box::leak(Box::new(change(*self.meta)));
+        self
+    }
+
+    /// Is taken back by code that does this.
+    pub(crate) fn back(mut self, does: Vec<Do>) -> Self {
+        (self.undo, self.back) = (Undo::Code, does);
         self
     }
 
@@ -94,31 +117,11 @@ impl Migration for Toy {
     }
 
     async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
-        for (at, what) in self.does.iter().enumerate() {
-            let step = format!("step {at}");
-            match what {
-                Do::Insert(collection, name) => {
-                    let document = doc! { "name": name, "by": self.meta.id, "at": cx.now() };
-                    cx.insert_if_absent(&step, collection, &Filter::eq("name", *name), document).await?;
-                }
-                Do::Fill(collection, field, value) => {
-                    cx.set_where_missing(&step, collection, &Filter::All, *field, *value).await?;
-                }
-                Do::Set(collection, field, value) => {
-                    cx.set(&step, collection, &Filter::All, *field, value.clone()).await?;
-                }
-                Do::Fail(switch) if switch.load(Ordering::SeqCst) => {
-                    return Err(Error::migration("told to fail"));
-                }
-                Do::Fail(_) => {}
-                Do::Meet(meeting) => {
-                    meeting.here.notify_one();
-                    meeting.go.notified().await;
-                }
-                Do::Warn(text) => cx.warn(*text),
-            }
-        }
-        Ok(())
+        carry_out(cx, self.meta.id, "step", &self.does).await
+    }
+
+    async fn down(&self, cx: &mut Up<'_>) -> Result<()> {
+        carry_out(cx, self.meta.id, "back", &self.back).await
     }
 
     fn undo(&self) -> Undo {
@@ -135,6 +138,35 @@ impl Migration for Toy {
     async fn check(&self, _: &Check<'_>) -> Result<Vec<Finding>> {
         Ok(self.finds.iter().map(|text| Finding::new(*text)).collect())
     }
+}
+
+async fn carry_out(cx: &mut Up<'_>, id: &str, word: &str, does: &[Do]) -> Result<()> {
+    for (at, what) in does.iter().enumerate() {
+        let step = format!("{word} {at}");
+        match what {
+            Do::Insert(collection, name) => {
+                let document = doc! { "name": name, "by": id, "at": cx.now() };
+                cx.insert_if_absent(&step, collection, &Filter::eq("name", *name), document).await?;
+            }
+            Do::Fill(collection, field, value) => {
+                cx.set_where_missing(&step, collection, &Filter::All, *field, *value).await?;
+            }
+            Do::Set(collection, field, value) => {
+                cx.set(&step, collection, &Filter::All, *field, value.clone()).await?;
+            }
+            Do::Fail(switch) if switch.load(Ordering::SeqCst) => {
+                return Err(Error::migration("told to fail"));
+            }
+            Do::Fail(_) => {}
+            Do::Meet(meeting) => {
+                meeting.here.notify_one();
+                meeting.go.notified().await;
+            }
+            Do::Warn(text) => cx.warn(*text),
+            Do::Stop(stop) => stop.request(),
+        }
+    }
+    Ok(())
 }
 
 /// Notes events by name.

@@ -3,12 +3,12 @@ use std::sync::Arc;
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{Bson, Document, doc};
 use docstore::{Database, Filter, Update};
-use migrator::{DownRequest, Undo, UpMode};
+use migrator::{DownRequest, DownTarget, Undo, UpMode};
 
 use crate::toys::{Do, all, content, entry, log, migrator, toy};
 
-const YES: DownRequest = DownRequest { yes: true };
-const NO: DownRequest = DownRequest { yes: false };
+const YES: DownRequest = DownRequest { target: DownTarget::Last, yes: true };
+const NO: DownRequest = DownRequest { target: DownTarget::Last, yes: false };
 
 /// Ids of several types, more than fit a batch.
 fn many() -> Vec<Document> {
@@ -35,14 +35,14 @@ testkit::stores! {
         let after = content(&db).await;
         assert!(after["things"].iter().filter(|d| d.get("name").is_none()).all(|d| d.get_str("n").is_ok_and(|n| n == "all")));
 
-        let plan = migrator.plan_down().await.unwrap().unwrap();
+        let plan = migrator.plan_down(NO).await.unwrap().remove(0);
         assert_eq!((plan.id.as_str(), plan.losses.len()), ("0001_a", 0));
-        let down = migrator.down(NO).await.unwrap().unwrap();
+        let down = migrator.down(NO).await.unwrap().remove(0);
         assert_eq!(content(&db).await, before);
         assert_eq!(down.counts.iter().map(|c| (c.updated, c.deleted, c.left)).fold((0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2)), (4203, 2, 0));
         assert_eq!(all(&db, "_migration_undo").await.len(), 0);
         assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "rolled_back");
-        assert!(migrator.down(NO).await.unwrap().is_none());
+        assert!(migrator.down(NO).await.unwrap().is_empty());
 
         migrator.up(UpMode::Start).await.unwrap();
         let again = content(&db).await;
@@ -72,7 +72,7 @@ testkit::stores! {
         // An array with our value is not our value.
         things.update_one(&Filter::id(1), &Update::new().set("x", Bson::Array(vec![1.into(), 2.into()]))).await.unwrap();
         things.delete_one(&Filter::id(2)).await.unwrap();
-        let down = migrator.down(NO).await.unwrap().unwrap();
+        let down = migrator.down(NO).await.unwrap().remove(0);
         assert_eq!((down.counts[0].updated, down.counts[0].left), (1, 3));
         let expected = [doc! { "_id": 0, "x": "by hand" }, doc! { "_id": 1, "x": [1, 2] }, doc! { "_id": 3 }];
         assert_eq!(all(&db, "things").await, expected);
@@ -87,9 +87,9 @@ testkit::stores! {
         assert_eq!(error.exit_code(), 8);
         let text = error.to_string();
         assert!(text.contains("of things, which was changed since 0001_a inserted it") && text.contains("migrate down --yes"), "{text}");
-        assert_eq!(migrator.plan_down().await.unwrap().unwrap().losses.len(), 1);
+        assert_eq!(migrator.plan_down(NO).await.unwrap().remove(0).losses.len(), 1);
         assert_eq!(testkit::dump!(db), before);
-        let down = migrator.down(YES).await.unwrap().unwrap();
+        let down = migrator.down(YES).await.unwrap().remove(0);
         assert_eq!(down.counts[0].deleted, 2);
         assert_eq!(all(&db, "things").await.len(), 0);
     }
@@ -111,9 +111,9 @@ testkit::stores! {
         ];
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
-        assert_eq!(migrator.down(NO).await.unwrap().unwrap().id, "0002_b");
-        assert_eq!(migrator.down(NO).await.unwrap().unwrap().id, "0001_a");
-        assert!(migrator.down(NO).await.unwrap().is_none());
+        assert_eq!(migrator.down(NO).await.unwrap().remove(0).id, "0002_b");
+        assert_eq!(migrator.down(NO).await.unwrap().remove(0).id, "0001_a");
+        assert!(migrator.down(NO).await.unwrap().is_empty());
     }
 
     async fn the_irreversible_stays_and_says_why(db: Database) {
@@ -139,22 +139,22 @@ testkit::stores! {
     async fn an_interrupted_undo_is_finished_by_down_and_by_up(db: Database) {
         db.collection("things").insert_many((0..3).map(|i| doc! { "_id": i }).collect()).await.unwrap();
         let before = content(&db).await;
-        let toys = [toy("0001_a", &[], vec![Do::Fill("things", "x", 1)])];
+        let toys = [toy("0001_a", &[], vec![Do::Fill("things", "x", 1), Do::Fill("things", "y", 1)])];
         let migrator = migrator(&db, &toys);
         let interrupted = Update::new().set("status", "rolling_back").set("confirmed", false);
         for by_up in [false, true] {
             migrator.up(UpMode::Start).await.unwrap();
             db.collection("_migrations").update_one(&Filter::id("0001_a"), &interrupted).await.unwrap();
-            // As far as it came: one document, with its journal entry.
-            db.collection("things").update_one(&Filter::id(1), &Update::new().unset("x")).await.unwrap();
-            let undone = Filter::eq("_id.id", 1);
+            // As far as it came: the last entry of the journal.
+            db.collection("things").update_many(&Filter::All, &Update::new().unset("y")).await.unwrap();
+            let undone = Filter::eq("step", "step 1");
             assert_eq!(db.collection("_migration_undo").delete_one(&undone).await.unwrap(), 1);
             if by_up {
                 let report = migrator.up(UpMode::Start).await.unwrap();
                 assert_eq!((report.rolled_back, report.applied.len()), (vec!["0001_a".to_owned()], 1));
                 assert!(all(&db, "things").await.iter().all(|d| d.get_i32("x").unwrap() == 1));
             }
-            assert_eq!(migrator.down(NO).await.unwrap().unwrap().id, "0001_a");
+            assert_eq!(migrator.down(NO).await.unwrap().remove(0).id, "0001_a");
             assert_eq!(content(&db).await, before);
         }
     }
@@ -175,7 +175,7 @@ testkit::stores! {
         assert_eq!(migrator.status().await.unwrap().failed.len(), 1);
         assert_eq!(migrator.up(UpMode::Start).await.unwrap_err().exit_code(), 4);
         things.delete_one(&Filter::id(3)).await.unwrap();
-        migrator.down(NO).await.unwrap().unwrap();
+        migrator.down(NO).await.unwrap().remove(0);
         assert_eq!(all(&db, "things").await, [doc! { "_id": 1, "x": "same" }, doc! { "_id": 2, "x": "other" }]);
     }
 }

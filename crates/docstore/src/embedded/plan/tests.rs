@@ -9,7 +9,7 @@ fn stored(indexes: &[Index], multikey: bool) -> Stored {
         let fields = index.fields().iter().map(|f| KeyField::new(&f.field, f.direction)).collect();
         Arc::new(StoredIndex { id, index: index.clone(), fields, partial: None, multikey })
     };
-    Stored { id: 1, name: "c".into(), indexes: (1..).zip(indexes).map(index).collect() }
+    Stored { id: 1, name: "c".into(), indexes: (1..).zip(indexes).map(index).collect(), validator: None }
 }
 
 #[track_caller]

@@ -1,0 +1,225 @@
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use bson::RawDocumentBuf;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Documents and bytes of one batch at the most.
+pub(super) const BATCH: (usize, usize) = (500, 1024 * 1024);
+/// Batches that wait for the disk, or for the store.
+const WAITING: usize = 4;
+/// The greatest length that a document may claim: 16 MiB and what a server adds to its own.
+const LONGEST: usize = 16 * 1024 * 1024 + 16 * 1024;
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) documents: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
+
+/// A file that documents are written to, on a thread of its own.
+pub(super) struct Sink {
+    batches: mpsc::Sender<Vec<RawDocumentBuf>>,
+    done: JoinHandle<io::Result<Written>>,
+}
+
+impl Sink {
+    /// Begins a file.
+    pub(super) fn create(path: PathBuf) -> Self {
+        let (batches, mut queue) = mpsc::channel::<Vec<RawDocumentBuf>>(WAITING);
+        let done = tokio::task::spawn_blocking(move || {
+            let mut file = Summed::create(&path)?;
+            let mut documents = 0;
+            while let Some(batch) = queue.blocking_recv() {
+                for document in batch {
+                    file.write(document.as_bytes())?;
+                    documents += 1;
+                }
+            }
+            let (bytes, sha256) = file.finish()?;
+            Ok(Written { documents, bytes, sha256 })
+        });
+        Self { batches, done }
+    }
+
+    /// Writes a batch, once there is room for it in the queue. `false` if the file cannot be written: [`Sink::finish`]
+    /// tells why.
+    pub(super) async fn put(&self, batch: Vec<RawDocumentBuf>) -> bool {
+        self.batches.send(batch).await.is_ok()
+    }
+
+    /// Flushes the file to disk.
+    pub(super) async fn finish(self) -> io::Result<Written> {
+        drop(self.batches);
+        self.done.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+}
+
+/// Writes bytes and keeps their sum.
+pub(super) struct Summed {
+    file: BufWriter<File>,
+    sum: Sha256,
+    bytes: u64,
+}
+
+impl Summed {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: BufWriter::new(File::create(path)?), sum: Sha256::new(), bytes: 0 })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sum.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes)
+    }
+
+    /// Flushes to disk; the length and the sum.
+    pub(super) fn finish(self) -> io::Result<(u64, String)> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        Ok((self.bytes, hex(&self.sum.finalize())))
+    }
+}
+
+/// Reads a file of documents on a thread of its own, in batches.
+pub(super) fn batches(path: PathBuf) -> mpsc::Receiver<io::Result<Vec<RawDocumentBuf>>> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::task::spawn_blocking(move || {
+        let mut documents = match Documents::open(&path) {
+            Ok(documents) => documents,
+            Err(error) => return drop(sender.blocking_send(Err(error))),
+        };
+        loop {
+            let batch = documents.batch();
+            let over = !matches!(&batch, Ok(batch) if !batch.is_empty());
+            if matches!(&batch, Ok(batch) if batch.is_empty()) || sender.blocking_send(batch).is_err() || over
+            {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// The documents of a file, with the sum of what was read.
+pub(super) struct Documents {
+    file: BufReader<File>,
+    sum: Sha256,
+    pub(super) count: u64,
+    pub(super) bytes: u64,
+}
+
+impl Documents {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: BufReader::new(File::open(path)?), sum: Sha256::new(), count: 0, bytes: 0 })
+    }
+
+    /// The next documents; none at the end.
+    pub(super) fn batch(&mut self) -> io::Result<Vec<RawDocumentBuf>> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH.0 && bytes < BATCH.1 {
+            let Some(document) = self.next()? else { break };
+            bytes += document.as_bytes().len();
+            batch.push(document);
+        }
+        Ok(batch)
+    }
+
+    /// The next document; `None` at the end. A file that ends within one is an error.
+    pub(super) fn next(&mut self) -> io::Result<Option<RawDocumentBuf>> {
+        let mut length = [0; 4];
+        let first = self.file.read(&mut length[..1])?;
+        if first == 0 {
+            return Ok(None);
+        }
+        self.file.read_exact(&mut length[1..])?;
+        let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+        let size = usize::try_from(i32::from_le_bytes(length)).unwrap_or(0);
+        if !(5..=LONGEST).contains(&size) {
+            return Err(broken("a document claims an impossible length"));
+        }
+        let mut bytes = vec![0; size];
+        bytes[..4].copy_from_slice(&length);
+        self.file.read_exact(&mut bytes[4..])?;
+        self.sum.update(&bytes);
+        self.count += 1;
+        self.bytes += size as u64;
+        RawDocumentBuf::from_bytes(bytes).map(Some).map_err(|_| broken("a document cannot be read"))
+    }
+
+    /// The sum of all that was read.
+    pub(super) fn sum(self) -> String {
+        hex(&self.sum.finalize())
+    }
+}
+
+/// The sum of a small file's content.
+pub(super) fn sum_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_is_read_back_and_sums_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("things.bson");
+        let written: Vec<_> = (0..1234).map(|i| rawdoc! { "_id": i, "text": "x".repeat(2000) }).collect();
+        let sink = Sink::create(path.clone());
+        for batch in written.chunks(100) {
+            assert!(sink.put(batch.to_vec()).await);
+        }
+        let done = sink.finish().await.unwrap();
+        assert_eq!(done.documents, 1234);
+        let mut read = Vec::new();
+        let mut incoming = batches(path.clone());
+        while let Some(batch) = incoming.recv().await {
+            let batch = batch.unwrap();
+            assert!(batch.len() <= BATCH.0);
+            read.extend(batch);
+        }
+        assert_eq!(read, written);
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!((done.bytes, done.sha256.as_str()), (bytes.len() as u64, sum_of(&bytes).as_str()));
+        let mut documents = Documents::open(&path).unwrap();
+        while documents.next().unwrap().is_some() {}
+        assert_eq!((documents.count, documents.sum()), (1234, done.sha256));
+    }
+
+    #[test]
+    fn a_file_that_ends_within_a_document_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("things.bson");
+        let whole = rawdoc! { "_id": 1 }.into_bytes();
+        for bad in [&whole[..whole.len() - 1], &whole[..3], &[0xff, 0xff, 0xff, 0x7f], &[4, 0, 0, 0]] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(Documents::open(&path).unwrap().next().is_err(), "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_at_the_end() {
+        // Of this device every write fails for want of room.
+        let sink = Sink::create("/dev/full".into());
+        let batch = || (0..400).map(|i| rawdoc! { "_id": i, "text": "x".repeat(1000) }).collect();
+        while sink.put(batch()).await {}
+        assert_eq!(sink.finish().await.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+}

@@ -1,0 +1,270 @@
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bson::DateTime;
+use bson::oid::ObjectId;
+use serde::Serialize;
+
+use super::manifest::FORMAT;
+use super::{Error, Manifest, Result};
+
+pub(super) const MANIFEST: &str = "manifest.json";
+pub(super) const SUMS: &str = "SHA256SUMS";
+/// What the names of folders begin with that are not complete, or that are going.
+const PARTIAL: &str = ".partial-";
+const GOING: &str = ".going-";
+/// Held by whoever writes the folder.
+const LOCK: &str = "lock";
+
+/// The backups of a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Listing {
+    /// The whole ones, newest first. Their sums were not checked.
+    pub backups: Vec<Manifest>,
+    /// Those whose manifest cannot be read.
+    pub broken: Vec<Broken>,
+}
+
+/// A backup whose manifest cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Broken {
+    /// Its name.
+    pub id: String,
+    /// Why.
+    pub error: String,
+}
+
+/// The backups in a folder. One that is not there holds none.
+pub fn list(dir: &Path) -> Result<Listing> {
+    let mut listing = Listing::default();
+    let mut ids = ids(dir)?;
+    ids.reverse();
+    for id in ids {
+        match read_manifest(dir, &id) {
+            Ok(manifest) => listing.backups.push(manifest),
+            Err(error) => listing.broken.push(Broken { id, error: error.to_string() }),
+        }
+    }
+    Ok(listing)
+}
+
+/// The backup that is meant by the beginning of its name.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Ambiguous`].
+pub fn resolve(dir: &Path, prefix: &str) -> Result<String> {
+    let mut candidates = ids(dir)?;
+    candidates.retain(|id| id == prefix || (!prefix.is_empty() && id.starts_with(prefix)));
+    if let Some(exact) = candidates.iter().find(|id| *id == prefix) {
+        return Ok(exact.clone());
+    }
+    match candidates.len() {
+        0 => Err(Error::NotFound { id: prefix.into(), dir: dir.to_owned() }),
+        1 => Ok(candidates.remove(0)),
+        _ => Err(Error::Ambiguous { id: prefix.into(), candidates }),
+    }
+}
+
+/// Removes all but the newest, those that are named, and those that cannot be read. Returns what went.
+pub fn prune(dir: &Path, keep: usize, spare: &BTreeSet<String>) -> Result<Vec<String>> {
+    let listing = list(dir)?;
+    let mut gone = Vec::new();
+    for manifest in listing.backups.into_iter().skip(keep) {
+        if !spare.contains(&manifest.id) {
+            remove(dir, &manifest.id)?;
+            gone.push(manifest.id);
+        }
+    }
+    Ok(gone)
+}
+
+/// The names of all backups, oldest first.
+fn ids(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file(dir)(error)),
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::file(dir))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && entry.path().join(MANIFEST).is_file() {
+            ids.push(name);
+        }
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+pub(super) fn read_manifest(dir: &Path, id: &str) -> Result<Manifest> {
+    let path = dir.join(id).join(MANIFEST);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::NotFound { id: id.into(), dir: dir.to_owned() });
+        }
+        Err(error) => return Err(Error::file(&path)(error)),
+    };
+    let damaged = |what: String| Error::Damaged { id: id.into(), what };
+    let value: serde_json::Value =
+        serde_json::from_slice(&text).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64);
+    let format = format.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    if format > FORMAT {
+        return Err(Error::NewerFormat { id: id.into(), found: format, supported: FORMAT });
+    }
+    let manifest: Manifest =
+        serde_json::from_value(value).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
+    if manifest.id != id {
+        return Err(damaged(format!("its manifest is that of {}", manifest.id)));
+    }
+    Ok(manifest)
+}
+
+/// A name that sorts by time.
+pub(super) fn new_id(now: DateTime) -> String {
+    let time = now.try_to_rfc3339_string().unwrap_or_default();
+    let seconds = time.split(['.', 'Z']).next().unwrap_or_default();
+    let compact: String = seconds.chars().filter(char::is_ascii_alphanumeric).collect();
+    let random = ObjectId::new().to_hex();
+    format!("{compact}Z-{}", &random[random.len() - 6..])
+}
+
+/// A backup that is being written. Dropped before it is complete, it is removed; if its writer is killed, the next
+/// one removes it.
+pub(super) struct Partial {
+    dir: PathBuf,
+    id: String,
+    path: PathBuf,
+    complete: bool,
+    /// The system frees the lock when the process dies, however it dies.
+    _lock: File,
+}
+
+impl Partial {
+    pub(super) fn begin(dir: &Path, id: &str) -> Result<Self> {
+        fs::create_dir_all(dir).map_err(Error::file(dir))?;
+        tidy(dir)?;
+        let path = dir.join(format!("{PARTIAL}{id}"));
+        fs::create_dir(&path).map_err(Error::file(dir))?;
+        let locked = File::create(path.join(LOCK)).and_then(|lock| {
+            lock.lock()?;
+            Ok(lock)
+        });
+        match locked {
+            Ok(lock) => {
+                Ok(Self { dir: dir.to_owned(), id: id.to_owned(), path, complete: false, _lock: lock })
+            }
+            Err(error) => {
+                let _ = fs::remove_dir_all(&path);
+                Err(Error::file(dir)(error))
+            }
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives it its name. Its files have been flushed.
+    pub(super) fn complete(mut self) -> Result<()> {
+        fs::remove_file(self.path.join(LOCK)).map_err(Error::file(&self.dir))?;
+        sync(&self.path)?;
+        fs::rename(&self.path, self.dir.join(&self.id)).map_err(Error::file(&self.dir))?;
+        self.complete = true;
+        sync(&self.dir)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.complete
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "an unfinished backup could not be removed");
+        }
+    }
+}
+
+/// Removes what writers left behind that are no more.
+fn tidy(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(Error::file(dir))? {
+        let entry = entry.map_err(Error::file(dir))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let abandoned = if name.starts_with(PARTIAL) {
+            // One without a lock has just been made, or was killed then; it is empty.
+            File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+        } else {
+            name.starts_with(GOING)
+        };
+        if abandoned && let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(path = %entry.path().display(), %error, "an unfinished backup could not be removed");
+        }
+    }
+    Ok(())
+}
+
+/// Removes a backup: it loses its name first, so that nobody takes a part of it for the whole.
+fn remove(dir: &Path, id: &str) -> Result<()> {
+    let going = dir.join(format!("{GOING}{id}"));
+    fs::rename(dir.join(id), &going).map_err(Error::file(dir))?;
+    fs::remove_dir_all(&going).map_err(Error::file(&going))
+}
+
+fn sync(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_by_time_and_differ() {
+        let id = |millis| new_id(DateTime::from_millis(millis));
+        let first = id(1_700_000_000_123);
+        assert!(first.starts_with("20231114T221320Z-") && first.len() == 23, "{first}");
+        assert!(first < id(1_700_000_001_000));
+        assert_ne!(first, id(1_700_000_000_123));
+    }
+
+    #[test]
+    fn an_unfinished_one_is_not_shown_and_goes_with_its_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = Partial::begin(dir.path(), "a").unwrap();
+        fs::write(partial.path().join(MANIFEST), "{}").unwrap();
+        assert_eq!(list(dir.path()).unwrap(), Listing::default());
+        // Another writer leaves it alone, and removes what a dead one left.
+        let dead = dir.path().join(".partial-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        let other = Partial::begin(dir.path(), "b").unwrap();
+        assert!(partial.path().exists() && !dead.exists());
+        drop(other);
+        let path = partial.path().to_owned();
+        drop(partial);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_prefix_has_to_mean_one() {
+        let dir = tempfile::tempdir().unwrap();
+        for id in ["2023-a", "2023-b", "2024-a"] {
+            fs::create_dir(dir.path().join(id)).unwrap();
+            fs::write(dir.path().join(id).join(MANIFEST), "{}").unwrap();
+        }
+        assert_eq!(resolve(dir.path(), "2024").unwrap(), "2024-a");
+        assert!(
+            matches!(resolve(dir.path(), "2023"), Err(Error::Ambiguous { candidates, .. }) if candidates.len() == 2)
+        );
+        for wrong in ["2025", ""] {
+            assert!(matches!(resolve(dir.path(), wrong), Err(Error::NotFound { .. })), "{wrong}");
+        }
+        assert_eq!(list(dir.path()).unwrap().broken.len(), 3);
+    }
+}

@@ -1,0 +1,190 @@
+use std::path::Path;
+
+use bson::{DateTime, RawDocumentBuf};
+use docstore::{Database, Field, Filter, Find, Sort, Topology};
+
+use super::file::{BATCH, Sink, Summed, Written};
+use super::folder::{MANIFEST, Partial, SUMS, new_id};
+use super::manifest::FORMAT;
+use super::restore::LOADING;
+use super::{Error, Kept, Manifest, Result};
+use crate::ledger::LOCK;
+
+/// What to back up, and what to say of it.
+#[derive(Debug, Clone)]
+pub struct TakeRequest {
+    /// Which collections; all of them if `None`. That of the lease is always left out.
+    pub collections: Option<Vec<String>>,
+    /// Why, in a sentence.
+    pub why: String,
+    /// The run that it is taken for.
+    pub run_id: Option<String>,
+    /// The migration that it is taken for.
+    pub migration: Option<String>,
+    /// The version of the program.
+    pub app_version: String,
+    /// What time it is.
+    pub now: DateTime,
+    /// The most bytes of documents that it may have.
+    pub cap_bytes: Option<u64>,
+}
+
+/// Takes a backup into a folder of its own below `dir`, which is made if it is not there. The store is only read.
+///
+/// # Errors
+/// [`Error::DiskFull`], [`Error::TooLarge`], [`Error::Store`], …: nothing is kept of it then.
+pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Manifest> {
+    let mut manifest = begin(db, request).await?;
+    let there = db.collection_names().await?;
+    let mut wanted = request.collections.clone().unwrap_or_else(|| there.clone());
+    wanted.retain(|name| name != LOCK && !name.starts_with(LOADING));
+    wanted.sort_unstable();
+    wanted.dedup();
+
+    let partial = Partial::begin(dir, &manifest.id)?;
+    let mut sums = Vec::new();
+    for (at, name) in wanted.iter().enumerate() {
+        if !there.contains(name) {
+            manifest.absent.push(name.clone());
+            continue;
+        }
+        let left = request.cap_bytes.map(|cap| cap.saturating_sub(manifest.bytes));
+        let kept = match keep(db, &partial, at + 1, name, left).await {
+            Err(Error::TooLarge { collection, .. }) => {
+                let cap = request.cap_bytes.unwrap_or(u64::MAX);
+                return Err(Error::TooLarge { cap, collection });
+            }
+            // That the folder has no room says more than that one file of it has none.
+            Err(Error::DiskFull { .. }) => return Err(Error::DiskFull { path: dir.to_owned() }),
+            other => other?,
+        };
+        sums.push((kept.sha256.clone(), kept.file.clone()));
+        sums.push((kept.shape_sha256.clone(), kept.shape_file.clone()));
+        manifest.documents += kept.documents;
+        manifest.bytes += kept.bytes;
+        manifest.collections.push(kept);
+    }
+    seal(&partial, &manifest, sums).map_err(|error| match error {
+        Error::DiskFull { .. } => Error::DiskFull { path: dir.to_owned() },
+        other => other,
+    })?;
+    partial.complete()?;
+    tracing::info!(
+        backup = manifest.id,
+        collections = manifest.collections.len(),
+        documents = manifest.documents,
+        bytes = manifest.bytes,
+        "took a backup"
+    );
+    Ok(manifest)
+}
+
+/// Writes the manifest and the sums.
+fn seal(partial: &Partial, manifest: &Manifest, mut sums: Vec<(String, String)>) -> Result<()> {
+    let text = serde_json::to_vec_pretty(manifest).map_err(|error| Error::File {
+        path: partial.path().join(MANIFEST),
+        source: std::io::Error::other(error),
+    })?;
+    sums.push((write(partial, MANIFEST, &text)?.1, MANIFEST.to_owned()));
+    let lines: Vec<_> = sums.iter().map(|(sum, file)| format!("{sum}  {file}\n")).collect();
+    write(partial, SUMS, lines.concat().as_bytes())?;
+    Ok(())
+}
+
+/// What is known before anything is read.
+async fn begin(db: &Database, request: &TakeRequest) -> Result<Manifest> {
+    let facts = db.facts().await?;
+    Ok(Manifest {
+        format: FORMAT,
+        id: new_id(request.now),
+        taken_at: request.now.try_to_rfc3339_string().unwrap_or_default(),
+        why: request.why.clone(),
+        run_id: request.run_id.clone(),
+        migration: request.migration.clone(),
+        app_version: request.app_version.clone(),
+        engine: facts.engine.to_string(),
+        server_version: facts.version,
+        topology: match facts.topology {
+            Topology::File => "file".into(),
+            Topology::Standalone => "standalone".into(),
+            Topology::ReplicaSet(name) => format!("replica set {name}"),
+            Topology::Sharded => "sharded cluster".into(),
+        },
+        location: db.location(),
+        database: db.name(),
+        collections: Vec::new(),
+        absent: Vec::new(),
+        documents: 0,
+        bytes: 0,
+    })
+}
+
+/// Writes one collection: its shape first, then its documents.
+async fn keep(
+    db: &Database,
+    partial: &Partial,
+    number: usize,
+    name: &str,
+    left: Option<u64>,
+) -> Result<Kept> {
+    let shape = db.shape(name).await?;
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let stem = format!("{number:04}-{}", name.chars().take(80).map(plain).collect::<String>());
+    let (file, shape_file) = (format!("{stem}.bson"), format!("{stem}.shape.bson"));
+    let words = RawDocumentBuf::try_from(&shape.to_document()).map_err(|error| Error::File {
+        path: partial.path().join(&shape_file),
+        source: std::io::Error::other(error),
+    })?;
+    let (_, shape_sha256) = write(partial, &shape_file, words.as_bytes())?;
+
+    let path = partial.path().join(&file);
+    let sink = Sink::create(path.clone());
+    let filled = if shape.is_view() { Ok(()) } else { fill(db, &sink, name, left).await };
+    let written = sink.finish().await.map_err(Error::file(&path));
+    // What the disk says comes before what the store says of a pipe that broke.
+    let Written { documents, bytes, sha256 } = written?;
+    filled?;
+    Ok(Kept {
+        name: name.to_owned(),
+        documents,
+        bytes,
+        file,
+        sha256,
+        shape_file,
+        shape_sha256,
+        indexes: shape.indexes.iter().map(ToString::to_string).collect(),
+        validator: shape.validator.as_ref().map(ToString::to_string),
+    })
+}
+
+async fn fill(db: &Database, sink: &Sink, name: &str, left: Option<u64>) -> Result<()> {
+    let read = Find::new(Filter::All).sort(Sort::ascending(Field::ID));
+    let mut documents = db.collection(name).find(read).await?;
+    let (mut batch, mut bytes, mut total) = (Vec::new(), 0, 0_u64);
+    while let Some(document) = documents.next_raw().await? {
+        let size = document.as_bytes().len();
+        bytes += size;
+        total += size as u64;
+        if left.is_some_and(|left| total > left) {
+            return Err(Error::TooLarge { cap: 0, collection: name.to_owned() });
+        }
+        batch.push(document);
+        if batch.len() >= BATCH.0 || bytes >= BATCH.1 {
+            bytes = 0;
+            if !sink.put(std::mem::take(&mut batch)).await {
+                return Ok(());
+            }
+        }
+    }
+    sink.put(batch).await;
+    Ok(())
+}
+
+fn write(partial: &Partial, name: &str, bytes: &[u8]) -> Result<(u64, String)> {
+    let path = partial.path().join(name);
+    let written = Summed::create(&path).and_then(|mut file| {
+        file.write(bytes)?;
+        file.finish()
+    });
+    written.map_err(Error::file(&path))
+}

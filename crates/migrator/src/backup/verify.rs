@@ -1,0 +1,81 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bson::Document;
+use docstore::Shape;
+
+use super::file::{Documents, sum_of};
+use super::folder::{MANIFEST, SUMS, read_manifest};
+use super::{Error, Kept, Manifest, Result};
+
+/// Checks a backup, every byte of it, against its sums.
+///
+/// # Errors
+/// [`Error::Damaged`] naming the file; [`Error::NotFound`], [`Error::NewerFormat`].
+pub async fn verify(dir: &Path, id: &str) -> Result<Manifest> {
+    let (dir, id) = (dir.to_owned(), id.to_owned());
+    let checked = tokio::task::spawn_blocking({
+        let (dir, id) = (dir.clone(), id.clone());
+        move || check(&dir, &id)
+    });
+    checked
+        .await
+        .unwrap_or_else(|error| Err(Error::File { path: dir.join(id), source: std::io::Error::other(error) }))
+}
+
+fn check(dir: &Path, id: &str) -> Result<Manifest> {
+    let manifest = read_manifest(dir, id)?;
+    let damaged = |what: String| Error::Damaged { id: id.into(), what };
+    let folder = dir.join(id);
+    let read = |name: &str| match fs::read(folder.join(name)) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) => Err(damaged(format!("{name}: {error}"))),
+    };
+    let sums = read(SUMS)?;
+    let sums = String::from_utf8_lossy(&sums);
+    let sums: BTreeMap<&str, &str> =
+        sums.lines().filter_map(|line| line.split_once("  ")).map(|(sum, name)| (name, sum)).collect();
+    let agrees = |name: &str, sum: &str| {
+        if sums.get(name) == Some(&sum) {
+            Ok(())
+        } else {
+            Err(damaged(format!("{name} is not what was written")))
+        }
+    };
+    agrees(MANIFEST, &sum_of(&read(MANIFEST)?))?;
+    for kept in &manifest.collections {
+        let shape_sum = sum_of(&read(&kept.shape_file)?);
+        agrees(&kept.shape_file, &shape_sum)?;
+        let sum = sum_of_documents(&folder, kept).map_err(damaged)?;
+        agrees(&kept.file, &sum)?;
+        if sum != kept.sha256 || shape_sum != kept.shape_sha256 {
+            return Err(damaged(format!("the sums of {} in manifest and {SUMS} differ", kept.name)));
+        }
+    }
+    Ok(manifest)
+}
+
+fn sum_of_documents(folder: &Path, kept: &Kept) -> Result<String, String> {
+    let said = |error: std::io::Error| format!("{}: {error}", kept.file);
+    let mut documents = Documents::open(&folder.join(&kept.file)).map_err(said)?;
+    while documents.next().map_err(said)?.is_some() {}
+    if (documents.count, documents.bytes) != (kept.documents, kept.bytes) {
+        return Err(format!(
+            "{} has {} documents of {} bytes instead of {} of {}",
+            kept.file, documents.count, documents.bytes, kept.documents, kept.bytes
+        ));
+    }
+    Ok(documents.sum())
+}
+
+/// The shape of a collection in a backup that was checked.
+pub(super) fn shape_of(folder: &Path, id: &str, kept: &Kept) -> Result<Shape> {
+    let path: PathBuf = folder.join(&kept.shape_file);
+    let bytes = fs::read(&path).map_err(Error::file(&path))?;
+    let damaged =
+        |what: String| Error::Damaged { id: id.into(), what: format!("{}: {what}", kept.shape_file) };
+    let document: Document =
+        bson::deserialize_from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    Shape::from_document(&document).map_err(|error| damaged(error.to_string()))
+}

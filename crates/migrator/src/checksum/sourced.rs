@@ -1,0 +1,74 @@
+use async_trait::async_trait;
+
+use crate::step::Step;
+use crate::{Check, Finding, Meta, Migration, Result, Undo, UndoImported, Up};
+
+/// A migration with the text of its file, for its checksum. All else is the migration's own.
+pub struct Sourced<M> {
+    migration: M,
+    source: &'static str,
+}
+
+impl<M: Migration> Sourced<M> {
+    /// With `include_str!` of the file that the migration is in.
+    pub const fn new(migration: M, source: &'static str) -> Self {
+        Self { migration, source }
+    }
+}
+
+#[async_trait]
+impl<M: Migration> Migration for Sourced<M> {
+    fn meta(&self) -> &'static Meta {
+        self.migration.meta()
+    }
+
+    fn source(&self) -> Option<&'static str> {
+        Some(self.source)
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        self.migration.steps()
+    }
+
+    async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
+        self.migration.up(cx).await
+    }
+
+    fn undo(&self) -> Undo {
+        self.migration.undo()
+    }
+
+    async fn down(&self, cx: &mut Up<'_>) -> Result<()> {
+        self.migration.down(cx).await
+    }
+
+    async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
+        self.migration.undo_imported(cx).await
+    }
+
+    async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>> {
+        self.migration.check(cx).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The names of the functions between two marks of a source.
+    fn functions(source: &str, from: &str) -> Vec<String> {
+        let (_, after) = source.split_once(from).unwrap();
+        let end = after.find("\n}\n").unwrap();
+        let names = after[..end].lines().filter_map(|line| line.split_once("fn ")?.1.split('(').next());
+        let mut names: Vec<_> = names.map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    /// A method with a default body that is not passed on would silently be the default one.
+    #[test]
+    fn every_method_is_passed_on() {
+        let declared = functions(include_str!("../migration.rs"), "pub trait Migration");
+        let passed_on = functions(include_str!("sourced.rs"), "Migration for Sourced<M>");
+        assert!(declared.len() > 5);
+        assert_eq!(passed_on, declared);
+    }
+}

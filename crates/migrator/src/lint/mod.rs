@@ -1,0 +1,178 @@
+//! What is unsafe, or only looks so, about a migration before it runs.
+//!
+//! Rules look at what is said about a migration ([`crate::Meta`]), at its declared steps, at its code where its source
+//! is given, and, where there is a database, at what its steps would do to the data.
+
+/// Rules that need the data.
+mod data;
+/// Rules about an index that would be made.
+mod index;
+/// Rules about what it is called.
+mod name;
+/// Rules about expanding and contracting.
+mod phase;
+/// The rules.
+mod rule;
+/// Rules about what is declared.
+mod said;
+/// Rules about the code.
+mod source;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub(crate) use data::{Measured, against};
+pub use rule::{Rule, Severity};
+
+use crate::checksum::Code;
+use crate::step::{Deed, Step};
+use crate::{Graph, Meta, Migration, Undo};
+
+/// One thing that a rule found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Lint {
+    /// In which migration.
+    pub migration: String,
+    /// By which rule.
+    pub rule: Rule,
+    /// How bad it is.
+    pub severity: Severity,
+    /// In which step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// A sentence that says what it is and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { migration, rule, severity, step, text } = self;
+        write!(f, "{severity} {rule} in {migration}")?;
+        if let Some(step) = step {
+            write!(f, ", step {step:?}")?;
+        }
+        write!(f, ": {text}")
+    }
+}
+
+/// A migration as the rules see it.
+pub(crate) struct Subject<'a> {
+    pub(crate) meta: &'static Meta,
+    pub(crate) undo: Undo,
+    pub(crate) code: Option<Code>,
+    /// Declared steps, or those that were seen when its code was looked at.
+    pub(crate) deeds: Vec<Deed>,
+    /// Variables that it reads, as far as is known.
+    pub(crate) variables: Vec<String>,
+    /// The declared steps of the migrations before it; `None` if what one of them does is not known.
+    pub(crate) before: Option<Vec<Deed>>,
+    pub(crate) migration: &'a dyn Migration,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(graph: &'a Graph, migration: &'a dyn Migration) -> Self {
+        let steps = migration.steps();
+        let mut variables: Vec<String> = steps.iter().flat_map(Step::variables).map(str::to_owned).collect();
+        variables.sort();
+        variables.dedup();
+        Self {
+            meta: migration.meta(),
+            undo: migration.undo(),
+            code: migration.source().and_then(Code::read),
+            deeds: deeds(migration),
+            variables,
+            before: before(graph, migration),
+            migration,
+        }
+    }
+
+    /// With what was seen when its code was looked at.
+    pub(crate) fn seen(mut self, deeds: &[Deed], variables: &[String]) -> Self {
+        if self.migration.steps().is_empty() {
+            self.deeds = deeds.to_vec();
+        }
+        for variable in variables {
+            if !self.variables.contains(variable) {
+                self.variables.push(variable.clone());
+            }
+        }
+        self
+    }
+
+    fn lint(&self, rule: Rule, severity: Severity, deed: Option<&Deed>, text: impl Into<String>) -> Lint {
+        let step = deed.map(|deed| deed.name.clone());
+        Lint { migration: self.meta.id.into(), rule, severity, step, text: text.into() }
+    }
+
+    /// What can be told without a database.
+    pub(crate) fn without_data(&self) -> Vec<Lint> {
+        let mut lints = name::look(self);
+        lints.extend(said::look(self));
+        lints.extend(phase::look(self));
+        lints.extend(source::look(self));
+        lints
+    }
+}
+
+/// What the rules find without a database, in the order of the graph.
+pub fn of(graph: &Graph) -> Vec<Lint> {
+    graph.migrations().flat_map(|migration| Subject::new(graph, migration).without_data()).collect()
+}
+
+fn deeds(migration: &dyn Migration) -> Vec<Deed> {
+    migration.steps().iter().map(Step::deed).collect()
+}
+
+/// What the migrations that this one depends on do, directly or through others.
+fn before(graph: &Graph, migration: &dyn Migration) -> Option<Vec<Deed>> {
+    let mut open: Vec<&str> = migration.meta().depends_on.to_vec();
+    let (mut seen, mut all) = (Vec::new(), Vec::new());
+    while let Some(id) = open.pop() {
+        if seen.contains(&id) {
+            continue;
+        }
+        seen.push(id);
+        let parent = graph.migrations().find(|other| other.meta().id == id)?;
+        let deeds = deeds(parent);
+        if deeds.is_empty() {
+            return None;
+        }
+        all.extend(deeds);
+        open.extend(parent.meta().depends_on);
+    }
+    Some(all)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{Check, Finding, Result};
+
+    /// A migration that is a name.
+    pub(crate) struct Named;
+
+    const META: Meta = Meta::new("0001_name", "a name");
+
+    #[async_trait]
+    impl Migration for Named {
+        fn meta(&self) -> &'static Meta {
+            &META
+        }
+
+        fn undo(&self) -> Undo {
+            Undo::Journal
+        }
+
+        async fn check(&self, _: &Check<'_>) -> Result<Vec<Finding>> {
+            Ok(Vec::new())
+        }
+    }
+
+    pub(crate) fn subject(graph: &Graph) -> Subject<'_> {
+        Subject::new(graph, &Named)
+    }
+}

@@ -1,0 +1,150 @@
+use std::collections::BTreeSet;
+
+use docstore::{Field, Filter};
+
+use super::{Lint, Rule, Severity, Subject};
+use crate::step::{Deed, Does};
+use crate::{Mode, Undo};
+
+/// How the engine's own collections begin.
+const ENGINE: &str = "_migration";
+
+pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
+    let mut lints: Vec<Lint> = undo(subject).into_iter().collect();
+    lints.extend(declared(subject));
+    lints.extend(steps(subject));
+    lints.extend(concerns(subject));
+    lints
+}
+
+fn undo(subject: &Subject<'_>) -> Option<Lint> {
+    match subject.undo {
+        Undo::Irreversible(why) if why.trim().is_empty() => {
+            let text =
+                "it cannot be taken back, and the reason is left blank; say why, for whoever has to decide";
+            Some(subject.lint(Rule::NoReason, Severity::Error, None, text))
+        }
+        Undo::Journal if !subject.meta.journal => {
+            let text = "it is to be taken back by its journal, and keeps none; keep it, or say that it is irreversible";
+            Some(subject.lint(Rule::NoJournal, Severity::Error, None, text))
+        }
+        Undo::Code if subject.code.as_ref().is_some_and(|code| !code.has("down")) => {
+            let text = "it is to be taken back by its `down`, and has none";
+            Some(subject.lint(Rule::NoDown, Severity::Error, None, text))
+        }
+        _ => None,
+    }
+}
+
+fn declared(subject: &Subject<'_>) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    let meta = subject.meta;
+    for variable in &subject.variables {
+        if !meta.requires_env.contains(&variable.as_str()) {
+            let text = format!(
+                "it reads {variable} and does not require it, so that it could fail midway; add it to `requires_env`"
+            );
+            lints.push(subject.lint(Rule::UndeclaredVariable, Severity::Error, None, text));
+        }
+    }
+    if meta.touches.is_empty() {
+        let text = "it does not say which collections it writes to, so it never goes as independent of others; \
+                    add `touches`";
+        lints.push(subject.lint(Rule::TouchesUnsaid, Severity::Warning, None, text));
+        return lints;
+    }
+    for deed in &subject.deeds {
+        let to = deed.writes_to();
+        if !meta.touches.contains(&to) {
+            let text = format!("it writes to {to}, which is not among the collections that it `touches`");
+            lints.push(subject.lint(Rule::TouchesMore, Severity::Error, Some(deed), text));
+        }
+    }
+    lints
+}
+
+fn steps(subject: &Subject<'_>) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    let mut names = BTreeSet::new();
+    for deed in &subject.deeds {
+        if !names.insert(&deed.name) {
+            let text = "another step has the same name, by which a repeated run recognises what it did";
+            lints.push(subject.lint(Rule::RepeatedStep, Severity::Error, Some(deed), text));
+        }
+        let changes_id = match &deed.does {
+            Does::Unset { field, .. } => *field == Field::ID,
+            _ => deed.gives() == Some(&Field::ID),
+        };
+        if changes_id {
+            let text =
+                "no document's id can be changed; copy the documents under new ids and delete the old ones";
+            lints.push(subject.lint(Rule::ChangesId, Severity::Error, Some(deed), text));
+        }
+        if deed.writes_to().starts_with(ENGINE) {
+            let text = "the engine's own collections are not for migrations";
+            lints.push(subject.lint(Rule::EngineCollection, Severity::Error, Some(deed), text));
+        }
+        if subject.meta.mode == Mode::Transaction {
+            lints.extend(in_transaction(subject, deed));
+        }
+    }
+    lints
+}
+
+fn in_transaction(subject: &Subject<'_>, deed: &Deed) -> Option<Lint> {
+    if deed.defines() {
+        let text =
+            "indexes and rules cannot be made in a transaction; put them into a migration of another mode";
+        return Some(subject.lint(Rule::DefinesInTransaction, Severity::Error, Some(deed), text));
+    }
+    if !deed.filter().is_some_and(|filter| is_whole(filter, deed)) {
+        return None;
+    }
+    let text = "it goes over the whole collection in one transaction, which fails once that has grown; \
+                use the mode `Idempotent` or `Batched`";
+    Some(subject.lint(Rule::WholeInTransaction, Severity::Warning, Some(deed), text))
+}
+
+/// Whether the filter leaves out only what was changed before.
+fn is_whole(filter: &Filter, deed: &Deed) -> bool {
+    let own = |field: &Field| match &deed.does {
+        Does::Set { field: changed, .. } | Does::Unset { field: changed, .. } => field == changed,
+        Does::CopyField { from, to, .. } => field == from || field == to,
+        _ => false,
+    };
+    match filter {
+        Filter::All => true,
+        Filter::Missing(field) | Filter::Exists(field) | Filter::Ne(field, _) => own(field),
+        Filter::And(filters) => filters.iter().all(|filter| is_whole(filter, deed)),
+        _ => false,
+    }
+}
+
+/// One change may need several collections, and one collection several changes; both at once are two things.
+fn concerns(subject: &Subject<'_>) -> Option<Lint> {
+    let collections: BTreeSet<&str> = subject.deeds.iter().map(Deed::writes_to).collect();
+    let kinds: BTreeSet<String> = subject.deeds.iter().map(kind).collect();
+    let text = if subject.deeds.iter().any(Deed::defines) && !subject.deeds.iter().all(Deed::defines) {
+        "it changes documents as well as indexes or rules; in a migration each, one can fail without the other"
+    } else if collections.len() > 1 && kinds.len() > 1 {
+        "it makes different changes to different collections; in a migration each, each can be taken back alone"
+    } else {
+        return None;
+    };
+    Some(subject.lint(Rule::SeveralConcerns, Severity::Warning, None, text))
+}
+
+/// What is the same for steps that make one change to several collections.
+fn kind(deed: &Deed) -> String {
+    match &deed.does {
+        Does::Set { field, .. } => format!("set {field}"),
+        Does::Unset { field, .. } => format!("unset {field}"),
+        Does::CopyField { from, to, .. } => format!("copy {from} to {to}"),
+        Does::Each { reads, .. } => format!("each {reads:?}"),
+        Does::Insert { .. } | Does::InsertMany { .. } => "insert".into(),
+        Does::Delete { .. } => "delete".into(),
+        Does::Copy { .. } => "copy".into(),
+        Does::CreateIndex(_) | Does::DropIndex(_) => "index".into(),
+        Does::SetValidator(_) => "validator".into(),
+    }
+}

@@ -1,0 +1,51 @@
+use super::{Lint, Rule, Severity, Subject};
+
+/// Calls whose value is another one each time, as the words of the code.
+const RANDOM: &[&str] = &[
+    "Utc :: now (",
+    "Local :: now (",
+    "DateTime :: now (",
+    "SystemTime :: now (",
+    "Instant :: now (",
+    "ObjectId :: new (",
+    "Uuid :: new_v4 (",
+    "Uuid :: now_v7 (",
+    "rand :: ",
+];
+
+/// Ways to the environment of the process.
+const ENVIRONMENT: &[&str] = &["env :: var (", "env :: var_os (", "env :: vars (", "dotenvy :: "];
+
+pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
+    let Some(code) = &subject.code else { return Vec::new() };
+    let mut lines = code.reach("up");
+    lines.extend(code.reach("steps"));
+    let first =
+        |calls: &[&'static str]| calls.iter().copied().find(|call| lines.iter().any(|line| has(line, call)));
+    let mut found = Vec::new();
+    if let Some(call) = first(RANDOM) {
+        let text = format!(
+            "it uses `{}`, which is another value at each attempt; use `cx.now()`, `Value::Now`, or let the store make \
+             the id",
+            spoken(call)
+        );
+        found.push(subject.lint(Rule::NotDeterministic, Severity::Warning, None, text));
+    }
+    if let Some(call) = first(ENVIRONMENT) {
+        let text = format!(
+            "it uses `{}` past the configuration; require the variable and read it with `cx.env`",
+            spoken(call)
+        );
+        found.push(subject.lint(Rule::ProcessEnvironment, Severity::Error, None, text));
+    }
+    found
+}
+
+/// Whether the words are there, not as the end of longer ones.
+fn has(line: &str, words: &str) -> bool {
+    line.match_indices(&words.replace("::", ": :")).any(|(at, _)| at == 0 || line[..at].ends_with(' '))
+}
+
+fn spoken(call: &str) -> String {
+    call.replace(' ', "").trim_end_matches('(').trim_end_matches("::").to_owned()
+}

@@ -1,0 +1,279 @@
+use std::path::Path;
+
+use docstore::{Database, EngineKind, Rights, ServerFacts, Space, Topology};
+
+use super::Migrator;
+use super::lock::LEASE;
+use crate::backup::{self, Policy};
+use crate::context::refuse_mode;
+use crate::ledger::LOCK;
+use crate::report::{Level, Preflight, PreflightCheck};
+use crate::{ActionKind, Undo, UpPlan, UpRequest};
+
+/// The oldest wire version that this program is made for: that of MongoDB 6.0.
+const OLDEST_WIRE: i32 = 17;
+
+/// Checks as they are made.
+#[derive(Default)]
+struct Checks(Vec<PreflightCheck>);
+
+impl Checks {
+    fn add(&mut self, name: &'static str, level: Level, text: impl Into<String>) {
+        self.0.push(PreflightCheck { name, level, text: text.into() });
+    }
+}
+
+impl Migrator {
+    /// Looks at everything that an `up` needs, and says of each whether it is there. Writes nothing, neither to the
+    /// store nor to the folder of backups.
+    pub async fn preflight(&self, request: &UpRequest) -> Preflight {
+        let mut checks = Checks::default();
+        match self.db.facts().await {
+            Ok(facts) => {
+                checks.add("connection", Level::Ok, self.db.location());
+                server(&mut checks, &facts);
+                self.store(&mut checks).await;
+                let plan = self.what_is_pending(&mut checks, request).await;
+                self.lease(&mut checks).await;
+                if let Some(plan) = &plan {
+                    self.modes(&mut checks, plan, &facts);
+                    inverses(&mut checks, plan);
+                    self.backups(&mut checks, plan).await;
+                }
+            }
+            Err(error) => checks.add("connection", Level::Error, format!("{}: {error}", self.db.location())),
+        }
+        Preflight { checks: checks.0 }
+    }
+
+    async fn store(&self, checks: &mut Checks) {
+        match self.db.rights().await {
+            Ok(Rights::Unlimited) => checks.add("rights", Level::Ok, "nobody has to log in"),
+            Ok(Rights::Lacking(actions)) if actions.is_empty() => {
+                checks.add("rights", Level::Ok, "the user may do what is needed");
+            }
+            Ok(Rights::Lacking(actions)) => checks.add(
+                "rights",
+                Level::Error,
+                format!("the user may not {} on the whole database", actions.join(", ")),
+            ),
+            Err(error) => {
+                checks.add(
+                    "rights",
+                    Level::Warning,
+                    format!("what the user may do cannot be asked: {error}"),
+                );
+            }
+        }
+        match self.db.space().await {
+            Ok(Space { used, free: Some(free) }) => {
+                // Indexes, journal and log grow beside the data.
+                let level = if free < used.max(64 << 20) { Level::Warning } else { Level::Ok };
+                checks.add("space", level, format!("{} free, {} used", bytes(free), bytes(used)));
+            }
+            Ok(Space { used, free: None }) => {
+                let text = format!("{} used; how much is free the server does not tell", bytes(used));
+                checks.add("space", Level::Ok, text);
+            }
+            Err(error) => {
+                checks.add(
+                    "space",
+                    Level::Warning,
+                    format!("how much room there is cannot be asked: {error}"),
+                );
+            }
+        }
+    }
+
+    /// Heads, ledger, variables.
+    async fn what_is_pending(&self, checks: &mut Checks, request: &UpRequest) -> Option<UpPlan> {
+        let heads = self.heads();
+        if heads.len() <= 1 {
+            checks.add("heads", Level::Ok, heads.first().map_or("there are no migrations", String::as_str));
+        } else {
+            checks.add("heads", Level::Error, format!("there are several: {}", heads.join(", ")));
+        }
+        let plan = match self.plan_up(request).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                checks.add("ledger", Level::Error, error.to_string());
+                return None;
+            }
+        };
+        let pending: Vec<_> = plan.actions.iter().map(|action| action.id.as_str()).collect();
+        let mut text = match pending.as_slice() {
+            [] => format!("{} applied, nothing pending", plan.already),
+            some => format!("{} applied, pending: {}", plan.already, some.join(", ")),
+        };
+        if !plan.imports.is_empty() {
+            text = format!("{text}; to be taken over from an earlier tool: {}", plan.imports.join(", "));
+        }
+        let resumed = |kind| matches!(kind, ActionKind::Resume | ActionKind::Retry | ActionKind::FinishUndo);
+        let mut level = Level::Ok;
+        if plan.actions.iter().any(|action| resumed(action.kind)) {
+            level = Level::Warning;
+            text =
+                format!("{text}; an earlier run did not come to its end, and this one would go on with it");
+        }
+        if !plan.unknown.is_empty() {
+            level = Level::Warning;
+            text = format!("{text}; not known to this program: {}", plan.unknown.join(", "));
+        }
+        checks.add("ledger", level, text);
+        match self.missing_env(request).await {
+            Ok(missing) if missing.is_empty() => {
+                checks.add("variables", Level::Ok, "all that are needed are set");
+            }
+            Ok(missing) => {
+                let each: Vec<_> =
+                    missing.iter().map(|m| format!("{} needs {}", m.migration, m.variable)).collect();
+                checks.add("variables", Level::Error, format!("{}, which is not set", each.join(", ")));
+            }
+            Err(error) => checks.add("variables", Level::Error, error.to_string()),
+        }
+        self.checksums(checks).await;
+        Some(plan)
+    }
+
+    async fn checksums(&self, checks: &mut Checks) {
+        match self.checksum_drift().await {
+            Ok(drift) if drift.is_empty() => {
+                checks.add("checksums", Level::Ok, "what is applied is what this program has");
+            }
+            Ok(drift) => {
+                let each: Vec<_> = drift.iter().map(ToString::to_string).collect();
+                checks.add("checksums", Level::Warning, each.join("; "));
+            }
+            Err(error) => checks.add("checksums", Level::Error, error.to_string()),
+        }
+    }
+
+    async fn lease(&self, checks: &mut Checks) {
+        match self.db.lease_holder(LOCK, LEASE).await {
+            Ok(Some(holder)) if !holder.remaining.is_zero() => {
+                let seconds = holder.remaining.as_secs();
+                let text = format!("held by {} for another {seconds} s unless it is renewed", holder.owner);
+                checks.add("lock", Level::Warning, text);
+            }
+            Ok(_) => checks.add("lock", Level::Ok, "nobody holds it"),
+            Err(error) => checks.add("lock", Level::Error, error.to_string()),
+        }
+    }
+
+    fn modes(&self, checks: &mut Checks, plan: &UpPlan, facts: &ServerFacts) {
+        let metas = plan.actions.iter().filter_map(|action| self.graph.shape().position(&action.id));
+        let refused: Vec<_> = metas
+            .filter_map(|at| refuse_mode(self.graph.get(at).meta(), facts.transactions, &self.settings).err())
+            .map(|error| error.to_string())
+            .collect();
+        if refused.is_empty() {
+            checks.add("modes", Level::Ok, "every pending migration can be run as it says");
+        } else {
+            checks.add("modes", Level::Error, refused.join("; "));
+        }
+    }
+
+    async fn backups(&self, checks: &mut Checks, plan: &UpPlan) {
+        let at = |id: &str| self.graph.shape().position(id).map(|at| self.graph.get(at));
+        let risky: Vec<_> = plan
+            .actions
+            .iter()
+            .filter_map(|action| Some((action.id.as_str(), at(&action.id)?)))
+            .filter(|(_, migration)| backup::reason(Policy::Risky, *migration).is_some())
+            .map(|(id, _)| id)
+            .collect();
+        let Some(settings) = &self.settings.backup else {
+            return if risky.is_empty() {
+                checks.add("backups", Level::Ok, "none are taken, and no pending migration is risky");
+            } else {
+                let text = format!("none are taken, and these are risky: {}", risky.join(", "));
+                checks.add("backups", Level::Warning, text);
+            };
+        };
+        let wanted = plan.actions.iter().any(|action| action.backup.is_some());
+        let size = if wanted { size_of(&self.db).await } else { None };
+        match room(&settings.dir) {
+            Ok(free) => {
+                let short = size.is_some_and(|size| free < size);
+                let level = if short { Level::Warning } else { Level::Ok };
+                let text = format!("{} can be written, {} free", settings.dir.display(), bytes(free));
+                checks.add("backups", level, text);
+            }
+            // Without a backup to take it is a warning: later ones will need it.
+            Err(error) => {
+                let level = if wanted { Level::Error } else { Level::Warning };
+                checks.add("backups", level, format!("{}: {error}", settings.dir.display()));
+            }
+        }
+    }
+}
+
+fn inverses(checks: &mut Checks, plan: &UpPlan) {
+    let gone: Vec<_> = plan
+        .actions
+        .iter()
+        .filter_map(|action| match action.undo {
+            Undo::Irreversible(why) => Some(format!("{} ({why})", action.id)),
+            _ => None,
+        })
+        .collect();
+    if gone.is_empty() {
+        checks.add("way back", Level::Ok, "every pending migration can be taken back");
+    } else {
+        checks.add("way back", Level::Warning, format!("cannot be taken back: {}", gone.join(", ")));
+    }
+}
+
+fn server(checks: &mut Checks, facts: &ServerFacts) {
+    let what = match &facts.topology {
+        Topology::File => "one file".to_owned(),
+        Topology::Standalone => "a standalone server".into(),
+        Topology::ReplicaSet(name) => format!("replica set {name}"),
+        Topology::Sharded => "sharded cluster".into(),
+    };
+    let name = if facts.engine == EngineKind::Mongo { "MongoDB" } else { "SQLite" };
+    let text = format!("{name} {}, {what}", facts.version);
+    if facts.engine == EngineKind::Mongo && facts.wire_version < OLDEST_WIRE {
+        checks.add("server", Level::Error, format!("{text}; the oldest that is supported is MongoDB 6.0"));
+    } else if facts.topology == Topology::Standalone {
+        let text = format!("{text}: it has no transactions, so what a dead runner was at may show half-way");
+        checks.add("server", Level::Warning, text);
+    } else {
+        checks.add("server", Level::Ok, text);
+    }
+}
+
+/// What a backup of everything would take at the most.
+async fn size_of(db: &Database) -> Option<u64> {
+    db.space().await.ok().map(|space| space.used)
+}
+
+/// How much is free where a folder is, or is to be. Nothing is made.
+fn room(dir: &Path) -> Result<u64, String> {
+    let dir = std::path::absolute(dir).map_err(|error| error.to_string())?;
+    let there = dir.ancestors().find(|folder| folder.exists()).ok_or("no part of its path is there")?;
+    if !there.is_dir() {
+        return Err(format!("{} is no folder", there.display()));
+    }
+    rustix::fs::access(there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+        .map_err(|error| format!("{} cannot be written: {error}", there.display()))?;
+    let room = rustix::fs::statvfs(there).map_err(|error| error.to_string())?;
+    Ok(room.f_bavail.saturating_mul(room.f_frsize))
+}
+
+fn bytes(count: u64) -> String {
+    let mib = count >> 20;
+    if mib >= 10 * 1024 { format!("{} GiB", mib >> 10) } else { format!("{mib} MiB") }
+}
+
+impl Preflight {
+    /// Whether nothing stands in the way.
+    pub fn passed(&self) -> bool {
+        !self.checks.iter().any(|check| check.level == Level::Error)
+    }
+
+    /// The exit code of a program that was asked for it: 0, or 8 if an `up` would be refused or fail.
+    pub fn exit_code(&self) -> u8 {
+        if self.passed() { 0 } else { 8 }
+    }
+}

@@ -1,0 +1,474 @@
+use std::collections::BTreeSet;
+
+use bson::DateTime;
+use proptest::prelude::*;
+
+use super::*;
+use crate::graph::Spec;
+use crate::graph::tests::{shape, spec};
+
+fn situation<'a>(shape: &'a Shape, ledger: &'a Entries) -> Situation<'a> {
+    Situation { shape, ledger, contexts: &[], held: true }
+}
+
+fn up(shape: &Shape, ledger: &Entries, mode: UpMode) -> Result<Vec<Action>, Refusal> {
+    up_to(shape, ledger, mode, UpGoal::All)
+}
+
+fn up_to(shape: &Shape, ledger: &Entries, mode: UpMode, goal: UpGoal) -> Result<Vec<Action>, Refusal> {
+    plan(situation(shape, ledger), &Request::Up(mode, goal))
+}
+
+fn down(shape: &Shape, ledger: &Entries) -> Result<Vec<Action>, Refusal> {
+    down_to(shape, ledger, DownGoal::Last)
+}
+
+fn down_to(shape: &Shape, ledger: &Entries, goal: DownGoal) -> Result<Vec<Action>, Refusal> {
+    plan(situation(shape, ledger), &Request::Down(goal))
+}
+
+fn applies(list: &[usize]) -> Result<Vec<Action>, Refusal> {
+    Ok(list.iter().map(|&at| Action::Apply(at)).collect())
+}
+
+fn undoes(list: &[usize]) -> Result<Vec<Action>, Refusal> {
+    Ok(list.iter().map(|&at| Action::Undo(at)).collect())
+}
+
+fn entry(id: &str, state: State, at: i64) -> (String, Entry) {
+    let mut entry = Entry::new(id, state, Source::Native);
+    entry.applied_at = Some(DateTime::from_millis(at));
+    (id.to_owned(), entry)
+}
+
+fn ledger(list: &[(&str, State, i64)]) -> Entries {
+    list.iter().map(|(id, state, at)| entry(id, *state, *at)).collect()
+}
+
+fn chain() -> Shape {
+    shape(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0002_b"])]).unwrap()
+}
+
+#[test]
+fn a_start_does_not_retry_a_failure_and_an_operator_does() {
+    let ledger = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Failed, 2)]);
+    assert_eq!(up(&chain(), &ledger, UpMode::Start), Err(Refusal::Failed(1)));
+    assert_eq!(up(&chain(), &ledger, UpMode::Operator), Ok(vec![Action::Apply(1), Action::Apply(2)]));
+}
+
+#[test]
+fn an_interrupted_run_is_resumed_and_an_interrupted_undo_is_finished_first() {
+    let running = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Running, 2)]);
+    let both = Ok(vec![Action::Apply(1), Action::Apply(2)]);
+    assert_eq!(up(&chain(), &running, UpMode::Start), both);
+    assert_eq!(down(&chain(), &running), Ok(vec![Action::Undo(1)]));
+
+    let mut undoing = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::RollingBack, 2)]);
+    let finish = Ok(vec![Action::Undo(1), Action::Apply(1), Action::Apply(2)]);
+    assert_eq!(up(&chain(), &undoing, UpMode::Start), finish);
+    assert_eq!(down(&chain(), &undoing), Ok(vec![Action::Undo(1)]));
+    undoing.get_mut("0002_b").unwrap().error = Some("no".into());
+    assert_eq!(up(&chain(), &undoing, UpMode::Start), Err(Refusal::Failed(1)));
+    assert_eq!(up(&chain(), &undoing, UpMode::Operator), finish);
+}
+
+#[test]
+fn down_takes_the_last_in_time_that_nothing_applied_depends_on() {
+    let forked = shape(&[
+        ("0001_a", &[]),
+        ("0002_b", &["0001_a"]),
+        ("0003_c", &["0001_a"]),
+        ("0004_d", &["0002_b", "0003_c"]),
+    ])
+    .unwrap();
+    // Applied later than 0003, although its number is lower; odd dates of 0001 do not matter.
+    let all = ledger(&[
+        ("0001_a", State::Applied, 99),
+        ("0002_b", State::Applied, 30),
+        ("0003_c", State::Applied, 20),
+    ]);
+    assert_eq!(down(&forked, &all), Ok(vec![Action::Undo(1)]));
+    assert_eq!(down(&forked, &Entries::new()), Ok(vec![]));
+}
+
+#[test]
+fn down_is_refused_while_an_unknown_one_depends_on_it() {
+    let mut ledger = ledger(&[("0001_a", State::Applied, 1), ("0009_z", State::Applied, 9)]);
+    ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
+    assert_eq!(down(&chain(), &ledger), Err(Refusal::Dependants(0, vec!["0009_z".into()])));
+    ledger.get_mut("0009_z").unwrap().state = State::RolledBack;
+    assert_eq!(down(&chain(), &ledger), Ok(vec![Action::Undo(0)]));
+}
+
+#[test]
+fn up_to_one_applies_what_it_depends_on_and_nothing_else() {
+    let forked = shape(&[
+        ("0001_a", &[]),
+        ("0002_b", &["0001_a"]),
+        ("0003_c", &["0001_a"]),
+        ("0004_d", &["0003_c"]),
+        ("0005_e", &["0002_b", "0004_d"]),
+    ])
+    .unwrap();
+    let none = Entries::new();
+    let goal = |goal| up_to(&forked, &none, UpMode::Operator, goal);
+    assert_eq!(goal(UpGoal::To(3)), applies(&[0, 2, 3]));
+    assert_eq!(goal(UpGoal::Steps(2)), applies(&[0, 1]));
+    assert_eq!(goal(UpGoal::Steps(0)), applies(&[]));
+    assert_eq!(goal(UpGoal::Steps(9)), applies(&[0, 1, 2, 3, 4]));
+    let some = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Applied, 2)]);
+    assert_eq!(up_to(&forked, &some, UpMode::Start, UpGoal::To(1)), applies(&[]));
+    assert_eq!(up_to(&forked, &some, UpMode::Start, UpGoal::Steps(1)), applies(&[2]));
+}
+
+#[test]
+fn several_heads_block_up_but_for_a_target_that_is_named() {
+    let forked = shape(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"])]).unwrap();
+    let none = Entries::new();
+    for goal in [UpGoal::All, UpGoal::Steps(1)] {
+        assert_eq!(up_to(&forked, &none, UpMode::Operator, goal), Err(Refusal::SeveralHeads(vec![1, 2])));
+    }
+    assert_eq!(up_to(&forked, &none, UpMode::Operator, UpGoal::To(1)), applies(&[0, 1]));
+    let all = ledger(&[("0001_a", State::Applied, 1), ("0003_c", State::Applied, 2)]);
+    assert_eq!(down(&forked, &all), undoes(&[2]));
+}
+
+#[test]
+fn what_is_not_in_context_is_not_pending_and_can_be_taken_back() {
+    let within =
+        |id: &str, deps: &[&str], context: &str| Spec { contexts: vec![context.into()], ..spec(id, deps) };
+    let list = [spec("0001_a", &[]), within("0002_b", &["0001_a"], "demo"), spec("0003_c", &["0001_a"])];
+    let shape = Shape::new(&list).unwrap();
+    let none = Entries::new();
+    assert_eq!(up(&shape, &none, UpMode::Start), applies(&[0, 2]));
+    assert_eq!(up_to(&shape, &none, UpMode::Start, UpGoal::To(1)), Err(Refusal::NotInContext(1)));
+    let demo = ["demo".to_owned()];
+    let there = Situation { contexts: &demo, ..situation(&shape, &none) };
+    assert_eq!(plan(there, &Request::Up(UpMode::Start, UpGoal::All)), applies(&[0, 1, 2]));
+    assert_eq!(plan(there, &Request::Up(UpMode::Start, UpGoal::To(1))), applies(&[0, 1]));
+    let all = ledger(&[
+        ("0001_a", State::Applied, 1),
+        ("0002_b", State::Applied, 3),
+        ("0003_c", State::Applied, 2),
+    ]);
+    assert_eq!(down(&shape, &all), undoes(&[1]));
+    // Half done elsewhere, it is not gone on with here.
+    let half = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Failed, 3)]);
+    assert_eq!(up(&shape, &half, UpMode::Start), applies(&[2]));
+}
+
+#[test]
+fn a_late_one_is_applied_if_it_is_known_to_be_apart() {
+    let touching = |mine: &[&str], theirs: &[&str], anyway: bool| {
+        let touches = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
+        let list = [
+            spec("0001_a", &[]),
+            Spec { touches: touches(mine), out_of_order: anyway, ..spec("0002_b", &["0001_a"]) },
+            Spec { touches: touches(theirs), ..spec("0003_c", &["0001_a"]) },
+            spec("0004_d", &["0002_b", "0003_c"]),
+        ];
+        let ledger = ledger(&[("0001_a", State::Applied, 1), ("0003_c", State::Applied, 2)]);
+        up(&Shape::new(&list).unwrap(), &ledger, UpMode::Start)
+    };
+    let refused = |shared: &[&str]| {
+        let shared = shared.iter().map(|&name| name.to_owned()).collect();
+        Err(Refusal::OutOfOrder { late: 1, applied: 2, shared })
+    };
+    assert_eq!(touching(&["x"], &["y", "z"], false), applies(&[1, 3]));
+    assert_eq!(touching(&["x", "y"], &["y", "z"], false), refused(&["y"]));
+    for (mine, theirs) in [(&[][..], &["y"][..]), (&["x"], &[]), (&[], &[])] {
+        assert_eq!(touching(mine, theirs, false), refused(&[]));
+    }
+    assert_eq!(touching(&["y"], &["y"], true), applies(&[1, 3]));
+}
+
+#[test]
+fn a_newer_ledger_is_run_with_unless_it_says_no() {
+    let newer = |state, breaks| {
+        let mut entries = ledger(&[("0001_a", State::Applied, 1), ("0009_z", state, 9)]);
+        entries.get_mut("0009_z").unwrap().breaks_older = breaks;
+        up(&chain(), &entries, UpMode::Start)
+    };
+    assert_eq!(newer(State::Applied, false), applies(&[1, 2]));
+    for state in [State::Applied, State::Running, State::Failed, State::RollingBack] {
+        assert_eq!(newer(state, true), Err(Refusal::TooOld(vec!["0009_z".into()])));
+    }
+    assert_eq!(newer(State::RolledBack, true), applies(&[1, 2]));
+}
+
+#[test]
+fn what_wants_a_decision_waits_for_it() {
+    let manual = Spec { manual: true, ..spec("0002_b", &["0001_a"]) };
+    let shape = Shape::new(&[spec("0001_a", &[]), manual]).unwrap();
+    let stuck = |state, retry| {
+        let mut entries = ledger(&[("0001_a", State::Applied, 1), ("0002_b", state, 2)]);
+        entries.get_mut("0002_b").unwrap().retry = retry;
+        entries
+    };
+    for mode in [UpMode::Start, UpMode::Operator] {
+        for state in [State::Running, State::Interrupted] {
+            assert_eq!(up(&shape, &stuck(state, false), mode), Err(Refusal::Undecided(1)));
+            assert_eq!(up(&shape, &stuck(state, true), mode), applies(&[1]));
+        }
+        assert_eq!(up(&shape, &stuck(State::Failed, true), mode), applies(&[1]));
+    }
+    // Somebody may be running it.
+    let running = stuck(State::Running, false);
+    let looking = Situation { held: false, ..situation(&shape, &running) };
+    assert_eq!(plan(looking, &Request::Up(UpMode::Start, UpGoal::All)), applies(&[1]));
+    assert_eq!(down(&shape, &stuck(State::Interrupted, false)), undoes(&[1]));
+    // The others go on by themselves.
+    let chain = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Interrupted, 2)]);
+    assert_eq!(up(&self::chain(), &chain, UpMode::Start), applies(&[1, 2]));
+}
+
+#[test]
+fn down_reaches_what_is_asked_for_with_what_depends_on_it() {
+    let forked =
+        shape(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"]), ("0004_d", &["0002_b"])])
+            .unwrap();
+    let mut all = ledger(&[
+        ("0001_a", State::Applied, 1),
+        ("0002_b", State::Applied, 2),
+        ("0003_c", State::Applied, 3),
+        ("0004_d", State::Applied, 4),
+    ]);
+    for (id, run) in [("0001_a", "r1"), ("0002_b", "r2"), ("0003_c", "r2"), ("0004_d", "r3")] {
+        all.get_mut(id).unwrap().applied_run = Some(run.into());
+    }
+    assert_eq!(down_to(&forked, &all, DownGoal::To(1)), undoes(&[3]));
+    assert_eq!(down_to(&forked, &all, DownGoal::To(0)), undoes(&[3, 2, 1]));
+    assert_eq!(down_to(&forked, &all, DownGoal::To(3)), undoes(&[]));
+    assert_eq!(down_to(&forked, &all, DownGoal::One(1)), undoes(&[3, 1]));
+    assert_eq!(down_to(&forked, &all, DownGoal::Steps(3)), undoes(&[3, 2, 1]));
+    assert_eq!(down_to(&forked, &all, DownGoal::Steps(9)), undoes(&[3, 2, 1, 0]));
+    assert_eq!(down_to(&forked, &all, DownGoal::All), undoes(&[3, 2, 1, 0]));
+    assert_eq!(down_to(&forked, &all, DownGoal::Run("r2".into())), undoes(&[3, 2, 1]));
+    assert_eq!(down_to(&forked, &all, DownGoal::Run("r3".into())), undoes(&[3]));
+    assert_eq!(down_to(&forked, &all, DownGoal::Run("r9".into())), undoes(&[]));
+    // What another tool applied is of no run of ours.
+    all.get_mut("0003_c").unwrap().source = Source::Imported;
+    assert_eq!(down_to(&forked, &all, DownGoal::Run("r2".into())), undoes(&[3, 1]));
+}
+
+#[test]
+fn down_past_an_unknown_dependant_is_refused() {
+    let mut ledger = ledger(&[
+        ("0001_a", State::Applied, 1),
+        ("0002_b", State::Applied, 2),
+        ("0009_z", State::Applied, 9),
+    ]);
+    ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
+    let refused = Err(Refusal::Dependants(0, vec!["0009_z".into()]));
+    for goal in [DownGoal::All, DownGoal::One(0), DownGoal::Steps(2)] {
+        assert_eq!(down_to(&chain(), &ledger, goal.clone()), refused, "{goal:?}");
+    }
+    assert_eq!(down_to(&chain(), &ledger, DownGoal::To(0)), undoes(&[1]));
+    assert_eq!(down_to(&chain(), &ledger, DownGoal::Steps(1)), undoes(&[1]));
+}
+
+/// A random graph: each node depends on some of those before it, in a shuffled numbering; one head joins the rest.
+fn specs() -> impl Strategy<Value = Vec<Spec>> {
+    (1_usize..9)
+        .prop_flat_map(|n| {
+            let numbers = Just((0..n).collect::<Vec<_>>()).prop_shuffle();
+            (numbers, proptest::collection::vec(proptest::collection::vec(any::<bool>(), n), n))
+        })
+        .prop_map(|(numbers, edges)| {
+            let id = |i: usize| format!("{:04}_x", numbers[i]);
+            let n = numbers.len();
+            // What they touch is told by their edges too: it has to be somehow random, and the more the merrier.
+            let touches =
+                |i: usize| (0..n).skip(i).filter(|&j| edges[i][j]).map(|j| format!("c{j}")).collect();
+            let node = |i: usize| Spec {
+                id: id(i),
+                depends_on: (0..i).filter(|&j| edges[i][j]).map(id).collect(),
+                touches: touches(i),
+                ..Spec::default()
+            };
+            let mut list: Vec<Spec> = (0..n).map(node).collect();
+            let all = (0..n).map(id).collect();
+            list.push(Spec { id: "9999_head".into(), depends_on: all, ..Spec::default() });
+            list
+        })
+}
+
+/// One in which the order among unrelated ones does not matter.
+fn graphs() -> impl Strategy<Value = Shape> {
+    specs().prop_map(|mut list| {
+        for spec in &mut list {
+            spec.out_of_order = true;
+        }
+        Shape::new(&list).unwrap()
+    })
+}
+
+/// What is left of a ledger after these.
+fn carry_out(shape: &Shape, ledger: &mut Entries, actions: &[Action]) {
+    for action in actions {
+        let id = shape.id(action.at());
+        match action {
+            Action::Undo(_) => ledger.get_mut(id).unwrap().state = State::RolledBack,
+            Action::Apply(_) => {
+                let (id, new) = entry(id, State::Applied, 1);
+                ledger.insert(id, new);
+            }
+        }
+    }
+}
+
+fn is_applied(shape: &Shape, ledger: &Entries, at: usize) -> bool {
+    ledger.get(shape.id(at)).is_some_and(|e| e.state == State::Applied)
+}
+
+fn states() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(0_u8..7, 10)
+}
+
+fn random_ledger(shape: &Shape, states: &[u8]) -> Entries {
+    let all = [
+        State::Running,
+        State::Applied,
+        State::Failed,
+        State::Interrupted,
+        State::RollingBack,
+        State::RolledBack,
+    ];
+    shape
+        .ids()
+        .zip(states)
+        .filter_map(|(id, &s)| all.get(usize::from(s)).map(|&state| entry(id, state, i64::from(s))))
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn up_comes_after_its_dependencies_and_reaches_the_full_state(shape in graphs(), states in states()) {
+        let mut ledger = random_ledger(&shape, &states);
+        let applied_before: BTreeSet<_> =
+            (0..shape.len()).filter(|&i| ledger.get(shape.id(i)).is_some_and(|e| e.state == State::Applied)).collect();
+        let plan_once = up(&shape, &ledger, UpMode::Operator).unwrap();
+        for action in plan_once {
+            match action {
+                Action::Undo(at) => ledger.get_mut(shape.id(at)).unwrap().state = State::RolledBack,
+                Action::Apply(at) => {
+                    prop_assert!(!applied_before.contains(&at));
+                    for &parent in shape.depends_on(at) {
+                        prop_assert_eq!(ledger[shape.id(parent)].state, State::Applied);
+                    }
+                    let (id, new) = entry(shape.id(at), State::Applied, 1);
+                    ledger.insert(id, new);
+                }
+            }
+        }
+        prop_assert!(shape.ids().all(|id| ledger[id].state == State::Applied));
+        prop_assert_eq!(up(&shape, &ledger, UpMode::Start), Ok(vec![]));
+    }
+
+    #[test]
+    fn down_again_and_again_never_leaves_a_dependant_and_ends_with_nothing(
+        shape in graphs(),
+        times in proptest::collection::vec(0_i64..5, 10),
+    ) {
+        let mut ledger: Entries =
+            shape.ids().zip(&times).map(|(id, &at)| entry(id, State::Applied, at)).collect();
+        for _ in 0..shape.len() {
+            let actions = down(&shape, &ledger).unwrap();
+            let [Action::Undo(at)] = actions[..] else { panic!("one undo, not {actions:?}") };
+            ledger.get_mut(shape.id(at)).unwrap().state = State::RolledBack;
+            for other in 0..shape.len() {
+                let applied = ledger[shape.id(other)].state == State::Applied;
+                prop_assert!(!applied || !shape.depends_on(other).contains(&at));
+            }
+        }
+        prop_assert_eq!(down(&shape, &ledger), Ok(vec![]));
+    }
+
+    #[test]
+    fn up_to_one_touches_its_ancestors_only(shape in graphs(), states in states(), which in any::<proptest::sample::Index>()) {
+        let mut ledger = random_ledger(&shape, &states);
+        let at = which.index(shape.len());
+        let before = ledger.clone();
+        let actions = up_to(&shape, &ledger, UpMode::Operator, UpGoal::To(at)).unwrap();
+        carry_out(&shape, &mut ledger, &actions);
+        prop_assert!(is_applied(&shape, &ledger, at));
+        for other in 0..shape.len() {
+            if !shape.ancestors(at).contains(&other) {
+                let was = is_applied(&shape, &before, other);
+                prop_assert_eq!(is_applied(&shape, &ledger, other), was);
+            }
+        }
+        prop_assert_eq!(up_to(&shape, &ledger, UpMode::Start, UpGoal::To(at)), Ok(vec![]));
+    }
+
+    #[test]
+    fn so_many_steps_are_the_beginning_of_all(shape in graphs(), states in states(), n in 0_usize..12) {
+        let ledger = random_ledger(&shape, &states);
+        let is_apply = |action: &Action| matches!(action, Action::Apply(_));
+        let all: Vec<_> = up(&shape, &ledger, UpMode::Operator).unwrap().into_iter().filter(is_apply).collect();
+        let some = up_to(&shape, &ledger, UpMode::Operator, UpGoal::Steps(n)).unwrap();
+        let some: Vec<_> = some.into_iter().filter(is_apply).collect();
+        prop_assert_eq!(&some[..], &all[..n.min(all.len())]);
+    }
+
+    #[test]
+    fn nothing_runs_out_of_order_that_is_not_known_to_be_apart(list in specs(), states in states()) {
+        let shape = Shape::new(&list).unwrap();
+        let mut ledger = random_ledger(&shape, &states);
+        let apart = |ledger: &Entries, at: usize| {
+            (at + 1..shape.len())
+                .filter(|&later| is_applied(&shape, ledger, later) && !shape.descendants(at).contains(&later))
+                .all(|later| {
+                    let (a, b) = (&shape.spec(at).touches, &shape.spec(later).touches);
+                    !a.is_empty() && !b.is_empty() && !a.iter().any(|name| b.contains(name))
+                })
+        };
+        match up(&shape, &ledger, UpMode::Operator) {
+            Ok(actions) => {
+                for action in actions {
+                    if let Action::Apply(at) = action {
+                        prop_assert!(apart(&ledger, at));
+                    }
+                    carry_out(&shape, &mut ledger, &[action]);
+                }
+            }
+            Err(Refusal::OutOfOrder { late, .. }) => prop_assert!(!apart(&ledger, late)),
+            Err(other) => prop_assert!(false, "{other:?}"),
+        }
+    }
+
+    #[test]
+    fn down_takes_back_the_closure_and_nothing_else(
+        shape in graphs(),
+        times in proptest::collection::vec(0_i64..5, 10),
+        which in any::<proptest::sample::Index>(),
+        kind in 0_usize..4,
+    ) {
+        let mut ledger: Entries =
+            shape.ids().zip(&times).map(|(id, &at)| entry(id, State::Applied, at)).collect();
+        for (id, at) in shape.ids().zip(&times) {
+            ledger.get_mut(id).unwrap().applied_run = Some(format!("run {at}"));
+        }
+        let at = which.index(shape.len());
+        let (goal, expected): (DownGoal, BTreeSet<usize>) = match kind {
+            0 => (DownGoal::All, (0..shape.len()).collect()),
+            1 => (DownGoal::One(at), shape.descendants(at)),
+            2 => (DownGoal::To(at), shape.descendants(at).into_iter().filter(|&other| other != at).collect()),
+            _ => {
+                let own = (0..shape.len()).filter(|&i| times[i] == times[at]);
+                (DownGoal::Run(format!("run {}", times[at])), own.flat_map(|i| shape.descendants(i)).collect())
+            }
+        };
+        let actions = down_to(&shape, &ledger, goal).unwrap();
+        for action in actions {
+            carry_out(&shape, &mut ledger, &[action]);
+            for other in 0..shape.len() {
+                let orphan = is_applied(&shape, &ledger, other)
+                    && shape.depends_on(other).iter().any(|&parent| !is_applied(&shape, &ledger, parent));
+                prop_assert!(!orphan);
+            }
+        }
+        let gone: BTreeSet<usize> = (0..shape.len()).filter(|&i| !is_applied(&shape, &ledger, i)).collect();
+        prop_assert_eq!(gone, expected);
+    }
+}

@@ -1,0 +1,30 @@
+//! Trying migrations where nothing can be broken: on a scratch database, with the real engine.
+//!
+//! [`Migrator::rehearse`](crate::Migrator::rehearse) copies the database and applies what is pending there.
+//! [`Migrator::round_trip`](crate::Migrator::round_trip) puts each migration to the test: applied twice, taken back,
+//! applied again, and once more with a crash at each place between two writes; after each of these the content has to
+//! be what it was. The database itself is only read.
+
+/// Copies of collections.
+mod copy;
+/// Runs that end at a place between two writes, as if their process had died.
+mod crash;
+/// What is in a database, comparable between runs.
+mod fingerprint;
+/// A scratch database with the migrations on it.
+mod ground;
+/// Which documents stand in a migration's way.
+mod offenders;
+/// Applying what is pending to a copy.
+mod rehearsal;
+/// Putting each migration to the test.
+mod round_trip;
+/// One migration on one set of data.
+mod trial;
+
+pub use copy::Copied;
+pub use fingerprint::{Difference, Fingerprint, Known, Names};
+pub use offenders::Offender;
+pub use rehearsal::{Rehearsal, RehearsalFailure, RehearseRequest};
+pub use round_trip::{RoundTrip, RoundTripRequest, TrialData};
+pub use trial::{Crashes, Outcome, Trial};

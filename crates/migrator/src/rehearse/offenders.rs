@@ -1,0 +1,89 @@
+use bson::Bson;
+use docstore::{Database, Field, Filter, Find, Projection, Sort};
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// So many are named.
+const MOST: u64 = 10;
+
+/// A document that stands in a migration's way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Offender {
+    /// The collection.
+    pub collection: String,
+    /// Its id.
+    pub id: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Which documents an error is about, as far as the database can tell: those with a key that another one has, and those
+/// that do not satisfy a validator.
+pub(super) async fn offenders(db: &Database, error: &Error) -> Result<Vec<Offender>> {
+    match store_error(error).map(docstore::Error::root) {
+        Some(docstore::Error::DuplicateKey { collection, fields, .. }) => {
+            duplicates(db, collection, fields).await
+        }
+        Some(docstore::Error::InvalidDocument { collection }) => invalid(db, collection).await,
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn store_error(error: &Error) -> Option<&docstore::Error> {
+    match error {
+        Error::Store(error) => Some(error),
+        Error::Failed { source, .. } | Error::UndoFailed { source, .. } => store_error(source),
+        _ => None,
+    }
+}
+
+/// Documents that have the same values in these fields as the one before, in the order of these values.
+async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Result<Vec<Offender>> {
+    let mut by = Sort::default();
+    let mut kept = Vec::new();
+    for name in fields {
+        let field = Field::parse(name.clone())?;
+        by = by.then_ascending(field.clone());
+        kept.push(field);
+    }
+    let read =
+        Find::new(Filter::All).sort(by.then_ascending(Field::ID)).projection(Projection::Include(kept));
+    let mut documents = db.collection(collection).find(read).await?;
+    let mut offenders = Vec::new();
+    let mut before: Option<(Bson, bson::Document)> = None;
+    while let Some(mut document) = documents.next_document().await? {
+        let id = document.remove("_id").unwrap_or(Bson::Null);
+        if let Some((other, same)) = &before
+            && *same == document
+        {
+            offenders.push(Offender {
+                collection: collection.to_owned(),
+                id: id.to_string(),
+                why: format!("has the same {} as {other}", fields.join(", ")),
+            });
+            if offenders.len() as u64 >= MOST {
+                break;
+            }
+            continue;
+        }
+        before = Some((id, document));
+    }
+    Ok(offenders)
+}
+
+async fn invalid(db: &Database, collection: &str) -> Result<Vec<Offender>> {
+    let Some(validator) = db.validator(collection).await? else { return Ok(Vec::new()) };
+    let read = Find::new(validator.must.clone().negated())
+        .sort(Sort::ascending(Field::ID))
+        .limit(MOST)
+        .projection(Projection::Include(Vec::new()));
+    let found = db.collection(collection).find(read).await?.documents().await?;
+    let offender = |document: bson::Document| Offender {
+        collection: collection.to_owned(),
+        id: document.get("_id").map(ToString::to_string).unwrap_or_default(),
+        why: "does not satisfy the validator".into(),
+    };
+    Ok(found.into_iter().map(offender).collect())
+}

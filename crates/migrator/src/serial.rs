@@ -1,0 +1,36 @@
+use std::time::Duration;
+
+use bson::DateTime;
+use serde::Serializer;
+
+fn text(at: DateTime) -> String {
+    at.try_to_rfc3339_string().unwrap_or_else(|_| at.timestamp_millis().to_string())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is called so by what serde derives")]
+pub(crate) fn instant<S: Serializer>(at: &DateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&text(*at))
+}
+
+#[expect(clippy::ref_option, reason = "it is called so by what serde derives")]
+pub(crate) fn maybe_instant<S: Serializer>(at: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.serialize_some(&text(*at)),
+        None => serializer.serialize_none(),
+    }
+}
+
+pub(crate) fn milliseconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[expect(clippy::ref_option, reason = "it is called so by what serde derives")]
+pub(crate) fn maybe_milliseconds<S: Serializer>(
+    span: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match span {
+        Some(span) => milliseconds(span, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,146 @@
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use docstore::bson::doc;
+use docstore::{Database, Filter, Index};
+use migrator::backup::{Error, RestoreRequest, TakeRequest, list, resolve, restore, take, verify};
+
+use crate::site::{REPLACE, build, everything, request};
+
+/// Everything below a folder, by name.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// A file system of its own, as large as that; `None` where that is not allowed.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let size = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).output();
+    }
+}
+
+testkit::stores! {
+    async fn a_full_disk_is_told_and_leaves_nothing(db: Database) {
+        // Where nothing may be mounted, the full device of the unit test stands for it.
+        let Some(small) = Small::mount("1m") else { return println!("not run: no file system may be mounted") };
+        build(&db).await;
+        let before = everything(&db).await;
+        let dir = small.0.path().join("backups");
+        let error = take(&db, &dir, &request()).await.unwrap_err();
+        assert!(matches!(&error, Error::DiskFull { path } if *path == dir), "{error:?}");
+        assert_eq!(error.exit_code(), 1);
+        assert!(error.to_string().contains("nothing was changed") && error.to_string().contains("--dir"), "{error}");
+        assert_eq!(names(&dir).len(), 0);
+        assert_eq!(everything(&db).await, before);
+        let little = TakeRequest { collections: Some(vec!["notes.old".into()]), ..request() };
+        take(&db, &dir, &little).await.unwrap();
+        assert_eq!(list(&dir).unwrap().backups.len(), 1);
+    }
+
+    async fn one_over_the_cap_is_refused_and_leaves_nothing(db: Database) {
+        build(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let small = TakeRequest { cap_bytes: Some(100_000), ..request() };
+        let error = take(&db, dir.path(), &small).await.unwrap_err();
+        assert!(matches!(&error, Error::TooLarge { cap: 100_000, collection } if collection == "stories"), "{error:?}");
+        assert_eq!((error.exit_code(), names(dir.path()).len()), (8, 0));
+        let enough = TakeRequest { cap_bytes: Some(4_000_000), ..request() };
+        take(&db, dir.path(), &enough).await.unwrap();
+    }
+
+    async fn a_damaged_one_is_refused_wherever_the_damage_is(db: Database) {
+        build(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let id = take(&db, dir.path(), &request()).await.unwrap().id;
+        db.collection("stories").delete_one(&Filter::id(1)).await.unwrap();
+        let before = everything(&db).await;
+        let folder = dir.path().join(&id);
+        for name in names(&folder) {
+            let path = folder.join(&name);
+            let whole = fs::read(&path).unwrap();
+            if whole.is_empty() {
+                continue;
+            }
+            // One bit, somewhere.
+            let at = whole.len() / 2;
+            let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all_at(&[whole[at] ^ 1], at as u64).unwrap();
+            let error = restore(&db, dir.path(), &id, &REPLACE).await.unwrap_err();
+            assert!(matches!(error, Error::Damaged { .. }), "{name}: {error:?}");
+            assert_eq!(error.exit_code(), 6);
+            assert!(error.to_string().contains("nothing was changed"), "{error}");
+            // Cut short.
+            fs::write(&path, &whole[..whole.len() - 2]).unwrap();
+            assert!(verify(dir.path(), &id).await.is_err(), "{name}");
+            fs::remove_file(&path).unwrap();
+            assert!(verify(dir.path(), &id).await.is_err(), "{name}");
+            fs::write(&path, &whole).unwrap();
+        }
+        assert_eq!(everything(&db).await, before);
+        restore(&db, dir.path(), &id, &REPLACE).await.unwrap();
+        assert_eq!(db.collection("stories").count(&Filter::All).await.unwrap(), 1202);
+    }
+
+    async fn a_restore_that_fails_while_it_loads_changes_nothing(db: Database) {
+        build(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let id = take(&db, dir.path(), &request()).await.unwrap().id;
+        let before = everything(&db).await;
+        // As if the manifest had been made to fit: the shape asks for what the documents do not have.
+        let folder = dir.path().join(&id);
+        let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        let shape = docstore::Shape::new(vec![Index::on(["missing"]).unique()], None);
+        let bytes = docstore::bson::serialize_to_vec(&shape.to_document()).unwrap();
+        let kept = &mut manifest["collections"][1];
+        fs::write(folder.join(kept["shape_file"].as_str().unwrap()), &bytes).unwrap();
+        let sum = |path: &Path| {
+            let output = Command::new("sha256sum").arg(path).output().unwrap();
+            String::from_utf8_lossy(&output.stdout)[..64].to_owned()
+        };
+        kept["shape_sha256"] = sum(&folder.join(kept["shape_file"].as_str().unwrap())).into();
+        fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+        let lines = names(&folder).into_iter().filter(|name| name != "SHA256SUMS");
+        let lines: Vec<_> = lines.map(|name| format!("{}  {name}\n", sum(&folder.join(&name)))).collect();
+        fs::write(folder.join("SHA256SUMS"), lines.concat()).unwrap();
+        verify(dir.path(), &id).await.unwrap();
+        let error = restore(&db, dir.path(), &id, &REPLACE).await.unwrap_err();
+        assert!(matches!(error, Error::Store(docstore::Error::DuplicateKey { .. })), "{error:?}");
+        assert_eq!(everything(&db).await, before);
+    }
+
+    async fn what_is_not_there_and_what_is_newer_is_told(db: Database) {
+        db.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let nowhere = dir.path().join("nowhere");
+        assert_eq!(list(&nowhere).unwrap().backups.len(), 0);
+        assert!(!nowhere.exists(), "a look makes nothing");
+        let error = restore(&db, dir.path(), "2023", &RestoreRequest::default()).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }) && error.exit_code() == 2, "{error:?}");
+        let id = take(&db, dir.path(), &request()).await.unwrap().id;
+        assert_eq!(resolve(dir.path(), &id[..12]).unwrap(), id);
+        let path = dir.path().join(&id).join("manifest.json");
+        let newer = fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 2");
+        fs::write(&path, newer).unwrap();
+        let error = restore(&db, dir.path(), &id, &REPLACE).await.unwrap_err();
+        assert!(matches!(error, Error::NewerFormat { found: 2, supported: 1, .. }), "{error:?}");
+        assert_eq!(list(dir.path()).unwrap().broken.len(), 1);
+    }
+}

@@ -1,0 +1,95 @@
+use std::collections::BTreeMap;
+
+use docstore::bson::doc;
+use docstore::{Database, LeaseRequest};
+use migrator::{Level, Migrator, UpMode, UpRequest};
+use std::time::Duration;
+
+use crate::toys::{migrator, risky, seed, toy};
+
+async fn levels(migrator: &Migrator) -> (BTreeMap<&'static str, (Level, String)>, bool) {
+    let preflight = migrator.preflight(&UpRequest::all(UpMode::Operator)).await;
+    let passed = preflight.passed();
+    assert_eq!(preflight.exit_code(), if passed { 0 } else { 8 });
+    (preflight.checks.into_iter().map(|check| (check.name, (check.level, check.text))).collect(), passed)
+}
+
+testkit::stores! {
+    async fn all_is_well_and_nothing_is_written(db: Database) {
+        seed(&db).await;
+        let before = testkit::dump!(db);
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("not/made/yet");
+        let (levels, passed) = levels(&migrator(&db, &[toy("0001_a", &[])], Some(&dir))).await;
+        assert!(passed, "{levels:?}");
+        let names: Vec<_> = levels.keys().copied().collect();
+        let all = ["backups", "checksums", "connection", "heads", "ledger", "lock", "modes", "rights", "server", "space", "variables", "way back"];
+        assert_eq!(names, all);
+        for (name, (level, text)) in &levels {
+            // How full the disk of the machine is nobody knows.
+            assert!(*level == Level::Ok || *name == "space" || *name == "backups", "{name}: {text}");
+        }
+        assert!(levels["ledger"].1.contains("pending: 0001_a"));
+        assert_eq!(testkit::dump!(db), before);
+        assert!(!dir.exists());
+    }
+
+    async fn each_thing_that_is_wrong_is_told(db: Database) {
+        seed(&db).await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let mut needy = risky("0001_a", &[]);
+        needy.meta = needy.meta.requires_env(&["NOT_SET"]);
+        let owner = LeaseRequest { collection: "_migration_lock".into(), name: "migrations".into(), owner: "somebody".into(), ttl: Duration::from_mins(1) };
+        let lease = db.acquire_lease(owner).await.unwrap().unwrap();
+        let (levels, passed) = levels(&migrator(&db, &[needy, toy("0002_b", &[])], Some(&file.join("below")))).await;
+        lease.release().await.unwrap();
+        assert!(!passed);
+        let is = |name: &str, level, text: &str| {
+            let (found, said) = &levels[name];
+            assert!(*found == level && said.contains(text), "{name}: {found:?} {said}");
+        };
+        is("heads", Level::Error, "0001_a, 0002_b");
+        is("ledger", Level::Error, "0002_b");
+        is("lock", Level::Warning, "held by somebody");
+    }
+
+    async fn what_is_risky_and_what_is_missing_is_told(db: Database) {
+        seed(&db).await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let mut needy = risky("0001_a", &[]);
+        needy.meta = needy.meta.requires_env(&["NOT_SET"]);
+        let (with, passed) = levels(&migrator(&db, std::slice::from_ref(&needy), Some(&file.join("below")))).await;
+        assert!(!passed);
+        assert_eq!(with["variables"], (Level::Error, "0001_a needs NOT_SET, which is not set".into()));
+        assert_eq!(with["way back"].0, Level::Warning);
+        assert!(with["backups"].0 == Level::Error && with["backups"].1.contains("is no folder"), "{with:?}");
+        let (without, _) = levels(&migrator(&db, &[needy], None)).await;
+        assert!(without["backups"].0 == Level::Warning && without["backups"].1.contains("0001_a"), "{without:?}");
+    }
+
+    async fn what_a_dead_runner_left_and_what_nobody_knows_is_told(db: Database) {
+        let entry = |id: &str, status: &str| doc! { "_id": id, "status": status, "fence": 1_i64, "attempts": 1 };
+        db.collection("_migrations").insert_many(vec![entry("0001_a", "failed"), entry("0009_z", "applied")]).await.unwrap();
+        let (levels, passed) = levels(&migrator(&db, &[toy("0001_a", &[])], None)).await;
+        assert!(passed, "{levels:?}");
+        let (level, text) = &levels["ledger"];
+        assert!(*level == Level::Warning && text.contains("did not come to its end") && text.contains("0009_z"), "{text}");
+        db.collection("_migrations").insert_one(doc! { "_id": "0002_b", "status": "odd", "fence": 1_i64 }).await.unwrap();
+        let (levels, passed) = self::levels(&migrator(&db, &[toy("0001_a", &[])], None)).await;
+        assert!(!passed && levels["ledger"].0 == Level::Error, "{levels:?}");
+    }
+
+    async fn a_store_that_does_not_answer_is_told(db: Database) {
+        let migrator = migrator(&db, &[toy("0001_a", &[])], None);
+        db.close().await;
+        if db.ping().await.is_ok() {
+            return;
+        }
+        let preflight = migrator.preflight(&UpRequest::all(UpMode::Operator)).await;
+        assert!(!preflight.passed());
+    }
+}

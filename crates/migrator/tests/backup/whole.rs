@@ -1,0 +1,140 @@
+use std::process::Command;
+use std::sync::Arc;
+
+use docstore::bson::{DateTime, doc};
+use docstore::{Database, EngineKind, Filter, Update};
+use migrator::backup::{Error, RestoreRequest, TakeRequest, list, restore, take, verify};
+use testkit::Target;
+
+use crate::site::{REPLACE, build, everything, request};
+
+testkit::stores! {
+    async fn what_was_taken_comes_back_exactly(db: Database) {
+        build(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let before = everything(&db).await;
+        let taken = take(&db, dir.path(), &request()).await.unwrap();
+        assert_eq!(everything(&db).await, before, "a backup only reads");
+        assert_eq!(taken.documents, 1205);
+        let names: Vec<_> = taken.collections.iter().map(|kept| kept.name.as_str()).collect();
+        assert_eq!(names, ["empty", "notes.old", "stories"]);
+        assert_eq!((taken.why.as_str(), taken.database, taken.location), ("a test", db.name(), db.location()));
+        assert!(taken.collections[2].indexes[0].contains("slug_1 (slug) unique sparse"));
+        assert!(taken.collections[2].validator.as_ref().is_some_and(|v| v.contains("moderate")));
+        let listed = list(dir.path()).unwrap();
+        assert_eq!((listed.backups.len(), listed.broken.len()), (1, 0));
+        let id = &listed.backups[0].id;
+        assert_eq!(verify(dir.path(), id).await.unwrap(), listed.backups[0]);
+
+        let stories = db.collection("stories");
+        stories.delete_many(&Filter::lt("_id", 600)).await.unwrap();
+        stories.update_many(&Filter::id(700), &Update::new().set("slug", "other")).await.unwrap();
+        db.drop_index("stories", "slug_1").await.unwrap();
+        db.set_validator("stories", None).await.unwrap();
+        db.drop_collection("empty").await.unwrap();
+        db.collection("later").insert_one(doc! { "_id": 1 }).await.unwrap();
+        let restored = restore(&db, dir.path(), id, &REPLACE).await.unwrap();
+        let counts: Vec<_> = restored.collections.iter().map(|c| (c.documents, c.replaced)).collect();
+        assert_eq!(counts, [(0, 0), (3, 3), (1202, 602)]);
+        let mut after = everything(&db).await;
+        assert_eq!(after.remove("later").unwrap().1.len(), 1, "what is not in the backup stays");
+        assert_eq!(after, before);
+        // And it is a collection as any other: its unique index holds.
+        assert!(stories.insert_one(doc! { "slug": "s5" }).await.is_err());
+    }
+
+    async fn it_can_be_looked_at_in_a_scratch_database_first(db: Database) {
+        build(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let before = everything(&db).await;
+        let id = take(&db, dir.path(), &request()).await.unwrap().id;
+        let error = restore(&db, dir.path(), &id, &RestoreRequest::default()).await.unwrap_err();
+        assert!(matches!(&error, Error::NotEmpty { collections } if collections == &["notes.old", "stories"]), "{error:?}");
+        assert_eq!(error.exit_code(), 8);
+        assert!(error.to_string().contains("--replace") && error.to_string().contains("--into-scratch"), "{error}");
+        assert_eq!(everything(&db).await, before);
+        let scratch = db.scratch("restored").await.unwrap();
+        restore(scratch.database(), dir.path(), &id, &RestoreRequest::default()).await.unwrap();
+        assert_eq!(everything(scratch.database()).await, before);
+        scratch.discard().await.unwrap();
+        assert_eq!(everything(&db).await, before);
+    }
+
+    async fn some_collections_are_taken_and_those_that_were_not_there_go_again(db: Database) {
+        build(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let before = everything(&db).await;
+        let some = TakeRequest { collections: Some(vec!["new".into(), "notes.old".into()]), ..request() };
+        let taken = take(&db, dir.path(), &some).await.unwrap();
+        assert_eq!((taken.collections.len(), taken.absent.as_slice()), (1, ["new".to_owned()].as_slice()));
+        db.collection("new").insert_one(doc! { "_id": 1 }).await.unwrap();
+        db.collection("notes.old").delete_many(&Filter::All).await.unwrap();
+        let only = |name: &str| RestoreRequest { replace: true, only: Some(vec![name.into()]) };
+        let error = restore(&db, dir.path(), &taken.id, &only("stories")).await.unwrap_err();
+        assert!(matches!(error, Error::NotInIt { .. }), "{error:?}");
+        let error = restore(&db, dir.path(), &taken.id, &RestoreRequest::default()).await.unwrap_err();
+        assert!(matches!(&error, Error::NotEmpty { collections } if collections == &["new"]), "{error:?}");
+        restore(&db, dir.path(), &taken.id, &only("notes.old")).await.unwrap();
+        assert!(db.collection_names().await.unwrap().contains(&"new".to_owned()));
+        let done = restore(&db, dir.path(), &taken.id, &REPLACE).await.unwrap();
+        assert_eq!(done.dropped, ["new"]);
+        assert_eq!(everything(&db).await, before);
+    }
+
+    async fn the_sums_are_those_that_other_tools_make(db: Database) {
+        build(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let id = take(&db, dir.path(), &request()).await.unwrap().id;
+        let checked = Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(dir.path().join(id)).output();
+        let checked = checked.unwrap();
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(checked.status.success() && said.lines().count() == 7, "{said}");
+    }
+
+    async fn what_only_the_server_can_say_comes_back_too(db: Database) {
+        if db.kind() != EngineKind::Mongo {
+            return;
+        }
+        let server = docstore::mongo::as_mongo(&db).unwrap();
+        let options = doc! { "create": "words", "collation": { "locale": "en", "strength": 2 }, "validator": { "$jsonSchema": { "required": ["t"] } } };
+        server.run_command(options).await.unwrap();
+        let text = doc! { "key": { "t": "text" }, "name": "words", "collation": { "locale": "simple" } };
+        server.run_command(doc! { "createIndexes": "words", "indexes": [text] }).await.unwrap();
+        let odd = doc! { "_id": 1, "t": "x", "d": docstore::bson::Bson::MaxKey, "r": docstore::bson::Decimal128::from_bytes([1; 16]) };
+        server.collection("words").insert_one(odd).await.unwrap();
+        server.run_command(doc! { "create": "seen", "viewOn": "words", "pipeline": [] }).await.unwrap();
+        let before = everything(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let id = take(&db, dir.path(), &request()).await.unwrap().id;
+        for name in ["seen", "words"] {
+            db.drop_collection(name).await.unwrap();
+        }
+        restore(&db, dir.path(), &id, &RestoreRequest::default()).await.unwrap();
+        assert_eq!(everything(&db).await, before);
+    }
+}
+
+testkit::targets! {
+    async fn a_backup_of_one_engine_goes_into_the_other(target: Arc<Target>) {
+        let db = testkit::open!(target);
+        build(&db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let id = take(&db, dir.path(), &request()).await.unwrap().id;
+        let guard = testkit::scratch("other-").unwrap();
+        let other = Arc::new(Target::Embedded { path: guard.path().join("store.db"), guard });
+        let into = testkit::open!(other);
+        restore(&into, dir.path(), &id, &RestoreRequest::default()).await.unwrap();
+        let (ours, theirs) = (everything(&db).await, everything(&into).await);
+        for ((name, (a, documents)), (other, (b, restored))) in ours.iter().zip(&theirs) {
+            assert_eq!((name, documents), (other, restored));
+            assert_eq!((&a.indexes, &a.validator), (&b.indexes, &b.validator));
+        }
+        // And back.
+        let later = TakeRequest { now: DateTime::from_millis(1_800_000_000_000), ..request() };
+        let back = take(&into, dir.path(), &later).await.unwrap();
+        restore(&db, dir.path(), &back.id, &REPLACE).await.unwrap();
+        assert_eq!(everything(&db).await, ours);
+        into.close().await;
+        db.close().await;
+    }
+}

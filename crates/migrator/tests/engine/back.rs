@@ -1,0 +1,186 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use docstore::bson::{Bson, doc};
+use docstore::{Database, Filter, Update};
+use migrator::{DownReport, DownRequest, Error, Migrator, Undo, UpMode, UpRequest};
+
+use crate::toys::{Do, Toy, all, content, entry, log, migrator, toy};
+
+fn four() -> Vec<Toy> {
+    vec![
+        toy("0001_a", &[], vec![Do::Insert("things", "a")]),
+        toy("0002_b", &["0001_a"], vec![Do::Fill("things", "x", 1)]),
+        toy("0003_c", &["0002_b"], vec![Do::Insert("things", "c")]),
+        toy("0004_d", &["0003_c"], vec![Do::Set("things", "x", 2.into())]),
+    ]
+}
+
+fn ids(reports: &[DownReport]) -> Vec<&str> {
+    reports.iter().map(|report| report.id.as_str()).collect()
+}
+
+async fn planned(migrator: &Migrator, request: &DownRequest) -> Vec<String> {
+    migrator.plan_down(request).await.unwrap().into_iter().map(|plan| plan.id).collect()
+}
+
+async fn refused(db: &Database, migrator: &Migrator, request: &DownRequest, code: u8, parts: &[&str]) {
+    let before = testkit::dump!(db);
+    let error = migrator.down(request).await.unwrap_err();
+    assert_eq!(testkit::dump!(db), before, "{error}");
+    assert_eq!(error.exit_code(), code, "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "no {part:?} in: {error}");
+    }
+}
+
+testkit::stores! {
+    async fn down_goes_as_far_as_is_asked_for_and_up_comes_back(db: Database) {
+        db.collection("things").insert_one(doc! { "_id": 1, "name": "old" }).await.unwrap();
+        let before = content(&db).await;
+        let migrator = migrator(&db, &four());
+        migrator.up(UpMode::Start).await.unwrap();
+        for (request, expected) in [
+            (DownRequest::to("0002"), vec!["0004_d", "0003_c"]),
+            (DownRequest::to("0004"), vec![]),
+            (DownRequest::steps(3), vec!["0004_d", "0003_c", "0002_b"]),
+            (DownRequest::steps(0), vec![]),
+            (DownRequest::all().confirmed(), vec!["0004_d", "0003_c", "0002_b", "0001_a"]),
+            (DownRequest::steps(9).confirmed(), vec!["0004_d", "0003_c", "0002_b", "0001_a"]),
+        ] {
+            assert_eq!(planned(&migrator, &request).await, expected, "{request:?}");
+            let reports = migrator.down(&request).await.unwrap();
+            assert_eq!(ids(&reports), expected, "{request:?}");
+            if expected.len() == 4 {
+                assert_eq!(content(&db).await, before);
+            }
+            migrator.up(UpMode::Start).await.unwrap();
+        }
+        assert_eq!(migrator.status().await.unwrap().applied.len(), 4);
+    }
+
+    async fn everything_has_to_be_said_twice(db: Database) {
+        let migrator = migrator(&db, &four());
+        assert_eq!(migrator.down(DownRequest::all()).await.unwrap().len(), 0);
+        migrator.up(UpMode::Start).await.unwrap();
+        refused(&db, &migrator, &DownRequest::all(), 8, &["this takes back 0004_d, 0003_c, 0002_b, 0001_a", "nothing was changed", "--yes"]).await;
+    }
+
+    async fn a_run_is_taken_back_with_what_depends_on_it(db: Database) {
+        let first = migrator(&db, &four());
+        first.up(UpRequest::steps(1)).await.unwrap();
+        let second = migrator(&db, &four());
+        let run = second.up(UpRequest::to("0003")).await.unwrap().run_id;
+        assert_eq!(entry(&db, "0002_b").await.get_str("applied_run").unwrap(), run);
+        let third = migrator(&db, &four());
+        let last = third.up(UpMode::Operator).await.unwrap().run_id;
+
+        let request = DownRequest::run(&run[..]);
+        let plans = first.plan_down(&request).await.unwrap();
+        let told: Vec<_> = plans.iter().map(|plan| (plan.id.as_str(), plan.asked, plan.certain)).collect();
+        assert_eq!(told, [("0004_d", false, true), ("0003_c", true, false), ("0002_b", true, false)]);
+        refused(&db, &first, &request, 8, &["0004_d, 0003_c, 0002_b", "0004_d was not asked for", "--yes"]).await;
+        refused(&db, &first, &DownRequest::run("zz"), 2, &["no run zz", "`field-notes migrate history`", "nothing was changed"]).await;
+        refused(&db, &first, &DownRequest::run(&run[..6]), 2, &["can be any of the runs", &run, &last]).await;
+        assert_eq!(ids(&first.down(DownRequest::run(&last[..])).await.unwrap()), ["0004_d"]);
+        assert_eq!(ids(&first.down(&request).await.unwrap()), ["0003_c", "0002_b"]);
+        refused(&db, &first, &request, 2, &["no run"]).await;
+        assert_eq!(first.status().await.unwrap().applied.len(), 1);
+    }
+
+    async fn the_irreversible_in_the_way_is_told_before_anything_is_taken_back(db: Database) {
+        let mut toys = four();
+        toys[1] = toys[1].clone().undo(Undo::Irreversible("it is told to everybody"));
+        let migrator = migrator(&db, &toys);
+        migrator.up(UpMode::Start).await.unwrap();
+        for request in [DownRequest::steps(3), DownRequest::to("0001"), DownRequest::all().confirmed()] {
+            refused(&db, &migrator, &request, 8, &["0002_b cannot be taken back: it is told to everybody", "nothing was changed"]).await;
+        }
+        assert_eq!(migrator.down(DownRequest::to("0002")).await.unwrap().len(), 2);
+    }
+
+    async fn a_loss_further_down_stops_there(db: Database) {
+        let migrator = migrator(&db, &four());
+        migrator.up(UpMode::Start).await.unwrap();
+        db.collection("things").update_one(&Filter::eq("name", "a"), &Update::new().set("text", "by hand")).await.unwrap();
+        let error = migrator.down(DownRequest::steps(4)).await.unwrap_err();
+        assert_eq!(error.exit_code(), 8);
+        let Error::Losses { id, taken_back, .. } = &error else { panic!("{error}") };
+        assert_eq!((id.as_str(), taken_back.len()), ("0001_a", 3));
+        assert!(error.to_string().contains("before it 0004_d, 0003_c, 0002_b were taken back, and nothing else was changed"), "{error}");
+        assert_eq!(migrator.status().await.unwrap().applied.len(), 1);
+        assert_eq!(ids(&migrator.down(DownRequest::last().confirmed()).await.unwrap()), ["0001_a"]);
+        assert_eq!(all(&db, "things").await.len(), 0);
+    }
+
+    async fn to_one_that_is_not_applied_is_refused(db: Database) {
+        let migrator = migrator(&db, &four());
+        refused(&db, &migrator, &DownRequest::to("0002"), 2, &["0002_b has never run", "nothing was changed"]).await;
+        migrator.up(UpRequest::steps(2)).await.unwrap();
+        migrator.down(DownRequest::last()).await.unwrap();
+        refused(&db, &migrator, &DownRequest::to("0002"), 2, &["0002_b was taken back"]).await;
+        refused(&db, &migrator, &DownRequest::to("0009"), 2, &["no migration is called 0009"]).await;
+    }
+
+    async fn code_takes_back_what_it_knows_and_the_journal_goes(db: Database) {
+        db.collection("things").insert_many(vec![doc! { "_id": 1 }, doc! { "_id": 2, "x": 7 }]).await.unwrap();
+        let switch = Arc::new(AtomicBool::new(true));
+        let back = vec![Do::Set("things", "x", Bson::Null), Do::Fail(Arc::clone(&switch)), Do::Insert("things", "gone")];
+        let toys = [toy("0001_a", &[], vec![Do::Set("things", "x", 1.into())]).back(back)];
+        let migrator = migrator(&db, &toys);
+        migrator.up(UpMode::Start).await.unwrap();
+        assert!(!all(&db, "_migration_undo").await.is_empty());
+        assert_eq!(migrator.plan_down(DownRequest::last()).await.unwrap()[0].undo, Undo::Code);
+        // It fails half-way, and goes on.
+        let error = migrator.down(DownRequest::last()).await.unwrap_err();
+        assert!(matches!(error, Error::UndoFailed { .. }), "{error}");
+        switch.store(false, Ordering::SeqCst);
+        let reports = migrator.down(DownRequest::last()).await.unwrap();
+        assert_eq!((reports[0].counts[0].updated, reports[0].counts[1].inserted), (2, 1));
+        let things = all(&db, "things").await;
+        assert!(things.len() == 3 && things.iter().take(2).all(|thing| thing.get("x") == Some(&Bson::Null)));
+        assert_eq!(all(&db, "_migration_undo").await.len(), 0);
+        let expected = ["started 0001_a", "applied 0001_a", "rolling_back 0001_a", "undo_failed 0001_a", "rolling_back 0001_a", "rolled_back 0001_a"];
+        assert_eq!(log(&db).await, expected);
+        migrator.up(UpMode::Start).await.unwrap();
+        assert!(all(&db, "things").await.iter().all(|thing| thing.get_i32("x").is_ok_and(|x| x == 1)));
+    }
+
+    async fn redo_takes_back_and_applies_anew(db: Database) {
+        let migrator = migrator(&db, &four());
+        let error = migrator.redo("0002", false).await.unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        assert!(error.to_string().contains("0002_b has never run, and only one that is applied can be redone"), "{error}");
+        migrator.up(UpMode::Start).await.unwrap();
+        db.collection("things").update_one(&Filter::eq("name", "c"), &Update::new().unset("x")).await.unwrap();
+        let redone = migrator.redo("0004", false).await.unwrap();
+        assert_eq!((ids(&redone.taken_back), redone.report.applied[0].id.as_str()), (vec!["0004_d"], "0004_d"));
+        assert!(all(&db, "things").await.iter().all(|thing| thing.get_i32("x").is_ok_and(|x| x == 2)));
+
+        let before = testkit::dump!(db);
+        let error = migrator.redo("0003", false).await.unwrap_err();
+        assert_eq!(error.exit_code(), 8);
+        assert!(error.to_string().contains("0004_d, 0003_c; 0004_d was not asked for"), "{error}");
+        assert_eq!(testkit::dump!(db), before);
+        let redone = migrator.redo("0003", true).await.unwrap();
+        assert_eq!(ids(&redone.taken_back), ["0004_d", "0003_c"]);
+        let again: Vec<_> = redone.report.applied.iter().map(|applied| applied.id.as_str()).collect();
+        assert_eq!(again, ["0003_c", "0004_d"]);
+    }
+
+    async fn redo_takes_nothing_back_that_it_could_not_apply_anew(db: Database) {
+        let toys = [
+            toy("0001_a", &[], vec![]),
+            toy("0002_b", &["0001_a"], vec![]),
+            toy("0003_c", &["0001_a"], vec![]),
+            toy("0004_d", &["0002_b", "0003_c"], vec![]),
+        ];
+        let migrator = migrator(&db, &toys);
+        migrator.up(UpRequest::to("0002")).await.unwrap();
+        migrator.up(UpRequest::to("0003")).await.unwrap();
+        let before = testkit::dump!(db);
+        let error = migrator.redo("0002", true).await.unwrap_err();
+        assert!(matches!(error, Error::OutOfOrder { .. }), "{error}");
+        assert_eq!(testkit::dump!(db), before);
+    }
+}

@@ -1,0 +1,174 @@
+use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use docstore::bson::{Bson, Document, doc};
+use docstore::{Database, Filter};
+use migrator::{DownRequest, Event, Migrator, Mode, Observer, Settings, UpMode};
+
+use crate::counting::Counting;
+use crate::toys::{all, content, entry, settings};
+use crate::workers::{Does, ID, Worker, having, seed};
+
+/// Ends the run, without a chance to tidy up, after so many batches.
+struct Breaker {
+    left: AtomicUsize,
+}
+
+impl Observer for Breaker {
+    fn event(&self, event: &Event<'_>) {
+        if matches!(event, Event::Progress { .. }) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            resume_unwind(Box::new("broken off"));
+        }
+    }
+}
+
+fn breaking(db: &Database, worker: &Worker, after: usize) -> Migrator {
+    let observer = Arc::new(Breaker { left: AtomicUsize::new(after) });
+    let settings = Settings { observer, lease_ttl: Duration::from_secs(2), ..settings() };
+    Migrator::new(db.clone(), worker.graph(), settings)
+}
+
+/// How far the step at hand has come, by the ledger.
+async fn cursor(db: &Database) -> Option<Document> {
+    entry(db, ID).await.get_document("cursor").ok().cloned()
+}
+
+fn ids_in(journal: &[Document]) -> Vec<String> {
+    let ids = journal.iter().flat_map(|entry| entry.get_array("ids").cloned().unwrap_or_default());
+    ids.map(|id: Bson| format!("{id:?}")).collect()
+}
+
+testkit::stores! {
+    async fn a_backfill_that_is_broken_off_five_times_goes_on_where_it_stopped(db: Database) {
+        seed(&db, 9000).await;
+        let before = content(&db).await;
+        let worker = Worker::new(Mode::Batched, &[Does::Fill, Does::Each]);
+        let mut passed = 0;
+        for attempt in 0..5 {
+            let migrator = breaking(&db, &worker, 1);
+            let run = tokio::spawn(async move { migrator.up(UpMode::Start).await });
+            assert!(run.await.unwrap_err().is_panic());
+            let kept = cursor(&db).await.unwrap();
+            assert_eq!(kept.get_str("step").unwrap(), "Fill");
+            let last = kept.get_document("pages").unwrap().get_array("last").unwrap()[0].as_i32().unwrap();
+            assert!(last > passed, "attempt {attempt} came from {passed} to {last}");
+            passed = last;
+        }
+        engine(&db, &worker).up(UpMode::Start).await.unwrap();
+        assert_eq!(cursor(&db).await, None);
+        assert_eq!(entry(&db, ID).await.get_i32("attempts").unwrap(), 6);
+        assert_eq!((having(&db, "things", "color").await, having(&db, "things", "double").await), (9030, 9000));
+        let counts = entry(&db, ID).await.get_array("counts").unwrap().clone();
+        let updated: Vec<i64> = counts.iter().map(|c| c.as_document().unwrap().get_i64("updated").unwrap()).collect();
+        assert_eq!(updated, [6000, 9000]);
+        // Nothing was met twice.
+        let fills: Vec<Document> = all(&db, "_migration_undo").await.into_iter().filter(|e| e.get_str("step").is_ok_and(|step| step == "Fill")).collect();
+        let ids = ids_in(&fills);
+        assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (6000, 6000));
+        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        assert!(content(&db).await == before);
+    }
+
+    async fn an_undo_that_is_broken_off_goes_on_too(db: Database) {
+        seed(&db, 4000).await;
+        let before = content(&db).await;
+        let worker = Worker::new(Mode::Batched, &[Does::Fill, Does::CopyField, Does::Delete]);
+        engine(&db, &worker).up(UpMode::Start).await.unwrap();
+        let entries = all(&db, "_migration_undo").await.len();
+        assert!((5..40).contains(&entries), "{entries}");
+        let observer = Arc::new(AtBoundary { left: AtomicUsize::new(entries * 3 / 2) });
+        let settings = Settings { observer, lease_ttl: Duration::from_secs(2), ..settings() };
+        let migrator = Migrator::new(db.clone(), worker.graph(), settings);
+        let run = tokio::spawn(async move { migrator.down(DownRequest::default()).await });
+        assert!(run.await.unwrap_err().is_panic());
+        let left = all(&db, "_migration_undo").await.len();
+        assert!(left > 0 && left < entries, "{left} of {entries}");
+        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        assert!(content(&db).await == before);
+    }
+
+    async fn a_finished_step_is_not_gone_through_again(db: Database) {
+        seed(&db, 100).await;
+        let worker = Worker::new(Mode::Batched, &[Does::Fill, Does::CopyField]);
+        engine(&db, &worker.clone().failing()).up(UpMode::Start).await.unwrap_err();
+        let kept = cursor(&db).await.unwrap();
+        assert_eq!(kept.get_array("done").unwrap(), &[Bson::from("Fill"), Bson::from("CopyField")]);
+        // What comes behind the cursor is not of this run.
+        db.collection("things").insert_one(doc! { "_id": -1 }).await.unwrap();
+        let report = engine(&db, &worker).up(UpMode::Operator).await.unwrap();
+        assert_eq!(having(&db, "things", "color").await, 130);
+        // But it is found.
+        assert_eq!(report.findings.len(), 1);
+        // An undo begins anew.
+        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        assert_eq!(cursor(&db).await, None);
+        engine(&db, &worker).up(UpMode::Start).await.unwrap();
+        assert_eq!(having(&db, "things", "color").await, 131);
+    }
+
+    async fn large_documents_make_small_batches(db: Database) {
+        let large = "x".repeat(100_000);
+        let documents = (0..120).map(|i| doc! { "_id": i, "n": i, "text": format!("{i}{large}") });
+        db.collection("things").insert_many(documents.collect()).await.unwrap();
+        let before = content(&db).await;
+        let worker = Worker::new(Mode::Batched, &[Does::Delete]);
+        engine(&db, &worker).up(UpMode::Start).await.unwrap();
+        assert!(all(&db, "things").await.is_empty());
+        let journal = all(&db, "_migration_undo").await;
+        assert!(journal.len() >= 3, "{}", journal.len());
+        for entry in &journal {
+            assert!(entry.get_array("documents").unwrap().len() <= 42);
+        }
+        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        assert!(content(&db).await == before);
+    }
+
+    async fn it_waits_for_secondaries_that_are_behind(db: Database) {
+        seed(&db, 5000).await;
+        let (lagging, counts) = Counting::around(&db);
+        counts.be_behind(&[60, 30, 0]);
+        let migrator = Migrator::new(lagging, Worker::new(Mode::Batched, &[Does::Fill]).graph(), settings());
+        migrator.up(UpMode::Start).await.unwrap();
+        assert!(counts.asked_for_lag() >= 3, "{}", counts.asked_for_lag());
+        assert_eq!(having(&db, "things", "color").await, 5030);
+    }
+
+    async fn a_start_with_nothing_pending_is_three_reads_at_the_most(db: Database) {
+        let worker = Worker::new(Mode::Batched, &[Does::Insert]);
+        engine(&db, &worker).up(UpMode::Start).await.unwrap();
+        let (counted, counts) = Counting::around(&db);
+        let settings = Settings { import_from: Some("earlier".into()), ..settings() };
+        Migrator::new(counted, worker.graph(), settings.clone()).up(UpMode::Start).await.unwrap();
+        assert_eq!((counts.writes(), counts.reads() <= 3), (0, true), "{} reads", counts.reads());
+
+        // The server's own count, where there is a server.
+        let Some(raw) = docstore::mongo::as_mongo(&db) else { return };
+        raw.run_command(doc! { "profile": 2 }).await.unwrap();
+        Migrator::new(db.clone(), worker.graph(), settings).up(UpMode::Start).await.unwrap();
+        raw.run_command(doc! { "profile": 0 }).await.unwrap();
+        let profile = raw.collection::<Document>("system.profile");
+        let commands = profile.count_documents(doc! { "command.profile": { "$exists": false } }).await.unwrap();
+        assert!((1..=3).contains(&commands), "{commands} commands");
+        assert_eq!(db.collection("things").count(&Filter::All).await.unwrap(), 1);
+    }
+}
+
+/// Ends the run between two writes.
+struct AtBoundary {
+    left: AtomicUsize,
+}
+
+impl Observer for AtBoundary {
+    fn event(&self, event: &Event<'_>) {
+        if matches!(event, Event::Boundary { .. }) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            resume_unwind(Box::new("broken off"));
+        }
+    }
+}
+
+fn engine(db: &Database, worker: &Worker) -> Migrator {
+    Migrator::new(db.clone(), worker.graph(), settings())
+}

@@ -1,0 +1,105 @@
+use docstore::bson::Bson;
+use docstore::{Database, Filter, Update};
+use migrator::{Error, Meta, Step, Undo, UpMode, checksum};
+
+use crate::declared::{Declared, declared, migrator};
+use crate::toys::{all, entry};
+
+fn up(one: &Declared) -> Option<String> {
+    checksum::of(one).up
+}
+
+fn red() -> Declared {
+    declared("0001_a", vec![Step::add_field("add", "things", "color", "red")])
+}
+
+#[test]
+fn the_same_steps_have_the_same_checksum_whatever_is_said_of_them() {
+    let sum = up(&red()).unwrap();
+    assert!(sum.starts_with("v1:") && sum.len() == 67, "{sum}");
+    assert_eq!(up(&red().meta(Meta::breaks_older)), Some(sum.clone()));
+    let other = |step| up(&declared("0001_a", vec![step]));
+    assert_eq!(other(Step::add_field("add", "things", "color", "red")), Some(sum.clone()));
+    for step in [
+        Step::add_field("add", "things", "color", "blue"),
+        Step::set_field("add", "things", "color", "red"),
+        Step::add_field("add", "others", "color", "red"),
+        Step::add_field("more", "things", "color", "red"),
+        Step::add_field("add", "things", "color", "red").only(Filter::eq("a", 1)),
+    ] {
+        let told = step.to_string();
+        assert_ne!(other(step), Some(sum.clone()), "{told}");
+    }
+    let number = |value: Bson| other(Step::add_field("add", "things", "n", value));
+    assert_ne!(number(Bson::Int32(1)), number(Bson::Int64(1)));
+}
+
+#[test]
+fn up_and_down_have_checksums_of_their_own() {
+    let journal = checksum::of(&red());
+    let never = checksum::of(&red().undo(Undo::Irreversible("gone")));
+    assert_eq!(journal.up, never.up);
+    assert_ne!(journal.down, never.down);
+    assert_eq!(checksum::of(&red().undo(Undo::Irreversible("gone for ever"))), never);
+}
+
+#[test]
+fn a_function_in_a_step_is_told_by_the_source() {
+    let step = || vec![Step::backfill("b", "things", ["a"], |_| None)];
+    let with = |source| up(&declared("0001_a", step()).source(source));
+    let one = with(
+        "impl Migration for It { fn steps(&self) -> Vec<Step> { vec![Step::backfill(a, |d| f(d))] } } fn f() { 1 }",
+    );
+    let same = with(
+        "// said\nfn f() {\n    1\n}\nimpl Migration for It {\n    /// Said.\n    fn steps(&self) -> Vec<Step> {\n        vec![Step::backfill(a, |d| f(d),)]\n    }\n}",
+    );
+    let other = with(
+        "impl Migration for It { fn steps(&self) -> Vec<Step> { vec![Step::backfill(a, |d| f(d))] } } fn f() { 2 }",
+    );
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+    // What data tells is not told by the source too.
+    assert_eq!(up(&red().source("struct It;")), up(&red()));
+}
+
+testkit::stores! {
+    async fn what_changed_since_it_was_applied_is_told(db: Database) {
+        migrator(&db, &[red()]).up(UpMode::Start).await.unwrap();
+        let kept = entry(&db, "0001_a").await;
+        assert_eq!(Some(kept.get_str("checksum_up").unwrap().to_owned()), up(&red()));
+        assert!(migrator(&db, &[red()]).checksum_drift().await.unwrap().is_empty());
+
+        let blue = declared("0001_a", vec![Step::add_field("add", "things", "color", "blue")]);
+        let drift = migrator(&db, std::slice::from_ref(&blue)).checksum_drift().await.unwrap();
+        assert_eq!(drift.len(), 1);
+        assert_eq!((drift[0].id.as_str(), drift[0].up, drift[0].down), ("0001_a", true, false));
+        assert_eq!(drift[0].to_string(), "0001_a: what it does has changed since it was applied");
+        let down = migrator(&db, &[red().undo(Undo::Irreversible("no"))]).checksum_drift().await.unwrap();
+        assert_eq!((down[0].up, down[0].down), (false, true));
+
+        // Checksums by another rule, or none at all, cannot be compared.
+        let ledger = db.collection("_migrations");
+        ledger.update_one(&Filter::id("0001_a"), &Update::new().set("checksum_up", "v0:ff")).await.unwrap();
+        assert!(migrator(&db, std::slice::from_ref(&blue)).checksum_drift().await.unwrap().is_empty());
+        ledger.update_one(&Filter::id("0001_a"), &Update::new().unset("checksum_up")).await.unwrap();
+        assert!(migrator(&db, &[blue]).checksum_drift().await.unwrap().is_empty());
+    }
+
+    async fn a_change_is_accepted_with_a_reason(db: Database) {
+        migrator(&db, &[red()]).up(UpMode::Start).await.unwrap();
+        let blue = migrator(&db, &[declared("0001_a", vec![Step::add_field("add", "things", "color", "blue")])]);
+        assert!(matches!(blue.accept_checksum("0001", " ").await.unwrap_err(), Error::NoReason));
+        let accepted = blue.accept_checksum("0001", "blue was never read").await.unwrap();
+        assert_eq!((accepted.id.as_str(), accepted.up), ("0001_a", true));
+        assert!(blue.checksum_drift().await.unwrap().is_empty());
+        let error = blue.accept_checksum("0001", "again").await.unwrap_err();
+        assert!(matches!(error, Error::WrongState { .. }), "{error}");
+        let records = all(&db, "_migration_log").await;
+        let record = records.iter().find(|record| record.get_str("event").is_ok_and(|event| event == "checksum_accepted")).unwrap();
+        assert_eq!(record.get_str("reason").unwrap(), "blue was never read");
+        assert_eq!(Some(record.get_str("from_up").unwrap().to_owned()), up(&red()));
+        assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "applied");
+        // What it is for the program of before is a change now.
+        assert_eq!(migrator(&db, &[red()]).checksum_drift().await.unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,190 @@
+use std::sync::Arc;
+
+use docstore::bson::{Bson, DateTime, Document, doc};
+use docstore::{Database, Filter, Index, Update, Validator};
+use migrator::{DownRequest, Settings, Step, UpMode, Value};
+
+use crate::declared::{Declared, declared, migrator, with};
+use crate::toys::{all, settings};
+
+const NO: DownRequest = DownRequest::last();
+
+/// Everything that a migration may change.
+async fn picture(db: &Database) -> Vec<(String, Vec<Document>, Vec<Index>)> {
+    let mut picture = Vec::new();
+    for name in db.collection_names().await.unwrap() {
+        if name.starts_with("_migration") {
+            continue;
+        }
+        let (documents, indexes) = (all(db, &name).await, db.list_indexes(&name).await.unwrap());
+        if !documents.is_empty() || !indexes.is_empty() {
+            picture.push((name, documents, indexes));
+        }
+    }
+    picture
+}
+
+/// Applies it, looks at what came of it, takes it back, and makes sure that all is as it was; then once more, since what
+/// was taken back can be applied again.
+async fn there_and_back(db: &Database, one: Declared, expected: &[Document]) {
+    let before = picture(db).await;
+    let migrator = migrator(db, &[one]);
+    for _ in 0..2 {
+        migrator.up(UpMode::Start).await.unwrap();
+        assert_eq!(all(db, "things").await, expected);
+        let after = picture(db).await;
+        migrator.up(UpMode::Start).await.unwrap();
+        assert_eq!(picture(db).await, after);
+        assert_eq!(migrator.down(NO).await.unwrap().len(), 1);
+        assert_eq!(picture(db).await, before);
+    }
+}
+
+async fn fill(db: &Database) {
+    let documents = vec![
+        doc! { "_id": 1, "a": 1 },
+        doc! { "_id": 2, "b": "two" },
+        doc! { "_id": 3, "b": Bson::Null, "a": 3 },
+    ];
+    db.collection("things").insert_many(documents).await.unwrap();
+}
+
+testkit::stores! {
+    async fn a_field_is_added_where_it_is_missing(db: Database) {
+        fill(&db).await;
+        let steps = vec![
+            Step::add_field("add", "things", "b", "new"),
+            Step::add_field("when", "things", "at", Value::Now).only(Filter::eq("_id", 2)),
+        ];
+        let at = DateTime::from_millis(1_700_000_000_000);
+        let expected = [
+            doc! { "_id": 1, "a": 1, "b": "new" },
+            doc! { "_id": 2, "b": "two", "at": at },
+            doc! { "_id": 3, "b": Bson::Null, "a": 3 },
+        ];
+        there_and_back(&db, declared("0001_a", steps), &expected).await;
+    }
+
+    async fn a_value_may_come_from_a_variable(db: Database) {
+        fill(&db).await;
+        let steps = vec![Step::set_field("set", "things", "b", Value::Env("COLOR")).only(Filter::eq("_id", 1))];
+        let one = declared("0001_a", steps).meta(|meta| meta.requires_env(&["COLOR"]));
+        let error = migrator(&db, std::slice::from_ref(&one)).up(UpMode::Start).await.unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let red = Settings { env: Arc::new(|_| Some("red".into())), ..settings() };
+        with(&db, &[one], red).up(UpMode::Start).await.unwrap();
+        assert_eq!(all(&db, "things").await[0], doc! { "_id": 1, "a": 1, "b": "red" });
+    }
+
+    async fn a_field_is_taken_away_and_comes_back(db: Database) {
+        db.collection("things").insert_many(vec![doc! { "_id": 1, "a": 1, "b": "x" }, doc! { "_id": 2 }]).await.unwrap();
+        let expected = [doc! { "_id": 1, "a": 1 }, doc! { "_id": 2 }];
+        let one = declared("0001_a", vec![Step::unset_field("unset", "things", "b")]).contract();
+        there_and_back(&db, one, &expected).await;
+    }
+
+    async fn a_rename_goes_in_three(db: Database) {
+        let things = db.collection("things");
+        things.insert_many(vec![doc! { "_id": 1, "old": "a" }, doc! { "_id": 2, "old": "b" }]).await.unwrap();
+        let begin = declared("0001_begin", vec![Step::rename_begin("begin", "things", "old", "new")]);
+        migrator(&db, std::slice::from_ref(&begin)).up(UpMode::Start).await.unwrap();
+        assert_eq!(all(&db, "things").await[0], doc! { "_id": 1, "old": "a", "new": "a" });
+        // An older program writes on.
+        things.insert_one(doc! { "_id": 3, "old": "c" }).await.unwrap();
+        let copy = declared("0002_copy", vec![Step::rename_copy("copy", "things", "old", "new")]).after(&["0001_begin"]);
+        migrator(&db, &[begin.clone(), copy.clone()]).up(UpMode::Start).await.unwrap();
+        // One that nobody copied is not lost.
+        things.insert_one(doc! { "_id": 4, "old": "d" }).await.unwrap();
+        let end =
+            declared("0003_end", vec![Step::rename_end("end", "things", "old", "new")]).after(&["0002_copy"]).contract();
+        migrator(&db, &[begin, copy, end]).up(UpMode::Start).await.unwrap();
+        let expected = [
+            doc! { "_id": 1, "new": "a" },
+            doc! { "_id": 2, "new": "b" },
+            doc! { "_id": 3, "new": "c" },
+            doc! { "_id": 4, "old": "d" },
+        ];
+        assert_eq!(all(&db, "things").await, expected);
+    }
+
+    async fn a_function_makes_up_the_change(db: Database) {
+        fill(&db).await;
+        let double = |document: &Document| {
+            let a = document.get_i32("a").ok()?;
+            let update = Update::new().set("twice", a * 2);
+            Some(if document.contains_key("b") { update.unset("b") } else { update })
+        };
+        let expected = [
+            doc! { "_id": 1, "a": 1, "twice": 2 },
+            doc! { "_id": 2, "b": "two" },
+            doc! { "_id": 3, "a": 3, "twice": 6 },
+        ];
+        let one = declared("0001_a", vec![Step::backfill("double", "things", ["a", "b"], double)]);
+        let before = all(&db, "things").await;
+        let migrator = migrator(&db, &[one]);
+        migrator.up(UpMode::Start).await.unwrap();
+        assert_eq!(all(&db, "things").await, expected);
+        migrator.down(NO).await.unwrap();
+        let after = all(&db, "things").await;
+        // A field that was taken away comes back as the last of its document.
+        assert_eq!(after[2], doc! { "_id": 3, "a": 3, "b": Bson::Null });
+        assert_eq!(after[..2], before[..2]);
+    }
+
+    async fn documents_are_seeded_by_their_natural_key(db: Database) {
+        db.collection("things").insert_one(doc! { "_id": 1, "slug": "there", "by": "hand" }).await.unwrap();
+        let documents = vec![doc! { "_id": 2, "slug": "there" }, doc! { "_id": 3, "slug": "new" }];
+        let steps = vec![Step::seed("seed", "things", ["slug"], documents).with("made", Value::Now)];
+        let at = DateTime::from_millis(1_700_000_000_000);
+        let expected =
+            [doc! { "_id": 1, "slug": "there", "by": "hand" }, doc! { "_id": 3, "slug": "new", "made": at }];
+        there_and_back(&db, declared("0001_a", steps), &expected).await;
+    }
+
+    async fn documents_are_deleted_and_come_back(db: Database) {
+        fill(&db).await;
+        let steps = vec![Step::delete("clean", "things", Filter::exists("b")).only(Filter::missing("a"))];
+        let expected = [doc! { "_id": 1, "a": 1 }, doc! { "_id": 3, "b": Bson::Null, "a": 3 }];
+        there_and_back(&db, declared("0001_a", steps).contract(), &expected).await;
+    }
+
+    async fn a_collection_is_copied(db: Database) {
+        fill(&db).await;
+        let before = all(&db, "things").await;
+        let one = declared("0001_a", vec![Step::copy_collection("copy", "things", "others")])
+            .meta(|meta| meta.touches(&["others"]));
+        let migrator = migrator(&db, &[one]);
+        migrator.up(UpMode::Start).await.unwrap();
+        assert_eq!(all(&db, "others").await, before);
+        migrator.down(NO).await.unwrap();
+        assert_eq!(all(&db, "others").await, Vec::<Document>::new());
+        assert_eq!(all(&db, "things").await, before);
+    }
+
+    async fn indexes_come_and_go(db: Database) {
+        fill(&db).await;
+        let old = Index::on(["b"]);
+        db.ensure_index("things", &old).await.unwrap();
+        let steps = vec![
+            Step::create_index("make", "things", Index::on(["a"]).sparse()),
+            Step::drop_index("drop", "things", "b_1"),
+        ];
+        let migrator = migrator(&db, &[declared("0001_a", steps).contract()]);
+        migrator.up(UpMode::Start).await.unwrap();
+        assert_eq!(db.list_indexes("things").await.unwrap(), [Index::on(["a"]).sparse()]);
+        migrator.down(NO).await.unwrap();
+        assert_eq!(db.list_indexes("things").await.unwrap(), [old]);
+    }
+
+    async fn a_validator_is_set_and_taken_back(db: Database) {
+        fill(&db).await;
+        let must = Validator::new(Filter::exists("a")).moderate();
+        let steps = vec![Step::set_validator("tighten", "things", must.clone())];
+        let migrator = migrator(&db, &[declared("0001_a", steps).contract()]);
+        migrator.up(UpMode::Start).await.unwrap();
+        assert_eq!(db.validator("things").await.unwrap(), Some(must));
+        assert!(db.collection("things").insert_one(doc! { "c": 1 }).await.is_err());
+        migrator.down(NO).await.unwrap();
+        assert_eq!(db.validator("things").await.unwrap(), None);
+    }
+}

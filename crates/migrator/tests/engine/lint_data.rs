@@ -1,0 +1,159 @@
+use docstore::bson::{Bson, doc};
+use docstore::{Database, Filter, Index, Update, Validator};
+use migrator::{Lint, Mode, Rule, Severity, Step, UpMode};
+
+use crate::declared::{Declared, declared, migrator, numbered};
+use crate::toys::{Do, toy};
+
+/// The rules that need data; each is tripped below.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::NotForeseen,
+    Rule::LargeTransaction,
+    // With numbers alone, in `src/lint/data.rs`.
+    Rule::LargeWithoutBatches,
+    Rule::UnindexedFilter,
+    Rule::UnknownCollection,
+    Rule::CopyOverExisting,
+    Rule::IndexConflict,
+    Rule::UniqueOverDuplicates,
+    Rule::IndexOnMissingField,
+    Rule::IndexedTypeChange,
+    Rule::TighterThanData,
+];
+
+async fn rules(db: &Database, list: &[Declared]) -> Vec<Rule> {
+    let before = testkit::dump!(db).len();
+    let lints = migrator(db, list).lint().await.unwrap();
+    assert_eq!(testkit::dump!(db).len(), before, "looking made a collection");
+    let needs_data = |rule: &Rule| RULES.contains(rule);
+    lints.iter().map(|lint| lint.rule).filter(needs_data).collect()
+}
+
+fn one(step: Step) -> [Declared; 1] {
+    [declared("0001_a", vec![step])]
+}
+
+fn unique(field: &'static str) -> [Declared; 1] {
+    one(Step::create_index("index", "things", Index::on([field]).unique()))
+}
+
+testkit::stores! {
+    async fn a_unique_index_over_duplicates_is_seen(db: Database) {
+        let things = db.collection("things");
+        things.insert_many(vec![doc! { "a": 1, "b": 1, "c": "x" }, doc! { "a": 1.0, "b": 2 }, doc! { "b": "1" }]).await.unwrap();
+        // Numbers are equal by value, whatever their width.
+        assert_eq!(rules(&db, &unique("a")).await, [Rule::UniqueOverDuplicates]);
+        assert!(rules(&db, &unique("b")).await.is_empty());
+        // A missing field counts as null, except where it is left out.
+        assert_eq!(rules(&db, &unique("c")).await, [Rule::UniqueOverDuplicates]);
+        let index = |index| one(Step::create_index("index", "things", index));
+        assert!(rules(&db, &index(Index::on(["c"]).unique().sparse())).await.is_empty());
+        assert!(rules(&db, &index(Index::on(["a"]).unique().partial(Filter::gt("b", 1)))).await.is_empty());
+        assert!(rules(&db, &index(Index::on(["a", "b"]).unique())).await.is_empty());
+        // What an earlier step leaves is not known.
+        let cleans = declared("0001_a", vec![Step::delete("clean", "things", Filter::eq("b", 2))]).contract();
+        let index = Step::create_index("index", "things", Index::on(["a"]).unique());
+        let then = declared("0002_b", vec![index]).after(&["0001_a"]);
+        assert!(rules(&db, &[cleans, then]).await.is_empty());
+    }
+
+    async fn an_index_that_contradicts_one_is_seen(db: Database) {
+        db.ensure_index("things", &Index::on(["a"])).await.unwrap();
+        db.collection("things").insert_one(doc! { "a": 1 }).await.unwrap();
+        assert_eq!(rules(&db, &unique("a")).await, [Rule::IndexConflict]);
+        let same = one(Step::create_index("index", "things", Index::on(["a"])));
+        assert!(rules(&db, &same).await.is_empty());
+        let steps = vec![
+            Step::drop_index("drop", "things", "a_1"),
+            Step::create_index("index", "things", Index::on(["a"]).unique()),
+        ];
+        let in_turn = [declared("0001_a", vec![steps[0].clone()]), declared("0002_b", vec![steps[1].clone()]).after(&["0001_a"])];
+        assert!(rules(&db, &in_turn).await.is_empty());
+        assert!(rules(&db, &[declared("0001_a", steps)]).await.is_empty());
+    }
+
+    async fn an_index_on_what_nothing_has_is_seen(db: Database) {
+        db.collection("things").insert_one(doc! { "color": 1 }).await.unwrap();
+        let index = |field: &'static str| Step::create_index("index", "things", Index::on([field]));
+        assert_eq!(rules(&db, &one(index("colour"))).await, [Rule::IndexOnMissingField]);
+        assert!(rules(&db, &one(index("color"))).await.is_empty());
+        let adds = declared("0001_a", vec![Step::add_field("add", "things", "size", 1), index("size")]);
+        assert!(rules(&db, &[adds]).await.is_empty());
+    }
+
+    async fn a_collection_that_nobody_knows_is_seen(db: Database) {
+        let misspelt = one(Step::add_field("add", "thinks", "a", 1));
+        assert!(rules(&db, &misspelt).await.is_empty(), "a new database has no collections yet");
+        db.collection("things").insert_one(doc! { "b": 1 }).await.unwrap();
+        assert_eq!(rules(&db, &misspelt).await, [Rule::UnknownCollection]);
+        assert!(rules(&db, &one(Step::add_field("add", "things", "a", 1))).await.is_empty());
+        let seeds = declared("0001_a", vec![Step::seed("seed", "new", ["a"], vec![doc! { "a": 1 }]), Step::add_field("add", "new", "b", 1)]);
+        assert!(rules(&db, &[seeds]).await.is_empty());
+    }
+
+    async fn a_copy_over_documents_is_seen(db: Database) {
+        db.collection("things").insert_one(doc! { "b": 1 }).await.unwrap();
+        let copy = one(Step::copy_collection("copy", "things", "others"));
+        assert!(rules(&db, &copy).await.is_empty());
+        db.collection("others").insert_one(doc! { "b": 1 }).await.unwrap();
+        assert_eq!(rules(&db, &copy).await, [Rule::CopyOverExisting]);
+    }
+
+    async fn an_indexed_field_that_changes_its_type_is_seen(db: Database) {
+        db.collection("things").insert_many(vec![doc! { "a": "1", "b": "1" }, doc! { "a": Bson::Null }]).await.unwrap();
+        db.ensure_index("things", &Index::on(["a"])).await.unwrap();
+        let set = |field: &'static str, value: Bson| one(Step::set_field("set", "things", field, value));
+        assert_eq!(rules(&db, &set("a", 1.into())).await, [Rule::IndexedTypeChange]);
+        assert!(rules(&db, &set("a", "2".into())).await.is_empty());
+        assert!(rules(&db, &set("b", 1.into())).await.is_empty());
+    }
+
+    async fn a_validator_that_the_data_does_not_satisfy_is_seen(db: Database) {
+        db.collection("things").insert_many(vec![doc! { "a": 1 }, doc! { "b": 1 }]).await.unwrap();
+        let must = |validator: Validator| one(Step::set_validator("rule", "things", validator));
+        assert_eq!(rules(&db, &must(Validator::new(Filter::exists("a")))).await, [Rule::TighterThanData]);
+        let either = Filter::or([Filter::exists("a"), Filter::exists("b")]);
+        assert!(rules(&db, &must(Validator::new(either))).await.is_empty());
+        let severity = |lints: Vec<Lint>| lints.into_iter().find(|lint| lint.rule == Rule::TighterThanData).unwrap().severity;
+        let warns = migrator(&db, &must(Validator::new(Filter::exists("a")).only_warn()));
+        assert_eq!(severity(warns.lint().await.unwrap()), Severity::Warning);
+        let refuses = migrator(&db, &must(Validator::new(Filter::exists("a"))));
+        assert_eq!(severity(refuses.lint().await.unwrap()), Severity::Error);
+    }
+
+    async fn what_is_too_much_is_seen(db: Database) {
+        let things = db.collection("things");
+        let many = (0..10_001).map(|i| doc! { "_id": i, "n": i % 10, "m": i % 10 });
+        things.insert_many(many.collect()).await.unwrap();
+        db.ensure_index("things", &Index::on(["m"])).await.unwrap();
+        let all = |mode| [declared("0001_a", vec![Step::set_field("set", "things", "a", 1)]).mode(mode)];
+        assert!(rules(&db, &all(Mode::Transaction)).await.contains(&Rule::LargeTransaction));
+        assert!(rules(&db, &all(Mode::Batched)).await.is_empty());
+        let some = |filter, mode| [declared("0001_a", vec![Step::delete("clean", "things", filter)]).mode(mode)];
+        assert_eq!(rules(&db, &some(Filter::eq("n", 1), Mode::Idempotent)).await, [Rule::UnindexedFilter]);
+        assert!(rules(&db, &some(Filter::eq("n", 1), Mode::Batched)).await.is_empty());
+        assert!(rules(&db, &some(Filter::eq("m", 1), Mode::Idempotent)).await.is_empty());
+    }
+
+    async fn what_cannot_be_looked_at_is_said_of_pending_ones_only(db: Database) {
+        let switch = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let toys = [toy("0001_a", &[], vec![Do::Fail(std::sync::Arc::clone(&switch))])];
+        let migrator = crate::toys::migrator(&db, &toys);
+        let told = |lints: &[migrator::Lint]| lints.iter().any(|lint| lint.rule == Rule::NotForeseen);
+        assert!(told(&migrator.lint().await.unwrap()));
+        switch.store(false, std::sync::atomic::Ordering::SeqCst);
+        assert!(!told(&migrator.lint().await.unwrap()));
+        migrator.up(UpMode::Operator).await.unwrap();
+        switch.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(!told(&migrator.lint().await.unwrap()));
+    }
+
+    async fn the_steps_of_code_are_linted_too(db: Database) {
+        db.collection("things").insert_many(numbered(2)).await.unwrap();
+        db.ensure_index("things", &Index::on(["n"])).await.unwrap();
+        db.collection("things").update_one(&Filter::id(1), &Update::new().set("n", 5)).await.unwrap();
+        let toys = [toy("0001_a", &[], vec![Do::Set("things", "n", "text".into())])];
+        let lints = crate::toys::migrator(&db, &toys).lint().await.unwrap();
+        assert!(lints.iter().any(|lint| lint.rule == Rule::IndexedTypeChange), "{lints:?}");
+    }
+}

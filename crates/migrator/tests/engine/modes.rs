@@ -1,0 +1,157 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use docstore::bson::{Document, doc};
+use docstore::{Database, Filter, Update, mongo};
+use migrator::{DownRequest, Migrator, Mode, Settings, UpMode};
+use testkit::Mongod;
+
+use crate::toys::{all, content, entry, log, settings};
+use crate::workers::{Does, ID, Worker, having, seed};
+
+const WORK: [Does; 3] = [Does::Fill, Does::InsertMany, Does::Copy];
+
+fn engine(db: &Database, worker: &Worker) -> Migrator {
+    Migrator::new(db.clone(), worker.graph(), settings())
+}
+
+testkit::stores! {
+    async fn a_transaction_that_fails_leaves_nothing(db: Database) {
+        seed(&db, 1200).await;
+        let before = content(&db).await;
+        let error = engine(&db, &Worker::new(Mode::Transaction, &WORK).failing()).up(UpMode::Start).await.unwrap_err();
+        assert!(error.to_string().contains("told to fail\n  it had committed nothing"), "{error}");
+        assert!(content(&db).await == before);
+        assert!(all(&db, "_migration_undo").await.is_empty());
+        let failed = entry(&db, ID).await;
+        assert_eq!((failed.get_str("status").unwrap(), failed.get_array("counts").unwrap().len()), ("failed", 0));
+        assert_eq!(engine(&db, &Worker::new(Mode::Transaction, &WORK)).up(UpMode::Start).await.unwrap_err().exit_code(), 4);
+
+        let report = engine(&db, &Worker::new(Mode::Transaction, &WORK)).up(UpMode::Operator).await.unwrap();
+        // What should hold was looked for within the transaction, where it does.
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+        assert_eq!(entry(&db, ID).await.get_array("counts").unwrap().len(), 3);
+        assert_eq!(log(&db).await.iter().filter(|event| event.starts_with("applied")).count(), 1);
+        assert_eq!(having(&db, "things", "color").await, 1230);
+        engine(&db, &Worker::new(Mode::Transaction, &WORK)).down(DownRequest::default()).await.unwrap();
+        assert!(content(&db).await == before);
+    }
+
+    async fn without_a_transaction_what_was_done_stays(db: Database) {
+        seed(&db, 50).await;
+        for mode in [Mode::Idempotent, Mode::Batched] {
+            let error = engine(&db, &Worker::new(mode, &WORK).failing()).up(UpMode::Operator).await.unwrap_err();
+            assert!(error.to_string().contains("it had committed:\n    Fill (things): 33 changed"), "{error}");
+            assert_eq!(having(&db, "things", "color").await, 80);
+            engine(&db, &Worker::new(mode, &WORK)).down(DownRequest::default()).await.unwrap();
+            assert_eq!(having(&db, "things", "color").await, 47);
+        }
+    }
+
+    async fn more_than_a_transaction_should_hold_is_refused(db: Database) {
+        seed(&db, 10_000).await;
+        let before = content(&db).await;
+        let error = engine(&db, &Worker::new(Mode::Transaction, &[Does::InsertMany, Does::Set])).up(UpMode::Start).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("it would change 11030 documents in one transaction, and 10000 are the most"), "{text}");
+        assert!(content(&db).await == before);
+        // As many as it may.
+        db.collection("things").delete_many(&Filter::gte("_id", 9000)).await.unwrap();
+        engine(&db, &Worker::new(Mode::Transaction, &[Does::Set])).up(UpMode::Operator).await.unwrap();
+    }
+
+    async fn an_index_in_a_transaction_is_refused(db: Database) {
+        seed(&db, 5).await;
+        let before = content(&db).await;
+        for does in [Does::MakeIndex, Does::DropIndex] {
+            let worker = Worker::new(Mode::Transaction, &[Does::Fill, does]);
+            let error = engine(&db, &worker).up(UpMode::Operator).await.unwrap_err();
+            assert!(error.to_string().contains("is about an index, which no transaction takes"), "{error}");
+            assert!(content(&db).await == before);
+            assert_eq!(db.list_indexes("things").await.unwrap().len(), 1);
+        }
+    }
+
+    async fn writes_of_others_go_on_beside_it(db: Database) {
+        seed(&db, 2000).await;
+        for mode in [Mode::Transaction, Mode::Idempotent, Mode::Batched] {
+            let over = Arc::new(AtomicBool::new(false));
+            let others = tokio::spawn({
+                let (db, over) = (db.clone(), Arc::clone(&over));
+                async move {
+                    let mut writes = 0_i32;
+                    // Who changes documents without a pause keeps a transaction over all of them from ever ending.
+                    let (most, pause) = if mode == Mode::Transaction { (40, 25) } else { (i32::MAX, 1) };
+                    while !over.load(Ordering::SeqCst) && writes < most {
+                        tokio::time::sleep(Duration::from_millis(pause)).await;
+                        let update = Update::new().set("seen", writes);
+                        db.collection("things").update_one(&Filter::id(writes * 37 % 2000), &update).await.unwrap();
+                        writes += 1;
+                    }
+                    writes
+                }
+            });
+            let worker = Worker::new(mode, &[Does::Fill, Does::CopyField]);
+            engine(&db, &worker).up(UpMode::Start).await.unwrap();
+            assert_eq!((having(&db, "things", "color").await, having(&db, "things", "m").await), (2030, 2030));
+            engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+            assert_eq!((having(&db, "things", "color").await, having(&db, "things", "m").await), (697, 0));
+            over.store(true, Ordering::SeqCst);
+            assert!(others.await.unwrap() > 0);
+        }
+        assert!(having(&db, "things", "seen").await > 0);
+    }
+}
+
+async fn opened(server: &Mongod) -> Database {
+    let database = Some("modes".to_owned());
+    mongo::connect(mongo::Options { uri: server.uri(), database, app_name: "tests".into() }).await.unwrap()
+}
+
+#[test]
+fn where_there_are_no_transactions_the_mode_is_refused_or_given_up_by_order() {
+    testkit::with_server_binary(|binary: PathBuf| async move {
+        let server = Mongod::standalone(&binary).await.unwrap();
+        let db = opened(&server).await;
+        seed(&db, 30).await;
+        let before: std::collections::BTreeMap<String, Vec<Document>> = content(&db).await;
+        let worker = Worker::new(Mode::Transaction, &WORK);
+        let error = engine(&db, &worker).up(UpMode::Start).await.unwrap_err();
+        assert_eq!(error.exit_code(), 8);
+        assert!(error.to_string().contains("0001_work cannot be run in its mode"), "{error}");
+        assert!(content(&db).await == before);
+        assert!(all(&db, "_migrations").await.is_empty());
+
+        let anyway = Settings { without_transactions: true, ..settings() };
+        Migrator::new(db.clone(), worker.graph(), anyway).up(UpMode::Start).await.unwrap();
+        assert_eq!(having(&db, "things", "color").await, 60);
+        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        assert!(content(&db).await == before);
+    });
+}
+
+#[test]
+fn without_transactions_every_step_is_undone_exactly() {
+    testkit::with_server_binary(|binary: PathBuf| async move {
+        let server = Mongod::standalone(&binary).await.unwrap();
+        let db = opened(&server).await;
+        seed(&db, 1300).await;
+        // Its value has to match before it is changed, arrays and documents too.
+        db.collection("things")
+            .insert_one(doc! { "_id": "odd", "n": [1, { "a": 2 }], "m": { "b": 1 } })
+            .await
+            .unwrap();
+        let before = content(&db).await;
+        for mode in [Mode::Idempotent, Mode::Batched] {
+            for does in crate::workers::DOCUMENTS {
+                let worker = Worker::new(mode, &[does]);
+                engine(&db, &worker).up(UpMode::Start).await.unwrap();
+                assert!(content(&db).await != before, "{mode:?} {does:?}");
+                engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+                assert!(content(&db).await == before, "{mode:?} {does:?} is not undone exactly");
+            }
+        }
+    });
+}

@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use docstore::bson::{Document, doc};
+use docstore::{Database, Filter, Update};
+use migrator::{DownRequest, Meta, Migrator, Mode, Settings, UpMode};
+
+use crate::toys::{all, content, settings};
+use crate::workers::{DOCUMENTS, Does, ID, Worker, having, seed};
+
+const NO: DownRequest = DownRequest::last();
+const MODES: [Mode; 3] = [Mode::Transaction, Mode::Idempotent, Mode::Batched];
+
+fn engine(db: &Database, worker: &Worker) -> Migrator {
+    Migrator::new(db.clone(), worker.graph(), settings())
+}
+
+/// All content, and the names of indexes.
+async fn state(db: &Database) -> (BTreeMap<String, Vec<Document>>, Vec<String>) {
+    let indexes = db.list_indexes("things").await.unwrap();
+    let mut indexes: Vec<String> = indexes.iter().map(ToString::to_string).collect();
+    indexes.sort();
+    (content(db).await, indexes)
+}
+
+/// A run that is repeated, as if the ledger knew nothing of it, finds nothing to do.
+async fn repeated(db: &Database, mode: Mode, does: Does) {
+    let engine = engine(db, &Worker::new(mode, &[does]));
+    engine.up(UpMode::Start).await.unwrap();
+    let after = state(db).await;
+    let journal = all(db, "_migration_undo").await;
+    let again = Update::new().set("status", "running");
+    db.collection("_migrations").update_one(&Filter::id(ID), &again).await.unwrap();
+    engine.up(UpMode::Start).await.unwrap();
+    assert!(state(db).await == after, "{mode:?} {does:?} is not idempotent");
+    assert!(all(db, "_migration_undo").await == journal, "{mode:?} {does:?} was written down twice");
+    engine.down(NO).await.unwrap();
+}
+
+async fn there_and_back(db: &Database, mode: Mode, does: &[Does]) {
+    let before = state(db).await;
+    let engine = engine(db, &Worker::new(mode, does));
+    engine.up(UpMode::Start).await.unwrap();
+    assert!(state(db).await != before, "{mode:?} {does:?} did nothing");
+    let losses = engine.plan_down(DownRequest::last()).await.unwrap().remove(0).losses;
+    assert!(losses.is_empty(), "{mode:?} {does:?}: {} {:?}", losses.len(), losses.first());
+    let down = engine.down(NO).await.unwrap().remove(0);
+    assert!(state(db).await == before, "{mode:?} {does:?} is not undone exactly: {:?}", down.counts);
+    assert_eq!((down.warnings.len(), down.counts.iter().map(|c| c.left).sum::<u64>()), (0, 0));
+    assert!(all(db, "_migration_undo").await.is_empty());
+}
+
+testkit::stores! {
+    async fn each_step_is_idempotent_and_undone_exactly_in_each_mode(db: Database) {
+        seed(&db, 1500).await;
+        for mode in MODES {
+            for does in DOCUMENTS {
+                there_and_back(&db, mode, &[does]).await;
+                repeated(&db, mode, does).await;
+            }
+        }
+    }
+
+    async fn steps_on_the_same_documents_are_undone_from_the_last_to_the_first(db: Database) {
+        seed(&db, 1300).await;
+        let chain = [Does::Fill, Does::Insert, Does::Copy, Does::CopyField, Does::Each, Does::Set, Does::Unset, Does::InsertMany];
+        for mode in MODES {
+            there_and_back(&db, mode, &chain).await;
+        }
+        there_and_back(&db, Mode::Batched, &[Does::Fill, Does::Delete, Does::Copy]).await;
+    }
+
+    async fn indexes_come_and_go_and_come_back(db: Database) {
+        seed(&db, 10).await;
+        for mode in [Mode::Idempotent, Mode::Batched] {
+            there_and_back(&db, mode, &[Does::MakeIndex]).await;
+            there_and_back(&db, mode, &[Does::DropIndex]).await;
+            there_and_back(&db, mode, &[Does::DropIndex, Does::Fill, Does::MakeIndex]).await;
+        }
+        // What was there before stays.
+        db.ensure_index("things", &docstore::Index::on(["n"]).named("mine")).await.unwrap();
+        let migrator = engine(&db, &Worker::new(Mode::Idempotent, &[Does::MakeIndex]));
+        let report = migrator.up(UpMode::Start).await.unwrap();
+        assert_eq!((report.applied[0].counts[0].inserted, report.applied[0].counts[0].left), (0, 1));
+        migrator.down(NO).await.unwrap();
+        assert!(db.list_indexes("things").await.unwrap().iter().any(|index| index.name() == "mine"));
+    }
+
+    async fn what_was_made_meanwhile_is_kept_and_told(db: Database) {
+        seed(&db, 1300).await;
+        let things = db.collection("things");
+        let migrator = engine(&db, &Worker::new(Mode::Batched, &[Does::Delete, Does::Copy]));
+        migrator.up(UpMode::Start).await.unwrap();
+        // A deleted one comes back by hand, other than it was; a copy is edited.
+        things.insert_one(doc! { "_id": 7, "by": "hand" }).await.unwrap();
+        db.collection("copies").update_one(&Filter::id(1250), &Update::new().set("by", "hand")).await.unwrap();
+        assert_eq!(migrator.plan_down(DownRequest::last()).await.unwrap().remove(0).losses.len(), 1);
+        assert_eq!(migrator.down(NO).await.unwrap_err().exit_code(), 8);
+        let down = migrator.down(DownRequest::last().confirmed()).await.unwrap().remove(0);
+        assert_eq!(down.warnings.len(), 1);
+        assert!(down.warnings[0].contains("the document 7 of things was not brought back"), "{:?}", down.warnings);
+        assert_eq!(all(&db, "copies").await, [doc! { "_id": 5, "by": "hand" }]);
+        assert_eq!(things.count(&Filter::All).await.unwrap(), 1330);
+    }
+
+    async fn steps_that_could_not_be_repeated_or_undone_are_refused(db: Database) {
+        seed(&db, 3).await;
+        for bad in crate::refused::BAD {
+            let migrator = Migrator::new(db.clone(), crate::refused::graph(bad), settings());
+            let before = content(&db).await;
+            let error = migrator.up(UpMode::Start).await.unwrap_err();
+            assert!(error.to_string().contains(crate::refused::why(bad)), "{error}");
+            assert!(content(&db).await == before);
+            migrator.down(NO).await.unwrap();
+        }
+    }
+
+    async fn without_a_journal_nothing_is_written_down(db: Database) {
+        seed(&db, 1500).await;
+        for mode in MODES {
+            let worker = Worker::with(Meta::new(ID, "no journal").mode(mode).without_journal(), &[Does::Fill, Does::CopyField, Does::Each]);
+            let migrator = engine(&db, &worker);
+            let report = migrator.up(UpMode::Start).await.unwrap();
+            assert_eq!(report.applied[0].warnings.len(), 0);
+            assert_eq!(having(&db, "things", "color").await, 1530);
+            assert!(all(&db, "_migration_undo").await.is_empty());
+            let error = migrator.down(NO).await.unwrap_err();
+            assert!(error.to_string().contains("there is no journal of it"), "{error}");
+            db.drop_collection("_migrations").await.unwrap();
+            let things = db.collection("things");
+            for field in ["color", "m", "double"] {
+                things.update_many(&Filter::All, &Update::new().unset(field)).await.unwrap();
+            }
+        }
+    }
+
+    async fn a_journal_that_would_be_too_large_stops_before_the_batch(db: Database) {
+        seed(&db, 3000).await;
+        let worker = Worker::new(Mode::Batched, &[Does::Fill]);
+        let small = Settings { journal_cap_bytes: 10_000, ..settings() };
+        let error = Migrator::new(db.clone(), worker.graph(), small).up(UpMode::Start).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("more than 10000 bytes") && text.contains("without_journal"), "{text}");
+        assert_eq!(error.exit_code(), 1);
+        let bytes: i64 = all(&db, "_migration_undo").await.last().unwrap().get_i64("total").unwrap();
+        assert!(bytes <= 10_000);
+        // What was done is written down, and a larger journal goes on from there.
+        assert!(having(&db, "things", "color").await < 3030);
+        let migrator = engine(&db, &worker);
+        migrator.up(UpMode::Operator).await.unwrap();
+        assert_eq!(having(&db, "things", "color").await, 3030);
+        migrator.down(NO).await.unwrap();
+        assert_eq!(having(&db, "things", "color").await, 1030);
+    }
+
+    async fn journals_of_long_ago_go_and_say_so(db: Database) {
+        use std::time::Duration;
+        seed(&db, 10).await;
+        let later = |days: i64| std::sync::Arc::new(move || docstore::bson::DateTime::from_millis(1_700_000_000_000 + days * 86_400_000));
+        let first = crate::toys::toy("0000_first", &[], vec![crate::toys::Do::Fill("things", "x", 1)]);
+        crate::toys::migrator(&db, std::slice::from_ref(&first)).up(UpMode::Start).await.unwrap();
+        let second = crate::toys::toy("0001_second", &["0000_first"], vec![crate::toys::Do::Fill("things", "y", 1)]);
+        let both = [first, second];
+        let aged = |days| Settings { clock: later(days), journal_keep: Some(Duration::from_hours(48)), ..settings() };
+        let migrator = Migrator::new(db.clone(), crate::toys::graph(&both), aged(3));
+        migrator.up(UpMode::Start).await.unwrap();
+        let journal = all(&db, "_migration_undo").await;
+        let of = |entry: &Document| entry.get_document("_id").unwrap().get_str("migration").unwrap().to_owned();
+        assert!(!journal.is_empty() && journal.iter().all(|entry| of(entry) == "0001_second"));
+        migrator.down(NO).await.unwrap();
+        let error = migrator.down(DownRequest::last().confirmed()).await.unwrap_err();
+        assert_eq!(error.exit_code(), 8);
+        assert_eq!(having(&db, "things", "x").await, 40);
+    }
+}

@@ -1,0 +1,197 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use docstore::bson::{DateTime, doc};
+use docstore::{Database, LeaseRequest};
+use migrator::{DownRequest, Error, Event, Migrator, Observer, Recovery, Settings, State, Stop, UpMode};
+
+use crate::toys::{Do, Meeting, Notes, Toy, all, content, entry, graph, log, migrator, settings, toy};
+
+fn stopping(db: &Database, toys: &[Toy], stop: &Stop) -> Migrator {
+    Migrator::new(db.clone(), graph(toys), Settings { stop: stop.clone(), ..settings() })
+}
+
+fn two(stop: &Stop) -> [Toy; 2] {
+    let does = vec![
+        Do::Insert("things", "a"),
+        Do::Stop(stop.clone()),
+        Do::Insert("things", "b"),
+        Do::Insert("things", "c"),
+    ];
+    [toy("0001_a", &[], does), toy("0002_b", &["0001_a"], vec![Do::Insert("things", "d")])]
+}
+
+/// Tells a run to stop at the first event of a kind.
+struct StopAt {
+    stop: Stop,
+    at: fn(&Event<'_>) -> bool,
+    seen: Mutex<Vec<String>>,
+}
+
+impl Observer for StopAt {
+    fn event(&self, event: &Event<'_>) {
+        self.seen.lock().unwrap().push(format!("{event:?}"));
+        if (self.at)(event) {
+            self.stop.request();
+        }
+    }
+}
+
+fn says(error: &Error, code: u8, parts: &[&str]) {
+    assert_eq!(error.exit_code(), code, "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "no {part:?} in: {error}");
+    }
+}
+
+testkit::stores! {
+    async fn who_is_told_to_stop_stops_between_two_batches_and_has_not_failed(db: Database) {
+        let stop = Stop::new();
+        let error = stopping(&db, &two(&stop), &stop).up(UpMode::Start).await.unwrap_err();
+        says(&error, 130, &["told to stop, and stopped in the midst of 0001_a", "it has not failed", "step 0 (things): 1 inserted", "`field-notes migrate up`", "`field-notes migrate down`"]);
+        assert_eq!(all(&db, "things").await.len(), 1);
+        let entry = entry(&db, "0001_a").await;
+        assert_eq!(entry.get_str("status").unwrap(), "interrupted");
+        assert!(!entry.contains_key("error"));
+        assert_eq!(log(&db).await, ["started 0001_a", "interrupted 0001_a"]);
+        let status = migrator(&db, &two(&stop)).status().await.unwrap();
+        assert_eq!((status.pending[0].state, status.failed.len()), (Some(State::Interrupted), 0));
+        // A start goes on with it, and nobody waits for a lease.
+        let impatient = Settings { wait: Duration::ZERO, ..settings() };
+        let next = Migrator::new(db.clone(), graph(&two(&Stop::new())), impatient);
+        let report = next.up(UpMode::Start).await.unwrap();
+        assert_eq!((report.applied.len(), report.applied[0].counts.len()), (2, 3));
+        assert_eq!(all(&db, "things").await.len(), 4);
+    }
+
+    async fn who_is_told_to_stop_before_it_begins_does_nothing(db: Database) {
+        let stop = Stop::new();
+        stop.request();
+        let error = stopping(&db, &two(&stop), &stop).up(UpMode::Start).await.unwrap_err();
+        says(&error, 130, &["stopped between two migrations", "run it again to go on"]);
+        assert!(content(&db).await.is_empty() && all(&db, "_migrations").await.is_empty());
+    }
+
+    async fn between_two_migrations_a_stop_leaves_no_trace(db: Database) {
+        let stop = Stop::new();
+        let at = |event: &Event<'_>| matches!(event, Event::Applied { .. });
+        let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
+        let told = Settings { stop: stop.clone(), observer, ..settings() };
+        let toys = [toy("0001_a", &[], vec![]), toy("0002_b", &["0001_a"], vec![])];
+        let error = Migrator::new(db.clone(), graph(&toys), told).up(UpMode::Start).await.unwrap_err();
+        says(&error, 130, &["between two migrations"]);
+        assert_eq!(log(&db).await, ["started 0001_a", "applied 0001_a"]);
+        assert_eq!(migrator(&db, &toys).up(UpMode::Start).await.unwrap().applied.len(), 1);
+    }
+
+    async fn an_undo_that_is_told_to_stop_is_finished_later(db: Database) {
+        db.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
+        let before = content(&db).await;
+        let toys = [toy("0001_a", &[], vec![Do::Fill("things", "x", 1), Do::Insert("things", "a")])];
+        migrator(&db, &toys).up(UpMode::Start).await.unwrap();
+        let stop = Stop::new();
+        let at = |event: &Event<'_>| matches!(event, Event::RollingBack { .. });
+        let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
+        let told = Settings { stop, observer, ..settings() };
+        let error = Migrator::new(db.clone(), graph(&toys), told).down(DownRequest::last()).await.unwrap_err();
+        says(&error, 130, &["stopped while taking back 0001_a", "`field-notes migrate down` to finish it"]);
+        let half = entry(&db, "0001_a").await;
+        assert!(half.get_str("status").unwrap() == "rolling_back" && !half.contains_key("error"));
+        assert_eq!(migrator(&db, &toys).down(DownRequest::last()).await.unwrap().len(), 1);
+        assert_eq!(content(&db).await, before);
+    }
+
+    async fn who_waits_for_the_lease_can_be_told_to_stop(db: Database) {
+        let request = LeaseRequest {
+            collection: "_migration_lock".into(),
+            name: "migrations".into(),
+            owner: "somebody/7".into(),
+            ttl: Duration::from_mins(10),
+        };
+        let lease = db.acquire_lease(request).await.unwrap().unwrap();
+        let stop = Stop::new();
+        let notes = Arc::new(Notes::default());
+        let waiting = Settings { stop: stop.clone(), observer: Arc::clone(&notes) as _, wait: Duration::from_hours(1), ..settings() };
+        let migrator = Arc::new(Migrator::new(db.clone(), graph(&two(&stop)), waiting));
+        let runs = [true, false].map(|up| {
+            let migrator = Arc::clone(&migrator);
+            tokio::spawn(async move { if up { migrator.up(UpMode::Start).await.map(|_| ()) } else { migrator.wait().await } })
+        });
+        while notes.0.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.request();
+        for run in runs {
+            let error = run.await.unwrap().unwrap_err();
+            assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+        }
+        lease.release().await.unwrap();
+    }
+
+    async fn a_migration_that_is_told_to_stop_and_wants_a_decision_waits_for_it(db: Database) {
+        let stop = Stop::new();
+        let toys = two(&stop).map(|toy| toy.but(|meta| meta.on_interrupt(Recovery::Manual)));
+        stopping(&db, &toys, &stop).up(UpMode::Start).await.unwrap_err();
+        assert!(matches!(migrator(&db, &toys).up(UpMode::Start).await.unwrap_err(), Error::Undecided { .. }));
+        assert_eq!(migrator(&db, &toys).down(DownRequest::last()).await.unwrap().len(), 1);
+        assert!(content(&db).await.is_empty());
+    }
+
+    async fn a_migration_runs_for_as_long_as_it_may(db: Database) {
+        let toys = |limit| {
+            let does = vec![Do::Insert("things", "a"), Do::Insert("things", "b")];
+            [toy("0001_a", &[], does).but(move |meta| match limit {
+                Some(limit) => meta.time_limit(limit),
+                None => meta,
+            })]
+        };
+        let error = migrator(&db, &toys(Some(Duration::ZERO))).up(UpMode::Start).await.unwrap_err();
+        says(&error, 1, &["0001_a failed in step \"step 0\": it ran longer than its time limit of 0 s", "it had committed", "`field-notes migrate up`"]);
+        assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "failed");
+        assert!(content(&db).await.is_empty());
+        // What it says itself goes before what is said of all.
+        let short = Settings { time_limit: Some(Duration::ZERO), ..settings() };
+        let all_short = |toys: &[Toy]| Migrator::new(db.clone(), graph(toys), short.clone());
+        says(&all_short(&toys(None)).up(UpMode::Operator).await.unwrap_err(), 1, &["time limit"]);
+        all_short(&toys(Some(Duration::from_hours(1)))).up(UpMode::Operator).await.unwrap();
+        assert_eq!(all(&db, "things").await.len(), 2);
+    }
+
+    async fn a_migration_that_does_not_come_to_a_batch_is_given_up(db: Database) {
+        let meeting = Arc::new(Meeting::default());
+        let does = vec![Do::Insert("things", "a"), Do::Meet(Arc::clone(&meeting)), Do::Insert("things", "b")];
+        let toys = [toy("0001_a", &[], does).but(|meta| meta.time_limit(Duration::from_millis(500)))];
+        // Nobody ever lets it go on.
+        let error = migrator(&db, &toys).up(UpMode::Start).await.unwrap_err();
+        says(&error, 1, &["its time limit of 0.5 s"]);
+        assert_eq!(all(&db, "things").await.len(), 1);
+        let free = db.lease_holder("_migration_lock", "migrations").await.unwrap();
+        assert!(free.is_none_or(|holder| holder.remaining.is_zero()));
+    }
+
+    async fn clocks_that_are_hours_apart_change_nothing(db: Database) {
+        let hour = 3_600_000;
+        let now = DateTime::now().timestamp_millis();
+        let meeting = Arc::new(Meeting::default());
+        let does = vec![Do::Insert("things", "a"), Do::Meet(Arc::clone(&meeting)), Do::Insert("things", "b")];
+        let toys = [toy("0001_a", &[], does), toy("0002_b", &["0001_a"], vec![Do::Insert("things", "c")])];
+        let with_clock = |off: i64| {
+            let clock = Arc::new(move || DateTime::from_millis(now + off));
+            Migrator::new(db.clone(), graph(&toys), Settings { clock, ..settings() })
+        };
+        let leader = with_clock(-hour);
+        let mut run = tokio::spawn(async move { leader.up(UpMode::Start).await });
+        meeting.reached(&mut run).await;
+        let follower = with_clock(hour);
+        assert!(follower.status().await.unwrap().pending[0].live);
+        let mut waiting = tokio::spawn(async move { follower.up(UpMode::Start).await });
+        assert!(tokio::time::timeout(Duration::from_millis(500), &mut waiting).await.is_err());
+        meeting.go.notify_one();
+        assert_eq!(run.await.unwrap().unwrap().applied.len(), 2);
+        assert_eq!(waiting.await.unwrap().unwrap().already, 2);
+        assert_eq!(all(&db, "things").await.len(), 3);
+        // The last is the last by its place, whatever the clocks said.
+        let ahead = with_clock(hour);
+        assert_eq!(ahead.down(DownRequest::last()).await.unwrap()[0].id, "0002_b");
+    }
+}

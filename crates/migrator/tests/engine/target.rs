@@ -1,0 +1,209 @@
+use docstore::Database;
+use docstore::bson::doc;
+use migrator::{
+    ActionKind, Error, Graph, GraphError, Meta, Migration, Migrator, Settings, UpMode, UpRequest,
+};
+
+use crate::toys::{Do, Toy, all, content, entry, graph, log, migrator, settings, toy};
+
+/// A fork: 0002 and 0003 depend on 0001, 0004 on 0003, and 0005 joins them.
+fn fork() -> Vec<Toy> {
+    vec![
+        toy("0001_a", &[], vec![Do::Insert("things", "a")]),
+        toy("0002_b", &["0001_a"], vec![Do::Insert("bs", "b")]).but(|meta| meta.touches(&["bs"])),
+        toy("0003_c", &["0001_a"], vec![Do::Insert("cs", "c")]).but(|meta| meta.touches(&["cs"])),
+        toy("0004_d", &["0003_c"], vec![Do::Insert("ds", "d")]).but(|meta| meta.touches(&["ds"])),
+        toy("0005_e", &["0002_b", "0004_d"], vec![]),
+    ]
+}
+
+fn within(db: &Database, toys: &[Toy], contexts: &[&str]) -> Migrator {
+    let contexts = contexts.iter().map(|&context| context.to_owned()).collect();
+    Migrator::new(db.clone(), graph(toys), Settings { contexts, ..settings() })
+}
+
+async fn applied(migrator: &Migrator, request: impl Into<UpRequest>) -> Vec<String> {
+    migrator.up(request).await.unwrap().applied.into_iter().map(|applied| applied.id).collect()
+}
+
+async fn refused(db: &Database, migrator: &Migrator, request: impl Into<UpRequest>) -> Error {
+    let request = request.into();
+    let before = testkit::dump!(db);
+    let planned = migrator.plan_up(&request).await.unwrap_err().to_string();
+    let error = migrator.up(&request).await.unwrap_err();
+    assert_eq!(error.to_string(), planned);
+    assert_eq!(testkit::dump!(db), before, "{error}");
+    error
+}
+
+fn says(error: &Error, code: u8, parts: &[&str]) {
+    assert_eq!(error.exit_code(), code, "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "no {part:?} in: {error}");
+    }
+}
+
+testkit::stores! {
+    async fn up_goes_to_one_or_takes_so_many_steps(db: Database) {
+        let migrator = migrator(&db, &fork());
+        let plan = migrator.plan_up(&UpRequest::to("0004")).await.unwrap();
+        let planned: Vec<_> = plan.actions.iter().map(|action| (action.id.as_str(), action.kind)).collect();
+        let expected = ["0001_a", "0003_c", "0004_d"].map(|id| (id, ActionKind::Apply));
+        assert_eq!(planned, expected);
+        assert!(testkit::dump!(db).is_empty());
+
+        assert_eq!(applied(&migrator, UpRequest::steps(1)).await, ["0001_a"]);
+        assert_eq!(applied(&migrator, UpRequest::to("0004")).await, ["0003_c", "0004_d"]);
+        assert_eq!(applied(&migrator, UpRequest::to("0003_c")).await, Vec::<String>::new());
+        // 0002 is late now, and touches nothing that those after it touched.
+        let plan = migrator.plan_up(&UpRequest::steps(1)).await.unwrap();
+        assert_eq!(plan.actions[0].comes_before, ["0003_c", "0004_d"]);
+        assert_eq!(applied(&migrator, UpRequest::steps(1)).await, ["0002_b"]);
+        assert_eq!(applied(&migrator, UpRequest::steps(5)).await, ["0005_e"]);
+        assert_eq!(migrator.status().await.unwrap().applied.len(), 5);
+    }
+
+    async fn ids_are_known_by_their_beginning(db: Database) {
+        let migrator = migrator(&db, &fork());
+        assert_eq!(migrator.resolve("0004").await.unwrap(), "0004_d");
+        assert_eq!(migrator.resolve("0002_b").await.unwrap(), "0002_b");
+        says(&migrator.resolve("000").await.unwrap_err(), 2, &["000 can be any of 0001_a, 0002_b, 0003_c, 0004_d, 0005_e", "nothing was changed"]);
+        says(&migrator.resolve("0004_x").await.unwrap_err(), 2, &["no migration is called 0004_x; is it 0004_d?", "nothing was changed", "`field-notes migrate status`"]);
+        says(&migrator.resolve("").await.unwrap_err(), 2, &["no migration is called"]);
+        for target in ["9", "00"] {
+            let error = refused(&db, &migrator, UpRequest::to(target)).await;
+            assert!(matches!(error, Error::UnknownId { .. } | Error::Ambiguous { .. }), "{error}");
+        }
+        // What only the ledger knows can be looked at, and not gone to.
+        let later = doc! { "_id": "0009_later", "status": "applied", "fence": 1_i64 };
+        db.collection("_migrations").insert_one(later).await.unwrap();
+        assert_eq!(migrator.resolve("0009").await.unwrap(), "0009_later");
+        says(&refused(&db, &migrator, UpRequest::to("0009")).await, 2, &["no migration is called 0009"]);
+    }
+
+    async fn several_heads_block_an_up_and_not_a_look(db: Database) {
+        let toys = &fork()[..4];
+        let forked = migrator(&db, toys);
+        assert_eq!(forked.heads(), ["0002_b", "0004_d"]);
+        says(&refused(&db, &forked, UpMode::Start).await, 7, &["several migrations come last: 0002_b, 0004_d", "nothing was changed", "`field-notes migrate merge`"]);
+        says(&refused(&db, &forked, UpRequest::steps(1)).await, 7, &["0002_b, 0004_d"]);
+        says(&forked.verify().await.unwrap_err(), 7, &["`field-notes migrate merge`"]);
+        assert_eq!(forked.status().await.unwrap().pending.len(), 4);
+        assert_eq!(applied(&forked, UpRequest::to("0002")).await, ["0001_a", "0002_b"]);
+        assert_eq!(migrator(&db, &fork()).heads(), ["0005_e"]);
+    }
+
+    async fn a_context_decides_what_is_run_at_all(db: Database) {
+        let toys = [
+            toy("0001_a", &[], vec![Do::Insert("things", "a")]),
+            toy("0002_demo", &["0001_a"], vec![Do::Insert("things", "demo")]).but(|meta| meta.contexts(&["demo", "test"])),
+            toy("0003_c", &["0001_a"], vec![Do::Insert("things", "c")]),
+        ];
+        let plain = within(&db, &toys, &[]);
+        says(&refused(&db, &plain, UpRequest::to("0002")).await, 2, &["0002_demo is run in the contexts demo, test only", "this run has none", "--to 0002_demo --context demo"]);
+        let plan = plain.plan_up(UpMode::Start).await.unwrap();
+        assert_eq!((plan.actions.len(), &plan.not_in_context[..]), (2, &["0002_demo".to_owned()][..]));
+        assert_eq!(applied(&plain, UpMode::Start).await, ["0001_a", "0003_c"]);
+        plain.verify().await.unwrap();
+        let status = plain.status().await.unwrap();
+        assert_eq!((status.pending.len(), status.not_in_context[0].id.as_str()), (0, "0002_demo"));
+
+        let demo = within(&db, &toys, &["prod", "demo"]);
+        assert_eq!(demo.status().await.unwrap().pending[0].id, "0002_demo");
+        // In the order of all it comes before 0003, and neither says what it touches.
+        assert!(matches!(demo.up(UpMode::Start).await.unwrap_err(), Error::OutOfOrder { .. }));
+        let toys = toys.map(|toy| toy.but(Meta::allow_out_of_order));
+        assert_eq!(applied(&within(&db, &toys, &["demo"]), UpMode::Start).await, ["0002_demo"]);
+        // Applied, it is known wherever one looks from.
+        assert_eq!(within(&db, &toys, &[]).status().await.unwrap().applied.len(), 3);
+    }
+
+    async fn a_late_one_needs_a_proof_that_it_is_apart(db: Database) {
+        let late = |change: fn(Meta) -> Meta| {
+            let mut toys = fork();
+            toys[1] = toys[1].clone().but(change);
+            toys
+        };
+        migrator(&db, &fork()).up(UpRequest::to("0004")).await.unwrap();
+        let silent = migrator(&db, &late(|meta| meta.touches(&[])));
+        says(&refused(&db, &silent, UpMode::Start).await, 7, &["0002_b comes before 0003_c, which is applied", "do not both say what they touch", "nothing was changed", "let 0002_b depend on 0003_c", "`field-notes migrate down`"]);
+        let sharing = migrator(&db, &late(|meta| meta.touches(&["bs", "ds"])));
+        says(&refused(&db, &sharing, UpMode::Operator).await, 7, &["0002_b comes before 0004_d", "both touch ds"]);
+        // Alone it may do it all the same.
+        let allowed = migrator(&db, &late(|meta| meta.touches(&["ds"]).allow_out_of_order()));
+        assert_eq!(applied(&allowed, UpMode::Start).await, ["0002_b", "0005_e"]);
+    }
+
+    async fn an_older_program_starts_on_a_newer_ledger_if_that_says_it_may(db: Database) {
+        let old = fork();
+        let mut new = fork();
+        new.push(toy("0006_f", &["0005_e"], vec![Do::Insert("things", "f")]));
+        migrator(&db, &new).up(UpMode::Start).await.unwrap();
+        let report = migrator(&db, &old).up(UpMode::Start).await.unwrap();
+        assert_eq!((report.unknown, report.already), (vec!["0006_f".to_owned()], 5));
+        migrator(&db, &old).verify().await.unwrap();
+
+        for (id, change) in [("0007_g", Meta::breaks_older as fn(Meta) -> Meta), ("0008_h", |meta| meta.phase(migrator::Phase::Contract))] {
+            let parent = new.last().unwrap().clone();
+            let parent: &'static str = parent.meta().id;
+            new.push(toy(id, Box::leak(Box::new([parent])), vec![]).but(change));
+            migrator(&db, &new).up(UpMode::Start).await.unwrap();
+            let older = migrator(&db, &old);
+            let error = refused(&db, &older, UpMode::Start).await;
+            says(&error, 6, &["this program is older than the database", id, "nothing was changed", "run a program that knows"]);
+            says(&older.verify().await.unwrap_err(), 6, &[id]);
+            // Looking goes on.
+            assert!(older.status().await.unwrap().unknown.iter().any(|e| e.id == id));
+        }
+        // Taken back by who knows them, they are no hindrance any more.
+        let newer = migrator(&db, &new);
+        newer.down(migrator::DownRequest::to("0006")).await.unwrap();
+        migrator(&db, &old).up(UpMode::Start).await.unwrap();
+    }
+
+    async fn warnings_are_failures_if_that_is_asked_for(db: Database) {
+        let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Warn("one was odd")])];
+        let error = migrator(&db, &toys).up(UpRequest::all(UpMode::Operator).strict()).await.unwrap_err();
+        says(&error, 1, &["0001_a failed", "warnings are failures in this run: one was odd", "step 0 (things): 1 inserted"]);
+        assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "failed");
+        let found = [toy("0001_a", &[], vec![Do::Insert("things", "a")]).finds("too few")];
+        let error = migrator(&db, &found).up(UpRequest::all(UpMode::Operator).strict()).await.unwrap_err();
+        says(&error, 1, &["too few"]);
+        let report = migrator(&db, &found).up(UpMode::Operator).await.unwrap();
+        assert_eq!(report.applied[0].warnings, ["too few"]);
+        assert_eq!(content(&db).await["things"].len(), 1);
+    }
+
+    async fn a_ledger_in_an_unknown_form_is_refused(db: Database) {
+        let migrator = migrator(&db, &fork());
+        let later = doc! { "_id": "0001_a", "status": "applied", "fence": 1_i64, "format": 9 };
+        db.collection("_migrations").insert_one(later).await.unwrap();
+        let error = refused(&db, &migrator, UpMode::Start).await;
+        says(&error, 4, &["_migrations", "0001_a", "form 9", "nothing was changed", "run the program that wrote it"]);
+        assert_eq!(migrator.status().await.unwrap_err().exit_code(), 4);
+    }
+
+    async fn variables_are_missed_for_the_target_only(db: Database) {
+        let toys = [
+            toy("0001_a", &[], vec![]),
+            crate::toys::needing("0002_b", &["0001_a"], &["ONE"], vec![]),
+        ];
+        let migrator = migrator(&db, &toys);
+        let missing = migrator.missing_env(UpMode::Operator).await.unwrap();
+        assert_eq!((missing[0].variable.as_str(), missing[0].migration.as_str()), ("ONE", "0002_b"));
+        assert_eq!(migrator.up(UpMode::Operator).await.unwrap_err().exit_code(), 2);
+        assert_eq!(applied(&migrator, UpRequest::to("0001")).await, ["0001_a"]);
+        assert_eq!(log(&db).await.len(), 2);
+        assert_eq!(all(&db, "_migrations").await.len(), 1);
+    }
+}
+
+#[test]
+fn a_dependency_that_is_run_in_fewer_contexts_is_no_graph() {
+    let toys =
+        [toy("0001_a", &[], vec![]).but(|meta| meta.contexts(&["demo"])), toy("0002_b", &["0001_a"], vec![])];
+    let error =
+        Graph::new(toys.into_iter().map(|toy| Box::new(toy) as Box<dyn Migration>).collect()).unwrap_err();
+    assert!(matches!(error, GraphError::Context { .. }), "{error}");
+    assert_eq!(Error::from(error).exit_code(), 7);
+}

@@ -1,0 +1,192 @@
+//! Migrations of every kind of step, in any mode.
+
+use async_trait::async_trait;
+use docstore::bson::{Bson, Document, doc};
+use docstore::{Field, Filter, Index, Projection, Update};
+use migrator::{Check, Finding, Graph, Meta, Migration, Mode, Result, Undo, Up};
+
+/// One step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Does {
+    /// Sets `color` where it is missing.
+    Fill,
+    /// Sets `n` on all.
+    Set,
+    /// Takes `n` away.
+    Unset,
+    /// Copies `n` to `m`.
+    CopyField,
+    /// Writes `double`, and takes `odd` away where it is.
+    Each,
+    /// Deletes those whose `n` is below 1200.
+    Delete,
+    /// Copies all to `copies`.
+    Copy,
+    /// Inserts one.
+    Insert,
+    /// Inserts a thousand, of which some are there.
+    InsertMany,
+    /// Makes an index on `n`.
+    MakeIndex,
+    /// Drops the index on `color`.
+    DropIndex,
+}
+
+/// The steps that change documents.
+pub(crate) const DOCUMENTS: [Does; 9] = [
+    Does::Fill,
+    Does::Set,
+    Does::Unset,
+    Does::CopyField,
+    Does::Each,
+    Does::Delete,
+    Does::Copy,
+    Does::Insert,
+    Does::InsertMany,
+];
+
+/// What comes at the end of a worker's steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum End {
+    Well,
+    Fails,
+}
+
+#[derive(Clone)]
+pub(crate) struct Worker {
+    meta: &'static Meta,
+    does: Vec<Does>,
+    end: End,
+}
+
+pub(crate) const ID: &str = "0001_work";
+const THINGS: &str = "things";
+
+impl Worker {
+    pub(crate) fn new(mode: Mode, does: &[Does]) -> Self {
+        Self::with(Meta::new(ID, "does things").mode(mode), does)
+    }
+
+    pub(crate) fn with(meta: Meta, does: &[Does]) -> Self {
+        Self { meta: Box::leak(Box::new(meta)), does: does.to_vec(), end: End::Well }
+    }
+
+    pub(crate) fn failing(mut self) -> Self {
+        self.end = End::Fails;
+        self
+    }
+
+    pub(crate) fn graph(&self) -> Graph {
+        Graph::new(vec![Box::new(self.clone())]).unwrap()
+    }
+}
+
+#[async_trait]
+impl Migration for Worker {
+    fn meta(&self) -> &'static Meta {
+        self.meta
+    }
+
+    async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
+        for does in &self.does {
+            let step = format!("{does:?}");
+            carry_out(cx, &step, *does).await?;
+        }
+        match self.end {
+            End::Well => Ok(()),
+            End::Fails => Err(migrator::Error::migration("told to fail")),
+        }
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Journal
+    }
+
+    async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        if self.does.contains(&Does::Fill) && cx.count(THINGS, &Filter::missing("color")).await? > 0 {
+            findings.push(Finding::new("there are things without color"));
+        }
+        Ok(findings)
+    }
+}
+
+async fn carry_out(cx: &mut Up<'_>, step: &str, does: Does) -> Result<()> {
+    let all = Filter::All;
+    match does {
+        Does::Fill => {
+            cx.set_where_missing(step, THINGS, &all, "color", 1).await?;
+        }
+        Does::Set => {
+            cx.set(step, THINGS, &all, "n", "all").await?;
+        }
+        Does::Unset => {
+            cx.unset(step, THINGS, &all, "n").await?;
+        }
+        Does::CopyField => {
+            cx.copy_field(step, THINGS, &all, "n", "m").await?;
+        }
+        Does::Each => {
+            let reads = Projection::include(["n", "double", "odd"]);
+            cx.update_each(step, THINGS, &all, reads, doubled).await?;
+        }
+        Does::Delete => {
+            cx.delete(step, THINGS, &Filter::lt("n", 1200)).await?;
+        }
+        Does::Copy => {
+            cx.copy_collection(step, THINGS, "copies", &all).await?;
+        }
+        Does::Insert => {
+            let document = doc! { "_id": "one", "name": "one", "color": Bson::Null };
+            cx.insert_if_absent(step, THINGS, &Filter::eq("name", "one"), document).await?;
+        }
+        Does::InsertMany => {
+            let documents =
+                (0..1000).map(|i| doc! { "_id": format!("m{i}"), "slug": format!("s{i}"), "n": i });
+            cx.insert_many_if_absent(step, "more", ["slug"], documents.collect()).await?;
+        }
+        Does::MakeIndex => {
+            cx.create_index(step, THINGS, &Index::on(["n"])).await?;
+        }
+        Does::DropIndex => {
+            cx.drop_index(step, THINGS, "color_1").await?;
+        }
+    }
+    Ok(())
+}
+
+fn doubled(document: &Document) -> Option<Update> {
+    let n = match document.get("n")? {
+        Bson::Int32(n) if document.get("double").is_none() => *n,
+        _ => return None,
+    };
+    let update = Update::new().set("double", n * 2);
+    Some(if document.contains_key("odd") { update.unset("odd") } else { update })
+}
+
+/// Things with ids of several types, more than fit a first batch; some with a color, some that are odd.
+pub(crate) async fn seed(db: &docstore::Database, numbers: i32) {
+    let things = db.collection(THINGS);
+    let thing = |i: i32| {
+        let mut thing = doc! { "_id": i, "n": i };
+        if i % 3 == 0 {
+            thing.insert("color", "red");
+        }
+        if i % 2 == 1 {
+            thing.insert("odd", doc! { "really": true });
+        }
+        thing
+    };
+    things.insert_many((0..numbers).map(thing).collect()).await.unwrap();
+    let texts = (0..30).map(|i| doc! { "_id": format!("t{i:02}"), "n": f64::from(i), "color": Bson::Null });
+    things.insert_many(texts.collect()).await.unwrap();
+    db.collection("copies").insert_one(doc! { "_id": 5, "by": "hand" }).await.unwrap();
+    let more = (0..10).map(|i| doc! { "_id": i, "slug": format!("s{}", i * 100) });
+    db.collection("more").insert_many(more.collect()).await.unwrap();
+    db.ensure_index(THINGS, &Index::on(["color"]).partial(Filter::exists("color"))).await.unwrap();
+}
+
+/// The documents of a collection whose field is there.
+pub(crate) async fn having(db: &docstore::Database, collection: &str, field: &'static str) -> u64 {
+    db.collection(collection).count(&Filter::exists(Field::from(field))).await.unwrap()
+}

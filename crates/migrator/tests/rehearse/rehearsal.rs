@@ -1,0 +1,74 @@
+use docstore::{Database, Filter, Validator};
+use migrator::rehearse::RehearseRequest;
+use migrator::{UpMode, UpTarget};
+
+use crate::toys::{Does, migrator, seed};
+
+async fn untouched(
+    db: &Database,
+    before: &std::collections::BTreeMap<String, Vec<docstore::bson::Document>>,
+) {
+    assert_eq!(&testkit::dump!(db), before);
+    assert_eq!(db.engine().upkeep().siblings().await.unwrap().len(), 0, "nothing is left");
+}
+
+testkit::stores! {
+    async fn what_is_pending_is_applied_to_a_copy(db: Database) {
+        seed(&db).await;
+        let toys = [("0001_person", Does::PersonOfStories), ("0002_fill", Does::Finds)];
+        migrator(&db, &toys[..1]).up(UpMode::Operator).await.unwrap();
+        let before = testkit::dump!(db);
+        let rehearsal = migrator(&db, &toys).rehearse(&RehearseRequest::default()).await.unwrap();
+        untouched(&db, &before).await;
+        assert_eq!(rehearsal.pending, ["0002_fill"]);
+        assert_eq!(rehearsal.applied.len(), 1);
+        assert_eq!((rehearsal.applied[0].id.as_str(), rehearsal.applied[0].counts[0].updated), ("0002_fill", 40));
+        assert_eq!(rehearsal.findings[0].1.to_string(), "something is odd");
+        assert!(rehearsal.failure.is_none());
+        assert_ne!(rehearsal.scratch, db.location());
+        let stories = rehearsal.copied.iter().find(|copied| copied.collection == "stories").unwrap();
+        assert_eq!((stories.documents, stories.of), (40, 40));
+        assert!(!rehearsal.copied.iter().any(|copied| copied.collection == "_migration_lock"));
+    }
+
+    async fn of_what_is_touched_a_sample_will_do(db: Database) {
+        seed(&db).await;
+        let before = testkit::dump!(db);
+        let request = RehearseRequest { sample: Some(7), ..RehearseRequest::default() };
+        let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&request).await.unwrap();
+        untouched(&db, &before).await;
+        let counts: Vec<_> = rehearsal.copied.iter().map(|c| (c.collection.as_str(), c.documents, c.of)).collect();
+        assert_eq!(counts, [("notes", 25, 25), ("stories", 7, 40)]);
+        assert_eq!(rehearsal.applied[0].counts[0].updated, 7);
+    }
+
+    async fn a_failure_names_the_documents_in_the_way(db: Database) {
+        seed(&db).await;
+        let before = testkit::dump!(db);
+        let toys = [("0001_fill", Does::Fill), ("0002_unique", Does::Unique("slug")), ("0003_person", Does::PersonOfStories)];
+        let rehearsal = migrator(&db, &toys).rehearse(&RehearseRequest::default()).await.unwrap();
+        untouched(&db, &before).await;
+        assert_eq!(rehearsal.applied.len(), 1);
+        let failure = rehearsal.failure.unwrap();
+        assert_eq!((failure.id.as_deref(), failure.step.as_deref(), failure.exit_code), (Some("0002_unique"), Some("unique"), 1));
+        assert_eq!(failure.offenders.len(), 10);
+        assert_eq!((failure.offenders[0].id.as_str(), failure.offenders[0].why.as_str()), ("1", "has the same slug as 0"));
+        // Only as far as it was asked for.
+        let request = RehearseRequest { target: UpTarget::Steps(1), ..RehearseRequest::default() };
+        let rehearsal = migrator(&db, &toys).rehearse(&request).await.unwrap();
+        assert!(rehearsal.failure.is_none() && rehearsal.applied.len() == 1, "{rehearsal:?}");
+    }
+
+    async fn a_validator_stands_in_the_way_of_the_copy_too(db: Database) {
+        seed(&db).await;
+        let validator = Validator::new(Filter::and([Filter::missing("color"), Filter::lt("n", 38)]));
+        db.set_validator("stories", Some(&validator)).await.unwrap();
+        let before = testkit::dump!(db);
+        let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&RehearseRequest::default()).await.unwrap();
+        untouched(&db, &before).await;
+        let failure = rehearsal.failure.unwrap();
+        assert!(failure.error.contains("does not satisfy the collection's validator"), "{failure:?}");
+        let ids: Vec<_> = failure.offenders.iter().map(|offender| offender.id.as_str()).collect();
+        assert_eq!(ids, ["38", "39"]);
+    }
+}

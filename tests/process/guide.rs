@@ -1,0 +1,242 @@
+//! Every command of `docs/migrations.md`, run as it stands there.
+//!
+//! A section (`## …`) is one script in an empty folder on an empty database: its blocks of `sh`, in order. What follows
+//! a line as `# exit 3` is the exit code that is expected instead of 0; a line `#> text` after a command says what is in
+//! its output. A comment `<!-- given: … -->` brings about what an operator would meet.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use docstore::bson::doc;
+use docstore::{Filter, Index, Update};
+use testkit::Target;
+
+use crate::program::{Program, free_port, open_store};
+use crate::takeover;
+
+/// Ports that the guide names; each becomes one that is free.
+const PORTS: [&str; 3] = ["5001", "5002", "5003"];
+
+/// Before a script: servers end with it, and a command that comes to something else ends it.
+const PRELUDE: &str = r#"
+set -euo pipefail
+trap 'status=$?; trap - EXIT; kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null || true; exit $status' EXIT
+expect() {
+  local code=0
+  output=$(eval "$2" 2>&1) || code=$?
+  printf '$ %s\n%s\n' "$2" "$output"
+  if [ "$code" != "$1" ]; then printf '>>> %s: exit %s instead of %s\n' "$2" "$code" "$1"; exit 99; fi
+}
+says() {
+  case "$output" in *"$1"*) ;; *) printf '>>> %s is not in what it says\n' "$1"; exit 98 ;; esac
+}
+"#;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Given(String),
+    Script(String),
+}
+
+/// The sections that have something to run, with their names.
+fn sections(guide: &str) -> Vec<(String, Vec<Part>)> {
+    let mut sections: Vec<(String, Vec<Part>)> = Vec::new();
+    let mut script: Option<String> = None;
+    for line in guide.lines() {
+        if let Some(text) = &mut script {
+            if line == "```" {
+                let text = script.take().expect("a block is open");
+                sections.last_mut().expect("a block is in a section").1.push(Part::Script(text));
+            } else {
+                text.push_str(line);
+                text.push('\n');
+            }
+        } else if let Some(name) = line.strip_prefix("## ") {
+            sections.push((name.to_owned(), Vec::new()));
+        } else if line == "```sh" {
+            script = Some(String::new());
+        } else if let Some(what) = line.strip_prefix("<!-- given: ") {
+            let what = what.strip_suffix(" -->").expect("a comment ends on its line").to_owned();
+            sections.last_mut().expect("what is given is in a section").1.push(Part::Given(what));
+        }
+    }
+    sections.retain(|(_, parts)| parts.iter().any(|part| matches!(part, Part::Script(_))));
+    sections
+}
+
+/// A block as bash runs it, every command looked at.
+fn script(block: &str) -> String {
+    let mut text = String::from(PRELUDE);
+    for line in block.lines() {
+        let (command, remark) = line.split_once("  # ").unwrap_or((line, ""));
+        let command = command.trim_end();
+        if let Some(said) = line.strip_prefix("#> ") {
+            text.push_str(&format!("says {}\n", quoted(said)));
+        } else if is_for_the_shell(command) {
+            text.push_str(&format!("{command}\n"));
+        } else if !command.is_empty() && !command.starts_with('#') {
+            let code =
+                remark.trim().strip_prefix("exit ").map_or("0", |rest| rest.split(' ').next().unwrap_or("0"));
+            text.push_str(&format!("expect {code} {}\n", quoted(command)));
+        }
+    }
+    text
+}
+
+/// What has to be done in the shell itself: variables, jobs, loops, folders.
+fn is_for_the_shell(command: &str) -> bool {
+    let first = command.split([' ', '=']).next().unwrap_or_default();
+    let sets = command.split_once('=').is_some_and(|(name, value)| {
+        name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && value.starts_with("$(")
+    });
+    sets || command.ends_with('&') || matches!(first, "until" | "kill" | "wait" | "cd" | "export")
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Brings about what an operator would meet.
+async fn give(what: &str, program: &Program, target: &Target) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if what == "a checkout" {
+        let sources = program.folder().join("migrations");
+        fs::create_dir(&sources).expect("a folder");
+        for entry in fs::read_dir(root.join("migrations")).expect("the migrations") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|kind| kind == "rs") {
+                fs::copy(&path, sources.join(path.file_name().expect("a name"))).expect("a copy");
+            }
+        }
+        return;
+    }
+    let store = open_store(target).await;
+    let sections = store.collection("sections");
+    match what {
+        "a database of the original" => takeover::put_original(&store).await,
+        "an index that is in the way" => {
+            store.ensure_index("sections", &Index::on(["title"]).unique()).await.expect("an index");
+            let deleted = doc! { "title": "About", "slug": "about-us", "is_deleted": true };
+            sections.insert_one(deleted).await.expect("a document");
+        }
+        "the cause is gone" => {
+            sections.delete_one(&Filter::eq("slug", "about-us")).await.expect("a document goes");
+        }
+        "a story" => {
+            let story = doc! { "title": "Low tide", "slug": "low-tide", "is_published": true };
+            store.collection("stories").insert_one(story).await.expect("a document");
+        }
+        "sections that went wrong" => {
+            let update = Update::new().set("slug", "oops");
+            sections.update_one(&Filter::eq("slug", "blog"), &update).await.expect("a change");
+        }
+        other => panic!("nobody knows how to bring about {other:?}"),
+    }
+    store.close().await;
+}
+
+fn guide() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrations.md")).expect("the guide")
+}
+
+async fn run(name: &str, target: &Arc<Target>) {
+    let sections = sections(&guide());
+    let (_, parts) =
+        sections.iter().find(|(section, _)| section == name).expect("the guide has this section");
+    let program = Program::on(target);
+    let ports = PORTS.map(|port| (port, free_port().to_string()));
+    for part in parts {
+        match part {
+            Part::Given(what) => give(what, &program, target).await,
+            Part::Script(block) => {
+                let mut text = script(block);
+                for (port, free) in &ports {
+                    text = text.replace(port, free);
+                }
+                let output = bash(&program, &text);
+                assert!(output.0, "{name}:\n{}", output.1);
+            }
+        }
+    }
+}
+
+fn bash(program: &Program, text: &str) -> (bool, String) {
+    let program_folder = PathBuf::from(env!("CARGO_BIN_EXE_field-notes"));
+    let path = format!(
+        "{}:{}",
+        program_folder.parent().expect("a folder").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let mut command = Command::new("bash");
+    command.args(["-c", text]).current_dir(program.folder()).env_clear().env("PATH", path);
+    command.envs(program.variables()).stdin(Stdio::null());
+    let output = command.output().expect("bash runs");
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.success(), said)
+}
+
+/// The sections that are run below.
+const RUN: [&str; 8] = [
+    "Every day",
+    "Writing one",
+    "Deploying",
+    "Undoing a deploy",
+    "Taking an original database over",
+    "Runbook: a deploy that failed half-way",
+    "Runbook: data that went wrong",
+    "Runbook: ledger and database disagree",
+];
+
+#[test]
+fn every_section_with_commands_is_run() {
+    let names: Vec<_> = sections(&guide()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, RUN);
+}
+
+#[test]
+fn a_block_becomes_a_script_that_looks_at_every_command() {
+    let text =
+        script("field-notes migrate check  # exit 3\n#> it's\n\n# a remark\nserve &\nid=$(x)\nA=1 serve\n");
+    let (_, text) = text.split_once("says() {").expect("the prelude");
+    let (_, text) = text.split_once("}\n").expect("the prelude ends");
+    let expected =
+        "expect 3 'field-notes migrate check'\nsays 'it'\\''s'\nserve &\nid=$(x)\nexpect 0 'A=1 serve'\n";
+    assert_eq!(text, expected);
+}
+
+testkit::targets! {
+    async fn every_day(target: Arc<Target>) {
+        run("Every day", &target).await;
+    }
+
+    async fn writing_one(target: Arc<Target>) {
+        run("Writing one", &target).await;
+    }
+
+    async fn deploying(target: Arc<Target>) {
+        run("Deploying", &target).await;
+    }
+
+    async fn undoing_a_deploy(target: Arc<Target>) {
+        run("Undoing a deploy", &target).await;
+    }
+
+    async fn taking_an_original_database_over(target: Arc<Target>) {
+        run("Taking an original database over", &target).await;
+    }
+
+    async fn a_deploy_that_failed_half_way(target: Arc<Target>) {
+        run("Runbook: a deploy that failed half-way", &target).await;
+    }
+
+    async fn data_that_went_wrong(target: Arc<Target>) {
+        run("Runbook: data that went wrong", &target).await;
+    }
+
+    async fn ledger_and_database_disagree(target: Arc<Target>) {
+        run("Runbook: ledger and database disagree", &target).await;
+    }
+}

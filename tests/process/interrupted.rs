@@ -1,0 +1,121 @@
+//! Runs that are told to end, that are killed, and that wait: what they say, and that the next one goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docstore::bson::{Document, doc};
+use docstore::{Database, Filter, LeaseRequest};
+use serde_json::Value;
+use testkit::Target;
+
+use crate::program::{Program, open_store};
+
+/// How many stories a bounded run has; `make test-migrations-long` has a million.
+const STORIES: u32 = 60_000;
+const INTERRUPTIONS: u32 = 5;
+
+fn stories() -> u32 {
+    let wanted = std::env::var("MIGRATIONS_LONG_DOCUMENTS").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or(STORIES)
+}
+
+async fn fill(store: &Database, count: u32) {
+    let story = |n: u32| -> Document {
+        doc! { "_id": i64::from(n), "title": "t", "slug": format!("story-{n}"), "user_id": "u" }
+    };
+    for first in (0..count).step_by(2_000) {
+        let batch = (first..count.min(first + 2_000)).map(story).collect();
+        store.collection("stories").insert_many(batch).await.unwrap();
+    }
+}
+
+async fn linked(store: &Database) -> u64 {
+    store.collection("stories").count(&Filter::exists("section_id")).await.unwrap()
+}
+
+/// Somebody else's lock on the migrations.
+async fn hold_the_lock(store: &Database) -> docstore::Lease {
+    let request = LeaseRequest {
+        collection: "_migration_lock".to_owned(),
+        name: "migrations".to_owned(),
+        owner: "somebody:1:else".to_owned(),
+        ttl: Duration::from_mins(1),
+    };
+    store.acquire_lease(request).await.unwrap().unwrap_or_else(|holder| panic!("{holder:?} has it"))
+}
+
+fn status(program: &Program) -> Value {
+    let ended = program.run(&["migrate", "status", "--json"]).expect(0);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+testkit::targets! {
+    async fn a_backfill_that_is_interrupted_again_and_again_comes_to_its_end(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let store = open_store(&target).await;
+        program.run(&["migrate", "up", "--to", "0003"]).expect(0);
+        let count = stories();
+        fill(&store, count).await;
+        for round in 1..=INTERRUPTIONS {
+            let mut run = program.start(&["migrate", "up"]);
+            let far = u64::from(count) * u64::from(round) / u64::from(INTERRUPTIONS + 1);
+            while linked(&store).await < far && run.is_running() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let by_force = round % 2 == 0;
+            run.signal(if by_force { "KILL" } else { "TERM" });
+            match run.wait() {
+                // It was done before it was told.
+                Some(0) => break,
+                None => assert!(by_force, "{}", run.output()),
+                code => {
+                    assert_eq!(code, Some(130), "{}", run.output());
+                    assert!(run.output().contains("field-notes migrate up"), "{}", run.output());
+                    assert_eq!(status(&program)["pending"][0]["state"], "interrupted");
+                }
+            }
+        }
+        program.run(&["migrate", "up"]).expect(0);
+        assert_eq!(linked(&store).await, u64::from(count));
+        program.run(&["migrate", "verify"]).expect(0);
+        program.run(&["migrate", "down"]).expect(0);
+        assert_eq!(linked(&store).await, 0);
+        store.close().await;
+    }
+
+    async fn who_waits_for_the_lock_says_for_whom_and_ends_when_told(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let store = open_store(&target).await;
+        let lease = hold_the_lock(&store).await;
+        let mut run = program.start(&["migrate", "up"]);
+        run.until_said("somebody").await;
+        run.signal("TERM");
+        assert_eq!(run.wait(), Some(130), "{}", run.output());
+
+        // A start that waits listens, is alive, is not ready, and says for whom it waits.
+        let mut server = program.spawn();
+        let body = server.until_said(|body| body["holder"].is_string()).await;
+        assert!(body["holder"].as_str().unwrap().contains("somebody"), "{body}");
+        assert_eq!((&body["phase"], &body["status"]), (&Value::from("migrations"), &Value::from("starting")));
+        assert_eq!(server.get("/livez").await.0, 200);
+        server.signal("TERM");
+        assert_eq!(server.wait(), Some(130), "{}", server.output());
+        lease.release().await.unwrap();
+        assert_eq!(status(&program)["applied"].as_array().map(Vec::len), Some(0));
+        store.close().await;
+    }
+
+    async fn readyz_says_how_far_a_long_migration_is(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let store = open_store(&target).await;
+        program.run(&["migrate", "up", "--to", "0003"]).expect(0);
+        fill(&store, stories()).await;
+        let mut server = program.spawn();
+        let body = server.until_said(|body| body["done"].as_u64().is_some_and(|done| done > 0)).await;
+        assert_eq!(body["migration"], "0004_backfill_section_id", "{body}");
+        assert_eq!(body["step"], "link blog", "{body}");
+        server.until_ready().await;
+        assert_eq!(linked(&store).await, u64::from(stories()));
+        store.close().await;
+    }
+}

@@ -1,0 +1,168 @@
+//! What `migrate new` and `migrate merge` write: it compiles without a warning, is formatted, and its test passes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::program::Program;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The sources of the migrations, in a folder of the program.
+fn checkout(program: &Program) -> PathBuf {
+    let folder = program.folder().join("migrations");
+    fs::create_dir(&folder).expect("a folder");
+    for entry in fs::read_dir(root().join("migrations")).expect("the migrations") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|kind| kind == "rs") {
+            fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("a copy");
+        }
+    }
+    fs::copy(root().join("rustfmt.toml"), folder.join("rustfmt.toml")).expect("a copy");
+    folder
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// The libraries that tests of this workspace are built with, by name. They are there already: nothing is built.
+fn libraries() -> BTreeMap<String, PathBuf> {
+    let arguments = ["test", "--workspace", "--lib", "--no-run", "--offline", "--message-format", "json"];
+    let output = cargo().args(arguments).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut libraries = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: Value = serde_json::from_str(line).expect("JSON");
+        let kinds = message["target"]["kind"].to_string();
+        let is_library = kinds.contains("\"lib\"") || kinds.contains("proc-macro");
+        if message["reason"] == "compiler-artifact" && is_library && message["profile"]["test"] == false {
+            let files = message["filenames"].as_array().expect("files");
+            let file =
+                files.iter().filter_map(Value::as_str).find(|f| f.ends_with(".rlib") || f.ends_with(".so"));
+            let name = message["target"]["name"].as_str().expect("a name").replace('-', "_");
+            libraries.extend(file.map(|file| (name, PathBuf::from(file))));
+        }
+    }
+    libraries
+}
+
+/// What the migrations are built with, tests included.
+fn dependencies() -> Vec<String> {
+    let text = fs::read_to_string(root().join("migrations/Cargo.toml")).expect("the manifest");
+    let mut within = false;
+    let mut names = Vec::new();
+    for line in text.lines() {
+        if line.starts_with('[') {
+            within = line.ends_with("dependencies]");
+        } else if within && !line.starts_with('#') && line.contains('=') {
+            let name = line.split(['.', ' ', '=']).next().expect("a name");
+            names.push(name.replace('-', "_"));
+        }
+    }
+    names
+}
+
+/// Builds the tests of a folder of migrations, every warning an error.
+fn build(folder: &Path) -> PathBuf {
+    let libraries = libraries();
+    let program = folder.join("tests-of-migrations");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2024", "--crate-name", "migrations", "--test", "-D", "warnings"]);
+    rustc.arg("-W").arg("missing_docs").arg(folder.join("lib.rs")).arg("-o").arg(&program);
+    rustc.env("CARGO_MANIFEST_DIR", root().join("migrations")).env("CARGO_CRATE_NAME", "migrations");
+    for name in dependencies() {
+        let library = libraries.get(&name).unwrap_or_else(|| panic!("{name} is built"));
+        let deps = library.parent().expect("a folder");
+        rustc.arg("-L").arg(format!("dependency={}", deps.display()));
+        rustc.arg("--extern").arg(format!("{name}={}", library.display()));
+    }
+    // Libraries of SQLite and the like, that build scripts have made.
+    let output = rustc.output().expect("rustc runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
+
+fn formatted(file: &Path) {
+    let output = Command::new("rustfmt").args(["--check", "--edition", "2024"]).arg(file).output();
+    let output = output.expect("rustfmt runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn what_is_written_compiles_and_passes() {
+    // What it takes to run `rustfmt`.
+    let mut program = Program::bare();
+    for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+        if let Ok(value) = std::env::var(name) {
+            program = program.with(name, &value);
+        }
+    }
+    let folder = checkout(&program);
+    let new = |arguments: &[&str]| -> Value {
+        let ended = program.run(&[&["migrate", "new", "--json"], arguments].concat()).expect(0);
+        serde_json::from_str(&ended.stdout).expect("JSON")
+    };
+    let first = new(&["Mark \"special\" stories as featured."]);
+    assert_eq!(first["id"], "0005_mark_special_stories_as_featured");
+    assert_eq!(first["depends_on"][0], "0004_backfill_section_id");
+    let long =
+        "make the sections of all stories and of all projects agree with what their authors said of them";
+    let second = new(&[long]);
+    assert_eq!(second["depends_on"][0], first["id"], "{second}");
+
+    // As after a merge of two branches: two come last.
+    let file = folder.join(format!("m{}.rs", second["id"].as_str().expect("an id")));
+    let text = fs::read_to_string(&file).expect("the file");
+    let text =
+        text.replace(&format!(".after(&[{}])", first["id"]), ".after(&[\"0004_backfill_section_id\"])");
+    fs::write(&file, text).expect("the file is written");
+    let refused = program.run(&["migrate", "new", "a third"]).expect(7);
+    assert!(refused.stderr.contains("field-notes migrate merge"), "{}", refused.stderr);
+    let ended = program.run(&["migrate", "merge", "--json"]).expect(0);
+    let merged: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(merged["depends_on"].as_array().map(Vec::len), Some(2), "{merged}");
+
+    for written in [&first, &merged] {
+        formatted(&program.folder().join(written["file"].as_str().expect("a path")));
+    }
+    let tests = build(&folder);
+    let output = Command::new(tests).output().expect("the tests run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    for id in [&first, &second, &merged].map(|written| written["id"].as_str().expect("an id")) {
+        let passed =
+            said.lines().filter(|line| line.contains(&format!("m{id}::tests::")) && line.ends_with("ok"));
+        assert_eq!(passed.count(), 2, "{id} on both stores:\n{said}");
+    }
+}
+
+#[test]
+fn where_there_are_no_sources_it_says_where_to_look() {
+    let program = Program::bare();
+    let ended = program.run(&["migrate", "new", "something"]).expect(2);
+    assert!(ended.stderr.contains("--dir"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nothing was written"), "{}", ended.stderr);
+    let ended = program.run(&["migrate", "new", "something", "--json"]).expect(2);
+    let told: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(told["error"]["exit_code"], 2, "{told}");
+    assert!(program.files().is_empty(), "{:?}", program.files());
+}
+
+#[test]
+fn a_message_that_gives_no_name_is_refused() {
+    let program = Program::bare();
+    let folder = checkout(&program);
+    let before = fs::read_to_string(folder.join("lib.rs")).expect("the list");
+    for bad in ["", "!?", "two\nlines", &"x".repeat(101)] {
+        program.run(&["migrate", "new", bad]).expect(2);
+    }
+    assert_eq!(fs::read_to_string(folder.join("lib.rs")).expect("the list"), before);
+}

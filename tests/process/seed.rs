@@ -1,0 +1,36 @@
+use std::sync::Arc;
+
+use testkit::Target;
+
+use crate::program::{Program, slugs};
+
+testkit::targets! {
+    async fn demonstration_content_is_added_once(target: Arc<Target>) {
+        let program = Program::on(&target);
+        // There are no sections to put it into.
+        let ended = program.run(&["seed", "demo"]).expect(3);
+        assert!(ended.stderr.contains("field-notes migrate up"), "{}", ended.stderr);
+
+        program.run(&["migrate", "up"]).expect(0);
+        let first = program.run(&["seed", "demo"]).expect(0);
+        assert_eq!(first.stdout, "added 7, left 0 as they are\n");
+        let second = program.run(&["seed", "demo"]).expect(0);
+        assert_eq!(second.stdout, "added 0, left 7 as they are\n");
+
+        let server = program.serve().await;
+        let (status, stories) = server.get("/stories").await;
+        assert_eq!((status, slugs(&stories).len()), (200, 2), "the draft is not shown: {stories}");
+        assert_eq!(server.get("/projects").await.1["total"], 2);
+        assert_eq!(server.get("/pages/about").await.0, 200);
+        assert!(stories["items"][0]["section_id"].is_string(), "{stories}");
+    }
+
+    async fn production_gets_none_by_mistake(target: Arc<Target>) {
+        let program = Program::on(&target)
+            .with("ENVIRONMENT", "production")
+            .with("ALLOW_DEV_AUTH", "false")
+            .with("GOOGLE_CLIENT_ID", "x");
+        let ended = program.run(&["seed", "demo"]).expect(8);
+        assert!(ended.stderr.contains("field-notes seed demo --yes"), "{}", ended.stderr);
+    }
+}

@@ -1,0 +1,182 @@
+//! `migrate backup`, `restore`, `reset`, `diff`, `test`, `rehearse`, `preflight` from outside.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use docstore::bson::doc;
+use docstore::{Filter, Index};
+use serde_json::Value;
+use testkit::Target;
+
+use crate::program::{Ended, Program, open_store};
+
+fn migrate(program: &Program, arguments: &[&str]) -> Ended {
+    program.run(&[&["migrate"], arguments].concat())
+}
+
+fn json(program: &Program, arguments: &[&str], code: i32) -> Value {
+    let ended = migrate(program, &[arguments, &["--json"]].concat()).expect(code);
+    serde_json::from_str(&ended.stdout).expect("JSON on stdout, and nothing else")
+}
+
+/// What a reset wants to be told.
+fn database(target: &Target) -> &str {
+    match target {
+        Target::Embedded { .. } => "field-notes.db",
+        Target::Mongo { database, .. } => database,
+    }
+}
+
+testkit::targets! {
+    async fn what_was_backed_up_comes_back(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let taken = json(&program, &["backup", "--why", "a test"], 0);
+        let id = taken["id"].as_str().unwrap();
+        let store = open_store(&target).await;
+        let sections = store.collection("sections");
+        let before = testkit::dump!(store)["sections"].clone();
+        sections.delete_one(&Filter::eq("slug", "blog")).await.unwrap();
+
+        let listed = json(&program, &["backups", "--verify"], 0);
+        assert_eq!(listed["backups"][0]["id"], id, "{listed}");
+        assert_eq!(listed["backups"][0]["why"], "a test", "{listed}");
+
+        let refused = migrate(&program, &["restore", id]).expect(8);
+        assert!(refused.stderr.contains("--replace"), "{}", refused.stderr);
+        let refused = migrate(&program, &["restore", id, "--replace"]).expect(8);
+        assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+        migrate(&program, &["restore", id, "--into-scratch"]).expect(0);
+        assert_eq!(testkit::dump!(store)["sections"].len(), 3);
+
+        migrate(&program, &["restore", &id[..id.len() - 3], "--replace", "--yes"]).expect(0);
+        assert_eq!(testkit::dump!(store)["sections"], before);
+        migrate(&program, &["verify"]).expect(0);
+        store.close().await;
+    }
+
+    async fn a_damaged_backup_is_told_and_not_restored(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let taken = json(&program, &["backup"], 0);
+        let id = taken["id"].as_str().unwrap();
+        let folder = program.folder().join("backups").join(id);
+        let kept = taken["collections"].as_array().unwrap().iter().find(|kept| kept["name"] == "sections").unwrap();
+        let file = folder.join(kept["file"].as_str().unwrap());
+        let mut bytes = fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&file, bytes).unwrap();
+
+        migrate(&program, &["backups"]).expect(0);
+        let told = migrate(&program, &["backups", "--verify"]).expect(6);
+        assert!(told.stdout.contains("cannot be used"), "{}", told.stdout);
+        let store = open_store(&target).await;
+        let before = testkit::dump!(store);
+        let refused = migrate(&program, &["restore", id, "--replace", "--yes"]).expect(6);
+        assert!(refused.stderr.contains("damaged"), "{}", refused.stderr);
+        assert_eq!(testkit::dump!(store), before);
+        let unknown = migrate(&program, &["restore", "1999"]).expect(2);
+        assert!(unknown.stderr.contains("field-notes migrate backups"), "{}", unknown.stderr);
+        store.close().await;
+    }
+
+    async fn a_reset_wants_the_name_and_is_never_done_in_production(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let store = open_store(&target).await;
+        store.collection("stories").insert_one(doc! { "title": "t", "slug": "t" }).await.unwrap();
+        let before = testkit::dump!(store);
+        let refused = migrate(&program, &["reset", "--i-mean", "another"]).expect(8);
+        assert!(refused.stderr.contains(database(&target)), "{}", refused.stderr);
+        migrate(&program, &["reset"]).expect(2);
+        let production = Program::on(&target)
+            .with("ENVIRONMENT", "production")
+            .with("ALLOW_DEV_AUTH", "false")
+            .with("GOOGLE_CLIENT_ID", "x");
+        let refused = migrate(&production, &["reset", "--i-mean", database(&target)]).expect(8);
+        assert!(refused.stderr.contains("production"), "{}", refused.stderr);
+        assert_eq!(testkit::dump!(store), before);
+
+        // What people have made stays, unless it is to go.
+        migrate(&program, &["reset", "--i-mean", database(&target), "--no-backup"]).expect(0);
+        assert_eq!(testkit::dump!(store)["stories"].len(), 1);
+        migrate(&program, &["reset", "--i-mean", database(&target), "--drop"]).expect(0);
+        let after = testkit::dump!(store);
+        assert!(after.get("stories").is_none_or(Vec::is_empty), "{after:?}");
+        assert_eq!(after["sections"].len(), 4);
+        let listed = json(&program, &["backups"], 0);
+        assert_eq!(listed["backups"].as_array().map(Vec::len), Some(1), "{listed}");
+        store.close().await;
+    }
+
+    async fn an_index_that_is_different_is_told_and_its_repair_is_written(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let server = program.serve().await;
+        migrate(&program, &["check"]).expect(0);
+        let store = open_store(&target).await;
+        store.drop_index("stories", "slug_1").await.unwrap();
+        store.ensure_index("stories", &Index::on(["slug"]).sparse()).await.unwrap();
+        store.ensure_index("projects", &Index::on(["colour"])).await.unwrap();
+        let judged = json(&program, &["check"], 6);
+        let problems = judged["problems"].as_array().unwrap();
+        assert!(problems.iter().all(|problem| problem["kind"] == "index"), "{judged}");
+        assert_eq!(problems.len(), 2, "{judged}");
+
+        let sources = program.folder().join("migrations");
+        fs::create_dir(&sources).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        for name in ["lib.rs", "m0003_seed_initial_sections.rs", "m0004_backfill_section_id.rs"] {
+            fs::copy(root.join(name), sources.join(name)).unwrap();
+        }
+        let written = json(&program, &["diff", "repair the indexes"], 0);
+        let text = fs::read_to_string(program.folder().join(written["file"].as_str().unwrap())).unwrap();
+        for line in [
+            r#"Step::drop_index("drop slug_1 of stories", "stories", "slug_1")"#,
+            r#"Step::create_index("make slug_1 of stories", "stories", Index::on(["slug"]).unique())"#,
+            r#"Step::drop_index("drop colour_1 of projects", "projects", "colour_1")"#,
+        ] {
+            assert!(text.contains(line), "{line} is missing from\n{text}");
+        }
+        drop(server);
+        store.close().await;
+    }
+
+    async fn the_four_pass_the_test_and_a_rehearsal_changes_nothing(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let tested = json(&program, &["test", "0003", "0004", "--crashes", "3"], 0);
+        assert_eq!(tested["passed"], true, "{tested}");
+        assert_eq!(tested["trials"].as_array().map(Vec::len), Some(4), "{tested}");
+
+        migrate(&program, &["up", "--to", "0001"]).expect(0);
+        let store = open_store(&target).await;
+        store.collection("stories").insert_one(doc! { "title": "t", "slug": "t" }).await.unwrap();
+        let before = (testkit::dump!(store), store.collection_names().await.unwrap());
+        let rehearsed = json(&program, &["rehearse"], 0);
+        assert_eq!(rehearsed["applied"].as_array().map(Vec::len), Some(3), "{rehearsed}");
+        assert_eq!((testkit::dump!(store), store.collection_names().await.unwrap()), before);
+        store.close().await;
+    }
+
+    async fn a_rehearsal_tells_what_would_fail(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let store = open_store(&target).await;
+        store.ensure_index("sections", &Index::on(["title"]).unique()).await.unwrap();
+        let deleted = doc! { "_id": "x1", "title": "About", "slug": "about-us", "is_deleted": true };
+        store.collection("sections").insert_one(deleted).await.unwrap();
+        let before = testkit::dump!(store);
+        let told = migrate(&program, &["rehearse"]).expect(1);
+        assert!(told.stdout.contains("0003_seed_initial_sections failed") && told.stdout.contains("title_1"), "{}", told.stdout);
+        assert_eq!(testkit::dump!(store), before);
+        store.close().await;
+    }
+
+    async fn preflight_says_what_is_in_the_way(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["preflight"]).expect(0);
+        let nowhere = Program::on(&target).with("BACKUP_DIR", "/dev/null/backups").with("MIGRATE_BACKUP", "always");
+        let told = json(&nowhere, &["preflight"], 8);
+        assert!(told.to_string().contains("/dev/null"), "{told}");
+    }
+}

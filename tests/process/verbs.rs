@@ -1,0 +1,262 @@
+//! The verbs of `migrate` from outside: exit codes, what is printed, and that looking writes nothing.
+
+use std::sync::Arc;
+
+use docstore::bson::doc;
+use serde_json::Value;
+use testkit::Target;
+
+use crate::program::{Program, open_store};
+
+/// Those that only look, as they are called.
+const LOOKS: [&[&str]; 14] = [
+    &["status"],
+    &["plan"],
+    &["plan", "--to", "0002"],
+    &["up", "--dry-run"],
+    &["down", "--dry-run"],
+    &["show", "0003"],
+    &["history", "--verbose"],
+    &["current"],
+    &["heads"],
+    &["graph", "--format", "mermaid"],
+    &["check"],
+    &["lint"],
+    &["verify"],
+    &["backups"],
+];
+
+fn migrate(program: &Program, arguments: &[&str]) -> crate::program::Ended {
+    program.run(&[&["migrate"], arguments].concat())
+}
+
+fn json(program: &Program, arguments: &[&str], code: i32) -> Value {
+    let ended = migrate(program, &[arguments, &["--json"]].concat()).expect(code);
+    serde_json::from_str(&ended.stdout).expect("JSON on stdout, and nothing else")
+}
+
+fn run_id(program: &Program) -> String {
+    let records = json(program, &["history"], 0);
+    let last = records["records"].as_array().and_then(|all| all.last()).expect("a record");
+    last["run_id"].as_str().expect("a run").to_owned()
+}
+
+/// The members of a verb's value; those after a semicolon are there in some cases only.
+fn members_in_the_guide(verb: &str) -> Vec<String> {
+    let guide = include_str!("../../docs/migrations.md");
+    let row = guide.lines().find(|line| {
+        line.strip_prefix('|').and_then(|line| line.split('|').next()).is_some_and(|verbs| {
+            line.ends_with('|') && verbs.split(',').any(|one| one.trim() == format!("`{verb}`"))
+        })
+    });
+    let members =
+        row.and_then(|row| row.split('|').nth(2)).unwrap_or_else(|| panic!("{verb} is not in the guide"));
+    let always = if ["down", "unlock"].contains(&verb) {
+        members
+    } else {
+        members.split(';').next().unwrap_or(members)
+    };
+    always.split('`').skip(1).step_by(2).filter(|word| !word.starts_with('-')).map(str::to_owned).collect()
+}
+
+#[test]
+fn looking_makes_no_file() {
+    let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
+    for look in LOOKS {
+        let code = if look[0] == "check" { 3 } else { 0 };
+        if look[0] == "show" {
+            assert!(migrate(&program, look).expect(0).stdout.contains("never ran"));
+        } else {
+            migrate(&program, look).expect(code);
+        }
+        json(&program, look, code);
+        assert!(program.files().is_empty(), "{look:?} made {:?}", program.files());
+    }
+    // Nor do those that find nothing to do.
+    migrate(&program, &["down"]).expect(0);
+    migrate(&program, &["down", "--all", "--yes"]).expect(0);
+    migrate(&program, &["unlock", "--reason", "a test"]).expect(0);
+    migrate(&program, &["import", "pymongo-migrate"]).expect(0);
+    assert!(program.files().is_empty(), "{:?}", program.files());
+}
+
+#[test]
+fn every_verb_explains_itself() {
+    let program = Program::bare();
+    let help = program.run(&["migrate", "--help"]).expect(0).stdout;
+    for verb in [
+        "up",
+        "down",
+        "redo",
+        "status",
+        "show",
+        "history",
+        "current",
+        "heads",
+        "graph",
+        "plan",
+        "check",
+        "lint",
+        "verify",
+        "preflight",
+        "test",
+        "rehearse",
+        "new",
+        "diff",
+        "merge",
+        "stamp",
+        "repair",
+        "import",
+        "unlock",
+        "reset",
+        "backup",
+        "backups",
+        "restore",
+        "wait",
+    ] {
+        assert!(help.contains(&format!("\n  {verb} ")), "{verb} is missing from\n{help}");
+        let help = program.run(&["migrate", verb, "--help"]).expect(0).stdout;
+        assert!(help.contains(&format!("field-notes migrate {verb}")), "{verb}:\n{help}");
+        assert!(help.contains("--json"), "{verb}:\n{help}");
+    }
+    program.run(&["migrate", "sideways"]).expect(2);
+}
+
+testkit::targets! {
+    async fn looking_writes_nothing(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let store = open_store(&target).await;
+        store.collection("stories").insert_one(doc! { "title": "t", "slug": "t" }).await.unwrap();
+        for up_to in ["0001", "0003", "0004"] {
+            let before = (testkit::dump!(store), store.collection_names().await.unwrap());
+            for look in LOOKS {
+                migrate(&program, look);
+                let after = (testkit::dump!(store), store.collection_names().await.unwrap());
+                assert_eq!(after, before, "{look:?}");
+            }
+            migrate(&program, &["up", "--to", up_to]).expect(0);
+        }
+        store.close().await;
+    }
+
+    async fn up_goes_as_far_as_it_is_told_and_a_run_is_taken_back_as_one(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let first = json(&program, &["up", "--steps", "1"], 0);
+        assert_eq!(first["applied"].as_array().map(Vec::len), Some(1), "{first}");
+        assert_eq!(first["applied"][0]["id"], "0001_create_admin_user");
+        let second = json(&program, &["up", "--to", "0003"], 0);
+        assert_eq!(second["applied"].as_array().map(Vec::len), Some(2), "{second}");
+        assert_ne!(first["run_id"], second["run_id"]);
+        assert_eq!(run_id(&program), second["run_id"]);
+
+        let run = second["run_id"].as_str().unwrap();
+        let planned = json(&program, &["down", "--run", run, "--dry-run"], 0);
+        assert_eq!(planned["would_take_back"][0]["id"], "0003_seed_initial_sections", "{planned}");
+        let undone = json(&program, &["down", "--run", run, "--yes"], 0);
+        let ids: Vec<_> = undone["taken_back"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+        assert_eq!(ids, ["0003_seed_initial_sections", "0002_add_user_id_to_content"]);
+        let current = json(&program, &["current"], 0);
+        assert_eq!(current["current"][0]["id"], "0001_create_admin_user", "{current}");
+    }
+
+    async fn redo_does_it_anew_with_what_depends_on_it(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let done = json(&program, &["redo", "0004"], 0);
+        assert_eq!(done["taken_back"][0]["id"], "0004_backfill_section_id", "{done}");
+        assert_eq!(done["report"]["applied"][0]["id"], "0004_backfill_section_id", "{done}");
+        let refused = migrate(&program, &["redo", "0003"]).expect(8);
+        assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+        migrate(&program, &["redo", "0003", "--yes"]).expect(0);
+        migrate(&program, &["verify"]).expect(0);
+    }
+
+    async fn what_is_asked_for_wrongly_is_explained_and_changes_nothing(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up", "--to", "0002"]).expect(0);
+        let store = open_store(&target).await;
+        let before = testkit::dump!(store);
+        for (arguments, code, said) in [
+            (&["show", "0009"][..], 2, "no migration is called 0009"),
+            (&["show", "000"], 2, "0001_create_admin_user, 0002"),
+            (&["up", "--to", "nothing"], 2, "field-notes migrate status"),
+            (&["up", "--to", "0003", "--steps", "1"], 2, "cannot be used with"),
+            (&["down", "--to", "0003"], 2, "0003_seed_initial_sections"),
+            (&["down", "--run", "ffff"], 2, "ffff"),
+            (&["down", "--all"], 8, "--yes"),
+            (&["stamp", "0004", "--reason", "r"], 8, "0003_seed_initial_sections"),
+            (&["stamp", "0004"], 2, "--reason"),
+            (&["stamp", "0003", "--reason", " "], 2, "--reason"),
+            (&["repair", "0001", "--as", "applied", "--reason", "r"], 2, "0001_create_admin_user"),
+            (&["history", "--since", "yesterday"], 2, "30d"),
+            (&["graph", "--format", "pdf"], 2, "mermaid"),
+            (&["import", "flyway"], 2, "pymongo-migrate"),
+        ] {
+            let ended = migrate(&program, arguments).expect(code);
+            assert!(ended.stderr.contains(said), "{arguments:?}:\n{}", ended.stderr);
+            assert!(ended.stdout.is_empty(), "{arguments:?}:\n{}", ended.stdout);
+        }
+        assert_eq!(testkit::dump!(store), before);
+        store.close().await;
+    }
+
+    async fn what_is_stamped_is_told_with_its_reason(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let stamped = json(&program, &["stamp", "0001", "--reason", "made by hand"], 0);
+        assert_eq!(stamped["id"], "0001_create_admin_user");
+        let history = migrate(&program, &["history"]).expect(0).stdout;
+        assert!(history.contains("stamped") && history.contains("made by hand"), "{history}");
+        let status = json(&program, &["status"], 0);
+        assert_eq!(status["applied"][0]["source"], "stamped", "{status}");
+        // It is not so: nobody made the account.
+        let ended = migrate(&program, &["verify"]).expect(6);
+        assert!(ended.stdout.contains("0001_create_admin_user"), "{}", ended.stdout);
+        migrate(&program, &["stamp", "0001", "--none", "--reason", "it was not"]).expect(0);
+        migrate(&program, &["up"]).expect(0);
+        migrate(&program, &["verify"]).expect(0);
+    }
+
+    async fn a_failure_is_json_for_programs(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let told = json(&program, &["show", "0009"], 2);
+        assert_eq!(told["error"]["exit_code"], 2, "{told}");
+        assert!(told["error"]["message"].as_str().unwrap().contains("0009"), "{told}");
+        assert!(told["error"]["more"][0].as_str().unwrap().contains("field-notes migrate status"), "{told}");
+    }
+    async fn the_json_of_each_verb_has_the_members_that_the_guide_says(target: Arc<Target>) {
+        let program = Program::on(&target);
+        for arguments in [
+            &["preflight"][..],
+            &["plan"],
+            &["lint"],
+            &["up"],
+            &["status"],
+            &["show", "0004"],
+            &["history"],
+            &["current"],
+            &["heads"],
+            &["graph"],
+            &["check"],
+            &["verify"],
+            &["wait"],
+            &["backup"],
+            &["backups"],
+            &["redo", "0004"],
+            &["down"],
+            &["rehearse"],
+            &["import", "pymongo-migrate"],
+            &["stamp", "0004", "--reason", "a test"],
+            &["unlock", "--reason", "a test"],
+        ] {
+            let told = json(&program, arguments, 0);
+            let expected = members_in_the_guide(arguments[0]);
+            let members = told.as_object().expect("an object");
+            for member in members.keys() {
+                assert!(expected.contains(member), "{arguments:?}: {member} is not in the guide");
+            }
+            for member in expected.iter().filter(|_| !["down", "unlock"].contains(&arguments[0])) {
+                assert!(members.contains_key(member), "{arguments:?} has no {member}: {told}");
+            }
+        }
+    }
+}
