@@ -2,7 +2,7 @@
 //! out as ready bytes.
 //!
 //! [`Front`] is the outermost: what is on the shelf and holds is answered there, before there is a span, a route or an
-//! extractor. All else goes the long way; where it meets a route of content, [`through`] makes the answer, once for
+//! extractor. All else goes the long way; where it meets a route of content, `through` makes the answer, once for
 //! all who want it, and puts it on the shelf.
 
 /// Codings of bodies, and which of them a client takes.
