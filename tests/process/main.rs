@@ -28,9 +28,9 @@ mod takeover;
 mod together;
 /// `trash purge` on the command line.
 mod trash;
-/// Where the original was weak, and what only a process shows.
-mod weak_spots;
 /// Backups, resets, rehearsals on the command line.
 mod upkeep;
 /// The verbs of `migrate` on the command line.
 mod verbs;
+/// Where the original was weak, and what only a process shows.
+mod weak_spots;
