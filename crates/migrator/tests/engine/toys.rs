@@ -163,7 +163,7 @@ async fn carry_out(cx: &mut Up<'_>, id: &str, word: &str, does: &[Do]) -> Result
                 meeting.go.notified().await;
             }
             Do::Warn(text) => cx.warn(*text),
-            Do::Stop(stop) => stop.request(),
+            Do::Stop(flag) => flag.request(),
         }
     }
     Ok(())
