@@ -1,5 +1,6 @@
 # `make` alone prints what there is.
 .DEFAULT_GOAL := help
+export EXAMPLES SEED CALLERS
 SHELL := /bin/bash
 target := $(or $(CARGO_TARGET_DIR),target)
 # One process a test where cargo-nextest is installed, plain `cargo test` elsewhere.
@@ -12,7 +13,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build openapi bench-start bench-migrations docker-up docker-down clean
+	format format-check lint doc build openapi differences fuzz-api bench-start bench-migrations docker-up docker-down clean
 
 # For the shell, the value of a variable that has to be given.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -103,6 +104,13 @@ build: ## Build the release binary
 
 openapi: ## Rewrite openapi.json from the code
 	cargo run -q -- openapi > openapi.json.new && mv openapi.json.new openapi.json
+
+differences: ## Rewrite docs/differences.md from the table in tests/differences
+	WRITE_DIFFERENCES=1 cargo test -q --test differences
+
+fuzz-api: ## Ask the API what nobody thinks of, by its own document (EXAMPLES=10 SEED=1 CALLERS="admin nobody")
+	cargo build --bins
+	tests/fuzz/run.sh
 
 bench-start: ## Cold start and idle memory of the release binary
 	cargo bench --bench start

@@ -1,5 +1,7 @@
 //! Nouns and rules. No I/O, no clock, no serialisation.
 
+/// Where links may lead.
+mod address;
 /// Who asks, and what they may see and do.
 mod caller;
 /// Ids of documents.
@@ -29,6 +31,7 @@ mod trash;
 /// Sections inside one another.
 mod tree;
 
+pub use address::{is_link, is_web_address, runs_script};
 pub use caller::{Caller, Role, Visibility};
 pub use id::{Id, InvalidId};
 pub use item::{Authorship, Item};
@@ -36,7 +39,7 @@ pub use listing::{Listing, Window};
 pub use navlink::{NavLink, NavLinkChange, NewNavLink};
 pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
 pub use patch::Patch;
-pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, is_web_address};
+pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText};
 pub use revision::{Condition, Revised, Revision};
 pub use section::{
     ContentType, DisplayType, NavVisibility, NewSection, ParentFilter, Section, SectionChange, SectionFilter,

@@ -2,11 +2,6 @@ use chrono::{DateTime, Utc};
 
 use super::{Id, Item, Visibility};
 
-/// Whether an address is one of the web: its scheme is `http` or `https`.
-pub fn is_web_address(address: &str) -> bool {
-    address.starts_with("http://") || address.starts_with("https://")
-}
-
 /// Something made, shown on a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {

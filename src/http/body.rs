@@ -81,11 +81,12 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, FieldError> {
     }
 }
 
-/// The byte that an error is at: its line and column both count from 1.
+/// The byte that an error is at: its line and column both count from 1. The column of a line break is 0, of the line
+/// that it begins.
 fn position(bytes: &[u8], error: &serde_json::Error) -> usize {
     let lines = error.line().saturating_sub(1);
     let before: usize = bytes.split_inclusive(|&byte| byte == b'\n').take(lines).map(<[u8]>::len).sum();
-    before + error.column().saturating_sub(1)
+    (before + error.column()).saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -116,6 +117,7 @@ mod tests {
         for (body, at) in [
             (&b"{\"a\": }"[..], 6),
             (b"{\n \"a\" 1}", 7),
+            (b"{\"a\": \"b\nc\"}", 8),
             (b"{\"a\": \"\\ud800\"}", 13),
             (b"{\"a\": \"\xff\"}", 7),
             (b"{\"a\": NaN}", 6),

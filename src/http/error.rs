@@ -273,3 +273,19 @@ impl From<identity::Error> for ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_is_503_without_its_address() {
+        let away = docstore::Error::Unavailable("db.internal:27017: connection refused".to_owned());
+        let error = ApiError::from(service::Error::from(repository::Error::from(away)));
+        let shape = error.shape();
+        assert_eq!(shape.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(shape.headers[header::RETRY_AFTER], "2");
+        assert_eq!(shape.detail, "the store is unavailable at present");
+        assert!(error.source_text().unwrap().contains("db.internal"));
+    }
+}

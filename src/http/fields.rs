@@ -6,6 +6,9 @@ use super::error::{FieldError, Step};
 use super::query::{parse_truth, parse_whole};
 use crate::domain::{ContentType, DisplayType, NavVisibility, Patch};
 
+/// The greatest whole number that is exact in JSON, for whoever reads it.
+pub(super) const EXACT: i64 = 9_007_199_254_740_991;
+
 /// What is wrong with a value, or with one element of it.
 pub(super) struct Wrong {
     at: Option<usize>,

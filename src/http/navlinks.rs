@@ -1,18 +1,20 @@
+use std::borrow::Cow;
+
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
-use validator::Validate;
+use validator::{Validate, ValidationError};
 
 use super::body::{FromBody, ValidBody};
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
-use super::fields::Fields;
+use super::fields::{EXACT, Fields};
 use super::query::{FromQuery, MAX_OFFSET, Reader, window};
 use super::tag::IfMatch;
 use super::wire::{Envelope, deleted, listed, serialize_instant};
 use super::{ApiError, tag};
-use crate::domain::{NavLink, NavLinkChange, Revised};
+use crate::domain::{NavLink, NavLinkChange, Revised, is_link};
 use crate::service::CreateNavLink;
 
 /// The parameters of a list of links.
@@ -49,11 +51,16 @@ pub(super) struct CreateRequest {
     #[validate(length(min = 1, max = 100))]
     #[schema(min_length = 1, max_length = 100)]
     label: String,
-    #[validate(length(min = 1, max = 500))]
-    #[schema(min_length = 1, max_length = 500)]
+    /// An address with the scheme http, https, mailto or tel, or one of this site, without a scheme.
+    #[validate(length(min = 1, max = 500), custom(function = leads_somewhere))]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = "^(?:[Hh][Tt][Tt][Pp][Ss]?:|[Mm][Aa][Ii][Ll][Tt][Oo]:|[Tt][Ee][Ll]:|[^:/?#]*(?:[/?#]|$))"
+    )]
     url: String,
-    #[validate(range(min = 0))]
-    #[schema(minimum = 0, nullable = false)]
+    #[validate(range(min = 0, max = EXACT))]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, nullable = false)]
     sort_order: Option<i64>,
     #[schema(nullable = false)]
     is_published: Option<bool>,
@@ -89,11 +96,17 @@ pub(super) struct UpdateRequest {
     #[validate(length(min = 1, max = 100))]
     #[schema(min_length = 1, max_length = 100, nullable = false)]
     label: Option<String>,
-    #[validate(length(min = 1, max = 500))]
-    #[schema(min_length = 1, max_length = 500, nullable = false)]
+    /// As of a new link.
+    #[validate(length(min = 1, max = 500), custom(function = leads_somewhere))]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        nullable = false,
+        pattern = "^(?:[Hh][Tt][Tt][Pp][Ss]?:|[Mm][Aa][Ii][Ll][Tt][Oo]:|[Tt][Ee][Ll]:|[^:/?#]*(?:[/?#]|$))"
+    )]
     url: Option<String>,
-    #[validate(range(min = 0))]
-    #[schema(minimum = 0, nullable = false)]
+    #[validate(range(min = 0, max = EXACT))]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, nullable = false)]
     sort_order: Option<i64>,
     #[schema(nullable = false)]
     is_published: Option<bool>,
@@ -115,6 +128,15 @@ impl From<UpdateRequest> for NavLinkChange {
         let UpdateRequest { label, url, sort_order, is_published } = request;
         Self { label, url, sort_order, is_published }
     }
+}
+
+fn leads_somewhere(url: &str) -> Result<(), ValidationError> {
+    if is_link(url) {
+        return Ok(());
+    }
+    let message =
+        Cow::Borrowed("has to start with http:, https:, mailto: or tel:, or be an address of this site");
+    Err(ValidationError::new("address").with_message(message))
 }
 
 /// A link on the wire.

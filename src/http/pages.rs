@@ -26,6 +26,7 @@ pub(super) struct PageRequest {
     #[schema(min_length = 1, max_length = 50000)]
     content: Option<String>,
     is_published: Option<bool>,
+    #[schema(pattern = "^[0-9a-fA-F]{24}$")]
     section_id: Option<String>,
 }
 
@@ -109,8 +110,11 @@ pub(super) async fn show(
 /// A page that is made needs a title and content.
 #[utoipa::path(put, path = "/pages/{page_type}", operation_id = "put_page",
     request_body = PageRequest,
-    responses((status = 200, description = "The page as it is now", body = PageBody,
-        headers(("X-Content-Sanitized" = String, description = "What was removed from the content")))))]
+    responses(
+        (status = 200, description = "The page as it is now", body = PageBody,
+            headers(("X-Content-Sanitized" = String, description = "What was removed from the content"))),
+        (status = 400, description = "A page that is made needs title and content"),
+    ))]
 pub(super) async fn put(
     Ready(services): Ready,
     visitor: Visitor,

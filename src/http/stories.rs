@@ -31,6 +31,7 @@ pub(super) struct StoriesQuery {
     #[param(default = false, required = false)]
     include_drafts: bool,
     /// Only what hangs in this section.
+    #[param(pattern = "^[0-9a-fA-F]{24}$")]
     section_id: Option<String>,
 }
 
@@ -60,6 +61,7 @@ pub(super) struct StoryRequest {
     content: String,
     is_published: bool,
     /// A section of stories; without one, a new story goes to the first.
+    #[schema(pattern = "^[0-9a-fA-F]{24}$")]
     section_id: Option<String>,
 }
 
@@ -181,7 +183,8 @@ pub(super) async fn show_by_slug(
 /// Create a story
 #[utoipa::path(post, path = "/stories", operation_id = "create_story",
     request_body = StoryRequest,
-    responses((status = 201, description = "The new story", body = StoryBody)))]
+    responses((status = 201, description = "The new story", body = StoryBody,
+        headers(("X-Content-Sanitized" = String, description = "What was removed from the content")))))]
 pub(super) async fn create(
     Ready(services): Ready,
     visitor: Visitor,
@@ -195,7 +198,8 @@ pub(super) async fn create(
 /// Change a story
 #[utoipa::path(put, path = "/stories/{id}", operation_id = "update_story",
     request_body = StoryRequest,
-    responses((status = 200, description = "The story as it is now", body = StoryBody)))]
+    responses((status = 200, description = "The story as it is now", body = StoryBody,
+        headers(("X-Content-Sanitized" = String, description = "What was removed from the content")))))]
 pub(super) async fn update(
     Ready(services): Ready,
     visitor: Visitor,

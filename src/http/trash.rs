@@ -124,7 +124,9 @@ pub(super) async fn list(
     Ok(listed(&uri, listing, TrashedBody::from))
 }
 
-/// Make something live again, under the slug that it had or the next suffix that is free
+/// Make something live again
+///
+/// Under the slug that it had, or the next suffix that is free.
 #[utoipa::path(post, path = "/trash/{type}/{id}/restore", operation_id = "restore_from_trash",
     responses(
         (status = 200, description = "It is live, under this slug", body = RestoredBody),

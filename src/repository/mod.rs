@@ -31,6 +31,8 @@ mod section;
 mod slug_history;
 /// Stories: row, filter, writes, indexes.
 mod story;
+/// One at a time for changes of the tree of sections, among all processes.
+mod tree_lock;
 /// Users: row, indexes, and the race-free upsert.
 mod user;
 /// Writes.
@@ -43,5 +45,6 @@ pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use page::PageRestored;
 pub use probe::Probe;
 pub use repository_of::Repository;
+pub use tree_lock::TreeLock;
 pub use user::{NewUser, User, Users};
 pub use write::{Named, Stored, Trashable, Writable};

@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Index, Sort, Update};
 use serde::Deserialize;
 
-use super::row::{date, own_id, reference, text, truth_or, visible, whole_or};
+use super::row::{date, link, own_id, reference, text, truth_or, visible, whole_or};
 use super::{BadField, Entity, Writable};
 use crate::domain::{NavLink, NavLinkChange, NewNavLink, Visibility};
 
@@ -37,7 +37,7 @@ impl Entity for NavLink {
         Ok(Self {
             id: own_id(&id)?,
             label: text(label, "label")?,
-            url: text(url, "url")?,
+            url: link(url, "url")?,
             sort_order: whole_or(sort_order.as_ref(), "sort_order", 0)?,
             is_published: truth_or(is_published.as_ref(), "is_published", false)?,
             created: date(created.as_ref(), "createdDate")?,

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use docstore::Filter;
 
 use super::BadField;
-use crate::domain::{Id, Visibility, is_web_address};
+use crate::domain::{Id, Visibility, is_web_address, runs_script};
 
 /// What every collection of content has: both marks of deletion, since either may be the one that is there.
 pub(super) fn live() -> Filter {
@@ -119,6 +119,12 @@ pub(super) fn web_address(value: Option<Bson>, field: &'static str) -> Result<Op
         Some(Bson::String(address)) if is_web_address(&address) => Ok(Some(address)),
         Some(_) => Err(BadField(field)),
     }
+}
+
+/// Where a link leads, which has to be there. Old databases hold any text; what a browser would run is not shown.
+pub(super) fn link(value: Option<Bson>, field: &'static str) -> Result<String, BadField> {
+    text(value, field)
+        .and_then(|address| if runs_script(&address) { Err(BadField(field)) } else { Ok(address) })
 }
 
 /// A date, if it is there.

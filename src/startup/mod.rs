@@ -32,7 +32,7 @@ use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
 use crate::http::{self, App, Edge, Gate};
 use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
-use crate::repository::{self, Holdings, Probe, Repository, Users};
+use crate::repository::{self, Holdings, Probe, Repository, TreeLock, Users};
 use crate::service::{Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
 
 /// The exit code of a start that was told to end while it migrated.
@@ -209,7 +209,13 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let roles = Roles::new(config.admin_email.clone(), authors);
     let authorship = config.authorship;
     let items = Repository::<Section>::new(database);
-    let sections = Sections::new(items.clone(), Holdings::new(database), authorship, Arc::clone(&clock));
+    let sections = Sections::new(
+        items.clone(),
+        Holdings::new(database),
+        TreeLock::new(database),
+        authorship,
+        Arc::clone(&clock),
+    );
     Services {
         callers: Callers::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
         health: Health::new(Probe::new(database)),

@@ -30,14 +30,6 @@ testkit::stores! {
         assert_ne!(after.header("etag"), before);
     }
 
-    async fn head_says_what_get_would(db: Database) {
-        let app = App::on(&db).await;
-        let (get, head) = (app.get("/sections").await, app.send(Method::HEAD, "/sections", &[]).await);
-        assert_eq!((head.status.as_u16(), head.bytes.len()), (200, 0));
-        assert_eq!(head.header("etag"), get.header("etag"));
-        assert_eq!(head.header("content-length"), get.bytes.len().to_string());
-    }
-
     async fn answers_to_somebody_are_theirs(db: Database) {
         let app = App::on(&db).await;
         for path in ["/sections", "/sections?include_unpublished=true", "/sections/slug/blog", "/sections/slug/none"] {

@@ -66,6 +66,7 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     let what = format!("{method} {template}: {}", answer.status);
     let response = operation["responses"].get(answer.status.as_str());
     let response = resolve(response.unwrap_or_else(|| panic!("{what} is not in the document")));
+    check_headers(&what, response, answer);
     if method == Method::HEAD {
         return;
     }
@@ -77,6 +78,15 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     if kind.ends_with("json") {
         let complaints = complaints(&media["schema"], &answer.json());
         assert!(complaints.is_empty(), "{what}: {complaints:?}\n{}", answer.json());
+    }
+}
+
+/// What the API means something by is told where it is sent, and sent where it is told.
+fn check_headers(what: &str, response: &'static Value, answer: &Answer) {
+    for (name, header) in DOCUMENT["components"]["headers"].as_object().expect("headers") {
+        let (told, sent) = (response["headers"].get(name).is_some(), answer.headers.contains_key(name));
+        assert!(told || !sent, "{what}: {name} is sent and not in the document");
+        assert!(sent || !told || header["required"] == false, "{what}: {name} is promised and not sent");
     }
 }
 

@@ -38,22 +38,4 @@ testkit::stores! {
             assert_eq!(answer.json()["detail"], "Method Not Allowed");
         }
     }
-
-    async fn a_slash_at_the_end_is_led_to_the_form_without(db: Database) {
-        let app = App::on(&db).await;
-        let answer = app.get("/sections/?limit=2").await;
-        assert_eq!((answer.status.as_u16(), answer.header("location")), (307, "/sections?limit=2"));
-        for none in ["/nothing/", "//", "//example.com/", "/sections//"] {
-            assert_eq!(app.get(none).await.status, 404, "{none}");
-        }
-    }
-
-    async fn names_that_look_like_operators_are_422(db: Database) {
-        let app = App::on(&db).await;
-        for query in ["slug[$ne]=x", "$where=1", "a%5Bb%5D=1", "%24or=1"] {
-            let answer = app.get(&format!("/sections?{query}")).await;
-            assert_eq!((answer.status.as_u16(), &answer.json()["errors"][0]["type"]), (422, &json!("value_error")), "{query}");
-        }
-        assert_eq!(app.get("/sections?colour=red&limit=x&limit=1").await.status, 200);
-    }
 }

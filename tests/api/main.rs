@@ -1,5 +1,7 @@
 //! The API through its router, without a socket, on the embedded store and on a real `mongod`.
 
+/// Bad input, and what it gets.
+mod bad_input;
 /// Entity tags, cache headers, 304.
 mod caching;
 /// Every answer is one that the document names.
@@ -44,5 +46,7 @@ mod stories;
 mod support;
 /// What is deleted: listed, restored, purged.
 mod trash;
+/// Where the original was weak.
+mod weak_spots;
 /// Requests that write.
 mod writing;

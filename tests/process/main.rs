@@ -16,6 +16,8 @@ mod interrupted;
 mod migrate;
 /// Starting, asking and ending the program.
 mod program;
+/// The commands of the README, as they stand there.
+mod readme;
 /// What `migrate new` and `migrate merge` write.
 mod scaffold;
 /// `seed demo`.
@@ -30,3 +32,5 @@ mod trash;
 mod upkeep;
 /// The verbs of `migrate` on the command line.
 mod verbs;
+/// Where the original was weak, and what only a process shows.
+mod weak_spots;

@@ -189,6 +189,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Where it listens: `http://127.0.0.1:` and its port.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// What it printed so far.
     pub(crate) fn output(&self) -> String {
         self.running.output()
@@ -228,6 +233,12 @@ impl Server {
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// GET with a token.
+    pub(crate) async fn ask(&self, path: &str, token: &str) -> reqwest::Response {
+        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(token);
+        request.send().await.expect("an answer")
     }
 
     /// GET as the development administrator.

@@ -101,15 +101,46 @@ const showSchema = (name, schema) => {
 
 const bodySchema = (thing) => thing?.content?.["application/json"]?.schema;
 
+const inputFor = ({ name, required, schema }) => {
+  if (schema?.enum) {
+    const words = required ? schema.enum : ["", ...schema.enum];
+    return make("select", { "aria-label": name }, ...words.map((word) => make("option", { value: word }, word)));
+  }
+  const hint = schema?.default;
+  return make("input", { "aria-label": name, autocomplete: "off", placeholder: hint === undefined ? "" : String(hint) });
+};
+
+const headersOf = (response) => Object.keys(response.headers ?? {});
+const linked = (names) =>
+  span(names.map((name) => make("a", { href: "#headers" }, make("code", {}, name))), ", ");
+
+const showAnswers = (responses) => {
+  // A reference may say more than what it refers to.
+  const answers = Object.entries(responses).map(([status, reference]) => [status, { ...resolve(reference), ...reference }]);
+  // Those that all have are said once.
+  const common = headersOf(answers[0][1]).filter((name) =>
+    answers.every(([, response]) => headersOf(response).includes(name)));
+  const rows = answers.map(([status, response]) => row([
+    make("code", {}, status), typeOf(bodySchema(response)), prose(response.description),
+    linked(headersOf(response).filter((name) => !common.includes(name)))]));
+  const all = make("div", {}, make("h4", {}, "Answers"), table(["Status", "Body", "", "Headers"], rows));
+  if (common.length) all.append(make("p", { class: "soft" }, "Headers of each answer: ", linked(common)));
+  return all;
+};
+
+const showHeaders = (headers) => {
+  const rows = Object.entries(headers).map(([name, { description, required }]) =>
+    row([needed(name, required), prose(description)]));
+  const inside = make("div", { class: "inside" }, table(["Header", ""], rows));
+  const summary = make("summary", {}, "Headers of answers; those with * are always there where they are named");
+  return make("details", { class: "schema", id: "headers" }, summary, inside);
+};
+
 const showOperation = (path, verb, operation) => {
   const inside = make("div", { class: "inside" });
   if (operation.description) inside.append(make("p", {}, prose(operation.description)));
   const inputs = (operation.parameters ?? []).map(resolve).map((parameter) => {
-    const hint = parameter.schema?.default;
-    const input = make("input", {
-      "aria-label": parameter.name, autocomplete: "off", placeholder: hint === undefined ? "" : String(hint),
-    });
-    return { parameter, input };
+    return { parameter, input: inputFor(parameter) };
   });
   if (inputs.length) {
     inside.append(make("h4", {}, "Parameters"), table(["Name", "In", "Type", "", "Value"], inputs.map(
@@ -124,17 +155,13 @@ const showOperation = (path, verb, operation) => {
     body.value = pretty(exampleOf(wants));
     inside.append(make("h4", {}, "Body"), make("p", {}, typeOf(wants)), body);
   }
-  inside.append(make("h4", {}, "Answers"), table(["Status", "Body", ""],
-    Object.entries(operation.responses).map(([status, reference]) => {
-      const response = resolve(reference);
-      return row([make("code", {}, status), typeOf(bodySchema(response)), prose(response.description)]);
-    })));
+  inside.append(showAnswers(operation.responses));
   inside.append(tryIt(path, verb, inputs, wants ? body : null));
 
   const summary = make("summary", {},
     make("span", { class: `verb ${verb}` }, verb.toUpperCase()), make("span", { class: "path" }, path),
     make("span", { class: "says" }, operation.summary ?? ""));
-  if (operation.security) {
+  if (operation.security?.length) {
     const optional = operation.security.some((way) => !Object.keys(way).length);
     summary.append(make("span", { class: "lock" }, optional ? "token optional" : "token"));
   }
@@ -210,7 +237,7 @@ const find = () => {
 
 const show = () => {
   byId("title").textContent = `${api.info.title} ${api.info.version}`;
-  byId("description").textContent = api.info.description ?? "";
+  byId("description").replaceChildren(prose(api.info.description));
   const operations = Object.entries(api.paths).flatMap(([path, item]) =>
     VERBS.filter((verb) => verb in item).map((verb) => ({ path, verb, operation: item[verb] })));
   const sections = (api.tags ?? []).map(({ name, description }) => make("section", { class: "tag" },
@@ -219,7 +246,8 @@ const show = () => {
       .map(({ path, verb, operation }) => showOperation(path, verb, operation))));
   const schemas = make("section", {}, make("h2", {}, "Schemas"),
     ...Object.entries(api.components?.schemas ?? {}).map(([name, schema]) => showSchema(name, schema)));
-  byId("main").replaceChildren(...sections, schemas);
+  const headers = make("section", {}, make("h2", {}, "Headers"), showHeaders(api.components?.headers ?? {}));
+  byId("main").replaceChildren(...sections, schemas, headers);
   byId("find").addEventListener("input", find);
   addEventListener("hashchange", openNamed);
   openNamed();

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::errors;
+use super::{errors, headers};
 use crate::domain::TrashType;
 use crate::http::routes::{content, routes};
 use crate::http::{Policy, Route, Verb};
@@ -40,6 +40,7 @@ pub(super) fn complete(document: &mut Value) {
     components["securitySchemes"]["bearer"] = json!({
         "type": "http", "scheme": "bearer", "description": "An access token of Google, or a development token.",
     });
+    components["headers"] = Value::Object(headers::components());
     components["responses"] = Value::Object(errors::responses());
     if let Some(schemas) = components["schemas"].as_object_mut() {
         schemas.extend(errors::schemas());
@@ -72,6 +73,11 @@ fn describe(operation: &mut Map<String, Value>, route: &Route) {
         Policy::SignedIn | Policy::Authors | Policy::Owner | Policy::Admins => json!([{ "bearer": [] }]),
     };
     operation.insert("security".to_owned(), security);
+    let said = [operation.get("description").and_then(Value::as_str), who(route.policy)];
+    let said = said.into_iter().flatten().collect::<Vec<_>>().join("\n\n");
+    if !said.is_empty() {
+        operation.insert("description".to_owned(), json!(said));
+    }
     let statuses = statuses(operation, route);
     let parameters = parameters(route, is_content);
     if !parameters.is_empty() {
@@ -91,11 +97,24 @@ fn describe(operation: &mut Map<String, Value>, route: &Route) {
     // An error that a handler names has the shape of all errors, unless it says another.
     for (status, response) in responses.iter_mut() {
         let error = status.parse().ok().and_then(errors::reference);
-        if let (Some(error), None, None) = (error, response.get("content"), response.get("$ref")) {
+        if let (Some(mut error), None, None) = (error, response.get("content"), response.get("$ref")) {
+            // Beside a reference a description goes before that of what it refers to.
+            error["description"] = response["description"].clone();
             *response = error;
         }
     }
-    headers(responses, route, is_content, pages);
+    headers::describe(responses, route, is_content, pages);
+}
+
+/// Who may call, in words; nothing where everybody may.
+fn who(policy: Policy) -> Option<&'static str> {
+    match policy {
+        Policy::Everyone => None,
+        Policy::SignedIn => Some("For everybody who is signed in."),
+        Policy::Authors => Some("For authors and administrators."),
+        Policy::Owner => Some("For the owner and administrators."),
+        Policy::Admins => Some("For administrators."),
+    }
 }
 
 /// The errors that can be met on a route.
@@ -105,7 +124,8 @@ fn statuses(operation: &Map<String, Value>, route: &Route) -> Vec<u16> {
         statuses.extend([400, 404]);
     }
     if operation.contains_key("requestBody") {
-        statuses.extend([409, 413, 415, 422]);
+        // The first of a body that breaks off.
+        statuses.extend([400, 409, 413, 415, 422]);
     }
     if operation.contains_key("parameters") {
         statuses.push(422);
@@ -158,24 +178,4 @@ fn parameters(route: &Route, is_content: bool) -> Vec<Value> {
 fn asks_for(operation: &Map<String, Value>, name: &str) -> bool {
     let parameters = operation.get("parameters").and_then(Value::as_array);
     parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
-}
-
-/// Headers of answers that are no errors, and the answer that there is nothing new.
-fn headers(responses: &mut Map<String, Value>, route: &Route, is_content: bool, pages: bool) {
-    let header = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
-    if is_content && route.verb == Verb::Get && route.policy == Policy::Everyone {
-        responses.insert("304".to_owned(), json!({ "description": "Nothing has changed" }));
-    }
-    for (status, response) in responses.iter_mut() {
-        match &**status {
-            "200" | "201" | "304" if is_content => {
-                response["headers"]["ETag"] = header("The state of what is answered");
-            }
-            "301" => response["headers"]["Location"] = header("Where it is now"),
-            _ => {}
-        }
-        if status == "200" && pages {
-            response["headers"]["Link"] = header("The windows before and after this one");
-        }
-    }
 }

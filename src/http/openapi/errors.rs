@@ -1,5 +1,7 @@
 use serde_json::{Map, Value, json};
 
+use super::headers;
+
 /// An answer that is an error.
 struct Answer {
     status: u16,
@@ -8,10 +10,9 @@ struct Answer {
     /// What such an answer says, for the example.
     detail: &'static str,
     schema: &'static str,
-    headers: &'static [(&'static str, &'static str)],
+    /// Those that only it has.
+    headers: &'static [&'static str],
 }
-
-const RETRY_AFTER: (&str, &str) = ("Retry-After", "Seconds after which to try again");
 
 const fn answer(status: u16, name: &'static str, description: &'static str, detail: &'static str) -> Answer {
     Answer { status, name, description, detail, schema: "Error", headers: &[] }
@@ -25,7 +26,7 @@ const ANSWERS: &[Answer] = &[
         "Invalid story id: 24 hexadecimal digits are expected",
     ),
     Answer {
-        headers: &[("WWW-Authenticate", "How to sign in")],
+        headers: &["WWW-Authenticate"],
         ..answer(
             401,
             "Unauthenticated",
@@ -40,15 +41,18 @@ const ANSWERS: &[Answer] = &[
         "Only its owner and administrators may change this item",
     ),
     answer(404, "NotFound", "There is none, or none that the caller may see", "Story not found"),
-    answer(
-        405,
-        "MethodNotAllowed",
-        "The route has no such method; `Allow` names those it has",
-        "Method Not Allowed",
-    ),
+    Answer {
+        headers: &["Allow"],
+        ..answer(
+            405,
+            "MethodNotAllowed",
+            "The route has no such method; `Allow` names those it has",
+            "Method Not Allowed",
+        )
+    },
     answer(409, "Conflict", "It would clash with something else", "slug is taken"),
     Answer {
-        headers: &[("ETag", "The current version")],
+        headers: &["ETag"],
         ..answer(
             412,
             "Stale",
@@ -64,16 +68,12 @@ const ANSWERS: &[Answer] = &[
     },
     Answer {
         schema: "RateLimitError",
-        headers: &[
-            RETRY_AFTER,
-            ("RateLimit", "What is left of the limit"),
-            ("RateLimit-Policy", "The limit"),
-        ],
+        headers: &["Retry-After"],
         ..answer(429, "TooManyRequests", "The caller asks too often", "Rate limit exceeded: 120 per 1 minute")
     },
     answer(500, "Internal", "Our fault; the log tells more under the request id", "Internal Server Error"),
     Answer {
-        headers: &[RETRY_AFTER],
+        headers: &["Retry-After"],
         ..answer(
             503,
             "Unavailable",
@@ -99,19 +99,9 @@ fn response(answer: &Answer) -> Value {
         "schema": { "$ref": format!("#/components/schemas/{}", answer.schema) },
         "example": example(answer),
     });
-    let mut headers = Map::from_iter([(
-        "X-Request-Id".to_owned(),
-        json!({ "description": "Tells the request from all others", "schema": { "type": "string" } }),
-    )]);
-    for (name, description) in answer.headers {
-        headers.insert(
-            (*name).to_owned(),
-            json!({ "description": description, "schema": { "type": "string" } }),
-        );
-    }
     json!({
         "description": answer.description,
-        "headers": headers,
+        "headers": headers::of_error(answer.headers),
         // The second one only for those who ask for it.
         "content": { "application/json": content, "application/problem+json": content },
     })

@@ -4,6 +4,8 @@
 mod complete;
 /// Answers that are errors.
 mod errors;
+/// Headers of answers.
+mod headers;
 
 use std::sync::LazyLock;
 
@@ -20,7 +22,10 @@ use super::{docs, health, me, navlinks, observe, pages, projects, sections, stor
 #[openapi(
     info(
         title = "Field Notes",
-        description = "The content of Field Notes: stories, projects, pages, the sections and links that lead to them."
+        description = "The content of Field Notes: stories, projects, pages, the sections and links that lead to them. \
+            Beside the headers that are described, every answer has those that browsers heed: \
+            `Content-Security-Policy`, `Referrer-Policy`, `X-Content-Type-Options`, `X-Frame-Options`, and those of \
+            CORS for the origins of the frontend."
     ),
     paths(
         health::index, health::health, health::readyz, health::warmup,

@@ -71,7 +71,8 @@ pub(super) async fn show_by_slug(
 /// Create a project
 #[utoipa::path(post, path = "/projects", operation_id = "create_project",
     request_body = CreateRequest,
-    responses((status = 201, description = "The new project", body = ProjectBody)))]
+    responses((status = 201, description = "The new project", body = ProjectBody,
+        headers(("X-Content-Sanitized" = String, description = "What was removed from the content")))))]
 pub(super) async fn create(
     Ready(services): Ready,
     visitor: Visitor,
@@ -85,7 +86,8 @@ pub(super) async fn create(
 /// Change a project; what is left out stays as it is
 #[utoipa::path(put, path = "/projects/{id}", operation_id = "update_project",
     request_body = UpdateRequest,
-    responses((status = 200, description = "The project as it is now", body = ProjectBody)))]
+    responses((status = 200, description = "The project as it is now", body = ProjectBody,
+        headers(("X-Content-Sanitized" = String, description = "What was removed from the content")))))]
 pub(super) async fn update(
     Ready(services): Ready,
     visitor: Visitor,

@@ -7,14 +7,13 @@ use validator::{Validate, ValidationError};
 
 use crate::domain::{Project, ProjectChange, ProjectText, is_web_address};
 use crate::http::body::FromBody;
-use crate::http::fields::Fields;
+use crate::http::fields::{EXACT, Fields};
 use crate::http::query::{FromQuery, MAX_OFFSET, Reader};
 use crate::http::wire::serialize_instant;
 use crate::service::WriteProject;
 
-/// The least and the greatest `sort_order`: beyond them a JSON number is no longer exact.
-const FIRST: i64 = -9_007_199_254_740_991;
-const LAST: i64 = 9_007_199_254_740_991;
+/// The least `sort_order`.
+const FIRST: i64 = -EXACT;
 
 /// The parameters of a list of projects.
 #[derive(Debug, Validate, IntoParams)]
@@ -35,6 +34,7 @@ pub(in crate::http) struct ProjectsQuery {
     #[param(default = false, required = false)]
     pub(super) featured_only: bool,
     /// Only what hangs in this section.
+    #[param(pattern = "^[0-9a-fA-F]{24}$")]
     pub(super) section_id: Option<String>,
 }
 
@@ -81,9 +81,10 @@ pub(in crate::http) struct CreateRequest {
     is_published: bool,
     #[schema(required = false, default = false)]
     is_featured: bool,
-    #[validate(range(min = FIRST, max = LAST))]
+    #[validate(range(min = FIRST, max = EXACT))]
     #[schema(required = false, default = 0, minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     sort_order: i64,
+    #[schema(pattern = "^[0-9a-fA-F]{24}$")]
     section_id: Option<String>,
 }
 
@@ -149,9 +150,10 @@ pub(in crate::http) struct UpdateRequest {
     image_url: Option<String>,
     is_published: Option<bool>,
     is_featured: Option<bool>,
-    #[validate(range(min = FIRST, max = LAST))]
+    #[validate(range(min = FIRST, max = EXACT))]
     #[schema(minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64)]
     sort_order: Option<i64>,
+    #[schema(pattern = "^[0-9a-fA-F]{24}$")]
     section_id: Option<String>,
 }
 

@@ -103,7 +103,10 @@ pub(super) async fn update(
 /// Delete a section
 #[utoipa::path(delete, path = "/sections/{id}", operation_id = "delete_section",
     params(DeleteQuery),
-    responses((status = 204, description = "It is deleted"), (status = 409, description = "Something lies in it")))]
+    responses(
+        (status = 204, description = "It is deleted"),
+        (status = 409, description = "Something lies in it; `reassign_to` and `force` say what becomes of that"),
+    ))]
 pub(super) async fn delete(
     Ready(services): Ready,
     visitor: Visitor,

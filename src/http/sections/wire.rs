@@ -8,7 +8,7 @@ use validator::Validate;
 
 use crate::domain::{ContentType, DisplayType, NavVisibility, Patch, Section, SectionChange};
 use crate::http::body::FromBody;
-use crate::http::fields::Fields;
+use crate::http::fields::{EXACT, Fields};
 use crate::http::query::{FromQuery, MAX_OFFSET, Reader};
 use crate::http::wire::{serialize_instant, words};
 use crate::service::{CreateSection, UpdateSection, WhatLiesInIt};
@@ -53,6 +53,7 @@ impl FromQuery for SectionsQuery {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct DeleteQuery {
     /// The section that all of it moves to.
+    #[param(pattern = "^[0-9a-fA-F]{24}$")]
     reassign_to: Option<String>,
     /// Whether it is left where it is.
     #[param(default = false, required = false)]
@@ -92,11 +93,12 @@ pub(in crate::http) struct CreateRequest {
     #[validate(length(min = 1, max = 200))]
     #[schema(min_length = 1, max_length = 200)]
     slug: Option<String>,
+    #[schema(pattern = "^[0-9a-fA-F]{24}$")]
     parent_id: Option<String>,
     #[schema(schema_with = nav_visibilities, required = false)]
     nav_visibility: Option<NavVisibility>,
-    #[validate(range(min = 0))]
-    #[schema(minimum = 0, nullable = false)]
+    #[validate(range(min = 0, max = EXACT))]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, nullable = false)]
     sort_order: Option<i64>,
     #[schema(nullable = false)]
     is_published: Option<bool>,
@@ -148,10 +150,11 @@ pub(in crate::http) struct UpdateRequest {
     #[validate(length(min = 1, max = 200))]
     #[schema(min_length = 1, max_length = 200, nullable = false)]
     title: Option<String>,
+    /// Made into a slug as titles are; has to have a letter or a digit.
     #[validate(length(min = 1, max = 200))]
     #[schema(min_length = 1, max_length = 200, nullable = false)]
     slug: Option<String>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9a-fA-F]{24}$")]
     parent_id: Patch<String>,
     #[schema(schema_with = display_types, required = false)]
     display_type: Option<DisplayType>,
@@ -159,8 +162,8 @@ pub(in crate::http) struct UpdateRequest {
     content_type: Option<ContentType>,
     #[schema(schema_with = nav_visibilities, required = false)]
     nav_visibility: Option<NavVisibility>,
-    #[validate(range(min = 0))]
-    #[schema(minimum = 0, nullable = false)]
+    #[validate(range(min = 0, max = EXACT))]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, nullable = false)]
     sort_order: Option<i64>,
     #[schema(nullable = false)]
     is_published: Option<bool>,

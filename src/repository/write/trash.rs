@@ -1,3 +1,4 @@
+use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Projection, Sort, Update};
@@ -65,7 +66,8 @@ impl<E: Trashable> Repository<E> {
         self.one(in_trash(id)).await
     }
 
-    /// How many were deleted at this instant or before. Where there is no date of it, the last change counts.
+    /// How many were deleted at this instant or before. Where there is no date of it, the last change counts; where
+    /// there is none of that either, the time at which the id was made. What has no time at all has had all the time.
     pub async fn count_deleted_until(&self, instant: DateTime<Utc>) -> Result<u64, Error> {
         Ok(self.collection.count(&deleted_until(instant)).await?)
     }
@@ -186,6 +188,20 @@ fn in_trash(id: Id) -> Filter {
 
 fn deleted_until(at: DateTime<Utc>) -> Filter {
     let dated = Filter::lte(DELETED, instant(at));
-    let undated = Filter::eq(DELETED, Bson::Null).also(Filter::lte(UPDATED, instant(at)));
-    Filter::and([live().negated(), Filter::or([dated, undated])])
+    let changed = Filter::and([without_date(DELETED), Filter::lte(UPDATED, instant(at))]);
+    let made = Filter::and([without_date(DELETED), without_date(UPDATED), made_until(at)]);
+    Filter::and([live().negated(), Filter::or([dated, changed, made])])
+}
+
+/// Comparisons stay within a type, so that no text and no null is later than the first date.
+fn without_date(field: &'static str) -> Filter {
+    Filter::gte(field, Bson::DateTime(bson::DateTime::MIN)).negated()
+}
+
+/// An id that is no object id says nothing of its age. Before 1970 nothing was made.
+fn made_until(at: DateTime<Utc>) -> Filter {
+    let Ok(seconds) = u64::try_from(at.timestamp()) else { return Filter::Or(Vec::new()) };
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    let last = ObjectId::from_parts(seconds, [u8::MAX; 5], [u8::MAX; 3]);
+    Filter::gt(Field::ID, last).negated()
 }

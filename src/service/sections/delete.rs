@@ -16,6 +16,12 @@ pub enum WhatLiesInIt {
     IsLeft,
 }
 
+/// Where sections go, and where content goes.
+struct Clearing {
+    parent: Option<Id>,
+    section: Option<Id>,
+}
+
 impl Sections {
     /// Deletes a section, so that it can be restored; nothing is left in a section that is not there.
     pub async fn delete(
@@ -26,28 +32,48 @@ impl Sections {
         condition: &Condition,
     ) -> Result<(), Error> {
         let id = parse_id(Kind::Section, id)?;
-        let _tree = self.tree.lock().await;
+        // What is refused is refused before the lock is taken, which is a write.
+        let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
+        self.clearing(&stored.revised.item, what_lies_in_it).await?;
+        let (sections, caller) = (self.clone(), *caller);
+        let (what, condition) = (what_lies_in_it.clone(), condition.clone());
+        self.tree.alone(async move { sections.delete_alone(&caller, id, &what, &condition).await }).await
+    }
+
+    async fn delete_alone(
+        &self,
+        caller: &Caller,
+        id: Id,
+        what_lies_in_it: &WhatLiesInIt,
+        condition: &Condition,
+    ) -> Result<(), Error> {
         loop {
             let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
-            let held = self.holdings.of(id).await?;
-            match what_lies_in_it {
-                WhatLiesInIt::Nothing if held != Held::default() => {
-                    return Err(Error::InUse(told_held(&held)));
-                }
-                WhatLiesInIt::Nothing => {}
-                WhatLiesInIt::MovesTo(target) => {
-                    let target = self.check_target(id, target, &held).await?;
-                    self.holdings.clear(id, Some(target), Some(target)).await?;
-                }
-                WhatLiesInIt::IsLeft => {
-                    let parent = self.parent_that_stays(&stored.revised.item).await?;
-                    self.holdings.clear(id, parent, None).await?;
-                }
+            if let Some(Clearing { parent, section }) =
+                self.clearing(&stored.revised.item, what_lies_in_it).await?
+            {
+                self.holdings.clear(id, parent, section).await?;
             }
             if self.items.delete(&stored, self.clock.now()).await? {
                 return Ok(());
             }
         }
+    }
+
+    /// Where what lies in a section goes, if it goes anywhere.
+    async fn clearing(&self, section: &Section, what: &WhatLiesInIt) -> Result<Option<Clearing>, Error> {
+        let held = self.holdings.of(section.id).await?;
+        Ok(match what {
+            WhatLiesInIt::Nothing if held != Held::default() => return Err(Error::InUse(told_held(&held))),
+            WhatLiesInIt::Nothing => None,
+            WhatLiesInIt::MovesTo(target) => {
+                let target = Some(self.check_target(section.id, target, &held).await?);
+                Some(Clearing { parent: target, section: target })
+            }
+            WhatLiesInIt::IsLeft => {
+                Some(Clearing { parent: self.parent_that_stays(section).await?, section: None })
+            }
+        })
     }
 
     async fn parent_that_stays(&self, section: &Section) -> Result<Option<Id>, Error> {

@@ -9,8 +9,6 @@ mod write;
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
-
 use super::content::{Found, by_slug, parse_id, visible};
 use super::{Error, Kind};
 use crate::clock::Clock;
@@ -18,7 +16,7 @@ use crate::domain::{
     Authorship, Caller, Id, Listing, NavVisibility, ParentFilter, Revised, Section, SectionFilter,
     Visibility, Window,
 };
-use crate::repository::{Holdings, Repository};
+use crate::repository::{Holdings, Repository, TreeLock};
 
 pub use delete::WhatLiesInIt;
 pub use write::{CreateSection, UpdateSection};
@@ -43,19 +41,20 @@ pub struct Sections {
     holdings: Holdings,
     authorship: Authorship,
     clock: Arc<dyn Clock>,
-    /// Held while the tree is judged and changed: two moves that are right each by itself can make a ring together.
-    tree: Arc<Mutex<()>>,
+    tree: TreeLock,
 }
 
 impl Sections {
-    /// Keeps sections in `sections`; what lies in them is in `holdings`.
+    /// Keeps sections in `sections`; what lies in them is in `holdings`. Changes of the tree are made one at a time, by
+    /// `tree`.
     pub fn new(
         sections: Repository<Section>,
         holdings: Holdings,
+        tree: TreeLock,
         authorship: Authorship,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { items: sections, holdings, authorship, clock, tree: Arc::default() }
+        Self { items: sections, holdings, tree, authorship, clock }
     }
 
     /// Sections by `sort_order`, the newest first among equals.

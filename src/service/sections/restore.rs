@@ -1,13 +1,18 @@
 use super::Sections;
-use crate::domain::{Id, Restored};
+use crate::domain::{Id, Restored, Section};
 use crate::service::{Error, Kind};
 
 impl Sections {
     /// Restores a deleted section where it lay. If that is gone, or lies in the section itself by now, it goes to the
     /// root.
     pub(in crate::service) async fn restore(&self, id: Id) -> Result<Restored, Error> {
-        let _tree = self.tree.lock().await;
-        let section = self.items.deleted(id).await?.ok_or(Error::NotInTrash(Kind::Section))?;
+        self.in_trash(id).await?;
+        let sections = self.clone();
+        self.tree.alone(async move { sections.restore_alone(id).await }).await
+    }
+
+    async fn restore_alone(&self, id: Id) -> Result<Restored, Error> {
+        let section = self.in_trash(id).await?;
         let restored = match section.parent_id.map(|parent| Id::parse(&parent)) {
             None => self.items.restore(id).await?,
             Some(Ok(parent))
@@ -18,5 +23,9 @@ impl Sections {
             Some(_) => self.items.restore_at_root(id).await?,
         };
         restored.ok_or(Error::NotInTrash(Kind::Section))
+    }
+
+    async fn in_trash(&self, id: Id) -> Result<Section, Error> {
+        self.items.deleted(id).await?.ok_or(Error::NotInTrash(Kind::Section))
     }
 }

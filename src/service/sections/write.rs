@@ -42,20 +42,34 @@ impl Sections {
         if !caller.may_create(self.authorship) {
             return Err(Error::MayNotCreate);
         }
+        let Some(parent) = section.parent_id.clone() else {
+            return self.insert(caller, section, None).await;
+        };
+        // What is refused is refused before the lock is taken, which is a write.
+        self.check_parent(None, &parent).await?;
+        let (sections, caller) = (self.clone(), *caller);
+        let work = async move {
+            let parent = sections.check_parent(None, &parent).await?;
+            sections.insert(&caller, section, Some(parent)).await
+        };
+        self.tree.alone(work).await
+    }
+
+    async fn insert(
+        &self,
+        caller: &Caller,
+        section: CreateSection,
+        parent_id: Option<Id>,
+    ) -> Result<Revised<Section>, Error> {
         let CreateSection {
             title,
-            parent_id,
+            parent_id: _,
             display_type,
             content_type,
             nav_visibility,
             sort_order,
             is_published,
         } = section;
-        let _tree = self.tree.lock().await;
-        let parent_id = match parent_id {
-            Some(parent) => Some(self.check_parent(None, &parent).await?),
-            None => None,
-        };
         let slug = slugify(&title);
         let new = NewSection {
             title,
@@ -79,21 +93,31 @@ impl Sections {
         condition: &Condition,
     ) -> Result<Revised<Section>, Error> {
         let id = parse_id(Kind::Section, id)?;
-        let _tree = self.tree.lock().await;
+        // The lock is for those that move or take a name; one that is left where it is or goes to the root does no
+        // harm. Taking it is a write, so what is refused is refused before.
+        let alone = matches!(update.parent_id, Patch::Set(_)) || update.slug.is_some();
+        if !alone {
+            return self.change(caller, id, update, condition).await;
+        }
+        let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
+        self.change_of(&stored.revised.item, update).await?;
+        let (sections, caller) = (self.clone(), *caller);
+        let (update, condition) = (update.clone(), condition.clone());
+        self.tree.alone(async move { sections.change(&caller, id, &update, &condition).await }).await
+    }
+
+    async fn change(
+        &self,
+        caller: &Caller,
+        id: Id,
+        update: &UpdateSection,
+        condition: &Condition,
+    ) -> Result<Revised<Section>, Error> {
         loop {
             let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
-            let held = &stored.revised.item;
-            let parent_id = match &update.parent_id {
-                // Where it is it may stay, even if its parent is gone.
-                Patch::Set(named) if Some(named) != held.parent_id.as_ref() => {
-                    Patch::Set(self.check_parent(Some(id), named).await?)
-                }
-                Patch::Clear => Patch::Clear,
-                Patch::Set(_) | Patch::Keep => Patch::Keep,
-            };
-            let change = SectionChange { parent_id, ..update.change.clone() };
+            let (change, slug) = self.change_of(&stored.revised.item, update).await?;
             let now = self.clock.now();
-            let changed = match self.new_slug(held, update).await? {
+            let changed = match slug {
                 None => self.items.change(&stored, &change, now).await?,
                 Some(slug) => self.items.rename(&stored, &slug, &change, now).await?,
             };
@@ -102,6 +126,24 @@ impl Sections {
                 return Ok(changed.revised);
             }
         }
+    }
+
+    /// What an update changes in a section as it is, and the slug that it gets, if it gets another.
+    async fn change_of(
+        &self,
+        held: &Section,
+        update: &UpdateSection,
+    ) -> Result<(SectionChange, Option<String>), Error> {
+        let parent_id = match &update.parent_id {
+            // Where it is it may stay, even if its parent is gone.
+            Patch::Set(named) if Some(named) != held.parent_id.as_ref() => {
+                Patch::Set(self.check_parent(Some(held.id), named).await?)
+            }
+            Patch::Clear => Patch::Clear,
+            Patch::Set(_) | Patch::Keep => Patch::Keep,
+        };
+        let change = SectionChange { parent_id, ..update.change.clone() };
+        Ok((change, self.new_slug(held, update).await?))
     }
 
     /// The slug that a section gets, if it changes. One that is asked for has to be free.

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Asks the built program what nobody thinks of, as its own OpenAPI document says it may be asked, as each kind of caller:
+# schemathesis, on a fresh store. Fails on a 5xx, on anything that the document does not declare, and if an operation was
+# never got through to.
+#
+#   tests/fuzz/run.sh
+#
+# EXAMPLES  how many drawn requests for each operation and caller (10)
+# SEED      the same seed draws the same requests (1)
+# CALLERS   who asks, one after the other (admin author commenter nobody); without admin and nobody not everything can be met
+#
+# Under `target/debug/with-mongod --` the store is that server, else a file in a temporary folder.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+target=$(realpath -m "${CARGO_TARGET_DIR:-$here/../../target}")
+venv=$target/fuzz
+examples=${EXAMPLES:-10}
+export FUZZ_SEED=${SEED:-1}
+say() { printf 'fuzz-api: %s\n' "$*" >&2; }
+
+[ -x "$target/debug/field-notes" ] || { say "the program is not built: cargo build"; exit 1; }
+if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
+  say "installing schemathesis under $venv"
+  python3 -m venv --clear "$venv" || { say "python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+    -r "$here/requirements.txt"
+  cp "$here/requirements.txt" "$venv/installed.txt"
+fi
+
+folder=$(mktemp -d)
+server=
+finish() {
+  status=$?
+  [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
+  [ $status -eq 0 ] || { say "the program's log ends:"; tail -n 20 "$folder/log" >&2; }
+  rm -rf "$folder"
+}
+trap finish EXIT
+
+store=(DATA_DIR="$folder")
+[ -z "${TEST_MONGO_URI:-}" ] || store=(MONGO_URI="$TEST_MONGO_URI" MONGO_DB_NAME="fuzz_$$")
+cd "$folder"
+env -i ADMIN_EMAIL=admin@example.com ALLOW_DEV_AUTH=true TRUSTED_PROXIES=127.0.0.1 PORT=0 RUST_LOG=warn "${store[@]}" \
+  "$target/debug/field-notes" serve >log 2>&1 &
+server=$!
+url=
+for _ in $(seq 300); do
+  url=$(sed -n 's#.*content *http://localhost:\([0-9]*\)/.*#http://127.0.0.1:\1#p' log)
+  [ -n "$url" ] && break
+  kill -0 "$server" 2>/dev/null || { say "the program ended"; exit 1; }
+  sleep 0.1
+done
+[ -n "$url" ] || { say "the program does not serve"; exit 1; }
+
+export PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 FUZZ_RECORD=$folder/record
+status=0
+for caller in ${CALLERS:-admin author commenter nobody}; do
+  as=()
+  [ "$caller" = nobody ] || as=(--header "Authorization: Bearer dev-mock-$caller")
+  say "as $caller, $examples examples, seed $FUZZ_SEED"
+  "$venv/bin/st" --config-file "$here/schemathesis.toml" run "$url/openapi.json" --no-color --seed "$FUZZ_SEED" \
+    --max-examples "$examples" "${as[@]}" >"$caller.txt" 2>&1 || { status=1; cat "$caller.txt"; }
+  tail -n 8 "$caller.txt"
+done
+
+"$venv/bin/python" -c 'import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1]).read())' \
+  "$url/openapi.json" >openapi.json
+"$venv/bin/python" "$here/reached.py" openapi.json record || status=1
+if grep -E 'ERROR|panicked' log; then say "the log tells of errors"; status=1; fi
+exit $status

@@ -1,0 +1,77 @@
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use field_notes::http::routes;
+use serde_json::Value;
+use testkit::Target;
+
+use crate::program::{Program, Server};
+
+/// What the walk asks, wherever it is pasted.
+const ADDRESS: &str = "http://localhost:5001";
+
+/// The shell blocks of the README's section on the API, one after the other, as they stand there.
+fn walk() -> String {
+    let text = include_str!("../../README.md");
+    let (_, after) = text.split_once("\n## What is served\n").expect("the section is there");
+    let section = after.split("\n## ").next().expect("a section");
+    let blocks: Vec<_> = section
+        .split("\n```sh\n")
+        .skip(1)
+        .map(|rest| rest.split_once("\n```").expect("a block ends").0)
+        .collect();
+    assert!(blocks.len() > 1, "the walk is in the README");
+    blocks.join("\n")
+}
+
+/// Method and template of every request that was answered well, as the program's own log has them.
+fn answered(server: &Server) -> BTreeSet<(String, String)> {
+    let output = server.output();
+    let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let well = lines.filter(|line| {
+        line["message"] == "answered" && line["status"].as_u64().is_some_and(|status| status < 400)
+    });
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    well.map(|line| (text(&line["span"]["method"]), text(&line["span"]["route"]))).collect()
+}
+
+testkit::targets! {
+    async fn the_walk_visits_every_route_and_works_each_time_it_is_pasted(target: Arc<Target>) {
+        let program = Program::on(&target).with("RUST_LOG", "warn,field_notes=debug").with("LOG_FORMAT", "json");
+        let server = program.serve().await;
+        let script = walk();
+        assert_eq!(script.matches(ADDRESS).count(), 1, "the address is named once:\n{script}");
+        let script = script.replace(ADDRESS, server.base());
+        for time in 1..=2 {
+            let ran = Command::new("bash")
+                .args(["-euo", "pipefail", "-c", &script])
+                .current_dir(program.folder())
+                .stdin(Stdio::null())
+                .output()
+                .expect("bash runs");
+            let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+            assert!(ran.status.success(), "time {time}: {}\n{out}\n{err}", ran.status);
+            let answers: Vec<Value> =
+                out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
+            let one = |what: &str, expected: &dyn Fn(&Value) -> bool| {
+                assert!(answers.iter().any(expected), "time {time}: nothing has {what}:\n{out}");
+            };
+            one("the administrator", &|answer| answer["role"] == "admin");
+            one("the store", &|answer| answer["database"] == "connected");
+            one("the story under its first slug", &|answer| answer["slug"] == "first-light" && answer["title"] == "First light");
+            one("the story under its second slug", &|answer| answer["slug"] == "second-light" && answer["title"] == "Second light");
+            one("the trash", &|answer| answer["items"][0]["type"] == "stories");
+            one("the project", &|answer| answer["is_featured"] == true);
+            one("the page", &|answer| answer["page_type"] == "colophon");
+            one("the link", &|answer| answer["sort_order"] == 3 && answer["label"] == "About");
+        }
+        let wanted = routes().map(|route| (route.verb.as_str().to_owned(), route.path.to_owned())).collect();
+        let missing: Vec<_> = BTreeSet::difference(&wanted, &answered(&server)).cloned().collect();
+        assert!(missing.is_empty(), "the walk does not visit {missing:?}");
+        // It leaves nothing behind.
+        for (path, total) in [("/stories", 0), ("/projects", 0), ("/navlinks", 0), ("/sections", 4)] {
+            assert_eq!(server.get(path).await.1["total"], total, "{path}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+use std::fs;
+use std::sync::Arc;
+
+use docstore::bson::{DateTime, Document, doc, oid::ObjectId};
+use docstore::{Filter, Index, Update};
+use field_notes::config::{Config, StoreConfig};
+use serde_json::{Value, json};
+use testkit::{Mongod, Target};
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::program::{Program, open_store};
+
+/// A token that looks like one of Google's.
+const TOKEN: &str = "ya29.correct-horse-battery-staple";
+
+fn story(more: Document) -> Document {
+    let mut story = doc! {
+        "_id": ObjectId::new(), "title": "t", "content": "c", "user_id": ObjectId::new().to_hex(),
+        "section_id": ObjectId::new().to_hex(),
+    };
+    story.extend(more);
+    story
+}
+
+testkit::targets! {
+    async fn weak_spot_04_no_log_line_holds_a_token(target: Arc<Target>) {
+        let google = MockServer::start().await;
+        let info = json!({
+            "aud": "ours", "sub": "42", "scope": "https://www.googleapis.com/auth/userinfo.email", "exp": "4102444800",
+            "email": "jo@example.com", "email_verified": "true",
+        });
+        Mock::given(path("/oauth2/v3/tokeninfo")).respond_with(ResponseTemplate::new(200).set_body_json(info)).mount(&google).await;
+        let program = Program::on(&target)
+            .with("GOOGLE_CLIENT_ID", "ours")
+            .with("GOOGLE_API_BASE", &google.uri())
+            .with("RUST_LOG", "trace");
+        let server = program.serve().await;
+        assert_eq!(server.ask("/me", TOKEN).await.status(), 200);
+        assert_eq!(server.ask("/me", "dev-mock-admin").await.status(), 200);
+        assert_eq!(server.ask("/sections/zzz", TOKEN).await.status(), 400);
+        assert_eq!(server.ask("/sections?limit=0", TOKEN).await.status(), 422);
+        // Google fails, and with it the request.
+        google.reset().await;
+        Mock::given(path("/oauth2/v3/tokeninfo")).respond_with(ResponseTemplate::new(500)).mount(&google).await;
+        assert_eq!(server.ask("/me", &format!("{TOKEN}-2")).await.status(), 503);
+        let output = server.output();
+        assert!(output.contains("TRACE"), "all is logged: {output}");
+        assert_eq!(output.lines().find(|line| line.contains(TOKEN)), None);
+    }
+
+    async fn weak_spot_22_a_start_changes_no_content(target: Arc<Target>) {
+        let program = Program::on(&target);
+        program.run(&["migrate", "up"]).expect(0);
+        let store = open_store(&target).await;
+        let at = DateTime::from_millis(1_700_000_000_000);
+        let stories = vec![
+            story(doc! { "slug": "no-flag", "createdDate": at, "updatedDate": at }),
+            story(doc! { "slug": "no-update", "is_published": false, "date": at, "createdDate": DateTime::from_millis(0) }),
+            story(doc! { "is_published": false, "date": at }),
+        ];
+        store.collection("stories").insert_many(stories).await.unwrap();
+        let before = testkit::dump!(store);
+        for _ in 0..2 {
+            let server = program.serve().await;
+            assert_eq!(server.get("/stories").await.1["total"], 0);
+        }
+        assert_eq!(testkit::dump!(store)["stories"], before["stories"]);
+        store.close().await;
+    }
+
+    async fn weak_spot_26_without_its_indexes_nothing_is_served(target: Arc<Target>) {
+        let program = Program::on(&target).with("ON_START_FAILURE", "stay");
+        let store = open_store(&target).await;
+        // The original took both for an index that is there: one of another kind, and one that cannot be made.
+        store.ensure_index("pages", &Index::on(["page_type"])).await.unwrap();
+        let mut server = program.spawn();
+        let failed = server.until_said(|body| body["status"] == "failed").await;
+        assert_eq!(failed["phase"], "indexes");
+        for part in ["pages", "page_type_1", "conflicts"] {
+            assert!(failed["detail"].as_str().unwrap().contains(part), "{failed}");
+        }
+        assert_eq!(server.get("/pages/about").await.0, 503);
+        server.signal("TERM");
+        assert_eq!(server.wait(), Some(0));
+
+        store.drop_index("pages", "page_type_1").await.unwrap();
+        let twice = vec![doc! { "page_type": "about", "title": "hunter2" }, doc! { "page_type": "about" }];
+        store.collection("pages").insert_many(twice).await.unwrap();
+        let ended = Program::on(&target).with("PORT", "0").run(&["serve"]).expect(1);
+        assert!(ended.stderr.contains("page_type_1") && ended.stderr.contains("pages"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+
+        let other = Update::new().set("page_type", "contact");
+        store.collection("pages").update_one(&Filter::missing("title"), &other).await.unwrap();
+        assert_eq!(Program::on(&target).serve().await.get("/sections").await.0, 200);
+        store.close().await;
+    }
+}
+
+/// The embedded store is in the process; it cannot be away while the process is there.
+#[test]
+fn weak_spot_34_without_the_store_it_is_503() {
+    testkit::with_server_binary(|binary| async move {
+        let mut mongod = Mongod::standalone(&binary).await.expect("a server");
+        let program = Program::bare()
+            .with("ADMIN_EMAIL", "admin@example.com")
+            .with("ALLOW_DEV_AUTH", "true")
+            .with("MONGO_URI", &mongod.uri())
+            .with("REQUEST_TIMEOUT_SECONDS", "5")
+            .with("ON_START_FAILURE", "stay");
+        let mut server = program.serve().await;
+        assert_eq!(server.get("/sections").await.0, 200);
+        mongod.kill().expect("it can be killed");
+        for path in ["/sections", "/stories/slug/none", "/me", "/readyz"] {
+            let answer = server.ask(path, "dev-mock-admin").await;
+            assert_eq!(answer.status(), 503, "{path}");
+            let again = answer.headers()["retry-after"].to_str().unwrap().parse::<u32>();
+            assert!(again.is_ok_and(|seconds| seconds > 0), "{path}");
+            let text = answer.text().await.unwrap();
+            assert!(
+                serde_json::from_str::<Value>(&text).is_ok_and(|body| body.is_object()),
+                "{path}: {text}"
+            );
+            for inside in ["mongo", "Mongo", "127.0.0.1", "topology", "Server selection"] {
+                assert!(!text.contains(inside), "{path}: {text}");
+            }
+        }
+        assert_eq!(server.get("/livez").await.0, 200);
+
+        // One that starts meanwhile lives, and says what it waits for.
+        let mut second = program.spawn();
+        let failed = second.until_said(|body| body["status"] == "failed").await;
+        assert_eq!(failed["phase"], "opening the store");
+        assert_eq!(second.get("/sections").await.0, 503);
+
+        mongod.restart().await.expect("it starts again");
+        server.until_ready().await;
+        assert_eq!(server.get("/sections").await.0, 200);
+    });
+}
+
+#[tokio::test]
+async fn weak_spot_36_the_example_is_enough_to_start() {
+    let program = Program::bare();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example");
+    fs::copy(example, program.folder().join(".env")).expect("the example is copied");
+    let text = fs::read_to_string(example).expect("the example is read");
+    for needed in ["ADMIN_EMAIL=", "MONGO_URI="] {
+        assert!(text.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(needed)), "{needed}");
+    }
+    let server = program.serve().await;
+    assert_eq!(server.section_slugs().await, ["blog", "about", "projects", "contact"]);
+    assert_eq!(server.get_as_admin("/me").await.1["role"], "admin");
+}
+
+#[test]
+fn weak_spot_36_passwords_are_escaped() {
+    let (user, password) = ("me@home/x", "p@ss:w/rd?#[%41]&é$x");
+    let lookup = |name: &str| match name {
+        "ADMIN_EMAIL" => Some("admin@example.com".to_owned()),
+        "MONGO_USER" => Some(user.to_owned()),
+        "MONGO_PASSWORD" => Some(password.to_owned()),
+        "MONGO_CLUSTER" => Some("c0".to_owned()),
+        "MONGO_HOST" => Some("x.mongodb.net".to_owned()),
+        _ => None,
+    };
+    let StoreConfig::Mongo { uri, .. } = Config::read(lookup).expect("it is good").store else {
+        panic!("MongoDB was asked for")
+    };
+    let address = url::Url::parse(&uri).expect("it is an address");
+    assert_eq!(address.host_str(), Some("c0.x.mongodb.net"));
+    let read = |text: &str| {
+        url::form_urlencoded::parse(format!("x={text}").as_bytes())
+            .next()
+            .map(|(_, value)| value.into_owned())
+    };
+    assert_eq!(read(address.username()).as_deref(), Some(user));
+    assert_eq!(read(address.password().unwrap_or_default()).as_deref(), Some(password));
+}
