@@ -13,6 +13,7 @@ mod child;
 mod workers;
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -124,7 +125,6 @@ impl Matter {
             assert!(said.contains(child::DONE), "the child did nothing:\n{said}");
             return false;
         }
-        use std::os::unix::process::ExitStatusExt;
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.signal(), Some(9), "the child failed by itself:\n{said}\n{errors}");
         let db = this.place.open().await;
