@@ -36,7 +36,7 @@ migrations! {
 
 #[cfg(test)]
 mod tests {
-    use migrator::{Graph, checksum, lint};
+    use migrator::{Graph, Severity, checksum, lint};
 
     use super::*;
 
@@ -46,13 +46,16 @@ mod tests {
         assert_eq!(ids, FILES);
     }
 
+    /// In one that is still being written a warning is no failure; `field-notes migrate lint` tells it.
     #[test]
-    fn the_rules_find_nothing() {
-        assert_eq!(lint::of(&Graph::new(all()).unwrap()), []);
+    fn the_rules_find_no_error_and_nothing_at_all_in_the_four() {
+        let mut lints = lint::of(&Graph::new(all()).unwrap());
+        lints.retain(|lint| lint.severity == Severity::Error || lint.migration.as_str() < "0005");
+        assert_eq!(lints, []);
     }
 
     /// What was released stays what it is: whoever changes one of these writes the next migration instead. Formatting,
-    /// comments, the summary and the post-condition are free.
+    /// comments, the summary and the post-condition are free. A later one comes into this list when it is released.
     #[test]
     fn they_mean_what_they_meant() {
         let expected = [
@@ -77,7 +80,9 @@ mod tests {
                 "v1:b0383ba49ef9a92650ec5f8767aa552fb127f11dd52e4700f7e56f05899d8120",
             ),
         ];
-        let sums: Vec<_> = all().iter().map(|m| (m.meta().id, checksum::of(&**m))).collect();
+        let released = expected.map(|(id, ..)| id);
+        let mut sums: Vec<_> = all().iter().map(|m| (m.meta().id, checksum::of(&**m))).collect();
+        sums.retain(|(id, _)| released.contains(id));
         let now: Vec<_> = sums
             .iter()
             .map(|(id, sum)| (*id, sum.up.as_deref().unwrap(), sum.down.as_deref().unwrap()))

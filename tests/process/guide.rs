@@ -4,6 +4,7 @@
 //! a line as `# exit 3` is the exit code that is expected instead of 0; a line `#> text` after a command says what is in
 //! its output. A comment `<!-- given: … -->` brings about what an operator would meet.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -73,13 +74,13 @@ fn script(block: &str) -> String {
         let (command, remark) = line.split_once("  # ").unwrap_or((line, ""));
         let command = command.trim_end();
         if let Some(said) = line.strip_prefix("#> ") {
-            text.push_str(&format!("says {}\n", quoted(said)));
+            _ = writeln!(text, "says {}", quoted(said));
         } else if is_for_the_shell(command) {
-            text.push_str(&format!("{command}\n"));
+            _ = writeln!(text, "{command}");
         } else if !command.is_empty() && !command.starts_with('#') {
             let code =
                 remark.trim().strip_prefix("exit ").map_or("0", |rest| rest.split(' ').next().unwrap_or("0"));
-            text.push_str(&format!("expect {code} {}\n", quoted(command)));
+            _ = writeln!(text, "expect {code} {}", quoted(command));
         }
     }
     text
@@ -125,8 +126,8 @@ async fn give(what: &str, program: &Program, target: &Target) {
             sections.delete_one(&Filter::eq("slug", "about-us")).await.expect("a document goes");
         }
         "a story" => {
-            let story = doc! { "title": "Low tide", "slug": "low-tide", "is_published": true };
-            store.collection("stories").insert_one(story).await.expect("a document");
+            let low_tide = doc! { "title": "Low tide", "slug": "low-tide", "is_published": true };
+            store.collection("stories").insert_one(low_tide).await.expect("a document");
         }
         "sections that went wrong" => {
             let update = Update::new().set("slug", "oops");
@@ -146,14 +147,14 @@ async fn run(name: &str, target: &Arc<Target>) {
     let (_, parts) =
         sections.iter().find(|(section, _)| section == name).expect("the guide has this section");
     let program = Program::on(target);
-    let ports = PORTS.map(|port| (port, free_port().to_string()));
+    let free = PORTS.map(|port| (port, free_port().to_string()));
     for part in parts {
         match part {
             Part::Given(what) => give(what, &program, target).await,
             Part::Script(block) => {
                 let mut text = script(block);
-                for (port, free) in &ports {
-                    text = text.replace(port, free);
+                for (port, instead) in &free {
+                    text = text.replace(port, instead);
                 }
                 let output = bash(&program, &text);
                 assert!(output.0, "{name}:\n{}", output.1);

@@ -20,17 +20,17 @@ fn stories() -> u32 {
 }
 
 async fn fill(store: &Database, count: u32) {
-    let story = |n: u32| -> Document {
+    let numbered = |n: u32| -> Document {
         doc! { "_id": i64::from(n), "title": "t", "slug": format!("story-{n}"), "user_id": "u" }
     };
     for first in (0..count).step_by(2_000) {
-        let batch = (first..count.min(first + 2_000)).map(story).collect();
-        store.collection("stories").insert_many(batch).await.unwrap();
+        let batch = (first..count.min(first + 2_000)).map(numbered).collect();
+        store.collection("stories").insert_many(batch).await.expect("stories are stored");
     }
 }
 
 async fn linked(store: &Database) -> u64 {
-    store.collection("stories").count(&Filter::exists("section_id")).await.unwrap()
+    store.collection("stories").count(&Filter::exists("section_id")).await.expect("a count")
 }
 
 /// Somebody else's lock on the migrations.
@@ -41,12 +41,16 @@ async fn hold_the_lock(store: &Database) -> docstore::Lease {
         owner: "somebody:1:else".to_owned(),
         ttl: Duration::from_mins(1),
     };
-    store.acquire_lease(request).await.unwrap().unwrap_or_else(|holder| panic!("{holder:?} has it"))
+    store
+        .acquire_lease(request)
+        .await
+        .expect("an answer")
+        .unwrap_or_else(|holder| panic!("{holder:?} has it"))
 }
 
 fn status(program: &Program) -> Value {
     let ended = program.run(&["migrate", "status", "--json"]).expect(0);
-    serde_json::from_str(&ended.stdout).unwrap()
+    serde_json::from_str(&ended.stdout).expect("JSON")
 }
 
 testkit::targets! {

@@ -45,8 +45,9 @@ fn libraries() -> BTreeMap<String, PathBuf> {
         let is_library = kinds.contains("\"lib\"") || kinds.contains("proc-macro");
         if message["reason"] == "compiler-artifact" && is_library && message["profile"]["test"] == false {
             let files = message["filenames"].as_array().expect("files");
-            let file =
-                files.iter().filter_map(Value::as_str).find(|f| f.ends_with(".rlib") || f.ends_with(".so"));
+            let is_linked =
+                |file: &&Path| file.extension().is_some_and(|kind| kind == "rlib" || kind == "so");
+            let file = files.iter().filter_map(Value::as_str).map(Path::new).find(is_linked);
             let name = message["target"]["name"].as_str().expect("a name").replace('-', "_");
             libraries.extend(file.map(|file| (name, PathBuf::from(file))));
         }

@@ -56,6 +56,36 @@ testkit::targets! {
         store.close().await;
     }
 
+    /// Its ledger has tokens of leases that the other database never gave.
+    async fn a_backup_goes_into_another_database_and_work_goes_on_there(target: Arc<Target>) {
+        let program = Program::on(&target);
+        for verb in ["up", "down", "up", "down", "up"] {
+            migrate(&program, &[verb]).expect(0);
+        }
+        let taken = json(&program, &["backup"], 0);
+        let id = taken["id"].as_str().unwrap();
+        let folder = program.folder().join("backups").display().to_string();
+        let elsewhere = format!("{}r", database(&target));
+        let other = Program::on(&target)
+            .with("DATA_DIR", &program.folder().join("other").display().to_string())
+            .with("MONGO_DB_NAME", &elsewhere)
+            .with("BACKUP_DIR", &folder);
+        let other = if matches!(*target, Target::Embedded { .. }) { other.with("MONGO_DB_NAME", "") } else { other };
+        migrate(&other, &["restore", id]).expect(0);
+        for verb in ["verify", "down", "up", "check"] {
+            migrate(&other, &[verb]).expect(0);
+        }
+        if let Target::Mongo { uri, .. } = &*target {
+            let options =
+                docstore::mongo::Options { uri: uri.clone(), database: Some(elsewhere), app_name: "tests".to_owned() };
+            let store = docstore::mongo::connect(options).await.unwrap();
+            for name in store.collection_names().await.unwrap() {
+                store.drop_collection(&name).await.unwrap();
+            }
+            store.close().await;
+        }
+    }
+
     async fn a_damaged_backup_is_told_and_not_restored(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);

@@ -121,15 +121,15 @@ async fn measure(store: &str, place: &Place, began: Instant, limit: Duration) {
             }
         }
     }
-    let base = median(bare.clone());
-    println!("  {:34} {}", "one bare update_many", told(base, documents));
+    let reference = median(bare.clone());
+    println!("  {:34} {}", "one bare update_many", told(reference, documents));
     for (name, wanted, runs) in [("Batched, journal off", 70, &off), ("Batched, journal on", 35, &on)] {
         let took = median(runs.iter().map(|run| run.took).collect());
         let memory = runs.iter().map(|run| run.kib).max().unwrap_or(0);
         println!(
             "  {name:34} {}   {:3.0} % (wanted {wanted})   {} MiB at the most (wanted under 100)",
             told(took, documents),
-            100.0 * base.as_secs_f64() / took.as_secs_f64(),
+            100.0 * reference.as_secs_f64() / took.as_secs_f64(),
             memory / 1024,
         );
     }
@@ -157,7 +157,7 @@ async fn fill(db: &Database, documents: u64) {
         let next = documents.min(at + 5000);
         let story = |i: u64| {
             doc! {
-                "title": format!("Story {i}"), "slug": format!("story-{i}"), "published": i % 3 > 0,
+                "title": format!("Story {i}"), "slug": format!("story-{i}"), "published": !i.is_multiple_of(3),
                 "content": "Field notes are what is written down while it is seen. ".repeat(5),
             }
         };

@@ -148,6 +148,7 @@ impl fmt::Display for StepCounts {
 
 /// One entry of the ledger, as far as decisions depend on it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the document by itself")]
 pub(crate) struct Entry {
     pub(crate) id: String,
     pub(crate) state: State,

@@ -121,12 +121,11 @@ impl Shared {
                 tracing::warn!(%error, "renewing the migration lock failed");
                 self.age() >= self.lease.ttl()
             }
-            Ok(Ok(false)) => true,
             Err(_) if shielded || self.is_shielded() => {
                 self.overdue.store(true, Ordering::SeqCst);
                 false
             }
-            Err(_) => true,
+            Ok(Ok(false)) | Err(_) => true,
         };
         if gone {
             tracing::error!(fence = self.lease.fence(), "the migration lock is lost");

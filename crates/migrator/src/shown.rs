@@ -51,6 +51,7 @@ pub struct Shown {
 /// What a program knows of a migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own, and none is an argument")]
 pub struct Declared {
     /// What it does.
     pub summary: String,

@@ -28,7 +28,7 @@ impl Drawing {
             (&status.failed, "failed"),
             (&status.not_in_context, "not_in_context"),
         ];
-        let states: BTreeMap<&str, &'static str> = groups
+        let known: BTreeMap<&str, &'static str> = groups
             .into_iter()
             .flat_map(|(entries, state)| entries.iter().map(move |entry| (entry.id.as_str(), state)))
             .collect();
@@ -38,7 +38,7 @@ impl Drawing {
                 id: meta.id.to_owned(),
                 summary: meta.summary.to_owned(),
                 depends_on: meta.depends_on.iter().map(|&id| id.to_owned()).collect(),
-                state: states.get(meta.id).copied().unwrap_or("pending"),
+                state: known.get(meta.id).copied().unwrap_or("pending"),
             }
         });
         Self { migrations: nodes.collect() }

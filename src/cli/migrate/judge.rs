@@ -132,7 +132,7 @@ impl Judgement {
         };
         match state {
             Some((3, _)) if before_deploy => {
-                judgement.accepted.push(format!("pending: {}", pending.join(", ")))
+                judgement.accepted.push(format!("pending: {}", pending.join(", ")));
             }
             Some((3, text)) => judgement.take("pending", "", 3, Some(text)),
             Some((code, text)) => judgement.take("repair", "", code, Some(text)),
@@ -200,13 +200,13 @@ impl Judgement {
     fn told(&self) -> Told {
         let mut text = String::new();
         for fine in &self.fine {
-            text.push_str(&format!("✓ {fine}\n"));
+            _ = writeln!(text, "✓ {fine}");
         }
         for accepted in &self.accepted {
-            text.push_str(&format!("· {accepted}\n"));
+            _ = writeln!(text, "· {accepted}");
         }
         for Problem { text: what, .. } in &self.problems {
-            text.push_str(&format!("✗ {what}\n"));
+            _ = writeln!(text, "✗ {what}");
         }
         let code = self.code();
         let value = json!({
@@ -249,7 +249,7 @@ async fn lint(desk: &Desk, strict: bool) -> Result<Told, Ended> {
     let errors = lints.iter().filter(|lint| lint.severity == Severity::Error).count();
     let warnings = lints.len() - errors;
     let mut text = lints.iter().fold(String::new(), |text, lint| format!("{text}{lint}\n"));
-    text.push_str(&format!("{}, {}\n", count(errors, "error"), count(warnings, "warning")));
+    _ = writeln!(text, "{}, {}", count(errors, "error"), count(warnings, "warning"));
     let fails = errors > 0 || (strict && warnings > 0);
     let told = Told::new(&json!({ "lints": lints, "errors": errors, "warnings": warnings }), text);
     Ok(told.with_code(if fails { CONTRADICTION } else { 0 }))
@@ -260,16 +260,17 @@ async fn verify(desk: &Desk) -> Result<Told, Ended> {
     let findings = desk.migrator.conditions().await?;
     let mut text = String::new();
     for (id, finding) in &findings {
-        text.push_str(&format!("✗ {id}: {finding}\n"));
+        _ = writeln!(text, "✗ {id}: {finding}");
     }
-    text.push_str(&match (findings.len(), applied) {
+    let summary = match (findings.len(), applied) {
         (0, 0) => "nothing is applied, so there is nothing to hold\n".to_owned(),
         (0, n) => format!("what {} promised holds\n", count(n, "applied migration")),
         (n, _) => format!(
             "{n} of what was promised {} not hold; nothing was changed\n  correct the data, or run `field-notes migrate redo ID`\n",
             if n == 1 { "does" } else { "do" }
         ),
-    });
+    };
+    text.push_str(&summary);
     let findings: Vec<_> =
         findings.iter().map(|(id, finding)| json!({ "migration": id, "finding": finding.0 })).collect();
     let code = if findings.is_empty() { 0 } else { DRIFT };

@@ -48,7 +48,7 @@ A backup is taken first. What people have made stays, unless --drop says that it
 /// Where backups are.
 #[derive(Debug, Clone, Args)]
 struct Folder {
-    /// Folder of backups, in place of BACKUP_DIR
+    /// Folder of backups, in place of the configured one
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

@@ -89,7 +89,7 @@ pub(super) struct Import {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Tool {
-    /// The tool of the original; its collection is pymongo_migrate
+    /// The tool of the original; it keeps a collection of its own
     PymongoMigrate,
 }
 

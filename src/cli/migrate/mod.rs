@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     /// Print JSON, for programs
     #[arg(long, global = true)]
     json: bool,
-    /// Run what is run in this context only, too; may be given several times. In place of MIGRATE_CONTEXTS
+    /// Run what is run in this context only, too; may be given several times. In place of the configured ones
     #[arg(long = "context", global = true, value_name = "NAME", value_delimiter = ',')]
     contexts: Vec<String>,
     #[command(subcommand)]

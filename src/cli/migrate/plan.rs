@@ -52,7 +52,7 @@ fn up_text(plan: &UpPlan, preview: &Preview) -> String {
     }
     match (preview.path, &preview.not_tried) {
         (PreviewPath::Tried, _) => {
-            text.push_str("this was tried in a transaction that was ended without effect\n")
+            text.push_str("this was tried in a transaction that was ended without effect\n");
         }
         (_, why) => {
             let why = why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();

@@ -51,19 +51,20 @@ impl Observer for Display {
 }
 
 fn show(bar: &ProgressBar, reading: &Reading, event: &Event<'_>) {
+    // Between any two writes there is nothing new to show.
+    if matches!(event, Event::Boundary { .. }) {
+        return;
+    }
     if matches!(event, Event::StepStarted { .. } | Event::Started { .. } | Event::RollingBack { .. }) {
         bar.reset();
     }
-    match reading.total {
-        Some(total) => {
-            bar.set_style(style("{msg} {wide_bar} {percent:>3} %  {per_sec}  {eta} left"));
-            bar.set_length(total);
-            bar.set_position(reading.done.min(total));
-        }
-        None => {
-            bar.set_style(style("{spinner} {msg}  {pos}  {per_sec}"));
-            bar.set_position(reading.done);
-        }
+    if let Some(total) = reading.total {
+        bar.set_style(style("{msg} {wide_bar} {percent:>3} %  {per_sec}  {eta} left"));
+        bar.set_length(total);
+        bar.set_position(reading.done.min(total));
+    } else {
+        bar.set_style(style("{spinner} {msg}  {pos}  {per_sec}"));
+        bar.set_position(reading.done);
     }
     let what = match (&reading.holder, &reading.migration, &reading.step) {
         (Some(_), _, _) => reading.to_string(),

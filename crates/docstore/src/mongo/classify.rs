@@ -131,7 +131,7 @@ pub(super) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error
         13 | 18 | 8000 => Error::Unauthorized(format!("{}: {}", doing.what, name_or_code(coded))),
         112 => Error::WriteConflict,
         121 => Error::InvalidDocument { collection },
-        225 | 251 | 256 => Error::TransactionEnded(without_content(&coded.message)),
+        225 | 251 | 256 | 290 => Error::TransactionEnded(without_content(&coded.message)),
         20 if coded.message.contains("Transaction numbers") => {
             Error::Unsupported("transactions need a replica set or a sharded cluster".into())
         }
@@ -244,6 +244,8 @@ mod tests {
         let by = |code| by_code(DOING, &Coded { code, ..Coded::default() }, true);
         assert!(matches!(by(24), Error::WriteConflict));
         assert!(matches!(by(251), Error::TransactionEnded(_)));
+        // The server ended it: it was open for too long.
+        assert!(matches!(by(290), Error::TransactionEnded(_)));
         assert!(matches!(by(10107), Error::Unavailable(_)));
     }
 

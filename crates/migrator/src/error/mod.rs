@@ -419,7 +419,7 @@ impl Error {
         match self {
             // An ended transaction took nothing with it: it ran into its time limit.
             Self::Store(error) => {
-                error.is_transient() || matches!(error, docstore::Error::TransactionEnded(_))
+                error.is_transient() || matches!(error.root(), docstore::Error::TransactionEnded(_))
             }
             _ => false,
         }

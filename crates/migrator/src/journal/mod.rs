@@ -15,7 +15,7 @@ use bson::{Bson, Document, doc};
 use docstore::{Field, Filter, Find, Projection, Sort, Store};
 
 pub(crate) use losses::losses;
-pub(crate) use record::{Change, Record, Sparse};
+pub(crate) use record::{After, Change, Record, Sparse};
 pub(crate) use restore::{by_id, text};
 pub(crate) use retention::{discard, forget, forgettable};
 pub(crate) use undo::UndoOne;

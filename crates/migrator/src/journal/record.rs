@@ -23,12 +23,20 @@ pub(crate) enum Record {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Change {
     pub(crate) field: String,
-    /// What all get, where that is the same: a value, or none.
-    pub(crate) same: Option<Option<Bson>>,
-    /// What each gets, where it is not.
-    pub(crate) after: Sparse,
+    pub(crate) after: After,
     /// What each had.
     pub(crate) before: Sparse,
+}
+
+/// What documents get.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum After {
+    /// All the same.
+    Value(Bson),
+    /// None has it any more.
+    Nothing,
+    /// Each its own.
+    Each(Sparse),
 }
 
 /// Values for some of a list's documents, by position; the others have none. Positions grow.
@@ -72,18 +80,19 @@ impl Sparse {
 impl Change {
     /// What the document at a position has after the change.
     pub(crate) fn after(&self, at: usize) -> Option<&Bson> {
-        match &self.same {
-            Some(same) => same.as_ref(),
-            None => self.after.get(at),
+        match &self.after {
+            After::Value(value) => Some(value),
+            After::Nothing => None,
+            After::Each(values) => values.get(at),
         }
     }
 
     fn to_bson(&self) -> Bson {
         let mut change = doc! { "field": &self.field };
-        match &self.same {
-            Some(Some(value)) => change.insert("set", value.clone()),
-            Some(None) => change.insert("unset", true),
-            None => change.insert("after", self.after.to_bson()),
+        match &self.after {
+            After::Value(value) => change.insert("set", value.clone()),
+            After::Nothing => change.insert("unset", true),
+            After::Each(values) => change.insert("after", values.to_bson()),
         };
         if !self.before.is_empty() {
             change.insert("before", self.before.to_bson());
@@ -92,15 +101,14 @@ impl Change {
     }
 
     fn read(document: &Document) -> Option<Self> {
-        let same = match (document.get("set"), document.get("unset")) {
-            (Some(value), _) => Some(Some(value.clone())),
-            (None, Some(_)) => Some(None),
-            (None, None) => None,
+        let after = match (document.get("set"), document.get("unset")) {
+            (Some(value), _) => After::Value(value.clone()),
+            (None, Some(_)) => After::Nothing,
+            (None, None) => After::Each(Sparse::read(document, "after")),
         };
         Some(Self {
             field: document.get_str("field").ok()?.to_owned(),
-            same,
-            after: Sparse::read(document, "after"),
+            after,
             before: Sparse::read(document, "before"),
         })
     }
@@ -170,14 +178,16 @@ mod tests {
         let mut sparse = Sparse::default();
         sparse.put(1, "b".into());
         sparse.put(3, Bson::Null);
-        let same =
-            |same| Change { field: "x".into(), same, after: Sparse::default(), before: sparse.clone() };
-        let each = Change { field: "y".into(), same: None, after: sparse.clone(), before: Sparse::default() };
+        let change = |after| Change { field: "x".into(), after, before: sparse.clone() };
         let ids: Vec<Bson> = vec![1.into(), "t".into()];
         let records = [
             Record::Fields {
                 ids: ids.clone(),
-                changes: vec![same(Some(Some(1.into()))), same(Some(None)), each],
+                changes: vec![
+                    change(After::Value(1.into())),
+                    change(After::Nothing),
+                    change(After::Each(sparse.clone())),
+                ],
             },
             Record::Inserted { ids, prints: vec![1, -2] },
             Record::Deleted { documents: vec![doc! { "_id": 1 }] },

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use bson::DateTime;
+use docstore::{Filter, Update};
 
 use super::hand::ByHand;
 use super::lock::Always;
@@ -82,6 +83,11 @@ impl AsyncWork<Restored> for PutBack<'_> {
         let whole = request.only.is_none() && !with_ledger;
         let decided = if whole { migrator.decided(&view, manifest)? } else { None };
         let mut restored = backup::restore(&migrator.db, dir, &manifest.id, request).await?;
+        if restored.collections.iter().any(|one| one.name == LEDGER) {
+            // Its entries have tokens of another time, or of another database. They take no write of a lesser one.
+            let fence = Update::new().set("fence", held.fence());
+            migrator.db.collection(LEDGER).update_many(&Filter::All, &fence).await?;
+        }
         if !with_ledger {
             restored.applied_since = migrator.applied_since(&view, manifest);
         }

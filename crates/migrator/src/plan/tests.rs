@@ -27,10 +27,12 @@ fn down_to(shape: &Shape, ledger: &Entries, goal: DownGoal) -> Result<Vec<Action
     plan(situation(shape, ledger), &Request::Down(goal))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what the planner returns")]
 fn applies(list: &[usize]) -> Result<Vec<Action>, Refusal> {
     Ok(list.iter().map(|&at| Action::Apply(at)).collect())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what the planner returns")]
 fn undoes(list: &[usize]) -> Result<Vec<Action>, Refusal> {
     Ok(list.iter().map(|&at| Action::Undo(at)).collect())
 }

@@ -1,11 +1,12 @@
 use std::time::{Duration, Instant};
 
+use docstore::{Filter, Update};
 use serde::Serialize;
 
 use super::copy::{Copied, copy};
 use super::ground::Ground;
 use super::offenders::{Offender, offenders};
-use crate::ledger::{LOCK, LOG};
+use crate::ledger::{LEDGER, LOCK, LOG};
 use crate::{Applied, Error, Finding, Migrator, Result, Settings, UpMode, UpRequest, UpTarget};
 
 /// Scratch databases of rehearsals that are older belong to nobody any more.
@@ -110,6 +111,9 @@ impl Migrator {
             let most = if crate::ledger::is_own(&name) { None } else { sampled(&name) };
             copied.push(copy(self.db(), ground.db(), &name, most).await?);
         }
+        // The leases of the scratch database are counted from one, and the ledger takes no write of a lesser one.
+        let fence = Update::new().set("fence", 0_i64);
+        ground.db().collection(LEDGER).update_many(&Filter::All, &fence).await?;
         let copy = began.elapsed();
         let mut rehearsal = Rehearsal {
             scratch: ground.db().location(),

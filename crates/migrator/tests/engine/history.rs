@@ -6,8 +6,8 @@ use std::time::Duration;
 use docstore::bson::{DateTime, doc};
 use docstore::{Database, LeaseRequest};
 use migrator::{
-    DownRequest, HistoryRequest, LogRecord, Migrator, Mode, Recovery, Settings, Source, Stamp, State, UpMode,
-    UpRequest,
+    DownRequest, HistoryRequest, LogRecord, Meta, Migrator, Mode, Recovery, Settings, Source, Stamp, State,
+    UpMode, UpRequest,
 };
 
 use crate::counting::Counting;
@@ -17,7 +17,7 @@ fn three() -> [Toy; 3] {
     [
         toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Warn("a was odd")]),
         toy("0002_b", &["0001_a"], vec![Do::Fill("things", "x", 1)]),
-        toy("0003_c", &["0001_a"], vec![]).but(|meta| meta.allow_out_of_order()),
+        toy("0003_c", &["0001_a"], vec![]).but(Meta::allow_out_of_order),
     ]
 }
 

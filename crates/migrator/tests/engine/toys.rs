@@ -163,7 +163,7 @@ async fn carry_out(cx: &mut Up<'_>, id: &str, word: &str, does: &[Do]) -> Result
                 meeting.go.notified().await;
             }
             Do::Warn(text) => cx.warn(*text),
-            Do::Stop(stop) => stop.request(),
+            Do::Stop(flag) => flag.request(),
         }
     }
     Ok(())
@@ -213,10 +213,11 @@ pub(crate) async fn entry(db: &Database, id: &str) -> Document {
     db.collection("_migrations").find_one(Find::new(Filter::id(id))).await.unwrap().unwrap()
 }
 
-/// The events of the log with their migrations, in order.
+/// The events of the log with their migrations, in order. Without how far a step has come: that is told as time goes by.
 pub(crate) async fn log(db: &Database) -> Vec<String> {
     let text = |d: &Document, key| d.get_str(key).unwrap().to_owned();
-    all(db, "_migration_log").await.iter().map(|d| text(d, "event") + " " + &text(d, "migration")).collect()
+    let told = all(db, "_migration_log").await.into_iter().filter(|d| text(d, "event") != "progress");
+    told.map(|d| text(&d, "event") + " " + &text(&d, "migration")).collect()
 }
 
 /// All documents but the engine's own.

@@ -13,6 +13,7 @@ mod child;
 mod workers;
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -26,7 +27,7 @@ use crate::child::{Place, Task};
 /// More places than there can be; a loop that does not end is a failure.
 const PLACES: usize = 600;
 /// Documents: more than fit a first batch.
-const THINGS: i32 = 1400;
+const THINGS: i32 = 1100;
 
 #[derive(Clone)]
 enum Server {
@@ -124,7 +125,6 @@ impl Matter {
             assert!(said.contains(child::DONE), "the child did nothing:\n{said}");
             return false;
         }
-        use std::os::unix::process::ExitStatusExt;
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.signal(), Some(9), "the child failed by itself:\n{said}\n{errors}");
         let db = this.place.open().await;
@@ -201,52 +201,52 @@ fn on_mongo(task: Task, mode: Mode, transactions: bool, every: usize) {
 
 #[test]
 fn batched_up_embedded() {
-    on_embedded(Task::Up, Mode::Batched, 1);
+    on_embedded(Task::Up, Mode::Batched, 3);
 }
 
 #[test]
 fn batched_down_embedded() {
-    on_embedded(Task::Down, Mode::Batched, 1);
+    on_embedded(Task::Down, Mode::Batched, 3);
 }
 
 #[test]
 fn idempotent_up_embedded() {
-    on_embedded(Task::Up, Mode::Idempotent, 2);
+    on_embedded(Task::Up, Mode::Idempotent, 7);
 }
 
 #[test]
 fn transaction_up_embedded() {
-    on_embedded(Task::Up, Mode::Transaction, 1);
+    on_embedded(Task::Up, Mode::Transaction, 2);
 }
 
 #[test]
 fn batched_up_mongo() {
-    on_mongo(Task::Up, Mode::Batched, true, 4);
+    on_mongo(Task::Up, Mode::Batched, true, 7);
 }
 
 #[test]
 fn batched_down_mongo() {
-    on_mongo(Task::Down, Mode::Batched, true, 4);
+    on_mongo(Task::Down, Mode::Batched, true, 7);
 }
 
 #[test]
 fn transaction_up_mongo() {
-    on_mongo(Task::Up, Mode::Transaction, true, 3);
+    on_mongo(Task::Up, Mode::Transaction, true, 5);
 }
 
 #[test]
 fn batched_up_mongo_standalone() {
-    on_mongo(Task::Up, Mode::Batched, false, 3);
+    on_mongo(Task::Up, Mode::Batched, false, 7);
 }
 
 #[test]
 fn idempotent_up_mongo_standalone() {
-    on_mongo(Task::Up, Mode::Idempotent, false, 5);
+    on_mongo(Task::Up, Mode::Idempotent, false, 11);
 }
 
 #[test]
 fn batched_down_mongo_standalone() {
-    on_mongo(Task::Down, Mode::Batched, false, 4);
+    on_mongo(Task::Down, Mode::Batched, false, 7);
 }
 
 /// Does what its variables say, and nothing without them.

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use docstore::{Direction, Index};
 use migrator::{Drift, DriftKind};
 
@@ -24,7 +26,15 @@ pub(in crate::cli::migrate) fn repair(drifts: &[Drift]) -> Result<Option<Body>, 
     }
     let directions = lines.iter().any(|line| line.contains("Direction::"));
     let names = if directions { "{Direction, Index}" } else { "Index" };
-    let uses = if makes { vec![format!("use docstore::{names};")] } else { Vec::new() };
+    let uses = if makes {
+        vec![format!(
+            "use std::fmt::Write as _;
+
+use docstore::{names};"
+        )]
+    } else {
+        Vec::new()
+    };
     Ok(Some(Body::Steps { uses, lines }))
 }
 
@@ -47,7 +57,7 @@ fn source(index: &Index) -> Result<String, String> {
     let named = |index: Index| index.name().to_owned();
     let by_itself = named(Index::by(fields.iter().map(|field| (field.field.clone(), field.direction))));
     if index.name() != by_itself {
-        text.push_str(&format!(".named({:?})", index.name()));
+        _ = write!(text, ".named({:?})", index.name());
     }
     if index.is_unique() {
         text.push_str(".unique()");

@@ -113,9 +113,12 @@ fn name_of(message: &str) -> Option<String> {
         } else if !name.is_empty() && !name.ends_with('_') {
             name.push('_');
         }
-        if name.len() >= LONGEST_NAME {
-            break;
-        }
+    }
+    if name.len() > LONGEST_NAME {
+        // Whole words, if there is more than one.
+        name.truncate(LONGEST_NAME + 1);
+        let words = name.rfind('_').unwrap_or(LONGEST_NAME);
+        name.truncate(words);
     }
     let name = name.trim_end_matches('_');
     (fits && !name.is_empty()).then(|| name.to_owned())
@@ -140,6 +143,8 @@ mod tests {
         }
         assert_eq!(name_of(&"x".repeat(101)), None);
         assert_eq!(name_of(&"word ".repeat(20)).map(|name| name.len()), Some(LONGEST_NAME - 1));
+        assert_eq!(name_of(&format!("{} longer", "word ".repeat(11))), Some(["word"; 11].join("_")));
+        assert_eq!(name_of(&"x".repeat(100)).map(|name| name.len()), Some(LONGEST_NAME));
     }
 
     /// A folder with the list and two migrations, the second of which is a head beside a third if asked for.

@@ -29,7 +29,7 @@ impl Sources {
             let Some(id) = id_of(&path) else { continue };
             let text =
                 fs::read_to_string(&path).map_err(|source| Error::File { path: path.clone(), source })?;
-            let depends_on = parents_in(&text).ok_or_else(|| Error::Unclear(path))?;
+            let depends_on = parents_in(&text).ok_or(Error::Unclear(path))?;
             dependencies.insert(id, depends_on);
         }
         let sources = Self { folder: folder.to_owned(), list, dependencies };

@@ -8,7 +8,7 @@ use super::walk::{Page, Part};
 use crate::Result;
 use crate::context::pages::Stretch;
 use crate::context::work::{Change, plain};
-use crate::journal::{self, Record, Sparse};
+use crate::journal::{self, After, Record, Sparse};
 use crate::session::Scope;
 
 impl Here<'_> {
@@ -62,8 +62,7 @@ impl Here<'_> {
         }
         let changes = vec![journal::Change {
             field: field.to_string(),
-            same: Some(value),
-            after: Sparse::default(),
+            after: value.map_or(After::Nothing, After::Value),
             before,
         }];
         let record = Record::Fields { ids, changes };
@@ -116,7 +115,7 @@ impl Here<'_> {
         if updates.is_empty() {
             return Ok(part);
         }
-        let fields: Vec<Field> = fields.iter().map(|name| Field::parse(name)).collect::<Result<_, _>>()?;
+        let fields: Vec<Field> = fields.iter().map(Field::parse).collect::<Result<_, _>>()?;
         let now = if self.attempt.journal || !scope.is_transaction() {
             had(collection, &updates, &fields).await?
         } else {
@@ -173,7 +172,7 @@ fn record(updates: &[(Bson, Update)], now: &[Option<Document>], fields: &[Field]
                 after.put(at, gets.clone());
             }
         }
-        journal::Change { field: field.to_string(), same: None, after, before }
+        journal::Change { field: field.to_string(), after: After::Each(after), before }
     });
     Record::Fields { ids, changes: changes.collect() }
 }

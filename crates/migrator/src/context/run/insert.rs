@@ -181,7 +181,8 @@ impl Several<'_> {
 
 /// The values of a key, comparable.
 fn values(key: &[Field], document: &Document) -> String {
-    key.iter().map(|field| format!("{:?};", document.get(field.as_str()))).collect()
+    let values: Vec<_> = key.iter().map(|field| document.get(field.as_str())).collect();
+    format!("{values:?}")
 }
 
 /// The keys among those of some documents that are there.

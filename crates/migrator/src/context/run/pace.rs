@@ -9,7 +9,7 @@ const FIRST: u64 = 1000;
 const FEWEST: u64 = 100;
 const MOST: u64 = 20_000;
 /// A batch is to take this long: long beside what a commit costs, short for those who wait for its documents.
-const TARGET: Duration = Duration::from_millis(250);
+const TARGET: Duration = Duration::from_millis(500);
 /// How often it is asked how far the secondaries are behind.
 const ASK: Duration = Duration::from_secs(2);
 /// How long a batch waits for them at the most: a secondary that is behind on purpose would never catch up.
