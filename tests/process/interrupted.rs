@@ -60,10 +60,12 @@ testkit::targets! {
         program.run(&["migrate", "up", "--to", "0003"]).expect(0);
         let count = stories();
         fill(&store, count).await;
+        let mut interrupted = 0;
         for round in 1..=INTERRUPTIONS {
+            let before = linked(&store).await;
             let mut run = program.start(&["migrate", "up"]);
-            let far = u64::from(count) * u64::from(round) / u64::from(INTERRUPTIONS + 1);
-            while linked(&store).await < far && run.is_running() {
+            // Told only after it has changed something, so that it is in the midst of the migration.
+            while linked(&store).await == before && run.is_running() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let by_force = round % 2 == 0;
@@ -78,7 +80,9 @@ testkit::targets! {
                     assert_eq!(status(&program)["pending"][0]["state"], "interrupted");
                 }
             }
+            interrupted += 1;
         }
+        assert!(interrupted > 1, "it was done after {interrupted} interruptions");
         program.run(&["migrate", "up"]).expect(0);
         assert_eq!(linked(&store).await, u64::from(count));
         program.run(&["migrate", "verify"]).expect(0);
