@@ -36,8 +36,6 @@ mod pages;
 mod policy;
 /// Projects.
 mod projects;
-/// Rendered responses.
-mod rendered;
 /// Sections, read.
 mod sections;
 /// Sections, written.

@@ -5,10 +5,8 @@ use futures_util::future::BoxFuture;
 
 use crate::engine::{Engine, EngineTransaction};
 use crate::index::Ensured;
-use crate::revisions::Tracked;
 use crate::{
-    ChangeFeed, Collection, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest, Result, Revisions,
-    ServerFacts,
+    ChangeFeed, Collection, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest, Result, ServerFacts,
 };
 
 /// How often a transaction that met a write conflict is begun anew.
@@ -24,19 +22,12 @@ pub trait Store: Send + Sync {
 #[derive(Clone)]
 pub struct Database {
     engine: Arc<dyn Engine>,
-    revisions: Revisions,
 }
 
 impl Database {
     /// Wraps an engine.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        let revisions = Revisions::default();
-        Self { engine: Arc::new(Tracked::new(engine, revisions.clone())), revisions }
-    }
-
-    /// Which collections were written through this database and its clones, and through their transactions.
-    pub fn revisions(&self) -> &Revisions {
-        &self.revisions
+        Self { engine }
     }
 
     /// The engine itself, for its escape hatches.

@@ -10,8 +10,6 @@ mod finding;
 mod indexes;
 /// Leases.
 mod leases;
-/// What was read holds until it is written.
-mod revisions;
 /// Collections, facts, closing.
 mod stores;
 /// Transactions.
