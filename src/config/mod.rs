@@ -23,7 +23,7 @@ pub use variables::{VARIABLES, Variable};
 use reader::Reader;
 
 use crate::domain::Authorship;
-use crate::http::EdgeSettings;
+use crate::http::{EdgeSettings, RenderedSettings};
 use crate::identity::GoogleSettings;
 
 /// What kind of installation this is.
@@ -161,6 +161,12 @@ pub struct Config {
     pub log_filter: String,
     /// A request may take so long.
     pub request_timeout: Duration,
+    /// What is kept of rendered responses, and what others are told about keeping them.
+    pub rendered: RenderedSettings,
+    /// How old a rendered response may be where others can write without being seen.
+    pub cache_max_age: Duration,
+    /// So many requests are worked on at a time.
+    pub max_concurrent: usize,
     /// Requests under way have so long to end when the process is told to.
     pub shutdown_grace: Duration,
 }
@@ -245,6 +251,13 @@ impl Config {
             ),
             log_filter: reader.log_filter("RUST_LOG", "info"),
             request_timeout: reader.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1),
+            rendered: RenderedSettings {
+                max_bytes: reader.bytes("CACHE_MAX_BYTES", 128 * 1024 * 1024),
+                shared_age: reader.seconds("CACHE_S_MAXAGE", 0, 0),
+                stale_while_revalidate: reader.seconds("CACHE_STALE_WHILE_REVALIDATE", 0, 0),
+            },
+            cache_max_age: reader.seconds("CACHE_MAX_AGE", 30, 1),
+            max_concurrent: reader.count("MAX_CONCURRENT_REQUESTS", 256, 1),
             shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", 10, 0),
         };
         if production && config.google.audiences.is_empty() {

@@ -1,5 +1,6 @@
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -75,6 +76,12 @@ impl<'l> Reader<'l> {
         let parse = |text: &str| text.parse().ok().filter(|n| (least..=MOST_SECONDS).contains(n));
         let expected = format!("a whole number of seconds, from {least} to {MOST_SECONDS}");
         Duration::from_secs(self.parse(variable, default, parse, &expected))
+    }
+
+    /// Bytes; 0 is none.
+    pub(super) fn bytes(&mut self, variable: &'static str, default: u64) -> Option<NonZeroU64> {
+        let expected = "a whole number of bytes, such as 134217728; 0 for none";
+        NonZeroU64::new(self.parse(variable, default, |text| text.parse().ok(), expected))
     }
 
     pub(super) fn count<T: FromStr + PartialOrd + Display + Copy>(

@@ -190,3 +190,33 @@ fn the_edge_and_google_are_read() {
         assert_eq!(wrong(&[bad]), [bad.0]);
     }
 }
+
+#[test]
+fn the_cache_is_read() {
+    let config = with(&[]);
+    assert_eq!(config.rendered, RenderedSettings::default());
+    assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(30), 256));
+    let config = with(&[
+        ("CACHE_MAX_BYTES", "0"),
+        ("CACHE_MAX_AGE", "5"),
+        ("CACHE_S_MAXAGE", "60"),
+        ("CACHE_STALE_WHILE_REVALIDATE", "300"),
+        ("MAX_CONCURRENT_REQUESTS", "8"),
+    ]);
+    let rendered = RenderedSettings {
+        max_bytes: None,
+        shared_age: Duration::from_mins(1),
+        stale_while_revalidate: Duration::from_mins(5),
+    };
+    assert_eq!(config.rendered, rendered);
+    assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(5), 8));
+    for bad in [
+        ("CACHE_MAX_BYTES", "-1"),
+        ("CACHE_MAX_BYTES", "many"),
+        ("CACHE_MAX_AGE", "0"),
+        ("CACHE_S_MAXAGE", "-1"),
+        ("MAX_CONCURRENT_REQUESTS", "0"),
+    ] {
+        assert_eq!(wrong(&[bad]), [bad.0]);
+    }
+}

@@ -99,6 +99,27 @@ pub const VARIABLES: &[Variable] = &[
     variable("LOG_FORMAT", "text", "text or json; json is the default in production."),
     variable("RUST_LOG", "info", "What is logged, such as warn,field_notes=debug."),
     variable("REQUEST_TIMEOUT_SECONDS", "30", "How long a request may take."),
+    variable("CACHE_MAX_BYTES", "134217728", "Bytes of rendered responses that are kept; 0 keeps none."),
+    variable(
+        "CACHE_MAX_AGE",
+        "30",
+        "Seconds after which a rendered response is made anew where others can write unseen: on a standalone MongoDB server.",
+    ),
+    variable(
+        "CACHE_S_MAXAGE",
+        "0",
+        "Seconds for which shared caches may keep a public answer without asking.",
+    ),
+    variable(
+        "CACHE_STALE_WHILE_REVALIDATE",
+        "0",
+        "Seconds for which caches may give a public answer out while they ask.",
+    ),
+    variable(
+        "MAX_CONCURRENT_REQUESTS",
+        "256",
+        "Requests that are worked on at a time; more get 503. What is rendered is not counted.",
+    ),
     variable(
         "SHUTDOWN_GRACE_SECONDS",
         "10",

@@ -73,6 +73,8 @@ pub enum ApiError {
     TooManyRequests(String, Standing),
     /// 503: nobody can say at present who asks.
     IssuerUnavailable,
+    /// 406: in none of the codings that the client takes.
+    NotAcceptable,
     /// 409: it would clash with something else.
     Conflict(String),
     /// 412: the item is in another state than the request is made for.
@@ -92,6 +94,8 @@ pub enum ApiError {
     StoreUnavailable(repository::Error),
     /// 503: the request took too long.
     TimedOut,
+    /// 503: too much is under way already.
+    Overloaded,
     /// 500: our fault. Its text is for the log.
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -136,6 +140,10 @@ impl ApiError {
             }
             Self::Forbidden(detail) => plain(StatusCode::FORBIDDEN, detail),
             Self::NotFound(detail) => plain(StatusCode::NOT_FOUND, detail),
+            Self::NotAcceptable => plain(
+                StatusCode::NOT_ACCEPTABLE,
+                "Accept-Encoding refuses every coding: br, gzip, zstd and identity can be had",
+            ),
             Self::Conflict(detail) => plain(StatusCode::CONFLICT, detail),
             Self::Stale { detail, tag } => {
                 plain(StatusCode::PRECONDITION_FAILED, detail).with(header::ETAG, tag.clone())
@@ -149,6 +157,7 @@ impl ApiError {
             Self::NotServing(detail) => unavailable(detail),
             Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
             Self::TimedOut => unavailable("the request took too long"),
+            Self::Overloaded => unavailable("too many requests are under way"),
             Self::Internal(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
@@ -171,6 +180,8 @@ impl ApiError {
             | Self::TooManyRequests(..)
             | Self::IssuerUnavailable
             | Self::NotServing(_)
+            | Self::NotAcceptable
+            | Self::Overloaded
             | Self::TimedOut => return None,
         };
         let mut text = source.to_string();

@@ -5,12 +5,15 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+use validator::Validate;
 
-use super::extract::Ready;
+use super::extract::{Ready, ValidQuery};
 use super::gate::{Position, Progress};
-use super::observe::RequestId;
-use super::{App, wire};
+use super::query::{FromQuery, Reader};
+use super::request_id::RequestId;
+use super::{App, RenderedCounts, wire};
+use crate::service::Services;
 
 /// That the process lives.
 #[derive(Serialize, ToSchema)]
@@ -31,7 +34,8 @@ pub(super) struct HealthBody {
     }),
 ))]
 pub(super) struct ReadinessBody {
-    /// `ready`, `starting`, `failed`, `unavailable` or `draining`.
+    /// `ready`, `degraded` (the store does not answer; what is rendered is served), `starting`, `failed`, `unavailable`
+    /// or `draining`.
     status: &'static str,
     /// `connected` or `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +73,53 @@ pub(super) struct ReadinessBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
+    /// Of rendered responses; only for those who ask for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rendered: Option<RenderedBody>,
+}
+
+/// How the rendered responses do, since the start.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RenderedResponses)]
+pub(super) struct RenderedBody {
+    /// How many are kept.
+    entries: u64,
+    /// Their bytes.
+    bytes: u64,
+    /// Answers that were ready.
+    hits: u64,
+    /// Answers that were ready and may not have held, while the store was away.
+    stale: u64,
+    /// Answers that were made.
+    loads: u64,
+    /// Requests that waited for an answer which another had asked for.
+    joined: u64,
+    /// How long ago it was last learned what other processes wrote.
+    lag_ms: u64,
+}
+
+impl RenderedBody {
+    fn of(app: &App, services: &Services) -> Self {
+        let RenderedCounts { entries, bytes, hits, stale, loads, joined } = app.rendered.counts();
+        let lag_ms = u64::try_from(services.freshness.lag().as_millis()).unwrap_or(u64::MAX);
+        Self { entries, bytes, hits, stale, loads, joined, lag_ms }
+    }
+}
+
+/// The parameters of readiness.
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReadinessQuery {
+    /// How the rendered responses do, too.
+    #[param(default = false, required = false)]
+    verbose: bool,
+}
+
+impl FromQuery for ReadinessQuery {
+    fn from_query(reader: &mut Reader<'_>) -> Self {
+        Self { verbose: reader.truth("verbose", false) }
+    }
 }
 
 /// Whether the store answers.
@@ -110,19 +161,30 @@ pub(super) async fn health(State(app): State<App>) -> Json<HealthBody> {
 }
 
 /// Show whether requests should be sent here
-#[utoipa::path(get, path = "/readyz", operation_id = "readyz", responses(
+///
+/// They should while there are rendered responses, even if the store does not answer.
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", params(ReadinessQuery), responses(
     (status = 200, description = "They should", body = ReadinessBody),
     (status = 503, description = "Not now", body = ReadinessBody),
 ))]
-pub(super) async fn readyz(State(app): State<App>) -> Response {
+pub(super) async fn readyz(
+    State(app): State<App>,
+    ValidQuery(ReadinessQuery { verbose }): ValidQuery<ReadinessQuery>,
+) -> Response {
     let body = match app.gate.position() {
-        Position::Open(services) if services.health.store_answers().await => {
-            let body =
-                ReadinessBody { status: "ready", database: Some("connected"), ..ReadinessBody::default() };
-            return Json(body).into_response();
-        }
-        Position::Open(_) => {
-            ReadinessBody { status: "unavailable", database: Some("failed"), ..ReadinessBody::default() }
+        Position::Open(services) => {
+            let (status, database) = match (services.health.store_answers().await, app.rendered.has_any()) {
+                (true, _) => ("ready", "connected"),
+                (false, true) => ("degraded", "failed"),
+                (false, false) => ("unavailable", "failed"),
+            };
+            let rendered = verbose.then(|| RenderedBody::of(&app, &services));
+            let database = Some(database);
+            let body = ReadinessBody { status, database, rendered, ..ReadinessBody::default() };
+            if status != "unavailable" {
+                return Json(body).into_response();
+            }
+            body
         }
         Position::Draining(_) => ReadinessBody { status: "draining", ..ReadinessBody::default() },
         Position::Failed { phase, detail } => ReadinessBody {

@@ -2,8 +2,8 @@
 
 /// Bodies of requests: every error in one answer.
 mod body;
-/// Conditional requests and cache headers.
-mod cache;
+/// How much is under way.
+mod crowd;
 /// The page on which the API is read and tried.
 mod docs;
 /// What surrounds the routes: origins, limits, headers for the safety of browsers.
@@ -38,6 +38,10 @@ mod policy;
 mod projects;
 /// Query parameters, read leniently and judged all together.
 mod query;
+/// Rendered responses.
+mod rendered;
+/// What tells a request from all others.
+mod request_id;
 /// What a row of the table of routes says.
 mod route;
 /// The one table of routes.
@@ -60,10 +64,12 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crowd::Crowd;
 pub use edge::{Edge, EdgeSettings, Limit, Network, Standing};
 pub use error::{ApiError, FieldError, Step};
 pub use gate::{Gate, Progress};
 pub use policy::Policy;
+pub use rendered::{Connections, Front, Rendered, RenderedCounts, RenderedSettings};
 pub use route::{Route, Verb};
 pub use routes::{router, routes};
 
@@ -80,4 +86,8 @@ pub struct App {
     pub request_timeout: Duration,
     /// Origins, proxies, limits.
     pub edge: Arc<Edge>,
+    /// Rendered responses.
+    pub rendered: Arc<Rendered>,
+    /// How much is under way.
+    pub crowd: Arc<Crowd>,
 }

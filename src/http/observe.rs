@@ -1,37 +1,22 @@
-use std::convert::Infallible;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::Instrument;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::error::{Carried, FieldError};
+use super::request_id::{self, RequestId};
 use super::{ApiError, App, routes, vary};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// Tells a request from all others, in answers and in the log.
-#[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
-
-impl<S: Sync> FromRequestParts<S> for RequestId {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(Uuid::now_v7().to_string())))
-    }
-}
 
 /// The body of an error: the original's members, and those of RFC 9457.
 #[derive(Serialize, ToSchema)]
@@ -58,39 +43,52 @@ pub(super) struct ErrorBody<'a> {
     request_id: &'a str,
 }
 
-/// The outermost layer: gives each request an id and a span, writes the bodies of errors, and logs each error once.
-pub(super) async fn observe(mut request: Request, next: Next) -> Response {
-    let id = accepted_id(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string());
+/// The outermost of the layers: gives each request an id and a span, writes the bodies of errors, and logs each error
+/// once.
+pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = request_id::of(request.headers(), &*app.clock);
+    let text = id.to_str().unwrap_or_default().to_owned();
     let path = request.uri().path().to_owned();
     let wants_problem = wants_problem(request.headers());
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let route = routes::template(&path).unwrap_or("(none)");
-    let trace = Trace::of(request.headers());
-    let span = tracing::info_span!(
-        "http.request",
-        method = %request.method(),
-        route,
-        request_id = id,
-        trace_id = trace.as_ref().map(|trace| &*trace.id),
-        parent_id = trace.as_ref().map(|trace| &*trace.parent),
-    );
+    request.extensions_mut().insert(RequestId(text.clone()));
+    let span = span(&request, &text);
     let started = Instant::now();
     let answer = async move {
         let mut response = next.run(request).await;
         if let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() {
             log(&error);
-            write_body(&mut response, &error, &path, &id, wants_problem);
+            write_body(&mut response, &error, &path, &text, wants_problem);
         }
         let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            headers.insert(REQUEST_ID, value);
-        }
+        headers.insert(request_id::NAME, id);
         headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
         let duration_ms = started.elapsed().as_millis();
         tracing::debug!(status = response.status().as_u16(), duration_ms, "answered");
         response
     };
     answer.instrument(span).await
+}
+
+/// The same line for an answer that was ready. A span for it costs more than the answer, so there is none unless
+/// somebody reads the line.
+pub(super) fn answered_at_once(request: &Request, id: &HeaderValue, status: StatusCode) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let _entered = span(request, id.to_str().unwrap_or_default()).entered();
+        tracing::debug!(status = status.as_u16(), duration_ms = 0_u128, "answered");
+    }
+}
+
+fn span(request: &Request, id: &str) -> tracing::Span {
+    let route = routes::template(request.uri().path()).unwrap_or("(none)");
+    let trace = Trace::of(request.headers());
+    tracing::info_span!(
+        "http.request",
+        method = %request.method(),
+        route,
+        request_id = id,
+        trace_id = trace.as_ref().map(|trace| &*trace.id),
+        parent_id = trace.as_ref().map(|trace| &*trace.parent),
+    )
 }
 
 /// Requests do not take longer than they may.
@@ -128,8 +126,10 @@ fn log(error: &ApiError) {
     let status = shape.status.as_u16();
     let source = error.source_text().unwrap_or_default();
     match error {
-        // It is closed on purpose, and whoever waits asks again and again.
-        ApiError::NotServing(_) => tracing::debug!(status, detail = shape.detail, "not serving"),
+        // On purpose; and whoever is turned away asks again and again.
+        ApiError::NotServing(_) | ApiError::Overloaded => {
+            tracing::debug!(status, detail = shape.detail, "not serving");
+        }
         _ if shape.status.is_server_error() => {
             tracing::error!(status, detail = shape.detail, source, "request failed");
         }
@@ -158,14 +158,6 @@ fn write_body(response: &mut Response, error: &ApiError, path: &str, request_id:
     *response.body_mut() = Body::from(bytes);
 }
 
-/// A client's own id is taken over if it can do no harm in logs and headers.
-fn accepted_id(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
-    let sane = (1..=128).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
-    sane.then(|| text.to_owned())
-}
-
 /// The frontend refuses anything but `application/json`, so the other type has to be asked for by name.
 fn wants_problem(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|text| {
@@ -184,16 +176,6 @@ mod tests {
 
     fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
-    }
-
-    #[test]
-    fn only_harmless_request_ids_are_taken_over() {
-        assert_eq!(accepted_id(&headers(REQUEST_ID, "abc-1.2_3:4")).as_deref(), Some("abc-1.2_3:4"));
-        for bad in ["", "a b", "a\"b", "<script>"] {
-            assert_eq!(accepted_id(&headers(REQUEST_ID, bad)), None, "{bad:?}");
-        }
-        let long = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(&"a".repeat(129)).unwrap())]);
-        assert_eq!(accepted_id(&long), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -11,8 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
 use super::route::{Route, Verb, get, write};
 use super::{
-    ApiError, App, cache, docs, edge, gate, health, me, navlinks, observe, openapi, pages, projects,
-    sections, stories, trash,
+    ApiError, App, Front, docs, edge, gate, health, me, navlinks, observe, openapi, pages, projects,
+    rendered, sections, stories, trash,
 };
 
 /// Changes to stories, projects and pages: more than anybody makes by hand.
@@ -80,12 +80,16 @@ pub(super) fn content() -> &'static [Route] {
 }
 
 /// The whole application, without a socket.
-pub fn router(app: App) -> Router {
+pub fn router(app: App) -> Front {
     let add =
         |router: Router<App>, route: &Route| router.route(route.path, (route.handler)(route.verb.filter()));
     let operations = OPERATIONS.iter().fold(Router::new(), add);
-    let content = CONTENT.iter().fold(Router::new(), add).route_layer(from_fn(cache::conditional));
-    layered(operations.merge(content), app)
+    let content = CONTENT
+        .iter()
+        .fold(Router::new(), add)
+        .route_layer(from_fn_with_state(app.clone(), rendered::through));
+    let long_way = layered(operations.merge(content), app.clone());
+    Front::new(app, long_way)
 }
 
 /// Puts what every request goes through around the routes.
@@ -98,7 +102,7 @@ fn layered(routes: Router<App>, app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), edge::limited))
         .layer(from_fn_with_state(app.clone(), observe::deadline))
         .layer(from_fn_with_state(app.clone(), edge::surround))
-        .layer(from_fn(observe::observe))
+        .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }
 
@@ -157,12 +161,19 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::http::{Edge, EdgeSettings};
+    use crate::http::{Crowd, Edge, EdgeSettings, Rendered, RenderedSettings};
 
     /// Asks a route that is open in every state of the gate.
     async fn ask(handlers: MethodRouter<App>, request_timeout: Duration) -> (Response, serde_json::Value) {
         let edge = Arc::new(Edge::new(EdgeSettings::default()));
-        let app = App { gate: Arc::default(), clock: Arc::new(SystemClock), request_timeout, edge };
+        let app = App {
+            gate: Arc::default(),
+            clock: Arc::new(SystemClock),
+            request_timeout,
+            edge,
+            rendered: Arc::new(Rendered::new(&RenderedSettings::default())),
+            crowd: Arc::new(Crowd::new(1)),
+        };
         let router = layered(Router::new().route("/livez", handlers), app);
         let request = Request::builder().uri("/livez").body(Body::empty()).unwrap();
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::{ApiError, App};
+use super::{ApiError, App, rendered};
 use crate::domain::{Condition, Revision};
 
 /// The entity tag of a revision.
@@ -41,7 +41,7 @@ fn condition(headers: &HeaderMap) -> Condition {
         return Condition::None;
     }
     // Weak tags do not name a state, so they are left out: they match nothing.
-    let name = |tag: &str| Some(tag.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    let name = |tag: &str| Some(rendered::state_of(tag.strip_prefix('"')?.strip_suffix('"')?).to_owned());
     Condition::OneOf(tags.by_ref().filter_map(name).collect())
 }
 
@@ -59,6 +59,8 @@ mod tests {
         assert_eq!(of("*"), Condition::None);
         assert_eq!(of("\"a\""), names(&["a"]));
         assert_eq!(of("\"a\" , \"b\""), names(&["a", "b"]));
+        // The tag of a coded form names the same state.
+        assert_eq!(of("\"a-br\", \"b-gzip\", \"c-zstd\""), names(&["a", "b", "c"]));
         for nothing in ["", "a", "W/\"a\"", "\""] {
             assert_eq!(of(nothing), names(&[]), "{nothing:?}");
         }

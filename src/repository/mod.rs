@@ -7,6 +7,8 @@ mod comment;
 mod entity;
 /// What can go wrong, seen from above the store.
 mod error;
+/// Whether what was made of reads still holds.
+mod freshness;
 /// What lies in a section.
 mod holdings;
 /// Making the declared indexes so.
@@ -38,8 +40,10 @@ mod user;
 /// Writes.
 mod write;
 
+pub use docstore::Reads;
 pub use entity::{BadField, Entity};
 pub use error::Error;
+pub use freshness::{Freshness, Reading};
 pub use holdings::{Held, Holdings};
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use page::PageRestored;

@@ -29,6 +29,8 @@ pub use sections::{CreateSection, ListSections, Sections, UpdateSection, WhatLie
 pub use stories::{ListStories, Stories, WriteStory};
 pub use trash::Trash;
 
+pub use crate::repository::{Freshness, Reading, Reads};
+
 use crate::identity::Callers;
 
 /// All use cases. Cheap to clone.
@@ -36,6 +38,8 @@ use crate::identity::Callers;
 pub struct Services {
     /// Who asks.
     pub callers: Callers,
+    /// Whether what was made of reads still holds.
+    pub freshness: Freshness,
     /// Whether the store answers.
     pub health: Health,
     /// Links of the navigation.

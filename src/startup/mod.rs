@@ -30,10 +30,10 @@ pub use store::open as open_store;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
-use crate::http::{self, App, Edge, Gate};
+use crate::http::{self, App, Crowd, Edge, Front, Gate, Rendered};
 use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
 use crate::repository::{self, Holdings, Probe, Repository, TreeLock, Users};
-use crate::service::{Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
+use crate::service::{Freshness, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
 
 /// The exit code of a start that was told to end while it migrated.
 const INTERRUPTED: u8 = 130;
@@ -75,6 +75,8 @@ impl Application {
             clock: Arc::clone(&clock),
             request_timeout: config.request_timeout,
             edge: Arc::new(Edge::new(config.edge.clone())),
+            rendered: Arc::new(Rendered::new(&config.rendered)),
+            crowd: Arc::new(Crowd::new(config.max_concurrent)),
         };
         let (stop, stopped) = watch::channel(false);
         let mut server = tokio::spawn(serve(listener, http::router(app), stopped));
@@ -140,10 +142,9 @@ impl Application {
     }
 }
 
-async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, front: Front, mut stopped: watch::Receiver<bool>) {
     let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+    if let Err(error) = axum::serve(listener, front.connections()).with_graceful_shutdown(stopped).await {
         tracing::error!(%error, "the server ended");
     }
 }
@@ -167,7 +168,11 @@ async fn start(
     };
     match indexed {
         Ok(summary) => {
-            gate.open(services(config, &database, clock));
+            let services = services(config, &database, clock);
+            let (freshness, unseen) = (services.freshness.clone(), config.cache_max_age);
+            // It ends when the database is closed, or with the process.
+            tokio::spawn(async move { freshness.follow(unseen).await });
+            gate.open(services);
             Ok((database, summary))
         }
         Err(failure) => {
@@ -218,6 +223,7 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     );
     Services {
         callers: Callers::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
+        freshness: Freshness::new(database),
         health: Health::new(Probe::new(database)),
         navlinks: NavLinks::new(Repository::new(database), authorship, Arc::clone(&clock)),
         pages: Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),

@@ -36,6 +36,8 @@ mod pages;
 mod policy;
 /// Projects.
 mod projects;
+/// Rendered responses.
+mod rendered;
 /// Sections, read.
 mod sections;
 /// Sections, written.

@@ -78,6 +78,21 @@ pub(crate) const ANSWERS: &[Difference] = &[
         "answers_to_somebody_are_theirs",
     ),
     extend(
+        "codings",
+        "Anonymous reads come in br, zstd or gzip where they are taken, each form with its own strong `ETag`.",
+        "a_coded_form_is_rendered_for_those_who_come_later",
+    ),
+    extend(
+        "served-without-store",
+        "What is rendered is served while the store is away, and `Cache-Status` says so; `/readyz` is then `degraded`.",
+        "what_is_rendered_is_served_while_the_store_is_away",
+    ),
+    extend(
+        "no-queue",
+        "Beyond what can be worked on at once a request is 503 with `Retry-After`.",
+        "beyond_what_can_be_worked_on_there_is_no_queue",
+    ),
+    extend(
         "security-headers",
         "Every answer tells browsers to be careful: `Content-Security-Policy`, `X-Content-Type-Options`, `X-Frame-Options`, `Referrer-Policy`.",
         "browsers_are_told_to_be_careful",

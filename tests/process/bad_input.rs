@@ -17,6 +17,17 @@ fn a_missing_address_is_named_with_all_that_is_wrong_besides() {
 }
 
 #[test]
+fn a_size_of_the_cache_that_is_none_is_refused_with_all_that_is_wrong_besides() {
+    for bad in ["-1", "many", "128MiB", "1e9"] {
+        let program = Program::bare().with("CACHE_MAX_BYTES", bad).with("CACHE_MAX_AGE", "0");
+        let ended = program.run(&["serve"]).expect(2);
+        for name in ["CACHE_MAX_BYTES", "CACHE_MAX_AGE", "ADMIN_EMAIL"] {
+            assert!(ended.stderr.contains(name), "{bad}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
 fn the_program_without_a_command_serves_and_wants_the_same() {
     let ended = Program::bare().run(&[]).expect(2);
     assert!(ended.stderr.contains("ADMIN_EMAIL"), "{}", ended.stderr);

@@ -18,6 +18,8 @@ mod migrate;
 mod program;
 /// The commands of the README, as they stand there.
 mod readme;
+/// Rendered responses, between processes and while the store is away.
+mod rendered;
 /// What `migrate new` and `migrate merge` write.
 mod scaffold;
 /// `seed demo`.

@@ -137,6 +137,14 @@ impl Ended {
     }
 }
 
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) status: u16,
+    pub(crate) cache_status: String,
+    pub(crate) body: String,
+}
+
 /// The program while it runs; killed when dropped.
 pub(crate) struct Running {
     child: Child,
@@ -232,6 +240,23 @@ impl Server {
     /// GET, as status and JSON.
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// GET, with what tells where the answer comes from.
+    pub(crate) async fn look(&self, path: &str) -> Asked {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await.expect("an answer");
+        let cache_status =
+            answer.headers().get("cache-status").map(|value| value.to_str().expect("text").to_owned());
+        let status = answer.status().as_u16();
+        let body = answer.text().await.expect("a body");
+        Asked { status, cache_status: cache_status.unwrap_or_default(), body }
+    }
+
+    /// POST as the development administrator.
+    pub(crate) async fn post_as_admin(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");
+        let answer = request.json(body).send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 

@@ -5,8 +5,10 @@ use futures_util::future::BoxFuture;
 
 use crate::engine::{Engine, EngineTransaction};
 use crate::index::Ensured;
+use crate::revisions::Tracked;
 use crate::{
-    ChangeFeed, Collection, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest, Result, ServerFacts,
+    ChangeFeed, Collection, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest, Result, Revisions,
+    ServerFacts,
 };
 
 /// How often a transaction that met a write conflict is begun anew.
@@ -22,12 +24,19 @@ pub trait Store: Send + Sync {
 #[derive(Clone)]
 pub struct Database {
     engine: Arc<dyn Engine>,
+    revisions: Revisions,
 }
 
 impl Database {
     /// Wraps an engine.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine }
+        let revisions = Revisions::default();
+        Self { engine: Arc::new(Tracked::new(engine, revisions.clone())), revisions }
+    }
+
+    /// Which collections were written through this database and its clones, and through their transactions.
+    pub fn revisions(&self) -> &Revisions {
+        &self.revisions
     }
 
     /// The engine itself, for its escape hatches.

@@ -37,6 +37,8 @@ pub mod mongo;
 mod mql;
 /// Sort, window and projection of a read.
 mod query;
+/// Which collections were written, and what was read of them.
+mod revisions;
 /// What a collection is besides its documents.
 mod shape;
 /// Definitions of indexes and validators as documents.
@@ -59,6 +61,7 @@ pub use filter::Filter;
 pub use index::{Ensured, Index, IndexField};
 pub use lease::{Lease, LeaseHolder, LeaseRequest};
 pub use query::{Direction, Find, FindAndUpdate, Plan, Projection, Sort};
+pub use revisions::{ReadLog, Reads, Revisions, reads_of};
 pub use shape::Shape;
 pub use update::{Update, UpdateOp, UpdateResult, Write, WriteResult};
 pub use upkeep::{Rights, Scratch, Space};

@@ -20,9 +20,14 @@ pub(in crate::http) struct Client {
 impl Client {
     pub(super) fn of(request: &Request, trusted: &[Network]) -> Self {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        Self::with(peer.map(|ConnectInfo(peer)| *peer), request.headers(), trusted)
+    }
+
+    /// Of who connected, and what they say.
+    pub(super) fn with(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[Network]) -> Self {
         // Without a socket there is only one client.
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-        Self::behind(peer.to_canonical(), request.headers(), trusted)
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        Self::behind(peer.to_canonical(), headers, trusted)
     }
 
     fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Self {

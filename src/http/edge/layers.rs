@@ -1,3 +1,6 @@
+use std::net::SocketAddr;
+
+use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -10,7 +13,7 @@ const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST",
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// What scripts of other origins may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Content-Sanitized, X-Request-Id",
+    "Cache-Status, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Content-Sanitized, X-Request-Id",
 );
 /// For as long a browser need not ask again, in seconds.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -18,7 +21,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What a browser is told of every answer. These are not pages: nothing in them is to be run or framed.
-const SAFETY: [(HeaderName, HeaderValue); 4] = [
+pub(in crate::http) const SAFETY: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -44,10 +47,8 @@ pub(in crate::http) async fn surround(State(app): State<App>, mut request: Reque
     };
     let headers = response.headers_mut();
     vary::add(headers, &["Origin"]);
-    if let Some(origin) = origin.filter(|origin| edge.origins.allow(origin)) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    if let Some(origin) = &origin {
+        allow(edge, headers, origin);
     }
     for (name, value) in SAFETY {
         headers.entry(name).or_insert(value);
@@ -56,6 +57,31 @@ pub(in crate::http) async fn surround(State(app): State<App>, mut request: Reque
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     response
+}
+
+/// Lets scripts of an origin read an answer, if it is one of those that may.
+pub(in crate::http) fn allow(edge: &Edge, headers: &mut HeaderMap, origin: &HeaderValue) {
+    if edge.origins.allow(origin) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+/// Tells browsers to come over HTTPS only, if that is wanted and they did. `peer` is who connected.
+pub(in crate::http) fn want_https(
+    edge: &Edge,
+    headers: &mut HeaderMap,
+    request: &Request,
+    peer: Option<SocketAddr>,
+) {
+    // Only a proxy that is believed can say so.
+    if edge.hsts && !edge.trusted_proxies.is_empty() {
+        let peer = peer.or_else(|| request.extensions().get().map(|ConnectInfo(peer)| *peer));
+        if Client::with(peer, request.headers(), &edge.trusted_proxies).https {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+    }
 }
 
 /// A browser asks what it may ask.

@@ -12,7 +12,7 @@ mod network;
 mod origins;
 
 pub(super) use client::Client;
-pub(super) use layers::{limited, surround};
+pub(super) use layers::{SAFETY, allow, limited, surround, want_https};
 pub use limiter::{Limit, Standing};
 pub use network::Network;
 

@@ -78,7 +78,10 @@ fn describe(operation: &mut Map<String, Value>, route: &Route) {
     if !said.is_empty() {
         operation.insert("description".to_owned(), json!(said));
     }
-    let statuses = statuses(operation, route);
+    let mut statuses = statuses(operation, route);
+    if is_public_read(route, is_content) {
+        statuses.push(406);
+    }
     let parameters = parameters(route, is_content);
     if !parameters.is_empty() {
         let all = operation.entry("parameters").or_insert_with(|| json!([]));
@@ -167,12 +170,18 @@ fn parameters(route: &Route, is_content: bool) -> Vec<Value> {
     };
     match route.verb {
         Verb::Put | Verb::Delete => header("If-Match", "The `ETag` of the state that is to be changed."),
-        Verb::Get if is_content && route.policy == Policy::Everyone => {
+        Verb::Get if is_public_read(route, is_content) => {
             header("If-None-Match", "The `ETag` of what is there already.");
+            header("Accept-Encoding", "Of `br`, `zstd` and `gzip`, which are understood.");
         }
         Verb::Get | Verb::Post => {}
     }
     parameters
+}
+
+/// Whether everybody gets the same answer.
+fn is_public_read(route: &Route, is_content: bool) -> bool {
+    is_content && route.verb == Verb::Get && route.policy == Policy::Everyone
 }
 
 fn asks_for(operation: &Map<String, Value>, name: &str) -> bool {

@@ -50,6 +50,12 @@ const ANSWERS: &[Answer] = &[
             "Method Not Allowed",
         )
     },
+    answer(
+        406,
+        "NotAcceptable",
+        "`Accept-Encoding` refuses every coding that can be had",
+        "Accept-Encoding refuses every coding: br, gzip, zstd and identity can be had",
+    ),
     answer(409, "Conflict", "It would clash with something else", "slug is taken"),
     Answer {
         headers: &["ETag"],
@@ -77,7 +83,7 @@ const ANSWERS: &[Answer] = &[
         ..answer(
             503,
             "Unavailable",
-            "The start is not over, or something that is needed does not answer",
+            "The start is not over, something that is needed does not answer, or too much is under way",
             "the store is unavailable at present",
         )
     },
@@ -155,12 +161,14 @@ mod tests {
             ApiError::Forbidden(""),
             ApiError::NotFound(String::new()),
             ApiError::MethodNotAllowed,
+            ApiError::NotAcceptable,
             ApiError::Conflict(String::new()),
             ApiError::Stale { detail: String::new(), tag: HeaderValue::from_static("") },
             ApiError::TooLarge(""),
             ApiError::UnsupportedMediaType(""),
             ApiError::NotServing(String::new()),
             ApiError::TimedOut,
+            ApiError::Overloaded,
             ApiError::IssuerUnavailable,
             ApiError::Internal("".into()),
         ];
@@ -172,12 +180,14 @@ mod tests {
                 | ApiError::Forbidden(_)
                 | ApiError::NotFound(_)
                 | ApiError::MethodNotAllowed
+                | ApiError::NotAcceptable
                 | ApiError::Conflict(_)
                 | ApiError::Stale { .. }
                 | ApiError::TooLarge(_)
                 | ApiError::UnsupportedMediaType(_)
                 | ApiError::NotServing(_)
                 | ApiError::TimedOut
+                | ApiError::Overloaded
                 | ApiError::IssuerUnavailable
                 | ApiError::Internal(_)
                 // 503 and 429, as others above and as the tests of limits see it.

@@ -22,6 +22,7 @@ const fn maybe(name: &'static str, description: &'static str) -> Header {
 const HEADERS: &[Header] = &[
     always("Allow", "The methods that the route has"),
     always("Cache-Control", "Who may keep the answer, and for how long"),
+    maybe("Cache-Status", "Where an answer for everybody comes from; `detail=stale` while the store is away"),
     maybe("ETag", "The state of what is answered; to be sent back in `If-None-Match` or `If-Match`"),
     always("Link", "The first window of the list, and those before and after this one"),
     always("Location", "Where it is now"),
@@ -82,6 +83,9 @@ pub(super) fn describe(responses: &mut Map<String, Value>, route: &Route, is_con
             "301" => names.push("Location"),
             "503" => names.push("Retry-After"),
             _ => {}
+        }
+        if cached && matches!(&**status, "200" | "304") {
+            names.push("Cache-Status");
         }
         if pages && matches!(&**status, "200" | "304") {
             names.push("Link");

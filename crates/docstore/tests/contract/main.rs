@@ -10,6 +10,8 @@ mod finding;
 mod indexes;
 /// Leases.
 mod leases;
+/// What was read holds until it is written.
+mod revisions;
 /// Collections, facts, closing.
 mod stores;
 /// Transactions.

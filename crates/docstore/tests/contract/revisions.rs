@@ -1,0 +1,99 @@
+use std::time::Duration;
+
+use bson::doc;
+use docstore::{Database, Filter, Find, Reads, Update, Write, reads_of};
+
+async fn read(db: &Database, collection: &str) -> Reads {
+    let collection = db.collection(collection);
+    reads_of(async { collection.count(&Filter::All).await.expect("it is counted") }).await.1
+}
+
+testkit::stores! {
+    async fn what_was_read_is_current_until_it_is_written(db: Database) {
+        let things = db.collection("things");
+        let id = Filter::eq("_id", 1);
+        let bump = Update::new().inc("n", 1);
+        let find = docstore::FindAndUpdate::new(id.clone(), bump.clone());
+        for write in 0..9 {
+            let (mine, other) = (read(&db, "things").await, read(&db, "others").await);
+            assert!(mine.are_current() && other.are_current(), "{write}");
+            match write {
+                0 => _ = things.insert_one(doc! { "_id": 1, "n": 0 }).await.unwrap(),
+                1 => _ = things.insert_many(vec![doc! { "n": 0 }, doc! { "n": 0 }]).await.unwrap(),
+                2 => _ = things.update_one(&id, &bump).await.unwrap(),
+                3 => _ = things.update_many(&Filter::All, &bump).await.unwrap(),
+                4 => _ = things.upsert_one(&Filter::eq("_id", 2), &bump).await.unwrap(),
+                5 => _ = things.find_one_and_update(find.clone()).await.unwrap(),
+                6 => _ = things.bulk_write(vec![Write::Insert(doc! { "n": 0 })]).await.unwrap(),
+                // One that fails may have been carried out, for all that is known.
+                7 => assert!(things.insert_one(doc! { "_id": 1 }).await.is_err()),
+                _ => db.drop_collection("things").await.unwrap(),
+            }
+            assert!(!mine.are_current() && other.are_current(), "{write}");
+        }
+        let everything = db.revisions().everything();
+        things.delete_many(&Filter::All).await.unwrap();
+        assert!(!everything.are_current());
+    }
+
+    async fn every_read_is_noted_and_the_first_one_counts(db: Database) {
+        let (a, b) = (db.collection("a"), db.collection("b"));
+        let ((), reads) = reads_of(async {
+            a.find(Find::new(Filter::All)).await.unwrap();
+            b.find_one(Find::new(Filter::All)).await.unwrap();
+            a.insert_one(doc! {}).await.unwrap();
+            a.count(&Filter::All).await.unwrap();
+        }).await;
+        assert_eq!(reads.collections().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(!reads.are_current(), "it was read before it was written");
+        assert!(reads_of(async {}).await.1.is_empty());
+    }
+
+    async fn somebody_elses_changes_count_as_ours(db: Database) {
+        let (a, b) = (read(&db, "a").await, read(&db, "b").await);
+        db.revisions().changed("a");
+        assert!(!a.are_current() && b.are_current());
+        db.revisions().all_changed();
+        assert!(!b.are_current());
+    }
+
+    async fn a_write_that_nobody_waits_for_is_seen_through(db: Database) {
+        let things = db.collection("things");
+        let before = read(&db, "things").await;
+        // Dropped after it was begun.
+        let write = things.insert_one(doc! { "_id": 1 });
+        _ = tokio::time::timeout(Duration::ZERO, write).await;
+        assert_eq!(db.revisions().own_writes().await.into_iter().collect::<Vec<_>>(), ["things"]);
+        assert!(!before.are_current());
+        assert_eq!(things.count(&Filter::All).await.unwrap(), 1, "it is noted when it is done");
+    }
+
+    async fn own_writes_are_told_once(db: Database) {
+        db.collection("b").insert_one(doc! {}).await.unwrap();
+        db.collection("a").insert_many(vec![doc! {}, doc! {}]).await.unwrap();
+        assert_eq!(db.revisions().own_writes().await.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        let waiting = tokio::spawn({ let db = db.clone(); async move { db.revisions().own_writes().await } });
+        db.collection("c").insert_one(doc! {}).await.unwrap();
+        assert_eq!(waiting.await.unwrap().into_iter().collect::<Vec<_>>(), ["c"]);
+    }
+
+    async fn a_transaction_is_noted_when_it_is_committed(db: Database) {
+        if !db.facts().await.unwrap().transactions {
+            return;
+        }
+        let before = read(&db, "things").await;
+        let transaction = db.begin().await.unwrap();
+        transaction.collection("things").insert_one(doc! {}).await.unwrap();
+        assert!(before.are_current(), "nobody can see it yet");
+        // What is read in a transaction may be older than it seems.
+        let (_, within) = reads_of(transaction.collection("things").count(&Filter::All)).await;
+        assert!(!within.are_current());
+        transaction.commit().await.unwrap();
+        assert!(!before.are_current());
+        let before = read(&db, "things").await;
+        let transaction = db.begin().await.unwrap();
+        transaction.collection("things").insert_one(doc! {}).await.unwrap();
+        transaction.abort().await.unwrap();
+        assert!(before.are_current());
+    }
+}

@@ -1,0 +1,231 @@
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+
+use super::coding::{Accepted, Coding};
+use super::status::{CACHE_STATUS, Source};
+use crate::http::edge::SAFETY;
+use crate::http::{request_id, vary};
+use crate::service::{Freshness, Reads};
+
+/// The caller decides what is shown, what is accepted decides the coding, and the type of an error.
+pub(super) const VARY: &[&str] = &["Authorization", "Accept", "Accept-Encoding"];
+
+/// What an answer was made of, and when.
+pub(super) struct Origin {
+    pub(super) reads: Reads,
+    pub(super) made: Instant,
+    pub(super) freshness: Freshness,
+}
+
+/// A rendered response: everything but what each request has of its own.
+pub(super) struct Entry {
+    origin: Origin,
+    /// The headers of a 200, and those of a 304. Those that are set for each request are there already, so that a
+    /// copy does not grow.
+    head: HeaderMap,
+    head_of_304: HeaderMap,
+    plain: Form,
+    /// By the place of their coding.
+    coded: [Option<Form>; 3],
+    /// Which codings are being rendered, by bit.
+    asked: AtomicU8,
+}
+
+/// A body in one coding.
+#[derive(Clone)]
+struct Form {
+    body: Bytes,
+    tag: HeaderValue,
+}
+
+/// What a client can be given.
+pub(super) enum Choice {
+    /// The body in this coding; another, which should be rendered, would be better.
+    Now(Coding, Option<Coding>),
+    /// Nothing before it is rendered in this coding.
+    Later(Coding),
+    /// Nothing at all.
+    Nothing,
+}
+
+impl Entry {
+    /// Of a 200. `head` has what the handler said; `cache_control` is what others are told about keeping it.
+    pub(super) fn new(mut head: HeaderMap, body: &[u8], cache_control: HeaderValue, origin: Origin) -> Self {
+        // An item has a tag of its state, which those who change it name.
+        let tag = head.remove(header::ETAG).unwrap_or_else(|| tag_of(body));
+        head.remove(header::CONTENT_LENGTH);
+        head.insert(header::CACHE_CONTROL, cache_control);
+        head.insert(CACHE_STATUS, Source::Hit.header());
+        head.insert(header::ETAG, tag.clone());
+        vary::add(&mut head, VARY);
+        vary::add(&mut head, &["Origin"]);
+        for (name, value) in SAFETY {
+            head.entry(name).or_insert(value);
+        }
+        head.insert(request_id::NAME, HeaderValue::from_static("-"));
+        let mut head_of_304 = head.clone();
+        head_of_304.remove(header::CONTENT_TYPE);
+        // Room that was only needed to put it together is not kept. A body has the room it grew in, too.
+        let plain = Form { body: Bytes::copy_from_slice(body), tag };
+        Self {
+            origin,
+            head: head.clone(),
+            head_of_304: head_of_304.clone(),
+            plain,
+            coded: [None, None, None],
+            asked: AtomicU8::new(0),
+        }
+    }
+
+    /// Whether it may be served without saying more.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.origin.freshness.holds(&self.origin.reads, self.origin.made)
+    }
+
+    /// Whether the store gives no sign of life.
+    pub(super) fn store_is_away(&self) -> bool {
+        self.origin.freshness.store_is_away()
+    }
+
+    /// Waits until the store is away, and then so long that it could have answered if it were not.
+    pub(super) async fn gives_up(&self, patience: Duration) {
+        self.origin.freshness.until_away().await;
+        tokio::time::sleep(patience).await;
+    }
+
+    /// Its bytes, roughly: bodies, headers, and what it takes to keep them.
+    pub(super) fn weight(&self) -> usize {
+        const HEADERS: usize = 2 * 2500;
+        let coded = self.coded.iter().flatten();
+        HEADERS + coded.chain([&self.plain]).map(|form| form.body.len() + 128).sum::<usize>()
+    }
+
+    fn form(&self, coding: Coding) -> Option<&Form> {
+        match coding {
+            Coding::Identity => Some(&self.plain),
+            Coding::Brotli | Coding::Zstd | Coding::Gzip => self.coded[coding.index()].as_ref(),
+        }
+    }
+
+    /// What a client that accepts this can be given.
+    pub(super) fn choose(&self, accepted: Accepted) -> Choice {
+        let Some(wanted) = accepted.best_for(self.plain.body.len()) else { return Choice::Nothing };
+        let is_there = |coding: Coding| self.form(coding).is_some();
+        if is_there(wanted) {
+            return Choice::Now(wanted, None);
+        }
+        match accepted.best(is_there) {
+            Some(other) => Choice::Now(other, Some(wanted)),
+            None => Choice::Later(wanted),
+        }
+    }
+
+    /// Whether a coding is to be rendered now: the first who asks hears yes.
+    pub(super) fn claim(&self, coding: Coding) -> bool {
+        let bit = 1 << coding.index();
+        self.asked.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
+    /// It is not rendered after all; the next who asks hears yes.
+    pub(super) fn unclaim(&self, coding: Coding) {
+        self.asked.fetch_and(!(1 << coding.index()), Ordering::Relaxed);
+    }
+
+    /// The same with one coding more. Blocks.
+    pub(super) fn with(&self, coding: Coding) -> std::io::Result<Self> {
+        let Origin { reads, made, freshness } = &self.origin;
+        let mut coded = self.coded.clone();
+        if let Some(form) = coded.get_mut(coding.index()) {
+            *form =
+                Some(Form { body: coding.apply(&self.plain.body)?, tag: tag_in(&self.plain.tag, coding) });
+        }
+        Ok(Self {
+            origin: Origin { reads: reads.clone(), made: *made, freshness: freshness.clone() },
+            head: self.head.clone(),
+            head_of_304: self.head_of_304.clone(),
+            plain: self.plain.clone(),
+            coded,
+            asked: AtomicU8::new(self.asked.load(Ordering::Relaxed)),
+        })
+    }
+
+    /// The answer in a coding that is there.
+    pub(super) fn answer(
+        &self,
+        method: &Method,
+        asked: &HeaderMap,
+        coding: Coding,
+        source: Source,
+    ) -> Response {
+        let if_none_match = asked.get_all(header::IF_NONE_MATCH).iter();
+        if let Some(tag) = self.held(if_none_match) {
+            let mut head = self.head_of_304.clone();
+            head.insert(header::ETAG, tag);
+            return assemble(StatusCode::NOT_MODIFIED, head, Body::empty(), source);
+        }
+        let mut head = self.head.clone();
+        // Nobody is given a coding that is not there.
+        let (form, coding) = self.form(coding).map_or((&self.plain, Coding::Identity), |form| (form, coding));
+        if let Some(name) = coding.header() {
+            head.insert(header::ETAG, form.tag.clone());
+            head.insert(header::CONTENT_ENCODING, name);
+        }
+        let body = if method == Method::HEAD {
+            head.insert(header::CONTENT_LENGTH, HeaderValue::from(form.body.len()));
+            Body::empty()
+        } else {
+            Body::from(form.body.clone())
+        };
+        assemble(StatusCode::OK, head, body, source)
+    }
+
+    /// The tag that a client holds, if it is of any form of this.
+    fn held<'h>(&self, mut headers: impl Iterator<Item = &'h HeaderValue>) -> Option<HeaderValue> {
+        let plain = &self.plain.tag;
+        headers.find_map(|header| {
+            let mut tags = header.to_str().ok()?.split(',').map(str::trim);
+            tags.find_map(|held| {
+                let held = held.strip_prefix("W/").unwrap_or(held);
+                if held == "*" || held.as_bytes() == plain.as_bytes() {
+                    return Some(plain.clone());
+                }
+                let coded = Coding::ALL.iter().filter(|coding| **coding != Coding::Identity);
+                coded.map(|coding| tag_in(plain, *coding)).find(|tag| held.as_bytes() == tag.as_bytes())
+            })
+        })
+    }
+}
+
+fn assemble(status: StatusCode, head: HeaderMap, body: Body, source: Source) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = head;
+    // A hit says so already.
+    if source != Source::Hit {
+        response.headers_mut().insert(CACHE_STATUS, source.header());
+    }
+    response
+}
+
+/// A strong tag: 128 bits of the body's hash. Not a secret, so speed is what matters.
+fn tag_of(body: &[u8]) -> HeaderValue {
+    let text = format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// The tag of the same in a coding: other bytes need another tag.
+fn tag_in(tag: &HeaderValue, coding: Coding) -> HeaderValue {
+    let Some(inner) = tag.to_str().ok().and_then(|tag| tag.strip_suffix('"')) else { return tag.clone() };
+    HeaderValue::from_str(&format!("{inner}-{}\"", coding.name())).unwrap_or_else(|_| tag.clone())
+}
+
+/// The state that a tag names, whatever the coding: without the quotes.
+pub(in crate::http) fn state_of(tag: &str) -> &str {
+    let coded = Coding::ALL.iter().find_map(|coding| tag.strip_suffix(coding.name())?.strip_suffix('-'));
+    coded.unwrap_or(tag)
+}

@@ -1,0 +1,45 @@
+use std::time::Instant;
+
+use docstore::{Change, EngineKind};
+
+use super::{Freshness, PAUSE, POLL};
+
+/// Passes on what the store tells, until the database is closed.
+pub(super) async fn follow(freshness: &Freshness, engine: EngineKind) {
+    let database = &freshness.database;
+    let revisions = database.revisions();
+    loop {
+        let mut feed = match database.watch(POLL).await {
+            Ok(feed) => feed,
+            Err(error) => {
+                tracing::warn!(%error, "changes cannot be watched; trying again");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        // What was written before the feed was open is not in it.
+        revisions.all_changed();
+        freshness.heard(Instant::now());
+        loop {
+            // A feed is silent while nothing is written; what it would have told by now it has.
+            let Ok(change) = tokio::time::timeout(POLL, feed.next()).await else {
+                if !freshness.store_is_away() {
+                    freshness.heard(Instant::now());
+                }
+                continue;
+            };
+            match change {
+                // Of the embedded store only our own writes come by name, and they are known.
+                Ok(Some(Change::Document { .. })) if engine == EngineKind::Embedded => {}
+                Ok(Some(Change::Document { collection, .. })) => revisions.changed(&collection),
+                Ok(Some(Change::Unknown)) => revisions.all_changed(),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the feed of changes broke; opening it anew");
+                    break;
+                }
+            }
+            freshness.heard(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use docstore::Database;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{HIT, app, status};
+use crate::support::App;
+
+testkit::stores! {
+    async fn what_is_rendered_is_served_while_the_store_is_away(db: Database) {
+        let app = app(&db).await;
+        let before = app.get("/sections").await;
+        app.get("/stories").await;
+        db.close().await;
+        // It holds, as far as anybody knows.
+        assert_eq!(status(&app.get("/stories").await), (200, HIT));
+        let refused = app.post("admin", "/navlinks", &json!({ "label": "About", "url": "/about" })).await;
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "2"));
+        // Somebody changed it, and it cannot be made anew.
+        db.revisions().all_changed();
+        let stale = app.get("/sections").await;
+        assert_eq!((stale.status.as_u16(), &stale.bytes), (200, &before.bytes));
+        assert_eq!(stale.header("cache-status"), "field-notes; fwd=stale; fwd-status=503; detail=stale");
+        assert_eq!(app.get("/projects").await.status, 503, "this one was never asked for");
+        let ready = app.get("/readyz").await;
+        assert_eq!((ready.status.as_u16(), ready.json()), (200, json!({ "status": "degraded", "database": "failed" })));
+        assert!(app.rendered.counts().stale >= 1);
+    }
+
+    async fn readiness_tells_how_the_rendered_responses_do(db: Database) {
+        let app = app(&db).await;
+        app.get("/sections").await;
+        app.get("/sections").await;
+        assert_eq!(app.get("/readyz").await.json().as_object().unwrap().len(), 2);
+        let told = app.get("/readyz?verbose=true").await.json();
+        let rendered = &told["rendered"];
+        assert_eq!((&rendered["entries"], &rendered["hits"], &rendered["loads"]), (&json!(1), &json!(1), &json!(1)));
+        assert!(rendered["bytes"].as_u64().unwrap() > 1000 && rendered["lag_ms"].is_u64(), "{told}");
+    }
+
+    async fn beyond_what_can_be_worked_on_there_is_no_queue(db: Database) {
+        let app = App::on_with(&db, |config| {
+            config.rendered = field_notes::http::RenderedSettings::default();
+            config.max_concurrent = 1;
+        })
+        .await;
+        assert_eq!(app.get("/sections").await.status, 200);
+        let paths: Vec<_> = (0..100).map(|n| format!("/sections?n={n}")).collect();
+        let answers = join_all(paths.iter().map(|path| app.get(path))).await;
+        let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+        assert!(!done.is_empty() && !refused.is_empty(), "{} and {}", done.len(), refused.len());
+        for answer in refused {
+            assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
+            assert_eq!(answer.json()["detail"], "too many requests are under way");
+        }
+        // What is ready needs no place, and a place is free again.
+        assert_eq!(status(&app.get("/sections").await), (200, HIT));
+        assert_eq!(app.get("/navlinks").await.status, 200);
+    }
+}

@@ -1,0 +1,135 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use docstore::{Database, Filter, Update};
+use serde_json::{Value, json};
+use testkit::{Mongod, Target};
+
+use crate::program::{Asked, Program, Server, open_store};
+
+const GIVE_UP: Duration = Duration::from_secs(30);
+const HIT: &str = "field-notes; hit";
+const STALE: &str = "detail=stale";
+/// So long that nothing is seen by its age.
+const NEVER: &str = "86400";
+
+/// Asks until the answer is so.
+async fn until(server: &Server, path: &str, what: &str, is_so: impl Fn(&Asked) -> bool) -> Asked {
+    let began = Instant::now();
+    loop {
+        let asked = server.look(path).await;
+        if is_so(&asked) {
+            return asked;
+        }
+        assert!(began.elapsed() < GIVE_UP, "{path}: not {what}: {asked:?}\n{}", server.output());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn until_hit(server: &Server, path: &str) -> Asked {
+    until(server, path, "a hit", |asked| asked.status == 200 && asked.cache_status == HIT).await
+}
+
+fn shows(text: &'static str) -> impl Fn(&Asked) -> bool {
+    move |asked| asked.body.contains(text)
+}
+
+/// Renames a section without the program.
+async fn rename(store: &Database, slug: &str, title: &str) {
+    let update = Update::new().set("title", title);
+    let updated = store.collection("sections").update_one(&Filter::eq("slug", slug), &update).await;
+    assert_eq!(updated.expect("the section is updated").matched, 1);
+}
+
+/// Two programs on one store see what the other writes, though both have rendered what was there before.
+async fn two_see_one_another(program: Program) {
+    let program = program.with("CACHE_MAX_AGE", NEVER);
+    let (one, two) = (program.serve().await, program.serve().await);
+    let link = |label: &str| json!({ "label": label, "url": "/" });
+    for (writer, reader, label) in
+        [(&one, &two, "first link"), (&two, &one, "second link"), (&one, &two, "third link")]
+    {
+        until_hit(writer, "/navlinks").await;
+        until_hit(reader, "/navlinks").await;
+        assert_eq!(writer.post_as_admin("/navlinks", &link(label)).await.0, 201);
+        let own = writer.look("/navlinks").await;
+        assert!(own.body.contains(label), "the writer's next read shows it: {own:?}");
+        until(reader, "/navlinks", label, |asked| asked.body.contains(label)).await;
+    }
+    // What nobody writes to stays.
+    until_hit(&one, "/sections").await;
+    let verbose: Value = one.get("/readyz?verbose=true").await.1;
+    assert!(verbose["rendered"]["lag_ms"].is_u64(), "{verbose}");
+}
+
+testkit::targets! {
+    async fn what_one_process_writes_the_other_shows(target: Arc<Target>) {
+        two_see_one_another(Program::on(&target)).await;
+    }
+
+    async fn edits_behind_the_servers_back_are_seen(target: Arc<Target>) {
+        let server = Program::on(&target).with("CACHE_MAX_AGE", NEVER).serve().await;
+        until_hit(&server, "/sections").await;
+        let store = open_store(&target).await;
+        rename(&store, "blog", "Renamed").await;
+        until(&server, "/sections", "renamed", shows("Renamed")).await;
+        store.close().await;
+    }
+}
+
+async fn standalone(binary: std::path::PathBuf) -> (Mongod, Program) {
+    let server = Mongod::standalone(&binary).await.expect("a server");
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "admin@example.com")
+        .with("ALLOW_DEV_AUTH", "true")
+        .with("MONGO_URI", &server.uri())
+        .with("MONGO_DB_NAME", "notes");
+    (server, program)
+}
+
+#[test]
+fn on_a_standalone_server_processes_leave_one_another_notes() {
+    testkit::with_server_binary(|binary| async move {
+        let (_server, program) = standalone(binary).await;
+        two_see_one_another(program).await;
+    });
+}
+
+#[test]
+fn on_a_standalone_server_edits_behind_its_back_are_seen_by_their_age() {
+    testkit::with_server_binary(|binary| async move {
+        let (mongod, program) = standalone(binary).await;
+        let server = program.with("CACHE_MAX_AGE", "1").serve().await;
+        until_hit(&server, "/sections").await;
+        let options = docstore::mongo::Options {
+            uri: mongod.uri(),
+            database: Some("notes".to_owned()),
+            app_name: "tests".to_owned(),
+        };
+        let store = docstore::mongo::connect(options).await.expect("the store opens");
+        rename(&store, "blog", "Renamed").await;
+        until(&server, "/sections", "renamed", shows("Renamed")).await;
+        store.close().await;
+    });
+}
+
+#[test]
+fn what_is_rendered_is_served_while_the_server_is_down_and_made_anew_when_it_is_back() {
+    testkit::with_server_binary(|binary| async move {
+        let (mut mongod, program) = standalone(binary).await;
+        let server = program.with("CACHE_MAX_AGE", "1").serve().await;
+        let before = until_hit(&server, "/sections").await;
+        mongod.kill().expect("the server is killed");
+        let stale = |asked: &Asked| asked.cache_status.contains(STALE);
+        let old = until(&server, "/sections", "stale", stale).await;
+        assert_eq!((old.status, &old.body), (200, &before.body));
+        let ready = until(&server, "/readyz", "degraded", shows("degraded")).await;
+        assert_eq!(ready.status, 200);
+        let (status, refused) = server.post_as_admin("/navlinks", &json!({ "label": "a", "url": "/" })).await;
+        assert_eq!(status, 503, "{refused}");
+        assert_eq!(server.look("/projects").await.status, 503);
+        mongod.restart().await.expect("the server is started again");
+        until_hit(&server, "/sections").await;
+        until(&server, "/readyz", "ready", shows("\"ready\"")).await;
+    });
+}
