@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 
 use crate::engine::{Engine, EngineTransaction};
 use crate::index::Ensured;
-use crate::revisions::Tracked;
+use crate::revisions::{Abandoned, Tracked};
 use crate::{
     ChangeFeed, Collection, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest, Result, Revisions,
     ServerFacts,
@@ -23,15 +23,30 @@ pub trait Store: Send + Sync {
 /// A database on either engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
+    /// What this handle goes through.
     engine: Arc<dyn Engine>,
+    /// What all handles come to.
+    bare: Arc<dyn Engine>,
     revisions: Revisions,
 }
 
 impl Database {
-    /// Wraps an engine.
+    /// Wraps an engine. A write that nobody waits for any more is given up; it may be carried out all the same.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        let revisions = Revisions::default();
-        Self { engine: Arc::new(Tracked::new(engine, revisions.clone())), revisions }
+        Self::handle(engine, Revisions::default(), Abandoned::Dropped)
+    }
+
+    /// The same database, whose writes and commits are seen through to their end even if nobody waits for them any
+    /// more: so none is carried out after [`Revisions`] have counted it. For what is written while reads of it are
+    /// kept; not for work that has to end with whoever began it.
+    #[must_use]
+    pub fn seeing_writes_through(&self) -> Self {
+        Self::handle(Arc::clone(&self.bare), self.revisions.clone(), Abandoned::SeenThrough)
+    }
+
+    fn handle(bare: Arc<dyn Engine>, revisions: Revisions, abandoned: Abandoned) -> Self {
+        let engine = Arc::new(Tracked::new(Arc::clone(&bare), revisions.clone(), abandoned));
+        Self { engine, bare, revisions }
     }
 
     /// Which collections were written through this database and its clones, and through their transactions.

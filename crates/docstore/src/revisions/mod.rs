@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
-pub(crate) use tracked::Tracked;
+pub(crate) use tracked::{Abandoned, Tracked};
 
 type Counter = Arc<AtomicU64>;
 

@@ -21,15 +21,24 @@ use crate::{
 pub(crate) struct Tracked {
     inner: Arc<dyn Engine>,
     revisions: Revisions,
+    abandoned: Abandoned,
+}
+
+/// What becomes of a write that nobody waits for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Abandoned {
+    /// It is given up where it is. The engine may carry it out all the same, after it was noted.
+    Dropped,
+    /// It goes on in a task of its own, and is noted when it has ended.
+    SeenThrough,
 }
 
 impl Tracked {
-    pub(crate) fn new(inner: Arc<dyn Engine>, revisions: Revisions) -> Self {
-        Self { inner, revisions }
+    pub(crate) fn new(inner: Arc<dyn Engine>, revisions: Revisions, abandoned: Abandoned) -> Self {
+        Self { inner, revisions, abandoned }
     }
 
-    /// Carries a write out and notes it. It is seen through to its end even if nobody waits for it any more: else it
-    /// could be carried out after it was noted.
+    /// Carries a write out and notes it.
     async fn write<T, F>(
         &self,
         collection: &str,
@@ -41,7 +50,7 @@ impl Tracked {
     {
         let collection = collection.to_owned();
         let noted = Noted { revisions: self.revisions.clone(), collections: vec![collection.clone()] };
-        seen_through(noted, work(Arc::clone(&self.inner), collection)).await
+        self.abandoned.carry_out(noted, work(Arc::clone(&self.inner), collection)).await
     }
 }
 
@@ -59,21 +68,27 @@ impl Drop for Noted {
     }
 }
 
-async fn seen_through<T: Send + 'static>(
-    noted: Noted,
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    let work = async move {
-        let result = work.await;
-        drop(noted);
-        result
-    };
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(result) => result,
-        Err(failed) => match failed.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            Err(_) => Err(Error::Unavailable("the process is ending".into())),
-        },
+impl Abandoned {
+    async fn carry_out<T: Send + 'static>(
+        self,
+        noted: Noted,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let work = async move {
+            let result = work.await;
+            drop(noted);
+            result
+        };
+        if self == Self::Dropped {
+            return work.await;
+        }
+        match tokio::spawn(work.in_current_span()).await {
+            Ok(result) => result,
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(Error::Unavailable("the process is ending".into())),
+            },
+        }
     }
 }
 
@@ -172,7 +187,8 @@ impl Engine for Tracked {
     async fn begin(&self) -> Result<Arc<dyn EngineTransaction>> {
         let inner = self.inner.begin().await?;
         let revisions = self.revisions.clone();
-        Ok(Arc::new(TrackedTransaction { inner, revisions, written: Mutex::default() }))
+        let abandoned = self.abandoned;
+        Ok(Arc::new(TrackedTransaction { inner, revisions, abandoned, written: Mutex::default() }))
     }
 
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
@@ -248,7 +264,8 @@ impl Upkeep for Tracked {
         let collections = vec![from.clone(), to.clone()];
         let noted = Noted { revisions: self.revisions.clone(), collections };
         let inner = Arc::clone(&self.inner);
-        seen_through(noted, async move { inner.upkeep().rename_collection(&from, &to).await }).await
+        let work = async move { inner.upkeep().rename_collection(&from, &to).await };
+        self.abandoned.carry_out(noted, work).await
     }
 
     async fn drop_database(&self) -> Result<()> {
@@ -278,6 +295,7 @@ impl Upkeep for Tracked {
 struct TrackedTransaction {
     inner: Arc<dyn EngineTransaction>,
     revisions: Revisions,
+    abandoned: Abandoned,
     written: Mutex<BTreeSet<String>>,
 }
 
@@ -346,7 +364,7 @@ impl EngineTransaction for TrackedTransaction {
         let collections = std::mem::take(&mut *lock(&self.written)).into_iter().collect();
         let noted = Noted { revisions: self.revisions.clone(), collections };
         let inner = Arc::clone(&self.inner);
-        seen_through(noted, async move { inner.commit().await }).await
+        self.abandoned.carry_out(noted, async move { inner.commit().await }).await
     }
 
     async fn abort(&self) -> Result<()> {

@@ -57,7 +57,8 @@ testkit::stores! {
         assert!(!b.are_current());
     }
 
-    async fn a_write_that_nobody_waits_for_is_seen_through(db: Database) {
+    async fn a_write_that_nobody_waits_for_is_seen_through_if_that_is_wanted(db: Database) {
+        let db = db.seeing_writes_through();
         let things = db.collection("things");
         let before = read(&db, "things").await;
         // Dropped after it was begun.
