@@ -23,7 +23,7 @@ pub use variables::{VARIABLES, Variable};
 use reader::Reader;
 
 use crate::domain::Authorship;
-use crate::http::{EdgeSettings, RenderedSettings};
+use crate::http::{ConnectionSettings, EdgeSettings, RenderedSettings};
 use crate::identity::GoogleSettings;
 
 /// What kind of installation this is.
@@ -167,6 +167,8 @@ pub struct Config {
     pub cache_max_age: Duration,
     /// So many requests are worked on at a time.
     pub max_concurrent: usize,
+    /// What clients may take of sockets.
+    pub connections: ConnectionSettings,
     /// Requests under way have so long to end when the process is told to.
     pub shutdown_grace: Duration,
 }
@@ -258,6 +260,10 @@ impl Config {
             },
             cache_max_age: reader.seconds("CACHE_MAX_AGE", 30, 1),
             max_concurrent: reader.count("MAX_CONCURRENT_REQUESTS", 256, 1),
+            connections: ConnectionSettings {
+                most: reader.count("MAX_CONNECTIONS", 16_384, 1),
+                idle: reader.seconds("CONNECTION_IDLE_SECONDS", 75, 1),
+            },
             shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", 10, 0),
         };
         if production && config.google.audiences.is_empty() {

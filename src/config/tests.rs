@@ -202,6 +202,8 @@ fn the_cache_is_read() {
         ("CACHE_S_MAXAGE", "60"),
         ("CACHE_STALE_WHILE_REVALIDATE", "300"),
         ("MAX_CONCURRENT_REQUESTS", "8"),
+        ("MAX_CONNECTIONS", "100"),
+        ("CONNECTION_IDLE_SECONDS", "5"),
     ]);
     let rendered = RenderedSettings {
         max_bytes: None,
@@ -210,12 +212,15 @@ fn the_cache_is_read() {
     };
     assert_eq!(config.rendered, rendered);
     assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(5), 8));
+    assert_eq!(config.connections, ConnectionSettings { most: 100, idle: Duration::from_secs(5) });
     for bad in [
         ("CACHE_MAX_BYTES", "-1"),
         ("CACHE_MAX_BYTES", "many"),
         ("CACHE_MAX_AGE", "0"),
         ("CACHE_S_MAXAGE", "-1"),
         ("MAX_CONCURRENT_REQUESTS", "0"),
+        ("MAX_CONNECTIONS", "0"),
+        ("CONNECTION_IDLE_SECONDS", "0"),
     ] {
         assert_eq!(wrong(&[bad]), [bad.0]);
     }

@@ -121,6 +121,16 @@ pub const VARIABLES: &[Variable] = &[
         "Requests that are worked on at a time; more get 503. What is rendered is not counted.",
     ),
     variable(
+        "MAX_CONNECTIONS",
+        "16384",
+        "Connections at a time; more wait. Fewer if the system's limit of open files is lower.",
+    ),
+    variable(
+        "CONNECTION_IDLE_SECONDS",
+        "75",
+        "How long a connection may wait for a request, and an answer for a client that does not take it.",
+    ),
+    variable(
         "SHUTDOWN_GRACE_SECONDS",
         "10",
         "How long requests under way have when the process is told to end.",

@@ -2,6 +2,8 @@
 
 /// Bodies of requests: every error in one answer.
 mod body;
+/// Sockets.
+mod connections;
 /// How much is under way.
 mod crowd;
 /// The page on which the API is read and tried.
@@ -64,12 +66,13 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use connections::{ConnectionSettings, raise_socket_limit, serve};
 pub use crowd::Crowd;
 pub use edge::{Edge, EdgeSettings, Limit, Network, Standing};
 pub use error::{ApiError, FieldError, Step};
 pub use gate::{Gate, Progress};
 pub use policy::Policy;
-pub use rendered::{Connections, Front, Rendered, RenderedCounts, RenderedSettings};
+pub use rendered::{Front, Rendered, RenderedCounts, RenderedSettings};
 pub use route::{Route, Verb};
 pub use routes::{router, routes};
 

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -71,14 +71,14 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
 
 /// The same line for an answer that was ready. A span for it costs more than the answer, so there is none unless
 /// somebody reads the line.
-pub(super) fn answered_at_once(request: &Request, id: &HeaderValue, status: StatusCode) {
+pub(super) fn answered_at_once<B>(request: &http::Request<B>, id: &HeaderValue, status: StatusCode) {
     if tracing::enabled!(tracing::Level::DEBUG) {
         let _entered = span(request, id.to_str().unwrap_or_default()).entered();
         tracing::debug!(status = status.as_u16(), duration_ms = 0_u128, "answered");
     }
 }
 
-fn span(request: &Request, id: &str) -> tracing::Span {
+fn span<B>(request: &http::Request<B>, id: &str) -> tracing::Span {
     let route = routes::template(request.uri().path()).unwrap_or("(none)");
     let trace = Trace::of(request.headers());
     tracing::info_span!(

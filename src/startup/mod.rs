@@ -30,13 +30,16 @@ pub use store::open as open_store;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
-use crate::http::{self, App, Crowd, Edge, Front, Gate, Rendered};
+use crate::http::{self, App, ConnectionSettings, Crowd, Edge, Gate, Rendered};
 use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
 use crate::repository::{self, Holdings, Probe, Repository, TreeLock, Users};
 use crate::service::{Freshness, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
 
 /// The exit code of a start that was told to end while it migrated.
 const INTERRUPTED: u8 = 130;
+
+/// Of the files that the process may have open, so many are left for the store, for logs and for questions to others.
+const OTHER_SOCKETS: usize = 512;
 
 /// A server that is bound to its port. Its gate is closed until [`Application::run`] has gone through the start.
 pub struct Application {
@@ -78,8 +81,10 @@ impl Application {
             rendered: Arc::new(Rendered::new(&config.rendered)),
             crowd: Arc::new(Crowd::new(config.max_concurrent)),
         };
-        let (stop, stopped) = watch::channel(false);
-        let mut server = tokio::spawn(serve(listener, http::router(app), stopped));
+        let (stop, mut stopped) = watch::channel(false);
+        let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
+        let mut server =
+            tokio::spawn(http::serve(listener, http::router(app), connections(&config), stopped));
         tokio::pin!(shutdown);
         let end = Stop::new();
         let started = {
@@ -142,11 +147,18 @@ impl Application {
     }
 }
 
-async fn serve(listener: TcpListener, front: Front, mut stopped: watch::Receiver<bool>) {
-    let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
-    if let Err(error) = axum::serve(listener, front.connections()).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "the server ended");
+/// As many connections as are wanted, if the system allows them: some sockets are for other things.
+fn connections(config: &Config) -> ConnectionSettings {
+    let allowed = http::raise_socket_limit().and_then(|most| usize::try_from(most).ok());
+    let allowed = allowed.map_or(usize::MAX, |most| most.saturating_sub(OTHER_SOCKETS).max(most / 2));
+    let most = config.connections.most.min(allowed);
+    if most < config.connections.most {
+        tracing::warn!(
+            most,
+            "the system's limit of open files allows fewer connections than MAX_CONNECTIONS"
+        );
     }
+    ConnectionSettings { most, ..config.connections }
 }
 
 /// The phases from the store to the open gate.

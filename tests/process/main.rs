@@ -4,6 +4,8 @@
 mod bad_input;
 /// What was asked of migrations, and what became of it.
 mod checklist;
+/// Many connections, slow ones, and all that can be said on one.
+mod connections;
 /// A migration that fails: what is recorded, said and served.
 mod failure;
 /// From an empty folder to the first answer.

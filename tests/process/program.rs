@@ -202,9 +202,19 @@ impl Server {
         &self.base
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.running.child.id()
+    }
+
     /// What it printed so far.
     pub(crate) fn output(&self) -> String {
         self.running.output()
+    }
+
+    /// Waits until it prints this.
+    pub(crate) async fn until_printed(&mut self, text: &str) {
+        self.running.until_said(text).await;
     }
 
     /// Waits until `/readyz` answers 200.

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -69,10 +69,10 @@ pub(in crate::http) fn allow(edge: &Edge, headers: &mut HeaderMap, origin: &Head
 }
 
 /// Tells browsers to come over HTTPS only, if that is wanted and they did. `peer` is who connected.
-pub(in crate::http) fn want_https(
+pub(in crate::http) fn want_https<B>(
     edge: &Edge,
     headers: &mut HeaderMap,
-    request: &Request,
+    request: &http::Request<B>,
     peer: Option<SocketAddr>,
 ) {
     // Only a proxy that is believed can say so.

@@ -1,9 +1,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
+use axum::http::{self, HeaderMap, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 
 use super::coding::{Accepted, Coding};
@@ -161,12 +159,12 @@ impl Entry {
         asked: &HeaderMap,
         coding: Coding,
         source: Source,
-    ) -> Response {
+    ) -> http::Response<Bytes> {
         let if_none_match = asked.get_all(header::IF_NONE_MATCH).iter();
         if let Some(tag) = self.held(if_none_match) {
             let mut head = self.head_of_304.clone();
             head.insert(header::ETAG, tag);
-            return assemble(StatusCode::NOT_MODIFIED, head, Body::empty(), source);
+            return assemble(StatusCode::NOT_MODIFIED, head, Bytes::new(), source);
         }
         let mut head = self.head.clone();
         // Nobody is given a coding that is not there.
@@ -177,9 +175,9 @@ impl Entry {
         }
         let body = if method == Method::HEAD {
             head.insert(header::CONTENT_LENGTH, HeaderValue::from(form.body.len()));
-            Body::empty()
+            Bytes::new()
         } else {
-            Body::from(form.body.clone())
+            form.body.clone()
         };
         assemble(StatusCode::OK, head, body, source)
     }
@@ -201,8 +199,8 @@ impl Entry {
     }
 }
 
-fn assemble(status: StatusCode, head: HeaderMap, body: Body, source: Source) -> Response {
-    let mut response = Response::new(body);
+fn assemble(status: StatusCode, head: HeaderMap, body: Bytes, source: Source) -> http::Response<Bytes> {
+    let mut response = http::Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = head;
     // A hit says so already.

@@ -1,16 +1,17 @@
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::extract::connect_info::ConnectInfo;
-use axum::http::header;
+use axum::http::{self, header};
 use axum::response::Response;
-use axum::serve::{IncomingStream, Listener};
+use bytes::Bytes;
+use futures_util::future::{Either, Ready, ready};
 use tower::Service;
 use tower::util::Oneshot;
 
@@ -29,19 +30,22 @@ struct Inner {
     long_way: Router,
 }
 
+/// An answer that is made.
+pub(in crate::http) type Answer = Pin<Box<Oneshot<Router, Request>>>;
+
 impl Front {
     /// Puts what is rendered in front of the routes.
     pub(in crate::http) fn new(app: App, long_way: Router) -> Self {
         Self { inner: Arc::new(Inner { app, long_way }), peer: None }
     }
 
-    /// For each connection a service that knows whose it is.
-    pub fn connections(self) -> Connections {
-        Connections(self)
+    /// The same for whoever connected from this address.
+    pub(in crate::http) fn with_peer(self, peer: SocketAddr) -> Self {
+        Self { peer: Some(peer), ..self }
     }
 
     /// The answer, if it is rendered and holds, with what this request has of its own.
-    fn ready(&self, request: &Request) -> Option<Response> {
+    pub(in crate::http) fn ready<B>(&self, request: &http::Request<B>) -> Option<http::Response<Bytes>> {
         let (method, headers) = (request.method(), request.headers());
         if !is_anonymous_read(method, headers) {
             return None;
@@ -58,61 +62,29 @@ impl Front {
         edge::want_https(&app.edge, head, request, self.peer);
         Some(response)
     }
+
+    /// The answer, by the routes.
+    pub(in crate::http) fn long_way(&self, mut request: Request) -> Answer {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        Box::pin(tower::ServiceExt::oneshot(self.inner.long_way.clone(), request))
+    }
 }
 
 impl Service<Request> for Front {
     type Response = Response;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = Either<Ready<Result<Response, Infallible>>, Answer>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request) -> Answer {
-        if let Some(response) = self.ready(&request) {
-            return Answer::Ready(ready(Ok(response)));
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.ready(&request) {
+            Some(response) => Either::Left(ready(Ok(response.map(Body::from)))),
+            None => Either::Right(self.long_way(request)),
         }
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(ConnectInfo(peer));
-        }
-        Answer::Long(Box::pin(tower::ServiceExt::oneshot(self.inner.long_way.clone(), request)))
-    }
-}
-
-/// An answer that is there, or on its way.
-pub enum Answer {
-    /// It is there.
-    Ready(Ready<Result<Response, Infallible>>),
-    /// It is on its way.
-    Long(Pin<Box<Oneshot<Router, Request>>>),
-}
-
-impl Future for Answer {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::Ready(ready) => Pin::new(ready).poll(context),
-            Self::Long(long) => long.as_mut().poll(context),
-        }
-    }
-}
-
-/// Makes a [`Front`] for each connection.
-#[derive(Clone)]
-pub struct Connections(Front);
-
-impl<L: Listener<Addr = SocketAddr>> Service<IncomingStream<'_, L>> for Connections {
-    type Response = Front;
-    type Error = Infallible;
-    type Future = Ready<Result<Front, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, stream: IncomingStream<'_, L>) -> Self::Future {
-        ready(Ok(Front { inner: Arc::clone(&self.0.inner), peer: Some(*stream.remote_addr()) }))
     }
 }

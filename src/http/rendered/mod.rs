@@ -25,12 +25,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::body::Body;
+use axum::http::{self, HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 pub(super) use entry::state_of;
-pub use front::{Connections, Front};
+pub(super) use front::Answer;
+pub use front::Front;
 pub(super) use through::through;
 
 use super::ApiError;
@@ -118,7 +121,7 @@ impl Rendered {
     }
 
     /// What is ready and holds, if the client can be given it at once.
-    fn ready(&self, key: &str, method: &Method, asked: &HeaderMap) -> Option<Response> {
+    fn ready(&self, key: &str, method: &Method, asked: &HeaderMap) -> Option<http::Response<Bytes>> {
         let kept = self.kept.as_ref()?;
         let entry = kept.get(key)?;
         if !entry.is_fresh() {
@@ -145,7 +148,7 @@ impl Rendered {
     ) -> Response {
         match entry.choose(Accepted::of(asked)) {
             Choice::Now(coding, wanted) => {
-                let response = entry.answer(method, asked, coding, source);
+                let response = entry.answer(method, asked, coding, source).map(Body::from);
                 if let (Some(wanted), Some(kept)) = (wanted, &self.kept) {
                     self.render_later(kept, key, entry, wanted);
                 }
@@ -161,7 +164,7 @@ impl Rendered {
                     Ok(Err(error)) => return ApiError::Internal(Box::new(error)).into_response(),
                     Err(error) => return ApiError::Internal(Box::new(error)).into_response(),
                 };
-                let response = new.answer(method, asked, coding, source);
+                let response = new.answer(method, asked, coding, source).map(Body::from);
                 if let Some(kept) = &self.kept {
                     kept.replace(key, &entry, new);
                 }

@@ -1,0 +1,196 @@
+use std::fs;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::program::{Program, Server};
+
+/// Of the sockets that this process may have, so many are for other things.
+const OTHERS: u64 = 512;
+const IDLE: u64 = 10_000;
+
+async fn with_idle_seconds(seconds: &str) -> (Program, Server) {
+    let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
+    let program = program.with("CONNECTION_IDLE_SECONDS", seconds);
+    let server = program.serve().await;
+    (program, server)
+}
+
+async fn connect(server: &Server) -> TcpStream {
+    let address = server.base().strip_prefix("http://").expect("an address");
+    TcpStream::connect(address).await.expect("a connection")
+}
+
+/// What comes until the connection ends, however it does.
+async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut part = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = stream.read(&mut part).await {
+        all.extend_from_slice(&part[..length]);
+    }
+    all
+}
+
+fn times(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
+fn resident_kib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is told");
+    line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
+}
+
+#[tokio::test]
+async fn thousands_of_idle_connections_keep_nobody_from_being_answered() {
+    let allowed = rlimit::increase_nofile_limit(u64::MAX).expect("the limit can be raised");
+    let many = IDLE.min(allowed.saturating_sub(OTHERS));
+    let (_program, server) = with_idle_seconds("600").await;
+    let before = resident_kib(server.id());
+    let mut idle = Vec::new();
+    for _ in 0..many {
+        idle.push(connect(&server).await);
+    }
+    // Each has been accepted: one that came later is answered.
+    let (status, body) = server.get("/sections").await;
+    assert_eq!((status, &body["total"]), (200, &4.into()));
+    let grown = resident_kib(server.id()).saturating_sub(before);
+    assert!(grown < many * 16, "{many} connections take {grown} KiB");
+    let mut last = idle.pop().expect("a connection");
+    last.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .expect("it is open");
+    let answer = rest(&mut last).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn more_connections_than_there_may_be_wait_for_their_turn() {
+    let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("MAX_CONNECTIONS", "2");
+    let program = program.with("CONNECTION_IDLE_SECONDS", "1");
+    let server = program.serve().await;
+    // One is the client's own; of these, all but one wait until those before them have been idle for too long.
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let mut stream = connect(&server).await;
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("it is sent");
+        waiting.push(stream);
+    }
+    for stream in &mut waiting {
+        assert!(rest(stream).await.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_whole_request_is_closed() {
+    let (_program, server) = with_idle_seconds("1").await;
+    for sent in [&b""[..], b"G", b"PRI * HTTP/2.0\r\n", b"GET /sections HTTP/1.1\r\nHost: a\r\nX-Slow"] {
+        let mut stream = connect(&server).await;
+        stream.write_all(sent).await.expect("it is sent");
+        assert_eq!(String::from_utf8_lossy(&rest(&mut stream).await), "", "{sent:?}");
+    }
+    // One that has been used is closed when it is used no more.
+    let mut stream = connect(&server).await;
+    stream.write_all(b"GET /sections HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("it is sent");
+    assert!(rest(&mut stream).await.starts_with(b"HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_an_answer_is_not_waited_for() {
+    let program =
+        Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("CONNECTION_IDLE_SECONDS", "1");
+    let program = program.with("RUST_LOG", "info,field_notes::http::connections=trace");
+    let mut server = program.serve().await;
+    let whole = server.look("/openapi.json").await.body.len();
+    // More than the buffers of both ends hold.
+    let asked = 64 * 1024 * 1024 / whole;
+    let mut stream = connect(&server).await;
+    let request = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
+    stream.write_all(request.repeat(asked).as_bytes()).await.expect("requests are small");
+    server.until_printed("error writing a body").await;
+    let taken = rest(&mut stream).await.len();
+    assert!(taken > whole && taken < asked * whole, "{taken} of {} were left to be taken", asked * whole);
+    assert_eq!(server.get("/health").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_all_of_it() {
+    let (_program, server) = with_idle_seconds("2").await;
+    let whole = server.look("/openapi.json").await.body;
+    let mut stream = connect(&server).await;
+    stream
+        .write_all(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .expect("it is sent");
+    let mut taken = Vec::new();
+    let mut part = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut part).await {
+        taken.extend_from_slice(&part[..length]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(String::from_utf8_lossy(&taken).ends_with(&whole));
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_their_order() {
+    let (_program, server) = with_idle_seconds("5").await;
+    let mut stream = connect(&server).await;
+    // Twice, so that the second time it is what is rendered that is mixed with what is not.
+    let requests = concat!(
+        "GET /sections HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n",
+        "GET /stories/0 HTTP/1.1\r\nHost: a\r\nX-Request-Id: two\r\n\r\n",
+        "HEAD /sections HTTP/1.1\r\nHost: a\r\nX-Request-Id: three\r\n\r\n",
+        "POST /stories HTTP/1.1\r\nHost: a\r\nX-Request-Id: four\r\nContent-Length: 2\r\n\r\n{}",
+        "GET /sections HTTP/1.1\r\nHost: a\r\nX-Request-Id: five\r\n\r\n",
+    );
+    let last = "GET /health HTTP/1.1\r\nHost: a\r\nX-Request-Id: last\r\nConnection: close\r\n\r\n";
+    stream.write_all([requests, requests, last].concat().as_bytes()).await.expect("it is sent");
+    let answers = String::from_utf8(rest(&mut stream).await).expect("text");
+    let ids: Vec<_> = answers.lines().filter_map(|line| line.strip_prefix("x-request-id: ")).collect();
+    let round = ["one", "two", "three", "four", "five"];
+    assert_eq!(ids, [&round[..], &round[..], &["last"]].concat());
+    assert_eq!((times(&answers, "HTTP/1.1 200 OK"), times(&answers, "HTTP/1.1 401")), (7, 2), "{answers}");
+    assert_eq!(times(&answers, r#""total":4"#), 4, "the answer to HEAD has no body: {answers}");
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_with_those_who_begin_with_it() {
+    let (_program, server) = with_idle_seconds("5").await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
+    for path in ["/sections", "/sections", "/health"] {
+        let answer = client.get(format!("{}{path}", server.base())).send().await.expect("an answer");
+        assert_eq!((answer.version(), answer.status().as_u16()), (reqwest::Version::HTTP_2, 200));
+    }
+    let together = (0..50).map(|_| client.get(format!("{}/stories", server.base())).send());
+    for answer in futures_util::future::join_all(together).await {
+        assert_eq!(answer.expect("an answer").status(), 200);
+    }
+    // Who asks to go over to it is answered in HTTP/1.1, as the standard has it.
+    let mut stream = connect(&server).await;
+    let upgrade = "GET /health HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).await.expect("it is sent");
+    assert!(rest(&mut stream).await.starts_with(b"HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
+async fn ten_thousand_queries_leave_no_more_than_the_cache_may_hold() {
+    let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("CACHE_MAX_BYTES", "1000000");
+    let server = program.serve().await;
+    let mut stream = connect(&server).await;
+    for hundred in 0..100 {
+        let ask = |n| format!("GET /sections?x={hundred}_{n} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let requests: String = (0..100).map(ask).collect();
+        stream.write_all(requests.as_bytes()).await.expect("it is sent");
+        let mut answers = String::new();
+        let mut part = vec![0; 64 * 1024];
+        while times(&answers, r#""total":4"#) < 100 {
+            let length = stream.read(&mut part).await.expect("answers");
+            assert!(length > 0, "{answers}");
+            answers.push_str(std::str::from_utf8(&part[..length]).expect("text"));
+        }
+    }
+    let rendered = server.get("/readyz?verbose=true").await.1["rendered"].clone();
+    assert!(rendered["bytes"].as_u64().is_some_and(|bytes| 0 < bytes && bytes <= 1_000_000), "{rendered}");
+    assert_eq!(rendered["loads"], 10_000, "{rendered}");
+}
