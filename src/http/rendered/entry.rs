@@ -23,10 +23,10 @@ pub(super) struct Origin {
 /// A rendered response: everything but what each request has of its own.
 pub(super) struct Entry {
     origin: Origin,
-    /// The headers of a 200, and those of a 304. Those that are set for each request are there already, so that a
-    /// copy does not grow.
-    head: HeaderMap,
+    /// The headers of a 304.
     head_of_304: HeaderMap,
+    /// The tags of all forms, whether they are there or not, by the place of their coding.
+    tags: [HeaderValue; 4],
     plain: Form,
     /// By the place of their coding.
     coded: [Option<Form>; 3],
@@ -34,11 +34,12 @@ pub(super) struct Entry {
     asked: AtomicU8,
 }
 
-/// A body in one coding.
+/// A body in one coding, and the headers of a 200 with it. Those that are set for each request are there already, so that
+/// a copy does not grow.
 #[derive(Clone)]
 struct Form {
     body: Bytes,
-    tag: HeaderValue,
+    head: HeaderMap,
 }
 
 /// What a client can be given.
@@ -69,11 +70,11 @@ impl Entry {
         let mut head_of_304 = head.clone();
         head_of_304.remove(header::CONTENT_TYPE);
         // Room that was only needed to put it together is not kept. A body has the room it grew in, too.
-        let plain = Form { body: Bytes::copy_from_slice(body), tag };
+        let plain = Form { body: Bytes::copy_from_slice(body), head: head.clone() };
         Self {
             origin,
-            head: head.clone(),
             head_of_304: head_of_304.clone(),
+            tags: Coding::ALL.map(|coding| tag_in(&tag, coding)),
             plain,
             coded: [None, None, None],
             asked: AtomicU8::new(0),
@@ -98,9 +99,9 @@ impl Entry {
 
     /// Its bytes, roughly: bodies, headers, and what it takes to keep them.
     pub(super) fn weight(&self) -> usize {
-        const HEADERS: usize = 2 * 2500;
+        const HEADERS: usize = 2500;
         let coded = self.coded.iter().flatten();
-        HEADERS + coded.chain([&self.plain]).map(|form| form.body.len() + 128).sum::<usize>()
+        HEADERS + coded.chain([&self.plain]).map(|form| form.body.len() + HEADERS).sum::<usize>()
     }
 
     fn form(&self, coding: Coding) -> Option<&Form> {
@@ -139,13 +140,18 @@ impl Entry {
         let Origin { reads, made, freshness } = &self.origin;
         let mut coded = self.coded.clone();
         if let Some(form) = coded.get_mut(coding.index()) {
-            *form =
-                Some(Form { body: coding.apply(&self.plain.body)?, tag: tag_in(&self.plain.tag, coding) });
+            let mut head = self.plain.head.clone();
+            head.insert(header::ETAG, self.tags[coding.index()].clone());
+            if let Some(name) = coding.header() {
+                head.insert(header::CONTENT_ENCODING, name);
+            }
+            // Without the room that it grew in.
+            *form = Some(Form { body: coding.apply(&self.plain.body)?, head: head.clone() });
         }
         Ok(Self {
             origin: Origin { reads: reads.clone(), made: *made, freshness: freshness.clone() },
-            head: self.head.clone(),
             head_of_304: self.head_of_304.clone(),
+            tags: self.tags.clone(),
             plain: self.plain.clone(),
             coded,
             asked: AtomicU8::new(self.asked.load(Ordering::Relaxed)),
@@ -160,40 +166,33 @@ impl Entry {
         coding: Coding,
         source: Source,
     ) -> http::Response<Bytes> {
-        let if_none_match = asked.get_all(header::IF_NONE_MATCH).iter();
-        if let Some(tag) = self.held(if_none_match) {
+        if let Some(tag) = self.held(asked) {
             let mut head = self.head_of_304.clone();
-            head.insert(header::ETAG, tag);
+            head.insert(header::ETAG, tag.clone());
             return assemble(StatusCode::NOT_MODIFIED, head, Bytes::new(), source);
         }
-        let mut head = self.head.clone();
         // Nobody is given a coding that is not there.
-        let (form, coding) = self.form(coding).map_or((&self.plain, Coding::Identity), |form| (form, coding));
-        if let Some(name) = coding.header() {
-            head.insert(header::ETAG, form.tag.clone());
-            head.insert(header::CONTENT_ENCODING, name);
-        }
+        let Form { body, head } = self.form(coding).unwrap_or(&self.plain);
+        let mut head = head.clone();
         let body = if method == Method::HEAD {
-            head.insert(header::CONTENT_LENGTH, HeaderValue::from(form.body.len()));
+            head.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             Bytes::new()
         } else {
-            form.body.clone()
+            body.clone()
         };
         assemble(StatusCode::OK, head, body, source)
     }
 
     /// The tag that a client holds, if it is of any form of this.
-    fn held<'h>(&self, mut headers: impl Iterator<Item = &'h HeaderValue>) -> Option<HeaderValue> {
-        let plain = &self.plain.tag;
-        headers.find_map(|header| {
-            let mut tags = header.to_str().ok()?.split(',').map(str::trim);
+    fn held(&self, asked: &HeaderMap) -> Option<&HeaderValue> {
+        asked.get_all(header::IF_NONE_MATCH).iter().find_map(|header| {
+            let mut tags = header.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             tags.find_map(|held| {
-                let held = held.strip_prefix("W/").unwrap_or(held);
-                if held == "*" || held.as_bytes() == plain.as_bytes() {
-                    return Some(plain.clone());
+                let held = held.strip_prefix(b"W/").unwrap_or(held);
+                if held == b"*" {
+                    return Some(&self.tags[Coding::Identity.index()]);
                 }
-                let coded = Coding::ALL.iter().filter(|coding| **coding != Coding::Identity);
-                coded.map(|coding| tag_in(plain, *coding)).find(|tag| held.as_bytes() == tag.as_bytes())
+                self.tags.iter().find(|tag| held == tag.as_bytes())
             })
         })
     }
@@ -218,7 +217,8 @@ fn tag_of(body: &[u8]) -> HeaderValue {
 
 /// The tag of the same in a coding: other bytes need another tag.
 fn tag_in(tag: &HeaderValue, coding: Coding) -> HeaderValue {
-    let Some(inner) = tag.to_str().ok().and_then(|tag| tag.strip_suffix('"')) else { return tag.clone() };
+    let inner = tag.to_str().ok().and_then(|tag| tag.strip_suffix('"'));
+    let (Some(inner), Some(_)) = (inner, coding.header()) else { return tag.clone() };
     HeaderValue::from_str(&format!("{inner}-{}\"", coding.name())).unwrap_or_else(|_| tag.clone())
 }
 
