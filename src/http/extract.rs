@@ -119,11 +119,8 @@ impl Visitor {
             limiter.check(key, FAILURES, app.clock.now())?;
         }
         let outcome = services.callers.profile(header).await;
-        if let (
-            Some(key),
-            Some(limiter),
-            Err(identity::Error::Refused(Refusal::Rejected | Refusal::Scope)),
-        ) = (key, limiter, &outcome)
+        if let (Some(key), Some(limiter), Err(identity::Error::Refused(Refusal::Rejected | Refusal::Scope))) =
+            (key, limiter, &outcome)
         {
             _ = limiter.charge(key, FAILURES, app.clock.now());
         }
