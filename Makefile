@@ -112,7 +112,9 @@ fuzz-api: ## Ask the API what nobody thinks of, by its own document (EXAMPLES=10
 	cargo build --bins
 	tests/fuzz/run.sh
 
-bench: build ## Performance on the wire beside its ceilings, into docs/performance and the README (needs wrk)
+bench: ## Performance on the wire beside its ceilings, into docs/performance and the README (needs wrk)
+	@command -v wrk >/dev/null || { echo "wrk is not installed: apt-get install wrk" >&2; exit 1; }
+	$(MAKE) build
 	@# A copy, since building the benchmark builds a program of its own in the same place.
 	@cp $(target)/release/field-notes $(target)/release/field-notes-measured
 	BENCH_PROGRAM="$(abspath $(target))/release/field-notes-measured" cargo bench --locked --bench wire

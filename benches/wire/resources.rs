@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::bench::{Bench, Engine};
 use crate::cached::LIST;
 use crate::figure::{Measured, Round};
-use crate::program::{Program, UNCACHED};
+use crate::program::Program;
 use crate::seed::Size;
 use crate::sequential::milliseconds;
 use crate::wrk::load;
@@ -36,7 +36,7 @@ pub(crate) fn after_load(bench: &Bench) -> Result<Measured, String> {
 }
 
 pub(crate) fn with_many(bench: &Bench) -> Result<Measured, String> {
-    let program = Program::start(bench, &bench.store(Engine::Embedded, Size::Million)?, UNCACHED)?;
+    let program = Program::start(bench, &bench.store(Engine::Embedded, Size::Million)?, &[])?;
     let mut client = program.client()?;
     for page in 0..20 {
         let path = format!("/stories?limit=50&offset={}", page * 50);
