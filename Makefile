@@ -13,7 +13,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build openapi differences fuzz-api bench-start bench-migrations docker-up docker-down clean
+	format format-check lint doc build openapi differences fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
 
 # For the shell, the value of a variable that has to be given.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -111,6 +111,16 @@ differences: ## Rewrite docs/differences.md from the table in tests/differences
 fuzz-api: ## Ask the API what nobody thinks of, by its own document (EXAMPLES=10 SEED=1 CALLERS="admin nobody")
 	cargo build --bins
 	tests/fuzz/run.sh
+
+bench: ## Performance on the wire beside its ceilings, into docs/performance and the README (needs wrk)
+	@command -v wrk >/dev/null || { echo "wrk is not installed: apt-get install wrk" >&2; exit 1; }
+	$(MAKE) build
+	@# A copy, since building the benchmark builds a program of its own in the same place.
+	@cp $(target)/release/field-notes $(target)/release/field-notes-measured
+	BENCH_PROGRAM="$(abspath $(target))/release/field-notes-measured" cargo bench --locked --bench wire
+
+bench-micro: ## The pure parts by themselves (ARGS=part of a name)
+	cargo bench --locked --bench micro -- $(ARGS)
 
 bench-start: ## Cold start and idle memory of the release binary
 	cargo bench --bench start

@@ -131,7 +131,7 @@ pub struct Config {
     pub allow_dev_auth: bool,
     /// How tokens of Google are verified.
     pub google: GoogleSettings,
-    /// Origins, proxies.
+    /// Origins, proxies, limits.
     pub edge: EdgeSettings,
     /// Where the data is.
     pub store: StoreConfig,
@@ -213,6 +213,7 @@ impl Config {
                 extra_origins: reader.list("CORS_EXTRA_ORIGINS"),
                 trusted_proxies: reader.networks("TRUSTED_PROXIES"),
                 hsts: production,
+                unlimited: !reader.truth("RATE_LIMITS", true),
             },
             store: mongo::store(&mut reader, production),
             migrate_on_start: reader.choice(

@@ -184,9 +184,13 @@ fn the_edge_and_google_are_read() {
     assert_eq!(config.edge.extra_origins, ["https://a.example", "https://b.example"]);
     assert_eq!(config.edge.trusted_proxies.len(), 2);
     assert!(!config.edge.hsts);
-    for bad in
-        [("TRUSTED_PROXIES", "10.0.0.0/8,proxy"), ("GOOGLE_API_BASE", "ftp://a"), ("GOOGLE_API_BASE", "a")]
-    {
+    assert!(!config.edge.unlimited && with(&[("RATE_LIMITS", "off")]).edge.unlimited);
+    for bad in [
+        ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
+        ("GOOGLE_API_BASE", "ftp://a"),
+        ("GOOGLE_API_BASE", "a"),
+        ("RATE_LIMITS", "few"),
+    ] {
         assert_eq!(wrong(&[bad]), [bad.0]);
     }
 }

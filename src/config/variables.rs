@@ -43,6 +43,11 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "Addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas.",
     ),
+    variable(
+        "RATE_LIMITS",
+        "on",
+        "Count what a client asks, and answer 429 beyond the limits; off where a proxy in front does so.",
+    ),
     variable("ENVIRONMENT", "development", "development, test, staging or production."),
     variable("HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 is the default in staging and production."),
     variable("PORT", "5001", "Port to listen on; 0 lets the system choose."),

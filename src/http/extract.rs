@@ -111,16 +111,16 @@ impl Visitor {
         let Self { services, app, header, client, .. } = self;
         let header = header.as_deref();
         let key = client.map(|client| (client.address, "", FAILURES.name));
-        let limiter = &app.edge.limiter;
-        if let Some(key) = &key
+        let limiter = app.edge.limiter.as_ref();
+        if let (Some(key), Some(limiter)) = (&key, limiter)
             && header.is_some()
             && !services.callers.knows(header)
         {
             limiter.check(key, FAILURES, app.clock.now())?;
         }
         let outcome = services.callers.profile(header).await;
-        if let (Some(key), Err(identity::Error::Refused(Refusal::Rejected | Refusal::Scope))) =
-            (key, &outcome)
+        if let (Some(key), Some(limiter), Err(identity::Error::Refused(Refusal::Rejected | Refusal::Scope))) =
+            (key, limiter, &outcome)
         {
             _ = limiter.charge(key, FAILURES, app.clock.now());
         }

@@ -58,6 +58,17 @@ testkit::stores! {
         assert_eq!(delete(&app, "192.0.2.9:1", 0, &[("x-forwarded-for", "203.0.113.250")]).await.status, 429);
     }
 
+    async fn limits_can_be_turned_off(db: Database) {
+        let app = App::on_with(&db, |config| config.edge.unlimited = true).await;
+        for n in 0..=WRITES {
+            let answer = delete(&app, "192.0.2.9:1", n, &[]).await;
+            assert_eq!((answer.status.as_u16(), answer.headers.get("ratelimit")), (401, None));
+        }
+        for n in 0..=FAILURES {
+            assert_eq!(app.get_as(&format!("bad{n}"), "/me").await.status, 401);
+        }
+    }
+
     async fn requests_with_wrong_fields_do_not_count(db: Database) {
         let app = App::on(&db).await;
         for _ in 0..=WRITES {

@@ -109,14 +109,17 @@ fn preflight(edge: &Edge, origin: &HeaderValue, asked: &HeaderMap) -> Response {
 pub(in crate::http) async fn limited(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = routes::find(request.method(), request.uri().path());
     let client = request.extensions().get::<Client>().copied();
-    let (Some(route), Some(client)) = (route, client) else { return next.run(request).await };
+    let limiter = app.edge.limiter.as_ref();
+    let (Some(route), Some(client), Some(limiter)) = (route, client, limiter) else {
+        return next.run(request).await;
+    };
     let Some(limit) = route.limit else { return next.run(request).await };
     let key = (client.address, route.verb.as_str(), route.path);
-    match app.edge.limiter.charge(key, limit, app.clock.now()) {
+    match limiter.charge(key, limit, app.clock.now()) {
         Ok(mut standing) => {
             let mut response = next.run(request).await;
             if response.status() == StatusCode::UNPROCESSABLE_ENTITY {
-                app.edge.limiter.refund(&key);
+                limiter.refund(&key);
                 standing.remaining += 1;
             }
             tell(response.headers_mut(), standing);

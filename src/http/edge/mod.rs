@@ -28,6 +28,8 @@ pub struct EdgeSettings {
     pub trusted_proxies: Vec<Network>,
     /// Whether browsers are told to come over HTTPS only, when they did so.
     pub hsts: bool,
+    /// Whether clients may ask as often as they like.
+    pub unlimited: bool,
 }
 
 /// Origins, proxies, limits.
@@ -35,13 +37,15 @@ pub struct Edge {
     origins: Origins,
     trusted_proxies: Vec<Network>,
     hsts: bool,
-    pub(super) limiter: Limiter,
+    /// None where clients may ask as often as they like.
+    pub(super) limiter: Option<Limiter>,
 }
 
 impl Edge {
     /// With these settings, and nobody counted yet. An extra origin that is none is logged and passed over.
     pub fn new(settings: EdgeSettings) -> Self {
-        let EdgeSettings { extra_origins, trusted_proxies, hsts } = settings;
-        Self { origins: Origins::with(&extra_origins), trusted_proxies, hsts, limiter: Limiter::default() }
+        let EdgeSettings { extra_origins, trusted_proxies, hsts, unlimited } = settings;
+        let limiter = (!unlimited).then(Limiter::default);
+        Self { origins: Origins::with(&extra_origins), trusted_proxies, hsts, limiter }
     }
 }

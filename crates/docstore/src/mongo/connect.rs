@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bson::doc;
@@ -14,6 +15,9 @@ const DOING: Doing<'static> = Doing { what: "connecting", collection: "" };
 const SELECTION: Duration = Duration::from_secs(5);
 /// The driver's own timeout comes first where it can; this one is for a server that accepts and says nothing.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// What a pool may grow to on a small machine.
+const LEAST_POOL: u32 = 20;
 
 /// Options whose names may be told when their value is refused: a name that is not among them may be a piece of an
 /// unescaped password.
@@ -114,8 +118,7 @@ fn at_location(error: Error, location: &str) -> Error {
 /// heartbeat, and whoever needs an answer in time puts a deadline on the operation.
 fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
     options.app_name.get_or_insert_with(|| app_name.to_owned());
-    options.max_pool_size.get_or_insert(20);
-    let most = options.max_pool_size.unwrap_or(20);
+    let most = *options.max_pool_size.get_or_insert_with(pool_size);
     options.min_pool_size.get_or_insert(if most == 0 { 5 } else { most.min(5) });
     options.max_idle_time.get_or_insert(Duration::from_mins(1));
     options.server_selection_timeout.get_or_insert(SELECTION);
@@ -129,6 +132,12 @@ fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
         concern.journal.get_or_insert(true);
     }
     options
+}
+
+/// A connection serves one operation at a time: four for each processor keep it busy while others wait for the server.
+fn pool_size() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    u32::try_from(4 * processors).unwrap_or(u32::MAX).max(LEAST_POOL)
 }
 
 /// Says what is wrong with a connection string without repeating any of it but the name of a known option.
@@ -230,7 +239,8 @@ mod tests {
         assert_eq!(set.write_concern.unwrap().w, Some(Acknowledgment::Nodes(1)));
         let set = with_defaults(ClientOptions::parse("mongodb://h/").await.unwrap(), "app");
         assert_eq!(set.write_concern.unwrap().w, Some(Acknowledgment::Majority));
-        assert_eq!((set.max_pool_size, set.app_name.as_deref()), (Some(20), Some("app")));
+        assert_eq!((set.max_pool_size, set.app_name.as_deref()), (Some(pool_size()), Some("app")));
+        assert!(pool_size() >= LEAST_POOL);
     }
 
     #[test]

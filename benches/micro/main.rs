@@ -1,0 +1,121 @@
+//! What takes time in one process, without a socket: naming, cleaning, and answering a list, rendered or not.
+//!
+//! Run by `make bench-micro`, never by the test suite; `make bench-micro ARGS=slug` runs some, by a part of the name.
+//! Rendering to JSON is private to the HTTP layer and is measured through the router, in `list/made`: reading ten stories
+//! from an embedded store, and rendering them. `list/rendered` is the same from the shelf.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use bson::doc;
+use bson::oid::ObjectId;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use docstore::{Database, embedded};
+use field_notes::clock::SystemClock;
+use field_notes::config::Config;
+use field_notes::domain::slugify;
+use field_notes::http::{self, App, Crowd, Edge, Front, Gate, Rendered};
+use field_notes::{html, repository, startup};
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn slugs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("slug");
+    for (name, title) in [
+        ("ascii", "What was seen by the river in the first week of October"),
+        ("latin", "Über Straßen, Cafés und die Flüsse des Nordens"),
+        ("han", "北京的秋天和河边的早晨"),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter(|| slugify(black_box(title))));
+    }
+    group.finish();
+}
+
+fn cleaning(criterion: &mut Criterion) {
+    let paragraph =
+        "<p>The river was <strong>still</strong>, and a <a href=\"https://example.com\">heron</a> stood.</p>";
+    let clean = paragraph.repeat(5000 / paragraph.len());
+    let dirty = format!("{clean}<script>alert(1)</script><p onclick=\"x()\">and more</p>");
+    let mut group = criterion.benchmark_group("html");
+    for (name, text) in [("clean-5kB", &clean), ("dirty-5kB", &dirty)] {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |bencher| bencher.iter(|| html::clean(black_box(text))));
+    }
+    group.finish();
+}
+
+fn lists(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let db = runtime.block_on(store(folder.path()));
+    let mut group = criterion.benchmark_group("list");
+    for (name, max_bytes, accepted) in
+        [("made", "0", "identity"), ("rendered", "100000000", "identity"), ("rendered-br", "100000000", "br")]
+    {
+        let front = application(&db, max_bytes);
+        // Once for the shelf, once for the coding, which comes later.
+        for _ in 0..2 {
+            runtime.block_on(ask(&front, accepted));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        group.bench_function(name, |bencher| bencher.iter(|| runtime.block_on(ask(&front, accepted))));
+    }
+    group.finish();
+    runtime.block_on(db.close());
+}
+
+/// Ten stories of 5 kB, with the indexes of the program.
+async fn store(folder: &Path) -> Database {
+    let options = embedded::Options { path: folder.join("store.db") };
+    let db = embedded::open(options).await.expect("a store");
+    repository::ensure_all(&db).await.expect("indexes");
+    let stories = (0..10).map(|n| {
+        let at = bson::DateTime::from_millis(1_577_836_800_000 + n * 1000);
+        doc! {
+            "_id": ObjectId::new(), "title": format!("Story {n}"), "slug": format!("story-{n}"),
+            "content": format!("<p>{}</p>", "The river was still. ".repeat(240)), "is_published": true, "date": at,
+            "user_id": ObjectId::new().to_hex(), "section_id": ObjectId::new().to_hex(), "createdDate": at, "updatedDate": at,
+            "version": 1_i64,
+        }
+    });
+    db.collection("stories").insert_many(stories.collect()).await.expect("stories");
+    db
+}
+
+fn application(db: &Database, max_bytes: &str) -> Front {
+    let lookup = |name: &str| match name {
+        "ADMIN_EMAIL" => Some("admin@example.com".to_owned()),
+        "CACHE_MAX_BYTES" => Some(max_bytes.to_owned()),
+        _ => None,
+    };
+    let config = Config::read(lookup).expect("a configuration");
+    let gate = Arc::new(Gate::default());
+    let clock = Arc::new(SystemClock);
+    gate.open(startup::services(&config, db, Arc::clone(&clock) as _));
+    http::router(App {
+        gate,
+        clock,
+        request_timeout: config.request_timeout,
+        edge: Arc::new(Edge::new(config.edge)),
+        rendered: Arc::new(Rendered::new(&config.rendered)),
+        crowd: Arc::new(Crowd::new(config.max_concurrent)),
+    })
+}
+
+async fn ask(front: &Front, accepted: &str) -> usize {
+    let request = Request::get("/stories?limit=10").header(header::ACCEPT_ENCODING, accepted);
+    let request = request.body(Body::empty()).expect("a request");
+    let answer = front.clone().oneshot(request).await.expect("an answer");
+    assert!(answer.status().is_success(), "the list is answered by {}", answer.status());
+    to_bytes(answer.into_body(), usize::MAX).await.expect("a body").len()
+}
+
+criterion_group!(benches, slugs, cleaning, lists);
+criterion_main!(benches);

@@ -1,0 +1,113 @@
+//! What the official driver does by itself, behind a bare handler: one `find` that is decoded and serialised, one
+//! `insert_one`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Json, Router, routing};
+use futures_util::TryStreamExt as _;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{DateTime, Document, doc};
+use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
+use mongodb::{Client, Collection, IndexModel};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Where the bare inserts go: a collection with the indexes that stories have.
+const INSERTS: &str = "bench_inserts";
+
+struct Bare {
+    stories: Collection<Story>,
+    inserts: Collection<Document>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Story {
+    #[serde(rename(deserialize = "_id", serialize = "id"), serialize_with = "hex")]
+    id: ObjectId,
+    title: String,
+    content: String,
+    slug: String,
+    is_published: bool,
+    #[serde(serialize_with = "text")]
+    date: DateTime,
+    #[serde(rename = "createdDate", serialize_with = "text")]
+    created: DateTime,
+    #[serde(rename = "updatedDate", serialize_with = "text")]
+    updated: DateTime,
+    user_id: String,
+    section_id: String,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    items: Vec<Story>,
+    limit: i64,
+    offset: i64,
+}
+
+fn hex<S: Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&id.to_hex())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference to the field")]
+fn text<S: Serializer>(date: &DateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&date.try_to_rfc3339_string().unwrap_or_default())
+}
+
+/// `GET /stories` and `POST /stories`, with the pool and the write concern that the program has.
+pub(crate) async fn router(uri: &str, database: &str) -> Result<Router, String> {
+    let told = |error: mongodb::error::Error| error.to_string();
+    let mut options = ClientOptions::parse(uri).await.map_err(told)?;
+    options.max_pool_size = Some(20);
+    options.min_pool_size = Some(5);
+    options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+    let database = Client::with_options(options).map_err(told)?.database(database);
+    let inserts: Collection<Document> = database.collection(INSERTS);
+    // Those that the program made for stories, whatever they are.
+    let stories: Collection<Document> = database.collection("stories");
+    let indexes: Vec<IndexModel> =
+        stories.list_indexes().await.map_err(told)?.try_collect().await.map_err(told)?;
+    let of_fields =
+        indexes.into_iter().filter(|index| !index.keys.contains_key("_id") || index.keys.len() > 1);
+    inserts.create_indexes(of_fields).await.map_err(told)?;
+    let bare = Bare { stories: database.collection("stories"), inserts };
+    let router = Router::new().route("/stories", routing::get(find).post(insert));
+    Ok(router.with_state(Arc::new(bare)))
+}
+
+async fn find(State(bare): State<Arc<Bare>>) -> Result<Json<Listed>, StatusCode> {
+    let filter = doc! { "is_published": true, "deleted": { "$ne": true }, "is_deleted": { "$ne": true } };
+    let found = bare.stories.find(filter).sort(doc! { "createdDate": -1, "_id": 1 }).limit(10).await;
+    let items = found.map_err(failed)?.try_collect().await.map_err(failed)?;
+    Ok(Json(Listed { items, limit: 10, offset: 0 }))
+}
+
+async fn insert(
+    State(bare): State<Arc<Bare>>,
+    Json(body): Json<serde_json::Value>,
+) -> Result<StatusCode, StatusCode> {
+    let now = DateTime::now();
+    let text = |name: &str| body[name].as_str().unwrap_or_default();
+    let document = doc! {
+        "_id": ObjectId::new(),
+        "title": text("title"),
+        "content": text("content"),
+        "is_published": true,
+        "date": now,
+        "user_id": "65a0b1c2d3e4f50617283940",
+        "section_id": "65a0b1c2d3e4f50617283941",
+        "slug": format!("story-{}", ObjectId::new().to_hex()),
+        "createdDate": now,
+        "updatedDate": now,
+        "version": 1_i64,
+    };
+    bare.inserts.insert_one(document).await.map_err(failed)?;
+    Ok(StatusCode::CREATED)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+fn failed(error: mongodb::error::Error) -> StatusCode {
+    eprintln!("the bare driver: {error}");
+    StatusCode::INTERNAL_SERVER_ERROR
+}

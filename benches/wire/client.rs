@@ -1,0 +1,125 @@
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Whoever takes longer does not answer.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// One keep-alive connection, one request at a time. It does as little as it can, so that its own cost is small beside
+/// what it measures; subject and ceiling are asked by the same.
+pub(crate) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// From the first byte sent to the last byte read.
+    pub(crate) took: Duration,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Itself, if its status is this one.
+    pub(crate) fn expect(self, status: u16, what: &str) -> Result<Self, String> {
+        if self.status == status {
+            return Ok(self);
+        }
+        let said: String = String::from_utf8_lossy(&self.body).chars().take(200).collect();
+        Err(format!("{what} is answered by {} in place of {status}: {said}", self.status))
+    }
+
+    pub(crate) fn json(&self) -> Result<serde_json::Value, String> {
+        serde_json::from_slice(&self.body).map_err(|error| format!("an answer is no JSON: {error}"))
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self, String> {
+        let connected = TcpStream::connect(address).and_then(|stream| {
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            Ok(stream)
+        });
+        let stream = connected.map_err(|error| format!("{address} cannot be connected to: {error}"))?;
+        Ok(Self { stream: BufReader::with_capacity(128 * 1024, stream) })
+    }
+
+    /// Asks without a token.
+    pub(crate) fn get(&mut self, path: &str, headers: &str) -> Result<Answer, String> {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"), path)
+    }
+
+    /// Writes as the administrator of development.
+    pub(crate) fn write(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<Answer, String> {
+        let body = body.to_string();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev-mock-admin\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.send(&(head + &body), path)
+    }
+
+    fn send(&mut self, request: &str, path: &str) -> Result<Answer, String> {
+        let began = Instant::now();
+        self.exchange(request, began).map_err(|error| format!("{path}: {error}"))
+    }
+
+    fn exchange(&mut self, request: &str, began: Instant) -> std::io::Result<Answer> {
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let status = self.line()?;
+        let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.ok_or_else(|| std::io::Error::other("no status line"))?;
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line()?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            headers.push((name.to_owned(), value.trim().to_owned()));
+        }
+        let mut answer = Answer { status, headers, body: Vec::new(), took: Duration::ZERO };
+        if answer.header("transfer-encoding").is_some() {
+            return Err(std::io::Error::other("the answer comes in chunks, which nothing here does"));
+        }
+        // 304 may tell the length of what it does not send.
+        if !matches!(status, 204 | 304) {
+            let length = answer.header("content-length").and_then(|length| length.parse().ok());
+            answer.body.resize(length.unwrap_or(0), 0);
+            self.stream.read_exact(&mut answer.body)?;
+        }
+        answer.took = began.elapsed();
+        Ok(answer)
+    }
+
+    fn line(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(std::io::Error::other("the server hung up"));
+        }
+        line.truncate(line.trim_end().len());
+        Ok(line)
+    }
+}
+
+/// The address of the next page, from the header `Link`.
+pub(crate) fn next_page(answer: &Answer) -> Option<String> {
+    let link = answer.header("link")?;
+    link.split(", ").find_map(|link| {
+        let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
+        let path = target.find("://").map_or(Some(target), |at| {
+            let after = &target[at + 3..];
+            after.find('/').map(|slash| &after[slash..])
+        });
+        rest.contains("rel=\"next\"").then_some(path?.to_owned())
+    })
+}

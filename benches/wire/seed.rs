@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+use docstore::bson::oid::ObjectId;
+use docstore::bson::{DateTime, Document, doc};
+use docstore::{Database, Filter, Find, embedded, mongo};
+
+use crate::program::Place;
+
+/// How many stories a store has, and how long they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Size {
+    /// Ten, of 5 kB.
+    Few,
+    /// A thousand, of 300 bytes.
+    Thousand,
+    /// As many as a large site has, of 300 bytes.
+    Million,
+}
+
+impl Size {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Few => "few",
+            Self::Thousand => "thousand",
+            Self::Million => "million",
+        }
+    }
+
+    fn content(self) -> usize {
+        match self {
+            Self::Few => 5000,
+            Self::Thousand | Self::Million => 300,
+        }
+    }
+}
+
+const BATCH: u64 = 5000;
+/// 1 January 2020, in milliseconds.
+const FIRST: i64 = 1_577_836_800_000;
+const WORDS: [&str; 24] = [
+    "river", "still", "morning", "light", "notes", "field", "written", "while", "seen", "stone", "water",
+    "tide", "north", "heron", "grass", "slowly", "under", "bridge", "weather", "turned", "before", "evening",
+    "quiet", "and",
+];
+
+/// Puts stories into a store that the program has made, as the program would write them.
+pub(crate) async fn fill(place: &Place, size: Size, stories: u64) -> Result<(), String> {
+    let db = open(place).await?;
+    let outcome = insert(&db, size, stories).await.map_err(|error| format!("seeding: {error}"));
+    db.close().await;
+    outcome
+}
+
+async fn open(place: &Place) -> Result<Database, String> {
+    let opened = match place {
+        Place::Embedded(folder) => {
+            // The program that had it ends in its own time.
+            let mut tries = 0;
+            loop {
+                let options = embedded::Options { path: folder.join("field-notes.db") };
+                match embedded::open(options).await {
+                    Err(_) if tries < 50 => tries += 1,
+                    outcome => break outcome,
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        Place::Mongo(uri, database) => {
+            let (uri, database) = (uri.clone(), Some(database.clone()));
+            mongo::connect(mongo::Options { uri, database, app_name: "bench".into() }).await
+        }
+    };
+    opened.map_err(|error| format!("the store does not open: {error}"))
+}
+
+async fn insert(db: &Database, size: Size, stories: u64) -> docstore::Result<()> {
+    let of_stories = Find::new(Filter::eq("content_type", "story"));
+    let section = db.collection("sections").find_one(of_stories).await?;
+    let section = section.and_then(|section| section.get_object_id("_id").ok());
+    let section = section.unwrap_or_default().to_hex();
+    let user = ObjectId::new().to_hex();
+    let collection = db.collection("stories");
+    let mut at = 0;
+    while at < stories {
+        let next = stories.min(at + BATCH);
+        let batch = (at..next).map(|n| story(n, size, &section, &user)).collect();
+        collection.insert_many(batch).await?;
+        at = next;
+    }
+    Ok(())
+}
+
+fn story(n: u64, size: Size, section: &str, user: &str) -> Document {
+    let created = DateTime::from_millis(FIRST + i64::try_from(n).unwrap_or_default() * 1000);
+    doc! {
+        "_id": ObjectId::new(),
+        "title": format!("Story {n}"),
+        "content": html(n, size.content()),
+        "is_published": true,
+        "date": created,
+        "user_id": user,
+        "section_id": section,
+        "slug": format!("story-{n}"),
+        "createdDate": created,
+        "updatedDate": created,
+        "version": 1_i64,
+    }
+}
+
+/// Paragraphs of words, another text for each number, of about this many bytes.
+pub(crate) fn html(seed: u64, bytes: usize) -> String {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut text = String::with_capacity(bytes + 16);
+    let mut words = 0;
+    text.push_str("<p>");
+    while text.len() + 4 < bytes {
+        // xorshift: all that is wanted is that texts differ.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        words += 1;
+        text.push_str(WORDS[usize::try_from(state % 24).unwrap_or_default()]);
+        text.push_str(match words % 60 {
+            0 => ".</p><p>",
+            _ => " ",
+        });
+    }
+    text.push_str("</p>");
+    text
+}

@@ -1,0 +1,51 @@
+use std::process::{Command, Stdio};
+
+use crate::bench::Bench;
+use crate::kept::Kept;
+
+/// What a load came to.
+pub(crate) struct Load {
+    pub(crate) per_second: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) bytes_each: f64,
+}
+
+/// Whether `wrk` is there.
+pub(crate) fn is_there() -> bool {
+    // It says its version and fails.
+    Command::new("wrk").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// As many requests as can be answered, for some seconds.
+pub(crate) fn load(bench: &Bench, url: &str, headers: &[&str], seconds: u64) -> Result<Load, String> {
+    let script = bench.folder.path().join("wrk.lua");
+    std::fs::write(&script, include_str!("wrk.lua")).map_err(|error| format!("no script: {error}"))?;
+    let mut command = Command::new("wrk");
+    command.args(["-t1", &format!("-c{}", bench.settings.connections), &format!("-d{seconds}s")]);
+    command.args(["--timeout", "20s"]).arg("-s").arg(script);
+    for header in headers {
+        command.args(["-H", header]);
+    }
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let child = command.spawn().map_err(|error| format!("wrk does not start: {error}"))?;
+    let mut process = Kept::new(child);
+    let mut said = String::new();
+    if let Some(out) = process.child().stdout.as_mut() {
+        std::io::Read::read_to_string(out, &mut said).map_err(|error| format!("wrk: {error}"))?;
+    }
+    let line = said.lines().find_map(|line| line.strip_prefix("WIRE "));
+    let line = line.ok_or_else(|| format!("wrk ended without figures: {}", said.trim()))?;
+    let figure = |name: &str| -> Result<f64, String> {
+        let word = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        word.and_then(|word| word.parse().ok()).ok_or_else(|| format!("wrk does not tell {name}: {line}"))
+    };
+    let (requests, failed) = (figure("requests")?, figure("failed")?);
+    if requests < 1.0 || failed > requests / 1000.0 {
+        return Err(format!("{failed} of {requests} requests failed"));
+    }
+    Ok(Load {
+        per_second: requests / (figure("microseconds")? / 1e6),
+        p99_ms: figure("p99")? / 1000.0,
+        bytes_each: figure("bytes")? / requests,
+    })
+}
