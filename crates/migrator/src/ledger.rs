@@ -170,7 +170,7 @@ impl Batch for Claim<'_> {
             Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
             other => other?,
         };
-        session.boundary(id, scope);
+        session.boundary(id, scope).await?;
         session.log(scope, id, event, doc! { "attempt": entry.attempts }).await?;
         entry.state = self.state;
         entry.fence = session.fence();
@@ -271,7 +271,7 @@ impl Batch for Finish<'_> {
         }
         let filter = self.session.fenced(self.id);
         taken(scope.collection(LEDGER).update_one(&filter, &update).await?.matched)?;
-        self.session.boundary(self.id, scope);
+        self.session.boundary(self.id, scope).await?;
         self.session.log(scope, self.id, self.event, more).await
     }
 }
@@ -315,7 +315,7 @@ impl Batch for Import<'_> {
             Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
             other => other?,
         };
-        session.boundary(self.name, scope);
+        session.boundary(self.name, scope).await?;
         session.log(scope, self.name, "imported", more).await
     }
 }

@@ -328,6 +328,17 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A migration says that it is one transaction, and has a step that none takes; nothing was changed.
+    #[error(
+        "{id} is to be one transaction, and its step {step:?} is about an index or a rule, which no transaction takes; \
+         nothing was changed\n  put that step into a migration of another mode, or give {id} another mode"
+    )]
+    ModeContradicted {
+        /// Which.
+        id: String,
+        /// Its step.
+        step: String,
+    },
     /// The journal of a migration would become larger than it may.
     #[error(
         "the journal of {id} would have more than {cap} bytes; it stopped before its next batch\n  \
@@ -385,7 +396,7 @@ impl Error {
             | Self::ForeignMixed { .. } => 4,
             Self::Locked { .. } | Self::LockAlive { .. } | Self::LeaseLost => 5,
             Self::TooOld(_) => 6,
-            Self::Graph(_) | Self::OutOfOrder { .. } => 7,
+            Self::Graph(_) | Self::OutOfOrder { .. } | Self::ModeContradicted { .. } => 7,
             Self::ForeignUnknown { .. }
             | Self::Mode { .. }
             | Self::Losses { .. }

@@ -12,6 +12,8 @@ mod history;
 mod lock;
 /// Reads only: status, verify, wait, current.
 mod look;
+/// Whether the modes of migrations can hold.
+mod modes;
 /// From what people name to what is meant.
 mod names;
 /// What an `up` would do.

@@ -6,7 +6,7 @@ use tracing::Instrument;
 use super::lock::Wanted;
 use super::{AsyncWork, Migrator};
 use crate::backup::{self, Before};
-use crate::context::{Attempt, CarriedOut, carry_out, refuse_mode};
+use crate::context::{Attempt, CarriedOut, carry_out};
 use crate::journal;
 use crate::lease::Held;
 use crate::ledger::{Claim, Finish, Import};
@@ -130,7 +130,7 @@ impl AsyncWork<Report> for Work<'_> {
             return Ok(report);
         }
         let mut report = migrator.report(&view);
-        migrator.modes_hold(&session, &migrator.plan(&view, self.request, true)?)?;
+        migrator.modes_hold(session.transactions, &migrator.plan(&view, self.request, true)?).await?;
         migrator.take_over(&session, &view, &mut report).await?;
         view = migrator.view().await?;
         // What is meant is settled now: "so many" does not mean so many more after each.
@@ -143,16 +143,6 @@ impl AsyncWork<Report> for Work<'_> {
 }
 
 impl Migrator {
-    /// Refuses modes that cannot hold here, before anything is written.
-    pub(super) fn modes_hold(&self, session: &Session<'_>, actions: &[Action]) -> Result<()> {
-        for action in actions {
-            if let Action::Apply(at) = *action {
-                refuse_mode(self.graph.get(at).meta(), session.transactions, &self.settings)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Applies these, in order, after finishing undos that were interrupted.
     pub(super) async fn reach(
         &self,
