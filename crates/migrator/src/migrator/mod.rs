@@ -26,6 +26,10 @@ mod put_back;
 mod redo;
 /// To the beginning, and up again.
 mod reset;
+/// Taking over what an earlier tool applied.
+mod take_over;
+/// Undoing one.
+mod undo;
 /// Applying what is pending.
 mod up;
 
