@@ -54,8 +54,9 @@ pub enum Error {
         /// The collection written to.
         collection: String,
     },
-    /// Another transaction wrote one of the documents first; the whole transaction may be tried again.
-    #[error("write conflict with another transaction")]
+    /// Another transaction wrote one of the documents first, or the server had no room for this one; the whole
+    /// transaction may be tried again.
+    #[error("write conflict with another transaction, or no room for this one in the server's cache")]
     WriteConflict,
     /// The transaction has ended: by its time limit, or because an operation in it failed.
     #[error("the transaction has ended: {0}")]

@@ -9,6 +9,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{Error, Result};
 
+/// For how many terms a store may leave a renewal without an answer until the lease counts as lost.
+const UNANSWERED: u32 = 4;
+
 /// A held lease with its heartbeat. Dropped, the heartbeat ends and the lease runs out by itself.
 pub(crate) struct Held {
     shared: Arc<Shared>,
@@ -68,11 +71,10 @@ impl Held {
         let _ = self.shared.lost.subscribe().wait_for(|lost| *lost).await;
     }
 
-    /// Checks, before a write, that the lease is held for long enough, and renews it if not.
+    /// Checks, before a write, that the lease is held for long enough, and renews it if not: no write is begun until the
+    /// store has said that it is still ours.
     pub(crate) async fn ensure(&self) -> Result<()> {
-        // In a transaction the ledger says whether it is held, and a renewal might wait for the transaction's end.
-        let short = !self.shared.is_shielded() && self.shared.age() * 3 > self.shared.lease.ttl() * 2;
-        if short && !*self.shared.lost.borrow() {
+        while self.shared.is_short() && !*self.shared.lost.borrow() {
             self.shared.renew().await;
         }
         if *self.shared.lost.borrow() { Err(Error::LeaseLost) } else { Ok(()) }
@@ -108,7 +110,8 @@ impl Shared {
         let sent = Instant::now();
         let shielded = self.is_shielded();
         let left = self.lease.ttl().saturating_sub(self.age());
-        // After a long transaction the term may be over and the lease still ours: only the store knows.
+        // After a long transaction, or on a machine that is too busy, the term may be over and the lease still ours: only
+        // the store knows.
         let overdue = self.overdue.load(Ordering::SeqCst);
         let least = if overdue { self.lease.ttl() / 3 } else { Duration::from_millis(1) };
         let gone = match timeout(left.max(least), self.lease.renew()).await {
@@ -121,16 +124,23 @@ impl Shared {
                 tracing::warn!(%error, "renewing the migration lock failed");
                 self.age() >= self.lease.ttl()
             }
-            Err(_) if shielded || self.is_shielded() => {
+            Err(_) => {
                 self.overdue.store(true, Ordering::SeqCst);
-                false
+                let waits = shielded || self.is_shielded();
+                !waits && self.age() >= self.lease.ttl() * UNANSWERED
             }
-            Ok(Ok(false)) | Err(_) => true,
+            Ok(Ok(false)) => true,
         };
         if gone {
             tracing::error!(fence = self.lease.fence(), "the migration lock is lost");
             self.lost.send_replace(true);
         }
+    }
+
+    /// Whether it has to be renewed before a write. In a transaction the ledger says whether it is held, and a renewal
+    /// might wait for the transaction's end.
+    fn is_short(&self) -> bool {
+        !self.is_shielded() && self.age() * 3 > self.lease.ttl() * 2
     }
 
     fn is_shielded(&self) -> bool {

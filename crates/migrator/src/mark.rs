@@ -61,7 +61,7 @@ impl Batch for Mark<'_> {
             Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
             other => other?,
         };
-        session.boundary(self.id, scope);
+        session.boundary(self.id, scope).await?;
         let mut more = doc! { "reason": self.reason, "to": self.decision.to() };
         if let Some(entry) = self.expected {
             more.insert("from", entry.state.name());

@@ -148,8 +148,8 @@ impl Session<'_> {
     pub(crate) async fn record<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
         let mut patience = Patience::new();
         loop {
-            self.held.ensure().await?;
             self.tell(&Event::Boundary { migration, in_transaction: false });
+            self.held.ensure().await?;
             match self.try_once(batch).await {
                 Err(error) if patience.again(migration, &error).await => {}
                 outcome => return outcome,
@@ -170,8 +170,8 @@ impl Session<'_> {
 
     /// Runs a batch, after checking that the run may go on: in one transaction where there are any.
     pub(crate) async fn once<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
-        self.may_go_on().await?;
         self.tell(&Event::Boundary { migration, in_transaction: false });
+        self.may_go_on().await?;
         self.try_once(batch).await
     }
 
@@ -196,9 +196,12 @@ impl Session<'_> {
         }
     }
 
-    /// Tells the observer of a place between two writes of a batch.
-    pub(crate) fn boundary(&self, migration: &str, scope: &Scope) {
-        self.tell(&Event::Boundary { migration, in_transaction: scope.is_transaction() });
+    /// A place between two writes of a batch: tells the observer, and checks the lease before the next write where no
+    /// transaction does that.
+    pub(crate) async fn boundary(&self, migration: &str, scope: &Scope) -> Result<()> {
+        let in_transaction = scope.is_transaction();
+        self.tell(&Event::Boundary { migration, in_transaction });
+        if in_transaction { Ok(()) } else { self.held.ensure().await }
     }
 
     pub(crate) fn tell(&self, event: &Event<'_>) {

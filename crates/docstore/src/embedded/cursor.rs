@@ -60,6 +60,12 @@ impl Cursor {
         {
             let most = find.limit.map(|limit| limit.saturating_add(find.skip));
             cursor.rows = rows(connection, stored, &find.filter, &cursor.filter, &find.sort, most)?;
+            if let Rows::Walked(scan) = &mut cursor.rows
+                && cursor.skip > 0
+                && scan.pass(connection, cursor.skip)?
+            {
+                cursor.skip = 0;
+            }
         }
         Ok(cursor)
     }

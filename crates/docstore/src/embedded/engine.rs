@@ -15,7 +15,7 @@ use super::readers::{Readers, closed};
 use super::session::Session;
 use super::transaction::Transaction;
 use super::writer::{self, Job, Operation};
-use super::{Limits, Options, checked, feed, file, plan, write};
+use super::{Limits, Options, checked, define, feed, file, plan, write};
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     Change, ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
@@ -143,13 +143,13 @@ impl Engine for Embedded {
 
     async fn drop_collection(&self, collection: &str) -> Result<()> {
         let collection = write::check_name(collection)?;
-        self.write(move |s| write::drop_collection(s, &collection)).await
+        self.write(move |s| define::drop_collection(s, &collection)).await
     }
 
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
         index.check()?;
         let (collection, index) = (write::check_name(collection)?, index.clone());
-        self.write(move |s| write::create_index(s, &collection, &index)).await
+        self.write(move |s| define::create_index(s, &collection, &index)).await
     }
 
     async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
@@ -164,7 +164,7 @@ impl Engine for Embedded {
 
     async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
         let (collection, name) = (write::check_name(collection)?, name.to_owned());
-        self.write(move |s| write::drop_index(s, &collection, &name)).await
+        self.write(move |s| define::drop_index(s, &collection, &name)).await
     }
 
     async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {

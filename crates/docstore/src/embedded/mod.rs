@@ -20,6 +20,8 @@ mod catalog;
 mod checked;
 /// A read in progress.
 mod cursor;
+/// Collections, indexes and validators.
+mod define;
 /// The port, answered by the writer and the readers.
 mod engine;
 /// The change feed.

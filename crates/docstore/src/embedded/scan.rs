@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use bson::RawDocument;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::bounds::Range;
 use super::key::unreadable;
@@ -43,6 +43,56 @@ impl Scan {
         &self.access
     }
 
+    /// Passes over the next `count` entries without reading their documents, where the entries of one range are exactly
+    /// the matches; tells whether it could.
+    pub(super) fn pass(&mut self, connection: &Connection, count: u64) -> Result<bool> {
+        let (c, order) = (self.collection, self.order());
+        let (entries, ranges) = match &self.access.source {
+            Source::Id(ranges) => {
+                (format!("SELECT id, rid FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}"), ranges)
+            }
+            Source::Index(index, ranges) => {
+                let (id, bounds) = (index.id, self.entries_left());
+                (
+                    format!("SELECT k, rid FROM x_{id} x WHERE {bounds} ORDER BY k {order}, rid {order}"),
+                    ranges,
+                )
+            }
+            Source::Table => return Ok(false),
+        };
+        let (Some(bounds), 1, true) = (self.bounds(), ranges.len(), self.access.exact) else {
+            return Ok(false);
+        };
+        let mut parameters = bounds;
+        parameters.push(i64::try_from(count.saturating_sub(1)).unwrap_or(i64::MAX).into());
+        let sql = format!("{entries} LIMIT 1 OFFSET ?{}", parameters.len());
+        let last = connection
+            .prepare_cached(&sql)
+            .and_then(|mut statement| {
+                let entry = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+                statement.query_row(params_from_iter(parameters), entry).optional()
+            })
+            .map_err(failed(READING))?;
+        match last {
+            Some(_) => self.after = last,
+            None => self.range += 1,
+        }
+        Ok(true)
+    }
+
+    fn order(&self) -> &'static str {
+        if self.access.reverse { "DESC" } else { "ASC" }
+    }
+
+    /// The condition on the entries of an index that are left of a range.
+    fn entries_left(&self) -> &'static str {
+        if self.access.reverse {
+            "x.k >= ?1 AND (x.k, x.rid) < (?2, ?3)"
+        } else {
+            "x.k < ?1 AND (x.k, x.rid) > (?2, ?3)"
+        }
+    }
+
     /// Visits documents with their row numbers until `visit` says stop, or to the end; tells whether that was reached.
     pub(super) fn run(&mut self, connection: &Connection, visit: &mut Visit<'_>) -> Result<bool> {
         let sql = self.sql();
@@ -63,18 +113,14 @@ impl Scan {
 
     fn sql(&self) -> String {
         let c = self.collection;
-        let order = if self.access.reverse { "DESC" } else { "ASC" };
+        let order = self.order();
         match &self.access.source {
             Source::Table => format!("SELECT x'', rid, doc FROM c_{c} WHERE rid > ?1 ORDER BY rid"),
             Source::Id(_) => {
                 format!("SELECT id, rid, doc FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}")
             }
             Source::Index(index, _) => {
-                let bounds = if self.access.reverse {
-                    "x.k >= ?1 AND (x.k, x.rid) < (?2, ?3)"
-                } else {
-                    "x.k < ?1 AND (x.k, x.rid) > (?2, ?3)"
-                };
+                let bounds = self.entries_left();
                 // A cross join is taken in the order in which it is written: the index leads.
                 format!(
                     "SELECT x.k, x.rid, c.doc FROM x_{} x CROSS JOIN c_{c} c ON c.rid = x.rid \

@@ -8,7 +8,7 @@ use bson::{Document, RawDocumentBuf};
 
 use super::engine::Embedded;
 use super::file::{Keeping, folder_of};
-use super::{Limits, Options, write};
+use super::{Limits, Options, define, write};
 use crate::engine::{Engine, Upkeep};
 use crate::{EngineKind, Error, Result, Rights, Shape, Space, Validator};
 
@@ -44,7 +44,7 @@ impl Upkeep for Embedded {
     async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
         validator.map_or(Ok(()), Validator::check)?;
         let (collection, validator) = (write::check_name(collection)?, validator.cloned());
-        self.write(move |s| write::set_validator(s, &collection, validator.as_ref())).await
+        self.write(move |s| define::set_validator(s, &collection, validator.as_ref())).await
     }
 
     async fn shape(&self, collection: &str) -> Result<Shape> {
@@ -83,7 +83,7 @@ impl Upkeep for Embedded {
 
     async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
         let (from, to) = (write::check_name(from)?, write::check_name(to)?);
-        self.write(move |s| write::rename_collection(s, &from, &to)).await
+        self.write(move |s| define::rename_collection(s, &from, &to)).await
     }
 
     /// A sibling goes with its folder; of the main store the collections go and the file stays.

@@ -1,10 +1,9 @@
 use bson::{Bson, Document, doc};
 use mongodb::error::{CommandError, TRANSIENT_TRANSACTION_ERROR};
 
+use super::checks::{check_collection, check_document, encoded};
 use super::classify::{Coded, Doing, by_code};
-use super::operations::{
-    Core, DELETING, Session, UPDATING, check_collection, check_document, encoded, in_batch,
-};
+use super::operations::{Core, DELETING, Session, UPDATING, in_batch};
 use super::translate;
 use crate::{Error, Result, Write, WriteResult};
 

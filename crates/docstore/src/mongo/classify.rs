@@ -129,7 +129,8 @@ pub(super) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error
     match coded.code {
         11000 | 11001 | 12582 => duplicate(collection, coded),
         13 | 18 | 8000 => Error::Unauthorized(format!("{}: {}", doing.what, name_or_code(coded))),
-        112 => Error::WriteConflict,
+        // 388: there was no room for it in the server's cache. A smaller one may fit, or the same one later.
+        112 | 388 => Error::WriteConflict,
         121 => Error::InvalidDocument { collection },
         225 | 251 | 256 | 290 => Error::TransactionEnded(without_content(&coded.message)),
         20 if coded.message.contains("Transaction numbers") => {
@@ -243,6 +244,10 @@ mod tests {
     fn a_label_counts_only_where_no_code_says_more() {
         let by = |code| by_code(DOING, &Coded { code, ..Coded::default() }, true);
         assert!(matches!(by(24), Error::WriteConflict));
+        assert!(matches!(
+            error(388, "transaction is too large and will not fit in the storage engine cache"),
+            Error::WriteConflict
+        ));
         assert!(matches!(by(251), Error::TransactionEnded(_)));
         // The server ended it: it was open for too long.
         assert!(matches!(by(290), Error::TransactionEnded(_)));

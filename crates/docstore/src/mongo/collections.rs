@@ -1,8 +1,9 @@
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures_util::stream::TryStreamExt;
 
+use super::checks::check_collection;
 use super::classify::{Doing, MAX_DOCUMENT, classify, coded};
-use super::operations::{Core, check_collection};
+use super::operations::Core;
 use super::{indexes, validators};
 use crate::{EngineKind, Error, Result, Shape};
 

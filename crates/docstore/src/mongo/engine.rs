@@ -8,8 +8,9 @@ use bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::WriteConcern;
 use tokio::sync::watch;
 
+use super::checks::check_collection;
 use super::classify::{Doing, classify};
-use super::operations::{Core, check_collection};
+use super::operations::Core;
 use super::transaction::MongoTransaction;
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{

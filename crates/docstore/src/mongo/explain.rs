@@ -1,6 +1,7 @@
 use bson::{Bson, Document, doc};
 
-use super::operations::{Core, check_collection, find_command};
+use super::checks::check_collection;
+use super::operations::{Core, find_command};
 use crate::{Find, Plan, Result};
 
 impl Core {

@@ -7,8 +7,9 @@
 use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 
+use super::checks::check_collection;
 use super::classify::{Doing, classify, coded};
-use super::operations::{Core, check_collection};
+use super::operations::Core;
 use super::translate;
 use super::understand::{condition, truth};
 use crate::{Direction, Error, Field, Filter, Index, Result};

@@ -4,8 +4,9 @@ use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
+use super::checks::check_collection;
 use super::classify::{Doing, classify};
-use super::operations::{Core, check_collection};
+use super::operations::Core;
 use crate::{Error, LeaseHolder, LeaseRequest, Result};
 
 const ACQUIRING: &str = "acquiring a lease";

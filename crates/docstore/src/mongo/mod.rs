@@ -18,6 +18,8 @@ use crate::{Database, Result};
 
 /// A batch of writes as commands.
 mod bulk;
+/// What the server would refuse.
+mod checks;
 /// From the driver's errors to ours.
 mod classify;
 /// Collections as a whole: their shape, raw documents, names.

@@ -1,13 +1,13 @@
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Document, RawDocumentBuf, doc};
 use futures_util::stream::{StreamExt, TryStreamExt};
 use mongodb::ClientSession;
 use mongodb::error::{Error as DriverError, ErrorKind};
 use mongodb::options::{ReturnDocument, WriteConcern};
 
+use super::checks::{check_collection, check_insert, check_update, encoded};
 use super::classify::{Doing, MAX_DOCUMENT, classify};
 use super::{indexes, translate};
 use crate::engine::{RawStream, Reach};
-use crate::filter::check_value;
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
 
 /// The database of an engine and of its transactions. Each operation takes the session of a transaction, if it is in
@@ -237,39 +237,6 @@ impl Core {
         }
         self.database.run_command(command).await
     }
-}
-
-/// Names that the server refuses, told before anything is sent.
-pub(super) fn check_collection(name: &str) -> Result<()> {
-    if name.is_empty() || name.starts_with('.') || name.ends_with('.') || name.contains(['$', '\0']) {
-        return Err(Error::Invalid(format!("{name:?} cannot be the name of a collection")));
-    }
-    Ok(())
-}
-
-/// A document that can be stored: types of ours only, and an id that is no array.
-pub(super) fn check_document(document: &Document) -> Result<()> {
-    document.values().try_for_each(check_value)?;
-    match document.get("_id") {
-        Some(Bson::Array(_)) => Err(Error::Invalid("an id cannot be an array".into())),
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn check_insert(name: &str, documents: &[Document]) -> Result<()> {
-    check_collection(name)?;
-    documents.iter().try_for_each(check_document)
-}
-
-pub(super) fn check_update(name: &str, filter: &Filter, update: &Update) -> Result<()> {
-    filter.check()?;
-    update.check()?;
-    check_collection(name)
-}
-
-pub(super) fn encoded(document: &Document) -> Result<RawDocumentBuf> {
-    RawDocumentBuf::try_from(document)
-        .map_err(|_| Error::Invalid("a document holds a field name that cannot be stored".into()))
 }
 
 /// The position of the document that an insert failed at; `None` if it did not fail at a document.

@@ -9,8 +9,9 @@ use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
 use tokio::sync::Mutex;
 
 use super::bulk;
+use super::checks::{check_collection, check_insert, check_update};
 use super::classify::{Doing, classify};
-use super::operations::{Core, check_collection, check_insert, check_update};
+use super::operations::Core;
 use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
 

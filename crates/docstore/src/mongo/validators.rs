@@ -3,9 +3,10 @@
 
 use bson::{Document, doc};
 
+use super::checks::check_collection;
 use super::classify::coded;
 use super::indexes::unspeakable;
-use super::operations::{Core, check_collection};
+use super::operations::Core;
 use super::translate;
 use super::understand::condition;
 use crate::{Result, ValidationAction, ValidationLevel, Validator};

@@ -89,7 +89,7 @@ async fn inside(
     let check = Check { store: scope, settings: session.settings, migration: &attempt.migration };
     let done = conclusion(session, attempt, migration.check(&check).await?)?;
     finish(session, attempt, &done.warnings, began).run(scope).await?;
-    session.boundary(&attempt.migration, scope);
+    session.boundary(&attempt.migration, scope).await?;
     Ok(done)
 }
 

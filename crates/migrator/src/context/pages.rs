@@ -53,15 +53,26 @@ impl Pages {
     /// The next stretch of a collection, of `size` documents at the most; `None` at the end. It reads ids only, so it
     /// costs little, and no stretch takes long however few of its documents are wanted.
     pub(crate) async fn next(&self, collection: &Collection, size: u64) -> Result<Option<Stretch>> {
-        if let (true, Some(last)) = (self.within_type, self.last.last()) {
+        let Some(last) = self.last.last() else {
+            return match id_at(collection, Filter::All, 0, true).await? {
+                None => Ok(None),
+                Some(first) => stretch(collection, Filter::gte(Field::ID, first), size).await,
+            };
+        };
+        if self.within_type {
             let from = Filter::gt(Field::ID, last.clone());
             if let Some(stretch) = stretch(collection, from, size).await? {
                 return Ok(Some(stretch));
             }
         }
+        // Types come one after the other, so nothing follows the one that has the last id of all. What was inserted
+        // behind it meanwhile is left alone, or whoever inserts fast enough would keep this from ever ending.
+        match id_at(collection, Filter::All, 0, false).await? {
+            Some(greatest) if !same_type(&greatest, last) => {}
+            _ => return Ok(None),
+        }
         let passed = |id: &Bson| Filter::lte(Field::ID, id.clone()).negated();
-        let others =
-            if self.last.is_empty() { Filter::All } else { Filter::and(self.last.iter().map(passed)) };
+        let others = Filter::and(self.last.iter().map(passed));
         match id_at(collection, others, 0, true).await? {
             None => Ok(None),
             Some(first) => stretch(collection, Filter::gte(Field::ID, first), size).await,
@@ -124,6 +135,15 @@ mod tests {
     use super::*;
 
     testkit::stores! {
+        async fn what_is_inserted_behind_the_end_does_not_keep_it_from_ending(db: docstore::Database) {
+            let things = db.collection("things");
+            things.insert_many((0..5).map(|i| doc! { "_id": i }).collect()).await.unwrap();
+            let pages = Pages::default();
+            let all = pages.next(&things, 10).await.unwrap().unwrap();
+            things.insert_one(doc! { "_id": 7 }).await.unwrap();
+            assert_eq!(pages.after(&all).next(&things, 10).await.unwrap(), None);
+        }
+
         async fn every_id_of_every_type_is_met_once(db: docstore::Database) {
             let things = db.collection("things");
             let numbers = (0..7).map(|i| doc! { "_id": i });

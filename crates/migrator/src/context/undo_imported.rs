@@ -122,7 +122,7 @@ impl Batch for Page<'_> {
         };
         if !scope.is_transaction() {
             self.session.touch(scope, self.migration, &counts, self.warnings, None).await?;
-            self.session.boundary(self.migration, scope);
+            self.session.boundary(self.migration, scope).await?;
         }
         let these = stretch.filter().also(self.filter.clone());
         match self.operation {
@@ -135,7 +135,7 @@ impl Batch for Page<'_> {
                 counts_of(&mut counts, "delete", self.collection).deleted += deleted;
             }
         }
-        self.session.boundary(self.migration, scope);
+        self.session.boundary(self.migration, scope).await?;
         self.session.touch(scope, self.migration, &counts, self.warnings, None).await?;
         Ok((self.pages.after(&stretch), counts))
     }

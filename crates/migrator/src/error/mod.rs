@@ -1,3 +1,5 @@
+/// What follows from an error: an exit code, another try.
+mod meaning;
 /// The longer sentences.
 mod text;
 
@@ -328,6 +330,17 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A migration says that it is one transaction, and has a step that none takes; nothing was changed.
+    #[error(
+        "{id} is to be one transaction, and its step {step:?} is about an index or a rule, which no transaction takes; \
+         nothing was changed\n  put that step into a migration of another mode, or give {id} another mode"
+    )]
+    ModeContradicted {
+        /// Which.
+        id: String,
+        /// Its step.
+        step: String,
+    },
     /// The journal of a migration would become larger than it may.
     #[error(
         "the journal of {id} would have more than {cap} bytes; it stopped before its next batch\n  \
@@ -351,114 +364,4 @@ pub enum Error {
         /// Who depends on it.
         dependants: Vec<String>,
     },
-}
-
-impl Error {
-    /// For migrations: says why one cannot go on. The text names no secret and no personal data.
-    pub fn migration(text: impl Into<String>) -> Self {
-        Self::Migration(text.into())
-    }
-
-    /// The exit code of a program that ends with this error.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Backup(error) => error.exit_code(),
-            Self::Store(_)
-            | Self::Migration(_)
-            | Self::JournalFull { .. }
-            | Self::Failed { .. }
-            | Self::UndoFailed { .. }
-            | Self::TimeLimit { .. }
-            | Self::Warnings(_) => 1,
-            Self::MissingEnv(_)
-            | Self::UnknownId { .. }
-            | Self::Ambiguous { .. }
-            | Self::UnknownRun { .. }
-            | Self::NotInContext { .. }
-            | Self::WrongState { .. }
-            | Self::NoReason => 2,
-            Self::Pending(_) => 3,
-            Self::NeedsRepair { .. }
-            | Self::Undecided { .. }
-            | Self::Malformed { .. }
-            | Self::UnknownFormat { .. }
-            | Self::ForeignMixed { .. } => 4,
-            Self::Locked { .. } | Self::LockAlive { .. } | Self::LeaseLost => 5,
-            Self::TooOld(_) => 6,
-            Self::Graph(_) | Self::OutOfOrder { .. } => 7,
-            Self::ForeignUnknown { .. }
-            | Self::Mode { .. }
-            | Self::Losses { .. }
-            | Self::Unconfirmed { .. }
-            | Self::NotReset { .. }
-            | Self::Unmet { .. }
-            | Self::Needed { .. }
-            | Self::Irreversible { .. }
-            | Self::Dependants { .. } => 8,
-            Self::Interrupted { .. } => 130,
-        }
-    }
-
-    /// What went wrong, and what that came from, the first cause last.
-    pub(crate) fn chain(&self) -> Vec<String> {
-        let mut texts = vec![self.to_string()];
-        let mut next = std::error::Error::source(self);
-        while let Some(error) = next {
-            let text = error.to_string();
-            // What only passes a text on says nothing more.
-            if texts.last() != Some(&text) {
-                texts.push(text);
-            }
-            next = error.source();
-        }
-        texts
-    }
-
-    /// Whether the same batch, begun anew, may succeed.
-    pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            // An ended transaction took nothing with it: it ran into its time limit.
-            Self::Store(error) => {
-                error.is_transient() || matches!(error.root(), docstore::Error::TransactionEnded(_))
-            }
-            _ => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_says_what_was_committed_and_what_to_run() {
-        let mut counts = StepCounts::new("seed", "sections");
-        counts.inserted = 2;
-        let error = Error::Failed {
-            id: "0003_seed".into(),
-            step: Some("seed".into()),
-            counts: vec![counts],
-            source: Box::new(Error::migration("no slug")),
-        };
-        assert_eq!(error.exit_code(), 1);
-        assert_eq!(
-            error.to_string(),
-            "0003_seed failed in step \"seed\": no slug\n  it had committed:\n    seed (sections): 2 inserted\n  remove the \
-             cause, then run `field-notes migrate up` to go on, or `field-notes migrate down` to take back what it did"
-        );
-    }
-
-    #[test]
-    fn every_missing_variable_is_named_with_who_needs_it() {
-        let missing = |variable: &str, migration: &str| MissingEnv {
-            variable: variable.into(),
-            migration: migration.into(),
-        };
-        let error = Error::MissingEnv(vec![missing("A", "0001_a"), missing("B", "0002_b")]);
-        assert_eq!(error.exit_code(), 2);
-        let text = error.to_string();
-        for word in ["0001_a needs A", "0002_b needs B", ".env", "field-notes migrate up"] {
-            assert!(text.contains(word), "{text}");
-        }
-    }
 }

@@ -82,7 +82,7 @@ impl Batch for UndoOne<'_> {
         done.any = true;
         if !scope.is_transaction() {
             self.session.touch(scope, self.migration, &done.counts, &done.warnings, None).await?;
-            self.session.boundary(self.migration, scope);
+            self.session.boundary(self.migration, scope).await?;
         }
         let record = Record::read(&entry);
         let collection = entry.get_str("collection").unwrap_or_default().to_owned();
@@ -122,11 +122,11 @@ impl Batch for UndoOne<'_> {
                 warnings.push(format!("the journal entry {id} cannot be read"));
             }
         }
-        self.session.boundary(self.migration, scope);
+        self.session.boundary(self.migration, scope).await?;
         if let Some(id) = id {
             scope.collection(JOURNAL).delete_one(&Filter::id(id)).await?;
         }
-        self.session.boundary(self.migration, scope);
+        self.session.boundary(self.migration, scope).await?;
         self.session.touch(scope, self.migration, &done.counts, &done.warnings, None).await?;
         Ok(done)
     }

@@ -58,7 +58,7 @@ impl Pen {
         }
         entry.insert("total", total);
         scope.collection(JOURNAL).insert_one(entry).await?;
-        session.boundary(migration, scope);
+        session.boundary(migration, scope).await?;
         Ok(size)
     }
 }

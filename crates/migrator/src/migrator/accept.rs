@@ -89,7 +89,7 @@ impl Batch for Accept<'_> {
         if scope.collection(LEDGER).update_one(&session.fenced(id), &update).await?.matched == 0 {
             return Err(Error::LeaseLost);
         }
-        session.boundary(id, scope);
+        session.boundary(id, scope).await?;
         let more = doc! { "reason": reason, "from_up": before.up.clone(), "from_down": before.down.clone() };
         session.log(scope, id, "checksum_accepted", more).await
     }

@@ -12,6 +12,8 @@ mod history;
 mod lock;
 /// Reads only: status, verify, wait, current.
 mod look;
+/// Whether the modes of migrations can hold.
+mod modes;
 /// From what people name to what is meant.
 mod names;
 /// What an `up` would do.
@@ -24,6 +26,10 @@ mod put_back;
 mod redo;
 /// To the beginning, and up again.
 mod reset;
+/// Taking over what an earlier tool applied.
+mod take_over;
+/// Undoing one.
+mod undo;
 /// Applying what is pending.
 mod up;
 

@@ -5,7 +5,6 @@ use docstore::{Database, EngineKind, Rights, ServerFacts, Space, Topology};
 use super::Migrator;
 use super::lock::LEASE;
 use crate::backup::{self, Policy};
-use crate::context::refuse_mode;
 use crate::ledger::LOCK;
 use crate::report::{Level, Preflight, PreflightCheck};
 use crate::{ActionKind, Undo, UpPlan, UpRequest};
@@ -36,7 +35,7 @@ impl Migrator {
                 let plan = self.what_is_pending(&mut checks, request).await;
                 self.lease(&mut checks).await;
                 if let Some(plan) = &plan {
-                    self.modes(&mut checks, plan, &facts);
+                    self.modes(&mut checks, plan, &facts).await;
                     inverses(&mut checks, plan);
                     self.backups(&mut checks, plan).await;
                 }
@@ -160,12 +159,13 @@ impl Migrator {
         }
     }
 
-    fn modes(&self, checks: &mut Checks, plan: &UpPlan, facts: &ServerFacts) {
-        let metas = plan.actions.iter().filter_map(|action| self.graph.shape().position(&action.id));
-        let refused: Vec<_> = metas
-            .filter_map(|at| refuse_mode(self.graph.get(at).meta(), facts.transactions, &self.settings).err())
-            .map(|error| error.to_string())
-            .collect();
+    async fn modes(&self, checks: &mut Checks, plan: &UpPlan, facts: &ServerFacts) {
+        let mut refused = Vec::new();
+        for at in plan.actions.iter().filter_map(|action| self.graph.shape().position(&action.id)) {
+            if let Err(error) = self.mode_holds(facts.transactions, at).await {
+                refused.push(error.to_string());
+            }
+        }
         if refused.is_empty() {
             checks.add("modes", Level::Ok, "every pending migration can be run as it says");
         } else {

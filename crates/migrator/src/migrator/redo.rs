@@ -68,7 +68,7 @@ impl AsyncWork<Redone> for Redo {
         view = migrator.view().await?;
         let chosen = migrator.redoable(&view, self.at, self.yes)?;
         let again: Vec<Action> = chosen.iter().map(|&at| Action::Apply(at)).collect();
-        migrator.modes_hold(&session, &again)?;
+        migrator.modes_hold(session.transactions, &again).await?;
         let taken_back = migrator.take_back(&session, &chosen, self.yes).await?;
         let goal: BTreeSet<usize> = chosen.into_iter().collect();
         migrator.reach(&session, &goal, &mut report).await?;

@@ -6,14 +6,14 @@ use tracing::Instrument;
 use super::lock::Wanted;
 use super::{AsyncWork, Migrator};
 use crate::backup::{self, Before};
-use crate::context::{Attempt, CarriedOut, carry_out, refuse_mode};
+use crate::context::{Attempt, CarriedOut, carry_out};
 use crate::journal;
 use crate::lease::Held;
-use crate::ledger::{Claim, Finish, Import};
+use crate::ledger::{Claim, Finish};
 use crate::plan::{Action, Request, UpGoal};
 use crate::session::Session;
 use crate::view::View;
-use crate::{Applied, Error, Event, Imported, Report, Result, State, UpMode, UpRequest};
+use crate::{Applied, Error, Event, Report, Result, State, UpMode, UpRequest};
 
 /// How often a plan is made anew because the ledger changed under it.
 const REPLANS: u32 = 10;
@@ -38,17 +38,6 @@ impl Migrator {
             return Ok(self.report(&view));
         };
         self.under(held, Work { request: &request, strict }).await
-    }
-
-    /// Takes over what an earlier tool applied, and does nothing else.
-    pub async fn import(&self) -> Result<Vec<Imported>> {
-        let view = self.view().await?;
-        view.refuse_unknown()?;
-        if !view.has_imports() {
-            return Ok(Vec::new());
-        }
-        let Some(held) = self.lock(&Importable).await? else { return Ok(Vec::new()) };
-        self.under(held, TakeOver).await
     }
 
     /// The report if there is nothing to do; an error if what there is cannot be done.
@@ -90,32 +79,6 @@ impl Wanted for Pending<'_> {
     }
 }
 
-/// Whether there is anything to take over.
-struct Importable;
-
-impl Wanted for Importable {
-    async fn still(&self, migrator: &Migrator) -> Result<bool> {
-        Ok(migrator.view().await?.has_imports())
-    }
-}
-
-struct TakeOver;
-
-impl AsyncWork<Vec<Imported>> for TakeOver {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Vec<Imported>> {
-        let session = migrator.session(held).await?;
-        let view = migrator.view().await?;
-        view.refuse_unknown()?;
-        let missing = migrator.missing(&view, &[]);
-        if !missing.is_empty() {
-            return Err(Error::MissingEnv(missing));
-        }
-        let mut report = Report::default();
-        migrator.take_over(&session, &view, &mut report).await?;
-        Ok(report.imported)
-    }
-}
-
 struct Work<'a> {
     request: &'a Request,
     strict: bool,
@@ -130,7 +93,7 @@ impl AsyncWork<Report> for Work<'_> {
             return Ok(report);
         }
         let mut report = migrator.report(&view);
-        migrator.modes_hold(&session, &migrator.plan(&view, self.request, true)?)?;
+        migrator.modes_hold(session.transactions, &migrator.plan(&view, self.request, true)?).await?;
         migrator.take_over(&session, &view, &mut report).await?;
         view = migrator.view().await?;
         // What is meant is settled now: "so many" does not mean so many more after each.
@@ -143,16 +106,6 @@ impl AsyncWork<Report> for Work<'_> {
 }
 
 impl Migrator {
-    /// Refuses modes that cannot hold here, before anything is written.
-    pub(super) fn modes_hold(&self, session: &Session<'_>, actions: &[Action]) -> Result<()> {
-        for action in actions {
-            if let Action::Apply(at) = *action {
-                refuse_mode(self.graph.get(at).meta(), session.transactions, &self.settings)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Applies these, in order, after finishing undos that were interrupted.
     pub(super) async fn reach(
         &self,
@@ -186,32 +139,6 @@ impl Migrator {
                 }
             }
         }
-    }
-
-    /// Takes over what an earlier tool applied.
-    pub(super) async fn take_over(
-        &self,
-        session: &Session<'_>,
-        view: &View,
-        report: &mut Report,
-    ) -> Result<()> {
-        let Some(from) = &self.settings.import_from else { return Ok(()) };
-        for (name, foreign) in &view.imports {
-            let order = self.graph.ids().position(|id| id == name);
-            let findings = match order {
-                Some(at) if foreign.applied.is_some() => self.check(at).await?,
-                _ => Vec::new(),
-            };
-            let warnings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-            session
-                .record(name, &Import { session, from, name, foreign, order, warnings: &warnings })
-                .await?;
-            let Some(applied_at) = foreign.applied else { continue };
-            session.tell(&Event::Imported { migration: name, applied_at });
-            report.findings.extend(findings.into_iter().map(|finding| (name.clone(), finding)));
-            report.imported.push(Imported { id: name.clone(), applied_at, warnings });
-        }
-        Ok(())
     }
 
     /// The backup that a migration has, or gets now, before anything is written; `None` if it needs none.

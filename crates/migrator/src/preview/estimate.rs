@@ -1,15 +1,21 @@
+use std::time::{Duration, Instant};
+
 use bson::{Bson, Document};
-use docstore::{Database, EngineKind, Filter, Find, Projection};
+use docstore::{Database, EngineKind, Field, Filter, Find, Projection, Sort, Transaction, Update};
 
 use super::look::Noted;
 use crate::ledger::LEDGER;
 use crate::{Meta, Result};
 
-/// Documents a second, where no earlier run says more: small changes with journal, on a machine with two cores.
+/// Documents a second, where nothing can be measured: small changes with journal, on a machine with two cores.
 const ON_MONGO: u64 = 20_000;
 const ON_EMBEDDED: u64 = 30_000;
 /// An earlier run says something from this many documents on; below, the rest of a run outweighs them.
 const ENOUGH: u64 = 1_000;
+/// So many documents are changed to see how fast that is; it takes some hundredths of a second.
+const SAMPLE: u64 = 1_000;
+/// For how long that may hold the documents.
+const SAMPLING: Duration = Duration::from_secs(2);
 /// The bytes of an entry of the journal for each document, its values apart: its id.
 const ENTRY: u64 = 24;
 
@@ -20,8 +26,28 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// From what earlier runs took, by the ledger; else a figure for the engine.
-    pub(super) async fn of(db: &Database) -> Result<Self> {
+    /// From what earlier runs took, by the ledger; else from a sample of this collection, if there is one that may be
+    /// tried; else a figure for the engine.
+    pub(super) async fn of(db: &Database, sample: Option<&str>) -> Result<Self> {
+        if let Some(learned) = Self::learned(db).await? {
+            return Ok(learned);
+        }
+        if let Some(collection) = sample
+            && let Some(per_second) = sampled(db, collection).await
+        {
+            let from = format!(
+                "{per_second} documents a second, by changing {SAMPLE} of {collection} in a transaction that was ended \
+                 without effect"
+            );
+            return Ok(Self { per_second, from });
+        }
+        let per_second = if db.kind() == EngineKind::Mongo { ON_MONGO } else { ON_EMBEDDED };
+        let from =
+            format!("{per_second} documents a second, a figure of another machine: none was measured here");
+        Ok(Self { per_second, from })
+    }
+
+    async fn learned(db: &Database) -> Result<Option<Self>> {
         let read = Find::new(Filter::eq("status", "applied"))
             .projection(Projection::include(["counts", "duration_ms"]));
         let entries = db.collection(LEDGER).find(read).await?.documents().await?;
@@ -34,13 +60,12 @@ impl Rate {
                 (runs, documents, millis) = (runs + 1, documents + changed, millis + took);
             }
         }
-        if runs > 0 {
-            let per_second = (documents * 1000 / millis.max(1)).max(1);
-            let from = format!("{per_second} documents a second, by earlier runs on this database ({runs})");
-            return Ok(Self { per_second, from });
+        if runs == 0 {
+            return Ok(None);
         }
-        let per_second = if db.kind() == EngineKind::Mongo { ON_MONGO } else { ON_EMBEDDED };
-        Ok(Self { per_second, from: format!("{per_second} documents a second, a figure of another machine") })
+        let per_second = (documents * 1000 / millis.max(1)).max(1);
+        let from = format!("{per_second} documents a second, by earlier runs on this database ({runs})");
+        Ok(Some(Self { per_second, from }))
     }
 
     /// The milliseconds for this many documents.
@@ -51,6 +76,37 @@ impl Rate {
     pub(super) fn from(&self) -> &str {
         &self.from
     }
+}
+
+/// How many documents a second are read and changed; `None` if there are too few, or it cannot be tried.
+async fn sampled(db: &Database, collection: &str) -> Option<u64> {
+    if !db.facts().await.ok()?.transactions {
+        return None;
+    }
+    let transaction = db.begin().await.ok()?;
+    let outcome = tokio::time::timeout(SAMPLING, sample(&transaction, collection)).await;
+    // Nothing of it may stay. A transaction that cannot be aborted has ended by itself.
+    let _ = transaction.abort().await;
+    let (changed, took) = outcome.ok()?.ok()??;
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+    Some((changed * 1_000_000 / micros).max(1))
+}
+
+async fn sample(transaction: &Transaction, collection: &str) -> Result<Option<(u64, Duration)>> {
+    let began = Instant::now();
+    let documents = transaction.collection(collection);
+    let ids = Find::new(Filter::All)
+        .sort(Sort::ascending(Field::ID))
+        .limit(SAMPLE)
+        .projection(Projection::Include(Vec::new()));
+    let mut found = documents.find(ids).await?.documents().await?;
+    if (found.len() as u64) < SAMPLE {
+        return Ok(None);
+    }
+    let Some(last) = found.pop().and_then(|mut last| last.remove("_id")) else { return Ok(None) };
+    let update = Update::new().set(Field::parse("_migration_sample")?, true);
+    let done = documents.update_many(&Filter::lte(Field::ID, last), &update).await?;
+    Ok(Some((done.modified, began.elapsed())))
 }
 
 fn changed(entry: &Document) -> u64 {

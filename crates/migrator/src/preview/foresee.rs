@@ -51,7 +51,7 @@ pub(crate) async fn foresee(forecast: &Forecast<'_>) -> Result<Preview> {
         Ok(seen) => (PreviewPath::Tried, None, seen),
         Err(why) => (PreviewPath::Counted, Some(why), forecast.pass(None).await?.seen),
     };
-    let rate = Rate::of(forecast.db).await?;
+    let rate = forecast.rate(&seen).await?;
     let mut migrations = Vec::new();
     let mut earlier: Vec<(&str, Vec<Deed>)> = Vec::new();
     for (place, &at) in forecast.apply.iter().enumerate() {
@@ -133,6 +133,12 @@ impl Forecast<'_> {
             }
         }
         Ok(pass)
+    }
+
+    async fn rate(&self, seen: &[Seen]) -> Result<Rate> {
+        let steps = seen.iter().flat_map(|seen| &seen.noted).filter(|step| !step.deed.defines());
+        let largest = steps.filter(|_| self.may_try).max_by_key(|step| step.matched);
+        Rate::of(self.db, largest.map(|step| step.deed.collection.as_str())).await
     }
 
     async fn lints(

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use docstore::bson::{Document, doc};
-use docstore::{Database, Filter, Update, mongo};
-use migrator::{DownRequest, Migrator, Mode, Settings, UpMode};
+use docstore::{Database, Filter, Index, Update, mongo};
+use migrator::{DownRequest, Level, Migrator, Mode, Settings, Step, UpMode};
 use testkit::Mongod;
 
+use crate::declared::{declared, with};
 use crate::toys::{all, content, entry, log, settings};
 use crate::workers::{Does, ID, Worker, having, seed};
 
@@ -62,16 +63,26 @@ testkit::stores! {
         engine(&db, &Worker::new(Mode::Transaction, &[Does::Set])).up(UpMode::Operator).await.unwrap();
     }
 
-    async fn an_index_in_a_transaction_is_refused(db: Database) {
+    async fn an_index_in_a_transaction_is_refused_before_anything_is_begun(db: Database) {
         seed(&db, 5).await;
         let before = content(&db).await;
         for does in [Does::MakeIndex, Does::DropIndex] {
             let worker = Worker::new(Mode::Transaction, &[Does::Fill, does]);
             let error = engine(&db, &worker).up(UpMode::Operator).await.unwrap_err();
-            assert!(error.to_string().contains("is about an index, which no transaction takes"), "{error}");
+            assert_eq!(error.exit_code(), 7);
+            assert!(error.to_string().contains("is about an index or a rule, which no transaction takes"), "{error}");
             assert!(content(&db).await == before);
             assert_eq!(db.list_indexes("things").await.unwrap().len(), 1);
+            // Before it was begun: the ledger knows nothing of it.
+            assert!(all(&db, "_migrations").await.is_empty());
+            let preflight = engine(&db, &worker).preflight(&UpMode::Operator.into()).await;
+            let told = preflight.checks.iter().find(|check| check.name == "modes").unwrap();
+            assert!(told.level == Level::Error && told.text.contains("no transaction takes"), "{}", told.text);
         }
+        let steps = vec![Step::create_index("index", "things", Index::on(["color"]))];
+        let declared = declared("0001_a", steps).mode(Mode::Transaction);
+        let error = with(&db, &[declared], settings()).up(UpMode::Start).await.unwrap_err();
+        assert_eq!((error.exit_code(), all(&db, "_migrations").await.len()), (7, 0));
     }
 
     async fn writes_of_others_go_on_beside_it(db: Database) {

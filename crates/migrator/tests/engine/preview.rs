@@ -154,6 +154,8 @@ testkit::stores! {
         let report = migrator.up(UpMode::Operator).await.unwrap();
         let real: Vec<u64> = report.applied[0].counts.iter().take(8).map(|c| c.inserted + c.updated + c.deleted).collect();
         assert_eq!(real, counts(&preview)[..8]);
+        // There was nothing to measure how long it would take with.
+        assert!(one.estimate_from.contains("a figure of another machine"), "{}", one.estimate_from);
         assert!(migrator.preview(UpMode::Operator).await.unwrap().migrations.is_empty());
     }
 
@@ -174,10 +176,25 @@ testkit::stores! {
         let preview = unseen(&db, &code(&db)).await;
         assert_eq!(preview.path, PreviewPath::Counted);
         assert!(preview.not_tried.as_ref().unwrap().contains("10000"), "{:?}", preview.not_tried);
+        // How long it would take was measured on these very documents, and nothing is left of that.
+        let from = &preview.migrations[0].estimate_from;
+        assert!(from.contains("by changing 1000 of things in a transaction that was ended without effect"), "{from}");
         let [first, second] = &preview.migrations[..] else { panic!("two migrations") };
         assert_eq!((first.documents, first.without.len()), (10_002, 0));
         assert_eq!(second.without, ["0001_owner"]);
         assert!(second.error.as_ref().unwrap().contains("there is no user"));
+    }
+
+    async fn earlier_runs_say_how_long_it_would_take(db: Database) {
+        db.collection("things").insert_many(numbered(2000)).await.unwrap();
+        let first = declared("0001_a", vec![Step::add_field("add", "things", "color", "red")]);
+        migrator(&db, std::slice::from_ref(&first)).up(UpMode::Start).await.unwrap();
+        let took = crate::toys::entry(&db, "0001_a").await.get_i64("duration_ms").unwrap();
+        let second = declared("0002_b", vec![Step::add_field("add", "things", "size", 1)]).after(&["0001_a"]);
+        let preview = unseen(&db, &migrator(&db, &[first, second])).await;
+        let from = &preview.migrations[0].estimate_from;
+        let rate = (2000 * 1000 / took.max(1)).max(1);
+        assert_eq!(*from, format!("{rate} documents a second, by earlier runs on this database (1)"));
     }
 
     async fn what_a_variable_holds_is_told_by_its_name(db: Database) {

@@ -7,6 +7,9 @@
 
 /// The process that is killed.
 mod child;
+/// Where the store is.
+#[path = "../processes/place.rs"]
+mod place;
 /// Migrations of every kind of step.
 #[path = "../engine/workers.rs"]
 #[expect(dead_code, reason = "the tests of the engine need more of it")]
@@ -22,7 +25,8 @@ use docstore::bson::{Document, doc};
 use migrator::Mode;
 use testkit::{Engine, Mongod};
 
-use crate::child::{Place, Task};
+use crate::child::Task;
+use crate::place::Place;
 
 /// More places than there can be; a loop that does not end is a failure.
 const PLACES: usize = 600;

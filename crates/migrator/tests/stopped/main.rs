@@ -7,6 +7,9 @@
 
 /// The process that is stopped.
 mod child;
+/// Where the store is.
+#[path = "../processes/place.rs"]
+mod place;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -19,7 +22,8 @@ use docstore::{Database, EngineKind};
 use migrator::{Error, UpMode};
 use testkit::{Engine, Mongod};
 
-use crate::child::{END, HERE, LOST, Place};
+use crate::child::{END, HERE, LOST};
+use crate::place::Place;
 
 /// How many of the places between two writes are tried.
 const PLACES: usize = 8;
@@ -70,7 +74,7 @@ async fn attempt(place: Place, number: usize, expected: BTreeMap<String, Vec<Doc
     seed(&place).await;
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["child", "--exact", "--nocapture"])
-        .envs(child::orders(&place, number))
+        .envs([child::orders(&place, number)])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -170,7 +174,7 @@ fn on_mongo(transactions: bool) {
             let quick = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 1 };
             admin.run_command(quick).await.unwrap();
         }
-        stop_at_each(|name| Place::Mongo(server.uri(), name)).await;
+        stop_at_each(|database| Place::Mongo { uri: server.uri(), database }).await;
     });
 }
 

@@ -122,7 +122,7 @@ impl Here<'_> {
         Real::before(session, attempt, scope).await?;
         let noted = self.note(scope, &counts.collection, &inserted(&documents)?).await?;
         scope.collection(&counts.collection).insert_many(documents).await.map_err(unwrapped)?;
-        session.boundary(&attempt.migration, scope);
+        session.boundary(&attempt.migration, scope).await?;
         if !attempt.is_whole() {
             let mut all = attempt.counts.clone();
             all[at] = counts;

@@ -101,8 +101,8 @@ impl Real<'_> {
     async fn fits(&self, attempt: &mut Attempt, at: usize, work: &Work<'_>) -> Result<()> {
         let refuse = |why: String| Err(Error::Mode { id: attempt.migration.clone(), why });
         if work.defines() {
-            let step = &attempt.counts[at].step;
-            return refuse(format!("step {step:?} is about an index, which no transaction takes"));
+            let (id, step) = (attempt.migration.clone(), attempt.counts[at].step.clone());
+            return Err(Error::ModeContradicted { id, step });
         }
         let collection = self.store().collection(&attempt.counts[at].collection);
         let more = match work {
@@ -141,7 +141,7 @@ impl Real<'_> {
         if !scope.is_transaction() {
             let Attempt { migration, counts, warnings, .. } = attempt;
             session.touch(scope, migration, counts, warnings, None).await?;
-            session.boundary(migration, scope);
+            session.boundary(migration, scope).await?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::{Result, Settings};
 /// Batches begin with so many documents, and have no fewer and no more than these.
 const FIRST: u64 = 1000;
 const FEWEST: u64 = 100;
-const MOST: u64 = 20_000;
+const MOST: u64 = 40_000;
 /// A batch is to take this long: long beside what a commit costs, short for those who wait for its documents.
 const TARGET: Duration = Duration::from_millis(500);
 /// How often it is asked how far the secondaries are behind.

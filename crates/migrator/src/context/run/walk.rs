@@ -150,7 +150,7 @@ impl Batch for Walk<'_> {
             Some(mut stretch) => {
                 Real::before(session, attempt, scope).await?;
                 let part = self.stretch(scope, &collection, &stretch).await?;
-                session.boundary(migration, scope);
+                session.boundary(migration, scope).await?;
                 if let Some(last) = &part.cut {
                     stretch.cut(last.clone());
                 }

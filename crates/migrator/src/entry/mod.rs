@@ -1,8 +1,21 @@
-use std::collections::BTreeMap;
-use std::fmt;
+/// Who wrote something down.
+mod by;
+/// What steps did.
+mod counts;
+/// Reading fields of documents, leniently.
+mod fields;
+/// States and sources.
+mod state;
 
-use bson::{Bson, DateTime, Document, doc};
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use bson::{DateTime, Document};
+
+pub use by::By;
+pub use counts::StepCounts;
+pub(crate) use counts::counts_to_bson;
+pub(crate) use fields::{documents, id_of, integer, text, texts, texts_to_bson};
+pub use state::{Source, State};
 
 use crate::context::Progress;
 use crate::{Checksums, Error, Result};
@@ -13,138 +26,6 @@ pub(crate) const FORMAT: i64 = 2;
 
 /// The ledger's entries by migration id.
 pub(crate) type Entries = BTreeMap<String, Entry>;
-
-/// What the ledger says of a migration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// It is being applied, or was until its runner died.
-    Running,
-    /// It is applied.
-    Applied,
-    /// It failed; what it did until then is there.
-    Failed,
-    /// It was told to stop; what it did until then is there.
-    Interrupted,
-    /// It is being undone, or was until its runner died or failed.
-    RollingBack,
-    /// It was undone.
-    RolledBack,
-}
-
-impl State {
-    /// Its name in the ledger.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Applied => "applied",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::RollingBack => "rolling_back",
-            Self::RolledBack => "rolled_back",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        [Self::Running, Self::Applied, Self::Failed, Self::Interrupted, Self::RollingBack, Self::RolledBack]
-            .into_iter()
-            .find(|state| state.name() == name)
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Who applied a migration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// This engine; there is a journal.
-    Native,
-    /// An earlier tool; there is none.
-    Imported,
-    /// Somebody, by hand; there is none.
-    Stamped,
-}
-
-impl Source {
-    /// Its name in the ledger.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::Imported => "imported",
-            Self::Stamped => "stamped",
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What one step did to one collection.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct StepCounts {
-    /// The step's name.
-    pub step: String,
-    /// The collection.
-    pub collection: String,
-    /// Documents inserted.
-    pub inserted: u64,
-    /// Documents changed.
-    pub updated: u64,
-    /// Documents deleted.
-    pub deleted: u64,
-    /// Documents left as they are: there already, or changed by others since.
-    pub left: u64,
-}
-
-impl StepCounts {
-    pub(crate) fn new(step: &str, collection: &str) -> Self {
-        Self { step: step.into(), collection: collection.into(), ..Self::default() }
-    }
-
-    fn to_document(&self) -> Document {
-        let Self { step, collection, inserted, updated, deleted, left } = self;
-        let number = |n: &u64| i64::try_from(*n).unwrap_or(i64::MAX);
-        doc! {
-            "step": step, "collection": collection, "inserted": number(inserted), "updated": number(updated),
-            "deleted": number(deleted), "left": number(left),
-        }
-    }
-
-    pub(crate) fn from_document(document: &Document) -> Self {
-        let number = |key| integer(document, key).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-        Self {
-            step: text(document, "step").unwrap_or_default(),
-            collection: text(document, "collection").unwrap_or_default(),
-            inserted: number("inserted"),
-            updated: number("updated"),
-            deleted: number("deleted"),
-            left: number("left"),
-        }
-    }
-}
-
-impl fmt::Display for StepCounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): ", self.step, self.collection)?;
-        let parts = [
-            (self.inserted, "inserted"),
-            (self.updated, "changed"),
-            (self.deleted, "deleted"),
-            (self.left, "left as they are"),
-        ];
-        let told: Vec<_> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        f.write_str(&if told.is_empty() { "nothing to do".to_owned() } else { told.join(", ") })
-    }
-}
 
 /// One entry of the ledger, as far as decisions depend on it.
 #[derive(Debug, Clone)]
@@ -185,39 +66,6 @@ pub(crate) struct Entry {
     pub(crate) journalled: bool,
     /// The backup that was taken before it.
     pub(crate) backup_id: Option<String>,
-}
-
-/// Who wrote something down: which run of which program, where.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct By {
-    /// The run.
-    pub run_id: String,
-    /// Who started it.
-    pub actor: String,
-    /// The machine.
-    pub host: String,
-    /// The process.
-    pub pid: i64,
-    /// The version of the program.
-    pub app_version: String,
-    /// The revision that it was built from, if it was told when it was built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub git_revision: Option<String>,
-}
-
-impl By {
-    pub(crate) fn from_document(document: &Document) -> Self {
-        let word = |key| text(document, key).unwrap_or_default();
-        Self {
-            run_id: word("run_id"),
-            actor: word("actor"),
-            host: word("host"),
-            pid: integer(document, "pid").unwrap_or(0),
-            app_version: word("app_version"),
-            git_revision: text(document, "git_revision"),
-        }
-    }
 }
 
 impl Entry {
@@ -307,42 +155,10 @@ impl Entry {
     }
 }
 
-pub(crate) fn counts_to_bson(counts: &[StepCounts]) -> Bson {
-    Bson::Array(counts.iter().map(|c| c.to_document().into()).collect())
-}
-
-pub(crate) fn texts_to_bson(texts: &[String]) -> Bson {
-    Bson::Array(texts.iter().map(|t| Bson::String(t.clone())).collect())
-}
-
-/// The id of a document, for people.
-pub(crate) fn id_of(document: &Document) -> String {
-    document.get("_id").map_or_else(|| "without _id".into(), ToString::to_string)
-}
-
-pub(crate) fn text(document: &Document, key: &str) -> Option<String> {
-    document.get_str(key).ok().map(str::to_owned)
-}
-
-pub(crate) fn integer(document: &Document, key: &str) -> Option<i64> {
-    match document.get(key) {
-        Some(Bson::Int64(n)) => Some(*n),
-        Some(Bson::Int32(n)) => Some(i64::from(*n)),
-        _ => None,
-    }
-}
-
-pub(crate) fn texts(document: &Document, key: &str) -> Vec<String> {
-    let list = document.get_array(key).map(Vec::as_slice).unwrap_or_default();
-    list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-}
-
-pub(crate) fn documents<'a>(document: &'a Document, key: &str) -> impl Iterator<Item = &'a Document> {
-    document.get_array(key).map(Vec::as_slice).unwrap_or_default().iter().filter_map(Bson::as_document)
-}
-
 #[cfg(test)]
 mod tests {
+    use bson::doc;
+
     use super::*;
 
     #[test]
@@ -387,17 +203,5 @@ mod tests {
         // It did not say, and those who wrote it only ever added.
         assert!(!entry.breaks_older && !entry.retry);
         assert_eq!(entry.by.git_revision, None);
-    }
-
-    #[test]
-    fn counts_survive_the_ledger() {
-        let mut counts = StepCounts::new("seed", "sections");
-        (counts.inserted, counts.updated, counts.deleted, counts.left) = (1, 2, 3, 4);
-        assert_eq!(StepCounts::from_document(&counts.to_document()), counts);
-        assert_eq!(
-            counts.to_string(),
-            "seed (sections): 1 inserted, 2 changed, 3 deleted, 4 left as they are"
-        );
-        assert_eq!(StepCounts::new("a", "b").to_string(), "a (b): nothing to do");
     }
 }

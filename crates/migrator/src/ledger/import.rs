@@ -1,0 +1,53 @@
+use async_trait::async_trait;
+use bson::{Bson, doc};
+use docstore::{Store, Update};
+
+use super::LEDGER;
+use crate::entry::texts_to_bson;
+use crate::foreign::Foreign;
+use crate::session::{Batch, Scope, Session};
+use crate::{Error, Result, Source, State};
+
+/// Takes over what an earlier tool says of one name.
+pub(crate) struct Import<'a> {
+    pub(crate) session: &'a Session<'a>,
+    pub(crate) from: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) foreign: &'a Foreign,
+    /// Its place in the graph, if it is known.
+    pub(crate) order: Option<usize>,
+    pub(crate) warnings: &'a [String],
+}
+
+#[async_trait]
+impl Batch for Import<'_> {
+    type Out = ();
+
+    async fn run(&self, scope: &Scope) -> Result<()> {
+        let session = self.session;
+        let more = doc! { "imported_from": self.from, "foreign_id": self.foreign.id.clone() };
+        let Some(applied) = self.foreign.applied else {
+            // It says no more than that it was taken back, at a time that nobody wrote down.
+            return session.log(scope, self.name, "imported_as_rolled_back", more).await;
+        };
+        let order = self.order.and_then(|at| i32::try_from(at).ok()).map_or(Bson::Null, Bson::Int32);
+        let update = Update::new()
+            .set("status", State::Applied.name())
+            .set("source", Source::Imported.name())
+            .set("order", order)
+            .set("attempts", 0_i32)
+            .set("applied_at", applied)
+            .set("imported_at", session.now())
+            .set("imported_from", self.from)
+            .set("foreign_id", self.foreign.id.clone())
+            .set("counts", Bson::Array(Vec::new()))
+            .set("warnings", texts_to_bson(self.warnings));
+        let filter = session.fenced(self.name);
+        match scope.collection(LEDGER).upsert_one(&filter, &session.stamp(update)).await {
+            Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
+            other => other?,
+        };
+        session.boundary(self.name, scope).await?;
+        session.log(scope, self.name, "imported", more).await
+    }
+}

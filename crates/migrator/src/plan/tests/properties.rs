@@ -1,0 +1,209 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A random graph: each node depends on some of those before it, in a shuffled numbering; one head joins the rest.
+fn specs() -> impl Strategy<Value = Vec<Spec>> {
+    (1_usize..9)
+        .prop_flat_map(|n| {
+            let numbers = Just((0..n).collect::<Vec<_>>()).prop_shuffle();
+            (numbers, proptest::collection::vec(proptest::collection::vec(any::<bool>(), n), n))
+        })
+        .prop_map(|(numbers, edges)| {
+            let id = |i: usize| format!("{:04}_x", numbers[i]);
+            let n = numbers.len();
+            // What they touch is told by their edges too: it has to be somehow random, and the more the merrier.
+            let touches =
+                |i: usize| (0..n).skip(i).filter(|&j| edges[i][j]).map(|j| format!("c{j}")).collect();
+            let node = |i: usize| Spec {
+                id: id(i),
+                depends_on: (0..i).filter(|&j| edges[i][j]).map(id).collect(),
+                touches: touches(i),
+                ..Spec::default()
+            };
+            let mut list: Vec<Spec> = (0..n).map(node).collect();
+            let all = (0..n).map(id).collect();
+            list.push(Spec { id: "9999_head".into(), depends_on: all, ..Spec::default() });
+            list
+        })
+}
+
+/// One in which the order among unrelated ones does not matter.
+fn graphs() -> impl Strategy<Value = Shape> {
+    specs().prop_map(|mut list| {
+        for spec in &mut list {
+            spec.out_of_order = true;
+        }
+        Shape::new(&list).unwrap()
+    })
+}
+
+/// What is left of a ledger after these.
+fn carry_out(shape: &Shape, ledger: &mut Entries, actions: &[Action]) {
+    for action in actions {
+        let id = shape.id(action.at());
+        match action {
+            Action::Undo(_) => ledger.get_mut(id).unwrap().state = State::RolledBack,
+            Action::Apply(_) => {
+                let (id, new) = entry(id, State::Applied, 1);
+                ledger.insert(id, new);
+            }
+        }
+    }
+}
+
+fn is_applied(shape: &Shape, ledger: &Entries, at: usize) -> bool {
+    ledger.get(shape.id(at)).is_some_and(|e| e.state == State::Applied)
+}
+
+fn states() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(0_u8..7, 10)
+}
+
+fn random_ledger(shape: &Shape, states: &[u8]) -> Entries {
+    let all = [
+        State::Running,
+        State::Applied,
+        State::Failed,
+        State::Interrupted,
+        State::RollingBack,
+        State::RolledBack,
+    ];
+    shape
+        .ids()
+        .zip(states)
+        .filter_map(|(id, &s)| all.get(usize::from(s)).map(|&state| entry(id, state, i64::from(s))))
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn up_comes_after_its_dependencies_and_reaches_the_full_state(shape in graphs(), states in states()) {
+        let mut ledger = random_ledger(&shape, &states);
+        let applied_before: BTreeSet<_> =
+            (0..shape.len()).filter(|&i| ledger.get(shape.id(i)).is_some_and(|e| e.state == State::Applied)).collect();
+        let plan_once = up(&shape, &ledger, UpMode::Operator).unwrap();
+        for action in plan_once {
+            match action {
+                Action::Undo(at) => ledger.get_mut(shape.id(at)).unwrap().state = State::RolledBack,
+                Action::Apply(at) => {
+                    prop_assert!(!applied_before.contains(&at));
+                    for &parent in shape.depends_on(at) {
+                        prop_assert_eq!(ledger[shape.id(parent)].state, State::Applied);
+                    }
+                    let (id, new) = entry(shape.id(at), State::Applied, 1);
+                    ledger.insert(id, new);
+                }
+            }
+        }
+        prop_assert!(shape.ids().all(|id| ledger[id].state == State::Applied));
+        prop_assert_eq!(up(&shape, &ledger, UpMode::Start), Ok(vec![]));
+    }
+
+    #[test]
+    fn down_again_and_again_never_leaves_a_dependant_and_ends_with_nothing(
+        shape in graphs(),
+        times in proptest::collection::vec(0_i64..5, 10),
+    ) {
+        let mut ledger: Entries =
+            shape.ids().zip(&times).map(|(id, &at)| entry(id, State::Applied, at)).collect();
+        for _ in 0..shape.len() {
+            let actions = down(&shape, &ledger).unwrap();
+            let [Action::Undo(at)] = actions[..] else { panic!("one undo, not {actions:?}") };
+            ledger.get_mut(shape.id(at)).unwrap().state = State::RolledBack;
+            for other in 0..shape.len() {
+                let applied = ledger[shape.id(other)].state == State::Applied;
+                prop_assert!(!applied || !shape.depends_on(other).contains(&at));
+            }
+        }
+        prop_assert_eq!(down(&shape, &ledger), Ok(vec![]));
+    }
+
+    #[test]
+    fn up_to_one_touches_its_ancestors_only(shape in graphs(), states in states(), which in any::<proptest::sample::Index>()) {
+        let mut ledger = random_ledger(&shape, &states);
+        let at = which.index(shape.len());
+        let before = ledger.clone();
+        let actions = up_to(&shape, &ledger, UpMode::Operator, UpGoal::To(at)).unwrap();
+        carry_out(&shape, &mut ledger, &actions);
+        prop_assert!(is_applied(&shape, &ledger, at));
+        for other in 0..shape.len() {
+            if !shape.ancestors(at).contains(&other) {
+                let was = is_applied(&shape, &before, other);
+                prop_assert_eq!(is_applied(&shape, &ledger, other), was);
+            }
+        }
+        prop_assert_eq!(up_to(&shape, &ledger, UpMode::Start, UpGoal::To(at)), Ok(vec![]));
+    }
+
+    #[test]
+    fn so_many_steps_are_the_beginning_of_all(shape in graphs(), states in states(), n in 0_usize..12) {
+        let ledger = random_ledger(&shape, &states);
+        let is_apply = |action: &Action| matches!(action, Action::Apply(_));
+        let all: Vec<_> = up(&shape, &ledger, UpMode::Operator).unwrap().into_iter().filter(is_apply).collect();
+        let some = up_to(&shape, &ledger, UpMode::Operator, UpGoal::Steps(n)).unwrap();
+        let some: Vec<_> = some.into_iter().filter(is_apply).collect();
+        prop_assert_eq!(&some[..], &all[..n.min(all.len())]);
+    }
+
+    #[test]
+    fn nothing_runs_out_of_order_that_is_not_known_to_be_apart(list in specs(), states in states()) {
+        let shape = Shape::new(&list).unwrap();
+        let mut ledger = random_ledger(&shape, &states);
+        let apart = |ledger: &Entries, at: usize| {
+            (at + 1..shape.len())
+                .filter(|&later| is_applied(&shape, ledger, later) && !shape.descendants(at).contains(&later))
+                .all(|later| {
+                    let (a, b) = (&shape.spec(at).touches, &shape.spec(later).touches);
+                    !a.is_empty() && !b.is_empty() && !a.iter().any(|name| b.contains(name))
+                })
+        };
+        match up(&shape, &ledger, UpMode::Operator) {
+            Ok(actions) => {
+                for action in actions {
+                    if let Action::Apply(at) = action {
+                        prop_assert!(apart(&ledger, at));
+                    }
+                    carry_out(&shape, &mut ledger, &[action]);
+                }
+            }
+            Err(Refusal::OutOfOrder { late, .. }) => prop_assert!(!apart(&ledger, late)),
+            Err(other) => prop_assert!(false, "{other:?}"),
+        }
+    }
+
+    #[test]
+    fn down_takes_back_the_closure_and_nothing_else(
+        shape in graphs(),
+        times in proptest::collection::vec(0_i64..5, 10),
+        which in any::<proptest::sample::Index>(),
+        kind in 0_usize..4,
+    ) {
+        let mut ledger: Entries =
+            shape.ids().zip(&times).map(|(id, &at)| entry(id, State::Applied, at)).collect();
+        for (id, at) in shape.ids().zip(&times) {
+            ledger.get_mut(id).unwrap().applied_run = Some(format!("run {at}"));
+        }
+        let at = which.index(shape.len());
+        let (goal, expected): (DownGoal, BTreeSet<usize>) = match kind {
+            0 => (DownGoal::All, (0..shape.len()).collect()),
+            1 => (DownGoal::One(at), shape.descendants(at)),
+            2 => (DownGoal::To(at), shape.descendants(at).into_iter().filter(|&other| other != at).collect()),
+            _ => {
+                let own = (0..shape.len()).filter(|&i| times[i] == times[at]);
+                (DownGoal::Run(format!("run {}", times[at])), own.flat_map(|i| shape.descendants(i)).collect())
+            }
+        };
+        let actions = down_to(&shape, &ledger, goal).unwrap();
+        for action in actions {
+            carry_out(&shape, &mut ledger, &[action]);
+            for other in 0..shape.len() {
+                let orphan = is_applied(&shape, &ledger, other)
+                    && shape.depends_on(other).iter().any(|&parent| !is_applied(&shape, &ledger, parent));
+                prop_assert!(!orphan);
+            }
+        }
+        let gone: BTreeSet<usize> = (0..shape.len()).filter(|&i| !is_applied(&shape, &ledger, i)).collect();
+        prop_assert_eq!(gone, expected);
+    }
+}
