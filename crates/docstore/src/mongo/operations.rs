@@ -5,7 +5,7 @@ use mongodb::error::{Error as DriverError, ErrorKind};
 use mongodb::options::{ReturnDocument, WriteConcern};
 
 use super::classify::{Doing, MAX_DOCUMENT, classify};
-use super::{indexes, translate};
+use super::{indexes, seek, translate};
 use crate::engine::{RawStream, Reach};
 use crate::filter::check_value;
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
@@ -54,8 +54,44 @@ impl Core {
             // To the server 0 means no limit.
             return Ok(futures_util::stream::empty().boxed());
         }
+        if let Some(parts) = seek::in_parts(find) {
+            return self.find_in_parts(name, find, parts, session).await;
+        }
+        self.find_by(name, find, seek::filter(find), session).await
+    }
+
+    /// Reads one after the other until there is enough.
+    async fn find_in_parts(
+        &self,
+        name: &str,
+        find: &Find,
+        parts: Vec<Document>,
+        mut session: Session<'_>,
+    ) -> Result<RawStream> {
+        let mut found = Vec::new();
+        let most = find.limit.map(|limit| limit.saturating_add(find.skip));
+        for part in parts {
+            let left = most.map(|most| most.saturating_sub(found.len() as u64));
+            if left == Some(0) {
+                break;
+            }
+            let rest = Find { skip: 0, limit: left, ..find.clone() };
+            let documents = self.find_by(name, &rest, part, session.as_deref_mut()).await?;
+            found.extend(documents.try_collect::<Vec<_>>().await?);
+        }
+        let skip = usize::try_from(find.skip).unwrap_or(usize::MAX);
+        Ok(futures_util::stream::iter(found.into_iter().skip(skip).map(Ok)).boxed())
+    }
+
+    async fn find_by(
+        &self,
+        name: &str,
+        find: &Find,
+        query: Document,
+        session: Session<'_>,
+    ) -> Result<RawStream> {
         let collection = self.raw(name);
-        let mut action = collection.find(translate::filter(&find.filter)).skip(find.skip);
+        let mut action = collection.find(query).skip(find.skip);
         if let Some(limit) = find.limit {
             action = action.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         }
@@ -290,7 +326,7 @@ pub(super) fn in_batch(at: Option<usize>, source: Error) -> Error {
 
 /// The query, sort and window of a read as a `find` command.
 pub(super) fn find_command(name: &str, find: &Find) -> Document {
-    let mut command = doc! { "find": name, "filter": translate::filter(&find.filter) };
+    let mut command = doc! { "find": name, "filter": seek::filter(find) };
     if !find.sort.fields().is_empty() {
         command.insert("sort", translate::sort(&find.sort));
     }
