@@ -15,6 +15,8 @@ mod holdings;
 mod indexes;
 /// Links of the navigation: row, filter, indexes.
 mod navlink;
+/// The orders of lists, and the indexes that give them.
+mod order;
 /// Pages: row, filter, indexes, and how the name of a deleted one becomes free.
 mod page;
 /// A sign of life from the store.
@@ -33,6 +35,8 @@ mod section;
 mod slug_history;
 /// Stories: row, filter, writes, indexes.
 mod story;
+/// How many documents a filter means, kept between requests.
+mod totals;
 /// One at a time for changes of the tree of sections, among all processes.
 mod tree_lock;
 /// Users: row, indexes, and the race-free upsert.

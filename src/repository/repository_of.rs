@@ -8,6 +8,7 @@ use docstore::{Collection, Database, Field, Filter, Find};
 use serde::de::DeserializeOwned;
 
 use super::row::live;
+use super::totals::{Known, Totals};
 use super::{BadField, Entity, Error, slug_history};
 use crate::domain::{Id, Listing, Window};
 
@@ -19,6 +20,7 @@ pub struct Repository<E> {
     pub(super) collection: Collection,
     /// Slugs that were changed, of all collections.
     pub(super) history: Collection,
+    totals: Arc<Totals>,
     corrupt: Arc<Corrupt>,
     entity: PhantomData<fn() -> E>,
 }
@@ -34,6 +36,7 @@ impl<E> Clone for Repository<E> {
         Self {
             collection: self.collection.clone(),
             history: self.history.clone(),
+            totals: Arc::clone(&self.totals),
             corrupt: Arc::clone(&self.corrupt),
             entity: PhantomData,
         }
@@ -46,6 +49,7 @@ impl<E: Entity> Repository<E> {
         Self {
             collection: database.collection(E::COLLECTION),
             history: database.collection(slug_history::COLLECTION),
+            totals: Arc::new(Totals::new(database, E::COLLECTION)),
             corrupt: Arc::default(),
             entity: PhantomData,
         }
@@ -54,16 +58,38 @@ impl<E: Entity> Repository<E> {
     /// What a filter means, in a window, in the order of lists. Documents that cannot be read are passed over; they
     /// are logged once each and counted.
     pub async fn list(&self, filter: &E::Filter, window: Window) -> Result<Listing<E>, Error> {
-        let filter = E::filter(filter).also(live());
-        let find = Find::new(filter.clone())
-            .sort(E::sort().then_ascending(Field::ID))
-            .skip(window.offset)
-            .limit(window.limit);
-        let (total, documents) = tokio::try_join!(self.collection.count(&filter), async {
-            self.collection.find(find).await?.documents().await
-        })?;
+        let (documents, total) = self.window_of(Self::listing(filter, window)).await?;
         let items = documents.into_iter().filter_map(|document| self.or_pass(document, Self::read)).collect();
         Ok(Listing { items, total, window })
+    }
+
+    /// The documents of a list, and how many there are beyond its window.
+    pub(super) async fn window_of(&self, find: Find) -> Result<(Vec<Document>, u64), Error> {
+        let (filter, skip, limit) = (find.filter.clone(), find.skip, find.limit);
+        let read = async { self.collection.find(find).await?.documents().await };
+        match self.totals.known(&filter) {
+            Known::Total(total) => Ok((read.await?, total)),
+            Known::Part => {
+                let (documents, total) = tokio::try_join!(read, self.totals.of(&filter))?;
+                Ok((documents, total))
+            }
+            Known::Nothing => {
+                let documents = read.await?;
+                let found = documents.len() as u64;
+                // Where the window shows the end there is nothing to count.
+                let ends = limit.is_none_or(|limit| found < limit) && (found > 0 || skip == 0);
+                let total = if ends { skip + found } else { self.totals.of(&filter).await? };
+                Ok((documents, total))
+            }
+        }
+    }
+
+    /// How a list is read.
+    pub fn listing(filter: &E::Filter, window: Window) -> Find {
+        Find::new(E::filter(filter).also(live()))
+            .sort(E::sort().then_ascending(Field::ID))
+            .skip(window.offset)
+            .limit(window.limit)
     }
 
     /// The live entity with this id.

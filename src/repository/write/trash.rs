@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Projection, Sort, Update};
 use serde::Deserialize;
 
-use super::super::row::{date_or_none, live, own_id, text_or};
+use super::super::row::{date_or_none, gone, own_id, text_or};
 use super::super::slug_history;
 use super::names::{SLUG, SLUG_BEFORE, is_taken, or_id};
 use super::{DELETED, Named, UPDATED, VERSION, Writable, instant};
@@ -43,19 +43,20 @@ struct TrashRow {
 impl<E: Trashable> Repository<E> {
     /// What is deleted, the latest first, in a window; what the original deleted without a date comes last.
     pub async fn trashed(&self, window: Window) -> Result<Listing<Trashed>, Error> {
-        let filter = live().negated();
-        let fields = ["title", DELETED, UPDATED, E::NAME, E::NAME_BEFORE];
-        let find = Find::new(filter.clone())
-            .sort(Sort::descending(DELETED).then_ascending(Field::ID))
-            .projection(Projection::include(fields))
-            .skip(window.offset)
-            .limit(window.limit);
-        let (total, documents) = tokio::try_join!(self.collection.count(&filter), async {
-            self.collection.find(find).await?.documents().await
-        })?;
+        let (documents, total) = self.window_of(Self::trash_listing(window)).await?;
         let items =
             documents.into_iter().filter_map(|document| self.or_pass(document, Self::read_trashed)).collect();
         Ok(Listing { items, total, window })
+    }
+
+    /// How a list of what is deleted is read.
+    pub fn trash_listing(window: Window) -> Find {
+        let fields = ["title", DELETED, UPDATED, E::NAME, E::NAME_BEFORE];
+        Find::new(gone())
+            .sort(Sort::descending(DELETED).then_ascending(Field::ID))
+            .projection(Projection::include(fields))
+            .skip(window.offset)
+            .limit(window.limit)
     }
 
     /// The deleted entity with this id.
@@ -183,14 +184,14 @@ fn held_slug(document: &Document) -> Option<&str> {
 }
 
 fn in_trash(id: Id) -> Filter {
-    Filter::and([Filter::id(id.object_id()), live().negated()])
+    Filter::and([Filter::id(id.object_id()), gone()])
 }
 
 fn deleted_until(at: DateTime<Utc>) -> Filter {
     let dated = Filter::lte(DELETED, instant(at));
     let changed = Filter::and([without_date(DELETED), Filter::lte(UPDATED, instant(at))]);
     let made = Filter::and([without_date(DELETED), without_date(UPDATED), made_until(at)]);
-    Filter::and([live().negated(), Filter::or([dated, changed, made])])
+    Filter::and([gone(), Filter::or([dated, changed, made])])
 }
 
 /// Comparisons stay within a type, so that no text and no null is later than the first date.

@@ -1,0 +1,4 @@
+/// Which index each list is read by.
+mod plans;
+/// How much there is, whoever writes.
+mod totals;
