@@ -3,6 +3,8 @@
 
 /// Comments: indexes.
 mod comment;
+/// Where walks over lists go on.
+mod cursor;
 /// What makes a type an entity.
 mod entity;
 /// What can go wrong, seen from above the store.
@@ -13,6 +15,8 @@ mod freshness;
 mod holdings;
 /// Making the declared indexes so.
 mod indexes;
+/// Lists, in parts.
+mod list;
 /// Links of the navigation: row, filter, indexes.
 mod navlink;
 /// The orders of lists, and the indexes that give them.

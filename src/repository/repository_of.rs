@@ -3,14 +3,15 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bson::{Bson, Document};
+use bson::{Bson, Document, RawDocument};
 use docstore::{Collection, Database, Field, Filter, Find};
 use serde::de::DeserializeOwned;
 
+use super::cursor::Cursors;
 use super::row::live;
-use super::totals::{Known, Totals};
+use super::totals::Totals;
 use super::{BadField, Entity, Error, slug_history};
-use crate::domain::{Id, Listing, Window};
+use crate::domain::Id;
 
 /// So many corrupt documents are remembered, each of which is logged once.
 const REMEMBERED: usize = 10_000;
@@ -20,7 +21,8 @@ pub struct Repository<E> {
     pub(super) collection: Collection,
     /// Slugs that were changed, of all collections.
     pub(super) history: Collection,
-    totals: Arc<Totals>,
+    pub(super) totals: Arc<Totals>,
+    pub(super) cursors: Arc<Cursors>,
     corrupt: Arc<Corrupt>,
     entity: PhantomData<fn() -> E>,
 }
@@ -37,6 +39,7 @@ impl<E> Clone for Repository<E> {
             collection: self.collection.clone(),
             history: self.history.clone(),
             totals: Arc::clone(&self.totals),
+            cursors: Arc::clone(&self.cursors),
             corrupt: Arc::clone(&self.corrupt),
             entity: PhantomData,
         }
@@ -50,46 +53,15 @@ impl<E: Entity> Repository<E> {
             collection: database.collection(E::COLLECTION),
             history: database.collection(slug_history::COLLECTION),
             totals: Arc::new(Totals::new(database, E::COLLECTION)),
+            cursors: Arc::new(Cursors::new(database, E::COLLECTION)),
             corrupt: Arc::default(),
             entity: PhantomData,
         }
     }
 
-    /// What a filter means, in a window, in the order of lists. Documents that cannot be read are passed over; they
-    /// are logged once each and counted.
-    pub async fn list(&self, filter: &E::Filter, window: Window) -> Result<Listing<E>, Error> {
-        let (documents, total) = self.window_of(Self::listing(filter, window)).await?;
-        let items = documents.into_iter().filter_map(|document| self.or_pass(document, Self::read)).collect();
-        Ok(Listing { items, total, window })
-    }
-
-    /// The documents of a list, and how many there are beyond its window.
-    pub(super) async fn window_of(&self, find: Find) -> Result<(Vec<Document>, u64), Error> {
-        let (filter, skip, limit) = (find.filter.clone(), find.skip, find.limit);
-        let read = async { self.collection.find(find).await?.documents().await };
-        match self.totals.known(&filter) {
-            Known::Total(total) => Ok((read.await?, total)),
-            Known::Part => {
-                let (documents, total) = tokio::try_join!(read, self.totals.of(&filter))?;
-                Ok((documents, total))
-            }
-            Known::Nothing => {
-                let documents = read.await?;
-                let found = documents.len() as u64;
-                // Where the window shows the end there is nothing to count.
-                let ends = limit.is_none_or(|limit| found < limit) && (found > 0 || skip == 0);
-                let total = if ends { skip + found } else { self.totals.of(&filter).await? };
-                Ok((documents, total))
-            }
-        }
-    }
-
-    /// How a list is read.
-    pub fn listing(filter: &E::Filter, window: Window) -> Find {
-        Find::new(E::filter(filter).also(live()))
-            .sort(E::sort().then_ascending(Field::ID))
-            .skip(window.offset)
-            .limit(window.limit)
+    /// How a list is read, from its beginning to its end.
+    pub fn listing(filter: &E::Filter) -> Find {
+        Find::new(E::filter(filter).also(live())).sort(E::sort().then_ascending(Field::ID))
     }
 
     /// The live entity with this id.
@@ -114,27 +86,30 @@ impl<E: Entity> Repository<E> {
         document.map(Self::read).transpose()
     }
 
-    pub(super) fn read(document: Document) -> Result<E, Error> {
-        Self::read_as(document, E::from_row)
-    }
-
-    pub(super) fn read_as<R: DeserializeOwned, T>(
-        document: Document,
+    /// Reads a document as it came.
+    pub(super) fn read_raw<R: DeserializeOwned, T>(
+        document: &RawDocument,
         from_row: impl FnOnce(R) -> Result<T, BadField>,
     ) -> Result<T, Error> {
-        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-        let corrupt = |BadField(field)| Error::Corrupt { collection: E::COLLECTION, id: shown(&id), field };
-        let row = bson::deserialize_from_document(document).map_err(|_| corrupt(BadField("(document)")))?;
+        let corrupt = |BadField(field)| {
+            let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+            Error::Corrupt { collection: E::COLLECTION, id: shown(&id.unwrap_or(Bson::Null)), field }
+        };
+        let row =
+            bson::deserialize_from_slice(document.as_bytes()).map_err(|_| corrupt(BadField("(document)")))?;
         from_row(row).map_err(corrupt)
     }
 
+    pub(super) fn read(document: Document) -> Result<E, Error> {
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        let corrupt = |BadField(field)| Error::Corrupt { collection: E::COLLECTION, id: shown(&id), field };
+        let row = bson::deserialize_from_document(document).map_err(|_| corrupt(BadField("(document)")))?;
+        E::from_row(row).map_err(corrupt)
+    }
+
     /// In lists, what cannot be read is passed over.
-    pub(super) fn or_pass<T>(
-        &self,
-        document: Document,
-        read: impl FnOnce(Document) -> Result<T, Error>,
-    ) -> Option<T> {
-        match read(document) {
+    pub(super) fn or_pass<T>(&self, read: Result<T, Error>) -> Option<T> {
+        match read {
             Ok(entity) => Some(entity),
             Err(error) => {
                 self.corrupt.met.fetch_add(1, Ordering::Relaxed);

@@ -3,11 +3,10 @@ use bson::{Bson, DateTime, Document, doc};
 use docstore::{Database, Find};
 use field_notes::domain::{
     Id, NavLink, NavVisibility, Page, ParentFilter, Project, ProjectFilter, Section, SectionFilter, Story,
-    StoryFilter, Visibility, Window,
+    StoryFilter, Visibility,
 };
 use field_notes::repository::{Entity, Repository, Trashable, ensure_all};
 
-const WINDOW: Window = Window { limit: 10, offset: 0 };
 const DOCUMENTS: i32 = 600;
 
 /// A list, as it is read.
@@ -21,12 +20,12 @@ fn list<E: Entity>(filter: &E::Filter, name: &impl std::fmt::Debug) -> List {
     List {
         name: format!("{} {name:?}", E::COLLECTION),
         collection: E::COLLECTION,
-        find: Repository::<E>::listing(filter, WINDOW),
+        find: Repository::<E>::listing(filter).limit(10),
     }
 }
 
 fn trash<E: Trashable>() -> List {
-    let find = Repository::<E>::trash_listing(WINDOW);
+    let find = Repository::<E>::trash_listing().limit(10);
     List { name: format!("trash of {}", E::COLLECTION), collection: E::COLLECTION, find }
 }
 

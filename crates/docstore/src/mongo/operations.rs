@@ -1,4 +1,5 @@
 use bson::{Bson, Document, RawDocumentBuf, doc};
+use futures_util::future::try_join_all;
 use futures_util::stream::{StreamExt, TryStreamExt};
 use mongodb::ClientSession;
 use mongodb::error::{Error as DriverError, ErrorKind};
@@ -54,13 +55,17 @@ impl Core {
             // To the server 0 means no limit.
             return Ok(futures_util::stream::empty().boxed());
         }
-        if let Some(parts) = seek::in_parts(find) {
-            return self.find_in_parts(name, find, parts, session).await;
+        let mut queries = seek::queries(find);
+        match queries.pop() {
+            Some(only) if queries.is_empty() => self.find_by(name, find, only, session).await,
+            last => {
+                queries.extend(last);
+                self.find_in_parts(name, find, queries, session).await
+            }
         }
-        self.find_by(name, find, seek::filter(find), session).await
     }
 
-    /// Reads one after the other until there is enough.
+    /// Reads what follows one another: at the same time, since most of it is nothing; in a transaction one by one.
     async fn find_in_parts(
         &self,
         name: &str,
@@ -68,19 +73,23 @@ impl Core {
         parts: Vec<Document>,
         mut session: Session<'_>,
     ) -> Result<RawStream> {
-        let mut found = Vec::new();
         let most = find.limit.map(|limit| limit.saturating_add(find.skip));
-        for part in parts {
-            let left = most.map(|most| most.saturating_sub(found.len() as u64));
-            if left == Some(0) {
-                break;
+        let part = Find { skip: 0, limit: most, ..find.clone() };
+        let mut found: Vec<RawDocumentBuf> = Vec::new();
+        if session.is_none() {
+            let reads = parts.into_iter().map(|query| async {
+                self.find_by(name, &part, query, None).await?.try_collect::<Vec<_>>().await
+            });
+            found.extend(try_join_all(reads).await?.into_iter().flatten());
+        } else {
+            for query in parts {
+                let documents = self.find_by(name, &part, query, session.as_deref_mut()).await?;
+                found.extend(documents.try_collect::<Vec<_>>().await?);
             }
-            let rest = Find { skip: 0, limit: left, ..find.clone() };
-            let documents = self.find_by(name, &rest, part, session.as_deref_mut()).await?;
-            found.extend(documents.try_collect::<Vec<_>>().await?);
         }
-        let skip = usize::try_from(find.skip).unwrap_or(usize::MAX);
-        Ok(futures_util::stream::iter(found.into_iter().skip(skip).map(Ok)).boxed())
+        let window = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let found = found.into_iter().take(most.map_or(usize::MAX, window)).skip(window(find.skip));
+        Ok(futures_util::stream::iter(found.map(Ok)).boxed())
     }
 
     async fn find_by(
@@ -324,9 +333,9 @@ pub(super) fn in_batch(at: Option<usize>, source: Error) -> Error {
     }
 }
 
-/// The query, sort and window of a read as a `find` command.
-pub(super) fn find_command(name: &str, find: &Find) -> Document {
-    let mut command = doc! { "find": name, "filter": seek::filter(find) };
+/// A query, with the sort and window of a read, as a `find` command.
+pub(super) fn find_command(name: &str, find: &Find, query: Document) -> Document {
+    let mut command = doc! { "find": name, "filter": query };
     if !find.sort.fields().is_empty() {
         command.insert("sort", translate::sort(&find.sort));
     }

@@ -5,7 +5,7 @@
 use bson::{Bson, Document, doc};
 
 use super::translate;
-use crate::{Direction, Field, Find};
+use crate::{Direction, Field, Filter, Find};
 
 /// Types in their order, from the first above null; arrays stand where an element of theirs stands.
 const TYPES: [&[&str]; 9] = [
@@ -20,38 +20,65 @@ const TYPES: [&[&str]; 9] = [
     &["regex", "javascript"],
 ];
 
-/// The query of a read.
-pub(super) fn filter(find: &Find) -> Document {
-    let Some(position) = &find.after else { return translate::filter(&find.filter) };
+/// The queries of a read, whose results follow one another. One where the server can merge their parts: it does not if
+/// it has to merge within a part as well, or can choose among indexes; and where it merges, a missing value is less
+/// than null, while in its indexes they are the same.
+pub(super) fn queries(find: &Find) -> Vec<Document> {
+    let Some(position) = &find.after else { return vec![translate::filter(&find.filter)] };
     let parts = parts(find, position);
     if parts.is_empty() {
-        doc! { "$nor": [{}] }
+        vec![doc! { "$nor": [{}] }]
+    } else if is_plain(&find.filter) && !position.contains(&Bson::Null) {
+        vec![doc! { "$or": parts }]
     } else {
-        doc! { "$or": parts }
+        parts
     }
 }
 
-/// The queries of a read, whose results follow one another, if it cannot be made as one: where the server merges, a
-/// missing value is less than null, and in its indexes they are the same.
-pub(super) fn in_parts(find: &Find) -> Option<Vec<Document>> {
-    let position = find.after.as_ref()?;
-    position.contains(&Bson::Null).then(|| parts(find, position))
+/// Whether a filter is one equality at the most, and what an index does not look at.
+fn is_plain(filter: &Filter) -> bool {
+    let mut equalities = 0;
+    let mut all = |filter: &Filter| match filter {
+        Filter::All | Filter::Ne(..) | Filter::NotIn(..) => true,
+        Filter::Eq(_, value) => {
+            equalities += 1;
+            *value != Bson::Null && equalities == 1
+        }
+        _ => false,
+    };
+    conjuncts(filter).into_iter().all(&mut all)
+}
+
+fn conjuncts(filter: &Filter) -> Vec<&Filter> {
+    match filter {
+        Filter::And(filters) => filters.iter().flat_map(conjuncts).collect(),
+        other => vec![other],
+    }
 }
 
 /// What comes after a position, from what comes first.
 fn parts(find: &Find, position: &[Bson]) -> Vec<Document> {
-    let wanted = translate::filter(&find.filter);
+    // A choice stays on top, where the server merges the indexes of its parts.
+    let choices = match &find.filter {
+        Filter::Or(choices) => choices.iter().map(translate::filter).collect(),
+        other => vec![translate::filter(other)],
+    };
     let mut groups = Vec::new();
     let mut same = Vec::new();
     for ((field, direction), value) in find.sort.fields().iter().zip(position) {
         let mut group = Vec::new();
         for beyond in beyond(field, *direction, value) {
-            let mut all = same.clone();
-            all.push(beyond);
-            if !wanted.is_empty() {
-                all.push(wanted.clone());
+            let with = |choice: &Document| {
+                let mut all = same.clone();
+                all.push(beyond.clone());
+                all.extend((!choice.is_empty()).then(|| choice.clone()));
+                doc! { "$and": all }
+            };
+            match choices.as_slice() {
+                [one] => group.push(with(one)),
+                [] => {}
+                several => group.push(doc! { "$or": several.iter().map(with).collect::<Vec<_>>() }),
             }
-            group.push(doc! { "$and": all });
         }
         groups.push(group);
         same.push(on(field, "$eq", value.clone()));
@@ -118,7 +145,7 @@ mod tests {
     use bson::oid::ObjectId;
 
     use super::*;
-    use crate::{Filter, Sort};
+    use crate::Sort;
 
     #[test]
     fn nothing_comes_after_null_in_a_descending_order() {
@@ -130,8 +157,8 @@ mod tests {
         let later = doc! { "_id": { "$gt": id } };
         let others = doc! { "_id": { "$type": ["bool", "date", "timestamp", "regex", "javascript"] } };
         let parts = [vec![null.clone(), later, a.clone()], vec![null, others, a]];
-        assert_eq!(in_parts(&find).unwrap(), parts.map(|all| doc! { "$and": all }));
+        assert_eq!(queries(&find), parts.map(|all| doc! { "$and": all }));
         let last = Find::new(Filter::All).sort(Sort::descending("d")).after(vec![Bson::Null]);
-        assert_eq!(filter(&last), doc! { "$nor": [{}] });
+        assert_eq!(queries(&last), [doc! { "$nor": [{}] }]);
     }
 }

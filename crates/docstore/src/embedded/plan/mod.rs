@@ -237,7 +237,10 @@ fn candidate(
             score += ID_RANGE;
         }
     }
-    if whole {
+    if whole && limited && equal > 0 {
+        // Nothing is read but what is wanted.
+        score += 100;
+    } else if whole {
         score += 30;
         if equal == 0 && shape.fields.len() == 1 && *shape.fields[0].0 == Field::ID {
             score += ID_ORDER;
