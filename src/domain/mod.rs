@@ -35,7 +35,7 @@ pub use address::{is_link, is_web_address, runs_script};
 pub use caller::{Caller, Role, Visibility};
 pub use id::{Id, InvalidId};
 pub use item::{Authorship, Item};
-pub use listing::{Listing, Window};
+pub use listing::{Listing, Start, Stretch, Walk, Window};
 pub use navlink::{NavLink, NavLinkChange, NewNavLink};
 pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
 pub use patch::Patch;

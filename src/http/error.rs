@@ -261,6 +261,11 @@ impl From<repository::Error> for ApiError {
             repository::Error::Duplicate { fields, .. } => {
                 Self::Conflict(format!("{} is taken", fields.join(", ")))
             }
+            repository::Error::Cursor => Self::BadRequest(
+                "The cursor is none of this list with these parameters, or of another version of this program; \
+                 begin anew with an empty one"
+                    .to_owned(),
+            ),
             repository::Error::Corrupt { .. } | repository::Error::Store(_) => {
                 Self::Internal(Box::new(error))
             }

@@ -1,16 +1,24 @@
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
-use crate::domain::Window;
+use crate::domain::{Walk, Window};
 
-/// The `Link` header of a list: where it begins, and the windows before and after this one.
-pub(super) fn header(uri: &Uri, window: Window, total: u64) -> HeaderMap {
+/// The `Link` header of a list: where it begins, and the parts before and after this one. A walk has only what comes
+/// after.
+pub(super) fn header(uri: &Uri, window: Window, total: u64, walk: Option<&Walk>) -> HeaderMap {
     let Window { limit, offset } = window;
-    let mut links = vec![link(uri, 0, limit, "first")];
-    if offset > 0 {
-        links.push(link(uri, offset.saturating_sub(limit), limit, "prev"));
-    }
-    if offset.saturating_add(limit) < total {
-        links.push(link(uri, offset + limit, limit, "next"));
+    let to = |offset: u64, relation| link(uri, limit, ("offset", &offset.to_string()), relation);
+    let mut links = Vec::new();
+    if let Some(Walk { next }) = walk {
+        links.push(link(uri, limit, ("cursor", ""), "first"));
+        links.extend(next.as_ref().map(|cursor| link(uri, limit, ("cursor", cursor), "next")));
+    } else {
+        links.push(to(0, "first"));
+        if offset > 0 {
+            links.push(to(offset.saturating_sub(limit), "prev"));
+        }
+        if offset.saturating_add(limit) < total {
+            links.push(to(offset + limit, "next"));
+        }
     }
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_str(&links.join(", ")) {
@@ -19,15 +27,15 @@ pub(super) fn header(uri: &Uri, window: Window, total: u64) -> HeaderMap {
     headers
 }
 
-/// A reference to the same list at another offset; the other parameters stay as they are.
-fn link(uri: &Uri, offset: u64, limit: u64, relation: &str) -> String {
+/// A reference to the same list at another place; the other parameters stay as they are.
+fn link(uri: &Uri, limit: u64, place: (&str, &str), relation: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-        if name != "limit" && name != "offset" {
+        if !["limit", "offset", "cursor"].contains(&&*name) {
             query.append_pair(&name, &value);
         }
     }
-    query.append_pair("limit", &limit.to_string()).append_pair("offset", &offset.to_string());
+    query.append_pair("limit", &limit.to_string()).append_pair(place.0, place.1);
     format!("<{}?{}>; rel=\"{relation}\"", uri.path(), query.finish())
 }
 
@@ -36,7 +44,7 @@ mod tests {
     use super::*;
 
     fn of(uri: &'static str, offset: u64, total: u64) -> String {
-        let headers = header(&Uri::from_static(uri), Window { limit: 2, offset }, total);
+        let headers = header(&Uri::from_static(uri), Window { limit: 2, offset }, total, None);
         headers[header::LINK].to_str().unwrap().to_owned()
     }
 
@@ -51,6 +59,19 @@ mod tests {
                 r#"</s?nav_visibility=main&limit=2&offset=5>; rel="next""#
             )
         );
+    }
+
+    #[test]
+    fn a_walk_links_to_its_beginning_and_to_what_comes_next() {
+        let of = |next: Option<&str>| {
+            let walk = Walk { next: next.map(str::to_owned) };
+            let uri = Uri::from_static("/s?cursor=abc&section_id=x&limit=2");
+            let headers = header(&uri, Window { limit: 2, offset: 4 }, 9, Some(&walk));
+            headers[header::LINK].to_str().unwrap().to_owned()
+        };
+        let first = r#"</s?section_id=x&limit=2&cursor=>; rel="first""#;
+        assert_eq!(of(None), first);
+        assert_eq!(of(Some("d-f")), format!(r#"{first}, </s?section_id=x&limit=2&cursor=d-f>; rel="next""#));
     }
 
     #[test]

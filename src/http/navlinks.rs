@@ -10,7 +10,7 @@ use validator::{Validate, ValidationError};
 use super::body::{FromBody, ValidBody};
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
 use super::fields::{EXACT, Fields};
-use super::query::{FromQuery, MAX_OFFSET, Reader, window};
+use super::query::{FromQuery, MAX_OFFSET, Reader, stretch};
 use super::tag::IfMatch;
 use super::wire::{Envelope, deleted, listed, serialize_instant};
 use super::{ApiError, tag};
@@ -29,6 +29,10 @@ pub(super) struct NavLinksQuery {
     #[validate(range(min = 0, max = MAX_OFFSET))]
     #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     offset: i64,
+    /// Walks the list: empty at first, then that of the `Link` whose `rel` is `next`. Not together with `offset`; the
+    /// other parameters stay as they are, `limit` apart.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
+    cursor: Option<String>,
     /// Unpublished ones too, as far as the caller may see them.
     #[param(default = false, required = false)]
     include_unpublished: bool,
@@ -39,6 +43,7 @@ impl FromQuery for NavLinksQuery {
         Self {
             limit: reader.whole("limit", 20),
             offset: reader.whole("offset", 0),
+            cursor: reader.cursor(),
             include_unpublished: reader.truth("include_unpublished", false),
         }
     }
@@ -179,10 +184,10 @@ pub(super) async fn list(
     visitor: Visitor,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let NavLinksQuery { limit, offset, include_unpublished } = query;
+    let NavLinksQuery { limit, offset, cursor, include_unpublished } = query;
     let caller = if include_unpublished { visitor.if_known().await? } else { None };
-    let window = window(limit, offset);
-    let listing = services.navlinks.list(caller.as_ref(), window).await?;
+    let stretch = stretch(limit, offset, cursor);
+    let listing = services.navlinks.list(caller.as_ref(), stretch).await?;
     Ok(listed(&uri, listing, NavLinkBody::from))
 }
 

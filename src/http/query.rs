@@ -3,14 +3,19 @@ use std::borrow::Cow;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use super::error::{FieldError, Step};
-use crate::domain::Window;
+use crate::domain::{Start, Stretch};
 
 /// The greatest offset: beyond it a JSON number is no longer exact.
 pub(super) const MAX_OFFSET: i64 = 9_007_199_254_740_991;
 
-/// The part of a list that judged parameters ask for; neither is negative.
-pub(super) fn window(limit: i64, offset: i64) -> Window {
-    Window { limit: limit.unsigned_abs(), offset: offset.unsigned_abs() }
+/// The part of a list that judged parameters ask for; neither number is negative, and an empty cursor is where a walk
+/// begins.
+pub(super) fn stretch(limit: i64, offset: i64, cursor: Option<String>) -> Stretch {
+    let start = match cursor {
+        None => Start::Offset(offset.unsigned_abs()),
+        Some(cursor) => Start::Cursor(Some(cursor).filter(|cursor| !cursor.is_empty())),
+    };
+    Stretch { limit: limit.unsigned_abs(), start }
 }
 
 /// Names of parameters are repeated in errors up to this length.
@@ -68,6 +73,16 @@ impl Reader<'_> {
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         self.asked.push(name);
         self.last(name).map(str::to_owned)
+    }
+
+    /// The cursor of a walk, which says by itself where it goes on.
+    pub(super) fn cursor(&mut self) -> Option<String> {
+        let cursor = self.text("cursor");
+        if cursor.is_some() && self.last("offset").is_some() {
+            let msg = "cannot be given together with an offset".to_owned();
+            self.errors.push(field_error("cursor", msg, "value_error"));
+        }
+        cursor
     }
 
     /// A value that has to be given; `default` stands in for it where it is not.

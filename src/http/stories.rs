@@ -8,7 +8,7 @@ use validator::Validate;
 use super::body::{FromBody, ValidBody};
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
 use super::fields::Fields;
-use super::query::{FromQuery, MAX_OFFSET, Reader, window};
+use super::query::{FromQuery, MAX_OFFSET, Reader, stretch};
 use super::tag::IfMatch;
 use super::wire::{Envelope, deleted, listed, serialize_instant, serialize_instant_or_null};
 use super::{ApiError, moved, sanitized, tag};
@@ -27,6 +27,10 @@ pub(super) struct StoriesQuery {
     #[validate(range(min = 0, max = MAX_OFFSET))]
     #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     offset: i64,
+    /// Walks the list: empty at first, then that of the `Link` whose `rel` is `next`. Not together with `offset`; the
+    /// other parameters stay as they are, `limit` apart.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
+    cursor: Option<String>,
     /// Drafts too: those of the caller, for administrators all. Means nothing without a token.
     #[param(default = false, required = false)]
     include_drafts: bool,
@@ -40,6 +44,7 @@ impl FromQuery for StoriesQuery {
         Self {
             limit: reader.whole("limit", 10),
             offset: reader.whole("offset", 0),
+            cursor: reader.cursor(),
             include_drafts: reader.truth("include_drafts", false),
             section_id: reader.text("section_id"),
         }
@@ -145,10 +150,10 @@ pub(super) async fn list(
     visitor: Visitor,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let StoriesQuery { limit, offset, include_drafts, section_id } = query;
+    let StoriesQuery { limit, offset, cursor, include_drafts, section_id } = query;
     let drafts_for = if include_drafts { visitor.if_known().await? } else { None };
-    let window = window(limit, offset);
-    let listing = services.stories.list(ListStories { section_id, drafts_for, window }).await?;
+    let stretch = stretch(limit, offset, cursor);
+    let listing = services.stories.list(ListStories { section_id, drafts_for, stretch }).await?;
     Ok(listed(&uri, listing, StoryBody::from))
 }
 

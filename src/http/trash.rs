@@ -10,7 +10,7 @@ use validator::Validate;
 use super::ApiError;
 use super::error::FieldError;
 use super::extract::{Ready, Segments, ValidQuery, Visitor};
-use super::query::{FromQuery, MAX_OFFSET, Reader, window};
+use super::query::{FromQuery, MAX_OFFSET, Reader, stretch};
 use super::wire::{Envelope, listed, serialize_instant_or_null, words};
 use crate::domain::{Restored, TrashType, Trashed};
 
@@ -29,6 +29,10 @@ pub(super) struct TrashQuery {
     #[validate(range(min = 0, max = MAX_OFFSET))]
     #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     offset: i64,
+    /// Walks the list: empty at first, then that of the `Link` whose `rel` is `next`. Not together with `offset`; the
+    /// other parameters stay as they are, `limit` apart.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
+    cursor: Option<String>,
 }
 
 fn trash_types() -> Object {
@@ -55,6 +59,7 @@ impl FromQuery for TrashQuery {
             ),
             limit: reader.whole("limit", 20),
             offset: reader.whole("offset", 0),
+            cursor: reader.cursor(),
         }
     }
 }
@@ -110,17 +115,18 @@ struct RestoredBody {
 /// List what is deleted
 #[utoipa::path(get, path = "/trash", operation_id = "list_trash",
     params(TrashQuery),
-    responses((status = 200, description = "A window of what is deleted, the latest first", body = Envelope<TrashedBody>)))]
+    responses((status = 200, description = "A window of what is deleted, the latest first", body = Envelope<TrashedBody>),
+        (status = 400, description = "A cursor that is none of this list")))]
 pub(super) async fn list(
     Ready(services): Ready,
     ValidQuery(query): ValidQuery<TrashQuery>,
     visitor: Visitor,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let TrashQuery { kind, limit, offset } = query;
+    let TrashQuery { kind, limit, offset, cursor } = query;
     let caller = visitor.required().await?;
-    let window = window(limit, offset);
-    let listing = services.trash.list(&caller, kind, window).await?;
+    let stretch = stretch(limit, offset, cursor);
+    let listing = services.trash.list(&caller, kind, stretch).await?;
     Ok(listed(&uri, listing, TrashedBody::from))
 }
 

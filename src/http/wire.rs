@@ -23,7 +23,7 @@ pub(super) struct Envelope<T> {
 impl<T> Envelope<T> {
     /// Puts each item into its wire form.
     pub(super) fn of<D>(listing: Listing<D>, body: impl FnMut(D) -> T) -> Self {
-        let Listing { items, total, window } = listing;
+        let Listing { items, total, window, walk: _ } = listing;
         let items = items.into_iter().map(body).collect();
         Self { items, total, limit: window.limit, offset: window.offset }
     }
@@ -31,7 +31,7 @@ impl<T> Envelope<T> {
 
 /// The answer to a request for a list, with links to the windows around this one.
 pub(super) fn listed<D, T: Serialize>(uri: &Uri, listing: Listing<D>, body: impl FnMut(D) -> T) -> Response {
-    let links = link::header(uri, listing.window, listing.total);
+    let links = link::header(uri, listing.window, listing.total, listing.walk.as_ref());
     (links, Json(Envelope::of(listing, body))).into_response()
 }
 

@@ -22,6 +22,9 @@ pub enum Error {
         /// The fields that are unique together.
         fields: Vec<String>,
     },
+    /// The cursor of a walk is none of this list, or of another version of this program.
+    #[error("the cursor is none of this list")]
+    Cursor,
     /// Anything else.
     #[error("the store failed")]
     Store(#[source] docstore::Error),

@@ -94,12 +94,39 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use docstore::Field;
+
     use super::*;
 
     #[test]
-    fn the_indexes_are_those_of_the_contract() {
-        let names: BTreeSet<_> =
-            declared_indexes().iter().map(|d| format!("{}.{}", d.collection, d.index)).collect();
+    fn the_indexes_are_those_of_the_contract_and_those_of_lists() {
+        let all = declared_indexes();
+        let (of_lists, others): (Vec<_>, Vec<_>) =
+            all.iter().partition(|d| d.index.fields().last().is_some_and(|f| f.field == Field::ID));
+        let shown = |declared: &[&DeclaredIndex]| -> BTreeSet<_> {
+            declared.iter().map(|d| format!("{}.{}", d.collection, d.index.name())).collect()
+        };
+        let of_lists = shown(&of_lists);
+        let expected = [
+            "navlinks.is_published_1_sort_order_1_createdDate_-1__id_1",
+            "navlinks.sort_order_1_createdDate_-1__id_1",
+            "projects.section_id_1_sort_order_1_createdDate_-1__id_1",
+            "projects.is_featured_1_sort_order_1_createdDate_-1__id_1",
+            "projects.is_published_1_sort_order_1_createdDate_-1__id_1",
+            "projects.sort_order_1_createdDate_-1__id_1",
+            "sections.parent_id_1_sort_order_1_createdDate_-1__id_1",
+            "sections.nav_visibility_1_sort_order_1_createdDate_-1__id_1",
+            "sections.is_published_1_sort_order_1_createdDate_-1__id_1",
+            "sections.sort_order_1_createdDate_-1__id_1",
+            "stories.section_id_1_createdDate_-1__id_1",
+            "stories.is_published_1_createdDate_-1__id_1",
+            "stories.createdDate_-1__id_1",
+        ];
+        let trash = ["pages", "projects", "sections", "stories"].into_iter().flat_map(|collection| {
+            ["deleted", "is_deleted"].map(|mark| format!("{collection}.{mark}_1_deletedDate_-1__id_1"))
+        });
+        assert_eq!(of_lists, expected.into_iter().map(str::to_owned).chain(trash).collect());
+        let names: BTreeSet<_> = others.iter().map(|d| format!("{}.{}", d.collection, d.index)).collect();
         let expected = [
             "comments.parent_id_1 (parent_id)",
             "comments.target_type_1_target_id_1 (target_type, target_id)",

@@ -3,6 +3,8 @@
 
 /// Comments: indexes.
 mod comment;
+/// Where walks over lists go on.
+mod cursor;
 /// What makes a type an entity.
 mod entity;
 /// What can go wrong, seen from above the store.
@@ -13,8 +15,12 @@ mod freshness;
 mod holdings;
 /// Making the declared indexes so.
 mod indexes;
+/// Lists, in parts.
+mod list;
 /// Links of the navigation: row, filter, indexes.
 mod navlink;
+/// The orders of lists, and the indexes that give them.
+mod order;
 /// Pages: row, filter, indexes, and how the name of a deleted one becomes free.
 mod page;
 /// A sign of life from the store.
@@ -33,6 +39,8 @@ mod section;
 mod slug_history;
 /// Stories: row, filter, writes, indexes.
 mod story;
+/// How many documents a filter means, kept between requests.
+mod totals;
 /// One at a time for changes of the tree of sections, among all processes.
 mod tree_lock;
 /// Users: row, indexes, and the race-free upsert.

@@ -3,6 +3,7 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Index, Sort, Update};
 use serde::Deserialize;
 
+use super::order::{self, BY_PLACE};
 use super::row::{date, link, own_id, reference, text, truth_or, visible, whole_or};
 use super::{BadField, Entity, Writable};
 use crate::domain::{NavLink, NavLinkChange, NewNavLink, Visibility};
@@ -29,7 +30,12 @@ impl Entity for NavLink {
     type Filter = Visibility;
 
     fn indexes() -> Vec<Index> {
-        vec![Index::on(["sort_order"]), Index::on(["is_published"])]
+        vec![
+            Index::on(["sort_order"]),
+            Index::on(["is_published"]),
+            order::narrowed("is_published", BY_PLACE),
+            order::whole(BY_PLACE),
+        ]
     }
 
     fn from_row(row: NavLinkRow) -> Result<Self, BadField> {
@@ -51,7 +57,7 @@ impl Entity for NavLink {
     }
 
     fn sort() -> Sort {
-        Sort::ascending("sort_order").then_descending("createdDate")
+        order::sort(BY_PLACE)
     }
 }
 

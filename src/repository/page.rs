@@ -3,8 +3,9 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Index, Sort, Update};
 use serde::Deserialize;
 
+use super::order::of_trash;
 use super::repository_of::shown;
-use super::row::{date, live, own_id, reference, text, truth_or, visible};
+use super::row::{date, gone, live, own_id, reference, text, truth_or, visible};
 use super::{BadField, Entity, Error, Repository, Stored, Trashable, Writable};
 use crate::domain::{Id, NewPage, Page, PageChange, Restored, TrashType, Visibility};
 
@@ -35,12 +36,13 @@ impl Entity for Page {
     type Filter = Visibility;
 
     fn indexes() -> Vec<Index> {
-        vec![
+        let own = [
             Index::on([TYPE]).unique(),
             Index::on(["is_published"]),
             Index::on(["user_id"]),
             Index::on(["section_id"]),
-        ]
+        ];
+        own.into_iter().chain(of_trash()).collect()
     }
 
     fn from_row(row: PageRow) -> Result<Self, BadField> {
@@ -178,7 +180,7 @@ impl Repository<Page> {
     }
 
     async fn set_type_aside(&self, page_type: &str) -> Result<(), Error> {
-        let deleted = Filter::eq(TYPE, page_type).also(live().negated());
+        let deleted = Filter::eq(TYPE, page_type).also(gone());
         if let Some(holder) = self.collection.find_one(Find::new(deleted.clone())).await? {
             let id = holder.get("_id").cloned().unwrap_or(Bson::Null);
             let update = Update::new().set(TYPE, format!("~{}", shown(&id))).set(TYPE_BEFORE, page_type);

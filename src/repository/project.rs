@@ -6,6 +6,7 @@ use docstore::{
 };
 use serde::Deserialize;
 
+use super::order::{self, BY_PLACE, of_trash};
 use super::row::{
     date, own_id, reference, refers, text, text_or, texts, truth_or, visible, web_address, whole_or,
 };
@@ -42,13 +43,18 @@ impl Entity for Project {
     type Filter = ProjectFilter;
 
     fn indexes() -> Vec<Index> {
-        vec![
+        let own = [
             Index::on(["slug"]).unique(),
             Index::by([("is_published", Ascending), ("is_featured", Descending)]),
             Index::by([("is_published", Ascending), ("createdDate", Descending)]),
             Index::on(["user_id"]),
             Index::on(["section_id"]),
-        ]
+            order::narrowed("section_id", BY_PLACE),
+            order::narrowed("is_featured", BY_PLACE),
+            order::narrowed("is_published", BY_PLACE),
+            order::whole(BY_PLACE),
+        ];
+        own.into_iter().chain(of_trash()).collect()
     }
 
     fn from_row(row: ProjectRow) -> Result<Self, BadField> {
@@ -84,7 +90,7 @@ impl Entity for Project {
     }
 
     fn sort() -> Sort {
-        Sort::ascending("sort_order").then_descending("createdDate")
+        order::sort(BY_PLACE)
     }
 }
 

@@ -3,13 +3,15 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bson::{Bson, Document};
+use bson::{Bson, Document, RawDocument};
 use docstore::{Collection, Database, Field, Filter, Find};
 use serde::de::DeserializeOwned;
 
+use super::cursor::Cursors;
 use super::row::live;
+use super::totals::Totals;
 use super::{BadField, Entity, Error, slug_history};
-use crate::domain::{Id, Listing, Window};
+use crate::domain::Id;
 
 /// So many corrupt documents are remembered, each of which is logged once.
 const REMEMBERED: usize = 10_000;
@@ -19,6 +21,8 @@ pub struct Repository<E> {
     pub(super) collection: Collection,
     /// Slugs that were changed, of all collections.
     pub(super) history: Collection,
+    pub(super) totals: Arc<Totals>,
+    pub(super) cursors: Arc<Cursors>,
     corrupt: Arc<Corrupt>,
     entity: PhantomData<fn() -> E>,
 }
@@ -34,6 +38,8 @@ impl<E> Clone for Repository<E> {
         Self {
             collection: self.collection.clone(),
             history: self.history.clone(),
+            totals: Arc::clone(&self.totals),
+            cursors: Arc::clone(&self.cursors),
             corrupt: Arc::clone(&self.corrupt),
             entity: PhantomData,
         }
@@ -46,24 +52,16 @@ impl<E: Entity> Repository<E> {
         Self {
             collection: database.collection(E::COLLECTION),
             history: database.collection(slug_history::COLLECTION),
+            totals: Arc::new(Totals::new(database, E::COLLECTION)),
+            cursors: Arc::new(Cursors::new(database, E::COLLECTION)),
             corrupt: Arc::default(),
             entity: PhantomData,
         }
     }
 
-    /// What a filter means, in a window, in the order of lists. Documents that cannot be read are passed over; they
-    /// are logged once each and counted.
-    pub async fn list(&self, filter: &E::Filter, window: Window) -> Result<Listing<E>, Error> {
-        let filter = E::filter(filter).also(live());
-        let find = Find::new(filter.clone())
-            .sort(E::sort().then_ascending(Field::ID))
-            .skip(window.offset)
-            .limit(window.limit);
-        let (total, documents) = tokio::try_join!(self.collection.count(&filter), async {
-            self.collection.find(find).await?.documents().await
-        })?;
-        let items = documents.into_iter().filter_map(|document| self.or_pass(document, Self::read)).collect();
-        Ok(Listing { items, total, window })
+    /// How a list is read, from its beginning to its end.
+    pub fn listing(filter: &E::Filter) -> Find {
+        Find::new(E::filter(filter).also(live())).sort(E::sort().then_ascending(Field::ID))
     }
 
     /// The live entity with this id.
@@ -88,27 +86,30 @@ impl<E: Entity> Repository<E> {
         document.map(Self::read).transpose()
     }
 
-    pub(super) fn read(document: Document) -> Result<E, Error> {
-        Self::read_as(document, E::from_row)
-    }
-
-    pub(super) fn read_as<R: DeserializeOwned, T>(
-        document: Document,
+    /// Reads a document as it came.
+    pub(super) fn read_raw<R: DeserializeOwned, T>(
+        document: &RawDocument,
         from_row: impl FnOnce(R) -> Result<T, BadField>,
     ) -> Result<T, Error> {
-        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-        let corrupt = |BadField(field)| Error::Corrupt { collection: E::COLLECTION, id: shown(&id), field };
-        let row = bson::deserialize_from_document(document).map_err(|_| corrupt(BadField("(document)")))?;
+        let corrupt = |BadField(field)| {
+            let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+            Error::Corrupt { collection: E::COLLECTION, id: shown(&id.unwrap_or(Bson::Null)), field }
+        };
+        let row =
+            bson::deserialize_from_slice(document.as_bytes()).map_err(|_| corrupt(BadField("(document)")))?;
         from_row(row).map_err(corrupt)
     }
 
+    pub(super) fn read(document: Document) -> Result<E, Error> {
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        let corrupt = |BadField(field)| Error::Corrupt { collection: E::COLLECTION, id: shown(&id), field };
+        let row = bson::deserialize_from_document(document).map_err(|_| corrupt(BadField("(document)")))?;
+        E::from_row(row).map_err(corrupt)
+    }
+
     /// In lists, what cannot be read is passed over.
-    pub(super) fn or_pass<T>(
-        &self,
-        document: Document,
-        read: impl FnOnce(Document) -> Result<T, Error>,
-    ) -> Option<T> {
-        match read(document) {
+    pub(super) fn or_pass<T>(&self, read: Result<T, Error>) -> Option<T> {
+        match read {
             Ok(entity) => Some(entity),
             Err(error) => {
                 self.corrupt.met.fetch_add(1, Ordering::Relaxed);

@@ -12,6 +12,11 @@ pub(super) fn live() -> Filter {
     Filter::and([Filter::ne("deleted", true), Filter::ne("is_deleted", true)])
 }
 
+/// What is in the trash: the opposite of [`live`], said so that each mark has an index.
+pub(super) fn gone() -> Filter {
+    Filter::or([Filter::eq("deleted", true), Filter::eq("is_deleted", true)])
+}
+
 /// What may be seen. A document without the mark is not published.
 pub(super) fn visible(visibility: Visibility) -> Filter {
     let published = Filter::eq("is_published", true);

@@ -3,6 +3,7 @@ use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
 use serde::Deserialize;
 
+use super::order::{self, BY_PLACE, of_trash};
 use super::row::{date, live, own_id, reference, refers, text, truth_or, visible, whole_or, word, word_or};
 use super::{BadField, Entity, Error, Named, Repository, Trashable, Writable};
 use crate::domain::{
@@ -36,12 +37,17 @@ impl Entity for Section {
     type Filter = SectionFilter;
 
     fn indexes() -> Vec<Index> {
-        vec![
+        let own = [
             Index::on(["slug"]).unique(),
             Index::on(["parent_id"]),
             Index::on(["nav_visibility", "sort_order"]),
             Index::on(["is_published", "sort_order"]),
-        ]
+            order::narrowed("parent_id", BY_PLACE),
+            order::narrowed("nav_visibility", BY_PLACE),
+            order::narrowed("is_published", BY_PLACE),
+            order::whole(BY_PLACE),
+        ];
+        own.into_iter().chain(of_trash()).collect()
     }
 
     fn from_row(row: SectionRow) -> Result<Self, BadField> {
@@ -87,7 +93,7 @@ impl Entity for Section {
     }
 
     fn sort() -> Sort {
-        Sort::ascending("sort_order").then_descending("createdDate")
+        order::sort(BY_PLACE)
     }
 }
 

@@ -6,6 +6,7 @@ use docstore::{
 };
 use serde::Deserialize;
 
+use super::order::{self, NEWEST_FIRST, of_trash};
 use super::row::{date, date_or_none, own_id, reference, refers, text, text_or, truth_or, visible};
 use super::{BadField, Entity, Named, Trashable, Writable};
 use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter, TrashType};
@@ -34,12 +35,16 @@ impl Entity for Story {
     type Filter = StoryFilter;
 
     fn indexes() -> Vec<Index> {
-        vec![
+        let own = [
             Index::on(["slug"]).unique(),
             Index::by([("is_published", Ascending), ("date", Descending)]),
             Index::on(["user_id"]),
             Index::on(["section_id"]),
-        ]
+            order::narrowed("section_id", NEWEST_FIRST),
+            order::narrowed("is_published", NEWEST_FIRST),
+            order::whole(NEWEST_FIRST),
+        ];
+        own.into_iter().chain(of_trash()).collect()
     }
 
     fn from_row(row: StoryRow) -> Result<Self, BadField> {
@@ -76,7 +81,7 @@ impl Entity for Story {
     }
 
     fn sort() -> Sort {
-        Sort::descending("createdDate")
+        order::sort(NEWEST_FIRST)
     }
 }
 

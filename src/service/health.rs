@@ -39,7 +39,7 @@ impl Health {
                 tracing::warn!(error = %error, "the store does not answer");
                 false
             }
-            Err(Error::Corrupt { .. } | Error::Duplicate { .. }) => false,
+            Err(Error::Corrupt { .. } | Error::Duplicate { .. } | Error::Cursor) => false,
         };
         *last = Some((Instant::now(), answer));
         answer

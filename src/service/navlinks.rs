@@ -4,8 +4,8 @@ use super::content::{by_id, parse_id};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Condition, Listing, NavLink, NavLinkChange, NewNavLink, Revised, Role, Visibility,
-    Window,
+    Authorship, Caller, Condition, Listing, NavLink, NavLinkChange, NewNavLink, Revised, Role, Stretch,
+    Visibility,
 };
 use crate::repository::{Repository, Stored};
 
@@ -41,10 +41,10 @@ impl NavLinks {
     pub async fn list(
         &self,
         unpublished_for: Option<&Caller>,
-        window: Window,
+        stretch: Stretch,
     ) -> Result<Listing<NavLink>, Error> {
         let visibility = unpublished_for.map_or(Visibility::Published, Visibility::with_unpublished);
-        Ok(self.links.list(&visibility, window).await?)
+        Ok(self.links.list(&visibility, stretch).await?)
     }
 
     /// The link with this id.

@@ -5,7 +5,7 @@ use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, Condition, ContentType, Listing, NewProject, Project, ProjectChange, ProjectFilter,
-    ProjectText, Revised, Section, Visibility, Window, slugify,
+    ProjectText, Revised, Section, Stretch, Visibility, slugify,
 };
 use crate::html::Cleaned;
 use crate::repository::Repository;
@@ -20,7 +20,7 @@ pub struct ListProjects {
     /// Who asks for the unpublished ones too.
     pub unpublished_for: Option<Caller>,
     /// Which part.
-    pub window: Window,
+    pub stretch: Stretch,
 }
 
 /// What is written of a project.
@@ -54,13 +54,13 @@ impl Projects {
 
     /// Projects by `sort_order`, the newest first among equals.
     pub async fn list(&self, wanted: ListProjects) -> Result<Listing<Project>, Error> {
-        let ListProjects { section_id, featured_only, unpublished_for, window } = wanted;
+        let ListProjects { section_id, featured_only, unpublished_for, stretch } = wanted;
         let filter = ProjectFilter {
             visibility: unpublished_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
             featured_only,
             section: Placement::filter(section_id.as_deref())?,
         };
-        Ok(self.items.list(&filter, window).await?)
+        Ok(self.items.list(&filter, stretch).await?)
     }
 
     /// The project with this id.

@@ -5,7 +5,7 @@ use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, Condition, ContentType, Listing, NewStory, Revised, Section, Story, StoryChange,
-    StoryFilter, Visibility, Window, slugify,
+    StoryFilter, Stretch, Visibility, slugify,
 };
 use crate::html::Cleaned;
 use crate::repository::Repository;
@@ -18,7 +18,7 @@ pub struct ListStories {
     /// Who asks for drafts too.
     pub drafts_for: Option<Caller>,
     /// Which part.
-    pub window: Window,
+    pub stretch: Stretch,
 }
 
 /// What is written of a story.
@@ -56,12 +56,12 @@ impl Stories {
 
     /// Stories, the newest first.
     pub async fn list(&self, wanted: ListStories) -> Result<Listing<Story>, Error> {
-        let ListStories { section_id, drafts_for, window } = wanted;
+        let ListStories { section_id, drafts_for, stretch } = wanted;
         let filter = StoryFilter {
             visibility: drafts_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
             section: Placement::filter(section_id.as_deref())?,
         };
-        Ok(self.items.list(&filter, window).await?)
+        Ok(self.items.list(&filter, stretch).await?)
     }
 
     /// The story with this id.

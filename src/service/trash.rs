@@ -6,7 +6,7 @@ use super::content::parse_id;
 use super::{Error, Kind, Sections};
 use crate::clock::Clock;
 use crate::domain::{
-    Caller, Listing, Page, Project, Restored, Role, Section, Story, TrashType, Trashed, Window,
+    Caller, Listing, Page, Project, Restored, Role, Section, Story, Stretch, TrashType, Trashed,
 };
 use crate::repository::{PageRestored, Repository};
 
@@ -39,14 +39,14 @@ impl Trash {
         &self,
         caller: &Caller,
         kind: TrashType,
-        window: Window,
+        stretch: Stretch,
     ) -> Result<Listing<Trashed>, Error> {
         only_admins(caller)?;
         Ok(match kind {
-            TrashType::Stories => self.stories.trashed(window).await?,
-            TrashType::Projects => self.projects.trashed(window).await?,
-            TrashType::Pages => self.pages.trashed(window).await?,
-            TrashType::Sections => self.deleted_sections.trashed(window).await?,
+            TrashType::Stories => self.stories.trashed(stretch).await?,
+            TrashType::Projects => self.projects.trashed(stretch).await?,
+            TrashType::Pages => self.pages.trashed(stretch).await?,
+            TrashType::Sections => self.deleted_sections.trashed(stretch).await?,
         })
     }
 

@@ -24,6 +24,8 @@ mod html;
 mod indexes;
 /// How often a client may ask.
 mod limits;
+/// What all lists have in common: how they are read, how much there is, how they are walked.
+mod lists;
 /// Who somebody is.
 mod me;
 /// Links of the navigation.

@@ -151,6 +151,15 @@ impl Cursor {
         raw.map(|raw| decode(&self.collection, &raw)).transpose()
     }
 
+    /// The rest of the documents, not decoded.
+    pub async fn raw_documents(mut self) -> Result<Vec<RawDocumentBuf>> {
+        let mut documents = Vec::new();
+        while let Some(document) = self.next_raw().await? {
+            documents.push(document);
+        }
+        Ok(documents)
+    }
+
     /// The rest of the documents.
     pub async fn documents(mut self) -> Result<Vec<Document>> {
         let mut documents = Vec::new();

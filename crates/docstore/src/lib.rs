@@ -61,7 +61,7 @@ pub use filter::Filter;
 pub use index::{Ensured, Index, IndexField};
 pub use lease::{Lease, LeaseHolder, LeaseRequest};
 pub use query::{Direction, Find, FindAndUpdate, Plan, Projection, Sort};
-pub use revisions::{ReadLog, Reads, Revisions, reads_of};
+pub use revisions::{ReadLog, Reads, Revisions, Trust, WriteLog, reads_of};
 pub use shape::Shape;
 pub use update::{Update, UpdateOp, UpdateResult, Write, WriteResult};
 pub use upkeep::{Rights, Scratch, Space};

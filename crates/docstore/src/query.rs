@@ -1,5 +1,7 @@
-use bson::Bson;
+use bson::{Bson, RawArray, RawBsonRef, RawDocument};
 
+use crate::embedded::{key, paths};
+use crate::filter::check_value;
 use crate::{Error, Field, Filter, Result, Update};
 
 /// The order of one field.
@@ -48,6 +50,25 @@ impl Sort {
         &self.0
     }
 
+    /// Where a document stands in this order: the value of each field, null where there is none; for [`Find::after`].
+    /// Of an array the element counts that comes first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the sort has a path into nested documents, or the document cannot be read.
+    pub fn position(&self, document: &RawDocument) -> Result<Vec<Bson>> {
+        let value = |(field, direction): &(Field, Direction)| {
+            if field.parts().count() > 1 {
+                return Err(Error::Invalid(format!("{field} leads into a nested document")));
+            }
+            match paths::get(document, field.as_str())? {
+                None => Ok(Bson::Null),
+                Some(RawBsonRef::Array(array)) => first_of(array, *direction),
+                Some(value) => owned(value),
+            }
+        };
+        self.0.iter().map(value).collect()
+    }
+
     fn check(&self) -> Result<()> {
         if self.0.len() > 32 {
             return Err(Error::Invalid("a sort of more than 32 fields".into()));
@@ -60,6 +81,21 @@ impl Sort {
         }
         Ok(())
     }
+}
+
+fn owned(value: RawBsonRef<'_>) -> Result<Bson> {
+    Bson::try_from(value).map_err(|error| Error::Invalid(error.to_string()))
+}
+
+fn first_of(array: &RawArray, direction: Direction) -> Result<Bson> {
+    let mut elements = Vec::new();
+    for element in array {
+        let element = owned(element.map_err(|error| Error::Invalid(error.to_string()))?)?;
+        elements.push((key::of(&element)?, element));
+    }
+    elements.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let first = if direction == Direction::Ascending { elements.into_iter().next() } else { elements.pop() };
+    Ok(first.map_or(Bson::Null, |(_, element)| element))
 }
 
 /// Which fields of a document are read. The id always is.
@@ -111,6 +147,8 @@ pub struct Find {
     pub filter: Filter,
     /// In what order; none stated if empty.
     pub sort: Sort,
+    /// Only what comes after this position in the order: a value for each of its fields, null for a missing one.
+    pub after: Option<Vec<Bson>>,
     /// How many are passed over first.
     pub skip: u64,
     /// How many at the most.
@@ -122,13 +160,21 @@ pub struct Find {
 impl Find {
     /// Everything that the filter matches.
     pub fn new(filter: Filter) -> Self {
-        Self { filter, sort: Sort::default(), skip: 0, limit: None, projection: None }
+        Self { filter, sort: Sort::default(), after: None, skip: 0, limit: None, projection: None }
     }
 
     /// Sets the order.
     #[must_use]
     pub fn sort(mut self, sort: Sort) -> Self {
         self.sort = sort;
+        self
+    }
+
+    /// Sets the position after which the read begins; see [`Sort::position`]. Documents that are equal to it in every
+    /// field of the order are left out.
+    #[must_use]
+    pub fn after(mut self, position: Vec<Bson>) -> Self {
+        self.after = Some(position);
         self
     }
 
@@ -157,6 +203,15 @@ impl Find {
     pub(crate) fn check(&self) -> Result<()> {
         self.filter.check()?;
         self.sort.check()?;
+        if let Some(position) = &self.after {
+            if position.is_empty() || position.len() != self.sort.fields().len() {
+                return Err(Error::Invalid("a position has a value for each field of the order".into()));
+            }
+            if position.iter().any(|value| matches!(value, Bson::Array(_))) {
+                return Err(Error::Invalid("no document stands in an order by a whole array".into()));
+            }
+            position.iter().try_for_each(check_value)?;
+        }
         if self.skip > i64::MAX as u64 || self.limit.is_some_and(|limit| limit > i64::MAX as u64) {
             return Err(Error::Invalid("skip and limit go up to 2^63 - 1".into()));
         }

@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use super::body::ValidBody;
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
-use super::query::window;
+use super::query::stretch;
 use super::tag::{self, IfMatch};
 use super::wire::{Envelope, deleted, listed};
 use super::{ApiError, moved, sanitized};
@@ -32,10 +32,10 @@ pub(super) async fn list(
     visitor: Visitor,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let ProjectsQuery { limit, offset, include_unpublished, featured_only, section_id } = query;
+    let ProjectsQuery { limit, offset, cursor, include_unpublished, featured_only, section_id } = query;
     let unpublished_for = if include_unpublished { Some(visitor.required().await?) } else { None };
-    let window = window(limit, offset);
-    let wanted = ListProjects { section_id, featured_only, unpublished_for, window };
+    let stretch = stretch(limit, offset, cursor);
+    let wanted = ListProjects { section_id, featured_only, unpublished_for, stretch };
     let listing = services.projects.list(wanted).await?;
     Ok(listed(&uri, listing, CardBody::from))
 }

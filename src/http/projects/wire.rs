@@ -27,6 +27,10 @@ pub(in crate::http) struct ProjectsQuery {
     #[validate(range(min = 0, max = MAX_OFFSET))]
     #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     pub(super) offset: i64,
+    /// Walks the list: empty at first, then that of the `Link` whose `rel` is `next`. Not together with `offset`; the
+    /// other parameters stay as they are, `limit` apart.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
+    pub(super) cursor: Option<String>,
     /// Unpublished ones too, as far as the caller may see them. Needs a token.
     #[param(default = false, required = false)]
     pub(super) include_unpublished: bool,
@@ -43,6 +47,7 @@ impl FromQuery for ProjectsQuery {
         Self {
             limit: reader.whole("limit", 20),
             offset: reader.whole("offset", 0),
+            cursor: reader.cursor(),
             include_unpublished: reader.truth("include_unpublished", false),
             featured_only: reader.truth("featured_only", false),
             section_id: reader.text("section_id"),

@@ -9,7 +9,7 @@ use wire::{CreateRequest, DeleteQuery, SectionBody, SectionsQuery, UpdateRequest
 
 use super::body::ValidBody;
 use super::extract::{Ready, Segment, ValidQuery, Visitor};
-use super::query::window;
+use super::query::stretch;
 use super::tag::{self, IfMatch};
 use super::wire::{Envelope, deleted, listed};
 use super::{ApiError, moved};
@@ -33,10 +33,10 @@ pub(super) async fn list(
     visitor: Visitor,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let SectionsQuery { limit, offset, parent_id, nav_visibility, include_unpublished } = query;
+    let SectionsQuery { limit, offset, cursor, parent_id, nav_visibility, include_unpublished } = query;
     let unpublished_for = if include_unpublished { Some(visitor.required().await?) } else { None };
-    let window = window(limit, offset);
-    let wanted = ListSections { parent_id, nav_visibility, unpublished_for, window };
+    let stretch = stretch(limit, offset, cursor);
+    let wanted = ListSections { parent_id, nav_visibility, unpublished_for, stretch };
     let listing = services.sections.list(wanted).await?;
     Ok(listed(&uri, listing, SectionBody::from))
 }

@@ -25,6 +25,10 @@ pub(in crate::http) struct SectionsQuery {
     #[validate(range(min = 0, max = MAX_OFFSET))]
     #[param(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 0, required = false)]
     pub(super) offset: i64,
+    /// Walks the list: empty at first, then that of the `Link` whose `rel` is `next`. Not together with `offset`; the
+    /// other parameters stay as they are, `limit` apart.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
+    pub(super) cursor: Option<String>,
     /// Only what is below this section; `null` for what is below none.
     #[param(pattern = "^([0-9a-fA-F]{24}|null)$")]
     pub(super) parent_id: Option<String>,
@@ -41,6 +45,7 @@ impl FromQuery for SectionsQuery {
         Self {
             limit: reader.whole("limit", 20),
             offset: reader.whole("offset", 0),
+            cursor: reader.cursor(),
             parent_id: reader.text("parent_id"),
             nav_visibility: reader.text("nav_visibility"),
             include_unpublished: reader.truth("include_unpublished", false),

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use docstore::{Change, EngineKind};
+use docstore::{Change, EngineKind, Trust};
 
 use super::{Freshness, PAUSE, POLL};
 
@@ -19,6 +19,7 @@ pub(super) async fn follow(freshness: &Freshness, engine: EngineKind) {
         };
         // What was written before the feed was open is not in it.
         revisions.all_changed();
+        revisions.set_trust(Trust::Full);
         freshness.heard(Instant::now());
         loop {
             // A feed is silent while nothing is written; what it would have told by now it has.
@@ -31,11 +32,14 @@ pub(super) async fn follow(freshness: &Freshness, engine: EngineKind) {
             match change {
                 // Of the embedded store only our own writes come by name, and they are known.
                 Ok(Some(Change::Document { .. })) if engine == EngineKind::Embedded => {}
-                Ok(Some(Change::Document { collection, .. })) => revisions.changed(&collection),
+                Ok(Some(Change::Document { collection, id, .. })) => {
+                    revisions.changed_document(&collection, &id);
+                }
                 Ok(Some(Change::Unknown)) => revisions.all_changed(),
                 Ok(None) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the feed of changes broke; opening it anew");
+                    revisions.set_trust(Trust::None);
                     break;
                 }
             }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use docstore::{Database, ReadLog, Reads, ServerFacts};
+use docstore::{Database, ReadLog, Reads, Revisions, ServerFacts, Trust};
 use tokio::sync::watch;
 
 use super::user;
@@ -67,6 +67,7 @@ impl Freshness {
     /// out of date where others can write without being seen.
     pub async fn follow(&self, unseen: Duration) {
         self.set_max_age(unseen);
+        let _until_it_ends = Learning(self.database.revisions());
         tokio::select! {
             () = self.learn(unseen) => {}
             () = self.listen() => {}
@@ -147,6 +148,14 @@ impl Freshness {
         }
     }
 
+    /// As [`Freshness::holds`] has it.
+    fn trust(&self) -> Trust {
+        match self.state.max_age.load(Ordering::Relaxed) {
+            0 => Trust::Full,
+            age => Trust::For(Duration::from_millis(age)),
+        }
+    }
+
     fn set_max_age(&self, age: Duration) {
         let milliseconds = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         self.state.max_age.store(milliseconds, Ordering::Relaxed);
@@ -156,6 +165,15 @@ impl Freshness {
     fn heard(&self, since: Instant) {
         let at = since.saturating_duration_since(self.state.began).as_millis();
         self.state.heard.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Once nobody learns any more what others write, nothing is to be trusted.
+struct Learning<'a>(&'a Revisions);
+
+impl Drop for Learning<'_> {
+    fn drop(&mut self) {
+        self.0.set_trust(Trust::None);
     }
 }
 

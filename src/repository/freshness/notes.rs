@@ -31,6 +31,7 @@ pub(super) async fn follow(freshness: &Freshness) {
         tokio::time::sleep(PAUSE).await;
     }
     freshness.database.revisions().all_changed();
+    freshness.database.revisions().set_trust(freshness.trust());
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

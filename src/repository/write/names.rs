@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Projection, Update};
 
 use super::super::repository_of::shown;
-use super::super::row::live;
+use super::super::row::{gone, live};
 use super::super::slug_history;
 use super::{Stored, UPDATED, Writable, instant};
 use crate::domain::{Id, nth_slug};
@@ -133,7 +133,7 @@ impl<E: Named> Repository<E> {
     async fn set_aside(&self, slug: &str, deleted: &Document) -> Result<(), Error> {
         let id = deleted.get("_id").cloned().unwrap_or(Bson::Null);
         let aside = format!("~{}", shown(&id));
-        let still = Filter::and([Filter::id(id), Filter::eq(SLUG, slug), live().negated()]);
+        let still = Filter::and([Filter::id(id), Filter::eq(SLUG, slug), gone()]);
         let update = Update::new().set(SLUG, aside).set(SLUG_BEFORE, slug);
         self.collection.update_one(&still, &update).await?;
         Ok(())

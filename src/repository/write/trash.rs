@@ -1,14 +1,14 @@
 use bson::oid::ObjectId;
-use bson::{Bson, Document};
+use bson::{Bson, Document, RawDocument};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Projection, Sort, Update};
 use serde::Deserialize;
 
-use super::super::row::{date_or_none, live, own_id, text_or};
+use super::super::row::{date_or_none, gone, own_id, text_or};
 use super::super::slug_history;
 use super::names::{SLUG, SLUG_BEFORE, is_taken, or_id};
 use super::{DELETED, Named, UPDATED, VERSION, Writable, instant};
-use crate::domain::{Id, Listing, Restored, TrashType, Trashed, Window, slugify, suffix_of};
+use crate::domain::{Id, Listing, Restored, Stretch, TrashType, Trashed, slugify, suffix_of};
 use crate::repository::{Error, Repository};
 
 /// So many documents are purged before their slugs are forgotten.
@@ -41,21 +41,20 @@ struct TrashRow {
 }
 
 impl<E: Trashable> Repository<E> {
-    /// What is deleted, the latest first, in a window; what the original deleted without a date comes last.
-    pub async fn trashed(&self, window: Window) -> Result<Listing<Trashed>, Error> {
-        let filter = live().negated();
+    /// What is deleted, the latest first, as much as is asked for; what the original deleted without a date comes last.
+    ///
+    /// # Errors
+    /// [`Error::Cursor`] if the walk is one over another list.
+    pub async fn trashed(&self, part: impl Into<Stretch>) -> Result<Listing<Trashed>, Error> {
+        self.part(Self::trash_listing(), part.into(), Self::read_trashed).await
+    }
+
+    /// How a list of what is deleted is read.
+    pub fn trash_listing() -> Find {
         let fields = ["title", DELETED, UPDATED, E::NAME, E::NAME_BEFORE];
-        let find = Find::new(filter.clone())
+        Find::new(gone())
             .sort(Sort::descending(DELETED).then_ascending(Field::ID))
             .projection(Projection::include(fields))
-            .skip(window.offset)
-            .limit(window.limit);
-        let (total, documents) = tokio::try_join!(self.collection.count(&filter), async {
-            self.collection.find(find).await?.documents().await
-        })?;
-        let items =
-            documents.into_iter().filter_map(|document| self.or_pass(document, Self::read_trashed)).collect();
-        Ok(Listing { items, total, window })
     }
 
     /// The deleted entity with this id.
@@ -121,8 +120,8 @@ impl<E: Trashable> Repository<E> {
         Ok(Some(document))
     }
 
-    fn read_trashed(document: Document) -> Result<Trashed, Error> {
-        Self::read_as(document, |row: TrashRow| {
+    fn read_trashed(document: &RawDocument) -> Result<Trashed, Error> {
+        Self::read_raw(document, |row: TrashRow| {
             let TrashRow { id, title, slug, slug_before, page_type, page_type_before, deleted, updated } =
                 row;
             let name = [slug_before, slug, page_type_before, page_type].into_iter().flatten().next();
@@ -183,14 +182,14 @@ fn held_slug(document: &Document) -> Option<&str> {
 }
 
 fn in_trash(id: Id) -> Filter {
-    Filter::and([Filter::id(id.object_id()), live().negated()])
+    Filter::and([Filter::id(id.object_id()), gone()])
 }
 
 fn deleted_until(at: DateTime<Utc>) -> Filter {
     let dated = Filter::lte(DELETED, instant(at));
     let changed = Filter::and([without_date(DELETED), Filter::lte(UPDATED, instant(at))]);
     let made = Filter::and([without_date(DELETED), without_date(UPDATED), made_until(at)]);
-    Filter::and([live().negated(), Filter::or([dated, changed, made])])
+    Filter::and([gone(), Filter::or([dated, changed, made])])
 }
 
 /// Comparisons stay within a type, so that no text and no null is later than the first date.

@@ -13,8 +13,8 @@ use super::content::{Found, by_slug, parse_id, visible};
 use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Id, Listing, NavVisibility, ParentFilter, Revised, Section, SectionFilter,
-    Visibility, Window,
+    Authorship, Caller, Id, Listing, NavVisibility, ParentFilter, Revised, Section, SectionFilter, Stretch,
+    Visibility,
 };
 use crate::repository::{Holdings, Repository, TreeLock};
 
@@ -31,7 +31,7 @@ pub struct ListSections {
     /// Who asks for the unpublished ones too.
     pub unpublished_for: Option<Caller>,
     /// Which part.
-    pub window: Window,
+    pub stretch: Stretch,
 }
 
 /// Sections. Cheap to clone.
@@ -59,13 +59,13 @@ impl Sections {
 
     /// Sections by `sort_order`, the newest first among equals.
     pub async fn list(&self, wanted: ListSections) -> Result<Listing<Section>, Error> {
-        let ListSections { parent_id, nav_visibility, unpublished_for, window } = wanted;
+        let ListSections { parent_id, nav_visibility, unpublished_for, stretch } = wanted;
         let filter = SectionFilter {
             visibility: unpublished_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
             parent: parent_id.as_deref().map(parent).transpose()?,
             nav_visibility: nav_visibility.as_deref().map(nav).transpose()?,
         };
-        Ok(self.items.list(&filter, window).await?)
+        Ok(self.items.list(&filter, stretch).await?)
     }
 
     /// The section with this id.

@@ -8,6 +8,7 @@ use bson::{RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::catalog::{Catalog, Stored};
+use super::key;
 use super::keys;
 use super::matching::Compiled;
 use super::paths::KeyField;
@@ -15,15 +16,47 @@ use super::plan;
 use super::project::project;
 use super::scan::{self, Scan};
 use super::sql::failed;
-use crate::{Error, Filter, Find, Projection, Result, Sort};
+use crate::{Direction, Error, Filter, Find, Projection, Result, Sort};
 
 /// A read that gives its documents in batches.
 pub(super) struct Cursor {
-    filter: Compiled,
+    wanted: Wanted,
     projection: Option<Projection>,
     skip: u64,
     left: u64,
     rows: Rows,
+}
+
+/// Which documents a read is of.
+struct Wanted {
+    filter: Compiled,
+    /// The order, and the position in it after which the read begins.
+    after: Option<(Vec<KeyField>, Vec<u8>)>,
+}
+
+impl Wanted {
+    fn of(find: &Find) -> Result<Self> {
+        let filter = Compiled::new(&find.filter)?;
+        let Some(position) = &find.after else { return Ok(Self { filter, after: None }) };
+        let mut place = Vec::new();
+        for (value, (_, direction)) in position.iter().zip(find.sort.fields()) {
+            let start = place.len();
+            place.extend(key::of(value)?);
+            if *direction == Direction::Descending {
+                key::invert(&mut place[start..]);
+            }
+        }
+        Ok(Self { filter, after: Some((plan::sort_fields(&find.sort), place)) })
+    }
+
+    fn matches(&self, document: &RawDocument) -> Result<bool> {
+        if let Some((fields, place)) = &self.after
+            && sort_key(document, fields)? <= *place
+        {
+            return Ok(false);
+        }
+        self.filter.matches(document)
+    }
 }
 
 enum Rows {
@@ -51,30 +84,30 @@ impl Cursor {
         collection: &str,
         find: Find,
     ) -> Result<Self> {
-        let filter = Compiled::new(&find.filter)?;
+        let wanted = Wanted::of(&find)?;
         let left = find.limit.unwrap_or(u64::MAX);
-        let mut cursor =
-            Self { filter, projection: find.projection, skip: find.skip, left, rows: Rows::None };
+        let (mut there, mut skip) = (Rows::None, find.skip);
         if let Some(stored) = catalog.collections.get(collection)
             && left > 0
         {
             let most = find.limit.map(|limit| limit.saturating_add(find.skip));
-            cursor.rows = rows(connection, stored, &find.filter, &cursor.filter, &find.sort, most)?;
-            if let Rows::Walked(scan) = &mut cursor.rows
-                && cursor.skip > 0
-                && scan.pass(connection, cursor.skip)?
+            there = rows(connection, stored, access(stored, &find)?, &wanted, &find.sort, most)?;
+            // What comes after a position is told by documents, not by entries.
+            if let (Rows::Walked(scan), None) = (&mut there, &wanted.after)
+                && skip > 0
+                && scan.pass(connection, skip)?
             {
-                cursor.skip = 0;
+                skip = 0;
             }
         }
-        Ok(cursor)
+        Ok(Self { wanted, projection: find.projection, skip, left, rows: there })
     }
 
     /// The next documents: about as many as were asked for, fewer if they are large.
     pub(super) fn next_batch(&mut self, connection: &Connection, most: usize, bytes: usize) -> Result<Batch> {
         let mut documents = Vec::new();
         let mut size = 0;
-        let Self { filter, projection, skip, left, rows } = self;
+        let Self { wanted, projection, skip, left, rows } = self;
         let mut take = |document: &RawDocument| -> Result<ControlFlow<()>> {
             if *skip > 0 {
                 *skip -= 1;
@@ -93,7 +126,7 @@ impl Cursor {
         let ended = match rows {
             Rows::None => true,
             Rows::Walked(scan) => scan.run(connection, &mut |_, document| {
-                if filter.matches(document)? { take(document) } else { Ok(ControlFlow::Continue(())) }
+                if wanted.matches(document)? { take(document) } else { Ok(ControlFlow::Continue(())) }
             })?,
             Rows::Sorted { collection, rids } => loop {
                 let Some(rid) = rids.next() else { break true };
@@ -112,17 +145,18 @@ pub(super) fn matches(
     connection: &Connection,
     stored: &Arc<Stored>,
     filter: &Filter,
-    compiled: &Compiled,
     sort: &Sort,
     most: Option<u64>,
 ) -> Result<Vec<i64>> {
     let mut found = Vec::new();
-    match rows(connection, stored, filter, compiled, sort, most)? {
+    let wanted = Wanted { filter: Compiled::new(filter)?, after: None };
+    let access = plan::choose(stored, filter, sort, most.is_some())?;
+    match rows(connection, stored, access, &wanted, sort, most)? {
         Rows::None => {}
         Rows::Sorted { rids, .. } => found = rids.collect(),
         Rows::Walked(mut scan) => {
             scan.run(connection, &mut |rid, document| {
-                if compiled.matches(document)? {
+                if wanted.matches(document)? {
                     found.push(rid);
                 }
                 let full = most.is_some_and(|most| found.len() as u64 >= most);
@@ -185,20 +219,28 @@ pub(super) fn with_document<T>(
         .transpose()
 }
 
+/// How a read reaches its documents.
+pub(super) fn access(stored: &Stored, find: &Find) -> Result<plan::Access> {
+    let mut access = plan::choose(stored, &find.filter, &find.sort, find.limit.is_some())?;
+    if let Some(position) = &find.after {
+        access.seek(&find.sort, &position.iter().map(key::of).collect::<Result<Vec<_>>>()?);
+    }
+    Ok(access)
+}
+
 fn rows(
     connection: &Connection,
     stored: &Arc<Stored>,
-    filter: &Filter,
-    compiled: &Compiled,
+    access: plan::Access,
+    wanted: &Wanted,
     sort: &Sort,
     most: Option<u64>,
 ) -> Result<Rows> {
-    let access = plan::choose(stored, filter, sort, most.is_some())?;
     let scan = Scan::new(stored.id, access);
     if scan.access().ordered == sort.fields().len() {
         return Ok(Rows::Walked(scan));
     }
-    let rids = sorted(connection, scan, compiled, &plan::sort_fields(sort), most)?;
+    let rids = sorted(connection, scan, wanted, &plan::sort_fields(sort), most)?;
     Ok(Rows::Sorted { collection: stored.id, rids: rids.into_iter() })
 }
 
@@ -217,7 +259,7 @@ struct Entry {
 fn sorted(
     connection: &Connection,
     mut scan: Scan,
-    filter: &Compiled,
+    wanted: &Wanted,
     fields: &[KeyField],
     most: Option<u64>,
 ) -> Result<Vec<i64>> {
@@ -226,7 +268,7 @@ fn sorted(
     let mut heap: BinaryHeap<Entry> = BinaryHeap::new();
     let mut nth = 0;
     scan.run(connection, &mut |rid, document| {
-        if !filter.matches(document)? {
+        if !wanted.matches(document)? {
             return Ok(ControlFlow::Continue(()));
         }
         let leading = if ordered > 0 { sort_key(document, &fields[..ordered])? } else { Vec::new() };

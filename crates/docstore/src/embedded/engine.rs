@@ -15,7 +15,7 @@ use super::readers::{Readers, closed};
 use super::session::Session;
 use super::transaction::Transaction;
 use super::writer::{self, Job, Operation};
-use super::{Limits, Options, checked, define, feed, file, plan, write};
+use super::{Limits, Options, checked, cursor, define, feed, file, write};
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     Change, ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
@@ -173,10 +173,7 @@ impl Engine for Embedded {
         self.readers
             .read(move |_, catalog| match catalog.collections.get(&collection) {
                 None => Ok(Plan { index: None, sorts_in_memory: false }),
-                Some(stored) => {
-                    let access = plan::choose(stored, &find.filter, &find.sort, find.limit.is_some())?;
-                    Ok(access.explain(&find.sort))
-                }
+                Some(stored) => cursor::access(stored, &find).map(|access| access.explain(&find.sort)),
             })
             .await
     }

@@ -29,15 +29,17 @@ mod feed;
 /// The file: whose it is, how it comes into being.
 mod file;
 /// One order-preserving encoding of values.
-mod key;
+pub(crate) mod key;
 /// The keys that a document has in an index.
 mod keys;
 /// Leases, and the locks that tell whether a holder is alive.
 mod lease;
 /// Whether a document matches a filter.
 mod matching;
+/// Several ranges of indexes, walked at once.
+mod merge;
 /// How a dotted path leads to values.
-mod paths;
+pub(crate) mod paths;
 /// Which index a read uses.
 mod plan;
 /// Leaving fields out of documents.

@@ -16,7 +16,7 @@ impl From<&Field> for Path {
 }
 
 /// A value of a document by its name.
-pub(super) fn get<'a>(document: &'a RawDocument, name: &str) -> Result<Option<RawBsonRef<'a>>> {
+pub(crate) fn get<'a>(document: &'a RawDocument, name: &str) -> Result<Option<RawBsonRef<'a>>> {
     for element in document.iter_elements() {
         let element = element.map_err(unreadable)?;
         if element.key().as_str() == name {

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::bounds::Range;
 use super::key::unreadable;
+use super::merge::Merge;
 use super::plan::{Access, Source};
 use super::sql::failed;
 use crate::Result;
@@ -26,17 +27,21 @@ pub(super) struct Scan {
     after: Option<(Vec<u8>, i64)>,
     /// The documents that were visited, where one may have several entries.
     seen: Option<HashSet<i64>>,
+    /// How far each of several ranges is that are walked at once.
+    merge: Option<Merge>,
 }
 
-type Visit<'v> = dyn FnMut(i64, &RawDocument) -> Result<ControlFlow<()>> + 'v;
+/// What is done with a document.
+pub(super) type Visit<'v> = dyn FnMut(i64, &RawDocument) -> Result<ControlFlow<()>> + 'v;
 
 impl Scan {
     pub(super) fn new(collection: i64, access: Access) -> Self {
-        let seen = match &access.source {
-            Source::Index(index, _) if index.multikey => Some(HashSet::new()),
+        let seen = access.repeats.then(HashSet::new);
+        let merge = match &access.source {
+            Source::Merged(ways) => Some(Merge::new(ways, access.reverse)),
             _ => None,
         };
-        Self { collection, access, range: 0, after: None, seen }
+        Self { collection, access, range: 0, after: None, seen, merge }
     }
 
     pub(super) fn access(&self) -> &Access {
@@ -52,13 +57,13 @@ impl Scan {
                 (format!("SELECT id, rid FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}"), ranges)
             }
             Source::Index(index, ranges) => {
-                let (id, bounds) = (index.id, self.entries_left());
+                let (id, bounds) = (index.id, entries(self.access.reverse));
                 (
                     format!("SELECT k, rid FROM x_{id} x WHERE {bounds} ORDER BY k {order}, rid {order}"),
                     ranges,
                 )
             }
-            Source::Table => return Ok(false),
+            Source::Table | Source::Merged(_) => return Ok(false),
         };
         let (Some(bounds), 1, true) = (self.bounds(), ranges.len(), self.access.exact) else {
             return Ok(false);
@@ -84,17 +89,11 @@ impl Scan {
         if self.access.reverse { "DESC" } else { "ASC" }
     }
 
-    /// The condition on the entries of an index that are left of a range.
-    fn entries_left(&self) -> &'static str {
-        if self.access.reverse {
-            "x.k >= ?1 AND (x.k, x.rid) < (?2, ?3)"
-        } else {
-            "x.k < ?1 AND (x.k, x.rid) > (?2, ?3)"
-        }
-    }
-
     /// Visits documents with their row numbers until `visit` says stop, or to the end; tells whether that was reached.
     pub(super) fn run(&mut self, connection: &Connection, visit: &mut Visit<'_>) -> Result<bool> {
+        if let Some(merge) = &mut self.merge {
+            return merge.run(connection, self.collection, &mut self.seen, visit);
+        }
         let sql = self.sql();
         let mut statement = connection.prepare_cached(&sql).map_err(failed(READING))?;
         // Several ranges are never read for their order, so they need not be turned round.
@@ -115,12 +114,14 @@ impl Scan {
         let c = self.collection;
         let order = self.order();
         match &self.access.source {
-            Source::Table => format!("SELECT x'', rid, doc FROM c_{c} WHERE rid > ?1 ORDER BY rid"),
+            Source::Table | Source::Merged(_) => {
+                format!("SELECT x'', rid, doc FROM c_{c} WHERE rid > ?1 ORDER BY rid")
+            }
             Source::Id(_) => {
                 format!("SELECT id, rid, doc FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}")
             }
             Source::Index(index, _) => {
-                let bounds = self.entries_left();
+                let bounds = entries(self.access.reverse);
                 // A cross join is taken in the order in which it is written: the index leads.
                 format!(
                     "SELECT x.k, x.rid, c.doc FROM x_{} x CROSS JOIN c_{c} c ON c.rid = x.rid \
@@ -138,23 +139,23 @@ impl Scan {
                 let after = self.after.as_ref().map_or(i64::MIN, |(_, rid)| *rid);
                 return Some(vec![after.into()]);
             }
-            Source::Table => return None,
+            Source::Table | Source::Merged(_) => return None,
             Source::Id(ranges) | Source::Index(_, ranges) => ranges,
         };
-        let Range { from, until } = ranges.get(self.range)?.clone();
-        let by_id = matches!(self.access.source, Source::Id(_));
-        Some(match (by_id, self.access.reverse, self.after.clone()) {
-            (true, _, None) => vec![from.into(), until.into()],
-            (true, true, Some((key, _))) => vec![from.into(), key.into()],
-            (true, false, Some((mut key, _))) => {
+        let range = ranges.get(self.range)?.clone();
+        let after = self.after.clone();
+        if !matches!(self.access.source, Source::Id(_)) {
+            return Some(entry_bounds(range, self.access.reverse, after).into());
+        }
+        let Range { from, until } = range;
+        Some(match (self.access.reverse, after) {
+            (_, None) => vec![from.into(), until.into()],
+            (true, Some((key, _))) => vec![from.into(), key.into()],
+            (false, Some((mut key, _))) => {
                 // The next greater string of bytes.
                 key.push(0);
                 vec![key.into(), until.into()]
             }
-            (false, true, None) => vec![from.into(), until.into(), i64::MIN.into()],
-            (false, false, None) => vec![until.into(), from.into(), i64::MIN.into()],
-            (false, true, Some((key, rid))) => vec![from.into(), key.into(), rid.into()],
-            (false, false, Some((key, rid))) => vec![until.into(), key.into(), rid.into()],
         })
     }
 
@@ -170,6 +171,22 @@ impl Scan {
             self.after = Some((row.get(0).map_err(failed(READING))?, rid));
         }
         Ok(flow)
+    }
+}
+
+/// The condition on the entries of an index, called `x`; [`entry_bounds`] gives its parameters.
+pub(super) fn entries(reverse: bool) -> &'static str {
+    if reverse { "x.k >= ?1 AND (x.k, x.rid) < (?2, ?3)" } else { "x.k < ?1 AND (x.k, x.rid) > (?2, ?3)" }
+}
+
+/// What is left of a range after an entry of it.
+pub(super) fn entry_bounds(range: Range, reverse: bool, after: Option<(Vec<u8>, i64)>) -> [Value; 3] {
+    let Range { from, until } = range;
+    match (reverse, after) {
+        (true, None) => [from.into(), until.into(), i64::MIN.into()],
+        (false, None) => [until.into(), from.into(), i64::MIN.into()],
+        (true, Some((key, rid))) => [from.into(), key.into(), rid.into()],
+        (false, Some((key, rid))) => [until.into(), key.into(), rid.into()],
     }
 }
 

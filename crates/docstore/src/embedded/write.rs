@@ -7,7 +7,6 @@ use bson::{Bson, Document, RawDocumentBuf};
 use super::catalog::Stored;
 use super::cursor;
 use super::key::unreadable;
-use super::matching::Compiled;
 use super::session::Session;
 use super::update;
 use crate::engine::Reach;
@@ -66,8 +65,7 @@ pub(super) fn update(
     let mut result = UpdateResult::default();
     if let Some(stored) = session.collection(collection) {
         let most = (reach != Reach::Many).then_some(1);
-        let compiled = Compiled::new(filter)?;
-        let rids = cursor::matches(session.connection, &stored, filter, &compiled, &Sort::default(), most)?;
+        let rids = cursor::matches(session.connection, &stored, filter, &Sort::default(), most)?;
         for rid in rids {
             let changed = change(session, &stored, rid, update)?;
             result.matched += 1;
@@ -88,9 +86,7 @@ pub(super) fn find_one_and_update(
     find: &FindAndUpdate,
 ) -> Result<Option<RawDocumentBuf>> {
     if let Some(stored) = session.collection(collection) {
-        let compiled = Compiled::new(&find.filter)?;
-        let rids =
-            cursor::matches(session.connection, &stored, &find.filter, &compiled, &find.sort, Some(1))?;
+        let rids = cursor::matches(session.connection, &stored, &find.filter, &find.sort, Some(1))?;
         if let Some(rid) = rids.first() {
             let Changed { before, after } = change(session, &stored, *rid, &find.update)?;
             return Ok(Some(if find.return_new { after.unwrap_or(before) } else { before }));
@@ -112,8 +108,7 @@ pub(super) fn delete(
 ) -> Result<u64> {
     let Some(stored) = session.collection(collection) else { return Ok(0) };
     let most = (!many).then_some(1);
-    let compiled = Compiled::new(filter)?;
-    let rids = cursor::matches(session.connection, &stored, filter, &compiled, &Sort::default(), most)?;
+    let rids = cursor::matches(session.connection, &stored, filter, &Sort::default(), most)?;
     for rid in &rids {
         let old = fetch(session, &stored, *rid)?;
         session.remove(&stored, *rid, &old)?;

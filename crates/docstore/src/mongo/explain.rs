@@ -2,17 +2,30 @@ use bson::{Bson, Document, doc};
 
 use super::checks::check_collection;
 use super::operations::{Core, find_command};
+use super::seek;
 use crate::{Find, Plan, Result};
 
 impl Core {
     pub(super) async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
         find.check()?;
         check_collection(collection)?;
-        let command = doc! { "explain": find_command(collection, find), "verbosity": "queryPlanner" };
-        match self.database.run_command(command).await {
-            Ok(answer) => Ok(plan(&answer)),
-            Err(error) => Err(self.error("explaining a read", collection, &error).await),
+        let mut worst: Option<Plan> = None;
+        for query in seek::queries(find) {
+            let find = find_command(collection, find, query);
+            let command = doc! { "explain": find, "verbosity": "queryPlanner" };
+            let plan = match self.database.run_command(command).await {
+                Ok(answer) => plan(&answer),
+                Err(error) => return Err(self.error("explaining a read", collection, &error).await),
+            };
+            worst = Some(match worst {
+                None => plan,
+                Some(worst) => Plan {
+                    index: worst.index.and(plan.index),
+                    sorts_in_memory: worst.sorts_in_memory || plan.sorts_in_memory,
+                },
+            });
         }
+        Ok(worst.unwrap_or(Plan { index: None, sorts_in_memory: false }))
     }
 }
 

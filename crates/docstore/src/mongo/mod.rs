@@ -40,6 +40,8 @@ mod lease;
 mod operations;
 /// What the user may do, and how much room there is.
 mod rights;
+/// What comes after a position in an order.
+mod seek;
 /// Transactions.
 mod transaction;
 /// Filters, updates, sorts and projections as documents.

@@ -1,4 +1,5 @@
 use bson::{Document, RawDocumentBuf, doc};
+use futures_util::future::try_join_all;
 use futures_util::stream::{StreamExt, TryStreamExt};
 use mongodb::ClientSession;
 use mongodb::error::{Error as DriverError, ErrorKind};
@@ -6,7 +7,7 @@ use mongodb::options::{ReturnDocument, WriteConcern};
 
 use super::checks::{check_collection, check_insert, check_update, encoded};
 use super::classify::{Doing, MAX_DOCUMENT, classify};
-use super::{indexes, translate};
+use super::{indexes, seek, translate};
 use crate::engine::{RawStream, Reach};
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
 
@@ -54,8 +55,52 @@ impl Core {
             // To the server 0 means no limit.
             return Ok(futures_util::stream::empty().boxed());
         }
+        let mut queries = seek::queries(find);
+        match queries.pop() {
+            Some(only) if queries.is_empty() => self.find_by(name, find, only, session).await,
+            last => {
+                queries.extend(last);
+                self.find_in_parts(name, find, queries, session).await
+            }
+        }
+    }
+
+    /// Reads what follows one another: at the same time, since most of it is nothing; in a transaction one by one.
+    async fn find_in_parts(
+        &self,
+        name: &str,
+        find: &Find,
+        parts: Vec<Document>,
+        mut session: Session<'_>,
+    ) -> Result<RawStream> {
+        let most = find.limit.map(|limit| limit.saturating_add(find.skip));
+        let part = Find { skip: 0, limit: most, ..find.clone() };
+        let mut found: Vec<RawDocumentBuf> = Vec::new();
+        if session.is_none() {
+            let reads = parts.into_iter().map(|query| async {
+                self.find_by(name, &part, query, None).await?.try_collect::<Vec<_>>().await
+            });
+            found.extend(try_join_all(reads).await?.into_iter().flatten());
+        } else {
+            for query in parts {
+                let documents = self.find_by(name, &part, query, session.as_deref_mut()).await?;
+                found.extend(documents.try_collect::<Vec<_>>().await?);
+            }
+        }
+        let window = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let found = found.into_iter().take(most.map_or(usize::MAX, window)).skip(window(find.skip));
+        Ok(futures_util::stream::iter(found.map(Ok)).boxed())
+    }
+
+    async fn find_by(
+        &self,
+        name: &str,
+        find: &Find,
+        query: Document,
+        session: Session<'_>,
+    ) -> Result<RawStream> {
         let collection = self.raw(name);
-        let mut action = collection.find(translate::filter(&find.filter)).skip(find.skip);
+        let mut action = collection.find(query).skip(find.skip);
         if let Some(limit) = find.limit {
             action = action.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         }
@@ -255,9 +300,9 @@ pub(super) fn in_batch(at: Option<usize>, source: Error) -> Error {
     }
 }
 
-/// The query, sort and window of a read as a `find` command.
-pub(super) fn find_command(name: &str, find: &Find) -> Document {
-    let mut command = doc! { "find": name, "filter": translate::filter(&find.filter) };
+/// A query, with the sort and window of a read, as a `find` command.
+pub(super) fn find_command(name: &str, find: &Find, query: Document) -> Document {
+    let mut command = doc! { "find": name, "filter": query };
     if !find.sort.fields().is_empty() {
         command.insert("sort", translate::sort(&find.sort));
     }

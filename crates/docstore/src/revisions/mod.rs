@@ -8,6 +8,8 @@
 
 /// The engine that every [`crate::Database`] goes through.
 mod tracked;
+/// Which documents were written.
+mod written;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -15,9 +17,12 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use bson::Bson;
 use tokio::sync::Notify;
 
 pub(crate) use tracked::{Abandoned, Tracked};
+pub(crate) use written::Touched;
+pub use written::{Trust, WriteLog};
 
 type Counter = Arc<AtomicU64>;
 
@@ -39,17 +44,36 @@ struct Inner {
     /// Written by this process and not yet taken by [`Revisions::own_writes`].
     own: Mutex<BTreeSet<String>>,
     more: Notify,
+    /// Which documents were written, where anybody wants to know.
+    logs: RwLock<HashMap<String, Arc<WriteLog>>>,
+    trust: Mutex<Trust>,
 }
 
 impl Revisions {
     /// Somebody else wrote to a collection.
     pub fn changed(&self, collection: &str) {
+        self.touched(collection, &Touched::Anything);
+    }
+
+    /// Somebody else wrote a document.
+    pub fn changed_document(&self, collection: &str, id: &Bson) {
+        self.touched(collection, &Touched::one(id));
+    }
+
+    /// The log before the number: who sees the number finds the write in the log.
+    fn touched(&self, collection: &str, what: &Touched) {
+        if let Some(log) = read(&self.inner.logs).get(collection) {
+            log.note(what);
+        }
         self.counter(collection).fetch_add(1, Ordering::SeqCst);
         self.inner.any.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Somebody else may have written to any collection.
     pub fn all_changed(&self) {
+        for log in read(&self.inner.logs).values() {
+            log.note(&Touched::Anything);
+        }
         for counter in read(&self.inner.collections).values() {
             counter.fetch_add(1, Ordering::SeqCst);
         }
@@ -75,14 +99,31 @@ impl Revisions {
         log.so_far()
     }
 
-    fn written(&self, collection: &str) {
-        self.changed(collection);
+    /// Which documents of a collection are written, from the first time that this is asked.
+    pub fn write_log(&self, collection: &str) -> Arc<WriteLog> {
+        let mut logs = self.inner.logs.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(logs.entry(collection.to_owned()).or_default())
+    }
+
+    /// Says how far others' writes are learned. Nobody does before this is said.
+    pub fn set_trust(&self, trust: Trust) {
+        *lock(&self.inner.trust) = trust;
+    }
+
+    /// How far others' writes are learned.
+    pub fn trust(&self) -> Trust {
+        *lock(&self.inner.trust)
+    }
+
+    fn written(&self, collection: &str, what: &Touched) {
+        self.touched(collection, what);
         lock(&self.inner.own).insert(collection.to_owned());
         self.inner.more.notify_one();
     }
 
-    /// Takes the number of a collection down, if anybody wants to know.
-    fn read(&self, collection: &str) {
+    /// Takes the number of a collection down, if anybody wants to know. For what is known of a collection without
+    /// asking the store; reads do it by themselves.
+    pub fn read(&self, collection: &str) {
         let _ = LOG.try_with(|log| log.note(collection, &self.counter(collection)));
     }
 

@@ -1,5 +1,5 @@
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use tracing::Instrument as _;
 
-use super::{LOG, Revisions, lock};
+use super::{LOG, Revisions, Touched, lock};
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
@@ -42,6 +42,7 @@ impl Tracked {
     async fn write<T, F>(
         &self,
         collection: &str,
+        touched: Touched,
         work: impl FnOnce(Arc<dyn Engine>, String) -> F,
     ) -> Result<T>
     where
@@ -49,7 +50,8 @@ impl Tracked {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let collection = collection.to_owned();
-        let noted = Noted { revisions: self.revisions.clone(), collections: vec![collection.clone()] };
+        let written = vec![(collection.clone(), touched)];
+        let noted = Noted { revisions: self.revisions.clone(), written };
         self.abandoned.carry_out(noted, work(Arc::clone(&self.inner), collection)).await
     }
 }
@@ -57,13 +59,13 @@ impl Tracked {
 /// Notes writes when it is dropped: however they ended.
 struct Noted {
     revisions: Revisions,
-    collections: Vec<String>,
+    written: Vec<(String, Touched)>,
 }
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        for collection in &self.collections {
-            self.revisions.written(collection);
+        for (collection, touched) in &self.written {
+            self.revisions.written(collection, touched);
         }
     }
 }
@@ -92,6 +94,18 @@ impl Abandoned {
     }
 }
 
+/// The documents that the writes of a batch touch.
+fn of_all(writes: &[Write]) -> Touched {
+    let each = writes.iter().map(|write| match write {
+        Write::Insert(document) => Touched::these([document]),
+        Write::UpdateOne { filter, .. }
+        | Write::UpdateMany { filter, .. }
+        | Write::DeleteOne(filter)
+        | Write::DeleteMany(filter) => Touched::by(filter),
+    });
+    each.fold(Touched::Documents(Vec::new()), Touched::and)
+}
+
 #[async_trait]
 impl Executor for Tracked {
     async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
@@ -105,7 +119,13 @@ impl Executor for Tracked {
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        self.write(collection, |inner, name| async move { inner.insert_many(&name, documents).await }).await
+        let touched = Touched::these(&documents);
+        self.write(
+            collection,
+            touched,
+            |inner, name| async move { inner.insert_many(&name, documents).await },
+        )
+        .await
     }
 
     async fn update(
@@ -116,7 +136,7 @@ impl Executor for Tracked {
         reach: Reach,
     ) -> Result<UpdateResult> {
         let (filter, update) = (filter.clone(), update.clone());
-        self.write(collection, move |inner, name| async move {
+        self.write(collection, Touched::by(&filter), move |inner, name| async move {
             inner.update(&name, &filter, &update, reach).await
         })
         .await
@@ -127,18 +147,24 @@ impl Executor for Tracked {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        self.write(collection, |inner, name| async move { inner.find_one_and_update(&name, find).await })
-            .await
+        self.write(collection, Touched::by(&find.filter), |inner, name| async move {
+            inner.find_one_and_update(&name, find).await
+        })
+        .await
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
         let filter = filter.clone();
-        self.write(collection, move |inner, name| async move { inner.delete(&name, &filter, many).await })
-            .await
+        self.write(collection, Touched::by(&filter), move |inner, name| async move {
+            inner.delete(&name, &filter, many).await
+        })
+        .await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        self.write(collection, |inner, name| async move { inner.bulk_write(&name, writes).await }).await
+        let touched = of_all(&writes);
+        self.write(collection, touched, |inner, name| async move { inner.bulk_write(&name, writes).await })
+            .await
     }
 }
 
@@ -165,7 +191,12 @@ impl Engine for Tracked {
     }
 
     async fn drop_collection(&self, collection: &str) -> Result<()> {
-        self.write(collection, |inner, name| async move { inner.drop_collection(&name).await }).await
+        self.write(
+            collection,
+            Touched::Anything,
+            |inner, name| async move { inner.drop_collection(&name).await },
+        )
+        .await
     }
 
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
@@ -255,14 +286,16 @@ impl Upkeep for Tracked {
     }
 
     async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
-        self.write(collection, |inner, name| async move { inner.upkeep().insert_raw(&name, documents).await })
-            .await
+        self.write(collection, Touched::Anything, |inner, name| async move {
+            inner.upkeep().insert_raw(&name, documents).await
+        })
+        .await
     }
 
     async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
         let (from, to) = (from.to_owned(), to.to_owned());
-        let collections = vec![from.clone(), to.clone()];
-        let noted = Noted { revisions: self.revisions.clone(), collections };
+        let written = [&from, &to].map(|name| (name.clone(), Touched::Anything)).into();
+        let noted = Noted { revisions: self.revisions.clone(), written };
         let inner = Arc::clone(&self.inner);
         let work = async move { inner.upkeep().rename_collection(&from, &to).await };
         self.abandoned.carry_out(noted, work).await
@@ -296,7 +329,7 @@ struct TrackedTransaction {
     inner: Arc<dyn EngineTransaction>,
     revisions: Revisions,
     abandoned: Abandoned,
-    written: Mutex<BTreeSet<String>>,
+    written: Mutex<BTreeMap<String, Touched>>,
 }
 
 impl TrackedTransaction {
@@ -305,8 +338,10 @@ impl TrackedTransaction {
         let _ = LOG.try_with(|log| log.note_undated(collection, &self.revisions.counter(collection)));
     }
 
-    fn writes(&self, collection: &str) {
-        lock(&self.written).insert(collection.to_owned());
+    fn writes(&self, collection: &str, touched: Touched) {
+        let mut written = lock(&self.written);
+        let before = written.remove(collection).unwrap_or(Touched::Documents(Vec::new()));
+        written.insert(collection.to_owned(), before.and(touched));
     }
 }
 
@@ -323,7 +358,7 @@ impl Executor for TrackedTransaction {
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        self.writes(collection);
+        self.writes(collection, Touched::these(&documents));
         self.inner.insert_many(collection, documents).await
     }
 
@@ -334,7 +369,7 @@ impl Executor for TrackedTransaction {
         update: &Update,
         reach: Reach,
     ) -> Result<UpdateResult> {
-        self.writes(collection);
+        self.writes(collection, Touched::by(filter));
         self.inner.update(collection, filter, update, reach).await
     }
 
@@ -343,17 +378,17 @@ impl Executor for TrackedTransaction {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        self.writes(collection);
+        self.writes(collection, Touched::by(&find.filter));
         self.inner.find_one_and_update(collection, find).await
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        self.writes(collection);
+        self.writes(collection, Touched::by(filter));
         self.inner.delete(collection, filter, many).await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        self.writes(collection);
+        self.writes(collection, of_all(&writes));
         self.inner.bulk_write(collection, writes).await
     }
 }
@@ -361,8 +396,8 @@ impl Executor for TrackedTransaction {
 #[async_trait]
 impl EngineTransaction for TrackedTransaction {
     async fn commit(&self) -> Result<()> {
-        let collections = std::mem::take(&mut *lock(&self.written)).into_iter().collect();
-        let noted = Noted { revisions: self.revisions.clone(), collections };
+        let written = std::mem::take(&mut *lock(&self.written)).into_iter().collect();
+        let noted = Noted { revisions: self.revisions.clone(), written };
         let inner = Arc::clone(&self.inner);
         self.abandoned.carry_out(noted, async move { inner.commit().await }).await
     }

@@ -22,3 +22,5 @@ mod updating;
 mod upkeep;
 /// Validators.
 mod validators;
+/// Reading on from a position.
+mod walking;

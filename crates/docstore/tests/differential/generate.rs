@@ -206,6 +206,7 @@ fn find() -> BoxedStrategy<Find> {
         .prop_map(|(filter, (sort, (skip, limit)), projection)| Find {
             filter,
             sort,
+            after: None,
             skip,
             limit,
             projection,

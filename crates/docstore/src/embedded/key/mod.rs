@@ -17,7 +17,7 @@ const DOCUMENT: u8 = 21;
 pub(super) const ARRAY: u8 = 26;
 const BINARY: u8 = 31;
 const OBJECT_ID: u8 = 36;
-const BOOLEAN: u8 = 41;
+pub(super) const BOOLEAN: u8 = 41;
 const DATE: u8 = 46;
 const TIMESTAMP: u8 = 48;
 
@@ -96,7 +96,7 @@ fn encode_payload(value: RawBsonRef<'_>, out: &mut Vec<u8>) -> Result<()> {
 }
 
 /// The encoding of a value.
-pub(super) fn of(value: &Bson) -> Result<Vec<u8>> {
+pub(crate) fn of(value: &Bson) -> Result<Vec<u8>> {
     let raw = RawBson::try_from(value.clone()).map_err(|e| Error::Invalid(e.to_string()))?;
     let mut out = Vec::new();
     encode(raw.as_raw_bson_ref(), &mut out)?;

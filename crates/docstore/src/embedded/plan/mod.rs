@@ -4,6 +4,9 @@
 //! give the order. The whole filter is checked again on each document, so a plan may only ever reach too many
 //! documents, never too few.
 
+/// Several ranges at once, in the order that they have in common.
+mod merged;
+
 use std::sync::Arc;
 
 use super::bounds::{self, Interval, Range};
@@ -14,6 +17,13 @@ use crate::{Direction, Field, Filter, Plan, Result, Sort};
 
 /// More combinations of equalities than these are not looked up one by one.
 const MOST_RANGES: usize = 500;
+/// What an equality is worth; one with a truth value tells less, since half of all documents may have it.
+const EQUALITY: u32 = 100;
+const EQUAL_TRUTH: u32 = 95;
+/// What both ends of a range of ids are worth: documents have one each.
+const ID_RANGE: u32 = 300;
+/// What the order of ids is worth, beside an order: with it, more than a truth value.
+const ID_ORDER: u32 = 66;
 
 /// Where documents are looked for.
 #[derive(Debug)]
@@ -24,6 +34,18 @@ pub(super) enum Source {
     Id(Vec<Range>),
     /// In a declared index.
     Index(Arc<StoredIndex>, Vec<Range>),
+    /// In several ranges of declared indexes at once, in the order that they have in common.
+    Merged(Vec<Way>),
+}
+
+/// A range of an index.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) index: Arc<StoredIndex>,
+    pub(super) range: Range,
+    /// The leading fields that are constant in the range, and how many bytes of each key they take.
+    pub(super) equal: usize,
+    pub(super) prefix: usize,
 }
 
 /// How a read reaches its documents.
@@ -35,11 +57,24 @@ pub(super) struct Access {
     pub(super) ordered: usize,
     /// The entries reached are exactly the documents that match.
     pub(super) exact: bool,
+    /// A document may be reached more than once.
+    pub(super) repeats: bool,
+    /// Of a single range: as in [`Way`].
+    equal: usize,
+    prefix: usize,
 }
 
 impl Access {
     fn table() -> Self {
-        Self { source: Source::Table, reverse: false, ordered: 0, exact: false }
+        Self {
+            source: Source::Table,
+            reverse: false,
+            ordered: 0,
+            exact: false,
+            repeats: false,
+            equal: 0,
+            prefix: 0,
+        }
     }
 
     /// For people and tests.
@@ -48,6 +83,7 @@ impl Access {
             Source::Table => None,
             Source::Id(_) => Some("_id_".to_owned()),
             Source::Index(index, _) => Some(index.index.name().to_owned()),
+            Source::Merged(ways) => ways.first().map(|way| way.index.index.name().to_owned()),
         };
         Plan { index, sorts_in_memory: self.ordered < sort.fields().len() }
     }
@@ -62,10 +98,30 @@ struct Shape<'a> {
 
 struct Candidate {
     ranges: Vec<Range>,
+    /// How many fields are constant in each range, and how many bytes they take.
+    equal: usize,
+    prefixes: Vec<usize>,
     reverse: bool,
     ordered: usize,
     exact: bool,
     score: u32,
+}
+
+impl Candidate {
+    fn access(self, index: Option<&Arc<StoredIndex>>) -> Access {
+        let Self { ranges, equal, prefixes, reverse, ordered, exact, .. } = self;
+        let prefix = prefixes.first().copied().unwrap_or_default();
+        let source = match index {
+            None => Source::Id(ranges),
+            Some(index) if ordered > 0 && ranges.len() > 1 => {
+                let way = |(range, prefix)| Way { index: Arc::clone(index), range, equal, prefix };
+                Source::Merged(ranges.into_iter().zip(prefixes).map(way).collect())
+            }
+            Some(index) => Source::Index(Arc::clone(index), ranges),
+        };
+        let repeats = index.is_some_and(|index| index.multikey);
+        Access { source, reverse, ordered, exact, repeats, equal, prefix }
+    }
 }
 
 /// Chooses the way to the documents of a read.
@@ -75,37 +131,49 @@ pub(super) fn choose(stored: &Stored, filter: &Filter, sort: &Sort, limited: boo
     let id = Shape { fields: vec![(&Field::ID, false)], unique: true, multikey: false };
     let mut best = (0, Access::table());
     if let Some(c) = candidate(&id, &conditions, sort, limited, 0)? {
-        let source = Source::Id(c.ranges);
-        best = (c.score, Access { source, reverse: c.reverse, ordered: c.ordered, exact: c.exact });
+        best = (c.score, c.access(None));
     }
     for index in &stored.indexes {
-        let fields: Vec<_> =
-            index.index.fields().iter().map(|f| (&f.field, f.direction == Direction::Descending)).collect();
-        let mut narrow = 0;
-        if let Some(partial) = index.index.partial_filter() {
-            if !bounds::imply(&conditions, partial)? {
-                continue;
-            }
-            narrow = 20;
-        }
-        if index.index.is_sparse() {
-            // With arrays only the leading field's own condition says that the entry looked for is there.
-            let telling = if index.multikey { &fields[..1] } else { &fields[..] };
-            if !telling.iter().any(|(field, _)| conditions.iter().any(|c| bounds::implies_presence(c, field)))
-            {
-                continue;
-            }
-            narrow = 20;
-        }
-        let shape = Shape { fields, unique: index.index.is_unique(), multikey: index.multikey };
-        if let Some(c) = candidate(&shape, &conditions, sort, limited, narrow)?
+        if let Some(c) = of_index(index, &conditions, sort, limited)?
             && c.score > best.0
         {
-            let source = Source::Index(Arc::clone(index), c.ranges);
-            best = (c.score, Access { source, reverse: c.reverse, ordered: c.ordered, exact: c.exact });
+            best = (c.score, c.access(Some(index)));
         }
     }
+    if let Some((score, access)) = merged::choice(stored, &conditions, sort)?
+        && score > best.0
+    {
+        best = (score, access);
+    }
     Ok(best.1)
+}
+
+/// What a declared index can do for a read; `None` if nothing.
+fn of_index(
+    index: &StoredIndex,
+    conditions: &[&Filter],
+    sort: &Sort,
+    limited: bool,
+) -> Result<Option<Candidate>> {
+    let fields: Vec<_> =
+        index.index.fields().iter().map(|f| (&f.field, f.direction == Direction::Descending)).collect();
+    let mut narrow = 0;
+    if let Some(partial) = index.index.partial_filter() {
+        if !bounds::imply(conditions, partial)? {
+            return Ok(None);
+        }
+        narrow = 20;
+    }
+    if index.index.is_sparse() {
+        // With arrays only the leading field's own condition says that the entry looked for is there.
+        let telling = if index.multikey { &fields[..1] } else { &fields[..] };
+        if !telling.iter().any(|(field, _)| conditions.iter().any(|c| bounds::implies_presence(c, field))) {
+            return Ok(None);
+        }
+        narrow = 20;
+    }
+    let shape = Shape { fields, unique: index.index.is_unique(), multikey: index.multikey };
+    candidate(&shape, conditions, sort, limited, narrow)
 }
 
 /// What an index can do for a read; `None` if nothing. `narrow` is what it is worth that the index leaves out
@@ -120,6 +188,7 @@ fn candidate(
     let mut used = vec![false; conditions.len()];
     let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
     let mut equal = 0;
+    let mut equalities = 0;
     let mut range: Option<Interval> = None;
     let mut sides = 0;
     for (i, (field, descending)) in shape.fields.iter().enumerate() {
@@ -133,6 +202,8 @@ fn candidate(
             && prefixes.len() * keys.len() <= MOST_RANGES
         {
             used[at] = true;
+            let truths = keys.iter().all(|key| key.first() == Some(&key::BOOLEAN));
+            equalities += if truths { EQUAL_TRUTH } else { EQUALITY };
             prefixes = extend(&prefixes, &keys, *descending);
             equal = i + 1;
             continue;
@@ -151,37 +222,46 @@ fn candidate(
         }
         break;
     }
-    let (ordered, reverse) =
-        if shape.multikey || prefixes.len() != 1 { (0, false) } else { order(shape, equal, sort) };
-    let whole = !sort.fields().is_empty() && ordered == sort.fields().len();
-    let mut score = narrow + 100 * u32::try_from(equal).unwrap_or(0);
+    let (mut ordered, reverse) = if shape.multikey { (0, false) } else { order(shape, equal, sort) };
+    let mut whole = !sort.fields().is_empty() && ordered == sort.fields().len();
+    if prefixes.len() != 1 && !(whole && merged::possible(&prefixes, &shape.fields[..equal], sort)) {
+        (ordered, whole) = (0, false);
+    }
+    let mut score = narrow + equalities;
     if shape.unique && equal == shape.fields.len() {
         score += 500;
     }
     if range.is_some() {
         score += 40 + 10 * u32::from(sides > 1);
+        if sides > 1 && *shape.fields[equal].0 == Field::ID {
+            score += ID_RANGE;
+        }
     }
-    if whole {
+    if whole && limited && equal > 0 {
+        // Nothing is read but what is wanted.
+        score += 100;
+    } else if whole {
         score += 30;
+        if equal == 0 && shape.fields.len() == 1 && *shape.fields[0].0 == Field::ID {
+            score += ID_ORDER;
+        }
     } else if limited && ordered > 0 {
         score += 15;
     }
     if score == 0 {
         return Ok(None);
     }
-    let ranges = match &range {
-        Some(interval) => prefixes
-            .iter()
-            .map(|p| interval.range(p, shape.fields[equal].1))
-            .filter(|r| r.from < r.until)
-            .collect(),
+    let lengths = prefixes.iter().map(Vec::len).collect::<Vec<_>>();
+    let ranges: Vec<_> = match &range {
+        Some(interval) => prefixes.iter().map(|p| interval.range(p, shape.fields[equal].1)).collect(),
         None if equal == 0 => vec![Range::all()],
         None => prefixes.into_iter().map(Range::prefix).collect(),
     };
+    let (ranges, prefixes) = ranges.into_iter().zip(lengths).filter(|(r, _)| r.from < r.until).unzip();
     let exact = !shape.multikey
         && used.iter().all(|used| *used)
         && !conditions.iter().any(|c| matches!(c, Filter::Contains(..)));
-    Ok(Some(Candidate { ranges, reverse, ordered, exact, score }))
+    Ok(Some(Candidate { ranges, equal, prefixes, reverse, ordered, exact, score }))
 }
 
 /// The equality on a field that leaves the fewest keys.

@@ -70,7 +70,9 @@ fn an_order_comes_from_an_index() {
     check(&index, &Filter::gt("a", 1), &Sort::descending("a"), true, false);
     // The leading part of the order is worth something with a limit.
     check(&index, &Filter::eq("a", 1), &Sort::descending("b").then_descending("_id"), true, true);
-    check(&index, &Filter::is_in("a", [1, 2]), &by_b, true, true);
+    check(&index, &Filter::is_in("a", [1, 2]), &by_b, true, false);
+    check(&index, &Filter::is_in("a", 1..30), &by_b, true, true);
+    check(&index, &Filter::is_in("a", [1, 2]), &Sort::ascending("a").then_descending("b"), true, true);
     check(&index, &Filter::All, &by_b, false, true);
 }
 
@@ -149,4 +151,30 @@ fn a_count_may_rest_on_entries_only_where_they_say_it_all() {
     assert!(!exact(&Filter::and([Filter::gt("a", 1), Filter::eq("b", 1)])));
     assert!(!exact(&Filter::contains("a", 1)));
     assert!(!exact(&Filter::and([Filter::eq("a", 1), Filter::eq("a", 2)])));
+}
+
+#[test]
+fn a_choice_is_merged_if_each_part_has_the_order() {
+    let by_c = Sort::descending("c").then_ascending("_id");
+    let index = |field| Index::by([(field, UP), ("c", DOWN), ("_id", UP)]);
+    let either = Filter::or([Filter::eq("a", 1), Filter::eq("b", true)]);
+    let explain =
+        |indexes: &[Index]| choose(&stored(indexes, false), &either, &by_c, true).unwrap().explain(&by_c);
+    let merged = Plan { index: Some("a_1_c_-1__id_1".into()), sorts_in_memory: false };
+    assert_eq!(explain(&[index("a"), index("b")]), merged);
+    let none = Plan { index: None, sorts_in_memory: true };
+    assert_eq!(explain(&[index("a")]), none);
+    let other = Index::by([("b", UP), ("c", UP), ("_id", DOWN)]);
+    assert_eq!(explain(&[index("a"), other]), none, "one is read backwards");
+}
+
+#[test]
+fn a_truth_value_tells_less_than_a_reference_and_both_ends_of_a_range_of_ids_more() {
+    let stored = stored(&[Index::on(["is_published", "c"]), Index::on(["section_id", "c"])], false);
+    let both = Filter::and([Filter::eq("is_published", true), Filter::is_in("section_id", ["a", "b"])]);
+    let by_c = Sort::ascending("c");
+    let index = |filter: &Filter| choose(&stored, filter, &by_c, true).unwrap().explain(&by_c).index.unwrap();
+    assert_eq!(index(&both), "section_id_1_c_1");
+    assert_eq!(index(&both.clone().also(Filter::gte("_id", 1))), "section_id_1_c_1");
+    assert_eq!(index(&both.also(Filter::gte("_id", 1)).also(Filter::lt("_id", 3))), "_id_");
 }

@@ -1,0 +1,119 @@
+use docstore::bson::oid::ObjectId;
+use docstore::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
+use docstore::{Collection, Database, Direction, Filter, Find, Index, Sort};
+
+/// Values of every type that comes in orders, some of them equal.
+fn values() -> Vec<Option<Bson>> {
+    let some = [
+        Bson::Null,
+        Bson::from(3),
+        Bson::from(3.0),
+        Bson::from(-1_i64),
+        Bson::from(f64::NAN),
+        Bson::from(f64::NEG_INFINITY),
+        Bson::from("text"),
+        Bson::from(""),
+        Bson::from(doc! { "a": 1 }),
+        Bson::ObjectId(ObjectId::from_bytes([7; 12])),
+        Bson::from(true),
+        Bson::from(false),
+        Bson::from(DateTime::from_millis(5)),
+        Bson::from(DateTime::from_millis(-5)),
+    ];
+    some.into_iter().map(Some).chain([None]).collect()
+}
+
+async fn filled(db: &Database) -> Collection {
+    let c = db.collection("things");
+    let mut documents = Vec::new();
+    for twice in 0..2 {
+        for (n, value) in values().into_iter().enumerate() {
+            let mut document = doc! { "_id": ObjectId::new(), "group": n % 2 == 0, "other": twice };
+            document.extend(value.map(|value| ("v".to_owned(), value)));
+            documents.push(document);
+        }
+    }
+    documents.push(doc! { "_id": "an id of another type", "group": true, "v": 3 });
+    c.insert_many(documents).await.expect("inserts");
+    c
+}
+
+async fn read(c: &Collection, find: Find) -> Vec<Document> {
+    c.find(find).await.expect("a read").documents().await.expect("documents")
+}
+
+/// Two at a time, from position to position.
+async fn walked(c: &Collection, find: &Find) -> Vec<Document> {
+    let mut all: Vec<Document> = Vec::new();
+    loop {
+        let mut page = find.clone().limit(2);
+        if let Some(last) = all.last() {
+            let last = RawDocumentBuf::try_from(last).expect("a document");
+            page = page.after(find.sort.position(&last).expect("a position"));
+        }
+        let page = read(c, page).await;
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+        assert!(all.len() < 100, "the walk goes in circles");
+    }
+}
+
+fn orders() -> Vec<Sort> {
+    use Direction::{Ascending, Descending};
+    let mut orders = Vec::new();
+    for (v, other, id) in [
+        (Ascending, Ascending, Ascending),
+        (Descending, Descending, Ascending),
+        (Ascending, Descending, Descending),
+        (Descending, Ascending, Descending),
+    ] {
+        let by = |sort: Sort, field: &'static str, direction| match direction {
+            Ascending => sort.then_ascending(field),
+            Descending => sort.then_descending(field),
+        };
+        orders.push(by(by(Sort::default(), "v", v), "_id", id));
+        orders.push(by(by(by(Sort::default(), "v", v), "other", other), "_id", id));
+        orders.push(by(by(by(Sort::default(), "other", other), "v", v), "_id", id));
+    }
+    orders
+}
+
+async fn check(c: &Collection) {
+    let either = Filter::or([Filter::eq("group", true), Filter::eq("other", 0)]);
+    for filter in [Filter::All, Filter::eq("group", true), Filter::is_in("other", [0, 1]), either] {
+        for sort in orders() {
+            let find = Find::new(filter.clone()).sort(sort);
+            let whole = read(c, find.clone()).await;
+            assert!(whole.len() > 10);
+            let ids = |documents: &[Document]| documents.iter().map(|d| d["_id"].clone()).collect::<Vec<_>>();
+            assert_eq!(ids(&walked(c, &find).await), ids(&whole), "{find:?}");
+        }
+    }
+}
+
+testkit::stores! {
+    async fn a_walk_meets_everything_once_whatever_its_type(db: Database) {
+        check(&filled(&db).await).await;
+    }
+
+    async fn a_walk_by_an_index_meets_everything_once(db: Database) {
+        let c = filled(&db).await;
+        for sort in orders() {
+            let fields = sort.fields().to_vec();
+            db.ensure_index("things", &Index::by(fields.clone())).await.unwrap();
+            let fields = [("group".into(), Direction::Ascending)].into_iter().chain(fields);
+            db.ensure_index("things", &Index::by(fields)).await.unwrap();
+        }
+        check(&c).await;
+    }
+
+    async fn a_position_has_a_value_for_each_field(db: Database) {
+        let c = db.collection("things");
+        let find = Find::new(Filter::All).sort(Sort::ascending("v"));
+        for bad in [vec![], vec![Bson::Null, Bson::Null], vec![Bson::Array(Vec::new())]] {
+            assert!(c.find(find.clone().after(bad)).await.is_err());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Lists: a window over them, or a walk through them.
+
+use bson::{RawDocument, RawDocumentBuf};
+use docstore::Find;
+
+use super::cursor::Place;
+use super::totals::Known;
+use super::{Entity, Error, Repository};
+use crate::domain::{Listing, Start, Stretch, Walk, Window};
+
+impl<E: Entity> Repository<E> {
+    /// What a filter means, as much of it as is asked for, in the order of lists. Documents that cannot be read are
+    /// passed over; they are logged once each and counted.
+    ///
+    /// # Errors
+    /// [`Error::Cursor`] if the walk is one over another list.
+    pub async fn list(&self, filter: &E::Filter, part: impl Into<Stretch>) -> Result<Listing<E>, Error> {
+        let read = |document: &RawDocument| Self::read_raw(document, E::from_row);
+        self.part(Self::listing(filter), part.into(), read).await
+    }
+
+    /// A part of a list.
+    pub(super) async fn part<T>(
+        &self,
+        list: Find,
+        part: Stretch,
+        read: impl Fn(&RawDocument) -> Result<T, Error>,
+    ) -> Result<Listing<T>, Error> {
+        let Stretch { limit, start } = part;
+        let (documents, total, offset, walk) = match start {
+            Start::Offset(offset) => {
+                let (documents, total) = self.with_total(list.skip(offset).limit(limit)).await?;
+                (documents, total, offset, None)
+            }
+            Start::Cursor(cursor) => self.walk(list, cursor, limit).await?,
+        };
+        let items = documents.iter().filter_map(|document| self.or_pass(read(document))).collect();
+        Ok(Listing { items, total, window: Window { limit, offset }, walk })
+    }
+
+    /// The next part of a walk, and how much of it lies behind.
+    async fn walk(
+        &self,
+        list: Find,
+        cursor: Option<String>,
+        limit: u64,
+    ) -> Result<(Vec<RawDocumentBuf>, u64, u64, Option<Walk>), Error> {
+        // One more than is shown, which says whether there is more.
+        let mut find = list.clone().limit(limit.saturating_add(1));
+        let mut passed = 0;
+        if let Some(cursor) = cursor {
+            let place = self.cursors.open(&list, &cursor).await?;
+            passed = place.passed;
+            find = find.after(place.position);
+        }
+        let (mut documents, total) = self.with_total(find).await?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = documents.len() > most;
+        documents.truncate(most);
+        let next = match documents.last().filter(|_| more) {
+            None => None,
+            Some(last) => {
+                let place =
+                    Place { passed: passed.saturating_add(limit), position: list.sort.position(last)? };
+                Some(self.cursors.seal(&list, &place).await?)
+            }
+        };
+        Ok((documents, total, passed, Some(Walk { next })))
+    }
+
+    /// The documents of a read, and how many its filter means.
+    async fn with_total(&self, find: Find) -> Result<(Vec<RawDocumentBuf>, u64), Error> {
+        let (filter, skip, limit) = (find.filter.clone(), find.skip, find.limit);
+        let from_beginning = find.after.is_none();
+        let read = async { self.collection.find(find).await?.raw_documents().await };
+        match self.totals.known(&filter) {
+            Known::Total(total) => Ok((read.await?, total)),
+            Known::Nothing if from_beginning => {
+                let documents = read.await?;
+                let found = documents.len() as u64;
+                // Where the window shows the end there is nothing to count.
+                let ends = limit.is_none_or(|limit| found < limit) && (found > 0 || skip == 0);
+                let total = if ends { skip + found } else { self.totals.of(&filter).await? };
+                Ok((documents, total))
+            }
+            Known::Part | Known::Nothing => Ok(tokio::try_join!(read, self.totals.of(&filter))?),
+        }
+    }
+}
