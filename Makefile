@@ -34,7 +34,7 @@ test: ## The whole suite, on the embedded store and on a real mongod
 test-migrations-long: ## The tests of migrations on a million documents, and on many random plans
 	cargo build --workspace --bins
 	MIGRATIONS_LONG_DOCUMENTS=1000000 PROPTEST_CASES=20000 $(target)/debug/with-mongod -- $(runner) -p field-notes -p migrator -p migrations \
-		$(if $(findstring nextest,$(runner)),-E 'test(interrupted::) | test(plan::) | test(concurrency) | test(kill) | test(survive)',)
+		$(if $(findstring nextest,$(runner)),--profile long -E 'test(interrupted::) | test(plan::) | test(concurrency) | test(kill) | test(survive)',)
 
 migrate migrate-up: .env ## Apply pending migrations
 	$(field_notes) migrate up

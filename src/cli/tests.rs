@@ -51,12 +51,15 @@ fn called(line: &str) -> Option<&str> {
 
 /// What is wrong with a command of ours, if anything is.
 fn wrong(command: &str) -> Option<String> {
-    // A command with something left out, or a drawing.
-    if command.contains('…') || command.contains('▶') {
+    // A drawing, or every verb at once.
+    if command.contains('▶') || command.ends_with("migrate …") {
         return None;
     }
-    let end = command.find([';', '|', '&', '>', '#']).unwrap_or(command.len());
+    let end = command.find([';', '&', '>', '#']).unwrap_or(command.len());
+    let end = command.find(" | ").map_or(end, |pipe| pipe.min(end));
     let words = words(command[..end].trim())?;
+    // Of alternatives one will do.
+    let words: Vec<_> = words.iter().map(|word| word.split('|').next().unwrap_or_default()).collect();
     match Arguments::try_parse_from(&words) {
         Err(error)
             if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>

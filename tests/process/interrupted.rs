@@ -8,15 +8,14 @@ use docstore::{Database, Filter, LeaseRequest};
 use serde_json::Value;
 use testkit::Target;
 
-use crate::program::{Program, open_store};
+use crate::program::{Program, long_documents, open_store};
 
 /// How many stories a bounded run has; `make test-migrations-long` has a million.
 const STORIES: u32 = 60_000;
 const INTERRUPTIONS: u32 = 5;
 
 fn stories() -> u32 {
-    let wanted = std::env::var("MIGRATIONS_LONG_DOCUMENTS").ok().and_then(|text| text.parse().ok());
-    wanted.unwrap_or(STORIES)
+    long_documents().unwrap_or(STORIES)
 }
 
 async fn fill(store: &Database, count: u32) {

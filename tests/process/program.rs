@@ -10,8 +10,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use testkit::Target;
 
-/// A program that has not answered by then never will.
-const GIVE_UP: Duration = Duration::from_mins(1);
+/// A program that has not answered by then never will: a minute, and more where a long run has more to migrate.
+fn give_up() -> Duration {
+    Duration::from_mins(1) + Duration::from_millis(u64::from(long_documents().unwrap_or(0)))
+}
+
+/// How many documents a long run has, if this is one.
+pub(crate) fn long_documents() -> Option<u32> {
+    std::env::var("MIGRATIONS_LONG_DOCUMENTS").ok()?.parse().ok()
+}
 
 /// The program in an empty folder, with nothing in its environment but what a test gives it.
 pub(crate) struct Program {
@@ -166,7 +173,11 @@ impl Running {
     pub(crate) async fn until_said(&mut self, text: &str) {
         let began = Instant::now();
         while !self.output().contains(text) {
-            assert!(self.is_running() && began.elapsed() < GIVE_UP, "it was never said:\n{}", self.output());
+            assert!(
+                self.is_running() && began.elapsed() < give_up(),
+                "it was never said:\n{}",
+                self.output()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -226,7 +237,7 @@ impl Server {
             if answer.is_ok_and(|answer| answer.status() == 200) {
                 return;
             }
-            assert!(began.elapsed() < GIVE_UP, "not ready after {GIVE_UP:?}:\n{}", self.output());
+            assert!(began.elapsed() < give_up(), "not ready after {:?}:\n{}", began.elapsed(), self.output());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -242,7 +253,7 @@ impl Server {
                     return body;
                 }
             }
-            assert!(began.elapsed() < GIVE_UP, "it was never said:\n{}", self.output());
+            assert!(began.elapsed() < give_up(), "it was never said:\n{}", self.output());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

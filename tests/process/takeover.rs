@@ -55,6 +55,11 @@ testkit::targets! {
         let warnings = fourth["warnings"].to_string();
         assert!(warnings.contains("stories") && warnings.contains("ObjectId"), "{status}");
 
+        // What did not hold when it was taken over is told, and keeps nobody from a deploy.
+        program.run(&["migrate", "check"]).expect(6);
+        let ended = program.run(&["migrate", "check", "--before-deploy"]).expect(0);
+        assert!(ended.stdout.contains("known of 0004_backfill_section_id"), "{}", ended.stdout);
+
         // Without a journal `down` says what would be lost, and does nothing.
         let ended = program.run(&["migrate", "down"]).expect(8);
         assert!(ended.stderr.contains("section_id"), "{}", ended.stderr);

@@ -74,8 +74,14 @@ impl Held {
     /// Checks, before a write, that the lease is held for long enough, and renews it if not: no write is begun until the
     /// store has said that it is still ours.
     pub(crate) async fn ensure(&self) -> Result<()> {
+        let mut asked = false;
         while self.shared.is_short() && !*self.shared.lost.borrow() {
+            if asked {
+                // It failed, which it may do at once.
+                tokio::time::sleep(self.shared.lease.ttl() / 30).await;
+            }
             self.shared.renew().await;
+            asked = true;
         }
         if *self.shared.lost.borrow() { Err(Error::LeaseLost) } else { Ok(()) }
     }

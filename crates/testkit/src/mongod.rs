@@ -111,6 +111,9 @@ impl Mongod {
             "enableTestCommands=1",
             "--setParameter",
             "ttlMonitorSleepSecs=1",
+            // The transaction of a client that was killed holds its documents for so long; looked for twice as often.
+            "--setParameter",
+            "transactionLifetimeLimitSeconds=20",
             "--setParameter",
             "diagnosticDataCollectionEnabled=false",
         ]);

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use docstore::Index;
-use migrator::{Drift, DriftKind, Level, Lint, Preflight, Severity, drift};
+use migrator::{Drift, DriftKind, Finding, Level, Lint, Preflight, Severity, drift};
 use serde::Serialize;
 use serde_json::json;
 
@@ -27,7 +27,8 @@ pub(super) enum Verb {
 
 The exit code is 0; 3 if migrations are pending; 4 if one needs an operator; 6 if a checksum, an index or a condition is not as it
 should be; 7 if the migrations of the program contradict one another. Of several the gravest: 7, 4, 6, 3.
-With --before-deploy, what a start will do by itself is no fault: pending migrations and missing indexes.")]
+With --before-deploy, what a start will do by itself is no fault: pending migrations and missing indexes; nor is what did not hold
+already when a migration was applied or taken over.")]
     Check(CheckOf),
     /// Look for what is unsafe in the migrations
     #[command(after_help = "Examples:
@@ -150,13 +151,23 @@ impl Judgement {
         judgement.take("checksum", "what is applied is what the program has", DRIFT, changed);
 
         let broken = migrator.conditions().await?;
-        let broken = broken.iter().map(|(id, finding)| format!("{id}: {finding}"));
+        // What was told when it was applied or taken over has been there ever since; a deploy does not make it worse.
+        let known = |id: &str, finding: &Finding| {
+            status.applied.iter().any(|entry| entry.id == id && entry.warnings.contains(&finding.0))
+        };
+        let (old, new): (Vec<_>, Vec<_>) =
+            broken.iter().partition(|(id, finding)| before_deploy && known(id, finding));
+        judgement.accepted.extend(old.iter().map(|(id, finding)| format!("known of {id}: {finding}")));
+        let broken = new.iter().map(|(id, finding)| format!("{id}: {finding}"));
         judgement.take("condition", "what was promised holds", DRIFT, broken);
 
         let mut odd = Vec::new();
         let drifts = index_drift(desk).await?;
-        let missing = drifts.iter().filter(|drift| drift.kind == DriftKind::Missing).count();
-        let never_started = missing == declared_indexes().len();
+        let unmade = drifts
+            .iter()
+            .filter(|drift| matches!(drift.kind, DriftKind::Missing | DriftKind::Different))
+            .count();
+        let never_started = unmade == declared_indexes().len();
         if never_started {
             judgement.accepted.push("no start has made the indexes yet".to_owned());
         }
@@ -265,10 +276,15 @@ async fn verify(desk: &Desk) -> Result<Told, Ended> {
     let summary = match (findings.len(), applied) {
         (0, 0) => "nothing is applied, so there is nothing to hold\n".to_owned(),
         (0, n) => format!("what {} promised holds\n", count(n, "applied migration")),
-        (n, _) => format!(
-            "{n} of what was promised {} not hold; nothing was changed\n  correct the data, or run `field-notes migrate redo ID`\n",
-            if n == 1 { "does" } else { "do" }
-        ),
+        (n, _) => {
+            let does = if n == 1 { "does" } else { "do" };
+            let one = findings.iter().all(|(id, _)| *id == findings[0].0);
+            let redo = if one { findings[0].0.as_str() } else { "ID" };
+            format!(
+                "{n} of what was promised {does} not hold; nothing was changed\n  correct the data, or run \
+                 `field-notes migrate redo {redo}`\n"
+            )
+        }
     };
     text.push_str(&summary);
     let findings: Vec<_> =

@@ -51,6 +51,7 @@ fn up_text(plan: &UpPlan, preview: &Preview) -> String {
         return text;
     }
     match (preview.path, &preview.not_tried) {
+        _ if plan.actions.is_empty() => {}
         (PreviewPath::Tried, _) => {
             text.push_str("this was tried in a transaction that was ended without effect\n");
         }

@@ -181,7 +181,7 @@ pub enum Error {
     /// It cannot be said not to be applied while what depends on it is.
     #[error(
         "{} applied, and cannot be without {id}; nothing was changed\n  run \
-         `field-notes migrate stamp {} --as rolled-back --reason …` first, or `field-notes migrate down`",
+         `field-notes migrate stamp {} --none --reason …` first, or `field-notes migrate down`",
         text::applied(dependants), dependants.first().map_or("", String::as_str)
     )]
     Needed {

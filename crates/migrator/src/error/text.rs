@@ -155,6 +155,6 @@ pub(super) fn beyond(beyond: &[String]) -> String {
     if beyond.is_empty() {
         return String::new();
     }
-    let verb = if beyond.len() == 1 { "was" } else { "were" };
-    format!("; {} {verb} not asked for, and depend on what was", beyond.join(", "))
+    let (were, depend) = if beyond.len() == 1 { ("was", "depends") } else { ("were", "depend") };
+    format!("; {} {were} not asked for, and {depend} on what was", beyond.join(", "))
 }

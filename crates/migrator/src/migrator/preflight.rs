@@ -38,6 +38,7 @@ impl Migrator {
                     self.modes(&mut checks, plan, &facts).await;
                     inverses(&mut checks, plan);
                     self.backups(&mut checks, plan).await;
+                    self.effort(&mut checks, plan, request).await;
                 }
             }
             Err(error) => checks.add("connection", Level::Error, format!("{}: {error}", self.db.location())),
@@ -173,6 +174,35 @@ impl Migrator {
         }
     }
 
+    /// How much there is to do, and whether what is written down of it fits.
+    async fn effort(&self, checks: &mut Checks, plan: &UpPlan, request: &UpRequest) {
+        if plan.actions.is_empty() {
+            return;
+        }
+        // What is wrong otherwise was told above.
+        let Ok(preview) = self.preview(request).await else { return };
+        let all = &preview.migrations;
+        let documents: u64 = all.iter().map(|one| one.documents).sum();
+        let millis: u64 = all.iter().map(|one| one.estimate_ms).sum();
+        let journal: u64 = all.iter().map(|one| one.journal_bytes).sum();
+        let cap = self.settings.journal_cap_bytes;
+        let (mut level, mut text) = (Level::Ok, format!("about {documents} documents to change"));
+        if let Some(first) = all.first().filter(|_| documents > 0) {
+            let seconds = millis.div_ceil(1000);
+            text = format!("{text}, {seconds} s ({}), a journal of {}", first.estimate_from, bytes(journal));
+        }
+        for one in all.iter().filter(|one| one.journal_bytes > cap) {
+            level = Level::Warning;
+            text = format!(
+                "{text}; {} would end half-way, since its journal may have {} and needs about {}",
+                one.id,
+                bytes(cap),
+                bytes(one.journal_bytes)
+            );
+        }
+        checks.add("effort", level, text);
+    }
+
     async fn backups(&self, checks: &mut Checks, plan: &UpPlan) {
         let at = |id: &str| self.graph.shape().position(id).map(|at| self.graph.get(at));
         let risky: Vec<_> = plan
@@ -262,8 +292,11 @@ fn room(dir: &Path) -> Result<u64, String> {
 }
 
 fn bytes(count: u64) -> String {
-    let mib = count >> 20;
-    if mib >= 10 * 1024 { format!("{} GiB", mib >> 10) } else { format!("{mib} MiB") }
+    match count {
+        0..0x10_0000 => format!("{} KiB", count.div_ceil(1024)),
+        0x10_0000..0x2_8000_0000 => format!("{} MiB", count >> 20),
+        _ => format!("{} GiB", count >> 30),
+    }
 }
 
 impl Preflight {

@@ -37,7 +37,7 @@ impl Rate {
         {
             let from = format!(
                 "{per_second} documents a second, by changing {SAMPLE} of {collection} in a transaction that was ended \
-                 without effect"
+                 without effect; journal and commits come on top"
             );
             return Ok(Self { per_second, from });
         }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use docstore::bson::doc;
 use docstore::{Database, LeaseRequest};
-use migrator::{Level, Migrator, UpMode, UpRequest};
+use migrator::{Graph, Level, Migrator, Settings, UpMode, UpRequest};
 use std::time::Duration;
 
 use crate::toys::{migrator, risky, seed, toy};
@@ -23,13 +23,14 @@ testkit::stores! {
         let (levels, passed) = levels(&migrator(&db, &[toy("0001_a", &[])], Some(&dir))).await;
         assert!(passed, "{levels:?}");
         let names: Vec<_> = levels.keys().copied().collect();
-        let all = ["backups", "checksums", "connection", "heads", "ledger", "lock", "modes", "rights", "server", "space", "variables", "way back"];
+        let all = ["backups", "checksums", "connection", "effort", "heads", "ledger", "lock", "modes", "rights", "server", "space", "variables", "way back"];
         assert_eq!(names, all);
         for (name, (level, text)) in &levels {
             // How full the disk of the machine is nobody knows.
             assert!(*level == Level::Ok || *name == "space" || *name == "backups", "{name}: {text}");
         }
         assert!(levels["ledger"].1.contains("pending: 0001_a"));
+        assert!(levels["effort"].1.starts_with("about 5 documents to change, 1 s ("), "{}", levels["effort"].1);
         assert_eq!(testkit::dump!(db), before);
         assert!(!dir.exists());
     }
@@ -81,6 +82,15 @@ testkit::stores! {
         db.collection("_migrations").insert_one(doc! { "_id": "0002_b", "status": "odd", "fence": 1_i64 }).await.unwrap();
         let (levels, passed) = self::levels(&migrator(&db, &[toy("0001_a", &[])], None)).await;
         assert!(!passed && levels["ledger"].0 == Level::Error, "{levels:?}");
+    }
+
+    async fn a_journal_that_would_not_fit_is_told(db: Database) {
+        seed(&db).await;
+        let settings = Settings { journal_cap_bytes: 10, ..Settings::default() };
+        let migrator = Migrator::new(db, Graph::new(vec![Box::new(toy("0001_a", &[]))]).unwrap(), settings);
+        let (levels, passed) = levels(&migrator).await;
+        let (level, text) = &levels["effort"];
+        assert!(passed && *level == Level::Warning && text.contains("0001_a would end half-way"), "{text}");
     }
 
     async fn a_store_that_does_not_answer_is_told(db: Database) {

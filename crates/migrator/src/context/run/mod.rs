@@ -99,7 +99,6 @@ impl Real<'_> {
 
     /// Refuses what does not fit one transaction.
     async fn fits(&self, attempt: &mut Attempt, at: usize, work: &Work<'_>) -> Result<()> {
-        let refuse = |why: String| Err(Error::Mode { id: attempt.migration.clone(), why });
         if work.defines() {
             let (id, step) = (attempt.migration.clone(), attempt.counts[at].step.clone());
             return Err(Error::ModeContradicted { id, step });
@@ -117,9 +116,10 @@ impl Real<'_> {
         };
         let all = attempt.within + more;
         if all > MOST_AT_ONCE {
-            return refuse(format!(
+            let why = format!(
                 "it would change {all} documents in one transaction, and {MOST_AT_ONCE} are the most"
-            ));
+            );
+            return Err(Error::Mode { id: attempt.migration.clone(), why });
         }
         attempt.within = all;
         Ok(())
