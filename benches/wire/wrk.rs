@@ -40,8 +40,11 @@ pub(crate) fn load(bench: &Bench, url: &str, headers: &[&str], seconds: u64) -> 
         word.and_then(|word| word.parse().ok()).ok_or_else(|| format!("wrk does not tell {name}: {line}"))
     };
     let (requests, failed) = (figure("requests")?, figure("failed")?);
-    if requests < 1.0 || failed > requests / 1000.0 {
-        return Err(format!("{failed} of {requests} requests failed"));
+    if requests < 1.0 {
+        return Err(format!("{url}: nothing was answered in {seconds} s"));
+    }
+    if failed > requests / 1000.0 {
+        return Err(format!("{url}: {failed} of {requests} requests failed"));
     }
     Ok(Load {
         per_second: requests / (figure("microseconds")? / 1e6),
