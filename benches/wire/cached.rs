@@ -9,7 +9,11 @@ use crate::client::Client;
 use crate::figure::{Measured, Round};
 use crate::program::{Program, UNCACHED};
 use crate::seed::{Size, html};
-use crate::wrk::{Load, load};
+use crate::wrk::{Load, load, load_over};
+
+/// Of lists that are never kept: each takes two connections of the driver, whose pool has room for twenty. Who waits
+/// for it and hangs up is another matter.
+const UNCACHED_CONNECTIONS: u64 = 8;
 
 pub(crate) const LIST: &str = "/stories?limit=10";
 
@@ -33,7 +37,7 @@ pub(crate) fn not_modified(bench: &Bench) -> Result<Measured, String> {
     let held = format!("If-None-Match: {tag}");
     let answer = program.client()?.get(LIST, &format!("{held}\r\n"))?.expect(304, LIST)?;
     let ceiling = Ceiling::ready(bench, &answer)?;
-    duel(bench, &program.url(LIST), &ceiling.url(LIST), &[&held])
+    duel(bench, &program.url(LIST), &ceiling.url(LIST), &[&held], bench.settings.connections)
 }
 
 /// What is rendered, beside a handler that gives out the same.
@@ -43,14 +47,21 @@ fn beside_ready(bench: &Bench, path: &str, headers: &[&str]) -> Result<Measured,
     let lines = headers.iter().fold(String::new(), |lines, header| lines + header + "\r\n");
     let answer = program.warm(path, &lines)?.expect(200, path)?;
     let ceiling = Ceiling::ready(bench, &answer)?;
-    duel(bench, &program.url(path), &ceiling.url(path), headers)
+    duel(bench, &program.url(path), &ceiling.url(path), headers, bench.settings.connections)
 }
 
 /// Both in turns; who comes first changes from round to round.
-fn duel(bench: &Bench, subject: &str, ceiling: &str, headers: &[&str]) -> Result<Measured, String> {
-    let run = |url: &str, seconds| load(bench, url, headers, seconds);
-    run(subject, 1)?;
-    run(ceiling, 1)?;
+fn duel(
+    bench: &Bench,
+    subject: &str,
+    ceiling: &str,
+    headers: &[&str],
+    connections: u64,
+) -> Result<Measured, String> {
+    let run = |url: &str, seconds| load_over(bench, url, headers, seconds, connections);
+    // To warm up; on a slow machine nothing may be answered yet, which says nothing of what follows.
+    _ = run(subject, 1);
+    _ = run(ceiling, 1);
     let (mut rounds, mut bytes) = (Vec::new(), 0.0);
     for round in 0..bench.settings.rounds {
         let seconds = bench.settings.seconds;
@@ -73,7 +84,9 @@ fn duel(bench: &Bench, subject: &str, ceiling: &str, headers: &[&str]) -> Result
 pub(crate) fn uncached(bench: &Bench) -> Result<Measured, String> {
     let embedded = Program::start(bench, &bench.store(Engine::Embedded, Size::Few)?, UNCACHED)?;
     let mongo = Program::start(bench, &bench.store(Engine::Mongo, Size::Few)?, UNCACHED)?;
-    duel(bench, &embedded.url(LIST), &mongo.url(LIST), &[])
+    let mut measured = duel(bench, &embedded.url(LIST), &mongo.url(LIST), &[], UNCACHED_CONNECTIONS)?;
+    measured.note = format!("{}, {UNCACHED_CONNECTIONS} connections", measured.note);
+    Ok(measured)
 }
 
 pub(crate) fn beside_writes(bench: &Bench) -> Result<Measured, String> {
@@ -83,7 +96,7 @@ pub(crate) fn beside_writes(bench: &Bench) -> Result<Measured, String> {
     let id = first["items"][0]["id"].as_str().ok_or("the list is empty")?;
     let title = first["items"][0]["title"].as_str().unwrap_or("A story");
     let (url, seconds) = (program.url(LIST), bench.settings.seconds);
-    load(bench, &url, &[], 1)?;
+    _ = load(bench, &url, &[], 1);
     let (mut rounds, mut written) = (Vec::new(), 0);
     for round in 0..bench.settings.rounds {
         let mut busy = || -> Result<Load, String> {

@@ -18,10 +18,21 @@ pub(crate) fn is_there() -> bool {
 
 /// As many requests as can be answered, for some seconds.
 pub(crate) fn load(bench: &Bench, url: &str, headers: &[&str], seconds: u64) -> Result<Load, String> {
+    load_over(bench, url, headers, seconds, bench.settings.connections)
+}
+
+/// As [`load`], over so many connections.
+pub(crate) fn load_over(
+    bench: &Bench,
+    url: &str,
+    headers: &[&str],
+    seconds: u64,
+    connections: u64,
+) -> Result<Load, String> {
     let script = bench.folder.path().join("wrk.lua");
     std::fs::write(&script, include_str!("wrk.lua")).map_err(|error| format!("no script: {error}"))?;
     let mut command = Command::new("wrk");
-    command.args(["-t1", &format!("-c{}", bench.settings.connections), &format!("-d{seconds}s")]);
+    command.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s")]);
     command.args(["--timeout", "20s"]).arg("-s").arg(script);
     for header in headers {
         command.args(["-H", header]);
@@ -40,8 +51,11 @@ pub(crate) fn load(bench: &Bench, url: &str, headers: &[&str], seconds: u64) -> 
         word.and_then(|word| word.parse().ok()).ok_or_else(|| format!("wrk does not tell {name}: {line}"))
     };
     let (requests, failed) = (figure("requests")?, figure("failed")?);
-    if requests < 1.0 || failed > requests / 1000.0 {
-        return Err(format!("{failed} of {requests} requests failed"));
+    if requests < 1.0 {
+        return Err(format!("{url}: nothing was answered in {seconds} s"));
+    }
+    if failed > requests / 1000.0 {
+        return Err(format!("{url}: {failed} of {requests} requests failed"));
     }
     Ok(Load {
         per_second: requests / (figure("microseconds")? / 1e6),
