@@ -15,8 +15,7 @@ impl<E: Entity> Repository<E> {
     /// # Errors
     /// [`Error::Cursor`] if the walk is one over another list.
     pub async fn list(&self, filter: &E::Filter, part: impl Into<Stretch>) -> Result<Listing<E>, Error> {
-        let read = |document: &RawDocument| Self::read_raw(document, E::from_row);
-        self.part(Self::listing(filter), part.into(), read).await
+        self.part(Self::listing(filter), part.into(), Self::read).await
     }
 
     /// A part of a list.
@@ -59,9 +58,9 @@ impl<E: Entity> Repository<E> {
         documents.truncate(most);
         let next = match documents.last().filter(|_| more) {
             None => None,
-            Some(last) => {
+            Some(end) => {
                 let place =
-                    Place { passed: passed.saturating_add(limit), position: list.sort.position(last)? };
+                    Place { passed: passed.saturating_add(limit), position: list.sort.position(end)? };
                 Some(self.cursors.seal(&list, &place).await?)
             }
         };

@@ -59,4 +59,4 @@ pub use probe::Probe;
 pub use repository_of::Repository;
 pub use tree_lock::TreeLock;
 pub use user::{NewUser, User, Users};
-pub use write::{Named, Stored, Trashable, Writable};
+pub use write::{FreeName, Named, Stored, Trashable, Writable};

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bson::{Bson, Document, RawDocument};
+use bson::{Bson, RawDocument};
 use docstore::{Collection, Database, Field, Filter, Find};
 use serde::de::DeserializeOwned;
 
@@ -82,12 +82,12 @@ impl<E: Entity> Repository<E> {
     }
 
     pub(super) async fn first(&self, find: Find) -> Result<Option<E>, Error> {
-        let document = self.collection.find_one(find).await?;
-        document.map(Self::read).transpose()
+        let document = self.collection.find_one_raw(find).await?;
+        document.map(|document| Self::read(&document)).transpose()
     }
 
-    /// Reads a document as it came.
-    pub(super) fn read_raw<R: DeserializeOwned, T>(
+    /// Reads a document as it came, as a row of any kind.
+    pub(super) fn read_as<R: DeserializeOwned, T>(
         document: &RawDocument,
         from_row: impl FnOnce(R) -> Result<T, BadField>,
     ) -> Result<T, Error> {
@@ -100,11 +100,8 @@ impl<E: Entity> Repository<E> {
         from_row(row).map_err(corrupt)
     }
 
-    pub(super) fn read(document: Document) -> Result<E, Error> {
-        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-        let corrupt = |BadField(field)| Error::Corrupt { collection: E::COLLECTION, id: shown(&id), field };
-        let row = bson::deserialize_from_document(document).map_err(|_| corrupt(BadField("(document)")))?;
-        E::from_row(row).map_err(corrupt)
+    pub(super) fn read(document: &RawDocument) -> Result<E, Error> {
+        Self::read_as(document, E::from_row)
     }
 
     /// In lists, what cannot be read is passed over.

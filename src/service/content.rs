@@ -4,7 +4,7 @@ use super::{Error, Kind};
 use crate::clock::Clock;
 use crate::domain::{Caller, Condition, ContentType, Id, Item, Revised, Section};
 use crate::html::{self, Cleaned, Removed};
-use crate::repository::{Named, Repository, Stored, Writable};
+use crate::repository::{self, Named, Repository, Stored, Writable};
 
 /// What is at a slug.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +132,15 @@ impl Placement {
             Some(named) => self.check(named).await.map(Some),
             None => Ok(self.sections.first_of(self.content).await?.map(|section| section.id)),
         }
+    }
+
+    /// As [`Placement::of_new`], while something else is looked for that does not depend on it.
+    pub(super) async fn beside<T>(
+        &self,
+        named: Option<&str>,
+        other: impl Future<Output = Result<T, repository::Error>>,
+    ) -> Result<(Option<Id>, T), Error> {
+        tokio::try_join!(self.of_new(named), async { Ok(other.await?) })
     }
 
     /// The section that something moves to, if it moves. Where it is it may stay, even if the section is gone.

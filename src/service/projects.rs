@@ -83,12 +83,13 @@ impl Projects {
             return Err(Error::MayNotCreate);
         }
         let WriteProject { mut text, section_id } = project;
-        let section_id = self.placement.of_new(section_id.as_deref()).await?;
         let slug = slugify(&text.title);
+        let (section_id, name) =
+            self.placement.beside(section_id.as_deref(), self.items.name_for(&slug)).await?;
         let Cleaned { html, removed } = cleaned(&text.content)?;
         text.content = html;
         let new = NewProject { text, user_id: caller.id, section_id };
-        let stored = self.items.insert_named(&slug, &new, self.clock.now()).await?;
+        let stored = self.items.insert_named(name, &new, self.clock.now()).await?;
         Ok(Written { revised: stored.revised, removed })
     }
 

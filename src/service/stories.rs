@@ -80,11 +80,12 @@ impl Stories {
             return Err(Error::MayNotCreate);
         }
         let WriteStory { title, content, is_published, section_id } = story;
-        let section_id = self.placement.of_new(section_id.as_deref()).await?;
         let slug = slugify(&title);
+        let (section_id, name) =
+            self.placement.beside(section_id.as_deref(), self.items.name_for(&slug)).await?;
         let Cleaned { html: content, removed } = cleaned(&content)?;
         let new = NewStory { title, content, is_published, user_id: caller.id, section_id };
-        let stored = self.items.insert_named(&slug, &new, self.clock.now()).await?;
+        let stored = self.items.insert_named(name, &new, self.clock.now()).await?;
         Ok(Written { revised: stored.revised, removed })
     }
 

@@ -42,6 +42,11 @@ pub(crate) const ANSWERS: &[Difference] = &[
         "ties_are_broken_by_id",
     ),
     extend("list-link", "Lists have a `Link` header: first, prev, next.", "windows_move_over_the_list"),
+    extend(
+        "list-cursor",
+        "Every list can be walked by `cursor`, a signed text from its `Link` header: what was there all along comes once, whatever is added or removed meanwhile. Not together with `offset` (422); one that is none of the list is 400.",
+        "a_walk_meets_what_was_there_all_along_once",
+    ),
     fix(
         "root-sections",
         "`/sections?parent_id=null` lists root sections; it never matched any.",

@@ -37,6 +37,11 @@ impl Collection {
         cursor.next_document().await
     }
 
+    /// As [`Collection::find_one`], not decoded.
+    pub async fn find_one_raw(&self, find: Find) -> Result<Option<RawDocumentBuf>> {
+        self.find(find.limit(1)).await?.next_raw().await
+    }
+
     /// Counts matches.
     pub async fn count(&self, filter: &Filter) -> Result<u64> {
         self.executor.count(&self.name, filter).await
@@ -81,8 +86,13 @@ impl Collection {
 
     /// Updates the first match and returns it.
     pub async fn find_one_and_update(&self, find: FindAndUpdate) -> Result<Option<Document>> {
-        let found = self.executor.find_one_and_update(&self.name, find).await?;
+        let found = self.find_one_and_update_raw(find).await?;
         found.map(|raw| self.decode(&raw)).transpose()
+    }
+
+    /// As [`Collection::find_one_and_update`], not decoded.
+    pub async fn find_one_and_update_raw(&self, find: FindAndUpdate) -> Result<Option<RawDocumentBuf>> {
+        self.executor.find_one_and_update(&self.name, find).await
     }
 
     /// Deletes the first match; returns how many were deleted.

@@ -171,7 +171,8 @@ impl Find {
     }
 
     /// Sets the position after which the read begins; see [`Sort::position`]. Documents that are equal to it in every
-    /// field of the order are left out.
+    /// field of the order are left out. On MongoDB, if the filter is a choice (`or`, `in`), documents that have no value in
+    /// a field of the order and documents that have null in it are told apart, but for the first field.
     #[must_use]
     pub fn after(mut self, position: Vec<Bson>) -> Self {
         self.after = Some(position);

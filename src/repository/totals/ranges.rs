@@ -2,12 +2,14 @@ use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
 use docstore::{Collection, Error, Field, Filter, Find, Projection, Sort, WriteLog};
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 /// So many documents are in a range when it is made; one with twice as many is divided.
-const SIZE: u64 = 1000;
+const SIZE: u64 = 250;
 /// If more ranges than these are doubtful, all are made anew.
-const FEW: usize = 16;
+const FEW: usize = 64;
+/// So many of them are counted at the same time.
+const AT_ONCE: usize = 4;
 
 /// The count of a filter, by ranges of ids.
 #[derive(Default)]
@@ -71,11 +73,15 @@ impl Ranges {
         if self.is_new() || (doubtful.len() > FEW && !self.mixed) {
             self.divide(collection, filter, 0..self.all.len()).await?;
         } else {
-            let counts = doubtful.iter().map(|at| {
-                let within = filter.clone().also(self.within(*at, *at + 1));
-                async move { collection.count(&within).await }
-            });
-            for (at, count) in doubtful.iter().zip(try_join_all(counts).await?) {
+            let counts: Vec<_> = doubtful
+                .iter()
+                .map(|at| {
+                    let within = filter.clone().also(self.within(*at, *at + 1));
+                    async move { collection.count(&within).await }
+                })
+                .collect();
+            let counts: Vec<u64> = stream::iter(counts).buffered(AT_ONCE).try_collect().await?;
+            for (at, count) in doubtful.iter().zip(counts) {
                 let range = &mut self.all[*at];
                 (range.count, range.counted) = (count, Some(asked));
             }

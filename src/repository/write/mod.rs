@@ -7,7 +7,7 @@ mod names;
 mod trash;
 
 use bson::oid::ObjectId;
-use bson::{Bson, Document};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, FindAndUpdate, Update};
 
@@ -15,7 +15,7 @@ use super::row::live;
 use super::{Entity, Error, Repository};
 use crate::domain::{Id, Revised, Revision};
 
-pub use names::Named;
+pub use names::{FreeName, Named};
 pub use trash::Trashable;
 
 /// Counts the changes of a document. Documents of the original have none.
@@ -100,32 +100,40 @@ impl<E: Writable> Repository<E> {
         document.insert(CREATED, instant(now));
         document.insert(UPDATED, instant(now));
         document.insert(VERSION, 1_i64);
-        self.collection.insert_one(document.clone()).await?;
-        Self::read_stored(document)
+        let raw = RawDocumentBuf::try_from(&document).map_err(unreadable::<E>)?;
+        self.collection.insert_one(document).await?;
+        Self::read_stored(&raw)
     }
 
     async fn write(&self, stored: &Stored<E>, update: Update) -> Result<Option<Stored<E>>, Error> {
         let update = update.set(VERSION, stored.version.wrapping_add(1));
-        let written = self.collection.find_one_and_update(FindAndUpdate::new(stored.still(), update)).await?;
-        written.map(Self::read_stored).transpose()
+        let find = FindAndUpdate::new(stored.still(), update);
+        let written = self.collection.find_one_and_update_raw(find).await?;
+        written.map(|document| Self::read_stored(&document)).transpose()
     }
 
     pub(in crate::repository) async fn one_stored(&self, filter: Filter) -> Result<Option<Stored<E>>, Error> {
-        let document = self.collection.find_one(Find::new(filter)).await?;
-        document.map(Self::read_stored).transpose()
+        let document = self.collection.find_one_raw(Find::new(filter)).await?;
+        document.map(|document| Self::read_stored(&document)).transpose()
     }
 
-    fn read_stored(document: Document) -> Result<Stored<E>, Error> {
-        let revision = Self::revision(&document)?;
+    fn read_stored(document: &RawDocument) -> Result<Stored<E>, Error> {
+        // Named after all that is stored, so that no change goes unseen, whoever made it.
+        let revision = Revision::of(document.as_bytes());
+        let value = |field: &'static str| -> Result<Option<Bson>, Error> {
+            let value = document.get(field).map_err(unreadable::<E>)?;
+            value.map(Bson::try_from).transpose().map_err(unreadable::<E>)
+        };
+        let version = value(VERSION)?;
         // Writers that know of no version change the date at least.
-        let same = |field: &'static str| match document.get(field) {
-            Some(value) => Filter::eq(field, value.clone()),
+        let same = |field: &'static str, value: Option<Bson>| match value {
+            Some(value) => Filter::eq(field, value),
             None => Filter::missing(field),
         };
-        let same_state = Filter::and([same(VERSION), same(UPDATED)]);
-        let version = match document.get(VERSION) {
-            Some(Bson::Int64(version)) => *version,
-            Some(Bson::Int32(version)) => i64::from(*version),
+        let same_state = Filter::and([same(VERSION, version.clone()), same(UPDATED, value(UPDATED)?)]);
+        let version = match version {
+            Some(Bson::Int64(version)) => version,
+            Some(Bson::Int32(version)) => i64::from(version),
             _ => 0,
         };
         let id = document.get_object_id("_id").unwrap_or_default();
@@ -140,17 +148,9 @@ impl<E> Stored<E> {
     }
 }
 
-impl<E: Entity> Repository<E> {
-    /// Named after all that is stored, so that no change goes unseen, whoever made it.
-    fn revision(document: &Document) -> Result<Revision, Error> {
-        let bytes = bson::serialize_to_vec(document).map_err(|error| {
-            Error::Store(docstore::Error::Decode {
-                collection: E::COLLECTION.to_owned(),
-                source: Box::new(error),
-            })
-        })?;
-        Ok(Revision::of(&bytes))
-    }
+/// Stored bytes that are no document.
+fn unreadable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Store(docstore::Error::Decode { collection: E::COLLECTION.to_owned(), source: Box::new(error) })
 }
 
 fn instant(at: DateTime<Utc>) -> Bson {

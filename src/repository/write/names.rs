@@ -27,6 +27,22 @@ pub trait Named: Writable {
     fn slug(&self) -> &str;
 }
 
+/// A name for something new, which was free when it was looked for.
+#[derive(Debug)]
+pub struct FreeName {
+    id: ObjectId,
+    slug: String,
+    found: Nth,
+}
+
+/// The nth name of a slug, and the deleted document that has it.
+#[derive(Debug)]
+struct Nth {
+    n: u64,
+    name: String,
+    deleted: Option<Document>,
+}
+
 impl<E: Named> Repository<E> {
     /// The live entity of this slug, published or not.
     pub async fn stored_by_slug(&self, slug: &str) -> Result<Option<Stored<E>>, Error> {
@@ -41,23 +57,31 @@ impl<E: Named> Repository<E> {
         }
     }
 
-    /// Inserts a new one under this slug, or under the first suffix of it that is free; under its id if the slug is
-    /// empty.
+    /// Looks for the name of something new: this slug, or the first suffix of it that is free; its id if the slug is
+    /// empty. Writes nothing.
+    pub async fn name_for(&self, slug: &str) -> Result<FreeName, Error> {
+        let id = ObjectId::new();
+        let slug = or_id(slug, id);
+        let found = self.look_for_name(&slug, 1, None).await?;
+        Ok(FreeName { id, slug, found })
+    }
+
+    /// Inserts a new one under this name; if somebody else has it by now, under the next suffix that is free.
     pub async fn insert_named(
         &self,
-        slug: &str,
+        name: FreeName,
         new: &E::New,
         now: DateTime<Utc>,
     ) -> Result<Stored<E>, Error> {
-        let id = ObjectId::new();
-        let slug = or_id(slug, id);
-        let mut from = 1;
+        let FreeName { id, slug, mut found } = name;
         loop {
-            let (n, name) = self.free_name(&slug, from, None).await?;
+            self.make_free(&found).await?;
             let mut document = E::document(new, now);
-            document.insert(SLUG, name);
+            document.insert(SLUG, &found.name);
             match self.put(id, document, now).await {
-                Err(error) if is_taken(&error) => from = n + 1,
+                Err(error) if is_taken(&error) => {
+                    found = self.look_for_name(&slug, found.n + 1, None).await?;
+                }
                 outcome => return outcome,
             }
         }
@@ -99,6 +123,12 @@ impl<E: Named> Repository<E> {
         from: u64,
         own: Option<ObjectId>,
     ) -> Result<(u64, String), Error> {
+        let found = self.look_for_name(slug, from, own).await?;
+        self.make_free(&found).await?;
+        Ok((found.n, found.name))
+    }
+
+    async fn look_for_name(&self, slug: &str, from: u64, own: Option<ObjectId>) -> Result<Nth, Error> {
         let (mut from, mut count) = (from, FEW);
         loop {
             let names: Vec<String> = (from..from + count).map(|n| nth_slug(slug, n)).collect();
@@ -106,13 +136,18 @@ impl<E: Named> Repository<E> {
             let held_live =
                 |name: &str| found.iter().any(|(held, document)| held == name && is_live(document));
             if let Some((n, name)) = (from..).zip(names).find(|(_, name)| !held_live(name)) {
-                if let Some((_, deleted)) = found.iter().find(|(held, _)| *held == name) {
-                    self.set_aside(&name, deleted).await?;
-                }
-                return Ok((n, name));
+                let deleted = found.into_iter().find(|(held, _)| *held == name);
+                return Ok(Nth { n, name, deleted: deleted.map(|(_, document)| document) });
             }
             from += count;
             count = (count * 4).min(MANY);
+        }
+    }
+
+    async fn make_free(&self, found: &Nth) -> Result<(), Error> {
+        match &found.deleted {
+            Some(deleted) => self.set_aside(&found.name, deleted).await,
+            None => Ok(()),
         }
     }
 

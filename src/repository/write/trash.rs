@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::super::row::{date_or_none, gone, own_id, text_or};
 use super::super::slug_history;
 use super::names::{SLUG, SLUG_BEFORE, is_taken, or_id};
-use super::{DELETED, Named, UPDATED, VERSION, Writable, instant};
+use super::{DELETED, Named, UPDATED, VERSION, Writable, instant, unreadable};
 use crate::domain::{Id, Listing, Restored, Stretch, TrashType, Trashed, slugify, suffix_of};
 use crate::repository::{Error, Repository};
 
@@ -113,15 +113,15 @@ impl<E: Trashable> Repository<E> {
 
     /// A document in the trash as it is stored, if it can be read when it is live again.
     pub(in crate::repository) async fn to_restore(&self, id: Id) -> Result<Option<Document>, Error> {
-        let Some(document) = self.collection.find_one(Find::new(in_trash(id))).await? else {
+        let Some(raw) = self.collection.find_one_raw(Find::new(in_trash(id))).await? else {
             return Ok(None);
         };
-        Self::read(document.clone())?;
-        Ok(Some(document))
+        Self::read(&raw)?;
+        Document::try_from(raw.as_ref()).map(Some).map_err(unreadable::<E>)
     }
 
     fn read_trashed(document: &RawDocument) -> Result<Trashed, Error> {
-        Self::read_raw(document, |row: TrashRow| {
+        Self::read_as(document, |row: TrashRow| {
             let TrashRow { id, title, slug, slug_before, page_type, page_type_before, deleted, updated } =
                 row;
             let name = [slug_before, slug, page_type_before, page_type].into_iter().flatten().next();

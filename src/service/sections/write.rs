@@ -81,7 +81,8 @@ impl Sections {
             is_published,
             user_id: caller.id,
         };
-        Ok(self.items.insert_named(&slug, &new, self.clock.now()).await?.revised)
+        let name = self.items.name_for(&slug).await?;
+        Ok(self.items.insert_named(name, &new, self.clock.now()).await?.revised)
     }
 
     /// Changes a section.

@@ -1,6 +1,6 @@
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
-use docstore::{Database, Find};
+use docstore::{Database, EngineKind, Find};
 use field_notes::domain::{
     Id, NavLink, NavVisibility, Page, ParentFilter, Project, ProjectFilter, Section, SectionFilter, Story,
     StoryFilter, Visibility,
@@ -96,7 +96,9 @@ testkit::stores! {
             let raw = bson::RawDocumentBuf::try_from(&full(&db, collection, &read[4]).await).unwrap();
             let rest = find.clone().after(find.sort.position(&raw).unwrap());
             let plan = db.engine().explain(collection, &rest).await.unwrap();
-            if plan.index.is_none() || plan.sorts_in_memory {
+            // To MongoDB null is two keys, and it sorts what is left of the few sections at the root.
+            let at_root = db.kind() == EngineKind::Mongo && name.contains("Root");
+            if plan.index.is_none() || (plan.sorts_in_memory && !at_root) {
                 bad.push(format!("{name}, after a position: {plan:?}"));
             }
             let ids = |documents: &[Document]| -> Vec<Bson> {

@@ -33,7 +33,7 @@ impl Process {
     async fn new(db: &Database) -> Self {
         let db = db.seeing_writes_through();
         let freshness = Freshness::new(&db);
-        tokio::spawn(async move { freshness.follow(Duration::from_secs(3600)).await });
+        tokio::spawn(async move { freshness.follow(Duration::from_hours(1)).await });
         while db.revisions().trust() == Trust::None {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -10,8 +10,8 @@ impl Core {
         find.check()?;
         check_collection(collection)?;
         let mut worst: Option<Plan> = None;
-        for query in seek::queries(find) {
-            let find = find_command(collection, find, query);
+        for part in seek::queries(find) {
+            let find = find_command(collection, find, part);
             let command = doc! { "explain": find, "verbosity": "queryPlanner" };
             let plan = match self.database.run_command(command).await {
                 Ok(answer) => plan(&answer),

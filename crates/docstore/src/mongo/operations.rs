@@ -7,7 +7,8 @@ use mongodb::options::{ReturnDocument, WriteConcern};
 
 use super::checks::{check_collection, check_insert, check_update, encoded};
 use super::classify::{Doing, MAX_DOCUMENT, classify};
-use super::{indexes, seek, translate};
+use super::seek::{self, Part};
+use super::{indexes, translate};
 use crate::engine::{RawStream, Reach};
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
 
@@ -22,6 +23,8 @@ pub(super) struct Core {
 pub(super) type Session<'a> = Option<&'a mut ClientSession>;
 
 pub(super) const READING: &str = "reading documents";
+/// So many documents are few enough to be read more than once for nothing.
+const FEW: u64 = 200;
 const COUNTING: &str = "counting documents";
 const INSERTING: &str = "inserting documents";
 pub(super) const UPDATING: &str = "updating documents";
@@ -55,34 +58,38 @@ impl Core {
             // To the server 0 means no limit.
             return Ok(futures_util::stream::empty().boxed());
         }
-        let mut queries = seek::queries(find);
-        match queries.pop() {
-            Some(only) if queries.is_empty() => self.find_by(name, find, only, session).await,
+        let mut parts = seek::queries(find);
+        match parts.pop() {
+            Some(only) if parts.is_empty() => self.find_by(name, find, only, session).await,
             last => {
-                queries.extend(last);
-                self.find_in_parts(name, find, queries, session).await
+                parts.extend(last);
+                self.find_in_parts(name, find, parts, session).await
             }
         }
     }
 
-    /// Reads what follows one another: at the same time, since most of it is nothing; in a transaction one by one.
+    /// Reads what follows one another: at the same time, since most of it is nothing; in a transaction, and where
+    /// everything is wanted, one by one.
     async fn find_in_parts(
         &self,
         name: &str,
         find: &Find,
-        parts: Vec<Document>,
+        parts: Vec<Part>,
         mut session: Session<'_>,
     ) -> Result<RawStream> {
         let most = find.limit.map(|limit| limit.saturating_add(find.skip));
         let part = Find { skip: 0, limit: most, ..find.clone() };
         let mut found: Vec<RawDocumentBuf> = Vec::new();
-        if session.is_none() {
+        if session.is_none() && most.is_some_and(|most| most <= FEW) {
             let reads = parts.into_iter().map(|query| async {
                 self.find_by(name, &part, query, None).await?.try_collect::<Vec<_>>().await
             });
             found.extend(try_join_all(reads).await?.into_iter().flatten());
         } else {
             for query in parts {
+                if most.is_some_and(|most| found.len() as u64 >= most) {
+                    break;
+                }
                 let documents = self.find_by(name, &part, query, session.as_deref_mut()).await?;
                 found.extend(documents.try_collect::<Vec<_>>().await?);
             }
@@ -92,20 +99,15 @@ impl Core {
         Ok(futures_util::stream::iter(found.map(Ok)).boxed())
     }
 
-    async fn find_by(
-        &self,
-        name: &str,
-        find: &Find,
-        query: Document,
-        session: Session<'_>,
-    ) -> Result<RawStream> {
+    async fn find_by(&self, name: &str, find: &Find, part: Part, session: Session<'_>) -> Result<RawStream> {
+        let Part { query, sort } = part;
         let collection = self.raw(name);
         let mut action = collection.find(query).skip(find.skip);
         if let Some(limit) = find.limit {
             action = action.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         }
-        if !find.sort.fields().is_empty() {
-            action = action.sort(translate::sort(&find.sort));
+        if !sort.fields().is_empty() {
+            action = action.sort(translate::sort(&sort));
         }
         if let Some(projection) = &find.projection {
             action = action.projection(translate::projection(projection));
@@ -300,11 +302,12 @@ pub(super) fn in_batch(at: Option<usize>, source: Error) -> Error {
     }
 }
 
-/// A query, with the sort and window of a read, as a `find` command.
-pub(super) fn find_command(name: &str, find: &Find, query: Document) -> Document {
+/// A part of a read as a `find` command.
+pub(super) fn find_command(name: &str, find: &Find, part: Part) -> Document {
+    let Part { query, sort } = part;
     let mut command = doc! { "find": name, "filter": query };
-    if !find.sort.fields().is_empty() {
-        command.insert("sort", translate::sort(&find.sort));
+    if !sort.fields().is_empty() {
+        command.insert("sort", translate::sort(&sort));
     }
     if find.skip > 0 {
         command.insert("skip", i64::try_from(find.skip).unwrap_or(i64::MAX));

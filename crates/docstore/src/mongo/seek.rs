@@ -5,7 +5,7 @@
 use bson::{Bson, Document, doc};
 
 use super::translate;
-use crate::{Direction, Field, Filter, Find};
+use crate::{Direction, Field, Filter, Find, Sort};
 
 /// Types in their order, from the first above null; arrays stand where an element of theirs stands.
 const TYPES: [&[&str]; 9] = [
@@ -20,18 +20,69 @@ const TYPES: [&[&str]; 9] = [
     &["regex", "javascript"],
 ];
 
-/// The queries of a read, whose results follow one another. One where the server can merge their parts: it does not if
-/// it has to merge within a part as well, or can choose among indexes; and where it merges, a missing value is less
-/// than null, while in its indexes they are the same.
-pub(super) fn queries(find: &Find) -> Vec<Document> {
-    let Some(position) = &find.after else { return vec![translate::filter(&find.filter)] };
-    let parts = parts(find, position);
-    if parts.is_empty() {
-        vec![doc! { "$nor": [{}] }]
-    } else if is_plain(&find.filter) && !position.contains(&Bson::Null) {
-        vec![doc! { "$or": parts }]
-    } else {
-        parts
+/// One of the queries of a read, and its order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Part {
+    pub(super) query: Document,
+    pub(super) sort: Sort,
+}
+
+/// The queries of a read, whose results follow one another. One where the server can do it in one: it does not if it
+/// has to merge within a part as well, or can choose among indexes. And where it merges, a missing value is less than
+/// null, while in its indexes they are the same: so what has neither in the first field of the order is read apart.
+pub(super) fn queries(find: &Find) -> Vec<Part> {
+    let whole = |query| vec![Part { query, sort: find.sort.clone() }];
+    match (&find.after, find.sort.fields()) {
+        (None, [(first, direction), _, ..]) if find.limit.is_some() && merges(&find.filter) => {
+            let part = |operator, sort| Part { query: with(find, &[on(first, operator, Bson::Null)]), sort };
+            let mut parts = vec![part("$eq", without(&find.sort, 1)), part("$ne", find.sort.clone())];
+            if *direction == Direction::Descending {
+                parts.reverse();
+            }
+            parts
+        }
+        (None, _) => whole(translate::filter(&find.filter)),
+        (Some(position), _) => {
+            let parts = parts(find, position);
+            if parts.is_empty() {
+                whole(doc! { "$nor": [{}] })
+            } else if is_plain(&find.filter) && !position.contains(&Bson::Null) {
+                whole(doc! { "$or": parts.into_iter().map(|part| part.query).collect::<Vec<_>>() })
+            } else {
+                parts
+            }
+        }
+    }
+}
+
+/// Whether the server may merge several ranges for a filter.
+fn merges(filter: &Filter) -> bool {
+    match filter {
+        Filter::Or(_) | Filter::In(..) => true,
+        Filter::And(filters) => filters.iter().any(merges),
+        _ => false,
+    }
+}
+
+/// An order without its first fields, which are null throughout.
+fn without(sort: &Sort, nulls: usize) -> Sort {
+    Sort(sort.fields()[nulls..].to_vec())
+}
+
+/// The query of a read with further conditions. A choice stays on top, where the server merges the indexes of its
+/// parts.
+fn with(find: &Find, conditions: &[Document]) -> Document {
+    let with = |choice: Document| {
+        let mut all = conditions.to_vec();
+        all.extend((!choice.is_empty()).then_some(choice));
+        doc! { "$and": all }
+    };
+    match &find.filter {
+        Filter::Or(choices) if choices.len() > 1 => {
+            let choices = choices.iter().map(|choice| with(translate::filter(choice)));
+            doc! { "$or": choices.collect::<Vec<_>>() }
+        }
+        other => with(translate::filter(other)),
     }
 }
 
@@ -57,31 +108,21 @@ fn conjuncts(filter: &Filter) -> Vec<&Filter> {
 }
 
 /// What comes after a position, from what comes first.
-fn parts(find: &Find, position: &[Bson]) -> Vec<Document> {
-    // A choice stays on top, where the server merges the indexes of its parts.
-    let choices = match &find.filter {
-        Filter::Or(choices) => choices.iter().map(translate::filter).collect(),
-        other => vec![translate::filter(other)],
-    };
+fn parts(find: &Find, position: &[Bson]) -> Vec<Part> {
     let mut groups = Vec::new();
     let mut same = Vec::new();
-    for ((field, direction), value) in find.sort.fields().iter().zip(position) {
-        let mut group = Vec::new();
-        for beyond in beyond(field, *direction, value) {
-            let with = |choice: &Document| {
-                let mut all = same.clone();
-                all.push(beyond.clone());
-                all.extend((!choice.is_empty()).then(|| choice.clone()));
-                doc! { "$and": all }
-            };
-            match choices.as_slice() {
-                [one] => group.push(with(one)),
-                [] => {}
-                several => group.push(doc! { "$or": several.iter().map(with).collect::<Vec<_>>() }),
-            }
-        }
-        groups.push(group);
+    let mut nulls = 0;
+    for (nth, ((field, direction), value)) in find.sort.fields().iter().zip(position).enumerate() {
+        let beyond = beyond(field, *direction, value);
+        let group = beyond.into_iter().map(|beyond| {
+            let is_null = beyond == on(field, "$eq", Bson::Null) && nulls == nth && nth + 1 < position.len();
+            let conditions: Vec<_> = same.iter().cloned().chain([beyond]).collect();
+            let sort = without(&find.sort, nulls + usize::from(is_null));
+            Part { query: with(find, &conditions), sort }
+        });
+        groups.push(group.collect::<Vec<_>>());
         same.push(on(field, "$eq", value.clone()));
+        nulls += usize::from(nulls == nth && *value == Bson::Null && nth + 1 < position.len());
     }
     groups.into_iter().rev().flatten().collect()
 }
@@ -145,7 +186,10 @@ mod tests {
     use bson::oid::ObjectId;
 
     use super::*;
-    use crate::Sort;
+
+    fn null(field: &'static str) -> Document {
+        doc! { field: { "$eq": null } }
+    }
 
     #[test]
     fn nothing_comes_after_null_in_a_descending_order() {
@@ -153,12 +197,25 @@ mod tests {
         let id = ObjectId::from_bytes([1; 12]);
         let find = Find::new(Filter::eq("a", 1)).sort(order).after(vec![Bson::Null, id.into()]);
         let a = doc! { "a": { "$eq": 1 } };
-        let null = doc! { "d": { "$eq": null } };
         let later = doc! { "_id": { "$gt": id } };
         let others = doc! { "_id": { "$type": ["bool", "date", "timestamp", "regex", "javascript"] } };
-        let parts = [vec![null.clone(), later, a.clone()], vec![null, others, a]];
-        assert_eq!(queries(&find), parts.map(|all| doc! { "$and": all }));
+        let parts = [vec![null("d"), later, a.clone()], vec![null("d"), others, a]];
+        let sort = Sort::ascending("_id");
+        let parts = parts.map(|all| Part { query: doc! { "$and": all }, sort: sort.clone() });
+        assert_eq!(queries(&find), parts);
         let last = Find::new(Filter::All).sort(Sort::descending("d")).after(vec![Bson::Null]);
-        assert_eq!(queries(&last), [doc! { "$nor": [{}] }]);
+        assert_eq!(queries(&last)[0].query, doc! { "$nor": [{}] });
+    }
+
+    #[test]
+    fn where_the_server_merges_what_has_no_value_is_read_apart() {
+        let either = Filter::or([Filter::eq("a", 1), Filter::eq("b", 1)]);
+        let find = Find::new(either).sort(Sort::descending("d").then_ascending("_id")).limit(3);
+        let both = |d: Document| {
+            let or = ["a", "b"].map(|field| doc! { "$and": [d.clone(), { field: { "$eq": 1 } }] });
+            doc! { "$or": or.to_vec() }
+        };
+        let there = Part { query: both(doc! { "d": { "$ne": null } }), sort: find.sort.clone() };
+        assert_eq!(queries(&find), [there, Part { query: both(null("d")), sort: Sort::ascending("_id") }]);
     }
 }

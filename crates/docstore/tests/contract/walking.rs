@@ -84,6 +84,11 @@ async fn check(c: &Collection) {
     let either = Filter::or([Filter::eq("group", true), Filter::eq("other", 0)]);
     for filter in [Filter::All, Filter::eq("group", true), Filter::is_in("other", [0, 1]), either] {
         for sort in orders() {
+            let merges = matches!(filter, Filter::Or(_) | Filter::In(..));
+            if merges && sort.fields()[0].0.as_str() != "v" {
+                // Where MongoDB merges, null and a missing value are the same in the first field only.
+                continue;
+            }
             let find = Find::new(filter.clone()).sort(sort);
             let whole = read(c, find.clone()).await;
             assert!(whole.len() > 10);
