@@ -9,6 +9,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
 use super::Options;
 use super::classify::{Doing, classify};
 use super::engine::MongoEngine;
+use super::turns::Turns;
 use crate::{Error, Result};
 
 const DOING: Doing<'static> = Doing { what: "connecting", collection: "" };
@@ -87,6 +88,7 @@ pub(super) async fn connect(options: Options) -> Result<MongoEngine> {
     let location = format!("{}/{name}", hosts.join(","));
     let deadline = settings.server_selection_timeout.unwrap_or(SELECTION) + GRACE;
     let write_concern = settings.write_concern.clone();
+    let turns = Turns::new(settings.max_pool_size.unwrap_or_else(pool_size));
     // What the driver refuses here are combinations of options.
     let client = Client::with_options(settings)
         .map_err(|_| Error::Invalid("the options of the connection string do not fit together".into()))?;
@@ -94,7 +96,7 @@ pub(super) async fn connect(options: Options) -> Result<MongoEngine> {
     // A ping is allowed without authentication; this one is refused with wrong credentials, as it takes a connection
     // that has gone through authentication.
     match tokio::time::timeout(deadline, database.run_command(doc! { "ping": 1 })).await {
-        Ok(Ok(_)) => Ok(MongoEngine::new(database, location, write_concern)),
+        Ok(Ok(_)) => Ok(MongoEngine::new(database, location, write_concern, turns)),
         outcome => {
             client.shutdown().immediate(true).await;
             Err(match outcome {

@@ -12,6 +12,7 @@ use super::checks::check_collection;
 use super::classify::{Doing, classify};
 use super::operations::Core;
 use super::transaction::MongoTransaction;
+use super::turns::Turns;
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
     ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
@@ -34,8 +35,9 @@ impl MongoEngine {
         database: mongodb::Database,
         location: String,
         write_concern: Option<WriteConcern>,
+        turns: Turns,
     ) -> Self {
-        let core = Core { database, write_concern };
+        let core = Core { database, write_concern, turns };
         Self {
             core,
             location,
@@ -98,10 +100,12 @@ impl Engine for MongoEngine {
     }
 
     async fn ping(&self) -> Result<()> {
-        match self.core.database.run_command(doc! { "ping": 1 }).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(classify(Doing { what: "asking for a sign of life", collection: "" }, &error)),
-        }
+        let database = self.core.database.clone();
+        let ping = async move {
+            let doing = Doing { what: "asking for a sign of life", collection: "" };
+            database.run_command(doc! { "ping": 1 }).await.map_err(|error| classify(doing, &error))
+        };
+        self.core.turns.read(ping).await.map(|_| ())
     }
 
     async fn facts(&self) -> Result<ServerFacts> {

@@ -46,6 +46,8 @@ mod seek;
 mod transaction;
 /// Filters, updates, sorts and projections as documents.
 pub(crate) mod translate;
+/// Who may use a connection.
+mod turns;
 /// Query documents back to filters.
 mod understand;
 /// Care of the database as a whole.

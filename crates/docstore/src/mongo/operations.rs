@@ -3,11 +3,13 @@ use futures_util::future::try_join_all;
 use futures_util::stream::{StreamExt, TryStreamExt};
 use mongodb::ClientSession;
 use mongodb::error::{Error as DriverError, ErrorKind};
-use mongodb::options::{ReturnDocument, WriteConcern};
+use mongodb::options::{FindOptions, ReturnDocument, WriteConcern};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::checks::{check_collection, check_insert, check_update, encoded};
 use super::classify::{Doing, MAX_DOCUMENT, classify};
 use super::seek::{self, Part};
+use super::turns::Turns;
 use super::{indexes, translate};
 use crate::engine::{RawStream, Reach};
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
@@ -18,6 +20,7 @@ use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
 pub(super) struct Core {
     pub(super) database: mongodb::Database,
     pub(super) write_concern: Option<WriteConcern>,
+    pub(super) turns: Turns,
 }
 
 pub(super) type Session<'a> = Option<&'a mut ClientSession>;
@@ -49,6 +52,11 @@ impl Core {
             }
             other => other,
         }
+    }
+
+    /// Waits for a turn to write. A transaction has its own connection's time, and begins with nobody in front of it.
+    async fn turn(&self, in_transaction: bool) -> Result<Option<OwnedSemaphorePermit>> {
+        if in_transaction { Ok(None) } else { self.turns.take().await.map(Some) }
     }
 
     pub(super) async fn find(&self, name: &str, find: &Find, session: Session<'_>) -> Result<RawStream> {
@@ -100,27 +108,20 @@ impl Core {
     }
 
     async fn find_by(&self, name: &str, find: &Find, part: Part, session: Session<'_>) -> Result<RawStream> {
-        let Part { query, sort } = part;
-        let collection = self.raw(name);
-        let mut action = collection.find(query).skip(find.skip);
-        if let Some(limit) = find.limit {
-            action = action.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        }
-        if !sort.fields().is_empty() {
-            action = action.sort(translate::sort(&sort));
-        }
-        if let Some(projection) = &find.projection {
-            action = action.projection(translate::projection(projection));
-        }
-        let doing = name.to_owned();
+        let (collection, doing) = (self.raw(name), name.to_owned());
         let ours = move |error: DriverError| classify(Doing { what: READING, collection: &doing }, &error);
+        let options = find_options(find, &part);
         match session {
             None => {
-                let cursor = action.await.map_err(&ours)?;
-                Ok(cursor.map_err(ours).boxed())
+                let read = async move {
+                    let cursor = collection.find(part.query).with_options(options).await.map_err(&ours)?;
+                    Ok(cursor.map_err(ours).boxed())
+                };
+                self.turns.read(read).await
             }
             Some(session) => {
                 // A cursor of a transaction needs its session for each batch, and the next operation needs it too.
+                let action = collection.find(part.query).with_options(options);
                 let mut cursor = action.session(&mut *session).await.map_err(&ours)?;
                 let found: Vec<_> = cursor.stream(session).try_collect().await.map_err(&ours)?;
                 Ok(futures_util::stream::iter(found.into_iter().map(Ok)).boxed())
@@ -131,12 +132,17 @@ impl Core {
     pub(super) async fn count(&self, name: &str, filter: &Filter, session: Session<'_>) -> Result<u64> {
         filter.check()?;
         check_collection(name)?;
-        let collection = self.raw(name);
-        let mut action = collection.count_documents(translate::filter(filter));
-        if let Some(session) = session {
-            action = action.session(session);
-        }
-        match action.await {
+        let (core, doing, query) = (self.clone(), name.to_owned(), translate::filter(filter));
+        let Some(session) = session else {
+            let count = async move {
+                match core.raw(&doing).count_documents(query).await {
+                    Ok(count) => Ok(count),
+                    Err(error) => Err(core.error(COUNTING, &doing, &error).await),
+                }
+            };
+            return self.turns.read(count).await;
+        };
+        match self.raw(name).count_documents(query).session(session).await {
             Ok(count) => Ok(count),
             Err(error) => Err(self.error(COUNTING, name, &error).await),
         }
@@ -171,6 +177,7 @@ impl Core {
             raw.push(encoded);
         }
         if !raw.is_empty() {
+            let _turn = self.turn(session.is_some()).await?;
             let collection = self.raw(name);
             let mut action = collection.insert_many(&raw).ordered(true);
             if let Some(session) = session {
@@ -199,6 +206,7 @@ impl Core {
         session: Session<'_>,
     ) -> Result<UpdateResult> {
         check_update(name, filter, update)?;
+        let _turn = self.turn(session.is_some()).await?;
         let collection = self.raw(name);
         let mut action = match reach {
             Reach::One => collection.update_one(translate::filter(filter), translate::update(update)),
@@ -228,6 +236,7 @@ impl Core {
     ) -> Result<Option<RawDocumentBuf>> {
         find.check()?;
         check_collection(name)?;
+        let _turn = self.turn(session.is_some()).await?;
         let collection = self.raw(name);
         let (query, update) = if find.upsert {
             (translate::filter_to_upsert(&find.filter), translate::upsert(&find.filter, &find.update))
@@ -258,6 +267,7 @@ impl Core {
     ) -> Result<u64> {
         filter.check()?;
         check_collection(name)?;
+        let _turn = self.turn(session.is_some()).await?;
         let collection = self.raw(name);
         let query = translate::filter(filter);
         let mut action = if many { collection.delete_many(query) } else { collection.delete_one(query) };
@@ -300,6 +310,15 @@ pub(super) fn in_batch(at: Option<usize>, source: Error) -> Error {
         Some(at) => Error::Batch { at, source: Box::new(source) },
         None => source,
     }
+}
+
+fn find_options(find: &Find, part: &Part) -> FindOptions {
+    let mut options = FindOptions::default();
+    options.skip = Some(find.skip);
+    options.limit = find.limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    options.sort = (!part.sort.fields().is_empty()).then(|| translate::sort(&part.sort));
+    options.projection = find.projection.as_ref().map(translate::projection);
+    options
 }
 
 /// A part of a read as a `find` command.

@@ -5,6 +5,7 @@ use bson::RawDocumentBuf;
 
 use super::classify::{Doing, classify};
 use super::engine::MongoEngine;
+use super::operations::Core;
 use super::validators;
 use crate::engine::{Engine, Upkeep};
 use crate::{Result, Rights, Shape, Space, Validator};
@@ -82,7 +83,10 @@ impl Upkeep for MongoEngine {
         let hosts = self.location.rsplit_once('/').map_or("", |(hosts, _)| hosts);
         let location = format!("{hosts}/{full}");
         let database = self.core.database.client().database(&full);
-        let mut engine = Self::new(database, location, self.core.write_concern.clone());
+        let mut engine = {
+            let Core { write_concern, turns, .. } = self.core.clone();
+            Self::new(database, location, write_concern, turns)
+        };
         engine.shares_client = true;
         Ok(Arc::new(engine))
     }

@@ -1,5 +1,7 @@
 //! Every operation of the port, on both engines.
 
+/// Who goes away while waiting for the store.
+mod abandoned;
 /// Batches, inserts, their positions and their limits.
 mod batches;
 /// Change feeds.
