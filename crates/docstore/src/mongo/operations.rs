@@ -3,14 +3,14 @@ use futures_util::future::try_join_all;
 use futures_util::stream::{StreamExt, TryStreamExt};
 use mongodb::ClientSession;
 use mongodb::error::{Error as DriverError, ErrorKind};
-use mongodb::options::{ReturnDocument, WriteConcern};
+use mongodb::options::{Hint, ReturnDocument, WriteConcern};
 
 use super::classify::{Doing, MAX_DOCUMENT, classify};
 use super::seek::{self, Part};
 use super::{indexes, translate};
 use crate::engine::{RawStream, Reach};
 use crate::filter::check_value;
-use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
+use crate::{Error, Field, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
 
 /// The database of an engine and of its transactions. Each operation takes the session of a transaction, if it is in
 /// one.
@@ -103,6 +103,9 @@ impl Core {
         let Part { query, sort } = part;
         let collection = self.raw(name);
         let mut action = collection.find(query).skip(find.skip);
+        if is_range_of_ids(&find.filter) {
+            action = action.hint(Hint::Keys(doc! { "_id": 1 }));
+        }
         if let Some(limit) = find.limit {
             action = action.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         }
@@ -133,6 +136,9 @@ impl Core {
         check_collection(name)?;
         let collection = self.raw(name);
         let mut action = collection.count_documents(translate::filter(filter));
+        if is_range_of_ids(filter) {
+            action = action.hint(Hint::Keys(doc! { "_id": 1 }));
+        }
         if let Some(session) = session {
             action = action.session(session);
         }
@@ -284,6 +290,23 @@ impl Core {
         }
         self.database.run_command(command).await
     }
+}
+
+/// Whether a filter has both ends of a range of ids. The index on the id is then the one to use, which the server does not
+/// always see: where ids grow with a date, the first documents by that date are in the range of the last ids, and all
+/// others, which it looks at afterwards, are not.
+fn is_range_of_ids(filter: &Filter) -> bool {
+    fn ends(filter: &Filter) -> (bool, bool) {
+        match filter {
+            Filter::And(filters) => {
+                filters.iter().map(ends).fold((false, false), |(a, b), (c, d)| (a || c, b || d))
+            }
+            Filter::Gt(field, _) | Filter::Gte(field, _) => (*field == Field::ID, false),
+            Filter::Lt(field, _) | Filter::Lte(field, _) => (false, *field == Field::ID),
+            _ => (false, false),
+        }
+    }
+    ends(filter) == (true, true)
 }
 
 /// Names that the server refuses, told before anything is sent.
