@@ -45,7 +45,7 @@ impl<E: Entity> Repository<E> {
         limit: u64,
     ) -> Result<(Vec<RawDocumentBuf>, u64, u64, Option<Walk>), Error> {
         // One more than is shown, which says whether there is more.
-        let mut find = list.clone().limit(limit.saturating_add(1));
+        let mut find = list.clone().limit(limit.saturating_add(1)).after(Vec::new());
         let mut passed = 0;
         if let Some(cursor) = cursor {
             let place = self.cursors.open(&list, &cursor).await?;
@@ -70,7 +70,7 @@ impl<E: Entity> Repository<E> {
     /// The documents of a read, and how many its filter means.
     async fn with_total(&self, find: Find) -> Result<(Vec<RawDocumentBuf>, u64), Error> {
         let (filter, skip, limit) = (find.filter.clone(), find.skip, find.limit);
-        let from_beginning = find.after.is_none();
+        let from_beginning = find.after.as_ref().is_none_or(Vec::is_empty);
         let read = async { self.collection.find(find).await?.raw_documents().await };
         match self.totals.known(&filter) {
             Known::Total(total) => Ok((read.await?, total)),

@@ -170,7 +170,7 @@ impl Find {
         self
     }
 
-    /// Sets the position after which the read begins; see [`Sort::position`]. Documents that are equal to it in every
+    /// Sets the position after which the read begins; see [`Sort::position`]. An empty one is where a walk begins. Documents that are equal to it in every
     /// field of the order are left out. On MongoDB, if the filter is a choice (`or`, `in`), documents that have no value in
     /// a field of the order and documents that have null in it are told apart, but for the first field.
     #[must_use]
@@ -205,7 +205,7 @@ impl Find {
         self.filter.check()?;
         self.sort.check()?;
         if let Some(position) = &self.after {
-            if position.is_empty() || position.len() != self.sort.fields().len() {
+            if !position.is_empty() && position.len() != self.sort.fields().len() {
                 return Err(Error::Invalid("a position has a value for each field of the order".into()));
             }
             if position.iter().any(|value| matches!(value, Bson::Array(_))) {

@@ -99,12 +99,17 @@ impl Ranges {
         self.all.partition_point(|range| range.from.is_none_or(|from| from <= id)).saturating_sub(1)
     }
 
-    /// The condition on the ids of some ranges.
+    /// The condition on the ids of some ranges. It has both ends, by which a store sees that it is a narrow one.
     fn within(&self, first: usize, end: usize) -> Filter {
         let from = self.all.get(first).and_then(|range| range.from);
         let until = self.all.get(end).and_then(|range| range.from);
-        let from = from.map_or(Filter::All, |from| Filter::gte(Field::ID, from));
-        Filter::and([from, until.map_or(Filter::All, |until| Filter::lt(Field::ID, until))])
+        if from.is_none() && until.is_none() {
+            return Filter::All;
+        }
+        let from = from.unwrap_or(ObjectId::from_bytes([u8::MIN; 12]));
+        let last = ObjectId::from_bytes([u8::MAX; 12]);
+        let until = until.map_or(Filter::lte(Field::ID, last), |until| Filter::lt(Field::ID, until));
+        Filter::and([Filter::gte(Field::ID, from), until])
     }
 
     /// Makes some ranges anew, by the ids that are in them: one pass.

@@ -1,7 +1,8 @@
 use bson::{Bson, Document, doc};
 
 use super::checks::check_collection;
-use super::operations::{Core, find_command};
+use super::operations::Core;
+use super::reading::find_command;
 use super::seek;
 use crate::{Find, Plan, Result};
 

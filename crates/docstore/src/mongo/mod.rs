@@ -36,8 +36,10 @@ pub(crate) mod indexes;
 mod lag;
 /// Leases on the server's clock.
 mod lease;
-/// Reads and writes, within a session or without.
+/// Writes, within a session or without.
 mod operations;
+/// Reads, within a session or without.
+mod reading;
 /// What the user may do, and how much room there is.
 mod rights;
 /// What comes after a position in an order.

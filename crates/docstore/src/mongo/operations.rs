@@ -1,18 +1,15 @@
-use bson::{Document, RawDocumentBuf, doc};
-use futures_util::future::try_join_all;
-use futures_util::stream::{StreamExt, TryStreamExt};
+use bson::{Document, RawDocumentBuf};
 use mongodb::ClientSession;
 use mongodb::error::{Error as DriverError, ErrorKind};
-use mongodb::options::{FindOptions, ReturnDocument, WriteConcern};
+use mongodb::options::{ReturnDocument, WriteConcern};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::checks::{check_collection, check_insert, check_update, encoded};
 use super::classify::{Doing, MAX_DOCUMENT, classify};
-use super::seek::{self, Part};
 use super::turns::Turns;
 use super::{indexes, translate};
-use crate::engine::{RawStream, Reach};
-use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult};
+use crate::engine::Reach;
+use crate::{Error, Filter, FindAndUpdate, Result, Update, UpdateResult};
 
 /// The database of an engine and of its transactions. Each operation takes the session of a transaction, if it is in
 /// one.
@@ -26,9 +23,6 @@ pub(super) struct Core {
 pub(super) type Session<'a> = Option<&'a mut ClientSession>;
 
 pub(super) const READING: &str = "reading documents";
-/// So many documents are few enough to be read more than once for nothing.
-const FEW: u64 = 200;
-const COUNTING: &str = "counting documents";
 const INSERTING: &str = "inserting documents";
 pub(super) const UPDATING: &str = "updating documents";
 pub(super) const DELETING: &str = "deleting documents";
@@ -55,97 +49,8 @@ impl Core {
     }
 
     /// Waits for a turn to write. A transaction has its own connection's time, and begins with nobody in front of it.
-    async fn turn(&self, in_transaction: bool) -> Result<Option<OwnedSemaphorePermit>> {
+    pub(super) async fn turn(&self, in_transaction: bool) -> Result<Option<OwnedSemaphorePermit>> {
         if in_transaction { Ok(None) } else { self.turns.take().await.map(Some) }
-    }
-
-    pub(super) async fn find(&self, name: &str, find: &Find, session: Session<'_>) -> Result<RawStream> {
-        find.check()?;
-        check_collection(name)?;
-        if find.limit == Some(0) {
-            // To the server 0 means no limit.
-            return Ok(futures_util::stream::empty().boxed());
-        }
-        let mut parts = seek::queries(find);
-        match parts.pop() {
-            Some(only) if parts.is_empty() => self.find_by(name, find, only, session).await,
-            last => {
-                parts.extend(last);
-                self.find_in_parts(name, find, parts, session).await
-            }
-        }
-    }
-
-    /// Reads what follows one another: at the same time, since most of it is nothing; in a transaction, and where
-    /// everything is wanted, one by one.
-    async fn find_in_parts(
-        &self,
-        name: &str,
-        find: &Find,
-        parts: Vec<Part>,
-        mut session: Session<'_>,
-    ) -> Result<RawStream> {
-        let most = find.limit.map(|limit| limit.saturating_add(find.skip));
-        let part = Find { skip: 0, limit: most, ..find.clone() };
-        let mut found: Vec<RawDocumentBuf> = Vec::new();
-        if session.is_none() && most.is_some_and(|most| most <= FEW) {
-            let reads = parts.into_iter().map(|query| async {
-                self.find_by(name, &part, query, None).await?.try_collect::<Vec<_>>().await
-            });
-            found.extend(try_join_all(reads).await?.into_iter().flatten());
-        } else {
-            for query in parts {
-                if most.is_some_and(|most| found.len() as u64 >= most) {
-                    break;
-                }
-                let documents = self.find_by(name, &part, query, session.as_deref_mut()).await?;
-                found.extend(documents.try_collect::<Vec<_>>().await?);
-            }
-        }
-        let window = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let found = found.into_iter().take(most.map_or(usize::MAX, window)).skip(window(find.skip));
-        Ok(futures_util::stream::iter(found.map(Ok)).boxed())
-    }
-
-    async fn find_by(&self, name: &str, find: &Find, part: Part, session: Session<'_>) -> Result<RawStream> {
-        let (collection, doing) = (self.raw(name), name.to_owned());
-        let ours = move |error: DriverError| classify(Doing { what: READING, collection: &doing }, &error);
-        let options = find_options(find, &part);
-        match session {
-            None => {
-                let read = async move {
-                    let cursor = collection.find(part.query).with_options(options).await.map_err(&ours)?;
-                    Ok(cursor.map_err(ours).boxed())
-                };
-                self.turns.read(read).await
-            }
-            Some(session) => {
-                // A cursor of a transaction needs its session for each batch, and the next operation needs it too.
-                let action = collection.find(part.query).with_options(options);
-                let mut cursor = action.session(&mut *session).await.map_err(&ours)?;
-                let found: Vec<_> = cursor.stream(session).try_collect().await.map_err(&ours)?;
-                Ok(futures_util::stream::iter(found.into_iter().map(Ok)).boxed())
-            }
-        }
-    }
-
-    pub(super) async fn count(&self, name: &str, filter: &Filter, session: Session<'_>) -> Result<u64> {
-        filter.check()?;
-        check_collection(name)?;
-        let (core, doing, query) = (self.clone(), name.to_owned(), translate::filter(filter));
-        let Some(session) = session else {
-            let count = async move {
-                match core.raw(&doing).count_documents(query).await {
-                    Ok(count) => Ok(count),
-                    Err(error) => Err(core.error(COUNTING, &doing, &error).await),
-                }
-            };
-            return self.turns.read(count).await;
-        };
-        match self.raw(name).count_documents(query).session(session).await {
-            Ok(count) => Ok(count),
-            Err(error) => Err(self.error(COUNTING, name, &error).await),
-        }
     }
 
     pub(super) async fn insert(
@@ -310,32 +215,4 @@ pub(super) fn in_batch(at: Option<usize>, source: Error) -> Error {
         Some(at) => Error::Batch { at, source: Box::new(source) },
         None => source,
     }
-}
-
-fn find_options(find: &Find, part: &Part) -> FindOptions {
-    let mut options = FindOptions::default();
-    options.skip = Some(find.skip);
-    options.limit = find.limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
-    options.sort = (!part.sort.fields().is_empty()).then(|| translate::sort(&part.sort));
-    options.projection = find.projection.as_ref().map(translate::projection);
-    options
-}
-
-/// A part of a read as a `find` command.
-pub(super) fn find_command(name: &str, find: &Find, part: Part) -> Document {
-    let Part { query, sort } = part;
-    let mut command = doc! { "find": name, "filter": query };
-    if !sort.fields().is_empty() {
-        command.insert("sort", translate::sort(&sort));
-    }
-    if find.skip > 0 {
-        command.insert("skip", i64::try_from(find.skip).unwrap_or(i64::MAX));
-    }
-    if let Some(limit) = find.limit.filter(|limit| *limit > 0) {
-        command.insert("limit", i64::try_from(limit).unwrap_or(i64::MAX));
-    }
-    if let Some(projection) = &find.projection {
-        command.insert("projection", translate::projection(projection));
-    }
-    command
 }

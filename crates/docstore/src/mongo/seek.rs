@@ -33,7 +33,7 @@ pub(super) struct Part {
 pub(super) fn queries(find: &Find) -> Vec<Part> {
     let whole = |query| vec![Part { query, sort: find.sort.clone() }];
     match (&find.after, find.sort.fields()) {
-        (None, [(first, direction), _, ..]) if find.limit.is_some() && merges(&find.filter) => {
+        (Some(begin), [(first, direction), _, ..]) if begin.is_empty() && merges(&find.filter) => {
             let part = |operator, sort| Part { query: with(find, &[on(first, operator, Bson::Null)]), sort };
             let mut parts = vec![part("$eq", without(&find.sort, 1)), part("$ne", find.sort.clone())];
             if *direction == Direction::Descending {
@@ -42,6 +42,7 @@ pub(super) fn queries(find: &Find) -> Vec<Part> {
             parts
         }
         (None, _) => whole(translate::filter(&find.filter)),
+        (Some(begin), _) if begin.is_empty() => whole(translate::filter(&find.filter)),
         (Some(position), _) => {
             let parts = parts(find, position);
             if parts.is_empty() {
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn where_the_server_merges_what_has_no_value_is_read_apart() {
         let either = Filter::or([Filter::eq("a", 1), Filter::eq("b", 1)]);
-        let find = Find::new(either).sort(Sort::descending("d").then_ascending("_id")).limit(3);
+        let find = Find::new(either).sort(Sort::descending("d").then_ascending("_id")).after(vec![]);
         let both = |d: Document| {
             let or = ["a", "b"].map(|field| doc! { "$and": [d.clone(), { field: { "$eq": 1 } }] });
             doc! { "$or": or.to_vec() }

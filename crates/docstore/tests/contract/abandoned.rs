@@ -6,7 +6,7 @@ use docstore::{Database, Filter, Find, Update};
 /// Far more than a pool has connections.
 const MANY: i32 = 400;
 /// What is not answered by then never is.
-const GIVE_UP: Duration = Duration::from_secs(60);
+const GIVE_UP: Duration = Duration::from_mins(1);
 
 testkit::stores! {
     /// The driver's pool would let whoever comes next wait behind all of them.

@@ -46,7 +46,7 @@ async fn read(c: &Collection, find: Find) -> Vec<Document> {
 async fn walked(c: &Collection, find: &Find) -> Vec<Document> {
     let mut all: Vec<Document> = Vec::new();
     loop {
-        let mut page = find.clone().limit(2);
+        let mut page = find.clone().limit(2).after(Vec::new());
         if let Some(last) = all.last() {
             let last = RawDocumentBuf::try_from(last).expect("a document");
             page = page.after(find.sort.position(&last).expect("a position"));
@@ -117,7 +117,7 @@ testkit::stores! {
     async fn a_position_has_a_value_for_each_field(db: Database) {
         let c = db.collection("things");
         let find = Find::new(Filter::All).sort(Sort::ascending("v"));
-        for bad in [vec![], vec![Bson::Null, Bson::Null], vec![Bson::Array(Vec::new())]] {
+        for bad in [vec![Bson::Null, Bson::Null], vec![Bson::Array(Vec::new())]] {
             assert!(c.find(find.clone().after(bad)).await.is_err());
         }
     }
