@@ -1,6 +1,6 @@
 //! How many documents a filter means, kept between requests.
 //!
-//! A count is kept by ranges of ids ([`ranges`]). An id never changes, and every write that is learned of names it, so a
+//! A count is kept by ranges of ids (`ranges`). An id never changes, and every write that is learned of names it, so a
 //! write makes the count of one range doubtful for each filter, and that range alone is counted anew. After one that does
 //! not, all are. A position in the log of writes is taken down before the store is asked, so a count that
 //! raced a write is doubtful again at the next look.

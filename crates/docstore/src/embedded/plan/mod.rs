@@ -1,6 +1,6 @@
 //! Which index a read uses.
 //!
-//! One index at the most: its leading fields have equalities, then one field may have a range; what is left of it may
+//! One index as a rule: its leading fields have equalities, then one field may have a range; what is left of it may
 //! give the order. The whole filter is checked again on each document, so a plan may only ever reach too many
 //! documents, never too few.
 
