@@ -6,8 +6,12 @@
 //! write that failed may have been carried out. What was made of reads holds for as long as the numbers are those that
 //! were taken down.
 
+/// Writes that are noted when they end, however they do.
+mod noted;
 /// The engine that every [`crate::Database`] goes through.
 mod tracked;
+/// Transactions of that engine.
+mod transaction;
 /// Which documents were written.
 mod written;
 
@@ -20,7 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bson::Bson;
 use tokio::sync::Notify;
 
-pub(crate) use tracked::{Abandoned, Tracked};
+pub(crate) use noted::Abandoned;
+pub(crate) use tracked::Tracked;
 pub(crate) use written::Touched;
 pub use written::{Trust, WriteLog};
 

@@ -1,19 +1,18 @@
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
-use tracing::Instrument as _;
 
-use super::{LOG, Revisions, Touched, lock};
+use super::noted::{Abandoned, Noted, of_all};
+use super::transaction::TrackedTransaction;
+use super::{Revisions, Touched};
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
 use crate::{
-    ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
-    Result, Rights, ServerFacts, Shape, Space, Update, UpdateResult, Validator, Write, WriteResult,
+    ChangeFeed, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan, Result,
+    Rights, ServerFacts, Shape, Space, Update, UpdateResult, Validator, Write, WriteResult,
 };
 
 /// An engine whose reads and writes are noted. A new operation of the port does not compile until it says here which
@@ -22,15 +21,6 @@ pub(crate) struct Tracked {
     inner: Arc<dyn Engine>,
     revisions: Revisions,
     abandoned: Abandoned,
-}
-
-/// What becomes of a write that nobody waits for any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Abandoned {
-    /// It is given up where it is. The engine may carry it out all the same, after it was noted.
-    Dropped,
-    /// It goes on in a task of its own, and is noted when it has ended.
-    SeenThrough,
 }
 
 impl Tracked {
@@ -54,56 +44,6 @@ impl Tracked {
         let noted = Noted { revisions: self.revisions.clone(), written };
         self.abandoned.carry_out(noted, work(Arc::clone(&self.inner), collection)).await
     }
-}
-
-/// Notes writes when it is dropped: however they ended.
-struct Noted {
-    revisions: Revisions,
-    written: Vec<(String, Touched)>,
-}
-
-impl Drop for Noted {
-    fn drop(&mut self) {
-        for (collection, touched) in &self.written {
-            self.revisions.written(collection, touched);
-        }
-    }
-}
-
-impl Abandoned {
-    async fn carry_out<T: Send + 'static>(
-        self,
-        noted: Noted,
-        work: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        let work = async move {
-            let result = work.await;
-            drop(noted);
-            result
-        };
-        if self == Self::Dropped {
-            return work.await;
-        }
-        match tokio::spawn(work.in_current_span()).await {
-            Ok(result) => result,
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(Error::Unavailable("the process is ending".into())),
-            },
-        }
-    }
-}
-
-/// The documents that the writes of a batch touch.
-fn of_all(writes: &[Write]) -> Touched {
-    let each = writes.iter().map(|write| match write {
-        Write::Insert(document) => Touched::these([document]),
-        Write::UpdateOne { filter, .. }
-        | Write::UpdateMany { filter, .. }
-        | Write::DeleteOne(filter)
-        | Write::DeleteMany(filter) => Touched::by(filter),
-    });
-    each.fold(Touched::Documents(Vec::new()), Touched::and)
 }
 
 #[async_trait]
@@ -217,9 +157,7 @@ impl Engine for Tracked {
 
     async fn begin(&self) -> Result<Arc<dyn EngineTransaction>> {
         let inner = self.inner.begin().await?;
-        let revisions = self.revisions.clone();
-        let abandoned = self.abandoned;
-        Ok(Arc::new(TrackedTransaction { inner, revisions, abandoned, written: Mutex::default() }))
+        Ok(Arc::new(TrackedTransaction::new(inner, self.revisions.clone(), self.abandoned)))
     }
 
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
@@ -321,88 +259,5 @@ impl Upkeep for Tracked {
 
     async fn space(&self) -> Result<Space> {
         self.inner.upkeep().space().await
-    }
-}
-
-/// A transaction whose writes are noted when it ends, since nobody sees them before.
-struct TrackedTransaction {
-    inner: Arc<dyn EngineTransaction>,
-    revisions: Revisions,
-    abandoned: Abandoned,
-    written: Mutex<BTreeMap<String, Touched>>,
-}
-
-impl TrackedTransaction {
-    /// What is read in a transaction may be older than the numbers are now.
-    fn read(&self, collection: &str) {
-        let _ = LOG.try_with(|log| log.note_undated(collection, &self.revisions.counter(collection)));
-    }
-
-    fn writes(&self, collection: &str, touched: Touched) {
-        let mut written = lock(&self.written);
-        let before = written.remove(collection).unwrap_or(Touched::Documents(Vec::new()));
-        written.insert(collection.to_owned(), before.and(touched));
-    }
-}
-
-#[async_trait]
-impl Executor for TrackedTransaction {
-    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        self.read(collection);
-        self.inner.find(collection, find).await
-    }
-
-    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        self.read(collection);
-        self.inner.count(collection, filter).await
-    }
-
-    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        self.writes(collection, Touched::these(&documents));
-        self.inner.insert_many(collection, documents).await
-    }
-
-    async fn update(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        update: &Update,
-        reach: Reach,
-    ) -> Result<UpdateResult> {
-        self.writes(collection, Touched::by(filter));
-        self.inner.update(collection, filter, update, reach).await
-    }
-
-    async fn find_one_and_update(
-        &self,
-        collection: &str,
-        find: FindAndUpdate,
-    ) -> Result<Option<RawDocumentBuf>> {
-        self.writes(collection, Touched::by(&find.filter));
-        self.inner.find_one_and_update(collection, find).await
-    }
-
-    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        self.writes(collection, Touched::by(filter));
-        self.inner.delete(collection, filter, many).await
-    }
-
-    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        self.writes(collection, of_all(&writes));
-        self.inner.bulk_write(collection, writes).await
-    }
-}
-
-#[async_trait]
-impl EngineTransaction for TrackedTransaction {
-    async fn commit(&self) -> Result<()> {
-        let written = std::mem::take(&mut *lock(&self.written)).into_iter().collect();
-        let noted = Noted { revisions: self.revisions.clone(), written };
-        let inner = Arc::clone(&self.inner);
-        self.abandoned.carry_out(noted, async move { inner.commit().await }).await
-    }
-
-    async fn abort(&self) -> Result<()> {
-        self.inner.abort().await
     }
 }
