@@ -69,20 +69,38 @@ impl<E: Entity> Repository<E> {
 
     /// The documents of a read, and how many its filter means.
     async fn with_total(&self, find: Find) -> Result<(Vec<RawDocumentBuf>, u64), Error> {
-        let (filter, skip, limit) = (find.filter.clone(), find.skip, find.limit);
+        let window_end = find.skip.saturating_add(find.limit.unwrap_or(u64::MAX));
         let from_beginning = find.after.as_ref().is_none_or(Vec::is_empty);
-        let read = async { self.collection.find(find).await?.raw_documents().await };
-        match self.totals.known(&filter) {
-            Known::Total(total) => Ok((read.await?, total)),
-            Known::Nothing if from_beginning => {
-                let documents = read.await?;
-                let found = documents.len() as u64;
-                // Where the window shows the end there is nothing to count.
-                let ends = limit.is_none_or(|limit| found < limit) && (found > 0 || skip == 0);
-                let total = if ends { skip + found } else { self.totals.of(&filter).await? };
-                Ok((documents, total))
+        match self.totals.known(&find.filter) {
+            Known::Total(total) => Ok((self.documents(find).await?, total)),
+            Known::Nothing if from_beginning => self.up_to_the_end(find).await,
+            Known::About(about) if from_beginning && about <= window_end => self.up_to_the_end(find).await,
+            Known::About(_) | Known::Nothing => {
+                let filter = find.filter.clone();
+                Ok(tokio::try_join!(self.documents(find), self.totals.of(&filter))?)
             }
-            Known::Part | Known::Nothing => Ok(tokio::try_join!(read, self.totals.of(&filter))?),
         }
+    }
+
+    /// The same where the window may show the end of the list: then there is nothing to count. One document more than is
+    /// shown says whether it does.
+    async fn up_to_the_end(&self, find: Find) -> Result<(Vec<RawDocumentBuf>, u64), Error> {
+        let (filter, skip, shown) = (find.filter.clone(), find.skip, find.limit);
+        let find = match (shown, &find.after) {
+            (Some(shown), None) => find.limit(shown.saturating_add(1)),
+            // A walk asks for one more by itself.
+            _ => find,
+        };
+        let asked = find.limit;
+        let mut documents = self.documents(find).await?;
+        let found = documents.len() as u64;
+        let ends = asked.is_none_or(|asked| found < asked) && (found > 0 || skip == 0);
+        let total = if ends { skip + found } else { self.totals.of(&filter).await? };
+        documents.truncate(shown.and_then(|shown| usize::try_from(shown).ok()).unwrap_or(usize::MAX));
+        Ok((documents, total))
+    }
+
+    async fn documents(&self, find: Find) -> Result<Vec<RawDocumentBuf>, docstore::Error> {
+        self.collection.find(find).await?.raw_documents().await
     }
 }

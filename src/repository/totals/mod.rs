@@ -34,8 +34,8 @@ type Total = Mutex<Ranges>;
 pub(super) enum Known {
     /// All of it.
     Total(u64),
-    /// A part; the rest is soon counted.
-    Part,
+    /// What it was before the last writes, roughly; the rest is soon counted.
+    About(u64),
     /// Nothing, or it is not to be trusted.
     Nothing,
 }
@@ -55,13 +55,13 @@ impl Totals {
         // Whatever is made of the total is made of the collection.
         self.revisions.read(self.collection.name());
         let Some(total) = key(filter).and_then(|key| self.kept.get(&key)) else { return Known::Nothing };
-        // While it is being counted there is a part of it.
-        let Ok(mut ranges) = total.try_lock() else { return Known::Part };
+        // While it is being counted nobody can look; a list that is counted may be long.
+        let Ok(mut ranges) = total.try_lock() else { return Known::About(u64::MAX) };
         self.catch_up(&mut ranges);
         match ranges.total() {
             Some(total) => Known::Total(total),
             None if ranges.is_new() => Known::Nothing,
-            None => Known::Part,
+            None => Known::About(ranges.about()),
         }
     }
 

@@ -40,7 +40,12 @@ impl Ranges {
     /// The sum, if nothing of it is doubtful.
     pub(super) fn total(&self) -> Option<u64> {
         let certain = !self.is_new() && self.all.iter().all(|range| range.counted.is_some());
-        certain.then(|| self.all.iter().map(|range| range.count).sum())
+        certain.then(|| self.about())
+    }
+
+    /// The sum, with what is doubtful as it was.
+    pub(super) fn about(&self) -> u64 {
+        self.all.iter().map(|range| range.count).sum()
     }
 
     /// Doubts what was written since the last look.
