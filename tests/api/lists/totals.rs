@@ -137,6 +137,29 @@ testkit::stores! {
         assert_eq!((process.total().await, process.counted().await), (left, left));
     }
 
+    async fn a_window_has_the_total_wherever_it_ends(db: Database) {
+        filled(&db, 0).await;
+        let process = Process::new(&db).await;
+        let mut id = ObjectId::new();
+        for n in 0..5 {
+            for (limit, offset) in (1..=n + 2).flat_map(|limit| (0..=n + 1).map(move |offset| (limit, offset))) {
+                // Doubtful each time, known the second time.
+                let touch = Update::new().set("touched", i64::try_from(limit + offset).expect("small"));
+                process.db.collection("stories").update_one(&Filter::id(id), &touch).await.unwrap();
+                for _ in 0..2 {
+                    let list = process.stories.list(&PUBLISHED, Window { limit, offset }).await.unwrap();
+                    let shown = list.items.len() as u64;
+                    assert_eq!((list.total, shown), (n, n.saturating_sub(offset).min(limit)), "{limit} from {offset}");
+                }
+            }
+            let mut one = story();
+            let at = one.get("createdDate").cloned();
+            one.extend(doc! { "title": "A title", "content": "<p>text</p>", "updatedDate": at });
+            id = one.get_object_id("_id").expect("its id");
+            process.db.collection("stories").insert_one(one).await.unwrap();
+        }
+    }
+
     async fn ids_of_other_types_count(db: Database) {
         filled(&db, 3_000).await;
         let process = Process::new(&db).await;
