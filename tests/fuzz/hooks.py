@@ -66,9 +66,9 @@ def learn(key, value):
 
 # Refusals of valid requests that no schema can say: something that is not there, or does not fit; a page that is made
 # needs more than one that is changed.
-STATES = ("Invalid reassign_to: has to name ", "Invalid page: a new page needs ")
-# As above; content of which nothing is left, a slug of which nothing is left.
-FIELDS = ("section_id", "parent_id", "content", "slug")
+STATES = ("Invalid reassign_to: has to name ", "Invalid page: a new page needs ", "The cursor is none of this list ")
+# As above; content of which nothing is left, a slug of which nothing is left, a cursor beside an offset.
+FIELDS = ("section_id", "parent_id", "content", "slug", "cursor")
 
 
 @schemathesis.hook

@@ -53,14 +53,19 @@ for _ in $(seq 300); do
 done
 [ -n "$url" ] || { say "the program does not serve"; exit 1; }
 
+there() {
+  curl -fsS -o "$folder/made" -X "$1" "$url$2" -H "Authorization: Bearer dev-mock-admin" -H "Content-Type: application/json" -d "$3"
+}
+
 export PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 FUZZ_RECORD=$folder/record
 status=0
 for caller in ${CALLERS:-admin author commenter nobody}; do
   as=()
   [ "$caller" = nobody ] || as=(--header "Authorization: Bearer dev-mock-$caller")
-  # What others may have deleted has to be there for who can only read.
-  curl -fsS -o "$folder/page" -X PUT "$url/pages/about" -H "Authorization: Bearer dev-mock-admin" \
-    -H "Content-Type: application/json" -d '{"title":"About","content":"<p>Hello</p>","is_published":true}'
+  # What others may have deleted or hidden has to be there for who can only read.
+  there PUT /pages/about '{"title":"About","content":"<p>Hello</p>","is_published":true}'
+  there POST /stories '{"title":"Here","content":"<p>Hello</p>","is_published":true}'
+  there POST /projects '{"title":"Here","summary":"Hello","content":"<p>Hello</p>","is_published":true}'
   say "as $caller, $examples examples, seed $FUZZ_SEED"
   "$venv/bin/st" --config-file "$here/schemathesis.toml" run "$url/openapi.json" --no-color --seed "$FUZZ_SEED" \
     --max-examples "$examples" "${as[@]}" >"$caller.txt" 2>&1 || { status=1; cat "$caller.txt"; }

@@ -133,6 +133,10 @@ fn statuses(operation: &Map<String, Value>, route: &Route) -> Vec<u16> {
     if operation.contains_key("parameters") {
         statuses.push(422);
     }
+    if asks_for(operation, "cursor") {
+        // One that is none of this list.
+        statuses.push(400);
+    }
     if route.policy != Policy::Everyone {
         statuses.push(401);
     }
