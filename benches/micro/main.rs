@@ -18,7 +18,7 @@ use docstore::{Database, embedded};
 use field_notes::clock::SystemClock;
 use field_notes::config::Config;
 use field_notes::domain::slugify;
-use field_notes::http::{self, App, Crowd, Edge, Front, Gate, Rendered};
+use field_notes::http::{self, App, AppParts, Crowd, Edge, Front, Gate, Rendered};
 use field_notes::{html, repository, startup};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
@@ -99,14 +99,14 @@ fn application(db: &Database, max_bytes: &str) -> Front {
     let gate = Arc::new(Gate::default());
     let clock = Arc::new(SystemClock);
     gate.open(startup::services(&config, db, Arc::clone(&clock) as _));
-    http::router(App {
+    http::router(App::from(AppParts {
         gate,
         clock,
         request_timeout: config.request_timeout,
-        edge: Arc::new(Edge::new(config.edge)),
+        edge: Edge::new(config.edge),
         rendered: Arc::new(Rendered::new(&config.rendered)),
-        crowd: Arc::new(Crowd::new(config.max_concurrent)),
-    })
+        crowd: Crowd::new(config.max_concurrent),
+    }))
 }
 
 async fn ask(front: &Front, accepted: &str) -> usize {

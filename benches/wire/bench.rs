@@ -14,16 +14,19 @@ use crate::settings::Settings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Engine {
     Embedded,
+    /// A replica set of one.
     Mongo,
+    /// A server that is by itself, which has no change streams.
+    Standalone,
 }
 
-/// What all rows share: how large the run is, the stores that are filled, the one server.
+/// What all rows share: how large the run is, the stores that are filled, the servers.
 pub(crate) struct Bench {
     pub(crate) settings: Settings,
     pub(crate) cores: Cores,
     pub(crate) runtime: Runtime,
     stores: RefCell<HashMap<(Engine, Size), Place>>,
-    mongod: RefCell<Option<Mongod>>,
+    mongods: RefCell<HashMap<Engine, Mongod>>,
     // The last, so that nobody uses it any more when it goes.
     pub(crate) folder: TempDir,
 }
@@ -32,7 +35,7 @@ impl Bench {
     pub(crate) fn new(settings: Settings, cores: Cores, folder: TempDir) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-        Ok(Self { settings, cores, runtime, stores: RefCell::default(), mongod: RefCell::default(), folder })
+        Ok(Self { settings, cores, runtime, stores: RefCell::default(), mongods: RefCell::default(), folder })
     }
 
     /// How many stories are in a store.
@@ -51,7 +54,7 @@ impl Bench {
         }
         let place = match engine {
             Engine::Embedded => Place::Embedded(self.folder.path().join(size.name())),
-            Engine::Mongo => Place::Mongo(self.uri()?, size.name().to_owned()),
+            Engine::Mongo | Engine::Standalone => Place::Mongo(self.uri(engine)?, size.name().to_owned()),
         };
         // The program makes it: migrations, sections, indexes.
         Program::start(self, &place, &[])?.end();
@@ -63,16 +66,21 @@ impl Bench {
         Ok(place)
     }
 
-    /// The connection string of the server, which is started when it is first asked for.
-    fn uri(&self) -> Result<String, String> {
-        if let Some(server) = &*self.mongod.borrow() {
+    /// The connection string of a server, which is started when it is first asked for.
+    fn uri(&self, engine: Engine) -> Result<String, String> {
+        if let Some(server) = self.mongods.borrow().get(&engine) {
             return Ok(server.uri());
         }
         let binary = testkit::locate::binary().map_err(|why| format!("no mongod: {why}"))?;
-        let server = self.runtime.block_on(Mongod::replica_set(&binary));
+        let server = self.runtime.block_on(async {
+            match engine {
+                Engine::Standalone => Mongod::standalone(&binary).await,
+                Engine::Embedded | Engine::Mongo => Mongod::replica_set(&binary).await,
+            }
+        });
         let server = server.map_err(|error| format!("mongod does not start: {error}"))?;
         let uri = server.uri();
-        *self.mongod.borrow_mut() = Some(server);
+        self.mongods.borrow_mut().insert(engine, server);
         Ok(uri)
     }
 }

@@ -15,6 +15,8 @@ mod cached;
 mod ceiling;
 /// The sequential client.
 mod client;
+/// Rows about a second process.
+mod elsewhere;
 /// Rows of the table, measured.
 mod figure;
 /// What has to go at the end.

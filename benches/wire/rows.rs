@@ -3,7 +3,7 @@
 use crate::bench::{Bench, Engine};
 use crate::figure::{Measured, Target, Unit};
 use crate::seed::Size;
-use crate::{cached, large, resources, sequential};
+use crate::{cached, elsewhere, large, resources, sequential};
 
 /// A row before it is measured.
 pub(crate) struct Row {
@@ -25,7 +25,7 @@ const fn row(
     Row { name, what, target, unit, measure }
 }
 
-use Engine::{Embedded, Mongo};
+use Engine::{Embedded, Mongo, Standalone};
 use Target::{AtLeast, AtMost};
 use Unit::{Mebibytes, Milliseconds, OfRates, OfTimes, TimesOver};
 
@@ -115,6 +115,16 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row("after-write-mongo", "the same on MongoDB", AtMost(10.0), Milliseconds, |bench| {
         large::after_write(bench, Mongo)
+    }),
+    row(
+        "elsewhere",
+        "until a write is in the rendered list of another process, replica set, p99",
+        AtMost(1000.0),
+        Milliseconds,
+        |bench| elsewhere::seen(bench, Mongo),
+    ),
+    row("elsewhere-standalone", "the same on a standalone server", AtMost(1000.0), Milliseconds, |bench| {
+        elsewhere::seen(bench, Standalone)
     }),
     row("memory-idle", "resident memory, idle", AtMost(40.0), Mebibytes, resources::idle),
     row(

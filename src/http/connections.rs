@@ -92,7 +92,7 @@ pub fn raise_socket_limit() -> Option<u64> {
 
 fn protocols(idle: Duration) -> Builder<TokioExecutor> {
     let mut protocols = Builder::new(TokioExecutor::new());
-    protocols.http1().timer(TokioTimer::new()).header_read_timeout(idle).pipeline_flush(true);
+    protocols.http1().timer(TokioTimer::new()).header_read_timeout(idle);
     protocols.http2().timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(idle);
     protocols
 }

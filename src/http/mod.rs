@@ -63,6 +63,7 @@ mod vary;
 /// Wire forms that all resources share.
 mod wire;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,9 +79,26 @@ pub use routes::{router, routes};
 
 use crate::clock::Clock;
 
-/// What every handler may reach.
+/// What every handler may reach. Each layer has it, so a copy costs next to nothing.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<AppParts>);
+
+impl From<AppParts> for App {
+    fn from(parts: AppParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
+}
+
+/// What an [`App`] is made of.
+pub struct AppParts {
     /// Whether content is served, and by what.
     pub gate: Arc<Gate>,
     /// The time.
@@ -88,9 +106,9 @@ pub struct App {
     /// A request may take so long.
     pub request_timeout: Duration,
     /// Origins, proxies, limits.
-    pub edge: Arc<Edge>,
+    pub edge: Edge,
     /// Rendered responses.
     pub rendered: Arc<Rendered>,
     /// How much is under way.
-    pub crowd: Arc<Crowd>,
+    pub crowd: Crowd,
 }

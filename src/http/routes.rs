@@ -1,5 +1,8 @@
 //! Every public route, in one table.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
@@ -106,26 +109,31 @@ fn layered(routes: Router<App>, app: App) -> Router {
         .with_state(app)
 }
 
+/// The rows by their paths, as the web framework looks them up.
+static BY_PATH: LazyLock<matchit::Router<Vec<&'static Route>>> = LazyLock::new(|| {
+    let mut rows: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
+    for route in routes() {
+        rows.entry(route.path).or_default().push(route);
+    }
+    let mut by_path = matchit::Router::new();
+    for (path, rows) in rows {
+        by_path.insert(path, rows).expect("the framework takes the same paths");
+    }
+    by_path
+});
+
+fn rows(path: &str) -> &'static [&'static Route] {
+    BY_PATH.at(path).map_or(&[], |found| found.value)
+}
+
 /// The row that answers a request.
 pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
-    let template = template(path)?;
-    routes().find(|route| route.path == template && route.verb.is(method))
+    rows(path).iter().find(|route| route.verb.is(method)).copied()
 }
 
 /// The route that a path belongs to.
 pub(super) fn template(path: &str) -> Option<&'static str> {
-    let fits = |template: &&str| {
-        let (mut parts, mut wanted) = (path.split('/'), template.split('/'));
-        loop {
-            match (parts.next(), wanted.next()) {
-                (None, None) => return true,
-                (Some(part), Some(want)) if part == want || (want.starts_with('{') && !part.is_empty()) => {}
-                _ => return false,
-            }
-        }
-    };
-    // A name goes before a variable.
-    routes().map(|route| route.path).filter(fits).min_by_key(|template| template.matches('{').count())
+    rows(path).first().map(|route| route.path)
 }
 
 /// 404, or the way to the same route without a slash at its end.
@@ -161,19 +169,18 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::http::{Crowd, Edge, EdgeSettings, Rendered, RenderedSettings};
+    use crate::http::{AppParts, Crowd, Edge, EdgeSettings, Rendered, RenderedSettings};
 
     /// Asks a route that is open in every state of the gate.
     async fn ask(handlers: MethodRouter<App>, request_timeout: Duration) -> (Response, serde_json::Value) {
-        let edge = Arc::new(Edge::new(EdgeSettings::default()));
-        let app = App {
+        let app = App::from(AppParts {
             gate: Arc::default(),
             clock: Arc::new(SystemClock),
             request_timeout,
-            edge,
+            edge: Edge::new(EdgeSettings::default()),
             rendered: Arc::new(Rendered::new(&RenderedSettings::default())),
-            crowd: Arc::new(Crowd::new(1)),
-        };
+            crowd: Crowd::new(1),
+        });
         let router = layered(Router::new().route("/livez", handlers), app);
         let request = Request::builder().uri("/livez").body(Body::empty()).unwrap();
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();

@@ -1,10 +1,10 @@
-use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::wire::Json;
 use super::{ApiError, App, rendered};
 use crate::domain::{Condition, Revision};
 

@@ -2,6 +2,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 /// Adds names of request headers that an answer depends on, once each.
 pub(super) fn add(headers: &mut HeaderMap, names: &[&str]) {
+    if names.iter().all(|name| holds(headers, name)) {
+        return;
+    }
     let held = headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok());
     let mut all: Vec<_> = held.flat_map(|text| text.split(',')).map(|name| name.trim().to_owned()).collect();
     for name in names {
@@ -12,6 +15,12 @@ pub(super) fn add(headers: &mut HeaderMap, names: &[&str]) {
     if let Ok(value) = HeaderValue::from_str(&all.join(", ")) {
         headers.insert(header::VARY, value);
     }
+}
+
+fn holds(headers: &HeaderMap, name: &str) -> bool {
+    headers.get(header::VARY).and_then(|value| value.to_str().ok()).is_some_and(|text| {
+        text.split(',').any(|held| held.trim() == "*" || held.trim().eq_ignore_ascii_case(name))
+    })
 }
 
 #[cfg(test)]

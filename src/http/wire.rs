@@ -1,13 +1,17 @@
-use axum::Json;
+use std::cell::RefCell;
+
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
-use super::link;
+use super::{ApiError, link};
 use crate::domain::Listing;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A list on the wire.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +30,32 @@ impl<T> Envelope<T> {
         let Listing { items, total, window, walk: _ } = listing;
         let items = items.into_iter().map(body).collect();
         Self { items, total, limit: window.limit, offset: window.offset }
+    }
+}
+
+/// A body of JSON. As `axum::Json`, for content: lists and items are mostly long texts, and `sonic_rs` escapes those
+/// several times as fast as `serde_json`, to the same bytes.
+pub(super) struct Json<T>(pub(super) T);
+
+thread_local! {
+    /// Where bodies grow, so that each is allocated once, as large as it turned out.
+    static DRAFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is left of a larger draft is given back.
+const DRAFT_KEPT: usize = 256 * 1024;
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let written = DRAFT.with_borrow_mut(|draft| {
+            draft.clear();
+            draft.shrink_to(DRAFT_KEPT);
+            sonic_rs::to_writer(&mut *draft, &self.0).map(|()| Bytes::copy_from_slice(draft))
+        });
+        match written {
+            Ok(body) => ([(header::CONTENT_TYPE, JSON)], body).into_response(),
+            Err(error) => ApiError::Internal(Box::new(error)).into_response(),
+        }
     }
 }
 
@@ -62,8 +92,7 @@ pub(super) fn words(words: &[&str]) -> Object {
 
 /// The answer to a deletion: empty, and called JSON all the same.
 pub(super) fn deleted() -> Response {
-    let json = HeaderValue::from_static("application/json");
-    (StatusCode::NO_CONTENT, [(header::CONTENT_TYPE, json)]).into_response()
+    (StatusCode::NO_CONTENT, [(header::CONTENT_TYPE, JSON)]).into_response()
 }
 
 /// An instant as the health routes have it: UTC that does not say so.
@@ -76,7 +105,17 @@ pub(super) fn naive(at: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Readers get what `serde_json` would have written, down to the byte.
+        #[test]
+        fn texts_are_written_as_serde_json_writes_them(text in "(\\PC|[\\x00-\\x7f]){0,200}") {
+            prop_assert_eq!(sonic_rs::to_vec(&text).unwrap(), serde_json::to_vec(&text).unwrap());
+        }
+    }
 
     #[test]
     fn fractions_have_six_digits_or_none() {

@@ -1,5 +1,5 @@
 use docstore::{Filter, Index, Sort};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 /// A field of a stored document that is not what it has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,8 +9,8 @@ pub struct BadField(pub &'static str);
 pub trait Entity: Sized + Send + 'static {
     /// The name of the collection.
     const COLLECTION: &'static str;
-    /// A document as it is read. Its fields take any value, so that reading cannot fail; [`Entity::from_row`] judges.
-    type Row: DeserializeOwned + Send;
+    /// A document as it is read, borrowed from its bytes. Its fields take any value, so that reading cannot fail; [`Entity::from_row`] judges.
+    type Row<'a>: Deserialize<'a>;
     /// Which of them a list is of.
     type Filter: Send + Sync;
 
@@ -18,7 +18,7 @@ pub trait Entity: Sized + Send + 'static {
     fn indexes() -> Vec<Index>;
 
     /// Makes the noun of a row, or says which field is in the way.
-    fn from_row(row: Self::Row) -> Result<Self, BadField>;
+    fn from_row(row: Self::Row<'_>) -> Result<Self, BadField>;
 
     /// Which documents a filter means. Deleted ones are left out by the repository.
     fn filter(filter: &Self::Filter) -> Filter;

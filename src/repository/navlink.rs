@@ -1,4 +1,4 @@
-use bson::{Bson, Document, doc};
+use bson::{Document, RawBsonRef, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Index, Sort, Update};
 use serde::Deserialize;
@@ -10,23 +10,23 @@ use crate::domain::{NavLink, NavLinkChange, NewNavLink, Visibility};
 
 /// A link of the navigation as stored.
 #[derive(Debug, Deserialize)]
-pub struct NavLinkRow {
-    #[serde(rename = "_id")]
-    id: Bson,
-    label: Option<Bson>,
-    url: Option<Bson>,
-    sort_order: Option<Bson>,
-    is_published: Option<Bson>,
+pub struct NavLinkRow<'a> {
+    #[serde(borrow, rename = "_id")]
+    id: RawBsonRef<'a>,
+    label: Option<RawBsonRef<'a>>,
+    url: Option<RawBsonRef<'a>>,
+    sort_order: Option<RawBsonRef<'a>>,
+    is_published: Option<RawBsonRef<'a>>,
     #[serde(rename = "createdDate")]
-    created: Option<Bson>,
+    created: Option<RawBsonRef<'a>>,
     #[serde(rename = "updatedDate")]
-    updated: Option<Bson>,
-    user_id: Option<Bson>,
+    updated: Option<RawBsonRef<'a>>,
+    user_id: Option<RawBsonRef<'a>>,
 }
 
 impl Entity for NavLink {
     const COLLECTION: &'static str = "navlinks";
-    type Row = NavLinkRow;
+    type Row<'a> = NavLinkRow<'a>;
     type Filter = Visibility;
 
     fn indexes() -> Vec<Index> {
@@ -38,16 +38,16 @@ impl Entity for NavLink {
         ]
     }
 
-    fn from_row(row: NavLinkRow) -> Result<Self, BadField> {
+    fn from_row(row: NavLinkRow<'_>) -> Result<Self, BadField> {
         let NavLinkRow { id, label, url, sort_order, is_published, created, updated, user_id } = row;
         Ok(Self {
-            id: own_id(&id)?,
+            id: own_id(id)?,
             label: text(label, "label")?,
             url: link(url, "url")?,
-            sort_order: whole_or(sort_order.as_ref(), "sort_order", 0)?,
-            is_published: truth_or(is_published.as_ref(), "is_published", false)?,
-            created: date(created.as_ref(), "createdDate")?,
-            updated: date(updated.as_ref(), "updatedDate")?,
+            sort_order: whole_or(sort_order, "sort_order", 0)?,
+            is_published: truth_or(is_published, "is_published", false)?,
+            created: date(created, "createdDate")?,
+            updated: date(updated, "updatedDate")?,
             user_id: reference(user_id, "user_id")?,
         })
     }

@@ -1,4 +1,4 @@
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawBsonRef, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Index, Sort, Update};
 use serde::Deserialize;
@@ -15,24 +15,24 @@ const TYPE_BEFORE: &str = "page_type_before";
 
 /// A page as stored.
 #[derive(Debug, Deserialize)]
-pub struct PageRow {
-    #[serde(rename = "_id")]
-    id: Bson,
-    title: Option<Bson>,
-    content: Option<Bson>,
-    page_type: Option<Bson>,
-    is_published: Option<Bson>,
+pub struct PageRow<'a> {
+    #[serde(borrow, rename = "_id")]
+    id: RawBsonRef<'a>,
+    title: Option<RawBsonRef<'a>>,
+    content: Option<RawBsonRef<'a>>,
+    page_type: Option<RawBsonRef<'a>>,
+    is_published: Option<RawBsonRef<'a>>,
     #[serde(rename = "createdDate")]
-    created: Option<Bson>,
+    created: Option<RawBsonRef<'a>>,
     #[serde(rename = "updatedDate")]
-    updated: Option<Bson>,
-    user_id: Option<Bson>,
-    section_id: Option<Bson>,
+    updated: Option<RawBsonRef<'a>>,
+    user_id: Option<RawBsonRef<'a>>,
+    section_id: Option<RawBsonRef<'a>>,
 }
 
 impl Entity for Page {
     const COLLECTION: &'static str = "pages";
-    type Row = PageRow;
+    type Row<'a> = PageRow<'a>;
     type Filter = Visibility;
 
     fn indexes() -> Vec<Index> {
@@ -45,18 +45,18 @@ impl Entity for Page {
         own.into_iter().chain(of_trash()).collect()
     }
 
-    fn from_row(row: PageRow) -> Result<Self, BadField> {
+    fn from_row(row: PageRow<'_>) -> Result<Self, BadField> {
         let PageRow { id, title, content, page_type, is_published, created, updated, user_id, section_id } =
             row;
         Ok(Self {
-            id: own_id(&id)?,
+            id: own_id(id)?,
             title: text(title, "title")?,
             content: text(content, "content")?,
             page_type: text(page_type, TYPE)?,
             // Pages of the original are published where they do not say otherwise.
-            is_published: truth_or(is_published.as_ref(), "is_published", true)?,
-            created: date(created.as_ref(), "createdDate")?,
-            updated: date(updated.as_ref(), "updatedDate")?,
+            is_published: truth_or(is_published, "is_published", true)?,
+            created: date(created, "createdDate")?,
+            updated: date(updated, "updatedDate")?,
             user_id: reference(user_id, "user_id")?,
             section_id: reference(section_id, "section_id")?,
         })

@@ -1,4 +1,4 @@
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawBsonRef, doc};
 use chrono::{DateTime, Utc};
 use docstore::{
     Direction::{Ascending, Descending},
@@ -15,31 +15,31 @@ use crate::domain::{NewProject, Project, ProjectChange, ProjectFilter, ProjectTe
 
 /// A project as stored.
 #[derive(Debug, Deserialize)]
-pub struct ProjectRow {
-    #[serde(rename = "_id")]
-    id: Bson,
-    title: Option<Bson>,
-    summary: Option<Bson>,
-    content: Option<Bson>,
-    technologies: Option<Bson>,
-    github_url: Option<Bson>,
-    live_url: Option<Bson>,
-    image_url: Option<Bson>,
-    is_published: Option<Bson>,
-    is_featured: Option<Bson>,
-    sort_order: Option<Bson>,
-    slug: Option<Bson>,
+pub struct ProjectRow<'a> {
+    #[serde(borrow, rename = "_id")]
+    id: RawBsonRef<'a>,
+    title: Option<RawBsonRef<'a>>,
+    summary: Option<RawBsonRef<'a>>,
+    content: Option<RawBsonRef<'a>>,
+    technologies: Option<RawBsonRef<'a>>,
+    github_url: Option<RawBsonRef<'a>>,
+    live_url: Option<RawBsonRef<'a>>,
+    image_url: Option<RawBsonRef<'a>>,
+    is_published: Option<RawBsonRef<'a>>,
+    is_featured: Option<RawBsonRef<'a>>,
+    sort_order: Option<RawBsonRef<'a>>,
+    slug: Option<RawBsonRef<'a>>,
     #[serde(rename = "createdDate")]
-    created: Option<Bson>,
+    created: Option<RawBsonRef<'a>>,
     #[serde(rename = "updatedDate")]
-    updated: Option<Bson>,
-    user_id: Option<Bson>,
-    section_id: Option<Bson>,
+    updated: Option<RawBsonRef<'a>>,
+    user_id: Option<RawBsonRef<'a>>,
+    section_id: Option<RawBsonRef<'a>>,
 }
 
 impl Entity for Project {
     const COLLECTION: &'static str = "projects";
-    type Row = ProjectRow;
+    type Row<'a> = ProjectRow<'a>;
     type Filter = ProjectFilter;
 
     fn indexes() -> Vec<Index> {
@@ -57,8 +57,8 @@ impl Entity for Project {
         own.into_iter().chain(of_trash()).collect()
     }
 
-    fn from_row(row: ProjectRow) -> Result<Self, BadField> {
-        let id = own_id(&row.id)?;
+    fn from_row(row: ProjectRow<'_>) -> Result<Self, BadField> {
+        let id = own_id(row.id)?;
         let text = ProjectText {
             title: text(row.title, "title")?,
             summary: text(row.summary, "summary")?,
@@ -67,16 +67,16 @@ impl Entity for Project {
             github_url: web_address(row.github_url, "github_url")?,
             live_url: web_address(row.live_url, "live_url")?,
             image_url: web_address(row.image_url, "image_url")?,
-            is_published: truth_or(row.is_published.as_ref(), "is_published", false)?,
-            is_featured: truth_or(row.is_featured.as_ref(), "is_featured", false)?,
-            sort_order: whole_or(row.sort_order.as_ref(), "sort_order", 0)?,
+            is_published: truth_or(row.is_published, "is_published", false)?,
+            is_featured: truth_or(row.is_featured, "is_featured", false)?,
+            sort_order: whole_or(row.sort_order, "sort_order", 0)?,
         };
         Ok(Self {
             id,
             slug: text_or(row.slug, "slug", "")?,
             text,
-            created: date(row.created.as_ref(), "createdDate")?,
-            updated: date(row.updated.as_ref(), "updatedDate")?,
+            created: date(row.created, "createdDate")?,
+            updated: date(row.updated, "updatedDate")?,
             user_id: reference(row.user_id, "user_id")?,
             section_id: reference(row.section_id, "section_id")?,
         })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::{Bson, RawDocument};
 use docstore::{Collection, Database, Field, Filter, Find};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use super::cursor::Cursors;
 use super::row::live;
@@ -87,8 +87,8 @@ impl<E: Entity> Repository<E> {
     }
 
     /// Reads a document as it came, as a row of any kind.
-    pub(super) fn read_as<R: DeserializeOwned, T>(
-        document: &RawDocument,
+    pub(super) fn read_as<'d, R: Deserialize<'d>, T>(
+        document: &'d RawDocument,
         from_row: impl FnOnce(R) -> Result<T, BadField>,
     ) -> Result<T, Error> {
         let corrupt = |BadField(field)| {

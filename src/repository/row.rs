@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use bson::Bson;
+use bson::{Bson, RawBsonRef};
 use chrono::{DateTime, Utc};
 use docstore::Filter;
 
@@ -33,36 +33,40 @@ pub(super) fn refers(field: &'static str, id: Id) -> Filter {
 }
 
 /// A text that has to be there.
-pub(super) fn text(value: Option<Bson>, field: &'static str) -> Result<String, BadField> {
-    match value {
-        Some(Bson::String(text)) => Ok(text),
-        _ => Err(BadField(field)),
-    }
+pub(super) fn text(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<String, BadField> {
+    borrowed(value, field).map(str::to_owned)
+}
+
+fn borrowed<'a>(value: Option<RawBsonRef<'a>>, field: &'static str) -> Result<&'a str, BadField> {
+    value.and_then(RawBsonRef::as_str).ok_or(BadField(field))
 }
 
 /// The document's own id.
-pub(super) fn own_id(value: &Bson) -> Result<Id, BadField> {
+pub(super) fn own_id(value: RawBsonRef<'_>) -> Result<Id, BadField> {
     value.as_object_id().map(Id::from).ok_or(BadField("_id"))
 }
 
 /// A reference to another document, as text.
-pub(super) fn reference(value: Option<Bson>, field: &'static str) -> Result<Option<String>, BadField> {
+pub(super) fn reference(
+    value: Option<RawBsonRef<'_>>,
+    field: &'static str,
+) -> Result<Option<String>, BadField> {
     match value {
-        None | Some(Bson::Null) => Ok(None),
-        Some(Bson::String(text)) => Ok(Some(text)),
-        Some(Bson::ObjectId(id)) => Ok(Some(id.to_hex())),
+        None | Some(RawBsonRef::Null) => Ok(None),
+        Some(RawBsonRef::String(text)) => Ok(Some(text.to_owned())),
+        Some(RawBsonRef::ObjectId(id)) => Ok(Some(id.to_hex())),
         Some(_) => Err(BadField(field)),
     }
 }
 
 /// One of the words of an enum that has to be there.
-pub(super) fn word<T: FromStr>(value: Option<Bson>, field: &'static str) -> Result<T, BadField> {
-    text(value, field)?.parse().map_err(|_| BadField(field))
+pub(super) fn word<T: FromStr>(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<T, BadField> {
+    borrowed(value, field)?.parse().map_err(|_| BadField(field))
 }
 
 /// One of the words of an enum, or its default.
 pub(super) fn word_or<T: FromStr>(
-    value: Option<Bson>,
+    value: Option<RawBsonRef<'_>>,
     field: &'static str,
     default: T,
 ) -> Result<T, BadField> {
@@ -73,32 +77,43 @@ pub(super) fn word_or<T: FromStr>(
 }
 
 /// A whole number of any width, or its default.
-pub(super) fn whole_or(value: Option<&Bson>, field: &'static str, default: i64) -> Result<i64, BadField> {
+pub(super) fn whole_or(
+    value: Option<RawBsonRef<'_>>,
+    field: &'static str,
+    default: i64,
+) -> Result<i64, BadField> {
     match value {
         None => Ok(default),
-        Some(Bson::Int32(n)) => Ok(i64::from(*n)),
-        Some(Bson::Int64(n)) => Ok(*n),
+        Some(RawBsonRef::Int32(n)) => Ok(i64::from(n)),
+        Some(RawBsonRef::Int64(n)) => Ok(n),
         // Beyond 2^53 a double is no longer certain to be the number that was meant.
-        Some(Bson::Double(n)) if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 =>
+        Some(RawBsonRef::Double(n)) if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 =>
         {
             #[expect(clippy::cast_possible_truncation, reason = "whole, and within range")]
-            Ok(*n as i64)
+            Ok(n as i64)
         }
         Some(_) => Err(BadField(field)),
     }
 }
 
 /// A truth value, or its default.
-pub(super) fn truth_or(value: Option<&Bson>, field: &'static str, default: bool) -> Result<bool, BadField> {
+pub(super) fn truth_or(
+    value: Option<RawBsonRef<'_>>,
+    field: &'static str,
+    default: bool,
+) -> Result<bool, BadField> {
     match value {
         None => Ok(default),
-        Some(Bson::Boolean(truth)) => Ok(*truth),
-        Some(_) => Err(BadField(field)),
+        Some(value) => value.as_bool().ok_or(BadField(field)),
     }
 }
 
 /// A text, or its default.
-pub(super) fn text_or(value: Option<Bson>, field: &'static str, default: &str) -> Result<String, BadField> {
+pub(super) fn text_or(
+    value: Option<RawBsonRef<'_>>,
+    field: &'static str,
+    default: &str,
+) -> Result<String, BadField> {
     match value {
         None => Ok(default.to_owned()),
         value => text(value, field),
@@ -106,51 +121,51 @@ pub(super) fn text_or(value: Option<Bson>, field: &'static str, default: &str) -
 }
 
 /// A list of texts, empty if it is not there.
-pub(super) fn texts(value: Option<Bson>, field: &'static str) -> Result<Vec<String>, BadField> {
+pub(super) fn texts(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<Vec<String>, BadField> {
     match value {
-        None | Some(Bson::Null) => Ok(Vec::new()),
-        Some(Bson::Array(elements)) => {
-            elements.into_iter().map(|element| text(Some(element), field)).collect()
+        None | Some(RawBsonRef::Null) => Ok(Vec::new()),
+        Some(RawBsonRef::Array(elements)) => {
+            elements.into_iter().map(|element| text(element.ok(), field)).collect()
         }
         Some(_) => Err(BadField(field)),
     }
 }
 
 /// A web address, if it is there. One of another scheme could run a script where it is clicked on.
-pub(super) fn web_address(value: Option<Bson>, field: &'static str) -> Result<Option<String>, BadField> {
+pub(super) fn web_address(
+    value: Option<RawBsonRef<'_>>,
+    field: &'static str,
+) -> Result<Option<String>, BadField> {
     match value {
-        None | Some(Bson::Null) => Ok(None),
-        Some(Bson::String(address)) if address.is_empty() => Ok(None),
-        Some(Bson::String(address)) if is_web_address(&address) => Ok(Some(address)),
+        None | Some(RawBsonRef::Null | RawBsonRef::String("")) => Ok(None),
+        Some(RawBsonRef::String(address)) if is_web_address(address) => Ok(Some(address.to_owned())),
         Some(_) => Err(BadField(field)),
     }
 }
 
 /// Where a link leads, which has to be there. Old databases hold any text; what a browser would run is not shown.
-pub(super) fn link(value: Option<Bson>, field: &'static str) -> Result<String, BadField> {
+pub(super) fn link(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<String, BadField> {
     text(value, field)
         .and_then(|address| if runs_script(&address) { Err(BadField(field)) } else { Ok(address) })
 }
 
 /// A date, if it is there.
 pub(super) fn date_or_none(
-    value: Option<&Bson>,
+    value: Option<RawBsonRef<'_>>,
     field: &'static str,
 ) -> Result<Option<DateTime<Utc>>, BadField> {
     match value {
-        None | Some(Bson::Null) => Ok(None),
+        None | Some(RawBsonRef::Null) => Ok(None),
         value => date(value, field).map(Some),
     }
 }
 
 /// A date that has to be there.
-pub(super) fn date(value: Option<&Bson>, field: &'static str) -> Result<DateTime<Utc>, BadField> {
-    match value {
-        Some(Bson::DateTime(date)) => {
-            DateTime::from_timestamp_millis(date.timestamp_millis()).ok_or(BadField(field))
-        }
-        _ => Err(BadField(field)),
-    }
+pub(super) fn date(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<DateTime<Utc>, BadField> {
+    value
+        .and_then(RawBsonRef::as_datetime)
+        .and_then(|date| DateTime::from_timestamp_millis(date.timestamp_millis()))
+        .ok_or(BadField(field))
 }
 
 #[cfg(test)]
@@ -163,34 +178,34 @@ mod tests {
     fn references_are_read_as_text_or_object_id() {
         let id = ObjectId::parse_str("65a0b1c2d3e4f50617283940").unwrap();
         let hex = Some("65a0b1c2d3e4f50617283940".to_owned());
-        assert_eq!(reference(Some(Bson::ObjectId(id)), "f"), Ok(hex.clone()));
-        assert_eq!(reference(Some(Bson::String(id.to_hex())), "f"), Ok(hex));
-        assert_eq!(reference(Some(Bson::Null), "f"), Ok(None));
+        assert_eq!(reference(Some(RawBsonRef::ObjectId(id)), "f"), Ok(hex.clone()));
+        assert_eq!(reference(Some(RawBsonRef::String(&id.to_hex())), "f"), Ok(hex));
+        assert_eq!(reference(Some(RawBsonRef::Null), "f"), Ok(None));
         assert_eq!(reference(None, "f"), Ok(None));
-        assert_eq!(reference(Some(Bson::Int32(1)), "f"), Err(BadField("f")));
+        assert_eq!(reference(Some(RawBsonRef::Int32(1)), "f"), Err(BadField("f")));
     }
 
     #[test]
     fn whole_numbers_come_in_any_width() {
-        for value in [Bson::Int32(7), Bson::Int64(7), Bson::Double(7.0)] {
-            assert_eq!(whole_or(Some(&value), "f", 0), Ok(7));
+        for value in [RawBsonRef::Int32(7), RawBsonRef::Int64(7), RawBsonRef::Double(7.0)] {
+            assert_eq!(whole_or(Some(value), "f", 0), Ok(7));
         }
         assert_eq!(whole_or(None, "f", 3), Ok(3));
         for bad in [
-            Bson::Double(7.5),
-            Bson::Double(1e300),
-            Bson::Double(f64::NAN),
-            Bson::Null,
-            Bson::String("7".into()),
+            RawBsonRef::Double(7.5),
+            RawBsonRef::Double(1e300),
+            RawBsonRef::Double(f64::NAN),
+            RawBsonRef::Null,
+            RawBsonRef::String("7"),
         ] {
-            assert_eq!(whole_or(Some(&bad), "f", 0), Err(BadField("f")));
+            assert_eq!(whole_or(Some(bad), "f", 0), Err(BadField("f")));
         }
     }
 
     #[test]
     fn dates_out_of_range_are_bad_not_a_panic() {
-        let far = Bson::DateTime(bson::DateTime::from_millis(i64::MAX));
-        assert_eq!(date(Some(&far), "f"), Err(BadField("f")));
-        assert_eq!(date(Some(&Bson::String("2026-01-02".into())), "f"), Err(BadField("f")));
+        let far = RawBsonRef::DateTime(bson::DateTime::from_millis(i64::MAX));
+        assert_eq!(date(Some(far), "f"), Err(BadField("f")));
+        assert_eq!(date(Some(RawBsonRef::String("2026-01-02")), "f"), Err(BadField("f")));
     }
 }

@@ -1,4 +1,4 @@
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawBsonRef, RawDocument, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
 use serde::Deserialize;
@@ -13,27 +13,27 @@ use crate::domain::{
 
 /// A section as stored.
 #[derive(Debug, Deserialize)]
-pub struct SectionRow {
-    #[serde(rename = "_id")]
-    id: Bson,
-    title: Option<Bson>,
-    slug: Option<Bson>,
-    parent_id: Option<Bson>,
-    display_type: Option<Bson>,
-    content_type: Option<Bson>,
-    nav_visibility: Option<Bson>,
-    sort_order: Option<Bson>,
-    is_published: Option<Bson>,
+pub struct SectionRow<'a> {
+    #[serde(borrow, rename = "_id")]
+    id: RawBsonRef<'a>,
+    title: Option<RawBsonRef<'a>>,
+    slug: Option<RawBsonRef<'a>>,
+    parent_id: Option<RawBsonRef<'a>>,
+    display_type: Option<RawBsonRef<'a>>,
+    content_type: Option<RawBsonRef<'a>>,
+    nav_visibility: Option<RawBsonRef<'a>>,
+    sort_order: Option<RawBsonRef<'a>>,
+    is_published: Option<RawBsonRef<'a>>,
     #[serde(rename = "createdDate")]
-    created: Option<Bson>,
+    created: Option<RawBsonRef<'a>>,
     #[serde(rename = "updatedDate")]
-    updated: Option<Bson>,
-    user_id: Option<Bson>,
+    updated: Option<RawBsonRef<'a>>,
+    user_id: Option<RawBsonRef<'a>>,
 }
 
 impl Entity for Section {
     const COLLECTION: &'static str = "sections";
-    type Row = SectionRow;
+    type Row<'a> = SectionRow<'a>;
     type Filter = SectionFilter;
 
     fn indexes() -> Vec<Index> {
@@ -50,7 +50,7 @@ impl Entity for Section {
         own.into_iter().chain(of_trash()).collect()
     }
 
-    fn from_row(row: SectionRow) -> Result<Self, BadField> {
+    fn from_row(row: SectionRow<'_>) -> Result<Self, BadField> {
         let SectionRow {
             id,
             title,
@@ -66,17 +66,17 @@ impl Entity for Section {
             user_id,
         } = row;
         Ok(Self {
-            id: own_id(&id)?,
+            id: own_id(id)?,
             title: text(title, "title")?,
             slug: text(slug, "slug")?,
             parent_id: reference(parent_id, "parent_id")?,
             display_type: word(display_type, "display_type")?,
             content_type: word(content_type, "content_type")?,
             nav_visibility: word_or(nav_visibility, "nav_visibility", NavVisibility::Main)?,
-            sort_order: whole_or(sort_order.as_ref(), "sort_order", 0)?,
-            is_published: truth_or(is_published.as_ref(), "is_published", false)?,
-            created: date(created.as_ref(), "createdDate")?,
-            updated: date(updated.as_ref(), "updatedDate")?,
+            sort_order: whole_or(sort_order, "sort_order", 0)?,
+            is_published: truth_or(is_published, "is_published", false)?,
+            created: date(created, "createdDate")?,
+            updated: date(updated, "updatedDate")?,
             user_id: reference(user_id, "user_id")?,
         })
     }
@@ -171,13 +171,14 @@ impl Repository<Section> {
     /// All live sections, and in which other each lies.
     pub async fn tree(&self) -> Result<SectionTree, Error> {
         let find = Find::new(live()).projection(Projection::include(["parent_id"]));
-        let documents = self.collection.find(find).await?.documents().await?;
-        let place = |document: Document| {
-            let id = own_id(document.get("_id")?).ok()?;
-            let parent = reference(document.get("parent_id").cloned(), "parent_id").ok().flatten();
+        let documents = self.collection.find(find).await?.raw_documents().await?;
+        let place = |document: &RawDocument| {
+            let id = own_id(document.get("_id").ok()??).ok()?;
+            let parent = document.get("parent_id").ok().flatten();
+            let parent = reference(parent, "parent_id").ok().flatten();
             Some((id, parent.and_then(|parent| Id::parse(&parent).ok())))
         };
-        Ok(documents.into_iter().filter_map(place).collect())
+        Ok(documents.iter().filter_map(|document| place(document)).collect())
     }
 
     /// The live section of this slug, published or not.

@@ -1,4 +1,4 @@
-use bson::{Bson, Document, doc};
+use bson::{Document, RawBsonRef, doc};
 use chrono::{DateTime, Utc};
 use docstore::{
     Direction::{Ascending, Descending},
@@ -13,25 +13,25 @@ use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter, TrashType};
 
 /// A story as stored.
 #[derive(Debug, Deserialize)]
-pub struct StoryRow {
-    #[serde(rename = "_id")]
-    id: Bson,
-    title: Option<Bson>,
-    content: Option<Bson>,
-    slug: Option<Bson>,
-    is_published: Option<Bson>,
-    date: Option<Bson>,
+pub struct StoryRow<'a> {
+    #[serde(borrow, rename = "_id")]
+    id: RawBsonRef<'a>,
+    title: Option<RawBsonRef<'a>>,
+    content: Option<RawBsonRef<'a>>,
+    slug: Option<RawBsonRef<'a>>,
+    is_published: Option<RawBsonRef<'a>>,
+    date: Option<RawBsonRef<'a>>,
     #[serde(rename = "createdDate")]
-    created: Option<Bson>,
+    created: Option<RawBsonRef<'a>>,
     #[serde(rename = "updatedDate")]
-    updated: Option<Bson>,
-    user_id: Option<Bson>,
-    section_id: Option<Bson>,
+    updated: Option<RawBsonRef<'a>>,
+    user_id: Option<RawBsonRef<'a>>,
+    section_id: Option<RawBsonRef<'a>>,
 }
 
 impl Entity for Story {
     const COLLECTION: &'static str = "stories";
-    type Row = StoryRow;
+    type Row<'a> = StoryRow<'a>;
     type Filter = StoryFilter;
 
     fn indexes() -> Vec<Index> {
@@ -47,7 +47,7 @@ impl Entity for Story {
         own.into_iter().chain(of_trash()).collect()
     }
 
-    fn from_row(row: StoryRow) -> Result<Self, BadField> {
+    fn from_row(row: StoryRow<'_>) -> Result<Self, BadField> {
         let StoryRow {
             id,
             title,
@@ -61,14 +61,14 @@ impl Entity for Story {
             section_id,
         } = row;
         Ok(Self {
-            id: own_id(&id)?,
+            id: own_id(id)?,
             title: text(title, "title")?,
             content: text(content, "content")?,
             slug: text_or(slug, "slug", "")?,
-            is_published: truth_or(is_published.as_ref(), "is_published", false)?,
-            date: date_or_none(published.as_ref(), "date")?,
-            created: date(created.as_ref(), "createdDate")?,
-            updated: date(updated.as_ref(), "updatedDate")?,
+            is_published: truth_or(is_published, "is_published", false)?,
+            date: date_or_none(published, "date")?,
+            created: date(created, "createdDate")?,
+            updated: date(updated, "updatedDate")?,
             user_id: reference(user_id, "user_id")?,
             section_id: reference(section_id, "section_id")?,
         })

@@ -2,7 +2,6 @@ use bson::{Bson, Document, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Collection, Database, Filter, FindAndUpdate, Index, Update};
 
-use super::row::{own_id, text};
 use super::{BadField, Error};
 use crate::domain::{Id, Role};
 
@@ -86,10 +85,9 @@ impl Users {
 
 fn user_of(document: &Document) -> Result<User, Error> {
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-    let name = document.get("name").cloned();
-    own_id(&id)
-        .and_then(|own| Ok(User { id: own, name: text(name, "name")? }))
-        .map_err(|bad| corrupt(&id, bad))
+    let own = id.as_object_id().map(Id::from).ok_or(BadField("_id"));
+    let name = document.get_str("name").map_err(|_| BadField("name"));
+    own.and_then(|own| Ok(User { id: own, name: name?.to_owned() })).map_err(|bad| corrupt(&id, bad))
 }
 
 fn corrupt(id: &Bson, BadField(field): BadField) -> Error {

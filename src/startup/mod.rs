@@ -30,7 +30,7 @@ pub use store::open as open_store;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
-use crate::http::{self, App, ConnectionSettings, Crowd, Edge, Gate, Rendered};
+use crate::http::{self, App, AppParts, ConnectionSettings, Crowd, Edge, Gate, Rendered};
 use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
 use crate::repository::{self, Holdings, Probe, Repository, TreeLock, Users};
 use crate::service::{Freshness, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
@@ -73,14 +73,14 @@ impl Application {
         let Self { config, listener, address, began } = self;
         let gate = Arc::new(Gate::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let app = App {
+        let app = App::from(AppParts {
             gate: Arc::clone(&gate),
             clock: Arc::clone(&clock),
             request_timeout: config.request_timeout,
-            edge: Arc::new(Edge::new(config.edge.clone())),
+            edge: Edge::new(config.edge.clone()),
             rendered: Arc::new(Rendered::new(&config.rendered)),
-            crowd: Arc::new(Crowd::new(config.max_concurrent)),
-        };
+            crowd: Crowd::new(config.max_concurrent),
+        });
         let (stop, mut stopped) = watch::channel(false);
         let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
         let mut server =

@@ -87,14 +87,14 @@ impl App {
         let clock = FixedClock::at(DateTime::from_timestamp_millis(NOW_MS).expect("in range"));
         let gate = Arc::new(Gate::default());
         let rendered = Arc::new(Rendered::new(&config.rendered));
-        let app = http::App {
+        let app = http::App::from(http::AppParts {
             gate: Arc::clone(&gate),
             clock: Arc::new(clock.clone()),
             request_timeout: Duration::from_secs(20),
-            edge: Arc::new(Edge::new(config.edge.clone())),
+            edge: Edge::new(config.edge.clone()),
             rendered: Arc::clone(&rendered),
-            crowd: Arc::new(Crowd::new(config.max_concurrent)),
-        };
+            crowd: Crowd::new(config.max_concurrent),
+        });
         Self { router: http::router(app), gate, rendered, config, clock }
     }
 

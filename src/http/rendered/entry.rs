@@ -13,6 +13,9 @@ use crate::service::{Freshness, Reads};
 /// The caller decides what is shown, what is accepted decides the coding, and the type of an error.
 pub(super) const VARY: &[&str] = &["Authorization", "Accept", "Accept-Encoding"];
 
+/// The same, and what browsers are told, which depends on where they come from.
+const VARY_ALL: &[&str] = &["Authorization", "Accept", "Accept-Encoding", "Origin"];
+
 /// What an answer was made of, and when.
 pub(super) struct Origin {
     pub(super) reads: Reads,
@@ -54,26 +57,25 @@ pub(super) enum Choice {
 
 impl Entry {
     /// Of a 200. `head` has what the handler said; `cache_control` is what others are told about keeping it.
-    pub(super) fn new(mut head: HeaderMap, body: &[u8], cache_control: HeaderValue, origin: Origin) -> Self {
+    pub(super) fn new(mut head: HeaderMap, body: Bytes, cache_control: HeaderValue, origin: Origin) -> Self {
         // An item has a tag of its state, which those who change it name.
-        let tag = head.remove(header::ETAG).unwrap_or_else(|| tag_of(body));
+        let tag = head.remove(header::ETAG).unwrap_or_else(|| tag_of(&body));
         head.remove(header::CONTENT_LENGTH);
         head.insert(header::CACHE_CONTROL, cache_control);
         head.insert(CACHE_STATUS, Source::Hit.header());
         head.insert(header::ETAG, tag.clone());
-        vary::add(&mut head, VARY);
-        vary::add(&mut head, &["Origin"]);
+        vary::add(&mut head, VARY_ALL);
         for (name, value) in SAFETY {
             head.entry(name).or_insert(value);
         }
         head.insert(request_id::NAME, HeaderValue::from_static("-"));
         let mut head_of_304 = head.clone();
         head_of_304.remove(header::CONTENT_TYPE);
-        // Room that was only needed to put it together is not kept. A body has the room it grew in, too.
-        let plain = Form { body: Bytes::copy_from_slice(body), head: head.clone() };
+        // Room that was only needed to put it together is not kept.
+        let plain = Form { body, head: head.clone() };
         Self {
             origin,
-            head_of_304: head_of_304.clone(),
+            head_of_304,
             tags: Coding::ALL.map(|coding| tag_in(&tag, coding)),
             plain,
             coded: [None, None, None],

@@ -175,8 +175,11 @@ async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loade
     // What reads nothing is not worth a rule of its own.
     let reads = if reads.is_empty() { services.freshness.everything() } else { reads };
     let origin = Origin { reads, made, freshness: services.freshness.clone() };
-    let entry = Arc::new(Entry::new(parts.headers, &body, app.rendered.cache_control.clone(), origin));
-    if let (Some(shelf), true) = (&app.rendered.kept, may_keep) {
+    let shelf = app.rendered.kept.as_ref().filter(|_| may_keep);
+    // What is kept is kept without the room that it grew in.
+    let body = if shelf.is_some() { Bytes::copy_from_slice(&body) } else { body };
+    let entry = Arc::new(Entry::new(parts.headers, body, app.rendered.cache_control.clone(), origin));
+    if let Some(shelf) = shelf {
         shelf.keep(&key, &entry);
     }
     Loaded::Page(entry)

@@ -1,5 +1,5 @@
 use bson::oid::ObjectId;
-use bson::{Bson, Document, RawDocument};
+use bson::{Bson, Document, RawBsonRef, RawDocument};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Projection, Sort, Update};
 use serde::Deserialize;
@@ -26,18 +26,18 @@ pub trait Trashable: Writable {
 
 /// As much of a deleted document as a list shows. That it cannot be read may be why it was deleted.
 #[derive(Debug, Deserialize)]
-struct TrashRow {
-    #[serde(rename = "_id")]
-    id: Bson,
-    title: Option<Bson>,
-    slug: Option<Bson>,
-    slug_before: Option<Bson>,
-    page_type: Option<Bson>,
-    page_type_before: Option<Bson>,
+struct TrashRow<'a> {
+    #[serde(borrow, rename = "_id")]
+    id: RawBsonRef<'a>,
+    title: Option<RawBsonRef<'a>>,
+    slug: Option<RawBsonRef<'a>>,
+    slug_before: Option<RawBsonRef<'a>>,
+    page_type: Option<RawBsonRef<'a>>,
+    page_type_before: Option<RawBsonRef<'a>>,
     #[serde(rename = "deletedDate")]
-    deleted: Option<Bson>,
+    deleted: Option<RawBsonRef<'a>>,
     #[serde(rename = "updatedDate")]
-    updated: Option<Bson>,
+    updated: Option<RawBsonRef<'a>>,
 }
 
 impl<E: Trashable> Repository<E> {
@@ -121,17 +121,17 @@ impl<E: Trashable> Repository<E> {
     }
 
     fn read_trashed(document: &RawDocument) -> Result<Trashed, Error> {
-        Self::read_as(document, |row: TrashRow| {
+        Self::read_as(document, |row: TrashRow<'_>| {
             let TrashRow { id, title, slug, slug_before, page_type, page_type_before, deleted, updated } =
                 row;
             let name = [slug_before, slug, page_type_before, page_type].into_iter().flatten().next();
             Ok(Trashed {
-                id: own_id(&id)?,
+                id: own_id(id)?,
                 kind: E::KIND,
                 title: text_or(title, "title", "").unwrap_or_default(),
                 slug: text_or(name, E::NAME, "").unwrap_or_default(),
-                deleted: date_or_none(deleted.as_ref(), DELETED).unwrap_or_default(),
-                updated: date_or_none(updated.as_ref(), UPDATED).unwrap_or_default(),
+                deleted: date_or_none(deleted, DELETED).unwrap_or_default(),
+                updated: date_or_none(updated, UPDATED).unwrap_or_default(),
             })
         })
     }

@@ -1,6 +1,5 @@
 //! A read in progress: filter, order, window and projection over the documents that a plan reaches.
 
-use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -9,14 +8,14 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::catalog::{Catalog, Stored};
 use super::key;
-use super::keys;
 use super::matching::Compiled;
 use super::paths::KeyField;
 use super::plan;
 use super::project::project;
 use super::scan::{self, Scan};
+use super::sorting::{sort_key, sorted};
 use super::sql::failed;
-use crate::{Direction, Error, Filter, Find, Projection, Result, Sort};
+use crate::{Direction, Filter, Find, Projection, Result, Sort};
 
 /// A read that gives its documents in batches.
 pub(super) struct Cursor {
@@ -28,7 +27,7 @@ pub(super) struct Cursor {
 }
 
 /// Which documents a read is of.
-struct Wanted {
+pub(super) struct Wanted {
     filter: Compiled,
     /// The order, and the position in it after which the read begins.
     after: Option<(Vec<KeyField>, Vec<u8>)>,
@@ -49,7 +48,7 @@ impl Wanted {
         Ok(Self { filter, after: Some((plan::sort_fields(&find.sort), place)) })
     }
 
-    fn matches(&self, document: &RawDocument) -> Result<bool> {
+    pub(super) fn matches(&self, document: &RawDocument) -> Result<bool> {
         if let Some((fields, place)) = &self.after
             && sort_key(document, fields)? <= *place
         {
@@ -70,28 +69,54 @@ enum Rows {
     },
 }
 
+/// How much of a read is made at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portion {
+    pub(super) documents: usize,
+    pub(super) bytes: usize,
+    /// Documents that are looked at, whether they are wanted or not.
+    pub(super) visits: usize,
+}
+
+impl Portion {
+    pub(super) const ALL: Self = Self { documents: usize::MAX, bytes: usize::MAX, visits: usize::MAX };
+}
+
 /// A batch of documents, and whether more may follow.
 pub(super) struct Batch {
     pub(super) documents: Vec<RawDocumentBuf>,
     pub(super) more: bool,
 }
 
-impl Cursor {
-    /// Begins a read; whatever has to be sorted in memory is sorted now.
-    pub(super) fn open(
-        connection: &Connection,
-        catalog: &Catalog,
-        collection: &str,
-        find: Find,
-    ) -> Result<Self> {
+/// A read of which is known how it goes, and nothing is done.
+pub(super) struct Planned {
+    find: Find,
+    wanted: Wanted,
+    /// The collection, if there is one, and the way to its documents.
+    way: Option<(Arc<Stored>, plan::Access)>,
+}
+
+impl Planned {
+    pub(super) fn new(catalog: &Catalog, collection: &str, find: Find) -> Result<Self> {
         let wanted = Wanted::of(&find)?;
-        let left = find.limit.unwrap_or(u64::MAX);
-        let (mut there, mut skip) = (Rows::None, find.skip);
-        if let Some(stored) = catalog.collections.get(collection)
-            && left > 0
-        {
-            let most = find.limit.map(|limit| limit.saturating_add(find.skip));
-            there = rows(connection, stored, access(stored, &find)?, &wanted, &find.sort, most)?;
+        let stored = catalog.collections.get(collection).filter(|_| find.limit != Some(0));
+        let way = stored.map(|stored| Ok((Arc::clone(stored), access(stored, &find)?))).transpose()?;
+        Ok(Self { find, wanted, way })
+    }
+
+    /// Whether documents come as they are met, so that a part of them is a part of the work.
+    pub(super) fn is_walk(&self) -> bool {
+        self.way.as_ref().is_none_or(|(_, access)| access.ordered == self.find.sort.fields().len())
+    }
+
+    /// Begins; whatever has to be sorted in memory is sorted now.
+    pub(super) fn open(self, connection: &Connection) -> Result<Cursor> {
+        let Self { find, wanted, way } = self;
+        let Find { sort, mut skip, limit, projection, .. } = find;
+        let mut there = Rows::None;
+        if let Some((stored, access)) = way {
+            let most = limit.map(|limit| limit.saturating_add(skip));
+            there = rows(connection, &stored, access, &wanted, &sort, most)?;
             // What comes after a position is told by documents, not by entries.
             if let (Rows::Walked(scan), None) = (&mut there, &wanted.after)
                 && skip > 0
@@ -100,13 +125,26 @@ impl Cursor {
                 skip = 0;
             }
         }
-        Ok(Self { wanted, projection: find.projection, skip, left, rows: there })
+        Ok(Cursor { wanted, projection, skip, left: limit.unwrap_or(u64::MAX), rows: there })
+    }
+}
+
+impl Cursor {
+    /// Begins a read.
+    pub(super) fn open(
+        connection: &Connection,
+        catalog: &Catalog,
+        collection: &str,
+        find: Find,
+    ) -> Result<Self> {
+        Planned::new(catalog, collection, find)?.open(connection)
     }
 
-    /// The next documents: about as many as were asked for, fewer if they are large.
-    pub(super) fn next_batch(&mut self, connection: &Connection, most: usize, bytes: usize) -> Result<Batch> {
+    /// The next documents: about as many as were asked for, fewer if they are large or rare.
+    pub(super) fn next_batch(&mut self, connection: &Connection, portion: Portion) -> Result<Batch> {
+        let Portion { documents: most, bytes, visits } = portion;
         let mut documents = Vec::new();
-        let mut size = 0;
+        let (mut size, mut visited) = (0, 0);
         let Self { wanted, projection, skip, left, rows } = self;
         let mut take = |document: &RawDocument| -> Result<ControlFlow<()>> {
             if *skip > 0 {
@@ -126,7 +164,11 @@ impl Cursor {
         let ended = match rows {
             Rows::None => true,
             Rows::Walked(scan) => scan.run(connection, &mut |_, document| {
-                if wanted.matches(document)? { take(document) } else { Ok(ControlFlow::Continue(())) }
+                visited += 1;
+                if wanted.matches(document)? && take(document)?.is_break() || visited >= visits {
+                    return Ok(ControlFlow::Break(()));
+                }
+                Ok(ControlFlow::Continue(()))
             })?,
             Rows::Sorted { collection, rids } => loop {
                 let Some(rid) = rids.next() else { break true };
@@ -242,56 +284,4 @@ fn rows(
     }
     let rids = sorted(connection, scan, wanted, &plan::sort_fields(sort), most)?;
     Ok(Rows::Sorted { collection: stored.id, rids: rids.into_iter() })
-}
-
-/// A document on its way into order. Compared by key, and among equals by the order of coming.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    key: Vec<u8>,
-    nth: usize,
-    rid: i64,
-    /// The part of the key in whose order documents come.
-    leading: Vec<u8>,
-}
-
-/// Sorts in memory. With a limit no more than that many are kept, and where documents come in the order of the leading
-/// fields, the walk ends as soon as no better one can follow.
-fn sorted(
-    connection: &Connection,
-    mut scan: Scan,
-    wanted: &Wanted,
-    fields: &[KeyField],
-    most: Option<u64>,
-) -> Result<Vec<i64>> {
-    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    let ordered = if most == usize::MAX { 0 } else { scan.access().ordered };
-    let mut heap: BinaryHeap<Entry> = BinaryHeap::new();
-    let mut nth = 0;
-    scan.run(connection, &mut |rid, document| {
-        if !wanted.matches(document)? {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let leading = if ordered > 0 { sort_key(document, &fields[..ordered])? } else { Vec::new() };
-        if heap.len() >= most && heap.peek().is_some_and(|last| last.leading < leading) {
-            return Ok(ControlFlow::Break(()));
-        }
-        heap.push(Entry { key: sort_key(document, fields)?, nth, rid, leading });
-        nth += 1;
-        if heap.len() > most {
-            heap.pop();
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(heap.into_sorted_vec().into_iter().map(|entry| entry.rid).collect())
-}
-
-/// The key by which a document is sorted: of several, because of an array, the first in the order of the sort.
-fn sort_key(document: &RawDocument, fields: &[KeyField]) -> Result<Vec<u8>> {
-    let keys = keys::extract(document, fields, false)?;
-    if let Some((a, b)) = keys.parallel {
-        return Err(Error::Invalid(format!(
-            "cannot sort by {a} and {b}, which are two arrays of one document"
-        )));
-    }
-    Ok(keys.set.into_iter().next().unwrap_or_default())
 }

@@ -16,7 +16,7 @@ use bson::{DateTime, Document, doc};
 use rusqlite::Connection;
 
 use super::catalog::Catalog;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Portion};
 use super::key::unreadable;
 use super::session::Session;
 use super::write;
@@ -195,7 +195,7 @@ fn look(
     name: &str,
 ) -> Result<Option<LeaseHolder>> {
     let mut cursor = Cursor::open(connection, catalog, collection, Find::new(Filter::id(name)).limit(1))?;
-    let found = cursor.next_batch(connection, 1, 1)?.documents;
+    let found = cursor.next_batch(connection, Portion::ALL)?.documents;
     let Some(found) = found.first() else { return Ok(None) };
     let found = Document::try_from(found.as_ref()).map_err(unreadable)?;
     let read = || {

@@ -32,6 +32,8 @@ mod file;
 pub(crate) mod key;
 /// The keys that a document has in an index.
 mod keys;
+/// How a document is laid out.
+mod layout;
 /// Leases, and the locks that tell whether a holder is alive.
 mod lease;
 /// Whether a document matches a filter.
@@ -50,6 +52,8 @@ mod readers;
 mod scan;
 /// Writes of single documents, with their index entries.
 mod session;
+/// Sorting in memory.
+mod sorting;
 /// SQLite's errors in the words of the store.
 mod sql;
 /// A transaction, which has the writer to itself.

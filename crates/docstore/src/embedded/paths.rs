@@ -3,6 +3,7 @@
 use bson::{RawArray, RawBsonRef, RawDocument};
 
 use super::key::unreadable;
+use super::layout;
 use crate::{Direction, Field, Result};
 
 /// A field path, taken apart.
@@ -17,6 +18,10 @@ impl From<&Field> for Path {
 
 /// A value of a document by its name.
 pub(crate) fn get<'a>(document: &'a RawDocument, name: &str) -> Result<Option<RawBsonRef<'a>>> {
+    // Most filters ask whether a document has a mark that it does not have.
+    if layout::has(document.as_bytes(), name.as_bytes()) == Some(false) {
+        return Ok(None);
+    }
     for element in document.iter_elements() {
         let element = element.map_err(unreadable)?;
         if element.key().as_str() == name {

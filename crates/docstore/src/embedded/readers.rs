@@ -1,5 +1,7 @@
-//! Reads: a small pool of read-only connections, used on the runtime's threads for blocking work. No reader ever waits
-//! for the writer, nor the writer for a reader.
+//! Reads: a small pool of read-only connections. No reader ever waits for the writer, nor the writer for a reader.
+//!
+//! What is surely little work is done on the thread that asks: to hand it to another and to be woken again takes longer
+//! than to read some documents. All else is done on the runtime's threads for blocking work.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +12,7 @@ use futures_util::stream::{self, StreamExt};
 use rusqlite::Connection;
 
 use super::catalog::Catalog;
-use super::cursor::{Batch, Cursor};
+use super::cursor::{Batch, Cursor, Planned, Portion};
 use super::file;
 use super::sql::failed;
 use crate::engine::RawStream;
@@ -18,9 +20,13 @@ use crate::{Error, Find, Result};
 
 /// So many idle connections are kept. More are opened when all are in use, so that reads within reads never wait.
 const IDLE: usize = 4;
-/// Documents and bytes of a first batch, and of those that follow.
-const FIRST: (usize, usize) = (128, 256 * 1024);
-const NEXT: (usize, usize) = (1000, 2 * 1024 * 1024);
+/// A read of so many documents is little work, unless others have to be looked at for it: that ends with [`HERE`].
+const FEW: u64 = 64;
+/// What is read at most by the thread that asks.
+const HERE: Portion = Portion { documents: 64, bytes: 256 * 1024, visits: 256 };
+/// A first batch, and those that follow.
+const FIRST: Portion = Portion { documents: 128, bytes: 256 * 1024, visits: usize::MAX };
+const NEXT: Portion = Portion { documents: 1000, bytes: 2 * 1024 * 1024, visits: usize::MAX };
 
 /// The pool.
 pub(super) struct Readers {
@@ -51,16 +57,24 @@ impl Readers {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn lend(self: &Arc<Self>) -> Result<Lent> {
+    /// A connection that is open already, if one is free.
+    fn idle(&self) -> Result<Option<Reader>> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(closed());
         }
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut reader = match idle {
+        Ok(self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop())
+    }
+
+    fn lend(self: &Arc<Self>) -> Result<Lent> {
+        let reader = match self.idle()? {
             Some(reader) => reader,
             None => Reader { connection: file::open_reader(&self.path)?, catalog: Arc::default() },
         };
-        reader.connection.execute_batch("BEGIN").map_err(failed("beginning to read"))?;
+        self.begin(reader)
+    }
+
+    fn begin(self: &Arc<Self>, mut reader: Reader) -> Result<Lent> {
+        statement(&reader.connection, "BEGIN").map_err(failed("beginning to read"))?;
         Catalog::refresh(&mut reader.catalog, &reader.connection)?;
         Ok(Lent { reader: Some(reader), pool: Arc::clone(self) })
     }
@@ -76,14 +90,25 @@ impl Readers {
 
     /// Streams the documents of a read: as one batch if they are few.
     pub(super) async fn find(self: &Arc<Self>, collection: String, find: Find) -> Result<RawStream> {
-        let pool = Arc::clone(self);
-        let first = blocking(move || {
-            let lent = pool.lend()?;
-            let cursor =
-                lent.with(|connection, catalog| Cursor::open(connection, catalog, &collection, find))?;
-            next(lent, cursor, FIRST)
-        })
-        .await?;
+        let few = find.limit.is_some_and(|limit| limit.saturating_add(find.skip) <= FEW);
+        let idle = if few { self.idle()? } else { None };
+        let first = if let Some(reader) = idle {
+            let lent = self.begin(reader)?;
+            let planned = lent.with(|_, catalog| Planned::new(catalog, &collection, find))?;
+            if planned.is_walk() {
+                start(lent, planned, HERE)?
+            } else {
+                blocking(move || start(lent, planned, FIRST)).await?
+            }
+        } else {
+            let pool = Arc::clone(self);
+            let first = move || {
+                let lent = pool.lend()?;
+                let planned = lent.with(|_, catalog| Planned::new(catalog, &collection, find))?;
+                start(lent, planned, FIRST)
+            };
+            blocking(first).await?
+        };
         Ok(stream::unfold(Some(first), step).flat_map(stream::iter).boxed())
     }
 }
@@ -111,8 +136,13 @@ async fn step(pending: Option<Pending>) -> Option<(Vec<Result<RawDocumentBuf>>, 
     }
 }
 
-fn next(lent: Lent, mut cursor: Cursor, (most, bytes): (usize, usize)) -> Result<Pending> {
-    let Batch { documents, more } = lent.with(|connection, _| cursor.next_batch(connection, most, bytes))?;
+fn start(lent: Lent, planned: Planned, portion: Portion) -> Result<Pending> {
+    let cursor = lent.with(|connection, _| planned.open(connection))?;
+    next(lent, cursor, portion)
+}
+
+fn next(lent: Lent, mut cursor: Cursor, portion: Portion) -> Result<Pending> {
+    let Batch { documents, more } = lent.with(|connection, _| cursor.next_batch(connection, portion))?;
     Ok(Pending::Ready(documents, more.then_some((lent, cursor))))
 }
 
@@ -129,7 +159,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let Some(reader) = self.reader.take() else { return };
         // A connection that cannot end its transaction is not used again.
-        if reader.connection.execute_batch("ROLLBACK").is_err() || self.pool.closed.load(Ordering::SeqCst) {
+        if statement(&reader.connection, "ROLLBACK").is_err() || self.pool.closed.load(Ordering::SeqCst) {
             return;
         }
         let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,6 +167,10 @@ impl Drop for Lent {
             idle.push(reader);
         }
     }
+}
+
+fn statement(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// What every operation on a closed store gets.

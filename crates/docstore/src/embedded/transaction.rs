@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 
 use super::checked;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Portion};
 use super::readers::closed;
 use super::session::Session;
 use super::writer::{Begin, Job, Operation, Step};
@@ -63,7 +63,7 @@ impl Executor for Transaction {
         let documents = self
             .run(move |session| {
                 let mut cursor = Cursor::open(session.connection, &session.catalog, &collection, find)?;
-                Ok(cursor.next_batch(session.connection, usize::MAX, usize::MAX)?.documents)
+                Ok(cursor.next_batch(session.connection, Portion::ALL)?.documents)
             })
             .await?;
         Ok(stream::iter(documents.into_iter().map(Ok)).boxed())
