@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
 use validator::Validate;
 
+use super::crowd::Place;
 use super::error::{FieldError, Step};
 use super::fields::Fields;
 use super::{ApiError, App};
@@ -33,7 +34,13 @@ impl<T: FromBody> FromRequest<App> for ValidBody<T> {
             return Err(TOO_LARGE);
         }
         DefaultBodyLimit::max(LIMIT).apply(&mut request);
-        let bytes = Bytes::from_request(request, app).await.map_err(|rejection| match rejection {
+        let place = request.extensions().get::<Place>().cloned();
+        let sent = Bytes::from_request(request, app);
+        let sent = match &place {
+            Some(place) => app.crowd.outside(place, sent).await?,
+            None => sent.await,
+        };
+        let bytes = sent.map_err(|rejection| match rejection {
             BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => TOO_LARGE,
             _ => ApiError::BadRequest("Invalid body: it ended too early".to_owned()),
         })?;

@@ -48,9 +48,10 @@ const DRAFT_KEPT: usize = 256 * 1024;
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         let written = DRAFT.with_borrow_mut(|draft| {
+            let written = sonic_rs::to_writer(&mut *draft, &self.0).map(|()| Bytes::copy_from_slice(draft));
             draft.clear();
             draft.shrink_to(DRAFT_KEPT);
-            sonic_rs::to_writer(&mut *draft, &self.0).map(|()| Bytes::copy_from_slice(draft))
+            written
         });
         match written {
             Ok(body) => ([(header::CONTENT_TYPE, JSON)], body).into_response(),

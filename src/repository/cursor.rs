@@ -16,6 +16,8 @@ use super::Error;
 const COLLECTION: &str = "_secrets";
 const ID: &str = "cursors";
 const KEY: &str = "key";
+/// Whoever writes the key finds it at the next look, unless something else is in its place.
+const ATTEMPTS: usize = 5;
 /// The first byte of a cursor.
 const FORMAT: u8 = 1;
 /// So many bytes of the signature are kept.
@@ -92,7 +94,7 @@ impl Cursors {
 
     /// The key of this database, made now if there is none. Whoever writes it first has made it.
     async fn shared_key(&self) -> Result<Vec<u8>, Error> {
-        loop {
+        for _ in 0..ATTEMPTS {
             let stored = self.secrets.find_one(Find::new(Filter::id(ID))).await?;
             if let Some(Bson::Binary(key)) = stored.as_ref().and_then(|stored| stored.get(KEY)) {
                 return Ok(key.bytes.clone());
@@ -105,5 +107,6 @@ impl Cursors {
                 _ => {}
             }
         }
+        Err(Error::Corrupt { collection: COLLECTION, id: ID.to_owned(), field: KEY })
     }
 }

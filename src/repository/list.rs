@@ -44,27 +44,37 @@ impl<E: Entity> Repository<E> {
         cursor: Option<String>,
         limit: u64,
     ) -> Result<(Vec<RawDocumentBuf>, u64, u64, Option<Walk>), Error> {
-        // One more than is shown, which says whether there is more.
-        let mut find = list.clone().limit(limit.saturating_add(1)).after(Vec::new());
+        let mut find = list.clone().after(Vec::new());
         let mut passed = 0;
         if let Some(cursor) = cursor {
             let place = self.cursors.open(&list, &cursor).await?;
             passed = place.passed;
             find = find.after(place.position);
         }
-        let (mut documents, total) = self.with_total(find).await?;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = documents.len() > most;
-        documents.truncate(most);
-        let next = match documents.last().filter(|_| more) {
-            None => None,
-            Some(end) => {
-                let place =
-                    Place { passed: passed.saturating_add(limit), position: list.sort.position(end)? };
-                Some(self.cursors.seal(&list, &place).await?)
+        let has_place = |document: &RawDocumentBuf| list.sort.position(document).is_ok();
+        let mut asked = limit;
+        loop {
+            // One more than is shown, which says whether there is more.
+            let (mut documents, total) = self.with_total(find.clone().limit(asked.saturating_add(1))).await?;
+            if documents.len() as u64 <= asked {
+                return Ok((documents, total, passed, Some(Walk { next: None })));
             }
-        };
-        Ok((documents, total, passed, Some(Walk { next })))
+            documents.pop();
+            // In old databases documents may stand where no position says. None of those can be shown, so a part ends
+            // before or behind them.
+            let (shown, beyond) = documents.split_at(most.min(documents.len()));
+            let end = shown.iter().rposition(has_place);
+            let end = end.or_else(|| beyond.iter().position(has_place).map(|end| most + end));
+            if let Some(end) = end {
+                documents.truncate(end + 1);
+                let position = list.sort.position(&documents[end])?;
+                let place = Place { passed: passed.saturating_add(documents.len() as u64), position };
+                let next = Some(self.cursors.seal(&list, &place).await?);
+                return Ok((documents, total, passed, Some(Walk { next })));
+            }
+            asked = asked.saturating_mul(2);
+        }
     }
 
     /// The documents of a read, and how many its filter means.

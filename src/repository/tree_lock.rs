@@ -5,7 +5,6 @@ use bson::oid::ObjectId;
 use docstore::{Database, Lease, LeaseRequest};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tracing::Instrument as _;
 
 use super::Error;
 
@@ -61,13 +60,7 @@ impl TreeLock {
             }
             outcome
         };
-        match tokio::spawn(task.in_current_span()).await {
-            Ok(outcome) => outcome,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(unavailable("the process is ending").into()),
-            },
-        }
+        docstore::see_through(task).await.map_err(Error::from)?
     }
 
     async fn acquire(&self, deadline: Instant) -> Result<Lease, Error> {

@@ -182,7 +182,7 @@ async fn start(
         Ok(summary) => {
             let services = services(config, &database, clock);
             let (freshness, unseen) = (services.freshness.clone(), config.cache_max_age);
-            // It ends when the database is closed, or with the process.
+            // It ends when the database is closed or, on a standalone server, with the process.
             tokio::spawn(async move { freshness.follow(unseen).await });
             gate.open(services);
             Ok((database, summary))

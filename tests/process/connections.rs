@@ -173,6 +173,66 @@ async fn http_2_is_spoken_with_those_who_begin_with_it() {
     assert!(rest(&mut stream).await.starts_with(b"HTTP/1.1 200 OK\r\n"));
 }
 
+/// The beginning of HTTP/2 with one setting, and a request for `/openapi.json`.
+fn http_2_request(setting: u16, value: u32) -> Vec<u8> {
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS on stream 0.
+    sent.extend([0, 0, 6, 4, 0, 0, 0, 0, 0]);
+    sent.extend(setting.to_be_bytes());
+    sent.extend(value.to_be_bytes());
+    // GET and http, by the static table; path and authority in letters.
+    let mut fields = vec![0x82, 0x86, 0x04, 13];
+    fields.extend(b"/openapi.json");
+    fields.extend([0x01, 1, b'a']);
+    // HEADERS on stream 1, the only ones and the end of the request.
+    sent.extend([0, 0, u8::try_from(fields.len()).expect("few"), 1, 0x5, 0, 0, 0, 1]);
+    sent.extend(fields);
+    sent
+}
+
+#[tokio::test]
+async fn an_http_2_connection_ends_when_nothing_is_asked_or_taken() {
+    const INITIAL_WINDOW_SIZE: u16 = 4;
+    let (_program, server) = with_idle_seconds("1").await;
+    let whole = server.look("/openapi.json").await.body.len();
+    for (window, least, most) in [(0, 1, 4096), (1 << 20, 60_000.min(whole), usize::MAX)] {
+        let mut stream = connect(&server).await;
+        stream.write_all(&http_2_request(INITIAL_WINDOW_SIZE, window)).await.expect("it is sent");
+        let taken = rest(&mut stream).await.len();
+        assert!((least..most).contains(&taken), "a window of {window}: {taken} bytes");
+    }
+    // Who goes on asking is not cut off.
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
+    for _ in 0..6 {
+        let answer = client.get(format!("{}/sections", server.base())).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_sends_slowly_keeps_nobody_from_reading() {
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "admin@example.com")
+        .with("ALLOW_DEV_AUTH", "true")
+        .with("MAX_CONCURRENT_REQUESTS", "1");
+    let server = program.serve().await;
+    let head =
+        "POST /navlinks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer dev-mock-admin\r\nConnection: close\r\n";
+    let body = r#"{"label":"Slow","url":"/slow"}"#;
+    let (first, second) = body.split_at(5);
+    let mut slow = connect(&server).await;
+    let sent = format!("{head}Content-Length: {}\r\n\r\n{first}", body.len());
+    slow.write_all(sent.as_bytes()).await.expect("it is sent");
+    // What was never asked for has to be made.
+    for n in 0..20 {
+        assert_eq!(server.get(&format!("/stories?n={n}")).await.0, 200);
+    }
+    slow.write_all(second.as_bytes()).await.expect("it is sent");
+    let answer = String::from_utf8(rest(&mut slow).await).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+}
+
 #[tokio::test]
 async fn ten_thousand_queries_leave_no_more_than_the_cache_may_hold() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("CACHE_MAX_BYTES", "1000000");

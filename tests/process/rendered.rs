@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use docstore::bson::{Bson, doc};
 use docstore::{Database, Filter, Update};
 use serde_json::{Value, json};
 use testkit::{Mongod, Target};
@@ -77,14 +78,52 @@ testkit::targets! {
     }
 }
 
-async fn standalone(binary: std::path::PathBuf) -> (Mongod, Program) {
-    let server = Mongod::standalone(&binary).await.expect("a server");
-    let program = Program::bare()
+fn on_server(server: &Mongod) -> Program {
+    Program::bare()
         .with("ADMIN_EMAIL", "admin@example.com")
         .with("ALLOW_DEV_AUTH", "true")
         .with("MONGO_URI", &server.uri())
-        .with("MONGO_DB_NAME", "notes");
+        .with("MONGO_DB_NAME", "notes")
+}
+
+async fn store_on(server: &Mongod) -> Database {
+    let options = docstore::mongo::Options {
+        uri: server.uri(),
+        database: Some("notes".to_owned()),
+        app_name: "tests".to_owned(),
+    };
+    docstore::mongo::connect(options).await.expect("the store opens")
+}
+
+async fn standalone(binary: std::path::PathBuf) -> (Mongod, Program) {
+    let server = Mongod::standalone(&binary).await.expect("a server");
+    let program = on_server(&server);
     (server, program)
+}
+
+#[test]
+fn while_there_is_no_change_stream_what_others_write_is_seen_by_its_age() {
+    testkit::with_server_binary(|binary| async move {
+        let mongod = Mongod::replica_set(&binary).await.expect("a server");
+        let program = on_server(&mongod).with("CACHE_MAX_AGE", "1").with("RUST_LOG", "info");
+        let mut server = program.serve().await;
+        until_hit(&server, "/sections").await;
+        let store = store_on(&mongod).await;
+        let admin = mongod.direct().await.expect("a client").database("admin");
+        let fail = |mode: Bson| {
+            let refused = doc! { "failCommands": ["aggregate", "getMore"], "errorCode": 13 };
+            admin.run_command(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": refused })
+        };
+        fail("alwaysOn".into()).await.expect("a fail point");
+        server.until_printed("the feed of changes broke").await;
+        rename(&store, "blog", "Renamed").await;
+        until(&server, "/sections", "renamed", shows("Renamed")).await;
+        fail("off".into()).await.expect("no fail point");
+        until_hit(&server, "/sections").await;
+        rename(&store, "blog", "Once more").await;
+        until(&server, "/sections", "renamed once more", shows("Once more")).await;
+        store.close().await;
+    });
 }
 
 #[test]
@@ -101,12 +140,7 @@ fn on_a_standalone_server_edits_behind_its_back_are_seen_by_their_age() {
         let (mongod, program) = standalone(binary).await;
         let server = program.with("CACHE_MAX_AGE", "1").serve().await;
         until_hit(&server, "/sections").await;
-        let options = docstore::mongo::Options {
-            uri: mongod.uri(),
-            database: Some("notes".to_owned()),
-            app_name: "tests".to_owned(),
-        };
-        let store = docstore::mongo::connect(options).await.expect("the store opens");
+        let store = store_on(&mongod).await;
         rename(&store, "blog", "Renamed").await;
         until(&server, "/sections", "renamed", shows("Renamed")).await;
         store.close().await;

@@ -41,7 +41,8 @@ impl ChangeFeed {
         Self(stream)
     }
 
-    /// The next change; `None` at the end of the feed.
+    /// The next change; `None` at the end of the feed. After an error the feed can be asked again: it goes on as soon as
+    /// the store lets it, with [`Change::Unknown`].
     pub async fn next(&mut self) -> Result<Option<Change>> {
         self.0.next().await.transpose()
     }

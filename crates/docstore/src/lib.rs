@@ -39,6 +39,8 @@ mod mql;
 mod query;
 /// Which collections were written, and what was read of them.
 mod revisions;
+/// Work that is not given up.
+mod seen_through;
 /// What a collection is besides its documents.
 mod shape;
 /// Definitions of indexes and validators as documents.
@@ -62,6 +64,7 @@ pub use index::{Ensured, Index, IndexField};
 pub use lease::{Lease, LeaseHolder, LeaseRequest};
 pub use query::{Direction, Find, FindAndUpdate, Plan, Projection, Sort};
 pub use revisions::{ReadLog, Reads, Revisions, Trust, WriteLog, reads_of};
+pub use seen_through::see_through;
 pub use shape::Shape;
 pub use update::{Update, UpdateOp, UpdateResult, Write, WriteResult};
 pub use upkeep::{Rights, Scratch, Space};

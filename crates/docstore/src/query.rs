@@ -54,7 +54,8 @@ impl Sort {
     /// Of an array the element counts that comes first.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the sort has a path into nested documents, or the document cannot be read.
+    /// [`Error::Invalid`] if the sort has a path into nested documents, or no position names where the document stands:
+    /// by an empty array, or by a value of a kind that is not stored by this program.
     pub fn position(&self, document: &RawDocument) -> Result<Vec<Bson>> {
         let value = |(field, direction): &(Field, Direction)| {
             if field.parts().count() > 1 {
@@ -83,8 +84,10 @@ impl Sort {
     }
 }
 
+/// A value that a position can have.
 fn owned(value: RawBsonRef<'_>) -> Result<Bson> {
-    Bson::try_from(value).map_err(|error| Error::Invalid(error.to_string()))
+    let value = Bson::try_from(value).map_err(|error| Error::Invalid(error.to_string()))?;
+    check_value(&value).map(|()| value)
 }
 
 fn first_of(array: &RawArray, direction: Direction) -> Result<Bson> {
@@ -95,7 +98,9 @@ fn first_of(array: &RawArray, direction: Direction) -> Result<Bson> {
     }
     elements.sort_by(|(a, _), (b, _)| a.cmp(b));
     let first = if direction == Direction::Ascending { elements.into_iter().next() } else { elements.pop() };
-    Ok(first.map_or(Bson::Null, |(_, element)| element))
+    // It stands before null, where no value stands.
+    let nowhere = || Error::Invalid("no position names the place of an empty array".into());
+    first.map(|(_, element)| element).ok_or_else(nowhere)
 }
 
 /// Which fields of a document are read. The id always is.

@@ -25,11 +25,11 @@ struct Shared {
     lost: watch::Sender<bool>,
     /// How many transactions are open, see [`Shield`].
     shields: AtomicUsize,
-    /// Whether a renewal got no answer while one was open.
+    /// Whether the last renewal got no answer.
     overdue: AtomicBool,
 }
 
-/// As long as it lives, a renewal without an answer is no loss. It is held while a transaction is open that writes to
+/// As long as it lives, a renewal without an answer is no loss, however long that lasts. It is held while a transaction is open that writes to
 /// the ledger: if somebody took the lease meanwhile, that write fails, and all others with it. On the embedded store an
 /// open transaction keeps renewals waiting, and everybody else's as well.
 pub(crate) struct Shield(Arc<Shared>);

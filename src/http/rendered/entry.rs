@@ -16,6 +16,8 @@ pub(super) const VARY: &[&str] = &["Authorization", "Accept", "Accept-Encoding"]
 /// The same, and what browsers are told, which depends on where they come from.
 const VARY_ALL: &[&str] = &["Authorization", "Accept", "Accept-Encoding", "Origin"];
 
+const ASK_FIRST: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
+
 /// What an answer was made of, and when.
 pub(super) struct Origin {
     pub(super) reads: Reads,
@@ -113,10 +115,15 @@ impl Entry {
         }
     }
 
+    /// Whether a coding is there.
+    pub(super) fn has(&self, coding: Coding) -> bool {
+        self.form(coding).is_some()
+    }
+
     /// What a client that accepts this can be given.
     pub(super) fn choose(&self, accepted: Accepted) -> Choice {
         let Some(wanted) = accepted.best_for(self.plain.body.len()) else { return Choice::Nothing };
-        let is_there = |coding: Coding| self.form(coding).is_some();
+        let is_there = |coding: Coding| self.has(coding);
         if is_there(wanted) {
             return Choice::Now(wanted, None);
         }
@@ -156,7 +163,8 @@ impl Entry {
             tags: self.tags.clone(),
             plain: self.plain.clone(),
             coded,
-            asked: AtomicU8::new(self.asked.load(Ordering::Relaxed)),
+            // Two that are rendered at the same time do not both come to be kept; the other is rendered again.
+            asked: AtomicU8::new(0),
         })
     }
 
@@ -185,8 +193,12 @@ impl Entry {
         assemble(StatusCode::OK, head, body, source)
     }
 
-    /// The tag that a client holds, if it is of any form of this.
+    /// The tag that a client holds, if it is of a form of this that it takes: a cache that asks for somebody has others, too.
     fn held(&self, asked: &HeaderMap) -> Option<&HeaderValue> {
+        if !asked.contains_key(header::IF_NONE_MATCH) {
+            return None;
+        }
+        let accepted = Accepted::of(asked);
         asked.get_all(header::IF_NONE_MATCH).iter().find_map(|header| {
             let mut tags = header.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             tags.find_map(|held| {
@@ -194,7 +206,8 @@ impl Entry {
                 if held == b"*" {
                     return Some(&self.tags[Coding::Identity.index()]);
                 }
-                self.tags.iter().find(|tag| held == tag.as_bytes())
+                let mut forms = Coding::ALL.into_iter().filter(|coding| accepted.takes(*coding));
+                forms.find_map(|coding| Some(&self.tags[coding.index()]).filter(|tag| held == tag.as_bytes()))
             })
         })
     }
@@ -207,6 +220,10 @@ fn assemble(status: StatusCode, head: HeaderMap, body: Bytes, source: Source) ->
     // A hit says so already.
     if source != Source::Hit {
         response.headers_mut().insert(CACHE_STATUS, source.header());
+    }
+    // Of what may not hold, nobody else is to make something that does.
+    if matches!(source, Source::Away | Source::Unanswered) {
+        response.headers_mut().insert(header::CACHE_CONTROL, ASK_FIRST);
     }
     response
 }

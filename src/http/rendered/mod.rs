@@ -155,6 +155,12 @@ impl Rendered {
                 response
             }
             Choice::Later(coding) => {
+                // Nobody closes the semaphore.
+                let _permit = self.coders.acquire().await;
+                let newer = self.kept.as_ref().and_then(|kept| kept.get(key));
+                if let Some(newer) = newer.filter(|newer| newer.is_fresh() && newer.has(coding)) {
+                    return newer.answer(method, asked, coding, source).map(Body::from);
+                }
                 let coded = tokio::task::spawn_blocking({
                     let entry = Arc::clone(&entry);
                     move || entry.with(coding)

@@ -40,6 +40,12 @@ pub(super) struct Other {
 }
 
 impl Other {
+    /// Whether the store did not answer. Where there is too much to do already, nobody has asked it.
+    fn is_of_the_store(&self) -> bool {
+        let error = self.error.as_ref().map(|Carried(error)| &**error);
+        matches!(error, Some(ApiError::StoreUnavailable(_) | ApiError::TimedOut))
+    }
+
     fn response(&self) -> Response {
         let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
@@ -62,17 +68,18 @@ pub(super) fn key(uri: &Uri) -> &str {
 }
 
 /// At the routes of content: answers anonymous reads by what is rendered, and says of other answers for whom they are.
-pub(in crate::http) async fn through(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(in crate::http) async fn through(State(app): State<App>, mut request: Request, next: Next) -> Response {
     if is_anonymous_read(request.method(), request.headers()) {
         return read(&app, request, next).await;
     }
     let is_private = request.headers().contains_key(header::AUTHORIZATION);
-    let permit = match app.crowd.enter() {
-        Ok(permit) => permit,
+    let place = match app.crowd.enter() {
+        Ok(place) => place,
         Err(full) => return full.into_response(),
     };
+    request.extensions_mut().insert(place.clone());
     let mut response = next.run(request).await;
-    drop(permit);
+    drop(place);
     vary::add(response.headers_mut(), VARY);
     if is_private {
         response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
@@ -86,6 +93,10 @@ async fn read(app: &App, request: Request, next: Next) -> Response {
     let key = key(&parts.uri).to_owned();
     let rendered = &app.rendered;
     let held = rendered.kept.as_ref().and_then(|shelf| shelf.get(&key));
+    if let Some(held) = held.clone().filter(|held| held.is_fresh()) {
+        // It holds, and is there in no coding that this client takes.
+        return rendered.give(&key, held, &method, &headers, Source::Hit).await;
+    }
     let source = if held.is_some() { Source::Renewed } else { Source::Made };
     let load = |reading: Reading| {
         // Nothing of the caller is left in it, so that nothing can depend on them.
@@ -111,7 +122,7 @@ async fn read(app: &App, request: Request, next: Next) -> Response {
         (Some(Ok((loaded, joined))), held) => {
             Counts::add(if joined { &shelf.counts.joined } else { &shelf.counts.loads });
             match (loaded, held) {
-                (Loaded::Other(other), Some(held)) if other.status == StatusCode::SERVICE_UNAVAILABLE => {
+                (Loaded::Other(other), Some(held)) if other.is_of_the_store() => {
                     Counts::add(&shelf.counts.stale);
                     rendered.give(&key, held, &method, &headers, Source::Unanswered).await
                 }
@@ -147,8 +158,8 @@ async fn present(
 
 /// Makes an answer, and puts it on the shelf if it is one for everybody.
 async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loaded {
-    let permit = match app.crowd.enter() {
-        Ok(permit) => permit,
+    let place = match app.crowd.enter() {
+        Ok(place) => place,
         Err(full) => return other(full.into_response()).await,
     };
     let services = match app.gate.services() {
@@ -159,9 +170,10 @@ async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loade
     let route = routes::find(&Method::GET, request.uri().path());
     let is_public = route.is_some_and(|route| route.policy == Policy::Everyone);
     let made = Instant::now();
-    let work = tokio::time::timeout(app.request_timeout, reading.of(next.run(request)));
+    // Before the requests that wait for it have to end, so that they can be given what is there.
+    let work = tokio::time::timeout(app.request_timeout * 9 / 10, reading.of(next.run(request)));
     let Ok(response) = work.await else { return other(ApiError::TimedOut.into_response()).await };
-    drop(permit);
+    drop(place);
     if response.status() != StatusCode::OK || !is_public {
         return other(response).await;
     }
@@ -175,11 +187,8 @@ async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loade
     // What reads nothing is not worth a rule of its own.
     let reads = if reads.is_empty() { services.freshness.everything() } else { reads };
     let origin = Origin { reads, made, freshness: services.freshness.clone() };
-    let shelf = app.rendered.kept.as_ref().filter(|_| may_keep);
-    // What is kept is kept without the room that it grew in.
-    let body = if shelf.is_some() { Bytes::copy_from_slice(&body) } else { body };
     let entry = Arc::new(Entry::new(parts.headers, body, app.rendered.cache_control.clone(), origin));
-    if let Some(shelf) = shelf {
+    if let (Some(shelf), true) = (&app.rendered.kept, may_keep) {
         shelf.keep(&key, &entry);
     }
     Loaded::Page(entry)

@@ -1,11 +1,12 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use docstore::{Change, EngineKind, Trust};
 
 use super::{Freshness, PAUSE, POLL};
 
-/// Passes on what the store tells, until the database is closed.
-pub(super) async fn follow(freshness: &Freshness, engine: EngineKind) {
+/// Passes on what the store tells, until the database is closed. While it tells nothing, what was made longer than
+/// `unseen` ago is out of date.
+pub(super) async fn follow(freshness: &Freshness, engine: EngineKind, unseen: Duration) {
     let database = &freshness.database;
     let revisions = database.revisions();
     loop {
@@ -20,10 +21,12 @@ pub(super) async fn follow(freshness: &Freshness, engine: EngineKind) {
         // What was written before the feed was open is not in it.
         revisions.all_changed();
         revisions.set_trust(Trust::Full);
+        freshness.set_max_age(Duration::ZERO);
         freshness.heard(Instant::now());
         loop {
-            // A feed is silent while nothing is written; what it would have told by now it has.
-            let Ok(change) = tokio::time::timeout(POLL, feed.next()).await else {
+            // A feed is silent while nothing is written, and says so if it breaks. A feed that looks at intervals has looked
+            // by now.
+            let Ok(change) = tokio::time::timeout(2 * POLL, feed.next()).await else {
                 if !freshness.store_is_away() {
                     freshness.heard(Instant::now());
                 }
@@ -40,6 +43,7 @@ pub(super) async fn follow(freshness: &Freshness, engine: EngineKind) {
                 Err(error) => {
                     tracing::warn!(%error, "the feed of changes broke; opening it anew");
                     revisions.set_trust(Trust::None);
+                    freshness.set_max_age(unseen);
                     break;
                 }
             }

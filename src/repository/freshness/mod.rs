@@ -63,8 +63,8 @@ impl Freshness {
         Self { database: database.clone(), state: Arc::new(state) }
     }
 
-    /// Learns what others write, until the database is closed. Whatever was made longer than `unseen` ago counts as
-    /// out of date where others can write without being seen.
+    /// Learns what others write, until the database is closed or the future is dropped. Whatever was made longer than
+    /// `unseen` ago counts as out of date where and while others can write without being seen.
     pub async fn follow(&self, unseen: Duration) {
         self.set_max_age(unseen);
         let _until_it_ends = Learning(self.database.revisions());
@@ -102,8 +102,7 @@ impl Freshness {
         let _ = self.state.away.subscribe().wait_for(|away| *away).await;
     }
 
-    /// How long ago it was last learned what others wrote: nothing that is served is older than that, apart from what
-    /// is written unseen.
+    /// How long ago it was last learned what others wrote, or that they wrote nothing, as far as the store tells.
     pub fn lag(&self) -> Duration {
         let heard = Duration::from_millis(self.state.heard.load(Ordering::Relaxed));
         self.state.began.elapsed().saturating_sub(heard)
@@ -121,10 +120,10 @@ impl Freshness {
         };
         let ServerFacts { precise_changes, engine, .. } = facts;
         if precise_changes {
-            self.set_max_age(Duration::ZERO);
-            feed::follow(self, engine).await;
+            feed::follow(self, engine, unseen).await;
         } else {
-            self.set_max_age(unseen);
+            // A total may be as old as that when it is rendered, and what is rendered as old again.
+            self.set_max_age(unseen / 2);
             notes::follow(self).await;
         }
     }

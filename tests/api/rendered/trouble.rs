@@ -20,6 +20,7 @@ testkit::stores! {
         let stale = app.get("/sections").await;
         assert_eq!((stale.status.as_u16(), &stale.bytes), (200, &before.bytes));
         assert_eq!(stale.header("cache-status"), "field-notes; fwd=stale; fwd-status=503; detail=stale");
+        assert_eq!(stale.header("cache-control"), "public, max-age=0, must-revalidate");
         assert_eq!(app.get("/projects").await.status, 503, "this one was never asked for");
         let ready = app.get("/readyz").await;
         assert_eq!((ready.status.as_u16(), ready.json()), (200, json!({ "status": "degraded", "database": "failed" })));
@@ -52,6 +53,15 @@ testkit::stores! {
             assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
             assert_eq!(answer.json()["detail"], "too many requests are under way");
         }
+        // Of what does not hold any more nothing is given out: the store would have answered.
+        db.revisions().all_changed();
+        let many = paths.iter().map(String::as_str).chain(["/sections"; 50]);
+        let answers = join_all(many.map(|path| app.get(path))).await;
+        assert!(answers[100..].iter().any(|answer| answer.status == 503));
+        for answer in &answers {
+            assert!(!answer.header("cache-status").contains("detail=stale"), "{:?}", answer.headers);
+        }
+        app.get("/sections").await;
         // What is ready needs no place, and a place is free again.
         assert_eq!(status(&app.get("/sections").await), (200, HIT));
         assert_eq!(app.get("/navlinks").await.status, 200);

@@ -36,7 +36,10 @@ pub(super) struct Wanted {
 impl Wanted {
     fn of(find: &Find) -> Result<Self> {
         let filter = Compiled::new(&find.filter)?;
-        let Some(position) = &find.after else { return Ok(Self { filter, after: None }) };
+        // An empty position is the beginning.
+        let Some(position) = find.after.as_ref().filter(|position| !position.is_empty()) else {
+            return Ok(Self { filter, after: None });
+        };
         let mut place = Vec::new();
         for (value, (_, direction)) in position.iter().zip(find.sort.fields()) {
             let start = place.len();
@@ -73,8 +76,9 @@ enum Rows {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Portion {
     pub(super) documents: usize,
+    /// Of documents that are looked at, whether they are wanted or not.
     pub(super) bytes: usize,
-    /// Documents that are looked at, whether they are wanted or not.
+    /// Such documents.
     pub(super) visits: usize,
 }
 
@@ -144,7 +148,7 @@ impl Cursor {
     pub(super) fn next_batch(&mut self, connection: &Connection, portion: Portion) -> Result<Batch> {
         let Portion { documents: most, bytes, visits } = portion;
         let mut documents = Vec::new();
-        let (mut size, mut visited) = (0, 0);
+        let (mut size, mut visited, mut looked_at) = (0, 0, 0);
         let Self { wanted, projection, skip, left, rows } = self;
         let mut take = |document: &RawDocument| -> Result<ControlFlow<()>> {
             if *skip > 0 {
@@ -165,10 +169,10 @@ impl Cursor {
             Rows::None => true,
             Rows::Walked(scan) => scan.run(connection, &mut |_, document| {
                 visited += 1;
-                if wanted.matches(document)? && take(document)?.is_break() || visited >= visits {
-                    return Ok(ControlFlow::Break(()));
-                }
-                Ok(ControlFlow::Continue(()))
+                looked_at += document.as_bytes().len();
+                let full = wanted.matches(document)? && take(document)?.is_break();
+                let enough = full || visited >= visits || looked_at >= bytes;
+                Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?,
             Rows::Sorted { collection, rids } => loop {
                 let Some(rid) = rids.next() else { break true };

@@ -10,7 +10,7 @@ pub(super) fn has(document: &[u8], name: &[u8]) -> Option<bool> {
     loop {
         let (&kind, after) = rest.split_first()?;
         if kind == 0 {
-            return Some(false);
+            return after.is_empty().then_some(false);
         }
         let end = after.iter().position(|byte| *byte == 0)?;
         if &after[..end] == name {
@@ -106,6 +106,8 @@ mod tests {
         let mut bad = doc! { "a": "text" }.to_vec().unwrap();
         bad[7..11].copy_from_slice(&i32::MAX.to_le_bytes());
         assert_eq!(has(&bad, b"z"), None);
+        // An end before the end.
+        assert_eq!(has(b"\x0a\0\0\0\0\x08b\0\x01\0", b"b"), None);
         bad[7..11].copy_from_slice(&(-1_i32).to_le_bytes());
         assert_eq!(has(&bad, b"z"), None);
     }

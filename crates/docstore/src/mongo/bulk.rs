@@ -150,6 +150,7 @@ impl Core {
             _ => (doc! { "update": name, "updates": statements, "ordered": true }, UPDATING),
         };
         let in_transaction = session.is_some();
+        let _turn = self.turn(in_transaction).await?;
         let response = match self.write_command(command, session).await {
             Ok(response) => response,
             Err(error) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bson::doc;
 use mongodb::Client;
 use mongodb::error::ErrorKind;
-use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
+use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
 use super::Options;
 use super::classify::{Doing, classify};
@@ -63,6 +63,8 @@ const OPTION_NAMES: &[&str] = &[
     "wtimeoutms",
     "zlibcompressionlevel",
 ];
+
+const READ_PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
 pub(super) async fn connect(options: Options) -> Result<MongoEngine> {
     let parsed = match tokio::time::timeout(SELECTION + GRACE, ClientOptions::parse(&options.uri)).await {
@@ -126,6 +128,10 @@ fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(Duration::from_secs(10));
     options.heartbeat_freq.get_or_insert(Duration::from_secs(10));
+    // A secondary may not have what was written a moment ago, and what is read from it would count as new.
+    if options.selection_criteria.take().is_some_and(|wanted| wanted != READ_PRIMARY) {
+        tracing::warn!("the read preference of the connection string is not heeded: the primary is read");
+    }
     options.retry_writes.get_or_insert(true);
     options.retry_reads.get_or_insert(true);
     let concern = options.write_concern.get_or_insert_with(WriteConcern::default);

@@ -18,6 +18,7 @@ const WANTED: &[&str] = &[
     "listIndexes",
     "collMod",
     "renameCollectionSameDB",
+    "changeStream",
 ];
 
 impl Core {

@@ -1,18 +1,19 @@
 use std::future::Future;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::Instrument as _;
 
-use crate::{Error, Result};
+use crate::{Error, Result, see_through};
 
 /// Who may use a connection: as many at a time as the driver's pool has.
 ///
 /// The driver (3.9) cannot be left to queue. When somebody who waits for a connection goes away, their place in its queue
 /// stays, and each later event serves one place only: after some hundred requests whose clients hung up, whoever comes
 /// next waits for minutes though all connections are free. So the waiting is done here, where places are given up with
-/// their futures; and what has begun is not given up.
+/// their futures; and a read that has begun is not given up.
+///
+/// Reads and writes of content wait here. What is rare does not, and may find the driver's queue: leases, indexes, the
+/// change stream, transactions, and whatever follows the first batch of a long read.
 #[derive(Clone)]
 pub(super) struct Turns(Arc<Semaphore>);
 
@@ -41,12 +42,6 @@ impl Turns {
             drop(turn);
             read
         };
-        match tokio::spawn(work.in_current_span()).await {
-            Ok(read) => read,
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(Error::Unavailable("the process is ending".into())),
-            },
-        }
+        see_through(work).await?
     }
 }

@@ -17,10 +17,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 type Events = ChangeStream<ChangeStreamEvent<Document>>;
 
 /// A stream that is reopened when it breaks for good. The driver itself resumes it after a lost connection or an
-/// election; what is left are invalidations and resume points that the server no longer has.
+/// election; what is left are invalidations and resume points that the server no longer has. If it cannot be reopened at
+/// once, that is told before it is tried again.
 struct Feed {
     core: Core,
     events: Option<Events>,
+    /// Whether the last attempt failed.
+    failed: bool,
     closed: watch::Receiver<bool>,
 }
 
@@ -36,8 +39,8 @@ impl Core {
         }
         // Opened before the caller goes on, so that nothing after this call is missed.
         let events = self.open_events().await.map_err(|error| classify(WATCHING, &error))?;
-        let feed = Feed { core: self.clone(), events: Some(events), closed };
-        Ok(ChangeFeed::new(stream::unfold(feed, Feed::step).map(Ok).boxed()))
+        let feed = Feed { core: self.clone(), events: Some(events), failed: false, closed };
+        Ok(ChangeFeed::new(stream::unfold(feed, Feed::step).boxed()))
     }
 
     async fn open_events(&self) -> mongodb::error::Result<Events> {
@@ -56,7 +59,7 @@ fn polled(poll: Duration, closed: watch::Receiver<bool>) -> ChangeFeed {
 }
 
 impl Feed {
-    async fn step(mut self) -> Option<(Change, Self)> {
+    async fn step(mut self) -> Option<(Result<Change>, Self)> {
         let mut closed = self.closed.clone();
         tokio::select! {
             _ = closed.wait_for(|closed| *closed) => None,
@@ -64,28 +67,24 @@ impl Feed {
         }
     }
 
-    async fn next(&mut self) -> Change {
+    async fn next(&mut self) -> Result<Change> {
         loop {
             let Some(events) = &mut self.events else {
-                match self.core.open_events().await {
-                    Ok(events) => {
-                        self.events = Some(events);
-                        // What happened in between is not known.
-                        return Change::Unknown;
-                    }
-                    Err(error) => {
-                        tracing::warn!(error = %classify(WATCHING, &error), "no change stream; trying again");
-                        tokio::time::sleep(PAUSE).await;
-                        continue;
-                    }
+                if self.failed {
+                    tokio::time::sleep(PAUSE).await;
                 }
+                let opened = self.core.open_events().await;
+                self.failed = opened.is_err();
+                self.events = Some(opened.map_err(|error| classify(WATCHING, &error))?);
+                // What happened in between is not known.
+                return Ok(Change::Unknown);
             };
             match events.next().await {
                 Some(Ok(event)) => {
                     if event.operation_type == OperationType::Invalidate {
                         self.events = None;
                     } else if let Some(change) = change(event) {
-                        return change;
+                        return Ok(change);
                     }
                 }
                 Some(Err(error)) => {

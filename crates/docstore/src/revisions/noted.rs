@@ -1,10 +1,7 @@
 use std::future::Future;
-use std::panic::resume_unwind;
-
-use tracing::Instrument as _;
 
 use super::{Revisions, Touched};
-use crate::{Error, Result, Write};
+use crate::{Result, Write, see_through};
 
 /// What becomes of a write that nobody waits for any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +41,7 @@ impl Abandoned {
         if self == Self::Dropped {
             return work.await;
         }
-        match tokio::spawn(work.in_current_span()).await {
-            Ok(result) => result,
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(Error::Unavailable("the process is ending".into())),
-            },
-        }
+        see_through(work).await?
     }
 }
 
@@ -58,6 +49,7 @@ impl Abandoned {
 pub(super) fn of_all(writes: &[Write]) -> Touched {
     let each = writes.iter().map(|write| match write {
         Write::Insert(document) => Touched::these([document]),
+        Write::UpdateOne { filter, upsert: true, .. } => Touched::by_upsert(filter),
         Write::UpdateOne { filter, .. }
         | Write::UpdateMany { filter, .. }
         | Write::DeleteOne(filter)

@@ -76,7 +76,7 @@ impl Executor for Tracked {
         reach: Reach,
     ) -> Result<UpdateResult> {
         let (filter, update) = (filter.clone(), update.clone());
-        self.write(collection, Touched::by(&filter), move |inner, name| async move {
+        self.write(collection, Touched::of_update(&filter, reach), move |inner, name| async move {
             inner.update(&name, &filter, &update, reach).await
         })
         .await
@@ -87,7 +87,7 @@ impl Executor for Tracked {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        self.write(collection, Touched::by(&find.filter), |inner, name| async move {
+        self.write(collection, Touched::of_find_and_update(&find), |inner, name| async move {
             inner.find_one_and_update(&name, find).await
         })
         .await

@@ -58,7 +58,7 @@ impl Executor for TrackedTransaction {
         update: &Update,
         reach: Reach,
     ) -> Result<UpdateResult> {
-        self.writes(collection, Touched::by(filter));
+        self.writes(collection, Touched::of_update(filter, reach));
         self.inner.update(collection, filter, update, reach).await
     }
 
@@ -67,7 +67,7 @@ impl Executor for TrackedTransaction {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        self.writes(collection, Touched::by(&find.filter));
+        self.writes(collection, Touched::of_find_and_update(&find));
         self.inner.find_one_and_update(collection, find).await
     }
 

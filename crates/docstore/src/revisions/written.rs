@@ -6,7 +6,8 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document};
 
 use super::lock;
-use crate::{Field, Filter};
+use crate::engine::Reach;
+use crate::{Field, Filter, FindAndUpdate};
 
 /// So many documents are remembered, for those who look less often than they are written.
 const REMEMBERED: usize = 8192;
@@ -54,6 +55,26 @@ impl Touched {
             }
             Filter::And(filters) => {
                 let known = filters.iter().map(Self::by).find(|touched| *touched != Self::Anything);
+                known.unwrap_or(Self::Anything)
+            }
+            _ => Self::Anything,
+        }
+    }
+
+    pub(crate) fn of_update(filter: &Filter, reach: Reach) -> Self {
+        if reach == Reach::OneOrInsert { Self::by_upsert(filter) } else { Self::by(filter) }
+    }
+
+    pub(crate) fn of_find_and_update(find: &FindAndUpdate) -> Self {
+        if find.upsert { Self::by_upsert(&find.filter) } else { Self::by(&find.filter) }
+    }
+
+    /// As [`Touched::by`], of a write that may insert. It has an id of its own unless the filter says which.
+    pub(crate) fn by_upsert(filter: &Filter) -> Self {
+        match filter {
+            Filter::Eq(field, id) if *field == Field::ID => Self::one(id),
+            Filter::And(filters) => {
+                let known = filters.iter().map(Self::by_upsert).find(|touched| *touched != Self::Anything);
                 known.unwrap_or(Self::Anything)
             }
             _ => Self::Anything,
@@ -150,5 +171,8 @@ mod tests {
         {
             assert_eq!(Touched::by(&open), Touched::Anything, "{open:?}");
         }
+        // What an upsert inserts has one of these ids only if there is one.
+        assert_eq!(Touched::by_upsert(&pinned), Touched::Documents(vec![id(1)]));
+        assert_eq!(Touched::by_upsert(&Filter::is_in("_id", [id(1), id(2)])), Touched::Anything);
     }
 }

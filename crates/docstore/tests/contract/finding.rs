@@ -32,6 +32,42 @@ async fn filled(db: &Database) -> Collection {
 }
 
 testkit::stores! {
+    /// The embedded store begins short reads on the thread that asks, and goes on elsewhere when they turn out to be long.
+    async fn what_is_rare_is_found_behind_much_that_is_not_wanted(db: Database) {
+        let c = db.collection("things");
+        let padding = "x".repeat(1000);
+        let things = (0..1500).map(|n| doc! { "_id": n, "rare": n % 400 == 399, "group": n % 2, "padding": &padding });
+        c.insert_many(things.collect()).await.expect("inserts");
+        db.ensure_index("things", &docstore::Index::on(["group"])).await.expect("an index");
+        let rare = Filter::eq("rare", true);
+        let merged = rare.clone().also(Filter::is_in("group", [0, 1]));
+        for filter in [rare.clone(), merged, rare.also(Filter::eq("group", 1))] {
+            // Again, now that a connection is open.
+            for _ in 0..2 {
+                let by_id = Find::new(filter.clone()).sort(Sort::ascending(Field::ID));
+                for (find, expected) in [
+                    (by_id.clone().limit(10), &[399, 799, 1199][..]),
+                    (by_id.clone().limit(2), &[399, 799]),
+                    (by_id.clone().skip(1).limit(1), &[799]),
+                    (by_id.clone().skip(3).limit(1), &[]),
+                    (by_id.limit(5).after(vec![399.into()]), &[799, 1199]),
+                ] {
+                    let read = c.find(find.clone()).await.expect("a read").documents().await.expect("documents");
+                    let ids: Vec<_> = read.iter().map(|d| d.get_i32("_id").expect("an id")).collect();
+                    assert_eq!(ids, expected, "{find:?}");
+                }
+            }
+        }
+    }
+
+    async fn an_empty_position_is_the_beginning_of_any_order(db: Database) {
+        let c = filled(&db).await;
+        for find in [Find::new(Filter::All), Find::new(Filter::All).sort(Sort::ascending(Field::ID))] {
+            let read = c.find(find.after(Vec::new())).await.expect("a read").documents().await.expect("documents");
+            assert_eq!(read.len(), 12);
+        }
+    }
+
     async fn equality_knows_widths_arrays_and_missing_fields(db: Database) {
         let c = filled(&db).await;
         assert_eq!(found(&c, Filter::All).await.len(), 12);

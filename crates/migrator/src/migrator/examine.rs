@@ -14,6 +14,11 @@ impl Migrator {
     /// # Errors
     /// What [`Migrator::up`] would refuse with before it wrote anything.
     pub async fn preview(&self, request: impl Into<UpRequest>) -> Result<Preview> {
+        self.look_ahead(request, true).await
+    }
+
+    /// As [`Migrator::preview`]; says whether the work may be tried in a transaction that is ended without effect.
+    pub(super) async fn look_ahead(&self, request: impl Into<UpRequest>, may_try: bool) -> Result<Preview> {
         let request = self.up_request(&request.into())?;
         let view = self.view().await?;
         self.nothing_to_do(&view, &request, false)?;
@@ -25,13 +30,8 @@ impl Migrator {
                 Action::Undo(at) => undo_first.push(self.graph.shape().id(at).to_owned()),
             }
         }
-        let forecast = Forecast {
-            db: &self.db,
-            graph: &self.graph,
-            settings: &self.settings,
-            apply: &apply,
-            may_try: true,
-        };
+        let forecast =
+            Forecast { db: &self.db, graph: &self.graph, settings: &self.settings, apply: &apply, may_try };
         let preview = foresee(&forecast).await?;
         Ok(Preview { undo_first, ..preview })
     }

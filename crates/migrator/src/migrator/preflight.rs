@@ -180,7 +180,7 @@ impl Migrator {
             return;
         }
         // What is wrong otherwise was told above.
-        let Ok(preview) = self.preview(request).await else { return };
+        let Ok(preview) = self.look_ahead(request.clone(), false).await else { return };
         let all = &preview.migrations;
         let documents: u64 = all.iter().map(|one| one.documents).sum();
         let millis: u64 = all.iter().map(|one| one.estimate_ms).sum();

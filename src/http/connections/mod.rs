@@ -4,13 +4,15 @@
 //! No client keeps what it does not use: a connection ends when no request comes, when the head of one is not whole in
 //! time, or when nothing of an answer is taken. There are so many connections at the most; who comes then waits in the
 //! system's queue.
+//!
+//! HTTP/1.1 has these limits in hyper and in the socket. HTTP/2 has none in either, since a client that says nothing may
+//! answer pings, and one that takes nothing closes its window and not the socket: [`Activity`] has them.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
+use hyper::Version;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -27,6 +30,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 
 use super::rendered::{Answer, Front};
+use activity::{Activity, Watched};
+
+/// When a connection was last of use.
+mod activity;
 
 /// After the system could not give another socket, so long nothing is accepted.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -68,10 +75,11 @@ pub async fn serve(
         let Ok(place) = place else { break };
         match accepted {
             Ok((stream, peer)) => {
-                let spoken = Arc::new(AtomicBool::new(false));
-                let requests = Requests { front: front.clone().with_peer(peer), spoken: Arc::clone(&spoken) };
+                let activity = Arc::new(Activity::new());
+                let requests =
+                    Requests { front: front.clone().with_peer(peer), activity: Arc::clone(&activity) };
                 let connection = protocols.serve_connection(guarded(stream, idle), requests).into_owned();
-                tokio::spawn(attend(open.watch(connection), spoken, idle, place));
+                tokio::spawn(attend(open.watch(connection), activity, idle, place));
             }
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
@@ -111,22 +119,15 @@ fn guarded(stream: TcpStream, idle: Duration) -> Io {
 
 async fn attend<E: std::fmt::Display>(
     connection: impl Future<Output = Result<(), E>>,
-    spoken: Arc<AtomicBool>,
+    activity: Arc<Activity>,
     idle: Duration,
     place: OwnedSemaphorePermit,
 ) {
-    // What may be the beginning of HTTP/2 is waited for before any timer of the protocol runs.
-    let silent = async {
-        tokio::time::sleep(idle).await;
-        if spoken.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    };
     tokio::select! {
         ended = connection => if let Err(error) = ended {
             tracing::trace!(%error, "a connection broke");
         },
-        () = silent => {}
+        () = activity.none_for(idle) => {}
     }
     drop(place);
 }
@@ -140,12 +141,11 @@ fn is_of_one_client(error: &io::Error) -> bool {
 /// Answers the requests of one connection.
 struct Requests {
     front: Front,
-    /// Whether there was any.
-    spoken: Arc<AtomicBool>,
+    activity: Arc<Activity>,
 }
 
 /// What is ready goes out as it is.
-type Outgoing = Either<Full<Bytes>, Body>;
+type Outgoing = Watched<Either<Full<Bytes>, Body>>;
 
 impl hyper::service::Service<hyper::Request<Incoming>> for Requests {
     type Response = hyper::Response<Outgoing>;
@@ -153,10 +153,13 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Requests {
     type Future = Answering;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Answering {
-        self.spoken.store(true, Ordering::Relaxed);
+        let over = self.activity.begin(request.version() == Version::HTTP_2);
         match self.front.ready(&request) {
-            Some(response) => Answering::Ready(Some(response.map(|body| Either::Left(Full::new(body))))),
-            None => Answering::Long(self.front.long_way(request.map(Body::new))),
+            Some(response) => {
+                let response = response.map(|body| Watched::new(Either::Left(Full::new(body)), over));
+                Answering::Ready(Some(response))
+            }
+            None => Answering::Long(self.front.long_way(request.map(Body::new)), over),
         }
     }
 }
@@ -164,7 +167,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Requests {
 /// An answer that is there, or on its way.
 enum Answering {
     Ready(Option<hyper::Response<Outgoing>>),
-    Long(Answer),
+    Long(Answer, Option<activity::Request>),
 }
 
 impl Future for Answering {
@@ -173,9 +176,9 @@ impl Future for Answering {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Self::Ready(ready) => ready.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
-            Self::Long(long) => {
-                Pin::new(long).poll(context).map_ok(|response: Response| response.map(Either::Right))
-            }
+            Self::Long(long, request) => Pin::new(long).poll(context).map_ok(|response: Response| {
+                response.map(|body| Watched::new(Either::Right(body), request.take()))
+            }),
         }
     }
 }
