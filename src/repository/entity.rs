@@ -1,5 +1,6 @@
 use docstore::{Filter, Index, Sort};
-use serde::Deserialize;
+
+use super::row::Row;
 
 /// A field of a stored document that is not what it has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +11,7 @@ pub trait Entity: Sized + Send + 'static {
     /// The name of the collection.
     const COLLECTION: &'static str;
     /// A document as it is read, borrowed from its bytes. Its fields take any value, so that reading cannot fail; [`Entity::from_row`] judges.
-    type Row<'a>: Deserialize<'a>;
+    type Row<'a>: Row<'a>;
     /// Which of them a list is of.
     type Filter: Send + Sync;
 

@@ -1,27 +1,24 @@
-use bson::{Document, RawBsonRef, doc};
+use bson::{Document, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Index, Sort, Update};
-use serde::Deserialize;
 
 use super::order::{self, BY_PLACE};
-use super::row::{date, link, own_id, reference, text, truth_or, visible, whole_or};
+use super::row::{date, link, own_id, reference, row, text, truth_or, visible, whole_or};
 use super::{BadField, Entity, Writable};
 use crate::domain::{NavLink, NavLinkChange, NewNavLink, Visibility};
 
-/// A link of the navigation as stored.
-#[derive(Debug, Deserialize)]
-pub struct NavLinkRow<'a> {
-    #[serde(borrow, rename = "_id")]
-    id: RawBsonRef<'a>,
-    label: Option<RawBsonRef<'a>>,
-    url: Option<RawBsonRef<'a>>,
-    sort_order: Option<RawBsonRef<'a>>,
-    is_published: Option<RawBsonRef<'a>>,
-    #[serde(rename = "createdDate")]
-    created: Option<RawBsonRef<'a>>,
-    #[serde(rename = "updatedDate")]
-    updated: Option<RawBsonRef<'a>>,
-    user_id: Option<RawBsonRef<'a>>,
+row! {
+    /// A link of the navigation as stored.
+    pub struct NavLinkRow {
+        id = "_id",
+        label = "label",
+        url = "url",
+        sort_order = "sort_order",
+        is_published = "is_published",
+        created = "createdDate",
+        updated = "updatedDate",
+        user_id = "user_id",
+    }
 }
 
 impl Entity for NavLink {

@@ -1,11 +1,10 @@
-use bson::{Bson, Document, RawBsonRef, doc};
+use bson::{Bson, Document, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Index, Sort, Update};
-use serde::Deserialize;
 
 use super::order::of_trash;
 use super::repository_of::shown;
-use super::row::{date, gone, live, own_id, reference, text, truth_or, visible};
+use super::row::{date, gone, live, own_id, reference, row, text, truth_or, visible};
 use super::{BadField, Entity, Error, Repository, Stored, Trashable, Writable};
 use crate::domain::{Id, NewPage, Page, PageChange, Restored, TrashType, Visibility};
 
@@ -13,21 +12,19 @@ const TYPE: &str = "page_type";
 /// What a deleted page was called before another took its name.
 const TYPE_BEFORE: &str = "page_type_before";
 
-/// A page as stored.
-#[derive(Debug, Deserialize)]
-pub struct PageRow<'a> {
-    #[serde(borrow, rename = "_id")]
-    id: RawBsonRef<'a>,
-    title: Option<RawBsonRef<'a>>,
-    content: Option<RawBsonRef<'a>>,
-    page_type: Option<RawBsonRef<'a>>,
-    is_published: Option<RawBsonRef<'a>>,
-    #[serde(rename = "createdDate")]
-    created: Option<RawBsonRef<'a>>,
-    #[serde(rename = "updatedDate")]
-    updated: Option<RawBsonRef<'a>>,
-    user_id: Option<RawBsonRef<'a>>,
-    section_id: Option<RawBsonRef<'a>>,
+row! {
+    /// A page as stored.
+    pub struct PageRow {
+        id = "_id",
+        title = "title",
+        content = "content",
+        page_type = "page_type",
+        is_published = "is_published",
+        created = "createdDate",
+        updated = "updatedDate",
+        user_id = "user_id",
+        section_id = "section_id",
+    }
 }
 
 impl Entity for Page {

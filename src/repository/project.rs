@@ -1,40 +1,37 @@
-use bson::{Bson, Document, RawBsonRef, doc};
+use bson::{Bson, Document, doc};
 use chrono::{DateTime, Utc};
 use docstore::{
     Direction::{Ascending, Descending},
     Filter, Index, Sort, Update,
 };
-use serde::Deserialize;
 
 use super::order::{self, BY_PLACE, of_trash};
 use super::row::{
-    date, own_id, reference, refers, text, text_or, texts, truth_or, visible, web_address, whole_or,
+    date, own_id, reference, refers, row, text, text_or, texts, truth_or, visible, web_address, whole_or,
 };
 use super::{BadField, Entity, Named, Trashable, Writable};
 use crate::domain::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, TrashType};
 
-/// A project as stored.
-#[derive(Debug, Deserialize)]
-pub struct ProjectRow<'a> {
-    #[serde(borrow, rename = "_id")]
-    id: RawBsonRef<'a>,
-    title: Option<RawBsonRef<'a>>,
-    summary: Option<RawBsonRef<'a>>,
-    content: Option<RawBsonRef<'a>>,
-    technologies: Option<RawBsonRef<'a>>,
-    github_url: Option<RawBsonRef<'a>>,
-    live_url: Option<RawBsonRef<'a>>,
-    image_url: Option<RawBsonRef<'a>>,
-    is_published: Option<RawBsonRef<'a>>,
-    is_featured: Option<RawBsonRef<'a>>,
-    sort_order: Option<RawBsonRef<'a>>,
-    slug: Option<RawBsonRef<'a>>,
-    #[serde(rename = "createdDate")]
-    created: Option<RawBsonRef<'a>>,
-    #[serde(rename = "updatedDate")]
-    updated: Option<RawBsonRef<'a>>,
-    user_id: Option<RawBsonRef<'a>>,
-    section_id: Option<RawBsonRef<'a>>,
+row! {
+    /// A project as stored.
+    pub struct ProjectRow {
+        id = "_id",
+        title = "title",
+        summary = "summary",
+        content = "content",
+        technologies = "technologies",
+        github_url = "github_url",
+        live_url = "live_url",
+        image_url = "image_url",
+        is_published = "is_published",
+        is_featured = "is_featured",
+        sort_order = "sort_order",
+        slug = "slug",
+        created = "createdDate",
+        updated = "updatedDate",
+        user_id = "user_id",
+        section_id = "section_id",
+    }
 }
 
 impl Entity for Project {

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::{Bson, RawDocument};
 use docstore::{Collection, Database, Field, Filter, Find};
-use serde::Deserialize;
 
 use super::cursor::Cursors;
-use super::row::live;
+use super::row::{Row, live};
 use super::totals::Totals;
 use super::{BadField, Entity, Error, slug_history};
 use crate::domain::Id;
@@ -87,7 +86,7 @@ impl<E: Entity> Repository<E> {
     }
 
     /// Reads a document as it came, as a row of any kind.
-    pub(super) fn read_as<'d, R: Deserialize<'d>, T>(
+    pub(super) fn read_as<'d, R: Row<'d>, T>(
         document: &'d RawDocument,
         from_row: impl FnOnce(R) -> Result<T, BadField>,
     ) -> Result<T, Error> {
@@ -95,8 +94,7 @@ impl<E: Entity> Repository<E> {
             let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
             Error::Corrupt { collection: E::COLLECTION, id: shown(&id.unwrap_or(Bson::Null)), field }
         };
-        let row =
-            bson::deserialize_from_slice(document.as_bytes()).map_err(|_| corrupt(BadField("(document)")))?;
+        let row = R::read(document).map_err(|_| corrupt(BadField("(document)")))?;
         from_row(row).map_err(corrupt)
     }
 

@@ -1,11 +1,46 @@
 use std::str::FromStr;
 
-use bson::{Bson, RawBsonRef};
+use bson::{Bson, RawBsonRef, RawDocument};
 use chrono::{DateTime, Utc};
 use docstore::Filter;
 
 use super::BadField;
 use crate::domain::{Id, Visibility, is_web_address, runs_script};
+
+/// Some fields of a document, borrowed from its bytes.
+pub trait Row<'a>: Sized {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// If the bytes are no document.
+    fn read(document: &'a RawDocument) -> Result<Self, bson::error::Error>;
+}
+
+/// Makes a row: its fields, and what they are called in documents. Each may be missing, and null counts as missing; all else
+/// is judged later.
+macro_rules! row {
+    ($(#[$doc:meta])* $vis:vis struct $name:ident { $($field:ident = $key:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        $vis struct $name<'a> { $($field: Option<bson::RawBsonRef<'a>>,)+ }
+
+        impl<'a> $crate::repository::row::Row<'a> for $name<'a> {
+            fn read(document: &'a bson::RawDocument) -> Result<Self, bson::error::Error> {
+                let mut row = Self { $($field: None,)+ };
+                for element in document.iter_elements() {
+                    let element = element?;
+                    let field = match element.key().as_str() {
+                        $($key => &mut row.$field,)+
+                        _ => continue,
+                    };
+                    *field = Some(element.value()?).filter(|value| *value != bson::RawBsonRef::Null);
+                }
+                Ok(row)
+            }
+        }
+    };
+}
+pub(super) use row;
 
 /// What every collection of content has: both marks of deletion, since either may be the one that is there.
 pub(super) fn live() -> Filter {
@@ -42,8 +77,8 @@ fn borrowed<'a>(value: Option<RawBsonRef<'a>>, field: &'static str) -> Result<&'
 }
 
 /// The document's own id.
-pub(super) fn own_id(value: RawBsonRef<'_>) -> Result<Id, BadField> {
-    value.as_object_id().map(Id::from).ok_or(BadField("_id"))
+pub(super) fn own_id(value: Option<RawBsonRef<'_>>) -> Result<Id, BadField> {
+    value.and_then(RawBsonRef::as_object_id).map(Id::from).ok_or(BadField("_id"))
 }
 
 /// A reference to another document, as text.

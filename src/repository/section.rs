@@ -1,34 +1,33 @@
-use bson::{Bson, Document, RawBsonRef, RawDocument, doc};
+use bson::{Bson, Document, RawDocument, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
-use serde::Deserialize;
 
 use super::order::{self, BY_PLACE, of_trash};
-use super::row::{date, live, own_id, reference, refers, text, truth_or, visible, whole_or, word, word_or};
+use super::row::{
+    date, live, own_id, reference, refers, row, text, truth_or, visible, whole_or, word, word_or,
+};
 use super::{BadField, Entity, Error, Named, Repository, Trashable, Writable};
 use crate::domain::{
     ContentType, Id, NavVisibility, NewSection, ParentFilter, Restored, Section, SectionChange,
     SectionFilter, SectionTree, TrashType,
 };
 
-/// A section as stored.
-#[derive(Debug, Deserialize)]
-pub struct SectionRow<'a> {
-    #[serde(borrow, rename = "_id")]
-    id: RawBsonRef<'a>,
-    title: Option<RawBsonRef<'a>>,
-    slug: Option<RawBsonRef<'a>>,
-    parent_id: Option<RawBsonRef<'a>>,
-    display_type: Option<RawBsonRef<'a>>,
-    content_type: Option<RawBsonRef<'a>>,
-    nav_visibility: Option<RawBsonRef<'a>>,
-    sort_order: Option<RawBsonRef<'a>>,
-    is_published: Option<RawBsonRef<'a>>,
-    #[serde(rename = "createdDate")]
-    created: Option<RawBsonRef<'a>>,
-    #[serde(rename = "updatedDate")]
-    updated: Option<RawBsonRef<'a>>,
-    user_id: Option<RawBsonRef<'a>>,
+row! {
+    /// A section as stored.
+    pub struct SectionRow {
+        id = "_id",
+        title = "title",
+        slug = "slug",
+        parent_id = "parent_id",
+        display_type = "display_type",
+        content_type = "content_type",
+        nav_visibility = "nav_visibility",
+        sort_order = "sort_order",
+        is_published = "is_published",
+        created = "createdDate",
+        updated = "updatedDate",
+        user_id = "user_id",
+    }
 }
 
 impl Entity for Section {
@@ -173,7 +172,7 @@ impl Repository<Section> {
         let find = Find::new(live()).projection(Projection::include(["parent_id"]));
         let documents = self.collection.find(find).await?.raw_documents().await?;
         let place = |document: &RawDocument| {
-            let id = own_id(document.get("_id").ok()??).ok()?;
+            let id = own_id(document.get("_id").ok()?).ok()?;
             let parent = document.get("parent_id").ok().flatten();
             let parent = reference(parent, "parent_id").ok().flatten();
             Some((id, parent.and_then(|parent| Id::parse(&parent).ok())))

@@ -1,32 +1,29 @@
-use bson::{Document, RawBsonRef, doc};
+use bson::{Document, doc};
 use chrono::{DateTime, Utc};
 use docstore::{
     Direction::{Ascending, Descending},
     Filter, Index, Sort, Update,
 };
-use serde::Deserialize;
 
 use super::order::{self, NEWEST_FIRST, of_trash};
-use super::row::{date, date_or_none, own_id, reference, refers, text, text_or, truth_or, visible};
+use super::row::{date, date_or_none, own_id, reference, refers, row, text, text_or, truth_or, visible};
 use super::{BadField, Entity, Named, Trashable, Writable};
 use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter, TrashType};
 
-/// A story as stored.
-#[derive(Debug, Deserialize)]
-pub struct StoryRow<'a> {
-    #[serde(borrow, rename = "_id")]
-    id: RawBsonRef<'a>,
-    title: Option<RawBsonRef<'a>>,
-    content: Option<RawBsonRef<'a>>,
-    slug: Option<RawBsonRef<'a>>,
-    is_published: Option<RawBsonRef<'a>>,
-    date: Option<RawBsonRef<'a>>,
-    #[serde(rename = "createdDate")]
-    created: Option<RawBsonRef<'a>>,
-    #[serde(rename = "updatedDate")]
-    updated: Option<RawBsonRef<'a>>,
-    user_id: Option<RawBsonRef<'a>>,
-    section_id: Option<RawBsonRef<'a>>,
+row! {
+    /// A story as stored.
+    pub struct StoryRow {
+        id = "_id",
+        title = "title",
+        content = "content",
+        slug = "slug",
+        is_published = "is_published",
+        date = "date",
+        created = "createdDate",
+        updated = "updatedDate",
+        user_id = "user_id",
+        section_id = "section_id",
+    }
 }
 
 impl Entity for Story {

@@ -1,3 +1,4 @@
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
@@ -28,10 +29,8 @@ pub(super) struct Origin {
 /// A rendered response: everything but what each request has of its own.
 pub(super) struct Entry {
     origin: Origin,
-    /// The headers of a 304.
-    head_of_304: HeaderMap,
-    /// The tags of all forms, whether they are there or not, by the place of their coding.
-    tags: [HeaderValue; 4],
+    /// The tags of all forms, whether they are there or not, by the place of their coding; made when they are wanted.
+    tags: OnceLock<[HeaderValue; 4]>,
     plain: Form,
     /// By the place of their coding.
     coded: [Option<Form>; 3],
@@ -65,24 +64,15 @@ impl Entry {
         head.remove(header::CONTENT_LENGTH);
         head.insert(header::CACHE_CONTROL, cache_control);
         head.insert(CACHE_STATUS, Source::Hit.header());
-        head.insert(header::ETAG, tag.clone());
+        head.insert(header::ETAG, tag);
         vary::add(&mut head, VARY_ALL);
         for (name, value) in SAFETY {
             head.entry(name).or_insert(value);
         }
         head.insert(request_id::NAME, HeaderValue::from_static("-"));
-        let mut head_of_304 = head.clone();
-        head_of_304.remove(header::CONTENT_TYPE);
         // Room that was only needed to put it together is not kept.
         let plain = Form { body, head: head.clone() };
-        Self {
-            origin,
-            head_of_304,
-            tags: Coding::ALL.map(|coding| tag_in(&tag, coding)),
-            plain,
-            coded: [None, None, None],
-            asked: AtomicU8::new(0),
-        }
+        Self { origin, tags: OnceLock::new(), plain, coded: [None, None, None], asked: AtomicU8::new(0) }
     }
 
     /// Whether it may be served without saying more.
@@ -150,7 +140,7 @@ impl Entry {
         let mut coded = self.coded.clone();
         if let Some(form) = coded.get_mut(coding.index()) {
             let mut head = self.plain.head.clone();
-            head.insert(header::ETAG, self.tags[coding.index()].clone());
+            head.insert(header::ETAG, self.tags()[coding.index()].clone());
             if let Some(name) = coding.header() {
                 head.insert(header::CONTENT_ENCODING, name);
             }
@@ -159,7 +149,6 @@ impl Entry {
         }
         Ok(Self {
             origin: Origin { reads: reads.clone(), made: *made, freshness: freshness.clone() },
-            head_of_304: self.head_of_304.clone(),
             tags: self.tags.clone(),
             plain: self.plain.clone(),
             coded,
@@ -177,7 +166,8 @@ impl Entry {
         source: Source,
     ) -> http::Response<Bytes> {
         if let Some(tag) = self.held(asked) {
-            let mut head = self.head_of_304.clone();
+            let mut head = self.plain.head.clone();
+            head.remove(header::CONTENT_TYPE);
             head.insert(header::ETAG, tag.clone());
             return assemble(StatusCode::NOT_MODIFIED, head, Bytes::new(), source);
         }
@@ -193,21 +183,28 @@ impl Entry {
         assemble(StatusCode::OK, head, body, source)
     }
 
+    fn tags(&self) -> &[HeaderValue; 4] {
+        self.tags.get_or_init(|| {
+            let tag = self.plain.head.get(header::ETAG).cloned().unwrap_or(HeaderValue::from_static("\"\""));
+            Coding::ALL.map(|coding| tag_in(&tag, coding))
+        })
+    }
+
     /// The tag that a client holds, if it is of a form of this that it takes: a cache that asks for somebody has others, too.
     fn held(&self, asked: &HeaderMap) -> Option<&HeaderValue> {
         if !asked.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
-        let accepted = Accepted::of(asked);
+        let (accepted, all) = (Accepted::of(asked), self.tags());
         asked.get_all(header::IF_NONE_MATCH).iter().find_map(|header| {
             let mut tags = header.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             tags.find_map(|held| {
                 let held = held.strip_prefix(b"W/").unwrap_or(held);
                 if held == b"*" {
-                    return Some(&self.tags[Coding::Identity.index()]);
+                    return Some(&all[Coding::Identity.index()]);
                 }
                 let mut forms = Coding::ALL.into_iter().filter(|coding| accepted.takes(*coding));
-                forms.find_map(|coding| Some(&self.tags[coding.index()]).filter(|tag| held == tag.as_bytes()))
+                forms.find_map(|coding| Some(&all[coding.index()]).filter(|tag| held == tag.as_bytes()))
             })
         })
     }

