@@ -6,7 +6,7 @@
 //! system's queue.
 //!
 //! HTTP/1.1 has these limits in hyper and in the socket. HTTP/2 has none in either, since a client that says nothing may
-//! answer pings, and one that takes nothing closes its window and not the socket: [`Activity`] has them.
+//! answer pings, and one that takes nothing closes its window and not the socket: `activity` has them.
 
 use std::convert::Infallible;
 use std::future::Future;
