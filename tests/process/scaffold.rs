@@ -1,10 +1,11 @@
-//! What `migrate new` and `migrate merge` write: it compiles without a warning, is formatted, and its test passes.
+//! What `migrate new`, `migrate merge` and `migrate diff` write: it compiles without a warning, is formatted, and its test passes.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use docstore::{Index, embedded};
 use serde_json::Value;
 
 use crate::program::Program;
@@ -97,15 +98,30 @@ fn formatted(file: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-#[test]
-fn what_is_written_compiles_and_passes() {
+/// Leaves a store whose indexes are not those that are declared.
+async fn drift(program: &Program) {
+    let mut server = program.serve().await;
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0), "{}", server.output());
+    let path = program.folder().join("data/field-notes.db");
+    let store = embedded::open(embedded::Options { path }).await.expect("the store opens");
+    store.drop_index("stories", "slug_1").await.expect("it is there");
+    store.drop_index("stories", "user_id_1").await.expect("it is there");
+    store.ensure_index("stories", &Index::on(["slug"])).await.expect("an index");
+    store.ensure_index("projects", &Index::on(["colour"])).await.expect("an index");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_written_compiles_and_passes() {
     // What it takes to run `rustfmt`.
-    let mut program = Program::bare();
+    let mut program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
         if let Ok(value) = std::env::var(name) {
             program = program.with(name, &value);
         }
     }
+    drift(&program).await;
     let folder = checkout(&program);
     let new = |arguments: &[&str]| -> Value {
         let ended = program.run(&[&["migrate", "new", "--json"], arguments].concat()).expect(0);
@@ -131,14 +147,17 @@ fn what_is_written_compiles_and_passes() {
     let merged: Value = serde_json::from_str(&ended.stdout).expect("JSON");
     assert_eq!(merged["depends_on"].as_array().map(Vec::len), Some(2), "{merged}");
 
-    for written in [&first, &merged] {
+    let ended = program.run(&["migrate", "diff", "repair the indexes", "--json"]).expect(0);
+    let repair: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+
+    for written in [&first, &merged, &repair] {
         formatted(&program.folder().join(written["file"].as_str().expect("a path")));
     }
     let tests = build(&folder);
     let output = Command::new(tests).output().expect("the tests run");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    for id in [&first, &second, &merged].map(|written| written["id"].as_str().expect("an id")) {
+    for id in [&first, &second, &merged, &repair].map(|written| written["id"].as_str().expect("an id")) {
         let passed =
             said.lines().filter(|line| line.contains(&format!("m{id}::tests::")) && line.ends_with("ok"));
         assert_eq!(passed.count(), 2, "{id} on both stores:\n{said}");

@@ -26,15 +26,7 @@ pub(in crate::cli::migrate) fn repair(drifts: &[Drift]) -> Result<Option<Body>, 
     }
     let directions = lines.iter().any(|line| line.contains("Direction::"));
     let names = if directions { "{Direction, Index}" } else { "Index" };
-    let uses = if makes {
-        vec![format!(
-            "use std::fmt::Write as _;
-
-use docstore::{names};"
-        )]
-    } else {
-        Vec::new()
-    };
+    let uses = if makes { vec![format!("use docstore::{names};")] } else { Vec::new() };
     Ok(Some(Body::Steps { uses, lines }))
 }
 
