@@ -20,6 +20,9 @@ pub(crate) const LOST: &str = "the lease is lost";
 /// What it says when it came to its end.
 pub(crate) const END: &str = "nothing is left to do";
 
+/// What it is told once it was let go on.
+pub(crate) const GO: &str = "go\n";
+
 const ORDERS: &str = "STOPPED_TEST_ORDERS";
 
 struct Fills;
@@ -75,6 +78,9 @@ impl Observer for Stopper {
             std::io::stdout().flush().unwrap();
             let stopped = Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
             assert!(stopped.unwrap().success());
+            // The kernel may take its time, above all on a busy machine: nothing is done before it went on again.
+            let mut line = String::new();
+            assert_eq!(std::io::stdin().read_line(&mut line).unwrap(), GO.len(), "{line:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ mod child;
 mod place;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use docstore::{Database, EngineKind};
 use migrator::{Error, UpMode};
 use testkit::{Engine, Mongod};
 
-use crate::child::{END, HERE, LOST};
+use crate::child::{END, GO, HERE, LOST};
 use crate::place::Place;
 
 /// How many of the places between two writes are tried.
@@ -75,7 +75,7 @@ async fn attempt(place: Place, number: usize, expected: BTreeMap<String, Vec<Doc
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["child", "--exact", "--nocapture"])
         .envs([child::orders(&place, number)])
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -107,6 +107,7 @@ async fn attempt(place: Place, number: usize, expected: BTreeMap<String, Vec<Doc
     assert!(content(&db).await == expected, "another end after place {number}");
     let before = testkit::dump!(db);
     signal("CONT", &child);
+    child.stdin.take().unwrap().write_all(GO.as_bytes()).unwrap();
     let (ended, rest) = tokio::task::spawn_blocking(move || {
         let mut rest = String::new();
         said.read_to_string(&mut rest).unwrap();
