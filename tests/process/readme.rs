@@ -11,17 +11,15 @@ use crate::program::{Program, Server};
 /// What the walk asks, wherever it is pasted.
 const ADDRESS: &str = "http://localhost:5001";
 
-/// The shell blocks of the README's section on the API, one after the other, as they stand there.
+/// Returns the shell blocks of `docs/api.md`, joined in their order.
 fn walk() -> String {
-    let text = include_str!("../../README.md");
-    let (_, after) = text.split_once("\n## What is served\n").expect("the section is there");
-    let section = after.split("\n## ").next().expect("a section");
-    let blocks: Vec<_> = section
+    let text = include_str!("../../docs/api.md");
+    let blocks: Vec<_> = text
         .split("\n```sh\n")
         .skip(1)
         .map(|rest| rest.split_once("\n```").expect("a block ends").0)
         .collect();
-    assert!(blocks.len() > 1, "the walk is in the README");
+    assert!(blocks.len() > 1, "docs/api.md contains the commands");
     blocks.join("\n")
 }
 
