@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::edge::Standing;
+use super::middleware::Standing;
+use super::respond::etag;
 use crate::identity::Refusal;
 use crate::{identity, repository, service};
 
@@ -236,7 +237,7 @@ impl From<service::Error> for ApiError {
             }
             service::Error::Stale(current) => Self::Stale {
                 detail: format!("The item has changed: its current version is \"{current}\""),
-                tag: super::tag::of(&current),
+                tag: etag::of(&current),
             },
             service::Error::Taken { field } => Self::Conflict(format!("{field} is taken")),
             service::Error::InUse(held) => Self::Conflict(format!(

@@ -1,81 +1,41 @@
 //! Routes, extractors, wire types, and every shape of an error.
 
-/// Bodies of requests: every error in one answer.
-mod body;
-/// Sockets.
-mod connections;
-/// How much is under way.
-mod crowd;
-/// The page on which the API is read and tried.
-mod docs;
-/// What surrounds the routes: origins, limits, headers for the safety of browsers.
-mod edge;
+/// Rendered responses.
+mod cache;
 /// Every error shape, in one table.
 mod error;
 /// Extractors of our own: every rejection is an [`ApiError`].
 mod extract;
-/// The fields of bodies, read leniently and judged all together.
-mod fields;
-/// The gate: closed until the start-up is over.
-mod gate;
-/// Health, readiness and the index.
-mod health;
-/// Links from one window of a list to the next.
-mod link;
-/// Who somebody is.
-mod me;
-/// The way from an old slug to the new one.
-mod moved;
-/// Links of the navigation.
-mod navlinks;
-/// Request ids, spans, one log line for each error, and the bodies of errors.
-mod observe;
+/// What requests go through before and after their handler.
+mod middleware;
 /// The OpenAPI document.
 pub mod openapi;
-/// Pages.
-mod pages;
 /// Who may call a route.
 mod policy;
-/// Projects.
-mod projects;
-/// Query parameters, read leniently and judged all together.
-mod query;
-/// Rendered responses.
-mod rendered;
-/// What tells a request from all others.
-mod request_id;
+/// The routes of each resource.
+mod resources;
+/// Responses of our own.
+mod respond;
 /// What a row of the table of routes says.
 mod route;
 /// The one table of routes.
 mod routes;
-/// The header that says what was removed from content.
-mod sanitized;
-/// Sections.
-mod sections;
-/// Stories.
-mod stories;
-/// Entity tags of items, and changes that depend on them.
-mod tag;
-/// What is deleted.
-mod trash;
-/// The `Vary` header, which several layers add to.
-mod vary;
-/// Wire forms that all resources share.
-mod wire;
+/// Sockets.
+mod server;
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use connections::{ConnectionSettings, raise_socket_limit, serve};
-pub use crowd::Crowd;
-pub use edge::{Edge, EdgeSettings, Limit, Network, Standing};
+pub use cache::{Front, Rendered, RenderedCounts, RenderedSettings};
 pub use error::{ApiError, FieldError, Step};
-pub use gate::{Gate, Progress};
+pub use middleware::concurrency::Crowd;
+pub use middleware::gate::{Gate, Progress};
+pub use middleware::{Edge, EdgeSettings, Limit, Network, Standing};
 pub use policy::Policy;
-pub use rendered::{Front, Rendered, RenderedCounts, RenderedSettings};
 pub use route::{Route, Verb};
 pub use routes::{router, routes};
+pub use server::{ConnectionSettings, raise_socket_limit, serve};
 
 use crate::clock::Clock;
 

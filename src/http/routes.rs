@@ -12,11 +12,10 @@ use axum::routing::on;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
+use super::middleware::{self, access_log, gate};
+use super::resources::{docs, health, me, navlinks, pages, projects, sections, stories, trash};
 use super::route::{Route, Verb, get, write};
-use super::{
-    ApiError, App, Front, docs, edge, gate, health, me, navlinks, observe, openapi, pages, projects,
-    rendered, sections, stories, trash,
-};
+use super::{ApiError, App, Front, cache, openapi};
 
 /// Changes to stories, projects and pages: more than anybody makes by hand.
 const CONTENT_WRITES: u32 = 120;
@@ -87,10 +86,8 @@ pub fn router(app: App) -> Front {
     let add =
         |router: Router<App>, route: &Route| router.route(route.path, (route.handler)(route.verb.filter()));
     let operations = OPERATIONS.iter().fold(Router::new(), add);
-    let content = CONTENT
-        .iter()
-        .fold(Router::new(), add)
-        .route_layer(from_fn_with_state(app.clone(), rendered::through));
+    let content =
+        CONTENT.iter().fold(Router::new(), add).route_layer(from_fn_with_state(app.clone(), cache::through));
     let long_way = layered(operations.merge(content), app.clone());
     Front::new(app, long_way)
 }
@@ -102,10 +99,10 @@ fn layered(routes: Router<App>, app: App) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| answer_panic(&*panic)))
         .layer(from_fn_with_state(app.clone(), gate::guard))
-        .layer(from_fn_with_state(app.clone(), edge::limited))
-        .layer(from_fn_with_state(app.clone(), observe::deadline))
-        .layer(from_fn_with_state(app.clone(), edge::surround))
-        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .layer(from_fn_with_state(app.clone(), middleware::limited))
+        .layer(from_fn_with_state(app.clone(), access_log::deadline))
+        .layer(from_fn_with_state(app.clone(), middleware::surround))
+        .layer(from_fn_with_state(app.clone(), access_log::observe))
         .with_state(app)
 }
 

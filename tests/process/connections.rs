@@ -100,7 +100,7 @@ async fn a_connection_without_a_whole_request_is_closed() {
 async fn a_client_that_takes_nothing_of_an_answer_is_not_waited_for() {
     let program =
         Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("CONNECTION_IDLE_SECONDS", "1");
-    let program = program.with("RUST_LOG", "info,field_notes::http::connections=trace");
+    let program = program.with("RUST_LOG", "info,field_notes::http::server=trace");
     let mut server = program.serve().await;
     let whole = server.look("/openapi.json").await.body.len();
     // More than the buffers of both ends hold.

@@ -21,7 +21,7 @@ const TAGS: [(&str, &str); 8] = [
 ];
 
 /// Adds to each operation what follows from its row in the table of routes, and the components that it refers to.
-pub(super) fn complete(document: &mut Value) {
+pub(crate) fn complete(document: &mut Value) {
     for (path, alias) in ALIASES {
         document["paths"][alias] = document["paths"][path].clone();
         let operation = &mut document["paths"][alias]["get"];

@@ -90,13 +90,13 @@ const ANSWERS: &[Answer] = &[
 ];
 
 /// A reference to the answer with a status, if there is such an error.
-pub(super) fn reference(status: u16) -> Option<Value> {
+pub(crate) fn reference(status: u16) -> Option<Value> {
     let answer = ANSWERS.iter().find(|answer| answer.status == status)?;
     Some(json!({ "$ref": format!("#/components/responses/{}", answer.name) }))
 }
 
 /// All of them, by name.
-pub(super) fn responses() -> Map<String, Value> {
+pub(crate) fn responses() -> Map<String, Value> {
     ANSWERS.iter().map(|answer| (answer.name.to_owned(), response(answer))).collect()
 }
 
@@ -132,7 +132,7 @@ fn example(answer: &Answer) -> Value {
 }
 
 /// The schemas of errors that have more than every error has.
-pub(super) fn schemas() -> Map<String, Value> {
+pub(crate) fn schemas() -> Map<String, Value> {
     let with = |member: &str, description: &str| {
         json!({
             "description": description,

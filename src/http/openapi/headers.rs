@@ -46,7 +46,7 @@ const EVERYWHERE: [&str; 3] = ["Cache-Control", "Vary", "X-Request-Id"];
 const LIMITS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
 
 /// The components, by name.
-pub(super) fn components() -> Map<String, Value> {
+pub(crate) fn components() -> Map<String, Value> {
     let component = |header: &Header| {
         let schema = json!({ "type": "string" });
         json!({ "description": header.description, "required": header.always, "schema": schema })
@@ -60,12 +60,12 @@ fn references<'a>(names: impl IntoIterator<Item = &'a str>) -> Map<String, Value
 }
 
 /// The headers of an answer that is an error, with some of its own. It may be that of any route, so it may tell of a limit.
-pub(super) fn of_error(own: &[&str]) -> Map<String, Value> {
+pub(crate) fn of_error(own: &[&str]) -> Map<String, Value> {
     references(EVERYWHERE.iter().chain(&LIMITS).chain(own).copied())
 }
 
 /// Adds their headers to the answers of a route that are written out, which errors are not.
-pub(super) fn describe(responses: &mut Map<String, Value>, route: &Route, is_content: bool, pages: bool) {
+pub(crate) fn describe(responses: &mut Map<String, Value>, route: &Route, is_content: bool, pages: bool) {
     let cached = is_content && route.verb == Verb::Get && route.policy == Policy::Everyone;
     if cached {
         responses.insert("304".to_owned(), json!({ "description": "Nothing has changed" }));

@@ -6,6 +6,8 @@ mod complete;
 mod errors;
 /// Headers of answers.
 mod headers;
+/// Schemas that resources share.
+pub(crate) mod schema;
 
 use std::sync::LazyLock;
 
@@ -15,7 +17,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use super::{docs, health, me, navlinks, observe, pages, projects, sections, stories, trash};
+use super::middleware::access_log;
+use super::resources::{docs, health, me, navlinks, pages, projects, sections, stories, trash};
 
 /// What is said beside handlers and wire types.
 #[derive(OpenApi)]
@@ -38,7 +41,7 @@ use super::{docs, health, me, navlinks, observe, pages, projects, sections, stor
         sections::list, sections::create, sections::show, sections::update, sections::delete, sections::show_by_slug,
         trash::list, trash::restore,
     ),
-    components(schemas(observe::ErrorBody<'static>)),
+    components(schemas(access_log::ErrorBody<'static>)),
 )]
 struct Annotated;
 
@@ -60,7 +63,7 @@ fn document() -> Value {
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", responses(
     (status = 200, description = "An OpenAPI 3.1 document", body = Object),
 ))]
-pub(super) async fn serve() -> Response {
+pub(crate) async fn serve() -> Response {
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], RENDERED.clone()).into_response()
 }

@@ -1,0 +1,203 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::Rendered;
+use super::entry::{Entry, Origin, VARY};
+use super::status::Source;
+use super::store::Counts;
+use crate::http::error::Carried;
+use crate::http::middleware::Client;
+use crate::http::middleware::request_id::RequestId;
+use crate::http::respond::vary;
+use crate::http::{ApiError, App, Policy, routes};
+use crate::service::{Freshness, Reading};
+
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+/// While the store is away, so long it may take to answer all the same.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What a load came to, for all who waited.
+#[derive(Clone)]
+pub(crate) enum Loaded {
+    /// A page that is kept, if anything is.
+    Page(Arc<Entry>),
+    /// What is not kept: an error, a way to another address.
+    Other(Arc<Other>),
+}
+
+/// An answer that is made anew for each.
+pub(crate) struct Other {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    error: Option<Carried>,
+}
+
+impl Other {
+    /// Whether the store did not answer. Where there is too much to do already, nobody has asked it.
+    fn is_of_the_store(&self) -> bool {
+        let error = self.error.as_ref().map(|Carried(error)| &**error);
+        matches!(error, Some(ApiError::StoreUnavailable(_) | ApiError::TimedOut))
+    }
+
+    fn response(&self) -> Response {
+        let mut response = Response::new(Body::from(self.body.clone()));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.clone();
+        if let Some(error) = &self.error {
+            response.extensions_mut().insert(error.clone());
+        }
+        response
+    }
+}
+
+/// What an anonymous request reads of content, and what no other request can change.
+pub(crate) fn is_anonymous_read(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && !headers.contains_key(header::AUTHORIZATION)
+}
+
+/// What tells answers apart.
+pub(crate) fn key(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |both| both.as_str())
+}
+
+/// At the routes of content: answers anonymous reads by what is rendered, and says of other answers for whom they are.
+pub(crate) async fn through(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if is_anonymous_read(request.method(), request.headers()) {
+        return read(&app, request, next).await;
+    }
+    let is_private = request.headers().contains_key(header::AUTHORIZATION);
+    let place = match app.crowd.enter() {
+        Ok(place) => place,
+        Err(full) => return full.into_response(),
+    };
+    request.extensions_mut().insert(place.clone());
+    let mut response = next.run(request).await;
+    drop(place);
+    vary::add(response.headers_mut(), VARY);
+    if is_private {
+        response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
+    }
+    response
+}
+
+async fn read(app: &App, request: Request, next: Next) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let (method, headers) = (std::mem::take(&mut parts.method), std::mem::take(&mut parts.headers));
+    let key = key(&parts.uri).to_owned();
+    let rendered = &app.rendered;
+    let held = rendered.kept.as_ref().and_then(|shelf| shelf.get(&key));
+    if let Some(held) = held.clone().filter(|held| held.is_fresh()) {
+        // It holds, and is there in no coding that this client takes.
+        return rendered.give(&key, held, &method, &headers, Source::Hit).await;
+    }
+    let source = if held.is_some() { Source::Renewed } else { Source::Made };
+    let load = |reading: Reading| {
+        // Nothing of the caller is left in it, so that nothing can depend on them.
+        parts.method = Method::GET;
+        parts.extensions.remove::<Client>();
+        parts.extensions.remove::<RequestId>();
+        parts.extensions.remove::<ConnectInfo<std::net::SocketAddr>>();
+        load(app.clone(), Request::from_parts(parts, Body::empty()), next, reading)
+    };
+    let Some(shelf) = &rendered.kept else {
+        return present(rendered, &key, load(Reading::default()).await, (&method, &headers), source).await;
+    };
+    let joined = rendered.flights.join(&key, load);
+    let outcome = match &held {
+        // There is something to serve if the store is away: then nobody waits for it as long as it may take.
+        Some(held) => tokio::select! {
+            joined = joined => Some(joined),
+            () = held.gives_up(PATIENCE) => None,
+        },
+        None => Some(joined.await),
+    };
+    match (outcome, held) {
+        (Some(Ok((loaded, joined))), held) => {
+            Counts::add(if joined { &shelf.counts.joined } else { &shelf.counts.loads });
+            match (loaded, held) {
+                (Loaded::Other(other), Some(held)) if other.is_of_the_store() => {
+                    Counts::add(&shelf.counts.stale);
+                    rendered.give(&key, held, &method, &headers, Source::Unanswered).await
+                }
+                (loaded, _) => present(rendered, &key, loaded, (&method, &headers), source).await,
+            }
+        }
+        (None, Some(held)) => {
+            Counts::add(&shelf.counts.stale);
+            rendered.give(&key, held, &method, &headers, Source::Away).await
+        }
+        (Some(Err(panicked)), _) => ApiError::Internal(Box::new(panicked)).into_response(),
+        // Only who holds something gives up.
+        (None, None) => ApiError::TimedOut.into_response(),
+    }
+}
+
+async fn present(
+    rendered: &Rendered,
+    key: &str,
+    loaded: Loaded,
+    (method, headers): (&Method, &HeaderMap),
+    source: Source,
+) -> Response {
+    match loaded {
+        Loaded::Page(entry) => rendered.give(key, entry, method, headers, source).await,
+        Loaded::Other(other) => {
+            let mut response = other.response();
+            vary::add(response.headers_mut(), VARY);
+            response
+        }
+    }
+}
+
+/// Makes an answer, and puts it on the shelf if it is one for everybody.
+async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loaded {
+    let place = match app.crowd.enter() {
+        Ok(place) => place,
+        Err(full) => return other(full.into_response()).await,
+    };
+    let services = match app.gate.services() {
+        Ok(services) => services,
+        Err(closed) => return other(closed.into_response()).await,
+    };
+    let key = key(request.uri()).to_owned();
+    let route = routes::find(&Method::GET, request.uri().path());
+    let is_public = route.is_some_and(|route| route.policy == Policy::Everyone);
+    let made = Instant::now();
+    // Before the requests that wait for it have to end, so that they can be given what is there.
+    let work = tokio::time::timeout(app.request_timeout * 9 / 10, reading.of(next.run(request)));
+    let Ok(response) = work.await else { return other(ApiError::TimedOut.into_response()).await };
+    drop(place);
+    if response.status() != StatusCode::OK || !is_public {
+        return other(response).await;
+    }
+    let (parts, body) = response.into_parts();
+    let body = match to_bytes(body, usize::MAX).await {
+        Ok(body) => body,
+        Err(error) => return other(ApiError::Internal(Box::new(error)).into_response()).await,
+    };
+    let reads = reading.so_far();
+    let may_keep = Freshness::may_keep(&reads);
+    // What reads nothing is not worth a rule of its own.
+    let reads = if reads.is_empty() { services.freshness.everything() } else { reads };
+    let origin = Origin { reads, made, freshness: services.freshness.clone() };
+    let entry = Arc::new(Entry::new(parts.headers, body, app.rendered.cache_control.clone(), origin));
+    if let (Some(shelf), true) = (&app.rendered.kept, may_keep) {
+        shelf.keep(&key, &entry);
+    }
+    Loaded::Page(entry)
+}
+
+async fn other(response: Response) -> Loaded {
+    let (mut parts, body) = response.into_parts();
+    let error = parts.extensions.remove::<Carried>();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    Loaded::Other(Arc::new(Other { status: parts.status, headers: parts.headers, body, error }))
+}

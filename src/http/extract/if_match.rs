@@ -1,0 +1,56 @@
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use crate::domain::Condition;
+use crate::http::{ApiError, App, cache};
+
+/// What `If-Match` asks of the item. `*` asks that there is one, which every change asks.
+pub(crate) struct IfMatch(pub(crate) Condition);
+
+impl FromRequestParts<App> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        Ok(Self(condition(&parts.headers)))
+    }
+}
+
+fn condition(headers: &HeaderMap) -> Condition {
+    if !headers.contains_key(header::IF_MATCH) {
+        return Condition::None;
+    }
+    let texts: Vec<&str> =
+        headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut tags = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+    if tags.clone().any(|tag| tag == "*") {
+        return Condition::None;
+    }
+    // Weak tags do not name a state, so they are left out: they match nothing.
+    let name = |tag: &str| Some(cache::state_of(tag.strip_prefix('"')?.strip_suffix('"')?).to_owned());
+    Condition::OneOf(tags.by_ref().filter_map(name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn if_match_names_revisions() {
+        let of = |text: &'static str| {
+            condition(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(text))]))
+        };
+        let names = |names: &[&str]| Condition::OneOf(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(condition(&HeaderMap::new()), Condition::None);
+        assert_eq!(of("*"), Condition::None);
+        assert_eq!(of("\"a\""), names(&["a"]));
+        assert_eq!(of("\"a\" , \"b\""), names(&["a", "b"]));
+        // The tag of a coded form names the same state.
+        assert_eq!(of("\"a-br\", \"b-gzip\", \"c-zstd\""), names(&["a", "b", "c"]));
+        for nothing in ["", "a", "W/\"a\"", "\""] {
+            assert_eq!(of(nothing), names(&[]), "{nothing:?}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use validator::Validate;
+
+use crate::http::extract::query::{FromQuery, Reader};
+use crate::http::extract::{Ready, ValidQuery};
+use crate::http::middleware::gate::{Position, Progress};
+use crate::http::middleware::request_id::RequestId;
+use crate::http::respond::naive;
+use crate::http::{App, RenderedCounts};
+use crate::service::Services;
+
+/// That the process lives.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health, examples(json!({ "status": "healthy", "timestamp": "2026-01-02T03:04:05" })))]
+pub(crate) struct HealthBody {
+    status: &'static str,
+    /// UTC that does not say so.
+    timestamp: String,
+}
+
+/// Whether requests should be sent here, and if not, why.
+#[derive(Serialize, ToSchema, Default)]
+#[schema(as = Readiness, examples(
+    json!({ "status": "ready", "database": "connected" }),
+    json!({
+        "status": "starting", "phase": "migrations", "migration": "0004_backfill_section_id", "step": "link blog",
+        "done": 250_000, "percent": 25, "eta_seconds": 31,
+    }),
+))]
+pub(crate) struct ReadinessBody {
+    /// `ready`, `degraded` (the store does not answer; what is rendered is served), `starting`, `failed`, `unavailable`
+    /// or `draining`.
+    status: &'static str,
+    /// `connected` or `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    database: Option<&'static str>,
+    /// The phase of the start that is under way, or that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    phase: Option<&'static str>,
+    /// The migration under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    migration: Option<String>,
+    /// Its step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    step: Option<String>,
+    /// How many documents the step has gone through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    done: Option<u64>,
+    /// How far the step is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, maximum = 100)]
+    percent: Option<u8>,
+    /// How many seconds the step will take from here, by an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    eta_seconds: Option<u64>,
+    /// Another process that migrates, which this one waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    holder: Option<String>,
+    /// Why the start failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+    /// Of rendered responses; only for those who ask for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rendered: Option<RenderedBody>,
+}
+
+/// How the rendered responses do, since the start.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RenderedResponses)]
+pub(crate) struct RenderedBody {
+    /// How many are kept.
+    entries: u64,
+    /// Their bytes.
+    bytes: u64,
+    /// Answers that were ready.
+    hits: u64,
+    /// Answers that were ready and may not have held, while the store was away.
+    stale: u64,
+    /// Answers that were made.
+    loads: u64,
+    /// Requests that waited for an answer which another had asked for.
+    joined: u64,
+    /// How long ago it was last learned what other processes wrote.
+    lag_ms: u64,
+}
+
+impl RenderedBody {
+    fn of(app: &App, services: &Services) -> Self {
+        let RenderedCounts { entries, bytes, hits, stale, loads, joined } = app.rendered.counts();
+        let lag_ms = u64::try_from(services.freshness.lag().as_millis()).unwrap_or(u64::MAX);
+        Self { entries, bytes, hits, stale, loads, joined, lag_ms }
+    }
+}
+
+/// The parameters of readiness.
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReadinessQuery {
+    /// How the rendered responses do, too.
+    #[param(default = false, required = false)]
+    verbose: bool,
+}
+
+impl FromQuery for ReadinessQuery {
+    fn from_query(reader: &mut Reader<'_>) -> Self {
+        Self { verbose: reader.truth("verbose", false) }
+    }
+}
+
+/// Whether the store answers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Warmth, examples(
+    json!({ "status": "warm", "timestamp": "2026-01-02T03:04:05", "database": "connected" }),
+))]
+pub(crate) struct WarmthBody {
+    /// `warm` or `cold`.
+    status: &'static str,
+    /// UTC that does not say so.
+    timestamp: String,
+    /// `connected` or `failed`.
+    database: &'static str,
+    /// Of a failure, to find it in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<String>,
+}
+
+/// What there is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Index, examples(
+    json!({ "name": "field-notes", "version": "0.1.0", "links": { "docs": "/docs", "stories": "/stories" } }),
+))]
+pub(crate) struct IndexBody {
+    name: &'static str,
+    version: &'static str,
+    links: BTreeMap<&'static str, &'static str>,
+}
+
+/// Show that the process lives
+///
+/// The store is not asked.
+#[utoipa::path(get, path = "/health", operation_id = "health",
+    responses((status = 200, description = "It lives", body = HealthBody)))]
+pub(crate) async fn health(State(app): State<App>) -> Json<HealthBody> {
+    Json(HealthBody { status: "healthy", timestamp: naive(app.clock.now()) })
+}
+
+/// Show whether requests should be sent here
+///
+/// They should while there are rendered responses, even if the store does not answer.
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", params(ReadinessQuery), responses(
+    (status = 200, description = "They should", body = ReadinessBody),
+    (status = 503, description = "Not now", body = ReadinessBody),
+))]
+pub(crate) async fn readyz(
+    State(app): State<App>,
+    ValidQuery(ReadinessQuery { verbose }): ValidQuery<ReadinessQuery>,
+) -> Response {
+    let body = match app.gate.position() {
+        Position::Open(services) => {
+            let (status, database) = match (services.health.store_answers().await, app.rendered.has_any()) {
+                (true, _) => ("ready", "connected"),
+                (false, true) => ("degraded", "failed"),
+                (false, false) => ("unavailable", "failed"),
+            };
+            let rendered = verbose.then(|| RenderedBody::of(&app, &services));
+            let database = Some(database);
+            let body = ReadinessBody { status, database, rendered, ..ReadinessBody::default() };
+            if status != "unavailable" {
+                return Json(body).into_response();
+            }
+            body
+        }
+        Position::Draining(_) => ReadinessBody { status: "draining", ..ReadinessBody::default() },
+        Position::Failed { phase, detail } => ReadinessBody {
+            status: "failed",
+            phase: Some(phase),
+            detail: Some(detail),
+            ..ReadinessBody::default()
+        },
+        Position::Starting(Progress { phase, migration, step, done, percent, eta_seconds, holder }) => {
+            ReadinessBody {
+                status: "starting",
+                phase: Some(phase),
+                migration,
+                step,
+                done,
+                percent,
+                eta_seconds,
+                holder,
+                ..ReadinessBody::default()
+            }
+        }
+    };
+    let retry = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+    (StatusCode::SERVICE_UNAVAILABLE, retry, Json(body)).into_response()
+}
+
+/// Ask the store, so that connections are open when they are needed
+///
+/// Always 200 once the start is over.
+#[utoipa::path(get, path = "/warmup", operation_id = "warmup",
+    responses((status = 200, description = "What the store answered", body = WarmthBody)))]
+pub(crate) async fn warmup(
+    State(app): State<App>,
+    Ready(services): Ready,
+    request_id: RequestId,
+) -> Json<WarmthBody> {
+    let timestamp = naive(app.clock.now());
+    Json(if services.health.store_answers().await {
+        WarmthBody { status: "warm", timestamp, database: "connected", request_id: None }
+    } else {
+        let RequestId(request_id) = request_id;
+        WarmthBody { status: "cold", timestamp, database: "failed", request_id: Some(request_id) }
+    })
+}
+
+/// Show what there is
+#[utoipa::path(get, path = "/", operation_id = "index",
+    responses((status = 200, description = "Links", body = IndexBody)))]
+pub(crate) async fn index() -> Json<IndexBody> {
+    let links = BTreeMap::from([
+        ("docs", "/docs"),
+        ("health", "/health"),
+        ("openapi", "/openapi.json"),
+        ("projects", "/projects"),
+        ("readiness", "/readyz"),
+        ("sections", "/sections"),
+        ("stories", "/stories"),
+    ]);
+    Json(IndexBody { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), links })
+}
