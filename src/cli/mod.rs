@@ -81,12 +81,12 @@ enum Command {
 
 /// Why a command ended before its time: what is told, and the exit code.
 #[derive(Debug)]
-struct Ended {
+struct CliError {
     message: String,
     code: u8,
 }
 
-impl Ended {
+impl CliError {
     fn failed(error: &dyn std::error::Error) -> Self {
         Self { message: error.to_string(), code: 1 }
     }
@@ -96,19 +96,19 @@ impl Ended {
     }
 }
 
-impl From<Failure> for Ended {
+impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
         Self { message: failure.to_string(), code: failure.exit }
     }
 }
 
-impl From<migrator::Error> for Ended {
+impl From<migrator::Error> for CliError {
     fn from(error: migrator::Error) -> Self {
         Self { message: error.to_string(), code: error.exit_code() }
     }
 }
 
-impl From<service::Error> for Ended {
+impl From<service::Error> for CliError {
     fn from(error: service::Error) -> Self {
         let mut message = error.to_string();
         let mut next = std::error::Error::source(&error);
@@ -130,12 +130,12 @@ pub fn run() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let outcome = runtime.block_on(carry_out(arguments.command.unwrap_or(Command::Serve)));
+    let outcome = runtime.block_on(dispatch(arguments.command.unwrap_or(Command::Serve)));
     // What blocks must not keep an ended program alive.
     runtime.shutdown_background();
     match outcome {
         Ok(code) => ExitCode::from(code),
-        Err(Ended { message, code }) => {
+        Err(CliError { message, code }) => {
             for line in message.lines() {
                 let shown = if line.starts_with(' ') { line.to_owned() } else { format!("error: {line}") };
                 eprintln!("{shown}");
@@ -146,47 +146,49 @@ pub fn run() -> ExitCode {
 }
 
 /// The exit code of what was found, where a verb looks for something.
-async fn carry_out(command: Command) -> Result<u8, Ended> {
-    let dotenv = Dotenv::read(Path::new(".env")).map_err(Ended::usage)?;
+async fn dispatch(command: Command) -> Result<u8, CliError> {
+    let dotenv = Dotenv::read(Path::new(".env")).map_err(CliError::usage)?;
     let lookup = |name: &str| dotenv.lookup(name);
-    let configured = || Config::read(lookup).map_err(Ended::usage);
+    let configured = || Config::read(lookup).map_err(CliError::usage);
     match command {
         Command::Serve => {
             let config = configured()?;
             telemetry::init(config.log_format, &config.log_filter);
             let application = Application::bind(config).await?;
-            application.run(told_to_end()).await?;
+            application.run(shutdown_signal()).await?;
         }
         Command::Migrate(arguments) => {
-            let config = || configured().inspect(|config| log_little(config, &dotenv));
-            return migrate::carry_out(arguments, config).await;
+            let config = || configured().inspect(|config| init_command_log(config, &dotenv));
+            return migrate::run(arguments, config).await;
         }
         Command::Trash(verb) => {
             let config = configured()?;
-            log_little(&config, &dotenv);
-            trash::carry_out(verb, config).await?;
+            init_command_log(&config, &dotenv);
+            trash::run(verb, config).await?;
         }
         Command::Seed(verb) => {
             let config = configured()?;
-            log_little(&config, &dotenv);
-            seed::carry_out(verb, config).await?;
+            init_command_log(&config, &dotenv);
+            seed::run(verb, config).await?;
         }
         Command::Openapi => std::io::stdout()
             .write_all(http::openapi::text().as_bytes())
-            .map_err(|error| Ended { message: format!("printing the document: {error}"), code: 1 })?,
-        Command::Healthcheck => healthcheck::ask(Config::read_listen(lookup).map_err(Ended::usage)?).await?,
+            .map_err(|error| CliError { message: format!("printing the document: {error}"), code: 1 })?,
+        Command::Healthcheck => {
+            healthcheck::ask(Config::read_listen(lookup).map_err(CliError::usage)?).await?;
+        }
     }
     Ok(0)
 }
 
 /// What is asked for is printed; the log is for what goes wrong, unless more is wanted.
-fn log_little(config: &Config, dotenv: &Dotenv) {
+fn init_command_log(config: &Config, dotenv: &Dotenv) {
     let filter = dotenv.lookup("RUST_LOG").map_or("warn".to_owned(), |_| config.log_filter.clone());
     telemetry::init(LogFormat::Text, &filter);
 }
 
 /// SIGTERM, or Ctrl-C.
-async fn told_to_end() {
+async fn shutdown_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let terminated = async {
         match signal(SignalKind::terminate()) {

@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 
-use super::Ended;
+use super::CliError;
 use super::age::age;
-use super::migrate::{go_on, say};
+use super::migrate::{confirm, say};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreConfig};
 use crate::domain::TrashType;
@@ -46,7 +46,7 @@ fn types() -> PossibleValuesParser {
     PossibleValuesParser::new(TrashType::ALL.map(TrashType::as_str))
 }
 
-pub(super) async fn carry_out(verb: Verb, config: Config) -> Result<(), Ended> {
+pub(super) async fn run(verb: Verb, config: Config) -> Result<(), CliError> {
     if let StoreConfig::Embedded { path } = &config.store
         && !path.exists()
     {
@@ -74,7 +74,7 @@ async fn purge(
     dry_run: bool,
     types: &[TrashType],
     yes: bool,
-) -> Result<(), Ended> {
+) -> Result<(), CliError> {
     let mut counts = BTreeMap::new();
     for kind in types {
         counts.insert(*kind, trash.count_older(*kind, age).await?);
@@ -87,12 +87,12 @@ async fn purge(
         say("nothing to purge\n");
         return Ok(());
     }
-    if !yes && !is_confirmed(&counts) {
+    if !yes && !confirmed(&counts) {
         let message = format!(
             "purging loses what is in the trash ({}); nothing was changed\n  add --yes to do it all the same",
             told(&counts)
         );
-        return Err(Ended { message, code: NOT_CONFIRMED });
+        return Err(CliError { message, code: NOT_CONFIRMED });
     }
     for kind in types {
         counts.insert(*kind, trash.purge_older(*kind, age).await?);
@@ -101,10 +101,10 @@ async fn purge(
     Ok(())
 }
 
-fn is_confirmed(counts: &BTreeMap<TrashType, u64>) -> bool {
+fn confirmed(counts: &BTreeMap<TrashType, u64>) -> bool {
     io::stdin().is_terminal() && {
         say(&format!("this will be gone for good: {}\n", told(counts)));
-        go_on()
+        confirm()
     }
 }
 

@@ -2,8 +2,12 @@
 
 /// Wrong configuration and stores that cannot be used: exit codes and what is said.
 mod bad_input;
+/// Rendered responses, between processes and while the store is away.
+mod cache;
 /// What was asked of migrations, and what became of it.
 mod checklist;
+/// Several processes on one store.
+mod concurrent_start;
 /// Many connections, slow ones, and all that can be said on one.
 mod connections;
 /// A migration that fails: what is recorded, said and served.
@@ -14,27 +18,23 @@ mod first_run;
 mod guide;
 /// Migrations that are told to end, that are killed, and that wait.
 mod interrupted;
+/// Backups, resets, rehearsals on the command line.
+mod maintenance;
 /// `migrate status`, `up` and `down` on the command line.
 mod migrate;
 /// Starting, asking and ending the program.
 mod program;
 /// The commands of the README, as they stand there.
 mod readme;
-/// Rendered responses, between processes and while the store is away.
-mod rendered;
+/// Where the original was weak, and what only a process shows.
+mod regressions;
 /// What `migrate new` and `migrate merge` write.
 mod scaffold;
 /// `seed demo`.
 mod seed;
 /// A database made by the original.
 mod takeover;
-/// Several processes on one store.
-mod together;
 /// `trash purge` on the command line.
 mod trash;
-/// Backups, resets, rehearsals on the command line.
-mod upkeep;
 /// The verbs of `migrate` on the command line.
 mod verbs;
-/// Where the original was weak, and what only a process shows.
-mod weak_spots;

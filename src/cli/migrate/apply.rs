@@ -6,10 +6,10 @@ use migrator::{
 };
 use serde_json::json;
 
-use super::desk::{Desk, Intent};
+use super::context::{AccessMode, Context};
+use super::output::{self, Output, count};
 use super::plan;
-use super::told::{self, Told, count};
-use crate::cli::Ended;
+use crate::cli::CliError;
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
@@ -116,11 +116,11 @@ pub(super) struct Redo {
 }
 
 impl Verb {
-    pub(super) fn intent(&self) -> Intent {
+    pub(super) fn access(&self) -> AccessMode {
         match self {
-            Self::Up(Up { dry_run: false, .. }) => Intent::Make,
-            Self::Up(_) => Intent::Look,
-            Self::Down(_) | Self::Redo(_) | Self::Wait => Intent::Change,
+            Self::Up(Up { dry_run: false, .. }) => AccessMode::Create,
+            Self::Up(_) => AccessMode::Read,
+            Self::Down(_) | Self::Redo(_) | Self::Wait => AccessMode::Write,
         }
     }
 
@@ -129,18 +129,18 @@ impl Verb {
         matches!(self, Self::Up(Up { allow_unknown: true, .. }))
     }
 
-    pub(super) async fn carry_out(self, desk: &Desk) -> Result<Told, Ended> {
+    pub(super) async fn run(self, context: &Context) -> Result<Output, CliError> {
         match self {
-            Self::Up(Up { range, dry_run: true, .. }) => plan::up(desk, &range.request()).await,
+            Self::Up(Up { range, dry_run: true, .. }) => plan::up(context, &range.request()).await,
             Self::Up(Up { range, .. }) => {
-                let report = desk.migrator.up(&range.request()).await?;
-                Ok(Told::new(&report, up_text(&report)))
+                let report = context.migrator.up(&range.request()).await?;
+                Ok(Output::new(&report, up_text(&report)))
             }
-            Self::Down(wanted) => down(desk, wanted).await,
-            Self::Redo(Redo { id, yes }) => redo(desk, &id, yes).await,
+            Self::Down(wanted) => down(context, wanted).await,
+            Self::Redo(Redo { id, yes }) => redo(context, &id, yes).await,
             Self::Wait => {
-                desk.migrator.wait().await?;
-                Ok(Told::new(&json!({ "pending": [] }), "all migrations are applied\n"))
+                context.migrator.wait().await?;
+                Ok(Output::new(&json!({ "pending": [] }), "all migrations are applied\n"))
             }
         }
     }
@@ -190,7 +190,7 @@ pub(super) fn details(text: &mut String, counts: &[StepCounts], warnings: &[Stri
     }
 }
 
-async fn down(desk: &Desk, wanted: Down) -> Result<Told, Ended> {
+async fn down(context: &Context, wanted: Down) -> Result<Output, CliError> {
     let Down { to, steps, run, all, dry_run, yes } = wanted;
     let is_last = to.is_none() && steps.is_none() && run.is_none() && !all;
     let target = match (to, steps, run) {
@@ -201,18 +201,18 @@ async fn down(desk: &Desk, wanted: Down) -> Result<Told, Ended> {
         _ => DownTarget::Last,
     };
     let request = DownRequest { target, yes };
-    let plans = desk.migrator.plan_down(&request).await?;
+    let plans = context.migrator.plan_down(&request).await?;
     if plans.is_empty() {
         let text = if is_last || all { "nothing is applied\n" } else { "nothing to take back\n" };
-        return Ok(Told::new(&json!({ "taken_back": [] }), text));
+        return Ok(Output::new(&json!({ "taken_back": [] }), text));
     }
     if dry_run {
-        return Ok(Told::new(&json!({ "would_take_back": plans }), plan::down_text(&plans)));
+        return Ok(Output::new(&json!({ "would_take_back": plans }), plan::down_text(&plans)));
     }
     let harmless = is_last && plans.iter().all(|plan| plan.losses.is_empty());
-    let yes = yes || (!harmless && desk.may_ask() && is_confirmed(&plans));
-    let reports = desk.migrator.down(&DownRequest { yes, ..request }).await?;
-    Ok(Told::new(&json!({ "taken_back": reports }), down_text(&reports)))
+    let yes = yes || (!harmless && context.is_interactive() && confirmed(&plans));
+    let reports = context.migrator.down(&DownRequest { yes, ..request }).await?;
+    Ok(Output::new(&json!({ "taken_back": reports }), down_text(&reports)))
 }
 
 pub(super) fn down_text(reports: &[DownReport]) -> String {
@@ -227,17 +227,17 @@ pub(super) fn down_text(reports: &[DownReport]) -> String {
     text
 }
 
-fn is_confirmed(plans: &[DownPlan]) -> bool {
-    told::say(&plan::down_text(plans));
-    told::go_on()
+fn confirmed(plans: &[DownPlan]) -> bool {
+    output::say(&plan::down_text(plans));
+    output::confirm()
 }
 
-async fn redo(desk: &Desk, id: &str, yes: bool) -> Result<Told, Ended> {
-    let migrator = &desk.migrator;
+async fn redo(context: &Context, id: &str, yes: bool) -> Result<Output, CliError> {
+    let migrator = &context.migrator;
     let done = match migrator.redo(id, yes).await {
-        Err(error) if error.exit_code() == super::REFUSED && !yes && desk.may_ask() => {
-            told::say(&format!("{error}\n"));
-            if !told::go_on() {
+        Err(error) if error.exit_code() == super::REFUSED && !yes && context.is_interactive() => {
+            output::say(&format!("{error}\n"));
+            if !output::confirm() {
                 return Err(error.into());
             }
             migrator.redo(id, true).await?
@@ -247,5 +247,5 @@ async fn redo(desk: &Desk, id: &str, yes: bool) -> Result<Told, Ended> {
     let mut text = down_text(&done.taken_back).replace("`field-notes migrate up` applies it anew\n", "");
     text.push_str(&up_text(&done.report));
     let _ = writeln!(text, "{} done anew", count(done.report.applied.len(), "migration"));
-    Ok(Told::new(&done, text))
+    Ok(Output::new(&done, text))
 }

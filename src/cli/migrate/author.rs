@@ -3,11 +3,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::desk::Desk;
+use super::context::Context;
 use super::judge::index_drift;
+use super::output::Output;
 use super::scaffold::{self, Body, Sources, Written};
-use super::told::Told;
-use crate::cli::Ended;
+use crate::cli::CliError;
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
@@ -24,7 +24,7 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) fn carry_out(self) -> Result<Told, Ended> {
+    pub(super) fn run(self) -> Result<Output, CliError> {
         match self {
             Self::New(wanted) => new(&wanted),
             Self::Merge(wanted) => merge(&wanted),
@@ -57,7 +57,7 @@ pub(super) struct Merge {
     folder: Folder,
 }
 
-impl From<scaffold::Error> for Ended {
+impl From<scaffold::Error> for CliError {
     fn from(error: scaffold::Error) -> Self {
         let code = match error {
             scaffold::Error::File { .. } => 1,
@@ -71,45 +71,45 @@ impl From<scaffold::Error> for Ended {
     }
 }
 
-fn new(wanted: &New) -> Result<Told, Ended> {
+fn new(wanted: &New) -> Result<Output, CliError> {
     let sources = Sources::read(&wanted.folder.dir)?;
     let written = scaffold::write(&sources, &wanted.message, sources.head()?, &Body::Empty)?;
     Ok(told(&written, "now write its steps, and what its test puts there and expects"))
 }
 
-fn merge(wanted: &Merge) -> Result<Told, Ended> {
+fn merge(wanted: &Merge) -> Result<Output, CliError> {
     let sources = Sources::read(&wanted.folder.dir)?;
     let heads = sources.heads();
     if heads.len() < 2 {
         let text =
             format!("nothing to merge: {} comes last\n", heads.first().map_or("nothing", String::as_str));
-        return Ok(Told::new(&serde_json::json!({ "heads": heads }), text));
+        return Ok(Output::new(&serde_json::json!({ "heads": heads }), text));
     }
     let written = scaffold::write(&sources, &wanted.message, heads, &Body::Merge)?;
     Ok(told(&written, "it joins what came last; nothing is left to write"))
 }
 
 /// Writes what makes the database's indexes those that are declared.
-pub(super) async fn diff(desk: &Desk, wanted: &New) -> Result<Told, Ended> {
-    if desk.is_bare() {
+pub(super) async fn diff(context: &Context, wanted: &New) -> Result<Output, CliError> {
+    if context.is_missing() {
         let message = "there is no store yet, so there is nothing to compare with\n  run `field-notes migrate up` first";
-        return Err(Ended { message: message.to_owned(), code: 2 });
+        return Err(CliError { message: message.to_owned(), code: 2 });
     }
-    let drifts = index_drift(desk).await?;
-    let Some(body) = scaffold::repair(&drifts).map_err(Ended::usage)? else {
+    let drifts = index_drift(context).await?;
+    let Some(body) = scaffold::repair(&drifts).map_err(CliError::usage)? else {
         let text = "nothing to repair: indexes are as declared; nothing was written\n";
-        return Ok(Told::new(&serde_json::json!({ "drift": [] }), text));
+        return Ok(Output::new(&serde_json::json!({ "drift": [] }), text));
     };
     let sources = Sources::read(&wanted.folder.dir)?;
     let written = scaffold::write(&sources, &wanted.message, sources.head()?, &body)?;
     Ok(told(&written, "look at what it drops and makes"))
 }
 
-fn told(written: &Written, next: &str) -> Told {
+fn told(written: &Written, next: &str) -> Output {
     let Written { id, file, list, depends_on } = written;
     let mut text = format!("wrote {}\nadded it to {}\n", file.display(), list.display());
     let after = if depends_on.is_empty() { "nothing".to_owned() } else { depends_on.join(", ") };
     let _ = writeln!(text, "it comes after {after}");
     let _ = writeln!(text, "  {next}; then `cargo test -p migrations {id}`");
-    Told::new(written, text)
+    Output::new(written, text)
 }

@@ -7,10 +7,10 @@ use migrator::{Drift, DriftKind, Finding, Level, Lint, Preflight, Severity, drif
 use serde::Serialize;
 use serde_json::json;
 
-use super::desk::Desk;
-use super::told::{Told, count};
+use super::context::Context;
+use super::output::{Output, count};
 use super::{author, plan};
-use crate::cli::Ended;
+use crate::cli::CliError;
 use crate::repository::declared_indexes;
 
 /// The exit code of drift.
@@ -70,29 +70,31 @@ pub(super) struct CheckOf {
 }
 
 impl Verb {
-    pub(super) async fn carry_out(self, desk: &Desk) -> Result<Told, Ended> {
+    pub(super) async fn run(self, context: &Context) -> Result<Output, CliError> {
         match self {
-            Self::Check(CheckOf { before_deploy }) => Ok(Judgement::of(desk, before_deploy).await?.told()),
-            Self::Lint { strict } => lint(desk, strict).await,
-            Self::Verify => verify(desk).await,
+            Self::Check(CheckOf { before_deploy }) => {
+                Ok(CheckReport::of(context, before_deploy).await?.told())
+            }
+            Self::Lint { strict } => lint(context, strict).await,
+            Self::Verify => verify(context).await,
             Self::Preflight(wanted) => {
-                let mut found = desk.migrator.preflight(&wanted.range.request()).await;
-                if desk.is_bare()
+                let mut found = context.migrator.preflight(&wanted.range.request()).await;
+                if context.is_missing()
                     && let Some(check) = found.checks.iter_mut().find(|check| check.name == "connection")
                 {
                     "there is no store yet; an up makes it".clone_into(&mut check.text);
                 }
                 let code = found.exit_code();
-                Ok(Told::new(&found, preflight_text(&found)).with_code(code))
+                Ok(Output::new(&found, preflight_text(&found)).with_code(code))
             }
-            Self::Diff(wanted) => author::diff(desk, &wanted).await,
+            Self::Diff(wanted) => author::diff(context, &wanted).await,
         }
     }
 }
 
 /// What was looked at, and what is wrong.
 #[derive(Debug, Default, Serialize)]
-struct Judgement {
+struct CheckReport {
     /// What is as it should be.
     fine: Vec<&'static str>,
     /// What a start will do by itself.
@@ -109,10 +111,10 @@ struct Problem {
     code: u8,
 }
 
-impl Judgement {
-    async fn of(desk: &Desk, before_deploy: bool) -> Result<Self, Ended> {
+impl CheckReport {
+    async fn of(context: &Context, before_deploy: bool) -> Result<Self, CliError> {
         let mut judgement = Self::default();
-        let migrator = &desk.migrator;
+        let migrator = &context.migrator;
 
         let heads = migrator.heads();
         let several = (heads.len() > 1).then(|| {
@@ -125,7 +127,7 @@ impl Judgement {
         let state = match migrator.verify().await {
             Ok(()) => None,
             Err(error) => match error.exit_code() {
-                // Told already.
+                // Output already.
                 CONTRADICTION if heads.len() > 1 => None,
                 code @ (3..=7) => Some((code, error.to_string())),
                 _ => return Err(error.into()),
@@ -162,7 +164,7 @@ impl Judgement {
         judgement.take("condition", "what was promised holds", DRIFT, broken);
 
         let mut odd = Vec::new();
-        let drifts = index_drift(desk).await?;
+        let drifts = index_drift(context).await?;
         let unmade = drifts
             .iter()
             .filter(|drift| matches!(drift.kind, DriftKind::Missing | DriftKind::Different))
@@ -208,7 +210,7 @@ impl Judgement {
         gravest.or_else(|| self.problems.first().map(|problem| problem.code)).unwrap_or(0)
     }
 
-    fn told(&self) -> Told {
+    fn told(&self) -> Output {
         let mut text = String::new();
         for fine in &self.fine {
             _ = writeln!(text, "✓ {fine}");
@@ -223,18 +225,18 @@ impl Judgement {
         let value = json!({
             "fine": self.fine, "accepted": self.accepted, "problems": self.problems, "exit_code": code,
         });
-        Told::new(&value, text).with_code(code)
+        Output::new(&value, text).with_code(code)
     }
 }
 
 /// What the database has in place of the declared indexes.
-pub(super) async fn index_drift(desk: &Desk) -> Result<Vec<Drift>, Ended> {
+pub(super) async fn index_drift(context: &Context) -> Result<Vec<Drift>, CliError> {
     let mut declared: BTreeMap<&str, Vec<Index>> = BTreeMap::new();
     for one in declared_indexes() {
         declared.entry(one.collection).or_default().push(one.index);
     }
     let declared: Vec<_> = declared.into_iter().map(|(name, indexes)| (name.to_owned(), indexes)).collect();
-    Ok(drift::compare(&desk.database, &declared).await?)
+    Ok(drift::compare(&context.database, &declared).await?)
 }
 
 fn preflight_text(found: &Preflight) -> String {
@@ -255,20 +257,20 @@ fn preflight_text(found: &Preflight) -> String {
     text
 }
 
-async fn lint(desk: &Desk, strict: bool) -> Result<Told, Ended> {
-    let lints = desk.migrator.lint().await?;
+async fn lint(context: &Context, strict: bool) -> Result<Output, CliError> {
+    let lints = context.migrator.lint().await?;
     let errors = lints.iter().filter(|lint| lint.severity == Severity::Error).count();
     let warnings = lints.len() - errors;
     let mut text = lints.iter().fold(String::new(), |text, lint| format!("{text}{lint}\n"));
     _ = writeln!(text, "{}, {}", count(errors, "error"), count(warnings, "warning"));
     let fails = errors > 0 || (strict && warnings > 0);
-    let told = Told::new(&json!({ "lints": lints, "errors": errors, "warnings": warnings }), text);
+    let told = Output::new(&json!({ "lints": lints, "errors": errors, "warnings": warnings }), text);
     Ok(told.with_code(if fails { CONTRADICTION } else { 0 }))
 }
 
-async fn verify(desk: &Desk) -> Result<Told, Ended> {
-    let applied = desk.migrator.status().await?.applied.len();
-    let findings = desk.migrator.conditions().await?;
+async fn verify(context: &Context) -> Result<Output, CliError> {
+    let applied = context.migrator.status().await?.applied.len();
+    let findings = context.migrator.conditions().await?;
     let mut text = String::new();
     for (id, finding) in &findings {
         _ = writeln!(text, "✗ {id}: {finding}");
@@ -290,5 +292,5 @@ async fn verify(desk: &Desk) -> Result<Told, Ended> {
     let findings: Vec<_> =
         findings.iter().map(|(id, finding)| json!({ "migration": id, "finding": finding.0 })).collect();
     let code = if findings.is_empty() { 0 } else { DRIFT };
-    Ok(Told::new(&json!({ "applied": applied, "findings": findings }), text).with_code(code))
+    Ok(Output::new(&json!({ "applied": applied, "findings": findings }), text).with_code(code))
 }

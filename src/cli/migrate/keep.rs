@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::REFUSED;
 use super::apply::up_text;
-use super::desk::{Desk, Intent};
-use super::told::{self, Told, count, size};
-use crate::cli::Ended;
+use super::context::{AccessMode, Context};
+use super::output::{self, Output, count, size};
+use crate::cli::CliError;
 use crate::config::Environment;
 
 #[derive(Debug, Clone, Subcommand)]
@@ -54,8 +54,8 @@ struct Folder {
 }
 
 impl Folder {
-    fn of(&self, desk: &Desk) -> PathBuf {
-        self.dir.clone().unwrap_or_else(|| desk.config.backup_dir.clone())
+    fn of(&self, context: &Context) -> PathBuf {
+        self.dir.clone().unwrap_or_else(|| context.config.backup_dir.clone())
     }
 }
 
@@ -115,33 +115,33 @@ pub(super) struct ResetOf {
     folder: Folder,
 }
 
-impl From<backup::Error> for Ended {
+impl From<backup::Error> for CliError {
     fn from(error: backup::Error) -> Self {
         Self { message: error.to_string(), code: error.exit_code() }
     }
 }
 
 impl Verb {
-    pub(super) fn intent(&self) -> Intent {
+    pub(super) fn access(&self) -> AccessMode {
         match self {
-            Self::Backup(_) | Self::Backups(_) => Intent::Look,
-            Self::Restore(_) | Self::Reset(_) => Intent::Make,
+            Self::Backup(_) | Self::Backups(_) => AccessMode::Read,
+            Self::Restore(_) | Self::Reset(_) => AccessMode::Create,
         }
     }
 
-    pub(super) async fn carry_out(self, desk: &Desk) -> Result<Told, Ended> {
+    pub(super) async fn run(self, context: &Context) -> Result<Output, CliError> {
         match self {
-            Self::Backup(wanted) => back_up(desk, wanted).await,
-            Self::Backups(wanted) => backups(desk, &wanted).await,
-            Self::Restore(wanted) => restore(desk, wanted).await,
-            Self::Reset(wanted) => reset(desk, wanted).await,
+            Self::Backup(wanted) => back_up(context, wanted).await,
+            Self::Backups(wanted) => backups(context, &wanted).await,
+            Self::Restore(wanted) => restore(context, wanted).await,
+            Self::Reset(wanted) => reset(context, wanted).await,
         }
     }
 }
 
-async fn back_up(desk: &Desk, BackUp { only, why, folder }: BackUp) -> Result<Told, Ended> {
-    if desk.is_bare() {
-        return Err(Ended {
+async fn back_up(context: &Context, BackUp { only, why, folder }: BackUp) -> Result<Output, CliError> {
+    if context.is_missing() {
+        return Err(CliError {
             message: "there is no store yet, so there is nothing to back up".to_owned(),
             code: 2,
         });
@@ -155,12 +155,12 @@ async fn back_up(desk: &Desk, BackUp { only, why, folder }: BackUp) -> Result<To
         now: bson::DateTime::now(),
         cap_bytes: None,
     };
-    let dir = folder.of(desk);
-    let manifest = backup::take(&desk.database, &dir, &request).await?;
+    let dir = folder.of(context);
+    let manifest = backup::take(&context.database, &dir, &request).await?;
     let mut text = format!("backup {} in {}\n", manifest.id, dir.display());
     manifest_text(&mut text, &manifest);
     let _ = writeln!(text, "  `field-notes migrate restore {}` puts it back", manifest.id);
-    Ok(Told::new(&manifest, text))
+    Ok(Output::new(&manifest, text))
 }
 
 fn manifest_text(text: &mut String, manifest: &Manifest) {
@@ -173,8 +173,8 @@ fn documents(n: u64) -> String {
     count(usize::try_from(n).unwrap_or(usize::MAX), "document")
 }
 
-async fn backups(desk: &Desk, Backups { verify, folder }: &Backups) -> Result<Told, Ended> {
-    let dir = folder.of(desk);
+async fn backups(context: &Context, Backups { verify, folder }: &Backups) -> Result<Output, CliError> {
+    let dir = folder.of(context);
     let mut listing = backup::list(&dir)?;
     let mut damaged = Vec::new();
     if *verify {
@@ -213,40 +213,40 @@ async fn backups(desk: &Desk, Backups { verify, folder }: &Backups) -> Result<To
     }
     let broken: Vec<_> = bad.iter().map(|(id, error)| json!({ "id": id, "error": error })).collect();
     let code = if *verify && !broken.is_empty() { 6 } else { 0 };
-    Ok(Told::new(&json!({ "backups": backups, "broken": broken }), text).with_code(code))
+    Ok(Output::new(&json!({ "backups": backups, "broken": broken }), text).with_code(code))
 }
 
-async fn restore(desk: &Desk, wanted: Restore) -> Result<Told, Ended> {
+async fn restore(context: &Context, wanted: Restore) -> Result<Output, CliError> {
     let Restore { id, replace, into_scratch, only, yes, folder } = wanted;
-    let dir = folder.of(desk);
+    let dir = folder.of(context);
     let id = backup::resolve(&dir, &id)?;
     if into_scratch {
-        let scratch = desk.database.scratch("restore").await.map_err(|error| Ended::failed(&error))?;
+        let scratch = context.database.scratch("restore").await.map_err(|error| CliError::failed(&error))?;
         let request = RestoreRequest { replace: false, only };
         let restored = backup::restore(scratch.database(), &dir, &id, &request).await;
-        scratch.discard().await.map_err(|error| Ended::failed(&error))?;
+        scratch.discard().await.map_err(|error| CliError::failed(&error))?;
         let restored = restored?;
         let text = restored_text(&restored) + "it was put into a database of its own, which is gone again\n";
-        return Ok(Told::new(&restored, text));
+        return Ok(Output::new(&restored, text));
     }
-    if replace && !yes && !is_confirmed(desk, &id) {
+    if replace && !yes && !confirmed(context, &id) {
         let message = format!(
             "this puts the backup {id} in the place of what is there; nothing was changed\n  add --yes to do it all the same, \
              as in `field-notes migrate restore {id} --replace --yes`"
         );
-        return Err(Ended { message, code: REFUSED });
+        return Err(CliError { message, code: REFUSED });
     }
-    let restored = desk.migrator.restore(&dir, &id, &RestoreRequest { replace, only }).await?;
-    Ok(Told::new(&restored, restored_text(&restored)))
+    let restored = context.migrator.restore(&dir, &id, &RestoreRequest { replace, only }).await?;
+    Ok(Output::new(&restored, restored_text(&restored)))
 }
 
-fn is_confirmed(desk: &Desk, id: &str) -> bool {
-    desk.may_ask() && {
-        told::say(&format!(
+fn confirmed(context: &Context, id: &str) -> bool {
+    context.is_interactive() && {
+        output::say(&format!(
             "the backup {id} is put in the place of what is in {}\n",
-            desk.database.location()
+            context.database.location()
         ));
-        told::go_on()
+        output::confirm()
     }
 }
 
@@ -272,14 +272,17 @@ fn restored_text(restored: &Restored) -> String {
     text
 }
 
-async fn reset(desk: &Desk, ResetOf { i_mean, drop, no_backup, folder }: ResetOf) -> Result<Told, Ended> {
+async fn reset(
+    context: &Context,
+    ResetOf { i_mean, drop, no_backup, folder }: ResetOf,
+) -> Result<Output, CliError> {
     let request = ResetRequest {
         mean: i_mean,
-        production: desk.config.environment == Environment::Production,
+        production: context.config.environment == Environment::Production,
         drop,
-        backup: (!no_backup).then(|| folder.of(desk)),
+        backup: (!no_backup).then(|| folder.of(context)),
     };
-    let done = desk.migrator.reset(&request).await?;
+    let done = context.migrator.reset(&request).await?;
     let mut text = String::new();
     if let Some(manifest) = &done.backup {
         let _ = writeln!(text, "backup {} was taken first", manifest.id);
@@ -291,5 +294,5 @@ async fn reset(desk: &Desk, ResetOf { i_mean, drop, no_backup, folder }: ResetOf
         let _ = writeln!(text, "took back {}", one.id);
     }
     text.push_str(&up_text(&done.report));
-    Ok(Told::new(&done, text))
+    Ok(Output::new(&done, text))
 }

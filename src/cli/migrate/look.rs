@@ -5,11 +5,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use migrator::{Declared, HistoryRequest, LogRecord, Shown, Source, StatusEntry};
 use serde_json::json;
 
-use super::desk::Desk;
+use super::context::Context;
+use super::output::{Output, at, count};
 use super::status;
-use super::told::{Told, at, count};
-use super::{drawing, plan};
-use crate::cli::Ended;
+use super::{graph, plan};
+use crate::cli::CliError;
 use crate::cli::age::age;
 use crate::clock::{Clock as _, SystemClock};
 
@@ -112,25 +112,25 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
 }
 
 impl Verb {
-    pub(super) async fn carry_out(self, desk: &Desk) -> Result<Told, Ended> {
-        let migrator = &desk.migrator;
+    pub(super) async fn run(self, context: &Context) -> Result<Output, CliError> {
+        let migrator = &context.migrator;
         match self {
             Self::Status => {
                 let status = migrator.status().await?;
                 let view = status::View::from(status);
-                Ok(Told::new(&view, view.text()))
+                Ok(Output::new(&view, view.text()))
             }
-            Self::Plan(wanted) => plan::up(desk, &wanted.range.request()).await,
+            Self::Plan(wanted) => plan::up(context, &wanted.range.request()).await,
             Self::Show { id } => {
                 let shown = migrator.show(&id).await?;
-                Ok(Told::new(&shown, shown_text(&shown)))
+                Ok(Output::new(&shown, shown_text(&shown)))
             }
-            Self::History(wanted) => history(desk, wanted).await,
+            Self::History(wanted) => history(context, wanted).await,
             Self::Current => {
                 let current = migrator.current().await?;
                 let text = current.iter().fold(String::new(), |text, entry| text + &one_line(entry) + "\n");
                 let text = if text.is_empty() { "nothing is applied\n".to_owned() } else { text };
-                Ok(Told::new(&json!({ "current": current }), text))
+                Ok(Output::new(&json!({ "current": current }), text))
             }
             Self::Heads => {
                 let heads = migrator.heads();
@@ -139,12 +139,12 @@ impl Verb {
                 if several {
                     text.push_str("  run `field-notes migrate merge` to write one that joins them\n");
                 }
-                Ok(Told::new(&json!({ "heads": heads }), text).with_code(if several { 7 } else { 0 }))
+                Ok(Output::new(&json!({ "heads": heads }), text).with_code(if several { 7 } else { 0 }))
             }
             Self::Graph { format } => {
                 let status = migrator.status().await?;
-                let drawing = drawing::Drawing::of(migrator.graph(), &status);
-                Ok(Told::new(&drawing, drawing.drawn(format)))
+                let drawing = graph::GraphView::of(migrator.graph(), &status);
+                Ok(Output::new(&drawing, drawing.drawn(format)))
             }
         }
     }
@@ -216,7 +216,7 @@ fn declared_lines(declared: &Declared, line: &mut impl FnMut(&str, &str)) {
     );
 }
 
-async fn history(desk: &Desk, wanted: History) -> Result<Told, Ended> {
+async fn history(context: &Context, wanted: History) -> Result<Output, CliError> {
     let History { verbose, since, limit, of, run } = wanted;
     let request = HistoryRequest {
         migration: of,
@@ -225,7 +225,7 @@ async fn history(desk: &Desk, wanted: History) -> Result<Told, Ended> {
         limit,
         progress: verbose,
     };
-    let log = desk.migrator.history(&request).await?;
+    let log = context.migrator.history(&request).await?;
     let mut text = String::new();
     let mut run = None;
     for record in &log {
@@ -248,7 +248,7 @@ async fn history(desk: &Desk, wanted: History) -> Result<Told, Ended> {
     if log.is_empty() {
         text.push_str("nothing happened\n");
     }
-    Ok(Told::new(&json!({ "records": log }), text))
+    Ok(Output::new(&json!({ "records": log }), text))
 }
 
 fn records(text: &mut String, log: &[LogRecord], verbose: bool) {

@@ -4,9 +4,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use migrator::{Repair, Stamp, Unlocked};
 use serde_json::json;
 
-use super::desk::{Desk, Intent};
-use super::told::Told;
-use crate::cli::Ended;
+use super::context::{AccessMode, Context};
+use super::output::Output;
+use crate::cli::CliError;
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
@@ -101,10 +101,10 @@ pub(super) struct Unlock {
 }
 
 impl Verb {
-    pub(super) fn intent(&self) -> Intent {
+    pub(super) fn access(&self) -> AccessMode {
         match self {
-            Self::Stamp(_) => Intent::Make,
-            Self::Repair(_) | Self::Import(_) | Self::Unlock(_) => Intent::Change,
+            Self::Stamp(_) => AccessMode::Create,
+            Self::Repair(_) | Self::Import(_) | Self::Unlock(_) => AccessMode::Write,
         }
     }
 
@@ -113,47 +113,47 @@ impl Verb {
         matches!(self, Self::Import(Import { allow_unknown: true, .. }))
     }
 
-    pub(super) async fn carry_out(self, desk: &Desk) -> Result<Told, Ended> {
+    pub(super) async fn run(self, context: &Context) -> Result<Output, CliError> {
         match self {
             Self::Stamp(StampOf { id, none, reason }) => {
                 let stamp = if none { Stamp::RolledBack } else { Stamp::Applied };
-                let done = desk.migrator.stamp(&id, stamp, &reason).await?;
+                let done = context.migrator.stamp(&id, stamp, &reason).await?;
                 let is = if none { "not applied" } else { "applied" };
-                Ok(Told::new(
+                Ok(Output::new(
                     &done,
                     format!("the ledger says now that {} is {is}; nothing was run\n", done.id),
                 ))
             }
-            Self::Repair(wanted) => repair(desk, wanted).await,
-            Self::Import(Import { tool: Tool::PymongoMigrate, .. }) => import(desk).await,
+            Self::Repair(wanted) => repair(context, wanted).await,
+            Self::Import(Import { tool: Tool::PymongoMigrate, .. }) => import(context).await,
             Self::Unlock(Unlock { reason }) => {
-                let done = desk.migrator.unlock(&reason).await?;
+                let done = context.migrator.unlock(&reason).await?;
                 let text = match &done {
                     Unlocked::Released { holder, .. } => format!("the lock of {holder} is released\n"),
                     _ => "nobody has the lock\n".to_owned(),
                 };
-                Ok(Told::new(&done, text))
+                Ok(Output::new(&done, text))
             }
         }
     }
 }
 
-async fn repair(desk: &Desk, RepairOf { id, state, reason, .. }: RepairOf) -> Result<Told, Ended> {
+async fn repair(context: &Context, RepairOf { id, state, reason, .. }: RepairOf) -> Result<Output, CliError> {
     let Some(state) = state else {
-        let done = desk.migrator.accept_checksum(&id, &reason).await?;
-        return Ok(Told::new(&done, format!("{} counts as what was applied, as it is now\n", done.id)));
+        let done = context.migrator.accept_checksum(&id, &reason).await?;
+        return Ok(Output::new(&done, format!("{} counts as what was applied, as it is now\n", done.id)));
     };
     let (decision, text) = match state {
         Outcome::Applied => (Repair::Applied, "counts as applied"),
         Outcome::RolledBack => (Repair::RolledBack, "counts as not applied; its journal is dropped"),
         Outcome::Retry => (Repair::Retry, "is gone on with by the next run"),
     };
-    let done = desk.migrator.repair(&id, decision, &reason).await?;
-    Ok(Told::new(&done, format!("{} {text}\n", done.id)))
+    let done = context.migrator.repair(&id, decision, &reason).await?;
+    Ok(Output::new(&done, format!("{} {text}\n", done.id)))
 }
 
-async fn import(desk: &Desk) -> Result<Told, Ended> {
-    let imported = desk.migrator.import().await?;
+async fn import(context: &Context) -> Result<Output, CliError> {
+    let imported = context.migrator.import().await?;
     let mut text = String::new();
     for one in &imported {
         let _ = writeln!(text, "took over {}", one.id);
@@ -164,5 +164,5 @@ async fn import(desk: &Desk) -> Result<Told, Ended> {
     if imported.is_empty() {
         text.push_str("nothing to take over\n");
     }
-    Ok(Told::new(&json!({ "imported": imported }), text))
+    Ok(Output::new(&json!({ "imported": imported }), text))
 }

@@ -5,9 +5,9 @@ mod apply;
 /// Verbs that write sources.
 mod author;
 /// What a verb works on.
-mod desk;
+mod context;
 /// What depends on what, drawn.
-mod drawing;
+mod graph;
 /// Verbs that judge.
 mod judge;
 /// Verbs that keep and put back.
@@ -16,6 +16,8 @@ mod keep;
 mod look;
 /// Verbs that put right what somebody has decided.
 mod mend;
+/// What a verb tells, and whom it asks.
+mod output;
 /// The texts of plans.
 mod plan;
 /// How far a run is, on standard error.
@@ -26,19 +28,17 @@ mod rehearse;
 mod scaffold;
 /// The texts of `migrate status`.
 mod status;
-/// What a verb tells, and whom it asks.
-mod told;
 
 /// The exit code of what is refused as unsafe.
 const REFUSED: u8 = 8;
 
 use clap::{Args, Subcommand};
 
-use super::Ended;
+use super::CliError;
 use crate::config::Config;
-use desk::{Desk, Intent};
-use told::Told;
-pub(super) use told::{go_on, say};
+use context::{AccessMode, Context};
+use output::Output;
+pub(super) use output::{confirm, say};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
@@ -71,10 +71,10 @@ enum Verb {
 }
 
 /// Carries a verb out; the exit code is that of what it found.
-pub(super) async fn carry_out(
+pub(super) async fn run(
     Arguments { json, contexts, verb }: Arguments,
-    config: impl FnOnce() -> Result<Config, Ended>,
-) -> Result<u8, Ended> {
+    config: impl FnOnce() -> Result<Config, CliError>,
+) -> Result<u8, CliError> {
     let allows_unknown = match &verb {
         Verb::Apply(verb) => verb.allows_unknown(),
         Verb::Mend(verb) => verb.allows_unknown(),
@@ -89,45 +89,45 @@ pub(super) async fn carry_out(
         Ok(config)
     };
     let told = match verb {
-        Verb::Author(verb) => verb.carry_out(),
+        Verb::Author(verb) => verb.run(),
         Verb::Apply(verb) => {
-            at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await
+            with_context(config, verb.access(), json, async |context| verb.run(context).await).await
         }
         Verb::Mend(verb) => {
-            at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await
+            with_context(config, verb.access(), json, async |context| verb.run(context).await).await
         }
         Verb::Judge(verb) => {
-            at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
+            with_context(config, AccessMode::Read, json, async |context| verb.run(context).await).await
         }
         Verb::Rehearse(verb) => {
-            at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
+            with_context(config, AccessMode::Read, json, async |context| verb.run(context).await).await
         }
         Verb::Keep(verb) => {
-            at_desk(config, verb.intent(), json, async |desk| verb.carry_out(desk).await).await
+            with_context(config, verb.access(), json, async |context| verb.run(context).await).await
         }
         Verb::Look(verb) => {
-            at_desk(config, Intent::Look, json, async |desk| verb.carry_out(desk).await).await
+            with_context(config, AccessMode::Read, json, async |context| verb.run(context).await).await
         }
     };
     match told {
         Ok(told) => Ok(told.print(json)),
         Err(ended) => {
             if json {
-                told::print_failure(&ended);
+                output::print_failure(&ended);
             }
             Err(ended)
         }
     }
 }
 
-async fn at_desk(
-    config: impl FnOnce() -> Result<Config, Ended>,
-    intent: Intent,
+async fn with_context(
+    config: impl FnOnce() -> Result<Config, CliError>,
+    access: AccessMode,
     json: bool,
-    work: impl AsyncFnOnce(&Desk) -> Result<Told, Ended>,
-) -> Result<Told, Ended> {
-    let desk = Desk::open(config()?, intent, json).await?;
-    let outcome = work(&desk).await;
-    desk.close().await;
+    work: impl AsyncFnOnce(&Context) -> Result<Output, CliError>,
+) -> Result<Output, CliError> {
+    let context = Context::open(config()?, access, json).await?;
+    let outcome = work(&context).await;
+    context.close().await;
     outcome
 }

@@ -7,9 +7,9 @@ use migrator::{
 use serde_json::json;
 
 use super::apply::UpRange;
-use super::desk::Desk;
-use super::told::{Told, count, size};
-use crate::cli::Ended;
+use super::context::Context;
+use super::output::{Output, count, size};
+use crate::cli::CliError;
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Plan {
@@ -17,15 +17,15 @@ pub(super) struct Plan {
     pub(super) range: UpRange,
 }
 
-pub(super) async fn up(desk: &Desk, request: &UpRequest) -> Result<Told, Ended> {
-    let plan = desk.migrator.plan_up(request).await?;
-    let missing = desk.migrator.missing_env(request).await?;
+pub(super) async fn up(context: &Context, request: &UpRequest) -> Result<Output, CliError> {
+    let plan = context.migrator.plan_up(request).await?;
+    let missing = context.migrator.missing_env(request).await?;
     if !missing.is_empty() {
         return Err(migrator::Error::MissingEnv(missing).into());
     }
-    let preview = desk.migrator.preview(request).await?;
+    let preview = context.migrator.preview(request).await?;
     let text = up_text(&plan, &preview);
-    Ok(Told::new(&json!({ "plan": plan, "preview": preview }), text))
+    Ok(Output::new(&json!({ "plan": plan, "preview": preview }), text))
 }
 
 fn up_text(plan: &UpPlan, preview: &Preview) -> String {

@@ -8,9 +8,9 @@ use migrator::rehearse::{Crashes, Outcome, Rehearsal, RehearseRequest, RoundTrip
 use serde_json::json;
 
 use super::apply::details;
-use super::desk::Desk;
-use super::told::{Told, count};
-use crate::cli::Ended;
+use super::context::Context;
+use super::output::{Output, count};
+use crate::cli::CliError;
 
 /// The exit code of a migration that does not do what it should.
 const WRONG: u8 = 1;
@@ -58,29 +58,29 @@ pub(super) struct Rehearse {
 }
 
 impl Verb {
-    pub(super) async fn carry_out(self, desk: &Desk) -> Result<Told, Ended> {
+    pub(super) async fn run(self, context: &Context) -> Result<Output, CliError> {
         match self {
-            Self::Test(wanted) => test(desk, wanted).await,
+            Self::Test(wanted) => test(context, wanted).await,
             Self::Rehearse(Rehearse { to, sample }) => {
                 let target = to.map_or(UpTarget::All, UpTarget::To);
-                let rehearsal = desk.migrator.rehearse(&RehearseRequest { target, sample }).await?;
+                let rehearsal = context.migrator.rehearse(&RehearseRequest { target, sample }).await?;
                 let code = rehearsal.failure.as_ref().map_or(0, |failure| failure.exit_code);
-                Ok(Told::new(&rehearsal, rehearsal_text(&rehearsal)).with_code(code))
+                Ok(Output::new(&rehearsal, rehearsal_text(&rehearsal)).with_code(code))
             }
         }
     }
 }
 
-async fn test(desk: &Desk, Test { ids, sample, crashes }: Test) -> Result<Told, Ended> {
+async fn test(context: &Context, Test { ids, sample, crashes }: Test) -> Result<Output, CliError> {
     let mut data = vec![TrialData::Empty, made_up()];
     data.extend(sample.map(TrialData::Sample));
     let only = (!ids.is_empty()).then_some(ids);
-    let done = desk.migrator.round_trip(&RoundTripRequest { only, data, most_crashes: crashes }).await?;
+    let done = context.migrator.round_trip(&RoundTripRequest { only, data, most_crashes: crashes }).await?;
     let passed = done.trials.iter().filter(|trial| trial.passed()).count();
     let mut text = done.trials.iter().fold(String::new(), |text, trial| text + &trial_text(trial));
     let _ = writeln!(text, "{passed} of {} passed", count(done.trials.len(), "trial"));
     let value = json!({ "trials": done.trials, "passed": done.passed() });
-    Ok(Told::new(&value, text).with_code(if done.passed() { 0 } else { WRONG }))
+    Ok(Output::new(&value, text).with_code(if done.passed() { 0 } else { WRONG }))
 }
 
 /// Content of every kind as the original made it, before any migration: with and without owners and sections.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::Ended;
+use super::CliError;
 use super::migrate::say;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Environment};
@@ -34,16 +34,16 @@ Migrations have to be applied. It can be run again: only what is missing is adde
     },
 }
 
-pub(super) async fn carry_out(Verb::Demo { yes }: Verb, config: Config) -> Result<(), Ended> {
+pub(super) async fn run(Verb::Demo { yes }: Verb, config: Config) -> Result<(), CliError> {
     if config.environment == Environment::Production && !yes {
         let message = "demonstration content does not belong into production; nothing was changed\n  \
                        run `field-notes seed demo --yes` to add it all the same";
-        return Err(Ended { message: message.to_owned(), code: REFUSED });
+        return Err(CliError { message: message.to_owned(), code: REFUSED });
     }
     let database = startup::open_store(&config.store).await?;
     let outcome = async {
         startup::migrator(&database, startup::settings(&config, "seed"))?.verify().await?;
-        let failed = |error: &dyn std::error::Error| Ended { message: error.to_string(), code: 1 };
+        let failed = |error: &dyn std::error::Error| CliError { message: error.to_string(), code: 1 };
         // Slugs are told apart by them.
         repository::ensure_all(&database).await.map_err(|error| failed(&error))?;
         let services = startup::services(&config, &database, Arc::new(SystemClock));
@@ -66,7 +66,7 @@ pub(super) async fn carry_out(Verb::Demo { yes }: Verb, config: Config) -> Resul
 }
 
 /// How many were added, and how many were there.
-async fn sow(services: &Services, admin: &Caller) -> Result<(usize, usize), Ended> {
+async fn sow(services: &Services, admin: &Caller) -> Result<(usize, usize), CliError> {
     let (mut added, mut there) = (0, 0);
     let mut counted = |is_new: bool| if is_new { added += 1 } else { there += 1 };
     for story in demo::stories() {
@@ -98,7 +98,7 @@ async fn sow(services: &Services, admin: &Caller) -> Result<(usize, usize), Ende
     Ok((added, there))
 }
 
-fn is_missing<T>(found: Result<Found<T>, Error>) -> Result<bool, Ended> {
+fn is_missing<T>(found: Result<Found<T>, Error>) -> Result<bool, CliError> {
     match found {
         Ok(_) => Ok(false),
         Err(Error::NotFound(_)) => Ok(true),

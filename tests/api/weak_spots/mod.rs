@@ -1,5 +1,5 @@
 //! Where the original was weak: each of its 36 known weak spots that concerns what is served here has tests that begin
-//! with its number. What needs a process is in `tests/process/weak_spots.rs`.
+//! with its number. What needs a process is in `tests/process/regressions.rs`.
 
 /// What everybody may read of an answer: cleaned content, refusals, errors.
 mod answers;

@@ -8,7 +8,7 @@ use super::look::Format;
 
 /// What depends on what.
 #[derive(Debug, Serialize)]
-pub(super) struct Drawing {
+pub(super) struct GraphView {
     migrations: Vec<Node>,
 }
 
@@ -21,7 +21,7 @@ struct Node {
     state: &'static str,
 }
 
-impl Drawing {
+impl GraphView {
     pub(super) fn of(graph: &Graph, status: &Status) -> Self {
         let groups = [
             (&status.applied, "applied"),
@@ -116,14 +116,14 @@ impl Drawing {
 mod tests {
     use super::*;
 
-    fn diamond() -> Drawing {
+    fn diamond() -> GraphView {
         let node = |id: &str, parents: &[&str], state| Node {
             id: id.to_owned(),
             summary: "x".to_owned(),
             depends_on: parents.iter().map(|&id| id.to_owned()).collect(),
             state,
         };
-        Drawing {
+        GraphView {
             migrations: vec![
                 node("0001_a", &[], "applied"),
                 node("0002_b", &["0001_a"], "applied"),

@@ -7,9 +7,9 @@ use docstore::Database;
 use migrator::{Migrator, Settings, Stop};
 use uuid::Uuid;
 
+use super::output;
 use super::progress::Display;
-use super::told;
-use crate::cli::{Ended, told_to_end};
+use crate::cli::{CliError, shutdown_signal};
 use crate::config::{Config, StoreConfig};
 use crate::startup;
 
@@ -18,17 +18,17 @@ const INTERRUPTED: i32 = 130;
 
 /// What a verb means to do to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Intent {
+pub(super) enum AccessMode {
     /// Nothing.
-    Look,
+    Read,
     /// To change what is there; there is nothing to do if it is not there yet.
-    Change,
+    Write,
     /// Bring it into being.
-    Make,
+    Create,
 }
 
 /// What a verb works on: an open store, the engine over it, and the configuration.
-pub(super) struct Desk {
+pub(super) struct Context {
     pub(super) database: Database,
     pub(super) migrator: Migrator,
     pub(super) config: Config,
@@ -36,13 +36,13 @@ pub(super) struct Desk {
     json: bool,
     display: Arc<Display>,
     /// Stands for an embedded store that is not there: opening would make its file, and looking must not.
-    stand_in: Option<PathBuf>,
+    placeholder: Option<PathBuf>,
 }
 
-impl Desk {
-    pub(super) async fn open(config: Config, intent: Intent, json: bool) -> Result<Self, Ended> {
-        let (store, stand_in) = match &config.store {
-            StoreConfig::Embedded { path } if intent != Intent::Make && !path.exists() => {
+impl Context {
+    pub(super) async fn open(config: Config, access: AccessMode, json: bool) -> Result<Self, CliError> {
+        let (store, placeholder) = match &config.store {
+            StoreConfig::Embedded { path } if access != AccessMode::Create && !path.exists() => {
                 let folder = env::temp_dir().join(format!("field-notes-{}", Uuid::new_v4()));
                 (StoreConfig::Embedded { path: folder.join("empty.db") }, Some(folder))
             }
@@ -54,39 +54,39 @@ impl Desk {
         let stop = Stop::new();
         let observer = Arc::clone(&display) as _;
         let settings = Settings { observer, stop: stop.clone(), ..startup::settings(&config, &actor) };
-        if intent != Intent::Look {
-            tokio::spawn(end_well(stop));
+        if access != AccessMode::Read {
+            tokio::spawn(stop_on_signal(stop));
         }
         let migrator = startup::migrator(&database, settings)?;
-        Ok(Self { database, migrator, config, json, display, stand_in })
+        Ok(Self { database, migrator, config, json, display, placeholder })
     }
 
     /// Whether somebody sits there who can be asked.
-    pub(super) fn may_ask(&self) -> bool {
-        !self.json && told::is_asked()
+    pub(super) fn is_interactive(&self) -> bool {
+        !self.json && output::is_interactive()
     }
 
     /// Whether there is no store yet.
-    pub(super) fn is_bare(&self) -> bool {
-        self.stand_in.is_some()
+    pub(super) fn is_missing(&self) -> bool {
+        self.placeholder.is_some()
     }
 
     pub(super) async fn close(self) {
         self.display.end();
         self.database.close().await;
-        if let Some(folder) = self.stand_in {
+        if let Some(folder) = self.placeholder {
             // What the system clears anyway.
             let _ = fs::remove_dir_all(folder);
         }
     }
 }
 
-/// Told to end, a run ends between two batches; told so once more, at once.
-async fn end_well(stop: Stop) {
-    told_to_end().await;
+/// Output to end, a run ends between two batches; told so once more, at once.
+async fn stop_on_signal(stop: Stop) {
+    shutdown_signal().await;
     eprintln!("ending at the next safe place; told once more, at once");
     stop.request();
-    told_to_end().await;
+    shutdown_signal().await;
     // As after a kill: whoever comes next goes on.
     std::process::exit(INTERRUPTED);
 }

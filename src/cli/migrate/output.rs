@@ -4,17 +4,17 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::cli::Ended;
+use crate::cli::CliError;
 
 /// What a verb comes to: a value for programs, a text for people, and an exit code.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct Output {
     value: Value,
     text: String,
     code: u8,
 }
 
-impl Told {
+impl Output {
     /// Something that was done, or seen.
     pub(super) fn new(value: &impl Serialize, text: impl Into<String>) -> Self {
         // The values are texts, numbers, lists and names: nothing that cannot be written.
@@ -40,7 +40,7 @@ impl Told {
 }
 
 /// What is printed for programs where a verb failed.
-pub(super) fn print_failure(ended: &Ended) {
+pub(super) fn print_failure(ended: &CliError) {
     let mut lines = ended.message.lines().map(str::trim);
     let message = lines.next().unwrap_or_default();
     let more: Vec<_> = lines.collect();
@@ -104,12 +104,12 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// Whether somebody sits there who can be asked.
-pub(super) fn is_asked() -> bool {
+pub(super) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 /// Asks whoever sits there.
-pub(in crate::cli) fn go_on() -> bool {
+pub(in crate::cli) fn confirm() -> bool {
     say("go on? [y/N] ");
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer).is_ok();
