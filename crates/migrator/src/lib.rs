@@ -29,10 +29,10 @@
 pub mod backup;
 /// Whether a migration still means what it meant.
 pub mod checksum;
-/// What a migration is given: reads, and steps that are journalled.
-mod context;
 /// What the database has, against what is declared.
 pub mod drift;
+/// What an `up` would do, found out without doing it.
+mod dry_run;
 /// One entry of the ledger.
 mod entry;
 /// What can go wrong, and what to do then.
@@ -43,12 +43,8 @@ mod event;
 mod foreign;
 /// Migrations in the order of their dependencies.
 mod graph;
-/// What may end a run between two batches.
-mod guard;
 /// What a run changed, so that it can be undone.
 mod journal;
-/// The lease of the one that runs, and its heartbeat.
-mod lease;
 /// What is written to the ledger.
 mod ledger;
 /// What is unsafe about a migration.
@@ -61,34 +57,32 @@ mod mark;
 mod migration;
 /// The engine: up, down, status, wait, verify.
 mod migrator;
+/// The operations of migrations, as data.
+mod operation;
 /// From graph, ledger and request to the actions to take; no input, no output.
 mod plan;
-/// What a run would do.
-mod preview;
 pub mod rehearse;
 /// What a run did.
 mod report;
 /// How things are asked for.
 mod request;
+/// The run of one migration: session, attempt, steps, batches.
+mod run;
 /// How times are told to programs.
 mod serial;
-/// Batches of writes, in transactions where there are any.
-mod session;
 /// How a migrator is set up.
 mod settings;
 /// All that is known of one migration.
 mod shown;
-/// Changes told as data.
-mod step;
 /// A flag that ends a run.
 mod stop;
 /// What the ledgers say.
 mod view;
 
 pub use checksum::{ChecksumDrift, Checksums, Sourced};
-pub use context::{Check, Inserted, UndoImported, Up};
 pub use drift::{Drift, DriftKind, ValidatorDrift};
-pub use entry::{By, Source, State, StepCounts};
+pub use dry_run::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
+pub use entry::{Provenance, Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};
 pub use graph::{Graph, GraphError};
@@ -96,13 +90,13 @@ pub use lint::{Lint, Rule, Severity};
 pub use log::LogRecord;
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
 pub use migrator::{Migrator, Reset, ResetRequest};
-pub use preview::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
+pub use operation::{Step, Value};
 pub use report::{
     ActionKind, Applied, DownPlan, DownReport, Imported, Level, PlannedAction, Preflight, PreflightCheck,
     Redone, Repaired, Report, Stamped, Status, StatusEntry, Unlocked, UpPlan,
 };
 pub use request::{DownRequest, DownTarget, HistoryRequest, Repair, Stamp, UpMode, UpRequest, UpTarget};
+pub use run::{Check, Inserted, UndoImported, Up};
 pub use settings::{Clock, Env, Settings};
 pub use shown::{Declared, Shown};
-pub use step::{Step, Value};
 pub use stop::Stop;

@@ -2,7 +2,7 @@ use bson::{Bson, DateTime, Document};
 use docstore::{Database, Field, Filter, Find, Sort};
 use serde::Serialize;
 
-use crate::entry::{By, documents, integer, text, texts};
+use crate::entry::{Provenance, documents, integer, text, texts};
 use crate::ledger::LOG;
 use crate::{Result, StepCounts};
 
@@ -23,7 +23,7 @@ pub struct LogRecord {
     pub fence: i64,
     /// Who wrote it.
     #[serde(flatten)]
-    pub by: By,
+    pub by: Provenance,
     /// The number of the attempt, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i64>,
@@ -64,7 +64,7 @@ impl LogRecord {
             event: text(document, "event").unwrap_or_default(),
             migration: text(document, "migration"),
             fence: integer(document, "fence").unwrap_or(0),
-            by: By::from_document(document),
+            by: Provenance::from_document(document),
             attempt: integer(document, "attempt"),
             duration_ms: integer(document, "duration_ms"),
             counts: documents(document, "counts").map(StepCounts::from_document).collect(),

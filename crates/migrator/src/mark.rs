@@ -3,16 +3,16 @@ use bson::{Document, doc};
 use docstore::{Filter, Find, Store, Update};
 
 use crate::checksum;
-use crate::entry::{Entry, texts_to_bson};
+use crate::entry::{LedgerEntry, texts_to_bson};
 use crate::ledger::LEDGER;
-use crate::session::{Batch, Scope, Session};
+use crate::run::{Batch, RunSession, Scope};
 use crate::{Error, Repair, Result, Source, Stamp, State};
 
 /// Has the ledger say of a migration what somebody decided, without running anything.
 pub(crate) struct Mark<'a> {
-    pub(crate) session: &'a Session<'a>,
+    pub(crate) session: &'a RunSession<'a>,
     pub(crate) id: &'a str,
-    pub(crate) expected: Option<&'a Entry>,
+    pub(crate) expected: Option<&'a LedgerEntry>,
     /// What its entry says beside, once it is applied.
     pub(crate) declared: Update,
     pub(crate) decision: Decision,
@@ -51,8 +51,8 @@ impl Batch for Mark<'_> {
     async fn run(&self, scope: &Scope) -> Result<()> {
         let ledger = scope.collection(LEDGER);
         let stored = ledger.find_one(Find::new(Filter::id(self.id))).await?;
-        let stored = stored.map(|document| Entry::from_document(LEDGER, &document)).transpose()?;
-        let mark = |entry: &Entry| (entry.state, entry.attempts, entry.fence);
+        let stored = stored.map(|document| LedgerEntry::from_document(LEDGER, &document)).transpose()?;
+        let mark = |entry: &LedgerEntry| (entry.state, entry.attempts, entry.fence);
         if stored.as_ref().map(mark) != self.expected.map(mark) {
             return Err(Error::LeaseLost);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::step::Step;
+use crate::operation::Step;
 use crate::{Check, Error, Result, UndoImported, Up};
 
 /// How the writes of a migration are made.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bson::DateTime;
 use serde::Serialize;
 
-use crate::entry::Entry;
+use crate::entry::LedgerEntry;
 use crate::{Finding, Mode, Phase, Repair, Source, Stamp, State, StepCounts, Undo};
 
 /// What an `up` did.
@@ -225,8 +225,8 @@ pub struct StatusEntry {
 }
 
 impl StatusEntry {
-    pub(crate) fn new(id: &str, summary: &str, entry: Option<&Entry>, live_fence: Option<i64>) -> Self {
-        let busy = |e: &&Entry| matches!(e.state, State::Running | State::RollingBack);
+    pub(crate) fn new(id: &str, summary: &str, entry: Option<&LedgerEntry>, live_fence: Option<i64>) -> Self {
+        let busy = |e: &&LedgerEntry| matches!(e.state, State::Running | State::RollingBack);
         Self {
             id: id.into(),
             summary: summary.into(),

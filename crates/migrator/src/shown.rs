@@ -3,7 +3,7 @@ use std::time::Duration;
 use bson::DateTime;
 use serde::Serialize;
 
-use crate::entry::{By, Entry};
+use crate::entry::{LedgerEntry, Provenance};
 use crate::{LogRecord, Migration, Mode, Phase, Recovery, Source, State, StatusEntry, StepCounts, Undo};
 
 /// All that is known of one migration.
@@ -35,7 +35,7 @@ pub struct Shown {
     /// The run that applied it.
     pub applied_run: Option<String>,
     /// Who wrote its entry last.
-    pub by: Option<By>,
+    pub by: Option<Provenance>,
     /// What its steps did.
     pub counts: Vec<StepCounts>,
     /// What it left out, and what does not hold.
@@ -85,7 +85,12 @@ pub struct Declared {
 }
 
 impl Shown {
-    pub(crate) fn new(id: &str, entry: Option<&Entry>, live_fence: Option<i64>, log: Vec<LogRecord>) -> Self {
+    pub(crate) fn new(
+        id: &str,
+        entry: Option<&LedgerEntry>,
+        live_fence: Option<i64>,
+        log: Vec<LogRecord>,
+    ) -> Self {
         let status = StatusEntry::new(id, "", entry, live_fence);
         Self {
             id: id.to_owned(),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use docstore::{Database, Field, Filter, Find, Sort};
 
-use crate::entry::{Entries, Entry};
+use crate::entry::{Entries, LedgerEntry};
 use crate::foreign::{self, Foreign};
 use crate::graph::Shape;
 use crate::ledger::LEDGER;
@@ -26,7 +26,7 @@ impl View {
         let documents = db.collection(LEDGER).find(all()).await?.documents().await?;
         let mut entries = Entries::new();
         for document in &documents {
-            let entry = Entry::from_document(LEDGER, document)?;
+            let entry = LedgerEntry::from_document(LEDGER, document)?;
             entries.insert(entry.id.clone(), entry);
         }
         let mut view =
@@ -47,7 +47,7 @@ impl View {
             }
             let known = shape.contains(&name);
             if let Some(applied) = foreign.applied {
-                let mut entry = Entry::new(&name, State::Applied, Source::Imported);
+                let mut entry = LedgerEntry::new(&name, State::Applied, Source::Imported);
                 entry.applied_at = Some(applied);
                 self.entries.insert(name.clone(), entry);
                 if !known && !allow_unknown {

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::step::Step;
+use crate::operation::Step;
 use crate::{Check, Finding, Meta, Migration, Result, Undo, UndoImported, Up};
 
 /// A migration with the text of its file, for its checksum. All else is the migration's own.

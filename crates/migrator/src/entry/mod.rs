@@ -1,9 +1,9 @@
-/// Who wrote something down.
-mod by;
 /// What steps did.
 mod counts;
 /// Reading fields of documents, leniently.
 mod fields;
+/// Who wrote something down.
+mod provenance;
 /// States and sources.
 mod state;
 
@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 
 use bson::{DateTime, Document};
 
-pub use by::By;
 pub use counts::StepCounts;
 pub(crate) use counts::counts_to_bson;
 pub(crate) use fields::{documents, id_of, integer, text, texts, texts_to_bson};
+pub use provenance::Provenance;
 pub use state::{Source, State};
 
-use crate::context::Progress;
+use crate::run::Progress;
 use crate::{Checksums, Error, Result};
 
 /// The form of the ledger's entries that this program writes, and the latest that it reads. Entries without a number
@@ -25,12 +25,12 @@ use crate::{Checksums, Error, Result};
 pub(crate) const FORMAT: i64 = 2;
 
 /// The ledger's entries by migration id.
-pub(crate) type Entries = BTreeMap<String, Entry>;
+pub(crate) type Entries = BTreeMap<String, LedgerEntry>;
 
 /// One entry of the ledger, as far as decisions depend on it.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of the document by itself")]
-pub(crate) struct Entry {
+pub(crate) struct LedgerEntry {
     pub(crate) id: String,
     pub(crate) state: State,
     pub(crate) source: Source,
@@ -57,7 +57,7 @@ pub(crate) struct Entry {
     /// Whether an operator said that the next run is to go on with it.
     pub(crate) retry: bool,
     /// Who wrote it last.
-    pub(crate) by: By,
+    pub(crate) by: Provenance,
     pub(crate) started_at: Option<DateTime>,
     pub(crate) duration_ms: Option<i64>,
     /// How far its steps have come.
@@ -68,7 +68,7 @@ pub(crate) struct Entry {
     pub(crate) backup_id: Option<String>,
 }
 
-impl Entry {
+impl LedgerEntry {
     /// An entry that is not in the ledger yet.
     pub(crate) fn new(id: &str, state: State, source: Source) -> Self {
         Self {
@@ -89,7 +89,7 @@ impl Entry {
             applied_run: None,
             breaks_older: false,
             retry: false,
-            by: By::default(),
+            by: Provenance::default(),
             started_at: None,
             duration_ms: None,
             progress: Progress::default(),
@@ -124,7 +124,7 @@ impl Entry {
             integer(document, "fence").ok_or_else(|| malformed(format!("the entry {id} has no fence")))?;
         let date = |key| document.get_datetime(key).ok().copied();
         let flag = |key| document.get_bool(key).unwrap_or(false);
-        let by = By::from_document(document);
+        let by = Provenance::from_document(document);
         // Of the first form: whoever wrote it last had applied it, as long as it was not taken back since.
         let last_run = || Some(by.run_id.clone()).filter(|run| format == 1 && !run.is_empty());
         Ok(Self {
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_cannot_be_read_is_named() {
-        let read = |d| Entry::from_document("_migrations", &d);
+        let read = |d| LedgerEntry::from_document("_migrations", &d);
         let error = read(doc! { "_id": 7, "status": "applied", "fence": 1_i64 }).unwrap_err();
         assert!(error.to_string().contains("_migrations") && error.to_string().contains('7'), "{error}");
         let error = read(doc! { "_id": "0001_a", "status": "odd", "fence": 1_i64 }).unwrap_err();
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn an_entry_of_a_later_form_is_refused_by_name() {
         let later = doc! { "_id": "0001_a", "status": "applied", "fence": 1_i64, "format": FORMAT + 1 };
-        let error = Entry::from_document("_migrations", &later).unwrap_err();
+        let error = LedgerEntry::from_document("_migrations", &later).unwrap_err();
         assert_eq!(error.exit_code(), 4);
         for part in ["_migrations", "0001_a", "form 3", "form 2", "nothing was changed"] {
             assert!(error.to_string().contains(part), "{error}");
@@ -193,7 +193,7 @@ mod tests {
             "counts": [{ "step": "a", "collection": "b", "inserted": 1_i64, "updated": 0_i64, "deleted": 0_i64, "left": 0_i64 }],
             "warnings": ["w"], "batches": 2_i64,
         };
-        let entry = Entry::from_document("_migrations", &document).unwrap();
+        let entry = LedgerEntry::from_document("_migrations", &document).unwrap();
         assert_eq!(
             (entry.state, entry.source, entry.attempts, entry.fence),
             (State::Applied, Source::Native, 1, 3)

@@ -9,7 +9,7 @@ mod retention;
 /// Taking back a migration.
 mod undo;
 /// Writing down what is about to change.
-mod write;
+mod writer;
 
 use bson::{Bson, Document, doc};
 use docstore::{Field, Filter, Find, Projection, Sort, Store};
@@ -19,7 +19,7 @@ pub(crate) use record::{After, Change, Record, Sparse};
 pub(crate) use restore::{by_id, text};
 pub(crate) use retention::{discard, forget, forgettable};
 pub(crate) use undo::UndoOne;
-pub(crate) use write::Pen;
+pub(crate) use writer::JournalWriter;
 
 use crate::{Result, StepCounts};
 

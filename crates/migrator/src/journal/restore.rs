@@ -4,7 +4,7 @@ use bson::{Bson, Document};
 use docstore::{Collection, Field, Filter, Find, Projection, Update, Write};
 
 use super::{CHUNK, Change, print};
-use crate::session::Scope;
+use crate::run::Scope;
 use crate::{Result, StepCounts};
 
 /// The documents of some ids, by the text of the id.

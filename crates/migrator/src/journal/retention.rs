@@ -2,7 +2,7 @@ use bson::DateTime;
 
 use super::{JOURNAL, of};
 use crate::entry::Entries;
-use crate::session::Session;
+use crate::run::RunSession;
 use crate::{Result, Settings, Source, State};
 
 /// The migrations whose journals have been kept for as long as they are to be: applied that long ago, and not
@@ -21,7 +21,7 @@ pub(crate) fn forgettable(entries: &Entries, settings: &Settings, now: DateTime)
 
 /// Removes the journal of an applied migration. The ledger says so first: a migration whose journal is gone in part is
 /// never taken back by it.
-pub(crate) async fn forget(session: &Session<'_>, migration: &str) -> Result<()> {
+pub(crate) async fn forget(session: &RunSession<'_>, migration: &str) -> Result<()> {
     session.may_go_on().await?;
     session.forget_journal(migration).await?;
     session.db.collection(JOURNAL).delete_many(&of(migration)).await?;
@@ -30,7 +30,7 @@ pub(crate) async fn forget(session: &Session<'_>, migration: &str) -> Result<()>
 }
 
 /// Removes the journal of a migration that is taken back otherwise.
-pub(crate) async fn discard(session: &Session<'_>, migration: &str) -> Result<()> {
+pub(crate) async fn discard(session: &RunSession<'_>, migration: &str) -> Result<()> {
     session.may_go_on().await?;
     session.db.collection(JOURNAL).delete_many(&of(migration)).await?;
     Ok(())

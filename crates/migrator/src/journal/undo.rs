@@ -4,12 +4,12 @@ use docstore::{Field, Filter, Find, Index, Sort, Store, Validator};
 
 use super::restore::{remove, restore, return_deleted};
 use super::{JOURNAL, Record, counts_of, of};
-use crate::session::{Batch, Scope, Session};
+use crate::run::{Batch, RunSession, Scope};
 use crate::{Result, StepCounts};
 
 /// Takes back the last entry of a migration, and removes it. Run until there is none.
 pub(crate) struct UndoOne<'a> {
-    pub(crate) session: &'a Session<'a>,
+    pub(crate) session: &'a RunSession<'a>,
     pub(crate) migration: &'a str,
     /// Whether documents that were edited since they were inserted are deleted all the same.
     pub(crate) confirmed: bool,

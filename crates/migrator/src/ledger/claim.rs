@@ -3,18 +3,18 @@ use bson::doc;
 use docstore::{Filter, Find, Store, Update};
 
 use super::LEDGER;
-use crate::context::Progress;
-use crate::entry::{Entry, counts_to_bson, texts_to_bson};
+use crate::entry::{LedgerEntry, counts_to_bson, texts_to_bson};
 use crate::mark::declared;
-use crate::session::{Batch, Scope, Session};
+use crate::run::Progress;
+use crate::run::{Batch, RunSession, Scope};
 use crate::{Error, Graph, Result, Source, State};
 
 /// Makes an entry ours before anything else is done. `None` if it is not as it was when the plan was made.
 pub(crate) struct Claim<'a> {
-    pub(crate) session: &'a Session<'a>,
+    pub(crate) session: &'a RunSession<'a>,
     pub(crate) graph: &'a Graph,
     pub(crate) position: usize,
-    pub(crate) expected: Option<&'a Entry>,
+    pub(crate) expected: Option<&'a LedgerEntry>,
     /// `Running` or `RollingBack`.
     pub(crate) state: State,
     pub(crate) confirmed: bool,
@@ -26,18 +26,18 @@ pub(crate) struct Claim<'a> {
 
 #[async_trait]
 impl Batch for Claim<'_> {
-    type Out = Option<Entry>;
+    type Out = Option<LedgerEntry>;
 
     async fn run(&self, scope: &Scope) -> Result<Self::Out> {
         let id = self.graph.shape().id(self.position);
         let ledger = scope.collection(LEDGER);
         let stored = ledger.find_one(Find::new(Filter::id(id))).await?;
-        let stored = stored.map(|document| Entry::from_document(LEDGER, &document)).transpose()?;
-        let mark = |entry: &Entry| (entry.state, entry.attempts, entry.fence);
+        let stored = stored.map(|document| LedgerEntry::from_document(LEDGER, &document)).transpose()?;
+        let mark = |entry: &LedgerEntry| (entry.state, entry.attempts, entry.fence);
         if stored.as_ref().map(mark) != self.expected.map(mark) {
             return Ok(None);
         }
-        let mut entry = stored.unwrap_or_else(|| Entry::new(id, self.state, Source::Native));
+        let mut entry = stored.unwrap_or_else(|| LedgerEntry::new(id, self.state, Source::Native));
         if self.begins_anew(&entry) {
             entry.counts.clear();
             entry.progress = Progress::default();
@@ -66,14 +66,14 @@ impl Batch for Claim<'_> {
 
 impl Claim<'_> {
     /// Whether what earlier attempts counted does not belong to this one.
-    fn begins_anew(&self, entry: &Entry) -> bool {
+    fn begins_anew(&self, entry: &LedgerEntry) -> bool {
         match self.state {
             State::Running => entry.state == State::RolledBack,
             _ => entry.state != State::RollingBack,
         }
     }
 
-    fn update(&self, entry: &Entry) -> Update {
+    fn update(&self, entry: &LedgerEntry) -> Update {
         let update = declared(self.graph, self.position)
             .set("status", self.state.name())
             .set("source", entry.source.name())

@@ -6,12 +6,12 @@ use docstore::{Field, Store, Update};
 
 use super::{LEDGER, taken};
 use crate::entry::{counts_to_bson, texts_to_bson};
-use crate::session::{Batch, Scope, Session};
+use crate::run::{Batch, RunSession, Scope};
 use crate::{Result, State, StepCounts};
 
 /// Ends what a [`Claim`](super::Claim) began.
 pub(crate) struct Finish<'a> {
-    pub(crate) session: &'a Session<'a>,
+    pub(crate) session: &'a RunSession<'a>,
     pub(crate) id: &'a str,
     pub(crate) state: State,
     pub(crate) event: &'a str,

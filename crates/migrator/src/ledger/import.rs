@@ -5,12 +5,12 @@ use docstore::{Store, Update};
 use super::LEDGER;
 use crate::entry::texts_to_bson;
 use crate::foreign::Foreign;
-use crate::session::{Batch, Scope, Session};
+use crate::run::{Batch, RunSession, Scope};
 use crate::{Error, Result, Source, State};
 
 /// Takes over what an earlier tool says of one name.
 pub(crate) struct Import<'a> {
-    pub(crate) session: &'a Session<'a>,
+    pub(crate) session: &'a RunSession<'a>,
     pub(crate) from: &'a str,
     pub(crate) name: &'a str,
     pub(crate) foreign: &'a Foreign,

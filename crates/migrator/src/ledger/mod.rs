@@ -12,9 +12,9 @@ pub(crate) use claim::Claim;
 pub(crate) use finish::Finish;
 pub(crate) use import::Import;
 
-use crate::context::Progress;
 use crate::entry::{FORMAT, counts_to_bson, texts_to_bson};
-use crate::session::{Runner, Scope, Session};
+use crate::run::Progress;
+use crate::run::{RunSession, Runner, Scope};
 use crate::{Error, Result, Settings, State, StepCounts};
 
 /// The present state of each migration.
@@ -34,7 +34,7 @@ pub(crate) fn taken(matched: u64) -> Result<()> {
     if matched == 0 { Err(Error::LeaseLost) } else { Ok(()) }
 }
 
-impl Session<'_> {
+impl RunSession<'_> {
     /// The entry, unless it was written by a holder with a greater token.
     pub(crate) fn fenced(&self, id: &str) -> Filter {
         Filter::id(id).also(Filter::lte("fence", self.fence()))

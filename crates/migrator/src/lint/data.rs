@@ -1,7 +1,7 @@
 use docstore::{Database, Filter, Find, Sort, ValidationAction, ValidationLevel, Validator};
 
 use super::{Lint, Rule, Severity, Subject, index};
-use crate::step::{Deed, Does};
+use crate::operation::{Deed, Does};
 use crate::{Mode, Result};
 
 /// How many documents one transaction changes at the most: one that changes more runs into limits of time and size.

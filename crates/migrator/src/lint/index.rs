@@ -6,7 +6,7 @@ use docstore::{Database, Field, Filter, Find, Index, Projection};
 
 use super::{Lint, Rule, Severity, Subject};
 use crate::Result;
-use crate::step::{Deed, Does};
+use crate::operation::{Deed, Does};
 
 /// How many keys are held in memory while duplicates are looked for; 16 bytes each.
 const KEYS: usize = 4_000_000;

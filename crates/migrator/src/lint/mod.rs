@@ -26,7 +26,7 @@ pub(crate) use data::{Measured, against};
 pub use rule::{Rule, Severity};
 
 use crate::checksum::Code;
-use crate::step::{Deed, Step};
+use crate::operation::{Deed, Step};
 use crate::{Graph, Meta, Migration, Undo};
 
 /// One thing that a rule found.

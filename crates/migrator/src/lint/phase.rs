@@ -2,7 +2,7 @@ use docstore::ValidationAction;
 
 use super::{Lint, Rule, Severity, Subject};
 use crate::Phase;
-use crate::step::{Deed, Does};
+use crate::operation::{Deed, Does};
 
 /// Methods of code that take something away.
 const TAKE_AWAY: &[&str] = &["unset", "delete"];

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use docstore::{Field, Filter};
 
 use super::{Lint, Rule, Severity, Subject};
-use crate::step::{Deed, Does};
+use crate::operation::{Deed, Does};
 use crate::{Mode, Undo};
 
 /// How the engine's own collections begin.

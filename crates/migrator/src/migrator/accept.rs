@@ -6,9 +6,9 @@ use super::hand::given;
 use super::lock::Always;
 use super::{AsyncWork, Migrator};
 use crate::checksum::{self, ChecksumDrift, Checksums};
-use crate::lease::Held;
 use crate::ledger::LEDGER;
-use crate::session::{Batch, Scope, Session};
+use crate::run::HeldLease;
+use crate::run::{Batch, RunSession, Scope};
 use crate::view::View;
 use crate::{Error, Result, State};
 
@@ -57,7 +57,7 @@ struct Accepting<'a> {
 }
 
 impl AsyncWork<ChecksumDrift> for Accepting<'_> {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<ChecksumDrift> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<ChecksumDrift> {
         let session = migrator.session(held).await?;
         let view = migrator.view().await?;
         let drift = migrator.acceptable(&view, self.at)?;
@@ -72,7 +72,7 @@ impl AsyncWork<ChecksumDrift> for Accepting<'_> {
 
 /// Writes the checksums of now, and to the log what they were.
 struct Accept<'a> {
-    session: &'a Session<'a>,
+    session: &'a RunSession<'a>,
     id: &'a str,
     now: &'a Checksums,
     before: &'a Checksums,

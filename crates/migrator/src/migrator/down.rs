@@ -1,10 +1,10 @@
 use super::lock::Always;
 use super::{AsyncWork, Migrator};
-use crate::context::{Pass, UndoImported};
 use crate::journal;
-use crate::lease::Held;
 use crate::plan::{Action, DownGoal, Request, is_of_run};
-use crate::session::Session;
+use crate::run::HeldLease;
+use crate::run::RunSession;
+use crate::run::{ImportedUndoPass, UndoImported};
 use crate::view::View;
 use crate::{DownPlan, DownReport, DownRequest, DownTarget, Error, Report, Result, Source, Undo};
 
@@ -116,7 +116,7 @@ impl Migrator {
             (Undo::Code, _) => Ok(Vec::new()),
             (Undo::Journal, Source::Native) => journal::losses(&self.db, id).await,
             (Undo::Journal, Source::Imported | Source::Stamped) => {
-                let mode = Pass::Count(&self.db);
+                let mode = ImportedUndoPass::Count(&self.db);
                 let mut counting =
                     UndoImported { migration: id, settings: &self.settings, mode, losses: Vec::new() };
                 migration.undo_imported(&mut counting).await?;
@@ -137,7 +137,7 @@ impl Migrator {
     /// Takes these back, in this order.
     pub(super) async fn take_back(
         &self,
-        session: &Session<'_>,
+        session: &RunSession<'_>,
         chosen: &[usize],
         yes: bool,
     ) -> Result<Vec<DownReport>> {
@@ -156,7 +156,7 @@ impl Migrator {
 struct Work<'a>(&'a DownRequest);
 
 impl AsyncWork<Vec<DownReport>> for Work<'_> {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Vec<DownReport>> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Vec<DownReport>> {
         let session = migrator.session(held).await?;
         let mut view = migrator.view().await?;
         view.refuse_unknown()?;

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use super::Migrator;
 use crate::drift::{self, ValidatorDrift};
+use crate::dry_run::{DryRun, Preview, dry_run};
 use crate::lint::{self, Lint};
+use crate::operation::Does;
 use crate::plan::Action;
-use crate::preview::{Forecast, Preview, foresee};
-use crate::step::Does;
 use crate::{Error, Finding, Result, State, UpRequest};
 
 impl Migrator {
@@ -31,8 +31,8 @@ impl Migrator {
             }
         }
         let forecast =
-            Forecast { db: &self.db, graph: &self.graph, settings: &self.settings, apply: &apply, may_try };
-        let preview = foresee(&forecast).await?;
+            DryRun { db: &self.db, graph: &self.graph, settings: &self.settings, apply: &apply, may_try };
+        let preview = dry_run(&forecast).await?;
         Ok(Preview { undo_first, ..preview })
     }
 
@@ -43,14 +43,14 @@ impl Migrator {
         let apply: Vec<usize> = (0..self.graph.shape().len())
             .filter(|&at| pending.iter().any(|id| id == self.graph.shape().id(at)))
             .collect();
-        let forecast = Forecast {
+        let forecast = DryRun {
             db: &self.db,
             graph: &self.graph,
             settings: &self.settings,
             apply: &apply,
             may_try: false,
         };
-        let mut with_data = foresee(&forecast).await?.migrations;
+        let mut with_data = dry_run(&forecast).await?.migrations;
         let mut lints = Vec::new();
         for (at, migration) in self.graph.migrations().enumerate() {
             let id = migration.meta().id;

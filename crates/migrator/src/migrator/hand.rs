@@ -3,10 +3,10 @@ use docstore::LeaseRequest;
 use super::lock::{Always, LEASE};
 use super::{AsyncWork, Migrator};
 use crate::journal;
-use crate::lease::Held;
 use crate::ledger::{LOCK, LOG, log_record};
 use crate::mark::{Decision, Mark, declared, unlocked};
 use crate::plan::{DownGoal, Request};
+use crate::run::HeldLease;
 use crate::view::View;
 use crate::{Error, Repair, Repaired, Report, Result, Stamp, Stamped, State, Unlocked};
 
@@ -133,7 +133,7 @@ pub(super) struct ByHand<'a> {
 }
 
 impl AsyncWork<Option<State>> for ByHand<'_> {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Option<State>> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Option<State>> {
         let Self { at, decision, reason } = self;
         let session = migrator.session(held).await?;
         let mut view = migrator.view().await?;

@@ -4,8 +4,8 @@ use bson::doc;
 use docstore::{LeaseHolder, LeaseRequest};
 
 use super::{Backoff, Migrator};
-use crate::lease::Held;
 use crate::ledger::{LOCK, LOG, log_record};
+use crate::run::HeldLease;
 use crate::{Error, Event, Result};
 
 /// The name of the lease.
@@ -16,7 +16,7 @@ const TRIES: u32 = 5;
 impl Migrator {
     /// Takes the lease, or waits for who has it. Before each further try `wanted` looks again, by reading only,
     /// whether the lease is wanted at all; `None` if not.
-    pub(super) async fn lock<W: Wanted>(&self, wanted: &W) -> Result<Option<Held>> {
+    pub(super) async fn lock<W: Wanted>(&self, wanted: &W) -> Result<Option<HeldLease>> {
         let began = Instant::now();
         let mut backoff = Backoff::new(self.settings.wait);
         let mut waited_for = None;
@@ -57,7 +57,7 @@ impl Migrator {
 
     /// Asks for the lease. A request of which nobody knows whether it arrived is made again: if it did, the lease has
     /// our name on it, and whoever it names gets it.
-    async fn acquire(&self) -> Result<Result<Held, LeaseHolder>> {
+    async fn acquire(&self) -> Result<Result<HeldLease, LeaseHolder>> {
         let request = LeaseRequest {
             collection: LOCK.into(),
             name: LEASE.into(),
@@ -68,7 +68,7 @@ impl Migrator {
         loop {
             let asked = Instant::now();
             match self.db.acquire_lease(request.clone()).await {
-                Ok(Ok(lease)) => return Ok(Ok(Held::new(lease, asked))),
+                Ok(Ok(lease)) => return Ok(Ok(HeldLease::new(lease, asked))),
                 Ok(Err(holder)) => return Ok(Err(holder)),
                 Err(error) if tries < TRIES && (error.is_transient() || is_unanswered(&error)) => {
                     tracing::warn!(%error, "whether the migration lock was taken is not known; asking again");
@@ -81,7 +81,7 @@ impl Migrator {
     }
 
     /// Who waits only reads, so that it waited is written down when it has the lease.
-    async fn log_wait(&self, held: &Held, holder: String, waited: Duration) -> Result<()> {
+    async fn log_wait(&self, held: &HeldLease, holder: String, waited: Duration) -> Result<()> {
         held.ensure().await?;
         let mut record = log_record(&self.runner, &self.settings, "lock_wait", held.fence());
         let waited = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX);

@@ -38,11 +38,11 @@ use std::time::{Duration, Instant};
 
 use docstore::Database;
 
-use crate::context::Check;
-use crate::guard::Guard;
-use crate::lease::Held;
 use crate::plan::{Action, Refusal, Request, Situation, plan};
-use crate::session::{Runner, Session};
+use crate::run::Check;
+use crate::run::HeldLease;
+use crate::run::RunGuard;
+use crate::run::{RunSession, Runner};
 use crate::view::View;
 use crate::{Error, Finding, Graph, GraphError, Result, Settings, State};
 
@@ -138,10 +138,10 @@ impl Migrator {
         }
     }
 
-    async fn session<'a>(&'a self, held: &'a Held) -> Result<Session<'a>> {
+    async fn session<'a>(&'a self, held: &'a HeldLease) -> Result<RunSession<'a>> {
         let transactions = self.db.facts().await?.transactions;
-        let guard = Guard::new();
-        Ok(Session {
+        let guard = RunGuard::new();
+        Ok(RunSession {
             db: &self.db,
             settings: &self.settings,
             runner: &self.runner,
@@ -159,7 +159,7 @@ impl Migrator {
 
     /// Runs work under the lease: stops it when the lease is lost, gives the lease back in any case, and tells the
     /// work's own error first.
-    async fn under<T>(&self, held: Held, work: impl AsyncWork<T>) -> Result<T> {
+    async fn under<T>(&self, held: HeldLease, work: impl AsyncWork<T>) -> Result<T> {
         let outcome = tokio::select! {
             biased;
             outcome = work.run(self, &held) => outcome,
@@ -172,7 +172,7 @@ impl Migrator {
 
 /// Work that is done under the lease.
 trait AsyncWork<T> {
-    fn run(self, migrator: &Migrator, held: &Held) -> impl Future<Output = Result<T>> + Send;
+    fn run(self, migrator: &Migrator, held: &HeldLease) -> impl Future<Output = Result<T>> + Send;
 }
 
 /// Waits a little longer each time, up to a second.

@@ -1,8 +1,8 @@
 use super::Migrator;
-use crate::context::{Attempt, Up, refuse_mode};
+use crate::dry_run::DryRunSink;
+use crate::operation::Deed;
 use crate::plan::Action;
-use crate::preview::Look;
-use crate::step::Deed;
+use crate::run::{Attempt, Up, refuse_mode};
 use crate::{Error, Mode, Result, Step};
 
 impl Migrator {
@@ -37,7 +37,7 @@ impl Migrator {
             return declared.iter().map(Step::deed).find(Deed::defines).map(|deed| deed.name);
         }
         let mut attempt = Attempt::looking(migration.meta(), (self.settings.clock)());
-        let mut up = Up::look(Look::new(&self.db, &self.settings, None, 0), &mut attempt);
+        let mut up = Up::look(DryRunSink::new(&self.db, &self.settings, None, 0), &mut attempt);
         // An error is told by the run itself; what was seen before it counts.
         let _ = migration.up(&mut up).await;
         let seen = up.seen()?;

@@ -7,9 +7,9 @@ use super::hand::ByHand;
 use super::lock::Always;
 use super::{AsyncWork, Migrator};
 use crate::backup::{self, Manifest, RestoreRequest, Restored};
-use crate::lease::Held;
 use crate::ledger::LEDGER;
 use crate::mark::Decision;
+use crate::run::HeldLease;
 use crate::view::View;
 use crate::{Error, Repair, Result, Stamp, State};
 
@@ -75,7 +75,7 @@ struct PutBack<'a> {
 }
 
 impl AsyncWork<Restored> for PutBack<'_> {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Restored> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Restored> {
         let Self { dir, manifest, request } = self;
         let view = migrator.view().await?;
         // A backup of everything brings its ledger along; a part of one leaves the migration neither here nor there.

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use super::lock::Always;
 use super::{AsyncWork, Migrator};
-use crate::lease::Held;
 use crate::plan::{Action, DownGoal, Request, Situation, out_of_order};
+use crate::run::HeldLease;
 use crate::view::View;
 use crate::{Error, Redone, Report, Result, State};
 
@@ -59,7 +59,7 @@ struct Redo {
 }
 
 impl AsyncWork<Redone> for Redo {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Redone> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Redone> {
         let session = migrator.session(held).await?;
         let mut report = Report { run_id: migrator.run_id().to_owned(), ..Report::default() };
         let mut view = migrator.view().await?;

@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::lock::Always;
 use super::{AsyncWork, Migrator};
 use crate::backup::{self, Manifest, TakeRequest};
-use crate::lease::Held;
 use crate::ledger::{LOCK, LOG, log_record};
+use crate::run::HeldLease;
 use crate::{DownReport, DownRequest, Error, Report, Result, UpMode, UpRequest};
 
 /// How a reset is asked for.
@@ -85,7 +85,7 @@ impl Migrator {
 struct DropAll;
 
 impl AsyncWork<Vec<String>> for DropAll {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Vec<String>> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Vec<String>> {
         let mut dropped = Vec::new();
         for name in migrator.db.collection_names().await? {
             if name != LOCK && name != LOG {

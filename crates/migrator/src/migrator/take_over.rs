@@ -1,8 +1,8 @@
 use super::lock::Wanted;
 use super::{AsyncWork, Migrator};
-use crate::lease::Held;
 use crate::ledger::Import;
-use crate::session::Session;
+use crate::run::HeldLease;
+use crate::run::RunSession;
 use crate::view::View;
 use crate::{Error, Event, Imported, Report, Result};
 
@@ -21,7 +21,7 @@ impl Migrator {
     /// Takes over what an earlier tool applied.
     pub(super) async fn take_over(
         &self,
-        session: &Session<'_>,
+        session: &RunSession<'_>,
         view: &View,
         report: &mut Report,
     ) -> Result<()> {
@@ -57,7 +57,7 @@ impl Wanted for Importable {
 struct TakeOver;
 
 impl AsyncWork<Vec<Imported>> for TakeOver {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Vec<Imported>> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Vec<Imported>> {
         let session = migrator.session(held).await?;
         let view = migrator.view().await?;
         view.refuse_unknown()?;

@@ -1,10 +1,10 @@
 use std::time::Instant;
 
 use super::Migrator;
-use crate::context::{Attempt, Pass, Real, UndoImported, Up};
 use crate::journal::{self, UndoOne};
 use crate::ledger::{Claim, Finish};
-use crate::session::Session;
+use crate::run::RunSession;
+use crate::run::{Attempt, ImportedUndoPass, LiveSink, UndoImported, Up};
 use crate::view::View;
 use crate::{DownReport, Error, Event, Report, Result, Source, State, StepCounts, Undo};
 
@@ -12,7 +12,7 @@ impl Migrator {
     /// Finishes an undo that was interrupted, before its migration is applied anew.
     pub(super) async fn finish_undo(
         &self,
-        session: &Session<'_>,
+        session: &RunSession<'_>,
         view: &View,
         at: usize,
         report: &mut Report,
@@ -26,7 +26,7 @@ impl Migrator {
     /// Undoes one. `None` if its entry changed since the plan was made.
     pub(super) async fn undo(
         &self,
-        session: &Session<'_>,
+        session: &RunSession<'_>,
         view: &View,
         at: usize,
         confirmed: bool,
@@ -69,22 +69,22 @@ impl Migrator {
         Ok(Some(DownReport { id: id.into(), duration, counts: done.counts, warnings: done.warnings }))
     }
 
-    async fn undo_imported(&self, session: &Session<'_>, at: usize, done: &mut Done) -> Result<()> {
-        let mode = Pass::Real { session, counts: done.counts.clone(), warnings: &[] };
+    async fn undo_imported(&self, session: &RunSession<'_>, at: usize, done: &mut Done) -> Result<()> {
+        let mode = ImportedUndoPass::Execute { session, counts: done.counts.clone(), warnings: &[] };
         let migration = self.graph.shape().id(at);
         let mut undo = UndoImported { migration, settings: &self.settings, mode, losses: Vec::new() };
         let outcome = self.graph.get(at).undo_imported(&mut undo).await;
-        if let Pass::Real { counts, .. } = undo.mode {
+        if let ImportedUndoPass::Execute { counts, .. } = undo.mode {
             done.counts = counts;
         }
         outcome
     }
 
-    async fn undo_by_code(&self, session: &Session<'_>, at: usize, done: &mut Done) -> Result<()> {
+    async fn undo_by_code(&self, session: &RunSession<'_>, at: usize, done: &mut Done) -> Result<()> {
         let migration = self.graph.get(at);
         let counts = done.counts.clone();
         let mut attempt = Attempt::undoing(migration.meta(), counts, session.now());
-        let outcome = migration.down(&mut Up::real(Real { session, whole: None }, &mut attempt)).await;
+        let outcome = migration.down(&mut Up::real(LiveSink { session, whole: None }, &mut attempt)).await;
         (done.counts, done.warnings) = (attempt.counts, attempt.warnings);
         outcome?;
         journal::discard(session, migration.meta().id).await
@@ -92,7 +92,7 @@ impl Migrator {
 }
 
 /// Writes down that an undo did not come to its end, and says so.
-async fn not_undone(session: &Session<'_>, finish: Finish<'_>, error: Error) -> Error {
+async fn not_undone(session: &RunSession<'_>, finish: Finish<'_>, error: Error) -> Error {
     let id = finish.id;
     let chain = error.chain();
     let (finish, said) = match error {
@@ -125,7 +125,7 @@ struct Done {
     warnings: Vec<String>,
 }
 
-async fn undo_by_journal(session: &Session<'_>, id: &str, confirmed: bool, done: &mut Done) -> Result<()> {
+async fn undo_by_journal(session: &RunSession<'_>, id: &str, confirmed: bool, done: &mut Done) -> Result<()> {
     loop {
         let one =
             UndoOne { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };

@@ -6,12 +6,12 @@ use tracing::Instrument;
 use super::lock::Wanted;
 use super::{AsyncWork, Migrator};
 use crate::backup::{self, Before};
-use crate::context::{Attempt, CarriedOut, carry_out};
 use crate::journal;
-use crate::lease::Held;
 use crate::ledger::{Claim, Finish};
 use crate::plan::{Action, Request, UpGoal};
-use crate::session::Session;
+use crate::run::HeldLease;
+use crate::run::RunSession;
+use crate::run::{Attempt, UpOutcome, execute};
 use crate::view::View;
 use crate::{Applied, Error, Event, Report, Result, State, UpMode, UpRequest};
 
@@ -85,8 +85,8 @@ struct Work<'a> {
 }
 
 impl AsyncWork<Report> for Work<'_> {
-    async fn run(self, migrator: &Migrator, held: &Held) -> Result<Report> {
-        let session = Session { strict: self.strict, ..migrator.session(held).await? };
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Report> {
+        let session = RunSession { strict: self.strict, ..migrator.session(held).await? };
         // What was read before the lease was ours may be old.
         let mut view = migrator.view().await?;
         if let Some(report) = migrator.nothing_to_do(&view, self.request, true)? {
@@ -109,7 +109,7 @@ impl Migrator {
     /// Applies these, in order, after finishing undos that were interrupted.
     pub(super) async fn reach(
         &self,
-        session: &Session<'_>,
+        session: &RunSession<'_>,
         goal: &BTreeSet<usize>,
         report: &mut Report,
     ) -> Result<()> {
@@ -163,7 +163,7 @@ impl Migrator {
     /// Applies one. `false` if its entry changed since the plan was made.
     async fn apply(
         &self,
-        session: &Session<'_>,
+        session: &RunSession<'_>,
         view: &View,
         at: usize,
         report: &mut Report,
@@ -190,10 +190,10 @@ impl Migrator {
 
         let began = Instant::now();
         let mut attempt = Attempt::new(meta, entry.counts, entry.progress, session.now());
-        let outcome = carry_out(session, migration, &mut attempt, began).await;
+        let outcome = execute(session, migration, &mut attempt, began).await;
         let duration = began.elapsed();
         match outcome {
-            Ok(CarriedOut { findings, warnings }) => {
+            Ok(UpOutcome { findings, warnings }) => {
                 session.tell(&Event::Applied { migration: id, duration });
                 report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
                 report.applied.push(Applied {
@@ -218,7 +218,7 @@ struct Attempted<'a> {
 }
 
 impl Attempted<'_> {
-    fn finish<'a>(&'a self, session: &'a Session<'a>, state: State, event: &'a str) -> Finish<'a> {
+    fn finish<'a>(&'a self, session: &'a RunSession<'a>, state: State, event: &'a str) -> Finish<'a> {
         Finish {
             session,
             id: self.id,
@@ -233,7 +233,7 @@ impl Attempted<'_> {
     }
 
     /// Writes down how it ended, and says so.
-    async fn ended(&self, session: &Session<'_>, error: Error) -> Error {
+    async fn ended(&self, session: &RunSession<'_>, error: Error) -> Error {
         let Self { id, attempt, .. } = *self;
         let chain = error.chain();
         let (finish, said) = match error {

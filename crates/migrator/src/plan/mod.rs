@@ -7,7 +7,7 @@ mod up;
 
 use std::collections::BTreeSet;
 
-use crate::entry::{Entries, Entry};
+use crate::entry::{Entries, LedgerEntry};
 use crate::graph::Shape;
 use crate::{Source, State, UpMode};
 
@@ -114,7 +114,7 @@ pub(crate) use down::is_of_run;
 pub(crate) use up::{later_applied, out_of_order};
 
 /// Whether it is applied, and by a program that knows more than this one.
-pub(crate) fn is_unknown(shape: &Shape, entry: &Entry) -> bool {
+pub(crate) fn is_unknown(shape: &Shape, entry: &LedgerEntry) -> bool {
     let there = match entry.source {
         Source::Native => entry.state != State::RolledBack,
         Source::Imported | Source::Stamped => entry.state == State::Applied,
@@ -124,12 +124,12 @@ pub(crate) fn is_unknown(shape: &Shape, entry: &Entry) -> bool {
 
 /// The ids of those that are there, are not known, and say that a program that does not know them must not run.
 pub(crate) fn breaking(shape: &Shape, ledger: &Entries) -> Vec<String> {
-    let breaks = |entry: &&Entry| entry.breaks_older && is_unknown(shape, entry);
+    let breaks = |entry: &&LedgerEntry| entry.breaks_older && is_unknown(shape, entry);
     ledger.values().filter(breaks).map(|entry| entry.id.clone()).collect()
 }
 
 impl Situation<'_> {
-    fn entry(&self, at: usize) -> Option<&Entry> {
+    fn entry(&self, at: usize) -> Option<&LedgerEntry> {
         self.ledger.get(self.shape.id(at))
     }
 

@@ -39,8 +39,8 @@ fn undoes(list: &[usize]) -> Result<Vec<Action>, Refusal> {
     Ok(list.iter().map(|&at| Action::Undo(at)).collect())
 }
 
-fn entry(id: &str, state: State, at: i64) -> (String, Entry) {
-    let mut entry = Entry::new(id, state, Source::Native);
+fn entry(id: &str, state: State, at: i64) -> (String, LedgerEntry) {
+    let mut entry = LedgerEntry::new(id, state, Source::Native);
     entry.applied_at = Some(DateTime::from_millis(at));
     (id.to_owned(), entry)
 }

@@ -39,7 +39,7 @@ fn graphs() -> impl Strategy<Value = Shape> {
 }
 
 /// What is left of a ledger after these.
-fn carry_out(shape: &Shape, ledger: &mut Entries, actions: &[Action]) {
+fn execute(shape: &Shape, ledger: &mut Entries, actions: &[Action]) {
     for action in actions {
         let id = shape.id(action.at());
         match action {
@@ -125,7 +125,7 @@ proptest! {
         let at = which.index(shape.len());
         let before = ledger.clone();
         let actions = up_to(&shape, &ledger, UpMode::Operator, UpGoal::To(at)).unwrap();
-        carry_out(&shape, &mut ledger, &actions);
+        execute(&shape, &mut ledger, &actions);
         prop_assert!(is_applied(&shape, &ledger, at));
         for other in 0..shape.len() {
             if !shape.ancestors(at).contains(&other) {
@@ -164,7 +164,7 @@ proptest! {
                     if let Action::Apply(at) = action {
                         prop_assert!(apart(&ledger, at));
                     }
-                    carry_out(&shape, &mut ledger, &[action]);
+                    execute(&shape, &mut ledger, &[action]);
                 }
             }
             Err(Refusal::OutOfOrder { late, .. }) => prop_assert!(!apart(&ledger, late)),
@@ -196,7 +196,7 @@ proptest! {
         };
         let actions = down_to(&shape, &ledger, goal).unwrap();
         for action in actions {
-            carry_out(&shape, &mut ledger, &[action]);
+            execute(&shape, &mut ledger, &[action]);
             for other in 0..shape.len() {
                 let orphan = is_applied(&shape, &ledger, other)
                     && shape.depends_on(other).iter().any(|&parent| !is_applied(&shape, &ledger, parent));
