@@ -3,35 +3,35 @@
 //! A migration is frozen in time: it knows the documents as they were when it was written, and nothing of the
 //! program's types. Names of fields and collections are therefore repeated in each file, as constants of its own.
 //!
-//! To add one, run `field-notes migrate new "what it does"`, which adds its file `mNNNN_what_it_does.rs` and its name to the
+//! To add one, run `field-notes migrate new "what it does"`, which adds its file `mNNNN_what_it_does.rs` and its line to the
 //! list below. Its id is the name of the file without the `m`.
 
 use migrator::{Migration, Sourced};
 
 macro_rules! migrations {
-    ($($(#[$doc:meta])* $name:ident,)+) => {
-        $($(#[$doc])* mod $name;)+
+    ($($(#[$doc:meta])* $file:ident => $migration:ident,)+) => {
+        $($(#[$doc])* mod $file;)+
 
         /// All migrations. Their order is that of their dependencies, not of this list.
         pub fn all() -> Vec<Box<dyn Migration>> {
             // With its file, of which the checksum is taken.
-            vec![$(Box::new(Sourced::new($name::It, include_str!(concat!(stringify!($name), ".rs")))),)+]
+            vec![$(Box::new(Sourced::new($file::$migration, include_str!(concat!(stringify!($file), ".rs")))),)+]
         }
 
         #[cfg(test)]
-        const FILES: &[&str] = &[$(stringify!($name)),+];
+        const FILES: &[&str] = &[$(stringify!($file)),+];
     };
 }
 
 migrations! {
     /// The administrator's account.
-    m0001_create_admin_user,
+    m0001_create_admin_user => CreateAdminUser,
     /// Content belongs to somebody.
-    m0002_add_user_id_to_content,
+    m0002_add_user_id_to_content => AddUserIdToContent,
     /// The four sections that a site begins with.
-    m0003_seed_initial_sections,
+    m0003_seed_initial_sections => SeedInitialSections,
     /// Content is in a section.
-    m0004_backfill_section_id,
+    m0004_backfill_section_id => BackfillSectionId,
 }
 
 #[cfg(test)]

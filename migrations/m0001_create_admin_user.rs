@@ -7,7 +7,7 @@ use bson::{Bson, doc};
 use docstore::{Filter, Find};
 use migrator::{Check, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
-pub(crate) struct It;
+pub(crate) struct CreateAdminUser;
 
 const META: Meta = Meta::new("0001_create_admin_user", "create the administrator's account")
     .requires_env(&[ADMIN_EMAIL])
@@ -22,7 +22,7 @@ const ROLE: &str = "role";
 const ADMIN: &str = "admin";
 
 #[async_trait]
-impl Migration for It {
+impl Migration for CreateAdminUser {
     fn meta(&self) -> &'static Meta {
         &META
     }

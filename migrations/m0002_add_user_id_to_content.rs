@@ -7,7 +7,7 @@ use bson::Bson;
 use docstore::{Filter, Find};
 use migrator::{Check, Error, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
-pub(crate) struct It;
+pub(crate) struct AddUserIdToContent;
 
 const META: Meta = Meta::new("0002_add_user_id_to_content", "give content without an owner to the administrator")
     .after(&["0001_create_admin_user"])
@@ -23,7 +23,7 @@ const USER_ID: &str = "user_id";
 const CONTENT: [&str; 3] = ["stories", "pages", "projects"];
 
 #[async_trait]
-impl Migration for It {
+impl Migration for AddUserIdToContent {
     fn meta(&self) -> &'static Meta {
         &META
     }

@@ -7,7 +7,7 @@ use bson::{Bson, doc};
 use docstore::{Filter, Find};
 use migrator::{Check, Finding, Inserted, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
-pub(crate) struct It;
+pub(crate) struct SeedInitialSections;
 
 const META: Meta = Meta::new("0003_seed_initial_sections", "seed the sections blog, about, projects and contact")
     .after(&["0002_add_user_id_to_content"])
@@ -33,7 +33,7 @@ const SEEDS: [Seed; 4] = [
 ];
 
 #[async_trait]
-impl Migration for It {
+impl Migration for SeedInitialSections {
     fn meta(&self) -> &'static Meta {
         &META
     }

@@ -8,7 +8,7 @@ use bson::Bson;
 use docstore::{Field, Filter, Find, Projection, Sort};
 use migrator::{Check, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
-pub(crate) struct It;
+pub(crate) struct BackfillSectionId;
 
 const META: Meta = Meta::new("0004_backfill_section_id", "put content into its section")
     .after(&["0003_seed_initial_sections"])
@@ -30,7 +30,7 @@ const LINKS: [(&str, &str); 4] =
     [("blog", "stories"), ("projects", "projects"), ("about", PAGES), ("contact", PAGES)];
 
 #[async_trait]
-impl Migration for It {
+impl Migration for BackfillSectionId {
     fn meta(&self) -> &'static Meta {
         &META
     }

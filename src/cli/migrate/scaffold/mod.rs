@@ -74,8 +74,9 @@ pub(super) fn write(
     let id = format!("{number:04}_{name}");
     let file = sources.folder().join(format!("m{id}.rs"));
     let list = sources.list();
-    let text = sources.with_line(&id, message);
-    put(&file, &template::migration(&id, message, &parents, body), false)?;
+    let type_name = type_name(&name);
+    let text = sources.with_line(&id, &type_name, message);
+    put(&file, &template::migration(&id, &type_name, message, &parents, body), false)?;
     if let Err(error) = put(&list, &text, true) {
         // Half of it would only puzzle.
         let _ = fs::remove_file(&file);
@@ -124,6 +125,18 @@ fn name_of(message: &str) -> Option<String> {
     (fits && !name.is_empty()).then(|| name.to_owned())
 }
 
+/// Returns the name of the migration's struct: its words, capitalized and joined. A single word gets a suffix, so that
+/// it shadows no import.
+fn type_name(name: &str) -> String {
+    let capitalized = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    let joined: String = name.split('_').map(capitalized).collect();
+    match (name.starts_with(|c: char| c.is_ascii_digit()), name.contains('_')) {
+        (true, _) => format!("Migration{joined}"),
+        (false, false) => format!("{joined}Migration"),
+        (false, true) => joined,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,10 +160,22 @@ mod tests {
         assert_eq!(name_of(&"x".repeat(100)).map(|name| name.len()), Some(LONGEST_NAME));
     }
 
+    #[test]
+    fn type_names_are_capitalized_words() {
+        for (name, type_name) in [
+            ("add_featured_flag", "AddFeaturedFlag"),
+            ("check", "CheckMigration"),
+            ("2_b", "Migration2B"),
+            ("0005", "Migration0005"),
+        ] {
+            assert_eq!(super::type_name(name), type_name);
+        }
+    }
+
     /// A folder with the list and two migrations, the second of which is a head beside a third if asked for.
     fn folder(two_heads: bool) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let list = "macro_rules! migrations {\n    () => {}\n}\n\nmigrations! {\n    /// One.\n    m0001_one,\n}\n\nfn other() {\n}\n";
+        let list = "macro_rules! migrations {\n    () => {}\n}\n\nmigrations! {\n    /// One.\n    m0001_one => OneMigration,\n}\n\nfn other() {\n}\n";
         fs::write(folder.path().join("lib.rs"), list).unwrap();
         let migration = |id: &str, after: &str| {
             let text = format!("const META: Meta =\n    Meta::new(\"{id}\", \"x\"){after};\n");
@@ -174,7 +199,7 @@ mod tests {
         let text = fs::read_to_string(&written.file).unwrap();
         assert!(text.contains(r#""0003_say_hello", "Say \"hello\"""#), "{text}");
         let list = fs::read_to_string(&written.list).unwrap();
-        assert!(list.contains("    m0001_one,\n    /// Say \"hello\".\n    m0003_say_hello,\n}\n"), "{list}");
+        assert!(list.contains("    m0001_one => OneMigration,\n    /// Say \"hello\".\n    m0003_say_hello => SayHello,\n}\n"), "{list}");
         assert!(list.starts_with("macro_rules! migrations {\n    () => {}\n}\n"), "{list}");
         // And the next one comes after it, without being compiled.
         assert_eq!(Sources::read(folder.path()).unwrap().head().unwrap(), ["0003_say_hello"]);

@@ -85,10 +85,10 @@ impl Sources {
     }
 
     /// The text of the list with one more in it.
-    pub(super) fn with_line(&self, id: &str, message: &str) -> String {
+    pub(super) fn with_line(&self, id: &str, type_name: &str, message: &str) -> String {
         let mut text = self.list.clone();
         if let Some(at) = self.end_of_list() {
-            text.insert_str(at, &format!("    /// {message}.\n    m{id},\n"));
+            text.insert_str(at, &format!("    /// {message}.\n    m{id} => {type_name},\n"));
         }
         text
     }

@@ -12,7 +12,7 @@ pub(in crate::cli::migrate) enum Body {
 }
 
 /// The text of a migration; `rustfmt` may still want to break a line.
-pub(super) fn migration(id: &str, message: &str, parents: &[String], body: &Body) -> String {
+pub(super) fn migration(id: &str, type_name: &str, message: &str, parents: &[String], body: &Body) -> String {
     let mut text = format!("//! {message}.\n//!\n");
     text.push_str(match body {
         Body::Empty => "//! Say here what documents look like before and after, and why.\n",
@@ -23,8 +23,8 @@ pub(super) fn migration(id: &str, message: &str, parents: &[String], body: &Body
     let _ = write!(
         text,
         "\nuse async_trait::async_trait;\n{}use migrator::{{Check, Finding, Meta, Migration, Result{step}, Undo}};\n\n\
-         pub(crate) struct It;\n\n{}\n\
-         #[async_trait]\nimpl Migration for It {{\n    fn meta(&self) -> &'static Meta {{\n        &META\n    }}\n\n",
+         pub(crate) struct {type_name};\n\n{}\n\
+         #[async_trait]\nimpl Migration for {type_name} {{\n    fn meta(&self) -> &'static Meta {{\n        &META\n    }}\n\n",
         uses(body),
         meta(id, message, parents)
     );
