@@ -14,7 +14,7 @@ use axum::http::{Request, header};
 use bson::doc;
 use bson::oid::ObjectId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use docstore::{Database, embedded};
+use docstore::{Database, sqlite};
 use field_notes::clock::SystemClock;
 use field_notes::config::Config;
 use field_notes::domain::slugify;
@@ -73,8 +73,8 @@ fn lists(criterion: &mut Criterion) {
 
 /// Ten stories of 5 kB, with the indexes of the program.
 async fn store(folder: &Path) -> Database {
-    let options = embedded::Options { path: folder.join("store.db") };
-    let db = embedded::open(options).await.expect("a store");
+    let options = sqlite::Options { path: folder.join("store.db") };
+    let db = sqlite::open(options).await.expect("a store");
     repository::ensure_all(&db).await.expect("indexes");
     let stories = (0..10).map(|n| {
         let at = bson::DateTime::from_millis(1_577_836_800_000 + n * 1000);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{DateTime, Document, doc};
-use docstore::{Database, Filter, Find, embedded, mongo};
+use docstore::{Database, Filter, Find, mongo, sqlite};
 
 use crate::program::Place;
 
@@ -57,8 +57,8 @@ async fn open(place: &Place) -> Result<Database, String> {
             // The program that had it ends in its own time.
             let mut tries = 0;
             loop {
-                let options = embedded::Options { path: folder.join("field-notes.db") };
-                match embedded::open(options).await {
+                let options = sqlite::Options { path: folder.join("field-notes.db") };
+                match sqlite::open(options).await {
                     Err(_) if tries < 50 => tries += 1,
                     outcome => break outcome,
                 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use docstore::{Database, Error, embedded, mongo};
+use docstore::{Database, Error, mongo, sqlite};
 
 use super::{Failure, Phase};
 use crate::config::StoreConfig;
@@ -20,7 +20,7 @@ pub async fn open(config: &StoreConfig) -> Result<Database, Failure> {
             let late = || Err(Error::Unavailable(format!("{}/{database}: no answer in time", hosts(uri))));
             tokio::time::timeout(DEADLINE, mongo::connect(options)).await.unwrap_or_else(|_| late())
         }
-        StoreConfig::Embedded { path } => embedded::open(embedded::Options { path: path.clone() }).await,
+        StoreConfig::Embedded { path } => sqlite::open(sqlite::Options { path: path.clone() }).await,
     };
     opened.map_err(|error| failure(config, &error))
 }

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use docstore::Database;
-use docstore::embedded::Options;
+use docstore::sqlite::Options;
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::Target;
@@ -324,7 +324,7 @@ pub(crate) async fn open_store(target: &Target) -> Database {
         // The program's file has a name of its own in the target's folder.
         Target::Embedded { path, .. } => {
             let path = path.with_file_name("field-notes.db");
-            docstore::embedded::open(Options { path }).await.expect("the store opens")
+            docstore::sqlite::open(Options { path }).await.expect("the store opens")
         }
         Target::Mongo { .. } => testkit::open!(target),
     }

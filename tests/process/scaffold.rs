@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use docstore::{Index, embedded};
+use docstore::{Index, sqlite};
 use serde_json::Value;
 
 use crate::program::Program;
@@ -104,7 +104,7 @@ async fn drift(program: &Program) {
     server.signal("TERM");
     assert_eq!(server.wait(), Some(0), "{}", server.output());
     let path = program.folder().join("data/field-notes.db");
-    let store = embedded::open(embedded::Options { path }).await.expect("the store opens");
+    let store = sqlite::open(sqlite::Options { path }).await.expect("the store opens");
     store.drop_index("stories", "slug_1").await.expect("it is there");
     store.drop_index("stories", "user_id_1").await.expect("it is there");
     store.ensure_index("stories", &Index::on(["slug"])).await.expect("an index");

@@ -6,10 +6,9 @@ use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use futures_util::stream::BoxStream;
 
-pub use crate::upkeep::Upkeep;
 use crate::{
     ChangeFeed, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan, Result,
-    ServerFacts, Update, UpdateResult, Write, WriteResult,
+    Rights, ServerFacts, Shape, Space, Update, UpdateResult, Validator, Write, WriteResult,
 };
 
 /// Documents as they come from an engine, not yet decoded.
@@ -111,4 +110,37 @@ pub trait EngineTransaction: Executor {
     async fn commit(&self) -> Result<()>;
     /// Undoes the writes.
     async fn abort(&self) -> Result<()>;
+}
+
+/// Care of a store as a whole: what is done to it seldom, by people and by migrations.
+///
+/// None of it takes part in transactions.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    /// The name of the database, or of the file.
+    fn name(&self) -> String;
+    /// What the documents of a collection have to satisfy.
+    async fn validator(&self, collection: &str) -> Result<Option<Validator>>;
+    /// Sets that, or takes it away. The collection is made if it is not there.
+    async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()>;
+    /// What a collection is besides its documents.
+    async fn shape(&self, collection: &str) -> Result<Shape>;
+    /// Makes a collection with the options of a shape; neither indexes nor validator are made yet.
+    async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()>;
+    /// Makes the indexes and the validator of a shape.
+    async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()>;
+    /// Inserts documents as they are, without asking the validator. Each begins with its id.
+    async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()>;
+    /// Gives a collection another name, at once; one that has that name already goes.
+    async fn rename_collection(&self, from: &str, to: &str) -> Result<()>;
+    /// Drops the whole database. Later operations may find it empty, or fail.
+    async fn drop_database(&self) -> Result<()>;
+    /// Another, empty database beside this one, with this name added to its own.
+    async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>>;
+    /// The added names of the databases that [`Upkeep::sibling`] made and that are still there.
+    async fn siblings(&self) -> Result<Vec<String>>;
+    /// What the user may do.
+    async fn rights(&self) -> Result<Rights>;
+    /// How much room there is.
+    async fn space(&self) -> Result<Space>;
 }

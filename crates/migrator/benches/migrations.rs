@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use docstore::bson::{Document, doc};
-use docstore::{Database, Filter, Update, embedded, mongo};
+use docstore::{Database, Filter, Update, mongo, sqlite};
 use migrator::{Check, Finding, Graph, Meta, Migration, Migrator, Mode, Result, Settings, Undo, Up, UpMode};
 use testkit::Mongod;
 
@@ -77,7 +77,7 @@ enum Place {
 impl Place {
     async fn open(&self) -> Database {
         match self {
-            Self::Embedded(path) => embedded::open(embedded::Options { path: path.clone() }).await,
+            Self::Embedded(path) => sqlite::open(sqlite::Options { path: path.clone() }).await,
             Self::Mongo(uri) => {
                 let database = Some("bench".to_owned());
                 mongo::connect(mongo::Options { uri: uri.clone(), database, app_name: "bench".into() }).await

@@ -6,7 +6,7 @@ macro_rules! open {
     ($target:expr) => {
         match &*$target {
             $crate::Target::Embedded { path, .. } => {
-                ::docstore::embedded::open(::docstore::embedded::Options { path: path.clone() }).await
+                ::docstore::sqlite::open(::docstore::sqlite::Options { path: path.clone() }).await
             }
             $crate::Target::Mongo { uri, database } => {
                 ::docstore::mongo::connect(::docstore::mongo::Options {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use docstore::bson::DateTime;
-use docstore::{Database, embedded, mongo};
+use docstore::{Database, mongo, sqlite};
 use migrator::{DownRequest, Event, Graph, Migrator, Observer, Settings, UpMode};
 
 pub(crate) const EMAIL: &str = "ada@example.com";
@@ -31,7 +31,7 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) async fn open(&self) -> Database {
         match self {
-            Self::Embedded(path) => embedded::open(embedded::Options { path: path.clone() }).await,
+            Self::Embedded(path) => sqlite::open(sqlite::Options { path: path.clone() }).await,
             Self::Mongo(uri, database) => {
                 let (uri, database) = (uri.clone(), Some(database.clone()));
                 mongo::connect(mongo::Options { uri, database, app_name: "tests".into() }).await

@@ -1,10 +1,10 @@
 use bson::{Bson, Document, RawDocumentBuf};
 
-use crate::filter::check_value;
+use crate::model::filter::check_value;
 use crate::{Error, Filter, Result, Update};
 
 /// Names that the server refuses, told before anything is sent.
-pub(super) fn check_collection(name: &str) -> Result<()> {
+pub(crate) fn check_collection(name: &str) -> Result<()> {
     if name.is_empty() || name.starts_with('.') || name.ends_with('.') || name.contains(['$', '\0']) {
         return Err(Error::Invalid(format!("{name:?} cannot be the name of a collection")));
     }
@@ -12,7 +12,7 @@ pub(super) fn check_collection(name: &str) -> Result<()> {
 }
 
 /// A document that can be stored: types of ours only, and an id that is no array.
-pub(super) fn check_document(document: &Document) -> Result<()> {
+pub(crate) fn check_document(document: &Document) -> Result<()> {
     document.values().try_for_each(check_value)?;
     match document.get("_id") {
         Some(Bson::Array(_)) => Err(Error::Invalid("an id cannot be an array".into())),
@@ -20,18 +20,18 @@ pub(super) fn check_document(document: &Document) -> Result<()> {
     }
 }
 
-pub(super) fn check_insert(name: &str, documents: &[Document]) -> Result<()> {
+pub(crate) fn check_insert(name: &str, documents: &[Document]) -> Result<()> {
     check_collection(name)?;
     documents.iter().try_for_each(check_document)
 }
 
-pub(super) fn check_update(name: &str, filter: &Filter, update: &Update) -> Result<()> {
+pub(crate) fn check_update(name: &str, filter: &Filter, update: &Update) -> Result<()> {
     filter.check()?;
     update.check()?;
     check_collection(name)
 }
 
-pub(super) fn encoded(document: &Document) -> Result<RawDocumentBuf> {
+pub(crate) fn encoded(document: &Document) -> Result<RawDocumentBuf> {
     RawDocumentBuf::try_from(document)
         .map_err(|_| Error::Invalid("a document holds a field name that cannot be stored".into()))
 }

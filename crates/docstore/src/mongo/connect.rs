@@ -6,10 +6,10 @@ use mongodb::Client;
 use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
-use super::Options;
-use super::classify::{Doing, classify};
-use super::engine::MongoEngine;
-use super::turns::Turns;
+use crate::mongo::Options;
+use crate::mongo::engine::MongoEngine;
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::pool::Turns;
 use crate::{Error, Result};
 
 const DOING: Doing<'static> = Doing { what: "connecting", collection: "" };
@@ -66,7 +66,7 @@ const OPTION_NAMES: &[&str] = &[
 
 const READ_PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
-pub(super) async fn connect(options: Options) -> Result<MongoEngine> {
+pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
     let parsed = match tokio::time::timeout(SELECTION + GRACE, ClientOptions::parse(&options.uri)).await {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) if matches!(*error.kind, ErrorKind::DnsResolve { .. }) => {

@@ -8,30 +8,30 @@ use bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::WriteConcern;
 use tokio::sync::watch;
 
-use super::checks::check_collection;
-use super::classify::{Doing, classify};
-use super::operations::Core;
-use super::transaction::MongoTransaction;
-use super::turns::Turns;
 use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
+use crate::mongo::checks::check_collection;
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::pool::Turns;
+use crate::mongo::write::operations::Core;
+use crate::mongo::write::transaction::MongoTransaction;
 use crate::{
     ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
     Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
 };
 
 /// A database on a MongoDB server.
-pub(super) struct MongoEngine {
-    pub(super) core: Core,
-    pub(super) location: String,
+pub(crate) struct MongoEngine {
+    pub(crate) core: Core,
+    pub(crate) location: String,
     /// It is a sibling, and the client is not its own to shut down.
-    pub(super) shares_client: bool,
+    pub(crate) shares_client: bool,
     closed: watch::Sender<bool>,
     /// Set once the server has been seen to have them. The driver would find out at the first operation only.
     has_transactions: AtomicBool,
 }
 
 impl MongoEngine {
-    pub(super) fn new(
+    pub(crate) fn new(
         database: mongodb::Database,
         location: String,
         write_concern: Option<WriteConcern>,

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
 
-use super::classify::{Doing, classify};
-use super::operations::Core;
 use crate::Result;
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::write::operations::Core;
 
 /// The state of a member that follows the primary.
 const SECONDARY: i32 = 2;
@@ -12,7 +12,7 @@ const SECONDARY: i32 = 2;
 impl Core {
     /// Asks for the state of each member, which a user may lack the privilege for; then for what a majority has, which
     /// anybody may know.
-    pub(super) async fn replication_lag(&self) -> Result<Option<Duration>> {
+    pub(crate) async fn replication_lag(&self) -> Result<Option<Duration>> {
         let admin = self.database.client().database("admin");
         if let Ok(status) = admin.run_command(doc! { "replSetGetStatus": 1 }).await {
             return Ok(of_members(&status));

@@ -4,9 +4,9 @@ use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
-use super::checks::check_collection;
-use super::classify::{Doing, classify};
-use super::operations::Core;
+use crate::mongo::checks::check_collection;
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::write::operations::Core;
 use crate::{Error, LeaseHolder, LeaseRequest, Result};
 
 const ACQUIRING: &str = "acquiring a lease";
@@ -28,7 +28,7 @@ fn until(ttl: Duration) -> Document {
 impl Core {
     /// One command decides and takes. The condition is in the update and not in the filter, because a filter of an
     /// upsert cannot compare with the server's clock.
-    pub(super) async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
+    pub(crate) async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
         check_collection(&request.collection)?;
         // The owner is a value even if it starts with a dollar.
         let owner = doc! { "$literal": &request.owner };
@@ -64,13 +64,13 @@ impl Core {
         }
     }
 
-    pub(super) async fn renew_lease(&self, request: &LeaseRequest, fence: i64) -> Result<bool> {
+    pub(crate) async fn renew_lease(&self, request: &LeaseRequest, fence: i64) -> Result<bool> {
         let update = doc! { "$set": { "expires_at": until(request.ttl) } };
         self.touch_lease(request, fence, update, RENEWING).await
     }
 
     /// The document stays, and with it the fencing token.
-    pub(super) async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()> {
+    pub(crate) async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()> {
         let update = doc! { "$set": { "owner": "", "expires_at": "$$NOW" } };
         self.touch_lease(request, fence, update, RELEASING).await.map(|_| ())
     }
@@ -91,7 +91,7 @@ impl Core {
         Ok(done.matched_count > 0)
     }
 
-    pub(super) async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
+    pub(crate) async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
         check_collection(collection)?;
         let pipeline = vec![
             doc! { "$match": { "_id": name } },

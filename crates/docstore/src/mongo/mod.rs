@@ -16,48 +16,35 @@ use std::sync::Arc;
 
 use crate::{Database, Result};
 
-/// A batch of writes as commands.
-mod bulk;
-/// What the server would refuse.
+/// Operations on the database as a whole.
+mod admin;
+/// Change streams, and polling on a standalone server.
+mod change_stream;
+/// Checks of requests before they are sent.
 mod checks;
-/// From the driver's errors to ours.
-mod classify;
-/// Collections as a whole: their shape, raw documents, names.
-mod collections;
 /// The connection string, the pool, the first ping.
 mod connect;
 /// The engine itself.
 mod engine;
-/// Which index the server would use.
-mod explain;
-/// Indexes to commands, and back from what the server lists.
-pub(crate) mod indexes;
-/// How far secondaries are behind.
+/// Mapping of the driver's errors.
+mod error;
+/// Replication lag.
 mod lag;
 /// Leases on the server's clock.
 mod lease;
-/// Writes, within a session or without.
-mod operations;
-/// Reads, within a session or without.
-mod reading;
-/// What the user may do, and how much room there is.
-mod rights;
-/// What comes after a position in an order.
-mod seek;
-/// Transactions.
-mod transaction;
-/// Filters, updates, sorts and projections as documents.
-pub(crate) mod translate;
-/// Who may use a connection.
-mod turns;
+/// Filters, updates and indexes as MongoDB documents.
+mod mql;
 /// Query documents back to filters.
-mod understand;
-/// Care of the database as a whole.
-mod upkeep;
-/// Validators to commands, and back from what the server lists.
-mod validators;
-/// Change streams, and what takes their place on a standalone server.
-mod watch;
+mod parse;
+/// The limit on concurrent operations.
+mod pool;
+mod query;
+/// Privileges of the user, and disk space.
+mod rights;
+mod schema;
+/// Filters, updates, sorts and projections as documents.
+mod translate;
+mod write;
 
 use engine::MongoEngine;
 

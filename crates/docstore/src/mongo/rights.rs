@@ -1,7 +1,7 @@
 use bson::{Bson, Document, doc};
 
-use super::classify::{Doing, classify};
-use super::operations::Core;
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::write::operations::Core;
 use crate::{Result, Rights, Space};
 
 /// What this program does to a database.
@@ -22,14 +22,14 @@ const WANTED: &[&str] = &[
 ];
 
 impl Core {
-    pub(super) async fn rights(&self) -> Result<Rights> {
+    pub(crate) async fn rights(&self) -> Result<Rights> {
         let asked = doc! { "connectionStatus": 1, "showPrivileges": true };
         let doing = Doing { what: "asking what the user may do", collection: "" };
         let status = self.database.run_command(asked).await.map_err(|error| classify(doing, &error))?;
         Ok(read(&status, self.database.name()))
     }
 
-    pub(super) async fn space(&self) -> Result<Space> {
+    pub(crate) async fn space(&self) -> Result<Space> {
         let doing = Doing { what: "asking how much room there is", collection: "" };
         let asked = self.database.run_command(doc! { "dbStats": 1 }).await;
         let stats = asked.map_err(|error| classify(doing, &error))?;

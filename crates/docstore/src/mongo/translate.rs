@@ -1,7 +1,7 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
-use crate::query::upsert_seeds;
+use crate::model::find::upsert_seeds;
 use crate::{Direction, Field, Filter, Projection, Sort, Update, UpdateOp};
 
 /// A filter as a query document. Operands are always behind an operator, so that a document as an operand is never
@@ -34,7 +34,7 @@ pub(crate) fn filter(filter: &Filter) -> Document {
 /// As [`filter`], for a write that may insert. The server takes a new document's values from the equalities that it
 /// is left with after simplifying, and it makes one of an `$in` or `$or` with a single choice. Behind two negations
 /// they stay conditions.
-pub(super) fn filter_to_upsert(filter: &Filter) -> Document {
+pub(crate) fn filter_to_upsert(filter: &Filter) -> Document {
     match filter {
         Filter::And(filters) if !filters.is_empty() => {
             doc! { "$and": filters.iter().map(filter_to_upsert).collect::<Vec<_>>() }
@@ -87,7 +87,7 @@ pub(crate) fn update(update: &Update) -> Document {
 
 /// As [`update`], for a write that may insert: the new document's id is made here unless the filter gives it, so
 /// that it is known and of the same kind on both engines.
-pub(super) fn upsert(filter: &Filter, update: &Update) -> Document {
+pub(crate) fn upsert(filter: &Filter, update: &Update) -> Document {
     let mut document = self::update(update);
     if !upsert_seeds(filter).iter().any(|(field, _)| field.overlaps(&Field::ID)) {
         add(&mut document, "$setOnInsert", &Field::ID, ObjectId::new());
@@ -108,12 +108,12 @@ fn add(document: &mut Document, operator: &str, field: &Field, operand: impl Int
 }
 
 /// A sort as a document.
-pub(super) fn sort(sort: &Sort) -> Document {
+pub(crate) fn sort(sort: &Sort) -> Document {
     sort.fields().iter().map(|(field, by)| (field.to_string(), Bson::Int32(direction(*by)))).collect()
 }
 
 /// 1 or -1, in sorts and in keys of indexes.
-pub(super) fn direction(direction: Direction) -> i32 {
+pub(crate) fn direction(direction: Direction) -> i32 {
     match direction {
         Direction::Ascending => 1,
         Direction::Descending => -1,
@@ -121,7 +121,7 @@ pub(super) fn direction(direction: Direction) -> i32 {
 }
 
 /// A projection as a document.
-pub(super) fn projection(projection: &Projection) -> Document {
+pub(crate) fn projection(projection: &Projection) -> Document {
     let each = |fields: &[Field], value: i32| -> Document {
         fields.iter().map(|field| (field.to_string(), Bson::Int32(value))).collect()
     };

@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use docstore::bson::doc;
-use docstore::embedded::{Options, open};
+use docstore::sqlite::{Options, open};
 use docstore::{Error, Filter, Find};
 
 use super::Fixture;

@@ -15,7 +15,7 @@ mod processes;
 /// Transactions.
 mod transactions;
 
-use docstore::embedded::{Options, open};
+use docstore::sqlite::{Options, open};
 use docstore::{Database, Find};
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use docstore::bson::doc;
-use docstore::embedded::{Options, open};
+use docstore::sqlite::{Options, open};
 use docstore::{Database, Filter, Find, Index, Update};
 
 use super::{Fixture, all};

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use docstore::bson::doc;
-use docstore::embedded::{Limits, Options, open_with};
+use docstore::sqlite::{Limits, Options, open_with};
 use docstore::{Error, Filter, Find, Index, Update};
 use futures_util::FutureExt;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docstore::bson::{DateTime, doc};
-use docstore::{Database, Update, embedded, mongo};
+use docstore::{Database, Update, mongo, sqlite};
 use migrator::backup::{TakeRequest, list, restore, take, verify};
 use testkit::Target;
 
@@ -29,7 +29,7 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let db = match (variable(FILE), variable(URI), variable(DATABASE)) {
-            (Some(file), ..) => embedded::open(embedded::Options { path: file.into() }).await,
+            (Some(file), ..) => sqlite::open(sqlite::Options { path: file.into() }).await,
             (None, Some(uri), Some(database)) => {
                 let options = mongo::Options { uri, database: Some(database), app_name: "tests".into() };
                 mongo::connect(options).await

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docstore::bson::DateTime;
-use docstore::{Database, embedded, mongo};
+use docstore::{Database, mongo, sqlite};
 use migrator::{Observer, Settings};
 
 /// Where a store is that several processes open.
@@ -16,7 +16,7 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) async fn open(&self) -> Database {
         match self {
-            Self::Embedded(path) => embedded::open(embedded::Options { path: path.clone() }).await,
+            Self::Embedded(path) => sqlite::open(sqlite::Options { path: path.clone() }).await,
             Self::Mongo { uri, database } => {
                 let (uri, database) = (uri.clone(), Some(database.clone()));
                 mongo::connect(mongo::Options { uri, database, app_name: "tests".into() }).await

@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bson::RawDocumentBuf;
+
+use crate::engine::{Engine, Upkeep};
+use crate::mongo::engine::MongoEngine;
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::schema::validators;
+use crate::mongo::write::operations::Core;
+use crate::{Result, Rights, Shape, Space, Validator};
+
+/// Between the name of a database and what is added for a sibling.
+const JOINT: &str = "__";
+/// Bytes of a database's name at the most.
+const LONGEST: usize = 63;
+
+impl MongoEngine {
+    /// What the names of siblings begin with, for an addition of this length.
+    fn stem(&self, added: usize) -> String {
+        stem(self.core.database.name(), added)
+    }
+}
+
+/// The name, or what there is room for of it and a sum of the whole, so that no other's siblings begin alike.
+fn stem(name: &str, added: usize) -> String {
+    let room = LONGEST.saturating_sub(JOINT.len() + added);
+    if name.len() <= room {
+        return format!("{name}{JOINT}");
+    }
+    // FNV-1a: it has to be the same in every version of this program.
+    let sum =
+        name.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let room = room.saturating_sub(9);
+    let end = (0..=room).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}-{sum:08x}{JOINT}", &name[..end])
+}
+
+#[async_trait]
+impl Upkeep for MongoEngine {
+    fn name(&self) -> String {
+        self.core.database.name().to_owned()
+    }
+
+    async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
+        Ok(self.core.options(collection).await?.as_ref().and_then(validators::read))
+    }
+
+    async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
+        if validator.is_none() && self.core.options(collection).await?.is_none() {
+            return Ok(());
+        }
+        self.core.set_validator(collection, validator).await
+    }
+
+    async fn shape(&self, collection: &str) -> Result<Shape> {
+        self.core.shape(collection).await
+    }
+
+    async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+        self.core.create_collection(collection, shape).await
+    }
+
+    async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+        self.core.complete_collection(collection, shape).await
+    }
+
+    async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
+        self.core.insert_raw(collection, documents).await
+    }
+
+    async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
+        self.core.rename_collection(from, to).await
+    }
+
+    async fn drop_database(&self) -> Result<()> {
+        let doing = Doing { what: "dropping a database", collection: "" };
+        self.core.database.drop().await.map_err(|error| classify(doing, &error))
+    }
+
+    async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>> {
+        let full = self.stem(name.len()) + name;
+        let hosts = self.location.rsplit_once('/').map_or("", |(hosts, _)| hosts);
+        let location = format!("{hosts}/{full}");
+        let database = self.core.database.client().database(&full);
+        let mut engine = {
+            let Core { write_concern, turns, .. } = self.core.clone();
+            Self::new(database, location, write_concern, turns)
+        };
+        engine.shares_client = true;
+        Ok(Arc::new(engine))
+    }
+
+    async fn siblings(&self) -> Result<Vec<String>> {
+        let doing = Doing { what: "listing databases", collection: "" };
+        let listed = self.core.database.client().list_database_names().authorized_databases(true).await;
+        let listed = listed.map_err(|error| classify(doing, &error))?;
+        let added = |full: &String| {
+            let (_, name) = full.rsplit_once(JOINT)?;
+            // Another database's sibling may begin alike.
+            (self.stem(name.len()) + name == *full).then(|| name.to_owned())
+        };
+        Ok(listed.iter().filter_map(added).collect())
+    }
+
+    async fn rights(&self) -> Result<Rights> {
+        self.core.rights().await
+    }
+
+    async fn space(&self) -> Result<Space> {
+        self.core.space().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_siblings_fit_and_differ() {
+        assert_eq!(stem("site", 30), "site__");
+        let long = |end: &str| stem(&("x".repeat(58) + end), 30);
+        assert_eq!(long("a").len() + 30, LONGEST);
+        assert!(long("a") != long("b") && long("a") == long("a"));
+    }
+}

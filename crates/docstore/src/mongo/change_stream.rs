@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use bson::{Document, doc};
+use futures_util::stream::{self, StreamExt};
+use mongodb::change_stream::ChangeStream;
+use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
+use tokio::sync::watch;
+
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::write::operations::Core;
+use crate::{Change, ChangeFeed, ChangeKind, Result};
+
+const WATCHING: Doing<'static> = Doing { what: "watching for changes", collection: "" };
+/// Between attempts to open a stream anew.
+const PAUSE: Duration = Duration::from_millis(500);
+
+type Events = ChangeStream<ChangeStreamEvent<Document>>;
+
+/// A stream that is reopened when it breaks for good. The driver itself resumes it after a lost connection or an
+/// election; what is left are invalidations and resume points that the server no longer has. If it cannot be reopened at
+/// once, that is told before it is tried again.
+struct Feed {
+    core: Core,
+    events: Option<Events>,
+    /// Whether the last attempt failed.
+    failed: bool,
+    closed: watch::Receiver<bool>,
+}
+
+impl Core {
+    pub(crate) async fn watch(
+        &self,
+        precise: bool,
+        poll: Duration,
+        closed: watch::Receiver<bool>,
+    ) -> Result<ChangeFeed> {
+        if !precise {
+            return Ok(polled(poll, closed));
+        }
+        // Opened before the caller goes on, so that nothing after this call is missed.
+        let events = self.open_events().await.map_err(|error| classify(WATCHING, &error))?;
+        let feed = Feed { core: self.clone(), events: Some(events), failed: false, closed };
+        Ok(ChangeFeed::new(stream::unfold(feed, Feed::step).boxed()))
+    }
+
+    async fn open_events(&self) -> mongodb::error::Result<Events> {
+        // Only what a change tells is sent; the documents themselves stay where they are.
+        self.database.watch().pipeline([doc! { "$unset": ["fullDocument", "updateDescription"] }]).await
+    }
+}
+
+/// The server has no change streams: somebody has to look again, at intervals.
+fn polled(poll: Duration, closed: watch::Receiver<bool>) -> ChangeFeed {
+    let steps = stream::unfold(closed, move |mut closed| async move {
+        let is_closed = tokio::time::timeout(poll, closed.wait_for(|closed| *closed)).await.is_ok();
+        if is_closed { None } else { Some((Ok(Change::Unknown), closed)) }
+    });
+    ChangeFeed::new(steps.boxed())
+}
+
+impl Feed {
+    async fn step(mut self) -> Option<(Result<Change>, Self)> {
+        let mut closed = self.closed.clone();
+        tokio::select! {
+            _ = closed.wait_for(|closed| *closed) => None,
+            change = self.next() => Some((change, self)),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Change> {
+        loop {
+            let Some(events) = &mut self.events else {
+                if self.failed {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                let opened = self.core.open_events().await;
+                self.failed = opened.is_err();
+                self.events = Some(opened.map_err(|error| classify(WATCHING, &error))?);
+                // What happened in between is not known.
+                return Ok(Change::Unknown);
+            };
+            match events.next().await {
+                Some(Ok(event)) => {
+                    if event.operation_type == OperationType::Invalidate {
+                        self.events = None;
+                    } else if let Some(change) = change(event) {
+                        return Ok(change);
+                    }
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(error = %classify(WATCHING, &error), "the change stream broke");
+                    self.events = None;
+                }
+                None => self.events = None,
+            }
+        }
+    }
+}
+
+/// `None` for what changes no document: indexes and collections made.
+fn change(event: ChangeStreamEvent<Document>) -> Option<Change> {
+    let kind = match event.operation_type {
+        OperationType::Insert => ChangeKind::Inserted,
+        OperationType::Update | OperationType::Replace => ChangeKind::Updated,
+        OperationType::Delete => ChangeKind::Deleted,
+        OperationType::Other(_) => return None,
+        _ => return Some(Change::Unknown),
+    };
+    let collection = event.ns.and_then(|namespace| namespace.coll);
+    let id = event.document_key.and_then(|mut key| key.remove("_id"));
+    Some(match (collection, id) {
+        (Some(collection), Some(id)) => Change::Document { collection, id, kind },
+        _ => Change::Unknown,
+    })
+}

@@ -1,0 +1,280 @@
+use std::fmt;
+
+use bson::{Bson, Document};
+use mongodb::error::{Error as DriverError, ErrorKind, TRANSIENT_TRANSACTION_ERROR, WriteFailure};
+
+use crate::Error;
+
+/// The greatest size of a stored document.
+pub(crate) const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
+
+/// What was being done when an error came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Doing<'a> {
+    /// As in "reading documents".
+    pub(crate) what: &'static str,
+    /// The collection; empty if there is none.
+    pub(crate) collection: &'a str,
+}
+
+/// An error that the server named by a code.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Coded {
+    pub(crate) code: i32,
+    pub(crate) name: String,
+    pub(crate) message: String,
+    /// The keys of the violated index.
+    pub(crate) key_pattern: Option<Document>,
+}
+
+/// What is told of an error that has no variant of its own. The driver's own text is not used: it holds the server's
+/// whole answer, and with that the content of documents.
+#[derive(Debug)]
+struct Reported(String);
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Reported {}
+
+/// One of ours for an error of the driver.
+pub(crate) fn classify(doing: Doing<'_>, error: &DriverError) -> Error {
+    if let Some(coded) = coded(error) {
+        let transient = error.contains_label(TRANSIENT_TRANSACTION_ERROR);
+        return by_code(doing, &coded, transient);
+    }
+    match error.kind.as_ref() {
+        ErrorKind::Authentication { .. } => Error::Unauthorized("authentication failed".into()),
+        ErrorKind::Io(source) => Error::Unavailable(format!("{}: {source}", doing.what)),
+        ErrorKind::ServerSelection { message, .. }
+        | ErrorKind::ConnectionPoolCleared { message, .. }
+        | ErrorKind::DnsResolve { message, .. } => {
+            if message.contains("SCRAM failure") || message.contains("AuthenticationFailed") {
+                Error::Unauthorized("authentication failed".into())
+            } else {
+                Error::Unavailable(format!("{}: {}", doing.what, without_topology(message)))
+            }
+        }
+        ErrorKind::Shutdown => Error::Unavailable("the store is closed".into()),
+        ErrorKind::Transaction { message, .. } if message.contains("not supported") => {
+            Error::Unsupported("transactions need a replica set or a sharded cluster".into())
+        }
+        ErrorKind::Transaction { message, .. } => Error::TransactionEnded(message.clone()),
+        ErrorKind::SessionsNotSupported => Error::Unsupported("this server has no sessions".into()),
+        ErrorKind::InvalidArgument { message, .. } => Error::Invalid(message.clone()),
+        ErrorKind::IncompatibleServer { message, .. } => Error::Unsupported(message.clone()),
+        other => reported(doing, without_content(&other.to_string())),
+    }
+}
+
+/// The code and its company, in whichever shape the driver gives them.
+pub(crate) fn coded(error: &DriverError) -> Option<Coded> {
+    let mut coded = match error.kind.as_ref() {
+        ErrorKind::Command(e) => {
+            Coded { code: e.code, name: e.code_name.clone(), message: e.message.clone(), key_pattern: None }
+        }
+        ErrorKind::Write(WriteFailure::WriteError(e)) => Coded {
+            code: e.code,
+            name: e.code_name.clone().unwrap_or_default(),
+            message: e.message.clone(),
+            key_pattern: None,
+        },
+        ErrorKind::Write(WriteFailure::WriteConcernError(e)) => unconfirmed(e),
+        ErrorKind::InsertMany(e) => match (e.write_errors.as_deref(), &e.write_concern_error) {
+            (Some([first, ..]), _) => Coded {
+                code: first.code,
+                name: first.code_name.clone().unwrap_or_default(),
+                message: first.message.clone(),
+                key_pattern: None,
+            },
+            (_, Some(e)) => unconfirmed(e),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    coded.key_pattern = error
+        .server_response()
+        .and_then(|raw| Document::try_from(raw.as_ref()).ok())
+        .and_then(|response| key_pattern(&response));
+    Some(coded)
+}
+
+fn unconfirmed(error: &mongodb::error::WriteConcernError) -> Coded {
+    // A code of a write concern says that the write is done here and not confirmed elsewhere.
+    Coded { code: 64, name: error.code_name.clone(), message: error.message.clone(), key_pattern: None }
+}
+
+/// At the top of an answer (`findAndModify`, `createIndexes`) or in its first write error.
+fn key_pattern(response: &Document) -> Option<Document> {
+    if let Ok(pattern) = response.get_document("keyPattern") {
+        return Some(pattern.clone());
+    }
+    match response.get_array("writeErrors").ok()?.first()? {
+        Bson::Document(first) => first.get_document("keyPattern").ok().cloned(),
+        _ => None,
+    }
+}
+
+/// One of ours for a code of the server. `transient`: the server says that the transaction may be begun anew.
+pub(crate) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error {
+    let collection = doing.collection.to_owned();
+    let inapplicable =
+        |what: &str| Error::Inapplicable { collection: collection.clone(), what: what.to_owned() };
+    let unavailable = || {
+        Error::Unavailable(format!("{}: {} ({})", doing.what, without_content(&coded.message), coded.code))
+    };
+    match coded.code {
+        11000 | 11001 | 12582 => duplicate(collection, coded),
+        13 | 18 | 8000 => Error::Unauthorized(format!("{}: {}", doing.what, name_or_code(coded))),
+        // 388: there was no room for it in the server's cache. A smaller one may fit, or the same one later.
+        112 | 388 => Error::WriteConflict,
+        121 => Error::InvalidDocument { collection },
+        225 | 251 | 256 | 290 => Error::TransactionEnded(without_content(&coded.message)),
+        20 if coded.message.contains("Transaction numbers") => {
+            Error::Unsupported("transactions need a replica set or a sharded cluster".into())
+        }
+        59 | 115 | 263 | 40573 => Error::Unsupported(without_content(&coded.message)),
+        // Not primary, shutting down, host gone, time over, cursor lost, majority not confirmed.
+        6 | 7 | 43 | 50 | 64 | 89 | 91 | 134 | 189 | 262 | 9001 | 10058 | 10107 | 11600 | 11602 | 13435
+        | 13436 => unavailable(),
+        _ if transient => Error::WriteConflict,
+        2 if coded.message.contains("parallel arrays") => {
+            Error::Invalid("two fields of a sort are arrays in one document".into())
+        }
+        2 => inapplicable("a value is not of the kind it takes, or would overflow"),
+        14 | 16837 | 10141 => inapplicable("a field is of the wrong type"),
+        28 => inapplicable("a path leads through a value that is no document"),
+        171 => inapplicable("two arrays in one document cannot be indexed or sorted together"),
+        10334 | 17280 | 17419 | 17420 => {
+            Error::TooLarge { collection, bytes: stated_size(&coded.message).unwrap_or(MAX_DOCUMENT + 1) }
+        }
+        40 | 54 => Error::Invalid(
+            "two changes meet in one field, or the filter gives a new document two values for it".into(),
+        ),
+        52 | 55 | 56 | 57 => Error::Invalid("a field name is not one that can be stored".into()),
+        53 => Error::Invalid("an id cannot be an array, a regular expression or undefined".into()),
+        66 => Error::Invalid("the id of a document cannot be changed".into()),
+        73 => Error::Invalid(format!("{:?} cannot be the name of a collection", doing.collection)),
+        _ => reported(doing, format!("{} ({})", without_content(&coded.message), name_or_code(coded))),
+    }
+}
+
+fn name_or_code(coded: &Coded) -> String {
+    if coded.name.is_empty() { format!("code {}", coded.code) } else { coded.name.clone() }
+}
+
+fn duplicate(collection: String, coded: &Coded) -> Error {
+    // `E11000 duplicate key error collection: db.c index: slug_1 dup key: { slug: "x" }`: the name is nowhere else,
+    // and the values come after it. A collation may stand in between.
+    let index = coded.message.split_once(" index: ").map_or("", |(_, rest)| {
+        let rest = rest.split_once(" dup key").map_or(rest, |(name, _)| name);
+        rest.split_once(" collation: ").map_or(rest, |(name, _)| name)
+    });
+    let fields = match &coded.key_pattern {
+        Some(pattern) => pattern.keys().cloned().collect(),
+        None if index == "_id_" => vec!["_id".to_owned()],
+        None => Vec::new(),
+    };
+    Error::DuplicateKey { collection, index: index.to_owned(), fields }
+}
+
+/// `BSONObj size: 16777300 (0x…) is invalid …`
+fn stated_size(message: &str) -> Option<usize> {
+    let (_, rest) = message.split_once("size: ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Texts of the server show documents in braces: what is before the first is enough to know what happened.
+fn without_content(message: &str) -> String {
+    message.split(['{', '"']).next().unwrap_or_default().trim_end().to_owned()
+}
+
+fn reported(doing: Doing<'_>, text: String) -> Error {
+    Error::Engine { what: doing.what, source: Box::new(Reported(text)) }
+}
+
+/// The driver appends all that it knows of each server, as a data structure. Of that the first cause is kept.
+fn without_topology(message: &str) -> String {
+    let Some((reason, topology)) = message.split_once(" Topology: ") else { return message.to_owned() };
+    let reason = reason.trim_end_matches('.');
+    let cause =
+        topology.split_once("Error: Kind: ").map(|(_, rest)| rest.split(", labels").next().unwrap_or(rest));
+    cause.map_or_else(|| reason.to_owned(), |cause| format!("{reason}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    const DOING: Doing<'static> = Doing { what: "writing", collection: "things" };
+
+    fn error(code: i32, message: &str) -> Error {
+        by_code(DOING, &Coded { code, message: message.to_owned(), ..Coded::default() }, false)
+    }
+
+    #[test]
+    fn a_duplicate_names_its_index_and_not_the_value() {
+        let coded = Coded {
+            code: 11000,
+            message: r#"E11000 duplicate key error collection: d.things index: my index dup key: { a: " index: x dup key" }"#.into(),
+            key_pattern: Some(doc! { "a": 1, "b.c": -1 }),
+            ..Coded::default()
+        };
+        let error = by_code(DOING, &coded, true);
+        assert!(
+            matches!(&error, Error::DuplicateKey { index, fields, .. } if index == "my index" && fields == &["a", "b.c"]),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn texts_leave_out_the_content_of_documents() {
+        for code in [2, 14, 28, 121, 9999] {
+            let text = error(code, "cannot apply to {_id: 1, secret: \"s3cret\"}").to_string();
+            assert!(!text.contains("s3cret") && !text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_counts_only_where_no_code_says_more() {
+        let by = |code| by_code(DOING, &Coded { code, ..Coded::default() }, true);
+        assert!(matches!(by(24), Error::WriteConflict));
+        assert!(matches!(
+            error(388, "transaction is too large and will not fit in the storage engine cache"),
+            Error::WriteConflict
+        ));
+        assert!(matches!(by(251), Error::TransactionEnded(_)));
+        // The server ended it: it was open for too long.
+        assert!(matches!(by(290), Error::TransactionEnded(_)));
+        assert!(matches!(by(10107), Error::Unavailable(_)));
+    }
+
+    #[test]
+    fn of_a_topology_the_first_cause_is_told() {
+        let told = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
+                    h:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {} } ] }";
+        assert_eq!(
+            without_topology(told),
+            "Server selection timeout: No available servers: I/O error: Connection refused (os error 111)"
+        );
+        assert_eq!(
+            without_topology("No available servers. Topology: { Type: Unknown }"),
+            "No available servers"
+        );
+        assert_eq!(without_topology("something else"), "something else");
+    }
+
+    #[test]
+    fn a_stated_size_is_kept() {
+        let told = error(
+            10334,
+            "BSONObj size: 16777300 (0x1000054) is invalid. Size must be between 0 and 16793600",
+        );
+        assert!(matches!(told, Error::TooLarge { bytes: 16_777_300, .. }));
+    }
+}

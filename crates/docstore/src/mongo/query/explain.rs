@@ -1,0 +1,86 @@
+use bson::{Bson, Document, doc};
+
+use crate::mongo::checks::check_collection;
+use crate::mongo::query::find::find_command;
+use crate::mongo::query::seek;
+use crate::mongo::write::operations::Core;
+use crate::{Find, Plan, Result};
+
+impl Core {
+    pub(crate) async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
+        find.check()?;
+        check_collection(collection)?;
+        let mut worst: Option<Plan> = None;
+        for part in seek::queries(find) {
+            let find = find_command(collection, find, part);
+            let command = doc! { "explain": find, "verbosity": "queryPlanner" };
+            let plan = match self.database.run_command(command).await {
+                Ok(answer) => plan(&answer),
+                Err(error) => return Err(self.error("explaining a read", collection, &error).await),
+            };
+            worst = Some(match worst {
+                None => plan,
+                Some(worst) => Plan {
+                    index: worst.index.and(plan.index),
+                    sorts_in_memory: worst.sorts_in_memory || plan.sorts_in_memory,
+                },
+            });
+        }
+        Ok(worst.unwrap_or(Plan { index: None, sorts_in_memory: false }))
+    }
+}
+
+/// Looks through the winning plans of an answer, of one server or of several shards.
+fn plan(answer: &Document) -> Plan {
+    let mut plan = Plan { index: None, sorts_in_memory: false };
+    visit(answer, &mut |stage| {
+        match stage.get_str("stage").unwrap_or_default() {
+            "SORT" | "SORT_SIMPLE" | "SORT_DEFAULT" => plan.sorts_in_memory = true,
+            "IDHACK" => plan.index = Some("_id_".into()),
+            // MongoDB 8 has express stages that name their index like a scan does.
+            _ => {}
+        }
+        if let (None, Ok(name)) = (&plan.index, stage.get_str("indexName")) {
+            plan.index = Some(name.to_owned());
+        }
+    });
+    plan
+}
+
+fn visit(document: &Document, look: &mut impl FnMut(&Document)) {
+    look(document);
+    for (key, value) in document {
+        if key == "rejectedPlans" {
+            continue;
+        }
+        match value {
+            Bson::Document(inner) => visit(inner, look),
+            Bson::Array(list) => {
+                list.iter().filter_map(Bson::as_document).for_each(|inner| visit(inner, look));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_winning_plan_counts_wherever_it_is() {
+        let scan = doc! { "stage": "FETCH", "inputStage": { "stage": "IXSCAN", "indexName": "slug_1" } };
+        let rejected = doc! { "stage": "SORT", "inputStage": { "stage": "IXSCAN", "indexName": "other" } };
+        let one = doc! { "queryPlanner": { "rejectedPlans": [rejected], "winningPlan": { "queryPlan": scan.clone() } } };
+        assert_eq!(plan(&one), Plan { index: Some("slug_1".into()), sorts_in_memory: false });
+        let shards = doc! { "queryPlanner": { "winningPlan": {
+            "stage": "SHARD_MERGE", "shards": [{ "winningPlan": { "stage": "SORT", "inputStage": scan } }],
+        } } };
+        assert_eq!(plan(&shards), Plan { index: Some("slug_1".into()), sorts_in_memory: true });
+        let express =
+            doc! { "queryPlanner": { "winningPlan": { "stage": "EXPRESS_IXSCAN", "indexName": "slug_1" } } };
+        assert_eq!(plan(&express).index.as_deref(), Some("slug_1"));
+        let whole = doc! { "queryPlanner": { "winningPlan": { "stage": "COLLSCAN" } } };
+        assert_eq!(plan(&whole), Plan { index: None, sorts_in_memory: false });
+    }
+}

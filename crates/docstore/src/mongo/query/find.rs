@@ -1,0 +1,161 @@
+use bson::{Document, RawDocumentBuf, doc};
+use futures_util::future::try_join_all;
+use futures_util::stream::{StreamExt, TryStreamExt};
+use mongodb::error::Error as DriverError;
+use mongodb::options::{CountOptions, FindOptions, Hint};
+
+use crate::engine::RawStream;
+use crate::mongo::checks::check_collection;
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::query::seek::{self, Part};
+use crate::mongo::translate;
+use crate::mongo::write::operations::{Core, READING, Session};
+use crate::{Field, Filter, Find, Result};
+
+/// So many documents are few enough to be read more than once for nothing.
+const FEW: u64 = 200;
+const COUNTING: &str = "counting documents";
+
+impl Core {
+    pub(crate) async fn find(&self, name: &str, find: &Find, session: Session<'_>) -> Result<RawStream> {
+        find.check()?;
+        check_collection(name)?;
+        if find.limit == Some(0) {
+            // To the server 0 means no limit.
+            return Ok(futures_util::stream::empty().boxed());
+        }
+        let mut parts = seek::queries(find);
+        match parts.pop() {
+            Some(only) if parts.is_empty() => self.find_by(name, find, only, session).await,
+            last => {
+                parts.extend(last);
+                self.find_in_parts(name, find, parts, session).await
+            }
+        }
+    }
+
+    /// Reads what follows one another: at the same time, since most of it is nothing; in a transaction, and where
+    /// everything is wanted, one by one.
+    async fn find_in_parts(
+        &self,
+        name: &str,
+        find: &Find,
+        parts: Vec<Part>,
+        mut session: Session<'_>,
+    ) -> Result<RawStream> {
+        let most = find.limit.map(|limit| limit.saturating_add(find.skip));
+        let part = Find { skip: 0, limit: most, ..find.clone() };
+        let mut found: Vec<RawDocumentBuf> = Vec::new();
+        if session.is_none() && most.is_some_and(|most| most <= FEW) {
+            let reads = parts.into_iter().map(|query| async {
+                self.find_by(name, &part, query, None).await?.try_collect::<Vec<_>>().await
+            });
+            found.extend(try_join_all(reads).await?.into_iter().flatten());
+        } else {
+            for query in parts {
+                if most.is_some_and(|most| found.len() as u64 >= most) {
+                    break;
+                }
+                let documents = self.find_by(name, &part, query, session.as_deref_mut()).await?;
+                found.extend(documents.try_collect::<Vec<_>>().await?);
+            }
+        }
+        let window = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let found = found.into_iter().take(most.map_or(usize::MAX, window)).skip(window(find.skip));
+        Ok(futures_util::stream::iter(found.map(Ok)).boxed())
+    }
+
+    async fn find_by(&self, name: &str, find: &Find, part: Part, session: Session<'_>) -> Result<RawStream> {
+        let (collection, doing) = (self.raw(name), name.to_owned());
+        let ours = move |error: DriverError| classify(Doing { what: READING, collection: &doing }, &error);
+        let options = find_options(find, &part);
+        match session {
+            None => {
+                let read = async move {
+                    let cursor = collection.find(part.query).with_options(options).await.map_err(&ours)?;
+                    Ok(cursor.map_err(ours).boxed())
+                };
+                self.turns.read(read).await
+            }
+            Some(session) => {
+                // A cursor of a transaction needs its session for each batch, and the next operation needs it too.
+                let action = collection.find(part.query).with_options(options);
+                let mut cursor = action.session(&mut *session).await.map_err(&ours)?;
+                let found: Vec<_> = cursor.stream(session).try_collect().await.map_err(&ours)?;
+                Ok(futures_util::stream::iter(found.into_iter().map(Ok)).boxed())
+            }
+        }
+    }
+
+    pub(crate) async fn count(&self, name: &str, filter: &Filter, session: Session<'_>) -> Result<u64> {
+        filter.check()?;
+        check_collection(name)?;
+        let (collection, query) = (self.raw(name), translate::filter(filter));
+        let mut options = CountOptions::default();
+        options.hint = hint(filter);
+        let counted = match session {
+            None => {
+                let count = async move { Ok(collection.count_documents(query).with_options(options).await) };
+                self.turns.read(count).await?
+            }
+            Some(session) => collection.count_documents(query).with_options(options).session(session).await,
+        };
+        match counted {
+            Ok(count) => Ok(count),
+            Err(error) => Err(self.error(COUNTING, name, &error).await),
+        }
+    }
+}
+
+/// The index on the id, for a filter that has both ends of a range of ids. The server does not always see that it is the
+/// one to use: where ids grow with a date, the first documents by that date are in the range of the last ids, and all
+/// others, which it looks at afterwards, are not.
+fn hint(filter: &Filter) -> Option<Hint> {
+    is_range_of_ids(filter).then(|| Hint::Keys(doc! { "_id": 1 }))
+}
+
+fn is_range_of_ids(filter: &Filter) -> bool {
+    fn ends(filter: &Filter) -> (bool, bool) {
+        match filter {
+            Filter::And(filters) => {
+                filters.iter().map(ends).fold((false, false), |(a, b), (c, d)| (a || c, b || d))
+            }
+            Filter::Gt(field, _) | Filter::Gte(field, _) => (*field == Field::ID, false),
+            Filter::Lt(field, _) | Filter::Lte(field, _) => (false, *field == Field::ID),
+            _ => (false, false),
+        }
+    }
+    ends(filter) == (true, true)
+}
+
+fn find_options(find: &Find, part: &Part) -> FindOptions {
+    let mut options = FindOptions::default();
+    options.hint = hint(&find.filter);
+    options.skip = Some(find.skip);
+    options.limit = find.limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    options.sort = (!part.sort.fields().is_empty()).then(|| translate::sort(&part.sort));
+    options.projection = find.projection.as_ref().map(translate::projection);
+    options
+}
+
+/// A part of a read as a `find` command.
+pub(crate) fn find_command(name: &str, find: &Find, part: Part) -> Document {
+    let Part { query, sort } = part;
+    let mut command = doc! { "find": name, "filter": query };
+    if !sort.fields().is_empty() {
+        command.insert("sort", translate::sort(&sort));
+    }
+    if is_range_of_ids(&find.filter) {
+        command.insert("hint", doc! { "_id": 1 });
+    }
+    if find.skip > 0 {
+        command.insert("skip", i64::try_from(find.skip).unwrap_or(i64::MAX));
+    }
+    if let Some(limit) = find.limit.filter(|limit| *limit > 0) {
+        command.insert("limit", i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+    if let Some(projection) = &find.projection {
+        command.insert("projection", translate::projection(projection));
+    }
+    command
+}

@@ -1,0 +1,5 @@
+//! Reads.
+
+pub(crate) mod explain;
+pub(crate) mod find;
+pub(crate) mod seek;

@@ -1,0 +1,222 @@
+//! What comes after a position in an order, as a query. The server's comparisons stay within a type and its orders do
+//! not, so the types that come later are named one by one. Each part of the query is a range of one index, and the
+//! server merges them.
+
+use bson::{Bson, Document, doc};
+
+use crate::mongo::translate;
+use crate::{Direction, Field, Filter, Find, Sort};
+
+/// Types in their order, from the first above null; arrays stand where an element of theirs stands.
+const TYPES: [&[&str]; 9] = [
+    &["number"],
+    &["string", "symbol"],
+    &["object"],
+    &["binData"],
+    &["objectId"],
+    &["bool"],
+    &["date"],
+    &["timestamp"],
+    &["regex", "javascript"],
+];
+
+/// One of the queries of a read, and its order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) query: Document,
+    pub(crate) sort: Sort,
+}
+
+/// The queries of a read, whose results follow one another. One where the server can do it in one: it does not if it
+/// has to merge within a part as well, or can choose among indexes. And where it merges, a missing value is less than
+/// null, while in its indexes they are the same: so what has neither in the first field of the order is read apart.
+pub(crate) fn queries(find: &Find) -> Vec<Part> {
+    let whole = |query| vec![Part { query, sort: find.sort.clone() }];
+    match (&find.after, find.sort.fields()) {
+        (Some(begin), [(first, direction), _, ..]) if begin.is_empty() && merges(&find.filter) => {
+            let part = |operator, sort| Part { query: with(find, &[on(first, operator, Bson::Null)]), sort };
+            let mut parts = vec![part("$eq", without(&find.sort, 1)), part("$ne", find.sort.clone())];
+            if *direction == Direction::Descending {
+                parts.reverse();
+            }
+            parts
+        }
+        (None, _) => whole(translate::filter(&find.filter)),
+        (Some(begin), _) if begin.is_empty() => whole(translate::filter(&find.filter)),
+        (Some(position), _) => {
+            let parts = parts(find, position);
+            if parts.is_empty() {
+                whole(doc! { "$nor": [{}] })
+            } else if is_plain(&find.filter) && !position.contains(&Bson::Null) {
+                whole(doc! { "$or": parts.into_iter().map(|part| part.query).collect::<Vec<_>>() })
+            } else {
+                parts
+            }
+        }
+    }
+}
+
+/// Whether the server may merge several ranges for a filter.
+fn merges(filter: &Filter) -> bool {
+    match filter {
+        Filter::Or(_) | Filter::In(..) => true,
+        Filter::And(filters) => filters.iter().any(merges),
+        _ => false,
+    }
+}
+
+/// An order without its first fields, which are null throughout.
+fn without(sort: &Sort, nulls: usize) -> Sort {
+    Sort(sort.fields()[nulls..].to_vec())
+}
+
+/// The query of a read with further conditions. A choice stays on top, where the server merges the indexes of its
+/// parts.
+fn with(find: &Find, conditions: &[Document]) -> Document {
+    let with = |choice: Document| {
+        let mut all = conditions.to_vec();
+        all.extend((!choice.is_empty()).then_some(choice));
+        doc! { "$and": all }
+    };
+    match &find.filter {
+        Filter::Or(choices) if choices.len() > 1 => {
+            let choices = choices.iter().map(|choice| with(translate::filter(choice)));
+            doc! { "$or": choices.collect::<Vec<_>>() }
+        }
+        other => with(translate::filter(other)),
+    }
+}
+
+/// Whether a filter is one equality at the most, and what an index does not look at.
+fn is_plain(filter: &Filter) -> bool {
+    let mut equalities = 0;
+    let mut all = |filter: &Filter| match filter {
+        Filter::All | Filter::Ne(..) | Filter::NotIn(..) => true,
+        Filter::Eq(_, value) => {
+            equalities += 1;
+            *value != Bson::Null && equalities == 1
+        }
+        _ => false,
+    };
+    conjuncts(filter).into_iter().all(&mut all)
+}
+
+fn conjuncts(filter: &Filter) -> Vec<&Filter> {
+    match filter {
+        Filter::And(filters) => filters.iter().flat_map(conjuncts).collect(),
+        other => vec![other],
+    }
+}
+
+/// What comes after a position, from what comes first.
+fn parts(find: &Find, position: &[Bson]) -> Vec<Part> {
+    let mut groups = Vec::new();
+    let mut same = Vec::new();
+    let mut nulls = 0;
+    for (nth, ((field, direction), value)) in find.sort.fields().iter().zip(position).enumerate() {
+        let beyond = beyond(field, *direction, value);
+        let group = beyond.into_iter().map(|beyond| {
+            let is_null = beyond == on(field, "$eq", Bson::Null) && nulls == nth && nth + 1 < position.len();
+            let conditions: Vec<_> = same.iter().cloned().chain([beyond]).collect();
+            let sort = without(&find.sort, nulls + usize::from(is_null));
+            Part { query: with(find, &conditions), sort }
+        });
+        groups.push(group.collect::<Vec<_>>());
+        same.push(on(field, "$eq", value.clone()));
+        nulls += usize::from(nulls == nth && *value == Bson::Null && nth + 1 < position.len());
+    }
+    groups.into_iter().rev().flatten().collect()
+}
+
+/// Conditions of which one holds for each value that comes later, in their order, and none for others.
+fn beyond(field: &Field, direction: Direction, value: &Bson) -> Vec<Document> {
+    let ascending = direction == Direction::Ascending;
+    let mut parts = Vec::new();
+    let rank = rank(value);
+    let is_nan = matches!(value, Bson::Double(number) if number.is_nan());
+    let nan = || on(field, "$eq", f64::NAN);
+    match (rank, ascending) {
+        (None, false) => return parts,
+        (None, true) => return vec![on(field, "$ne", Bson::Null)],
+        // What is not a number comes before all numbers, and compares with none.
+        (Some(_), true) if is_nan => parts.push(on(field, "$gte", f64::NEG_INFINITY)),
+        (Some(_), false) if is_nan => {}
+        (Some(_), true) => parts.push(on(field, "$gt", value.clone())),
+        (Some(rank), false) => {
+            parts.push(on(field, "$lt", value.clone()));
+            if rank == 0 {
+                parts.push(nan());
+            }
+        }
+    }
+    let rank = rank.unwrap_or_default();
+    let others = if ascending { &TYPES[rank + 1..] } else { &TYPES[..rank] };
+    if !others.is_empty() {
+        let names: Vec<_> = others.iter().flat_map(|names| names.iter().copied()).collect();
+        parts.push(on(field, "$type", names));
+    }
+    if !ascending {
+        // And missing.
+        parts.push(on(field, "$eq", Bson::Null));
+    }
+    parts
+}
+
+/// Where the type of a value stands in [`TYPES`]; `None` for null.
+fn rank(value: &Bson) -> Option<usize> {
+    Some(match value {
+        Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) => 0,
+        Bson::String(_) => 1,
+        Bson::Document(_) => 2,
+        Bson::Binary(_) => 3,
+        Bson::ObjectId(_) => 4,
+        Bson::Boolean(_) => 5,
+        Bson::DateTime(_) => 6,
+        Bson::Timestamp(_) => 7,
+        // Others are refused before they come here.
+        _ => return None,
+    })
+}
+
+fn on(field: &Field, operator: &str, operand: impl Into<Bson>) -> Document {
+    doc! { field.as_str(): { operator: operand.into() } }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::oid::ObjectId;
+
+    use super::*;
+
+    fn null(field: &'static str) -> Document {
+        doc! { field: { "$eq": null } }
+    }
+
+    #[test]
+    fn nothing_comes_after_null_in_a_descending_order() {
+        let order = Sort::descending("d").then_ascending("_id");
+        let id = ObjectId::from_bytes([1; 12]);
+        let find = Find::new(Filter::eq("a", 1)).sort(order).after(vec![Bson::Null, id.into()]);
+        let a = doc! { "a": { "$eq": 1 } };
+        let later = doc! { "_id": { "$gt": id } };
+        let others = doc! { "_id": { "$type": ["bool", "date", "timestamp", "regex", "javascript"] } };
+        let parts = [vec![null("d"), later, a.clone()], vec![null("d"), others, a]];
+        let sort = Sort::ascending("_id");
+        let parts = parts.map(|all| Part { query: doc! { "$and": all }, sort: sort.clone() });
+        assert_eq!(queries(&find), parts);
+        let last = Find::new(Filter::All).sort(Sort::descending("d")).after(vec![Bson::Null]);
+        assert_eq!(queries(&last)[0].query, doc! { "$nor": [{}] });
+    }
+
+    #[test]
+    fn where_the_server_merges_what_has_no_value_is_read_apart() {
+        let either = Filter::or([Filter::eq("a", 1), Filter::eq("b", 1)]);
+        let find = Find::new(either).sort(Sort::descending("d").then_ascending("_id")).after(vec![]);
+        let both = |d: Document| {
+            let or = ["a", "b"].map(|field| doc! { "$and": [d.clone(), { field: { "$eq": 1 } }] });
+            doc! { "$or": or.to_vec() }
+        };
+        let there = Part { query: both(doc! { "d": { "$ne": null } }), sort: find.sort.clone() };
+        assert_eq!(queries(&find), [there, Part { query: both(null("d")), sort: Sort::ascending("_id") }]);
+    }
+}

@@ -1,0 +1,155 @@
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use futures_util::stream::TryStreamExt;
+
+use crate::mongo::checks::check_collection;
+use crate::mongo::error::{Doing, MAX_DOCUMENT, classify, coded};
+use crate::mongo::schema::indexes;
+use crate::mongo::schema::validators;
+use crate::mongo::write::operations::Core;
+use crate::{EngineKind, Error, Result, Shape};
+
+const LOOKING: &str = "looking at a collection";
+const MAKING: &str = "making a collection";
+const RENAMING: &str = "renaming a collection";
+const FILLING: &str = "filling a collection";
+const NAMESPACE_EXISTS: i32 = 48;
+/// Documents and bytes of one command at the most.
+const CHUNK: (usize, usize) = (1000, 8 * 1024 * 1024);
+/// Options of a collection that are its validator.
+const VALIDATION: [&str; 3] = ["validator", "validationLevel", "validationAction"];
+
+impl Core {
+    /// The options of a collection; `None` if it is not there.
+    pub(crate) async fn options(&self, collection: &str) -> Result<Option<Document>> {
+        check_collection(collection)?;
+        let listed = async {
+            let command = doc! { "listCollections": 1, "filter": { "name": collection } };
+            self.database.run_cursor_command(command).await?.try_collect::<Vec<_>>().await
+        };
+        let listed = listed.await.map_err(|error| classify(Doing { what: LOOKING, collection }, &error))?;
+        let Some(found) = listed.into_iter().next() else { return Ok(None) };
+        if found.get_str("type").is_ok_and(|kind| kind == "timeseries") {
+            return Err(Error::Unsupported(format!("{collection} is a time series")));
+        }
+        Ok(Some(found.get_document("options").cloned().unwrap_or_default()))
+    }
+
+    pub(crate) async fn shape(&self, collection: &str) -> Result<Shape> {
+        let Some(mut options) = self.options(collection).await? else {
+            return Ok(Shape::new(Vec::new(), None));
+        };
+        // What is not said is said, and what is left of a validator that was taken away is not.
+        let validated = options.get_document("validator").is_ok_and(|validator| !validator.is_empty());
+        for (key, usual) in [("validationLevel", "strict"), ("validationAction", "error")] {
+            if validated {
+                options.entry(key).or_insert_with(|| usual.into());
+            } else {
+                options.remove(key);
+            }
+        }
+        if !validated {
+            options.remove("validator");
+        }
+        let listed =
+            if options.contains_key("viewOn") { Vec::new() } else { self.raw_indexes(collection).await? };
+        let listed: Vec<_> = listed.into_iter().filter(|one| !indexes::is_on_id(one)).collect();
+        let ours = listed.iter().map(indexes::read).collect();
+        let validator = validators::read(&options);
+        let listed: Vec<Bson> = listed.into_iter().map(Bson::Document).collect();
+        let own = doc! { "options": options, "indexes": listed };
+        Ok(Shape::found(ours, validator, EngineKind::Mongo, own))
+    }
+
+    pub(crate) async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+        check_collection(collection)?;
+        let mut command = doc! { "create": collection };
+        if let Some(options) = shape.own(EngineKind::Mongo).and_then(|own| own.get_document("options").ok()) {
+            let kept =
+                options.iter().filter(|(key, _)| !VALIDATION.contains(&key.as_str()) && *key != "uuid");
+            command.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        match self.write_command(command, None).await {
+            Ok(_) => Ok(()),
+            Err(error) if coded(&error).is_some_and(|coded| coded.code == NAMESPACE_EXISTS) => Ok(()),
+            Err(error) => Err(self.error(MAKING, collection, &error).await),
+        }
+    }
+
+    pub(crate) async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+        let Some(own) = shape.own(EngineKind::Mongo) else {
+            for index in &shape.indexes {
+                self.create_index(collection, index).await?;
+            }
+            return match &shape.validator {
+                Some(validator) => self.set_validator(collection, Some(validator)).await,
+                None => Ok(()),
+            };
+        };
+        if shape.is_view() {
+            return Ok(());
+        }
+        let options = own.get_document("options").cloned().unwrap_or_default();
+        let mut listed = own.get_array("indexes").cloned().unwrap_or_default();
+        for index in &mut listed {
+            if let Bson::Document(index) = index {
+                // Older servers name the collection that it was on.
+                index.remove("ns");
+                if options.contains_key("collation") && !index.contains_key("collation") {
+                    // What is not said would now mean that of the collection.
+                    index.insert("collation", doc! { "locale": "simple" });
+                }
+            }
+        }
+        if !listed.is_empty() {
+            let command = doc! { "createIndexes": collection, "indexes": listed };
+            if let Err(error) = self.write_command(command, None).await {
+                return Err(self.error(MAKING, collection, &error).await);
+            }
+        }
+        if options.contains_key("validator") {
+            let mine = options.into_iter().filter(|(key, _)| VALIDATION.contains(&key.as_str())).collect();
+            self.put_validator(collection, mine).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
+        check_collection(collection)?;
+        let size = |document: &RawDocumentBuf| document.as_bytes().len();
+        if let Some(bytes) = documents.iter().map(size).find(|bytes| *bytes > MAX_DOCUMENT) {
+            return Err(Error::TooLarge { collection: collection.to_owned(), bytes });
+        }
+        let mut rest = documents.as_slice();
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |document: &&RawDocumentBuf| {
+                bytes += size(document);
+                bytes <= CHUNK.1
+            };
+            let count = rest.iter().take(CHUNK.0).take_while(fits).count().max(1);
+            let (chunk, after) = rest.split_at(count);
+            let raw = self.raw(collection);
+            let put = raw.insert_many(chunk).ordered(true).bypass_document_validation(true);
+            if let Err(error) = put.await {
+                return Err(self.error(FILLING, collection, &error).await);
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
+        check_collection(from)?;
+        check_collection(to)?;
+        let full = |name: &str| format!("{}.{name}", self.database.name());
+        let mut command = doc! { "renameCollection": full(from), "to": full(to), "dropTarget": true };
+        if let Some(concern) = &self.write_concern {
+            let concern = bson::serialize_to_bson(concern).map_err(|e| Error::Invalid(e.to_string()))?;
+            command.insert("writeConcern", concern);
+        }
+        match self.database.client().database("admin").run_command(command).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.error(RENAMING, from, &error).await),
+        }
+    }
+}

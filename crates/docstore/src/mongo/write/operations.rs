@@ -1,0 +1,219 @@
+use bson::{Document, RawDocumentBuf};
+use mongodb::ClientSession;
+use mongodb::error::{Error as DriverError, ErrorKind};
+use mongodb::options::{ReturnDocument, WriteConcern};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::engine::Reach;
+use crate::mongo::checks::{check_collection, check_insert, check_update, encoded};
+use crate::mongo::error::{Doing, MAX_DOCUMENT, classify};
+use crate::mongo::pool::Turns;
+use crate::mongo::schema::indexes;
+use crate::mongo::translate;
+use crate::{Error, Filter, FindAndUpdate, Result, Update, UpdateResult};
+
+/// The database of an engine and of its transactions. Each operation takes the session of a transaction, if it is in
+/// one.
+#[derive(Clone)]
+pub(crate) struct Core {
+    pub(crate) database: mongodb::Database,
+    pub(crate) write_concern: Option<WriteConcern>,
+    pub(crate) turns: Turns,
+}
+
+pub(crate) type Session<'a> = Option<&'a mut ClientSession>;
+
+pub(crate) const READING: &str = "reading documents";
+const INSERTING: &str = "inserting documents";
+pub(crate) const UPDATING: &str = "updating documents";
+pub(crate) const DELETING: &str = "deleting documents";
+
+impl Core {
+    pub(crate) fn raw(&self, collection: &str) -> mongodb::Collection<RawDocumentBuf> {
+        self.database.collection(collection)
+    }
+
+    /// One of ours for an error of the driver; looks up what the driver leaves out.
+    pub(crate) async fn error(&self, what: &'static str, collection: &str, error: &DriverError) -> Error {
+        self.complete(classify(Doing { what, collection }, error)).await
+    }
+
+    /// The driver drops the server's answer to `insert_many`, and with it the fields of a violated index.
+    pub(crate) async fn complete(&self, error: Error) -> Error {
+        match error {
+            Error::DuplicateKey { collection, index, fields } if fields.is_empty() => {
+                let fields = indexes::fields_of(self, &collection, &index).await;
+                Error::DuplicateKey { collection, index, fields }
+            }
+            other => other,
+        }
+    }
+
+    /// Waits for a turn to write. A transaction has its own connection's time, and begins with nobody in front of it.
+    pub(crate) async fn turn(&self, in_transaction: bool) -> Result<Option<OwnedSemaphorePermit>> {
+        if in_transaction { Ok(None) } else { self.turns.take().await.map(Some) }
+    }
+
+    pub(crate) async fn insert(
+        &self,
+        name: &str,
+        documents: Vec<Document>,
+        session: Session<'_>,
+    ) -> Result<()> {
+        check_insert(name, &documents)?;
+        self.insert_checked(name, &documents, session).await
+    }
+
+    /// Inserts in order; [`Error::Batch`] at the first that fails.
+    pub(crate) async fn insert_checked(
+        &self,
+        name: &str,
+        documents: &[Document],
+        session: Session<'_>,
+    ) -> Result<()> {
+        let mut raw = Vec::with_capacity(documents.len());
+        let mut too_large = None;
+        for (at, document) in documents.iter().enumerate() {
+            let encoded = encoded(document)?;
+            let bytes = encoded.as_bytes().len();
+            if bytes > MAX_DOCUMENT {
+                too_large = Some((at, bytes));
+                break;
+            }
+            raw.push(encoded);
+        }
+        if !raw.is_empty() {
+            let _turn = self.turn(session.is_some()).await?;
+            let collection = self.raw(name);
+            let mut action = collection.insert_many(&raw).ordered(true);
+            if let Some(session) = session {
+                action = action.session(session);
+            }
+            if let Err(error) = action.await {
+                let at = failed_at(&error);
+                let source = self.error(INSERTING, name, &error).await;
+                return Err(in_batch(at, source));
+            }
+        }
+        match too_large {
+            None => Ok(()),
+            Some((at, bytes)) => {
+                Err(in_batch(Some(at), Error::TooLarge { collection: name.to_owned(), bytes }))
+            }
+        }
+    }
+
+    pub(crate) async fn update(
+        &self,
+        name: &str,
+        filter: &Filter,
+        update: &Update,
+        reach: Reach,
+        session: Session<'_>,
+    ) -> Result<UpdateResult> {
+        check_update(name, filter, update)?;
+        let _turn = self.turn(session.is_some()).await?;
+        let collection = self.raw(name);
+        let mut action = match reach {
+            Reach::One => collection.update_one(translate::filter(filter), translate::update(update)),
+            Reach::OneOrInsert => collection
+                .update_one(translate::filter_to_upsert(filter), translate::upsert(filter, update))
+                .upsert(true),
+            Reach::Many => collection.update_many(translate::filter(filter), translate::update(update)),
+        };
+        if let Some(session) = session {
+            action = action.session(session);
+        }
+        match action.await {
+            Ok(done) => Ok(UpdateResult {
+                matched: done.matched_count,
+                modified: done.modified_count,
+                upserted_id: done.upserted_id,
+            }),
+            Err(error) => Err(self.error(UPDATING, name, &error).await),
+        }
+    }
+
+    pub(crate) async fn find_one_and_update(
+        &self,
+        name: &str,
+        find: &FindAndUpdate,
+        session: Session<'_>,
+    ) -> Result<Option<RawDocumentBuf>> {
+        find.check()?;
+        check_collection(name)?;
+        let _turn = self.turn(session.is_some()).await?;
+        let collection = self.raw(name);
+        let (query, update) = if find.upsert {
+            (translate::filter_to_upsert(&find.filter), translate::upsert(&find.filter, &find.update))
+        } else {
+            (translate::filter(&find.filter), translate::update(&find.update))
+        };
+        let returned = if find.return_new { ReturnDocument::After } else { ReturnDocument::Before };
+        let mut action =
+            collection.find_one_and_update(query, update).upsert(find.upsert).return_document(returned);
+        if !find.sort.fields().is_empty() {
+            action = action.sort(translate::sort(&find.sort));
+        }
+        if let Some(session) = session {
+            action = action.session(session);
+        }
+        match action.await {
+            Ok(found) => Ok(found),
+            Err(error) => Err(self.error(UPDATING, name, &error).await),
+        }
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        name: &str,
+        filter: &Filter,
+        many: bool,
+        session: Session<'_>,
+    ) -> Result<u64> {
+        filter.check()?;
+        check_collection(name)?;
+        let _turn = self.turn(session.is_some()).await?;
+        let collection = self.raw(name);
+        let query = translate::filter(filter);
+        let mut action = if many { collection.delete_many(query) } else { collection.delete_one(query) };
+        if let Some(session) = session {
+            action = action.session(session);
+        }
+        match action.await {
+            Ok(done) => Ok(done.deleted_count),
+            Err(error) => Err(self.error(DELETING, name, &error).await),
+        }
+    }
+
+    /// A command of this database, with the write concern that the driver adds to its own.
+    pub(crate) async fn write_command(
+        &self,
+        mut command: Document,
+        session: Session<'_>,
+    ) -> Result<Document, DriverError> {
+        if let Some(session) = session {
+            return self.database.run_command(command).session(session).await;
+        }
+        if let Some(concern) = &self.write_concern {
+            command.insert("writeConcern", bson::serialize_to_bson(concern).map_err(ErrorKind::from)?);
+        }
+        self.database.run_command(command).await
+    }
+}
+
+/// The position of the document that an insert failed at; `None` if it did not fail at a document.
+fn failed_at(error: &DriverError) -> Option<usize> {
+    match error.kind.as_ref() {
+        ErrorKind::InsertMany(failure) => failure.write_errors.as_ref()?.first().map(|first| first.index),
+        _ => None,
+    }
+}
+
+/// An error without a position stays as it is: how many writes are done is not known.
+pub(crate) fn in_batch(at: Option<usize>, source: Error) -> Error {
+    match at {
+        Some(at) => Error::Batch { at, source: Box::new(source) },
+        None => source,
+    }
+}

@@ -1,0 +1,175 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bson::{Document, RawDocumentBuf};
+use mongodb::ClientSession;
+use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
+use tokio::sync::Mutex;
+
+use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
+use crate::mongo::checks::{check_collection, check_insert, check_update};
+use crate::mongo::error::{Doing, classify};
+use crate::mongo::write::bulk;
+use crate::mongo::write::operations::Core;
+use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
+
+const BEGINNING: Doing<'static> = Doing { what: "beginning a transaction", collection: "" };
+const COMMITTING: Doing<'static> = Doing { what: "committing a transaction", collection: "" };
+/// The driver tries twice by itself each time.
+const COMMIT_TRIES: u32 = 5;
+
+pub(crate) struct MongoTransaction {
+    core: Core,
+    state: Mutex<State>,
+}
+
+/// A session does one thing at a time, so this is behind a lock; dropped in a transaction, it aborts it.
+struct State {
+    session: ClientSession,
+    ended: Option<String>,
+}
+
+impl State {
+    fn check(&self) -> Result<()> {
+        self.ended.as_ref().map_or(Ok(()), |why| Err(Error::TransactionEnded(why.clone())))
+    }
+}
+
+impl MongoTransaction {
+    pub(crate) async fn begin(core: &Core) -> Result<Arc<Self>> {
+        let begin = async {
+            let mut session = core.database.client().start_session().await?;
+            // All of its reads see one state of the database, on a sharded cluster too.
+            session
+                .start_transaction()
+                .read_concern(ReadConcern::snapshot())
+                .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+                .await?;
+            Ok(session)
+        };
+        let session = begin.await.map_err(|error| classify(BEGINNING, &error))?;
+        Ok(Arc::new(Self { core: core.clone(), state: Mutex::new(State { session, ended: None }) }))
+    }
+
+    /// Notes that a failed operation has ended the transaction, as it has on the server.
+    async fn after<T>(&self, state: &mut State, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            state.ended = Some(format!("an operation in it failed: {error}"));
+            // What it has locked is free at once; if this fails, the server's time limit does it.
+            let _ = state.session.abort_transaction().await;
+        }
+        result
+    }
+}
+
+/// Runs an operation of the core in the session of a transaction. What is wrong with a request by itself is told
+/// before, and does not end the transaction.
+macro_rules! within {
+    ($self:ident, $check:expr, |$session:ident| $operation:expr) => {{
+        $check?;
+        let mut state = $self.state.lock().await;
+        state.check()?;
+        let $session = Some(&mut state.session);
+        let result = $operation.await;
+        $self.after(&mut state, result).await
+    }};
+}
+
+#[async_trait]
+impl Executor for MongoTransaction {
+    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
+        within!(self, find.check().and_then(|()| check_collection(collection)), |session| self
+            .core
+            .find(collection, &find, session))
+    }
+
+    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
+        within!(self, filter.check().and_then(|()| check_collection(collection)), |session| self
+            .core
+            .count(collection, filter, session))
+    }
+
+    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
+        within!(self, check_insert(collection, &documents), |session| self
+            .core
+            .insert(collection, documents, session))
+    }
+
+    async fn update(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        update: &Update,
+        reach: Reach,
+    ) -> Result<UpdateResult> {
+        within!(self, check_update(collection, filter, update), |session| self
+            .core
+            .update(collection, filter, update, reach, session))
+    }
+
+    async fn find_one_and_update(
+        &self,
+        collection: &str,
+        find: FindAndUpdate,
+    ) -> Result<Option<RawDocumentBuf>> {
+        within!(self, find.check().and_then(|()| check_collection(collection)), |session| self
+            .core
+            .find_one_and_update(collection, &find, session))
+    }
+
+    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
+        within!(self, filter.check().and_then(|()| check_collection(collection)), |session| self
+            .core
+            .delete(collection, filter, many, session))
+    }
+
+    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
+        within!(self, bulk::check(collection, &writes), |session| self
+            .core
+            .bulk_write(collection, writes, session))
+    }
+}
+
+#[async_trait]
+impl EngineTransaction for MongoTransaction {
+    async fn commit(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        state.check()?;
+        let mut tries = 1;
+        let result = loop {
+            match state.session.commit_transaction().await {
+                Ok(()) => break Ok(()),
+                // To commit again is safe: the server knows what became of it.
+                Err(error)
+                    if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) && tries < COMMIT_TRIES =>
+                {
+                    tokio::time::sleep(Duration::from_millis(50 << tries)).await;
+                    tries += 1;
+                }
+                Err(error) => {
+                    let unknown = !error.contains_label(TRANSIENT_TRANSACTION_ERROR)
+                        && error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
+                    break Err(if unknown {
+                        Error::Unavailable("committing a transaction: its outcome is not known".into())
+                    } else {
+                        classify(COMMITTING, &error)
+                    });
+                }
+            }
+        };
+        state.ended = Some(if result.is_ok() { "it was committed" } else { "its commit failed" }.into());
+        result
+    }
+
+    async fn abort(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        if state.ended.is_none() {
+            state.ended = Some("it was aborted".into());
+            // A server that is out of reach aborts it by itself.
+            let _ = state.session.abort_transaction().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bson::{Document, RawDocumentBuf};
+
+use crate::engine::{Engine, Upkeep};
+use crate::sqlite::engine::Embedded;
+use crate::sqlite::file::{Keeping, folder_of};
+use crate::sqlite::write::ddl as define;
+use crate::sqlite::write::operations as write;
+use crate::sqlite::{Limits, Options};
+use crate::{EngineKind, Error, Result, Rights, Shape, Space, Validator};
+
+/// The file of a sibling, in a folder of its own.
+const FILE: &str = "store.db";
+
+impl Embedded {
+    /// The folder with the siblings of this store, one folder each.
+    fn siblings_folder(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".scratch");
+        path.into()
+    }
+
+    /// The folder of this store, if it is a sibling of another.
+    fn own_folder(&self) -> Option<&Path> {
+        let folder = self.path.parent()?;
+        let of_siblings = folder.parent()?.extension().is_some_and(|extension| extension == "scratch");
+        (of_siblings && self.path.file_name().is_some_and(|name| name == FILE)).then_some(folder)
+    }
+}
+
+#[async_trait]
+impl Upkeep for Embedded {
+    fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
+        Ok(self.shape(collection).await?.validator)
+    }
+
+    async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
+        validator.map_or(Ok(()), Validator::check)?;
+        let (collection, validator) = (write::check_name(collection)?, validator.cloned());
+        self.write(move |s| define::set_validator(s, &collection, validator.as_ref())).await
+    }
+
+    async fn shape(&self, collection: &str) -> Result<Shape> {
+        let collection = write::check_name(collection)?;
+        self.readers
+            .read(move |_, catalog| {
+                let Some(stored) = catalog.collections.get(&collection) else {
+                    return Ok(Shape::new(Vec::new(), None));
+                };
+                let indexes = stored.indexes.iter().map(|stored| stored.index.clone()).collect();
+                let validator = stored.validator.as_ref().map(|stored| stored.validator.clone());
+                Ok(Shape::found(indexes, validator, EngineKind::Embedded, Document::new()))
+            })
+            .await
+    }
+
+    async fn create_collection(&self, collection: &str, _: &Shape) -> Result<()> {
+        let collection = write::check_name(collection)?;
+        self.write(move |s| s.collection_or_new(&collection).map(|_| ())).await
+    }
+
+    async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+        for index in &shape.indexes {
+            self.create_index(collection, index).await?;
+        }
+        match &shape.validator {
+            Some(validator) => self.set_validator(collection, Some(validator)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
+        let collection = write::check_name(collection)?;
+        self.write(move |s| write::insert_raw(s, &collection, &documents)).await
+    }
+
+    async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (write::check_name(from)?, write::check_name(to)?);
+        self.write(move |s| define::rename_collection(s, &from, &to)).await
+    }
+
+    /// A sibling goes with its folder; of the main store the collections go and the file stays.
+    async fn drop_database(&self) -> Result<()> {
+        if let Some(folder) = self.own_folder() {
+            let folder = folder.to_owned();
+            self.close().await;
+            fs::remove_dir_all(&folder).map_err(|e| failed("dropping a scratch store", e))?;
+            // The last one takes the folder of them all with it.
+            if let Some(of_all) = folder.parent() {
+                let _ = fs::remove_dir(of_all);
+            }
+            return Ok(());
+        }
+        for name in self.collection_names().await? {
+            self.drop_collection(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>> {
+        let options = Options { path: self.siblings_folder().join(name).join(FILE) };
+        let opened =
+            tokio::task::spawn_blocking(move || Self::open_kept(&options, &Limits::default(), Keeping::Fast));
+        let engine =
+            opened.await.map_err(|e| Error::Engine { what: "opening a store", source: Box::new(e) })??;
+        Ok(Arc::new(engine))
+    }
+
+    async fn siblings(&self) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(self.siblings_folder()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed("looking for scratch stores", error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| failed("looking for scratch stores", e))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    async fn rights(&self) -> Result<Rights> {
+        Ok(Rights::Unlimited)
+    }
+
+    async fn space(&self) -> Result<Space> {
+        let used = fs::metadata(&self.path).map_err(|e| failed("looking at the store", e))?.len();
+        let folder = folder_of(&self.path).unwrap_or(Path::new("."));
+        let room = rustix::fs::statvfs(folder).map_err(|e| failed("looking for room", e.into()))?;
+        Ok(Space { used, free: Some(room.f_bavail.saturating_mul(room.f_frsize)) })
+    }
+}
+
+fn failed(what: &'static str, source: std::io::Error) -> Error {
+    Error::Engine { what, source: Box::new(source) }
+}

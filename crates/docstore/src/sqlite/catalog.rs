@@ -1,0 +1,234 @@
+//! What collections and indexes there are. It is kept in tables and cached by each connection; a version, read in the
+//! same transaction as the data, tells when a cache is out of date.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+
+use crate::model::definition;
+use crate::order::paths::KeyField;
+use crate::sqlite::error::failed;
+use crate::sqlite::query::matching::Compiled;
+use crate::{Index, Result, Validator};
+
+const READING: &str = "reading the catalogue of the store";
+const WRITING: &str = "writing the catalogue of the store";
+
+/// All collections as of one version.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    version: i64,
+    pub(crate) collections: HashMap<String, Arc<Stored>>,
+}
+
+/// A collection.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// Its table is `c_{id}`.
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    /// In the order of their making.
+    pub(crate) indexes: Vec<Arc<StoredIndex>>,
+    pub(crate) validator: Option<StoredValidator>,
+}
+
+/// A validator.
+#[derive(Debug)]
+pub(crate) struct StoredValidator {
+    pub(crate) validator: Validator,
+    pub(crate) must: Compiled,
+}
+
+/// An index.
+#[derive(Debug)]
+pub(crate) struct StoredIndex {
+    /// Its table is `x_{id}`.
+    pub(crate) id: i64,
+    pub(crate) index: Index,
+    pub(crate) fields: Vec<KeyField>,
+    pub(crate) partial: Option<Compiled>,
+    /// Whether a document ever had an array in one of its fields.
+    pub(crate) multikey: bool,
+}
+
+impl StoredIndex {
+    fn new(id: i64, index: Index, multikey: bool) -> Result<Self> {
+        let fields = index.fields().iter().map(|f| KeyField::new(&f.field, f.direction)).collect();
+        let partial = index.partial_filter().map(Compiled::new).transpose()?;
+        Ok(Self { id, index, fields, partial, multikey })
+    }
+}
+
+impl Catalog {
+    /// The catalogue as this connection sees it now: the cached one if that is still right.
+    pub(crate) fn refresh(cached: &mut Arc<Self>, connection: &Connection) -> Result<()> {
+        let version: i64 = connection
+            .prepare_cached("SELECT version FROM catalogue")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(failed(READING))?;
+        if version != cached.version {
+            *cached = Arc::new(Self::load(connection, version)?);
+        }
+        Ok(())
+    }
+
+    fn load(connection: &Connection, version: i64) -> Result<Self> {
+        let mut indexes: HashMap<i64, Vec<Arc<StoredIndex>>> = HashMap::new();
+        let mut statement = connection
+            .prepare_cached("SELECT id, collection, spec, multikey FROM indexes ORDER BY id")
+            .map_err(failed(READING))?;
+        let mut rows = statement.query([]).map_err(failed(READING))?;
+        while let Some(row) = rows.next().map_err(failed(READING))? {
+            let (id, collection) = (get::<i64>(row, 0)?, get::<i64>(row, 1)?);
+            let index = definition::decode(&definition(&get::<Vec<u8>>(row, 2)?)?)?;
+            let stored = StoredIndex::new(id, index, get(row, 3)?)?;
+            indexes.entry(collection).or_default().push(Arc::new(stored));
+        }
+        let mut validators = Self::validators(connection)?;
+        let mut collections = HashMap::new();
+        let mut statement =
+            connection.prepare_cached("SELECT id, name FROM collections").map_err(failed(READING))?;
+        let mut rows = statement.query([]).map_err(failed(READING))?;
+        while let Some(row) = rows.next().map_err(failed(READING))? {
+            let (id, name) = (get::<i64>(row, 0)?, get::<String>(row, 1)?);
+            let indexes = indexes.remove(&id).unwrap_or_default();
+            let validator = validators.remove(&id);
+            collections.insert(name.clone(), Arc::new(Stored { id, name, indexes, validator }));
+        }
+        Ok(Self { version, collections })
+    }
+
+    /// The table of validators is made with the first of them: files from before have none.
+    fn validators(connection: &Connection) -> Result<HashMap<i64, StoredValidator>> {
+        let there = connection
+            .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'validators'")
+            .and_then(|mut statement| statement.exists([]))
+            .map_err(failed(READING))?;
+        let mut validators = HashMap::new();
+        if !there {
+            return Ok(validators);
+        }
+        let mut statement =
+            connection.prepare_cached("SELECT collection, spec FROM validators").map_err(failed(READING))?;
+        let mut rows = statement.query([]).map_err(failed(READING))?;
+        while let Some(row) = rows.next().map_err(failed(READING))? {
+            let validator = Validator::from_document(&definition(&get::<Vec<u8>>(row, 1)?)?)?;
+            let must = Compiled::new(&validator.must)?;
+            validators.insert(get(row, 0)?, StoredValidator { validator, must });
+        }
+        Ok(validators)
+    }
+
+    /// Sets or removes the validator of a collection.
+    pub(crate) fn put_validator(
+        connection: &Connection,
+        collection: i64,
+        validator: Option<&Validator>,
+    ) -> Result<()> {
+        connection
+            .execute_batch(
+                "CREATE TABLE IF NOT EXISTS validators (collection INTEGER PRIMARY KEY, spec BLOB NOT NULL)",
+            )
+            .map_err(failed(WRITING))?;
+        match validator {
+            Some(validator) => {
+                let bytes = bson::RawDocumentBuf::try_from(&validator.to_document())
+                    .map_err(crate::order::key_encoding::unreadable)?;
+                connection.execute(
+                    "INSERT OR REPLACE INTO validators (collection, spec) VALUES (?, ?)",
+                    params![collection, bytes.as_bytes()],
+                )
+            }
+            None => connection.execute("DELETE FROM validators WHERE collection = ?", [collection]),
+        }
+        .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// Gives a collection another name.
+    pub(crate) fn rename_collection(connection: &Connection, stored: &Stored, name: &str) -> Result<()> {
+        connection
+            .execute("UPDATE collections SET name = ? WHERE id = ?", params![name, stored.id])
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// A version that no cache has yet.
+    fn bump(connection: &Connection) -> Result<()> {
+        connection.execute("UPDATE catalogue SET version = version + 1", []).map_err(failed(WRITING))?;
+        Ok(())
+    }
+
+    /// Adds a collection.
+    pub(crate) fn add_collection(connection: &Connection, name: &str) -> Result<()> {
+        connection.execute("INSERT INTO collections (name) VALUES (?)", [name]).map_err(failed(WRITING))?;
+        let id = connection.last_insert_rowid();
+        connection
+            .execute_batch(&format!(
+                "CREATE TABLE c_{id} (rid INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, doc BLOB NOT NULL)"
+            ))
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// Takes a collection away, with its indexes.
+    pub(crate) fn remove_collection(connection: &Connection, stored: &Stored) -> Result<()> {
+        for index in &stored.indexes {
+            Self::remove_index(connection, index)?;
+        }
+        if stored.validator.is_some() {
+            Self::put_validator(connection, stored.id, None)?;
+        }
+        connection
+            .execute_batch(&format!("DROP TABLE c_{}; DELETE FROM collections WHERE id = {0}", stored.id))
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// Adds an index, empty as yet.
+    pub(crate) fn add_index(connection: &Connection, collection: i64, index: &Index) -> Result<StoredIndex> {
+        let bytes = bson::RawDocumentBuf::try_from(&definition::encode(index))
+            .map_err(crate::order::key_encoding::unreadable)?;
+        connection
+            .execute(
+                "INSERT INTO indexes (collection, spec) VALUES (?, ?)",
+                params![collection, bytes.as_bytes()],
+            )
+            .map_err(failed(WRITING))?;
+        let id = connection.last_insert_rowid();
+        connection
+            .execute_batch(&format!(
+                "CREATE TABLE x_{id} (k BLOB NOT NULL, rid INTEGER NOT NULL, PRIMARY KEY (k, rid)) WITHOUT ROWID"
+            ))
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)?;
+        StoredIndex::new(id, index.clone(), false)
+    }
+
+    /// Takes an index away.
+    pub(crate) fn remove_index(connection: &Connection, index: &StoredIndex) -> Result<()> {
+        connection
+            .execute_batch(&format!("DROP TABLE x_{}; DELETE FROM indexes WHERE id = {0}", index.id))
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+
+    /// Remembers that an index has met an array.
+    pub(crate) fn mark_multikey(connection: &Connection, index: &StoredIndex) -> Result<()> {
+        connection
+            .execute("UPDATE indexes SET multikey = 1 WHERE id = ?", [index.id])
+            .map_err(failed(WRITING))?;
+        Self::bump(connection)
+    }
+}
+
+fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>, at: usize) -> Result<T> {
+    row.get(at).map_err(failed(READING))
+}
+
+/// The document that a definition is kept as.
+fn definition(bytes: &[u8]) -> Result<bson::Document> {
+    let raw = bson::RawDocument::from_bytes(bytes).map_err(crate::order::key_encoding::unreadable)?;
+    bson::Document::try_from(raw).map_err(crate::order::key_encoding::unreadable)
+}

@@ -1,0 +1,240 @@
+//! The port, answered by the writer and the readers.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bson::{Document, RawDocumentBuf};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
+use crate::sqlite::changes as feed;
+use crate::sqlite::checked;
+use crate::sqlite::file;
+use crate::sqlite::lease::{self, Locks};
+use crate::sqlite::query::cursor;
+use crate::sqlite::query::readers::{Readers, closed};
+use crate::sqlite::write::ddl as define;
+use crate::sqlite::write::operations as write;
+use crate::sqlite::write::session::Session;
+use crate::sqlite::write::transaction::Transaction;
+use crate::sqlite::write::writer::{self, Job, Operation};
+use crate::sqlite::{Limits, Options};
+use crate::{
+    Change, ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
+    Plan, Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
+};
+
+/// Changes that a feed may be behind before it loses some.
+const BEHIND: usize = 1024;
+
+/// The engine.
+pub(crate) struct Embedded {
+    pub(crate) path: PathBuf,
+    jobs: Sender<Job>,
+    pub(crate) readers: Arc<Readers>,
+    locks: Arc<Locks>,
+    /// Gone once the store is closed, so that feeds end.
+    events: Mutex<Option<broadcast::Sender<Change>>>,
+}
+
+impl Embedded {
+    /// Opens the file. Blocks.
+    pub(crate) fn open(options: &Options, limits: &Limits) -> Result<Self> {
+        Self::open_kept(options, limits, file::Keeping::Safe)
+    }
+
+    /// As [`Embedded::open`]; says whether a power cut may cost what was written.
+    pub(crate) fn open_kept(options: &Options, limits: &Limits, keeping: file::Keeping) -> Result<Self> {
+        let path = std::path::absolute(&options.path)
+            .map_err(|e| Error::Unavailable(format!("{}: {e}", options.path.display())))?;
+        let connection = file::open_writer(&path, keeping)?;
+        // A file that is damaged where everything begins is told now, not at the first request.
+        crate::sqlite::catalog::Catalog::refresh(&mut Arc::default(), &connection)?;
+        let (events, _) = broadcast::channel(BEHIND);
+        let jobs = writer::start(connection, &path, events.clone(), limits.transaction)?;
+        let readers = Readers::new(&path);
+        let locks = Arc::new(Locks::new(&path));
+        Ok(Self { path, jobs, readers, locks, events: Mutex::new(Some(events)) })
+    }
+
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Session<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, result) = oneshot::channel();
+        self.jobs.send(Job::Write(Box::new(Operation { run, reply }))).map_err(|_| closed())?;
+        result.await.map_err(|_| closed())?
+    }
+}
+
+#[async_trait]
+impl Executor for Embedded {
+    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
+        self.readers.find(checked::find(collection, &find)?, find).await
+    }
+
+    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
+        self.readers.read(checked::count(collection, filter)?).await
+    }
+
+    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
+        self.write(checked::insert_many(collection, documents)?).await
+    }
+
+    async fn update(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        update: &Update,
+        reach: Reach,
+    ) -> Result<UpdateResult> {
+        self.write(checked::update(collection, filter, update, reach)?).await
+    }
+
+    async fn find_one_and_update(
+        &self,
+        collection: &str,
+        find: FindAndUpdate,
+    ) -> Result<Option<RawDocumentBuf>> {
+        self.write(checked::find_one_and_update(collection, find)?).await
+    }
+
+    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
+        self.write(checked::delete(collection, filter, many)?).await
+    }
+
+    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
+        self.write(checked::bulk_write(collection, writes)?).await
+    }
+}
+
+#[async_trait]
+impl Engine for Embedded {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Embedded
+    }
+
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.readers.read(|_, _| Ok(())).await
+    }
+
+    async fn facts(&self) -> Result<ServerFacts> {
+        Ok(ServerFacts {
+            engine: EngineKind::Embedded,
+            version: rusqlite::version().to_owned(),
+            wire_version: 0,
+            topology: Topology::File,
+            transactions: true,
+            precise_changes: true,
+        })
+    }
+
+    async fn collection_names(&self) -> Result<Vec<String>> {
+        self.readers
+            .read(|_, catalog| {
+                let mut names: Vec<_> = catalog.collections.keys().cloned().collect();
+                names.sort_unstable();
+                Ok(names)
+            })
+            .await
+    }
+
+    async fn drop_collection(&self, collection: &str) -> Result<()> {
+        let collection = write::check_name(collection)?;
+        self.write(move |s| define::drop_collection(s, &collection)).await
+    }
+
+    async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
+        index.check()?;
+        let (collection, index) = (write::check_name(collection)?, index.clone());
+        self.write(move |s| define::create_index(s, &collection, &index)).await
+    }
+
+    async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
+        let collection = write::check_name(collection)?;
+        self.readers
+            .read(move |_, catalog| {
+                let stored = catalog.collections.get(&collection);
+                Ok(stored.map_or_else(Vec::new, |s| s.indexes.iter().map(|i| i.index.clone()).collect()))
+            })
+            .await
+    }
+
+    async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
+        let (collection, name) = (write::check_name(collection)?, name.to_owned());
+        self.write(move |s| define::drop_index(s, &collection, &name)).await
+    }
+
+    async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
+        find.check()?;
+        let (collection, find) = (write::check_name(collection)?, find.clone());
+        self.readers
+            .read(move |_, catalog| match catalog.collections.get(&collection) {
+                None => Ok(Plan { index: None, sorts_in_memory: false }),
+                Some(stored) => cursor::access(stored, &find).map(|access| access.explain(&find.sort)),
+            })
+            .await
+    }
+
+    async fn begin(&self) -> Result<Arc<dyn EngineTransaction>> {
+        Ok(Arc::new(Transaction::begin(&self.jobs).await?))
+    }
+
+    async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
+        let (locks, request) = (Arc::clone(&self.locks), request.clone());
+        self.write(move |s| lease::acquire(s, &locks, &request)).await
+    }
+
+    async fn renew_lease(&self, request: &LeaseRequest, fence: i64) -> Result<bool> {
+        let (locks, request) = (Arc::clone(&self.locks), request.clone());
+        self.write(move |s| lease::renew(s, &locks, &request, fence)).await
+    }
+
+    async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()> {
+        let (locks, request) = (Arc::clone(&self.locks), request.clone());
+        self.write(move |s| lease::release(s, &locks, &request, fence)).await
+    }
+
+    async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
+        let (collection, name) = (write::check_name(collection)?, name.to_owned());
+        self.readers
+            .read(move |connection, catalog| lease::holder(connection, catalog, &collection, &name))
+            .await
+    }
+
+    async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
+        let events = self
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(broadcast::Sender::subscribe);
+        feed::watch(events.ok_or_else(closed)?, self.jobs.clone(), poll).await
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+
+    async fn close(&self) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.readers.close();
+        let (reply, done) = oneshot::channel();
+        if self.jobs.send(Job::Close(reply)).is_ok() {
+            let _ = done.await;
+        }
+        self.locks.clear();
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,26 @@
+//! SQLite's errors in the words of the store.
+
+use rusqlite::ErrorCode;
+
+use crate::Error;
+
+/// What SQLite reported while `what` was being done.
+pub(crate) fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::Unavailable(format!("{what}: another process keeps the store busy"))
+        }
+        Some(ErrorCode::DiskFull) => Error::Unavailable(format!("{what}: the disk is full")),
+        Some(
+            ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => Error::Unavailable(format!("{what}: {source}")),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Error::Engine { what: "the store file is damaged", source: Box::new(source) }
+        }
+        _ => Error::Engine { what, source: Box::new(source) },
+    }
+}

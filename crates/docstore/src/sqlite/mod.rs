@@ -1,0 +1,69 @@
+//! The embedded engine: BSON documents in one SQLite file of this process.
+//!
+//! SQLite does storage, order, durability and transactions. A collection is a table of documents in the order of their
+//! insertion, with their encoded ids; an index is a table of encoded keys. Which documents a filter matches, what an
+//! update makes of them and how they sort is decided here, on their bytes, by MongoDB's rules.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Database, Error, Result};
+
+/// Operations on the file as a whole.
+mod admin;
+/// The catalog of collections and indexes.
+mod catalog;
+/// The change feed.
+mod changes;
+/// Operations that are ready to be run.
+mod checked;
+/// The port, answered by the writer and the readers.
+mod engine;
+/// Mapping of SQLite's errors.
+mod error;
+/// Creation and opening of the file.
+mod file;
+/// Leases, and the locks that show whether a holder is alive.
+mod lease;
+mod query;
+mod write;
+
+/// How the file is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The file; its folder is made if it is not there.
+    pub path: PathBuf,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a transaction may be open before it is undone.
+    pub transaction: Duration,
+}
+
+impl Default for Limits {
+    /// As MongoDB has them.
+    fn default() -> Self {
+        Self { transaction: Duration::from_mins(1) }
+    }
+}
+
+/// Opens the store, or creates it.
+///
+/// # Errors
+/// [`crate::Error::NotOurs`] and [`crate::Error::NewerFormat`], leaving the file as it was;
+/// [`crate::Error::Unavailable`] if it cannot be opened.
+pub async fn open(options: Options) -> Result<Database> {
+    open_with(options, Limits::default()).await
+}
+
+/// [`open`] with other limits than the usual ones.
+pub async fn open_with(options: Options, limits: Limits) -> Result<Database> {
+    let opened = tokio::task::spawn_blocking(move || engine::Embedded::open(&options, &limits)).await;
+    match opened {
+        Ok(engine) => Ok(Database::new(Arc::new(engine?))),
+        Err(error) => Err(Error::Engine { what: "opening the store", source: Box::new(error) }),
+    }
+}

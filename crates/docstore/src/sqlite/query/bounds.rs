@@ -1,0 +1,225 @@
+//! What a condition of a filter says about the keys of an index.
+
+use bson::Bson;
+
+use crate::order::key_encoding as key;
+use crate::{Field, Filter, Result};
+
+/// The keys from one on (inclusive) up to another (exclusive).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) from: Vec<u8>,
+    pub(crate) until: Vec<u8>,
+}
+
+impl Range {
+    /// Every key: none begins with this byte.
+    pub(crate) fn all() -> Self {
+        Self { from: Vec::new(), until: vec![u8::MAX] }
+    }
+
+    /// The keys that begin with these bytes.
+    pub(crate) fn prefix(prefix: Vec<u8>) -> Self {
+        Self { until: next(prefix.clone()), from: prefix }
+    }
+}
+
+/// One end of an interval: values whose encodings begin with `bytes` are within it or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edge {
+    bytes: Vec<u8>,
+    inclusive: bool,
+}
+
+/// The values of one field between two edges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interval {
+    low: Edge,
+    high: Edge,
+}
+
+impl Interval {
+    /// The values that are in both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let low = if other.low.as_low() > self.low.as_low() { other.low } else { self.low };
+        let high = if other.high.as_high() < self.high.as_high() { other.high } else { self.high };
+        Self { low, high }
+    }
+
+    /// The range of an index whose earlier fields have the keys `prefix`.
+    pub(crate) fn range(&self, prefix: &[u8], descending: bool) -> Range {
+        let place = |edge: &Edge, beyond: bool| {
+            let mut bytes = prefix.to_vec();
+            bytes.extend_from_slice(&edge.bytes);
+            if descending {
+                key::invert(&mut bytes[prefix.len()..]);
+            }
+            if beyond { next(bytes) } else { bytes }
+        };
+        if descending {
+            Range {
+                from: place(&self.high, !self.high.inclusive),
+                until: place(&self.low, self.low.inclusive),
+            }
+        } else {
+            Range {
+                from: place(&self.low, !self.low.inclusive),
+                until: place(&self.high, self.high.inclusive),
+            }
+        }
+    }
+}
+
+impl Edge {
+    fn as_low(&self) -> Vec<u8> {
+        if self.inclusive { self.bytes.clone() } else { next(self.bytes.clone()) }
+    }
+
+    fn as_high(&self) -> Vec<u8> {
+        if self.inclusive { next(self.bytes.clone()) } else { self.bytes.clone() }
+    }
+}
+
+fn next(bytes: Vec<u8>) -> Vec<u8> {
+    key::after_prefix(bytes).unwrap_or_else(|| vec![u8::MAX])
+}
+
+/// The parts of a filter that all have to hold.
+pub(crate) fn conjuncts<'a>(filter: &'a Filter, into: &mut Vec<&'a Filter>) {
+    match filter {
+        Filter::All => {}
+        Filter::And(filters) => filters.iter().for_each(|f| conjuncts(f, into)),
+        other => into.push(other),
+    }
+}
+
+/// A field, and the keys that it must have one of.
+pub(crate) type Points<'f> = (&'f Field, Vec<Vec<u8>>);
+
+/// The field and the keys that it must have one of. Arrays are left out: they match whole or by an element, so no
+/// single key tells.
+pub(crate) fn points(condition: &Filter) -> Result<Option<Points<'_>>> {
+    let (field, values): (_, &[Bson]) = match condition {
+        Filter::Eq(field, value) => (field, std::slice::from_ref(value)),
+        Filter::In(field, values) => (field, values),
+        // What is compared with null here can only be equal to it.
+        Filter::Lte(field, value @ Bson::Null) | Filter::Gte(field, value @ Bson::Null) => {
+            (field, std::slice::from_ref(value))
+        }
+        Filter::Contains(field, element) => return Ok(Some((field, vec![key::of(element)?]))),
+        _ => return Ok(None),
+    };
+    if values.iter().any(|value| matches!(value, Bson::Array(_))) {
+        return Ok(None);
+    }
+    let mut keys = values.iter().map(key::of).collect::<Result<Vec<_>>>()?;
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(Some((field, keys)))
+}
+
+/// The field and the interval that its value must be in.
+pub(crate) fn interval(condition: &Filter) -> Result<Option<(&Field, Interval)>> {
+    let edge = |bytes: Vec<u8>, inclusive| Edge { bytes, inclusive };
+    let (field, value) = match condition {
+        Filter::StartsWith(field, prefix) => {
+            let bytes = key::text_prefix(prefix);
+            return Ok(Some((field, Interval { low: edge(bytes.clone(), true), high: edge(bytes, true) })));
+        }
+        Filter::Lt(field, value)
+        | Filter::Lte(field, value)
+        | Filter::Gt(field, value)
+        | Filter::Gte(field, value) => (field, value),
+        _ => return Ok(None),
+    };
+    let bytes = key::of(value)?;
+    if matches!(value, Bson::Array(_) | Bson::Null) || key::is_nan(&bytes) {
+        return Ok(None);
+    }
+    // Comparisons stay within the type, and never reach what is not a number.
+    let kind = bytes[0];
+    let lowest = if kind == key::NUMBER {
+        edge(key::of(&Bson::Double(f64::NAN))?, false)
+    } else {
+        edge(vec![kind], true)
+    };
+    let highest = edge(vec![kind], true);
+    Ok(Some((
+        field,
+        match condition {
+            Filter::Lt(..) => Interval { low: lowest, high: edge(bytes, false) },
+            Filter::Lte(..) => Interval { low: lowest, high: edge(bytes, true) },
+            Filter::Gt(..) => Interval { low: edge(bytes, false), high: highest },
+            _ => Interval { low: edge(bytes, true), high: highest },
+        },
+    )))
+}
+
+/// Whether a document that meets the condition has the field for certain.
+pub(crate) fn implies_presence(condition: &Filter, field: &Field) -> bool {
+    let null = |value: &Bson| matches!(value, Bson::Null);
+    match condition {
+        Filter::Exists(f) | Filter::StartsWith(f, _) | Filter::Contains(f, _) => f == field,
+        Filter::Eq(f, v) | Filter::Lt(f, v) | Filter::Lte(f, v) | Filter::Gt(f, v) | Filter::Gte(f, v) => {
+            f == field && !null(v)
+        }
+        Filter::In(f, values) => f == field && !values.iter().any(null),
+        _ => false,
+    }
+}
+
+/// Whether every document that meets all the conditions matches `wanted`. May say no where the answer is yes.
+pub(crate) fn imply(conditions: &[&Filter], wanted: &Filter) -> Result<bool> {
+    Ok(match wanted {
+        Filter::All => true,
+        Filter::And(parts) => {
+            for part in parts {
+                if !imply(conditions, part)? {
+                    return Ok(false);
+                }
+            }
+            true
+        }
+        Filter::Or(parts) => {
+            for part in parts {
+                if imply(conditions, part)? {
+                    return Ok(true);
+                }
+            }
+            conditions.contains(&wanted)
+        }
+        Filter::Exists(field) => conditions.iter().any(|condition| implies_presence(condition, field)),
+        wanted => {
+            for condition in conditions {
+                if implies(condition, wanted)? {
+                    return Ok(true);
+                }
+            }
+            false
+        }
+    })
+}
+
+fn implies(condition: &Filter, wanted: &Filter) -> Result<bool> {
+    if condition == wanted {
+        return Ok(true);
+    }
+    if let (Some((field, keys)), Some((of, allowed))) = (points(condition)?, points(wanted)?)
+        && !matches!(condition, Filter::Contains(..))
+        && !matches!(wanted, Filter::Contains(..))
+    {
+        return Ok(field == of && keys.iter().all(|key| allowed.contains(key)));
+    }
+    let Some((of, allowed)) = interval(wanted)? else { return Ok(false) };
+    let allowed = allowed.range(&[], false);
+    if let Some((field, keys)) = points(condition)?
+        && !matches!(condition, Filter::Contains(..))
+    {
+        return Ok(field == of && keys.iter().all(|key| *key >= allowed.from && *key < allowed.until));
+    }
+    if let Some((field, within)) = interval(condition)? {
+        let within = within.range(&[], false);
+        return Ok(field == of && within.from >= allowed.from && within.until <= allowed.until);
+    }
+    Ok(false)
+}

@@ -1,0 +1,291 @@
+//! A read in progress: filter, order, window and projection over the documents that a plan reaches.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bson::{RawDocument, RawDocumentBuf};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::order::key_encoding as key;
+use crate::order::paths::KeyField;
+use crate::sqlite::catalog::{Catalog, Stored};
+use crate::sqlite::error::failed;
+use crate::sqlite::query::matching::Compiled;
+use crate::sqlite::query::plan;
+use crate::sqlite::query::project::project;
+use crate::sqlite::query::scan::{self, Scan};
+use crate::sqlite::query::sorting::{sort_key, sorted};
+use crate::{Direction, Filter, Find, Projection, Result, Sort};
+
+/// A read that gives its documents in batches.
+pub(crate) struct Cursor {
+    wanted: Wanted,
+    projection: Option<Projection>,
+    skip: u64,
+    left: u64,
+    rows: Rows,
+}
+
+/// Which documents a read is of.
+pub(crate) struct Wanted {
+    filter: Compiled,
+    /// The order, and the position in it after which the read begins.
+    after: Option<(Vec<KeyField>, Vec<u8>)>,
+}
+
+impl Wanted {
+    fn of(find: &Find) -> Result<Self> {
+        let filter = Compiled::new(&find.filter)?;
+        // An empty position is the beginning.
+        let Some(position) = find.after.as_ref().filter(|position| !position.is_empty()) else {
+            return Ok(Self { filter, after: None });
+        };
+        let mut place = Vec::new();
+        for (value, (_, direction)) in position.iter().zip(find.sort.fields()) {
+            let start = place.len();
+            place.extend(key::of(value)?);
+            if *direction == Direction::Descending {
+                key::invert(&mut place[start..]);
+            }
+        }
+        Ok(Self { filter, after: Some((plan::sort_fields(&find.sort), place)) })
+    }
+
+    pub(crate) fn matches(&self, document: &RawDocument) -> Result<bool> {
+        if let Some((fields, place)) = &self.after
+            && sort_key(document, fields)? <= *place
+        {
+            return Ok(false);
+        }
+        self.filter.matches(document)
+    }
+}
+
+enum Rows {
+    None,
+    /// As they come.
+    Walked(Scan),
+    /// Sorted in memory: row numbers only, so that a long result takes little room.
+    Sorted {
+        collection: i64,
+        rids: std::vec::IntoIter<i64>,
+    },
+}
+
+/// How much of a read is made at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portion {
+    pub(crate) documents: usize,
+    /// Of documents that are looked at, whether they are wanted or not.
+    pub(crate) bytes: usize,
+    /// Such documents.
+    pub(crate) visits: usize,
+}
+
+impl Portion {
+    pub(crate) const ALL: Self = Self { documents: usize::MAX, bytes: usize::MAX, visits: usize::MAX };
+}
+
+/// A batch of documents, and whether more may follow.
+pub(crate) struct Batch {
+    pub(crate) documents: Vec<RawDocumentBuf>,
+    pub(crate) more: bool,
+}
+
+/// A read of which is known how it goes, and nothing is done.
+pub(crate) struct Planned {
+    find: Find,
+    wanted: Wanted,
+    /// The collection, if there is one, and the way to its documents.
+    way: Option<(Arc<Stored>, plan::Access)>,
+}
+
+impl Planned {
+    pub(crate) fn new(catalog: &Catalog, collection: &str, find: Find) -> Result<Self> {
+        let wanted = Wanted::of(&find)?;
+        let stored = catalog.collections.get(collection).filter(|_| find.limit != Some(0));
+        let way = stored.map(|stored| Ok((Arc::clone(stored), access(stored, &find)?))).transpose()?;
+        Ok(Self { find, wanted, way })
+    }
+
+    /// Whether documents come as they are met, so that a part of them is a part of the work.
+    pub(crate) fn is_walk(&self) -> bool {
+        self.way.as_ref().is_none_or(|(_, access)| access.ordered == self.find.sort.fields().len())
+    }
+
+    /// Begins; whatever has to be sorted in memory is sorted now.
+    pub(crate) fn open(self, connection: &Connection) -> Result<Cursor> {
+        let Self { find, wanted, way } = self;
+        let Find { sort, mut skip, limit, projection, .. } = find;
+        let mut there = Rows::None;
+        if let Some((stored, access)) = way {
+            let most = limit.map(|limit| limit.saturating_add(skip));
+            there = rows(connection, &stored, access, &wanted, &sort, most)?;
+            // What comes after a position is told by documents, not by entries.
+            if let (Rows::Walked(scan), None) = (&mut there, &wanted.after)
+                && skip > 0
+                && scan.pass(connection, skip)?
+            {
+                skip = 0;
+            }
+        }
+        Ok(Cursor { wanted, projection, skip, left: limit.unwrap_or(u64::MAX), rows: there })
+    }
+}
+
+impl Cursor {
+    /// Begins a read.
+    pub(crate) fn open(
+        connection: &Connection,
+        catalog: &Catalog,
+        collection: &str,
+        find: Find,
+    ) -> Result<Self> {
+        Planned::new(catalog, collection, find)?.open(connection)
+    }
+
+    /// The next documents: about as many as were asked for, fewer if they are large or rare.
+    pub(crate) fn next_batch(&mut self, connection: &Connection, portion: Portion) -> Result<Batch> {
+        let Portion { documents: most, bytes, visits } = portion;
+        let mut documents = Vec::new();
+        let (mut size, mut visited, mut looked_at) = (0, 0, 0);
+        let Self { wanted, projection, skip, left, rows } = self;
+        let mut take = |document: &RawDocument| -> Result<ControlFlow<()>> {
+            if *skip > 0 {
+                *skip -= 1;
+                return Ok(ControlFlow::Continue(()));
+            }
+            let document = match projection {
+                Some(projection) => project(document, projection)?,
+                None => document.to_owned(),
+            };
+            size += document.as_bytes().len();
+            documents.push(document);
+            *left -= 1;
+            let full = *left == 0 || documents.len() >= most || size >= bytes;
+            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        let ended = match rows {
+            Rows::None => true,
+            Rows::Walked(scan) => scan.run(connection, &mut |_, document| {
+                visited += 1;
+                looked_at += document.as_bytes().len();
+                let full = wanted.matches(document)? && take(document)?.is_break();
+                let enough = full || visited >= visits || looked_at >= bytes;
+                Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?,
+            Rows::Sorted { collection, rids } => loop {
+                let Some(rid) = rids.next() else { break true };
+                if with_document(connection, *collection, rid, &mut take)?.is_some_and(|flow| flow.is_break())
+                {
+                    break false;
+                }
+            },
+        };
+        Ok(Batch { documents, more: !ended && *left > 0 })
+    }
+}
+
+/// The row numbers of the matches, `most` at the most, in the order of the sort.
+pub(crate) fn matches(
+    connection: &Connection,
+    stored: &Arc<Stored>,
+    filter: &Filter,
+    sort: &Sort,
+    most: Option<u64>,
+) -> Result<Vec<i64>> {
+    let mut found = Vec::new();
+    let wanted = Wanted { filter: Compiled::new(filter)?, after: None };
+    let access = plan::choose(stored, filter, sort, most.is_some())?;
+    match rows(connection, stored, access, &wanted, sort, most)? {
+        Rows::None => {}
+        Rows::Sorted { rids, .. } => found = rids.collect(),
+        Rows::Walked(mut scan) => {
+            scan.run(connection, &mut |rid, document| {
+                if wanted.matches(document)? {
+                    found.push(rid);
+                }
+                let full = most.is_some_and(|most| found.len() as u64 >= most);
+                Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+        }
+    }
+    Ok(found)
+}
+
+/// Counts matches, on the entries of an index alone where they say it all.
+pub(crate) fn count(
+    connection: &Connection,
+    catalog: &Catalog,
+    collection: &str,
+    filter: &Filter,
+) -> Result<u64> {
+    let Some(stored) = catalog.collections.get(collection) else { return Ok(0) };
+    let counting = "counting documents";
+    let rows = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<u64> {
+        let rows: i64 = connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(parameters, |row| row.get(0)))
+            .map_err(failed(counting))?;
+        Ok(rows.unsigned_abs())
+    };
+    if *filter == Filter::All {
+        return rows(&format!("SELECT count(*) FROM c_{}", stored.id), &[]);
+    }
+    let access = plan::choose(stored, filter, &Sort::default(), false)?;
+    if let plan::Source::Index(index, ranges) = &access.source
+        && access.exact
+    {
+        let sql = format!("SELECT count(*) FROM x_{} WHERE k >= ?1 AND k < ?2", index.id);
+        return ranges.iter().map(|range| rows(&sql, &[&range.from, &range.until])).sum();
+    }
+    let compiled = Compiled::new(filter)?;
+    let mut found = 0;
+    Scan::new(stored.id, access).run(connection, &mut |_, document| {
+        found += u64::from(compiled.matches(document)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+/// Calls `with` for the document of a row, if it is there.
+pub(crate) fn with_document<T>(
+    connection: &Connection,
+    collection: i64,
+    rid: i64,
+    with: &mut dyn FnMut(&RawDocument) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT doc FROM c_{collection} WHERE rid = ?"))
+        .map_err(failed("reading documents"))?;
+    statement
+        .query_row([rid], |row| Ok(scan::document(row, 0).and_then(&mut *with)))
+        .optional()
+        .map_err(failed("reading documents"))?
+        .transpose()
+}
+
+/// How a read reaches its documents.
+pub(crate) fn access(stored: &Stored, find: &Find) -> Result<plan::Access> {
+    let mut access = plan::choose(stored, &find.filter, &find.sort, find.limit.is_some())?;
+    if let Some(position) = &find.after {
+        access.seek(&find.sort, &position.iter().map(key::of).collect::<Result<Vec<_>>>()?);
+    }
+    Ok(access)
+}
+
+fn rows(
+    connection: &Connection,
+    stored: &Arc<Stored>,
+    access: plan::Access,
+    wanted: &Wanted,
+    sort: &Sort,
+    most: Option<u64>,
+) -> Result<Rows> {
+    let scan = Scan::new(stored.id, access);
+    if scan.access().ordered == sort.fields().len() {
+        return Ok(Rows::Walked(scan));
+    }
+    let rids = sorted(connection, scan, wanted, &plan::sort_fields(sort), most)?;
+    Ok(Rows::Sorted { collection: stored.id, rids: rids.into_iter() })
+}

@@ -1,0 +1,151 @@
+//! Whether a document matches a filter, decided on its bytes.
+
+use std::collections::BTreeSet;
+
+use bson::{Bson, RawBsonRef, RawDocument};
+
+use crate::order::key_encoding::{self as key, unreadable};
+use crate::order::paths::{Path, any};
+use crate::{Filter, Result};
+
+/// A filter with its operands encoded.
+#[derive(Debug)]
+pub(crate) enum Compiled {
+    All,
+    Leaf(Path, Test),
+    And(Vec<Compiled>),
+    Or(Vec<Compiled>),
+    Not(Box<Compiled>),
+}
+
+/// What is asked of the values at a path.
+#[derive(Debug)]
+pub(crate) enum Test {
+    /// Whether the value stands to the operand in one of these orders.
+    Compare {
+        operand: Vec<u8>,
+        less: bool,
+        equal: bool,
+        greater: bool,
+    },
+    In(BTreeSet<Vec<u8>>),
+    Exists,
+    StartsWith(String),
+    Contains(Vec<u8>),
+}
+
+impl Compiled {
+    /// Takes a filter that was checked.
+    pub(crate) fn new(filter: &Filter) -> Result<Self> {
+        let compare = |field, value: &Bson, less, equal, greater| {
+            Ok(Self::Leaf(
+                Path::from(field),
+                Test::Compare { operand: key::of(value)?, less, equal, greater },
+            ))
+        };
+        let set = |field, values: &[Bson]| {
+            Ok(Self::Leaf(Path::from(field), Test::In(values.iter().map(key::of).collect::<Result<_>>()?)))
+        };
+        let all = |filters: &[Filter]| filters.iter().map(Self::new).collect::<Result<_>>();
+        let not = |inner: Result<Self>| inner.map(|inner| Self::Not(Box::new(inner)));
+        match filter {
+            Filter::All => Ok(Self::All),
+            Filter::Eq(f, v) => compare(f, v, false, true, false),
+            Filter::Ne(f, v) => not(compare(f, v, false, true, false)),
+            Filter::Lt(f, v) => compare(f, v, true, false, false),
+            Filter::Lte(f, v) => compare(f, v, true, true, false),
+            Filter::Gt(f, v) => compare(f, v, false, false, true),
+            Filter::Gte(f, v) => compare(f, v, false, true, true),
+            Filter::In(f, values) => set(f, values),
+            Filter::NotIn(f, values) => not(set(f, values)),
+            Filter::Exists(f) => Ok(Self::Leaf(f.into(), Test::Exists)),
+            Filter::Missing(f) => not(Ok(Self::Leaf(f.into(), Test::Exists))),
+            Filter::StartsWith(f, prefix) => Ok(Self::Leaf(f.into(), Test::StartsWith(prefix.clone()))),
+            Filter::Contains(f, v) => Ok(Self::Leaf(f.into(), Test::Contains(key::of(v)?))),
+            Filter::And(filters) => Ok(Self::And(all(filters)?)),
+            Filter::Or(filters) => Ok(Self::Or(all(filters)?)),
+            Filter::Not(inner) => not(Self::new(inner)),
+        }
+    }
+
+    /// Whether a document matches.
+    pub(crate) fn matches(&self, document: &RawDocument) -> Result<bool> {
+        match self {
+            Self::All => Ok(true),
+            Self::Leaf(path, test) => test.passes(document, path),
+            Self::And(filters) => {
+                for filter in filters {
+                    if !filter.matches(document)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Or(filters) => {
+                for filter in filters {
+                    if filter.matches(document)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Self::Not(filter) => Ok(!filter.matches(document)?),
+        }
+    }
+}
+
+impl Test {
+    fn passes(&self, document: &RawDocument, path: &Path) -> Result<bool> {
+        let mut scratch = Vec::new();
+        match self {
+            Self::Exists => any(document, &path.0, false, &mut |value| Ok(value.is_some())),
+            Self::StartsWith(prefix) => any(document, &path.0, true, &mut |value| {
+                Ok(matches!(value, Some(RawBsonRef::String(text)) if text.starts_with(prefix.as_str())))
+            }),
+            Self::Contains(element) => any(document, &path.0, false, &mut |value| {
+                let Some(RawBsonRef::Array(array)) = value else { return Ok(false) };
+                for value in array {
+                    if equals(value.map_err(unreadable)?, element, &mut scratch)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }),
+            Self::In(operands) => any(document, &path.0, true, &mut |value| {
+                encode(value, &mut scratch)?;
+                Ok(operands.contains(&scratch))
+            }),
+            Self::Compare { operand, less, equal, greater } => any(document, &path.0, true, &mut |value| {
+                let tag = value.map_or(key::NULL, key::tag);
+                if operand.first() != Some(&tag) {
+                    return Ok(false);
+                }
+                encode(value, &mut scratch)?;
+                Ok(match scratch.cmp(operand) {
+                    std::cmp::Ordering::Equal => *equal,
+                    // Not a number is neither less nor greater than anything.
+                    _ if key::is_nan(operand) || key::is_nan(&scratch) => false,
+                    std::cmp::Ordering::Less => *less,
+                    std::cmp::Ordering::Greater => *greater,
+                })
+            }),
+        }
+    }
+}
+
+/// A missing value counts as null.
+fn encode(value: Option<RawBsonRef<'_>>, out: &mut Vec<u8>) -> Result<()> {
+    out.clear();
+    key::encode(value.unwrap_or(RawBsonRef::Null), out)
+}
+
+fn equals(value: RawBsonRef<'_>, operand: &[u8], scratch: &mut Vec<u8>) -> Result<bool> {
+    if operand.first() != Some(&key::tag(value)) {
+        return Ok(false);
+    }
+    encode(Some(value), scratch)?;
+    Ok(scratch == operand)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! Which index a read uses.
+//!
+//! One index as a rule: its leading fields have equalities, then one field may have a range; what is left of it may
+//! give the order. The whole filter is checked again on each document, so a plan may only ever reach too many
+//! documents, never too few.
+
+/// Several ranges at once, in the order that they have in common.
+mod merged;
+
+use std::sync::Arc;
+
+use crate::order::key_encoding as key;
+use crate::order::paths::KeyField;
+use crate::sqlite::catalog::{Stored, StoredIndex};
+use crate::sqlite::query::bounds::{self, Interval, Range};
+use crate::{Direction, Field, Filter, Plan, Result, Sort};
+
+/// More combinations of equalities than these are not looked up one by one.
+const MOST_RANGES: usize = 500;
+/// What an equality is worth; one with a truth value tells less, since half of all documents may have it.
+const EQUALITY: u32 = 100;
+const EQUAL_TRUTH: u32 = 95;
+/// What both ends of a range of ids are worth: documents have one each.
+const ID_RANGE: u32 = 300;
+/// What the order of ids is worth, beside an order: with it, more than a truth value.
+const ID_ORDER: u32 = 66;
+
+/// Where documents are looked for.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// Everywhere, in natural order.
+    Table,
+    /// In the table's own index on the id.
+    Id(Vec<Range>),
+    /// In a declared index.
+    Index(Arc<StoredIndex>, Vec<Range>),
+    /// In several ranges of declared indexes at once, in the order that they have in common.
+    Merged(Vec<Way>),
+}
+
+/// A range of an index.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) index: Arc<StoredIndex>,
+    pub(crate) range: Range,
+    /// The leading fields that are constant in the range, and how many bytes of each key they take.
+    pub(crate) equal: usize,
+    pub(crate) prefix: usize,
+}
+
+/// How a read reaches its documents.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) source: Source,
+    pub(crate) reverse: bool,
+    /// Documents come in the order of this many leading fields of the sort.
+    pub(crate) ordered: usize,
+    /// The entries reached are exactly the documents that match.
+    pub(crate) exact: bool,
+    /// A document may be reached more than once.
+    pub(crate) repeats: bool,
+    /// Of a single range: as in [`Way`].
+    equal: usize,
+    prefix: usize,
+}
+
+impl Access {
+    fn table() -> Self {
+        Self {
+            source: Source::Table,
+            reverse: false,
+            ordered: 0,
+            exact: false,
+            repeats: false,
+            equal: 0,
+            prefix: 0,
+        }
+    }
+
+    /// For people and tests.
+    pub(crate) fn explain(&self, sort: &Sort) -> Plan {
+        let index = match &self.source {
+            Source::Table => None,
+            Source::Id(_) => Some("_id_".to_owned()),
+            Source::Index(index, _) => Some(index.index.name().to_owned()),
+            Source::Merged(ways) => ways.first().map(|way| way.index.index.name().to_owned()),
+        };
+        Plan { index, sorts_in_memory: self.ordered < sort.fields().len() }
+    }
+}
+
+/// An index as the planner sees it; the table's own on the id looks like any other.
+struct Shape<'a> {
+    fields: Vec<(&'a Field, bool)>,
+    unique: bool,
+    multikey: bool,
+}
+
+struct Candidate {
+    ranges: Vec<Range>,
+    /// How many fields are constant in each range, and how many bytes they take.
+    equal: usize,
+    prefixes: Vec<usize>,
+    reverse: bool,
+    ordered: usize,
+    exact: bool,
+    score: u32,
+}
+
+impl Candidate {
+    fn access(self, index: Option<&Arc<StoredIndex>>) -> Access {
+        let Self { ranges, equal, prefixes, reverse, ordered, exact, .. } = self;
+        let prefix = prefixes.first().copied().unwrap_or_default();
+        let source = match index {
+            None => Source::Id(ranges),
+            Some(index) if ordered > 0 && ranges.len() > 1 => {
+                let way = |(range, prefix)| Way { index: Arc::clone(index), range, equal, prefix };
+                Source::Merged(ranges.into_iter().zip(prefixes).map(way).collect())
+            }
+            Some(index) => Source::Index(Arc::clone(index), ranges),
+        };
+        let repeats = index.is_some_and(|index| index.multikey);
+        Access { source, reverse, ordered, exact, repeats, equal, prefix }
+    }
+}
+
+/// Chooses the way to the documents of a read.
+pub(crate) fn choose(stored: &Stored, filter: &Filter, sort: &Sort, limited: bool) -> Result<Access> {
+    let mut conditions = Vec::new();
+    bounds::conjuncts(filter, &mut conditions);
+    let id = Shape { fields: vec![(&Field::ID, false)], unique: true, multikey: false };
+    let mut best = (0, Access::table());
+    if let Some(c) = candidate(&id, &conditions, sort, limited, 0)? {
+        best = (c.score, c.access(None));
+    }
+    for index in &stored.indexes {
+        if let Some(c) = of_index(index, &conditions, sort, limited)?
+            && c.score > best.0
+        {
+            best = (c.score, c.access(Some(index)));
+        }
+    }
+    if let Some((score, access)) = merged::choice(stored, &conditions, sort)?
+        && score > best.0
+    {
+        best = (score, access);
+    }
+    Ok(best.1)
+}
+
+/// What a declared index can do for a read; `None` if nothing.
+fn of_index(
+    index: &StoredIndex,
+    conditions: &[&Filter],
+    sort: &Sort,
+    limited: bool,
+) -> Result<Option<Candidate>> {
+    let fields: Vec<_> =
+        index.index.fields().iter().map(|f| (&f.field, f.direction == Direction::Descending)).collect();
+    let mut narrow = 0;
+    if let Some(partial) = index.index.partial_filter() {
+        if !bounds::imply(conditions, partial)? {
+            return Ok(None);
+        }
+        narrow = 20;
+    }
+    if index.index.is_sparse() {
+        // With arrays only the leading field's own condition says that the entry looked for is there.
+        let telling = if index.multikey { &fields[..1] } else { &fields[..] };
+        if !telling.iter().any(|(field, _)| conditions.iter().any(|c| bounds::implies_presence(c, field))) {
+            return Ok(None);
+        }
+        narrow = 20;
+    }
+    let shape = Shape { fields, unique: index.index.is_unique(), multikey: index.multikey };
+    candidate(&shape, conditions, sort, limited, narrow)
+}
+
+/// What an index can do for a read; `None` if nothing. `narrow` is what it is worth that the index leaves out
+/// documents that are not wanted.
+fn candidate(
+    shape: &Shape<'_>,
+    conditions: &[&Filter],
+    sort: &Sort,
+    limited: bool,
+    narrow: u32,
+) -> Result<Option<Candidate>> {
+    let mut used = vec![false; conditions.len()];
+    let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
+    let mut equal = 0;
+    let mut equalities = 0;
+    let mut range: Option<Interval> = None;
+    let mut sides = 0;
+    for (i, (field, descending)) in shape.fields.iter().enumerate() {
+        // Two paths through one array may be met by different elements, which have different keys.
+        if shape.multikey
+            && shape.fields[..i].iter().any(|(other, _)| other.parts().next() == field.parts().next())
+        {
+            break;
+        }
+        if let Some((at, keys)) = equality(conditions, field)?
+            && prefixes.len() * keys.len() <= MOST_RANGES
+        {
+            used[at] = true;
+            let truths = keys.iter().all(|key| key.first() == Some(&key::BOOLEAN));
+            equalities += if truths { EQUAL_TRUTH } else { EQUALITY };
+            prefixes = extend(&prefixes, &keys, *descending);
+            equal = i + 1;
+            continue;
+        }
+        for (at, condition) in conditions.iter().enumerate() {
+            let Some((of, interval)) = bounds::interval(condition)? else { continue };
+            if of != *field || (shape.multikey && range.is_some()) {
+                continue;
+            }
+            used[at] = true;
+            sides += 1;
+            range = Some(match range {
+                Some(before) => before.and(interval),
+                None => interval,
+            });
+        }
+        break;
+    }
+    let (mut ordered, reverse) = if shape.multikey { (0, false) } else { order(shape, equal, sort) };
+    let mut whole = !sort.fields().is_empty() && ordered == sort.fields().len();
+    if prefixes.len() != 1 && !(whole && merged::possible(&prefixes, &shape.fields[..equal], sort)) {
+        (ordered, whole) = (0, false);
+    }
+    let mut score = narrow + equalities;
+    if shape.unique && equal == shape.fields.len() {
+        score += 500;
+    }
+    if range.is_some() {
+        score += 40 + 10 * u32::from(sides > 1);
+        if sides > 1 && *shape.fields[equal].0 == Field::ID {
+            score += ID_RANGE;
+        }
+    }
+    if whole && limited && equal > 0 {
+        // Nothing is read but what is wanted.
+        score += 100;
+    } else if whole {
+        score += 30;
+        if equal == 0 && shape.fields.len() == 1 && *shape.fields[0].0 == Field::ID {
+            score += ID_ORDER;
+        }
+    } else if limited && ordered > 0 {
+        score += 15;
+    }
+    if score == 0 {
+        return Ok(None);
+    }
+    let lengths = prefixes.iter().map(Vec::len).collect::<Vec<_>>();
+    let ranges: Vec<_> = match &range {
+        Some(interval) => prefixes.iter().map(|p| interval.range(p, shape.fields[equal].1)).collect(),
+        None if equal == 0 => vec![Range::all()],
+        None => prefixes.into_iter().map(Range::prefix).collect(),
+    };
+    let (ranges, prefixes) = ranges.into_iter().zip(lengths).filter(|(r, _)| r.from < r.until).unzip();
+    let exact = !shape.multikey
+        && used.iter().all(|used| *used)
+        && !conditions.iter().any(|c| matches!(c, Filter::Contains(..)));
+    Ok(Some(Candidate { ranges, equal, prefixes, reverse, ordered, exact, score }))
+}
+
+/// The equality on a field that leaves the fewest keys.
+fn equality(conditions: &[&Filter], field: &Field) -> Result<Option<(usize, Vec<Vec<u8>>)>> {
+    let mut best: Option<(usize, Vec<Vec<u8>>)> = None;
+    for (at, condition) in conditions.iter().enumerate() {
+        if let Some((of, keys)) = bounds::points(condition)?
+            && of == field
+            && best.as_ref().is_none_or(|(_, others)| keys.len() < others.len())
+        {
+            best = Some((at, keys));
+        }
+    }
+    Ok(best)
+}
+
+fn extend(prefixes: &[Vec<u8>], keys: &[Vec<u8>], descending: bool) -> Vec<Vec<u8>> {
+    let mut all = Vec::with_capacity(prefixes.len() * keys.len());
+    for prefix in prefixes {
+        for key in keys {
+            let mut bytes = prefix.clone();
+            bytes.extend_from_slice(key);
+            if descending {
+                key::invert(&mut bytes[prefix.len()..]);
+            }
+            all.push(bytes);
+        }
+    }
+    all
+}
+
+/// How many leading fields of the sort the index gives after its first `equal` fields, which are constant, and
+/// whether it has to be read backwards for it.
+fn order(shape: &Shape<'_>, equal: usize, sort: &Sort) -> (usize, bool) {
+    let mut rest = shape.fields[equal..].iter();
+    let mut reverse = None;
+    let mut given = 0;
+    for (field, direction) in sort.fields() {
+        if shape.fields[..equal].iter().any(|(constant, _)| *constant == field) {
+            given += 1;
+            continue;
+        }
+        let Some((next, descending)) = rest.next() else { break };
+        let turned = *descending != (*direction == Direction::Descending);
+        if *next != field || reverse.is_some_and(|reverse| reverse != turned) {
+            break;
+        }
+        reverse = Some(turned);
+        given += 1;
+    }
+    (given, reverse.unwrap_or(false))
+}
+
+/// The fields of a sort as the fields of a key.
+pub(crate) fn sort_fields(sort: &Sort) -> Vec<KeyField> {
+    sort.fields().iter().map(|(field, direction)| KeyField::new(field, *direction)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Reads: a small pool of read-only connections. No reader ever waits for the writer, nor the writer for a reader.
+//!
+//! What is surely little work is done on the thread that asks: to hand it to another and to be woken again takes longer
+//! than to read some documents. All else is done on the runtime's threads for blocking work.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bson::RawDocumentBuf;
+use futures_util::stream::{self, StreamExt};
+use rusqlite::Connection;
+
+use crate::engine::RawStream;
+use crate::sqlite::catalog::Catalog;
+use crate::sqlite::error::failed;
+use crate::sqlite::file;
+use crate::sqlite::query::cursor::{Batch, Cursor, Planned, Portion};
+use crate::{Error, Find, Result};
+
+/// So many idle connections are kept. More are opened when all are in use, so that reads within reads never wait.
+const IDLE: usize = 4;
+/// A read of so many documents is little work, unless others have to be looked at for it: that ends with [`HERE`].
+const FEW: u64 = 64;
+/// What is read at most by the thread that asks.
+const HERE: Portion = Portion { documents: 64, bytes: 256 * 1024, visits: 256 };
+/// A first batch, and those that follow.
+const FIRST: Portion = Portion { documents: 128, bytes: 256 * 1024, visits: usize::MAX };
+const NEXT: Portion = Portion { documents: 1000, bytes: 2 * 1024 * 1024, visits: usize::MAX };
+
+/// The pool.
+pub(crate) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Reader>>,
+    closed: AtomicBool,
+}
+
+struct Reader {
+    connection: Connection,
+    catalog: Arc<Catalog>,
+}
+
+/// A connection within a transaction: it sees one state of the store until it is given back.
+struct Lent {
+    reader: Option<Reader>,
+    pool: Arc<Readers>,
+}
+
+impl Readers {
+    pub(crate) fn new(path: &Path) -> Arc<Self> {
+        Arc::new(Self { path: path.to_owned(), idle: Mutex::default(), closed: AtomicBool::new(false) })
+    }
+
+    /// Closes the connections; those in use follow when they are given back.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// A connection that is open already, if one is free.
+    fn idle(&self) -> Result<Option<Reader>> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        Ok(self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop())
+    }
+
+    fn lend(self: &Arc<Self>) -> Result<Lent> {
+        let reader = match self.idle()? {
+            Some(reader) => reader,
+            None => Reader { connection: file::open_reader(&self.path)?, catalog: Arc::default() },
+        };
+        self.begin(reader)
+    }
+
+    fn begin(self: &Arc<Self>, mut reader: Reader) -> Result<Lent> {
+        statement(&reader.connection, "BEGIN").map_err(failed("beginning to read"))?;
+        Catalog::refresh(&mut reader.catalog, &reader.connection)?;
+        Ok(Lent { reader: Some(reader), pool: Arc::clone(self) })
+    }
+
+    /// Runs a read on one of the connections.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection, &Catalog) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let pool = Arc::clone(self);
+        blocking(move || pool.lend()?.with(read)).await
+    }
+
+    /// Streams the documents of a read: as one batch if they are few.
+    pub(crate) async fn find(self: &Arc<Self>, collection: String, find: Find) -> Result<RawStream> {
+        let few = find.limit.is_some_and(|limit| limit.saturating_add(find.skip) <= FEW);
+        let idle = if few { self.idle()? } else { None };
+        let first = if let Some(reader) = idle {
+            let lent = self.begin(reader)?;
+            let planned = lent.with(|_, catalog| Planned::new(catalog, &collection, find))?;
+            if planned.is_walk() {
+                start(lent, planned, HERE)?
+            } else {
+                blocking(move || start(lent, planned, FIRST)).await?
+            }
+        } else {
+            let pool = Arc::clone(self);
+            let first = move || {
+                let lent = pool.lend()?;
+                let planned = lent.with(|_, catalog| Planned::new(catalog, &collection, find))?;
+                start(lent, planned, FIRST)
+            };
+            blocking(first).await?
+        };
+        Ok(stream::unfold(Some(first), step).flat_map(stream::iter).boxed())
+    }
+}
+
+/// A stream between two batches.
+enum Pending {
+    Ready(Vec<RawDocumentBuf>, Option<(Lent, Cursor)>),
+    Rest(Lent, Cursor),
+}
+
+/// The next batch, and what is left. Whatever follows the first batch is read only when it is asked for; a stream that
+/// is dropped gives its connection back.
+async fn step(pending: Option<Pending>) -> Option<(Vec<Result<RawDocumentBuf>>, Option<Pending>)> {
+    let ready = match pending? {
+        Pending::Rest(lent, cursor) => blocking(move || next(lent, cursor, NEXT)).await,
+        ready @ Pending::Ready(..) => Ok(ready),
+    };
+    match ready {
+        Err(error) => Some((vec![Err(error)], None)),
+        Ok(Pending::Ready(documents, rest)) => Some((
+            documents.into_iter().map(Ok).collect(),
+            rest.map(|(lent, cursor)| Pending::Rest(lent, cursor)),
+        )),
+        Ok(rest @ Pending::Rest(..)) => Some((Vec::new(), Some(rest))),
+    }
+}
+
+fn start(lent: Lent, planned: Planned, portion: Portion) -> Result<Pending> {
+    let cursor = lent.with(|connection, _| planned.open(connection))?;
+    next(lent, cursor, portion)
+}
+
+fn next(lent: Lent, mut cursor: Cursor, portion: Portion) -> Result<Pending> {
+    let Batch { documents, more } = lent.with(|connection, _| cursor.next_batch(connection, portion))?;
+    Ok(Pending::Ready(documents, more.then_some((lent, cursor))))
+}
+
+impl Lent {
+    fn with<T>(&self, read: impl FnOnce(&Connection, &Catalog) -> Result<T>) -> Result<T> {
+        match &self.reader {
+            Some(reader) => read(&reader.connection, &reader.catalog),
+            None => Err(closed()),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(reader) = self.reader.take() else { return };
+        // A connection that cannot end its transaction is not used again.
+        if statement(&reader.connection, "ROLLBACK").is_err() || self.pool.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(reader);
+        }
+    }
+}
+
+fn statement(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// What every operation on a closed store gets.
+pub(crate) fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Engine { what: "reading from the store", source: Box::new(error) }),
+    }
+}

@@ -1,0 +1,88 @@
+//! Making, changing and dropping collections, indexes and validators, within a transaction of SQLite.
+
+use crate::sqlite::catalog::Catalog;
+use crate::sqlite::write::session::Session;
+use crate::{Change, Error, Index, Result, Validator};
+
+/// Makes an index, or finds that it is there.
+pub(crate) fn create_index(session: &mut Session<'_>, collection: &str, index: &Index) -> Result<()> {
+    if let Some(stored) = session.collection(collection) {
+        for existing in stored.indexes.iter().map(|stored| &stored.index) {
+            let named_alike = existing.name() == index.name();
+            if named_alike && existing.same_definition(index) {
+                return Ok(());
+            }
+            if named_alike || existing.same_keys(index) {
+                return Err(Error::IndexConflict {
+                    collection: collection.to_owned(),
+                    declared: Box::new(index.clone()),
+                    existing: Box::new(existing.clone()),
+                });
+            }
+        }
+    }
+    let run = |session: &Session<'_>, sql: &str| {
+        session.connection.execute_batch(sql).map_err(crate::sqlite::error::failed("making an index"))
+    };
+    // The one operation that may be refused halfway, by a document that does not fit.
+    run(session, "SAVEPOINT making_an_index")?;
+    let built = session.collection_or_new(collection).and_then(|stored| session.build_index(&stored, index));
+    if built.is_err() {
+        run(session, "ROLLBACK TO making_an_index")?;
+        session.catalog = std::sync::Arc::default();
+    }
+    run(session, "RELEASE making_an_index")?;
+    session.refresh()?;
+    built
+}
+
+/// Drops an index by name, if it is there.
+pub(crate) fn drop_index(session: &mut Session<'_>, collection: &str, name: &str) -> Result<()> {
+    let Some(stored) = session.collection(collection) else { return Ok(()) };
+    if let Some(index) = stored.indexes.iter().find(|stored| stored.index.name() == name) {
+        Catalog::remove_index(session.connection, index)?;
+        session.refresh()?;
+    }
+    Ok(())
+}
+
+/// Drops a collection, if it is there.
+pub(crate) fn drop_collection(session: &mut Session<'_>, collection: &str) -> Result<()> {
+    let Some(stored) = session.collection(collection) else { return Ok(()) };
+    Catalog::remove_collection(session.connection, &stored)?;
+    session.changes.push(Change::Unknown);
+    session.refresh()
+}
+
+/// Sets or removes the validator of a collection, which is made if it is not there.
+pub(crate) fn set_validator(
+    session: &mut Session<'_>,
+    collection: &str,
+    validator: Option<&Validator>,
+) -> Result<()> {
+    let stored = match validator {
+        Some(_) => session.collection_or_new(collection)?,
+        None => match session.collection(collection) {
+            Some(stored) if stored.validator.is_some() => stored,
+            _ => return Ok(()),
+        },
+    };
+    Catalog::put_validator(session.connection, stored.id, validator)?;
+    session.refresh()
+}
+
+/// Gives a collection another name; one that has that name already goes.
+pub(crate) fn rename_collection(session: &mut Session<'_>, from: &str, to: &str) -> Result<()> {
+    let Some(stored) = session.collection(from) else {
+        return Err(Error::Invalid(format!("{from:?} cannot be renamed: it is not there")));
+    };
+    if from == to {
+        return Err(Error::Invalid(format!("{from:?} has that name already")));
+    }
+    if let Some(old) = session.collection(to) {
+        Catalog::remove_collection(session.connection, &old)?;
+    }
+    Catalog::rename_collection(session.connection, &stored, to)?;
+    session.changes.push(Change::Unknown);
+    session.refresh()
+}

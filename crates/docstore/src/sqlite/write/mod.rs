@@ -1,0 +1,9 @@
+//! Writes.
+
+pub(crate) mod admission;
+pub(crate) mod ddl;
+pub(crate) mod operations;
+pub(crate) mod session;
+pub(crate) mod transaction;
+pub(crate) mod update;
+pub(crate) mod writer;

@@ -1,0 +1,295 @@
+//! Writes of single documents, with all of their index entries.
+//!
+//! Everything that can be wrong with a write is checked before its first statement that changes anything. So a refused
+//! write leaves nothing to undo, and an error of SQLite itself is one of the machine: it fails the whole transaction.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::order::index_keys as keys;
+use crate::order::key_encoding as key;
+use crate::sqlite::catalog::{Catalog, Stored, StoredIndex};
+use crate::sqlite::error::failed;
+use crate::sqlite::write::admission::{check_valid, encode};
+use crate::{Change, ChangeKind, Error, Index, Result};
+
+/// More changes than these in one transaction are not told one by one.
+const MOST_CHANGES: usize = 1000;
+
+const WRITING: &str = "writing documents";
+
+/// The writer's connection within a transaction.
+pub(crate) struct Session<'c> {
+    pub(crate) connection: &'c Connection,
+    pub(crate) catalog: Arc<Catalog>,
+    /// What a change feed is told once all of it is durable.
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Session<'_> {
+    /// The collection, made if it is not there.
+    pub(crate) fn collection_or_new(&mut self, name: &str) -> Result<Arc<Stored>> {
+        if let Some(stored) = self.collection(name) {
+            return Ok(stored);
+        }
+        Catalog::add_collection(self.connection, name)?;
+        self.refresh()?;
+        self.collection(name)
+            .ok_or_else(|| Error::Engine { what: "making a collection", source: "it is not there".into() })
+    }
+
+    /// The collection, if it is there.
+    pub(crate) fn collection(&self, name: &str) -> Option<Arc<Stored>> {
+        self.catalog.collections.get(name).cloned()
+    }
+
+    pub(crate) fn refresh(&mut self) -> Result<()> {
+        Catalog::refresh(&mut self.catalog, self.connection)
+    }
+
+    /// Inserts a document that has an id.
+    pub(crate) fn insert(&mut self, collection: &str, document: &Document) -> Result<()> {
+        self.insert_checked(collection, document, true)
+    }
+
+    /// Inserts a document that has an id; the validator may be left unasked.
+    pub(crate) fn insert_checked(
+        &mut self,
+        collection: &str,
+        document: &Document,
+        validate: bool,
+    ) -> Result<()> {
+        let id = document.get("_id").ok_or_else(|| Error::Invalid("a document without an id".into()))?;
+        if matches!(id, Bson::Array(_)) {
+            return Err(Error::Invalid("the id of a document cannot be an array".into()));
+        }
+        let raw = encode(collection, document)?;
+        let id_key = key::of(id)?;
+        if let Some(stored) = self.collection(collection) {
+            if validate {
+                check_valid(&stored, None, &raw)?;
+            }
+            if self.rid_of(&stored, &id_key)?.is_some() {
+                return Err(duplicate(collection, "_id_", vec!["_id".to_owned()]));
+            }
+        }
+        let stored = self.collection_or_new(collection)?;
+        let entries = self.entries(&stored, None, &raw, None)?;
+        self.connection
+            .prepare_cached(&format!("INSERT INTO c_{} (id, doc) VALUES (?, ?)", stored.id))
+            .and_then(|mut statement| statement.execute(params![id_key, raw.as_bytes()]))
+            .map_err(failed(WRITING))?;
+        self.write_entries(self.connection.last_insert_rowid(), &entries)?;
+        self.changed(collection, id.clone(), ChangeKind::Inserted);
+        Ok(())
+    }
+
+    /// Puts a changed document in the place of a stored one.
+    pub(crate) fn replace(
+        &mut self,
+        stored: &Stored,
+        rid: i64,
+        old: &RawDocument,
+        new: &Document,
+    ) -> Result<RawDocumentBuf> {
+        let raw = encode(&stored.name, new)?;
+        check_valid(stored, Some(old), &raw)?;
+        let entries = self.entries(stored, Some(old), &raw, Some(rid))?;
+        self.connection
+            .prepare_cached(&format!("UPDATE c_{} SET doc = ? WHERE rid = ?", stored.id))
+            .and_then(|mut statement| statement.execute(params![raw.as_bytes(), rid]))
+            .map_err(failed(WRITING))?;
+        self.write_entries(rid, &entries)?;
+        let id = new.get("_id").cloned().unwrap_or(Bson::Null);
+        self.changed(&stored.name, id, ChangeKind::Updated);
+        Ok(raw)
+    }
+
+    /// Deletes a stored document.
+    pub(crate) fn remove(&mut self, stored: &Stored, rid: i64, old: &RawDocument) -> Result<()> {
+        for index in &stored.indexes {
+            for key in keys_in(stored, index, old)?.set {
+                self.delete_entry(index, &key, rid)?;
+            }
+        }
+        self.connection
+            .prepare_cached(&format!("DELETE FROM c_{} WHERE rid = ?", stored.id))
+            .and_then(|mut statement| statement.execute([rid]))
+            .map_err(failed(WRITING))?;
+        let id = crate::order::paths::get(old, "_id")?
+            .and_then(|id| Bson::try_from(id).ok())
+            .unwrap_or(Bson::Null);
+        self.changed(&stored.name, id, ChangeKind::Deleted);
+        Ok(())
+    }
+
+    /// Makes an index over what is stored already. The caller undoes it if it fails.
+    pub(crate) fn build_index(&mut self, stored: &Stored, index: &Index) -> Result<()> {
+        let new = Arc::new(Catalog::add_index(self.connection, stored.id, index)?);
+        let mut last = i64::MIN;
+        let mut multikey = false;
+        loop {
+            let batch = self.rows_after(stored, last)?;
+            let Some((rid, _)) = batch.last() else { break };
+            last = *rid;
+            for (rid, document) in batch {
+                let keys = keys_in(stored, &new, &document)?;
+                self.check_unique(stored, &new, &keys.set, Some(rid))?;
+                multikey |= keys.multikey;
+                let entry = Entry {
+                    index: Arc::clone(&new),
+                    add: keys.set,
+                    remove: BTreeSet::new(),
+                    multikey: false,
+                };
+                self.write_entries(rid, &[entry])?;
+            }
+        }
+        if multikey {
+            Catalog::mark_multikey(self.connection, &new)?;
+        }
+        self.refresh()
+    }
+
+    fn rows_after(&self, stored: &Stored, last: i64) -> Result<Vec<(i64, RawDocumentBuf)>> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT rid, doc FROM c_{} WHERE rid > ? ORDER BY rid LIMIT 200",
+                stored.id
+            ))
+            .map_err(failed("making an index"))?;
+        let mut rows = statement.query([last]).map_err(failed("making an index"))?;
+        let mut batch = Vec::new();
+        while let Some(row) = rows.next().map_err(failed("making an index"))? {
+            let rid = row.get(0).map_err(failed("making an index"))?;
+            batch.push((rid, crate::sqlite::query::scan::document(row, 1)?.to_owned()));
+        }
+        Ok(batch)
+    }
+
+    /// What has to change in the indexes; an error if a unique one forbids it.
+    fn entries(
+        &self,
+        stored: &Stored,
+        old: Option<&RawDocument>,
+        new: &RawDocument,
+        rid: Option<i64>,
+    ) -> Result<Vec<Entry>> {
+        let mut entries = Vec::with_capacity(stored.indexes.len());
+        for index in &stored.indexes {
+            let keys = keys_in(stored, index, new)?;
+            let before = old.map(|old| keys_in(stored, index, old)).transpose()?.unwrap_or_default().set;
+            let add: BTreeSet<_> = keys.set.difference(&before).cloned().collect();
+            let remove = before.difference(&keys.set).cloned().collect();
+            self.check_unique(stored, index, &add, rid)?;
+            let multikey = keys.multikey && !index.multikey;
+            entries.push(Entry { index: Arc::clone(index), add, remove, multikey });
+        }
+        Ok(entries)
+    }
+
+    fn check_unique(
+        &self,
+        stored: &Stored,
+        index: &StoredIndex,
+        keys: &BTreeSet<Vec<u8>>,
+        rid: Option<i64>,
+    ) -> Result<()> {
+        if !index.index.is_unique() {
+            return Ok(());
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT 1 FROM x_{} WHERE k = ?1 AND rid IS NOT ?2", index.id))
+            .map_err(failed(WRITING))?;
+        for key in keys {
+            if statement.exists(params![key, rid]).map_err(failed(WRITING))? {
+                let fields = index.index.fields().iter().map(|f| f.field.as_str().to_owned()).collect();
+                return Err(duplicate(&stored.name, index.index.name(), fields));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_entries(&mut self, rid: i64, entries: &[Entry]) -> Result<()> {
+        let mut stale = false;
+        for Entry { index, add, remove, multikey } in entries {
+            for key in remove {
+                self.delete_entry(index, key, rid)?;
+            }
+            if !add.is_empty() {
+                let mut statement = self
+                    .connection
+                    .prepare_cached(&format!("INSERT INTO x_{} (k, rid) VALUES (?, ?)", index.id))
+                    .map_err(failed(WRITING))?;
+                for key in add {
+                    statement.execute(params![key, rid]).map_err(failed(WRITING))?;
+                }
+            }
+            if *multikey {
+                Catalog::mark_multikey(self.connection, index)?;
+                stale = true;
+            }
+        }
+        if stale { self.refresh() } else { Ok(()) }
+    }
+
+    fn delete_entry(&self, index: &StoredIndex, key: &[u8], rid: i64) -> Result<()> {
+        self.connection
+            .prepare_cached(&format!("DELETE FROM x_{} WHERE k = ? AND rid = ?", index.id))
+            .and_then(|mut statement| statement.execute(params![key, rid]))
+            .map_err(failed(WRITING))?;
+        Ok(())
+    }
+
+    fn rid_of(&self, stored: &Stored, id: &[u8]) -> Result<Option<i64>> {
+        self.connection
+            .prepare_cached(&format!("SELECT rid FROM c_{} WHERE id = ?", stored.id))
+            .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional())
+            .map_err(failed(WRITING))
+    }
+
+    fn changed(&mut self, collection: &str, id: Bson, kind: ChangeKind) {
+        if self.changes.len() < MOST_CHANGES {
+            self.changes.push(Change::Document { collection: collection.to_owned(), id, kind });
+        } else if self.changes.len() == MOST_CHANGES {
+            self.changes.push(Change::Unknown);
+        }
+    }
+}
+
+/// What changes in one index.
+struct Entry {
+    index: Arc<StoredIndex>,
+    add: BTreeSet<Vec<u8>>,
+    remove: BTreeSet<Vec<u8>>,
+    /// It meets an array for the first time.
+    multikey: bool,
+}
+
+fn keys_in(stored: &Stored, index: &StoredIndex, document: &RawDocument) -> Result<keys::Keys> {
+    if let Some(partial) = &index.partial
+        && !partial.matches(document)?
+    {
+        return Ok(keys::Keys::default());
+    }
+    let keys = keys::extract(document, &index.fields, index.index.is_sparse())?;
+    match &keys.parallel {
+        None => Ok(keys),
+        Some((a, b)) => Err(Error::Inapplicable {
+            collection: stored.name.clone(),
+            what: format!(
+                "index {} cannot hold a document in which both {a} and {b} are arrays",
+                index.index.name()
+            ),
+        }),
+    }
+}
+
+fn duplicate(collection: &str, index: &str, fields: Vec<String>) -> Error {
+    Error::DuplicateKey { collection: collection.to_owned(), index: index.to_owned(), fields }
+}

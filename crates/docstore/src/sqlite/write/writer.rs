@@ -1,0 +1,293 @@
+//! The one writer: a thread with its own connection, fed by a channel.
+//!
+//! Writes that wait in the channel share one transaction of SQLite, hence one flush to disk; each is acknowledged once
+//! that is done. A `Begin` has the thread to itself until it ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::sqlite::catalog::Catalog;
+use crate::sqlite::error::failed;
+use crate::sqlite::write::operations::is_refusal;
+use crate::sqlite::write::session::Session;
+use crate::{Change, Error, Result};
+
+/// So many writes share a flush at the most, if they take no longer than this.
+const GROUP: (usize, Duration) = (256, Duration::from_millis(10));
+
+/// An operation, and the caller who waits for its result.
+pub(crate) trait Task: Send {
+    /// Carries it out; the caller is told by way of [`Done`].
+    fn run(self: Box<Self>, session: &mut Session<'_>) -> Done;
+    /// Tells the caller that it cannot be carried out.
+    fn refuse(self: Box<Self>, error: Error);
+}
+
+/// What came of a task.
+pub(crate) struct Done {
+    /// Why the operation failed, if it did.
+    failed: Option<String>,
+    /// Whether it failed in a way that spoils the transaction it ran in.
+    spoilt: bool,
+    /// Tells the caller, given how the commit went.
+    acknowledge: Acknowledge,
+}
+
+type Acknowledge = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Work for the writer.
+pub(crate) enum Job {
+    /// A write by itself.
+    Write(Box<dyn Task>),
+    /// A transaction.
+    Begin(Begin),
+    /// Asks for the number that changes when another process writes.
+    DataVersion(oneshot::Sender<Result<i64>>),
+    /// Ends the thread.
+    Close(oneshot::Sender<()>),
+}
+
+/// A transaction that wants to begin.
+pub(crate) struct Begin {
+    pub(crate) steps: Receiver<Step>,
+    pub(crate) begun: oneshot::Sender<Result<()>>,
+    /// Where it is said why the transaction ended.
+    pub(crate) ended: Arc<Mutex<Option<String>>>,
+}
+
+/// What can be asked of a transaction.
+pub(crate) enum Step {
+    /// An operation in it.
+    Run(Box<dyn Task>),
+    /// Makes it durable.
+    Commit(oneshot::Sender<Result<()>>),
+    /// Undoes it.
+    Abort(oneshot::Sender<Result<()>>),
+}
+
+/// A function of the session as a [`Task`].
+pub(crate) struct Operation<F, T> {
+    pub(crate) run: F,
+    pub(crate) reply: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Task for Operation<F, T>
+where
+    F: FnOnce(&mut Session<'_>) -> Result<T> + Send,
+    T: Send + 'static,
+{
+    fn run(self: Box<Self>, session: &mut Session<'_>) -> Done {
+        let Self { run, reply } = *self;
+        let result = run(session);
+        let error = result.as_ref().err();
+        let spoilt = error.is_some_and(|error| !is_refusal(error));
+        Done {
+            failed: error.map(ToString::to_string),
+            spoilt,
+            acknowledge: Box::new(move |committed| {
+                // The caller may have gone; then nobody wants to know.
+                let _ = reply.send(match committed {
+                    Err(error) if !spoilt => Err(error),
+                    _ => result,
+                });
+            }),
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: Error) {
+        let _ = self.reply.send(Err(error));
+    }
+}
+
+/// Starts the thread.
+pub(crate) fn start(
+    connection: Connection,
+    path: &Path,
+    events: broadcast::Sender<Change>,
+    limit: Duration,
+) -> Result<Sender<Job>> {
+    let (jobs, queue) = channel();
+    let writer = Writer { connection, catalog: Arc::default(), events, limit };
+    std::thread::Builder::new()
+        .name("store writer".into())
+        .spawn(move || writer.run(&queue))
+        .map_err(|e| Error::Unavailable(format!("{}: {e}", path.display())))?;
+    Ok(jobs)
+}
+
+struct Writer {
+    connection: Connection,
+    catalog: Arc<Catalog>,
+    events: broadcast::Sender<Change>,
+    limit: Duration,
+}
+
+impl Writer {
+    fn run(mut self, queue: &Receiver<Job>) {
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| queue.recv().ok()) {
+            match job {
+                Job::Write(task) => next = self.group(task, queue),
+                Job::Begin(begin) => self.transaction(begin),
+                Job::DataVersion(reply) => {
+                    let version = self
+                        .connection
+                        .query_row("PRAGMA data_version", [], |row| row.get(0))
+                        .map_err(failed("looking for changes"));
+                    let _ = reply.send(version);
+                }
+                Job::Close(reply) => {
+                    // If readers are still at it, the log stays, and whoever opens the file next reads it.
+                    let _ = self.connection.busy_timeout(Duration::from_millis(200));
+                    let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                    drop(self);
+                    let _ = reply.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Carries out a write and those that wait behind it; returns the first job that is something else.
+    fn group(&mut self, first: Box<dyn Task>, queue: &Receiver<Job>) -> Option<Job> {
+        let started = Instant::now();
+        let mut session = match self.begin() {
+            Ok(session) => session,
+            Err(error) => {
+                first.refuse(error);
+                self.settle(false, Arc::default(), Vec::new());
+                return None;
+            }
+        };
+        let mut waiting = Vec::new();
+        let mut other = None;
+        let mut next = Some(first);
+        let mut spoilt = false;
+        while let Some(task) = next.take() {
+            match catch_unwind(AssertUnwindSafe(|| task.run(&mut session))) {
+                Ok(done) => {
+                    spoilt |= done.spoilt;
+                    waiting.push(done.acknowledge);
+                }
+                // The caller's channel went with the panic, which tells it enough.
+                Err(_) => spoilt = true,
+            }
+            if spoilt || waiting.len() >= GROUP.0 || started.elapsed() >= GROUP.1 {
+                break;
+            }
+            match queue.try_recv() {
+                Ok(Job::Write(task)) => next = Some(task),
+                Ok(job) => other = Some(job),
+                Err(_) => {}
+            }
+        }
+        let Session { catalog, changes, .. } = session;
+        let committed = if spoilt {
+            Err(Error::Unavailable("a write beside this one failed; nothing was written".into()))
+        } else {
+            self.connection.execute_batch("COMMIT").map_err(failed("committing"))
+        };
+        self.settle(committed.is_ok(), catalog, changes);
+        let why = committed.err().map(|error| error.to_string());
+        for acknowledge in waiting {
+            acknowledge(why.clone().map_or(Ok(()), |why| Err(Error::Unavailable(why))));
+        }
+        other
+    }
+
+    fn transaction(&mut self, begin: Begin) {
+        let Begin { steps, begun, ended } = begin;
+        let end = |why: String| {
+            *ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        };
+        let deadline = Instant::now() + self.limit;
+        let mut session = match self.begin() {
+            Ok(session) => session,
+            Err(error) => {
+                let _ = begun.send(Err(error));
+                return self.settle(false, Arc::default(), Vec::new());
+            }
+        };
+        let _ = begun.send(Ok(()));
+        let mut acknowledge: Option<Acknowledge> = None;
+        let mut commit = false;
+        loop {
+            match steps.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Step::Run(task)) => match catch_unwind(AssertUnwindSafe(|| task.run(&mut session))) {
+                    Ok(Done { failed: None, acknowledge, .. }) => acknowledge(Ok(())),
+                    Ok(Done { failed: Some(why), acknowledge: tell, .. }) => {
+                        end(format!("an operation in it failed: {why}"));
+                        acknowledge = Some(tell);
+                        break;
+                    }
+                    Err(_) => {
+                        end("an operation in it failed".into());
+                        break;
+                    }
+                },
+                Ok(Step::Commit(reply)) => {
+                    commit = true;
+                    acknowledge = Some(Box::new(|committed| drop(reply.send(committed))));
+                    break;
+                }
+                Ok(Step::Abort(reply)) => {
+                    end("it was aborted".into());
+                    acknowledge = Some(Box::new(|done| drop(reply.send(done))));
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    end(format!("it was open for {:?}", self.limit));
+                    break;
+                }
+                // Every handle was dropped.
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let Session { catalog, changes, .. } = session;
+        let done = if commit {
+            self.connection.execute_batch("COMMIT").map_err(failed("committing"))
+        } else {
+            Ok(())
+        };
+        if commit {
+            end(if done.is_ok() { "it was committed".into() } else { "its commit failed".into() });
+        }
+        self.settle(commit && done.is_ok(), catalog, changes);
+        if let Some(acknowledge) = acknowledge {
+            acknowledge(done);
+        }
+    }
+
+    fn begin(&self) -> Result<Session<'_>> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed("beginning to write"))?;
+        let mut session =
+            Session { connection: &self.connection, catalog: Arc::clone(&self.catalog), changes: Vec::new() };
+        session.refresh()?;
+        Ok(session)
+    }
+
+    /// After a commit: remembers the catalogue and tells the changes. Else: sees to it that nothing is left.
+    fn settle(&mut self, committed: bool, catalog: Arc<Catalog>, changes: Vec<Change>) {
+        if committed {
+            self.catalog = catalog;
+            for change in changes {
+                // Nobody may be listening.
+                let _ = self.events.send(change);
+            }
+            return;
+        }
+        // The version may be given again to another state of the catalogue.
+        self.catalog = Arc::default();
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "the store could not undo a transaction");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::Ensured;
+use crate::engine::{Engine, EngineTransaction};
+use crate::tracking::{Abandoned, Tracked};
+use crate::{
+    ChangeFeed, Collection, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest, Result, Revisions,
+    ServerFacts,
+};
+
+/// How often a transaction that met a write conflict is begun anew.
+const TRANSACTION_TRIES: u32 = 10;
+
+/// Hands out collections: a [`Database`], or a [`Transaction`] on one.
+pub trait Store: Send + Sync {
+    /// A handle to the collection of this name; it need not exist yet.
+    fn collection(&self, name: &str) -> Collection;
+}
+
+/// A database on either engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    /// What this handle goes through.
+    engine: Arc<dyn Engine>,
+    /// What all handles come to.
+    bare: Arc<dyn Engine>,
+    revisions: Revisions,
+}
+
+impl Database {
+    /// Wraps an engine. A write that nobody waits for any more is given up; it may be carried out all the same.
+    pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self::handle(engine, Revisions::default(), Abandoned::Dropped)
+    }
+
+    /// The same database, whose writes and commits are seen through to their end even if nobody waits for them any
+    /// more: so none is carried out after [`Revisions`] have counted it. For what is written while reads of it are
+    /// kept; not for work that has to end with whoever began it.
+    #[must_use]
+    pub fn seeing_writes_through(&self) -> Self {
+        Self::handle(Arc::clone(&self.bare), self.revisions.clone(), Abandoned::SeenThrough)
+    }
+
+    fn handle(bare: Arc<dyn Engine>, revisions: Revisions, abandoned: Abandoned) -> Self {
+        let engine = Arc::new(Tracked::new(Arc::clone(&bare), revisions.clone(), abandoned));
+        Self { engine, bare, revisions }
+    }
+
+    /// Which collections were written through this database and its clones, and through their transactions.
+    pub fn revisions(&self) -> &Revisions {
+        &self.revisions
+    }
+
+    /// The engine itself, for its escape hatches.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// A handle to the collection of this name; it need not exist yet.
+    pub fn collection(&self, name: &str) -> Collection {
+        Collection::new(Arc::clone(&self.engine) as _, name)
+    }
+
+    /// Which engine serves it.
+    pub fn kind(&self) -> EngineKind {
+        self.engine.kind()
+    }
+
+    /// Where the data is, for people. Never holds a password.
+    pub fn location(&self) -> String {
+        self.engine.location()
+    }
+
+    /// Asks the server for a sign of life; waits as long as the driver does, so give it a deadline.
+    pub async fn ping(&self) -> Result<()> {
+        self.engine.ping().await
+    }
+
+    /// What is known of the server.
+    pub async fn facts(&self) -> Result<ServerFacts> {
+        self.engine.facts().await
+    }
+
+    /// The names of all collections, sorted.
+    pub async fn collection_names(&self) -> Result<Vec<String>> {
+        self.engine.collection_names().await
+    }
+
+    /// Drops a collection and its indexes; nothing happens if it is not there.
+    pub async fn drop_collection(&self, name: &str) -> Result<()> {
+        self.engine.drop_collection(name).await
+    }
+
+    /// The indexes of a collection in the order of their making, without that on the id.
+    pub async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
+        self.engine.list_indexes(collection).await
+    }
+
+    /// Makes sure that a declared index is there, under whatever name.
+    ///
+    /// # Errors
+    /// [`Error::IndexConflict`] with both definitions if an index of the same keys or the same name is different;
+    /// [`Error::DuplicateKey`] if it is unique and the documents are not.
+    pub async fn ensure_index(&self, collection: &str, index: &Index) -> Result<Ensured> {
+        index.check()?;
+        let existing = self.engine.list_indexes(collection).await?;
+        if let Some(same) = existing.iter().find(|e| e.same_definition(index)) {
+            let named_alike = same.name() == index.name();
+            return Ok(if named_alike {
+                Ensured::Existed
+            } else {
+                Ensured::ExistedAs(same.name().to_owned())
+            });
+        }
+        if let Some(other) = existing.into_iter().find(|e| e.same_keys(index) || e.name() == index.name()) {
+            return Err(Error::IndexConflict {
+                collection: collection.to_owned(),
+                declared: Box::new(index.clone()),
+                existing: Box::new(other),
+            });
+        }
+        self.engine.create_index(collection, index).await?;
+        Ok(Ensured::Created)
+    }
+
+    /// Drops an index by name; nothing happens if it is not there.
+    pub async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
+        self.engine.drop_index(collection, name).await
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a standalone MongoDB server; see [`ServerFacts::transactions`].
+    pub async fn begin(&self) -> Result<Transaction> {
+        Ok(Transaction { inner: self.engine.begin().await? })
+    }
+
+    /// Runs `work` in a transaction and commits it; begins anew, up to ten times, if it met a write conflict. `work`
+    /// may therefore run more than once.
+    pub async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'a> Fn(&'a Transaction) -> BoxFuture<'a, Result<T, E>>,
+        E: From<Error> + AsTransient,
+    {
+        let mut attempt = 1;
+        loop {
+            let transaction = self.begin().await?;
+            let outcome = match work(&transaction).await {
+                Ok(value) => transaction.commit().await.map(|()| value).map_err(E::from),
+                Err(error) => {
+                    // The first error is the one to tell; an abort that fails is an abort all the same.
+                    let _ = transaction.abort().await;
+                    Err(error)
+                }
+            };
+            match outcome {
+                Err(error) if error.is_transient() && attempt < TRANSACTION_TRIES => {
+                    tokio::time::sleep(Duration::from_millis(5 << attempt.min(6))).await;
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Asks for a lease. `Ok(Err(holder))` names who has it.
+    pub async fn acquire_lease(&self, request: LeaseRequest) -> Result<Result<Lease, LeaseHolder>> {
+        let holder = self.engine.acquire_lease(&request).await?;
+        if holder.owner == request.owner {
+            Ok(Ok(Lease { engine: Arc::clone(&self.engine), request, fence: holder.fence }))
+        } else {
+            Ok(Err(holder))
+        }
+    }
+
+    /// Who holds a lease; `None` if nobody does. Writes nothing.
+    pub async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
+        self.engine.lease_holder(collection, name).await
+    }
+
+    /// Changes from now on; see [`crate::Change`]. `poll` is the interval where changes cannot be named one by one.
+    pub async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
+        self.engine.watch(poll).await
+    }
+
+    /// How far the slowest secondary that is well is behind the primary, in whole seconds or better; `None` where
+    /// nothing is replicated, and on a sharded cluster.
+    pub async fn replication_lag(&self) -> Result<Option<Duration>> {
+        self.engine.replication_lag().await
+    }
+
+    /// Ends background work and flushes what is left; later operations fail.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+impl Store for Database {
+    fn collection(&self, name: &str) -> Collection {
+        Self::collection(self, name)
+    }
+}
+
+/// Whether an error of a transaction's work means that the transaction may be begun anew.
+pub trait AsTransient {
+    /// See [`Error::is_transient`].
+    fn is_transient(&self) -> bool;
+}
+
+impl AsTransient for Error {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
+}
+
+/// A transaction. Dropped without [`Transaction::commit`], it is aborted. It lives 60 seconds at the most. Reads in
+/// it see its own writes.
+pub struct Transaction {
+    inner: Arc<dyn EngineTransaction>,
+}
+
+impl Transaction {
+    /// A handle to a collection within the transaction.
+    pub fn collection(&self, name: &str) -> Collection {
+        Collection::new(Arc::clone(&self.inner) as _, name)
+    }
+
+    /// Makes the writes durable and visible.
+    pub async fn commit(self) -> Result<()> {
+        self.inner.commit().await
+    }
+
+    /// Undoes the writes.
+    pub async fn abort(self) -> Result<()> {
+        self.inner.abort().await
+    }
+}
+
+impl Store for Transaction {
+    fn collection(&self, name: &str) -> Collection {
+        Self::collection(self, name)
+    }
+}

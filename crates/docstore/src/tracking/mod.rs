@@ -1,0 +1,236 @@
+//! Which collections were written, and what was read of them: so that whoever keeps something that is made of reads
+//! knows when it no longer holds.
+//!
+//! Each collection has a number that grows with every write to it. A read under [`reads_of`] takes the number down
+//! *before* it asks the store; a write moves it on *after* the store has answered, whatever the answer was, since a
+//! write that failed may have been carried out. What was made of reads holds for as long as the numbers are those that
+//! were taken down.
+
+/// Writes that are noted when they end, however they do.
+mod record_on_drop;
+/// The engine that every [`crate::Database`] goes through.
+mod tracked;
+/// Transactions of that engine.
+mod transaction;
+/// Which documents were written.
+mod write_set;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bson::Bson;
+use tokio::sync::Notify;
+
+pub(crate) use record_on_drop::Abandoned;
+pub(crate) use tracked::Tracked;
+pub(crate) use write_set::Touched;
+pub use write_set::{Trust, WriteLog};
+
+type Counter = Arc<AtomicU64>;
+
+tokio::task_local! {
+    static LOG: ReadLog;
+}
+
+/// The numbers of a database's collections. Cheap to clone; all handles of a database share them.
+#[derive(Clone, Default)]
+pub struct Revisions {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Grows with every write to any collection.
+    any: Counter,
+    collections: RwLock<HashMap<String, Counter>>,
+    /// Written by this process and not yet taken by [`Revisions::own_writes`].
+    own: Mutex<BTreeSet<String>>,
+    more: Notify,
+    /// Which documents were written, where anybody wants to know.
+    logs: RwLock<HashMap<String, Arc<WriteLog>>>,
+    trust: Mutex<Trust>,
+}
+
+impl Revisions {
+    /// Somebody else wrote to a collection.
+    pub fn changed(&self, collection: &str) {
+        self.touched(collection, &Touched::Anything);
+    }
+
+    /// Somebody else wrote a document.
+    pub fn changed_document(&self, collection: &str, id: &Bson) {
+        self.touched(collection, &Touched::one(id));
+    }
+
+    /// The log before the number: who sees the number finds the write in the log.
+    fn touched(&self, collection: &str, what: &Touched) {
+        if let Some(log) = read(&self.inner.logs).get(collection) {
+            log.note(what);
+        }
+        self.counter(collection).fetch_add(1, Ordering::SeqCst);
+        self.inner.any.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Somebody else may have written to any collection.
+    pub fn all_changed(&self) {
+        for log in read(&self.inner.logs).values() {
+            log.note(&Touched::Anything);
+        }
+        for counter in read(&self.inner.collections).values() {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+        self.inner.any.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The collections that were written through this database since the last call; waits until there is one.
+    pub async fn own_writes(&self) -> BTreeSet<String> {
+        loop {
+            let more = self.inner.more.notified();
+            let names = std::mem::take(&mut *lock(&self.inner.own));
+            if !names.is_empty() {
+                return names;
+            }
+            more.await;
+        }
+    }
+
+    /// As if every collection had been read now.
+    pub fn everything(&self) -> Reads {
+        let log = ReadLog::default();
+        log.note("", &self.inner.any);
+        log.so_far()
+    }
+
+    /// Which documents of a collection are written, from the first time that this is asked.
+    pub fn write_log(&self, collection: &str) -> Arc<WriteLog> {
+        let mut logs = self.inner.logs.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(logs.entry(collection.to_owned()).or_default())
+    }
+
+    /// Says how far others' writes are learned. Nobody does before this is said.
+    pub fn set_trust(&self, trust: Trust) {
+        *lock(&self.inner.trust) = trust;
+    }
+
+    /// How far others' writes are learned.
+    pub fn trust(&self) -> Trust {
+        *lock(&self.inner.trust)
+    }
+
+    fn written(&self, collection: &str, what: &Touched) {
+        self.touched(collection, what);
+        lock(&self.inner.own).insert(collection.to_owned());
+        self.inner.more.notify_one();
+    }
+
+    /// Takes the number of a collection down, if anybody wants to know. For what is known of a collection without
+    /// asking the store; reads do it by themselves.
+    pub fn read(&self, collection: &str) {
+        let _ = LOG.try_with(|log| log.note(collection, &self.counter(collection)));
+    }
+
+    fn counter(&self, collection: &str) -> Counter {
+        if let Some(counter) = read(&self.inner.collections).get(collection) {
+            return Arc::clone(counter);
+        }
+        let mut collections = self.inner.collections.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(collections.entry(collection.to_owned()).or_default())
+    }
+}
+
+/// What a piece of work has read so far. Cheap to clone; all clones are one log.
+#[derive(Clone, Default)]
+pub struct ReadLog {
+    entries: Arc<Mutex<Vec<Entry>>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    collection: Box<str>,
+    counter: Counter,
+    /// `None` if what was read may be older than the number.
+    at: Option<u64>,
+}
+
+impl Entry {
+    fn is_current(&self) -> bool {
+        self.at == Some(self.counter.load(Ordering::SeqCst))
+    }
+}
+
+impl ReadLog {
+    /// Runs `work` and notes what it reads, in any database. What it reads in tasks of its own is not seen.
+    pub async fn of<F: Future>(&self, work: F) -> F::Output {
+        LOG.scope(self.clone(), work).await
+    }
+
+    /// Whether nothing that was read so far has been written since.
+    pub fn is_current(&self) -> bool {
+        lock(&self.entries).iter().all(Entry::is_current)
+    }
+
+    /// What was read so far.
+    pub fn so_far(&self) -> Reads {
+        Reads(lock(&self.entries).as_slice().into())
+    }
+
+    fn note(&self, collection: &str, counter: &Counter) {
+        let mut entries = lock(&self.entries);
+        // The first number counts: it is the oldest.
+        if !entries.iter().any(|entry| Arc::ptr_eq(&entry.counter, counter)) {
+            let at = Some(counter.load(Ordering::SeqCst));
+            entries.push(Entry { collection: collection.into(), counter: Arc::clone(counter), at });
+        }
+    }
+
+    /// Something was read whose age is not known.
+    fn note_undated(&self, collection: &str, counter: &Counter) {
+        let entry = Entry { collection: collection.into(), counter: Arc::clone(counter), at: None };
+        lock(&self.entries).push(entry);
+    }
+}
+
+/// Notes what `work` reads.
+pub async fn reads_of<F: Future>(work: F) -> (F::Output, Reads) {
+    let log = ReadLog::default();
+    let output = log.of(work).await;
+    (output, log.so_far())
+}
+
+/// What something was made of.
+#[derive(Clone)]
+pub struct Reads(Box<[Entry]>);
+
+impl Reads {
+    /// Whether nothing of it has been written since. Two loads and a comparison for each collection; takes no lock.
+    pub fn are_current(&self) -> bool {
+        self.0.iter().all(Entry::is_current)
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The collections.
+    pub fn collections(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|entry| &*entry.collection)
+    }
+}
+
+impl fmt::Debug for Reads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.collections()).finish()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
