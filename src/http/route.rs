@@ -1,4 +1,4 @@
-use axum::http::Method;
+use axum::http::{Extensions, Method};
 use axum::routing::{MethodFilter, MethodRouter};
 
 use super::{App, Limit, Policy};
@@ -52,6 +52,22 @@ pub struct Route {
     /// How often a client may call it, if that is counted.
     pub limit: Option<Limit>,
     pub(super) handler: fn(MethodFilter) -> MethodRouter<App>,
+}
+
+impl Route {
+    /// Returns the row that a request matched, if there is one.
+    pub(super) fn of(extensions: &Extensions) -> Option<&'static Self> {
+        extensions.get::<&'static Self>().copied()
+    }
+
+    /// Returns whether the template of this row matches a path: each `{…}` stands for one segment that is not empty.
+    pub(super) fn matches(&self, path: &str) -> bool {
+        let fits = |(template, segment): (&str, &str)| {
+            template == segment || (template.starts_with('{') && !segment.is_empty())
+        };
+        let (templates, segments) = (self.path.split('/'), path.split('/'));
+        templates.clone().count() == segments.clone().count() && templates.zip(segments).all(fits)
+    }
 }
 
 /// A row for reading.

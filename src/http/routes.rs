@@ -1,12 +1,9 @@
 //! Every public route, in one table.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -89,7 +86,7 @@ pub fn router(app: App) -> Front {
     let content =
         CONTENT.iter().fold(Router::new(), add).route_layer(from_fn_with_state(app.clone(), cache::through));
     let long_way = layered(operations.merge(content), app.clone());
-    Front::new(app, long_way)
+    Front::new(app, long_way, template)
 }
 
 /// Puts what every request goes through around the routes.
@@ -103,34 +100,25 @@ fn layered(routes: Router<App>, app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), access_log::deadline))
         .layer(from_fn_with_state(app.clone(), middleware::surround))
         .layer(from_fn_with_state(app.clone(), access_log::observe))
+        .layer(from_fn(identify))
         .with_state(app)
 }
 
-/// The rows by their paths, as the web framework looks them up.
-static BY_PATH: LazyLock<matchit::Router<Vec<&'static Route>>> = LazyLock::new(|| {
-    let mut rows: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
-    for route in routes() {
-        rows.entry(route.path).or_default().push(route);
+/// Puts the row that a request matched into its extensions, for the layers and extractors.
+async fn identify(mut request: Request, next: Next) -> Response {
+    if let Some(path) = request.extensions().get::<MatchedPath>()
+        && let Some(route) =
+            routes().find(|route| route.path == path.as_str() && route.verb.is(request.method()))
+    {
+        request.extensions_mut().insert(route);
     }
-    let mut by_path = matchit::Router::new();
-    for (path, rows) in rows {
-        by_path.insert(path, rows).expect("the framework takes the same paths");
-    }
-    by_path
-});
-
-fn rows(path: &str) -> &'static [&'static Route] {
-    BY_PATH.at(path).map_or(&[], |found| found.value)
+    next.run(request).await
 }
 
-/// The row that answers a request.
-pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
-    rows(path).iter().find(|route| route.verb.is(method)).copied()
-}
-
-/// The route that a path belongs to.
-pub(super) fn template(path: &str) -> Option<&'static str> {
-    rows(path).first().map(|route| route.path)
+/// Returns the template that matches a path: the one with the fewest variable parts, as in the router.
+fn template(path: &str) -> Option<&'static str> {
+    let matching = routes().filter(|route| route.matches(path)).map(|route| route.path);
+    matching.min_by_key(|template| template.matches('{').count())
 }
 
 /// 404, or the way to the same route without a slash at its end.

@@ -16,7 +16,7 @@ use crate::http::error::Carried;
 use crate::http::middleware::Client;
 use crate::http::middleware::request_id::RequestId;
 use crate::http::respond::vary;
-use crate::http::{ApiError, App, Policy, routes};
+use crate::http::{ApiError, App, Policy, Route};
 use crate::service::{Freshness, Reading};
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
@@ -168,7 +168,7 @@ async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loade
         Err(closed) => return other(closed.into_response()).await,
     };
     let key = key(request.uri()).to_owned();
-    let route = routes::find(&Method::GET, request.uri().path());
+    let route = Route::of(request.extensions());
     let is_public = route.is_some_and(|route| route.policy == Policy::Everyone);
     let made = Instant::now();
     // Before the requests that wait for it have to end, so that they can be given what is there.

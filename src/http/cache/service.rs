@@ -29,15 +29,19 @@ pub struct Front {
 struct Inner {
     app: App,
     long_way: Router,
+    template: Template,
 }
+
+/// Returns the template of the route that a path belongs to.
+type Template = fn(&str) -> Option<&'static str>;
 
 /// An answer that is made.
 pub(crate) type Answer = Pin<Box<Oneshot<Router, Request>>>;
 
 impl Front {
     /// Puts what is rendered in front of the routes.
-    pub(crate) fn new(app: App, long_way: Router) -> Self {
-        Self { inner: Arc::new(Inner { app, long_way }), peer: None }
+    pub(crate) fn new(app: App, long_way: Router, template: Template) -> Self {
+        Self { inner: Arc::new(Inner { app, long_way, template }), peer: None }
     }
 
     /// The same for whoever connected from this address.
@@ -54,7 +58,7 @@ impl Front {
         let app = &self.inner.app;
         let mut response = app.rendered.ready(key(request.uri()), method, headers)?;
         let id = request_id::of(headers, &*app.clock);
-        access_log::answered_at_once(request, &id, response.status());
+        access_log::answered_at_once(request, self.inner.template, &id, response.status());
         let head = response.headers_mut();
         head.insert(request_id::NAME, id);
         if let Some(origin) = headers.get(header::ORIGIN) {

@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 
 use crate::domain::Caller;
 use crate::http::middleware::{Client, Standing};
-use crate::http::{ApiError, App, Limit, Policy, routes};
+use crate::http::{ApiError, App, Limit, Policy, Route};
 use crate::identity::{self, Profile, Refusal};
 use crate::service::Services;
 
@@ -85,7 +85,7 @@ impl FromRequestParts<App> for Visitor {
             app: app.clone(),
             header: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
             client: parts.extensions.get().copied(),
-            policy: routes::find(&parts.method, parts.uri.path()).map(|route| route.policy),
+            policy: Route::of(&parts.extensions).map(|route| route.policy),
         })
     }
 }

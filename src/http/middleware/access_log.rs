@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::request_id::{self, RequestId};
 use crate::http::error::{Carried, FieldError};
 use crate::http::respond::vary;
-use crate::http::{ApiError, App, routes};
+use crate::http::{ApiError, App};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -52,7 +52,8 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let path = request.uri().path().to_owned();
     let wants_problem = wants_problem(request.headers());
     request.extensions_mut().insert(RequestId(text.clone()));
-    let span = span(&request, &text);
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let span = span(&request, route, &text);
     let started = Instant::now();
     let answer = async move {
         let mut response = next.run(request).await;
@@ -72,20 +73,25 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
 
 /// The same line for an answer that was ready. A span for it costs more than the answer, so there is none unless
 /// somebody reads the line.
-pub(crate) fn answered_at_once<B>(request: &http::Request<B>, id: &HeaderValue, status: StatusCode) {
+pub(crate) fn answered_at_once<B>(
+    request: &http::Request<B>,
+    template: fn(&str) -> Option<&'static str>,
+    id: &HeaderValue,
+    status: StatusCode,
+) {
     if tracing::enabled!(tracing::Level::DEBUG) {
-        let _entered = span(request, id.to_str().unwrap_or_default()).entered();
+        let route = template(request.uri().path());
+        let _entered = span(request, route, id.to_str().unwrap_or_default()).entered();
         tracing::debug!(status = status.as_u16(), duration_ms = 0_u128, "answered");
     }
 }
 
-fn span<B>(request: &http::Request<B>, id: &str) -> tracing::Span {
-    let route = routes::template(request.uri().path()).unwrap_or("(none)");
+fn span<B>(request: &http::Request<B>, route: Option<&str>, id: &str) -> tracing::Span {
     let trace = Trace::of(request.headers());
     tracing::info_span!(
         "http.request",
         method = %request.method(),
-        route,
+        route = route.unwrap_or("(none)"),
         request_id = id,
         trace_id = trace.as_ref().map(|trace| &*trace.id),
         parent_id = trace.as_ref().map(|trace| &*trace.parent),

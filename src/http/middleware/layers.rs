@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::{Client, Edge, Standing};
 use crate::http::respond::vary;
-use crate::http::{ApiError, App, routes};
+use crate::http::{ApiError, App, Route};
 
 const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 const TRUE: HeaderValue = HeaderValue::from_static("true");
@@ -108,7 +108,7 @@ fn preflight(edge: &Edge, origin: &HeaderValue, asked: &HeaderMap) -> Response {
 
 /// Counts what the route wants counted. A request that is turned down for its fields does not count.
 pub(crate) async fn limited(State(app): State<App>, request: Request, next: Next) -> Response {
-    let route = routes::find(request.method(), request.uri().path());
+    let route = Route::of(request.extensions());
     let client = request.extensions().get::<Client>().copied();
     let limiter = app.edge.limiter.as_ref();
     let (Some(route), Some(client), Some(limiter)) = (route, client, limiter) else {
