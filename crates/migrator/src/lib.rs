@@ -29,6 +29,10 @@
 pub mod backup;
 /// Whether a migration still means what it meant.
 pub mod checksum;
+/// The commands of the engine.
+mod commands;
+/// Details of one migration.
+mod details;
 /// What the database has, against what is declared.
 pub mod drift;
 /// What an `up` would do, found out without doing it.
@@ -39,8 +43,6 @@ mod entry;
 mod error;
 /// What a run tells while it goes on.
 mod event;
-/// The ledger of the tool that ran the migrations before.
-mod foreign;
 /// Migrations in the order of their dependencies.
 mod graph;
 /// What a run changed, so that it can be undone.
@@ -49,47 +51,41 @@ mod journal;
 mod ledger;
 /// What is unsafe about a migration.
 pub mod lint;
-/// What happened, as the log has it.
-mod log;
-/// What the ledger is told by hand.
-mod mark;
 /// What a migration is.
 mod migration;
-/// The engine: up, down, status, wait, verify.
+/// The engine: holds the database, the graph and the settings, and offers the commands.
 mod migrator;
 /// The operations of migrations, as data.
 mod operation;
 /// From graph, ledger and request to the actions to take; no input, no output.
 mod plan;
-pub mod rehearse;
+pub mod rehearsal;
 /// What a run did.
 mod report;
 /// How things are asked for.
 mod request;
 /// The run of one migration: session, attempt, steps, batches.
 mod run;
-/// How times are told to programs.
-mod serial;
+/// Serialization of times and durations.
+mod serialize;
 /// How a migrator is set up.
 mod settings;
-/// All that is known of one migration.
-mod shown;
 /// A flag that ends a run.
 mod stop;
-/// What the ledgers say.
-mod view;
 
 pub use checksum::{ChecksumDrift, Checksums, Sourced};
+pub use commands::{Reset, ResetRequest};
+pub use details::{Declared, Shown};
 pub use drift::{Drift, DriftKind, ValidatorDrift};
 pub use dry_run::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
 pub use entry::{Provenance, Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};
 pub use graph::{Graph, GraphError};
+pub use ledger::LogRecord;
 pub use lint::{Lint, Rule, Severity};
-pub use log::LogRecord;
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
-pub use migrator::{Migrator, Reset, ResetRequest};
+pub use migrator::Migrator;
 pub use operation::{Step, Value};
 pub use report::{
     ActionKind, Applied, DownPlan, DownReport, Imported, Level, PlannedAction, Preflight, PreflightCheck,
@@ -98,5 +94,4 @@ pub use report::{
 pub use request::{DownRequest, DownTarget, HistoryRequest, Repair, Stamp, UpMode, UpRequest, UpTarget};
 pub use run::{Check, Inserted, UndoImported, Up};
 pub use settings::{Clock, Env, Settings};
-pub use shown::{Declared, Shown};
 pub use stop::Stop;

@@ -33,7 +33,7 @@ pub struct Applied {
     /// Which.
     pub id: String,
     /// How long it took; the last attempt only.
-    #[serde(rename = "duration_ms", serialize_with = "crate::serial::milliseconds")]
+    #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
     /// What its steps did, earlier attempts included.
     pub counts: Vec<StepCounts>,
@@ -82,7 +82,7 @@ pub struct Imported {
     /// Which.
     pub id: String,
     /// When the earlier tool applied it.
-    #[serde(serialize_with = "crate::serial::instant")]
+    #[serde(serialize_with = "crate::serialize::instant")]
     pub applied_at: DateTime,
     /// What does not hold.
     pub warnings: Vec<String>,
@@ -150,7 +150,7 @@ pub struct PlannedAction {
     /// Why a backup is taken before it; none is if it is not said.
     pub backup: Option<&'static str>,
     /// For how long one attempt may run.
-    #[serde(rename = "time_limit_ms", serialize_with = "crate::serial::maybe_milliseconds")]
+    #[serde(rename = "time_limit_ms", serialize_with = "crate::serialize::maybe_milliseconds")]
     pub time_limit: Option<Duration>,
     /// Which of those that are applied come after it and do not depend on it; they touch nothing in common.
     pub comes_before: Vec<String>,
@@ -177,7 +177,7 @@ pub struct DownReport {
     /// Which migration was taken back.
     pub id: String,
     /// How long it took.
-    #[serde(rename = "duration_ms", serialize_with = "crate::serial::milliseconds")]
+    #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
     /// What was restored and deleted; `left` counts what others changed since and what was therefore kept.
     pub counts: Vec<StepCounts>,
@@ -210,7 +210,7 @@ pub struct StatusEntry {
     /// What it does; empty if it is not known.
     pub summary: String,
     /// When it was applied.
-    #[serde(serialize_with = "crate::serial::maybe_instant")]
+    #[serde(serialize_with = "crate::serialize::maybe_instant")]
     pub applied_at: Option<DateTime>,
     /// Who applied it; `None` if it never ran.
     pub source: Option<Source>,

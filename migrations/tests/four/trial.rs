@@ -3,7 +3,7 @@
 
 use docstore::bson::{Document, doc};
 use docstore::{Database, EngineKind};
-use migrator::rehearse::{Outcome, RehearseRequest, RoundTrip, RoundTripRequest, TrialData};
+use migrator::rehearsal::{Outcome, RehearseRequest, RoundTrip, RoundTripRequest, TrialData};
 
 use crate::fixtures::{migrator, put, site, up};
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use docstore::Database;
 use docstore::bson::Document;
-use migrator::rehearse::{Known, Names};
+use migrator::rehearsal::{Known, Names};
 
 /// Everything that has to be equal however often a run was interrupted: all content and the state of the ledger, with
 /// the ids that a run makes up replaced by what they stand for.

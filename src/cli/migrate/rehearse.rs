@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use bson::{Document, doc};
 use clap::{Args, Subcommand};
 use migrator::UpTarget;
-use migrator::rehearse::{Crashes, Outcome, Rehearsal, RehearseRequest, RoundTripRequest, Trial, TrialData};
+use migrator::rehearsal::{Crashes, Outcome, Rehearsal, RehearseRequest, RoundTripRequest, Trial, TrialData};
 use serde_json::json;
 
 use super::apply::details;

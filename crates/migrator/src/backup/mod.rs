@@ -18,10 +18,10 @@
 //! when all are complete puts them in their places, each at once. So a restore that fails while it loads changes
 //! nothing, nobody sees half a collection, and one that was killed is simply repeated.
 
+/// One file of documents: written with its sum, read in batches.
+mod bson_file;
 /// What can go wrong.
 mod error;
-/// One file of documents: written with its sum, read in batches.
-mod file;
 /// The folder of backups, and the folder of one.
 mod folder;
 /// What a backup says of itself.

@@ -3,7 +3,7 @@ use std::path::Path;
 use docstore::{Database, Filter, Find, Shape};
 use serde::Serialize;
 
-use super::file::batches;
+use super::bson_file::batches;
 use super::verify::{shape_of, verify};
 use super::{Error, Kept, Manifest, Result};
 

@@ -3,7 +3,7 @@ use std::path::Path;
 use bson::{DateTime, RawDocumentBuf};
 use docstore::{Database, Field, Filter, Find, Sort, Topology};
 
-use super::file::{BATCH, Sink, Summed, Written};
+use super::bson_file::{BATCH, Sink, Summed, Written};
 use super::folder::{MANIFEST, Partial, SUMS, new_id};
 use super::manifest::FORMAT;
 use super::restore::LOADING;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bson::Document;
 use docstore::Shape;
 
-use super::file::{Documents, sum_of};
+use super::bson_file::{Documents, sum_of};
 use super::folder::{MANIFEST, SUMS, read_manifest};
 use super::{Error, Kept, Manifest, Result};
 

@@ -1,5 +1,5 @@
 /// What follows from an error: an exit code, another try.
-mod meaning;
+mod exit_code;
 /// The longer sentences.
 mod text;
 

@@ -1,12 +1,12 @@
 /// A graph without its migrations.
-mod shape;
+mod dag;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub(crate) use shape::{Shape, Spec};
+pub(crate) use dag::{Shape, Spec};
 
 use crate::Migration;
 

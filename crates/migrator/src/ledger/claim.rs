@@ -3,8 +3,8 @@ use bson::doc;
 use docstore::{Filter, Find, Store, Update};
 
 use super::LEDGER;
+use super::manual_entry::declared;
 use crate::entry::{LedgerEntry, counts_to_bson, texts_to_bson};
-use crate::mark::declared;
 use crate::run::Progress;
 use crate::run::{Batch, RunSession, Scope};
 use crate::{Error, Graph, Result, Source, State};

@@ -3,8 +3,8 @@ use bson::{Bson, doc};
 use docstore::{Store, Update};
 
 use super::LEDGER;
+use super::pymongo_ledger::Foreign;
 use crate::entry::texts_to_bson;
-use crate::foreign::Foreign;
 use crate::run::{Batch, RunSession, Scope};
 use crate::{Error, Result, Source, State};
 

@@ -2,8 +2,16 @@
 mod claim;
 /// Ending what was begun.
 mod finish;
-/// Taking over what another tool says.
+/// Importing what another tool applied.
 mod import;
+/// Records of the log.
+pub(crate) mod log;
+/// Manual changes of an entry.
+pub(crate) mod manual_entry;
+/// The ledger of `pymongo_migrate`.
+pub(crate) mod pymongo_ledger;
+/// Both ledgers, read at one moment.
+mod snapshot;
 
 use bson::{Document, doc};
 use docstore::{Filter, Store, Update};
@@ -11,6 +19,8 @@ use docstore::{Filter, Store, Update};
 pub(crate) use claim::Claim;
 pub(crate) use finish::Finish;
 pub(crate) use import::Import;
+pub use log::LogRecord;
+pub(crate) use snapshot::View;
 
 use crate::entry::{FORMAT, counts_to_bson, texts_to_bson};
 use crate::run::Progress;

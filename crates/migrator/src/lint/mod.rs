@@ -13,10 +13,10 @@ mod name;
 mod phase;
 /// The rules.
 mod rule;
-/// Rules about what is declared.
-mod said;
 /// Rules about the code.
 mod source;
+/// Rules about what is declared.
+mod static_rules;
 
 use std::fmt;
 
@@ -109,7 +109,7 @@ impl<'a> Subject<'a> {
     /// What can be told without a database.
     pub(crate) fn without_data(&self) -> Vec<Lint> {
         let mut lints = name::look(self);
-        lints.extend(said::look(self));
+        lints.extend(static_rules::look(self));
         lints.extend(phase::look(self));
         lints.extend(source::look(self));
         lints

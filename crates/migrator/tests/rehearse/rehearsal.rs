@@ -1,5 +1,5 @@
 use docstore::{Database, Filter, Validator};
-use migrator::rehearse::RehearseRequest;
+use migrator::rehearsal::RehearseRequest;
 use migrator::{UpMode, UpTarget};
 
 use crate::toys::{Does, migrator, seed};

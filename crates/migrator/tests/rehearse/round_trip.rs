@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use docstore::Database;
 use docstore::bson::doc;
-use migrator::rehearse::{Outcome, RoundTrip, RoundTripRequest, Trial, TrialData};
+use migrator::rehearsal::{Outcome, RoundTrip, RoundTripRequest, Trial, TrialData};
 
 use crate::toys::{Does, migrator, seed};
 

@@ -1,11 +1,12 @@
 use super::lock::Always;
-use super::{AsyncWork, Migrator};
+use crate::Migrator;
 use crate::journal;
+use crate::ledger::View;
+use crate::migrator::AsyncWork;
 use crate::plan::{Action, DownGoal, Request, is_of_run};
 use crate::run::HeldLease;
 use crate::run::RunSession;
 use crate::run::{ImportedUndoPass, UndoImported};
-use crate::view::View;
 use crate::{DownPlan, DownReport, DownRequest, DownTarget, Error, Report, Result, Source, Undo};
 
 impl Migrator {

@@ -1,6 +1,6 @@
-use super::Migrator;
+use crate::Migrator;
+use crate::ledger::View;
 use crate::plan::{Action, later_applied};
-use crate::view::View;
 use crate::{ActionKind, MissingEnv, PlannedAction, Result, State, UpPlan, UpRequest};
 
 impl Migrator {

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::Migrator;
+use crate::Migrator;
+use crate::ledger::View;
 use crate::plan::{DownGoal, Request, UpGoal};
-use crate::view::View;
 use crate::{DownTarget, Error, Result, Source, State, UpRequest, UpTarget};
 
 /// How many ids are told of those that look like one that does not exist.

@@ -1,4 +1,4 @@
-use super::Migrator;
+use crate::Migrator;
 use crate::dry_run::DryRunSink;
 use crate::operation::Deed;
 use crate::plan::Action;

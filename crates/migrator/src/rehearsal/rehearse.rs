@@ -4,8 +4,8 @@ use docstore::{Filter, Update};
 use serde::Serialize;
 
 use super::copy::{Copied, copy};
-use super::ground::Ground;
-use super::offenders::{Offender, offenders};
+use super::sandbox::Ground;
+use super::violations::{Offender, offenders};
 use crate::ledger::{LEDGER, LOCK, LOG};
 use crate::{Applied, Error, Finding, Migrator, Result, Settings, UpMode, UpRequest, UpTarget};
 
@@ -32,7 +32,7 @@ pub struct Rehearsal {
     /// What was copied.
     pub copied: Vec<Copied>,
     /// How long the copy took.
-    #[serde(rename = "copy_ms", serialize_with = "crate::serial::milliseconds")]
+    #[serde(rename = "copy_ms", serialize_with = "crate::serialize::milliseconds")]
     pub copy: Duration,
     /// What was pending.
     pub pending: Vec<String>,

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::Migrator;
+use crate::Migrator;
 use crate::drift::{self, ValidatorDrift};
 use crate::dry_run::{DryRun, Preview, dry_run};
 use crate::lint::{self, Lint};

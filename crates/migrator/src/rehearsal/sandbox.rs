@@ -4,7 +4,7 @@ use std::time::Duration;
 use bson::DateTime;
 use docstore::{Database, Filter, Find, Scratch, Update};
 
-use super::crash::{Crasher, survive};
+use super::crash_injector::{Crasher, survive};
 use super::fingerprint::{Fingerprint, Known};
 use crate::ledger::LEDGER;
 use crate::{

@@ -1,8 +1,9 @@
 use super::lock::LEASE;
-use super::{Backoff, Migrator};
+use crate::Migrator;
 use crate::ledger::LOCK;
+use crate::ledger::View;
+use crate::migrator::Backoff;
 use crate::plan::{Request, UpGoal, is_unknown};
-use crate::view::View;
 use crate::{Error, Result, State, Status, StatusEntry, UpMode};
 
 impl Migrator {

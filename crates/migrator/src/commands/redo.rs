@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
 use super::lock::Always;
-use super::{AsyncWork, Migrator};
+use crate::Migrator;
+use crate::ledger::View;
+use crate::migrator::AsyncWork;
 use crate::plan::{Action, DownGoal, Request, Situation, out_of_order};
 use crate::run::HeldLease;
-use crate::view::View;
 use crate::{Error, Redone, Report, Result, State};
 
 impl Migrator {

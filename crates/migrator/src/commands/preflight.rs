@@ -2,8 +2,8 @@ use std::path::Path;
 
 use docstore::{Database, EngineKind, Rights, ServerFacts, Space, Topology};
 
-use super::Migrator;
 use super::lock::LEASE;
+use crate::Migrator;
 use crate::backup::{self, Policy};
 use crate::ledger::LOCK;
 use crate::report::{Level, Preflight, PreflightCheck};

@@ -1,9 +1,10 @@
 use super::lock::Wanted;
-use super::{AsyncWork, Migrator};
+use crate::Migrator;
 use crate::ledger::Import;
+use crate::ledger::View;
+use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
 use crate::run::RunSession;
-use crate::view::View;
 use crate::{Error, Event, Imported, Report, Result};
 
 impl Migrator {

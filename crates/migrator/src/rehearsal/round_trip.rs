@@ -4,7 +4,7 @@ use bson::{DateTime, Document};
 use serde::Serialize;
 
 use super::copy::{copy, fill};
-use super::ground::Ground;
+use super::sandbox::Ground;
 use super::trial::{Outcome, Trial};
 use crate::ledger::is_own;
 use crate::{Error, Migrator, Result};

@@ -1,9 +1,9 @@
 use docstore::Filter;
 
-use super::Migrator;
+use crate::Migrator;
+use crate::ledger::{View, log};
 use crate::plan::is_unknown;
-use crate::view::View;
-use crate::{Error, HistoryRequest, LogRecord, Result, Shown, State, log};
+use crate::{Error, HistoryRequest, LogRecord, Result, Shown, State};
 
 impl Migrator {
     /// What was done, the oldest first. Writes nothing.

@@ -4,9 +4,10 @@ use bson::doc;
 use serde::Serialize;
 
 use super::lock::Always;
-use super::{AsyncWork, Migrator};
+use crate::Migrator;
 use crate::backup::{self, Manifest, TakeRequest};
 use crate::ledger::{LOCK, LOG, log_record};
+use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
 use crate::{DownReport, DownRequest, Error, Report, Result, UpMode, UpRequest};
 

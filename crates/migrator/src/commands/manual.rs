@@ -1,13 +1,14 @@
 use docstore::LeaseRequest;
 
 use super::lock::{Always, LEASE};
-use super::{AsyncWork, Migrator};
+use crate::Migrator;
 use crate::journal;
+use crate::ledger::View;
+use crate::ledger::manual_entry::{Decision, Mark, declared, unlocked};
 use crate::ledger::{LOCK, LOG, log_record};
-use crate::mark::{Decision, Mark, declared, unlocked};
+use crate::migrator::AsyncWork;
 use crate::plan::{DownGoal, Request};
 use crate::run::HeldLease;
-use crate::view::View;
 use crate::{Error, Repair, Repaired, Report, Result, Stamp, Stamped, State, Unlocked};
 
 impl Migrator {

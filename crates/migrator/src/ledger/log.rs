@@ -11,7 +11,7 @@ use crate::{Result, StepCounts};
 #[non_exhaustive]
 pub struct LogRecord {
     /// When, by the clock of the machine that wrote it.
-    #[serde(serialize_with = "crate::serial::instant")]
+    #[serde(serialize_with = "crate::serialize::instant")]
     pub at: DateTime,
     /// What happened: `started`, `progress`, `applied`, `failed`, `interrupted`, `rolling_back`, `rolled_back`,
     /// `undo_failed`, `imported`, `imported_as_rolled_back`, `stamped`, `repaired`, `lock_wait`, `unlocked`.

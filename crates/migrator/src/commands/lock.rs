@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use docstore::{LeaseHolder, LeaseRequest};
 
-use super::{Backoff, Migrator};
+use crate::Migrator;
 use crate::ledger::{LOCK, LOG, log_record};
+use crate::migrator::Backoff;
 use crate::run::HeldLease;
 use crate::{Error, Event, Result};
 

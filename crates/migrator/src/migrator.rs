@@ -1,60 +1,23 @@
-/// Taking a changed migration for what it is now.
-mod accept;
-/// Taking back.
-mod down;
-/// Looking at what is to come, and at what should hold.
-mod examine;
-/// What the ledger is told by hand: stamp, repair, unlock.
-mod hand;
-/// What was done, and by whom.
-mod history;
-/// Getting the lease, or waiting for who has it.
-mod lock;
-/// Reads only: status, verify, wait, current.
-mod look;
-/// Whether the modes of migrations can hold.
-mod modes;
-/// From what people name to what is meant.
-mod names;
-/// What an `up` would do.
-mod planned;
-/// What an `up` needs, and whether it is there.
-mod preflight;
-/// Putting a backup back.
-mod put_back;
-/// Taking one back and applying it anew.
-mod redo;
-/// To the beginning, and up again.
-mod reset;
-/// Taking over what an earlier tool applied.
-mod take_over;
-/// Undoing one.
-mod undo;
-/// Applying what is pending.
-mod up;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docstore::Database;
 
+use crate::ledger::View;
 use crate::plan::{Action, Refusal, Request, Situation, plan};
 use crate::run::Check;
 use crate::run::HeldLease;
 use crate::run::RunGuard;
 use crate::run::{RunSession, Runner};
-use crate::view::View;
 use crate::{Error, Finding, Graph, GraphError, Result, Settings, State};
-
-pub use reset::{Reset, ResetRequest};
 
 /// Applies migrations to a database, takes them back, and says where things stand.
 pub struct Migrator {
-    db: Database,
+    pub(crate) db: Database,
     /// Shared with those that try it on a scratch database.
-    graph: Arc<Graph>,
-    settings: Settings,
-    runner: Runner,
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) settings: Settings,
+    pub(crate) runner: Runner,
 }
 
 impl Migrator {
@@ -87,11 +50,11 @@ impl Migrator {
         &self.runner.run_id
     }
 
-    async fn view(&self) -> Result<View> {
+    pub(crate) async fn view(&self) -> Result<View> {
         View::read(&self.db, &self.settings, self.graph.shape()).await
     }
 
-    fn situation<'a>(&'a self, view: &'a View, held: bool) -> Situation<'a> {
+    pub(crate) fn situation<'a>(&'a self, view: &'a View, held: bool) -> Situation<'a> {
         Situation {
             shape: self.graph.shape(),
             ledger: &view.entries,
@@ -100,11 +63,11 @@ impl Migrator {
         }
     }
 
-    fn plan(&self, view: &View, request: &Request, held: bool) -> Result<Vec<Action>> {
+    pub(crate) fn plan(&self, view: &View, request: &Request, held: bool) -> Result<Vec<Action>> {
         plan(self.situation(view, held), request).map_err(|refusal| self.refused(view, refusal))
     }
 
-    fn refused(&self, view: &View, refusal: Refusal) -> Error {
+    pub(crate) fn refused(&self, view: &View, refusal: Refusal) -> Error {
         let shape = self.graph.shape();
         let id = |at: usize| shape.id(at).to_owned();
         match refusal {
@@ -138,7 +101,7 @@ impl Migrator {
         }
     }
 
-    async fn session<'a>(&'a self, held: &'a HeldLease) -> Result<RunSession<'a>> {
+    pub(crate) async fn session<'a>(&'a self, held: &'a HeldLease) -> Result<RunSession<'a>> {
         let transactions = self.db.facts().await?.transactions;
         let guard = RunGuard::new();
         Ok(RunSession {
@@ -152,14 +115,14 @@ impl Migrator {
         })
     }
 
-    async fn check(&self, position: usize) -> Result<Vec<Finding>> {
+    pub(crate) async fn check(&self, position: usize) -> Result<Vec<Finding>> {
         let migration = self.graph.shape().id(position);
         self.graph.get(position).check(&Check { store: &self.db, settings: &self.settings, migration }).await
     }
 
     /// Runs work under the lease: stops it when the lease is lost, gives the lease back in any case, and tells the
     /// work's own error first.
-    async fn under<T>(&self, held: HeldLease, work: impl AsyncWork<T>) -> Result<T> {
+    pub(crate) async fn under<T>(&self, held: HeldLease, work: impl AsyncWork<T>) -> Result<T> {
         let outcome = tokio::select! {
             biased;
             outcome = work.run(self, &held) => outcome,
@@ -171,24 +134,24 @@ impl Migrator {
 }
 
 /// Work that is done under the lease.
-trait AsyncWork<T> {
+pub(crate) trait AsyncWork<T> {
     fn run(self, migrator: &Migrator, held: &HeldLease) -> impl Future<Output = Result<T>> + Send;
 }
 
 /// Waits a little longer each time, up to a second.
-struct Backoff {
+pub(crate) struct Backoff {
     began: Instant,
     limit: Duration,
     pause: Duration,
 }
 
 impl Backoff {
-    fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         Self { began: Instant::now(), limit, pause: Duration::from_millis(50) }
     }
 
     /// Comes back after a pause; `false` if the time is up.
-    async fn pause(&mut self) -> bool {
+    pub(crate) async fn pause(&mut self) -> bool {
         let left = self.limit.saturating_sub(self.began.elapsed());
         if left.is_zero() {
             return false;

@@ -25,10 +25,10 @@ pub struct Shown {
     /// How often it was begun.
     pub attempts: i32,
     /// When it was applied.
-    #[serde(serialize_with = "crate::serial::maybe_instant")]
+    #[serde(serialize_with = "crate::serialize::maybe_instant")]
     pub applied_at: Option<DateTime>,
     /// When its last attempt, or its undo, began.
-    #[serde(serialize_with = "crate::serial::maybe_instant")]
+    #[serde(serialize_with = "crate::serialize::maybe_instant")]
     pub started_at: Option<DateTime>,
     /// How long its last attempt, or its undo, took.
     pub duration_ms: Option<i64>,
@@ -74,7 +74,7 @@ pub struct Declared {
     /// What is done if its runner dies.
     pub on_interrupt: Recovery,
     /// For how long one attempt may run, if it says so.
-    #[serde(rename = "time_limit_ms", serialize_with = "crate::serial::maybe_milliseconds")]
+    #[serde(rename = "time_limit_ms", serialize_with = "crate::serialize::maybe_milliseconds")]
     pub time_limit: Option<Duration>,
     /// Whether what it changes is written down.
     pub journal: bool,

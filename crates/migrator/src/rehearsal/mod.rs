@@ -8,23 +8,23 @@
 /// Copies of collections.
 mod copy;
 /// Runs that end at a place between two writes, as if their process had died.
-mod crash;
+mod crash_injector;
 /// What is in a database, comparable between runs.
 mod fingerprint;
-/// A scratch database with the migrations on it.
-mod ground;
-/// Which documents stand in a migration's way.
-mod offenders;
 /// Applying what is pending to a copy.
-mod rehearsal;
+mod rehearse;
 /// Putting each migration to the test.
 mod round_trip;
+/// A scratch database with the migrations on it.
+mod sandbox;
 /// One migration on one set of data.
 mod trial;
+/// Which documents stand in a migration's way.
+mod violations;
 
 pub use copy::Copied;
 pub use fingerprint::{Difference, Fingerprint, Known, Names};
-pub use offenders::Offender;
-pub use rehearsal::{Rehearsal, RehearsalFailure, RehearseRequest};
+pub use rehearse::{Rehearsal, RehearsalFailure, RehearseRequest};
 pub use round_trip::{RoundTrip, RoundTripRequest, TrialData};
 pub use trial::{Crashes, Outcome, Trial};
+pub use violations::Offender;

@@ -3,14 +3,15 @@ use std::path::Path;
 use bson::DateTime;
 use docstore::{Filter, Update};
 
-use super::hand::ByHand;
 use super::lock::Always;
-use super::{AsyncWork, Migrator};
+use super::manual::ByHand;
+use crate::Migrator;
 use crate::backup::{self, Manifest, RestoreRequest, Restored};
 use crate::ledger::LEDGER;
-use crate::mark::Decision;
+use crate::ledger::View;
+use crate::ledger::manual_entry::Decision;
+use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
-use crate::view::View;
 use crate::{Error, Repair, Result, Stamp, State};
 
 impl Migrator {

@@ -2,14 +2,15 @@ use async_trait::async_trait;
 use bson::doc;
 use docstore::{Store, Update};
 
-use super::hand::given;
 use super::lock::Always;
-use super::{AsyncWork, Migrator};
+use super::manual::given;
+use crate::Migrator;
 use crate::checksum::{self, ChecksumDrift, Checksums};
 use crate::ledger::LEDGER;
+use crate::ledger::View;
+use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
 use crate::run::{Batch, RunSession, Scope};
-use crate::view::View;
 use crate::{Error, Result, State};
 
 impl Migrator {

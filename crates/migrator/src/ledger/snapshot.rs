@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use docstore::{Database, Field, Filter, Find, Sort};
 
+use super::LEDGER;
+use super::pymongo_ledger::{self as foreign, Foreign};
 use crate::entry::{Entries, LedgerEntry};
-use crate::foreign::{self, Foreign};
 use crate::graph::Shape;
-use crate::ledger::LEDGER;
 use crate::plan::is_unknown;
 use crate::{Error, Result, Settings, Source, State};
 

@@ -1,11 +1,11 @@
 use std::time::Instant;
 
-use super::Migrator;
+use crate::Migrator;
 use crate::journal::{self, UndoOne};
+use crate::ledger::View;
 use crate::ledger::{Claim, Finish};
 use crate::run::RunSession;
 use crate::run::{Attempt, ImportedUndoPass, LiveSink, UndoImported, Up};
-use crate::view::View;
 use crate::{DownReport, Error, Event, Report, Result, Source, State, StepCounts, Undo};
 
 impl Migrator {

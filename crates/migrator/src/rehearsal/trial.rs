@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::fingerprint::{Difference, Fingerprint};
-use super::ground::Ground;
 use super::round_trip::Prepared;
+use super::sandbox::Ground;
 use crate::{Error, Migrator, Result, StepCounts, Undo};
 
 /// One migration on one set of data.
@@ -16,7 +16,7 @@ pub struct Trial {
     /// On which data.
     pub data: String,
     /// How long the first `up` took.
-    #[serde(rename = "duration_ms", serialize_with = "crate::serial::milliseconds")]
+    #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
     /// What its steps did.
     pub counts: Vec<StepCounts>,

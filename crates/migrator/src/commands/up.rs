@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 use super::lock::Wanted;
-use super::{AsyncWork, Migrator};
+use crate::Migrator;
 use crate::backup::{self, Before};
 use crate::journal;
+use crate::ledger::View;
 use crate::ledger::{Claim, Finish};
+use crate::migrator::AsyncWork;
 use crate::plan::{Action, Request, UpGoal};
 use crate::run::HeldLease;
 use crate::run::RunSession;
 use crate::run::{Attempt, UpOutcome, execute};
-use crate::view::View;
 use crate::{Applied, Error, Event, Report, Result, State, UpMode, UpRequest};
 
 /// How often a plan is made anew because the ledger changed under it.
