@@ -49,7 +49,7 @@ mod tests {
     /// In one that is still being written a warning is no failure; `field-notes migrate lint` tells it.
     #[test]
     fn the_rules_find_no_error_and_nothing_at_all_in_the_four() {
-        let mut lints = lint::of(&Graph::new(all()).unwrap());
+        let mut lints = lint::check_graph(&Graph::new(all()).unwrap());
         lints.retain(|lint| lint.severity == Severity::Error || lint.migration.as_str() < "0005");
         assert_eq!(lints, []);
     }

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use docstore::Database;
-use migrator::backup::{self, Policy};
+use migrator::backup::{self, BackupPolicy};
 use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
 
 use super::{Failure, Meter, Reading};
@@ -37,12 +37,12 @@ pub fn settings(config: &Config, actor: &str) -> Settings {
         allow_unknown: config.migrate_allow_unknown,
         import_from: Some(ORIGINAL_LEDGER.to_owned()),
         contexts: config.migrate_contexts.clone(),
-        backup: Some(backup::Settings {
+        backup: Some(backup::BackupSettings {
             dir: config.backup_dir.clone(),
             policy: match config.backup_before {
-                BackupBefore::Never => Policy::Never,
-                BackupBefore::Risky => Policy::Risky,
-                BackupBefore::Always => Policy::Always,
+                BackupBefore::Never => BackupPolicy::Never,
+                BackupBefore::Risky => BackupPolicy::Risky,
+                BackupBefore::Always => BackupPolicy::Always,
             },
             cap_bytes: (config.backup_most_mib > 0).then(|| config.backup_most_mib.saturating_mul(1 << 20)),
             keep: config.backup_keep,
@@ -76,7 +76,7 @@ pub(super) async fn on_start(
                 Ok(Summary {
                     applied: report.applied.into_iter().map(|applied| applied.id).collect(),
                     imported: report.imported.into_iter().map(|imported| imported.id).collect(),
-                    already: Some(report.already),
+                    already: Some(report.already_applied),
                 })
             }
             MigrateOnStart::Verify => migrator.verify().await.map(|()| all_applied(&migrator)),

@@ -9,13 +9,14 @@ use crate::{LogRecord, Migration, Mode, Phase, Recovery, Source, State, StatusEn
 /// All that is known of one migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct Shown {
+pub struct MigrationDetails {
     /// Which.
     pub id: String,
     /// What this program knows of it; `None` if it does not know it.
-    pub declared: Option<Declared>,
+    pub declared: Option<Declaration>,
     /// Those that depend on it directly.
-    pub dependants: Vec<String>,
+    #[serde(rename = "dependants")]
+    pub dependents: Vec<String>,
     /// What the ledger says; `None` if it never ran.
     pub state: Option<State>,
     /// Whether it is being run, up or down, by somebody who holds the lease.
@@ -52,7 +53,7 @@ pub struct Shown {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "each says something of its own, and none is an argument")]
-pub struct Declared {
+pub struct Declaration {
     /// What it does.
     pub summary: String,
     /// What has to be applied before.
@@ -84,7 +85,7 @@ pub struct Declared {
     pub out_of_order: bool,
 }
 
-impl Shown {
+impl MigrationDetails {
     pub(crate) fn new(
         id: &str,
         entry: Option<&LedgerEntry>,
@@ -95,7 +96,7 @@ impl Shown {
         Self {
             id: id.to_owned(),
             declared: None,
-            dependants: Vec::new(),
+            dependents: Vec::new(),
             state: status.state,
             live: status.live,
             source: status.source,
@@ -116,7 +117,7 @@ impl Shown {
     pub(crate) fn declared(&mut self, migration: &dyn Migration, in_context: bool) {
         let meta = migration.meta();
         let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
-        self.declared = Some(Declared {
+        self.declared = Some(Declaration {
             summary: meta.summary.to_owned(),
             depends_on: owned(meta.depends_on),
             mode: meta.mode,

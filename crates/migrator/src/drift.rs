@@ -12,7 +12,7 @@ use crate::Result;
 /// One index that is not as it is declared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Drift {
+pub struct IndexDrift {
     /// The collection.
     pub collection: String,
     /// What the matter is.
@@ -47,7 +47,7 @@ impl DriftKind {
     }
 }
 
-impl fmt::Display for Drift {
+impl fmt::Display for IndexDrift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { collection, kind, declared, found } = self;
         let name = |index: &Option<Index>| index.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -116,7 +116,7 @@ pub(crate) async fn validators(
 /// Compares the indexes of the declared collections with those in the database. Writes nothing.
 ///
 /// Only collections that are declared are looked at; a declared one may have no indexes at all.
-pub async fn compare(db: &Database, declared: &[(String, Vec<Index>)]) -> Result<Vec<Drift>> {
+pub async fn compare(db: &Database, declared: &[(String, Vec<Index>)]) -> Result<Vec<IndexDrift>> {
     let mut drifts = Vec::new();
     for (collection, wanted) in declared {
         let there = db.list_indexes(collection).await?;
@@ -125,7 +125,7 @@ pub async fn compare(db: &Database, declared: &[(String, Vec<Index>)]) -> Result
     Ok(drifts)
 }
 
-fn differences(collection: &str, wanted: &[Index], there: &[Index]) -> Vec<Drift> {
+fn differences(collection: &str, wanted: &[Index], there: &[Index]) -> Vec<IndexDrift> {
     let mut drifts = Vec::new();
     let mut matched = vec![false; there.len()];
     let mut open = Vec::new();
@@ -157,7 +157,7 @@ fn differences(collection: &str, wanted: &[Index], there: &[Index]) -> Vec<Drift
     }
     drifts
         .into_iter()
-        .map(|(kind, declared, found)| Drift {
+        .map(|(kind, declared, found)| IndexDrift {
             collection: collection.to_owned(),
             kind,
             declared: declared.cloned(),

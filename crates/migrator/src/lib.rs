@@ -74,9 +74,9 @@ mod settings;
 mod stop;
 
 pub use checksum::{ChecksumDrift, Checksums, Sourced};
-pub use commands::{Reset, ResetRequest};
-pub use details::{Declared, Shown};
-pub use drift::{Drift, DriftKind, ValidatorDrift};
+pub use commands::{ResetReport, ResetRequest};
+pub use details::{Declaration, MigrationDetails};
+pub use drift::{DriftKind, IndexDrift, ValidatorDrift};
 pub use dry_run::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
 pub use entry::{Provenance, Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
@@ -88,8 +88,9 @@ pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
 pub use migrator::Migrator;
 pub use operation::{Step, Value};
 pub use report::{
-    ActionKind, Applied, DownPlan, DownReport, Imported, Level, PlannedAction, Preflight, PreflightCheck,
-    Redone, Repaired, Report, Stamped, Status, StatusEntry, Unlocked, UpPlan,
+    ActionKind, AppliedMigration, CheckLevel, DownPlan, DownReport, ImportedMigration, PlannedAction,
+    Preflight, PreflightCheck, RedoReport, RepairReport, StampReport, Status, StatusEntry, UnlockOutcome,
+    UpPlan, UpReport,
 };
 pub use request::{DownRequest, DownTarget, HistoryRequest, Repair, Stamp, UpMode, UpRequest, UpTarget};
 pub use run::{Check, Inserted, UndoImported, Up};

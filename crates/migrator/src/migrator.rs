@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 
 use docstore::Database;
 
-use crate::ledger::View;
-use crate::plan::{Action, Refusal, Request, Situation, plan};
+use crate::ledger::LedgerSnapshot;
+use crate::plan::{Action, PlanInput, PlanRefusal, PlanRequest, plan};
 use crate::run::Check;
 use crate::run::HeldLease;
 use crate::run::RunGuard;
@@ -50,29 +50,29 @@ impl Migrator {
         &self.runner.run_id
     }
 
-    pub(crate) async fn view(&self) -> Result<View> {
-        View::read(&self.db, &self.settings, self.graph.shape()).await
+    pub(crate) async fn view(&self) -> Result<LedgerSnapshot> {
+        LedgerSnapshot::read(&self.db, &self.settings, self.graph.dag()).await
     }
 
-    pub(crate) fn situation<'a>(&'a self, view: &'a View, held: bool) -> Situation<'a> {
-        Situation {
-            shape: self.graph.shape(),
-            ledger: &view.entries,
-            contexts: &self.settings.contexts,
-            held,
-        }
+    pub(crate) fn situation<'a>(&'a self, view: &'a LedgerSnapshot, held: bool) -> PlanInput<'a> {
+        PlanInput { dag: self.graph.dag(), ledger: &view.entries, contexts: &self.settings.contexts, held }
     }
 
-    pub(crate) fn plan(&self, view: &View, request: &Request, held: bool) -> Result<Vec<Action>> {
+    pub(crate) fn plan(
+        &self,
+        view: &LedgerSnapshot,
+        request: &PlanRequest,
+        held: bool,
+    ) -> Result<Vec<Action>> {
         plan(self.situation(view, held), request).map_err(|refusal| self.refused(view, refusal))
     }
 
-    pub(crate) fn refused(&self, view: &View, refusal: Refusal) -> Error {
-        let shape = self.graph.shape();
-        let id = |at: usize| shape.id(at).to_owned();
+    pub(crate) fn refused(&self, view: &LedgerSnapshot, refusal: PlanRefusal) -> Error {
+        let dag = self.graph.dag();
+        let id = |at: usize| dag.id(at).to_owned();
         match refusal {
-            Refusal::Failed(at) => {
-                let entry = &view.entries[shape.id(at)];
+            PlanRefusal::Failed(at) => {
+                let entry = &view.entries[dag.id(at)];
                 Error::NeedsRepair {
                     id: entry.id.clone(),
                     undo: entry.state == State::RollingBack,
@@ -82,20 +82,20 @@ impl Migrator {
                     counts: entry.counts.clone(),
                 }
             }
-            Refusal::Undecided(at) => {
-                Error::Undecided { id: id(at), counts: view.entries[shape.id(at)].counts.clone() }
+            PlanRefusal::Undecided(at) => {
+                Error::DecisionRequired { id: id(at), counts: view.entries[dag.id(at)].counts.clone() }
             }
-            Refusal::Dependants(at, dependants) => Error::Dependants { id: id(at), dependants },
-            Refusal::SeveralHeads(heads) => {
+            PlanRefusal::Dependants(at, dependents) => Error::UnknownDependents { id: id(at), dependents },
+            PlanRefusal::SeveralHeads(heads) => {
                 Error::Graph(GraphError::SeveralHeads(heads.into_iter().map(id).collect()))
             }
-            Refusal::TooOld(ids) => Error::TooOld(ids),
-            Refusal::NotInContext(at) => Error::NotInContext {
+            PlanRefusal::TooOld(ids) => Error::ProgramTooOld(ids),
+            PlanRefusal::NotInContext(at) => Error::NotInContext {
                 id: id(at),
-                needs: shape.spec(at).contexts.clone(),
+                needs: dag.spec(at).contexts.clone(),
                 has: self.settings.contexts.clone(),
             },
-            Refusal::OutOfOrder { late, applied, shared } => {
+            PlanRefusal::OutOfOrder { late, applied, shared } => {
                 Error::OutOfOrder { late: id(late), applied: id(applied), shared }
             }
         }
@@ -116,7 +116,7 @@ impl Migrator {
     }
 
     pub(crate) async fn check(&self, position: usize) -> Result<Vec<Finding>> {
-        let migration = self.graph.shape().id(position);
+        let migration = self.graph.dag().id(position);
         self.graph.get(position).check(&Check { store: &self.db, settings: &self.settings, migration }).await
     }
 

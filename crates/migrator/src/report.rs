@@ -9,19 +9,20 @@ use crate::{Finding, Mode, Phase, Repair, Source, Stamp, State, StepCounts, Undo
 /// What an `up` did.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
-pub struct Report {
+pub struct UpReport {
     /// The id of the run, with which all of it can be taken back.
     pub run_id: String,
     /// Applied now, in order.
-    pub applied: Vec<Applied>,
+    pub applied: Vec<AppliedMigration>,
     /// Taken over from an earlier tool now.
-    pub imported: Vec<Imported>,
+    pub imported: Vec<ImportedMigration>,
     /// Interrupted undos that were finished first.
     pub rolled_back: Vec<String>,
     /// What does not hold although it should, with the migration that says so. Also in the ledger, as warnings.
     pub findings: Vec<(String, Finding)>,
     /// How many were applied before.
-    pub already: usize,
+    #[serde(rename = "already")]
+    pub already_applied: usize,
     /// Applied by a program that knows more migrations than this one.
     pub unknown: Vec<String>,
 }
@@ -29,7 +30,7 @@ pub struct Report {
 /// A migration that was applied.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct Applied {
+pub struct AppliedMigration {
     /// Which.
     pub id: String,
     /// How long it took; the last attempt only.
@@ -58,7 +59,7 @@ pub struct PreflightCheck {
     /// What was looked at.
     pub name: &'static str,
     /// How it is.
-    pub level: Level,
+    pub level: CheckLevel,
     /// What was seen.
     pub text: String,
 }
@@ -66,7 +67,7 @@ pub struct PreflightCheck {
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub enum CheckLevel {
     /// As it should be.
     Ok,
     /// A run is possible; think first.
@@ -78,7 +79,7 @@ pub enum Level {
 /// A migration that was taken over from an earlier tool.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct Imported {
+pub struct ImportedMigration {
     /// Which.
     pub id: String,
     /// When the earlier tool applied it.
@@ -102,7 +103,8 @@ pub struct DownPlan {
     /// them less.
     pub certain: bool,
     /// Whether it was asked for; if not, it depends on what was.
-    pub asked: bool,
+    #[serde(rename = "asked")]
+    pub requested: bool,
     /// How it is taken back.
     pub undo: Undo,
     /// Who applied it.
@@ -118,7 +120,8 @@ pub struct UpPlan {
     /// What it would take over from an earlier tool first.
     pub imports: Vec<String>,
     /// How many are applied.
-    pub already: usize,
+    #[serde(rename = "already")]
+    pub already_applied: usize,
     /// Applied by a program that knows more migrations than this one.
     pub unknown: Vec<String>,
     /// Neither applied nor pending: they are not run in the contexts at hand.
@@ -243,17 +246,18 @@ impl StatusEntry {
 /// What a `redo` did.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct Redone {
+pub struct RedoReport {
     /// Taken back, in order.
-    pub taken_back: Vec<DownReport>,
+    #[serde(rename = "taken_back")]
+    pub rolled_back: Vec<DownReport>,
     /// And applied anew.
-    pub report: Report,
+    pub report: UpReport,
 }
 
 /// What a `stamp` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Stamped {
+pub struct StampReport {
     /// Which migration.
     pub id: String,
     /// What the ledger said before; `None` if it never ran.
@@ -265,7 +269,7 @@ pub struct Stamped {
 /// What a `repair` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Repaired {
+pub struct RepairReport {
     /// Which migration.
     pub id: String,
     /// What the ledger said before.
@@ -278,7 +282,7 @@ pub struct Repaired {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 #[non_exhaustive]
-pub enum Unlocked {
+pub enum UnlockOutcome {
     /// Nobody held the lease.
     Free,
     /// The lease of a runner that is gone was taken away.

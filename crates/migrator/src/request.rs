@@ -92,39 +92,39 @@ pub struct DownRequest {
     /// How far it goes.
     pub target: DownTarget,
     /// Whether what the plan shows is accepted: losses, all of it, more than the run that was named.
-    pub yes: bool,
+    pub confirmed: bool,
 }
 
 impl DownRequest {
     /// The last applied.
     pub const fn last() -> Self {
-        Self { target: DownTarget::Last, yes: false }
+        Self { target: DownTarget::Last, confirmed: false }
     }
 
     /// Whatever depends on this one.
     pub fn to(id: impl Into<String>) -> Self {
-        Self { target: DownTarget::To(id.into()), yes: false }
+        Self { target: DownTarget::To(id.into()), confirmed: false }
     }
 
     /// So many.
     pub const fn steps(n: usize) -> Self {
-        Self { target: DownTarget::Steps(n), yes: false }
+        Self { target: DownTarget::Steps(n), confirmed: false }
     }
 
     /// What one run applied.
     pub fn run(id: impl Into<String>) -> Self {
-        Self { target: DownTarget::Run(id.into()), yes: false }
+        Self { target: DownTarget::Run(id.into()), confirmed: false }
     }
 
     /// Everything.
     pub const fn all() -> Self {
-        Self { target: DownTarget::All, yes: false }
+        Self { target: DownTarget::All, confirmed: false }
     }
 
     /// Accepts what the plan shows.
     #[must_use]
     pub fn confirmed(mut self) -> Self {
-        self.yes = true;
+        self.confirmed = true;
         self
     }
 }

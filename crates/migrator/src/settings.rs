@@ -52,7 +52,7 @@ pub struct Settings {
     /// How far the secondaries may be behind before batches wait for them; if `None` they do not. 10 seconds.
     pub replication_lag: Option<Duration>,
     /// When and where backups are taken before migrations run. None are.
-    pub backup: Option<crate::backup::Settings>,
+    pub backup: Option<crate::backup::BackupSettings>,
     /// Who is told what goes on.
     pub observer: Arc<dyn Observer>,
 }

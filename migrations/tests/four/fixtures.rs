@@ -32,7 +32,7 @@ pub(crate) fn migrator(db: &Database) -> Migrator {
     Migrator::new(db.clone(), four(), settings())
 }
 
-pub(crate) async fn up(db: &Database) -> migrator::Report {
+pub(crate) async fn up(db: &Database) -> migrator::UpReport {
     migrator(db).up(UpMode::Start).await.unwrap()
 }
 

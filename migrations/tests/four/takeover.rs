@@ -49,7 +49,7 @@ testkit::stores! {
         let status = migrator(&db).status().await.unwrap();
         let dates: Vec<_> = status.applied.iter().map(|e| (e.source, e.applied_at.unwrap().timestamp_millis())).collect();
         assert_eq!(dates, [1, 2, 3, 4].map(|i| (Some(Source::Imported), i * 1000)));
-        assert_eq!(up(&db).await.already, 4);
+        assert_eq!(up(&db).await.already_applied, 4);
     }
 
     async fn links_that_are_object_ids_are_found_and_named(db: Database) {

@@ -3,28 +3,28 @@
 
 use docstore::bson::{Document, doc};
 use docstore::{Database, EngineKind};
-use migrator::rehearsal::{Outcome, RehearseRequest, RoundTrip, RoundTripRequest, TrialData};
+use migrator::rehearsal::{RehearsalRequest, RoundTripReport, RoundTripRequest, TrialData, TrialOutcome};
 
 use crate::fixtures::{migrator, put, site, up};
 
 /// On the server a place takes a while; the kill test goes through all of them there.
-async fn tried(db: &Database, data: TrialData) -> RoundTrip {
-    let most_crashes = if db.kind() == EngineKind::Embedded { 100 } else { 4 };
-    let request = RoundTripRequest { only: None, data: vec![data], most_crashes };
+async fn tried(db: &Database, data: TrialData) -> RoundTripReport {
+    let max_crashes = if db.kind() == EngineKind::Embedded { 100 } else { 4 };
+    let request = RoundTripRequest { only: None, data: vec![data], max_crashes };
     let before = testkit::dump!(db);
     let round_trip = migrator(db).round_trip(&request).await.unwrap();
     assert!(round_trip.passed(), "{round_trip:#?}");
     assert_eq!(testkit::dump!(db), before, "the database itself is only read");
     assert_eq!(round_trip.trials.len(), 4);
     for trial in &round_trip.trials {
-        let outcomes = [&trial.up, &trial.twice, &trial.down, &trial.again];
-        assert!(outcomes.into_iter().all(|outcome| *outcome == Outcome::Held), "{trial:?}");
+        let outcomes = [&trial.up, &trial.idempotent, &trial.down, &trial.reapply];
+        assert!(outcomes.into_iter().all(|outcome| *outcome == TrialOutcome::Held), "{trial:?}");
         assert!(trial.crashes_up.tried > 0 && trial.crashes_down.tried > 0, "{trial:?}");
     }
     round_trip
 }
 
-fn updated(round_trip: &RoundTrip) -> u64 {
+fn updated(round_trip: &RoundTripReport) -> u64 {
     round_trip.trials.iter().flat_map(|trial| &trial.counts).map(|counts| counts.updated).sum()
 }
 
@@ -59,7 +59,7 @@ testkit::stores! {
 
     async fn a_rehearsal_tells_what_the_real_run_will_do(db: Database) {
         site(&db).await;
-        let rehearsal = migrator(&db).rehearse(&RehearseRequest::default()).await.unwrap();
+        let rehearsal = migrator(&db).rehearse(&RehearsalRequest::default()).await.unwrap();
         assert!(rehearsal.failure.is_none(), "{rehearsal:#?}");
         let told: Vec<_> = rehearsal.applied.iter().map(|applied| (&applied.id, &applied.counts, &applied.warnings)).collect();
         let report = up(&db).await;

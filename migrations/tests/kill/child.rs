@@ -80,7 +80,7 @@ pub(crate) fn migrator(db: &Database, observer: Option<Arc<dyn Observer>>) -> Mi
 
 /// Takes everything back. `yes` is said only where losses are to be expected.
 pub(crate) async fn down(migrator: &Migrator, yes: bool) {
-    let last = DownRequest { yes, ..DownRequest::last() };
+    let last = DownRequest { confirmed: yes, ..DownRequest::last() };
     while !migrator.down(&last).await.unwrap().is_empty() {}
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use docstore::Database;
 use docstore::bson::Document;
-use migrator::rehearsal::{Known, Names};
+use migrator::rehearsal::{GeneratedIds, KnownIds};
 
 /// Everything that has to be equal however often a run was interrupted: all content and the state of the ledger, with
 /// the ids that a run makes up replaced by what they stand for.
@@ -11,7 +11,7 @@ pub(crate) async fn fingerprint(db: &Database) -> BTreeMap<String, Vec<Document>
     // The history and the lease tell the runs apart, as they should.
     all.remove("_migration_log");
     all.remove("_migration_lock");
-    let names = Names::of(db, &Known::default()).await.unwrap();
+    let names = GeneratedIds::read(db, &KnownIds::default()).await.unwrap();
     for entry in all.get_mut("_migrations").into_iter().flatten() {
         for key in
             ["attempts", "batches", "fence", "run_id", "applied_run", "pid", "duration_ms", "started_at"]

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use migrator::{
-    DownPlan, DownReport, DownRequest, DownTarget, Report, StepCounts, UpMode, UpRequest, UpTarget,
+    DownPlan, DownReport, DownRequest, DownTarget, StepCounts, UpMode, UpReport, UpRequest, UpTarget,
 };
 use serde_json::json;
 
@@ -146,7 +146,7 @@ impl Verb {
     }
 }
 
-pub(super) fn up_text(report: &Report) -> String {
+pub(super) fn up_text(report: &UpReport) -> String {
     let mut text = String::new();
     for id in &report.rolled_back {
         let _ = writeln!(text, "finished taking back {id}");
@@ -174,7 +174,7 @@ pub(super) fn up_text(report: &Report) -> String {
         let _ = writeln!(text, "applied by a newer program: {}", report.unknown.join(", "));
     }
     if report.applied.is_empty() && report.imported.is_empty() {
-        let _ = writeln!(text, "nothing to do: {} applied", report.already);
+        let _ = writeln!(text, "nothing to do: {} applied", report.already_applied);
     } else {
         let _ = writeln!(text, "run {}", report.run_id);
     }
@@ -200,7 +200,7 @@ async fn down(context: &Context, wanted: Down) -> Result<Output, CliError> {
         _ if all => DownTarget::All,
         _ => DownTarget::Last,
     };
-    let request = DownRequest { target, yes };
+    let request = DownRequest { target, confirmed: yes };
     let plans = context.migrator.plan_down(&request).await?;
     if plans.is_empty() {
         let text = if is_last || all { "nothing is applied\n" } else { "nothing to take back\n" };
@@ -211,7 +211,7 @@ async fn down(context: &Context, wanted: Down) -> Result<Output, CliError> {
     }
     let harmless = is_last && plans.iter().all(|plan| plan.losses.is_empty());
     let yes = yes || (!harmless && context.is_interactive() && confirmed(&plans));
-    let reports = context.migrator.down(&DownRequest { yes, ..request }).await?;
+    let reports = context.migrator.down(&DownRequest { confirmed: yes, ..request }).await?;
     Ok(Output::new(&json!({ "taken_back": reports }), down_text(&reports)))
 }
 
@@ -244,7 +244,7 @@ async fn redo(context: &Context, id: &str, yes: bool) -> Result<Output, CliError
         }
         outcome => outcome?,
     };
-    let mut text = down_text(&done.taken_back).replace("`field-notes migrate up` applies it anew\n", "");
+    let mut text = down_text(&done.rolled_back).replace("`field-notes migrate up` applies it anew\n", "");
     text.push_str(&up_text(&done.report));
     let _ = writeln!(text, "{} done anew", count(done.report.applied.len(), "migration"));
     Ok(Output::new(&done, text))

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use docstore::Index;
-use migrator::{Drift, DriftKind, Finding, Level, Lint, Preflight, Severity, drift};
+use migrator::{CheckLevel, DriftKind, Finding, IndexDrift, Lint, Preflight, Severity, drift};
 use serde::Serialize;
 use serde_json::json;
 
@@ -230,7 +230,7 @@ impl CheckReport {
 }
 
 /// What the database has in place of the declared indexes.
-pub(super) async fn index_drift(context: &Context) -> Result<Vec<Drift>, CliError> {
+pub(super) async fn index_drift(context: &Context) -> Result<Vec<IndexDrift>, CliError> {
     let mut declared: BTreeMap<&str, Vec<Index>> = BTreeMap::new();
     for one in declared_indexes() {
         declared.entry(one.collection).or_default().push(one.index);
@@ -243,9 +243,9 @@ fn preflight_text(found: &Preflight) -> String {
     let mut text = String::new();
     for check in &found.checks {
         let mark = match check.level {
-            Level::Ok => "✓",
-            Level::Warning => "!",
-            Level::Error => "✗",
+            CheckLevel::Ok => "✓",
+            CheckLevel::Warning => "!",
+            CheckLevel::Error => "✗",
         };
         let _ = writeln!(text, "{mark} {}: {}", check.name, check.text);
     }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use migrator::ResetRequest;
-use migrator::backup::{self, Listing, Manifest, RestoreRequest, Restored, TakeRequest};
+use migrator::backup::{self, BackupListing, Manifest, RestoreReport, RestoreRequest, TakeRequest};
 use serde_json::json;
 
 use super::REFUSED;
@@ -115,8 +115,8 @@ pub(super) struct ResetOf {
     folder: Folder,
 }
 
-impl From<backup::Error> for CliError {
-    fn from(error: backup::Error) -> Self {
+impl From<backup::BackupError> for CliError {
+    fn from(error: backup::BackupError) -> Self {
         Self { message: error.to_string(), code: error.exit_code() }
     }
 }
@@ -187,7 +187,7 @@ async fn backups(context: &Context, Backups { verify, folder }: &Backups) -> Res
     for (id, _) in &damaged {
         listing.backups.retain(|manifest| manifest.id != *id);
     }
-    let Listing { backups, broken, .. } = &listing;
+    let BackupListing { backups, broken, .. } = &listing;
     let mut text = String::new();
     for manifest in backups {
         let names: Vec<_> = manifest.collections.iter().map(|kept| kept.name.as_str()).collect();
@@ -250,7 +250,7 @@ fn confirmed(context: &Context, id: &str) -> bool {
     }
 }
 
-fn restored_text(restored: &Restored) -> String {
+fn restored_text(restored: &RestoreReport) -> String {
     let mut text = format!("restored {}\n", restored.backup);
     for one in &restored.collections {
         let _ = write!(text, "    {}: {}", one.name, documents(one.documents));
@@ -277,7 +277,7 @@ async fn reset(
     ResetOf { i_mean, drop, no_backup, folder }: ResetOf,
 ) -> Result<Output, CliError> {
     let request = ResetRequest {
-        mean: i_mean,
+        confirm: i_mean,
         production: context.config.environment == Environment::Production,
         drop,
         backup: (!no_backup).then(|| folder.of(context)),
@@ -290,7 +290,7 @@ async fn reset(
     if !done.dropped.is_empty() {
         let _ = writeln!(text, "dropped {}", done.dropped.join(", "));
     }
-    for one in &done.taken_back {
+    for one in &done.rolled_back {
         let _ = writeln!(text, "took back {}", one.id);
     }
     text.push_str(&up_text(&done.report));

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Subcommand, ValueEnum};
-use migrator::{Declared, HistoryRequest, LogRecord, Shown, Source, StatusEntry};
+use migrator::{Declaration, HistoryRequest, LogRecord, MigrationDetails, Source, StatusEntry};
 use serde_json::json;
 
 use super::context::Context;
@@ -156,7 +156,7 @@ fn one_line(entry: &StatusEntry) -> String {
     format!("{}{when}{summary}", entry.id)
 }
 
-fn shown_text(shown: &Shown) -> String {
+fn shown_text(shown: &MigrationDetails) -> String {
     let summary = shown.declared.as_ref().map(|declared| format!(": {}", declared.summary));
     let mut text = format!("{}{}\n", shown.id, summary.unwrap_or_default());
     let mut line = |name: &str, value: &str| {
@@ -168,7 +168,7 @@ fn shown_text(shown: &Shown) -> String {
         None => line("", "not known to this program"),
         Some(declared) => declared_lines(declared, &mut line),
     }
-    line("before", &shown.dependants.join(", "));
+    line("before", &shown.dependents.join(", "));
     let state = match (shown.state, shown.live) {
         (None, _) => "never ran".to_owned(),
         (Some(state), true) => format!("{state}, at work"),
@@ -200,7 +200,7 @@ fn shown_text(shown: &Shown) -> String {
     text
 }
 
-fn declared_lines(declared: &Declared, line: &mut impl FnMut(&str, &str)) {
+fn declared_lines(declared: &Declaration, line: &mut impl FnMut(&str, &str)) {
     line("after", &declared.depends_on.join(", "));
     let breaks = if declared.breaks_older { ", older programs must not run with it" } else { "" };
     let phase = format!("{:?}{breaks}", declared.phase).to_lowercase();

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand, ValueEnum};
-use migrator::{Repair, Stamp, Unlocked};
+use migrator::{Repair, Stamp, UnlockOutcome};
 use serde_json::json;
 
 use super::context::{AccessMode, Context};
@@ -129,7 +129,7 @@ impl Verb {
             Self::Unlock(Unlock { reason }) => {
                 let done = context.migrator.unlock(&reason).await?;
                 let text = match &done {
-                    Unlocked::Released { holder, .. } => format!("the lock of {holder} is released\n"),
+                    UnlockOutcome::Released { holder, .. } => format!("the lock of {holder} is released\n"),
                     _ => "nobody has the lock\n".to_owned(),
                 };
                 Ok(Output::new(&done, text))

@@ -47,7 +47,7 @@ fn up_text(plan: &UpPlan, preview: &Preview) -> String {
         }
     }
     if plan.actions.is_empty() && plan.imports.is_empty() {
-        let _ = writeln!(text, "nothing to do: {} applied", plan.already);
+        let _ = writeln!(text, "nothing to do: {} applied", plan.already_applied);
         return text;
     }
     match (preview.path, &preview.not_tried) {
@@ -140,7 +140,7 @@ pub(super) fn undo_text(undo: Undo) -> String {
 pub(super) fn down_text(plans: &[DownPlan]) -> String {
     let mut text = String::new();
     for plan in plans {
-        let asked = if plan.asked { "" } else { " (depends on what was asked for)" };
+        let asked = if plan.requested { "" } else { " (depends on what was asked for)" };
         let _ = writeln!(text, "take back {}{asked}: {}", plan.id, plan.summary);
         if !plan.losses.is_empty() {
             let certain = if plan.certain { "this is lost" } else { "as things are now, this is lost" };

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use bson::{Document, doc};
 use clap::{Args, Subcommand};
 use migrator::UpTarget;
-use migrator::rehearsal::{Crashes, Outcome, Rehearsal, RehearseRequest, RoundTripRequest, Trial, TrialData};
+use migrator::rehearsal::{
+    CrashReport, RehearsalReport, RehearsalRequest, RoundTripRequest, Trial, TrialData, TrialOutcome,
+};
 use serde_json::json;
 
 use super::apply::details;
@@ -63,7 +65,7 @@ impl Verb {
             Self::Test(wanted) => test(context, wanted).await,
             Self::Rehearse(Rehearse { to, sample }) => {
                 let target = to.map_or(UpTarget::All, UpTarget::To);
-                let rehearsal = context.migrator.rehearse(&RehearseRequest { target, sample }).await?;
+                let rehearsal = context.migrator.rehearse(&RehearsalRequest { target, sample }).await?;
                 let code = rehearsal.failure.as_ref().map_or(0, |failure| failure.exit_code);
                 Ok(Output::new(&rehearsal, rehearsal_text(&rehearsal)).with_code(code))
             }
@@ -75,7 +77,7 @@ async fn test(context: &Context, Test { ids, sample, crashes }: Test) -> Result<
     let mut data = vec![TrialData::Empty, made_up()];
     data.extend(sample.map(TrialData::Sample));
     let only = (!ids.is_empty()).then_some(ids);
-    let done = context.migrator.round_trip(&RoundTripRequest { only, data, most_crashes: crashes }).await?;
+    let done = context.migrator.round_trip(&RoundTripRequest { only, data, max_crashes: crashes }).await?;
     let passed = done.trials.iter().filter(|trial| trial.passed()).count();
     let mut text = done.trials.iter().fold(String::new(), |text, trial| text + &trial_text(trial));
     let _ = writeln!(text, "{passed} of {} passed", count(done.trials.len(), "trial"));
@@ -114,19 +116,19 @@ fn trial_text(trial: &Trial) -> String {
         format!("{mark} {} on data: {}, {} ms\n", trial.id, trial.data, trial.duration.as_millis());
     let tries = [
         ("up", &trial.up),
-        ("up again on its own result", &trial.twice),
+        ("up again on its own result", &trial.idempotent),
         ("down", &trial.down),
-        ("up anew", &trial.again),
+        ("up anew", &trial.reapply),
     ];
     for (what, outcome) in tries {
         outcome_text(&mut text, what, outcome);
     }
     for (what, crashes) in [("up", &trial.crashes_up), ("down", &trial.crashes_down)] {
-        let Crashes { places, tried, wrong, .. } = crashes;
+        let CrashReport { places, tried, failures, .. } = crashes;
         if *tried > 0 {
             let _ = writeln!(text, "    crashed {what} at {tried} of {}", count(*places, "place"));
         }
-        for (place, outcome) in wrong {
+        for (place, outcome) in failures {
             outcome_text(&mut text, &format!("after a crash {what} at place {place}"), outcome);
         }
     }
@@ -137,14 +139,14 @@ fn trial_text(trial: &Trial) -> String {
 }
 
 /// What held is not worth a line.
-fn outcome_text(text: &mut String, what: &str, outcome: &Outcome) {
+fn outcome_text(text: &mut String, what: &str, outcome: &TrialOutcome) {
     match outcome {
-        Outcome::Held => {}
-        Outcome::NotTried { why } => _ = writeln!(text, "    {what}: not tried: {why}"),
-        Outcome::Failed { error } => {
+        TrialOutcome::Held => {}
+        TrialOutcome::NotTried { why } => _ = writeln!(text, "    {what}: not tried: {why}"),
+        TrialOutcome::Failed { error } => {
             let _ = writeln!(text, "    {what}: failed: {}", error.lines().next().unwrap_or_default());
         }
-        Outcome::Different { differences } => {
+        TrialOutcome::Different { differences } => {
             let _ = writeln!(text, "    {what}: came to something else");
             for one in differences {
                 let _ = writeln!(text, "        {}: {}", one.collection, one.what);
@@ -153,7 +155,7 @@ fn outcome_text(text: &mut String, what: &str, outcome: &Outcome) {
     }
 }
 
-fn rehearsal_text(rehearsal: &Rehearsal) -> String {
+fn rehearsal_text(rehearsal: &RehearsalReport) -> String {
     let mut text = String::new();
     for copied in &rehearsal.copied {
         let part = if copied.documents == copied.of { String::new() } else { format!(" of {}", copied.of) };
@@ -169,7 +171,7 @@ fn rehearsal_text(rehearsal: &Rehearsal) -> String {
     }
     if let Some(failure) = &rehearsal.failure {
         let _ = writeln!(text, "{}", failure.error);
-        for one in &failure.offenders {
+        for one in &failure.violations {
             let _ = writeln!(text, "    in the way: {} of {}: {}", one.id, one.collection, one.why);
         }
     } else if rehearsal.pending.is_empty() {

@@ -17,24 +17,24 @@ const LONGEST: usize = 16 * 1024 * 1024 + 16 * 1024;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct WrittenFile {
     pub(super) documents: u64,
     pub(super) bytes: u64,
     pub(super) sha256: String,
 }
 
 /// A file that documents are written to, on a thread of its own.
-pub(super) struct Sink {
+pub(super) struct BsonWriter {
     batches: mpsc::Sender<Vec<RawDocumentBuf>>,
-    done: JoinHandle<io::Result<Written>>,
+    done: JoinHandle<io::Result<WrittenFile>>,
 }
 
-impl Sink {
+impl BsonWriter {
     /// Begins a file.
     pub(super) fn create(path: PathBuf) -> Self {
         let (batches, mut queue) = mpsc::channel::<Vec<RawDocumentBuf>>(WAITING);
         let done = tokio::task::spawn_blocking(move || {
-            let mut file = Summed::create(&path)?;
+            let mut file = ChecksumWriter::create(&path)?;
             let mut documents = 0;
             while let Some(batch) = queue.blocking_recv() {
                 for document in batch {
@@ -43,32 +43,32 @@ impl Sink {
                 }
             }
             let (bytes, sha256) = file.finish()?;
-            Ok(Written { documents, bytes, sha256 })
+            Ok(WrittenFile { documents, bytes, sha256 })
         });
         Self { batches, done }
     }
 
-    /// Writes a batch, once there is room for it in the queue. `false` if the file cannot be written: [`Sink::finish`]
+    /// Writes a batch, once there is room for it in the queue. `false` if the file cannot be written: [`BsonWriter::finish`]
     /// tells why.
     pub(super) async fn put(&self, batch: Vec<RawDocumentBuf>) -> bool {
         self.batches.send(batch).await.is_ok()
     }
 
     /// Flushes the file to disk.
-    pub(super) async fn finish(self) -> io::Result<Written> {
+    pub(super) async fn finish(self) -> io::Result<WrittenFile> {
         drop(self.batches);
         self.done.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 }
 
 /// Writes bytes and keeps their sum.
-pub(super) struct Summed {
+pub(super) struct ChecksumWriter {
     file: BufWriter<File>,
     sum: Sha256,
     bytes: u64,
 }
 
-impl Summed {
+impl ChecksumWriter {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         Ok(Self { file: BufWriter::new(File::create(path)?), sum: Sha256::new(), bytes: 0 })
     }
@@ -91,7 +91,7 @@ impl Summed {
 pub(super) fn batches(path: PathBuf) -> mpsc::Receiver<io::Result<Vec<RawDocumentBuf>>> {
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || {
-        let mut documents = match Documents::open(&path) {
+        let mut documents = match BsonReader::open(&path) {
             Ok(documents) => documents,
             Err(error) => return drop(sender.blocking_send(Err(error))),
         };
@@ -108,14 +108,14 @@ pub(super) fn batches(path: PathBuf) -> mpsc::Receiver<io::Result<Vec<RawDocumen
 }
 
 /// The documents of a file, with the sum of what was read.
-pub(super) struct Documents {
+pub(super) struct BsonReader {
     file: BufReader<File>,
     sum: Sha256,
     pub(super) count: u64,
     pub(super) bytes: u64,
 }
 
-impl Documents {
+impl BsonReader {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { file: BufReader::new(File::open(path)?), sum: Sha256::new(), count: 0, bytes: 0 })
     }
@@ -182,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("things.bson");
         let written: Vec<_> = (0..1234).map(|i| rawdoc! { "_id": i, "text": "x".repeat(2000) }).collect();
-        let sink = Sink::create(path.clone());
+        let sink = BsonWriter::create(path.clone());
         for batch in written.chunks(100) {
             assert!(sink.put(batch.to_vec()).await);
         }
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(read, written);
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!((done.bytes, done.sha256.as_str()), (bytes.len() as u64, sum_of(&bytes).as_str()));
-        let mut documents = Documents::open(&path).unwrap();
+        let mut documents = BsonReader::open(&path).unwrap();
         while documents.next().unwrap().is_some() {}
         assert_eq!((documents.count, documents.sum()), (1234, done.sha256));
     }
@@ -210,14 +210,14 @@ mod tests {
         let whole = rawdoc! { "_id": 1 }.into_bytes();
         for bad in [&whole[..whole.len() - 1], &whole[..3], &[0xff, 0xff, 0xff, 0x7f], &[4, 0, 0, 0]] {
             std::fs::write(&path, bad).unwrap();
-            assert!(Documents::open(&path).unwrap().next().is_err(), "{bad:?}");
+            assert!(BsonReader::open(&path).unwrap().next().is_err(), "{bad:?}");
         }
     }
 
     #[tokio::test]
     async fn a_full_disk_is_told_at_the_end() {
         // Of this device every write fails for want of room.
-        let sink = Sink::create("/dev/full".into());
+        let sink = BsonWriter::create("/dev/full".into());
         let batch = || (0..400).map(|i| rawdoc! { "_id": i, "text": "x".repeat(1000) }).collect();
         while sink.put(batch()).await {}
         assert_eq!(sink.finish().await.unwrap_err().kind(), io::ErrorKind::StorageFull);

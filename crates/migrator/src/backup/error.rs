@@ -2,12 +2,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The result of anything that has to do with backups.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub type Result<T, E = BackupError> = std::result::Result<T, E>;
 
 /// What can go wrong with a backup. The text says what happened, what was changed, and what to run next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum BackupError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] docstore::Error),
@@ -78,7 +78,7 @@ pub enum Error {
     },
     /// The backup does not hold a collection that was asked for; nothing was changed.
     #[error("the backup {id} does not hold {collection:?}; nothing was changed")]
-    NotInIt {
+    NoSuchCollection {
         /// Which.
         id: String,
         /// The collection.
@@ -107,7 +107,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl BackupError {
     /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -115,7 +115,7 @@ impl Error {
             Self::NotFound { .. }
             | Self::Ambiguous { .. }
             | Self::NewerFormat { .. }
-            | Self::NotInIt { .. } => 2,
+            | Self::NoSuchCollection { .. } => 2,
             Self::Damaged { .. } => 6,
             Self::TooLarge { .. } | Self::NotEmpty { .. } => 8,
         }

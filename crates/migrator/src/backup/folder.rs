@@ -8,7 +8,7 @@ use bson::oid::ObjectId;
 use serde::Serialize;
 
 use super::manifest::FORMAT;
-use super::{Error, Manifest, Result};
+use super::{BackupError, Manifest, Result};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SUMS: &str = "SHA256SUMS";
@@ -21,17 +21,17 @@ const LOCK: &str = "lock";
 /// The backups of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Listing {
+pub struct BackupListing {
     /// The whole ones, newest first. Their sums were not checked.
     pub backups: Vec<Manifest>,
     /// Those whose manifest cannot be read.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<UnreadableBackup>,
 }
 
 /// A backup whose manifest cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Broken {
+pub struct UnreadableBackup {
     /// Its name.
     pub id: String,
     /// Why.
@@ -39,14 +39,14 @@ pub struct Broken {
 }
 
 /// The backups in a folder. One that is not there holds none.
-pub fn list(dir: &Path) -> Result<Listing> {
-    let mut listing = Listing::default();
+pub fn list(dir: &Path) -> Result<BackupListing> {
+    let mut listing = BackupListing::default();
     let mut ids = ids(dir)?;
     ids.reverse();
     for id in ids {
         match read_manifest(dir, &id) {
             Ok(manifest) => listing.backups.push(manifest),
-            Err(error) => listing.broken.push(Broken { id, error: error.to_string() }),
+            Err(error) => listing.broken.push(UnreadableBackup { id, error: error.to_string() }),
         }
     }
     Ok(listing)
@@ -55,7 +55,7 @@ pub fn list(dir: &Path) -> Result<Listing> {
 /// The backup that is meant by the beginning of its name.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Ambiguous`].
+/// [`BackupError::NotFound`], [`BackupError::Ambiguous`].
 pub fn resolve(dir: &Path, prefix: &str) -> Result<String> {
     let mut candidates = ids(dir)?;
     candidates.retain(|id| id == prefix || (!prefix.is_empty() && id.starts_with(prefix)));
@@ -63,9 +63,9 @@ pub fn resolve(dir: &Path, prefix: &str) -> Result<String> {
         return Ok(exact.clone());
     }
     match candidates.len() {
-        0 => Err(Error::NotFound { id: prefix.into(), dir: dir.to_owned() }),
+        0 => Err(BackupError::NotFound { id: prefix.into(), dir: dir.to_owned() }),
         1 => Ok(candidates.remove(0)),
-        _ => Err(Error::Ambiguous { id: prefix.into(), candidates }),
+        _ => Err(BackupError::Ambiguous { id: prefix.into(), candidates }),
     }
 }
 
@@ -87,11 +87,11 @@ fn ids(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::file(dir)(error)),
+        Err(error) => return Err(BackupError::file(dir)(error)),
     };
     let mut ids = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(Error::file(dir))?;
+        let entry = entry.map_err(BackupError::file(dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') && entry.path().join(MANIFEST).is_file() {
             ids.push(name);
@@ -106,17 +106,17 @@ pub(super) fn read_manifest(dir: &Path, id: &str) -> Result<Manifest> {
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::NotFound { id: id.into(), dir: dir.to_owned() });
+            return Err(BackupError::NotFound { id: id.into(), dir: dir.to_owned() });
         }
-        Err(error) => return Err(Error::file(&path)(error)),
+        Err(error) => return Err(BackupError::file(&path)(error)),
     };
-    let damaged = |what: String| Error::Damaged { id: id.into(), what };
+    let damaged = |what: String| BackupError::Damaged { id: id.into(), what };
     let value: serde_json::Value =
         serde_json::from_slice(&text).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
     let format = value.get("format").and_then(serde_json::Value::as_u64);
     let format = format.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     if format > FORMAT {
-        return Err(Error::NewerFormat { id: id.into(), found: format, supported: FORMAT });
+        return Err(BackupError::NewerFormat { id: id.into(), found: format, supported: FORMAT });
     }
     let manifest: Manifest =
         serde_json::from_value(value).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
@@ -137,7 +137,7 @@ pub(super) fn new_id(now: DateTime) -> String {
 
 /// A backup that is being written. Dropped before it is complete, it is removed; if its writer is killed, the next
 /// one removes it.
-pub(super) struct Partial {
+pub(super) struct PartialBackup {
     dir: PathBuf,
     id: String,
     path: PathBuf,
@@ -146,12 +146,12 @@ pub(super) struct Partial {
     _lock: File,
 }
 
-impl Partial {
+impl PartialBackup {
     pub(super) fn begin(dir: &Path, id: &str) -> Result<Self> {
-        fs::create_dir_all(dir).map_err(Error::file(dir))?;
+        fs::create_dir_all(dir).map_err(BackupError::file(dir))?;
         tidy(dir)?;
         let path = dir.join(format!("{PARTIAL}{id}"));
-        fs::create_dir(&path).map_err(Error::file(dir))?;
+        fs::create_dir(&path).map_err(BackupError::file(dir))?;
         let locked = File::create(path.join(LOCK)).and_then(|lock| {
             lock.lock()?;
             Ok(lock)
@@ -162,7 +162,7 @@ impl Partial {
             }
             Err(error) => {
                 let _ = fs::remove_dir_all(&path);
-                Err(Error::file(dir)(error))
+                Err(BackupError::file(dir)(error))
             }
         }
     }
@@ -173,15 +173,15 @@ impl Partial {
 
     /// Gives it its name. Its files have been flushed.
     pub(super) fn complete(mut self) -> Result<()> {
-        fs::remove_file(self.path.join(LOCK)).map_err(Error::file(&self.dir))?;
+        fs::remove_file(self.path.join(LOCK)).map_err(BackupError::file(&self.dir))?;
         sync(&self.path)?;
-        fs::rename(&self.path, self.dir.join(&self.id)).map_err(Error::file(&self.dir))?;
+        fs::rename(&self.path, self.dir.join(&self.id)).map_err(BackupError::file(&self.dir))?;
         self.complete = true;
         sync(&self.dir)
     }
 }
 
-impl Drop for Partial {
+impl Drop for PartialBackup {
     fn drop(&mut self) {
         if !self.complete
             && let Err(error) = fs::remove_dir_all(&self.path)
@@ -193,8 +193,8 @@ impl Drop for Partial {
 
 /// Removes what writers left behind that are no more.
 fn tidy(dir: &Path) -> Result<()> {
-    for entry in fs::read_dir(dir).map_err(Error::file(dir))? {
-        let entry = entry.map_err(Error::file(dir))?;
+    for entry in fs::read_dir(dir).map_err(BackupError::file(dir))? {
+        let entry = entry.map_err(BackupError::file(dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let abandoned = if name.starts_with(PARTIAL) {
             // One without a lock has just been made, or was killed then; it is empty.
@@ -212,12 +212,12 @@ fn tidy(dir: &Path) -> Result<()> {
 /// Removes a backup: it loses its name first, so that nobody takes a part of it for the whole.
 fn remove(dir: &Path, id: &str) -> Result<()> {
     let going = dir.join(format!("{GOING}{id}"));
-    fs::rename(dir.join(id), &going).map_err(Error::file(dir))?;
-    fs::remove_dir_all(&going).map_err(Error::file(&going))
+    fs::rename(dir.join(id), &going).map_err(BackupError::file(dir))?;
+    fs::remove_dir_all(&going).map_err(BackupError::file(&going))
 }
 
 fn sync(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file(folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(BackupError::file(folder))
 }
 
 #[cfg(test)]
@@ -236,14 +236,14 @@ mod tests {
     #[test]
     fn an_unfinished_one_is_not_shown_and_goes_with_its_writer() {
         let dir = tempfile::tempdir().unwrap();
-        let partial = Partial::begin(dir.path(), "a").unwrap();
+        let partial = PartialBackup::begin(dir.path(), "a").unwrap();
         fs::write(partial.path().join(MANIFEST), "{}").unwrap();
-        assert_eq!(list(dir.path()).unwrap(), Listing::default());
+        assert_eq!(list(dir.path()).unwrap(), BackupListing::default());
         // Another writer leaves it alone, and removes what a dead one left.
         let dead = dir.path().join(".partial-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(LOCK), "").unwrap();
-        let other = Partial::begin(dir.path(), "b").unwrap();
+        let other = PartialBackup::begin(dir.path(), "b").unwrap();
         assert!(partial.path().exists() && !dead.exists());
         drop(other);
         let path = partial.path().to_owned();
@@ -260,10 +260,10 @@ mod tests {
         }
         assert_eq!(resolve(dir.path(), "2024").unwrap(), "2024-a");
         assert!(
-            matches!(resolve(dir.path(), "2023"), Err(Error::Ambiguous { candidates, .. }) if candidates.len() == 2)
+            matches!(resolve(dir.path(), "2023"), Err(BackupError::Ambiguous { candidates, .. }) if candidates.len() == 2)
         );
         for wrong in ["2025", ""] {
-            assert!(matches!(resolve(dir.path(), wrong), Err(Error::NotFound { .. })), "{wrong}");
+            assert!(matches!(resolve(dir.path(), wrong), Err(BackupError::NotFound { .. })), "{wrong}");
         }
         assert_eq!(list(dir.path()).unwrap().broken.len(), 3);
     }

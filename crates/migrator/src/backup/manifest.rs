@@ -32,7 +32,7 @@ pub struct Manifest {
     /// The name of the database, or of the file.
     pub database: String,
     /// What is in it.
-    pub collections: Vec<Kept>,
+    pub collections: Vec<BackedUpCollection>,
     /// Collections that were asked for and were not there. A restore takes them away.
     pub absent: Vec<String>,
     /// All documents.
@@ -44,7 +44,7 @@ pub struct Manifest {
 /// One collection of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Kept {
+pub struct BackedUpCollection {
     /// Its name.
     pub name: String,
     /// How many documents.

@@ -35,10 +35,10 @@ mod take;
 /// Checking a backup against its sums.
 mod verify;
 
-pub use error::{Error, Result};
-pub use folder::{Broken, Listing, list, prune, resolve};
-pub use manifest::{Kept, Manifest};
-pub use policy::{Before, Policy, Settings, before, reason};
-pub use restore::{RestoreRequest, Restored, RestoredCollection, restore};
+pub use error::{BackupError, Result};
+pub use folder::{BackupListing, UnreadableBackup, list, prune, resolve};
+pub use manifest::{BackedUpCollection, Manifest};
+pub use policy::{BackupContext, BackupPolicy, BackupSettings, backup_reason, before_migration};
+pub use restore::{RestoreReport, RestoreRequest, RestoredCollection, restore};
 pub use take::{TakeRequest, take};
 pub use verify::verify;

@@ -10,11 +10,11 @@ use crate::{Migration, Phase, Undo};
 
 /// When and where backups are taken before migrations run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct BackupSettings {
     /// The folder of backups.
     pub dir: PathBuf,
     /// Before which migrations.
-    pub policy: Policy,
+    pub policy: BackupPolicy,
     /// The most bytes of documents that one may have; a migration that would need a larger one does not run.
     pub cap_bytes: Option<u64>,
     /// How many are kept, beside those that the ledger names.
@@ -24,10 +24,10 @@ pub struct Settings {
 /// Before which migrations a backup is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Policy {
+pub enum BackupPolicy {
     /// None.
     Never,
-    /// Those whose changes could not be taken back exactly otherwise; see [`reason`].
+    /// Those whose changes could not be taken back exactly otherwise; see [`backup_reason`].
     #[default]
     Risky,
     /// All.
@@ -35,21 +35,21 @@ pub enum Policy {
 }
 
 /// Why a backup is taken before a migration; `None` if there is no need.
-pub fn reason(policy: Policy, migration: &dyn Migration) -> Option<&'static str> {
+pub fn backup_reason(policy: BackupPolicy, migration: &dyn Migration) -> Option<&'static str> {
     let meta = migration.meta();
     match policy {
-        Policy::Never => None,
+        BackupPolicy::Never => None,
         _ if meta.phase == Phase::Contract => Some("it takes away what programs from before it may need"),
         _ if matches!(migration.undo(), Undo::Irreversible(_)) => Some("it cannot be taken back"),
         _ if !meta.journal => Some("it keeps no journal of what it changes"),
-        Policy::Risky => None,
-        Policy::Always => Some("one is taken before every migration"),
+        BackupPolicy::Risky => None,
+        BackupPolicy::Always => Some("one is taken before every migration"),
     }
 }
 
 /// The run that a backup is taken for.
 #[derive(Debug, Clone)]
-pub struct Before<'a> {
+pub struct BackupContext<'a> {
     /// Its id.
     pub run_id: &'a str,
     /// The version of the program.
@@ -64,13 +64,13 @@ pub struct Before<'a> {
 /// attempt that resumes an earlier one has that one's backup and takes no other: what it would keep is half-way changed.
 ///
 /// What is kept are the collections that the migration says it touches; all but the engine's own if it does not say.
-pub async fn before(
+pub async fn before_migration(
     db: &Database,
-    settings: &Settings,
+    settings: &BackupSettings,
     migration: &dyn Migration,
-    run: Before<'_>,
+    run: BackupContext<'_>,
 ) -> Result<Option<Manifest>> {
-    let Some(why) = reason(settings.policy, migration) else { return Ok(None) };
+    let Some(why) = backup_reason(settings.policy, migration) else { return Ok(None) };
     let meta = migration.meta();
     let collections = if meta.touches.is_empty() {
         let mut all = db.collection_names().await?;

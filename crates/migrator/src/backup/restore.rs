@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::bson_file::batches;
 use super::verify::{shape_of, verify};
-use super::{Error, Kept, Manifest, Result};
+use super::{BackedUpCollection, BackupError, Manifest, Result};
 
 /// What a collection is called while it is loaded.
 pub(super) const LOADING: &str = "_restoring.";
@@ -22,7 +22,7 @@ pub struct RestoreRequest {
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Restored {
+pub struct RestoreReport {
     /// The backup.
     pub backup: String,
     /// Where to.
@@ -53,11 +53,11 @@ pub struct RestoredCollection {
 /// takes its place at once. May be repeated.
 ///
 /// # Errors
-/// [`Error::Damaged`], [`Error::NotEmpty`], [`Error::NotInIt`]: nothing was changed. [`Error::Store`] while the
+/// [`BackupError::Damaged`], [`BackupError::NotEmpty`], [`BackupError::NoSuchCollection`]: nothing was changed. [`BackupError::Store`] while the
 /// collections take their places leaves each as it was or as it is in the backup.
-pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreRequest) -> Result<Restored> {
+pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreRequest) -> Result<RestoreReport> {
     let manifest = verify(dir, id).await?;
-    let Choice { wanted, dropped } = choose(&manifest, request)?;
+    let Selection { wanted, dropped } = choose(&manifest, request)?;
     let there = db.collection_names().await?;
     let mut before = Vec::new();
     let mut in_the_way = Vec::new();
@@ -69,7 +69,7 @@ pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreReque
         before.push(count);
     }
     if !in_the_way.is_empty() && !request.replace {
-        return Err(Error::NotEmpty { collections: in_the_way });
+        return Err(BackupError::NotEmpty { collections: in_the_way });
     }
 
     let mut loaded = Vec::new();
@@ -83,7 +83,7 @@ pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreReque
             }
         }
     }
-    let mut restored = Restored {
+    let mut restored = RestoreReport {
         backup: id.into(),
         location: db.location(),
         collections: Vec::new(),
@@ -115,27 +115,27 @@ pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreReque
     Ok(restored)
 }
 
-struct Choice<'a> {
-    wanted: Vec<&'a Kept>,
+struct Selection<'a> {
+    wanted: Vec<&'a BackedUpCollection>,
     /// What was not there when the backup was taken.
     dropped: Vec<String>,
 }
 
-fn choose<'a>(manifest: &'a Manifest, request: &RestoreRequest) -> Result<Choice<'a>> {
+fn choose<'a>(manifest: &'a Manifest, request: &RestoreRequest) -> Result<Selection<'a>> {
     let Some(only) = &request.only else {
-        return Ok(Choice {
+        return Ok(Selection {
             wanted: manifest.collections.iter().collect(),
             dropped: manifest.absent.clone(),
         });
     };
-    let mut choice = Choice { wanted: Vec::new(), dropped: Vec::new() };
+    let mut choice = Selection { wanted: Vec::new(), dropped: Vec::new() };
     for name in only {
         if let Some(kept) = manifest.collections.iter().find(|kept| kept.name == *name) {
             choice.wanted.push(kept);
         } else if manifest.absent.contains(name) {
             choice.dropped.push(name.clone());
         } else {
-            return Err(Error::NotInIt { id: manifest.id.clone(), collection: name.clone() });
+            return Err(BackupError::NoSuchCollection { id: manifest.id.clone(), collection: name.clone() });
         }
     }
     Ok(choice)
@@ -157,7 +157,7 @@ fn loading(name: &str) -> String {
 }
 
 /// Loads a collection beside the one that is there.
-async fn load(db: &Database, dir: &Path, id: &str, kept: &Kept, shape: &Shape) -> Result<()> {
+async fn load(db: &Database, dir: &Path, id: &str, kept: &BackedUpCollection, shape: &Shape) -> Result<()> {
     if shape.is_view() {
         return Ok(());
     }
@@ -168,12 +168,12 @@ async fn load(db: &Database, dir: &Path, id: &str, kept: &Kept, shape: &Shape) -
     let path = dir.join(id).join(&kept.file);
     let mut incoming = batches(path.clone());
     while let Some(batch) = incoming.recv().await {
-        db.insert_raw(&name, batch.map_err(Error::file(&path))?).await?;
+        db.insert_raw(&name, batch.map_err(BackupError::file(&path))?).await?;
     }
     let found = db.collection(&name).count(&Filter::All).await?;
     if found != kept.documents {
         let collection = kept.name.clone();
-        return Err(Error::Miscounted { collection, expected: kept.documents, found });
+        return Err(BackupError::Miscounted { collection, expected: kept.documents, found });
     }
     db.complete_collection(&name, shape).await?;
     Ok(())

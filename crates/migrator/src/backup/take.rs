@@ -3,11 +3,11 @@ use std::path::Path;
 use bson::{DateTime, RawDocumentBuf};
 use docstore::{Database, Field, Filter, Find, Sort, Topology};
 
-use super::bson_file::{BATCH, Sink, Summed, Written};
-use super::folder::{MANIFEST, Partial, SUMS, new_id};
+use super::bson_file::{BATCH, BsonWriter, ChecksumWriter, WrittenFile};
+use super::folder::{MANIFEST, PartialBackup, SUMS, new_id};
 use super::manifest::FORMAT;
 use super::restore::LOADING;
-use super::{Error, Kept, Manifest, Result};
+use super::{BackedUpCollection, BackupError, Manifest, Result};
 use crate::ledger::LOCK;
 
 /// What to back up, and what to say of it.
@@ -32,7 +32,7 @@ pub struct TakeRequest {
 /// Takes a backup into a folder of its own below `dir`, which is made if it is not there. The store is only read.
 ///
 /// # Errors
-/// [`Error::DiskFull`], [`Error::TooLarge`], [`Error::Store`], …: nothing is kept of it then.
+/// [`BackupError::DiskFull`], [`BackupError::TooLarge`], [`BackupError::Store`], …: nothing is kept of it then.
 pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Manifest> {
     let mut manifest = begin(db, request).await?;
     let there = db.collection_names().await?;
@@ -41,7 +41,7 @@ pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Ma
     wanted.sort_unstable();
     wanted.dedup();
 
-    let partial = Partial::begin(dir, &manifest.id)?;
+    let partial = PartialBackup::begin(dir, &manifest.id)?;
     let mut sums = Vec::new();
     for (at, name) in wanted.iter().enumerate() {
         if !there.contains(name) {
@@ -50,12 +50,12 @@ pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Ma
         }
         let left = request.cap_bytes.map(|cap| cap.saturating_sub(manifest.bytes));
         let kept = match keep(db, &partial, at + 1, name, left).await {
-            Err(Error::TooLarge { collection, .. }) => {
+            Err(BackupError::TooLarge { collection, .. }) => {
                 let cap = request.cap_bytes.unwrap_or(u64::MAX);
-                return Err(Error::TooLarge { cap, collection });
+                return Err(BackupError::TooLarge { cap, collection });
             }
             // That the folder has no room says more than that one file of it has none.
-            Err(Error::DiskFull { .. }) => return Err(Error::DiskFull { path: dir.to_owned() }),
+            Err(BackupError::DiskFull { .. }) => return Err(BackupError::DiskFull { path: dir.to_owned() }),
             other => other?,
         };
         sums.push((kept.sha256.clone(), kept.file.clone()));
@@ -65,7 +65,7 @@ pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Ma
         manifest.collections.push(kept);
     }
     seal(&partial, &manifest, sums).map_err(|error| match error {
-        Error::DiskFull { .. } => Error::DiskFull { path: dir.to_owned() },
+        BackupError::DiskFull { .. } => BackupError::DiskFull { path: dir.to_owned() },
         other => other,
     })?;
     partial.complete()?;
@@ -80,8 +80,8 @@ pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Ma
 }
 
 /// Writes the manifest and the sums.
-fn seal(partial: &Partial, manifest: &Manifest, mut sums: Vec<(String, String)>) -> Result<()> {
-    let text = serde_json::to_vec_pretty(manifest).map_err(|error| Error::File {
+fn seal(partial: &PartialBackup, manifest: &Manifest, mut sums: Vec<(String, String)>) -> Result<()> {
+    let text = serde_json::to_vec_pretty(manifest).map_err(|error| BackupError::File {
         path: partial.path().join(MANIFEST),
         source: std::io::Error::other(error),
     })?;
@@ -122,29 +122,29 @@ async fn begin(db: &Database, request: &TakeRequest) -> Result<Manifest> {
 /// Writes one collection: its shape first, then its documents.
 async fn keep(
     db: &Database,
-    partial: &Partial,
+    partial: &PartialBackup,
     number: usize,
     name: &str,
     left: Option<u64>,
-) -> Result<Kept> {
+) -> Result<BackedUpCollection> {
     let shape = db.shape(name).await?;
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let stem = format!("{number:04}-{}", name.chars().take(80).map(plain).collect::<String>());
     let (file, shape_file) = (format!("{stem}.bson"), format!("{stem}.shape.bson"));
-    let words = RawDocumentBuf::try_from(&shape.to_document()).map_err(|error| Error::File {
+    let words = RawDocumentBuf::try_from(&shape.to_document()).map_err(|error| BackupError::File {
         path: partial.path().join(&shape_file),
         source: std::io::Error::other(error),
     })?;
     let (_, shape_sha256) = write(partial, &shape_file, words.as_bytes())?;
 
     let path = partial.path().join(&file);
-    let sink = Sink::create(path.clone());
+    let sink = BsonWriter::create(path.clone());
     let filled = if shape.is_view() { Ok(()) } else { fill(db, &sink, name, left).await };
-    let written = sink.finish().await.map_err(Error::file(&path));
+    let written = sink.finish().await.map_err(BackupError::file(&path));
     // What the disk says comes before what the store says of a pipe that broke.
-    let Written { documents, bytes, sha256 } = written?;
+    let WrittenFile { documents, bytes, sha256 } = written?;
     filled?;
-    Ok(Kept {
+    Ok(BackedUpCollection {
         name: name.to_owned(),
         documents,
         bytes,
@@ -157,7 +157,7 @@ async fn keep(
     })
 }
 
-async fn fill(db: &Database, sink: &Sink, name: &str, left: Option<u64>) -> Result<()> {
+async fn fill(db: &Database, sink: &BsonWriter, name: &str, left: Option<u64>) -> Result<()> {
     let read = Find::new(Filter::All).sort(Sort::ascending(Field::ID));
     let mut documents = db.collection(name).find(read).await?;
     let (mut batch, mut bytes, mut total) = (Vec::new(), 0, 0_u64);
@@ -166,7 +166,7 @@ async fn fill(db: &Database, sink: &Sink, name: &str, left: Option<u64>) -> Resu
         bytes += size;
         total += size as u64;
         if left.is_some_and(|left| total > left) {
-            return Err(Error::TooLarge { cap: 0, collection: name.to_owned() });
+            return Err(BackupError::TooLarge { cap: 0, collection: name.to_owned() });
         }
         batch.push(document);
         if batch.len() >= BATCH.0 || bytes >= BATCH.1 {
@@ -180,11 +180,11 @@ async fn fill(db: &Database, sink: &Sink, name: &str, left: Option<u64>) -> Resu
     Ok(())
 }
 
-fn write(partial: &Partial, name: &str, bytes: &[u8]) -> Result<(u64, String)> {
+fn write(partial: &PartialBackup, name: &str, bytes: &[u8]) -> Result<(u64, String)> {
     let path = partial.path().join(name);
-    let written = Summed::create(&path).and_then(|mut file| {
+    let written = ChecksumWriter::create(&path).and_then(|mut file| {
         file.write(bytes)?;
         file.finish()
     });
-    written.map_err(Error::file(&path))
+    written.map_err(BackupError::file(&path))
 }

@@ -5,28 +5,28 @@ use std::path::{Path, PathBuf};
 use bson::Document;
 use docstore::Shape;
 
-use super::bson_file::{Documents, sum_of};
+use super::bson_file::{BsonReader, sum_of};
 use super::folder::{MANIFEST, SUMS, read_manifest};
-use super::{Error, Kept, Manifest, Result};
+use super::{BackedUpCollection, BackupError, Manifest, Result};
 
 /// Checks a backup, every byte of it, against its sums.
 ///
 /// # Errors
-/// [`Error::Damaged`] naming the file; [`Error::NotFound`], [`Error::NewerFormat`].
+/// [`BackupError::Damaged`] naming the file; [`BackupError::NotFound`], [`BackupError::NewerFormat`].
 pub async fn verify(dir: &Path, id: &str) -> Result<Manifest> {
     let (dir, id) = (dir.to_owned(), id.to_owned());
     let checked = tokio::task::spawn_blocking({
         let (dir, id) = (dir.clone(), id.clone());
         move || check(&dir, &id)
     });
-    checked
-        .await
-        .unwrap_or_else(|error| Err(Error::File { path: dir.join(id), source: std::io::Error::other(error) }))
+    checked.await.unwrap_or_else(|error| {
+        Err(BackupError::File { path: dir.join(id), source: std::io::Error::other(error) })
+    })
 }
 
 fn check(dir: &Path, id: &str) -> Result<Manifest> {
     let manifest = read_manifest(dir, id)?;
-    let damaged = |what: String| Error::Damaged { id: id.into(), what };
+    let damaged = |what: String| BackupError::Damaged { id: id.into(), what };
     let folder = dir.join(id);
     let read = |name: &str| match fs::read(folder.join(name)) {
         Ok(bytes) => Ok(bytes),
@@ -56,9 +56,9 @@ fn check(dir: &Path, id: &str) -> Result<Manifest> {
     Ok(manifest)
 }
 
-fn sum_of_documents(folder: &Path, kept: &Kept) -> Result<String, String> {
+fn sum_of_documents(folder: &Path, kept: &BackedUpCollection) -> Result<String, String> {
     let said = |error: std::io::Error| format!("{}: {error}", kept.file);
-    let mut documents = Documents::open(&folder.join(&kept.file)).map_err(said)?;
+    let mut documents = BsonReader::open(&folder.join(&kept.file)).map_err(said)?;
     while documents.next().map_err(said)?.is_some() {}
     if (documents.count, documents.bytes) != (kept.documents, kept.bytes) {
         return Err(format!(
@@ -70,11 +70,11 @@ fn sum_of_documents(folder: &Path, kept: &Kept) -> Result<String, String> {
 }
 
 /// The shape of a collection in a backup that was checked.
-pub(super) fn shape_of(folder: &Path, id: &str, kept: &Kept) -> Result<Shape> {
+pub(super) fn shape_of(folder: &Path, id: &str, kept: &BackedUpCollection) -> Result<Shape> {
     let path: PathBuf = folder.join(&kept.shape_file);
-    let bytes = fs::read(&path).map_err(Error::file(&path))?;
+    let bytes = fs::read(&path).map_err(BackupError::file(&path))?;
     let damaged =
-        |what: String| Error::Damaged { id: id.into(), what: format!("{}: {what}", kept.shape_file) };
+        |what: String| BackupError::Damaged { id: id.into(), what: format!("{}: {what}", kept.shape_file) };
     let document: Document =
         bson::deserialize_from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
     Shape::from_document(&document).map_err(|error| damaged(error.to_string()))

@@ -7,7 +7,7 @@ use super::manual::given;
 use crate::Migrator;
 use crate::checksum::{self, ChecksumDrift, Checksums};
 use crate::ledger::LEDGER;
-use crate::ledger::View;
+use crate::ledger::LedgerSnapshot;
 use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
 use crate::run::{Batch, RunSession, Scope};
@@ -17,10 +17,10 @@ impl Migrator {
     /// The applied migrations that are not what they were when they were applied. Writes nothing.
     pub async fn checksum_drift(&self) -> Result<Vec<ChecksumDrift>> {
         let view = self.view().await?;
-        Ok((0..self.graph.shape().len()).filter_map(|at| self.drift(&view, at)).collect())
+        Ok((0..self.graph.dag().len()).filter_map(|at| self.drift(&view, at)).collect())
     }
 
-    fn drift(&self, view: &View, at: usize) -> Option<ChecksumDrift> {
+    fn drift(&self, view: &LedgerSnapshot, at: usize) -> Option<ChecksumDrift> {
         let migration = self.graph.get(at);
         let id = migration.meta().id;
         let entry = view.entries.get(id).filter(|entry| entry.state == State::Applied)?;
@@ -31,7 +31,7 @@ impl Migrator {
     /// did. Nothing is run.
     ///
     /// # Errors
-    /// [`Error::NoReason`]; [`Error::WrongState`] if it is not applied, or is what it was.
+    /// [`Error::ReasonRequired`]; [`Error::WrongState`] if it is not applied, or is what it was.
     pub async fn accept_checksum(&self, prefix: &str, reason: &str) -> Result<ChecksumDrift> {
         let (at, reason) = (self.place(prefix)?, given(reason)?);
         self.acceptable(&self.view().await?, at)?;
@@ -39,9 +39,9 @@ impl Migrator {
         self.under(held, Accepting { at, reason }).await
     }
 
-    fn acceptable(&self, view: &View, at: usize) -> Result<ChecksumDrift> {
+    fn acceptable(&self, view: &LedgerSnapshot, at: usize) -> Result<ChecksumDrift> {
         view.refuse_unknown()?;
-        let id = self.graph.shape().id(at);
+        let id = self.graph.dag().id(at);
         self.drift(view, at).ok_or_else(|| Error::WrongState {
             id: id.into(),
             state: view.entries.get(id).map(|entry| entry.state),

@@ -27,7 +27,7 @@ impl Migrator {
         for action in actions {
             match action {
                 Action::Apply(at) => apply.push(at),
-                Action::Undo(at) => undo_first.push(self.graph.shape().id(at).to_owned()),
+                Action::Undo(at) => undo_first.push(self.graph.dag().id(at).to_owned()),
             }
         }
         let forecast =
@@ -40,8 +40,8 @@ impl Migrator {
     pub async fn lint(&self) -> Result<Vec<Lint>> {
         let view = self.view().await?;
         let pending = self.pending(&view);
-        let apply: Vec<usize> = (0..self.graph.shape().len())
-            .filter(|&at| pending.iter().any(|id| id == self.graph.shape().id(at)))
+        let apply: Vec<usize> = (0..self.graph.dag().len())
+            .filter(|&at| pending.iter().any(|id| id == self.graph.dag().id(at)))
             .collect();
         let forecast = DryRun {
             db: &self.db,

@@ -1,13 +1,13 @@
 use super::lock::Always;
 use crate::Migrator;
 use crate::journal;
-use crate::ledger::View;
+use crate::ledger::LedgerSnapshot;
 use crate::migrator::AsyncWork;
-use crate::plan::{Action, DownGoal, Request, is_of_run};
+use crate::plan::{Action, DownGoal, PlanRequest, is_of_run};
 use crate::run::HeldLease;
 use crate::run::RunSession;
 use crate::run::{ImportedUndoPass, UndoImported};
-use crate::{DownPlan, DownReport, DownRequest, DownTarget, Error, Report, Result, Source, Undo};
+use crate::{DownPlan, DownReport, DownRequest, DownTarget, Error, Result, Source, Undo, UpReport};
 
 impl Migrator {
     /// What [`Migrator::down`] would take back, in order, and what that would lose; nothing if nothing is applied.
@@ -23,8 +23,8 @@ impl Migrator {
     /// is either taken back or not touched, also when a later one is refused or fails.
     ///
     /// # Errors
-    /// [`Error::Losses`] if data would be lost, [`Error::Unconfirmed`] if it is everything, or more than what was named,
-    /// and `yes` is not said; [`Error::Irreversible`], [`Error::Dependants`], [`Error::UndoFailed`], …
+    /// [`Error::DataLoss`] if data would be lost, [`Error::ConfirmationRequired`] if it is everything, or more than what was named,
+    /// and `yes` is not said; [`Error::Irreversible`], [`Error::UnknownDependents`], [`Error::UndoFailed`], …
     pub async fn down(&self, request: impl Into<DownRequest>) -> Result<Vec<DownReport>> {
         let request = request.into();
         let view = self.view().await?;
@@ -38,18 +38,22 @@ impl Migrator {
     }
 
     /// What would be taken back, if that is accepted.
-    async fn accepted(&self, view: &View, goal: &Request, request: &DownRequest) -> Result<Vec<usize>> {
+    async fn accepted(
+        &self,
+        view: &LedgerSnapshot,
+        goal: &PlanRequest,
+        request: &DownRequest,
+    ) -> Result<Vec<usize>> {
         let chosen: Vec<usize> = self.plan(view, goal, true)?.into_iter().map(Action::at).collect();
         self.reversible(view, &chosen)?;
         let beyond = self.beyond(view, goal, &chosen);
         let Some(&first) = chosen.first() else { return Ok(chosen) };
-        if request.yes {
+        if request.confirmed {
             return Ok(chosen);
         }
         if request.target == DownTarget::All || !beyond.is_empty() {
-            let names =
-                |list: &[usize]| list.iter().map(|&at| self.graph.shape().id(at).to_owned()).collect();
-            return Err(Error::Unconfirmed { ids: names(&chosen), beyond: names(&beyond) });
+            let names = |list: &[usize]| list.iter().map(|&at| self.graph.dag().id(at).to_owned()).collect();
+            return Err(Error::ConfirmationRequired { ids: names(&chosen), beyond: names(&beyond) });
         }
         // What the others lose is known when it is their turn.
         self.accept(view, first, &[]).await?;
@@ -57,9 +61,9 @@ impl Migrator {
     }
 
     /// Refuses what cannot be taken back at all, before anything is.
-    pub(super) fn reversible(&self, view: &View, chosen: &[usize]) -> Result<()> {
+    pub(super) fn reversible(&self, view: &LedgerSnapshot, chosen: &[usize]) -> Result<()> {
         for &at in chosen {
-            let id = self.graph.shape().id(at);
+            let id = self.graph.dag().id(at);
             let entry = view.entries.get(id);
             let why = match self.graph.get(at).undo() {
                 Undo::Irreversible(why) => why,
@@ -74,16 +78,20 @@ impl Migrator {
     }
 
     /// Which of these were not asked for, and depend on what was.
-    fn beyond(&self, view: &View, goal: &Request, chosen: &[usize]) -> Vec<usize> {
+    fn beyond(&self, view: &LedgerSnapshot, goal: &PlanRequest, chosen: &[usize]) -> Vec<usize> {
         let asked = |at: usize| match goal {
-            Request::Down(DownGoal::Run(run)) => is_of_run(self.situation(view, true), at, run),
-            Request::Down(DownGoal::One(one)) => at == *one,
+            PlanRequest::Down(DownGoal::Run(run)) => is_of_run(self.situation(view, true), at, run),
+            PlanRequest::Down(DownGoal::One(one)) => at == *one,
             _ => true,
         };
         chosen.iter().copied().filter(|&at| !asked(at)).collect()
     }
 
-    pub(super) async fn planned_down(&self, view: &View, goal: &Request) -> Result<Vec<DownPlan>> {
+    pub(super) async fn planned_down(
+        &self,
+        view: &LedgerSnapshot,
+        goal: &PlanRequest,
+    ) -> Result<Vec<DownPlan>> {
         let chosen: Vec<usize> = self.plan(view, goal, true)?.into_iter().map(Action::at).collect();
         self.reversible(view, &chosen)?;
         let beyond = self.beyond(view, goal, &chosen);
@@ -95,7 +103,7 @@ impl Migrator {
                 summary: meta.summary.into(),
                 losses: self.losses(view, at).await?,
                 certain: nth == 0,
-                asked: !beyond.contains(&at),
+                requested: !beyond.contains(&at),
                 undo: self.graph.get(at).undo(),
                 source: self.source(view, at),
             });
@@ -103,13 +111,13 @@ impl Migrator {
         Ok(plans)
     }
 
-    fn source(&self, view: &View, at: usize) -> Source {
-        view.entries.get(self.graph.shape().id(at)).map_or(Source::Native, |entry| entry.source)
+    fn source(&self, view: &LedgerSnapshot, at: usize) -> Source {
+        view.entries.get(self.graph.dag().id(at)).map_or(Source::Native, |entry| entry.source)
     }
 
     /// What taking it back would lose, as things are now.
-    async fn losses(&self, view: &View, at: usize) -> Result<Vec<String>> {
-        let id = self.graph.shape().id(at);
+    async fn losses(&self, view: &LedgerSnapshot, at: usize) -> Result<Vec<String>> {
+        let id = self.graph.dag().id(at);
         let migration = self.graph.get(at);
         match (migration.undo(), self.source(view, at)) {
             (Undo::Irreversible(why), _) => Err(Error::Irreversible { id: id.into(), why: why.into() }),
@@ -126,13 +134,13 @@ impl Migrator {
         }
     }
 
-    async fn accept(&self, view: &View, at: usize, taken_back: &[DownReport]) -> Result<()> {
+    async fn accept(&self, view: &LedgerSnapshot, at: usize, rolled_back: &[DownReport]) -> Result<()> {
         let losses = self.losses(view, at).await?;
         if losses.is_empty() {
             return Ok(());
         }
-        let taken_back = taken_back.iter().map(|report| report.id.clone()).collect();
-        Err(Error::Losses { id: self.graph.shape().id(at).into(), losses, taken_back })
+        let rolled_back = rolled_back.iter().map(|report| report.id.clone()).collect();
+        Err(Error::DataLoss { id: self.graph.dag().id(at).into(), losses, rolled_back })
     }
 
     /// Takes these back, in this order.
@@ -161,11 +169,11 @@ impl AsyncWork<Vec<DownReport>> for Work<'_> {
         let session = migrator.session(held).await?;
         let mut view = migrator.view().await?;
         view.refuse_unknown()?;
-        migrator.take_over(&session, &view, &mut Report::default()).await?;
+        migrator.take_over(&session, &view, &mut UpReport::default()).await?;
         view = migrator.view().await?;
         // What was read before the lease was ours may be old, and so may be what was accepted.
         let goal = migrator.down_request(&view, &self.0.target)?;
         let chosen = migrator.accepted(&view, &goal, self.0).await?;
-        migrator.take_back(&session, &chosen, self.0.yes).await
+        migrator.take_back(&session, &chosen, self.0.confirmed).await
     }
 }

@@ -1,9 +1,9 @@
 use docstore::Filter;
 
 use crate::Migrator;
-use crate::ledger::{View, log};
+use crate::ledger::{LedgerSnapshot, log};
 use crate::plan::is_unknown;
-use crate::{Error, HistoryRequest, LogRecord, Result, Shown, State};
+use crate::{Error, HistoryRequest, LogRecord, MigrationDetails, Result, State};
 
 impl Migrator {
     /// What was done, the oldest first. Writes nothing.
@@ -37,30 +37,30 @@ impl Migrator {
     }
 
     /// All that is known of one migration, by its id or the beginning of it. Writes nothing.
-    pub async fn show(&self, prefix: &str) -> Result<Shown> {
+    pub async fn show(&self, prefix: &str) -> Result<MigrationDetails> {
         let view = self.view().await?;
         let id = self.name(&view, prefix)?;
         let live = self.live_fence().await?;
         let without_progress = Filter::ne("event", "progress");
         let runs =
             log::read(&self.db, Filter::eq("migration", id.clone()).also(without_progress), None).await?;
-        let mut shown = Shown::new(&id, view.entries.get(&id), live, runs);
-        let shape = self.graph.shape();
-        if let Some(at) = shape.position(&id) {
-            shown.declared(self.graph.get(at), shape.is_in(at, &self.settings.contexts));
+        let mut shown = MigrationDetails::new(&id, view.entries.get(&id), live, runs);
+        let dag = self.graph.dag();
+        if let Some(at) = dag.position(&id) {
+            shown.declared(self.graph.get(at), dag.is_in(at, &self.settings.contexts));
         }
-        shown.dependants = self.dependants(&view, &id);
+        shown.dependents = self.dependents(&view, &id);
         Ok(shown)
     }
 
     /// Those that depend on it directly: known ones, and unknown ones that are applied.
-    fn dependants(&self, view: &View, id: &str) -> Vec<String> {
-        let shape = self.graph.shape();
-        let known = (0..shape.len())
-            .filter(|&at| shape.depends_on(at).iter().any(|&parent| shape.id(parent) == id))
-            .map(|at| shape.id(at).to_owned());
+    fn dependents(&self, view: &LedgerSnapshot, id: &str) -> Vec<String> {
+        let dag = self.graph.dag();
+        let known = (0..dag.len())
+            .filter(|&at| dag.depends_on(at).iter().any(|&parent| dag.id(parent) == id))
+            .map(|at| dag.id(at).to_owned());
         let unknown = view.entries.values().filter(|entry| {
-            is_unknown(shape, entry)
+            is_unknown(dag, entry)
                 && entry.state != State::RolledBack
                 && entry.depends_on.iter().any(|parent| parent == id)
         });

@@ -1,15 +1,15 @@
 use super::lock::Wanted;
 use crate::Migrator;
 use crate::ledger::Import;
-use crate::ledger::View;
+use crate::ledger::LedgerSnapshot;
 use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
 use crate::run::RunSession;
-use crate::{Error, Event, Imported, Report, Result};
+use crate::{Error, Event, ImportedMigration, Result, UpReport};
 
 impl Migrator {
     /// Takes over what an earlier tool applied, and does nothing else.
-    pub async fn import(&self) -> Result<Vec<Imported>> {
+    pub async fn import(&self) -> Result<Vec<ImportedMigration>> {
         let view = self.view().await?;
         view.refuse_unknown()?;
         if !view.has_imports() {
@@ -23,8 +23,8 @@ impl Migrator {
     pub(super) async fn take_over(
         &self,
         session: &RunSession<'_>,
-        view: &View,
-        report: &mut Report,
+        view: &LedgerSnapshot,
+        report: &mut UpReport,
     ) -> Result<()> {
         let Some(from) = &self.settings.import_from else { return Ok(()) };
         for (name, foreign) in &view.imports {
@@ -40,7 +40,7 @@ impl Migrator {
             let Some(applied_at) = foreign.applied else { continue };
             session.tell(&Event::Imported { migration: name, applied_at });
             report.findings.extend(findings.into_iter().map(|finding| (name.clone(), finding)));
-            report.imported.push(Imported { id: name.clone(), applied_at, warnings });
+            report.imported.push(ImportedMigration { id: name.clone(), applied_at, warnings });
         }
         Ok(())
     }
@@ -57,8 +57,8 @@ impl Wanted for Importable {
 
 struct TakeOver;
 
-impl AsyncWork<Vec<Imported>> for TakeOver {
-    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Vec<Imported>> {
+impl AsyncWork<Vec<ImportedMigration>> for TakeOver {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Vec<ImportedMigration>> {
         let session = migrator.session(held).await?;
         let view = migrator.view().await?;
         view.refuse_unknown()?;
@@ -66,7 +66,7 @@ impl AsyncWork<Vec<Imported>> for TakeOver {
         if !missing.is_empty() {
             return Err(Error::MissingEnv(missing));
         }
-        let mut report = Report::default();
+        let mut report = UpReport::default();
         migrator.take_over(&session, &view, &mut report).await?;
         Ok(report.imported)
     }

@@ -3,41 +3,41 @@ use docstore::LeaseRequest;
 use super::lock::{Always, LEASE};
 use crate::Migrator;
 use crate::journal;
-use crate::ledger::View;
-use crate::ledger::manual_entry::{Decision, Mark, declared, unlocked};
+use crate::ledger::LedgerSnapshot;
+use crate::ledger::manual_entry::{ManualDecision, ManualEntry, declared, unlocked};
 use crate::ledger::{LOCK, LOG, log_record};
 use crate::migrator::AsyncWork;
-use crate::plan::{DownGoal, Request};
+use crate::plan::{DownGoal, PlanRequest};
 use crate::run::HeldLease;
-use crate::{Error, Repair, Repaired, Report, Result, Stamp, Stamped, State, Unlocked};
+use crate::{Error, Repair, RepairReport, Result, Stamp, StampReport, State, UnlockOutcome, UpReport};
 
 impl Migrator {
     /// Has the ledger say that a migration is applied, or that it is not, without running anything. One that is said to
     /// be applied has no journal; of one that is said not to be, the journal is dropped.
     ///
     /// # Errors
-    /// [`Error::NoReason`]; [`Error::WrongState`] if it is so already, or is stuck, which is for [`Migrator::repair`];
-    /// [`Error::Unmet`] if what it depends on is not applied; [`Error::Needed`] if what depends on it is.
-    pub async fn stamp(&self, prefix: &str, to: Stamp, reason: &str) -> Result<Stamped> {
+    /// [`Error::ReasonRequired`]; [`Error::WrongState`] if it is so already, or is stuck, which is for [`Migrator::repair`];
+    /// [`Error::MissingDependencies`] if what it depends on is not applied; [`Error::RequiredByApplied`] if what depends on it is.
+    pub async fn stamp(&self, prefix: &str, to: Stamp, reason: &str) -> Result<StampReport> {
         let (at, reason) = (self.place(prefix)?, given(reason)?);
-        let from = self.by_hand(at, Decision::Stamp(to), reason).await?;
-        Ok(Stamped { id: self.graph.shape().id(at).into(), from, to })
+        let from = self.by_hand(at, ManualDecision::Stamp(to), reason).await?;
+        Ok(StampReport { id: self.graph.dag().id(at).into(), from, to })
     }
 
     /// Writes down what an operator decided about a migration that failed or was interrupted, on its way up or down.
     ///
     /// # Errors
-    /// [`Error::NoReason`]; [`Error::WrongState`] if it is not stuck.
-    pub async fn repair(&self, prefix: &str, to: Repair, reason: &str) -> Result<Repaired> {
+    /// [`Error::ReasonRequired`]; [`Error::WrongState`] if it is not stuck.
+    pub async fn repair(&self, prefix: &str, to: Repair, reason: &str) -> Result<RepairReport> {
         let (at, reason) = (self.place(prefix)?, given(reason)?);
-        let id = self.graph.shape().id(at);
-        match self.by_hand(at, Decision::Repair(to), reason).await? {
-            Some(from) => Ok(Repaired { id: id.into(), from, to }),
+        let id = self.graph.dag().id(at);
+        match self.by_hand(at, ManualDecision::Repair(to), reason).await? {
+            Some(from) => Ok(RepairReport { id: id.into(), from, to }),
             None => Err(stuck(id, None)),
         }
     }
 
-    async fn by_hand(&self, at: usize, decision: Decision, reason: &str) -> Result<Option<State>> {
+    async fn by_hand(&self, at: usize, decision: ManualDecision, reason: &str) -> Result<Option<State>> {
         let view = self.view().await?;
         view.refuse_unknown()?;
         self.may_mark(&view, at, decision)?;
@@ -45,9 +45,9 @@ impl Migrator {
         self.under(held, ByHand { at, decision, reason }).await
     }
 
-    pub(super) fn may_mark(&self, view: &View, at: usize, decision: Decision) -> Result<()> {
-        let shape = self.graph.shape();
-        let id = shape.id(at);
+    pub(super) fn may_mark(&self, view: &LedgerSnapshot, at: usize, decision: ManualDecision) -> Result<()> {
+        let dag = self.graph.dag();
+        let id = dag.id(at);
         let state = view.entries.get(id).map(|entry| entry.state);
         let is_stuck =
             matches!(state, Some(State::Running | State::Failed | State::Interrupted | State::RollingBack));
@@ -55,31 +55,39 @@ impl Migrator {
             Err(Error::WrongState { id: id.into(), state, what, wants, next: next.into() })
         };
         match decision {
-            Decision::Repair(_) if !is_stuck => Err(stuck(id, state)),
-            Decision::Repair(_) => Ok(()),
-            Decision::Stamp(_) if is_stuck => wrong(
+            ManualDecision::Repair(_) if !is_stuck => Err(stuck(id, state)),
+            ManualDecision::Repair(_) => Ok(()),
+            ManualDecision::Stamp(_) if is_stuck => wrong(
                 "stamped",
                 "is applied or is not",
                 &format!("run `field-notes migrate repair {id} --as applied|rolled-back|retry --reason …`"),
             ),
-            Decision::Stamp(Stamp::Applied) if state == Some(State::Applied) => {
+            ManualDecision::Stamp(Stamp::Applied) if state == Some(State::Applied) => {
                 wrong("stamped as applied", "is not applied", "there is nothing to do")
             }
-            Decision::Stamp(Stamp::Applied) => {
+            ManualDecision::Stamp(Stamp::Applied) => {
                 let applied = |id: &str| view.entries.get(id).is_some_and(|e| e.state == State::Applied);
-                let needs = shape.ancestors(at).into_iter().filter(|&other| other != at);
+                let needs = dag.ancestors(at).into_iter().filter(|&other| other != at);
                 let missing: Vec<String> =
-                    needs.map(|other| shape.id(other).to_owned()).filter(|id| !applied(id)).collect();
-                if missing.is_empty() { Ok(()) } else { Err(Error::Unmet { id: id.into(), missing }) }
+                    needs.map(|other| dag.id(other).to_owned()).filter(|id| !applied(id)).collect();
+                if missing.is_empty() {
+                    Ok(())
+                } else {
+                    Err(Error::MissingDependencies { id: id.into(), missing })
+                }
             }
-            Decision::Stamp(Stamp::RolledBack) if state != Some(State::Applied) => {
+            ManualDecision::Stamp(Stamp::RolledBack) if state != Some(State::Applied) => {
                 wrong("stamped as taken back", "is applied", "there is nothing to do")
             }
-            Decision::Stamp(Stamp::RolledBack) => {
-                let with_dependants = self.plan(view, &Request::Down(DownGoal::One(at)), true)?;
+            ManualDecision::Stamp(Stamp::RolledBack) => {
+                let with_dependants = self.plan(view, &PlanRequest::Down(DownGoal::One(at)), true)?;
                 let others = with_dependants.iter().map(|action| action.at()).filter(|&other| other != at);
-                let dependants: Vec<String> = others.map(|other| shape.id(other).to_owned()).collect();
-                if dependants.is_empty() { Ok(()) } else { Err(Error::Needed { id: id.into(), dependants }) }
+                let dependents: Vec<String> = others.map(|other| dag.id(other).to_owned()).collect();
+                if dependents.is_empty() {
+                    Ok(())
+                } else {
+                    Err(Error::RequiredByApplied { id: id.into(), dependents })
+                }
             }
         }
     }
@@ -88,13 +96,13 @@ impl Migrator {
     /// exist any more. That of any other runs out by itself if nobody renews it.
     ///
     /// # Errors
-    /// [`Error::NoReason`]; [`Error::LockAlive`].
-    pub async fn unlock(&self, reason: &str) -> Result<Unlocked> {
+    /// [`Error::ReasonRequired`]; [`Error::LockHeld`].
+    pub async fn unlock(&self, reason: &str) -> Result<UnlockOutcome> {
         let reason = given(reason)?;
-        let Some(holder) = self.db.lease_holder(LOCK, LEASE).await? else { return Ok(Unlocked::Free) };
+        let Some(holder) = self.db.lease_holder(LOCK, LEASE).await? else { return Ok(UnlockOutcome::Free) };
         let ran_out = holder.remaining.is_zero();
         if !ran_out && !self.runner.is_gone(&holder.owner) {
-            return Err(Error::LockAlive { holder: holder.owner, remaining: holder.remaining });
+            return Err(Error::LockHeld { holder: holder.owner, remaining: holder.remaining });
         }
         // Only if it is still the same holder's: whoever took it meanwhile keeps it.
         let its = LeaseRequest {
@@ -107,7 +115,7 @@ impl Migrator {
         let record = log_record(&self.runner, &self.settings, "unlocked", holder.fence);
         self.db.collection(LOG).insert_one(unlocked(record, &holder.owner, reason)).await?;
         tracing::warn!(holder = holder.owner, reason, "the migration lock of a dead runner was taken away");
-        Ok(Unlocked::Released { holder: holder.owner, ran_out })
+        Ok(UnlockOutcome::Released { holder: holder.owner, ran_out })
     }
 }
 
@@ -123,13 +131,13 @@ fn stuck(id: &str, state: Option<State>) -> Error {
 
 pub(super) fn given(reason: &str) -> Result<&str> {
     let reason = reason.trim();
-    if reason.is_empty() { Err(Error::NoReason) } else { Ok(reason) }
+    if reason.is_empty() { Err(Error::ReasonRequired) } else { Ok(reason) }
 }
 
 /// Writes a decision down, under the lease.
 pub(super) struct ByHand<'a> {
     pub(super) at: usize,
-    pub(super) decision: Decision,
+    pub(super) decision: ManualDecision,
     pub(super) reason: &'a str,
 }
 
@@ -139,22 +147,28 @@ impl AsyncWork<Option<State>> for ByHand<'_> {
         let session = migrator.session(held).await?;
         let mut view = migrator.view().await?;
         view.refuse_unknown()?;
-        migrator.take_over(&session, &view, &mut Report::default()).await?;
+        migrator.take_over(&session, &view, &mut UpReport::default()).await?;
         view = migrator.view().await?;
         migrator.may_mark(&view, at, decision)?;
-        let id = migrator.graph.shape().id(at);
-        let applied = matches!(decision, Decision::Stamp(Stamp::Applied) | Decision::Repair(Repair::Applied));
-        let taken_back =
-            matches!(decision, Decision::Stamp(Stamp::RolledBack) | Decision::Repair(Repair::RolledBack));
+        let id = migrator.graph.dag().id(at);
+        let applied = matches!(
+            decision,
+            ManualDecision::Stamp(Stamp::Applied) | ManualDecision::Repair(Repair::Applied)
+        );
+        let rolled_back = matches!(
+            decision,
+            ManualDecision::Stamp(Stamp::RolledBack) | ManualDecision::Repair(Repair::RolledBack)
+        );
         let findings = if applied { migrator.check(at).await? } else { Vec::new() };
         let warnings: Vec<String> = findings.iter().map(ToString::to_string).collect();
         let expected = view.entries.get(id);
-        if taken_back {
+        if rolled_back {
             // First, so that a repeated request finds the rest if this one is cut short.
             journal::discard(&session, id).await?;
         }
         let declared = declared(&migrator.graph, at);
-        let mark = Mark { session: &session, id, expected, declared, decision, reason, warnings: &warnings };
+        let mark =
+            ManualEntry { session: &session, id, expected, declared, decision, reason, warnings: &warnings };
         session.record(id, &mark).await?;
         Ok(expected.map(|entry| entry.state))
     }

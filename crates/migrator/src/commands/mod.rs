@@ -35,4 +35,4 @@ mod status;
 /// Applying what is pending.
 mod up;
 
-pub use reset::{Reset, ResetRequest};
+pub use reset::{ResetReport, ResetRequest};

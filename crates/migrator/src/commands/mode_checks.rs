@@ -23,7 +23,7 @@ impl Migrator {
         if meta.mode == Mode::Transaction
             && let Some(step) = self.defining_step(at).await
         {
-            return Err(Error::ModeContradicted { id: meta.id.into(), step });
+            return Err(Error::StepNotTransactional { id: meta.id.into(), step });
         }
         Ok(())
     }

@@ -4,9 +4,9 @@ use docstore::{Database, EngineKind, Rights, ServerFacts, Space, Topology};
 
 use super::lock::LEASE;
 use crate::Migrator;
-use crate::backup::{self, Policy};
+use crate::backup::{self, BackupPolicy};
 use crate::ledger::LOCK;
-use crate::report::{Level, Preflight, PreflightCheck};
+use crate::report::{CheckLevel, Preflight, PreflightCheck};
 use crate::{ActionKind, Undo, UpPlan, UpRequest};
 
 /// The oldest wire version that this program is made for: that of MongoDB 6.0.
@@ -17,7 +17,7 @@ const OLDEST_WIRE: i32 = 17;
 struct Checks(Vec<PreflightCheck>);
 
 impl Checks {
-    fn add(&mut self, name: &'static str, level: Level, text: impl Into<String>) {
+    fn add(&mut self, name: &'static str, level: CheckLevel, text: impl Into<String>) {
         self.0.push(PreflightCheck { name, level, text: text.into() });
     }
 }
@@ -29,7 +29,7 @@ impl Migrator {
         let mut checks = Checks::default();
         match self.db.facts().await {
             Ok(facts) => {
-                checks.add("connection", Level::Ok, self.db.location());
+                checks.add("connection", CheckLevel::Ok, self.db.location());
                 server(&mut checks, &facts);
                 self.store(&mut checks).await;
                 let plan = self.what_is_pending(&mut checks, request).await;
@@ -41,26 +41,28 @@ impl Migrator {
                     self.effort(&mut checks, plan, request).await;
                 }
             }
-            Err(error) => checks.add("connection", Level::Error, format!("{}: {error}", self.db.location())),
+            Err(error) => {
+                checks.add("connection", CheckLevel::Error, format!("{}: {error}", self.db.location()));
+            }
         }
         Preflight { checks: checks.0 }
     }
 
     async fn store(&self, checks: &mut Checks) {
         match self.db.rights().await {
-            Ok(Rights::Unlimited) => checks.add("rights", Level::Ok, "nobody has to log in"),
+            Ok(Rights::Unlimited) => checks.add("rights", CheckLevel::Ok, "nobody has to log in"),
             Ok(Rights::Lacking(actions)) if actions.is_empty() => {
-                checks.add("rights", Level::Ok, "the user may do what is needed");
+                checks.add("rights", CheckLevel::Ok, "the user may do what is needed");
             }
             Ok(Rights::Lacking(actions)) => checks.add(
                 "rights",
-                Level::Error,
+                CheckLevel::Error,
                 format!("the user may not {} on the whole database", actions.join(", ")),
             ),
             Err(error) => {
                 checks.add(
                     "rights",
-                    Level::Warning,
+                    CheckLevel::Warning,
                     format!("what the user may do cannot be asked: {error}"),
                 );
             }
@@ -68,17 +70,17 @@ impl Migrator {
         match self.db.space().await {
             Ok(Space { used, free: Some(free) }) => {
                 // Indexes, journal and log grow beside the data.
-                let level = if free < used.max(64 << 20) { Level::Warning } else { Level::Ok };
+                let level = if free < used.max(64 << 20) { CheckLevel::Warning } else { CheckLevel::Ok };
                 checks.add("space", level, format!("{} free, {} used", bytes(free), bytes(used)));
             }
             Ok(Space { used, free: None }) => {
                 let text = format!("{} used; how much is free the server does not tell", bytes(used));
-                checks.add("space", Level::Ok, text);
+                checks.add("space", CheckLevel::Ok, text);
             }
             Err(error) => {
                 checks.add(
                     "space",
-                    Level::Warning,
+                    CheckLevel::Warning,
                     format!("how much room there is cannot be asked: {error}"),
                 );
             }
@@ -89,47 +91,51 @@ impl Migrator {
     async fn what_is_pending(&self, checks: &mut Checks, request: &UpRequest) -> Option<UpPlan> {
         let heads = self.heads();
         if heads.len() <= 1 {
-            checks.add("heads", Level::Ok, heads.first().map_or("there are no migrations", String::as_str));
+            checks.add(
+                "heads",
+                CheckLevel::Ok,
+                heads.first().map_or("there are no migrations", String::as_str),
+            );
         } else {
-            checks.add("heads", Level::Error, format!("there are several: {}", heads.join(", ")));
+            checks.add("heads", CheckLevel::Error, format!("there are several: {}", heads.join(", ")));
         }
         let plan = match self.plan_up(request).await {
             Ok(plan) => plan,
             Err(error) => {
-                checks.add("ledger", Level::Error, error.to_string());
+                checks.add("ledger", CheckLevel::Error, error.to_string());
                 return None;
             }
         };
         let pending: Vec<_> = plan.actions.iter().map(|action| action.id.as_str()).collect();
         let mut text = match pending.as_slice() {
-            [] => format!("{} applied, nothing pending", plan.already),
-            some => format!("{} applied, pending: {}", plan.already, some.join(", ")),
+            [] => format!("{} applied, nothing pending", plan.already_applied),
+            some => format!("{} applied, pending: {}", plan.already_applied, some.join(", ")),
         };
         if !plan.imports.is_empty() {
             text = format!("{text}; to be taken over from an earlier tool: {}", plan.imports.join(", "));
         }
         let resumed = |kind| matches!(kind, ActionKind::Resume | ActionKind::Retry | ActionKind::FinishUndo);
-        let mut level = Level::Ok;
+        let mut level = CheckLevel::Ok;
         if plan.actions.iter().any(|action| resumed(action.kind)) {
-            level = Level::Warning;
+            level = CheckLevel::Warning;
             text =
                 format!("{text}; an earlier run did not come to its end, and this one would go on with it");
         }
         if !plan.unknown.is_empty() {
-            level = Level::Warning;
+            level = CheckLevel::Warning;
             text = format!("{text}; not known to this program: {}", plan.unknown.join(", "));
         }
         checks.add("ledger", level, text);
         match self.missing_env(request).await {
             Ok(missing) if missing.is_empty() => {
-                checks.add("variables", Level::Ok, "all that are needed are set");
+                checks.add("variables", CheckLevel::Ok, "all that are needed are set");
             }
             Ok(missing) => {
                 let each: Vec<_> =
                     missing.iter().map(|m| format!("{} needs {}", m.migration, m.variable)).collect();
-                checks.add("variables", Level::Error, format!("{}, which is not set", each.join(", ")));
+                checks.add("variables", CheckLevel::Error, format!("{}, which is not set", each.join(", ")));
             }
-            Err(error) => checks.add("variables", Level::Error, error.to_string()),
+            Err(error) => checks.add("variables", CheckLevel::Error, error.to_string()),
         }
         self.checksums(checks).await;
         Some(plan)
@@ -138,13 +144,13 @@ impl Migrator {
     async fn checksums(&self, checks: &mut Checks) {
         match self.checksum_drift().await {
             Ok(drift) if drift.is_empty() => {
-                checks.add("checksums", Level::Ok, "what is applied is what this program has");
+                checks.add("checksums", CheckLevel::Ok, "what is applied is what this program has");
             }
             Ok(drift) => {
                 let each: Vec<_> = drift.iter().map(ToString::to_string).collect();
-                checks.add("checksums", Level::Warning, each.join("; "));
+                checks.add("checksums", CheckLevel::Warning, each.join("; "));
             }
-            Err(error) => checks.add("checksums", Level::Error, error.to_string()),
+            Err(error) => checks.add("checksums", CheckLevel::Error, error.to_string()),
         }
     }
 
@@ -153,24 +159,24 @@ impl Migrator {
             Ok(Some(holder)) if !holder.remaining.is_zero() => {
                 let seconds = holder.remaining.as_secs();
                 let text = format!("held by {} for another {seconds} s unless it is renewed", holder.owner);
-                checks.add("lock", Level::Warning, text);
+                checks.add("lock", CheckLevel::Warning, text);
             }
-            Ok(_) => checks.add("lock", Level::Ok, "nobody holds it"),
-            Err(error) => checks.add("lock", Level::Error, error.to_string()),
+            Ok(_) => checks.add("lock", CheckLevel::Ok, "nobody holds it"),
+            Err(error) => checks.add("lock", CheckLevel::Error, error.to_string()),
         }
     }
 
     async fn modes(&self, checks: &mut Checks, plan: &UpPlan, facts: &ServerFacts) {
         let mut refused = Vec::new();
-        for at in plan.actions.iter().filter_map(|action| self.graph.shape().position(&action.id)) {
+        for at in plan.actions.iter().filter_map(|action| self.graph.dag().position(&action.id)) {
             if let Err(error) = self.mode_holds(facts.transactions, at).await {
                 refused.push(error.to_string());
             }
         }
         if refused.is_empty() {
-            checks.add("modes", Level::Ok, "every pending migration can be run as it says");
+            checks.add("modes", CheckLevel::Ok, "every pending migration can be run as it says");
         } else {
-            checks.add("modes", Level::Error, refused.join("; "));
+            checks.add("modes", CheckLevel::Error, refused.join("; "));
         }
     }
 
@@ -186,13 +192,13 @@ impl Migrator {
         let millis: u64 = all.iter().map(|one| one.estimate_ms).sum();
         let journal: u64 = all.iter().map(|one| one.journal_bytes).sum();
         let cap = self.settings.journal_cap_bytes;
-        let (mut level, mut text) = (Level::Ok, format!("about {documents} documents to change"));
+        let (mut level, mut text) = (CheckLevel::Ok, format!("about {documents} documents to change"));
         if let Some(first) = all.first().filter(|_| documents > 0) {
             let seconds = millis.div_ceil(1000);
             text = format!("{text}, {seconds} s ({}), a journal of {}", first.estimate_from, bytes(journal));
         }
         for one in all.iter().filter(|one| one.journal_bytes > cap) {
-            level = Level::Warning;
+            level = CheckLevel::Warning;
             text = format!(
                 "{text}; {} would end half-way, since its journal may have {} and needs about {}",
                 one.id,
@@ -204,20 +210,20 @@ impl Migrator {
     }
 
     async fn backups(&self, checks: &mut Checks, plan: &UpPlan) {
-        let at = |id: &str| self.graph.shape().position(id).map(|at| self.graph.get(at));
+        let at = |id: &str| self.graph.dag().position(id).map(|at| self.graph.get(at));
         let risky: Vec<_> = plan
             .actions
             .iter()
             .filter_map(|action| Some((action.id.as_str(), at(&action.id)?)))
-            .filter(|(_, migration)| backup::reason(Policy::Risky, *migration).is_some())
+            .filter(|(_, migration)| backup::backup_reason(BackupPolicy::Risky, *migration).is_some())
             .map(|(id, _)| id)
             .collect();
         let Some(settings) = &self.settings.backup else {
             return if risky.is_empty() {
-                checks.add("backups", Level::Ok, "none are taken, and no pending migration is risky");
+                checks.add("backups", CheckLevel::Ok, "none are taken, and no pending migration is risky");
             } else {
                 let text = format!("none are taken, and these are risky: {}", risky.join(", "));
-                checks.add("backups", Level::Warning, text);
+                checks.add("backups", CheckLevel::Warning, text);
             };
         };
         let wanted = plan.actions.iter().any(|action| action.backup.is_some());
@@ -225,13 +231,13 @@ impl Migrator {
         match room(&settings.dir) {
             Ok(free) => {
                 let short = size.is_some_and(|size| free < size);
-                let level = if short { Level::Warning } else { Level::Ok };
+                let level = if short { CheckLevel::Warning } else { CheckLevel::Ok };
                 let text = format!("{} can be written, {} free", settings.dir.display(), bytes(free));
                 checks.add("backups", level, text);
             }
             // Without a backup to take it is a warning: later ones will need it.
             Err(error) => {
-                let level = if wanted { Level::Error } else { Level::Warning };
+                let level = if wanted { CheckLevel::Error } else { CheckLevel::Warning };
                 checks.add("backups", level, format!("{}: {error}", settings.dir.display()));
             }
         }
@@ -248,9 +254,9 @@ fn inverses(checks: &mut Checks, plan: &UpPlan) {
         })
         .collect();
     if gone.is_empty() {
-        checks.add("way back", Level::Ok, "every pending migration can be taken back");
+        checks.add("way back", CheckLevel::Ok, "every pending migration can be taken back");
     } else {
-        checks.add("way back", Level::Warning, format!("cannot be taken back: {}", gone.join(", ")));
+        checks.add("way back", CheckLevel::Warning, format!("cannot be taken back: {}", gone.join(", ")));
     }
 }
 
@@ -264,12 +270,16 @@ fn server(checks: &mut Checks, facts: &ServerFacts) {
     let name = if facts.engine == EngineKind::Mongo { "MongoDB" } else { "SQLite" };
     let text = format!("{name} {}, {what}", facts.version);
     if facts.engine == EngineKind::Mongo && facts.wire_version < OLDEST_WIRE {
-        checks.add("server", Level::Error, format!("{text}; the oldest that is supported is MongoDB 6.0"));
+        checks.add(
+            "server",
+            CheckLevel::Error,
+            format!("{text}; the oldest that is supported is MongoDB 6.0"),
+        );
     } else if facts.topology == Topology::Standalone {
         let text = format!("{text}: it has no transactions, so what a dead runner was at may show half-way");
-        checks.add("server", Level::Warning, text);
+        checks.add("server", CheckLevel::Warning, text);
     } else {
-        checks.add("server", Level::Ok, text);
+        checks.add("server", CheckLevel::Ok, text);
     }
 }
 
@@ -302,7 +312,7 @@ fn bytes(count: u64) -> String {
 impl Preflight {
     /// Whether nothing stands in the way.
     pub fn passed(&self) -> bool {
-        !self.checks.iter().any(|check| check.level == Level::Error)
+        !self.checks.iter().any(|check| check.level == CheckLevel::Error)
     }
 
     /// The exit code of a program that was asked for it: 0, or 8 if an `up` would be refused or fail.

@@ -1,5 +1,5 @@
 use crate::Migrator;
-use crate::ledger::View;
+use crate::ledger::LedgerSnapshot;
 use crate::plan::{Action, later_applied};
 use crate::{ActionKind, MissingEnv, PlannedAction, Result, State, UpPlan, UpRequest};
 
@@ -13,10 +13,10 @@ impl Migrator {
         let view = self.view().await?;
         view.refuse_unknown()?;
         let actions = self.plan(&view, &self.up_request(&request)?, false)?;
-        let shape = self.graph.shape();
-        let outside = |at: &usize| !shape.is_in(*at, &self.settings.contexts);
-        let never_ran = |at: &usize| !view.entries.contains_key(shape.id(*at));
-        let not_in_context = (0..shape.len()).filter(outside).filter(never_ran);
+        let dag = self.graph.dag();
+        let outside = |at: &usize| !dag.is_in(*at, &self.settings.contexts);
+        let never_ran = |at: &usize| !view.entries.contains_key(dag.id(*at));
+        let not_in_context = (0..dag.len()).filter(outside).filter(never_ran);
         Ok(UpPlan {
             actions: actions.into_iter().map(|action| self.planned(&view, action)).collect(),
             imports: view
@@ -25,9 +25,9 @@ impl Migrator {
                 .filter(|(_, f)| f.applied.is_some())
                 .map(|(n, _)| n.clone())
                 .collect(),
-            already: view.applied(shape),
-            unknown: view.unknown(shape),
-            not_in_context: not_in_context.map(|at| shape.id(at).to_owned()).collect(),
+            already_applied: view.applied(dag),
+            unknown: view.unknown(dag),
+            not_in_context: not_in_context.map(|at| dag.id(at).to_owned()).collect(),
         })
     }
 
@@ -39,9 +39,9 @@ impl Migrator {
         Ok(self.missing(&view, &actions))
     }
 
-    fn planned(&self, view: &View, action: Action) -> PlannedAction {
+    fn planned(&self, view: &LedgerSnapshot, action: Action) -> PlannedAction {
         let at = action.at();
-        let shape = self.graph.shape();
+        let dag = self.graph.dag();
         let migration = self.graph.get(at);
         let meta = migration.meta();
         let kind = match (action, view.entries.get(meta.id).map(|entry| entry.state)) {
@@ -58,7 +58,7 @@ impl Migrator {
             mode: meta.mode,
             phase: meta.phase,
             breaks_older: meta.is_breaking(),
-            touches: shape.spec(at).touches.clone(),
+            touches: dag.spec(at).touches.clone(),
             undo: migration.undo(),
             journal: meta.journal,
             backup: self
@@ -66,17 +66,17 @@ impl Migrator {
                 .backup
                 .as_ref()
                 .filter(|_| matches!(action, Action::Apply(_)))
-                .and_then(|backup| crate::backup::reason(backup.policy, migration)),
+                .and_then(|backup| crate::backup::backup_reason(backup.policy, migration)),
             time_limit: meta.time_limit.or(self.settings.time_limit),
-            comes_before: later.map(|other| shape.id(other).to_owned()).collect(),
+            comes_before: later.map(|other| dag.id(other).to_owned()).collect(),
         }
     }
 
     /// Variables that are needed and not set: by what is applied, and by what is taken over, since that is checked.
-    pub(super) fn missing(&self, view: &View, actions: &[Action]) -> Vec<MissingEnv> {
-        let shape = self.graph.shape();
+    pub(super) fn missing(&self, view: &LedgerSnapshot, actions: &[Action]) -> Vec<MissingEnv> {
+        let dag = self.graph.dag();
         let mut reading: Vec<usize> =
-            view.imports.iter().filter_map(|(name, _)| shape.position(name)).collect();
+            view.imports.iter().filter_map(|(name, _)| dag.position(name)).collect();
         for action in actions {
             match *action {
                 Action::Apply(at) if !reading.contains(&at) => reading.push(at),

@@ -9,13 +9,13 @@ use crate::backup::{self, Manifest, TakeRequest};
 use crate::ledger::{LOCK, LOG, log_record};
 use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
-use crate::{DownReport, DownRequest, Error, Report, Result, UpMode, UpRequest};
+use crate::{DownReport, DownRequest, Error, Result, UpMode, UpReport, UpRequest};
 
 /// How a reset is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetRequest {
     /// The name of the database, or of the file, that is meant.
-    pub mean: String,
+    pub confirm: String,
     /// Whether this is a production environment, where it is refused.
     pub production: bool,
     /// Whether everything is dropped, people's content too, instead of all migrations being taken back.
@@ -27,33 +27,34 @@ pub struct ResetRequest {
 /// What a reset did.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct Reset {
+pub struct ResetReport {
     /// The database.
     pub database: String,
     /// The backup that was taken first.
     pub backup: Option<Manifest>,
     /// What was taken back.
-    pub taken_back: Vec<DownReport>,
+    #[serde(rename = "taken_back")]
+    pub rolled_back: Vec<DownReport>,
     /// The collections that were dropped.
     pub dropped: Vec<String>,
     /// What was applied then.
-    pub report: Report,
+    pub report: UpReport,
 }
 
 impl Migrator {
     /// Goes back to the beginning and up again: takes every migration back, or drops everything, and applies all.
     ///
     /// # Errors
-    /// [`Error::NotReset`] in production and if another database is meant: nothing was changed. [`Error::Backup`] likewise.
+    /// [`Error::ResetRefused`] in production and if another database is meant: nothing was changed. [`Error::Backup`] likewise.
     /// [`Error::Irreversible`] if one cannot be taken back: ask for `drop`.
-    pub async fn reset(&self, request: &ResetRequest) -> Result<Reset> {
+    pub async fn reset(&self, request: &ResetRequest) -> Result<ResetReport> {
         let database = self.db.name();
         if request.production {
-            return Err(Error::NotReset { why: "this is a production environment".into() });
+            return Err(Error::ResetRefused { why: "this is a production environment".into() });
         }
-        if request.mean != database {
-            let why = format!("the database is {database:?}, and {:?} is meant", request.mean);
-            return Err(Error::NotReset { why });
+        if request.confirm != database {
+            let why = format!("the database is {database:?}, and {:?} is meant", request.confirm);
+            return Err(Error::ResetRefused { why });
         }
         let backup = match &request.backup {
             Some(dir) => {
@@ -70,15 +71,15 @@ impl Migrator {
             }
             None => None,
         };
-        let (mut taken_back, mut dropped) = (Vec::new(), Vec::new());
+        let (mut rolled_back, mut dropped) = (Vec::new(), Vec::new());
         if request.drop {
             let Some(held) = self.lock(&Always).await? else { return Err(Error::LeaseLost) };
             dropped = self.under(held, DropAll).await?;
         } else {
-            taken_back = self.down(DownRequest::all().confirmed()).await?;
+            rolled_back = self.down(DownRequest::all().confirmed()).await?;
         }
         let report = self.up(UpRequest::all(UpMode::Operator)).await?;
-        Ok(Reset { database, backup, taken_back, dropped, report })
+        Ok(ResetReport { database, backup, rolled_back, dropped, report })
     }
 }
 

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use crate::Migrator;
-use crate::ledger::View;
-use crate::plan::{DownGoal, Request, UpGoal};
+use crate::ledger::LedgerSnapshot;
+use crate::plan::{DownGoal, PlanRequest, UpGoal};
 use crate::{DownTarget, Error, Result, Source, State, UpRequest, UpTarget};
 
 /// How many ids are told of those that look like one that does not exist.
@@ -17,7 +17,7 @@ impl Migrator {
         self.name(&self.view().await?, prefix)
     }
 
-    pub(super) fn name(&self, view: &View, prefix: &str) -> Result<String> {
+    pub(super) fn name(&self, view: &LedgerSnapshot, prefix: &str) -> Result<String> {
         let ids: BTreeSet<&str> = self.graph.ids().chain(view.entries.keys().map(String::as_str)).collect();
         find(prefix, &ids).map(str::to_owned)
     }
@@ -26,19 +26,19 @@ impl Migrator {
     pub(super) fn place(&self, prefix: &str) -> Result<usize> {
         let ids: BTreeSet<&str> = self.graph.ids().collect();
         let id = find(prefix, &ids)?;
-        self.graph.shape().position(id).ok_or_else(|| unknown(prefix, &ids))
+        self.graph.dag().position(id).ok_or_else(|| unknown(prefix, &ids))
     }
 
-    pub(super) fn up_request(&self, request: &UpRequest) -> Result<Request> {
+    pub(super) fn up_request(&self, request: &UpRequest) -> Result<PlanRequest> {
         let goal = match &request.target {
             UpTarget::All => UpGoal::All,
             UpTarget::To(id) => UpGoal::To(self.place(id)?),
             UpTarget::Steps(n) => UpGoal::Steps(*n),
         };
-        Ok(Request::Up(request.mode, goal))
+        Ok(PlanRequest::Up(request.mode, goal))
     }
 
-    pub(super) fn down_request(&self, view: &View, target: &DownTarget) -> Result<Request> {
+    pub(super) fn down_request(&self, view: &LedgerSnapshot, target: &DownTarget) -> Result<PlanRequest> {
         let goal = match target {
             DownTarget::Last => DownGoal::Last,
             DownTarget::Steps(n) => DownGoal::Steps(*n),
@@ -50,12 +50,12 @@ impl Migrator {
                 DownGoal::To(at)
             }
         };
-        Ok(Request::Down(goal))
+        Ok(PlanRequest::Down(goal))
     }
 
     /// Refuses one that is not applied.
-    pub(super) fn applied(&self, view: &View, at: usize, what: &'static str) -> Result<()> {
-        let id = self.graph.shape().id(at);
+    pub(super) fn applied(&self, view: &LedgerSnapshot, at: usize, what: &'static str) -> Result<()> {
+        let id = self.graph.dag().id(at);
         let state = view.entries.get(id).map(|entry| entry.state);
         if state == Some(State::Applied) {
             return Ok(());
@@ -92,7 +92,7 @@ fn unknown(given: &str, ids: &BTreeSet<&str>) -> Error {
 }
 
 /// The run that begins so, of those that applied something that is there.
-fn run_of(view: &View, given: &str) -> Result<String> {
+fn run_of(view: &LedgerSnapshot, given: &str) -> Result<String> {
     let there = view.entries.values().filter(|e| e.source == Source::Native && e.state != State::RolledBack);
     let runs: BTreeSet<&str> = there.filter_map(|entry| entry.applied_run.as_deref()).collect();
     if let Some(run) = runs.get(given) {

@@ -6,10 +6,10 @@ use docstore::{Filter, Update};
 use super::lock::Always;
 use super::manual::ByHand;
 use crate::Migrator;
-use crate::backup::{self, Manifest, RestoreRequest, Restored};
+use crate::backup::{self, Manifest, RestoreReport, RestoreRequest};
 use crate::ledger::LEDGER;
-use crate::ledger::View;
-use crate::ledger::manual_entry::Decision;
+use crate::ledger::LedgerSnapshot;
+use crate::ledger::manual_entry::ManualDecision;
 use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
 use crate::{Error, Repair, Result, Stamp, State};
@@ -18,12 +18,12 @@ impl Migrator {
     /// Puts a backup back while no migration runs. If it is the one that was taken before a migration, and all of it is
     /// put back, the ledger then says that the migration is taken back.
     ///
-    /// What other migrations have done since to the same collections is gone with it: [`Restored::applied_since`] names
+    /// What other migrations have done since to the same collections is gone with it: [`RestoreReport::applied_since`] names
     /// them.
     ///
     /// # Errors
-    /// [`Error::Backup`]; [`Error::Needed`] if what depends on that migration is applied. Nothing was changed then.
-    pub async fn restore(&self, dir: &Path, id: &str, request: &RestoreRequest) -> Result<Restored> {
+    /// [`Error::Backup`]; [`Error::RequiredByApplied`] if what depends on that migration is applied. Nothing was changed then.
+    pub async fn restore(&self, dir: &Path, id: &str, request: &RestoreRequest) -> Result<RestoreReport> {
         let id = backup::resolve(dir, id)?;
         let manifest = backup::verify(dir, &id).await?;
         let Some(held) = self.lock(&Always).await? else { return Err(Error::LeaseLost) };
@@ -31,15 +31,15 @@ impl Migrator {
     }
 
     /// What is to be said of the migration that a backup was taken before; `None` if the ledger is right as it is.
-    fn decided(&self, view: &View, manifest: &Manifest) -> Result<Option<(usize, Decision)>> {
-        let Some(at) = manifest.migration.as_ref().and_then(|id| self.graph.shape().position(id)) else {
+    fn decided(&self, view: &LedgerSnapshot, manifest: &Manifest) -> Result<Option<(usize, ManualDecision)>> {
+        let Some(at) = manifest.migration.as_ref().and_then(|id| self.graph.dag().position(id)) else {
             return Ok(None);
         };
-        let decision = match view.entries.get(self.graph.shape().id(at)).map(|entry| entry.state) {
+        let decision = match view.entries.get(self.graph.dag().id(at)).map(|entry| entry.state) {
             None | Some(State::RolledBack) => return Ok(None),
-            Some(State::Applied) => Decision::Stamp(Stamp::RolledBack),
+            Some(State::Applied) => ManualDecision::Stamp(Stamp::RolledBack),
             Some(State::Running | State::Failed | State::Interrupted | State::RollingBack) => {
-                Decision::Repair(Repair::RolledBack)
+                ManualDecision::Repair(Repair::RolledBack)
             }
         };
         self.may_mark(view, at, decision)?;
@@ -47,13 +47,13 @@ impl Migrator {
     }
 
     /// Which others were applied since and touch what is in the backup.
-    fn applied_since(&self, view: &View, manifest: &Manifest) -> Vec<String> {
+    fn applied_since(&self, view: &LedgerSnapshot, manifest: &Manifest) -> Vec<String> {
         let Ok(taken) = DateTime::parse_rfc3339_str(&manifest.taken_at) else { return Vec::new() };
         let has = |name: &str| {
             manifest.collections.iter().any(|kept| kept.name == name)
                 || manifest.absent.iter().any(|absent| absent == name)
         };
-        let concerned = |id: &str| match self.graph.shape().position(id) {
+        let concerned = |id: &str| match self.graph.dag().position(id) {
             Some(at) => {
                 let touches = self.graph.get(at).meta().touches;
                 touches.is_empty() || touches.iter().any(|name| has(name))
@@ -75,8 +75,8 @@ struct PutBack<'a> {
     request: &'a RestoreRequest,
 }
 
-impl AsyncWork<Restored> for PutBack<'_> {
-    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Restored> {
+impl AsyncWork<RestoreReport> for PutBack<'_> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<RestoreReport> {
         let Self { dir, manifest, request } = self;
         let view = migrator.view().await?;
         // A backup of everything brings its ledger along; a part of one leaves the migration neither here nor there.

@@ -2,22 +2,22 @@ use std::time::Instant;
 
 use crate::Migrator;
 use crate::journal::{self, UndoOne};
-use crate::ledger::View;
+use crate::ledger::LedgerSnapshot;
 use crate::ledger::{Claim, Finish};
 use crate::run::RunSession;
 use crate::run::{Attempt, ImportedUndoPass, LiveSink, UndoImported, Up};
-use crate::{DownReport, Error, Event, Report, Result, Source, State, StepCounts, Undo};
+use crate::{DownReport, Error, Event, Result, Source, State, StepCounts, Undo, UpReport};
 
 impl Migrator {
     /// Finishes an undo that was interrupted, before its migration is applied anew.
     pub(super) async fn finish_undo(
         &self,
         session: &RunSession<'_>,
-        view: &View,
+        view: &LedgerSnapshot,
         at: usize,
-        report: &mut Report,
+        report: &mut UpReport,
     ) -> Result<bool> {
-        let confirmed = view.entries.get(self.graph.shape().id(at)).is_some_and(|entry| entry.confirmed);
+        let confirmed = view.entries.get(self.graph.dag().id(at)).is_some_and(|entry| entry.confirmed);
         let done = self.undo(session, view, at, confirmed).await?;
         report.rolled_back.extend(done.iter().map(|report| report.id.clone()));
         Ok(done.is_some())
@@ -27,11 +27,11 @@ impl Migrator {
     pub(super) async fn undo(
         &self,
         session: &RunSession<'_>,
-        view: &View,
+        view: &LedgerSnapshot,
         at: usize,
         confirmed: bool,
     ) -> Result<Option<DownReport>> {
-        let id = self.graph.shape().id(at);
+        let id = self.graph.dag().id(at);
         session.guard.begin(None);
         let expected = view.entries.get(id);
         // What was accepted when the undo began stays accepted when it is resumed.
@@ -71,7 +71,7 @@ impl Migrator {
 
     async fn undo_imported(&self, session: &RunSession<'_>, at: usize, done: &mut Done) -> Result<()> {
         let mode = ImportedUndoPass::Execute { session, counts: done.counts.clone(), warnings: &[] };
-        let migration = self.graph.shape().id(at);
+        let migration = self.graph.dag().id(at);
         let mut undo = UndoImported { migration, settings: &self.settings, mode, losses: Vec::new() };
         let outcome = self.graph.get(at).undo_imported(&mut undo).await;
         if let ImportedUndoPass::Execute { counts, .. } = undo.mode {

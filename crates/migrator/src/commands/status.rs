@@ -1,9 +1,9 @@
 use super::lock::LEASE;
 use crate::Migrator;
 use crate::ledger::LOCK;
-use crate::ledger::View;
+use crate::ledger::LedgerSnapshot;
 use crate::migrator::Backoff;
-use crate::plan::{Request, UpGoal, is_unknown};
+use crate::plan::{PlanRequest, UpGoal, is_unknown};
 use crate::{Error, Result, State, Status, StatusEntry, UpMode};
 
 impl Migrator {
@@ -12,7 +12,7 @@ impl Migrator {
         let view = self.view().await?;
         let live = self.live_fence().await?;
         let mut status = Status::default();
-        let shape = self.graph.shape();
+        let dag = self.graph.dag();
         for (at, migration) in self.graph.migrations().enumerate() {
             let meta = migration.meta();
             let entry = view.entries.get(meta.id);
@@ -22,11 +22,11 @@ impl Migrator {
                 Some(e) if e.state == State::Failed => status.failed.push(told),
                 Some(e) if e.state == State::RollingBack && e.error.is_some() => status.failed.push(told),
                 Some(e) if e.state == State::Interrupted => status.pending.push(told),
-                _ if !shape.is_in(at, &self.settings.contexts) => status.not_in_context.push(told),
+                _ if !dag.is_in(at, &self.settings.contexts) => status.not_in_context.push(told),
                 _ => status.pending.push(told),
             }
         }
-        let unknown = view.entries.values().filter(|entry| is_unknown(shape, entry));
+        let unknown = view.entries.values().filter(|entry| is_unknown(dag, entry));
         status.unknown = unknown.map(|entry| StatusEntry::new(&entry.id, "", Some(entry), live)).collect();
         Ok(status)
     }
@@ -36,15 +36,15 @@ impl Migrator {
         let view = self.view().await?;
         let live = self.live_fence().await?;
         let applied: Vec<_> = view.entries.values().filter(|entry| entry.state == State::Applied).collect();
-        let shape = self.graph.shape();
-        let depends = |other: &str, id: &str| match shape.position(other) {
-            Some(at) => shape.depends_on(at).iter().any(|&parent| shape.id(parent) == id),
+        let dag = self.graph.dag();
+        let depends = |other: &str, id: &str| match dag.position(other) {
+            Some(at) => dag.depends_on(at).iter().any(|&parent| dag.id(parent) == id),
             None => view.entries.get(other).is_some_and(|e| e.depends_on.iter().any(|parent| parent == id)),
         };
         let last = applied.iter().filter(|entry| !applied.iter().any(|other| depends(&other.id, &entry.id)));
         Ok(last
             .map(|entry| {
-                let summary = shape.position(&entry.id).map_or("", |at| self.graph.get(at).meta().summary);
+                let summary = dag.position(&entry.id).map_or("", |at| self.graph.get(at).meta().summary);
                 StatusEntry::new(&entry.id, summary, Some(entry), live)
             })
             .collect())
@@ -58,11 +58,11 @@ impl Migrator {
     /// Makes sure that nothing is pending. Writes nothing.
     ///
     /// # Errors
-    /// [`Error::Pending`] naming what is; [`Error::NeedsRepair`] if one failed; [`Error::TooOld`], …
+    /// [`Error::Pending`] naming what is; [`Error::NeedsRepair`] if one failed; [`Error::ProgramTooOld`], …
     pub async fn verify(&self) -> Result<()> {
         let view = self.view().await?;
         view.refuse_unknown()?;
-        self.plan(&view, &Request::Up(UpMode::Start, UpGoal::All), false)?;
+        self.plan(&view, &PlanRequest::Up(UpMode::Start, UpGoal::All), false)?;
         let pending = self.pending(&view);
         if pending.is_empty() { Ok(()) } else { Err(Error::Pending(pending)) }
     }
@@ -92,12 +92,12 @@ impl Migrator {
         }
     }
 
-    pub(super) fn pending(&self, view: &View) -> Vec<String> {
-        let shape = self.graph.shape();
+    pub(super) fn pending(&self, view: &LedgerSnapshot) -> Vec<String> {
+        let dag = self.graph.dag();
         let applied = |id: &str| view.entries.get(id).is_some_and(|e| e.state == State::Applied);
-        (0..shape.len())
-            .filter(|&at| shape.is_in(at, &self.settings.contexts) && !applied(shape.id(at)))
-            .map(|at| shape.id(at).to_owned())
+        (0..dag.len())
+            .filter(|&at| dag.is_in(at, &self.settings.contexts) && !applied(dag.id(at)))
+            .map(|at| dag.id(at).to_owned())
             .collect()
     }
 

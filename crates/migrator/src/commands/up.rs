@@ -5,16 +5,16 @@ use tracing::Instrument;
 
 use super::lock::Wanted;
 use crate::Migrator;
-use crate::backup::{self, Before};
+use crate::backup::{self, BackupContext};
 use crate::journal;
-use crate::ledger::View;
+use crate::ledger::LedgerSnapshot;
 use crate::ledger::{Claim, Finish};
 use crate::migrator::AsyncWork;
-use crate::plan::{Action, Request, UpGoal};
+use crate::plan::{Action, PlanRequest, UpGoal};
 use crate::run::HeldLease;
 use crate::run::RunSession;
 use crate::run::{Attempt, UpOutcome, execute};
-use crate::{Applied, Error, Event, Report, Result, State, UpMode, UpRequest};
+use crate::{AppliedMigration, Error, Event, Result, State, UpMode, UpReport, UpRequest};
 
 /// How often a plan is made anew because the ledger changed under it.
 const REPLANS: u32 = 10;
@@ -26,8 +26,8 @@ impl Migrator {
     /// # Errors
     /// [`Error::Failed`] if a migration fails now, [`Error::NeedsRepair`] if one failed earlier (`Start` only),
     /// [`Error::Interrupted`] if told to stop, [`Error::MissingEnv`] before anything is written, [`Error::Locked`] when the
-    /// wait was in vain, [`Error::TooOld`], [`Error::OutOfOrder`], …
-    pub async fn up(&self, request: impl Into<UpRequest>) -> Result<Report> {
+    /// wait was in vain, [`Error::ProgramTooOld`], [`Error::OutOfOrder`], …
+    pub async fn up(&self, request: impl Into<UpRequest>) -> Result<UpReport> {
         let UpRequest { mode, target, strict } = request.into();
         let request = self.up_request(&UpRequest { mode, target, strict })?;
         let view = self.view().await?;
@@ -42,7 +42,12 @@ impl Migrator {
     }
 
     /// The report if there is nothing to do; an error if what there is cannot be done.
-    pub(super) fn nothing_to_do(&self, view: &View, request: &Request, held: bool) -> Result<Option<Report>> {
+    pub(super) fn nothing_to_do(
+        &self,
+        view: &LedgerSnapshot,
+        request: &PlanRequest,
+        held: bool,
+    ) -> Result<Option<UpReport>> {
         view.refuse_unknown()?;
         let actions = self.plan(view, request, held)?;
         let report = self.report(view);
@@ -59,19 +64,19 @@ impl Migrator {
         if missing.is_empty() { Ok(None) } else { Err(Error::MissingEnv(missing)) }
     }
 
-    fn report(&self, view: &View) -> Report {
-        let shape = self.graph.shape();
-        Report {
+    fn report(&self, view: &LedgerSnapshot) -> UpReport {
+        let dag = self.graph.dag();
+        UpReport {
             run_id: self.runner.run_id.clone(),
-            already: view.applied(shape),
-            unknown: view.unknown(shape),
-            ..Report::default()
+            already_applied: view.applied(dag),
+            unknown: view.unknown(dag),
+            ..UpReport::default()
         }
     }
 }
 
 /// Whether anything is pending.
-struct Pending<'a>(&'a Request);
+struct Pending<'a>(&'a PlanRequest);
 
 impl Wanted for Pending<'_> {
     async fn still(&self, migrator: &Migrator) -> Result<bool> {
@@ -81,12 +86,12 @@ impl Wanted for Pending<'_> {
 }
 
 struct Work<'a> {
-    request: &'a Request,
+    request: &'a PlanRequest,
     strict: bool,
 }
 
-impl AsyncWork<Report> for Work<'_> {
-    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Report> {
+impl AsyncWork<UpReport> for Work<'_> {
+    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<UpReport> {
         let session = RunSession { strict: self.strict, ..migrator.session(held).await? };
         // What was read before the lease was ours may be old.
         let mut view = migrator.view().await?;
@@ -112,10 +117,10 @@ impl Migrator {
         &self,
         session: &RunSession<'_>,
         goal: &BTreeSet<usize>,
-        report: &mut Report,
+        report: &mut UpReport,
     ) -> Result<()> {
         // A person has decided by asking, and a start was refused before; what was not refused is done.
-        let all = Request::Up(UpMode::Operator, UpGoal::Among(goal.clone()));
+        let all = PlanRequest::Up(UpMode::Operator, UpGoal::Among(goal.clone()));
         let mut replans = 0;
         loop {
             let view = self.view().await?;
@@ -129,7 +134,7 @@ impl Migrator {
             let done = match action {
                 Action::Undo(at) => self.finish_undo(session, &view, at, report).await?,
                 Action::Apply(at) => {
-                    let span = tracing::info_span!("migration", id = self.graph.shape().id(at));
+                    let span = tracing::info_span!("migration", id = self.graph.dag().id(at));
                     self.apply(session, &view, at, report).instrument(span).await?
                 }
             };
@@ -143,21 +148,21 @@ impl Migrator {
     }
 
     /// The backup that a migration has, or gets now, before anything is written; `None` if it needs none.
-    async fn backed_up(&self, view: &View, at: usize) -> Result<Option<String>> {
+    async fn backed_up(&self, view: &LedgerSnapshot, at: usize) -> Result<Option<String>> {
         let Some(settings) = &self.settings.backup else { return Ok(None) };
-        let entry = view.entries.get(self.graph.shape().id(at));
+        let entry = view.entries.get(self.graph.dag().id(at));
         let begun = |state| matches!(state, State::Running | State::Failed | State::Interrupted);
         if let Some(taken) = entry.filter(|e| begun(e.state)).and_then(|e| e.backup_id.clone()) {
             return Ok(Some(taken));
         }
         let applied = view.entries.values().filter(|entry| entry.state == State::Applied);
-        let run = Before {
+        let run = BackupContext {
             run_id: &self.runner.run_id,
             app_version: &self.settings.app_version,
             now: (self.settings.clock)(),
             referenced: applied.filter_map(|entry| entry.backup_id.clone()).collect(),
         };
-        let taken = backup::before(&self.db, settings, self.graph.get(at), run).await?;
+        let taken = backup::before_migration(&self.db, settings, self.graph.get(at), run).await?;
         Ok(taken.map(|manifest| manifest.id))
     }
 
@@ -165,11 +170,11 @@ impl Migrator {
     async fn apply(
         &self,
         session: &RunSession<'_>,
-        view: &View,
+        view: &LedgerSnapshot,
         at: usize,
-        report: &mut Report,
+        report: &mut UpReport,
     ) -> Result<bool> {
-        let id = self.graph.shape().id(at);
+        let id = self.graph.dag().id(at);
         let migration = self.graph.get(at);
         let meta = migration.meta();
         session.guard.begin(None);
@@ -197,7 +202,7 @@ impl Migrator {
             Ok(UpOutcome { findings, warnings }) => {
                 session.tell(&Event::Applied { migration: id, duration });
                 report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
-                report.applied.push(Applied {
+                report.applied.push(AppliedMigration {
                     id: id.into(),
                     duration,
                     counts: attempt.counts,

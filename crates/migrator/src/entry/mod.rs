@@ -109,7 +109,7 @@ impl LedgerEntry {
         };
         let format = integer(document, "format").unwrap_or(1);
         if format > FORMAT {
-            return Err(Error::UnknownFormat { collection: collection.into(), id, format, known: FORMAT });
+            return Err(Error::NewerFormat { collection: collection.into(), id, format, known: FORMAT });
         }
         let state = text(document, "status")
             .and_then(|name| State::parse(&name))

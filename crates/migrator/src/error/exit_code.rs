@@ -23,25 +23,25 @@ impl Error {
             | Self::UnknownRun { .. }
             | Self::NotInContext { .. }
             | Self::WrongState { .. }
-            | Self::NoReason => 2,
+            | Self::ReasonRequired => 2,
             Self::Pending(_) => 3,
             Self::NeedsRepair { .. }
-            | Self::Undecided { .. }
+            | Self::DecisionRequired { .. }
             | Self::Malformed { .. }
-            | Self::UnknownFormat { .. }
-            | Self::ForeignMixed { .. } => 4,
-            Self::Locked { .. } | Self::LockAlive { .. } | Self::LeaseLost => 5,
-            Self::TooOld(_) => 6,
-            Self::Graph(_) | Self::OutOfOrder { .. } | Self::ModeContradicted { .. } => 7,
-            Self::ForeignUnknown { .. }
-            | Self::Mode { .. }
-            | Self::Losses { .. }
-            | Self::Unconfirmed { .. }
-            | Self::NotReset { .. }
-            | Self::Unmet { .. }
-            | Self::Needed { .. }
+            | Self::NewerFormat { .. }
+            | Self::ImportContradiction { .. } => 4,
+            Self::Locked { .. } | Self::LockHeld { .. } | Self::LeaseLost => 5,
+            Self::ProgramTooOld(_) => 6,
+            Self::Graph(_) | Self::OutOfOrder { .. } | Self::StepNotTransactional { .. } => 7,
+            Self::ImportUnknown { .. }
+            | Self::ModeUnavailable { .. }
+            | Self::DataLoss { .. }
+            | Self::ConfirmationRequired { .. }
+            | Self::ResetRefused { .. }
+            | Self::MissingDependencies { .. }
+            | Self::RequiredByApplied { .. }
             | Self::Irreversible { .. }
-            | Self::Dependants { .. } => 8,
+            | Self::UnknownDependents { .. } => 8,
             Self::Interrupted { .. } => 130,
         }
     }

@@ -36,10 +36,10 @@ pub enum Error {
     MissingEnv(Vec<MissingEnv>),
     /// A backup could not be taken, or put back.
     #[error(transparent)]
-    Backup(#[from] crate::backup::Error),
+    Backup(#[from] crate::backup::BackupError),
     /// The database was not reset; nothing was changed.
     #[error("nothing was reset: {why}; nothing was changed")]
-    NotReset {
+    ResetRefused {
         /// Why.
         why: String,
     },
@@ -87,7 +87,7 @@ pub enum Error {
     },
     /// A migration that was interrupted says that an operator has to decide.
     #[error("{}", text::undecided(id, counts))]
-    Undecided {
+    DecisionRequired {
         /// Which.
         id: String,
         /// What its steps committed.
@@ -172,7 +172,7 @@ pub enum Error {
         "{id} depends on {}, not applied; nothing was changed\n  run `field-notes migrate stamp {} --reason …` first",
         missing.join(", "), missing.first().map_or("", String::as_str)
     )]
-    Unmet {
+    MissingDependencies {
         /// Which.
         id: String,
         /// What it depends on that is not applied, in order.
@@ -182,17 +182,17 @@ pub enum Error {
     #[error(
         "{} applied, and cannot be without {id}; nothing was changed\n  run \
          `field-notes migrate stamp {} --none --reason …` first, or `field-notes migrate down`",
-        text::applied(dependants), dependants.first().map_or("", String::as_str)
+        text::applied(dependents), dependents.first().map_or("", String::as_str)
     )]
-    Needed {
+    RequiredByApplied {
         /// Which.
         id: String,
         /// What is applied and depends on it, the last first.
-        dependants: Vec<String>,
+        dependents: Vec<String>,
     },
     /// What is done by hand needs a reason.
     #[error("this is written down for those who come after: say why with --reason; nothing was changed")]
-    NoReason,
+    ReasonRequired,
     /// A newer program applied migrations that this one must not run with.
     #[error(
         "this program is older than the database: {} applied, which it does not know and which says that programs before \
@@ -200,7 +200,7 @@ pub enum Error {
          `field-notes migrate down`",
         text::applied(.0), if .0.len() == 1 { "it" } else { "them" }
     )]
-    TooOld(Vec<String>),
+    ProgramTooOld(Vec<String>),
     /// A migration comes before one that is applied, and they are not known to be independent.
     #[error("{}", text::out_of_order(late, applied, shared))]
     OutOfOrder {
@@ -237,7 +237,7 @@ pub enum Error {
          gone, the lock runs out by itself in {} s: run `field-notes migrate unlock --reason …` again then",
         remaining.as_secs() + 1
     )]
-    LockAlive {
+    LockHeld {
         /// Who.
         holder: String,
         /// How long it still lasts unless renewed.
@@ -248,7 +248,7 @@ pub enum Error {
         "the ledger {collection} has an entry of {id} in form {format}, and this program reads up to form {known}; \
          nothing was changed\n  run the program that wrote it, or a later one"
     )]
-    UnknownFormat {
+    NewerFormat {
         /// The collection.
         collection: String,
         /// Of which migration.
@@ -271,7 +271,7 @@ pub enum Error {
         "the ledger {collection} has entries that contradict each other for {}: one says applied, another does not; \
          nothing was changed\n  remove the wrong one of each, then run `field-notes migrate up`", names.join(", ")
     )]
-    ForeignMixed {
+    ImportContradiction {
         /// The collection.
         collection: String,
         /// The names.
@@ -282,7 +282,7 @@ pub enum Error {
         "the ledger {collection} has applied migrations that this program does not know: {}; nothing was changed\n  \
          run `field-notes migrate up --allow-unknown` to take them over as unknown", names.join(", ")
     )]
-    ForeignUnknown {
+    ImportUnknown {
         /// The collection.
         collection: String,
         /// The names.
@@ -292,23 +292,23 @@ pub enum Error {
     #[error(
         "taking back {id} would lose data; {}\n{}  run it again with --yes to do it all the same, as in \
          `field-notes migrate down --yes`",
-        text::done(taken_back),
+        text::done(rolled_back),
         text::indented(losses)
     )]
-    Losses {
+    DataLoss {
         /// Which.
         id: String,
         /// What would be lost.
         losses: Vec<String>,
         /// What was taken back before it.
-        taken_back: Vec<String>,
+        rolled_back: Vec<String>,
     },
     /// Everything would be taken back, or more than what was named, and that was not confirmed.
     #[error(
         "this takes back {}{}; nothing was changed\n  run it again with --yes to do so",
         ids.join(", "), text::beyond(beyond)
     )]
-    Unconfirmed {
+    ConfirmationRequired {
         /// What would be taken back, in order.
         ids: Vec<String>,
         /// Which of these were not asked for, and depend on what was.
@@ -324,7 +324,7 @@ pub enum Error {
     },
     /// The mode of a migration cannot hold; nothing was changed.
     #[error("{id} cannot be run in its mode: {why}; nothing was changed")]
-    Mode {
+    ModeUnavailable {
         /// Which.
         id: String,
         /// Why.
@@ -335,7 +335,7 @@ pub enum Error {
         "{id} is to be one transaction, and its step {step:?} is about an index or a rule, which no transaction takes; \
          nothing was changed\n  put that step into a migration of another mode, or give {id} another mode"
     )]
-    ModeContradicted {
+    StepNotTransactional {
         /// Which.
         id: String,
         /// Its step.
@@ -356,12 +356,12 @@ pub enum Error {
     #[error(
         "{id} cannot be taken back while {} applied, which this program does not know; nothing was changed\n  \
          take back with the program that applied them",
-        text::applied(dependants)
+        text::applied(dependents)
     )]
-    Dependants {
+    UnknownDependents {
         /// Which.
         id: String,
         /// Who depends on it.
-        dependants: Vec<String>,
+        dependents: Vec<String>,
     },
 }

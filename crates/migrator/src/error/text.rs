@@ -139,11 +139,11 @@ pub(super) fn out_of_order(late: &str, applied: &str, shared: &[String]) -> Stri
     )
 }
 
-pub(super) fn done(taken_back: &[String]) -> String {
-    if taken_back.is_empty() {
+pub(super) fn done(rolled_back: &[String]) -> String {
+    if rolled_back.is_empty() {
         "nothing was changed".into()
     } else {
-        format!("before it {} taken back, and nothing else was changed", were(taken_back))
+        format!("before it {} taken back, and nothing else was changed", were(rolled_back))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{Meta, Recovery};
 
 /// What is known of a migration before the order is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Spec {
+pub(crate) struct NodeSpec {
     pub(crate) id: String,
     pub(crate) depends_on: Vec<String>,
     pub(crate) contexts: Vec<String>,
@@ -15,8 +15,8 @@ pub(crate) struct Spec {
     pub(crate) manual: bool,
 }
 
-impl Spec {
-    pub(super) fn of(meta: &Meta) -> Self {
+impl NodeSpec {
+    pub(super) fn from_meta(meta: &Meta) -> Self {
         let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
         Self {
             id: meta.id.to_owned(),
@@ -31,20 +31,20 @@ impl Spec {
 
 /// A graph without its migrations: ids in order, who depends on whom, and what planning has to know of each.
 #[derive(Debug, Clone)]
-pub(crate) struct Shape {
+pub(crate) struct Dag {
     nodes: Vec<Node>,
 }
 
 #[derive(Debug, Clone)]
 struct Node {
-    spec: Spec,
+    spec: NodeSpec,
     depends_on: Vec<usize>,
 }
 
-impl Shape {
-    pub(crate) fn new(list: &[Spec]) -> Result<Self, GraphError> {
+impl Dag {
+    pub(crate) fn new(list: &[NodeSpec]) -> Result<Self, GraphError> {
         let mut position = BTreeMap::new();
-        for (i, Spec { id, .. }) in list.iter().enumerate() {
+        for (i, NodeSpec { id, .. }) in list.iter().enumerate() {
             if !is_id(id) {
                 return Err(GraphError::BadId(id.clone()));
             }
@@ -96,7 +96,7 @@ impl Shape {
         &self.nodes[position].spec.id
     }
 
-    pub(crate) fn spec(&self, position: usize) -> &Spec {
+    pub(crate) fn spec(&self, position: usize) -> &NodeSpec {
         &self.nodes[position].spec
     }
 
@@ -156,7 +156,11 @@ impl Shape {
 }
 
 /// Kahn's algorithm, taking the least id of those that are free.
-fn sort(list: &[Spec], parents: &[Vec<usize>], children: &[Vec<usize>]) -> Result<Vec<usize>, GraphError> {
+fn sort(
+    list: &[NodeSpec],
+    parents: &[Vec<usize>],
+    children: &[Vec<usize>],
+) -> Result<Vec<usize>, GraphError> {
     let mut open: Vec<_> = parents.iter().map(Vec::len).collect();
     let free = |i: usize| Reverse((&list[i].id, i));
     let mut ready: BinaryHeap<_> = (0..list.len()).filter(|&i| open[i] == 0).map(free).collect();

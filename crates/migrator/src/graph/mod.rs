@@ -6,14 +6,14 @@ pub(crate) mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub(crate) use dag::{Shape, Spec};
+pub(crate) use dag::{Dag, NodeSpec};
 
 use crate::Migration;
 
 /// Migrations in an order in which every one comes after those it depends on; among equals, by id.
 pub struct Graph {
     migrations: Vec<Box<dyn Migration>>,
-    shape: Shape,
+    dag: Dag,
 }
 
 /// Why a list of migrations is no graph.
@@ -66,12 +66,12 @@ impl Graph {
     /// # Errors
     /// A bad or repeated id, a dependency that does not exist, a circle, or a dependency that is run in fewer contexts.
     pub fn new(migrations: Vec<Box<dyn Migration>>) -> Result<Self, GraphError> {
-        let nodes: Vec<_> = migrations.iter().map(|m| Spec::of(m.meta())).collect();
-        let shape = Shape::new(&nodes)?;
+        let nodes: Vec<_> = migrations.iter().map(|m| NodeSpec::from_meta(m.meta())).collect();
+        let dag = Dag::new(&nodes)?;
         let mut by_id: BTreeMap<&str, Box<dyn Migration>> =
             migrations.into_iter().map(|m| (m.meta().id, m)).collect();
-        let migrations = shape.ids().filter_map(|id| by_id.remove(id)).collect();
-        Ok(Self { migrations, shape })
+        let migrations = dag.ids().filter_map(|id| by_id.remove(id)).collect();
+        Ok(Self { migrations, dag })
     }
 
     /// The migrations, in order.
@@ -81,17 +81,17 @@ impl Graph {
 
     /// The ids, in order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.shape.ids()
+        self.dag.ids()
     }
 
     /// The ids of those that come last: no other depends on them. Those that are run in some contexts only do not
     /// count. With more than one, an `up` is refused.
     pub fn heads(&self) -> Vec<&str> {
-        self.shape.heads().into_iter().map(|at| self.shape.id(at)).collect()
+        self.dag.heads().into_iter().map(|at| self.dag.id(at)).collect()
     }
 
-    pub(crate) fn shape(&self) -> &Shape {
-        &self.shape
+    pub(crate) fn dag(&self) -> &Dag {
+        &self.dag
     }
 
     pub(crate) fn get(&self, position: usize) -> &dyn Migration {

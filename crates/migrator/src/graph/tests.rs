@@ -2,17 +2,17 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-pub(crate) fn spec(id: &str, depends_on: &[&str]) -> Spec {
+pub(crate) fn spec(id: &str, depends_on: &[&str]) -> NodeSpec {
     let depends_on = depends_on.iter().map(|&d| d.to_owned()).collect();
-    Spec { id: id.to_owned(), depends_on, ..Spec::default() }
+    NodeSpec { id: id.to_owned(), depends_on, ..NodeSpec::default() }
 }
 
-pub(crate) fn shape(list: &[(&str, &[&str])]) -> Result<Shape, GraphError> {
-    Shape::new(&list.iter().map(|(id, deps)| spec(id, deps)).collect::<Vec<_>>())
+pub(crate) fn dag(list: &[(&str, &[&str])]) -> Result<Dag, GraphError> {
+    Dag::new(&list.iter().map(|(id, deps)| spec(id, deps)).collect::<Vec<_>>())
 }
 
 fn order(list: &[(&str, &[&str])]) -> Vec<String> {
-    shape(list).unwrap().ids().map(str::to_owned).collect()
+    dag(list).unwrap().ids().map(str::to_owned).collect()
 }
 
 #[test]
@@ -35,21 +35,18 @@ fn a_dependency_wins_over_the_number() {
 fn a_circle_is_named_without_those_that_hang_on_it() {
     let list: &[(&str, &[&str])] =
         &[("0001_a", &["0003_c"]), ("0002_b", &["0001_a"]), ("0003_c", &["0002_b"]), ("0004_d", &["0003_c"])];
-    let GraphError::Cycle(members) = shape(list).unwrap_err() else { panic!("a circle was not seen") };
+    let GraphError::Cycle(members) = dag(list).unwrap_err() else { panic!("a circle was not seen") };
     assert_eq!(members, ["0001_a", "0003_c", "0002_b", "0001_a"]);
-    assert!(matches!(shape(&[("0001_a", &["0001_a"])]), Err(GraphError::Cycle(_))));
+    assert!(matches!(dag(&[("0001_a", &["0001_a"])]), Err(GraphError::Cycle(_))));
 }
 
 #[test]
 fn what_is_no_graph_is_refused() {
-    let unknown = shape(&[("0001_a", &[]), ("0002_b", &["0001_a", "0009_z"])]).unwrap_err();
+    let unknown = dag(&[("0001_a", &[]), ("0002_b", &["0001_a", "0009_z"])]).unwrap_err();
     assert_eq!(unknown.to_string(), "0002_b depends on 0009_z, which does not exist");
-    assert_eq!(
-        shape(&[("0001_a", &[]), ("0001_a", &[])]).unwrap_err(),
-        GraphError::Duplicate("0001_a".into())
-    );
+    assert_eq!(dag(&[("0001_a", &[]), ("0001_a", &[])]).unwrap_err(), GraphError::Duplicate("0001_a".into()));
     for bad in ["", "1_a", "0001", "0001_", "0001-a", "0001_A", "m0001_a", "0001_a b", "0001_é"] {
-        assert!(matches!(shape(&[(bad, &[])]), Err(GraphError::BadId(_))), "{bad:?} was taken");
+        assert!(matches!(dag(&[(bad, &[])]), Err(GraphError::BadId(_))), "{bad:?} was taken");
     }
 }
 
@@ -60,12 +57,11 @@ fn nothing_is_a_graph_too() {
 
 #[test]
 fn several_heads_are_told_and_do_not_hinder_looking() {
-    let forked = shape(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"])]).unwrap();
+    let forked = dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"])]).unwrap();
     assert_eq!(forked.heads(), [1, 2]);
-    let merged =
-        shape(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a", "0002_b"])]).unwrap();
+    let merged = dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a", "0002_b"])]).unwrap();
     assert_eq!(merged.heads(), [2]);
-    assert_eq!(shape(&[]).unwrap().heads(), Vec::<usize>::new());
+    assert_eq!(dag(&[]).unwrap().heads(), Vec::<usize>::new());
     let error = GraphError::SeveralHeads(vec!["0002_b".into(), "0003_c".into()]).to_string();
     for part in ["0002_b, 0003_c", "nothing was changed", "`field-notes migrate merge`"] {
         assert!(error.contains(part), "{error}");
@@ -74,22 +70,22 @@ fn several_heads_are_told_and_do_not_hinder_looking() {
 
 #[test]
 fn what_is_run_in_some_contexts_only_is_no_head() {
-    let demo = Spec { contexts: vec!["demo".into()], ..spec("0003_c", &["0001_a"]) };
-    let both = Shape::new(&[spec("0001_a", &[]), spec("0002_b", &["0001_a"]), demo.clone()]).unwrap();
+    let demo = NodeSpec { contexts: vec!["demo".into()], ..spec("0003_c", &["0001_a"]) };
+    let both = Dag::new(&[spec("0001_a", &[]), spec("0002_b", &["0001_a"]), demo.clone()]).unwrap();
     assert_eq!(both.heads(), [1]);
-    let on_top = Spec { depends_on: vec!["0002_b".into()], ..demo };
-    let above = Shape::new(&[spec("0001_a", &[]), spec("0002_b", &["0001_a"]), on_top]).unwrap();
+    let on_top = NodeSpec { depends_on: vec!["0002_b".into()], ..demo };
+    let above = Dag::new(&[spec("0001_a", &[]), spec("0002_b", &["0001_a"]), on_top]).unwrap();
     assert_eq!(above.heads(), [1]);
 }
 
 #[test]
 fn a_dependency_is_run_wherever_what_depends_on_it_is() {
-    let within = |contexts: &[&str], id: &str, deps: &[&str]| Spec {
+    let within = |contexts: &[&str], id: &str, deps: &[&str]| NodeSpec {
         contexts: contexts.iter().map(|&c| c.to_owned()).collect(),
         ..spec(id, deps)
     };
     let two = |parent: &[&str], child: &[&str]| {
-        Shape::new(&[within(parent, "0001_a", &[]), within(child, "0002_b", &["0001_a"])])
+        Dag::new(&[within(parent, "0001_a", &[]), within(child, "0002_b", &["0001_a"])])
     };
     for (parent, child) in
         [(&[][..], &[][..]), (&[], &["demo"]), (&["demo"], &["demo"]), (&["demo", "test"], &["test"])]
@@ -111,9 +107,9 @@ fn relatives_are_found_through_others() {
         ("0004_d", &["0002_b"]),
         ("0005_e", &["0003_c", "0004_d"]),
     ];
-    let shape = shape(list).unwrap();
-    assert_eq!(shape.ancestors(3), BTreeSet::from([0, 1, 3]));
-    assert_eq!(shape.ancestors(4), BTreeSet::from([0, 1, 2, 3, 4]));
-    assert_eq!(shape.descendants(1), BTreeSet::from([1, 3, 4]));
-    assert_eq!(shape.descendants(4), BTreeSet::from([4]));
+    let dag = dag(list).unwrap();
+    assert_eq!(dag.ancestors(3), BTreeSet::from([0, 1, 3]));
+    assert_eq!(dag.ancestors(4), BTreeSet::from([0, 1, 2, 3, 4]));
+    assert_eq!(dag.descendants(1), BTreeSet::from([1, 3, 4]));
+    assert_eq!(dag.descendants(4), BTreeSet::from([4]));
 }

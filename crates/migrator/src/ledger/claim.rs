@@ -29,7 +29,7 @@ impl Batch for Claim<'_> {
     type Out = Option<LedgerEntry>;
 
     async fn run(&self, scope: &Scope) -> Result<Self::Out> {
-        let id = self.graph.shape().id(self.position);
+        let id = self.graph.dag().id(self.position);
         let ledger = scope.collection(LEDGER);
         let stored = ledger.find_one(Find::new(Filter::id(id))).await?;
         let stored = stored.map(|document| LedgerEntry::from_document(LEDGER, &document)).transpose()?;

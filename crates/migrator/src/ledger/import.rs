@@ -3,7 +3,7 @@ use bson::{Bson, doc};
 use docstore::{Store, Update};
 
 use super::LEDGER;
-use super::pymongo_ledger::Foreign;
+use super::pymongo_ledger::PymongoRecord;
 use crate::entry::texts_to_bson;
 use crate::run::{Batch, RunSession, Scope};
 use crate::{Error, Result, Source, State};
@@ -13,7 +13,7 @@ pub(crate) struct Import<'a> {
     pub(crate) session: &'a RunSession<'a>,
     pub(crate) from: &'a str,
     pub(crate) name: &'a str,
-    pub(crate) foreign: &'a Foreign,
+    pub(crate) foreign: &'a PymongoRecord,
     /// Its place in the graph, if it is known.
     pub(crate) order: Option<usize>,
     pub(crate) warnings: &'a [String],

@@ -9,25 +9,25 @@ use crate::run::{Batch, RunSession, Scope};
 use crate::{Error, Repair, Result, Source, Stamp, State};
 
 /// Has the ledger say of a migration what somebody decided, without running anything.
-pub(crate) struct Mark<'a> {
+pub(crate) struct ManualEntry<'a> {
     pub(crate) session: &'a RunSession<'a>,
     pub(crate) id: &'a str,
     pub(crate) expected: Option<&'a LedgerEntry>,
     /// What its entry says beside, once it is applied.
     pub(crate) declared: Update,
-    pub(crate) decision: Decision,
+    pub(crate) decision: ManualDecision,
     pub(crate) reason: &'a str,
     pub(crate) warnings: &'a [String],
 }
 
 /// What was decided.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Decision {
+pub(crate) enum ManualDecision {
     Stamp(Stamp),
     Repair(Repair),
 }
 
-impl Decision {
+impl ManualDecision {
     fn event(self) -> &'static str {
         match self {
             Self::Stamp(_) => "stamped",
@@ -45,7 +45,7 @@ impl Decision {
 }
 
 #[async_trait]
-impl Batch for Mark<'_> {
+impl Batch for ManualEntry<'_> {
     type Out = ();
 
     async fn run(&self, scope: &Scope) -> Result<()> {
@@ -73,26 +73,26 @@ impl Batch for Mark<'_> {
     }
 }
 
-impl Mark<'_> {
+impl ManualEntry<'_> {
     fn update(&self) -> Update {
         let now = self.session.now();
         let mut update = self.declared.clone().set("reason", self.reason);
         let state = self.expected.map(|entry| entry.state);
         update = match self.decision {
-            Decision::Stamp(Stamp::Applied) => update
+            ManualDecision::Stamp(Stamp::Applied) => update
                 .set("status", State::Applied.name())
                 .set("source", Source::Stamped.name())
                 .set("applied_at", now)
                 .set("attempts", self.expected.map_or(0, |entry| entry.attempts))
                 .set("counts", texts_to_bson(&[]))
                 .unset("applied_run"),
-            Decision::Repair(Repair::Applied) => {
+            ManualDecision::Repair(Repair::Applied) => {
                 update.set("status", State::Applied.name()).set("applied_at", now)
             }
-            Decision::Stamp(Stamp::RolledBack) | Decision::Repair(Repair::RolledBack) => {
+            ManualDecision::Stamp(Stamp::RolledBack) | ManualDecision::Repair(Repair::RolledBack) => {
                 update.set("status", State::RolledBack.name()).unset("applied_at")
             }
-            Decision::Repair(Repair::Retry) => {
+            ManualDecision::Repair(Repair::Retry) => {
                 let stopped = if state == Some(State::Running) {
                     State::Interrupted
                 } else {
@@ -115,11 +115,10 @@ impl Mark<'_> {
 
 /// What the entry of an applied migration says of it, for programs that do not know it.
 pub(crate) fn declared(graph: &crate::Graph, at: usize) -> Update {
-    let shape = graph.shape();
+    let dag = graph.dag();
     let meta = graph.get(at).meta();
     let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    let parents: Vec<String> =
-        shape.depends_on(at).iter().map(|&parent| shape.id(parent).to_owned()).collect();
+    let parents: Vec<String> = dag.depends_on(at).iter().map(|&parent| dag.id(parent).to_owned()).collect();
     let phase = match meta.phase {
         crate::Phase::Expand => "expand",
         crate::Phase::Contract => "contract",

@@ -20,7 +20,7 @@ pub(crate) use claim::Claim;
 pub(crate) use finish::Finish;
 pub(crate) use import::Import;
 pub use log::LogRecord;
-pub(crate) use snapshot::View;
+pub(crate) use snapshot::LedgerSnapshot;
 
 use crate::entry::{FORMAT, counts_to_bson, texts_to_bson};
 use crate::run::Progress;

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 /// What the earlier tool's ledger says of one name.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Foreign {
+pub(crate) struct PymongoRecord {
     /// The `_id` of its document; of the first, if there are several.
     pub(crate) id: Bson,
     /// When it was applied; `None` if it was taken back.
@@ -19,12 +19,12 @@ pub(crate) struct Foreign {
 ///
 /// # Errors
 /// A document of another form; documents of one name of which some say applied and some do not.
-pub(crate) fn read(collection: &str, documents: &[Document]) -> Result<BTreeMap<String, Foreign>> {
+pub(crate) fn read(collection: &str, documents: &[Document]) -> Result<BTreeMap<String, PymongoRecord>> {
     let malformed = |document: &Document, what: &str| Error::Malformed {
         collection: collection.into(),
         what: format!("the document {} {what}", id_of(document)),
     };
-    let mut found: BTreeMap<String, Foreign> = BTreeMap::new();
+    let mut found: BTreeMap<String, PymongoRecord> = BTreeMap::new();
     let mut mixed = Vec::new();
     for document in documents {
         let name = document.get_str("name").map_err(|_| malformed(document, "has no text `name`"))?;
@@ -36,7 +36,7 @@ pub(crate) fn read(collection: &str, documents: &[Document]) -> Result<BTreeMap<
         let id = document.get("_id").cloned().unwrap_or(Bson::Null);
         match found.get_mut(name) {
             None => {
-                found.insert(name.to_owned(), Foreign { id, applied });
+                found.insert(name.to_owned(), PymongoRecord { id, applied });
             }
             Some(other) if other.applied.is_some() != applied.is_some() => {
                 if !mixed.iter().any(|known| known == name) {
@@ -49,7 +49,7 @@ pub(crate) fn read(collection: &str, documents: &[Document]) -> Result<BTreeMap<
     if mixed.is_empty() {
         Ok(found)
     } else {
-        Err(Error::ForeignMixed { collection: collection.into(), names: mixed })
+        Err(Error::ImportContradiction { collection: collection.into(), names: mixed })
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
             ],
         )
         .unwrap();
-        assert_eq!(found["0001_a"], Foreign { id: 1.into(), applied: Some(at(10)) });
+        assert_eq!(found["0001_a"], PymongoRecord { id: 1.into(), applied: Some(at(10)) });
         assert_eq!(found["0002_b"].applied, None);
     }
 
@@ -90,7 +90,10 @@ mod tests {
             ],
         )
         .unwrap_err();
-        assert!(matches!(&error, Error::ForeignMixed { names, .. } if names == &["0001_a"]), "{error}");
+        assert!(
+            matches!(&error, Error::ImportContradiction { names, .. } if names == &["0001_a"]),
+            "{error}"
+        );
         assert_eq!(error.exit_code(), 4);
     }
 

@@ -117,7 +117,7 @@ impl<'a> Subject<'a> {
 }
 
 /// What the rules find without a database, in the order of the graph.
-pub fn of(graph: &Graph) -> Vec<Lint> {
+pub fn check_graph(graph: &Graph) -> Vec<Lint> {
     graph.migrations().flat_map(|migration| Subject::new(graph, migration).without_data()).collect()
 }
 

@@ -1,40 +1,40 @@
 use std::collections::BTreeSet;
 
-use super::{Action, DownGoal, Refusal, Situation, is_unknown};
+use super::{Action, DownGoal, PlanInput, PlanRefusal, is_unknown};
 use crate::{Source, State};
 
-pub(super) fn plan(s: Situation<'_>, goal: &DownGoal) -> Result<Vec<Action>, Refusal> {
-    let present: BTreeSet<usize> = (0..s.shape.len()).filter(|&at| is_present(s, at)).collect();
+pub(super) fn plan(s: PlanInput<'_>, goal: &DownGoal) -> Result<Vec<Action>, PlanRefusal> {
+    let present: BTreeSet<usize> = (0..s.dag.len()).filter(|&at| is_present(s, at)).collect();
     let chosen: BTreeSet<usize> = match goal {
         DownGoal::Last => return some(s, present, 1),
         DownGoal::Steps(n) => return some(s, present, *n),
         DownGoal::All => present,
-        DownGoal::One(at) => s.shape.descendants(*at).intersection(&present).copied().collect(),
+        DownGoal::One(at) => s.dag.descendants(*at).intersection(&present).copied().collect(),
         DownGoal::To(at) => {
-            s.shape.descendants(*at).intersection(&present).copied().filter(|other| other != at).collect()
+            s.dag.descendants(*at).intersection(&present).copied().filter(|other| other != at).collect()
         }
         DownGoal::Run(run) => {
             let own = present.iter().filter(|&&at| is_of_run(s, at, run));
-            let with_dependants: BTreeSet<usize> = own.flat_map(|&at| s.shape.descendants(at)).collect();
+            let with_dependants: BTreeSet<usize> = own.flat_map(|&at| s.dag.descendants(at)).collect();
             with_dependants.intersection(&present).copied().collect()
         }
     };
-    if let Some((at, dependants)) =
+    if let Some((at, dependents)) =
         chosen.iter().find_map(|&at| Some((at, unknown_dependants(s, at))).filter(|(_, ids)| !ids.is_empty()))
     {
-        return Err(Refusal::Dependants(at, dependants));
+        return Err(PlanRefusal::Dependants(at, dependents));
     }
     let n = chosen.len();
     some(s, chosen, n)
 }
 
 /// Whether something of it is there.
-fn is_present(s: Situation<'_>, at: usize) -> bool {
+fn is_present(s: PlanInput<'_>, at: usize) -> bool {
     s.state(at).is_some_and(|state| state != State::RolledBack)
 }
 
 /// Whether this run of ours applied it.
-pub(crate) fn is_of_run(s: Situation<'_>, at: usize, run: &str) -> bool {
+pub(crate) fn is_of_run(s: PlanInput<'_>, at: usize, run: &str) -> bool {
     s.entry(at)
         .is_some_and(|entry| entry.source == Source::Native && entry.applied_run.as_deref() == Some(run))
 }
@@ -42,19 +42,19 @@ pub(crate) fn is_of_run(s: Situation<'_>, at: usize, run: &str) -> bool {
 /// So many of these, the last first: of those that nothing present depends on, one whose undo stopped midway, else one
 /// that was applied in part, else the last applied in time. One that unknown ones depend on is passed over as long as
 /// there is another.
-fn some(s: Situation<'_>, mut left: BTreeSet<usize>, n: usize) -> Result<Vec<Action>, Refusal> {
-    let mut present: BTreeSet<usize> = (0..s.shape.len()).filter(|&at| is_present(s, at)).collect();
+fn some(s: PlanInput<'_>, mut left: BTreeSet<usize>, n: usize) -> Result<Vec<Action>, PlanRefusal> {
+    let mut present: BTreeSet<usize> = (0..s.dag.len()).filter(|&at| is_present(s, at)).collect();
     let mut actions = Vec::new();
     while actions.len() < n && !left.is_empty() {
-        let is_leaf = |at: &usize| !present.iter().any(|&other| s.shape.depends_on(other).contains(at));
+        let is_leaf = |at: &usize| !present.iter().any(|&other| s.dag.depends_on(other).contains(at));
         let mut leaves: Vec<usize> = left.iter().copied().filter(is_leaf).collect();
         leaves.sort_by_key(|&at| (rank(s, at), s.entry(at).and_then(|entry| entry.applied_at), at));
         let mut refusal = None;
         let next = leaves.into_iter().rev().find(|&at| {
-            let dependants = unknown_dependants(s, at);
-            let free = dependants.is_empty();
+            let dependents = unknown_dependants(s, at);
+            let free = dependents.is_empty();
             if !free {
-                refusal.get_or_insert(Refusal::Dependants(at, dependants));
+                refusal.get_or_insert(PlanRefusal::Dependants(at, dependents));
             }
             free
         });
@@ -71,7 +71,7 @@ fn some(s: Situation<'_>, mut left: BTreeSet<usize>, n: usize) -> Result<Vec<Act
     Ok(actions)
 }
 
-fn rank(s: Situation<'_>, at: usize) -> u8 {
+fn rank(s: PlanInput<'_>, at: usize) -> u8 {
     match s.state(at) {
         Some(State::RollingBack) => 2,
         Some(State::Running | State::Failed | State::Interrupted) => 1,
@@ -79,9 +79,9 @@ fn rank(s: Situation<'_>, at: usize) -> u8 {
     }
 }
 
-fn unknown_dependants(s: Situation<'_>, at: usize) -> Vec<String> {
-    let id = s.shape.id(at);
-    let unknown = s.ledger.values().filter(|entry| is_unknown(s.shape, entry));
+fn unknown_dependants(s: PlanInput<'_>, at: usize) -> Vec<String> {
+    let id = s.dag.id(at);
+    let unknown = s.ledger.values().filter(|entry| is_unknown(s.dag, entry));
     unknown
         .filter(|entry| entry.depends_on.iter().any(|other| other == id))
         .map(|entry| entry.id.clone())

@@ -8,13 +8,13 @@ mod up;
 use std::collections::BTreeSet;
 
 use crate::entry::{Entries, LedgerEntry};
-use crate::graph::Shape;
+use crate::graph::Dag;
 use crate::{Source, State, UpMode};
 
 /// What a plan is made from.
 #[derive(Clone, Copy)]
-pub(crate) struct Situation<'a> {
-    pub(crate) shape: &'a Shape,
+pub(crate) struct PlanInput<'a> {
+    pub(crate) dag: &'a Dag,
     pub(crate) ledger: &'a Entries,
     /// The contexts that are run.
     pub(crate) contexts: &'a [String],
@@ -24,7 +24,7 @@ pub(crate) struct Situation<'a> {
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Request {
+pub(crate) enum PlanRequest {
     /// Apply what is pending.
     Up(UpMode, UpGoal),
     /// Take back.
@@ -80,7 +80,7 @@ impl Action {
 
 /// Why nothing is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum PlanRefusal {
     /// It failed, in up or down, and nobody said to retry.
     Failed(usize),
     /// It was interrupted, and says that an operator has to decide.
@@ -103,10 +103,10 @@ pub(crate) enum Refusal {
 }
 
 /// What to do, in order.
-pub(crate) fn plan(situation: Situation<'_>, request: &Request) -> Result<Vec<Action>, Refusal> {
+pub(crate) fn plan(situation: PlanInput<'_>, request: &PlanRequest) -> Result<Vec<Action>, PlanRefusal> {
     match request {
-        Request::Up(mode, goal) => up::plan(situation, *mode, goal),
-        Request::Down(goal) => down::plan(situation, goal),
+        PlanRequest::Up(mode, goal) => up::plan(situation, *mode, goal),
+        PlanRequest::Down(goal) => down::plan(situation, goal),
     }
 }
 
@@ -114,23 +114,23 @@ pub(crate) use down::is_of_run;
 pub(crate) use up::{later_applied, out_of_order};
 
 /// Whether it is applied, and by a program that knows more than this one.
-pub(crate) fn is_unknown(shape: &Shape, entry: &LedgerEntry) -> bool {
+pub(crate) fn is_unknown(dag: &Dag, entry: &LedgerEntry) -> bool {
     let there = match entry.source {
         Source::Native => entry.state != State::RolledBack,
         Source::Imported | Source::Stamped => entry.state == State::Applied,
     };
-    there && !shape.contains(&entry.id)
+    there && !dag.contains(&entry.id)
 }
 
 /// The ids of those that are there, are not known, and say that a program that does not know them must not run.
-pub(crate) fn breaking(shape: &Shape, ledger: &Entries) -> Vec<String> {
-    let breaks = |entry: &&LedgerEntry| entry.breaks_older && is_unknown(shape, entry);
+pub(crate) fn breaking(dag: &Dag, ledger: &Entries) -> Vec<String> {
+    let breaks = |entry: &&LedgerEntry| entry.breaks_older && is_unknown(dag, entry);
     ledger.values().filter(breaks).map(|entry| entry.id.clone()).collect()
 }
 
-impl Situation<'_> {
+impl PlanInput<'_> {
     fn entry(&self, at: usize) -> Option<&LedgerEntry> {
-        self.ledger.get(self.shape.id(at))
+        self.ledger.get(self.dag.id(at))
     }
 
     fn state(&self, at: usize) -> Option<State> {

@@ -1,24 +1,24 @@
 use std::collections::BTreeSet;
 
-use super::{Action, Refusal, Situation, UpGoal, breaking};
+use super::{Action, PlanInput, PlanRefusal, UpGoal, breaking};
 use crate::{State, UpMode};
 
-pub(super) fn plan(s: Situation<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<Action>, Refusal> {
-    let breaking = breaking(s.shape, s.ledger);
+pub(super) fn plan(s: PlanInput<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<Action>, PlanRefusal> {
+    let breaking = breaking(s.dag, s.ledger);
     if !breaking.is_empty() {
-        return Err(Refusal::TooOld(breaking));
+        return Err(PlanRefusal::TooOld(breaking));
     }
     let wanted: BTreeSet<usize> = match *goal {
         UpGoal::Among(ref these) => these.clone(),
-        UpGoal::To(at) if !s.shape.is_in(at, s.contexts) => return Err(Refusal::NotInContext(at)),
+        UpGoal::To(at) if !s.dag.is_in(at, s.contexts) => return Err(PlanRefusal::NotInContext(at)),
         // A target that is named is one state, however many heads there are.
-        UpGoal::To(at) => s.shape.ancestors(at),
+        UpGoal::To(at) => s.dag.ancestors(at),
         UpGoal::All | UpGoal::Steps(_) => {
-            let heads = s.shape.heads();
+            let heads = s.dag.heads();
             if heads.len() > 1 {
-                return Err(Refusal::SeveralHeads(heads));
+                return Err(PlanRefusal::SeveralHeads(heads));
             }
-            (0..s.shape.len()).filter(|&at| s.shape.is_in(at, s.contexts)).collect()
+            (0..s.dag.len()).filter(|&at| s.dag.is_in(at, s.contexts)).collect()
         }
     };
     let mut actions = unfinished_undos(s, mode)?;
@@ -40,13 +40,13 @@ pub(super) fn plan(s: Situation<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<
 }
 
 /// An undo that stopped midway is finished before anything else: what it left is neither applied nor not.
-fn unfinished_undos(s: Situation<'_>, mode: UpMode) -> Result<Vec<Action>, Refusal> {
+fn unfinished_undos(s: PlanInput<'_>, mode: UpMode) -> Result<Vec<Action>, PlanRefusal> {
     let mut actions = Vec::new();
-    for at in (0..s.shape.len()).rev() {
+    for at in (0..s.dag.len()).rev() {
         match s.entry(at) {
             Some(entry) if entry.state == State::RollingBack => {
                 if entry.error.is_some() && mode == UpMode::Start && !entry.retry {
-                    return Err(Refusal::Failed(at));
+                    return Err(PlanRefusal::Failed(at));
                 }
                 actions.push(Action::Undo(at));
             }
@@ -56,14 +56,14 @@ fn unfinished_undos(s: Situation<'_>, mode: UpMode) -> Result<Vec<Action>, Refus
     Ok(actions)
 }
 
-fn may_apply(s: Situation<'_>, mode: UpMode, at: usize) -> Result<(), Refusal> {
+fn may_apply(s: PlanInput<'_>, mode: UpMode, at: usize) -> Result<(), PlanRefusal> {
     let Some(entry) = s.entry(at).filter(|entry| !entry.retry) else { return Ok(()) };
-    let manual = s.shape.spec(at).manual;
+    let manual = s.dag.spec(at).manual;
     match entry.state {
-        State::Failed if mode == UpMode::Start => Err(Refusal::Failed(at)),
-        State::Interrupted if manual => Err(Refusal::Undecided(at)),
+        State::Failed if mode == UpMode::Start => Err(PlanRefusal::Failed(at)),
+        State::Interrupted if manual => Err(PlanRefusal::Undecided(at)),
         // Without the lease it cannot be told from one that is being run.
-        State::Running if manual && s.held => Err(Refusal::Undecided(at)),
+        State::Running if manual && s.held => Err(PlanRefusal::Undecided(at)),
         _ => Ok(()),
     }
 }
@@ -72,23 +72,23 @@ fn may_apply(s: Situation<'_>, mode: UpMode, at: usize) -> Result<(), Refusal> {
 /// that is apart, or it says that the order does not matter.
 ///
 /// What a newer program applied is not looked at: its place is not known.
-pub(crate) fn out_of_order(s: Situation<'_>, late: usize) -> Result<(), Refusal> {
-    if s.shape.spec(late).out_of_order {
+pub(crate) fn out_of_order(s: PlanInput<'_>, late: usize) -> Result<(), PlanRefusal> {
+    if s.dag.spec(late).out_of_order {
         return Ok(());
     }
-    let mine = &s.shape.spec(late).touches;
+    let mine = &s.dag.spec(late).touches;
     for applied in later_applied(s, late) {
-        let theirs = &s.shape.spec(applied).touches;
+        let theirs = &s.dag.spec(applied).touches;
         let shared: Vec<String> = mine.iter().filter(|name| theirs.contains(name)).cloned().collect();
         if mine.is_empty() || theirs.is_empty() || !shared.is_empty() {
-            return Err(Refusal::OutOfOrder { late, applied, shared });
+            return Err(PlanRefusal::OutOfOrder { late, applied, shared });
         }
     }
     Ok(())
 }
 
 /// Those that are applied, come after it, and do not depend on it.
-pub(crate) fn later_applied(s: Situation<'_>, late: usize) -> impl Iterator<Item = usize> {
-    let related = s.shape.descendants(late);
-    (late + 1..s.shape.len()).filter(move |at| s.is_applied(*at) && !related.contains(at))
+pub(crate) fn later_applied(s: PlanInput<'_>, late: usize) -> impl Iterator<Item = usize> {
+    let related = s.dag.descendants(late);
+    (late + 1..s.dag.len()).filter(move |at| s.is_applied(*at) && !related.contains(at))
 }

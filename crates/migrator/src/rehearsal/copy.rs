@@ -12,7 +12,7 @@ const BATCH: (usize, usize) = (500, 1024 * 1024);
 /// A collection that was copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Copied {
+pub struct CopiedCollection {
     /// Its name.
     pub collection: String,
     /// The documents of the copy.
@@ -25,10 +25,15 @@ pub struct Copied {
 
 /// Copies a collection with its indexes, validator and options; of its documents at most so many, taken from all of it
 /// at equal distances. The source is only read.
-pub(super) async fn copy(from: &Database, to: &Database, name: &str, most: Option<u64>) -> Result<Copied> {
+pub(super) async fn copy(
+    from: &Database,
+    to: &Database,
+    name: &str,
+    most: Option<u64>,
+) -> Result<CopiedCollection> {
     let shape = from.shape(name).await?;
     to.create_collection(name, &shape).await?;
-    let mut copied = Copied { collection: name.to_owned(), documents: 0, of: 0, bytes: 0 };
+    let mut copied = CopiedCollection { collection: name.to_owned(), documents: 0, of: 0, bytes: 0 };
     if shape.is_view() {
         return Ok(copied);
     }

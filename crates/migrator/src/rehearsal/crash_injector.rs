@@ -11,10 +11,10 @@ use crate::{Event, Observer};
 /// It unwinds the run from within: everything that the run holds is dropped there, a transaction that is open is
 /// aborted, and nothing is tidied up. To the store it is as if the process had died.
 #[derive(Default)]
-pub(super) struct Crasher(Mutex<Places>);
+pub(super) struct CrashInjector(Mutex<Boundaries>);
 
 #[derive(Default)]
-struct Places {
+struct Boundaries {
     seen: usize,
     crash_at: Option<usize>,
 }
@@ -22,10 +22,10 @@ struct Places {
 /// What a crash unwinds with.
 struct Crash;
 
-impl Crasher {
+impl CrashInjector {
     /// Begins to count anew; crashes at the place with this number, from 0, if there is one.
     pub(super) fn set(&self, crash_at: Option<usize>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Places { seen: 0, crash_at };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Boundaries { seen: 0, crash_at };
     }
 
     /// How many places there were.
@@ -34,7 +34,7 @@ impl Crasher {
     }
 }
 
-impl Observer for Crasher {
+impl Observer for CrashInjector {
     fn event(&self, event: &Event<'_>) {
         let Event::Boundary { .. } = event else { return };
         let crash = {
@@ -49,7 +49,7 @@ impl Observer for Crasher {
 }
 
 /// Runs to the end, or to the crash: `None`.
-pub(super) async fn survive<T>(run: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn catch<T>(run: impl Future<Output = T>) -> Option<T> {
     match AssertUnwindSafe(run).catch_unwind().await {
         Ok(out) => Some(out),
         Err(panic) if panic.is::<Crash>() => None,

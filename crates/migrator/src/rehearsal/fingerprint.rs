@@ -14,11 +14,11 @@ const NAMED: usize = 5;
 
 /// The object ids that documents had before anything was tried. All others were made up by a run.
 #[derive(Debug, Clone, Default)]
-pub struct Known(BTreeSet<ObjectId>);
+pub struct KnownIds(BTreeSet<ObjectId>);
 
-impl Known {
+impl KnownIds {
     /// Those of a database.
-    pub async fn of(db: &Database) -> Result<Self> {
+    pub async fn read(db: &Database) -> Result<Self> {
         let mut known = BTreeSet::new();
         for (_, documents) in content(db).await? {
             known.extend(documents.iter().filter_map(|document| document.get_object_id("_id").ok()));
@@ -54,9 +54,9 @@ pub struct Difference {
 
 impl Fingerprint {
     /// That of a database. The documents are all held in memory: it is meant for what is tried on.
-    pub async fn of(db: &Database, known: &Known) -> Result<Self> {
+    pub async fn read(db: &Database, known: &KnownIds) -> Result<Self> {
         let all = content(db).await?;
-        let names = Names::in_content(&all, known)?;
+        let names = GeneratedIds::in_content(&all, known)?;
         let mut fingerprint = BTreeMap::new();
         for (name, documents) in all {
             let shape = db.shape(&name).await?;
@@ -125,15 +125,15 @@ async fn content(db: &Database) -> Result<BTreeMap<String, Vec<Document>>> {
 
 /// What the object ids stand for that a run made up: the collection, and the content without such ids.
 #[derive(Debug, Clone, Default)]
-pub struct Names(BTreeMap<ObjectId, String>);
+pub struct GeneratedIds(BTreeMap<ObjectId, String>);
 
-impl Names {
+impl GeneratedIds {
     /// Those of a database.
-    pub async fn of(db: &Database, known: &Known) -> Result<Self> {
+    pub async fn read(db: &Database, known: &KnownIds) -> Result<Self> {
         Self::in_content(&content(db).await?, known)
     }
 
-    fn in_content(all: &BTreeMap<String, Vec<Document>>, known: &Known) -> Result<Self> {
+    fn in_content(all: &BTreeMap<String, Vec<Document>>, known: &KnownIds) -> Result<Self> {
         let made =
             |document: &Document| document.get_object_id("_id").ok().filter(|id| !known.0.contains(id));
         let blank = Self(all.values().flatten().filter_map(made).map(|id| (id, "made".to_owned())).collect());

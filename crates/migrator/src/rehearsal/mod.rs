@@ -22,9 +22,9 @@ mod trial;
 /// Which documents stand in a migration's way.
 mod violations;
 
-pub use copy::Copied;
-pub use fingerprint::{Difference, Fingerprint, Known, Names};
-pub use rehearse::{Rehearsal, RehearsalFailure, RehearseRequest};
-pub use round_trip::{RoundTrip, RoundTripRequest, TrialData};
-pub use trial::{Crashes, Outcome, Trial};
-pub use violations::Offender;
+pub use copy::CopiedCollection;
+pub use fingerprint::{Difference, Fingerprint, GeneratedIds, KnownIds};
+pub use rehearse::{RehearsalFailure, RehearsalReport, RehearsalRequest};
+pub use round_trip::{RoundTripReport, RoundTripRequest, TrialData};
+pub use trial::{CrashReport, Trial, TrialOutcome};
+pub use violations::Violation;

@@ -4,8 +4,8 @@ use bson::{DateTime, Document};
 use serde::Serialize;
 
 use super::copy::{copy, fill};
-use super::sandbox::Ground;
-use super::trial::{Outcome, Trial};
+use super::sandbox::Sandbox;
+use super::trial::{Trial, TrialOutcome};
 use crate::ledger::is_own;
 use crate::{Error, Migrator, Result};
 
@@ -20,7 +20,7 @@ pub struct RoundTripRequest {
     pub data: Vec<TrialData>,
     /// At how many places a run is made to crash, on the way up and on the way down; if there are more places, they are
     /// taken at equal distances.
-    pub most_crashes: usize,
+    pub max_crashes: usize,
 }
 
 /// Data to try migrations on.
@@ -42,12 +42,12 @@ pub enum TrialData {
 /// What came of it.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
-pub struct RoundTrip {
+pub struct RoundTripReport {
     /// Each migration on each set of data.
     pub trials: Vec<Trial>,
 }
 
-impl RoundTrip {
+impl RoundTripReport {
     /// Whether everything held.
     pub fn passed(&self) -> bool {
         self.trials.iter().all(Trial::passed)
@@ -72,41 +72,41 @@ impl Migrator {
     ///
     /// # Errors
     /// [`Error::Store`] if a scratch database cannot be had; [`Error::UnknownId`]. That a migration does not pass is no
-    /// error: see [`RoundTrip::passed`].
-    pub async fn round_trip(&self, request: &RoundTripRequest) -> Result<RoundTrip> {
+    /// error: see [`RoundTripReport::passed`].
+    pub async fn round_trip(&self, request: &RoundTripRequest) -> Result<RoundTripReport> {
         let mut only = Vec::new();
         for id in request.only.iter().flatten() {
             only.push(self.resolve(id).await?);
         }
-        let mut round_trip = RoundTrip::default();
+        let mut round_trip = RoundTripReport::default();
         for data in &request.data {
             for (at, id) in self.graph().ids().enumerate() {
                 if request.only.is_none() || only.iter().any(|one| one == id) {
-                    round_trip.trials.push(self.trial(data, at, request.most_crashes).await?);
+                    round_trip.trials.push(self.trial(data, at, request.max_crashes).await?);
                 }
             }
         }
         Ok(round_trip)
     }
 
-    async fn trial(&self, data: &TrialData, at: usize, most_crashes: usize) -> Result<Trial> {
-        let shape = self.graph().shape();
-        let mut trial = Trial::new(shape.id(at), data.name());
-        if !shape.is_in(at, &self.settings().contexts) {
-            trial.up = Outcome::not_tried("it is not run in the contexts at hand");
+    async fn trial(&self, data: &TrialData, at: usize, max_crashes: usize) -> Result<Trial> {
+        let dag = self.graph().dag();
+        let mut trial = Trial::new(dag.id(at), data.name());
+        if !dag.is_in(at, &self.settings().contexts) {
+            trial.up = TrialOutcome::not_tried("it is not run in the contexts at hand");
             return Ok(trial);
         }
         let now = (self.settings().clock)();
-        let ground = self.prepared(data, at, now).await?;
-        let outcome = match ground {
-            Prepared::Ready(ground) => {
+        let sandbox = self.prepared(data, at, now).await?;
+        let outcome = match sandbox {
+            Prepared::Ready(sandbox) => {
                 let outcome =
-                    trial.run(self, &ground, at, most_crashes, &|| self.prepared(data, at, now)).await;
-                let discarded = ground.discard().await;
+                    trial.run(self, &sandbox, at, max_crashes, &|| self.prepared(data, at, now)).await;
+                let discarded = sandbox.discard().await;
                 outcome.and(discarded)
             }
             Prepared::Failed(error) => {
-                trial.up = Outcome::Failed { error };
+                trial.up = TrialOutcome::Failed { error };
                 Ok(())
             }
         };
@@ -116,40 +116,40 @@ impl Migrator {
 
     /// A scratch database with the data, and with what a migration depends on applied.
     pub(super) async fn prepared(&self, data: &TrialData, at: usize, now: DateTime) -> Result<Prepared> {
-        let mut ground = Ground::new(self, PURPOSE, now).await?;
+        let mut sandbox = Sandbox::new(self, PURPOSE, now).await?;
         let outcome = async {
             match data {
                 TrialData::Empty => {}
                 TrialData::Documents { collections, .. } => {
                     for (name, documents) in collections {
-                        fill(ground.db(), name, documents.clone()).await?;
+                        fill(sandbox.db(), name, documents.clone()).await?;
                     }
                 }
                 TrialData::Sample(most) => {
                     for name in self.db().collection_names().await?.iter().filter(|name| !is_own(name)) {
-                        copy(self.db(), ground.db(), name, Some(*most)).await?;
+                        copy(self.db(), sandbox.db(), name, Some(*most)).await?;
                     }
                 }
             }
-            ground.settle().await?;
-            let shape = self.graph().shape();
-            for &parent in shape.depends_on(at) {
-                let id = shape.id(parent);
-                if let Err(error) = ground.up(id).await {
+            sandbox.settle().await?;
+            let dag = self.graph().dag();
+            for &parent in dag.depends_on(at) {
+                let id = dag.id(parent);
+                if let Err(error) = sandbox.up(id).await {
                     return Ok(Some(format!("{id}, which it depends on: {error}")));
                 }
             }
             Ok::<_, Error>(None)
         };
         match outcome.await {
-            Ok(None) => Ok(Prepared::Ready(Box::new(ground))),
+            Ok(None) => Ok(Prepared::Ready(Box::new(sandbox))),
             Ok(Some(error)) => {
-                ground.discard().await?;
+                sandbox.discard().await?;
                 Ok(Prepared::Failed(error))
             }
             Err(error) => {
                 // The first error is the one to tell.
-                let _ = ground.discard().await;
+                let _ = sandbox.discard().await;
                 Err(error)
             }
         }
@@ -158,6 +158,6 @@ impl Migrator {
 
 /// A scratch database that is ready, or why it is not.
 pub(super) enum Prepared {
-    Ready(Box<Ground>),
+    Ready(Box<Sandbox>),
     Failed(String),
 }

@@ -4,38 +4,38 @@ use std::time::Duration;
 use bson::DateTime;
 use docstore::{Database, Filter, Find, Scratch, Update};
 
-use super::crash_injector::{Crasher, survive};
-use super::fingerprint::{Fingerprint, Known};
+use super::crash_injector::{CrashInjector, catch};
+use super::fingerprint::{Fingerprint, KnownIds};
 use crate::ledger::LEDGER;
 use crate::{
-    DownReport, DownRequest, Error, Migrator, Observer, Repair, Report, Result, Settings, State, Stop,
+    DownReport, DownRequest, Error, Migrator, Observer, Repair, Result, Settings, State, Stop, UpReport,
     UpRequest,
 };
 
 /// A scratch database with the migrations on it.
-pub(super) struct Ground {
+pub(super) struct Sandbox {
     scratch: Scratch,
     pub(super) migrator: Migrator,
-    pub(super) crasher: Arc<Crasher>,
+    pub(super) crash_injector: Arc<CrashInjector>,
     /// The ids of the data, before any migration.
-    known: Known,
+    known: KnownIds,
 }
 
-impl Ground {
+impl Sandbox {
     /// An empty one. `purpose` is a word for the name of the database; `now` the time of all attempts, so that what they
     /// write down of it is the same.
     pub(super) async fn new(of: &Migrator, purpose: &str, now: DateTime) -> Result<Self> {
         let scratch = of.db().scratch(purpose).await?;
-        let crasher = Arc::new(Crasher::default());
+        let crash_injector = Arc::new(CrashInjector::default());
         let settings = Settings {
-            observer: Arc::clone(&crasher) as Arc<dyn Observer>,
+            observer: Arc::clone(&crash_injector) as Arc<dyn Observer>,
             clock: Arc::new(move || now),
             import_from: None,
             wait: Duration::from_mins(1),
             ..of.settings().clone()
         };
         let migrator = of.elsewhere(scratch.database().clone(), settings);
-        Ok(Self { scratch, migrator, crasher, known: Known::default() })
+        Ok(Self { scratch, migrator, crash_injector, known: KnownIds::default() })
     }
 
     pub(super) fn db(&self) -> &Database {
@@ -52,18 +52,18 @@ impl Ground {
 
     /// What is there now is the data; what comes later is made by migrations.
     pub(super) async fn settle(&mut self) -> Result<()> {
-        self.known = Known::of(self.db()).await?;
+        self.known = KnownIds::read(self.db()).await?;
         Ok(())
     }
 
     pub(super) async fn look(&self) -> Result<Fingerprint> {
-        Fingerprint::of(self.db(), &self.known).await
+        Fingerprint::read(self.db(), &self.known).await
     }
 
     /// Applies one, and what it depends on; one that wants a decision gets it.
-    pub(super) async fn up(&self, id: &str) -> Result<Report> {
+    pub(super) async fn up(&self, id: &str) -> Result<UpReport> {
         match self.migrator.up(UpRequest::to(id)).await {
-            Err(Error::Undecided { .. }) => {
+            Err(Error::DecisionRequired { .. }) => {
                 self.migrator.repair(id, Repair::Retry, "a trial").await?;
                 self.migrator.up(UpRequest::to(id)).await
             }
@@ -83,21 +83,21 @@ impl Ground {
 
     /// Crashes at this place of an `up`, and goes on as whoever comes next does.
     pub(super) async fn up_with_crash(&self, id: &str, place: usize) -> Result<()> {
-        self.crasher.set(Some(place));
-        if let Some(outcome) = survive(self.up(id)).await {
+        self.crash_injector.set(Some(place));
+        if let Some(outcome) = catch(self.up(id)).await {
             outcome?;
         }
-        self.crasher.set(None);
+        self.crash_injector.set(None);
         self.up(id).await.map(|_| ())
     }
 
     /// Crashes at this place of a `down`, and goes on.
     pub(super) async fn down_with_crash(&self, id: &str, place: usize) -> Result<()> {
-        self.crasher.set(Some(place));
-        if let Some(outcome) = survive(self.down(id)).await {
+        self.crash_injector.set(Some(place));
+        if let Some(outcome) = catch(self.down(id)).await {
             outcome?;
         }
-        self.crasher.set(None);
+        self.crash_injector.set(None);
         let entry = self.db().collection(LEDGER).find_one(Find::new(Filter::id(id))).await?;
         let state = entry.and_then(|entry| entry.get_str("status").ok().map(str::to_owned));
         if state.is_none_or(|state| state == State::RolledBack.name()) {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::fingerprint::{Difference, Fingerprint};
 use super::round_trip::Prepared;
-use super::sandbox::Ground;
+use super::sandbox::Sandbox;
 use crate::{Error, Migrator, Result, StepCounts, Undo};
 
 /// One migration on one set of data.
@@ -23,23 +23,25 @@ pub struct Trial {
     /// What it left out, and what did not hold afterwards.
     pub warnings: Vec<String>,
     /// Applying it.
-    pub up: Outcome,
+    pub up: TrialOutcome,
     /// Running it again on its own result.
-    pub twice: Outcome,
+    #[serde(rename = "twice")]
+    pub idempotent: TrialOutcome,
     /// Taking it back.
-    pub down: Outcome,
+    pub down: TrialOutcome,
     /// Applying it anew.
-    pub again: Outcome,
+    #[serde(rename = "again")]
+    pub reapply: TrialOutcome,
     /// Crashes on the way up.
-    pub crashes_up: Crashes,
+    pub crashes_up: CrashReport,
     /// Crashes on the way down.
-    pub crashes_down: Crashes,
+    pub crashes_down: CrashReport,
 }
 
 /// What came of one thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// It came to what it should.
     Held,
     /// It was not tried.
@@ -62,16 +64,17 @@ pub enum Outcome {
 /// What came of crashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Crashes {
+pub struct CrashReport {
     /// How many places there are between two writes.
     pub places: usize,
     /// At how many of them the run was made to crash.
     pub tried: usize,
     /// Where it did not come to what it should, by the number of the place from 0.
-    pub wrong: Vec<(usize, Outcome)>,
+    #[serde(rename = "wrong")]
+    pub failures: Vec<(usize, TrialOutcome)>,
 }
 
-impl Outcome {
+impl TrialOutcome {
     pub(super) fn not_tried(why: &str) -> Self {
         Self::NotTried { why: why.into() }
     }
@@ -89,7 +92,7 @@ impl Outcome {
 
 impl Trial {
     pub(super) fn new(id: &str, data: String) -> Self {
-        let open = || Outcome::not_tried("what comes before it went wrong");
+        let open = || TrialOutcome::not_tried("what comes before it went wrong");
         Self {
             id: id.into(),
             data,
@@ -97,39 +100,39 @@ impl Trial {
             counts: Vec::new(),
             warnings: Vec::new(),
             up: open(),
-            twice: open(),
+            idempotent: open(),
             down: open(),
-            again: open(),
-            crashes_up: Crashes::default(),
-            crashes_down: Crashes::default(),
+            reapply: open(),
+            crashes_up: CrashReport::default(),
+            crashes_down: CrashReport::default(),
         }
     }
 
     /// Whether everything held.
     pub fn passed(&self) -> bool {
-        let outcomes = [&self.up, &self.twice, &self.down, &self.again];
+        let outcomes = [&self.up, &self.idempotent, &self.down, &self.reapply];
         let crashes = [&self.crashes_up, &self.crashes_down];
-        outcomes.into_iter().all(Outcome::is_fine)
-            && crashes.into_iter().all(|crashes| crashes.wrong.is_empty())
+        outcomes.into_iter().all(TrialOutcome::is_fine)
+            && crashes.into_iter().all(|crashes| crashes.failures.is_empty())
     }
 
     /// Tries it all. `fresh` gives a scratch database like this one, for what cannot be taken back.
     pub(super) async fn run<F>(
         &mut self,
         of: &Migrator,
-        ground: &Ground,
+        sandbox: &Sandbox,
         at: usize,
-        most_crashes: usize,
+        max_crashes: usize,
         fresh: &impl Fn() -> F,
     ) -> Result<()>
     where
         F: Future<Output = Result<Prepared>>,
     {
         let id = self.id.clone();
-        let before = ground.look().await?;
+        let before = sandbox.look().await?;
         let began = Instant::now();
-        ground.crasher.set(None);
-        match ground.up(&id).await {
+        sandbox.crash_injector.set(None);
+        match sandbox.up(&id).await {
             Ok(report) => {
                 let applied = report.applied.into_iter().find(|applied| applied.id == id);
                 if let Some(applied) = applied {
@@ -142,47 +145,47 @@ impl Trial {
             }
         }
         self.duration = began.elapsed();
-        self.up = Outcome::Held;
-        let places = ground.crasher.seen();
-        let after = ground.look().await?;
+        self.up = TrialOutcome::Held;
+        let places = sandbox.crash_injector.seen();
+        let after = sandbox.look().await?;
 
-        ground.forget_the_end(&id).await?;
-        self.twice = match ground.up(&id).await {
-            Ok(_) => Outcome::compare(&after, &ground.look().await?),
+        sandbox.forget_the_end(&id).await?;
+        self.idempotent = match sandbox.up(&id).await {
+            Ok(_) => TrialOutcome::compare(&after, &sandbox.look().await?),
             Err(error) => failed(error)?,
         };
-        if self.twice != Outcome::Held {
+        if self.idempotent != TrialOutcome::Held {
             return Ok(());
         }
         if let Undo::Irreversible(why) = of.graph().get(at).undo() {
-            self.down = Outcome::not_tried(why);
-            self.again = Outcome::not_tried(why);
-            return self.crash_fresh(&after, places, most_crashes, fresh).await;
+            self.down = TrialOutcome::not_tried(why);
+            self.reapply = TrialOutcome::not_tried(why);
+            return self.crash_fresh(&after, places, max_crashes, fresh).await;
         }
-        ground.crasher.set(None);
-        self.down = match ground.down(&id).await {
-            Ok(_) => Outcome::compare(&before, &ground.look().await?),
+        sandbox.crash_injector.set(None);
+        self.down = match sandbox.down(&id).await {
+            Ok(_) => TrialOutcome::compare(&before, &sandbox.look().await?),
             Err(error) => failed(error)?,
         };
-        let places_down = ground.crasher.seen();
-        if self.down != Outcome::Held {
+        let places_down = sandbox.crash_injector.seen();
+        if self.down != TrialOutcome::Held {
             return Ok(());
         }
-        self.again = match ground.up(&id).await {
-            Ok(_) => Outcome::compare(&after, &ground.look().await?),
+        self.reapply = match sandbox.up(&id).await {
+            Ok(_) => TrialOutcome::compare(&after, &sandbox.look().await?),
             Err(error) => failed(error)?,
         };
-        if self.again != Outcome::Held {
+        if self.reapply != TrialOutcome::Held {
             return Ok(());
         }
-        self.crash_down(ground, (&before, &after), places_down, most_crashes).await?;
-        self.crash_up(ground, &after, places, most_crashes).await
+        self.crash_down(sandbox, (&before, &after), places_down, max_crashes).await?;
+        self.crash_up(sandbox, &after, places, max_crashes).await
     }
 
     /// Crashes on the way down, from the applied state and back to it.
     async fn crash_down(
         &mut self,
-        ground: &Ground,
+        sandbox: &Sandbox,
         (before, after): (&Fingerprint, &Fingerprint),
         places: usize,
         most: usize,
@@ -190,21 +193,21 @@ impl Trial {
         self.crashes_down.places = places;
         for place in spread(places, most) {
             self.crashes_down.tried += 1;
-            let outcome = match ground.down_with_crash(&self.id, place).await {
-                Ok(()) => Outcome::compare(before, &ground.look().await?),
+            let outcome = match sandbox.down_with_crash(&self.id, place).await {
+                Ok(()) => TrialOutcome::compare(before, &sandbox.look().await?),
                 Err(error) => failed(error)?,
             };
-            if outcome != Outcome::Held {
-                self.crashes_down.wrong.push((place, outcome));
+            if outcome != TrialOutcome::Held {
+                self.crashes_down.failures.push((place, outcome));
                 return Ok(());
             }
             // What it goes back to has to be sound, or the next place says nothing.
-            let outcome = match ground.up(&self.id).await {
-                Ok(_) => Outcome::compare(after, &ground.look().await?),
+            let outcome = match sandbox.up(&self.id).await {
+                Ok(_) => TrialOutcome::compare(after, &sandbox.look().await?),
                 Err(error) => failed(error)?,
             };
-            if outcome != Outcome::Held {
-                self.crashes_down.wrong.push((place, outcome));
+            if outcome != TrialOutcome::Held {
+                self.crashes_down.failures.push((place, outcome));
                 return Ok(());
             }
         }
@@ -214,24 +217,24 @@ impl Trial {
     /// Crashes on the way up; the way down is sound.
     async fn crash_up(
         &mut self,
-        ground: &Ground,
+        sandbox: &Sandbox,
         after: &Fingerprint,
         places: usize,
         most: usize,
     ) -> Result<()> {
         self.crashes_up.places = places;
-        if !self.crashes_down.wrong.is_empty() {
+        if !self.crashes_down.failures.is_empty() {
             return Ok(());
         }
         for place in spread(places, most) {
-            ground.down(&self.id).await?;
+            sandbox.down(&self.id).await?;
             self.crashes_up.tried += 1;
-            let outcome = match ground.up_with_crash(&self.id, place).await {
-                Ok(()) => Outcome::compare(after, &ground.look().await?),
+            let outcome = match sandbox.up_with_crash(&self.id, place).await {
+                Ok(()) => TrialOutcome::compare(after, &sandbox.look().await?),
                 Err(error) => failed(error)?,
             };
-            if outcome != Outcome::Held {
-                self.crashes_up.wrong.push((place, outcome));
+            if outcome != TrialOutcome::Held {
+                self.crashes_up.failures.push((place, outcome));
                 return Ok(());
             }
         }
@@ -251,22 +254,22 @@ impl Trial {
     {
         self.crashes_up.places = places;
         for place in spread(places, most) {
-            let ground = match fresh().await? {
-                Prepared::Ready(ground) => ground,
+            let sandbox = match fresh().await? {
+                Prepared::Ready(sandbox) => sandbox,
                 Prepared::Failed(error) => {
-                    self.crashes_up.wrong.push((place, Outcome::Failed { error }));
+                    self.crashes_up.failures.push((place, TrialOutcome::Failed { error }));
                     return Ok(());
                 }
             };
             self.crashes_up.tried += 1;
-            let outcome = match ground.up_with_crash(&self.id, place).await {
-                Ok(()) => ground.look().await.map(|found| Outcome::compare(after, &found)),
+            let outcome = match sandbox.up_with_crash(&self.id, place).await {
+                Ok(()) => sandbox.look().await.map(|found| TrialOutcome::compare(after, &found)),
                 Err(error) => failed(error),
             };
-            ground.discard().await?;
+            sandbox.discard().await?;
             let outcome = outcome?;
-            if outcome != Outcome::Held {
-                self.crashes_up.wrong.push((place, outcome));
+            if outcome != TrialOutcome::Held {
+                self.crashes_up.failures.push((place, outcome));
             }
         }
         Ok(())
@@ -274,10 +277,10 @@ impl Trial {
 }
 
 /// An error is what came of it, but for a stop that was asked for.
-fn failed(error: Error) -> Result<Outcome> {
+fn failed(error: Error) -> Result<TrialOutcome> {
     match error {
         Error::Interrupted { .. } => Err(error),
-        error => Ok(Outcome::Failed { error: error.to_string() }),
+        error => Ok(TrialOutcome::Failed { error: error.to_string() }),
     }
 }
 

@@ -10,7 +10,7 @@ const MOST: u64 = 10;
 /// A document that stands in a migration's way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Offender {
+pub struct Violation {
     /// The collection.
     pub collection: String,
     /// Its id.
@@ -21,7 +21,7 @@ pub struct Offender {
 
 /// Which documents an error is about, as far as the database can tell: those with a key that another one has, and those
 /// that do not satisfy a validator.
-pub(super) async fn offenders(db: &Database, error: &Error) -> Result<Vec<Offender>> {
+pub(super) async fn violations(db: &Database, error: &Error) -> Result<Vec<Violation>> {
     match store_error(error).map(docstore::Error::root) {
         Some(docstore::Error::DuplicateKey { collection, fields, .. }) => {
             duplicates(db, collection, fields).await
@@ -40,7 +40,7 @@ fn store_error(error: &Error) -> Option<&docstore::Error> {
 }
 
 /// Documents that have the same values in these fields as the one before, in the order of these values.
-async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Result<Vec<Offender>> {
+async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Result<Vec<Violation>> {
     let mut by = Sort::default();
     let mut kept = Vec::new();
     for name in fields {
@@ -51,39 +51,39 @@ async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Resul
     let read =
         Find::new(Filter::All).sort(by.then_ascending(Field::ID)).projection(Projection::Include(kept));
     let mut documents = db.collection(collection).find(read).await?;
-    let mut offenders = Vec::new();
+    let mut violations = Vec::new();
     let mut before: Option<(Bson, bson::Document)> = None;
     while let Some(mut document) = documents.next_document().await? {
         let id = document.remove("_id").unwrap_or(Bson::Null);
         if let Some((other, same)) = &before
             && *same == document
         {
-            offenders.push(Offender {
+            violations.push(Violation {
                 collection: collection.to_owned(),
                 id: id.to_string(),
                 why: format!("has the same {} as {other}", fields.join(", ")),
             });
-            if offenders.len() as u64 >= MOST {
+            if violations.len() as u64 >= MOST {
                 break;
             }
             continue;
         }
         before = Some((id, document));
     }
-    Ok(offenders)
+    Ok(violations)
 }
 
-async fn invalid(db: &Database, collection: &str) -> Result<Vec<Offender>> {
+async fn invalid(db: &Database, collection: &str) -> Result<Vec<Violation>> {
     let Some(validator) = db.validator(collection).await? else { return Ok(Vec::new()) };
     let read = Find::new(validator.must.clone().negated())
         .sort(Sort::ascending(Field::ID))
         .limit(MOST)
         .projection(Projection::Include(Vec::new()));
     let found = db.collection(collection).find(read).await?.documents().await?;
-    let offender = |document: bson::Document| Offender {
+    let violation = |document: bson::Document| Violation {
         collection: collection.to_owned(),
         id: document.get("_id").map(ToString::to_string).unwrap_or_default(),
         why: "does not satisfy the validator".into(),
     };
-    Ok(found.into_iter().map(offender).collect())
+    Ok(found.into_iter().map(violation).collect())
 }

@@ -13,7 +13,7 @@ pub(crate) fn refuse_mode(meta: &Meta, transactions: bool, settings: &Settings) 
     if meta.mode != Mode::Transaction || transactions || settings.without_transactions {
         return Ok(());
     }
-    Err(Error::Mode {
+    Err(Error::ModeUnavailable {
         id: meta.id.into(),
         why: "it is to be one transaction, and this server has none: it is no replica set".into(),
     })

@@ -86,7 +86,7 @@ impl LiveSink<'_> {
     async fn fits(&self, attempt: &mut Attempt, at: usize, work: &Work<'_>) -> Result<()> {
         if work.defines() {
             let (id, step) = (attempt.migration.clone(), attempt.counts[at].step.clone());
-            return Err(Error::ModeContradicted { id, step });
+            return Err(Error::StepNotTransactional { id, step });
         }
         let collection = self.store().collection(&attempt.counts[at].collection);
         let more = match work {
@@ -104,7 +104,7 @@ impl LiveSink<'_> {
             let why = format!(
                 "it would change {all} documents in one transaction, and {MOST_AT_ONCE} are the most"
             );
-            return Err(Error::Mode { id: attempt.migration.clone(), why });
+            return Err(Error::ModeUnavailable { id: attempt.migration.clone(), why });
         }
         attempt.within = all;
         Ok(())

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use docstore::bson::doc;
 use docstore::{Database, LeaseRequest};
-use migrator::{Graph, Level, Migrator, Settings, UpMode, UpRequest};
+use migrator::{CheckLevel, Graph, Migrator, Settings, UpMode, UpRequest};
 use std::time::Duration;
 
 use crate::toys::{migrator, risky, seed, toy};
 
-async fn levels(migrator: &Migrator) -> (BTreeMap<&'static str, (Level, String)>, bool) {
+async fn levels(migrator: &Migrator) -> (BTreeMap<&'static str, (CheckLevel, String)>, bool) {
     let preflight = migrator.preflight(&UpRequest::all(UpMode::Operator)).await;
     let passed = preflight.passed();
     assert_eq!(preflight.exit_code(), if passed { 0 } else { 8 });
@@ -27,7 +27,7 @@ testkit::stores! {
         assert_eq!(names, all);
         for (name, (level, text)) in &levels {
             // How full the disk of the machine is nobody knows.
-            assert!(*level == Level::Ok || *name == "space" || *name == "backups", "{name}: {text}");
+            assert!(*level == CheckLevel::Ok || *name == "space" || *name == "backups", "{name}: {text}");
         }
         assert!(levels["ledger"].1.contains("pending: 0001_a"));
         assert!(levels["effort"].1.starts_with("about 5 documents to change, 1 s ("), "{}", levels["effort"].1);
@@ -51,9 +51,9 @@ testkit::stores! {
             let (found, said) = &levels[name];
             assert!(*found == level && said.contains(text), "{name}: {found:?} {said}");
         };
-        is("heads", Level::Error, "0001_a, 0002_b");
-        is("ledger", Level::Error, "0002_b");
-        is("lock", Level::Warning, "held by somebody");
+        is("heads", CheckLevel::Error, "0001_a, 0002_b");
+        is("ledger", CheckLevel::Error, "0002_b");
+        is("lock", CheckLevel::Warning, "held by somebody");
     }
 
     async fn what_is_risky_and_what_is_missing_is_told(db: Database) {
@@ -65,11 +65,11 @@ testkit::stores! {
         needy.meta = needy.meta.requires_env(&["NOT_SET"]);
         let (with, passed) = levels(&migrator(&db, std::slice::from_ref(&needy), Some(&file.join("below")))).await;
         assert!(!passed);
-        assert_eq!(with["variables"], (Level::Error, "0001_a needs NOT_SET, which is not set".into()));
-        assert_eq!(with["way back"].0, Level::Warning);
-        assert!(with["backups"].0 == Level::Error && with["backups"].1.contains("is no folder"), "{with:?}");
+        assert_eq!(with["variables"], (CheckLevel::Error, "0001_a needs NOT_SET, which is not set".into()));
+        assert_eq!(with["way back"].0, CheckLevel::Warning);
+        assert!(with["backups"].0 == CheckLevel::Error && with["backups"].1.contains("is no folder"), "{with:?}");
         let (without, _) = levels(&migrator(&db, &[needy], None)).await;
-        assert!(without["backups"].0 == Level::Warning && without["backups"].1.contains("0001_a"), "{without:?}");
+        assert!(without["backups"].0 == CheckLevel::Warning && without["backups"].1.contains("0001_a"), "{without:?}");
     }
 
     async fn what_a_dead_runner_left_and_what_nobody_knows_is_told(db: Database) {
@@ -78,10 +78,10 @@ testkit::stores! {
         let (levels, passed) = levels(&migrator(&db, &[toy("0001_a", &[])], None)).await;
         assert!(passed, "{levels:?}");
         let (level, text) = &levels["ledger"];
-        assert!(*level == Level::Warning && text.contains("did not come to its end") && text.contains("0009_z"), "{text}");
+        assert!(*level == CheckLevel::Warning && text.contains("did not come to its end") && text.contains("0009_z"), "{text}");
         db.collection("_migrations").insert_one(doc! { "_id": "0002_b", "status": "odd", "fence": 1_i64 }).await.unwrap();
         let (levels, passed) = self::levels(&migrator(&db, &[toy("0001_a", &[])], None)).await;
-        assert!(!passed && levels["ledger"].0 == Level::Error, "{levels:?}");
+        assert!(!passed && levels["ledger"].0 == CheckLevel::Error, "{levels:?}");
     }
 
     async fn a_journal_that_would_not_fit_is_told(db: Database) {
@@ -90,7 +90,7 @@ testkit::stores! {
         let migrator = Migrator::new(db, Graph::new(vec![Box::new(toy("0001_a", &[]))]).unwrap(), settings);
         let (levels, passed) = levels(&migrator).await;
         let (level, text) = &levels["effort"];
-        assert!(passed && *level == Level::Warning && text.contains("0001_a would end half-way"), "{text}");
+        assert!(passed && *level == CheckLevel::Warning && text.contains("0001_a would end half-way"), "{text}");
     }
 
     async fn a_store_that_does_not_answer_is_told(db: Database) {

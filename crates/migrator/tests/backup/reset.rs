@@ -6,7 +6,7 @@ use migrator::{Error, ResetRequest, UpMode};
 use crate::toys::{migrator, risky, seed, toy};
 
 fn request(db: &Database) -> ResetRequest {
-    ResetRequest { mean: db.name(), production: false, drop: false, backup: None }
+    ResetRequest { confirm: db.name(), production: false, drop: false, backup: None }
 }
 
 testkit::stores! {
@@ -17,7 +17,7 @@ testkit::stores! {
         migrator.up(UpMode::Operator).await.unwrap();
         let all = testkit::dump!(db);
         let reset = migrator.reset(&ResetRequest { backup: Some(dir.path().into()), ..request(&db) }).await.unwrap();
-        let ids: Vec<_> = reset.taken_back.iter().map(|report| report.id.as_str()).collect();
+        let ids: Vec<_> = reset.rolled_back.iter().map(|report| report.id.as_str()).collect();
         assert_eq!((ids, reset.report.applied.len()), (vec!["0002_b", "0001_a"], 2));
         assert_eq!(testkit::dump!(db)["notes"], all["notes"]);
         // The backup has all of it, the ledger too, but not the lock.
@@ -55,11 +55,11 @@ testkit::stores! {
         for drop in [false, true] {
             let wrong = [
                 ResetRequest { production: true, drop, ..request(&db) },
-                ResetRequest { mean: "another".into(), drop, ..request(&db) },
+                ResetRequest { confirm: "another".into(), drop, ..request(&db) },
             ];
             for request in wrong {
                 let error = migrator.reset(&request).await.unwrap_err();
-                assert!(matches!(error, Error::NotReset { .. }) && error.exit_code() == 8, "{error:?}");
+                assert!(matches!(error, Error::ResetRefused { .. }) && error.exit_code() == 8, "{error:?}");
                 assert!(error.to_string().contains("nothing was changed"), "{error}");
             }
         }

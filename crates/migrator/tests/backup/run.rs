@@ -89,7 +89,7 @@ testkit::stores! {
         let id = list(dir.path()).unwrap().backups[0].id.clone();
         let after = content(&db).await;
         let error = chained.restore(dir.path(), &id, &REPLACE).await.unwrap_err();
-        assert!(matches!(&error, Error::Needed { dependants, .. } if dependants == &["0002_b"]), "{error:?}");
+        assert!(matches!(&error, Error::RequiredByApplied { dependents, .. } if dependents == &["0002_b"]), "{error:?}");
         assert_eq!(content(&db).await, after);
         // A part of it says nothing of the migration.
         let part = RestoreRequest { replace: true, only: Some(vec!["notes".into()]) };
@@ -106,7 +106,7 @@ testkit::stores! {
         let dir = tempfile::tempdir().unwrap();
         let migrator = migrator(&db, &[risky("0001_a", &[])], Some(dir.path()));
         let error = migrator.up(UpMode::Start).await.unwrap_err();
-        assert!(matches!(error, Error::Backup(migrator::backup::Error::TooLarge { .. })), "{error:?}");
+        assert!(matches!(error, Error::Backup(migrator::backup::BackupError::TooLarge { .. })), "{error:?}");
         assert_eq!(content(&db).await, before);
         assert_eq!(migrator.status().await.unwrap().pending[0].state, None, "it has not begun");
     }

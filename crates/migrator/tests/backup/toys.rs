@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docstore::bson::{DateTime, doc};
 use docstore::{Database, Filter};
-use migrator::backup::{self, Policy};
+use migrator::backup::{self, BackupPolicy};
 use migrator::{Check, Error, Finding, Graph, Meta, Migration, Migrator, Phase, Result, Settings, Undo, Up};
 
 /// A migration that says of itself what a test wants, and inserts one document and sets one field.
@@ -62,9 +62,9 @@ pub(crate) fn migrator(db: &Database, toys: &[Toy], dir: Option<&Path>) -> Migra
         env: Arc::new(|_| None),
         clock: Arc::new(move || DateTime::from_millis(seconds.fetch_add(1, Ordering::SeqCst) * 1000)),
         wait: Duration::from_mins(1),
-        backup: dir.map(|dir| backup::Settings {
+        backup: dir.map(|dir| backup::BackupSettings {
             dir: dir.into(),
-            policy: Policy::Risky,
+            policy: BackupPolicy::Risky,
             cap_bytes: Some(1 << 20),
             keep: 1,
         }),

@@ -77,7 +77,7 @@ testkit::stores! {
 
         let request = DownRequest::run(&run[..]);
         let plans = first.plan_down(&request).await.unwrap();
-        let told: Vec<_> = plans.iter().map(|plan| (plan.id.as_str(), plan.asked, plan.certain)).collect();
+        let told: Vec<_> = plans.iter().map(|plan| (plan.id.as_str(), plan.requested, plan.certain)).collect();
         assert_eq!(told, [("0004_d", false, true), ("0003_c", true, false), ("0002_b", true, false)]);
         refused(&db, &first, &request, 8, &["0004_d, 0003_c, 0002_b", "0004_d was not asked for", "--yes"]).await;
         refused(&db, &first, &DownRequest::run("zz"), 2, &["no run zz", "`field-notes migrate history`", "nothing was changed"]).await;
@@ -105,8 +105,8 @@ testkit::stores! {
         db.collection("things").update_one(&Filter::eq("name", "a"), &Update::new().set("text", "by hand")).await.unwrap();
         let error = migrator.down(DownRequest::steps(4)).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
-        let Error::Losses { id, taken_back, .. } = &error else { panic!("{error}") };
-        assert_eq!((id.as_str(), taken_back.len()), ("0001_a", 3));
+        let Error::DataLoss { id, rolled_back, .. } = &error else { panic!("{error}") };
+        assert_eq!((id.as_str(), rolled_back.len()), ("0001_a", 3));
         assert!(error.to_string().contains("before it 0004_d, 0003_c, 0002_b were taken back, and nothing else was changed"), "{error}");
         assert_eq!(migrator.status().await.unwrap().applied.len(), 1);
         assert_eq!(ids(&migrator.down(DownRequest::last().confirmed()).await.unwrap()), ["0001_a"]);
@@ -154,7 +154,7 @@ testkit::stores! {
         migrator.up(UpMode::Start).await.unwrap();
         db.collection("things").update_one(&Filter::eq("name", "c"), &Update::new().unset("x")).await.unwrap();
         let redone = migrator.redo("0004", false).await.unwrap();
-        assert_eq!((ids(&redone.taken_back), redone.report.applied[0].id.as_str()), (vec!["0004_d"], "0004_d"));
+        assert_eq!((ids(&redone.rolled_back), redone.report.applied[0].id.as_str()), (vec!["0004_d"], "0004_d"));
         assert!(all(&db, "things").await.iter().all(|thing| thing.get_i32("x").is_ok_and(|x| x == 2)));
 
         let before = testkit::dump!(db);
@@ -163,7 +163,7 @@ testkit::stores! {
         assert!(error.to_string().contains("0004_d, 0003_c; 0004_d was not asked for"), "{error}");
         assert_eq!(testkit::dump!(db), before);
         let redone = migrator.redo("0003", true).await.unwrap();
-        assert_eq!(ids(&redone.taken_back), ["0004_d", "0003_c"]);
+        assert_eq!(ids(&redone.rolled_back), ["0004_d", "0003_c"]);
         let again: Vec<_> = redone.report.applied.iter().map(|applied| applied.id.as_str()).collect();
         assert_eq!(again, ["0003_c", "0004_d"]);
     }

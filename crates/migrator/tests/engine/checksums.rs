@@ -88,7 +88,7 @@ testkit::stores! {
     async fn a_change_is_accepted_with_a_reason(db: Database) {
         migrator(&db, &[red()]).up(UpMode::Start).await.unwrap();
         let blue = migrator(&db, &[declared("0001_a", vec![Step::add_field("add", "things", "color", "blue")])]);
-        assert!(matches!(blue.accept_checksum("0001", " ").await.unwrap_err(), Error::NoReason));
+        assert!(matches!(blue.accept_checksum("0001", " ").await.unwrap_err(), Error::ReasonRequired));
         let accepted = blue.accept_checksum("0001", "blue was never read").await.unwrap();
         assert_eq!((accepted.id.as_str(), accepted.up), ("0001_a", true));
         assert!(blue.checksum_drift().await.unwrap().is_empty());

@@ -46,7 +46,7 @@ testkit::targets! {
         let mut applied = 0;
         for run in runs {
             let report = run.await.unwrap().unwrap();
-            assert_eq!(report.applied.len() + report.already, 3);
+            assert_eq!(report.applied.len() + report.already_applied, 3);
             applied += report.applied.len();
         }
         assert_eq!(applied, 3);

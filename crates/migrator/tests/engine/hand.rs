@@ -5,8 +5,8 @@ use std::time::Duration;
 use docstore::bson::{DateTime, doc};
 use docstore::{Database, Filter, LeaseRequest, Update};
 use migrator::{
-    DownRequest, Error, HistoryRequest, Migrator, Recovery, Repair, Settings, Source, Stamp, State, Unlocked,
-    UpMode, UpRequest,
+    DownRequest, Error, HistoryRequest, Migrator, Recovery, Repair, Settings, Source, Stamp, State,
+    UnlockOutcome, UpMode, UpRequest,
 };
 
 use crate::toys::{Do, Toy, all, content, entry, graph, log, migrator, settings, toy};
@@ -59,7 +59,7 @@ testkit::stores! {
         says(&migrator.stamp("0001", Stamp::RolledBack, "no").await.unwrap_err(), 8, &["0002_b is applied, and cannot be without 0001_a", "nothing was changed"]);
 
         let report = migrator.up(UpMode::Start).await.unwrap();
-        assert_eq!((report.applied.len(), report.already), (1, 2));
+        assert_eq!((report.applied.len(), report.already_applied), (1, 2));
         assert_eq!(log(&db).await, ["stamped 0001_a", "stamped 0002_b", "started 0003_c", "applied 0003_c"]);
     }
 
@@ -145,7 +145,7 @@ testkit::stores! {
 
     async fn a_lock_is_taken_away_from_the_dead_only(db: Database) {
         let migrator = migrator(&db, &three());
-        assert_eq!(migrator.unlock("just in case").await.unwrap(), Unlocked::Free);
+        assert_eq!(migrator.unlock("just in case").await.unwrap(), UnlockOutcome::Free);
         assert!(testkit::dump!(db).is_empty());
         let lease = |owner: &str| LeaseRequest {
             collection: "_migration_lock".into(),
@@ -159,14 +159,14 @@ testkit::stores! {
         says(&migrator.unlock("it is dead, I think").await.unwrap_err(), 5, &["held by elsewhere/7/run/place", "not known to be dead", "nothing was changed", "runs out by itself in"]);
         assert_eq!(testkit::dump!(db), before);
         held.release().await.unwrap();
-        assert_eq!(migrator.unlock("just in case").await.unwrap(), Unlocked::Free);
+        assert_eq!(migrator.unlock("just in case").await.unwrap(), UnlockOutcome::Free);
 
         // It ran out, and nobody has asked for it since.
         let held = db.acquire_lease(lease("elsewhere/7/run/place")).await.unwrap().unwrap();
         let long_ago = Update::new().set("expires_at", DateTime::from_millis(1));
         db.collection("_migration_lock").update_one(&Filter::All, &long_ago).await.unwrap();
         let unlocked = migrator.unlock("the machine is gone").await.unwrap();
-        assert_eq!(unlocked, Unlocked::Released { holder: "elsewhere/7/run/place".into(), ran_out: true });
+        assert_eq!(unlocked, UnlockOutcome::Released { holder: "elsewhere/7/run/place".into(), ran_out: true });
         drop(held);
         let records = migrator.history(&HistoryRequest::default()).await.unwrap();
         let [record] = &records[..] else { panic!("{records:?}") };

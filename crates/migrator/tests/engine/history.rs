@@ -73,7 +73,7 @@ testkit::stores! {
         let migrator = migrator(&db, &toys);
         let before = migrator.show("0001").await.unwrap();
         assert_eq!((before.state, before.attempts, before.log.len()), (None, 0, 0));
-        assert_eq!(before.dependants, ["0002_b"]);
+        assert_eq!(before.dependents, ["0002_b"]);
         assert!(!migrator.show("0002").await.unwrap().declared.unwrap().in_context);
         migrator.up(UpMode::Operator).await.unwrap();
         let later = doc! { "_id": "0009_later", "status": "applied", "fence": 1_i64, "depends_on": ["0001_a"] };
@@ -85,7 +85,7 @@ testkit::stores! {
         assert_eq!((shown.state, shown.source, shown.attempts, shown.live), (Some(State::Applied), Some(Source::Native), 1, false));
         assert_eq!(shown.applied_run.as_deref(), Some(migrator.run_id()));
         assert_eq!(shown.by.as_ref().unwrap().actor, "a test");
-        assert_eq!(shown.dependants, ["0002_b", "0009_later"]);
+        assert_eq!(shown.dependents, ["0002_b", "0009_later"]);
         assert_eq!(told(&shown.log), ["started 0001_a", "applied 0001_a"]);
         let json = doc_of(&shown);
         assert_eq!((&json["declared"]["time_limit_ms"], &json["declared"]["undo"], &json["state"]), (&7000.into(), &"journal".into(), &"applied".into()));

@@ -54,7 +54,7 @@ testkit::stores! {
 
         // From now on ours counts.
         db.collection(EARLIER).delete_many(&docstore::Filter::All).await.unwrap();
-        assert_eq!(migrator.up(UpMode::Start).await.unwrap().already, 3);
+        assert_eq!(migrator.up(UpMode::Start).await.unwrap().already_applied, 3);
     }
 
     async fn entries_that_agree_are_one_and_those_that_do_not_stop_everything(db: Database) {
@@ -66,7 +66,7 @@ testkit::stores! {
         earlier(&db, &[("0001_a", Bson::Null)]).await;
         let before = testkit::dump!(db);
         let error = importing(&db, true).up(UpMode::Operator).await.unwrap_err();
-        assert!(matches!(&error, Error::ForeignMixed { names, .. } if names == &["0001_a"]), "{error}");
+        assert!(matches!(&error, Error::ImportContradiction { names, .. } if names == &["0001_a"]), "{error}");
         assert_eq!(testkit::dump!(db), before);
     }
 
@@ -86,7 +86,7 @@ testkit::stores! {
         // Once taken over it no longer has to be allowed.
         let status = importing(&db, false).status().await.unwrap();
         assert_eq!(status.unknown.iter().map(|e| (e.id.as_str(), e.source)).collect::<Vec<_>>(), [("0007_theirs", Some(Source::Imported))]);
-        assert_eq!(importing(&db, false).up(UpMode::Start).await.unwrap().already, 3);
+        assert_eq!(importing(&db, false).up(UpMode::Start).await.unwrap().already_applied, 3);
     }
 
     async fn what_is_no_such_ledger_is_told_and_left(db: Database) {

@@ -7,7 +7,7 @@ use migrator::{Lint, Meta, Mode, Rule, Severity, Step, Undo, Value, lint};
 use crate::declared::{Declared, declared, graph};
 
 fn of(list: &[Declared]) -> Vec<Lint> {
-    lint::of(&graph(list))
+    lint::check_graph(&graph(list))
 }
 
 fn rules(list: &[Declared]) -> BTreeSet<Rule> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use docstore::bson::{Document, doc};
 use docstore::{Database, Filter, Index, Update, mongo};
-use migrator::{DownRequest, Level, Migrator, Mode, Settings, Step, UpMode};
+use migrator::{CheckLevel, DownRequest, Migrator, Mode, Settings, Step, UpMode};
 use testkit::Mongod;
 
 use crate::declared::{declared, with};
@@ -77,7 +77,7 @@ testkit::stores! {
             assert!(all(&db, "_migrations").await.is_empty());
             let preflight = engine(&db, &worker).preflight(&UpMode::Operator.into()).await;
             let told = preflight.checks.iter().find(|check| check.name == "modes").unwrap();
-            assert!(told.level == Level::Error && told.text.contains("no transaction takes"), "{}", told.text);
+            assert!(told.level == CheckLevel::Error && told.text.contains("no transaction takes"), "{}", told.text);
         }
         let steps = vec![Step::create_index("index", "things", Index::on(["color"]))];
         let declared = declared("0001_a", steps).mode(Mode::Transaction);

@@ -32,7 +32,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await.len(), 4);
 
         let again = migrator.up(UpMode::Start).await.unwrap();
-        assert_eq!((again.applied.len(), again.already), (0, 4));
+        assert_eq!((again.applied.len(), again.already_applied), (0, 4));
         assert_eq!(log(&db).await.len(), 8);
     }
 
@@ -66,7 +66,7 @@ testkit::stores! {
         let (counting, counts) = Counting::around(&db);
         let importing = Settings { import_from: Some("earlier".into()), ..settings() };
         let report = Migrator::new(counting, graph(&diamond()), importing).up(UpMode::Start).await.unwrap();
-        assert_eq!(report.already, 4);
+        assert_eq!(report.already_applied, 4);
         assert_eq!((counts.reads(), counts.writes()), (2, 0));
     }
 

@@ -132,7 +132,7 @@ testkit::stores! {
         let stop = Stop::new();
         let toys = two(&stop).map(|toy| toy.but(|meta| meta.on_interrupt(Recovery::Manual)));
         stopping(&db, &toys, &stop).up(UpMode::Start).await.unwrap_err();
-        assert!(matches!(migrator(&db, &toys).up(UpMode::Start).await.unwrap_err(), Error::Undecided { .. }));
+        assert!(matches!(migrator(&db, &toys).up(UpMode::Start).await.unwrap_err(), Error::DecisionRequired { .. }));
         assert_eq!(migrator(&db, &toys).down(DownRequest::last()).await.unwrap().len(), 1);
         assert!(content(&db).await.is_empty());
     }
@@ -188,7 +188,7 @@ testkit::stores! {
         assert!(tokio::time::timeout(Duration::from_millis(500), &mut waiting).await.is_err());
         meeting.go.notify_one();
         assert_eq!(run.await.unwrap().unwrap().applied.len(), 2);
-        assert_eq!(waiting.await.unwrap().unwrap().already, 2);
+        assert_eq!(waiting.await.unwrap().unwrap().already_applied, 2);
         assert_eq!(all(&db, "things").await.len(), 3);
         // The last is the last by its place, whatever the clocks said.
         let ahead = with_clock(hour);

@@ -140,7 +140,7 @@ testkit::stores! {
         new.push(toy("0006_f", &["0005_e"], vec![Do::Insert("things", "f")]));
         migrator(&db, &new).up(UpMode::Start).await.unwrap();
         let report = migrator(&db, &old).up(UpMode::Start).await.unwrap();
-        assert_eq!((report.unknown, report.already), (vec!["0006_f".to_owned()], 5));
+        assert_eq!((report.unknown, report.already_applied), (vec!["0006_f".to_owned()], 5));
         migrator(&db, &old).verify().await.unwrap();
 
         for (id, change) in [("0007_g", Meta::breaks_older as fn(Meta) -> Meta), ("0008_h", |meta| meta.phase(migrator::Phase::Contract))] {

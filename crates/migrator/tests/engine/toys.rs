@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use docstore::bson::{Bson, DateTime, Document, doc};
 use docstore::{Database, Field, Filter, Find, Sort};
 use migrator::{
-    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Report, Result, Settings, Stop,
-    Undo, UndoImported, Up,
+    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Result, Settings, Stop, Undo,
+    UndoImported, Up, UpReport,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -40,7 +40,7 @@ pub(crate) struct Meeting {
 
 impl Meeting {
     /// Waits until the run is there.
-    pub(crate) async fn reached(&self, run: &mut JoinHandle<Result<Report>>) {
+    pub(crate) async fn reached(&self, run: &mut JoinHandle<Result<UpReport>>) {
         tokio::select! {
             () = self.here.notified() => {}
             ended = run => panic!("the run ended early: {ended:?}"),

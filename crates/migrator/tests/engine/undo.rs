@@ -7,8 +7,8 @@ use migrator::{DownRequest, DownTarget, Undo, UpMode};
 
 use crate::toys::{Do, all, content, entry, log, migrator, toy};
 
-const YES: DownRequest = DownRequest { target: DownTarget::Last, yes: true };
-const NO: DownRequest = DownRequest { target: DownTarget::Last, yes: false };
+const YES: DownRequest = DownRequest { target: DownTarget::Last, confirmed: true };
+const NO: DownRequest = DownRequest { target: DownTarget::Last, confirmed: false };
 
 /// Ids of several types, more than fit a batch.
 fn many() -> Vec<Document> {

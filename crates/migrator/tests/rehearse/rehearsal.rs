@@ -1,5 +1,5 @@
 use docstore::{Database, Filter, Validator};
-use migrator::rehearsal::RehearseRequest;
+use migrator::rehearsal::RehearsalRequest;
 use migrator::{UpMode, UpTarget};
 
 use crate::toys::{Does, migrator, seed};
@@ -18,7 +18,7 @@ testkit::stores! {
         let toys = [("0001_person", Does::PersonOfStories), ("0002_fill", Does::Finds)];
         migrator(&db, &toys[..1]).up(UpMode::Operator).await.unwrap();
         let before = testkit::dump!(db);
-        let rehearsal = migrator(&db, &toys).rehearse(&RehearseRequest::default()).await.unwrap();
+        let rehearsal = migrator(&db, &toys).rehearse(&RehearsalRequest::default()).await.unwrap();
         untouched(&db, &before).await;
         assert_eq!(rehearsal.pending, ["0002_fill"]);
         assert_eq!(rehearsal.applied.len(), 1);
@@ -34,7 +34,7 @@ testkit::stores! {
     async fn of_what_is_touched_a_sample_will_do(db: Database) {
         seed(&db).await;
         let before = testkit::dump!(db);
-        let request = RehearseRequest { sample: Some(7), ..RehearseRequest::default() };
+        let request = RehearsalRequest { sample: Some(7), ..RehearsalRequest::default() };
         let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&request).await.unwrap();
         untouched(&db, &before).await;
         let counts: Vec<_> = rehearsal.copied.iter().map(|c| (c.collection.as_str(), c.documents, c.of)).collect();
@@ -46,15 +46,15 @@ testkit::stores! {
         seed(&db).await;
         let before = testkit::dump!(db);
         let toys = [("0001_fill", Does::Fill), ("0002_unique", Does::Unique("slug")), ("0003_person", Does::PersonOfStories)];
-        let rehearsal = migrator(&db, &toys).rehearse(&RehearseRequest::default()).await.unwrap();
+        let rehearsal = migrator(&db, &toys).rehearse(&RehearsalRequest::default()).await.unwrap();
         untouched(&db, &before).await;
         assert_eq!(rehearsal.applied.len(), 1);
         let failure = rehearsal.failure.unwrap();
         assert_eq!((failure.id.as_deref(), failure.step.as_deref(), failure.exit_code), (Some("0002_unique"), Some("unique"), 1));
-        assert_eq!(failure.offenders.len(), 10);
-        assert_eq!((failure.offenders[0].id.as_str(), failure.offenders[0].why.as_str()), ("1", "has the same slug as 0"));
+        assert_eq!(failure.violations.len(), 10);
+        assert_eq!((failure.violations[0].id.as_str(), failure.violations[0].why.as_str()), ("1", "has the same slug as 0"));
         // Only as far as it was asked for.
-        let request = RehearseRequest { target: UpTarget::Steps(1), ..RehearseRequest::default() };
+        let request = RehearsalRequest { target: UpTarget::Steps(1), ..RehearsalRequest::default() };
         let rehearsal = migrator(&db, &toys).rehearse(&request).await.unwrap();
         assert!(rehearsal.failure.is_none() && rehearsal.applied.len() == 1, "{rehearsal:?}");
     }
@@ -64,11 +64,11 @@ testkit::stores! {
         let validator = Validator::new(Filter::and([Filter::missing("color"), Filter::lt("n", 38)]));
         db.set_validator("stories", Some(&validator)).await.unwrap();
         let before = testkit::dump!(db);
-        let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&RehearseRequest::default()).await.unwrap();
+        let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&RehearsalRequest::default()).await.unwrap();
         untouched(&db, &before).await;
         let failure = rehearsal.failure.unwrap();
         assert!(failure.error.contains("does not satisfy the collection's validator"), "{failure:?}");
-        let ids: Vec<_> = failure.offenders.iter().map(|offender| offender.id.as_str()).collect();
+        let ids: Vec<_> = failure.violations.iter().map(|violation| violation.id.as_str()).collect();
         assert_eq!(ids, ["38", "39"]);
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use docstore::Database;
 use docstore::bson::doc;
-use migrator::rehearsal::{Outcome, RoundTrip, RoundTripRequest, Trial, TrialData};
+use migrator::rehearsal::{RoundTripReport, RoundTripRequest, Trial, TrialData, TrialOutcome};
 
 use crate::toys::{Does, migrator, seed};
 
@@ -14,11 +14,11 @@ fn request() -> RoundTripRequest {
     RoundTripRequest {
         only: None,
         data: vec![TrialData::Empty, seeded, TrialData::Sample(10)],
-        most_crashes: 100,
+        max_crashes: 100,
     }
 }
 
-async fn tried(db: &Database, toys: &[(&'static str, Does)]) -> RoundTrip {
+async fn tried(db: &Database, toys: &[(&'static str, Does)]) -> RoundTripReport {
     seed(db).await;
     let before = testkit::dump!(db);
     let round_trip = migrator(db, toys).round_trip(&request()).await.unwrap();
@@ -27,13 +27,13 @@ async fn tried(db: &Database, toys: &[(&'static str, Does)]) -> RoundTrip {
     round_trip
 }
 
-fn of<'a>(round_trip: &'a RoundTrip, data: &str) -> &'a Trial {
+fn of<'a>(round_trip: &'a RoundTripReport, data: &str) -> &'a Trial {
     round_trip.trials.iter().find(|trial| trial.data == data).unwrap()
 }
 
-fn different(outcome: &Outcome) -> &str {
+fn different(outcome: &TrialOutcome) -> &str {
     match outcome {
-        Outcome::Different { differences } => &differences[0].what,
+        TrialOutcome::Different { differences } => &differences[0].what,
         other => panic!("{other:?}"),
     }
 }
@@ -45,11 +45,11 @@ testkit::stores! {
         assert!(round_trip.passed(), "{round_trip:#?}");
         assert_eq!(round_trip.trials.len(), 12);
         for trial in round_trip.trials.iter().filter(|trial| trial.data != "empty") {
-            assert_eq!((&trial.up, &trial.twice), (&Outcome::Held, &Outcome::Held));
+            assert_eq!((&trial.up, &trial.idempotent), (&TrialOutcome::Held, &TrialOutcome::Held));
             assert!(trial.counts.iter().map(|c| c.updated).sum::<u64>() > 0, "{trial:?}");
             assert!(trial.crashes_up.places >= 3 && trial.crashes_up.tried == trial.crashes_up.places, "{trial:?}");
             let goes_back = trial.id != "0003_told";
-            assert_eq!(trial.down == Outcome::Held, goes_back);
+            assert_eq!(trial.down == TrialOutcome::Held, goes_back);
             assert_eq!(trial.crashes_down.tried > 0, goes_back);
         }
         let json = serde_json::to_value(&round_trip).unwrap();
@@ -62,17 +62,17 @@ testkit::stores! {
         assert!(of(&round_trip, "empty").passed(), "there is nothing to do it to");
         for data in ["seeded", "sample"] {
             let trial = of(&round_trip, data);
-            assert!(different(&trial.twice).ends_with("is different"), "{trial:?}");
-            assert!(matches!(trial.down, Outcome::NotTried { .. }), "{trial:?}");
+            assert!(different(&trial.idempotent).ends_with("is different"), "{trial:?}");
+            assert!(matches!(trial.down, TrialOutcome::NotTried { .. }), "{trial:?}");
         }
     }
 
     async fn one_that_leaves_something_behind_is_found_out(db: Database) {
         let round_trip = tried(&db, &[("0001_forgets", Does::ForgetsOnTheWayBack)]).await;
         let trial = of(&round_trip, "sample");
-        assert_eq!(trial.twice, Outcome::Held);
+        assert_eq!(trial.idempotent, TrialOutcome::Held);
         match &trial.down {
-            Outcome::Different { differences } => {
+            TrialOutcome::Different { differences } => {
                 // Ten of forty documents; five are named.
                 assert_eq!(differences.len(), 6);
                 assert_eq!(differences[5].what, "and 5 more documents");
@@ -86,14 +86,14 @@ testkit::stores! {
     async fn a_failure_is_told_and_what_depends_on_it_is_not_tried(db: Database) {
         let round_trip = tried(&db, &[("0001_fails", Does::Fails), ("0002_fill", Does::Fill)]).await;
         let [first, second] = &round_trip.trials[..2] else { panic!("{round_trip:?}") };
-        assert!(matches!(&first.up, Outcome::Failed { error } if error.contains("told to fail")), "{first:?}");
-        assert!(matches!(&second.up, Outcome::Failed { error } if error.starts_with("0001_fails, which it depends on")), "{second:?}");
+        assert!(matches!(&first.up, TrialOutcome::Failed { error } if error.contains("told to fail")), "{first:?}");
+        assert!(matches!(&second.up, TrialOutcome::Failed { error } if error.starts_with("0001_fails, which it depends on")), "{second:?}");
         assert!(!first.passed() && !second.passed());
     }
 
     async fn some_can_be_named(db: Database) {
         let toys = [("0001_person", Does::PersonOfStories), ("0002_fill", Does::Fill)];
-        let one = RoundTripRequest { only: Some(vec!["0002".into()]), data: vec![TrialData::Sample(5)], most_crashes: 2 };
+        let one = RoundTripRequest { only: Some(vec!["0002".into()]), data: vec![TrialData::Sample(5)], max_crashes: 2 };
         seed(&db).await;
         let round_trip = migrator(&db, &toys).round_trip(&one).await.unwrap();
         assert_eq!(round_trip.trials.len(), 1);

@@ -1,16 +1,16 @@
 use std::fmt::Write as _;
 
 use docstore::{Direction, Index};
-use migrator::{Drift, DriftKind};
+use migrator::{DriftKind, IndexDrift};
 
 use super::Body;
 
 /// The steps that make the database's indexes those that are declared. Nothing, if none is to be repaired, or if it is
 /// with what no source can be written for.
-pub(in crate::cli::migrate) fn repair(drifts: &[Drift]) -> Result<Option<Body>, String> {
+pub(in crate::cli::migrate) fn repair(drifts: &[IndexDrift]) -> Result<Option<Body>, String> {
     let mut lines = Vec::new();
     let mut makes = false;
-    for Drift { collection, kind, declared, found, .. } in drifts {
+    for IndexDrift { collection, kind, declared, found, .. } in drifts {
         if let (DriftKind::Different | DriftKind::Extra, Some(found)) = (kind, found) {
             let step = format!("drop {} of {collection}", found.name());
             lines.push(format!("Step::drop_index({step:?}, {collection:?}, {:?})", found.name()));

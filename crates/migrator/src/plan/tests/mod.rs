@@ -6,36 +6,36 @@ use std::collections::BTreeSet;
 use bson::DateTime;
 
 use super::*;
-use crate::graph::Spec;
-use crate::graph::tests::{shape, spec};
+use crate::graph::NodeSpec;
+use crate::graph::tests::{dag, spec};
 
-fn situation<'a>(shape: &'a Shape, ledger: &'a Entries) -> Situation<'a> {
-    Situation { shape, ledger, contexts: &[], held: true }
+fn situation<'a>(dag: &'a Dag, ledger: &'a Entries) -> PlanInput<'a> {
+    PlanInput { dag, ledger, contexts: &[], held: true }
 }
 
-fn up(shape: &Shape, ledger: &Entries, mode: UpMode) -> Result<Vec<Action>, Refusal> {
-    up_to(shape, ledger, mode, UpGoal::All)
+fn up(dag: &Dag, ledger: &Entries, mode: UpMode) -> Result<Vec<Action>, PlanRefusal> {
+    up_to(dag, ledger, mode, UpGoal::All)
 }
 
-fn up_to(shape: &Shape, ledger: &Entries, mode: UpMode, goal: UpGoal) -> Result<Vec<Action>, Refusal> {
-    plan(situation(shape, ledger), &Request::Up(mode, goal))
+fn up_to(dag: &Dag, ledger: &Entries, mode: UpMode, goal: UpGoal) -> Result<Vec<Action>, PlanRefusal> {
+    plan(situation(dag, ledger), &PlanRequest::Up(mode, goal))
 }
 
-fn down(shape: &Shape, ledger: &Entries) -> Result<Vec<Action>, Refusal> {
-    down_to(shape, ledger, DownGoal::Last)
+fn down(dag: &Dag, ledger: &Entries) -> Result<Vec<Action>, PlanRefusal> {
+    down_to(dag, ledger, DownGoal::Last)
 }
 
-fn down_to(shape: &Shape, ledger: &Entries, goal: DownGoal) -> Result<Vec<Action>, Refusal> {
-    plan(situation(shape, ledger), &Request::Down(goal))
+fn down_to(dag: &Dag, ledger: &Entries, goal: DownGoal) -> Result<Vec<Action>, PlanRefusal> {
+    plan(situation(dag, ledger), &PlanRequest::Down(goal))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with what the planner returns")]
-fn applies(list: &[usize]) -> Result<Vec<Action>, Refusal> {
+fn applies(list: &[usize]) -> Result<Vec<Action>, PlanRefusal> {
     Ok(list.iter().map(|&at| Action::Apply(at)).collect())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with what the planner returns")]
-fn undoes(list: &[usize]) -> Result<Vec<Action>, Refusal> {
+fn undoes(list: &[usize]) -> Result<Vec<Action>, PlanRefusal> {
     Ok(list.iter().map(|&at| Action::Undo(at)).collect())
 }
 
@@ -49,14 +49,14 @@ fn ledger(list: &[(&str, State, i64)]) -> Entries {
     list.iter().map(|(id, state, at)| entry(id, *state, *at)).collect()
 }
 
-fn chain() -> Shape {
-    shape(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0002_b"])]).unwrap()
+fn chain() -> Dag {
+    dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0002_b"])]).unwrap()
 }
 
 #[test]
 fn a_start_does_not_retry_a_failure_and_an_operator_does() {
     let ledger = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Failed, 2)]);
-    assert_eq!(up(&chain(), &ledger, UpMode::Start), Err(Refusal::Failed(1)));
+    assert_eq!(up(&chain(), &ledger, UpMode::Start), Err(PlanRefusal::Failed(1)));
     assert_eq!(up(&chain(), &ledger, UpMode::Operator), Ok(vec![Action::Apply(1), Action::Apply(2)]));
 }
 
@@ -72,13 +72,13 @@ fn an_interrupted_run_is_resumed_and_an_interrupted_undo_is_finished_first() {
     assert_eq!(up(&chain(), &undoing, UpMode::Start), finish);
     assert_eq!(down(&chain(), &undoing), Ok(vec![Action::Undo(1)]));
     undoing.get_mut("0002_b").unwrap().error = Some("no".into());
-    assert_eq!(up(&chain(), &undoing, UpMode::Start), Err(Refusal::Failed(1)));
+    assert_eq!(up(&chain(), &undoing, UpMode::Start), Err(PlanRefusal::Failed(1)));
     assert_eq!(up(&chain(), &undoing, UpMode::Operator), finish);
 }
 
 #[test]
 fn down_takes_the_last_in_time_that_nothing_applied_depends_on() {
-    let forked = shape(&[
+    let forked = dag(&[
         ("0001_a", &[]),
         ("0002_b", &["0001_a"]),
         ("0003_c", &["0001_a"]),
@@ -99,14 +99,14 @@ fn down_takes_the_last_in_time_that_nothing_applied_depends_on() {
 fn down_is_refused_while_an_unknown_one_depends_on_it() {
     let mut ledger = ledger(&[("0001_a", State::Applied, 1), ("0009_z", State::Applied, 9)]);
     ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
-    assert_eq!(down(&chain(), &ledger), Err(Refusal::Dependants(0, vec!["0009_z".into()])));
+    assert_eq!(down(&chain(), &ledger), Err(PlanRefusal::Dependants(0, vec!["0009_z".into()])));
     ledger.get_mut("0009_z").unwrap().state = State::RolledBack;
     assert_eq!(down(&chain(), &ledger), Ok(vec![Action::Undo(0)]));
 }
 
 #[test]
 fn up_to_one_applies_what_it_depends_on_and_nothing_else() {
-    let forked = shape(&[
+    let forked = dag(&[
         ("0001_a", &[]),
         ("0002_b", &["0001_a"]),
         ("0003_c", &["0001_a"]),
@@ -127,10 +127,10 @@ fn up_to_one_applies_what_it_depends_on_and_nothing_else() {
 
 #[test]
 fn several_heads_block_up_but_for_a_target_that_is_named() {
-    let forked = shape(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"])]).unwrap();
+    let forked = dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"])]).unwrap();
     let none = Entries::new();
     for goal in [UpGoal::All, UpGoal::Steps(1)] {
-        assert_eq!(up_to(&forked, &none, UpMode::Operator, goal), Err(Refusal::SeveralHeads(vec![1, 2])));
+        assert_eq!(up_to(&forked, &none, UpMode::Operator, goal), Err(PlanRefusal::SeveralHeads(vec![1, 2])));
     }
     assert_eq!(up_to(&forked, &none, UpMode::Operator, UpGoal::To(1)), applies(&[0, 1]));
     let all = ledger(&[("0001_a", State::Applied, 1), ("0003_c", State::Applied, 2)]);
@@ -139,26 +139,28 @@ fn several_heads_block_up_but_for_a_target_that_is_named() {
 
 #[test]
 fn what_is_not_in_context_is_not_pending_and_can_be_taken_back() {
-    let within =
-        |id: &str, deps: &[&str], context: &str| Spec { contexts: vec![context.into()], ..spec(id, deps) };
+    let within = |id: &str, deps: &[&str], context: &str| NodeSpec {
+        contexts: vec![context.into()],
+        ..spec(id, deps)
+    };
     let list = [spec("0001_a", &[]), within("0002_b", &["0001_a"], "demo"), spec("0003_c", &["0001_a"])];
-    let shape = Shape::new(&list).unwrap();
+    let dag = Dag::new(&list).unwrap();
     let none = Entries::new();
-    assert_eq!(up(&shape, &none, UpMode::Start), applies(&[0, 2]));
-    assert_eq!(up_to(&shape, &none, UpMode::Start, UpGoal::To(1)), Err(Refusal::NotInContext(1)));
+    assert_eq!(up(&dag, &none, UpMode::Start), applies(&[0, 2]));
+    assert_eq!(up_to(&dag, &none, UpMode::Start, UpGoal::To(1)), Err(PlanRefusal::NotInContext(1)));
     let demo = ["demo".to_owned()];
-    let there = Situation { contexts: &demo, ..situation(&shape, &none) };
-    assert_eq!(plan(there, &Request::Up(UpMode::Start, UpGoal::All)), applies(&[0, 1, 2]));
-    assert_eq!(plan(there, &Request::Up(UpMode::Start, UpGoal::To(1))), applies(&[0, 1]));
+    let there = PlanInput { contexts: &demo, ..situation(&dag, &none) };
+    assert_eq!(plan(there, &PlanRequest::Up(UpMode::Start, UpGoal::All)), applies(&[0, 1, 2]));
+    assert_eq!(plan(there, &PlanRequest::Up(UpMode::Start, UpGoal::To(1))), applies(&[0, 1]));
     let all = ledger(&[
         ("0001_a", State::Applied, 1),
         ("0002_b", State::Applied, 3),
         ("0003_c", State::Applied, 2),
     ]);
-    assert_eq!(down(&shape, &all), undoes(&[1]));
+    assert_eq!(down(&dag, &all), undoes(&[1]));
     // Half done elsewhere, it is not gone on with here.
     let half = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Failed, 3)]);
-    assert_eq!(up(&shape, &half, UpMode::Start), applies(&[2]));
+    assert_eq!(up(&dag, &half, UpMode::Start), applies(&[2]));
 }
 
 #[test]
@@ -167,16 +169,16 @@ fn a_late_one_is_applied_if_it_is_known_to_be_apart() {
         let touches = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
         let list = [
             spec("0001_a", &[]),
-            Spec { touches: touches(mine), out_of_order: anyway, ..spec("0002_b", &["0001_a"]) },
-            Spec { touches: touches(theirs), ..spec("0003_c", &["0001_a"]) },
+            NodeSpec { touches: touches(mine), out_of_order: anyway, ..spec("0002_b", &["0001_a"]) },
+            NodeSpec { touches: touches(theirs), ..spec("0003_c", &["0001_a"]) },
             spec("0004_d", &["0002_b", "0003_c"]),
         ];
         let ledger = ledger(&[("0001_a", State::Applied, 1), ("0003_c", State::Applied, 2)]);
-        up(&Shape::new(&list).unwrap(), &ledger, UpMode::Start)
+        up(&Dag::new(&list).unwrap(), &ledger, UpMode::Start)
     };
     let refused = |shared: &[&str]| {
         let shared = shared.iter().map(|&name| name.to_owned()).collect();
-        Err(Refusal::OutOfOrder { late: 1, applied: 2, shared })
+        Err(PlanRefusal::OutOfOrder { late: 1, applied: 2, shared })
     };
     assert_eq!(touching(&["x"], &["y", "z"], false), applies(&[1, 3]));
     assert_eq!(touching(&["x", "y"], &["y", "z"], false), refused(&["y"]));
@@ -195,15 +197,15 @@ fn a_newer_ledger_is_run_with_unless_it_says_no() {
     };
     assert_eq!(newer(State::Applied, false), applies(&[1, 2]));
     for state in [State::Applied, State::Running, State::Failed, State::RollingBack] {
-        assert_eq!(newer(state, true), Err(Refusal::TooOld(vec!["0009_z".into()])));
+        assert_eq!(newer(state, true), Err(PlanRefusal::TooOld(vec!["0009_z".into()])));
     }
     assert_eq!(newer(State::RolledBack, true), applies(&[1, 2]));
 }
 
 #[test]
 fn what_wants_a_decision_waits_for_it() {
-    let manual = Spec { manual: true, ..spec("0002_b", &["0001_a"]) };
-    let shape = Shape::new(&[spec("0001_a", &[]), manual]).unwrap();
+    let manual = NodeSpec { manual: true, ..spec("0002_b", &["0001_a"]) };
+    let dag = Dag::new(&[spec("0001_a", &[]), manual]).unwrap();
     let stuck = |state, retry| {
         let mut entries = ledger(&[("0001_a", State::Applied, 1), ("0002_b", state, 2)]);
         entries.get_mut("0002_b").unwrap().retry = retry;
@@ -211,16 +213,16 @@ fn what_wants_a_decision_waits_for_it() {
     };
     for mode in [UpMode::Start, UpMode::Operator] {
         for state in [State::Running, State::Interrupted] {
-            assert_eq!(up(&shape, &stuck(state, false), mode), Err(Refusal::Undecided(1)));
-            assert_eq!(up(&shape, &stuck(state, true), mode), applies(&[1]));
+            assert_eq!(up(&dag, &stuck(state, false), mode), Err(PlanRefusal::Undecided(1)));
+            assert_eq!(up(&dag, &stuck(state, true), mode), applies(&[1]));
         }
-        assert_eq!(up(&shape, &stuck(State::Failed, true), mode), applies(&[1]));
+        assert_eq!(up(&dag, &stuck(State::Failed, true), mode), applies(&[1]));
     }
     // Somebody may be running it.
     let running = stuck(State::Running, false);
-    let looking = Situation { held: false, ..situation(&shape, &running) };
-    assert_eq!(plan(looking, &Request::Up(UpMode::Start, UpGoal::All)), applies(&[1]));
-    assert_eq!(down(&shape, &stuck(State::Interrupted, false)), undoes(&[1]));
+    let looking = PlanInput { held: false, ..situation(&dag, &running) };
+    assert_eq!(plan(looking, &PlanRequest::Up(UpMode::Start, UpGoal::All)), applies(&[1]));
+    assert_eq!(down(&dag, &stuck(State::Interrupted, false)), undoes(&[1]));
     // The others go on by themselves.
     let chain = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Interrupted, 2)]);
     assert_eq!(up(&self::chain(), &chain, UpMode::Start), applies(&[1, 2]));
@@ -229,7 +231,7 @@ fn what_wants_a_decision_waits_for_it() {
 #[test]
 fn down_reaches_what_is_asked_for_with_what_depends_on_it() {
     let forked =
-        shape(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"]), ("0004_d", &["0002_b"])])
+        dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"]), ("0004_d", &["0002_b"])])
             .unwrap();
     let mut all = ledger(&[
         ("0001_a", State::Applied, 1),
@@ -263,7 +265,7 @@ fn down_past_an_unknown_dependant_is_refused() {
         ("0009_z", State::Applied, 9),
     ]);
     ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
-    let refused = Err(Refusal::Dependants(0, vec!["0009_z".into()]));
+    let refused = Err(PlanRefusal::Dependants(0, vec!["0009_z".into()]));
     for goal in [DownGoal::All, DownGoal::One(0), DownGoal::Steps(2)] {
         assert_eq!(down_to(&chain(), &ledger, goal.clone()), refused, "{goal:?}");
     }

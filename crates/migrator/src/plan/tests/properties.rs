@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// A random graph: each node depends on some of those before it, in a shuffled numbering; one head joins the rest.
-fn specs() -> impl Strategy<Value = Vec<Spec>> {
+fn specs() -> impl Strategy<Value = Vec<NodeSpec>> {
     (1_usize..9)
         .prop_flat_map(|n| {
             let numbers = Just((0..n).collect::<Vec<_>>()).prop_shuffle();
@@ -15,33 +15,33 @@ fn specs() -> impl Strategy<Value = Vec<Spec>> {
             // What they touch is told by their edges too: it has to be somehow random, and the more the merrier.
             let touches =
                 |i: usize| (0..n).skip(i).filter(|&j| edges[i][j]).map(|j| format!("c{j}")).collect();
-            let node = |i: usize| Spec {
+            let node = |i: usize| NodeSpec {
                 id: id(i),
                 depends_on: (0..i).filter(|&j| edges[i][j]).map(id).collect(),
                 touches: touches(i),
-                ..Spec::default()
+                ..NodeSpec::default()
             };
-            let mut list: Vec<Spec> = (0..n).map(node).collect();
+            let mut list: Vec<NodeSpec> = (0..n).map(node).collect();
             let all = (0..n).map(id).collect();
-            list.push(Spec { id: "9999_head".into(), depends_on: all, ..Spec::default() });
+            list.push(NodeSpec { id: "9999_head".into(), depends_on: all, ..NodeSpec::default() });
             list
         })
 }
 
 /// One in which the order among unrelated ones does not matter.
-fn graphs() -> impl Strategy<Value = Shape> {
+fn graphs() -> impl Strategy<Value = Dag> {
     specs().prop_map(|mut list| {
         for spec in &mut list {
             spec.out_of_order = true;
         }
-        Shape::new(&list).unwrap()
+        Dag::new(&list).unwrap()
     })
 }
 
 /// What is left of a ledger after these.
-fn execute(shape: &Shape, ledger: &mut Entries, actions: &[Action]) {
+fn execute(dag: &Dag, ledger: &mut Entries, actions: &[Action]) {
     for action in actions {
-        let id = shape.id(action.at());
+        let id = dag.id(action.at());
         match action {
             Action::Undo(_) => ledger.get_mut(id).unwrap().state = State::RolledBack,
             Action::Apply(_) => {
@@ -52,15 +52,15 @@ fn execute(shape: &Shape, ledger: &mut Entries, actions: &[Action]) {
     }
 }
 
-fn is_applied(shape: &Shape, ledger: &Entries, at: usize) -> bool {
-    ledger.get(shape.id(at)).is_some_and(|e| e.state == State::Applied)
+fn is_applied(dag: &Dag, ledger: &Entries, at: usize) -> bool {
+    ledger.get(dag.id(at)).is_some_and(|e| e.state == State::Applied)
 }
 
 fn states() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(0_u8..7, 10)
 }
 
-fn random_ledger(shape: &Shape, states: &[u8]) -> Entries {
+fn random_ledger(dag: &Dag, states: &[u8]) -> Entries {
     let all = [
         State::Running,
         State::Applied,
@@ -69,8 +69,7 @@ fn random_ledger(shape: &Shape, states: &[u8]) -> Entries {
         State::RollingBack,
         State::RolledBack,
     ];
-    shape
-        .ids()
+    dag.ids()
         .zip(states)
         .filter_map(|(id, &s)| all.get(usize::from(s)).map(|&state| entry(id, state, i64::from(s))))
         .collect()
@@ -78,132 +77,132 @@ fn random_ledger(shape: &Shape, states: &[u8]) -> Entries {
 
 proptest! {
     #[test]
-    fn up_comes_after_its_dependencies_and_reaches_the_full_state(shape in graphs(), states in states()) {
-        let mut ledger = random_ledger(&shape, &states);
+    fn up_comes_after_its_dependencies_and_reaches_the_full_state(dag in graphs(), states in states()) {
+        let mut ledger = random_ledger(&dag, &states);
         let applied_before: BTreeSet<_> =
-            (0..shape.len()).filter(|&i| ledger.get(shape.id(i)).is_some_and(|e| e.state == State::Applied)).collect();
-        let plan_once = up(&shape, &ledger, UpMode::Operator).unwrap();
+            (0..dag.len()).filter(|&i| ledger.get(dag.id(i)).is_some_and(|e| e.state == State::Applied)).collect();
+        let plan_once = up(&dag, &ledger, UpMode::Operator).unwrap();
         for action in plan_once {
             match action {
-                Action::Undo(at) => ledger.get_mut(shape.id(at)).unwrap().state = State::RolledBack,
+                Action::Undo(at) => ledger.get_mut(dag.id(at)).unwrap().state = State::RolledBack,
                 Action::Apply(at) => {
                     prop_assert!(!applied_before.contains(&at));
-                    for &parent in shape.depends_on(at) {
-                        prop_assert_eq!(ledger[shape.id(parent)].state, State::Applied);
+                    for &parent in dag.depends_on(at) {
+                        prop_assert_eq!(ledger[dag.id(parent)].state, State::Applied);
                     }
-                    let (id, new) = entry(shape.id(at), State::Applied, 1);
+                    let (id, new) = entry(dag.id(at), State::Applied, 1);
                     ledger.insert(id, new);
                 }
             }
         }
-        prop_assert!(shape.ids().all(|id| ledger[id].state == State::Applied));
-        prop_assert_eq!(up(&shape, &ledger, UpMode::Start), Ok(vec![]));
+        prop_assert!(dag.ids().all(|id| ledger[id].state == State::Applied));
+        prop_assert_eq!(up(&dag, &ledger, UpMode::Start), Ok(vec![]));
     }
 
     #[test]
     fn down_again_and_again_never_leaves_a_dependant_and_ends_with_nothing(
-        shape in graphs(),
+        dag in graphs(),
         times in proptest::collection::vec(0_i64..5, 10),
     ) {
         let mut ledger: Entries =
-            shape.ids().zip(&times).map(|(id, &at)| entry(id, State::Applied, at)).collect();
-        for _ in 0..shape.len() {
-            let actions = down(&shape, &ledger).unwrap();
+            dag.ids().zip(&times).map(|(id, &at)| entry(id, State::Applied, at)).collect();
+        for _ in 0..dag.len() {
+            let actions = down(&dag, &ledger).unwrap();
             let [Action::Undo(at)] = actions[..] else { panic!("one undo, not {actions:?}") };
-            ledger.get_mut(shape.id(at)).unwrap().state = State::RolledBack;
-            for other in 0..shape.len() {
-                let applied = ledger[shape.id(other)].state == State::Applied;
-                prop_assert!(!applied || !shape.depends_on(other).contains(&at));
+            ledger.get_mut(dag.id(at)).unwrap().state = State::RolledBack;
+            for other in 0..dag.len() {
+                let applied = ledger[dag.id(other)].state == State::Applied;
+                prop_assert!(!applied || !dag.depends_on(other).contains(&at));
             }
         }
-        prop_assert_eq!(down(&shape, &ledger), Ok(vec![]));
+        prop_assert_eq!(down(&dag, &ledger), Ok(vec![]));
     }
 
     #[test]
-    fn up_to_one_touches_its_ancestors_only(shape in graphs(), states in states(), which in any::<proptest::sample::Index>()) {
-        let mut ledger = random_ledger(&shape, &states);
-        let at = which.index(shape.len());
+    fn up_to_one_touches_its_ancestors_only(dag in graphs(), states in states(), which in any::<proptest::sample::Index>()) {
+        let mut ledger = random_ledger(&dag, &states);
+        let at = which.index(dag.len());
         let before = ledger.clone();
-        let actions = up_to(&shape, &ledger, UpMode::Operator, UpGoal::To(at)).unwrap();
-        execute(&shape, &mut ledger, &actions);
-        prop_assert!(is_applied(&shape, &ledger, at));
-        for other in 0..shape.len() {
-            if !shape.ancestors(at).contains(&other) {
-                let was = is_applied(&shape, &before, other);
-                prop_assert_eq!(is_applied(&shape, &ledger, other), was);
+        let actions = up_to(&dag, &ledger, UpMode::Operator, UpGoal::To(at)).unwrap();
+        execute(&dag, &mut ledger, &actions);
+        prop_assert!(is_applied(&dag, &ledger, at));
+        for other in 0..dag.len() {
+            if !dag.ancestors(at).contains(&other) {
+                let was = is_applied(&dag, &before, other);
+                prop_assert_eq!(is_applied(&dag, &ledger, other), was);
             }
         }
-        prop_assert_eq!(up_to(&shape, &ledger, UpMode::Start, UpGoal::To(at)), Ok(vec![]));
+        prop_assert_eq!(up_to(&dag, &ledger, UpMode::Start, UpGoal::To(at)), Ok(vec![]));
     }
 
     #[test]
-    fn so_many_steps_are_the_beginning_of_all(shape in graphs(), states in states(), n in 0_usize..12) {
-        let ledger = random_ledger(&shape, &states);
+    fn so_many_steps_are_the_beginning_of_all(dag in graphs(), states in states(), n in 0_usize..12) {
+        let ledger = random_ledger(&dag, &states);
         let is_apply = |action: &Action| matches!(action, Action::Apply(_));
-        let all: Vec<_> = up(&shape, &ledger, UpMode::Operator).unwrap().into_iter().filter(is_apply).collect();
-        let some = up_to(&shape, &ledger, UpMode::Operator, UpGoal::Steps(n)).unwrap();
+        let all: Vec<_> = up(&dag, &ledger, UpMode::Operator).unwrap().into_iter().filter(is_apply).collect();
+        let some = up_to(&dag, &ledger, UpMode::Operator, UpGoal::Steps(n)).unwrap();
         let some: Vec<_> = some.into_iter().filter(is_apply).collect();
         prop_assert_eq!(&some[..], &all[..n.min(all.len())]);
     }
 
     #[test]
     fn nothing_runs_out_of_order_that_is_not_known_to_be_apart(list in specs(), states in states()) {
-        let shape = Shape::new(&list).unwrap();
-        let mut ledger = random_ledger(&shape, &states);
+        let dag = Dag::new(&list).unwrap();
+        let mut ledger = random_ledger(&dag, &states);
         let apart = |ledger: &Entries, at: usize| {
-            (at + 1..shape.len())
-                .filter(|&later| is_applied(&shape, ledger, later) && !shape.descendants(at).contains(&later))
+            (at + 1..dag.len())
+                .filter(|&later| is_applied(&dag, ledger, later) && !dag.descendants(at).contains(&later))
                 .all(|later| {
-                    let (a, b) = (&shape.spec(at).touches, &shape.spec(later).touches);
+                    let (a, b) = (&dag.spec(at).touches, &dag.spec(later).touches);
                     !a.is_empty() && !b.is_empty() && !a.iter().any(|name| b.contains(name))
                 })
         };
-        match up(&shape, &ledger, UpMode::Operator) {
+        match up(&dag, &ledger, UpMode::Operator) {
             Ok(actions) => {
                 for action in actions {
                     if let Action::Apply(at) = action {
                         prop_assert!(apart(&ledger, at));
                     }
-                    execute(&shape, &mut ledger, &[action]);
+                    execute(&dag, &mut ledger, &[action]);
                 }
             }
-            Err(Refusal::OutOfOrder { late, .. }) => prop_assert!(!apart(&ledger, late)),
+            Err(PlanRefusal::OutOfOrder { late, .. }) => prop_assert!(!apart(&ledger, late)),
             Err(other) => prop_assert!(false, "{other:?}"),
         }
     }
 
     #[test]
     fn down_takes_back_the_closure_and_nothing_else(
-        shape in graphs(),
+        dag in graphs(),
         times in proptest::collection::vec(0_i64..5, 10),
         which in any::<proptest::sample::Index>(),
         kind in 0_usize..4,
     ) {
         let mut ledger: Entries =
-            shape.ids().zip(&times).map(|(id, &at)| entry(id, State::Applied, at)).collect();
-        for (id, at) in shape.ids().zip(&times) {
+            dag.ids().zip(&times).map(|(id, &at)| entry(id, State::Applied, at)).collect();
+        for (id, at) in dag.ids().zip(&times) {
             ledger.get_mut(id).unwrap().applied_run = Some(format!("run {at}"));
         }
-        let at = which.index(shape.len());
+        let at = which.index(dag.len());
         let (goal, expected): (DownGoal, BTreeSet<usize>) = match kind {
-            0 => (DownGoal::All, (0..shape.len()).collect()),
-            1 => (DownGoal::One(at), shape.descendants(at)),
-            2 => (DownGoal::To(at), shape.descendants(at).into_iter().filter(|&other| other != at).collect()),
+            0 => (DownGoal::All, (0..dag.len()).collect()),
+            1 => (DownGoal::One(at), dag.descendants(at)),
+            2 => (DownGoal::To(at), dag.descendants(at).into_iter().filter(|&other| other != at).collect()),
             _ => {
-                let own = (0..shape.len()).filter(|&i| times[i] == times[at]);
-                (DownGoal::Run(format!("run {}", times[at])), own.flat_map(|i| shape.descendants(i)).collect())
+                let own = (0..dag.len()).filter(|&i| times[i] == times[at]);
+                (DownGoal::Run(format!("run {}", times[at])), own.flat_map(|i| dag.descendants(i)).collect())
             }
         };
-        let actions = down_to(&shape, &ledger, goal).unwrap();
+        let actions = down_to(&dag, &ledger, goal).unwrap();
         for action in actions {
-            execute(&shape, &mut ledger, &[action]);
-            for other in 0..shape.len() {
-                let orphan = is_applied(&shape, &ledger, other)
-                    && shape.depends_on(other).iter().any(|&parent| !is_applied(&shape, &ledger, parent));
+            execute(&dag, &mut ledger, &[action]);
+            for other in 0..dag.len() {
+                let orphan = is_applied(&dag, &ledger, other)
+                    && dag.depends_on(other).iter().any(|&parent| !is_applied(&dag, &ledger, parent));
                 prop_assert!(!orphan);
             }
         }
-        let gone: BTreeSet<usize> = (0..shape.len()).filter(|&i| !is_applied(&shape, &ledger, i)).collect();
+        let gone: BTreeSet<usize> = (0..dag.len()).filter(|&i| !is_applied(&dag, &ledger, i)).collect();
         prop_assert_eq!(gone, expected);
     }
 }
