@@ -1,16 +1,16 @@
 //! The HTML of content: what the editor emits is kept, everything else is removed. The text of an HTML document is the
 //! only thing that is known here.
 
-/// What an element needs beside the allow-list.
-mod finish;
 /// The allow-list.
-mod policy;
+mod allow_list;
+/// Which values an attribute may have.
+mod attribute_values;
+/// What an element needs beside the allow-list.
+mod postprocess;
 /// What a cleaning removed.
 mod removed;
 /// HTML piece by piece, without a tree.
-mod tokens;
-/// Which values an attribute may have.
-mod values;
+mod tokenizer;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +36,7 @@ pub struct Cleaned {
 /// Removes what is not allowed. HTML that does not settle, or that is deeper than any text, is reduced to its text:
 /// nothing but an attack is so.
 pub fn clean(html: &str) -> Cleaned {
-    let cleaned = settled(html).or_else(|| settled(&tokens::text(html))).unwrap_or_default();
+    let cleaned = settled(html).or_else(|| settled(&tokenizer::text(html))).unwrap_or_default();
     let removed = removed::difference(html, &cleaned);
     Cleaned { html: cleaned, removed }
 }
@@ -56,5 +56,5 @@ fn settled(html: &str) -> Option<String> {
 }
 
 fn pass(html: &str) -> Option<String> {
-    (tokens::depth(html) <= DEEPEST).then(|| finish::finish(&policy::apply(html)))
+    (tokenizer::depth(html) <= DEEPEST).then(|| postprocess::finish(&allow_list::apply(html)))
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::Tag;
 
-use super::policy;
-use super::tokens::{self, Piece};
+use super::allow_list;
+use super::tokenizer::{self, Piece};
 
 /// Names longer than this are nothing that anybody would know.
 const LONGEST: usize = 32;
@@ -43,7 +43,7 @@ pub(super) fn difference(before: &str, after: &str) -> Vec<Removed> {
     for (key, count) in &before.attributes {
         let (element, name, _) = key;
         let gone = count.saturating_sub(after.attributes.get(key).copied().unwrap_or_default());
-        if lost(element) == 0 || !policy::allows_attribute(element, name) {
+        if lost(element) == 0 || !allow_list::allows_attribute(element, name) {
             *attributes.entry(shown(name)).or_default() += gone;
         }
     }
@@ -66,7 +66,7 @@ struct Counted {
 impl Counted {
     fn of(html: &str) -> Self {
         let mut counted = Self::default();
-        tokens::each(html, |piece| match piece {
+        tokenizer::each(html, |piece| match piece {
             Piece::Start(tag) => counted.add(tag),
             Piece::Comment => *counted.elements.entry("comment".to_owned()).or_default() += 1,
             Piece::End(_) | Piece::Text(_) => {}
@@ -76,7 +76,7 @@ impl Counted {
 
     fn add(&mut self, tag: Tag) {
         let element = tag.name.to_string();
-        if policy::allows(&element) {
+        if allow_list::allows(&element) {
             for attribute in tag.attrs {
                 let name = attribute.name.local.to_string();
                 // These are added to, which takes nothing away.

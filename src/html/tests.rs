@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{DEEPEST, Removed, clean, tokens};
+use super::{DEEPEST, Removed, clean, tokenizer};
 
 /// What the editor emits, each kind of node and mark; all of it stays as it is.
 const EDITOR: &[&str] = &[
@@ -212,7 +212,7 @@ fn deep_nesting_is_no_trouble() {
     {
         let cleaned = clean(&tag.repeat(50_000 / tag.len()));
         assert_eq!(clean(&cleaned.html).html, cleaned.html, "{tag}");
-        assert!(tokens::depth(&cleaned.html) <= DEEPEST, "{tag}");
+        assert!(tokenizer::depth(&cleaned.html) <= DEEPEST, "{tag}");
     }
     let lists = format!("{}<p>x</p>{}", "<ul><li>".repeat(40), "</li></ul>".repeat(40));
     assert_eq!(clean(&lists).html, lists);

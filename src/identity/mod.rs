@@ -11,14 +11,14 @@ mod header;
 /// Who has which role.
 mod roles;
 /// What verifying a token means.
-mod verify;
+mod verifier;
 
 use std::sync::Arc;
 
 pub use development::{AUTHOR_EMAIL, DevelopmentTokens};
 pub use google::{Google, GoogleSettings};
 pub use roles::Roles;
-pub use verify::{Account, FirstOf, Identity, Refusal, Verified, Verifier};
+pub use verifier::{Account, FirstOf, Identity, Refusal, Verified, Verifier};
 
 use cache::{Known, TokenCache};
 

@@ -1,6 +1,8 @@
 use docstore::{Database, Ensured, Index};
 
-use super::{Entity, comment, reaction, slug_history, user};
+use super::entities::user;
+use super::writes::slug_history;
+use super::{Entity, comment, reaction};
 use crate::domain::{NavLink, Page, Project, Section, Story};
 
 /// An index, and the collection it is for.

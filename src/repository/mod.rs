@@ -1,62 +1,44 @@
-//! Typed entities over the document store. Rows are lenient, since databases of every age are read; the domain is
+//! Typed entities over the document store. Rows are lenient because they read databases of every age; the domain is
 //! strict. The indexes of a collection are declared beside its row.
 
-/// Comments: indexes.
+/// Tracks which writes invalidate earlier reads.
+mod changes;
+/// Indexes of comments.
 mod comment;
-/// Where walks over lists go on.
-mod cursor;
-/// What makes a type an entity.
+/// One file per resource: row, filter, writes, declared indexes.
+mod entities;
+/// The trait that maps a domain type to its collection.
 mod entity;
-/// What can go wrong, seen from above the store.
+/// Repository errors.
 mod error;
-/// Whether what was made of reads still holds.
-mod freshness;
-/// What lies in a section.
-mod holdings;
-/// Making the declared indexes so.
+/// Creates the declared indexes.
 mod indexes;
-/// Lists, in parts.
-mod list;
-/// Links of the navigation: row, filter, indexes.
-mod navlink;
-/// The orders of lists, and the indexes that give them.
-mod order;
-/// Pages: row, filter, indexes, and how the name of a deleted one becomes free.
-mod page;
-/// A sign of life from the store.
+/// List queries, orders, cursors and totals.
+mod lists;
+/// Pings the store.
 mod probe;
-/// Projects: row, filter, writes, indexes.
-mod project;
-/// Reactions: indexes.
+/// Indexes of reactions.
 mod reaction;
-/// One repository for all entities.
-mod repository_of;
-/// Reading the fields of rows.
+/// The generic repository.
+#[expect(clippy::module_inception, reason = "the folder and its central type have one name")]
+mod repository;
+/// Reads the fields of stored documents.
 mod row;
-/// Sections: row, filter, indexes.
-mod section;
-/// Slugs that items had before.
-mod slug_history;
-/// Stories: row, filter, writes, indexes.
-mod story;
-/// How many documents a filter means, kept between requests.
-mod totals;
-/// One at a time for changes of the tree of sections, among all processes.
+/// Counts and moves the contents of a section.
+mod section_contents;
+/// Serializes changes to the section tree across processes.
 mod tree_lock;
-/// Users: row, indexes, and the race-free upsert.
-mod user;
-/// Writes.
-mod write;
+/// Creates, updates, renames, deletes and restores entities.
+mod writes;
 
+pub use changes::{Freshness, Reading};
 pub use docstore::Reads;
+pub use entities::{NewUser, PageRestored, User, Users};
 pub use entity::{BadField, Entity};
 pub use error::Error;
-pub use freshness::{Freshness, Reading};
-pub use holdings::{Held, Holdings};
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
-pub use page::PageRestored;
 pub use probe::Probe;
-pub use repository_of::Repository;
+pub use repository::Repository;
+pub use section_contents::{Held, Holdings};
 pub use tree_lock::TreeLock;
-pub use user::{NewUser, User, Users};
-pub use write::{FreeName, Named, Stored, Trashable, Writable};
+pub use writes::{FreeName, Named, Stored, Trashable, Writable};

@@ -4,7 +4,7 @@ use std::time::Duration;
 use reqwest::redirect;
 use serde::de::DeserializeOwned;
 
-use super::answers::{TokenInfo, UserInfo};
+use super::token_info::{TokenInfo, UserInfo};
 
 /// A connection has so long to be made.
 const CONNECT: Duration = Duration::from_secs(2);

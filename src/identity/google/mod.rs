@@ -1,17 +1,17 @@
 //! Google access tokens: `tokeninfo` says whether one is good, `userinfo` how its owner is called.
 
-/// What Google answers, and what of it counts.
-mod answers;
 /// The client, with its deadlines.
 mod client;
+/// What Google answers, and what of it counts.
+mod token_info;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::answers::{TokenInfo, UserInfo};
 use self::client::{Client, Failed};
+use self::token_info::{TokenInfo, UserInfo};
 use super::{Account, Identity, Refusal, Verified, Verifier};
 use crate::clock::Clock;
 

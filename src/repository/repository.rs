@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bson::{Bson, RawDocument};
 use docstore::{Collection, Database, Field, Filter, Find};
 
-use super::cursor::Cursors;
+use super::lists::cursor::Cursors;
+use super::lists::totals::Totals;
 use super::row::{Row, live};
-use super::totals::Totals;
-use super::{BadField, Entity, Error, slug_history};
+use super::writes::slug_history;
+use super::{BadField, Entity, Error};
 use crate::domain::Id;
 
 /// So many corrupt documents are remembered, each of which is logged once.

@@ -3,11 +3,11 @@ use bson::{Bson, Document, RawDocument};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Projection, Sort, Update};
 
-use super::super::row::{date_or_none, gone, own_id, row, text_or};
-use super::super::slug_history;
-use super::names::{SLUG, SLUG_BEFORE, is_taken, or_id};
-use super::{DELETED, Named, UPDATED, VERSION, Writable, instant, unreadable};
+use super::create_update::{DELETED, UPDATED, VERSION, Writable, instant, unreadable};
+use super::slug_history;
+use super::slugs::{Named, SLUG, SLUG_BEFORE, is_taken, or_id};
 use crate::domain::{Id, Listing, Restored, Stretch, TrashType, Trashed, slugify, suffix_of};
+use crate::repository::row::{date_or_none, gone, own_id, row, text_or};
 use crate::repository::{Error, Repository};
 
 /// So many documents are purged before their slugs are forgotten.

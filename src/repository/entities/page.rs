@@ -2,11 +2,11 @@ use bson::{Bson, Document, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Index, Sort, Update};
 
-use super::order::of_trash;
-use super::repository_of::shown;
-use super::row::{date, gone, live, own_id, reference, row, text, truth_or, visible};
-use super::{BadField, Entity, Error, Repository, Stored, Trashable, Writable};
 use crate::domain::{Id, NewPage, Page, PageChange, Restored, TrashType, Visibility};
+use crate::repository::lists::order::of_trash;
+use crate::repository::repository::shown;
+use crate::repository::row::{date, gone, live, own_id, reference, row, text, truth_or, visible};
+use crate::repository::{BadField, Entity, Error, Repository, Stored, Trashable, Writable};
 
 const TYPE: &str = "page_type";
 /// What a deleted page was called before another took its name.

@@ -5,22 +5,19 @@
 //! not, all are. A position in the log of writes is taken down before the store is asked, so a count that
 //! raced a write is doubtful again at the next look.
 
-/// Counts by ranges of ids.
-mod ranges;
-
 use std::sync::Arc;
 
 use docstore::{Collection, Database, Error, Filter, Revisions, Trust, WriteLog};
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-use ranges::Ranges;
+use super::ranges::Ranges;
 
 /// So many filters of a collection are remembered, those that are asked for most.
 const FILTERS: u64 = 64;
 
 /// The totals of a collection.
-pub(super) struct Totals {
+pub(in crate::repository) struct Totals {
     collection: Collection,
     revisions: Revisions,
     log: Arc<WriteLog>,
@@ -41,7 +38,7 @@ pub(super) enum Known {
 }
 
 impl Totals {
-    pub(super) fn new(database: &Database, collection: &str) -> Self {
+    pub(in crate::repository) fn new(database: &Database, collection: &str) -> Self {
         let revisions = database.revisions().clone();
         let log = revisions.write_log(collection);
         Self { collection: database.collection(collection), revisions, log, kept: Cache::new(FILTERS) }

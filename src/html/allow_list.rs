@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 
 use ammonia::Builder;
 
-use super::values;
+use super::attribute_values;
 
 /// Elements that may stay. No `svg`, no `math`: what is inside them is read by other rules.
 const ELEMENTS: &str = "a abbr audio b bdi bdo blockquote br caption cite code col colgroup dd del details dfn div dl \
@@ -81,7 +81,7 @@ static ALLOWED: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .set_tag_attribute_values(HashMap::from([("iframe", HashMap::from([("sandbox", SANDBOX)]))]))
         // Links keep the `rel` that the editor gives them, in as far as it says nothing unwanted.
         .link_rel(None)
-        .attribute_filter(values::allowed);
+        .attribute_filter(attribute_values::allowed);
     builder
 });
 

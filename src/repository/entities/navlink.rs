@@ -2,10 +2,10 @@ use bson::{Document, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Index, Sort, Update};
 
-use super::order::{self, BY_PLACE};
-use super::row::{date, link, own_id, reference, row, text, truth_or, visible, whole_or};
-use super::{BadField, Entity, Writable};
 use crate::domain::{NavLink, NavLinkChange, NewNavLink, Visibility};
+use crate::repository::lists::order::{self, BY_PLACE};
+use crate::repository::row::{date, link, own_id, reference, row, text, truth_or, visible, whole_or};
+use crate::repository::{BadField, Entity, Writable};
 
 row! {
     /// A link of the navigation as stored.

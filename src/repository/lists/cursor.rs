@@ -10,7 +10,7 @@ use sha2::Sha256;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::Error;
+use crate::repository::Error;
 
 /// The collection of what processes have to share and nobody else may know.
 const COLLECTION: &str = "_secrets";
@@ -24,7 +24,7 @@ const FORMAT: u8 = 1;
 const SIGNATURE: usize = 16;
 
 /// Signs and reads the cursors of a collection, with a key that all processes on a database share.
-pub(super) struct Cursors {
+pub(in crate::repository) struct Cursors {
     secrets: Collection,
     collection: String,
     key: OnceCell<Vec<u8>>,
@@ -40,7 +40,7 @@ pub(super) struct Place {
 }
 
 impl Cursors {
-    pub(super) fn new(database: &Database, collection: &str) -> Self {
+    pub(in crate::repository) fn new(database: &Database, collection: &str) -> Self {
         Self {
             secrets: database.collection(COLLECTION),
             collection: collection.to_owned(),

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use docstore::{Change, EngineKind, Trust};
 
-use super::{Freshness, PAUSE, POLL};
+use super::tracker::{Freshness, PAUSE, POLL};
 
 /// Passes on what the store tells, until the database is closed. While it tells nothing, what was made longer than
 /// `unseen` ago is out of date.

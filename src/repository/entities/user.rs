@@ -2,14 +2,14 @@ use bson::{Bson, Document, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Collection, Database, Filter, FindAndUpdate, Index, Update};
 
-use super::{BadField, Error};
 use crate::domain::{Id, Role};
+use crate::repository::{BadField, Error};
 
 /// The name of the collection.
-pub(super) const COLLECTION: &str = "users";
+pub(in crate::repository) const COLLECTION: &str = "users";
 
 /// The indexes of the collection.
-pub(super) fn indexes() -> Vec<Index> {
+pub(in crate::repository) fn indexes() -> Vec<Index> {
     vec![
         Index::on(["email"]).unique(),
         Index::on(["auth_providers.provider", "auth_providers.provider_user_id"])

@@ -9,11 +9,6 @@
 //! | embedded | the number that SQLite changes when another process commits | `POLL` |
 //! | standalone server | notes that every process leaves after its writes, read at intervals | `POLL` and the time that two small operations take; whoever leaves no notes is not seen, hence the age |
 
-/// Changes that the store tells of.
-mod feed;
-/// Notes that processes leave one another where the store tells nothing.
-mod notes;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,7 +16,8 @@ use std::time::{Duration, Instant};
 use docstore::{Database, ReadLog, Reads, Revisions, ServerFacts, Trust};
 use tokio::sync::watch;
 
-use super::user;
+use super::{change_stream, polling};
+use crate::repository::entities::user;
 
 /// How often the store is asked what others wrote.
 pub(super) const POLL: Duration = Duration::from_millis(300);
@@ -30,12 +26,12 @@ const HEARTBEAT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 /// After so many heartbeats without an answer the store is away.
 const SILENT: u32 = 2;
 /// Between attempts.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether what was made of reads still holds. Cheap to clone.
 #[derive(Clone)]
 pub struct Freshness {
-    database: Database,
+    pub(super) database: Database,
     state: Arc<State>,
 }
 
@@ -120,11 +116,11 @@ impl Freshness {
         };
         let ServerFacts { precise_changes, engine, .. } = facts;
         if precise_changes {
-            feed::follow(self, engine, unseen).await;
+            change_stream::follow(self, engine, unseen).await;
         } else {
             // A total may be as old as that when it is rendered, and what is rendered as old again.
             self.set_max_age(unseen / 2);
-            notes::follow(self).await;
+            polling::follow(self).await;
         }
     }
 
@@ -148,20 +144,20 @@ impl Freshness {
     }
 
     /// As [`Freshness::holds`] has it.
-    fn trust(&self) -> Trust {
+    pub(super) fn trust(&self) -> Trust {
         match self.state.max_age.load(Ordering::Relaxed) {
             0 => Trust::Full,
             age => Trust::For(Duration::from_millis(age)),
         }
     }
 
-    fn set_max_age(&self, age: Duration) {
+    pub(super) fn set_max_age(&self, age: Duration) {
         let milliseconds = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         self.state.max_age.store(milliseconds, Ordering::Relaxed);
     }
 
     /// What others wrote is known as of `since`.
-    fn heard(&self, since: Instant) {
+    pub(super) fn heard(&self, since: Instant) {
         let at = since.saturating_duration_since(self.state.began).as_millis();
         self.state.heard.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 use docstore::{Collection, Database, Update};
 
 use super::row::{live, refers};
-use super::write::VERSION;
+use super::writes::VERSION;
 use super::{Entity, Error};
 use crate::domain::{ContentType, Id, Page, Project, Section, Story};
 

@@ -11,8 +11,8 @@ use bson::Document;
 use docstore::{Collection, Filter, Find, FindAndUpdate, Update};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Freshness, PAUSE, POLL};
-use crate::repository::user;
+use super::tracker::{Freshness, PAUSE, POLL};
+use crate::repository::entities::user;
 
 const COLLECTION: &str = "_revisions";
 const NUMBER: &str = "n";

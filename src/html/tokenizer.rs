@@ -7,7 +7,7 @@ use html5ever::tokenizer::{
     BufferQueue, StartTag, Tag, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
 
-use super::policy;
+use super::allow_list;
 
 /// Elements whose end may be left out, because the next one of them ends them.
 const ENDED_BY_THE_NEXT: &str = "dd dt li p tbody td tfoot th thead tr";
@@ -49,7 +49,7 @@ pub(super) fn text(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
     let mut inside = None;
     each(html, |piece| match piece {
-        Piece::Start(tag) if inside.is_none() && policy::goes_with_content(&tag.name) => {
+        Piece::Start(tag) if inside.is_none() && allow_list::goes_with_content(&tag.name) => {
             inside = (!listed(EMPTY, &tag.name)).then_some(tag.name);
         }
         Piece::End(tag) if inside.as_ref() == Some(&tag.name) => inside = None,

@@ -3,11 +3,11 @@ use bson::{Bson, Document};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Projection, Update};
 
-use super::super::repository_of::shown;
-use super::super::row::{gone, live};
-use super::super::slug_history;
-use super::{Stored, UPDATED, Writable, instant};
+use super::create_update::{Stored, UPDATED, Writable, instant};
+use super::slug_history;
 use crate::domain::{Id, nth_slug};
+use crate::repository::repository::shown;
+use crate::repository::row::{gone, live};
 use crate::repository::{Error, Repository};
 
 pub(super) const SLUG: &str = "slug";

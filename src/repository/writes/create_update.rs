@@ -1,28 +1,20 @@
 //! Writes, the same for all entities: each change names the state that it was made for, so that of two at the same
 //! time only one is made.
 
-/// Names in addresses: the first that is free, without races.
-mod names;
-/// What is deleted: seen, restored, purged.
-mod trash;
-
 use bson::oid::ObjectId;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, FindAndUpdate, Update};
 
-use super::row::live;
-use super::{Entity, Error, Repository};
 use crate::domain::{Id, Revised, Revision};
-
-pub use names::{FreeName, Named};
-pub use trash::Trashable;
+use crate::repository::row::live;
+use crate::repository::{Entity, Error, Repository};
 
 /// Counts the changes of a document. Documents of the original have none.
-pub(super) const VERSION: &str = "version";
-const CREATED: &str = "createdDate";
-const UPDATED: &str = "updatedDate";
-const DELETED: &str = "deletedDate";
+pub(in crate::repository) const VERSION: &str = "version";
+pub(super) const CREATED: &str = "createdDate";
+pub(super) const UPDATED: &str = "updatedDate";
+pub(super) const DELETED: &str = "deletedDate";
 
 /// An entity that can be written.
 pub trait Writable: Entity {
@@ -43,9 +35,9 @@ pub trait Writable: Entity {
 pub struct Stored<E> {
     /// The entity and its revision.
     pub revised: Revised<E>,
-    id: ObjectId,
-    version: i64,
-    same_state: Filter,
+    pub(super) id: ObjectId,
+    pub(super) version: i64,
+    pub(super) same_state: Filter,
 }
 
 impl<E: Writable> Repository<E> {
@@ -93,7 +85,12 @@ impl<E: Writable> Repository<E> {
         Ok(self.collection.delete_one(&stored.still()).await? > 0)
     }
 
-    async fn put(&self, id: ObjectId, fields: Document, now: DateTime<Utc>) -> Result<Stored<E>, Error> {
+    pub(super) async fn put(
+        &self,
+        id: ObjectId,
+        fields: Document,
+        now: DateTime<Utc>,
+    ) -> Result<Stored<E>, Error> {
         let mut document = Document::new();
         document.insert("_id", id);
         document.extend(fields);
@@ -105,7 +102,7 @@ impl<E: Writable> Repository<E> {
         Self::read_stored(&raw)
     }
 
-    async fn write(&self, stored: &Stored<E>, update: Update) -> Result<Option<Stored<E>>, Error> {
+    pub(super) async fn write(&self, stored: &Stored<E>, update: Update) -> Result<Option<Stored<E>>, Error> {
         let update = update.set(VERSION, stored.version.wrapping_add(1));
         let find = FindAndUpdate::new(stored.still(), update);
         let written = self.collection.find_one_and_update_raw(find).await?;
@@ -149,10 +146,10 @@ impl<E> Stored<E> {
 }
 
 /// Stored bytes that are no document.
-fn unreadable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(super) fn unreadable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Store(docstore::Error::Decode { collection: E::COLLECTION.to_owned(), source: Box::new(error) })
 }
 
-fn instant(at: DateTime<Utc>) -> Bson {
+pub(super) fn instant(at: DateTime<Utc>) -> Bson {
     Bson::DateTime(bson::DateTime::from_chrono(at))
 }

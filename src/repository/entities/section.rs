@@ -2,15 +2,15 @@ use bson::{Bson, Document, RawDocument, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
 
-use super::order::{self, BY_PLACE, of_trash};
-use super::row::{
-    date, live, own_id, reference, refers, row, text, truth_or, visible, whole_or, word, word_or,
-};
-use super::{BadField, Entity, Error, Named, Repository, Trashable, Writable};
 use crate::domain::{
     ContentType, Id, NavVisibility, NewSection, ParentFilter, Restored, Section, SectionChange,
     SectionFilter, SectionTree, TrashType,
 };
+use crate::repository::lists::order::{self, BY_PLACE, of_trash};
+use crate::repository::row::{
+    date, live, own_id, reference, refers, row, text, truth_or, visible, whole_or, word, word_or,
+};
+use crate::repository::{BadField, Entity, Error, Named, Repository, Trashable, Writable};
 
 row! {
     /// A section as stored.

@@ -5,12 +5,12 @@ use docstore::{
     Filter, Index, Sort, Update,
 };
 
-use super::order::{self, BY_PLACE, of_trash};
-use super::row::{
+use crate::domain::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, TrashType};
+use crate::repository::lists::order::{self, BY_PLACE, of_trash};
+use crate::repository::row::{
     date, own_id, reference, refers, row, text, text_or, texts, truth_or, visible, web_address, whole_or,
 };
-use super::{BadField, Entity, Named, Trashable, Writable};
-use crate::domain::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, TrashType};
+use crate::repository::{BadField, Entity, Named, Trashable, Writable};
 
 row! {
     /// A project as stored.

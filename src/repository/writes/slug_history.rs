@@ -2,17 +2,17 @@ use bson::{Bson, Document};
 use chrono::{DateTime, Utc};
 use docstore::{Collection, Filter, Find, Index, Update};
 
-use super::Error;
 use crate::domain::Id;
+use crate::repository::Error;
 
 /// The name of the collection.
 ///
 /// A document says which item of a collection had a slug last: `{collection, slug, item, createdDate}`. It names the
 /// item and not its next slug, so there are neither chains nor loops, however often an item is renamed.
-pub(super) const COLLECTION: &str = "slug_history";
+pub(in crate::repository) const COLLECTION: &str = "slug_history";
 
 /// The indexes of the collection.
-pub(super) fn indexes() -> Vec<Index> {
+pub(in crate::repository) fn indexes() -> Vec<Index> {
     vec![Index::on(["collection", "slug"]).unique()]
 }
 

@@ -5,10 +5,12 @@ use docstore::{
     Filter, Index, Sort, Update,
 };
 
-use super::order::{self, NEWEST_FIRST, of_trash};
-use super::row::{date, date_or_none, own_id, reference, refers, row, text, text_or, truth_or, visible};
-use super::{BadField, Entity, Named, Trashable, Writable};
 use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter, TrashType};
+use crate::repository::lists::order::{self, NEWEST_FIRST, of_trash};
+use crate::repository::row::{
+    date, date_or_none, own_id, reference, refers, row, text, text_or, truth_or, visible,
+};
+use crate::repository::{BadField, Entity, Named, Trashable, Writable};
 
 row! {
     /// A story as stored.

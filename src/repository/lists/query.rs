@@ -5,8 +5,8 @@ use docstore::Find;
 
 use super::cursor::Place;
 use super::totals::Known;
-use super::{Entity, Error, Repository};
 use crate::domain::{Listing, Start, Stretch, Walk, Window};
+use crate::repository::{Entity, Error, Repository};
 
 impl<E: Entity> Repository<E> {
     /// What a filter means, as much of it as is asked for, in the order of lists. Documents that cannot be read are
@@ -19,7 +19,7 @@ impl<E: Entity> Repository<E> {
     }
 
     /// A part of a list.
-    pub(super) async fn part<T>(
+    pub(in crate::repository) async fn part<T>(
         &self,
         list: Find,
         part: Stretch,

@@ -5,17 +5,17 @@ use docstore::Direction::{Ascending, Descending};
 use docstore::{Direction, Field, Filter, Index, Sort};
 
 /// A field of an order.
-pub(super) type By = (&'static str, Direction);
+pub(in crate::repository) type By = (&'static str, Direction);
 
 /// By a place that is given by hand, the newest first among equals.
-pub(super) const BY_PLACE: &[By] = &[("sort_order", Ascending), ("createdDate", Descending)];
+pub(in crate::repository) const BY_PLACE: &[By] = &[("sort_order", Ascending), ("createdDate", Descending)];
 /// The newest first.
-pub(super) const NEWEST_FIRST: &[By] = &[("createdDate", Descending)];
+pub(in crate::repository) const NEWEST_FIRST: &[By] = &[("createdDate", Descending)];
 /// What was deleted last comes first.
 const DELETED_LAST: By = ("deletedDate", Descending);
 
 /// An order as a sort, without the id that ends it.
-pub(super) fn sort(order: &[By]) -> Sort {
+pub(in crate::repository) fn sort(order: &[By]) -> Sort {
     order.iter().fold(Sort::default(), |sort, (field, direction)| match direction {
         Ascending => sort.then_ascending(*field),
         Descending => sort.then_descending(*field),
@@ -23,12 +23,12 @@ pub(super) fn sort(order: &[By]) -> Sort {
 }
 
 /// The index of lists in this order, narrowed by a field.
-pub(super) fn narrowed(by: &'static str, order: &[By]) -> Index {
+pub(in crate::repository) fn narrowed(by: &'static str, order: &[By]) -> Index {
     index(Some((by, Ascending)), order)
 }
 
 /// The index of all lists in this order.
-pub(super) fn whole(order: &[By]) -> Index {
+pub(in crate::repository) fn whole(order: &[By]) -> Index {
     index(None, order)
 }
 
@@ -39,6 +39,6 @@ fn index(first: Option<By>, order: &[By]) -> Index {
 }
 
 /// The indexes of the trash. Either mark may be the one that is there; what is live takes no room in them.
-pub(super) fn of_trash() -> [Index; 2] {
+pub(in crate::repository) fn of_trash() -> [Index; 2] {
     ["deleted", "is_deleted"].map(|mark| narrowed(mark, &[DELETED_LAST]).partial(Filter::eq(mark, true)))
 }

@@ -1,0 +1,17 @@
+//! One file per resource: its row, filter, writes and declared indexes.
+
+/// Navigation links.
+mod navlink;
+/// Pages.
+mod page;
+/// Projects.
+mod project;
+/// Sections.
+mod section;
+/// Stories.
+mod story;
+/// Users.
+pub(super) mod user;
+
+pub use page::PageRestored;
+pub use user::{NewUser, User, Users};

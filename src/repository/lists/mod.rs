@@ -1,0 +1,12 @@
+//! Lists: queries, their order, cursors and totals.
+
+/// Signed cursors.
+pub(super) mod cursor;
+/// List orders and the indexes that support them.
+pub(super) mod order;
+/// Runs list queries, by offset or by cursor.
+mod query;
+/// Counts of a filter by id range.
+mod ranges;
+/// Cached totals.
+pub(super) mod totals;
