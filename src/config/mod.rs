@@ -201,7 +201,7 @@ impl Config {
             authorship: if reader.truth("OPEN_AUTHORSHIP", false) {
                 Authorship::Open
             } else {
-                Authorship::Named
+                Authorship::Restricted
             },
             allow_dev_auth: reader.truth("ALLOW_DEV_AUTH", false),
             google: GoogleSettings {

@@ -71,7 +71,7 @@ fn addresses_have_to_be_plausible() {
     }
     assert_eq!(wrong(&[("AUTHOR_EMAILS", "a@example.com, b")]), ["AUTHOR_EMAILS"]);
     assert_eq!(with(&[("AUTHOR_EMAILS", "a@example.com, b@example.com,")]).author_emails.len(), 2);
-    assert_eq!(with(&[]).authorship, Authorship::Named);
+    assert_eq!(with(&[]).authorship, Authorship::Restricted);
     assert_eq!(with(&[("OPEN_AUTHORSHIP", "true")]).authorship, Authorship::Open);
 }
 

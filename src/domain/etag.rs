@@ -8,7 +8,7 @@ pub struct Revision(String);
 impl Revision {
     /// The revision of a state, by 128 bits of a hash of it. What is shown of a state may be different in another
     /// version of the program, so that counts too.
-    pub fn of(state: &[u8]) -> Self {
+    pub fn from_bytes(state: &[u8]) -> Self {
         let half = |salt: u8| {
             let mut hasher = DefaultHasher::new();
             (salt, env!("CARGO_PKG_VERSION"), state).hash(&mut hasher);
@@ -26,19 +26,19 @@ impl fmt::Display for Revision {
 
 /// In which state an item has to be for a change to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
+pub enum Precondition {
     /// In any.
     None,
     /// In one of these, by their names.
-    OneOf(Vec<String>),
+    AnyOf(Vec<String>),
 }
 
-impl Condition {
+impl Precondition {
     /// Whether an item of this revision may be changed.
     pub fn holds(&self, revision: &Revision) -> bool {
         match self {
             Self::None => true,
-            Self::OneOf(names) => names.contains(&revision.0),
+            Self::AnyOf(names) => names.contains(&revision.0),
         }
     }
 }
@@ -58,12 +58,12 @@ mod tests {
 
     #[test]
     fn a_condition_names_states() {
-        let (one, other) = (Revision::of(b"1"), Revision::of(b"2"));
+        let (one, other) = (Revision::from_bytes(b"1"), Revision::from_bytes(b"2"));
         assert_ne!(one, other);
-        assert_eq!(one, Revision::of(b"1"));
-        assert!(Condition::None.holds(&one));
-        let condition = Condition::OneOf(vec![other.to_string(), "x".to_owned()]);
+        assert_eq!(one, Revision::from_bytes(b"1"));
+        assert!(Precondition::None.holds(&one));
+        let condition = Precondition::AnyOf(vec![other.to_string(), "x".to_owned()]);
         assert!(condition.holds(&other) && !condition.holds(&one));
-        assert!(!Condition::OneOf(Vec::new()).holds(&one));
+        assert!(!Precondition::AnyOf(Vec::new()).holds(&one));
     }
 }

@@ -29,19 +29,19 @@ mod tree;
 /// Links and web URLs.
 mod url;
 
-pub use etag::{Condition, Revised, Revision};
+pub use etag::{Precondition, Revised, Revision};
 pub use id::{Id, InvalidId};
 pub use navlink::{NavLink, NavLinkChange, NewNavLink};
-pub use page::{NewPage, Page, PageChange, is_page_of_old, is_page_type};
-pub use page_request::{Listing, Start, Stretch, Walk, Window};
+pub use page::{NewPage, Page, PageChange, is_builtin_page_type, is_page_type};
+pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};
 pub use patch::Patch;
 pub use permissions::{Authorship, Caller, Item, Role, Visibility};
 pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText};
 pub use section::{
     ContentType, DisplayType, NavVisibility, NewSection, ParentFilter, Section, SectionChange, SectionFilter,
 };
-pub use slug::{nth_slug, slugify, suffix_of};
+pub use slug::{nth_slug, slug_suffix, slugify};
 pub use story::{NewStory, Story, StoryChange, StoryFilter};
-pub use trash::{Restored, TrashType, Trashed};
-pub use tree::{DEEPEST, Misplaced, SectionTree};
-pub use url::{is_link, is_web_address, runs_script};
+pub use trash::{DeletedItem, Restored, TrashType};
+pub use tree::{MAX_SECTION_DEPTH, PlacementError, SectionTree};
+pub use url::{is_link_target, is_script_url, is_web_url};

@@ -3,9 +3,9 @@ use chrono::{DateTime, Utc};
 use super::{Id, Item};
 
 /// Pages that there are without a section of their name.
-const ALWAYS: [&str; 2] = ["about", "contact"];
+const BUILTIN_PAGE_TYPES: [&str; 2] = ["about", "contact"];
 /// The name of a page has at most so many characters.
-const LONGEST_TYPE: usize = 100;
+const MAX_PAGE_TYPE_LENGTH: usize = 100;
 
 /// A text of its own, such as the one about the author. There is at most one of each type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,15 +76,15 @@ pub struct PageChange {
 
 /// Whether a page may have this name: a slug of 1 to 100 characters.
 pub fn is_page_type(name: &str) -> bool {
-    (1..=LONGEST_TYPE).contains(&name.len())
+    (1..=MAX_PAGE_TYPE_LENGTH).contains(&name.len())
         && name.split('-').all(|word| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         })
 }
 
 /// Whether there may be a page of this name even if no section has it.
-pub fn is_page_of_old(name: &str) -> bool {
-    ALWAYS.contains(&name)
+pub fn is_builtin_page_type(name: &str) -> bool {
+    BUILTIN_PAGE_TYPES.contains(&name)
 }
 
 #[cfg(test)]
@@ -101,6 +101,10 @@ mod tests {
         for bad in ["", "-", "a-", "-a", "a--b", "About", "a b", "é", "~65a0", "a/b", "a\0", &too_long] {
             assert!(!is_page_type(bad), "{bad:?}");
         }
-        assert!(is_page_of_old("about") && is_page_of_old("contact") && !is_page_of_old("terms"));
+        assert!(
+            is_builtin_page_type("about")
+                && is_builtin_page_type("contact")
+                && !is_builtin_page_type("terms")
+        );
     }
 }

@@ -9,16 +9,16 @@ pub struct Window {
 
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stretch {
+pub struct PageRequest {
     /// How many items at the most.
     pub limit: u64,
     /// Where it begins.
-    pub start: Start,
+    pub position: Position,
 }
 
 /// Where a part of a list begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
+pub enum Position {
     /// After so many items, wherever they come to lie.
     Offset(u64),
     /// Where a walk begins, or goes on from the cursor that its last part ended with: what is added or removed
@@ -26,9 +26,9 @@ pub enum Start {
     Cursor(Option<String>),
 }
 
-impl From<Window> for Stretch {
+impl From<Window> for PageRequest {
     fn from(window: Window) -> Self {
-        Self { limit: window.limit, start: Start::Offset(window.offset) }
+        Self { limit: window.limit, position: Position::Offset(window.offset) }
     }
 }
 
@@ -42,12 +42,12 @@ pub struct Listing<T> {
     /// The part that was asked for; in a walk, the offset is how much of it lies behind.
     pub window: Window,
     /// Where a walk goes on, if it is one.
-    pub walk: Option<Walk>,
+    pub cursor_page: Option<CursorPage>,
 }
 
 /// Where a walk over a list goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Walk {
+pub struct CursorPage {
     /// The cursor of the next part; `None` at the end.
     pub next: Option<String>,
 }

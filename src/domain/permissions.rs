@@ -81,7 +81,7 @@ pub trait Item {
 pub enum Authorship {
     /// Administrators and authors.
     #[default]
-    Named,
+    Restricted,
     /// Whoever is signed in.
     Open,
 }
@@ -127,7 +127,7 @@ mod tests {
         let may_create = |authorship| {
             [Role::Admin, Role::Author, Role::Commenter].map(|role| caller(role).may_create(authorship))
         };
-        assert_eq!(may_create(Authorship::Named), [true, true, false]);
+        assert_eq!(may_create(Authorship::Restricted), [true, true, false]);
         assert_eq!(may_create(Authorship::Open), [true, true, true]);
         let own = id.to_string();
         assert!(caller(Role::Commenter).may_change(Some(&own)));

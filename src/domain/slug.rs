@@ -1,5 +1,5 @@
 /// A slug has at most so many characters; only titles of other scripts can be longer once they are spelled out.
-const LONGEST: usize = 200;
+const MAX_SLUG_LENGTH: usize = 200;
 
 /// The name of a title in addresses: lower case, white space becomes `-`, of all else only `a-z0-9-` stays. Letters
 /// of other scripts are spelled out in ASCII. Empty if the title has no letter and no digit.
@@ -17,8 +17,8 @@ pub fn slugify(title: &str) -> String {
             }
         }
     }
-    if slug.len() > LONGEST {
-        let cut = slug[..LONGEST].rfind('-').unwrap_or(LONGEST);
+    if slug.len() > MAX_SLUG_LENGTH {
+        let cut = slug[..MAX_SLUG_LENGTH].rfind('-').unwrap_or(MAX_SLUG_LENGTH);
         slug.truncate(cut);
     }
     slug.truncate(slug.trim_end_matches('-').len());
@@ -31,7 +31,7 @@ pub fn nth_slug(slug: &str, n: u64) -> String {
 }
 
 /// Which of the names of an item this is: the n of [`nth_slug`], if it is one.
-pub fn suffix_of(name: &str, slug: &str) -> Option<u64> {
+pub fn slug_suffix(name: &str, slug: &str) -> Option<u64> {
     let rest = name.strip_prefix(slug).filter(|_| !slug.is_empty())?;
     if rest.is_empty() {
         return Some(1);
@@ -101,18 +101,21 @@ mod tests {
     fn long_slugs_are_cut_between_words() {
         assert_eq!(slugify(&"a".repeat(200)).len(), 200);
         let slug = slugify(&"北京".repeat(100));
-        assert!(slug.len() <= LONGEST && (slug.ends_with("-bei") || slug.ends_with("-jing")), "{slug}");
+        assert!(
+            slug.len() <= MAX_SLUG_LENGTH && (slug.ends_with("-bei") || slug.ends_with("-jing")),
+            "{slug}"
+        );
     }
 
     #[test]
     fn suffixes_begin_with_two() {
         assert_eq!([nth_slug("a", 1), nth_slug("a", 2), nth_slug("a", 10)], ["a", "a-2", "a-10"]);
         for n in [1, 2, 10] {
-            assert_eq!(suffix_of(&nth_slug("a", n), "a"), Some(n));
+            assert_eq!(slug_suffix(&nth_slug("a", n), "a"), Some(n));
         }
         for none in ["b", "a-", "a-0", "a-1", "a-02", "a-+2", "a-b", "ab", ""] {
-            assert_eq!(suffix_of(none, "a"), None, "{none:?}");
+            assert_eq!(slug_suffix(none, "a"), None, "{none:?}");
         }
-        assert_eq!(suffix_of("-2", ""), None);
+        assert_eq!(slug_suffix("-2", ""), None);
     }
 }

@@ -42,7 +42,7 @@ impl FromStr for TrashType {
 
 /// Something deleted, of which little is known for certain: what cannot be read can be deleted too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trashed {
+pub struct DeletedItem {
     /// Its id.
     pub id: Id,
     /// What it is.

@@ -3,18 +3,18 @@ use std::collections::{HashMap, HashSet};
 use super::Id;
 
 /// Sections inside one another, at the most.
-pub const DEEPEST: usize = 32;
+pub const MAX_SECTION_DEPTH: usize = 32;
 
 /// Why a section cannot lie in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Misplaced {
+pub enum PlacementError {
     /// There is no such section.
-    NoParent,
+    ParentNotFound,
     /// It is the section itself.
-    InItself,
+    IntoItself,
     /// It lies in the section.
-    InItsOwn,
-    /// It, or what lies in it, would be deeper than [`DEEPEST`].
+    IntoDescendant,
+    /// It, or what lies in it, would be deeper than [`MAX_SECTION_DEPTH`].
     TooDeep,
 }
 
@@ -35,26 +35,26 @@ impl SectionTree {
     ///
     /// # Errors
     /// Why it may not.
-    pub fn may_place(&self, section: Option<Id>, parent: Id) -> Result<(), Misplaced> {
+    pub fn check_parent(&self, section: Option<Id>, parent: Id) -> Result<(), PlacementError> {
         if section == Some(parent) {
-            return Err(Misplaced::InItself);
+            return Err(PlacementError::IntoItself);
         }
         if !self.parents.contains_key(&parent) {
-            return Err(Misplaced::NoParent);
+            return Err(PlacementError::ParentNotFound);
         }
-        if section.is_some_and(|section| self.lies_in(parent, section)) {
-            return Err(Misplaced::InItsOwn);
+        if section.is_some_and(|section| self.is_descendant(parent, section)) {
+            return Err(PlacementError::IntoDescendant);
         }
         let height = section.map_or(1, |section| self.height(section));
-        if self.way_up(parent).count() + height > DEEPEST {
-            return Err(Misplaced::TooDeep);
+        if self.ancestors(parent).count() + height > MAX_SECTION_DEPTH {
+            return Err(PlacementError::TooDeep);
         }
         Ok(())
     }
 
     /// The same with one section more.
     #[must_use]
-    pub fn with(mut self, section: Id, parent: Option<Id>) -> Self {
+    pub fn with_section(mut self, section: Id, parent: Option<Id>) -> Self {
         self.parents.insert(section, parent);
         self
     }
@@ -65,12 +65,12 @@ impl SectionTree {
     }
 
     /// Whether a section lies in another, however deep.
-    pub fn lies_in(&self, section: Id, other: Id) -> bool {
-        self.way_up(section).skip(1).any(|above| above == other)
+    pub fn is_descendant(&self, section: Id, other: Id) -> bool {
+        self.ancestors(section).skip(1).any(|above| above == other)
     }
 
     /// The section and those that it lies in, up to the root; each once, even in a ring.
-    fn way_up(&self, section: Id) -> impl Iterator<Item = Id> {
+    fn ancestors(&self, section: Id) -> impl Iterator<Item = Id> {
         let mut seen = HashSet::new();
         let above =
             |id: &Id| self.parents.get(id).copied().flatten().filter(|id| self.parents.contains_key(id));
@@ -79,7 +79,7 @@ impl SectionTree {
 
     /// How many levels there are from the section to the deepest that lies in it.
     fn height(&self, section: Id) -> usize {
-        let levels = |below: Id| self.way_up(below).position(|id| id == section).map(|levels| levels + 1);
+        let levels = |below: Id| self.ancestors(below).position(|id| id == section).map(|levels| levels + 1);
         self.parents.keys().filter_map(|id| levels(*id)).max().unwrap_or(1)
     }
 }
@@ -100,34 +100,38 @@ mod tests {
     #[test]
     fn a_section_lies_neither_in_itself_nor_in_its_own() {
         let tree = tree(&[(1, None), (2, Some(1)), (3, Some(2)), (4, None)]);
-        assert_eq!(tree.may_place(Some(id(1)), id(1)), Err(Misplaced::InItself));
-        assert_eq!(tree.may_place(Some(id(1)), id(2)), Err(Misplaced::InItsOwn));
-        assert_eq!(tree.may_place(Some(id(1)), id(3)), Err(Misplaced::InItsOwn));
-        assert_eq!(tree.may_place(Some(id(1)), id(9)), Err(Misplaced::NoParent));
-        assert_eq!(tree.may_place(Some(id(1)), id(4)), Ok(()));
-        assert_eq!(tree.may_place(Some(id(3)), id(1)), Ok(()));
-        assert_eq!(tree.may_place(None, id(3)), Ok(()));
-        assert!(tree.lies_in(id(3), id(1)) && !tree.lies_in(id(1), id(3)) && !tree.lies_in(id(1), id(1)));
+        assert_eq!(tree.check_parent(Some(id(1)), id(1)), Err(PlacementError::IntoItself));
+        assert_eq!(tree.check_parent(Some(id(1)), id(2)), Err(PlacementError::IntoDescendant));
+        assert_eq!(tree.check_parent(Some(id(1)), id(3)), Err(PlacementError::IntoDescendant));
+        assert_eq!(tree.check_parent(Some(id(1)), id(9)), Err(PlacementError::ParentNotFound));
+        assert_eq!(tree.check_parent(Some(id(1)), id(4)), Ok(()));
+        assert_eq!(tree.check_parent(Some(id(3)), id(1)), Ok(()));
+        assert_eq!(tree.check_parent(None, id(3)), Ok(()));
+        assert!(
+            tree.is_descendant(id(3), id(1))
+                && !tree.is_descendant(id(1), id(3))
+                && !tree.is_descendant(id(1), id(1))
+        );
     }
 
     #[test]
     fn no_section_is_deeper_than_the_deepest() {
-        let chain: Vec<_> = (1..=DEEPEST).map(|n| (n, (n > 1).then(|| n - 1))).collect();
+        let chain: Vec<_> = (1..=MAX_SECTION_DEPTH).map(|n| (n, (n > 1).then(|| n - 1))).collect();
         let with = |more: &[(usize, Option<usize>)]| tree(&[&chain, more].concat());
-        assert_eq!(with(&[]).may_place(None, id(DEEPEST)), Err(Misplaced::TooDeep));
-        assert_eq!(with(&[]).may_place(None, id(DEEPEST - 1)), Ok(()));
+        assert_eq!(with(&[]).check_parent(None, id(MAX_SECTION_DEPTH)), Err(PlacementError::TooDeep));
+        assert_eq!(with(&[]).check_parent(None, id(MAX_SECTION_DEPTH - 1)), Ok(()));
         // With what lies in it.
         let pair = with(&[(100, None), (101, Some(100))]);
-        assert_eq!(pair.may_place(Some(id(100)), id(DEEPEST - 1)), Err(Misplaced::TooDeep));
-        assert_eq!(pair.may_place(Some(id(100)), id(DEEPEST - 2)), Ok(()));
+        assert_eq!(pair.check_parent(Some(id(100)), id(MAX_SECTION_DEPTH - 1)), Err(PlacementError::TooDeep));
+        assert_eq!(pair.check_parent(Some(id(100)), id(MAX_SECTION_DEPTH - 2)), Ok(()));
     }
 
     #[test]
     fn rings_and_missing_parents_of_old_databases_come_to_an_end() {
         let tree = tree(&[(1, Some(2)), (2, Some(1)), (3, Some(77)), (4, None)]);
-        assert_eq!(tree.may_place(None, id(1)), Ok(()));
-        assert_eq!(tree.may_place(Some(id(1)), id(4)), Ok(()));
-        assert_eq!(tree.may_place(Some(id(1)), id(2)), Err(Misplaced::InItsOwn));
-        assert_eq!(tree.may_place(None, id(3)), Ok(()));
+        assert_eq!(tree.check_parent(None, id(1)), Ok(()));
+        assert_eq!(tree.check_parent(Some(id(1)), id(4)), Ok(()));
+        assert_eq!(tree.check_parent(Some(id(1)), id(2)), Err(PlacementError::IntoDescendant));
+        assert_eq!(tree.check_parent(None, id(3)), Ok(()));
     }
 }

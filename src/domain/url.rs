@@ -4,7 +4,7 @@ const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 const RUN: [&str; 3] = ["javascript:", "vbscript:", "data:"];
 
 /// Whether an address is one of the web: its scheme is `http` or `https`.
-pub fn is_web_address(address: &str) -> bool {
+pub fn is_web_url(address: &str) -> bool {
     address.starts_with("http://") || address.starts_with("https://")
 }
 
@@ -14,14 +14,14 @@ pub fn is_web_address(address: &str) -> bool {
 /// A colon before the first of `/`, `?` and `#` ends a scheme, as in RFC 3986. It has to be one of the four as it is
 /// written: browsers take tabs and line breaks out of an address, so nothing is taken for a scheme that only looks
 /// like another.
-pub fn is_link(address: &str) -> bool {
+pub fn is_link_target(address: &str) -> bool {
     let Some(end) = address.find([':', '/', '?', '#']) else { return true };
     !address[end..].starts_with(':')
         || SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(&address[..end]))
 }
 
 /// Whether a browser that is led there runs what the address says, read as browsers read it.
-pub fn runs_script(address: &str) -> bool {
+pub fn is_script_url(address: &str) -> bool {
     let address: String = address
         .trim_start_matches(|c: char| c <= ' ')
         .chars()
@@ -53,8 +53,8 @@ mod tests {
             "a/b:c",
             "",
         ] {
-            assert!(is_link(link), "{link}");
-            assert!(!runs_script(link), "{link}");
+            assert!(is_link_target(link), "{link}");
+            assert!(!is_script_url(link), "{link}");
         }
     }
 
@@ -72,7 +72,7 @@ mod tests {
             "data:text/html,<script>alert(1)</script>",
             "javascript://example.com/%0aalert(1)",
         ] {
-            assert!(!is_link(script) && runs_script(script), "{script:?}");
+            assert!(!is_link_target(script) && is_script_url(script), "{script:?}");
         }
     }
 
@@ -85,7 +85,7 @@ mod tests {
             "ht\ntps://example.com",
             " https://example.com",
         ] {
-            assert!(!is_link(other) && !runs_script(other), "{other:?}");
+            assert!(!is_link_target(other) && !is_script_url(other), "{other:?}");
         }
     }
 }

@@ -22,11 +22,11 @@ pub use removed::Removed;
 const PASSES: usize = 8;
 
 /// Elements inside one another: the time that reading takes is in proportion to the length times the depth.
-const DEEPEST: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 /// HTML that holds nothing but what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cleaned {
+pub struct Sanitized {
     /// The HTML. Cleaning it once more changes no byte of it.
     pub html: String,
     /// What was removed, elements first, each kind by name.
@@ -35,10 +35,10 @@ pub struct Cleaned {
 
 /// Removes what is not allowed. HTML that does not settle, or that is deeper than any text, is reduced to its text:
 /// nothing but an attack is so.
-pub fn clean(html: &str) -> Cleaned {
+pub fn sanitize(html: &str) -> Sanitized {
     let cleaned = settled(html).or_else(|| settled(&tokenizer::text(html))).unwrap_or_default();
     let removed = removed::difference(html, &cleaned);
-    Cleaned { html: cleaned, removed }
+    Sanitized { html: cleaned, removed }
 }
 
 /// HTML that another pass does not change. It is read by a browser as it was read here: a text whose meaning
@@ -56,5 +56,5 @@ fn settled(html: &str) -> Option<String> {
 }
 
 fn pass(html: &str) -> Option<String> {
-    (tokenizer::depth(html) <= DEEPEST).then(|| postprocess::finish(&allow_list::apply(html)))
+    (tokenizer::depth(html) <= MAX_DEPTH).then(|| postprocess::finish(&allow_list::apply(html)))
 }

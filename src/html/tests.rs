@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{DEEPEST, Removed, clean, tokenizer};
+use super::{MAX_DEPTH, Removed, sanitize, tokenizer};
 
 /// What the editor emits, each kind of node and mark; all of it stays as it is.
 const EDITOR: &[&str] = &[
@@ -35,12 +35,12 @@ const EDITOR: &[&str] = &[
 #[test]
 fn what_the_editor_emits_stays_byte_for_byte() {
     for html in EDITOR {
-        let cleaned = clean(html);
+        let cleaned = sanitize(html);
         assert_eq!(cleaned.html, *html);
         assert_eq!(cleaned.removed, [], "{html}");
     }
     let all = EDITOR.concat();
-    assert_eq!(clean(&all).html, all);
+    assert_eq!(sanitize(&all).html, all);
 }
 
 /// Ways to run a script, or to leave the page's frame.
@@ -143,11 +143,11 @@ fn dangers(html: &str) -> Vec<String> {
 #[test]
 fn attacks_are_neutralised() {
     for attack in ATTACKS {
-        let cleaned = clean(attack);
+        let cleaned = sanitize(attack);
         assert_eq!(dangers(&cleaned.html), Vec::<String>::new(), "{attack}\n{}", cleaned.html);
-        assert_eq!(clean(&cleaned.html).html, cleaned.html, "{attack}");
+        assert_eq!(sanitize(&cleaned.html).html, cleaned.html, "{attack}");
         // Inside what stays, too.
-        let inside = clean(&format!("<ul><li><p>before {attack} after</p></li></ul>"));
+        let inside = sanitize(&format!("<ul><li><p>before {attack} after</p></li></ul>"));
         assert_eq!(dangers(&inside.html), Vec::<String>::new(), "{attack}\n{}", inside.html);
     }
 }
@@ -155,7 +155,7 @@ fn attacks_are_neutralised() {
 #[test]
 fn what_was_removed_is_said() {
     let said =
-        |html: &str| clean(html).removed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        |html: &str| sanitize(html).removed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let cases = [
         ("<p>a</p><script>x</script><p onclick=x>b</p><b onclick=y>c</b>", "script;1, onclick;2"),
         ("<script src=x defer></script>", "script;1"),
@@ -190,7 +190,7 @@ fn values_of_which_a_part_is_allowed_keep_that_part() {
         ),
         ("<article><p>x</p></article>", "<p>x</p>"),
     ] {
-        assert_eq!(clean(html).html, kept);
+        assert_eq!(sanitize(html).html, kept);
     }
 }
 
@@ -198,8 +198,8 @@ fn values_of_which_a_part_is_allowed_keep_that_part() {
 fn what_does_not_settle_is_reduced_to_its_text() {
     // Each reading lifts one table out of another, so that no few passes bring it to rest.
     let html = format!("{}x{}", "<table><a>".repeat(200), "</a></table>".repeat(200));
-    let cleaned = clean(&html);
-    assert_eq!(clean(&cleaned.html).html, cleaned.html);
+    let cleaned = sanitize(&html);
+    assert_eq!(sanitize(&cleaned.html).html, cleaned.html);
     assert!(cleaned.html.contains('x'));
     assert_eq!(Removed { name: "a".into(), count: 1 }.to_string(), "a;1");
 }
@@ -210,12 +210,12 @@ fn deep_nesting_is_no_trouble() {
     for tag in
         ["<b>", "<p>", "<ul><li>", "<table>", "<a>", "<div>", "<table><a>", "<svg>", "<font>", "<i><p>"]
     {
-        let cleaned = clean(&tag.repeat(50_000 / tag.len()));
-        assert_eq!(clean(&cleaned.html).html, cleaned.html, "{tag}");
-        assert!(tokenizer::depth(&cleaned.html) <= DEEPEST, "{tag}");
+        let cleaned = sanitize(&tag.repeat(50_000 / tag.len()));
+        assert_eq!(sanitize(&cleaned.html).html, cleaned.html, "{tag}");
+        assert!(tokenizer::depth(&cleaned.html) <= MAX_DEPTH, "{tag}");
     }
     let lists = format!("{}<p>x</p>{}", "<ul><li>".repeat(40), "</li></ul>".repeat(40));
-    assert_eq!(clean(&lists).html, lists);
+    assert_eq!(sanitize(&lists).html, lists);
 }
 
 fn pieces() -> impl Strategy<Value = String> {
@@ -326,8 +326,8 @@ proptest! {
 
     #[test]
     fn a_second_cleaning_changes_nothing(html in pieces()) {
-        let once = clean(&html);
-        let twice = clean(&once.html);
+        let once = sanitize(&html);
+        let twice = sanitize(&once.html);
         prop_assert_eq!(&once.html, &twice.html);
         prop_assert_eq!(twice.removed, vec![]);
         prop_assert_eq!(dangers(&once.html), Vec::<String>::new());

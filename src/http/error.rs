@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::middleware::Standing;
 use super::respond::etag;
-use crate::identity::Refusal;
+use crate::identity::TokenError;
 use crate::{identity, repository, service};
 
 /// Seconds after which a client may try again.
@@ -281,11 +281,11 @@ impl From<identity::Error> for ApiError {
             identity::Error::Malformed => {
                 Self::Unauthenticated("Invalid authorization header: a bearer token is expected")
             }
-            identity::Error::Refused(Refusal::Rejected) => Self::Unauthenticated("Invalid or expired token"),
-            identity::Error::Refused(Refusal::Scope) => Self::Forbidden(
+            identity::Error::Token(TokenError::Rejected) => Self::Unauthenticated("Invalid or expired token"),
+            identity::Error::Token(TokenError::MissingScope) => Self::Forbidden(
                 "the token does not give the e-mail address: the scope userinfo.email is missing",
             ),
-            identity::Error::Refused(Refusal::Unavailable) => Self::IssuerUnavailable,
+            identity::Error::Token(TokenError::Unavailable) => Self::IssuerUnavailable,
             identity::Error::Users(error) => error.into(),
         }
     }

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use super::{Identity, Refusal, Verified, Verifier};
+use super::{Identity, TokenError, VerifiedToken, Verifier};
 use crate::clock::Clock;
 use crate::repository::User;
 
@@ -27,7 +27,7 @@ pub(super) struct Known {
     pub(super) user: OnceCell<User>,
 }
 
-type Outcome = Result<Arc<Known>, Refusal>;
+type Outcome = Result<Arc<Known>, TokenError>;
 
 /// Remembers what is known of tokens, by their digest. Requests with one token that is not known yet ask once.
 pub(super) struct TokenCache {
@@ -67,12 +67,12 @@ impl TokenCache {
         let verified = self.verifier.verify(token).await;
         let now = self.clock.now();
         let (until, outcome) = match verified {
-            Ok(Verified { identity, expires }) => {
+            Ok(VerifiedToken { identity, expires }) => {
                 let until = expires.map_or(now + GOOD, |expires| expires.min(now + GOOD));
                 (until, Ok(Arc::new(Known { identity, user: OnceCell::new() })))
             }
-            Err(refusal @ (Refusal::Rejected | Refusal::Scope)) => (now + BAD, Err(refusal)),
-            Err(refusal @ Refusal::Unavailable) => (now + UNKNOWN, Err(refusal)),
+            Err(refusal @ (TokenError::Rejected | TokenError::MissingScope)) => (now + BAD, Err(refusal)),
+            Err(refusal @ TokenError::Unavailable) => (now + UNKNOWN, Err(refusal)),
         };
         self.state().keep(key, Entry { until, outcome: outcome.clone() }, now);
         outcome
@@ -142,12 +142,12 @@ mod tests {
 
     #[async_trait]
     impl Verifier for Counting {
-        async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
+        async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             tokio::task::yield_now().await;
             match token {
-                "down" => Err(Refusal::Unavailable),
-                _ if token.starts_with("good") => Ok(Verified {
+                "down" => Err(TokenError::Unavailable),
+                _ if token.starts_with("good") => Ok(VerifiedToken {
                     identity: Identity {
                         email: "jo@example.com".into(),
                         name: "Jo".into(),
@@ -156,7 +156,7 @@ mod tests {
                     },
                     expires: self.expires,
                 }),
-                _ => Err(Refusal::Rejected),
+                _ => Err(TokenError::Rejected),
             }
         }
     }

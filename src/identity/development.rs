@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::{Identity, Refusal, Verified, Verifier};
+use super::{Identity, TokenError, VerifiedToken, Verifier};
 
 /// The author of development; the configuration of roles has to name this address.
 pub const AUTHOR_EMAIL: &str = "dev-author@dev.example.com";
@@ -21,16 +21,16 @@ impl DevelopmentTokens {
 
 #[async_trait]
 impl Verifier for DevelopmentTokens {
-    async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
+    async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError> {
         let email = match token {
             "dev-mock-admin" => self.admin_email.as_str(),
             "dev-mock-author" => AUTHOR_EMAIL,
             "dev-mock-commenter" => COMMENTER_EMAIL,
-            _ => return Err(Refusal::Rejected),
+            _ => return Err(TokenError::Rejected),
         };
         let name = email.split('@').next().unwrap_or(email);
         let identity =
             Identity { email: email.to_owned(), name: name.to_owned(), avatar_url: None, account: None };
-        Ok(Verified { identity, expires: None })
+        Ok(VerifiedToken { identity, expires: None })
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use development::{AUTHOR_EMAIL, DevelopmentTokens};
 pub use google::{Google, GoogleSettings};
 pub use roles::Roles;
-pub use verifier::{Account, FirstOf, Identity, Refusal, Verified, Verifier};
+pub use verifier::{Account, Identity, TokenError, VerifiedToken, Verifier, VerifierChain};
 
 use cache::{Known, TokenCache};
 
@@ -37,7 +37,7 @@ pub enum Error {
     Malformed,
     /// The token is not good, or nobody could say.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Token(#[from] TokenError),
     /// Users could not be read.
     #[error("users cannot be read")]
     Users(#[from] repository::Error),
@@ -56,14 +56,14 @@ pub struct Profile {
 
 /// Finds the caller of a request. Cheap to clone.
 #[derive(Clone)]
-pub struct Callers {
+pub struct Authenticator {
     tokens: Arc<TokenCache>,
     users: Users,
     roles: Arc<Roles>,
     clock: Arc<dyn Clock>,
 }
 
-impl Callers {
+impl Authenticator {
     /// Verifies by `verifier`, keeps users in `users`.
     pub fn new(verifier: Arc<dyn Verifier>, users: Users, roles: Roles, clock: Arc<dyn Clock>) -> Self {
         let tokens = Arc::new(TokenCache::new(verifier, Arc::clone(&clock)));
@@ -75,13 +75,13 @@ impl Callers {
         Ok(self.profile(header).await?.caller)
     }
 
-    /// As [`Callers::resolve`], with what is known of them.
+    /// As [`Authenticator::resolve`], with what is known of them.
     pub async fn profile(&self, header: Option<&[u8]>) -> Result<Profile, Error> {
         let token = header::bearer_token(header)?;
         let known = self.tokens.verify(token).await?;
         let User { id, name } = known.user.get_or_try_init(|| self.sign_in(&known)).await?;
         let email = known.identity.email.clone();
-        let caller = Caller { id: *id, role: self.roles.of(&email) };
+        let caller = Caller { id: *id, role: self.roles.role_of(&email) };
         Ok(Profile { caller, email, name: name.clone() })
     }
 
@@ -92,7 +92,7 @@ impl Callers {
 
     async fn sign_in(&self, known: &Known) -> Result<User, repository::Error> {
         let Identity { email, name, avatar_url, account } = known.identity.clone();
-        let role = self.roles.of(&email);
+        let role = self.roles.role_of(&email);
         let account = account.map(|Account { provider, id }| (provider, id));
         self.users.sign_in(NewUser { email, name, avatar_url, role, account }, self.clock.now()).await
     }

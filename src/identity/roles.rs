@@ -14,7 +14,7 @@ impl Roles {
     }
 
     /// The role of an e-mail address.
-    pub fn of(&self, email: &str) -> Role {
+    pub fn role_of(&self, email: &str) -> Role {
         if email == self.admin {
             Role::Admin
         } else if self.authors.iter().any(|author| author == email) {
@@ -32,9 +32,9 @@ mod tests {
     #[test]
     fn everybody_who_is_not_named_is_a_commenter() {
         let roles = Roles::new("a@example.com".into(), vec!["b@example.com".into(), "a@example.com".into()]);
-        assert_eq!(roles.of("a@example.com"), Role::Admin);
-        assert_eq!(roles.of("b@example.com"), Role::Author);
-        assert_eq!(roles.of("c@example.com"), Role::Commenter);
-        assert_eq!(roles.of(""), Role::Commenter);
+        assert_eq!(roles.role_of("a@example.com"), Role::Admin);
+        assert_eq!(roles.role_of("b@example.com"), Role::Author);
+        assert_eq!(roles.role_of("c@example.com"), Role::Commenter);
+        assert_eq!(roles.role_of(""), Role::Commenter);
     }
 }

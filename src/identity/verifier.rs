@@ -25,7 +25,7 @@ pub struct Account {
 
 /// What a good token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifiedToken {
     /// Whose it is.
     pub identity: Identity,
     /// When it ends, if it does.
@@ -34,13 +34,13 @@ pub struct Verified {
 
 /// Why a token is not good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum TokenError {
     /// It is not, or no longer, good.
     #[error("the token was not accepted")]
     Rejected,
     /// It is good, but does not say whose it is.
     #[error("the token does not give the e-mail address")]
-    Scope,
+    MissingScope,
     /// Nobody could say: the issuer did not answer.
     #[error("the issuer of the token does not answer")]
     Unavailable,
@@ -50,21 +50,21 @@ pub enum Refusal {
 #[async_trait]
 pub trait Verifier: Send + Sync + 'static {
     /// Whose the token is.
-    async fn verify(&self, token: &str) -> Result<Verified, Refusal>;
+    async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError>;
 }
 
 /// Asks one verifier after the other, until one does not reject the token. None at all rejects every token.
-pub struct FirstOf(pub Vec<Box<dyn Verifier>>);
+pub struct VerifierChain(pub Vec<Box<dyn Verifier>>);
 
 #[async_trait]
-impl Verifier for FirstOf {
-    async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
+impl Verifier for VerifierChain {
+    async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError> {
         for verifier in &self.0 {
             match verifier.verify(token).await {
-                Err(Refusal::Rejected) => {}
+                Err(TokenError::Rejected) => {}
                 outcome => return outcome,
             }
         }
-        Err(Refusal::Rejected)
+        Err(TokenError::Rejected)
     }
 }

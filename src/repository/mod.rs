@@ -31,14 +31,14 @@ mod tree_lock;
 /// Creates, updates, renames, deletes and restores entities.
 mod writes;
 
-pub use changes::{Freshness, Reading};
-pub use docstore::Reads;
+pub use changes::ChangeTracker;
+pub use docstore::{ReadLog, Reads};
 pub use entities::{NewUser, PageRestored, User, Users};
 pub use entity::{BadField, Entity};
 pub use error::Error;
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use probe::Probe;
 pub use repository::Repository;
-pub use section_contents::{Held, Holdings};
+pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::TreeLock;
-pub use writes::{FreeName, Named, Stored, Trashable, Writable};
+pub use writes::{SlugReservation, Sluggable, SoftDelete, Versioned, Writable};

@@ -8,7 +8,7 @@ use docstore::{Collection, Database, Field, Filter, Find};
 
 use super::lists::cursor::Cursors;
 use super::lists::totals::Totals;
-use super::row::{Row, live};
+use super::row::{Row, not_deleted};
 use super::writes::slug_history;
 use super::{BadField, Entity, Error};
 use crate::domain::Id;
@@ -60,8 +60,8 @@ impl<E: Entity> Repository<E> {
     }
 
     /// How a list is read, from its beginning to its end.
-    pub fn listing(filter: &E::Filter) -> Find {
-        Find::new(E::filter(filter).also(live())).sort(E::sort().then_ascending(Field::ID))
+    pub fn list_query(filter: &E::Filter) -> Find {
+        Find::new(E::filter(filter).also(not_deleted())).sort(E::sort().then_ascending(Field::ID))
     }
 
     /// The live entity with this id.
@@ -69,19 +69,19 @@ impl<E: Entity> Repository<E> {
     /// # Errors
     /// [`Error::Corrupt`] if it is there and cannot be read.
     pub async fn find(&self, id: Id) -> Result<Option<E>, Error> {
-        self.one(Filter::id(id.object_id()).also(live())).await
+        self.find_one(Filter::id(id.object_id()).also(not_deleted())).await
     }
 
     /// How many corrupt documents lists have passed over.
-    pub fn corrupt_met(&self) -> u64 {
+    pub fn corrupt_count(&self) -> u64 {
         self.corrupt.met.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn one(&self, filter: Filter) -> Result<Option<E>, Error> {
-        self.first(Find::new(filter)).await
+    pub(super) async fn find_one(&self, filter: Filter) -> Result<Option<E>, Error> {
+        self.find_first(Find::new(filter)).await
     }
 
-    pub(super) async fn first(&self, find: Find) -> Result<Option<E>, Error> {
+    pub(super) async fn find_first(&self, find: Find) -> Result<Option<E>, Error> {
         let document = self.collection.find_one_raw(find).await?;
         document.map(|document| Self::read(&document)).transpose()
     }
@@ -104,7 +104,7 @@ impl<E: Entity> Repository<E> {
     }
 
     /// In lists, what cannot be read is passed over.
-    pub(super) fn or_pass<T>(&self, read: Result<T, Error>) -> Option<T> {
+    pub(super) fn or_skip<T>(&self, read: Result<T, Error>) -> Option<T> {
         match read {
             Ok(entity) => Some(entity),
             Err(error) => {

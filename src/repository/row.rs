@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use docstore::Filter;
 
 use super::BadField;
-use crate::domain::{Id, Visibility, is_web_address, runs_script};
+use crate::domain::{Id, Visibility, is_script_url, is_web_url};
 
 /// Some fields of a document, borrowed from its bytes.
 pub trait Row<'a>: Sized {
@@ -43,12 +43,12 @@ macro_rules! row {
 pub(super) use row;
 
 /// What every collection of content has: both marks of deletion, since either may be the one that is there.
-pub(super) fn live() -> Filter {
+pub(super) fn not_deleted() -> Filter {
     Filter::and([Filter::ne("deleted", true), Filter::ne("is_deleted", true)])
 }
 
-/// What is in the trash: the opposite of [`live`], said so that each mark has an index.
-pub(super) fn gone() -> Filter {
+/// What is in the trash: the opposite of [`not_deleted`], said so that each mark has an index.
+pub(super) fn is_deleted() -> Filter {
     Filter::or([Filter::eq("deleted", true), Filter::eq("is_deleted", true)])
 }
 
@@ -173,7 +173,7 @@ pub(super) fn web_address(
 ) -> Result<Option<String>, BadField> {
     match value {
         None | Some(RawBsonRef::Null | RawBsonRef::String("")) => Ok(None),
-        Some(RawBsonRef::String(address)) if is_web_address(address) => Ok(Some(address.to_owned())),
+        Some(RawBsonRef::String(address)) if is_web_url(address) => Ok(Some(address.to_owned())),
         Some(_) => Err(BadField(field)),
     }
 }
@@ -181,7 +181,7 @@ pub(super) fn web_address(
 /// Where a link leads, which has to be there. Old databases hold any text; what a browser would run is not shown.
 pub(super) fn link(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<String, BadField> {
     text(value, field)
-        .and_then(|address| if runs_script(&address) { Err(BadField(field)) } else { Ok(address) })
+        .and_then(|address| if is_script_url(&address) { Err(BadField(field)) } else { Ok(address) })
 }
 
 /// A date, if it is there.

@@ -1,27 +1,27 @@
 use docstore::{Collection, Database, Update};
 
-use super::row::{live, refers};
+use super::row::{not_deleted, refers};
 use super::writes::VERSION;
 use super::{Entity, Error};
 use crate::domain::{ContentType, Id, Page, Project, Section, Story};
 
 /// What lies in a section, in each of the collections. Cheap to clone.
 #[derive(Clone)]
-pub struct Holdings {
+pub struct SectionContents {
     sections: Collection,
     content: [(ContentType, Collection); 3],
 }
 
 /// How much lies in a section.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Held {
+pub struct ContentCounts {
     /// Sections.
     pub sections: u64,
     /// Content, by its type; no type without any.
     pub content: Vec<(ContentType, u64)>,
 }
 
-impl Holdings {
+impl SectionContents {
     /// What lies in the sections of a database.
     pub fn new(database: &Database) -> Self {
         Self {
@@ -35,21 +35,21 @@ impl Holdings {
     }
 
     /// How much lies in this section. What is deleted does not count.
-    pub async fn of(&self, section: Id) -> Result<Held, Error> {
-        let sections = self.sections.count(&refers("parent_id", section).also(live())).await?;
+    pub async fn count(&self, section: Id) -> Result<ContentCounts, Error> {
+        let sections = self.sections.count(&refers("parent_id", section).also(not_deleted())).await?;
         let mut content = Vec::new();
         for (kind, collection) in &self.content {
-            let count = collection.count(&refers("section_id", section).also(live())).await?;
+            let count = collection.count(&refers("section_id", section).also(not_deleted())).await?;
             if count > 0 {
                 content.push((*kind, count));
             }
         }
-        Ok(Held { sections, content })
+        Ok(ContentCounts { sections, content })
     }
 
     /// Moves everything out of a section: the sections into `parent` or to the root, the content into `section` or
     /// into none. What is deleted moves too, so that it is somewhere when it is restored. A repetition does no harm.
-    pub async fn clear(&self, from: Id, parent: Option<Id>, section: Option<Id>) -> Result<(), Error> {
+    pub async fn move_out(&self, from: Id, parent: Option<Id>, section: Option<Id>) -> Result<(), Error> {
         let to_parent = match parent {
             Some(parent) => Update::new().set("parent_id", parent.to_string()),
             None => Update::new().set("parent_id", bson::Bson::Null),

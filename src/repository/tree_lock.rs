@@ -43,7 +43,10 @@ impl TreeLock {
     ///
     /// # Errors
     /// Those of the work; [`Error::Unavailable`] if it is never one's turn, or the work takes too long.
-    pub async fn alone<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    pub async fn run_exclusive<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,

@@ -1,18 +1,18 @@
 //! What use cases of all content have in common.
 
-use super::{Error, Kind};
+use super::{Error, ResourceKind};
 use crate::clock::Clock;
-use crate::domain::{Caller, Condition, ContentType, Id, Item, Revised, Section};
-use crate::html::{self, Cleaned, Removed};
-use crate::repository::{self, Named, Repository, Stored, Writable};
+use crate::domain::{Caller, ContentType, Id, Item, Precondition, Revised, Section};
+use crate::html::{self, Removed, Sanitized};
+use crate::repository::{self, Repository, Sluggable, Versioned, Writable};
 
 /// What is at a slug.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found<T> {
+pub enum SlugLookup<T> {
     /// The item.
-    Here(Revised<T>),
+    Current(Revised<T>),
     /// The item that had it; its slug is this one now.
-    MovedTo(String),
+    Renamed(String),
 }
 
 /// What was written of an item with content, and what of the content was not.
@@ -24,39 +24,39 @@ pub struct Written<T> {
     pub removed: Vec<Removed>,
 }
 
-/// Content, cleaned. Content of which nothing may be kept is no content.
-pub(super) fn cleaned(content: &str) -> Result<Cleaned, Error> {
-    let cleaned = html::clean(content);
-    if cleaned.html.is_empty() {
+/// Content, sanitized. Content of which nothing may be kept is no content.
+pub(super) fn sanitized(content: &str) -> Result<Sanitized, Error> {
+    let sanitized = html::sanitize(content);
+    if sanitized.html.is_empty() {
         return Err(Error::InvalidField {
             field: "content",
             expected: "has to hold something else than what is removed from content".into(),
         });
     }
-    Ok(cleaned)
+    Ok(sanitized)
 }
 
 /// An id, as text.
-pub(super) fn parse_id(kind: Kind, text: &str) -> Result<Id, Error> {
+pub(super) fn parse_id(kind: ResourceKind, text: &str) -> Result<Id, Error> {
     Id::parse(text).map_err(|_| Error::InvalidId(kind))
 }
 
 /// To those who may not see an item, it is not there.
 pub(super) fn visible<E: Item>(
-    kind: Kind,
+    kind: ResourceKind,
     caller: Option<&Caller>,
-    stored: Option<Stored<E>>,
-) -> Result<Stored<E>, Error> {
+    stored: Option<Versioned<E>>,
+) -> Result<Versioned<E>, Error> {
     stored.filter(|stored| stored.revised.item.is_visible_to(caller)).ok_or(Error::NotFound(kind))
 }
 
 /// The item, if the caller may change it and it is in the state that they know.
 pub(super) fn changeable<E: Item>(
-    kind: Kind,
+    kind: ResourceKind,
     caller: &Caller,
-    stored: Option<Stored<E>>,
-    condition: &Condition,
-) -> Result<Stored<E>, Error> {
+    stored: Option<Versioned<E>>,
+    condition: &Precondition,
+) -> Result<Versioned<E>, Error> {
     let stored = visible(kind, Some(caller), stored)?;
     if !caller.may_change(stored.revised.item.owner()) {
         return Err(Error::MayNotChange);
@@ -70,43 +70,43 @@ pub(super) fn changeable<E: Item>(
 /// The item with this id.
 pub(super) async fn by_id<E: Writable + Item>(
     items: &Repository<E>,
-    kind: Kind,
+    kind: ResourceKind,
     caller: Option<&Caller>,
     id: &str,
 ) -> Result<Revised<E>, Error> {
     let id = parse_id(kind, id)?;
-    Ok(visible(kind, caller, items.stored(id).await?)?.revised)
+    Ok(visible(kind, caller, items.find_versioned(id).await?)?.revised)
 }
 
 /// The item with this slug. A live item wins over one that had the slug before.
-pub(super) async fn by_slug<E: Named + Item>(
+pub(super) async fn by_slug<E: Sluggable + Item>(
     items: &Repository<E>,
-    kind: Kind,
+    kind: ResourceKind,
     caller: Option<&Caller>,
     slug: &str,
-) -> Result<Found<E>, Error> {
-    if let Some(stored) = items.stored_by_slug(slug).await? {
-        return Ok(Found::Here(visible(kind, caller, Some(stored))?.revised));
+) -> Result<SlugLookup<E>, Error> {
+    if let Some(stored) = items.find_versioned_by_slug(slug).await? {
+        return Ok(SlugLookup::Current(visible(kind, caller, Some(stored))?.revised));
     }
-    let moved = visible(kind, caller, items.stored_by_former_slug(slug).await?)?.revised;
+    let moved = visible(kind, caller, items.find_versioned_by_former_slug(slug).await?)?.revised;
     if moved.item.slug() == slug {
-        return Ok(Found::Here(moved));
+        return Ok(SlugLookup::Current(moved));
     }
-    Ok(Found::MovedTo(moved.item.slug().to_owned()))
+    Ok(SlugLookup::Renamed(moved.item.slug().to_owned()))
 }
 
 /// Deletes an item, so that it can be restored.
 pub(super) async fn delete<E: Writable + Item>(
     items: &Repository<E>,
     clock: &dyn Clock,
-    kind: Kind,
+    kind: ResourceKind,
     caller: &Caller,
     id: &str,
-    condition: &Condition,
+    condition: &Precondition,
 ) -> Result<(), Error> {
     let id = parse_id(kind, id)?;
     loop {
-        let stored = changeable(kind, caller, items.stored(id).await?, condition)?;
+        let stored = changeable(kind, caller, items.find_versioned(id).await?, condition)?;
         // Somebody else changed it meanwhile: without a condition that does not matter, with one it is seen above.
         if items.delete(&stored, clock.now()).await? {
             return Ok(());
@@ -127,24 +127,24 @@ impl Placement {
     }
 
     /// The section for something new: the one that is named, else the first that fits.
-    pub(super) async fn of_new(&self, named: Option<&str>) -> Result<Option<Id>, Error> {
+    pub(super) async fn for_new(&self, named: Option<&str>) -> Result<Option<Id>, Error> {
         match named {
             Some(named) => self.check(named).await.map(Some),
             None => Ok(self.sections.first_of(self.content).await?.map(|section| section.id)),
         }
     }
 
-    /// As [`Placement::of_new`], while something else is looked for that does not depend on it.
-    pub(super) async fn beside<T>(
+    /// As [`Placement::for_new`], while something else is looked for that does not depend on it.
+    pub(super) async fn for_new_and<T>(
         &self,
         named: Option<&str>,
         other: impl Future<Output = Result<T, repository::Error>>,
     ) -> Result<(Option<Id>, T), Error> {
-        tokio::try_join!(self.of_new(named), async { Ok(other.await?) })
+        tokio::try_join!(self.for_new(named), async { Ok(other.await?) })
     }
 
     /// The section that something moves to, if it moves. Where it is it may stay, even if the section is gone.
-    pub(super) async fn of_change(
+    pub(super) async fn for_change(
         &self,
         held: Option<&str>,
         named: Option<&str>,

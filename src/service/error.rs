@@ -3,7 +3,7 @@ use crate::repository;
 
 /// What an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ResourceKind {
     /// A link of the navigation.
     NavLink,
     /// A page.
@@ -16,7 +16,7 @@ pub enum Kind {
     Project,
 }
 
-impl Kind {
+impl ResourceKind {
     /// For people.
     pub fn name(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Kind {
 pub enum Error {
     /// The text is no id.
     #[error("invalid id of a {}", .0.name())]
-    InvalidId(Kind),
+    InvalidId(ResourceKind),
     /// A parameter is well formed, and yet means nothing.
     #[error("invalid {parameter}: {expected}")]
     InvalidParameter {
@@ -45,10 +45,10 @@ pub enum Error {
     },
     /// There is none, or none that the caller may see.
     #[error("{} not found", .0.name())]
-    NotFound(Kind),
+    NotFound(ResourceKind),
     /// There is none in the trash.
     #[error("{} not found in the trash", .0.name())]
-    NotInTrash(Kind),
+    NotInTrash(ResourceKind),
     /// A page cannot be restored while another has its type, which is this one.
     #[error("there is a page {0} already")]
     PageThere(String),

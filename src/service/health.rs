@@ -26,7 +26,7 @@ impl Health {
 
     /// Whether the store answered within two seconds, now or in the last second.
     pub async fn store_answers(&self) -> bool {
-        // Held while asking, so that the others wait for this one's answer.
+        // ContentCounts while asking, so that the others wait for this one's answer.
         let mut last = self.last.lock().await;
         if let Some((asked, answer)) = *last
             && asked.elapsed() < FRESH

@@ -19,27 +19,27 @@ mod stories;
 /// What is deleted.
 mod trash;
 
-pub use content::{Found, Written};
-pub use error::{Error, Kind};
+pub use content::{SlugLookup, Written};
+pub use error::{Error, ResourceKind};
 pub use health::Health;
 pub use navlinks::{CreateNavLink, NavLinks};
 pub use pages::{Pages, WritePage};
 pub use projects::{ListProjects, Projects, WriteProject};
-pub use sections::{CreateSection, ListSections, Sections, UpdateSection, WhatLiesInIt};
+pub use sections::{CreateSection, ListSections, OnDelete, Sections, UpdateSection};
 pub use stories::{ListStories, Stories, WriteStory};
 pub use trash::Trash;
 
-pub use crate::repository::{Freshness, Reading, Reads};
+pub use crate::repository::{ChangeTracker, ReadLog, Reads};
 
-use crate::identity::Callers;
+use crate::identity::Authenticator;
 
 /// All use cases. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
     /// Who asks.
-    pub callers: Callers,
+    pub authenticator: Authenticator,
     /// Whether what was made of reads still holds.
-    pub freshness: Freshness,
+    pub change_tracker: ChangeTracker,
     /// Whether the store answers.
     pub health: Health,
     /// Links of the navigation.

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use super::content::{by_id, parse_id};
-use super::{Error, Kind};
+use super::{Error, ResourceKind};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Condition, Listing, NavLink, NavLinkChange, NewNavLink, Revised, Role, Stretch,
-    Visibility,
+    Authorship, Caller, Listing, NavLink, NavLinkChange, NewNavLink, PageRequest, Precondition, Revised,
+    Role, Visibility,
 };
-use crate::repository::{Repository, Stored};
+use crate::repository::{Repository, Versioned};
 
 /// What a new link is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,15 +41,15 @@ impl NavLinks {
     pub async fn list(
         &self,
         unpublished_for: Option<&Caller>,
-        stretch: Stretch,
+        page_request: PageRequest,
     ) -> Result<Listing<NavLink>, Error> {
         let visibility = unpublished_for.map_or(Visibility::Published, Visibility::with_unpublished);
-        Ok(self.links.list(&visibility, stretch).await?)
+        Ok(self.links.list(&visibility, page_request).await?)
     }
 
     /// The link with this id.
     pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<NavLink>, Error> {
-        by_id(&self.links, Kind::NavLink, caller, id).await
+        by_id(&self.links, ResourceKind::NavLink, caller, id).await
     }
 
     /// Makes a link.
@@ -68,7 +68,7 @@ impl NavLinks {
         caller: &Caller,
         id: &str,
         change: &NavLinkChange,
-        condition: &Condition,
+        condition: &Precondition,
     ) -> Result<Revised<NavLink>, Error> {
         loop {
             let stored = self.administered(caller, id, condition).await?;
@@ -79,7 +79,7 @@ impl NavLinks {
     }
 
     /// Removes a link for good, which is for administrators.
-    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Condition) -> Result<(), Error> {
+    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Precondition) -> Result<(), Error> {
         loop {
             let stored = self.administered(caller, id, condition).await?;
             if self.links.remove(&stored).await? {
@@ -93,13 +93,13 @@ impl NavLinks {
         &self,
         caller: &Caller,
         id: &str,
-        condition: &Condition,
-    ) -> Result<Stored<NavLink>, Error> {
+        condition: &Precondition,
+    ) -> Result<Versioned<NavLink>, Error> {
         if caller.role != Role::Admin {
             return Err(Error::NotAdmin);
         }
-        let id = parse_id(Kind::NavLink, id)?;
-        let stored = self.links.stored(id).await?.ok_or(Error::NotFound(Kind::NavLink))?;
+        let id = parse_id(ResourceKind::NavLink, id)?;
+        let stored = self.links.find_versioned(id).await?.ok_or(Error::NotFound(ResourceKind::NavLink))?;
         if !condition.holds(&stored.revised.revision) {
             return Err(Error::Stale(stored.revised.revision));
         }

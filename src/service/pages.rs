@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use super::content::{Placement, Written, changeable, cleaned, visible};
-use super::{Error, Kind};
+use super::content::{Placement, Written, changeable, sanitized, visible};
+use super::{Error, ResourceKind};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Condition, ContentType, Id, NewPage, Page, PageChange, Revised, Section,
-    is_page_of_old, is_page_type,
+    Authorship, Caller, ContentType, Id, NewPage, Page, PageChange, Precondition, Revised, Section,
+    is_builtin_page_type, is_page_type,
 };
-use crate::html::Cleaned;
+use crate::html::Sanitized;
 use crate::repository::Repository;
 
 /// What is written of a page; what is not said stays.
@@ -48,7 +48,7 @@ impl Pages {
 
     /// The page of this type.
     pub async fn by_type(&self, caller: Option<&Caller>, page_type: &str) -> Result<Revised<Page>, Error> {
-        Ok(visible(Kind::Page, caller, self.items.stored_by_type(page_type).await?)?.revised)
+        Ok(visible(ResourceKind::Page, caller, self.items.find_versioned_by_type(page_type).await?)?.revised)
     }
 
     /// Changes the page of this type, or makes it. There is a type for each section of pages, by its slug, and
@@ -58,28 +58,28 @@ impl Pages {
         caller: &Caller,
         page_type: &str,
         page: &WritePage,
-        condition: &Condition,
+        condition: &Precondition,
     ) -> Result<Written<Page>, Error> {
-        let content = page.content.as_deref().map(cleaned).transpose()?;
-        let (content, removed) = content.map(|Cleaned { html, removed }| (html, removed)).unzip();
+        let content = page.content.as_deref().map(sanitized).transpose()?;
+        let (content, removed) = content.map(|Sanitized { html, removed }| (html, removed)).unzip();
         loop {
-            let written = match self.items.stored_by_type(page_type).await? {
+            let written = match self.items.find_versioned_by_type(page_type).await? {
                 Some(stored) => {
-                    let stored = changeable(Kind::Page, caller, Some(stored), condition)?;
+                    let stored = changeable(ResourceKind::Page, caller, Some(stored), condition)?;
                     let held = stored.revised.item.section_id.as_deref();
                     let change = PageChange {
                         title: page.title.clone(),
                         content: content.clone(),
                         is_published: page.is_published,
-                        section_id: self.placement.of_change(held, page.section_id.as_deref()).await?,
+                        section_id: self.placement.for_change(held, page.section_id.as_deref()).await?,
                     };
                     self.items.change(&stored, &change, self.clock.now()).await?
                 }
                 // There is nothing that could be in a state that the caller knows.
-                None if *condition != Condition::None => return Err(Error::NotFound(Kind::Page)),
+                None if *condition != Precondition::None => return Err(Error::NotFound(ResourceKind::Page)),
                 None => {
                     let new = self.new_page(caller, page_type, page, content.clone()).await?;
-                    self.items.insert_typed(&new, self.clock.now()).await?
+                    self.items.insert_page(&new, self.clock.now()).await?
                 }
             };
             // Somebody else was first: from what they left anew.
@@ -90,10 +90,15 @@ impl Pages {
     }
 
     /// Deletes the page of this type, so that it can be restored.
-    pub async fn delete(&self, caller: &Caller, page_type: &str, condition: &Condition) -> Result<(), Error> {
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        page_type: &str,
+        condition: &Precondition,
+    ) -> Result<(), Error> {
         loop {
-            let stored = self.items.stored_by_type(page_type).await?;
-            let stored = changeable(Kind::Page, caller, stored, condition)?;
+            let stored = self.items.find_versioned_by_type(page_type).await?;
+            let stored = changeable(ResourceKind::Page, caller, stored, condition)?;
             if self.items.delete(&stored, self.clock.now()).await? {
                 return Ok(());
             }
@@ -119,7 +124,7 @@ impl Pages {
         };
         let section_id = match (&page.section_id, own_section) {
             (None, Some(own)) => Some(own),
-            (named, _) => self.placement.of_new(named.as_deref()).await?,
+            (named, _) => self.placement.for_new(named.as_deref()).await?,
         };
         Ok(NewPage {
             title,
@@ -134,13 +139,13 @@ impl Pages {
     /// The section that a page type names, if there may be such a page.
     async fn own_section(&self, page_type: &str) -> Result<Option<Id>, Error> {
         if !is_page_type(page_type) {
-            return Err(Error::NotFound(Kind::Page));
+            return Err(Error::NotFound(ResourceKind::Page));
         }
         let section = self.sections.find_by_slug(page_type).await?;
         match section.filter(|section| section.content_type == ContentType::Page) {
             Some(section) => Ok(Some(section.id)),
-            None if is_page_of_old(page_type) => Ok(None),
-            None => Err(Error::NotFound(Kind::Page)),
+            None if is_builtin_page_type(page_type) => Ok(None),
+            None => Err(Error::NotFound(ResourceKind::Page)),
         }
     }
 }

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
-use super::content::{Found, Placement, Written, by_id, by_slug, changeable, cleaned, delete, parse_id};
-use super::{Error, Kind};
+use super::content::{
+    Placement, SlugLookup, Written, by_id, by_slug, changeable, delete, parse_id, sanitized,
+};
+use super::{Error, ResourceKind};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Condition, ContentType, Listing, NewProject, Project, ProjectChange, ProjectFilter,
-    ProjectText, Revised, Section, Stretch, Visibility, slugify,
+    Authorship, Caller, ContentType, Listing, NewProject, PageRequest, Precondition, Project, ProjectChange,
+    ProjectFilter, ProjectText, Revised, Section, Visibility, slugify,
 };
-use crate::html::Cleaned;
+use crate::html::Sanitized;
 use crate::repository::Repository;
 
 /// What a list of projects is asked for.
@@ -20,7 +22,7 @@ pub struct ListProjects {
     /// Who asks for the unpublished ones too.
     pub unpublished_for: Option<Caller>,
     /// Which part.
-    pub stretch: Stretch,
+    pub page_request: PageRequest,
 }
 
 /// What is written of a project.
@@ -54,23 +56,23 @@ impl Projects {
 
     /// Projects by `sort_order`, the newest first among equals.
     pub async fn list(&self, wanted: ListProjects) -> Result<Listing<Project>, Error> {
-        let ListProjects { section_id, featured_only, unpublished_for, stretch } = wanted;
+        let ListProjects { section_id, featured_only, unpublished_for, page_request } = wanted;
         let filter = ProjectFilter {
             visibility: unpublished_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
             featured_only,
             section: Placement::filter(section_id.as_deref())?,
         };
-        Ok(self.items.list(&filter, stretch).await?)
+        Ok(self.items.list(&filter, page_request).await?)
     }
 
     /// The project with this id.
     pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<Project>, Error> {
-        by_id(&self.items, Kind::Project, Some(caller), id).await
+        by_id(&self.items, ResourceKind::Project, Some(caller), id).await
     }
 
     /// The project with this slug, or the slug of the one that had it before.
-    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Project>, Error> {
-        by_slug(&self.items, Kind::Project, caller, slug).await
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<Project>, Error> {
+        by_slug(&self.items, ResourceKind::Project, caller, slug).await
     }
 
     /// Makes a project.
@@ -85,11 +87,11 @@ impl Projects {
         let WriteProject { mut text, section_id } = project;
         let slug = slugify(&text.title);
         let (section_id, name) =
-            self.placement.beside(section_id.as_deref(), self.items.name_for(&slug)).await?;
-        let Cleaned { html, removed } = cleaned(&text.content)?;
+            self.placement.for_new_and(section_id.as_deref(), self.items.reserve_slug(&slug)).await?;
+        let Sanitized { html, removed } = sanitized(&text.content)?;
         text.content = html;
         let new = NewProject { text, user_id: caller.id, section_id };
-        let stored = self.items.insert_named(name, &new, self.clock.now()).await?;
+        let stored = self.items.insert_with_slug(name, &new, self.clock.now()).await?;
         Ok(Written { revised: stored.revised, removed })
     }
 
@@ -99,18 +101,19 @@ impl Projects {
         caller: &Caller,
         id: &str,
         project: WriteProject<ProjectChange>,
-        condition: &Condition,
+        condition: &Precondition,
     ) -> Result<Written<Project>, Error> {
-        let id = parse_id(Kind::Project, id)?;
+        let id = parse_id(ResourceKind::Project, id)?;
         let WriteProject { text: mut change, section_id } = project;
-        let content = change.content.as_deref().map(cleaned).transpose()?;
-        let (content, removed) = content.map(|Cleaned { html, removed }| (html, removed)).unzip();
+        let content = change.content.as_deref().map(sanitized).transpose()?;
+        let (content, removed) = content.map(|Sanitized { html, removed }| (html, removed)).unzip();
         change.content = content;
         loop {
-            let stored = changeable(Kind::Project, caller, self.items.stored(id).await?, condition)?;
+            let stored =
+                changeable(ResourceKind::Project, caller, self.items.find_versioned(id).await?, condition)?;
             let held = &stored.revised.item;
             change.section_id =
-                self.placement.of_change(held.section_id.as_deref(), section_id.as_deref()).await?;
+                self.placement.for_change(held.section_id.as_deref(), section_id.as_deref()).await?;
             let now = self.clock.now();
             let new_title = change.title.as_deref().filter(|title| *title != held.text.title);
             let changed = match new_title.map(slugify) {
@@ -125,7 +128,7 @@ impl Projects {
     }
 
     /// Deletes a project, so that it can be restored.
-    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Condition) -> Result<(), Error> {
-        delete(&self.items, &*self.clock, Kind::Project, caller, id, condition).await
+    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Precondition) -> Result<(), Error> {
+        delete(&self.items, &*self.clock, ResourceKind::Project, caller, id, condition).await
     }
 }

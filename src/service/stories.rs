@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
-use super::content::{Found, Placement, Written, by_id, by_slug, changeable, cleaned, delete, parse_id};
-use super::{Error, Kind};
+use super::content::{
+    Placement, SlugLookup, Written, by_id, by_slug, changeable, delete, parse_id, sanitized,
+};
+use super::{Error, ResourceKind};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Condition, ContentType, Listing, NewStory, Revised, Section, Story, StoryChange,
-    StoryFilter, Stretch, Visibility, slugify,
+    Authorship, Caller, ContentType, Listing, NewStory, PageRequest, Precondition, Revised, Section, Story,
+    StoryChange, StoryFilter, Visibility, slugify,
 };
-use crate::html::Cleaned;
+use crate::html::Sanitized;
 use crate::repository::Repository;
 
 /// What a list of stories is asked for.
@@ -18,7 +20,7 @@ pub struct ListStories {
     /// Who asks for drafts too.
     pub drafts_for: Option<Caller>,
     /// Which part.
-    pub stretch: Stretch,
+    pub page_request: PageRequest,
 }
 
 /// What is written of a story.
@@ -56,22 +58,22 @@ impl Stories {
 
     /// Stories, the newest first.
     pub async fn list(&self, wanted: ListStories) -> Result<Listing<Story>, Error> {
-        let ListStories { section_id, drafts_for, stretch } = wanted;
+        let ListStories { section_id, drafts_for, page_request } = wanted;
         let filter = StoryFilter {
             visibility: drafts_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
             section: Placement::filter(section_id.as_deref())?,
         };
-        Ok(self.items.list(&filter, stretch).await?)
+        Ok(self.items.list(&filter, page_request).await?)
     }
 
     /// The story with this id.
     pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<Story>, Error> {
-        by_id(&self.items, Kind::Story, Some(caller), id).await
+        by_id(&self.items, ResourceKind::Story, Some(caller), id).await
     }
 
     /// The story with this slug, or the slug of the one that had it before.
-    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Story>, Error> {
-        by_slug(&self.items, Kind::Story, caller, slug).await
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<Story>, Error> {
+        by_slug(&self.items, ResourceKind::Story, caller, slug).await
     }
 
     /// Makes a story.
@@ -82,10 +84,10 @@ impl Stories {
         let WriteStory { title, content, is_published, section_id } = story;
         let slug = slugify(&title);
         let (section_id, name) =
-            self.placement.beside(section_id.as_deref(), self.items.name_for(&slug)).await?;
-        let Cleaned { html: content, removed } = cleaned(&content)?;
+            self.placement.for_new_and(section_id.as_deref(), self.items.reserve_slug(&slug)).await?;
+        let Sanitized { html: content, removed } = sanitized(&content)?;
         let new = NewStory { title, content, is_published, user_id: caller.id, section_id };
-        let stored = self.items.insert_named(name, &new, self.clock.now()).await?;
+        let stored = self.items.insert_with_slug(name, &new, self.clock.now()).await?;
         Ok(Written { revised: stored.revised, removed })
     }
 
@@ -95,12 +97,13 @@ impl Stories {
         caller: &Caller,
         id: &str,
         story: &WriteStory,
-        condition: &Condition,
+        condition: &Precondition,
     ) -> Result<Written<Story>, Error> {
-        let id = parse_id(Kind::Story, id)?;
-        let Cleaned { html, removed } = cleaned(&story.content)?;
+        let id = parse_id(ResourceKind::Story, id)?;
+        let Sanitized { html, removed } = sanitized(&story.content)?;
         loop {
-            let stored = changeable(Kind::Story, caller, self.items.stored(id).await?, condition)?;
+            let stored =
+                changeable(ResourceKind::Story, caller, self.items.find_versioned(id).await?, condition)?;
             let held = &stored.revised.item;
             let now = self.clock.now();
             let change = StoryChange {
@@ -110,7 +113,7 @@ impl Stories {
                 date: (story.is_published && held.date.is_none()).then_some(now),
                 section_id: self
                     .placement
-                    .of_change(held.section_id.as_deref(), story.section_id.as_deref())
+                    .for_change(held.section_id.as_deref(), story.section_id.as_deref())
                     .await?,
             };
             let changed = if held.title == story.title {
@@ -126,7 +129,7 @@ impl Stories {
     }
 
     /// Deletes a story, so that it can be restored.
-    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Condition) -> Result<(), Error> {
-        delete(&self.items, &*self.clock, Kind::Story, caller, id, condition).await
+    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Precondition) -> Result<(), Error> {
+        delete(&self.items, &*self.clock, ResourceKind::Story, caller, id, condition).await
     }
 }

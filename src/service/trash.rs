@@ -3,10 +3,10 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::content::parse_id;
-use super::{Error, Kind, Sections};
+use super::{Error, ResourceKind, Sections};
 use crate::clock::Clock;
 use crate::domain::{
-    Caller, Listing, Page, Project, Restored, Role, Section, Story, Stretch, TrashType, Trashed,
+    Caller, DeletedItem, Listing, Page, PageRequest, Project, Restored, Role, Section, Story, TrashType,
 };
 use crate::repository::{PageRestored, Repository};
 
@@ -39,14 +39,14 @@ impl Trash {
         &self,
         caller: &Caller,
         kind: TrashType,
-        stretch: Stretch,
-    ) -> Result<Listing<Trashed>, Error> {
+        page_request: PageRequest,
+    ) -> Result<Listing<DeletedItem>, Error> {
         only_admins(caller)?;
         Ok(match kind {
-            TrashType::Stories => self.stories.trashed(stretch).await?,
-            TrashType::Projects => self.projects.trashed(stretch).await?,
-            TrashType::Pages => self.pages.trashed(stretch).await?,
-            TrashType::Sections => self.deleted_sections.trashed(stretch).await?,
+            TrashType::Stories => self.stories.list_deleted(page_request).await?,
+            TrashType::Projects => self.projects.list_deleted(page_request).await?,
+            TrashType::Pages => self.pages.list_deleted(page_request).await?,
+            TrashType::Sections => self.deleted_sections.list_deleted(page_request).await?,
         })
     }
 
@@ -59,7 +59,7 @@ impl Trash {
         let restored = match kind {
             TrashType::Stories => self.stories.restore(id).await?,
             TrashType::Projects => self.projects.restore(id).await?,
-            TrashType::Pages => match self.pages.restore_typed(id).await? {
+            TrashType::Pages => match self.pages.restore_page(id).await? {
                 PageRestored::Done(restored) => Some(restored),
                 PageRestored::NotThere => None,
                 PageRestored::Taken(page_type) => return Err(Error::PageThere(page_type)),
@@ -103,11 +103,11 @@ fn only_admins(caller: &Caller) -> Result<(), Error> {
     if caller.role == Role::Admin { Ok(()) } else { Err(Error::NotAdmin) }
 }
 
-fn one_of(kind: TrashType) -> Kind {
+fn one_of(kind: TrashType) -> ResourceKind {
     match kind {
-        TrashType::Stories => Kind::Story,
-        TrashType::Projects => Kind::Project,
-        TrashType::Pages => Kind::Page,
-        TrashType::Sections => Kind::Section,
+        TrashType::Stories => ResourceKind::Story,
+        TrashType::Projects => ResourceKind::Project,
+        TrashType::Pages => ResourceKind::Page,
+        TrashType::Sections => ResourceKind::Section,
     }
 }

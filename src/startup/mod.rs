@@ -31,9 +31,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
 use crate::http::{self, App, AppParts, ConnectionSettings, Crowd, Edge, Gate, Rendered};
-use crate::identity::{self, Callers, DevelopmentTokens, FirstOf, Google, Roles, Verifier};
-use crate::repository::{self, Holdings, Probe, Repository, TreeLock, Users};
-use crate::service::{Freshness, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
+use crate::identity::{self, Authenticator, DevelopmentTokens, Google, Roles, Verifier, VerifierChain};
+use crate::repository::{self, Probe, Repository, SectionContents, TreeLock, Users};
+use crate::service::{ChangeTracker, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
 
 /// The exit code of a start that was told to end while it migrated.
 const INTERRUPTED: u8 = 130;
@@ -181,9 +181,9 @@ async fn start(
     match indexed {
         Ok(summary) => {
             let services = services(config, &database, clock);
-            let (freshness, unseen) = (services.freshness.clone(), config.cache_max_age);
+            let (change_tracker, unseen) = (services.change_tracker.clone(), config.cache_max_age);
             // It ends when the database is closed or, on a standalone server, with the process.
-            tokio::spawn(async move { freshness.follow(unseen).await });
+            tokio::spawn(async move { change_tracker.follow(unseen).await });
             gate.open(services);
             Ok((database, summary))
         }
@@ -224,20 +224,20 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     if !config.google.audiences.is_empty() {
         verifiers.push(Box::new(Google::new(config.google.clone(), Arc::clone(&clock))));
     }
-    let verifier = Arc::new(FirstOf(verifiers));
+    let verifier = Arc::new(VerifierChain(verifiers));
     let roles = Roles::new(config.admin_email.clone(), authors);
     let authorship = config.authorship;
     let items = Repository::<Section>::new(database);
     let sections = Sections::new(
         items.clone(),
-        Holdings::new(database),
+        SectionContents::new(database),
         TreeLock::new(database),
         authorship,
         Arc::clone(&clock),
     );
     Services {
-        callers: Callers::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
-        freshness: Freshness::new(database),
+        authenticator: Authenticator::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
+        change_tracker: ChangeTracker::new(database),
         health: Health::new(Probe::new(database)),
         navlinks: NavLinks::new(Repository::new(database), authorship, Arc::clone(&clock)),
         pages: Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),

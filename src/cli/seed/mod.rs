@@ -11,9 +11,9 @@ use super::CliError;
 use super::migrate::say;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Environment};
-use crate::domain::{Caller, Condition, Role, slugify};
+use crate::domain::{Caller, Precondition, Role, slugify};
 use crate::repository::{self, NewUser, Users};
-use crate::service::{Error, Found, Services};
+use crate::service::{Error, Services, SlugLookup};
 use crate::startup;
 
 /// The exit code of what was refused as unsafe, as for migrations.
@@ -91,14 +91,14 @@ async fn sow(services: &Services, admin: &Caller) -> Result<(usize, usize), CliE
             Err(error) => return Err(error.into()),
         };
         if is_new {
-            services.pages.put(admin, page_type, &page, &Condition::None).await?;
+            services.pages.put(admin, page_type, &page, &Precondition::None).await?;
         }
         counted(is_new);
     }
     Ok((added, there))
 }
 
-fn is_missing<T>(found: Result<Found<T>, Error>) -> Result<bool, CliError> {
+fn is_missing<T>(found: Result<SlugLookup<T>, Error>) -> Result<bool, CliError> {
     match found {
         Ok(_) => Ok(false),
         Err(Error::NotFound(_)) => Ok(true),

@@ -9,7 +9,7 @@ use super::encoding::{Accepted, Coding};
 use super::status::{CACHE_STATUS, Source};
 use crate::http::middleware::{SAFETY, request_id};
 use crate::http::respond::vary;
-use crate::service::{Freshness, Reads};
+use crate::service::{ChangeTracker, Reads};
 
 /// The caller decides what is shown, what is accepted decides the coding, and the type of an error.
 pub(crate) const VARY: &[&str] = &["Authorization", "Accept", "Accept-Encoding"];
@@ -23,7 +23,7 @@ const ASK_FIRST: HeaderValue = HeaderValue::from_static("public, max-age=0, must
 pub(crate) struct Origin {
     pub(crate) reads: Reads,
     pub(crate) made: Instant,
-    pub(crate) freshness: Freshness,
+    pub(crate) freshness: ChangeTracker,
 }
 
 /// A rendered response: everything but what each request has of its own.

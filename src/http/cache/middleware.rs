@@ -17,7 +17,7 @@ use crate::http::middleware::Client;
 use crate::http::middleware::request_id::RequestId;
 use crate::http::respond::vary;
 use crate::http::{ApiError, App, Policy, Route};
-use crate::service::{Freshness, Reading};
+use crate::service::{ChangeTracker, ReadLog};
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 /// While the store is away, so long it may take to answer all the same.
@@ -99,7 +99,7 @@ async fn read(app: &App, request: Request, next: Next) -> Response {
         return rendered.give(&key, held, &method, &headers, Source::Hit).await;
     }
     let source = if held.is_some() { Source::Renewed } else { Source::Made };
-    let load = |reading: Reading| {
+    let load = |reading: ReadLog| {
         // Nothing of the caller is left in it, so that nothing can depend on them.
         parts.method = Method::GET;
         parts.extensions.remove::<Client>();
@@ -108,7 +108,7 @@ async fn read(app: &App, request: Request, next: Next) -> Response {
         load(app.clone(), Request::from_parts(parts, Body::empty()), next, reading)
     };
     let Some(shelf) = &rendered.kept else {
-        return present(rendered, &key, load(Reading::default()).await, (&method, &headers), source).await;
+        return present(rendered, &key, load(ReadLog::default()).await, (&method, &headers), source).await;
     };
     let joined = rendered.flights.join(&key, load);
     let outcome = match &held {
@@ -158,7 +158,7 @@ async fn present(
 }
 
 /// Makes an answer, and puts it on the shelf if it is one for everybody.
-async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loaded {
+async fn load(app: App, request: Request, next: Next, reading: ReadLog) -> Loaded {
     let place = match app.crowd.enter() {
         Ok(place) => place,
         Err(full) => return other(full.into_response()).await,
@@ -184,10 +184,10 @@ async fn load(app: App, request: Request, next: Next, reading: Reading) -> Loade
         Err(error) => return other(ApiError::Internal(Box::new(error)).into_response()).await,
     };
     let reads = reading.so_far();
-    let may_keep = Freshness::may_keep(&reads);
+    let may_keep = ChangeTracker::may_keep(&reads);
     // What reads nothing is not worth a rule of its own.
-    let reads = if reads.is_empty() { services.freshness.everything() } else { reads };
-    let origin = Origin { reads, made, freshness: services.freshness.clone() };
+    let reads = if reads.is_empty() { services.change_tracker.everything() } else { reads };
+    let origin = Origin { reads, made, freshness: services.change_tracker.clone() };
     let entry = Arc::new(Entry::new(parts.headers, body, app.rendered.cache_control.clone(), origin));
     if let (Some(shelf), true) = (&app.rendered.kept, may_keep) {
         shelf.keep(&key, &entry);

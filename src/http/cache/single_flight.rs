@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use crate::service::Reading;
+use crate::service::ReadLog;
 
 /// Loads under way, by key: whoever wants the same waits for the one that is there.
 pub(crate) struct Flights<T> {
@@ -19,7 +19,7 @@ impl<T> Default for Flights<T> {
 }
 
 struct Flight<T> {
-    reading: Reading,
+    reading: ReadLog,
     outcome: watch::Receiver<Option<T>>,
 }
 
@@ -50,7 +50,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     pub(crate) async fn join<F>(
         &self,
         key: &str,
-        load: impl FnOnce(Reading) -> F,
+        load: impl FnOnce(ReadLog) -> F,
     ) -> Result<(T, bool), Panicked>
     where
         F: Future<Output = T> + Send + 'static,
@@ -60,7 +60,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             match under_way.get(key) {
                 Some(flight) if flight.reading.is_current() => (flight.outcome.clone(), None),
                 _ => {
-                    let reading = Reading::default();
+                    let reading = ReadLog::default();
                     let (sender, outcome) = watch::channel(None);
                     let flight = Flight { reading: reading.clone(), outcome: outcome.clone() };
                     under_way.insert(key.into(), flight);

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use crate::domain::Caller;
 use crate::http::middleware::{Client, Standing};
 use crate::http::{ApiError, App, Limit, Policy, Route};
-use crate::identity::{self, Profile, Refusal};
+use crate::identity::{self, Profile, TokenError};
 use crate::service::Services;
 
 /// Tokens that were not good, of one client: more are not looked at.
@@ -47,7 +47,7 @@ impl Visitor {
             Ok(Err(
                 identity::Error::Missing
                 | identity::Error::Malformed
-                | identity::Error::Refused(Refusal::Rejected | Refusal::Scope),
+                | identity::Error::Token(TokenError::Rejected | TokenError::MissingScope),
             ))
             | Err(_) => Ok(None),
             Ok(Err(error)) => Err(error.into()),
@@ -62,13 +62,16 @@ impl Visitor {
         let limiter = app.edge.limiter.as_ref();
         if let (Some(key), Some(limiter)) = (&key, limiter)
             && header.is_some()
-            && !services.callers.knows(header)
+            && !services.authenticator.knows(header)
         {
             limiter.check(key, FAILURES, app.clock.now())?;
         }
-        let outcome = services.callers.profile(header).await;
-        if let (Some(key), Some(limiter), Err(identity::Error::Refused(Refusal::Rejected | Refusal::Scope))) =
-            (key, limiter, &outcome)
+        let outcome = services.authenticator.profile(header).await;
+        if let (
+            Some(key),
+            Some(limiter),
+            Err(identity::Error::Token(TokenError::Rejected | TokenError::MissingScope)),
+        ) = (key, limiter, &outcome)
         {
             _ = limiter.charge(key, FAILURES, app.clock.now());
         }

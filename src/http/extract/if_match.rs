@@ -2,11 +2,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
-use crate::domain::Condition;
+use crate::domain::Precondition;
 use crate::http::{ApiError, App, cache};
 
 /// What `If-Match` asks of the item. `*` asks that there is one, which every change asks.
-pub(crate) struct IfMatch(pub(crate) Condition);
+pub(crate) struct IfMatch(pub(crate) Precondition);
 
 impl FromRequestParts<App> for IfMatch {
     type Rejection = ApiError;
@@ -16,19 +16,19 @@ impl FromRequestParts<App> for IfMatch {
     }
 }
 
-fn condition(headers: &HeaderMap) -> Condition {
+fn condition(headers: &HeaderMap) -> Precondition {
     if !headers.contains_key(header::IF_MATCH) {
-        return Condition::None;
+        return Precondition::None;
     }
     let texts: Vec<&str> =
         headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
     let mut tags = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
     if tags.clone().any(|tag| tag == "*") {
-        return Condition::None;
+        return Precondition::None;
     }
     // Weak tags do not name a state, so they are left out: they match nothing.
     let name = |tag: &str| Some(cache::state_of(tag.strip_prefix('"')?.strip_suffix('"')?).to_owned());
-    Condition::OneOf(tags.by_ref().filter_map(name).collect())
+    Precondition::AnyOf(tags.by_ref().filter_map(name).collect())
 }
 
 #[cfg(test)]
@@ -42,9 +42,9 @@ mod tests {
         let of = |text: &'static str| {
             condition(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(text))]))
         };
-        let names = |names: &[&str]| Condition::OneOf(names.iter().map(|&name| name.to_owned()).collect());
-        assert_eq!(condition(&HeaderMap::new()), Condition::None);
-        assert_eq!(of("*"), Condition::None);
+        let names = |names: &[&str]| Precondition::AnyOf(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(condition(&HeaderMap::new()), Precondition::None);
+        assert_eq!(of("*"), Precondition::None);
         assert_eq!(of("\"a\""), names(&["a"]));
         assert_eq!(of("\"a\" , \"b\""), names(&["a", "b"]));
         // The tag of a coded form names the same state.

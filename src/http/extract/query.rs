@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
-use crate::domain::{Start, Stretch};
+use crate::domain::{PageRequest, Position};
 use crate::http::error::{FieldError, Step};
 use crate::http::{ApiError, App};
 
@@ -13,12 +13,12 @@ pub(crate) const MAX_OFFSET: i64 = 9_007_199_254_740_991;
 
 /// The part of a list that judged parameters ask for; neither number is negative, and an empty cursor is where a walk
 /// begins.
-pub(crate) fn stretch(limit: i64, offset: i64, cursor: Option<String>) -> Stretch {
-    let start = match cursor {
-        None => Start::Offset(offset.unsigned_abs()),
-        Some(cursor) => Start::Cursor(Some(cursor).filter(|cursor| !cursor.is_empty())),
+pub(crate) fn page_request(limit: i64, offset: i64, cursor: Option<String>) -> PageRequest {
+    let position = match cursor {
+        None => Position::Offset(offset.unsigned_abs()),
+        Some(cursor) => Position::Cursor(Some(cursor).filter(|cursor| !cursor.is_empty())),
     };
-    Stretch { limit: limit.unsigned_abs(), start }
+    PageRequest { limit: limit.unsigned_abs(), position }
 }
 
 /// Names of parameters are repeated in errors up to this length.

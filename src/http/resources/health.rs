@@ -103,7 +103,7 @@ pub(crate) struct RenderedBody {
 impl RenderedBody {
     fn of(app: &App, services: &Services) -> Self {
         let RenderedCounts { entries, bytes, hits, stale, loads, joined } = app.rendered.counts();
-        let lag_ms = u64::try_from(services.freshness.lag().as_millis()).unwrap_or(u64::MAX);
+        let lag_ms = u64::try_from(services.change_tracker.lag().as_millis()).unwrap_or(u64::MAX);
         Self { entries, bytes, hits, stale, loads, joined, lag_ms }
     }
 }

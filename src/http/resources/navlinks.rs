@@ -7,11 +7,11 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use crate::domain::{NavLink, NavLinkChange, Revised, is_link};
+use crate::domain::{NavLink, NavLinkChange, Revised, is_link_target};
 use crate::http::ApiError;
 use crate::http::extract::fields::{EXACT, Fields};
 use crate::http::extract::json::{FromBody, ValidBody};
-use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, stretch};
+use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, page_request};
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
 use crate::http::respond::{Envelope, deleted, etag, listed, serialize_instant};
 use crate::service::CreateNavLink;
@@ -135,7 +135,7 @@ impl From<UpdateRequest> for NavLinkChange {
 }
 
 fn leads_somewhere(url: &str) -> Result<(), ValidationError> {
-    if is_link(url) {
+    if is_link_target(url) {
         return Ok(());
     }
     let message =
@@ -185,8 +185,8 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let NavLinksQuery { limit, offset, cursor, include_unpublished } = query;
     let caller = if include_unpublished { visitor.if_known().await? } else { None };
-    let stretch = stretch(limit, offset, cursor);
-    let listing = services.navlinks.list(caller.as_ref(), stretch).await?;
+    let page_request = page_request(limit, offset, cursor);
+    let listing = services.navlinks.list(caller.as_ref(), page_request).await?;
     Ok(listed(&uri, listing, NavLinkBody::from))
 }
 

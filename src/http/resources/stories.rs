@@ -9,12 +9,12 @@ use crate::domain::{Revised, Story};
 use crate::http::ApiError;
 use crate::http::extract::fields::Fields;
 use crate::http::extract::json::{FromBody, ValidBody};
-use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, stretch};
+use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, page_request};
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
 use crate::http::respond::{
     Envelope, deleted, etag, listed, redirect, sanitized, serialize_instant, serialize_instant_or_null,
 };
-use crate::service::{Found, ListStories, WriteStory};
+use crate::service::{ListStories, SlugLookup, WriteStory};
 
 /// The parameters of a list of stories.
 #[derive(Debug, Validate, IntoParams)]
@@ -153,8 +153,8 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let StoriesQuery { limit, offset, cursor, include_drafts, section_id } = query;
     let drafts_for = if include_drafts { visitor.if_known().await? } else { None };
-    let stretch = stretch(limit, offset, cursor);
-    let listing = services.stories.list(ListStories { section_id, drafts_for, stretch }).await?;
+    let page_request = page_request(limit, offset, cursor);
+    let listing = services.stories.list(ListStories { section_id, drafts_for, page_request }).await?;
     Ok(listed(&uri, listing, StoryBody::from))
 }
 
@@ -181,8 +181,8 @@ pub(crate) async fn show_by_slug(
 ) -> Result<Response, ApiError> {
     let caller = visitor.if_known().await?;
     Ok(match services.stories.by_slug(caller.as_ref(), &slug).await? {
-        Found::Here(story) => one(StatusCode::OK, story),
-        Found::MovedTo(slug) => redirect::to("/stories/slug", &slug),
+        SlugLookup::Current(story) => one(StatusCode::OK, story),
+        SlugLookup::Renamed(slug) => redirect::to("/stories/slug", &slug),
     })
 }
 

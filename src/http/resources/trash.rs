@@ -7,10 +7,10 @@ use utoipa::openapi::{Object, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 use validator::Validate;
 
-use crate::domain::{Restored, TrashType, Trashed};
+use crate::domain::{DeletedItem, Restored, TrashType};
 use crate::http::ApiError;
 use crate::http::error::FieldError;
-use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, stretch};
+use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, page_request};
 use crate::http::extract::{Ready, Segments, ValidQuery, Visitor};
 use crate::http::openapi::schema::words;
 use crate::http::respond::{Envelope, listed, serialize_instant_or_null};
@@ -92,9 +92,9 @@ struct TrashedBody {
     updated: Option<DateTime<Utc>>,
 }
 
-impl From<Trashed> for TrashedBody {
-    fn from(trashed: Trashed) -> Self {
-        let Trashed { id, kind, title, slug, deleted, updated } = trashed;
+impl From<DeletedItem> for TrashedBody {
+    fn from(trashed: DeletedItem) -> Self {
+        let DeletedItem { id, kind, title, slug, deleted, updated } = trashed;
         Self { id: id.to_string(), kind: kind.as_str(), title, slug, deleted, updated }
     }
 }
@@ -126,8 +126,8 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let TrashQuery { kind, limit, offset, cursor } = query;
     let caller = visitor.required().await?;
-    let stretch = stretch(limit, offset, cursor);
-    let listing = services.trash.list(&caller, kind, stretch).await?;
+    let page_request = page_request(limit, offset, cursor);
+    let listing = services.trash.list(&caller, kind, page_request).await?;
     Ok(listed(&uri, listing, TrashedBody::from))
 }
 

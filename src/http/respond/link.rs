@@ -1,14 +1,14 @@
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
-use crate::domain::{Walk, Window};
+use crate::domain::{CursorPage, Window};
 
 /// The `Link` header of a list: where it begins, and the parts before and after this one. A walk has only what comes
 /// after.
-pub(crate) fn header(uri: &Uri, window: Window, total: u64, walk: Option<&Walk>) -> HeaderMap {
+pub(crate) fn header(uri: &Uri, window: Window, total: u64, cursor_page: Option<&CursorPage>) -> HeaderMap {
     let Window { limit, offset } = window;
     let to = |offset: u64, relation| link(uri, limit, ("offset", &offset.to_string()), relation);
     let mut links = Vec::new();
-    if let Some(Walk { next }) = walk {
+    if let Some(CursorPage { next }) = cursor_page {
         links.push(link(uri, limit, ("cursor", ""), "first"));
         links.extend(next.as_ref().map(|cursor| link(uri, limit, ("cursor", cursor), "next")));
     } else {
@@ -64,9 +64,9 @@ mod tests {
     #[test]
     fn a_walk_links_to_its_beginning_and_to_what_comes_next() {
         let of = |next: Option<&str>| {
-            let walk = Walk { next: next.map(str::to_owned) };
+            let cursor_page = CursorPage { next: next.map(str::to_owned) };
             let uri = Uri::from_static("/s?cursor=abc&section_id=x&limit=2");
-            let headers = header(&uri, Window { limit: 2, offset: 4 }, 9, Some(&walk));
+            let headers = header(&uri, Window { limit: 2, offset: 4 }, 9, Some(&cursor_page));
             headers[header::LINK].to_str().unwrap().to_owned()
         };
         let first = r#"</s?section_id=x&limit=2&cursor=>; rel="first""#;

@@ -12,19 +12,19 @@ const CONNECT: Duration = Duration::from_secs(2);
 const MOST: usize = 64 * 1024;
 
 /// Why there is no answer to use.
-pub(super) enum Failed {
+pub(super) enum RequestError {
     /// Google says no.
     Refused,
     /// Google says nothing, or nothing that can be understood; the text is for the log.
-    NoAnswer(String),
+    NoResponse(String),
 }
 
-impl From<reqwest::Error> for Failed {
+impl From<reqwest::Error> for RequestError {
     fn from(error: reqwest::Error) -> Self {
         // The address holds the token.
         let error = error.without_url();
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        Self::NoAnswer(format!("{error}{cause}"))
+        Self::NoResponse(format!("{error}{cause}"))
     }
 }
 
@@ -53,36 +53,37 @@ impl Client {
         Self { http, base }
     }
 
-    pub(super) async fn token_info(&self, token: &str) -> Result<TokenInfo, Failed> {
+    pub(super) async fn token_info(&self, token: &str) -> Result<TokenInfo, RequestError> {
         let address = format!("{}/oauth2/v3/tokeninfo", self.base);
         read(self.http.get(address).query(&[("access_token", token)])).await
     }
 
-    pub(super) async fn user_info(&self, token: &str) -> Result<UserInfo, Failed> {
+    pub(super) async fn user_info(&self, token: &str) -> Result<UserInfo, RequestError> {
         let address = format!("{}/oauth2/v2/userinfo", self.base);
         read(self.http.get(address).bearer_auth(token)).await
     }
 }
 
-async fn read<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T, Failed> {
+async fn read<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T, RequestError> {
     let mut response = request.send().await?;
     let status = response.status();
     // Being asked too often is not the token's fault.
     if status.is_client_error() && status.as_u16() != 429 {
-        return Err(Failed::Refused);
+        return Err(RequestError::Refused);
     }
     if status.as_u16() != 200 {
-        return Err(Failed::NoAnswer(format!("status {status}")));
+        return Err(RequestError::NoResponse(format!("status {status}")));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MOST {
-            return Err(Failed::NoAnswer("the answer is too long".to_owned()));
+            return Err(RequestError::NoResponse("the answer is too long".to_owned()));
         }
         body.extend_from_slice(&chunk);
     }
     // Neither the answer nor an error that may quote it belongs into the log.
-    serde_json::from_slice(&body).map_err(|_| Failed::NoAnswer("the answer cannot be read".to_owned()))
+    serde_json::from_slice(&body)
+        .map_err(|_| RequestError::NoResponse("the answer cannot be read".to_owned()))
 }
 
 #[cfg(test)]
@@ -94,7 +95,7 @@ mod tests {
         // A port that nobody listens on: the listener is gone at once.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let client = Client::new(format!("http://{address}"), Duration::from_secs(5));
-        let Err(Failed::NoAnswer(text)) = client.token_info("hunter2").await else {
+        let Err(RequestError::NoResponse(text)) = client.token_info("hunter2").await else {
             panic!("nobody can answer")
         };
         assert!(!text.is_empty() && !text.contains("hunter2") && !text.contains("access_token"), "{text}");

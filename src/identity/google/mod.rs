@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::client::{Client, Failed};
+use self::client::{Client, RequestError};
 use self::token_info::{TokenInfo, UserInfo};
-use super::{Account, Identity, Refusal, Verified, Verifier};
+use super::{Account, Identity, TokenError, VerifiedToken, Verifier};
 use crate::clock::Clock;
 
 /// What the verifier has to be told.
@@ -48,23 +48,23 @@ impl Google {
 
 #[async_trait]
 impl Verifier for Google {
-    async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
+    async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError> {
         let info: TokenInfo = self.client.token_info(token).await.map_err(|failed| match failed {
-            Failed::Refused => Refusal::Rejected,
-            Failed::NoAnswer(error) => {
+            RequestError::Refused => TokenError::Rejected,
+            RequestError::NoResponse(error) => {
                 tracing::warn!(error, "a token cannot be verified: google does not answer");
-                Refusal::Unavailable
+                TokenError::Unavailable
             }
         })?;
-        let good = info.judge(&self.audiences, self.clock.now()).map_err(|reason| {
+        let good = info.validate(&self.audiences, self.clock.now()).map_err(|reason| {
             tracing::debug!(%reason, "a token is refused");
             reason.refusal()
         })?;
         // The token is good; a name is a nicety.
         let UserInfo { name, picture } = self.client.user_info(token).await.unwrap_or_else(|failed| {
             let error = match failed {
-                Failed::Refused => "refused".to_owned(),
-                Failed::NoAnswer(error) => error,
+                RequestError::Refused => "refused".to_owned(),
+                RequestError::NoResponse(error) => error,
             };
             tracing::warn!(error, "google does not say how a user is called");
             UserInfo::default()
@@ -76,6 +76,6 @@ impl Verifier for Google {
             avatar_url: picture,
             account: good.account.map(|id| Account { provider: "google", id }),
         };
-        Ok(Verified { identity, expires: Some(good.expires) })
+        Ok(VerifiedToken { identity, expires: Some(good.expires) })
     }
 }

@@ -2,12 +2,12 @@ use std::time::{Duration, Instant};
 
 use docstore::{Change, EngineKind, Trust};
 
-use super::tracker::{Freshness, PAUSE, POLL};
+use super::tracker::{ChangeTracker, PAUSE, POLL};
 
 /// Passes on what the store tells, until the database is closed. While it tells nothing, what was made longer than
 /// `unseen` ago is out of date.
-pub(super) async fn follow(freshness: &Freshness, engine: EngineKind, unseen: Duration) {
-    let database = &freshness.database;
+pub(super) async fn follow(tracker: &ChangeTracker, engine: EngineKind, unseen: Duration) {
+    let database = &tracker.database;
     let revisions = database.revisions();
     loop {
         let mut feed = match database.watch(POLL).await {
@@ -21,14 +21,14 @@ pub(super) async fn follow(freshness: &Freshness, engine: EngineKind, unseen: Du
         // What was written before the feed was open is not in it.
         revisions.all_changed();
         revisions.set_trust(Trust::Full);
-        freshness.set_max_age(Duration::ZERO);
-        freshness.heard(Instant::now());
+        tracker.set_max_age(Duration::ZERO);
+        tracker.last_seen(Instant::now());
         loop {
             // A feed is silent while nothing is written, and says so if it breaks. A feed that looks at intervals has looked
             // by now.
             let Ok(change) = tokio::time::timeout(2 * POLL, feed.next()).await else {
-                if !freshness.store_is_away() {
-                    freshness.heard(Instant::now());
+                if !tracker.store_is_away() {
+                    tracker.last_seen(Instant::now());
                 }
                 continue;
             };
@@ -43,11 +43,11 @@ pub(super) async fn follow(freshness: &Freshness, engine: EngineKind, unseen: Du
                 Err(error) => {
                     tracing::warn!(%error, "the feed of changes broke; opening it anew");
                     revisions.set_trust(Trust::None);
-                    freshness.set_max_age(unseen);
+                    tracker.set_max_age(unseen);
                     break;
                 }
             }
-            freshness.heard(Instant::now());
+            tracker.last_seen(Instant::now());
         }
     }
 }

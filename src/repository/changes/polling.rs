@@ -11,17 +11,17 @@ use bson::Document;
 use docstore::{Collection, Filter, Find, FindAndUpdate, Update};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::tracker::{Freshness, PAUSE, POLL};
+use super::tracker::{ChangeTracker, PAUSE, POLL};
 use crate::repository::entities::user;
 
 const COLLECTION: &str = "_revisions";
 const NUMBER: &str = "n";
 
 /// Leaves notes and reads those of others, until the task is dropped.
-pub(super) async fn follow(freshness: &Freshness) {
+pub(super) async fn follow(tracker: &ChangeTracker) {
     let mut notes = Notes {
-        freshness,
-        stored: freshness.database.collection(COLLECTION),
+        tracker,
+        stored: tracker.database.collection(COLLECTION),
         known: HashMap::new(),
         unsaid: BTreeSet::new(),
     };
@@ -30,13 +30,13 @@ pub(super) async fn follow(freshness: &Freshness) {
         tracing::warn!(%error, "the revisions cannot be read; trying again");
         tokio::time::sleep(PAUSE).await;
     }
-    freshness.database.revisions().all_changed();
-    freshness.database.revisions().set_trust(freshness.trust());
+    tracker.database.revisions().all_changed();
+    tracker.database.revisions().set_trust(tracker.trust());
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            written = freshness.database.revisions().own_writes() => notes.say(written).await,
+            written = tracker.database.revisions().own_writes() => notes.say(written).await,
             _ = ticks.tick() => {
                 notes.say(BTreeSet::new()).await;
                 if let Err(error) = notes.read().await {
@@ -48,7 +48,7 @@ pub(super) async fn follow(freshness: &Freshness) {
 }
 
 struct Notes<'a> {
-    freshness: &'a Freshness,
+    tracker: &'a ChangeTracker,
     stored: Collection,
     /// The last number of each collection.
     known: HashMap<String, i64>,
@@ -71,7 +71,7 @@ impl Notes<'_> {
                     // Ours is one; more are others'.
                     let before = self.known.insert(name.clone(), number).unwrap_or_default();
                     if number != before + 1 {
-                        self.freshness.database.revisions().changed(&name);
+                        self.tracker.database.revisions().changed(&name);
                     }
                 }
                 Ok(None) => {}
@@ -91,10 +91,10 @@ impl Notes<'_> {
             let Ok(name) = note.get_str("_id") else { continue };
             let number = number(&note);
             if self.known.insert(name.to_owned(), number) != Some(number) {
-                self.freshness.database.revisions().changed(name);
+                self.tracker.database.revisions().changed(name);
             }
         }
-        self.freshness.heard(asked);
+        self.tracker.last_seen(asked);
         Ok(())
     }
 }

@@ -13,61 +13,45 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use docstore::{Database, ReadLog, Reads, Revisions, ServerFacts, Trust};
+use docstore::{Database, Reads, Trust};
 use tokio::sync::watch;
 
-use super::{change_stream, polling};
 use crate::repository::entities::user;
 
 /// How often the store is asked what others wrote.
 pub(super) const POLL: Duration = Duration::from_millis(300);
-/// How often it is asked for a sign of life, and how long it has to give one.
-const HEARTBEAT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
-/// After so many heartbeats without an answer the store is away.
-const SILENT: u32 = 2;
 /// Between attempts.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether what was made of reads still holds. Cheap to clone.
 #[derive(Clone)]
-pub struct Freshness {
+pub struct ChangeTracker {
     pub(super) database: Database,
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
 }
 
-struct State {
-    began: Instant,
+pub(super) struct State {
+    pub(super) began: Instant,
     /// Milliseconds after which nothing is fresh any more, whatever is known; 0 for never.
-    max_age: AtomicU64,
+    pub(super) max_age: AtomicU64,
     /// When it was last learned what others wrote: milliseconds after `began`.
-    heard: AtomicU64,
+    pub(super) last_seen: AtomicU64,
     /// For those who wait for it, and, without a lock, for those who only look.
-    away: watch::Sender<bool>,
-    is_away: AtomicBool,
+    pub(super) away: watch::Sender<bool>,
+    pub(super) is_away: AtomicBool,
 }
 
-impl Freshness {
-    /// Of what is read from this database. Others' writes are not learned before [`Freshness::follow`] runs.
+impl ChangeTracker {
+    /// Of what is read from this database. Others' writes are not learned before [`ChangeTracker::follow`] runs.
     pub fn new(database: &Database) -> Self {
         let state = State {
             began: Instant::now(),
             max_age: AtomicU64::new(0),
-            heard: AtomicU64::new(0),
+            last_seen: AtomicU64::new(0),
             away: watch::Sender::new(false),
             is_away: AtomicBool::new(false),
         };
         Self { database: database.clone(), state: Arc::new(state) }
-    }
-
-    /// Learns what others write, until the database is closed or the future is dropped. Whatever was made longer than
-    /// `unseen` ago counts as out of date where and while others can write without being seen.
-    pub async fn follow(&self, unseen: Duration) {
-        self.set_max_age(unseen);
-        let _until_it_ends = Learning(self.database.revisions());
-        tokio::select! {
-            () = self.learn(unseen) => {}
-            () = self.listen() => {}
-        }
     }
 
     /// What was read of something that reads nothing: it is made anew after every write.
@@ -100,50 +84,11 @@ impl Freshness {
 
     /// How long ago it was last learned what others wrote, or that they wrote nothing, as far as the store tells.
     pub fn lag(&self) -> Duration {
-        let heard = Duration::from_millis(self.state.heard.load(Ordering::Relaxed));
-        self.state.began.elapsed().saturating_sub(heard)
+        let last_seen = Duration::from_millis(self.state.last_seen.load(Ordering::Relaxed));
+        self.state.began.elapsed().saturating_sub(last_seen)
     }
 
-    async fn learn(&self, unseen: Duration) {
-        let facts = loop {
-            match self.database.facts().await {
-                Ok(facts) => break facts,
-                Err(error) => {
-                    tracing::warn!(%error, "the store does not say what it is; trying again");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        };
-        let ServerFacts { precise_changes, engine, .. } = facts;
-        if precise_changes {
-            change_stream::follow(self, engine, unseen).await;
-        } else {
-            // A total may be as old as that when it is rendered, and what is rendered as old again.
-            self.set_max_age(unseen / 2);
-            polling::follow(self).await;
-        }
-    }
-
-    /// Asks for signs of life.
-    async fn listen(&self) {
-        let mut silent = 0;
-        loop {
-            tokio::time::sleep(HEARTBEAT.0).await;
-            let answers =
-                tokio::time::timeout(HEARTBEAT.1, self.database.ping()).await.is_ok_and(|a| a.is_ok());
-            silent = if answers { 0 } else { silent + 1 };
-            let away = silent >= SILENT;
-            self.state.is_away.store(away, Ordering::Relaxed);
-            let turned = self.state.away.send_if_modified(|was| std::mem::replace(was, away) != away);
-            match (turned, away) {
-                (true, true) => tracing::warn!("the store is away: what is rendered is served all the same"),
-                (true, false) => tracing::info!("the store is back"),
-                (false, _) => {}
-            }
-        }
-    }
-
-    /// As [`Freshness::holds`] has it.
+    /// As [`ChangeTracker::holds`] has it.
     pub(super) fn trust(&self) -> Trust {
         match self.state.max_age.load(Ordering::Relaxed) {
             0 => Trust::Full,
@@ -157,20 +102,8 @@ impl Freshness {
     }
 
     /// What others wrote is known as of `since`.
-    pub(super) fn heard(&self, since: Instant) {
+    pub(super) fn last_seen(&self, since: Instant) {
         let at = since.saturating_duration_since(self.state.began).as_millis();
-        self.state.heard.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.state.last_seen.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
-
-/// Once nobody learns any more what others write, nothing is to be trusted.
-struct Learning<'a>(&'a Revisions);
-
-impl Drop for Learning<'_> {
-    fn drop(&mut self) {
-        self.0.set_trust(Trust::None);
-    }
-}
-
-/// Notes what is read while something is made; [`ReadLog`] for the layers above.
-pub type Reading = ReadLog;

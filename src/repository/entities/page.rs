@@ -3,10 +3,12 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Index, Sort, Update};
 
 use crate::domain::{Id, NewPage, Page, PageChange, Restored, TrashType, Visibility};
-use crate::repository::lists::order::of_trash;
+use crate::repository::lists::order::for_deleted;
 use crate::repository::repository::shown;
-use crate::repository::row::{date, gone, live, own_id, reference, row, text, truth_or, visible};
-use crate::repository::{BadField, Entity, Error, Repository, Stored, Trashable, Writable};
+use crate::repository::row::{
+    date, is_deleted, not_deleted, own_id, reference, row, text, truth_or, visible,
+};
+use crate::repository::{BadField, Entity, Error, Repository, SoftDelete, Versioned, Writable};
 
 const TYPE: &str = "page_type";
 /// What a deleted page was called before another took its name.
@@ -39,7 +41,7 @@ impl Entity for Page {
             Index::on(["user_id"]),
             Index::on(["section_id"]),
         ];
-        own.into_iter().chain(of_trash()).collect()
+        own.into_iter().chain(for_deleted()).collect()
     }
 
     fn from_row(row: PageRow<'_>) -> Result<Self, BadField> {
@@ -106,7 +108,7 @@ impl Writable for Page {
     }
 }
 
-impl Trashable for Page {
+impl SoftDelete for Page {
     const KIND: TrashType = TrashType::Pages;
     const NAME: &'static str = TYPE;
     const NAME_BEFORE: &'static str = TYPE_BEFORE;
@@ -128,29 +130,29 @@ impl Repository<Page> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if it could not be read afterwards; it stays where it is.
-    pub async fn restore_typed(&self, id: Id) -> Result<PageRestored, Error> {
-        let Some(document) = self.to_restore(id).await? else { return Ok(PageRestored::NotThere) };
+    pub async fn restore_page(&self, id: Id) -> Result<PageRestored, Error> {
+        let Some(document) = self.find_restorable(id).await? else { return Ok(PageRestored::NotThere) };
         let text = |field| document.get_str(field).ok();
         let page_type = text(TYPE_BEFORE).or_else(|| text(TYPE)).unwrap_or_default();
         loop {
-            match self.revive(id, page_type, Update::new()).await {
+            match self.undelete(id, page_type, Update::new()).await {
                 Ok(true) => break,
                 Ok(false) => return Ok(PageRestored::NotThere),
                 Err(error) if is_type_taken(&error) => {}
                 Err(error) => return Err(error),
             }
-            if self.stored_by_type(page_type).await?.is_some() {
+            if self.find_versioned_by_type(page_type).await?.is_some() {
                 return Ok(PageRestored::Taken(page_type.to_owned()));
             }
-            self.set_type_aside(page_type).await?;
+            self.release_type(page_type).await?;
         }
         let title = text("title").unwrap_or_default().to_owned();
         Ok(PageRestored::Done(Restored { id, title, slug: page_type.to_owned() }))
     }
 
     /// The live page of this type, published or not.
-    pub async fn stored_by_type(&self, page_type: &str) -> Result<Option<Stored<Page>>, Error> {
-        self.one_stored(Filter::eq(TYPE, page_type).also(live())).await
+    pub async fn find_versioned_by_type(&self, page_type: &str) -> Result<Option<Versioned<Page>>, Error> {
+        self.find_one_versioned(Filter::eq(TYPE, page_type).also(not_deleted())).await
     }
 
     /// Inserts a page; `None` if a live one of its type is there by now.
@@ -158,26 +160,26 @@ impl Repository<Page> {
     /// The unique index covers deleted pages too: one that has the type is called `~<its id>` from then on, which
     /// no page can be asked for by, and what it was called is kept in `page_type_before`, for the day that it is
     /// restored.
-    pub async fn insert_typed(
+    pub async fn insert_page(
         &self,
         new: &NewPage,
         now: DateTime<Utc>,
-    ) -> Result<Option<Stored<Page>>, Error> {
+    ) -> Result<Option<Versioned<Page>>, Error> {
         loop {
             match self.insert(new, now).await {
                 Ok(stored) => return Ok(Some(stored)),
                 Err(error) if is_type_taken(&error) => {}
                 Err(error) => return Err(error),
             }
-            if self.stored_by_type(&new.page_type).await?.is_some() {
+            if self.find_versioned_by_type(&new.page_type).await?.is_some() {
                 return Ok(None);
             }
-            self.set_type_aside(&new.page_type).await?;
+            self.release_type(&new.page_type).await?;
         }
     }
 
-    async fn set_type_aside(&self, page_type: &str) -> Result<(), Error> {
-        let deleted = Filter::eq(TYPE, page_type).also(gone());
+    async fn release_type(&self, page_type: &str) -> Result<(), Error> {
+        let deleted = Filter::eq(TYPE, page_type).also(is_deleted());
         if let Some(holder) = self.collection.find_one(Find::new(deleted.clone())).await? {
             let id = holder.get("_id").cloned().unwrap_or(Bson::Null);
             let update = Update::new().set(TYPE, format!("~{}", shown(&id))).set(TYPE_BEFORE, page_type);

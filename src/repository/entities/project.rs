@@ -6,11 +6,11 @@ use docstore::{
 };
 
 use crate::domain::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText, TrashType};
-use crate::repository::lists::order::{self, BY_PLACE, of_trash};
+use crate::repository::lists::order::{self, BY_PLACE, for_deleted};
 use crate::repository::row::{
     date, own_id, reference, refers, row, text, text_or, texts, truth_or, visible, web_address, whole_or,
 };
-use crate::repository::{BadField, Entity, Named, Trashable, Writable};
+use crate::repository::{BadField, Entity, Sluggable, SoftDelete, Writable};
 
 row! {
     /// A project as stored.
@@ -51,7 +51,7 @@ impl Entity for Project {
             order::narrowed("is_published", BY_PLACE),
             order::whole(BY_PLACE),
         ];
-        own.into_iter().chain(of_trash()).collect()
+        own.into_iter().chain(for_deleted()).collect()
     }
 
     fn from_row(row: ProjectRow<'_>) -> Result<Self, BadField> {
@@ -139,12 +139,12 @@ impl Writable for Project {
     }
 }
 
-impl Named for Project {
+impl Sluggable for Project {
     fn slug(&self) -> &str {
         &self.slug
     }
 }
 
-impl Trashable for Project {
+impl SoftDelete for Project {
     const KIND: TrashType = TrashType::Projects;
 }

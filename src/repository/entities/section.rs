@@ -6,11 +6,11 @@ use crate::domain::{
     ContentType, Id, NavVisibility, NewSection, ParentFilter, Restored, Section, SectionChange,
     SectionFilter, SectionTree, TrashType,
 };
-use crate::repository::lists::order::{self, BY_PLACE, of_trash};
+use crate::repository::lists::order::{self, BY_PLACE, for_deleted};
 use crate::repository::row::{
-    date, live, own_id, reference, refers, row, text, truth_or, visible, whole_or, word, word_or,
+    date, not_deleted, own_id, reference, refers, row, text, truth_or, visible, whole_or, word, word_or,
 };
-use crate::repository::{BadField, Entity, Error, Named, Repository, Trashable, Writable};
+use crate::repository::{BadField, Entity, Error, Repository, Sluggable, SoftDelete, Writable};
 
 row! {
     /// A section as stored.
@@ -46,7 +46,7 @@ impl Entity for Section {
             order::narrowed("is_published", BY_PLACE),
             order::whole(BY_PLACE),
         ];
-        own.into_iter().chain(of_trash()).collect()
+        own.into_iter().chain(for_deleted()).collect()
     }
 
     fn from_row(row: SectionRow<'_>) -> Result<Self, BadField> {
@@ -147,13 +147,13 @@ impl Writable for Section {
     }
 }
 
-impl Named for Section {
+impl Sluggable for Section {
     fn slug(&self) -> &str {
         &self.slug
     }
 }
 
-impl Trashable for Section {
+impl SoftDelete for Section {
     const KIND: TrashType = TrashType::Sections;
 }
 
@@ -169,7 +169,7 @@ impl Repository<Section> {
 
     /// All live sections, and in which other each lies.
     pub async fn tree(&self) -> Result<SectionTree, Error> {
-        let find = Find::new(live()).projection(Projection::include(["parent_id"]));
+        let find = Find::new(not_deleted()).projection(Projection::include(["parent_id"]));
         let documents = self.collection.find(find).await?.raw_documents().await?;
         let place = |document: &RawDocument| {
             let id = own_id(document.get("_id").ok()?).ok()?;
@@ -182,12 +182,12 @@ impl Repository<Section> {
 
     /// The live section of this slug, published or not.
     pub async fn find_by_slug(&self, slug: &str) -> Result<Option<Section>, Error> {
-        self.one(Filter::eq("slug", slug).also(live())).await
+        self.find_one(Filter::eq("slug", slug).also(not_deleted())).await
     }
 
     /// The first live section that holds this kind of content, in the order of lists.
     pub async fn first_of(&self, content: ContentType) -> Result<Option<Section>, Error> {
-        let filter = Filter::eq("content_type", content.as_str()).also(live());
-        self.first(Find::new(filter).sort(Section::sort().then_ascending(Field::ID))).await
+        let filter = Filter::eq("content_type", content.as_str()).also(not_deleted());
+        self.find_first(Find::new(filter).sort(Section::sort().then_ascending(Field::ID))).await
     }
 }

@@ -6,11 +6,11 @@ use docstore::{
 };
 
 use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter, TrashType};
-use crate::repository::lists::order::{self, NEWEST_FIRST, of_trash};
+use crate::repository::lists::order::{self, NEWEST_FIRST, for_deleted};
 use crate::repository::row::{
     date, date_or_none, own_id, reference, refers, row, text, text_or, truth_or, visible,
 };
-use crate::repository::{BadField, Entity, Named, Trashable, Writable};
+use crate::repository::{BadField, Entity, Sluggable, SoftDelete, Writable};
 
 row! {
     /// A story as stored.
@@ -43,7 +43,7 @@ impl Entity for Story {
             order::narrowed("is_published", NEWEST_FIRST),
             order::whole(NEWEST_FIRST),
         ];
-        own.into_iter().chain(of_trash()).collect()
+        own.into_iter().chain(for_deleted()).collect()
     }
 
     fn from_row(row: StoryRow<'_>) -> Result<Self, BadField> {
@@ -120,12 +120,12 @@ impl Writable for Story {
     }
 }
 
-impl Named for Story {
+impl Sluggable for Story {
     fn slug(&self) -> &str {
         &self.slug
     }
 }
 
-impl Trashable for Story {
+impl SoftDelete for Story {
     const KIND: TrashType = TrashType::Stories;
 }

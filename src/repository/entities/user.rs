@@ -79,11 +79,11 @@ impl Users {
             }
             outcome => outcome?,
         };
-        stored.map_or_else(|| Err(corrupt(&Bson::Null, BadField("_id"))), |document| user_of(&document))
+        stored.map_or_else(|| Err(corrupt(&Bson::Null, BadField("_id"))), |document| read_user(&document))
     }
 }
 
-fn user_of(document: &Document) -> Result<User, Error> {
+fn read_user(document: &Document) -> Result<User, Error> {
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
     let own = id.as_object_id().map(Id::from).ok_or(BadField("_id"));
     let name = document.get_str("name").map_err(|_| BadField("name"));

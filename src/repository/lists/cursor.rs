@@ -32,11 +32,11 @@ pub(in crate::repository) struct Cursors {
 
 /// Where a walk goes on.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Place {
+pub(super) struct CursorPosition {
     /// How many items lie behind.
     pub(super) passed: u64,
     /// The position of the last of them, a value for each field of the order.
-    pub(super) position: Vec<Bson>,
+    pub(super) values: Vec<Bson>,
 }
 
 impl Cursors {
@@ -49,11 +49,11 @@ impl Cursors {
     }
 
     /// The cursor of a place in a list.
-    pub(super) async fn seal(&self, list: &Find, place: &Place) -> Result<String, Error> {
-        let values = place.position.iter().enumerate().map(|(n, value)| (n.to_string(), value.clone()));
+    pub(super) async fn seal(&self, list: &Find, position: &CursorPosition) -> Result<String, Error> {
+        let values = position.values.iter().enumerate().map(|(n, value)| (n.to_string(), value.clone()));
         let values = bson::serialize_to_vec(&values.collect::<Document>()).map_err(|_| Error::Cursor)?;
         let mut bytes = vec![FORMAT];
-        bytes.extend(place.passed.to_le_bytes());
+        bytes.extend(position.passed.to_le_bytes());
         bytes.extend(values);
         let signature = self.signed(list, &bytes).await?.finalize().into_bytes();
         bytes.extend(&signature[..SIGNATURE]);
@@ -64,7 +64,7 @@ impl Cursors {
     ///
     /// # Errors
     /// [`Error::Cursor`] if it is none of this list.
-    pub(super) async fn open(&self, list: &Find, cursor: &str) -> Result<Place, Error> {
+    pub(super) async fn open(&self, list: &Find, cursor: &str) -> Result<CursorPosition, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::Cursor)?;
         let signed = bytes.len().checked_sub(SIGNATURE).ok_or(Error::Cursor)?;
         let (signed, signature) = bytes.split_at(signed);
@@ -75,8 +75,8 @@ impl Cursors {
             return Err(Error::Cursor);
         };
         let values: Document = bson::deserialize_from_slice(values).map_err(|_| Error::Cursor)?;
-        let position = values.into_iter().map(|(_, value)| value).collect();
-        Ok(Place { passed: u64::from_le_bytes(*passed), position })
+        let values = values.into_iter().map(|(_, value)| value).collect();
+        Ok(CursorPosition { passed: u64::from_le_bytes(*passed), values })
     }
 
     /// What is signed besides: which list it is.

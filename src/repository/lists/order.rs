@@ -39,6 +39,6 @@ fn index(first: Option<By>, order: &[By]) -> Index {
 }
 
 /// The indexes of the trash. Either mark may be the one that is there; what is live takes no room in them.
-pub(in crate::repository) fn of_trash() -> [Index; 2] {
+pub(in crate::repository) fn for_deleted() -> [Index; 2] {
     ["deleted", "is_deleted"].map(|mark| narrowed(mark, &[DELETED_LAST]).partial(Filter::eq(mark, true)))
 }

@@ -3,9 +3,9 @@
 use bson::{RawDocument, RawDocumentBuf};
 use docstore::Find;
 
-use super::cursor::Place;
+use super::cursor::CursorPosition;
 use super::totals::Known;
-use crate::domain::{Listing, Start, Stretch, Walk, Window};
+use crate::domain::{CursorPage, Listing, PageRequest, Position, Window};
 use crate::repository::{Entity, Error, Repository};
 
 impl<E: Entity> Repository<E> {
@@ -14,64 +14,65 @@ impl<E: Entity> Repository<E> {
     ///
     /// # Errors
     /// [`Error::Cursor`] if the walk is one over another list.
-    pub async fn list(&self, filter: &E::Filter, part: impl Into<Stretch>) -> Result<Listing<E>, Error> {
-        self.part(Self::listing(filter), part.into(), Self::read).await
+    pub async fn list(&self, filter: &E::Filter, page: impl Into<PageRequest>) -> Result<Listing<E>, Error> {
+        self.page(Self::list_query(filter), page.into(), Self::read).await
     }
 
-    /// A part of a list.
-    pub(in crate::repository) async fn part<T>(
+    /// A page of a list.
+    pub(in crate::repository) async fn page<T>(
         &self,
         list: Find,
-        part: Stretch,
+        page: PageRequest,
         read: impl Fn(&RawDocument) -> Result<T, Error>,
     ) -> Result<Listing<T>, Error> {
-        let Stretch { limit, start } = part;
-        let (documents, total, offset, walk) = match start {
-            Start::Offset(offset) => {
+        let PageRequest { limit, position } = page;
+        let (documents, total, offset, cursor_page) = match position {
+            Position::Offset(offset) => {
                 let (documents, total) = self.with_total(list.skip(offset).limit(limit)).await?;
                 (documents, total, offset, None)
             }
-            Start::Cursor(cursor) => self.walk(list, cursor, limit).await?,
+            Position::Cursor(cursor) => self.cursor_page(list, cursor, limit).await?,
         };
-        let items = documents.iter().filter_map(|document| self.or_pass(read(document))).collect();
-        Ok(Listing { items, total, window: Window { limit, offset }, walk })
+        let items = documents.iter().filter_map(|document| self.or_skip(read(document))).collect();
+        Ok(Listing { items, total, window: Window { limit, offset }, cursor_page })
     }
 
-    /// The next part of a walk, and how much of it lies behind.
-    async fn walk(
+    /// The next page of a walk, and how much of it lies behind.
+    async fn cursor_page(
         &self,
         list: Find,
         cursor: Option<String>,
         limit: u64,
-    ) -> Result<(Vec<RawDocumentBuf>, u64, u64, Option<Walk>), Error> {
+    ) -> Result<(Vec<RawDocumentBuf>, u64, u64, Option<CursorPage>), Error> {
         let mut find = list.clone().after(Vec::new());
         let mut passed = 0;
         if let Some(cursor) = cursor {
-            let place = self.cursors.open(&list, &cursor).await?;
-            passed = place.passed;
-            find = find.after(place.position);
+            let position = self.cursors.open(&list, &cursor).await?;
+            passed = position.passed;
+            find = find.after(position.values);
         }
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let has_place = |document: &RawDocumentBuf| list.sort.position(document).is_ok();
+        let has_position = |document: &RawDocumentBuf| list.sort.position(document).is_ok();
         let mut asked = limit;
         loop {
             // One more than is shown, which says whether there is more.
             let (mut documents, total) = self.with_total(find.clone().limit(asked.saturating_add(1))).await?;
             if documents.len() as u64 <= asked {
-                return Ok((documents, total, passed, Some(Walk { next: None })));
+                return Ok((documents, total, passed, Some(CursorPage { next: None })));
             }
             documents.pop();
-            // In old databases documents may stand where no position says. None of those can be shown, so a part ends
+            // In old databases documents may stand where no position says. None of those can be shown, so a page ends
             // before or behind them.
             let (shown, beyond) = documents.split_at(most.min(documents.len()));
-            let end = shown.iter().rposition(has_place);
-            let end = end.or_else(|| beyond.iter().position(has_place).map(|end| most + end));
+            let end = shown.iter().rposition(has_position);
+            let end = end.or_else(|| beyond.iter().position(has_position).map(|end| most + end));
             if let Some(end) = end {
                 documents.truncate(end + 1);
-                let position = list.sort.position(&documents[end])?;
-                let place = Place { passed: passed.saturating_add(documents.len() as u64), position };
-                let next = Some(self.cursors.seal(&list, &place).await?);
-                return Ok((documents, total, passed, Some(Walk { next })));
+                let values = list.sort.position(&documents[end])?;
+                let position =
+                    CursorPosition { passed: passed.saturating_add(documents.len() as u64), values };
+                let next = Some(self.cursors.seal(&list, &position).await?);
+                return Ok((documents, total, passed, Some(CursorPage { next })));
             }
             asked = asked.saturating_mul(2);
         }
@@ -87,7 +88,7 @@ impl<E: Entity> Repository<E> {
             Known::About(about) if from_beginning && about <= window_end => self.up_to_the_end(find).await,
             Known::About(_) | Known::Nothing => {
                 let filter = find.filter.clone();
-                Ok(tokio::try_join!(self.documents(find), self.totals.of(&filter))?)
+                Ok(tokio::try_join!(self.documents(find), self.totals.count(&filter))?)
             }
         }
     }
@@ -105,7 +106,7 @@ impl<E: Entity> Repository<E> {
         let mut documents = self.documents(find).await?;
         let found = documents.len() as u64;
         let ends = asked.is_none_or(|asked| found < asked) && (found > 0 || skip == 0);
-        let total = if ends { skip + found } else { self.totals.of(&filter).await? };
+        let total = if ends { skip + found } else { self.totals.count(&filter).await? };
         documents.truncate(shown.and_then(|shown| usize::try_from(shown).ok()).unwrap_or(usize::MAX));
         Ok((documents, total))
     }

@@ -63,7 +63,7 @@ impl Totals {
     }
 
     /// How many documents a filter means.
-    pub(super) async fn of(&self, filter: &Filter) -> Result<u64, Error> {
+    pub(super) async fn count(&self, filter: &Filter) -> Result<u64, Error> {
         let Some(key) = key(filter).filter(|_| self.revisions.trust() != Trust::None) else {
             return self.collection.count(filter).await;
         };

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, FindAndUpdate, Update};
 
 use crate::domain::{Id, Revised, Revision};
-use crate::repository::row::live;
+use crate::repository::row::not_deleted;
 use crate::repository::{Entity, Error, Repository};
 
 /// Counts the changes of a document. Documents of the original have none.
@@ -32,7 +32,7 @@ pub trait Writable: Entity {
 
 /// An entity as it was read, and the state that a change of it is made for.
 #[derive(Debug, Clone)]
-pub struct Stored<E> {
+pub struct Versioned<E> {
     /// The entity and its revision.
     pub revised: Revised<E>,
     pub(super) id: ObjectId,
@@ -45,15 +45,15 @@ impl<E: Writable> Repository<E> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if it is there and cannot be read.
-    pub async fn stored(&self, id: Id) -> Result<Option<Stored<E>>, Error> {
-        self.one_stored(Filter::id(id.object_id()).also(live())).await
+    pub async fn find_versioned(&self, id: Id) -> Result<Option<Versioned<E>>, Error> {
+        self.find_one_versioned(Filter::id(id.object_id()).also(not_deleted())).await
     }
 
     /// Inserts a new one that has no slug.
     ///
     /// # Errors
     /// [`Error::Duplicate`] if a unique field is taken.
-    pub async fn insert(&self, new: &E::New, now: DateTime<Utc>) -> Result<Stored<E>, Error> {
+    pub async fn insert(&self, new: &E::New, now: DateTime<Utc>) -> Result<Versioned<E>, Error> {
         self.put(ObjectId::new(), E::document(new, now), now).await
     }
 
@@ -63,15 +63,15 @@ impl<E: Writable> Repository<E> {
     /// [`Error::Duplicate`] if a unique field is taken.
     pub async fn change(
         &self,
-        stored: &Stored<E>,
+        stored: &Versioned<E>,
         change: &E::Change,
         now: DateTime<Utc>,
-    ) -> Result<Option<Stored<E>>, Error> {
+    ) -> Result<Option<Versioned<E>>, Error> {
         self.write(stored, E::update(change).set(UPDATED, instant(now))).await
     }
 
     /// Marks this state as deleted, by both marks; false if it is in another by now, or deleted already.
-    pub async fn delete(&self, stored: &Stored<E>, now: DateTime<Utc>) -> Result<bool, Error> {
+    pub async fn delete(&self, stored: &Versioned<E>, now: DateTime<Utc>) -> Result<bool, Error> {
         let update = Update::new()
             .set("deleted", true)
             .set("is_deleted", true)
@@ -81,7 +81,7 @@ impl<E: Writable> Repository<E> {
     }
 
     /// Removes this state for good; false if it is in another by now, or deleted.
-    pub async fn remove(&self, stored: &Stored<E>) -> Result<bool, Error> {
+    pub async fn remove(&self, stored: &Versioned<E>) -> Result<bool, Error> {
         Ok(self.collection.delete_one(&stored.still()).await? > 0)
     }
 
@@ -90,7 +90,7 @@ impl<E: Writable> Repository<E> {
         id: ObjectId,
         fields: Document,
         now: DateTime<Utc>,
-    ) -> Result<Stored<E>, Error> {
+    ) -> Result<Versioned<E>, Error> {
         let mut document = Document::new();
         document.insert("_id", id);
         document.extend(fields);
@@ -99,24 +99,31 @@ impl<E: Writable> Repository<E> {
         document.insert(VERSION, 1_i64);
         let raw = RawDocumentBuf::try_from(&document).map_err(unreadable::<E>)?;
         self.collection.insert_one(document).await?;
-        Self::read_stored(&raw)
+        Self::read_versioned(&raw)
     }
 
-    pub(super) async fn write(&self, stored: &Stored<E>, update: Update) -> Result<Option<Stored<E>>, Error> {
+    pub(super) async fn write(
+        &self,
+        stored: &Versioned<E>,
+        update: Update,
+    ) -> Result<Option<Versioned<E>>, Error> {
         let update = update.set(VERSION, stored.version.wrapping_add(1));
         let find = FindAndUpdate::new(stored.still(), update);
         let written = self.collection.find_one_and_update_raw(find).await?;
-        written.map(|document| Self::read_stored(&document)).transpose()
+        written.map(|document| Self::read_versioned(&document)).transpose()
     }
 
-    pub(in crate::repository) async fn one_stored(&self, filter: Filter) -> Result<Option<Stored<E>>, Error> {
+    pub(in crate::repository) async fn find_one_versioned(
+        &self,
+        filter: Filter,
+    ) -> Result<Option<Versioned<E>>, Error> {
         let document = self.collection.find_one_raw(Find::new(filter)).await?;
-        document.map(|document| Self::read_stored(&document)).transpose()
+        document.map(|document| Self::read_versioned(&document)).transpose()
     }
 
-    fn read_stored(document: &RawDocument) -> Result<Stored<E>, Error> {
-        // Named after all that is stored, so that no change goes unseen, whoever made it.
-        let revision = Revision::of(document.as_bytes());
+    fn read_versioned(document: &RawDocument) -> Result<Versioned<E>, Error> {
+        // Sluggable after all that is stored, so that no change goes unseen, whoever made it.
+        let revision = Revision::from_bytes(document.as_bytes());
         let value = |field: &'static str| -> Result<Option<Bson>, Error> {
             let value = document.get(field).map_err(unreadable::<E>)?;
             value.map(Bson::try_from).transpose().map_err(unreadable::<E>)
@@ -135,17 +142,17 @@ impl<E: Writable> Repository<E> {
         };
         let id = document.get_object_id("_id").unwrap_or_default();
         let item = Self::read(document)?;
-        Ok(Stored { revised: Revised { item, revision }, id, version, same_state })
+        Ok(Versioned { revised: Revised { item, revision }, id, version, same_state })
     }
 }
 
-impl<E> Stored<E> {
+impl<E> Versioned<E> {
     fn still(&self) -> Filter {
-        Filter::and([Filter::id(self.id), live(), self.same_state.clone()])
+        Filter::and([Filter::id(self.id), not_deleted(), self.same_state.clone()])
     }
 }
 
-/// Stored bytes that are no document.
+/// Versioned bytes that are no document.
 pub(super) fn unreadable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Store(docstore::Error::Decode { collection: E::COLLECTION.to_owned(), source: Box::new(error) })
 }

@@ -10,6 +10,6 @@ mod slugs;
 mod trash;
 
 pub(super) use create_update::VERSION;
-pub use create_update::{Stored, Writable};
-pub use slugs::{FreeName, Named};
-pub use trash::Trashable;
+pub use create_update::{Versioned, Writable};
+pub use slugs::{SlugReservation, Sluggable};
+pub use trash::SoftDelete;

@@ -3,11 +3,11 @@ use bson::{Bson, Document};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Projection, Update};
 
-use super::create_update::{Stored, UPDATED, Writable, instant};
+use super::create_update::{UPDATED, Versioned, Writable, instant};
 use super::slug_history;
 use crate::domain::{Id, nth_slug};
 use crate::repository::repository::shown;
-use crate::repository::row::{gone, live};
+use crate::repository::row::{is_deleted, not_deleted};
 use crate::repository::{Error, Repository};
 
 pub(super) const SLUG: &str = "slug";
@@ -22,60 +22,60 @@ const MANY: u64 = 512;
 /// The unique index decides who has a slug; whoever comes second takes the next suffix. It covers deleted documents
 /// too: when a live one wants the slug of a deleted one, the deleted one's becomes `~<its id>`, which no title can
 /// give, and the old one is kept in `slug_before`, for the day that it is restored.
-pub trait Named: Writable {
+pub trait Sluggable: Writable {
     /// Its slug.
     fn slug(&self) -> &str;
 }
 
 /// A name for something new, which was free when it was looked for.
 #[derive(Debug)]
-pub struct FreeName {
+pub struct SlugReservation {
     id: ObjectId,
     slug: String,
-    found: Nth,
+    found: SlugCandidate,
 }
 
 /// The nth name of a slug, and the deleted document that has it.
 #[derive(Debug)]
-struct Nth {
+struct SlugCandidate {
     n: u64,
     name: String,
     deleted: Option<Document>,
 }
 
-impl<E: Named> Repository<E> {
+impl<E: Sluggable> Repository<E> {
     /// The live entity of this slug, published or not.
-    pub async fn stored_by_slug(&self, slug: &str) -> Result<Option<Stored<E>>, Error> {
-        self.one_stored(Filter::eq(SLUG, slug).also(live())).await
+    pub async fn find_versioned_by_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
+        self.find_one_versioned(Filter::eq(SLUG, slug).also(not_deleted())).await
     }
 
     /// The live entity that had this slug last, whatever its slug is now.
-    pub async fn stored_by_former_slug(&self, slug: &str) -> Result<Option<Stored<E>>, Error> {
+    pub async fn find_versioned_by_former_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
         match slug_history::holder(&self.history, E::COLLECTION, slug).await? {
-            Some(id) => self.stored(id).await,
+            Some(id) => self.find_versioned(id).await,
             None => Ok(None),
         }
     }
 
     /// Looks for the name of something new: this slug, or the first suffix of it that is free; its id if the slug is
     /// empty. Writes nothing.
-    pub async fn name_for(&self, slug: &str) -> Result<FreeName, Error> {
+    pub async fn reserve_slug(&self, slug: &str) -> Result<SlugReservation, Error> {
         let id = ObjectId::new();
         let slug = or_id(slug, id);
         let found = self.look_for_name(&slug, 1, None).await?;
-        Ok(FreeName { id, slug, found })
+        Ok(SlugReservation { id, slug, found })
     }
 
     /// Inserts a new one under this name; if somebody else has it by now, under the next suffix that is free.
-    pub async fn insert_named(
+    pub async fn insert_with_slug(
         &self,
-        name: FreeName,
+        name: SlugReservation,
         new: &E::New,
         now: DateTime<Utc>,
-    ) -> Result<Stored<E>, Error> {
-        let FreeName { id, slug, mut found } = name;
+    ) -> Result<Versioned<E>, Error> {
+        let SlugReservation { id, slug, mut found } = name;
         loop {
-            self.make_free(&found).await?;
+            self.release_slug(&found).await?;
             let mut document = E::document(new, now);
             document.insert(SLUG, &found.name);
             match self.put(id, document, now).await {
@@ -91,11 +91,11 @@ impl<E: Named> Repository<E> {
     /// remembered.
     pub async fn rename(
         &self,
-        stored: &Stored<E>,
+        stored: &Versioned<E>,
         slug: &str,
         change: &E::Change,
         now: DateTime<Utc>,
-    ) -> Result<Option<Stored<E>>, Error> {
+    ) -> Result<Option<Versioned<E>>, Error> {
         let slug = or_id(slug, stored.id);
         let held = stored.revised.item.slug();
         let mut from = 1;
@@ -124,27 +124,32 @@ impl<E: Named> Repository<E> {
         own: Option<ObjectId>,
     ) -> Result<(u64, String), Error> {
         let found = self.look_for_name(slug, from, own).await?;
-        self.make_free(&found).await?;
+        self.release_slug(&found).await?;
         Ok((found.n, found.name))
     }
 
-    async fn look_for_name(&self, slug: &str, from: u64, own: Option<ObjectId>) -> Result<Nth, Error> {
+    async fn look_for_name(
+        &self,
+        slug: &str,
+        from: u64,
+        own: Option<ObjectId>,
+    ) -> Result<SlugCandidate, Error> {
         let (mut from, mut count) = (from, FEW);
         loop {
             let names: Vec<String> = (from..from + count).map(|n| nth_slug(slug, n)).collect();
             let found = self.holders(&names, own).await?;
-            let held_live =
-                |name: &str| found.iter().any(|(held, document)| held == name && is_live(document));
-            if let Some((n, name)) = (from..).zip(names).find(|(_, name)| !held_live(name)) {
+            let held_by_other =
+                |name: &str| found.iter().any(|(held, document)| held == name && is_not_deleted(document));
+            if let Some((n, name)) = (from..).zip(names).find(|(_, name)| !held_by_other(name)) {
                 let deleted = found.into_iter().find(|(held, _)| *held == name);
-                return Ok(Nth { n, name, deleted: deleted.map(|(_, document)| document) });
+                return Ok(SlugCandidate { n, name, deleted: deleted.map(|(_, document)| document) });
             }
             from += count;
             count = (count * 4).min(MANY);
         }
     }
 
-    async fn make_free(&self, found: &Nth) -> Result<(), Error> {
+    async fn release_slug(&self, found: &SlugCandidate) -> Result<(), Error> {
         match &found.deleted {
             Some(deleted) => self.set_aside(&found.name, deleted).await,
             None => Ok(()),
@@ -168,7 +173,7 @@ impl<E: Named> Repository<E> {
     async fn set_aside(&self, slug: &str, deleted: &Document) -> Result<(), Error> {
         let id = deleted.get("_id").cloned().unwrap_or(Bson::Null);
         let aside = format!("~{}", shown(&id));
-        let still = Filter::and([Filter::id(id), Filter::eq(SLUG, slug), gone()]);
+        let still = Filter::and([Filter::id(id), Filter::eq(SLUG, slug), is_deleted()]);
         let update = Update::new().set(SLUG, aside).set(SLUG_BEFORE, slug);
         self.collection.update_one(&still, &update).await?;
         Ok(())
@@ -179,7 +184,7 @@ pub(super) fn or_id(slug: &str, id: ObjectId) -> String {
     if slug.is_empty() { id.to_hex() } else { slug.to_owned() }
 }
 
-fn is_live(document: &Document) -> bool {
+fn is_not_deleted(document: &Document) -> bool {
     let marked = |mark| document.get(mark) == Some(&Bson::Boolean(true));
     !marked("deleted") && !marked("is_deleted")
 }

@@ -5,16 +5,16 @@ use docstore::{Field, Filter, Find, Projection, Sort, Update};
 
 use super::create_update::{DELETED, UPDATED, VERSION, Writable, instant, unreadable};
 use super::slug_history;
-use super::slugs::{Named, SLUG, SLUG_BEFORE, is_taken, or_id};
-use crate::domain::{Id, Listing, Restored, Stretch, TrashType, Trashed, slugify, suffix_of};
-use crate::repository::row::{date_or_none, gone, own_id, row, text_or};
+use super::slugs::{SLUG, SLUG_BEFORE, Sluggable, is_taken, or_id};
+use crate::domain::{DeletedItem, Id, Listing, PageRequest, Restored, TrashType, slug_suffix, slugify};
+use crate::repository::row::{date_or_none, is_deleted, own_id, row, text_or};
 use crate::repository::{Error, Repository};
 
 /// So many documents are purged before their slugs are forgotten.
 const BATCH: u64 = 500;
 
 /// An entity that can be found in the trash.
-pub trait Trashable: Writable {
+pub trait SoftDelete: Writable {
     /// What it is called there.
     const KIND: TrashType;
     /// The field with its name in addresses.
@@ -37,19 +37,19 @@ row! {
     }
 }
 
-impl<E: Trashable> Repository<E> {
+impl<E: SoftDelete> Repository<E> {
     /// What is deleted, the latest first, as much as is asked for; what the original deleted without a date comes last.
     ///
     /// # Errors
     /// [`Error::Cursor`] if the walk is one over another list.
-    pub async fn trashed(&self, part: impl Into<Stretch>) -> Result<Listing<Trashed>, Error> {
-        self.part(Self::trash_listing(), part.into(), Self::read_trashed).await
+    pub async fn list_deleted(&self, part: impl Into<PageRequest>) -> Result<Listing<DeletedItem>, Error> {
+        self.page(Self::deleted_query(), part.into(), Self::read_deleted).await
     }
 
     /// How a list of what is deleted is read.
-    pub fn trash_listing() -> Find {
+    pub fn deleted_query() -> Find {
         let fields = ["title", DELETED, UPDATED, E::NAME, E::NAME_BEFORE];
-        Find::new(gone())
+        Find::new(is_deleted())
             .sort(Sort::descending(DELETED).then_ascending(Field::ID))
             .projection(Projection::include(fields))
     }
@@ -58,8 +58,8 @@ impl<E: Trashable> Repository<E> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if it is there and cannot be read.
-    pub async fn deleted(&self, id: Id) -> Result<Option<E>, Error> {
-        self.one(in_trash(id)).await
+    pub async fn find_deleted(&self, id: Id) -> Result<Option<E>, Error> {
+        self.find_one(in_trash(id)).await
     }
 
     /// How many were deleted at this instant or before. Where there is no date of it, the last change counts; where
@@ -92,7 +92,7 @@ impl<E: Trashable> Repository<E> {
     }
 
     /// Takes a document out of the trash, under this name; false if it is no longer there.
-    pub(in crate::repository) async fn revive(
+    pub(in crate::repository) async fn undelete(
         &self,
         id: Id,
         name: &str,
@@ -109,7 +109,7 @@ impl<E: Trashable> Repository<E> {
     }
 
     /// A document in the trash as it is stored, if it can be read when it is live again.
-    pub(in crate::repository) async fn to_restore(&self, id: Id) -> Result<Option<Document>, Error> {
+    pub(in crate::repository) async fn find_restorable(&self, id: Id) -> Result<Option<Document>, Error> {
         let Some(raw) = self.collection.find_one_raw(Find::new(in_trash(id))).await? else {
             return Ok(None);
         };
@@ -117,12 +117,12 @@ impl<E: Trashable> Repository<E> {
         Document::try_from(raw.as_ref()).map(Some).map_err(unreadable::<E>)
     }
 
-    fn read_trashed(document: &RawDocument) -> Result<Trashed, Error> {
+    fn read_deleted(document: &RawDocument) -> Result<DeletedItem, Error> {
         Self::read_as(document, |row: TrashRow<'_>| {
             let TrashRow { id, title, slug, slug_before, page_type, page_type_before, deleted, updated } =
                 row;
             let name = [slug_before, slug, page_type_before, page_type].into_iter().flatten().next();
-            Ok(Trashed {
+            Ok(DeletedItem {
                 id: own_id(id)?,
                 kind: E::KIND,
                 title: text_or(title, "title", "").unwrap_or_default(),
@@ -134,7 +134,7 @@ impl<E: Trashable> Repository<E> {
     }
 }
 
-impl<E: Named + Trashable> Repository<E> {
+impl<E: Sluggable + SoftDelete> Repository<E> {
     /// Restores a deleted entity under the slug that it had, or under the next suffix of it that is free; `None` if
     /// it is not in the trash.
     ///
@@ -149,18 +149,18 @@ impl<E: Named + Trashable> Repository<E> {
         id: Id,
         with: &Update,
     ) -> Result<Option<Restored>, Error> {
-        let Some(document) = self.to_restore(id).await? else { return Ok(None) };
+        let Some(document) = self.find_restorable(id).await? else { return Ok(None) };
         let title = document.get_str("title").unwrap_or_default().to_owned();
         let base = slugify(&title);
         let held = held_slug(&document).unwrap_or(&base);
-        let (slug, mut from) = match suffix_of(held, &base) {
+        let (slug, mut from) = match slug_suffix(held, &base) {
             Some(n) => (base.as_str(), n),
             None => (held, 1),
         };
         let slug = or_id(slug, id.object_id());
         loop {
             let (n, name) = self.free_name(&slug, from, Some(id.object_id())).await?;
-            match self.revive(id, &name, with.clone()).await {
+            match self.undelete(id, &name, with.clone()).await {
                 Ok(true) => return Ok(Some(Restored { id, title, slug: name })),
                 Ok(false) => return Ok(None),
                 // Somebody else took it meanwhile.
@@ -179,14 +179,14 @@ fn held_slug(document: &Document) -> Option<&str> {
 }
 
 fn in_trash(id: Id) -> Filter {
-    Filter::and([Filter::id(id.object_id()), gone()])
+    Filter::and([Filter::id(id.object_id()), is_deleted()])
 }
 
 fn deleted_until(at: DateTime<Utc>) -> Filter {
     let dated = Filter::lte(DELETED, instant(at));
     let changed = Filter::and([without_date(DELETED), Filter::lte(UPDATED, instant(at))]);
     let made = Filter::and([without_date(DELETED), without_date(UPDATED), made_until(at)]);
-    Filter::and([gone(), Filter::or([dated, changed, made])])
+    Filter::and([is_deleted(), Filter::or([dated, changed, made])])
 }
 
 /// Comparisons stay within a type, so that no text and no null is later than the first date.

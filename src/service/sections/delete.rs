@@ -1,19 +1,19 @@
 use super::Sections;
-use super::write::told;
-use crate::domain::{Caller, Condition, Id, Section};
-use crate::repository::Held;
+use super::write::describe_placement;
+use crate::domain::{Caller, Id, Precondition, Section};
+use crate::repository::ContentCounts;
 use crate::service::content::{changeable, parse_id};
-use crate::service::{Error, Kind};
+use crate::service::{Error, ResourceKind};
 
 /// What becomes of what lies in a section that is deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhatLiesInIt {
+pub enum OnDelete {
     /// Nothing may lie in it.
-    Nothing,
+    Reject,
     /// It moves to the section with this id.
-    MovesTo(String),
+    Reassign(String),
     /// Sections move up to where the section lay; content stays, in no section.
-    IsLeft,
+    Orphan,
 }
 
 /// Where sections go, and where content goes.
@@ -28,31 +28,34 @@ impl Sections {
         &self,
         caller: &Caller,
         id: &str,
-        what_lies_in_it: &WhatLiesInIt,
-        condition: &Condition,
+        on_delete: &OnDelete,
+        condition: &Precondition,
     ) -> Result<(), Error> {
-        let id = parse_id(Kind::Section, id)?;
+        let id = parse_id(ResourceKind::Section, id)?;
         // What is refused is refused before the lock is taken, which is a write.
-        let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
-        self.clearing(&stored.revised.item, what_lies_in_it).await?;
+        let stored =
+            changeable(ResourceKind::Section, caller, self.items.find_versioned(id).await?, condition)?;
+        self.clearing(&stored.revised.item, on_delete).await?;
         let (sections, caller) = (self.clone(), *caller);
-        let (what, condition) = (what_lies_in_it.clone(), condition.clone());
-        self.tree.alone(async move { sections.delete_alone(&caller, id, &what, &condition).await }).await
+        let (what, condition) = (on_delete.clone(), condition.clone());
+        self.tree
+            .run_exclusive(async move { sections.delete_exclusive(&caller, id, &what, &condition).await })
+            .await
     }
 
-    async fn delete_alone(
+    async fn delete_exclusive(
         &self,
         caller: &Caller,
         id: Id,
-        what_lies_in_it: &WhatLiesInIt,
-        condition: &Condition,
+        on_delete: &OnDelete,
+        condition: &Precondition,
     ) -> Result<(), Error> {
         loop {
-            let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
-            if let Some(Clearing { parent, section }) =
-                self.clearing(&stored.revised.item, what_lies_in_it).await?
+            let stored =
+                changeable(ResourceKind::Section, caller, self.items.find_versioned(id).await?, condition)?;
+            if let Some(Clearing { parent, section }) = self.clearing(&stored.revised.item, on_delete).await?
             {
-                self.holdings.clear(id, parent, section).await?;
+                self.contents.move_out(id, parent, section).await?;
             }
             if self.items.delete(&stored, self.clock.now()).await? {
                 return Ok(());
@@ -61,16 +64,18 @@ impl Sections {
     }
 
     /// Where what lies in a section goes, if it goes anywhere.
-    async fn clearing(&self, section: &Section, what: &WhatLiesInIt) -> Result<Option<Clearing>, Error> {
-        let held = self.holdings.of(section.id).await?;
+    async fn clearing(&self, section: &Section, what: &OnDelete) -> Result<Option<Clearing>, Error> {
+        let held = self.contents.count(section.id).await?;
         Ok(match what {
-            WhatLiesInIt::Nothing if held != Held::default() => return Err(Error::InUse(told_held(&held))),
-            WhatLiesInIt::Nothing => None,
-            WhatLiesInIt::MovesTo(target) => {
+            OnDelete::Reject if held != ContentCounts::default() => {
+                return Err(Error::InUse(describe_contents(&held)));
+            }
+            OnDelete::Reject => None,
+            OnDelete::Reassign(target) => {
                 let target = Some(self.check_target(section.id, target, &held).await?);
                 Some(Clearing { parent: target, section: target })
             }
-            WhatLiesInIt::IsLeft => {
+            OnDelete::Orphan => {
                 Some(Clearing { parent: self.parent_that_stays(section).await?, section: None })
             }
         })
@@ -81,12 +86,12 @@ impl Sections {
             return Ok(None);
         };
         // In a ring of an old database there is none.
-        let ring = parent == section.id || self.items.tree().await?.lies_in(parent, section.id);
+        let ring = parent == section.id || self.items.tree().await?.is_descendant(parent, section.id);
         Ok(if ring { None } else { self.items.find(parent).await?.map(|parent| parent.id) })
     }
 
     /// The section that takes over what lies in another.
-    async fn check_target(&self, from: Id, target: &str, held: &Held) -> Result<Id, Error> {
+    async fn check_target(&self, from: Id, target: &str, held: &ContentCounts) -> Result<Id, Error> {
         let wrong = |expected: String| Error::InvalidParameter { parameter: "reassign_to", expected };
         let target = Id::parse(target).map_err(|_| wrong("24 hexadecimal digits".into()))?;
         let Some(section) = self.items.find(target).await? else {
@@ -97,7 +102,7 @@ impl Sections {
         }
         let tree = self.items.tree().await?;
         for child in tree.children(from) {
-            tree.may_place(Some(child), target).map_err(|misplaced| wrong(told(misplaced)))?;
+            tree.check_parent(Some(child), target).map_err(|error| wrong(describe_placement(error)))?;
         }
         if let Some((kind, _)) = held.content.iter().find(|(kind, _)| *kind != section.content_type) {
             return Err(wrong(format!("has to name a section whose content_type is {}", kind.as_str())));
@@ -106,7 +111,7 @@ impl Sections {
     }
 }
 
-fn told_held(held: &Held) -> String {
+fn describe_contents(held: &ContentCounts) -> String {
     let named = |name: &str, count: u64| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
     let sections = (held.sections > 0).then(|| named("section", held.sections));
     // The plural of `story` is the only one that is no `s`.

@@ -9,16 +9,16 @@ mod write;
 
 use std::sync::Arc;
 
-use super::content::{Found, by_slug, parse_id, visible};
-use super::{Error, Kind};
+use super::content::{SlugLookup, by_slug, parse_id, visible};
+use super::{Error, ResourceKind};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Id, Listing, NavVisibility, ParentFilter, Revised, Section, SectionFilter, Stretch,
-    Visibility,
+    Authorship, Caller, Id, Listing, NavVisibility, PageRequest, ParentFilter, Revised, Section,
+    SectionFilter, Visibility,
 };
-use crate::repository::{Holdings, Repository, TreeLock};
+use crate::repository::{Repository, SectionContents, TreeLock};
 
-pub use delete::WhatLiesInIt;
+pub use delete::OnDelete;
 pub use write::{CreateSection, UpdateSection};
 
 /// What a list of sections is asked for.
@@ -31,52 +31,52 @@ pub struct ListSections {
     /// Who asks for the unpublished ones too.
     pub unpublished_for: Option<Caller>,
     /// Which part.
-    pub stretch: Stretch,
+    pub page_request: PageRequest,
 }
 
 /// Sections. Cheap to clone.
 #[derive(Clone)]
 pub struct Sections {
     items: Repository<Section>,
-    holdings: Holdings,
+    contents: SectionContents,
     authorship: Authorship,
     clock: Arc<dyn Clock>,
     tree: TreeLock,
 }
 
 impl Sections {
-    /// Keeps sections in `sections`; what lies in them is in `holdings`. Changes of the tree are made one at a time, by
+    /// Keeps sections in `sections`; what lies in them is in `contents`. Changes of the tree are made one at a time, by
     /// `tree`.
     pub fn new(
         sections: Repository<Section>,
-        holdings: Holdings,
+        contents: SectionContents,
         tree: TreeLock,
         authorship: Authorship,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { items: sections, holdings, tree, authorship, clock }
+        Self { items: sections, contents, tree, authorship, clock }
     }
 
     /// Sections by `sort_order`, the newest first among equals.
     pub async fn list(&self, wanted: ListSections) -> Result<Listing<Section>, Error> {
-        let ListSections { parent_id, nav_visibility, unpublished_for, stretch } = wanted;
+        let ListSections { parent_id, nav_visibility, unpublished_for, page_request } = wanted;
         let filter = SectionFilter {
             visibility: unpublished_for.as_ref().map_or(Visibility::Published, Visibility::with_unpublished),
             parent: parent_id.as_deref().map(parent).transpose()?,
             nav_visibility: nav_visibility.as_deref().map(nav).transpose()?,
         };
-        Ok(self.items.list(&filter, stretch).await?)
+        Ok(self.items.list(&filter, page_request).await?)
     }
 
     /// The section with this id.
     pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<Section>, Error> {
-        let id = parse_id(Kind::Section, id)?;
-        Ok(visible(Kind::Section, caller, self.items.stored(id).await?)?.revised)
+        let id = parse_id(ResourceKind::Section, id)?;
+        Ok(visible(ResourceKind::Section, caller, self.items.find_versioned(id).await?)?.revised)
     }
 
     /// The section with this slug, or the slug of the one that had it before.
-    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<Found<Section>, Error> {
-        by_slug(&self.items, Kind::Section, caller, slug).await
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<Section>, Error> {
+        by_slug(&self.items, ResourceKind::Section, caller, slug).await
     }
 }
 

@@ -1,10 +1,10 @@
 use super::Sections;
 use crate::domain::{
-    Caller, Condition, ContentType, DEEPEST, DisplayType, Id, Misplaced, NavVisibility, NewSection, Patch,
-    Revised, Section, SectionChange, slugify,
+    Caller, ContentType, DisplayType, Id, MAX_SECTION_DEPTH, NavVisibility, NewSection, Patch,
+    PlacementError, Precondition, Revised, Section, SectionChange, slugify,
 };
 use crate::service::content::{changeable, parse_id};
-use crate::service::{Error, Kind};
+use crate::service::{Error, ResourceKind};
 
 /// What a new section is made of. Its slug follows the title.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,13 +46,13 @@ impl Sections {
             return self.insert(caller, section, None).await;
         };
         // What is refused is refused before the lock is taken, which is a write.
-        self.check_parent(None, &parent).await?;
+        self.parse_parent(None, &parent).await?;
         let (sections, caller) = (self.clone(), *caller);
         let work = async move {
-            let parent = sections.check_parent(None, &parent).await?;
+            let parent = sections.parse_parent(None, &parent).await?;
             sections.insert(&caller, section, Some(parent)).await
         };
-        self.tree.alone(work).await
+        self.tree.run_exclusive(work).await
     }
 
     async fn insert(
@@ -81,8 +81,8 @@ impl Sections {
             is_published,
             user_id: caller.id,
         };
-        let name = self.items.name_for(&slug).await?;
-        Ok(self.items.insert_named(name, &new, self.clock.now()).await?.revised)
+        let name = self.items.reserve_slug(&slug).await?;
+        Ok(self.items.insert_with_slug(name, &new, self.clock.now()).await?.revised)
     }
 
     /// Changes a section.
@@ -91,20 +91,21 @@ impl Sections {
         caller: &Caller,
         id: &str,
         update: &UpdateSection,
-        condition: &Condition,
+        condition: &Precondition,
     ) -> Result<Revised<Section>, Error> {
-        let id = parse_id(Kind::Section, id)?;
+        let id = parse_id(ResourceKind::Section, id)?;
         // The lock is for those that move or take a name; one that is left where it is or goes to the root does no
         // harm. Taking it is a write, so what is refused is refused before.
-        let alone = matches!(update.parent_id, Patch::Set(_)) || update.slug.is_some();
-        if !alone {
+        let exclusive = matches!(update.parent_id, Patch::Set(_)) || update.slug.is_some();
+        if !exclusive {
             return self.change(caller, id, update, condition).await;
         }
-        let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
+        let stored =
+            changeable(ResourceKind::Section, caller, self.items.find_versioned(id).await?, condition)?;
         self.change_of(&stored.revised.item, update).await?;
         let (sections, caller) = (self.clone(), *caller);
         let (update, condition) = (update.clone(), condition.clone());
-        self.tree.alone(async move { sections.change(&caller, id, &update, &condition).await }).await
+        self.tree.run_exclusive(async move { sections.change(&caller, id, &update, &condition).await }).await
     }
 
     async fn change(
@@ -112,10 +113,11 @@ impl Sections {
         caller: &Caller,
         id: Id,
         update: &UpdateSection,
-        condition: &Condition,
+        condition: &Precondition,
     ) -> Result<Revised<Section>, Error> {
         loop {
-            let stored = changeable(Kind::Section, caller, self.items.stored(id).await?, condition)?;
+            let stored =
+                changeable(ResourceKind::Section, caller, self.items.find_versioned(id).await?, condition)?;
             let (change, slug) = self.change_of(&stored.revised.item, update).await?;
             let now = self.clock.now();
             let changed = match slug {
@@ -138,7 +140,7 @@ impl Sections {
         let parent_id = match &update.parent_id {
             // Where it is it may stay, even if its parent is gone.
             Patch::Set(named) if Some(named) != held.parent_id.as_ref() => {
-                Patch::Set(self.check_parent(Some(held.id), named).await?)
+                Patch::Set(self.parse_parent(Some(held.id), named).await?)
             }
             Patch::Clear => Patch::Clear,
             Patch::Set(_) | Patch::Keep => Patch::Keep,
@@ -167,19 +169,23 @@ impl Sections {
         Ok(Some(slug))
     }
 
-    async fn check_parent(&self, section: Option<Id>, named: &str) -> Result<Id, Error> {
+    async fn parse_parent(&self, section: Option<Id>, named: &str) -> Result<Id, Error> {
         let wrong = |expected: String| Error::InvalidField { field: "parent_id", expected };
         let parent = Id::parse(named).map_err(|_| wrong("has to be an id: 24 hexadecimal digits".into()))?;
-        self.items.tree().await?.may_place(section, parent).map_err(|misplaced| wrong(told(misplaced)))?;
+        self.items
+            .tree()
+            .await?
+            .check_parent(section, parent)
+            .map_err(|error| wrong(describe_placement(error)))?;
         Ok(parent)
     }
 }
 
-pub(super) fn told(misplaced: Misplaced) -> String {
-    match misplaced {
-        Misplaced::NoParent => "has to name a section that exists".to_owned(),
-        Misplaced::InItself => "cannot be the section itself".to_owned(),
-        Misplaced::InItsOwn => "cannot be a section that lies in this one".to_owned(),
-        Misplaced::TooDeep => format!("would put sections deeper than {DEEPEST} levels"),
+pub(super) fn describe_placement(error: PlacementError) -> String {
+    match error {
+        PlacementError::ParentNotFound => "has to name a section that exists".to_owned(),
+        PlacementError::IntoItself => "cannot be the section itself".to_owned(),
+        PlacementError::IntoDescendant => "cannot be a section that lies in this one".to_owned(),
+        PlacementError::TooDeep => format!("would put sections deeper than {MAX_SECTION_DEPTH} levels"),
     }
 }

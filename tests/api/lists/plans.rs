@@ -5,7 +5,7 @@ use field_notes::domain::{
     Id, NavLink, NavVisibility, Page, ParentFilter, Project, ProjectFilter, Section, SectionFilter, Story,
     StoryFilter, Visibility,
 };
-use field_notes::repository::{Entity, Repository, Trashable, ensure_all};
+use field_notes::repository::{Entity, Repository, SoftDelete, ensure_all};
 
 const DOCUMENTS: i32 = 600;
 
@@ -20,12 +20,12 @@ fn list<E: Entity>(filter: &E::Filter, name: &impl std::fmt::Debug) -> List {
     List {
         name: format!("{} {name:?}", E::COLLECTION),
         collection: E::COLLECTION,
-        find: Repository::<E>::listing(filter).limit(10),
+        find: Repository::<E>::list_query(filter).limit(10),
     }
 }
 
-fn trash<E: Trashable>() -> List {
-    let find = Repository::<E>::trash_listing().limit(10);
+fn trash<E: SoftDelete>() -> List {
+    let find = Repository::<E>::deleted_query().limit(10);
     List { name: format!("trash of {}", E::COLLECTION), collection: E::COLLECTION, find }
 }
 

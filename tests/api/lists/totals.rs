@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bson::{DateTime, Document, doc, oid::ObjectId};
 use docstore::{Database, Filter, Trust, Update};
 use field_notes::domain::{Story, StoryFilter, Visibility, Window};
-use field_notes::repository::{Freshness, Repository, ensure_all};
+use field_notes::repository::{ChangeTracker, Repository, ensure_all};
 use testkit::Target;
 
 const PUBLISHED: StoryFilter = StoryFilter { visibility: Visibility::Published, section: None };
@@ -32,7 +32,7 @@ struct Process {
 impl Process {
     async fn new(db: &Database) -> Self {
         let db = db.seeing_writes_through();
-        let freshness = Freshness::new(&db);
+        let freshness = ChangeTracker::new(&db);
         tokio::spawn(async move { freshness.follow(Duration::from_hours(1)).await });
         while db.revisions().trust() == Trust::None {
             tokio::time::sleep(Duration::from_millis(5)).await;

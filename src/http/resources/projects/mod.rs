@@ -9,10 +9,10 @@ use axum::response::Response;
 use crate::domain::{Project, Revised};
 use crate::http::ApiError;
 use crate::http::extract::json::ValidBody;
-use crate::http::extract::query::stretch;
+use crate::http::extract::query::page_request;
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
 use crate::http::respond::{Envelope, deleted, etag, listed, redirect, sanitized};
-use crate::service::{Found, ListProjects};
+use crate::service::{ListProjects, SlugLookup};
 use wire::{CardBody, CreateRequest, ProjectBody, ProjectsQuery, UpdateRequest};
 
 fn one(status: StatusCode, project: Revised<Project>) -> Response {
@@ -33,8 +33,8 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let ProjectsQuery { limit, offset, cursor, include_unpublished, featured_only, section_id } = query;
     let unpublished_for = if include_unpublished { Some(visitor.required().await?) } else { None };
-    let stretch = stretch(limit, offset, cursor);
-    let wanted = ListProjects { section_id, featured_only, unpublished_for, stretch };
+    let page_request = page_request(limit, offset, cursor);
+    let wanted = ListProjects { section_id, featured_only, unpublished_for, page_request };
     let listing = services.projects.list(wanted).await?;
     Ok(listed(&uri, listing, CardBody::from))
 }
@@ -62,8 +62,8 @@ pub(crate) async fn show_by_slug(
 ) -> Result<Response, ApiError> {
     let caller = visitor.if_known().await?;
     Ok(match services.projects.by_slug(caller.as_ref(), &slug).await? {
-        Found::Here(project) => one(StatusCode::OK, project),
-        Found::MovedTo(slug) => redirect::to("/projects/slug", &slug),
+        SlugLookup::Current(project) => one(StatusCode::OK, project),
+        SlugLookup::Renamed(slug) => redirect::to("/projects/slug", &slug),
     })
 }
 

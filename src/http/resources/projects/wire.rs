@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use crate::domain::{Project, ProjectChange, ProjectText, is_web_address};
+use crate::domain::{Project, ProjectChange, ProjectText, is_web_url};
 use crate::http::extract::fields::{EXACT, Fields};
 use crate::http::extract::json::FromBody;
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader};
@@ -200,7 +200,7 @@ impl From<UpdateRequest> for WriteProject<ProjectChange> {
 }
 
 fn web_address_or_empty(address: &str) -> Result<(), ValidationError> {
-    if address.is_empty() || is_web_address(address) {
+    if address.is_empty() || is_web_url(address) {
         return Ok(());
     }
     let message = Cow::Borrowed("has to start with http:// or https://");

@@ -10,10 +10,10 @@ use wire::{CreateRequest, DeleteQuery, SectionBody, SectionsQuery, UpdateRequest
 use crate::domain::{Revised, Section};
 use crate::http::ApiError;
 use crate::http::extract::json::ValidBody;
-use crate::http::extract::query::stretch;
+use crate::http::extract::query::page_request;
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
 use crate::http::respond::{Envelope, deleted, etag, listed, redirect};
-use crate::service::{Found, ListSections};
+use crate::service::{ListSections, SlugLookup};
 
 fn one(status: StatusCode, section: Revised<Section>) -> Response {
     etag::tagged(status, &section.revision, SectionBody::from(section.item))
@@ -34,8 +34,8 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let SectionsQuery { limit, offset, cursor, parent_id, nav_visibility, include_unpublished } = query;
     let unpublished_for = if include_unpublished { Some(visitor.required().await?) } else { None };
-    let stretch = stretch(limit, offset, cursor);
-    let wanted = ListSections { parent_id, nav_visibility, unpublished_for, stretch };
+    let page_request = page_request(limit, offset, cursor);
+    let wanted = ListSections { parent_id, nav_visibility, unpublished_for, page_request };
     let listing = services.sections.list(wanted).await?;
     Ok(listed(&uri, listing, SectionBody::from))
 }
@@ -64,8 +64,8 @@ pub(crate) async fn show_by_slug(
 ) -> Result<Response, ApiError> {
     let caller = visitor.if_known().await?;
     Ok(match services.sections.by_slug(caller.as_ref(), &slug).await? {
-        Found::Here(section) => one(StatusCode::OK, section),
-        Found::MovedTo(slug) => {
+        SlugLookup::Current(section) => one(StatusCode::OK, section),
+        SlugLookup::Renamed(slug) => {
             redirect::to(uri.path().rsplit_once('/').map_or("/sections/slug", |(route, _)| route), &slug)
         }
     })

@@ -12,7 +12,7 @@ use crate::http::extract::json::FromBody;
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader};
 use crate::http::openapi::schema::words;
 use crate::http::respond::serialize_instant;
-use crate::service::{CreateSection, UpdateSection, WhatLiesInIt};
+use crate::service::{CreateSection, OnDelete, UpdateSection};
 
 /// The parameters of a list of sections.
 #[derive(Debug, Validate, IntoParams)]
@@ -72,12 +72,12 @@ impl FromQuery for DeleteQuery {
     }
 }
 
-impl From<DeleteQuery> for WhatLiesInIt {
+impl From<DeleteQuery> for OnDelete {
     fn from(query: DeleteQuery) -> Self {
         match query {
-            DeleteQuery { reassign_to: Some(target), .. } => Self::MovesTo(target),
-            DeleteQuery { force: true, .. } => Self::IsLeft,
-            DeleteQuery { force: false, .. } => Self::Nothing,
+            DeleteQuery { reassign_to: Some(target), .. } => Self::Reassign(target),
+            DeleteQuery { force: true, .. } => Self::Orphan,
+            DeleteQuery { force: false, .. } => Self::Reject,
         }
     }
 }
