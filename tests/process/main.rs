@@ -4,8 +4,6 @@
 mod bad_input;
 /// Rendered responses, between processes and while the store is away.
 mod cache;
-/// What was asked of migrations, and what became of it.
-mod checklist;
 /// Several processes on one store.
 mod concurrent_start;
 /// Many connections, slow ones, and all that can be said on one.
