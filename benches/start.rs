@@ -1,8 +1,8 @@
 //! Cold start and idle memory of the `field-notes` binary on the embedded store, migrations already applied.
 //!
 //! Run by `cargo bench --bench start` (or `make bench-start`), never by the test suite. Each run is a new process: the
-//! clock starts before it is spawned and stops at the first 200 on `GET /sections` over a real socket. As a measure of
-//! the machine, the same is done with the binary's `--version`, which starts, prints and ends.
+//! clock starts before it is spawned and stops at the first 200 on `GET /sections` over a real socket. As a baseline for
+//! the machine, the binary's `--version`, which starts, prints and exits, is measured the same way.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -52,7 +52,7 @@ fn main() {
     );
 }
 
-/// Spawns the server and asks until `/sections` answers 200.
+/// Spawns the server and polls `/sections` until it responds with 200.
 fn start(folder: &Path, address: SocketAddr) -> (Duration, Child) {
     let began = Instant::now();
     let server = Command::new(BINARY)
@@ -67,14 +67,14 @@ fn start(folder: &Path, address: SocketAddr) -> (Duration, Child) {
         .stdout(Stdio::null())
         .spawn()
         .expect("the binary runs");
-    while !answers(address) {
-        assert!(began.elapsed() < GIVE_UP, "the server did not answer within {GIVE_UP:?}");
+    while !is_serving(address) {
+        assert!(began.elapsed() < GIVE_UP, "the server did not respond within {GIVE_UP:?}");
         std::thread::sleep(Duration::from_micros(200));
     }
     (began.elapsed(), server)
 }
 
-fn answers(address: SocketAddr) -> bool {
+fn is_serving(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
     let request = "GET /sections HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut head = [0; 12];
@@ -88,7 +88,7 @@ fn stop(server: &mut Child) {
     server.wait().expect("the server can be waited for");
 }
 
-/// `VmRSS` of the process; Linux only.
+/// Returns `VmRSS` of the process; Linux only.
 fn resident_kib(server: &Child) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("/proc is there");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the process is alive");

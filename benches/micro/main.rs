@@ -1,8 +1,8 @@
-//! What takes time in one process, without a socket: naming, cleaning, and answering a list, rendered or not.
+//! In-process benchmarks without a socket: slugs, HTML sanitizing, and a list served from the store or from the cache.
 //!
-//! Run by `make bench-micro`, never by the test suite; `make bench-micro ARGS=slug` runs some, by a part of the name.
-//! Rendering to JSON is private to the HTTP layer and is measured through the router, in `list/made`: reading ten stories
-//! from an embedded store, and rendering them. `list/rendered` is the same from the shelf.
+//! Run by `make bench-micro`, never by the test suite; `make bench-micro ARGS=slug` filters by name.
+//! JSON serialization is private to the HTTP layer, so it is measured through the router: `list/uncached` reads ten
+//! stories from an embedded store and serializes them, `list/cached` serves the same response from the cache.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -38,7 +38,7 @@ fn slugs(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn cleaning(criterion: &mut Criterion) {
+fn sanitizing(criterion: &mut Criterion) {
     let paragraph =
         "<p>The river was <strong>still</strong>, and a <a href=\"https://example.com\">heron</a> stood.</p>";
     let clean = paragraph.repeat(5000 / paragraph.len());
@@ -57,10 +57,10 @@ fn lists(criterion: &mut Criterion) {
     let db = runtime.block_on(store(folder.path()));
     let mut group = criterion.benchmark_group("list");
     for (name, max_bytes, accepted) in
-        [("made", "0", "identity"), ("rendered", "100000000", "identity"), ("rendered-br", "100000000", "br")]
+        [("uncached", "0", "identity"), ("cached", "100000000", "identity"), ("cached-br", "100000000", "br")]
     {
         let front = application(&db, max_bytes);
-        // Once for the shelf, once for the coding, which comes later.
+        // The first request fills the cache, the second one the encoded variant, which is created in the background.
         for _ in 0..2 {
             runtime.block_on(ask(&front, accepted));
             std::thread::sleep(Duration::from_millis(100));
@@ -71,7 +71,7 @@ fn lists(criterion: &mut Criterion) {
     runtime.block_on(db.close());
 }
 
-/// Ten stories of 5 kB, with the indexes of the program.
+/// Creates a store with the program's indexes and ten stories of 5 kB each.
 async fn store(folder: &Path) -> Database {
     let options = sqlite::Options { path: folder.join("store.db") };
     let db = sqlite::open(options).await.expect("a store");
@@ -117,5 +117,5 @@ async fn ask(front: &Front, accepted: &str) -> usize {
     to_bytes(answer.into_body(), usize::MAX).await.expect("a body").len()
 }
 
-criterion_group!(benches, slugs, cleaning, lists);
+criterion_group!(benches, slugs, sanitizing, lists);
 criterion_main!(benches);

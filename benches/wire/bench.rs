@@ -6,28 +6,28 @@ use testkit::Mongod;
 use tokio::runtime::Runtime;
 
 use crate::machine::Cores;
-use crate::program::{Place, Program};
+use crate::program::{Location, Program};
 use crate::seed::{self, Size};
 use crate::settings::Settings;
 
-/// Which engine a store is on.
+/// The kind of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Engine {
+pub(crate) enum StoreKind {
     Embedded,
     /// A replica set of one.
     Mongo,
-    /// A server that is by itself, which has no change streams.
+    /// A standalone server, which has no change streams.
     Standalone,
 }
 
-/// What all rows share: how large the run is, the stores that are filled, the servers.
+/// State shared by all rows: the settings, the filled stores, the servers.
 pub(crate) struct Bench {
     pub(crate) settings: Settings,
     pub(crate) cores: Cores,
     pub(crate) runtime: Runtime,
-    stores: RefCell<HashMap<(Engine, Size), Place>>,
-    mongods: RefCell<HashMap<Engine, Mongod>>,
-    // The last, so that nobody uses it any more when it goes.
+    stores: RefCell<HashMap<(StoreKind, Size), Location>>,
+    mongods: RefCell<HashMap<StoreKind, Mongod>>,
+    // Declared last, so that it is dropped after everything that uses it.
     pub(crate) folder: TempDir,
 }
 
@@ -38,7 +38,7 @@ impl Bench {
         Ok(Self { settings, cores, runtime, stores: RefCell::default(), mongods: RefCell::default(), folder })
     }
 
-    /// How many stories are in a store.
+    /// Returns the number of stories in a store of this size.
     pub(crate) fn stories(&self, size: Size) -> u64 {
         match size {
             Size::Few => 10,
@@ -47,40 +47,42 @@ impl Bench {
         }
     }
 
-    /// A store of this size, filled when it is first asked for.
-    pub(crate) fn store(&self, engine: Engine, size: Size) -> Result<Place, String> {
-        if let Some(place) = self.stores.borrow().get(&(engine, size)) {
-            return Ok(place.clone());
+    /// Returns a store of this size; creates and fills it on first use.
+    pub(crate) fn store(&self, kind: StoreKind, size: Size) -> Result<Location, String> {
+        if let Some(location) = self.stores.borrow().get(&(kind, size)) {
+            return Ok(location.clone());
         }
-        let place = match engine {
-            Engine::Embedded => Place::Embedded(self.folder.path().join(size.name())),
-            Engine::Mongo | Engine::Standalone => Place::Mongo(self.uri(engine)?, size.name().to_owned()),
+        let location = match kind {
+            StoreKind::Embedded => Location::Embedded(self.folder.path().join(size.name())),
+            StoreKind::Mongo | StoreKind::Standalone => {
+                Location::Mongo(self.uri(kind)?, size.name().to_owned())
+            }
         };
-        // The program makes it: migrations, sections, indexes.
-        Program::start(self, &place, &[])?.end();
-        self.cores.become_free();
-        let filled = self.runtime.block_on(seed::fill(&place, size, self.stories(size)));
-        self.cores.become_client();
+        // The program creates it: migrations, sections, indexes.
+        Program::start(self, &location, &[])?.stop();
+        self.cores.unpin();
+        let filled = self.runtime.block_on(seed::fill(&location, size, self.stories(size)));
+        self.cores.pin_client();
         filled?;
-        self.stores.borrow_mut().insert((engine, size), place.clone());
-        Ok(place)
+        self.stores.borrow_mut().insert((kind, size), location.clone());
+        Ok(location)
     }
 
-    /// The connection string of a server, which is started when it is first asked for.
-    fn uri(&self, engine: Engine) -> Result<String, String> {
-        if let Some(server) = self.mongods.borrow().get(&engine) {
+    /// Returns the connection string of a server; starts it on first use.
+    fn uri(&self, kind: StoreKind) -> Result<String, String> {
+        if let Some(server) = self.mongods.borrow().get(&kind) {
             return Ok(server.uri());
         }
         let binary = testkit::locate::binary().map_err(|why| format!("no mongod: {why}"))?;
         let server = self.runtime.block_on(async {
-            match engine {
-                Engine::Standalone => Mongod::standalone(&binary).await,
-                Engine::Embedded | Engine::Mongo => Mongod::replica_set(&binary).await,
+            match kind {
+                StoreKind::Standalone => Mongod::standalone(&binary).await,
+                StoreKind::Embedded | StoreKind::Mongo => Mongod::replica_set(&binary).await,
             }
         });
         let server = server.map_err(|error| format!("mongod does not start: {error}"))?;
         let uri = server.uri();
-        self.mongods.borrow_mut().insert(engine, server);
+        self.mongods.borrow_mut().insert(kind, server);
         Ok(uri)
     }
 }

@@ -2,16 +2,16 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Whoever takes longer does not answer.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// Read timeout of a response.
+const READ_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// One keep-alive connection, one request at a time. It does as little as it can, so that its own cost is small beside
-/// what it measures; subject and ceiling are asked by the same.
+/// A client with one keep-alive connection and one request at a time. It does as little as possible, so that its own
+/// cost is small compared with what it measures; subject and ceiling use the same client.
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
-/// What came back.
+/// A response with its timing.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -25,17 +25,17 @@ impl Answer {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Itself, if its status is this one.
+    /// Returns the response, or an error if its status differs.
     pub(crate) fn expect(self, status: u16, what: &str) -> Result<Self, String> {
         if self.status == status {
             return Ok(self);
         }
-        let said: String = String::from_utf8_lossy(&self.body).chars().take(200).collect();
-        Err(format!("{what} is answered by {} in place of {status}: {said}", self.status))
+        let excerpt: String = String::from_utf8_lossy(&self.body).chars().take(200).collect();
+        Err(format!("{what} returned {} instead of {status}: {excerpt}", self.status))
     }
 
     pub(crate) fn json(&self) -> Result<serde_json::Value, String> {
-        serde_json::from_slice(&self.body).map_err(|error| format!("an answer is no JSON: {error}"))
+        serde_json::from_slice(&self.body).map_err(|error| format!("a response is not JSON: {error}"))
     }
 }
 
@@ -43,19 +43,19 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self, String> {
         let connected = TcpStream::connect(address).and_then(|stream| {
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(READ_TIMEOUT))?;
             Ok(stream)
         });
-        let stream = connected.map_err(|error| format!("{address} cannot be connected to: {error}"))?;
+        let stream = connected.map_err(|error| format!("failed to connect to {address}: {error}"))?;
         Ok(Self { stream: BufReader::with_capacity(128 * 1024, stream) })
     }
 
-    /// Asks without a token.
+    /// Sends a GET without a token.
     pub(crate) fn get(&mut self, path: &str, headers: &str) -> Result<Answer, String> {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"), path)
     }
 
-    /// Writes as the administrator of development.
+    /// Sends a write as the development administrator.
     pub(crate) fn write(
         &mut self,
         method: &str,
@@ -89,9 +89,9 @@ impl Client {
         }
         let mut answer = Answer { status, headers, body: Vec::new(), took: Duration::ZERO };
         if answer.header("transfer-encoding").is_some() {
-            return Err(std::io::Error::other("the answer comes in chunks, which nothing here does"));
+            return Err(std::io::Error::other("chunked responses are not supported"));
         }
-        // 304 may tell the length of what it does not send.
+        // A 304 may have the length of the body that it omits.
         if !matches!(status, 204 | 304) {
             let length = answer.header("content-length").and_then(|length| length.parse().ok());
             answer.body.resize(length.unwrap_or(0), 0);
@@ -104,14 +104,14 @@ impl Client {
     fn line(&mut self) -> std::io::Result<String> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
-            return Err(std::io::Error::other("the server hung up"));
+            return Err(std::io::Error::other("the server closed the connection"));
         }
         line.truncate(line.trim_end().len());
         Ok(line)
     }
 }
 
-/// The address of the next page, from the header `Link`.
+/// Returns the path of the next page from the `Link` header.
 pub(crate) fn next_page(answer: &Answer) -> Option<String> {
     let link = answer.header("link")?;
     link.split(", ").find_map(|link| {

@@ -1,20 +1,20 @@
 use serde_json::{Value, json};
 
-/// What a figure has to come to.
+/// The bound that a figure must meet.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Target {
+pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),
 }
 
-/// What a figure is.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Subject by ceiling, of requests a second.
+    /// Requests per second of the subject divided by those of the ceiling.
     OfRates,
-    /// Ceiling by subject, of times: 1 is as quick as the ceiling.
+    /// Time of the ceiling divided by that of the subject: 1 is as fast as the ceiling.
     OfTimes,
-    /// One time by another: 1 is no slower.
+    /// One time divided by another: 1 is not slower.
     TimesOver,
     /// Milliseconds.
     Milliseconds,
@@ -22,17 +22,17 @@ pub(crate) enum Unit {
     Mebibytes,
 }
 
-/// One round: what was measured of the subject, and of what it is compared with.
+/// The measurements of one round: of the subject, and of the ceiling if there is one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
     pub(crate) subject: f64,
     pub(crate) other: Option<f64>,
 }
 
-/// What measuring a row came to.
+/// The result of measuring a row.
 pub(crate) struct Measured {
     pub(crate) rounds: Vec<Round>,
-    /// What has to be known to read it.
+    /// Remarks needed to interpret the figures.
     pub(crate) note: String,
 }
 
@@ -40,13 +40,13 @@ pub(crate) struct Measured {
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) what: String,
-    pub(crate) target: Target,
+    pub(crate) target: Bound,
     pub(crate) unit: Unit,
     pub(crate) outcome: Result<Measured, String>,
 }
 
 impl Unit {
-    /// The figure of a round; `None` where there is none.
+    /// Returns the figure of a round, or `None` if it cannot be computed.
     fn figure(self, round: Round) -> Option<f64> {
         let figure = match (self, round.other) {
             (Self::OfRates | Self::TimesOver, Some(other)) => round.subject / other,
@@ -61,8 +61,8 @@ impl Unit {
         matches!(self, Self::OfRates | Self::OfTimes | Self::TimesOver)
     }
 
-    /// A figure for people.
-    pub(crate) fn shown(self, figure: f64) -> String {
+    /// Formats a figure for the table.
+    pub(crate) fn format(self, figure: f64) -> String {
         match self {
             Self::OfRates | Self::OfTimes | Self::TimesOver => format!("{figure:.2}"),
             Self::Milliseconds => format!("{figure:.1} ms"),
@@ -70,7 +70,7 @@ impl Unit {
         }
     }
 
-    /// What the two sides of a ratio were, for people.
+    /// Formats one side of a ratio for the table.
     fn side(self, value: f64) -> String {
         match self {
             Self::OfRates => format!("{value:.0}/s"),
@@ -80,7 +80,7 @@ impl Unit {
     }
 }
 
-impl Target {
+impl Bound {
     fn is_met(self, figure: f64) -> bool {
         match self {
             Self::AtLeast(least) => figure >= least,
@@ -88,7 +88,7 @@ impl Target {
         }
     }
 
-    fn shown(self, unit: Unit) -> String {
+    fn format(self, unit: Unit) -> String {
         let bound = |bound: f64| match unit {
             Unit::Milliseconds => format!("{bound} ms"),
             Unit::Mebibytes => format!("{bound} MiB"),
@@ -100,7 +100,7 @@ impl Target {
         }
     }
 
-    /// How much better than wanted: 1 is just met.
+    /// Returns how much better than the target a figure is: 1 just meets it.
     pub(crate) fn margin(self, figure: f64) -> f64 {
         match self {
             Self::AtLeast(least) => figure / least,
@@ -116,14 +116,14 @@ impl Target {
     }
 }
 
-/// Least, median and greatest.
+/// Minimum, median and maximum.
 pub(crate) struct Spread {
     pub(crate) least: f64,
     pub(crate) median: f64,
     pub(crate) greatest: f64,
 }
 
-/// Of values in any order; `None` of none.
+/// Returns the spread of values in any order, or `None` without values.
 pub(crate) fn spread(mut values: Vec<f64>) -> Option<Spread> {
     values.sort_by(f64::total_cmp);
     let (least, greatest) = (*values.first()?, *values.last()?);
@@ -136,29 +136,29 @@ pub(crate) fn spread(mut values: Vec<f64>) -> Option<Spread> {
     Some(Spread { least, median, greatest })
 }
 
-/// The value below which so many hundredths of the values lie.
-pub(crate) fn percentile(mut values: Vec<f64>, hundredths: usize) -> Result<f64, String> {
+/// Returns the given percentile of the values.
+pub(crate) fn percentile(mut values: Vec<f64>, percent: usize) -> Result<f64, String> {
     values.sort_by(f64::total_cmp);
-    let at = (values.len() * hundredths / 100).min(values.len().saturating_sub(1));
+    let at = (values.len() * percent / 100).min(values.len().saturating_sub(1));
     values.get(at).copied().ok_or_else(|| "nothing was measured".to_owned())
 }
 
 impl Figure {
-    /// Its figures over the rounds.
+    /// Returns the spread of the figure over the rounds.
     pub(crate) fn spread(&self) -> Option<Spread> {
         let rounds = &self.outcome.as_ref().ok()?.rounds;
         spread(rounds.iter().filter_map(|round| self.unit.figure(*round)).collect())
     }
 
-    /// Whether it is what it has to be; `None` if it is not known.
+    /// Returns true if the median meets the target, `None` if nothing was measured.
     pub(crate) fn is_met(&self) -> Option<bool> {
         self.spread().map(|spread| self.target.is_met(spread.median))
     }
 
-    /// A row of the table.
+    /// Formats the row of the table.
     pub(crate) fn row(&self) -> String {
         let Self { what, target, unit, outcome, .. } = self;
-        let wanted = target.shown(*unit);
+        let wanted = target.format(*unit);
         match (outcome, self.spread()) {
             (Ok(measured), Some(Spread { least, median, greatest })) => {
                 let sides = if unit.is_ratio() { measured.sides(*unit) } else { String::new() };
@@ -166,15 +166,15 @@ impl Figure {
                 let note: Vec<_> = note.into_iter().filter(|text| !text.is_empty()).collect();
                 format!(
                     "| {what} | {wanted} | {} | {} – {} | {} | {} |",
-                    unit.shown(median),
-                    unit.shown(least),
-                    unit.shown(greatest),
+                    unit.format(median),
+                    unit.format(least),
+                    unit.format(greatest),
                     if target.is_met(median) { "yes" } else { "**no**" },
                     note.join("; "),
                 )
             }
             (Ok(_), None) => {
-                format!("| {what} | {wanted} | | | **not measured** | no round came to a figure |")
+                format!("| {what} | {wanted} | | | **not measured** | no round produced a figure |")
             }
             (Err(why), _) => {
                 let why = why.replace(['|', '\n'], " ");
@@ -183,7 +183,15 @@ impl Figure {
         }
     }
 
-    /// All that is known of it.
+    /// Formats the row for a summary.
+    pub(crate) fn summary(&self) -> String {
+        let Self { what, target, unit, .. } = self;
+        let median =
+            self.spread().map_or_else(|| "not measured".to_owned(), |spread| unit.format(spread.median));
+        format!("- {what}: **{median}** (target {})", target.format(*unit))
+    }
+
+    /// Returns everything known about the figure.
     pub(crate) fn json(&self) -> Value {
         let rounds = self.outcome.as_ref().map(|measured| &measured.rounds);
         let round = |round: &Round| json!({ "subject": round.subject, "other": round.other, "figure": self.unit.figure(*round) });
@@ -204,7 +212,7 @@ impl Figure {
 }
 
 impl Measured {
-    /// The medians of both sides.
+    /// Formats the medians of both sides.
     fn sides(&self, unit: Unit) -> String {
         let subject = spread(self.rounds.iter().map(|round| round.subject).collect());
         let other = spread(self.rounds.iter().filter_map(|round| round.other).collect());

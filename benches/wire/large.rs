@@ -1,10 +1,10 @@
-//! Rows about large stores: pages that are made anew, and the first page after a write.
+//! Rows about large stores: uncached pages, and the first page after a write.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::bench::{Bench, Engine};
+use crate::bench::{Bench, StoreKind};
 use crate::cached::LIST;
 use crate::client::{Client, next_page};
 use crate::figure::{Measured, Round, percentile};
@@ -12,17 +12,17 @@ use crate::program::{Program, UNCACHED};
 use crate::seed::{Size, html};
 use crate::sequential::{is_over, milliseconds};
 
-/// What is reached by then is deep enough.
+/// Time limit for following cursors; the depth reached by then is sufficient.
 const LONGEST_WALK: Duration = Duration::from_secs(30);
 
-/// The large store and the small one, each with its program, nothing kept.
-fn both(bench: &Bench, engine: Engine) -> Result<[Program; 2], String> {
-    let program = |size| Program::start(bench, &bench.store(engine, size)?, UNCACHED);
+/// Starts a program without a cache on the large store and one on the small store.
+fn both(bench: &Bench, kind: StoreKind) -> Result<[Program; 2], String> {
+    let program = |size| Program::start(bench, &bench.store(kind, size)?, UNCACHED);
     Ok([program(Size::Million)?, program(Size::Thousand)?])
 }
 
-pub(crate) fn first_page(bench: &Bench, engine: Engine) -> Result<Measured, String> {
-    let [large, small] = both(bench, engine)?;
+pub(crate) fn first_page(bench: &Bench, kind: StoreKind) -> Result<Measured, String> {
+    let [large, small] = both(bench, kind)?;
     let mut clients = [large.client()?, small.client()?];
     let total = clients[0].get(LIST, "")?.expect(200, LIST)?.json()?["total"].as_u64();
     if total.is_none_or(|total| total < bench.settings.stories) {
@@ -32,7 +32,7 @@ pub(crate) fn first_page(bench: &Bench, engine: Engine) -> Result<Measured, Stri
     Ok(Measured { rounds, note: String::new() })
 }
 
-/// Sequential requests to both, in turns.
+/// Sends sequential requests to both in turns.
 fn pages(bench: &Bench, clients: &mut [Client; 2], paths: [&str; 2]) -> Result<Vec<Round>, String> {
     let mut rounds = Vec::new();
     for _ in 0..bench.settings.rounds {
@@ -44,14 +44,14 @@ fn pages(bench: &Bench, clients: &mut [Client; 2], paths: [&str; 2]) -> Result<V
                 took[side].push(milliseconds(answer.took));
             }
         }
-        let [of_large, of_small] = took;
-        rounds.push(Round { subject: percentile(of_large, 50)?, other: Some(percentile(of_small, 50)?) });
+        let [large, small] = took;
+        rounds.push(Round { subject: percentile(large, 50)?, other: Some(percentile(small, 50)?) });
     }
     Ok(rounds)
 }
 
-pub(crate) fn by_cursor(bench: &Bench, engine: Engine) -> Result<Measured, String> {
-    let [large, small] = both(bench, engine)?;
+pub(crate) fn by_cursor(bench: &Bench, kind: StoreKind) -> Result<Measured, String> {
+    let [large, small] = both(bench, kind)?;
     let mut clients = [large.client()?, small.client()?];
     let (deep, stories) = walk(&mut clients[0], bench.settings.pages)?;
     let (shallow, _) = walk(&mut clients[1], 10)?;
@@ -59,8 +59,8 @@ pub(crate) fn by_cursor(bench: &Bench, engine: Engine) -> Result<Measured, Strin
     Ok(Measured { rounds, note: format!("{stories} stories deep") })
 }
 
-/// Follows the links to the next pages, of fifty each, and returns the address of ten stories there, and how many
-/// came before them.
+/// Follows the links to the next pages of fifty. Returns the path of a page of ten stories there and the number of
+/// stories before it.
 fn walk(client: &mut Client, pages: usize) -> Result<(String, usize), String> {
     let mut path = "/stories?limit=50&cursor=".to_owned();
     let began = Instant::now();
@@ -69,7 +69,7 @@ fn walk(client: &mut Client, pages: usize) -> Result<(String, usize), String> {
     for page in 0..pages {
         let answer = client.get(&path, "")?;
         if page == 0 && answer.status != 200 {
-            return Err(format!("not served: `?cursor=` is answered by {}", answer.status));
+            return Err(format!("`?cursor=` returned {}", answer.status));
         }
         let answer = answer.expect(200, &path)?;
         let items = answer.json()?;
@@ -81,7 +81,7 @@ fn walk(client: &mut Client, pages: usize) -> Result<(String, usize), String> {
         last = first;
         let Some(next) = next_page(&answer) else { break };
         if !is_cursor(&next) {
-            return Err("not served: the next page is not addressed by a cursor".to_owned());
+            return Err("the link to the next page has no cursor".to_owned());
         }
         passed += items.len();
         path = next;
@@ -89,20 +89,20 @@ fn walk(client: &mut Client, pages: usize) -> Result<(String, usize), String> {
             break;
         }
     }
-    // Another length of the page is the same place, if the cursor says no more than where it is.
+    // The cursor is a position, so it is valid with another page length too.
     let ten = path.replace("limit=50", "limit=10");
     let path = if client.get(&ten, "")?.status == 200 { ten } else { path };
     Ok((path, passed))
 }
 
-/// Whether an address has a cursor; an empty one is that of the first page.
+/// Returns true if a path has a cursor; an empty one addresses the first page.
 fn is_cursor(path: &str) -> bool {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     query.split('&').any(|pair| pair.strip_prefix("cursor=").is_some_and(|cursor| !cursor.is_empty()))
 }
 
-pub(crate) fn after_write(bench: &Bench, engine: Engine) -> Result<Measured, String> {
-    let program = Program::start(bench, &bench.store(engine, Size::Million)?, &[])?;
+pub(crate) fn after_write(bench: &Bench, kind: StoreKind) -> Result<Measured, String> {
+    let program = Program::start(bench, &bench.store(kind, Size::Million)?, &[])?;
     let mut client = program.client()?;
     let total = |client: &mut Client| {
         let answer = client.get(LIST, "")?.expect(200, LIST)?;

@@ -2,12 +2,12 @@ use std::fs;
 use std::process::Command;
 use std::thread::available_parallelism;
 
-/// Which processors whoever takes part may use.
+/// The assignment of processors to servers and clients.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cores {
-    /// Servers on one, clients and `mongod` on the other.
+    /// Servers on one core, clients and `mongod` on the other.
     Split,
-    /// Nobody is kept from anything: there is one processor, or `taskset` is missing.
+    /// No pinning: there is one processor, or `taskset` is missing.
     Shared,
 }
 
@@ -15,19 +15,19 @@ const SERVER: &str = "0";
 const CLIENT: &str = "1";
 
 impl Cores {
-    /// As this machine allows.
-    pub(crate) fn find() -> Self {
+    /// Detects what this machine supports.
+    pub(crate) fn detect() -> Self {
         let several = available_parallelism().is_ok_and(|n| n.get() > 1);
         let pins = Command::new("taskset").args(["-c", "0,1", "true"]).output();
         if several && pins.is_ok_and(|done| done.status.success()) { Self::Split } else { Self::Shared }
     }
 
-    /// A command that runs where servers run.
+    /// Returns a command that runs on the server core.
     pub(crate) fn server(self, program: &std::path::Path) -> Command {
         self.on(SERVER, program)
     }
 
-    /// A command that runs on both.
+    /// Returns a command that runs on both cores.
     pub(crate) fn both(self, program: &std::path::Path) -> Command {
         self.on("0,1", program)
     }
@@ -43,36 +43,36 @@ impl Cores {
         }
     }
 
-    /// Moves this process, and whoever it starts from now on, to where clients run.
-    pub(crate) fn become_client(self) {
-        self.become_on(CLIENT);
+    /// Pins this process and its future children to the client core.
+    pub(crate) fn pin_client(self) {
+        self.pin(CLIENT);
     }
 
-    /// Moves this process to both, for what is not measured.
-    pub(crate) fn become_free(self) {
-        self.become_on("0,1");
+    /// Allows this process both cores, for work that is not measured.
+    pub(crate) fn unpin(self) {
+        self.pin("0,1");
     }
 
-    fn become_on(self, cores: &str) {
+    fn pin(self, cores: &str) {
         if self == Self::Split {
-            let me = std::process::id().to_string();
-            // If it fails the split is not as told, which is seen in the figures of the ceilings at most.
-            _ = Command::new("taskset").args(["-a", "-c", "-p", cores, &me]).output();
+            let id = std::process::id().to_string();
+            // A failure only makes the reported split inaccurate, which lowers subject and ceiling alike.
+            _ = Command::new("taskset").args(["-a", "-c", "-p", cores, &id]).output();
         }
     }
 
-    /// In words.
-    pub(crate) fn told(self) -> &'static str {
+    /// Describes the split for the report.
+    pub(crate) fn description(self) -> &'static str {
         match self {
             Self::Split => "servers on core 0; wrk, the sequential client and mongod on core 1",
-            Self::Shared => "none: all share what there is",
+            Self::Shared => "none: all processes share all cores",
         }
     }
 }
 
-/// Name and value of what has to be known of the machine to read a figure.
-pub(crate) fn description() -> Vec<(&'static str, String)> {
-    // This process may be on one of them already.
+/// Returns names and values of the machine's properties that a figure depends on.
+pub(crate) fn properties() -> Vec<(&'static str, String)> {
+    // `available_parallelism` would count only the cores that this process is pinned to.
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processors = info.lines().filter(|line| line.starts_with("processor")).count();
     let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -82,24 +82,24 @@ pub(crate) fn description() -> Vec<(&'static str, String)> {
         Some(kib / 1024)
     });
     vec![
-        ("date", said("date", &["-u", "+%-d %B %Y"])),
+        ("date", first_line("date", &["-u", "+%-d %B %Y"])),
         ("processor", cpu.map_or_else(|| "unknown".to_owned(), |(_, name)| name.trim().to_owned())),
         ("processors", processors.to_string()),
         ("memory", mib.map_or_else(|| "unknown".to_owned(), |mib| format!("{mib} MiB"))),
-        ("kernel", said("uname", &["-sr"])),
-        ("rustc", said("rustc", &["--version"])),
-        ("wrk", said("wrk", &["-v"]).split_whitespace().take(2).collect::<Vec<_>>().join(" ")),
+        ("kernel", first_line("uname", &["-sr"])),
+        ("rustc", first_line("rustc", &["--version"])),
+        ("wrk", first_line("wrk", &["-v"]).split_whitespace().take(2).collect::<Vec<_>>().join(" ")),
     ]
 }
 
-/// The load of the last minute: other work on the machine makes figures of little worth.
+/// Returns the load average of the last minute: other work on the machine distorts the figures.
 pub(crate) fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
-/// The first line that a command says, even one that fails: `wrk -v` does.
-fn said(program: &str, arguments: &[&str]) -> String {
+/// Returns the first line that a command prints, even if it fails, as `wrk -v` does.
+fn first_line(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|done| String::from_utf8_lossy(&done.stdout).into_owned()).unwrap_or_default();
     text.lines().next().unwrap_or("unknown").trim().to_owned()

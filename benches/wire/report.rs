@@ -11,16 +11,19 @@ use crate::plot;
 const BEGIN: &str = "<!-- make bench: begin -->";
 const END: &str = "<!-- make bench: end -->";
 
-/// Name and value of all that a figure depends on.
+/// The rows that the README summarizes.
+const SUMMARY: [&str; 5] = ["identity", "br", "rendering", "create", "start"];
+
+/// Names and values of everything that a figure depends on.
 pub(crate) type Setup = Vec<(&'static str, String)>;
 
-/// What this run is made of.
+/// Describes this run.
 pub(crate) fn setup(bench: &Bench) -> Setup {
     let settings = &bench.settings;
-    let mut setup = machine::description();
+    let mut setup = machine::properties();
     setup.extend([
         ("load of the machine before", machine::load()),
-        ("split", bench.cores.told().to_owned()),
+        ("split", bench.cores.description().to_owned()),
         ("program", format!("field-notes {}, release profile, `RATE_LIMITS=off`", env!("CARGO_PKG_VERSION"))),
         (
             "loads",
@@ -36,7 +39,7 @@ pub(crate) fn setup(bench: &Bench) -> Setup {
         (
             "stores",
             format!(
-                "embedded on disk; mongod, a replica set of one, with its data in memory where there is /dev/shm; {} stories in the large ones",
+                "embedded on disk; mongod, a replica set of one, with its data in memory if /dev/shm exists; {} stories in the large ones",
                 thousands(settings.stories)
             ),
         ),
@@ -57,41 +60,46 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
-const HEAD: &str = "| What | Wanted | Median | Least – greatest | Met | |\n|---|---|---|---|---|---|\n";
+const HEAD: &str = "| What | Bound | Median | Min – max | Met | |\n|---|---|---|---|---|---|\n";
 
 fn table(figures: &[Figure]) -> String {
     let rows: Vec<_> = figures.iter().map(Figure::row).collect();
     format!("{HEAD}{}\n", rows.join("\n"))
 }
 
+/// Returns a bullet point for each summarized row.
+fn summary(figures: &[Figure]) -> String {
+    let rows = SUMMARY.iter().filter_map(|name| figures.iter().find(|figure| figure.name == *name));
+    rows.map(|figure| figure.summary() + "\n").collect()
+}
+
 fn value<'s>(setup: &'s Setup, name: &str) -> &'s str {
     setup.iter().find(|(n, _)| *n == name).map_or("unknown", |(_, value)| value.as_str())
 }
 
-/// One line: where and when.
+/// Returns one line with the machine and the date.
 fn caption(setup: &Setup) -> String {
     let [date, cpu, cores] = ["date", "processor", "processors"].map(|name| value(setup, name));
     format!("{cores} processors, {cpu}, {date}")
 }
 
-/// Writes table, plot and raw figures into `docs/performance`, and the table into the README.
+/// Writes the table, plot and raw figures to `docs/performance`, and a summary of five lines to the README.
 pub(crate) fn publish(root: &Path, setup: &Setup, figures: &[Figure]) -> Result<(), String> {
     let folder = root.join("docs/performance");
-    let told: Vec<_> = setup.iter().map(|(name, value)| format!("| {name} | {value} |")).collect();
-    let told = told.join("\n");
+    let setup_rows: Vec<_> = setup.iter().map(|(name, value)| format!("| {name} | {value} |")).collect();
+    let setup_rows = setup_rows.join("\n");
     let block = format!(
-        "| Set-up | |\n|---|---|\n{told}\n\n{}\n![How far each figure is from its target](figures.svg)\n",
+        "| Set-up | |\n|---|---|\n{setup_rows}\n\n{}\n![How far each figure is from its target](figures.svg)\n",
         table(figures)
     );
     between_markers(&folder.join("README.md"), &block)?;
-    let short = format!("`make bench`, {}:\n\n{}", caption(setup), table(figures));
-    between_markers(&root.join("README.md"), &short)?;
+    between_markers(&root.join("README.md"), &summary(figures))?;
     write(&folder.join("figures.svg"), &plot::svg(figures, &caption(setup)))?;
     write(&folder.join("figures.json"), &raw(setup, figures)?)
 }
 
-/// Writes the same into a folder of the build, for a run that is not the published one.
-pub(crate) fn keep(folder: &Path, setup: &Setup, figures: &[Figure]) -> Result<(), String> {
+/// Writes the same to the build folder, for every run.
+pub(crate) fn save(folder: &Path, setup: &Setup, figures: &[Figure]) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     write(&folder.join("table.md"), &table(figures))?;
     write(&folder.join("figures.svg"), &plot::svg(figures, &caption(setup)))?;
@@ -106,10 +114,10 @@ fn raw(setup: &Setup, figures: &[Figure]) -> Result<String, String> {
     text.map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
-/// Puts a text between the markers of a file; what is around them stays.
+/// Replaces the text between the markers of a file.
 fn between_markers(path: &Path, block: &str) -> Result<(), String> {
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let text = fs::read_to_string(path).map_err(told)?;
+    let with_path = |error: std::io::Error| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(path).map_err(with_path)?;
     let (before, rest) =
         text.split_once(BEGIN).ok_or_else(|| format!("{} has no {BEGIN}", path.display()))?;
     let (_, after) = rest.split_once(END).ok_or_else(|| format!("{} has no {END}", path.display()))?;

@@ -1,16 +1,16 @@
-//! The rows of the table, in its order.
+//! The rows of the table, in order.
 
-use crate::bench::{Bench, Engine};
-use crate::figure::{Measured, Target, Unit};
+use crate::bench::{Bench, StoreKind};
+use crate::figure::{Bound, Measured, Unit};
 use crate::seed::Size;
-use crate::{cached, elsewhere, large, resources, sequential};
+use crate::{cached, cross_process, large, memory_and_start, sequential};
 
-/// A row before it is measured.
+/// The definition of a row.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// `{}` stands for the number of stories in the large store.
+    /// The label in the table; `{}` stands for the number of stories in the large store.
     pub(crate) what: &'static str,
-    pub(crate) target: Target,
+    pub(crate) target: Bound,
     pub(crate) unit: Unit,
     pub(crate) measure: fn(&Bench) -> Result<Measured, String>,
 }
@@ -18,21 +18,21 @@ pub(crate) struct Row {
 const fn row(
     name: &'static str,
     what: &'static str,
-    target: Target,
+    target: Bound,
     unit: Unit,
     measure: fn(&Bench) -> Result<Measured, String>,
 ) -> Row {
     Row { name, what, target, unit, measure }
 }
 
-use Engine::{Embedded, Mongo, Standalone};
-use Target::{AtLeast, AtMost};
+use Bound::{AtLeast, AtMost};
+use StoreKind::{Embedded, Mongo, Standalone};
 use Unit::{Mebibytes, Milliseconds, OfRates, OfTimes, TimesOver};
 
 pub(crate) const ROWS: &[Row] = &[
     row(
         "identity",
-        "`GET /stories?limit=10`, rendered : bare axum handler, same bytes",
+        "`GET /stories?limit=10`, cached : bare axum handler, same bytes",
         AtLeast(0.9),
         OfRates,
         cached::identity,
@@ -53,28 +53,28 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "sections",
-        "`GET /sections`, rendered : bare axum handler, same bytes",
+        "`GET /sections`, cached : bare axum handler, same bytes",
         AtLeast(0.75),
         OfRates,
         cached::sections,
     ),
     row(
         "p99-writes",
-        "p99 of rendered reads while 20 writes/s go on : p99 with none",
+        "p99 of cached reads during 20 writes/s : p99 without writes",
         AtMost(2.0),
         TimesOver,
-        cached::beside_writes,
+        cached::during_writes,
     ),
     row(
         "uncached",
-        "list that is never kept, embedded store : the same on MongoDB",
+        "uncached list, embedded store : the same on MongoDB",
         AtLeast(2.0),
         OfRates,
         cached::uncached,
     ),
     row(
         "rendering",
-        "first read after a write, MongoDB : one `find` of the driver, decoded and serialised in a bare handler (p50)",
+        "first read after a write, MongoDB : one `find` of the driver, decoded and serialized in a bare handler (p50)",
         AtLeast(0.7),
         OfTimes,
         sequential::rendering,
@@ -88,7 +88,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "first-page",
-        "list at offset 0, not kept, embedded, {} stories : 1,000 (p50)",
+        "list at offset 0, uncached, embedded, {} stories : 1,000 (p50)",
         AtMost(1.5),
         TimesOver,
         |bench| large::first_page(bench, Embedded),
@@ -98,7 +98,7 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row(
         "cursor",
-        "list by cursor, deep, not kept, embedded, {} stories : 1,000 (p50)",
+        "list by deep cursor, uncached, embedded, {} stories : 1,000 (p50)",
         AtMost(1.5),
         TimesOver,
         |bench| large::by_cursor(bench, Embedded),
@@ -118,33 +118,37 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row(
         "elsewhere",
-        "until a write is in the rendered list of another process, replica set, p99",
+        "delay until another process serves a write in its list, replica set, p99",
         AtMost(1000.0),
         Milliseconds,
-        |bench| elsewhere::seen(bench, Mongo),
+        |bench| cross_process::visibility(bench, Mongo),
     ),
     row("elsewhere-standalone", "the same on a standalone server", AtMost(1000.0), Milliseconds, |bench| {
-        elsewhere::seen(bench, Standalone)
+        cross_process::visibility(bench, Standalone)
     }),
-    row("memory-idle", "resident memory, idle", AtMost(40.0), Mebibytes, resources::idle),
+    row("memory-idle", "resident memory, idle", AtMost(40.0), Mebibytes, memory_and_start::idle),
     row(
         "memory-load",
-        "resident memory, after a minute of rendered reads",
+        "resident memory after a minute of cached reads",
         AtMost(120.0),
         Mebibytes,
-        resources::after_load,
+        memory_and_start::after_load,
     ),
     row(
         "memory-million",
-        "resident memory, with {} stories in the store, lists asked for",
+        "resident memory with {} stories in the store, after list requests",
         AtMost(200.0),
         Mebibytes,
-        resources::with_many,
+        memory_and_start::with_many,
     ),
-    row("start", "start to first 200, embedded, nothing pending", AtMost(50.0), Milliseconds, |bench| {
-        resources::start(bench, Size::Few)
-    }),
+    row(
+        "start",
+        "start to the first 200, embedded, no pending migrations",
+        AtMost(50.0),
+        Milliseconds,
+        |bench| memory_and_start::start(bench, Size::Few),
+    ),
     row("start-million", "the same with {} stories", AtMost(150.0), Milliseconds, |bench| {
-        resources::start(bench, Size::Million)
+        memory_and_start::start(bench, Size::Million)
     }),
 ];

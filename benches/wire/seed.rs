@@ -4,16 +4,16 @@ use docstore::bson::oid::ObjectId;
 use docstore::bson::{DateTime, Document, doc};
 use docstore::{Database, Filter, Find, mongo, sqlite};
 
-use crate::program::Place;
+use crate::program::Location;
 
-/// How many stories a store has, and how long they are.
+/// The number of stories in a store and their length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Size {
-    /// Ten, of 5 kB.
+    /// Ten stories of 5 kB.
     Few,
-    /// A thousand, of 300 bytes.
+    /// A thousand stories of 300 bytes.
     Thousand,
-    /// As many as a large site has, of 300 bytes.
+    /// As many stories as a large site has, of 300 bytes.
     Million,
 }
 
@@ -43,18 +43,18 @@ const WORDS: [&str; 24] = [
     "quiet", "and",
 ];
 
-/// Puts stories into a store that the program has made, as the program would write them.
-pub(crate) async fn fill(place: &Place, size: Size, stories: u64) -> Result<(), String> {
-    let db = open(place).await?;
+/// Inserts stories into a store that the program has created, in the form in which the program writes them.
+pub(crate) async fn fill(location: &Location, size: Size, stories: u64) -> Result<(), String> {
+    let db = open(location).await?;
     let outcome = insert(&db, size, stories).await.map_err(|error| format!("seeding: {error}"));
     db.close().await;
     outcome
 }
 
-async fn open(place: &Place) -> Result<Database, String> {
-    let opened = match place {
-        Place::Embedded(folder) => {
-            // The program that had it ends in its own time.
+async fn open(location: &Location) -> Result<Database, String> {
+    let opened = match location {
+        Location::Embedded(folder) => {
+            // The program that had the file open may still be closing it.
             let mut tries = 0;
             loop {
                 let options = sqlite::Options { path: folder.join("field-notes.db") };
@@ -65,12 +65,12 @@ async fn open(place: &Place) -> Result<Database, String> {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-        Place::Mongo(uri, database) => {
+        Location::Mongo(uri, database) => {
             let (uri, database) = (uri.clone(), Some(database.clone()));
             mongo::connect(mongo::Options { uri, database, app_name: "bench".into() }).await
         }
     };
-    opened.map_err(|error| format!("the store does not open: {error}"))
+    opened.map_err(|error| format!("failed to open the store: {error}"))
 }
 
 async fn insert(db: &Database, size: Size, stories: u64) -> docstore::Result<()> {
@@ -107,14 +107,14 @@ fn story(n: u64, size: Size, section: &str, user: &str) -> Document {
     }
 }
 
-/// Paragraphs of words, another text for each number, of about this many bytes.
+/// Returns paragraphs of words of about the given length; each seed gives another text.
 pub(crate) fn html(seed: u64, bytes: usize) -> String {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut text = String::with_capacity(bytes + 16);
     let mut words = 0;
     text.push_str("<p>");
     while text.len() + 4 < bytes {
-        // xorshift: all that is wanted is that texts differ.
+        // xorshift is enough to make the texts differ.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

@@ -1,27 +1,27 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What sizes a run. Each is a variable of the environment; README.md in `docs/performance` lists them.
+/// The settings of a run. Each is an environment variable; `docs/performance/README.md` lists them.
 pub(crate) struct Settings {
-    /// The program that is measured.
+    /// The program to measure.
     pub(crate) program: PathBuf,
-    /// How long one load lasts.
+    /// Duration of one load.
     pub(crate) seconds: u64,
-    /// How often subject and ceiling take turns.
+    /// Number of times that subject and ceiling take turns.
     pub(crate) rounds: u64,
-    /// How many requests a sequential client sends in a round, at the most.
+    /// Maximum number of requests of a sequential client in a round.
     pub(crate) samples: usize,
-    /// Connections of a load.
+    /// Number of connections of a load.
     pub(crate) connections: u64,
-    /// Stories in the large stores.
+    /// Number of stories in the large stores.
     pub(crate) stories: u64,
-    /// How many pages a walk by cursor goes.
+    /// Number of pages to follow by cursor.
     pub(crate) pages: usize,
-    /// How long the load lasts after which memory is read.
+    /// Duration of the load before memory is read, in seconds.
     pub(crate) memory_seconds: u64,
-    /// After so long no further row begins.
+    /// Time limit after which no further row starts.
     pub(crate) limit: Duration,
-    /// The rows that are measured; all if empty.
+    /// The rows to measure; all if empty.
     pub(crate) only: Vec<String>,
 }
 
@@ -29,14 +29,14 @@ impl Settings {
     /// Reads the environment.
     ///
     /// # Errors
-    /// Every variable that is wrong.
+    /// Lists every invalid variable.
     pub(crate) fn read() -> Result<Self, String> {
-        let mut wrong = Vec::new();
-        let mut number = |name: &str, otherwise: u64| match std::env::var(name) {
-            Err(_) => otherwise,
+        let mut invalid = Vec::new();
+        let mut number = |name: &str, default: u64| match std::env::var(name) {
+            Err(_) => default,
             Ok(text) => text.trim().parse().ok().filter(|n| *n > 0).unwrap_or_else(|| {
-                wrong.push(format!("{name} has to be a whole number above 0"));
-                otherwise
+                invalid.push(format!("{name} must be a positive integer"));
+                default
             }),
         };
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
@@ -53,11 +53,11 @@ impl Settings {
             limit: Duration::from_secs(60 * number("BENCH_MINUTES", 20)),
             only: std::env::var("BENCH_ONLY").map_or_else(|_| Vec::new(), |text| words(&text)),
         };
-        if wrong.is_empty() { Ok(settings) } else { Err(wrong.join("; ")) }
+        if invalid.is_empty() { Ok(settings) } else { Err(invalid.join("; ")) }
     }
 
-    /// Whether this is the run whose figures are published: all rows, at their full size.
-    pub(crate) fn is_whole(&self) -> bool {
+    /// Returns true if the run's figures are published: all rows at full size.
+    pub(crate) fn is_complete(&self) -> bool {
         self.only.is_empty() && self.stories >= 1_000_000 && self.memory_seconds >= 60
     }
 }

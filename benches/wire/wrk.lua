@@ -1,4 +1,4 @@
--- One line with the figures of a run, for the harness.
+-- Prints the figures of a run in one line for the harness.
 done = function(summary, latency, requests)
    local errors = summary.errors
    io.write(string.format("WIRE requests=%d microseconds=%d bytes=%d p50=%d p99=%d failed=%d\n",

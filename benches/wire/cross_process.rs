@@ -1,24 +1,24 @@
-//! Rows about a second process: how long what one has written is not yet in what another gives out.
+//! Rows about a second process: the delay until another process serves what this one has written.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::bench::{Bench, Engine};
+use crate::bench::{Bench, StoreKind};
 use crate::cached::LIST;
 use crate::figure::{Measured, Round, percentile};
 use crate::program::Program;
 use crate::seed::{Size, html};
 use crate::sequential::{is_over, milliseconds};
 
-/// A write that nobody saw by then is lost.
+/// Deadline for a write to become visible.
 const GIVE_UP: Duration = Duration::from_secs(20);
 
-/// From the answer to a write at one process until the other gives out a list that has it. The other is asked without a
-/// pause, so that its list is rendered and on the shelf whenever a write comes.
-pub(crate) fn seen(bench: &Bench, engine: Engine) -> Result<Measured, String> {
-    let place = bench.store(engine, Size::Few)?;
-    let programs = [Program::start(bench, &place, &[])?, Program::start(bench, &place, &[])?];
+/// Measures from the response to a write in one process until the other process serves a list with it. The other one
+/// is polled without a pause, so that its list is cached whenever a write happens.
+pub(crate) fn visibility(bench: &Bench, kind: StoreKind) -> Result<Measured, String> {
+    let location = bench.store(kind, Size::Few)?;
+    let programs = [Program::start(bench, &location, &[])?, Program::start(bench, &location, &[])?];
     let [mut writer, mut reader] = [programs[0].client()?, programs[1].client()?];
     programs[1].warm(LIST, "")?;
     let first = writer.get(LIST, "")?.expect(200, LIST)?.json()?;
@@ -37,12 +37,12 @@ pub(crate) fn seen(bench: &Bench, engine: Engine) -> Result<Measured, String> {
             while reader.get(LIST, "")?.expect(200, LIST)?.json()?["items"][0]["title"] != title {
                 stale += 1;
                 if written.elapsed() > GIVE_UP {
-                    return Err(format!("after {} s the other does not have it", GIVE_UP.as_secs()));
+                    return Err(format!("not visible in the other process after {} s", GIVE_UP.as_secs()));
                 }
             }
             took.push(milliseconds(written.elapsed()));
         }
         rounds.push(Round { subject: percentile(took, 99)?, other: None });
     }
-    Ok(Measured { rounds, note: format!("{n} writes; {stale} reads before they were there") })
+    Ok(Measured { rounds, note: format!("{n} writes; {stale} reads before they were visible") })
 }

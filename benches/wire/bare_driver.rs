@@ -1,5 +1,4 @@
-//! What the official driver does by itself, behind a bare handler: one `find` that is decoded and serialised, one
-//! `insert_one`.
+//! The official driver behind a bare handler: one `find` that is decoded and serialized, one `insert_one`.
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
 use mongodb::{Client, Collection, IndexModel};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Where the bare inserts go: a collection with the indexes that stories have.
+/// The collection for the bare inserts, with the same indexes as `stories`.
 const INSERTS: &str = "bench_inserts";
 
 struct Bare {
@@ -40,7 +39,7 @@ struct Story {
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct Page {
     items: Vec<Story>,
     limit: i64,
     offset: i64,
@@ -55,32 +54,32 @@ fn text<S: Serializer>(date: &DateTime, serializer: S) -> Result<S::Ok, S::Error
     serializer.serialize_str(&date.try_to_rfc3339_string().unwrap_or_default())
 }
 
-/// `GET /stories` and `POST /stories`, with the pool and the write concern that the program has.
+/// Returns a router for `GET /stories` and `POST /stories`, with the program's pool size and write concern.
 pub(crate) async fn router(uri: &str, database: &str) -> Result<Router, String> {
-    let told = |error: mongodb::error::Error| error.to_string();
-    let mut options = ClientOptions::parse(uri).await.map_err(told)?;
+    let text = |error: mongodb::error::Error| error.to_string();
+    let mut options = ClientOptions::parse(uri).await.map_err(text)?;
     options.max_pool_size = Some(20);
     options.min_pool_size = Some(5);
     options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
-    let database = Client::with_options(options).map_err(told)?.database(database);
+    let database = Client::with_options(options).map_err(text)?.database(database);
     let inserts: Collection<Document> = database.collection(INSERTS);
-    // Those that the program made for stories, whatever they are.
+    // Copies the indexes that the program created for stories.
     let stories: Collection<Document> = database.collection("stories");
     let indexes: Vec<IndexModel> =
-        stories.list_indexes().await.map_err(told)?.try_collect().await.map_err(told)?;
-    let of_fields =
+        stories.list_indexes().await.map_err(text)?.try_collect().await.map_err(text)?;
+    let secondary =
         indexes.into_iter().filter(|index| !index.keys.contains_key("_id") || index.keys.len() > 1);
-    inserts.create_indexes(of_fields).await.map_err(told)?;
+    inserts.create_indexes(secondary).await.map_err(text)?;
     let bare = Bare { stories: database.collection("stories"), inserts };
     let router = Router::new().route("/stories", routing::get(find).post(insert));
     Ok(router.with_state(Arc::new(bare)))
 }
 
-async fn find(State(bare): State<Arc<Bare>>) -> Result<Json<Listed>, StatusCode> {
+async fn find(State(bare): State<Arc<Bare>>) -> Result<Json<Page>, StatusCode> {
     let filter = doc! { "is_published": true, "deleted": { "$ne": true }, "is_deleted": { "$ne": true } };
     let found = bare.stories.find(filter).sort(doc! { "createdDate": -1, "_id": 1 }).limit(10).await;
     let items = found.map_err(failed)?.try_collect().await.map_err(failed)?;
-    Ok(Json(Listed { items, limit: 10, offset: 0 }))
+    Ok(Json(Page { items, limit: 10, offset: 0 }))
 }
 
 async fn insert(
@@ -106,7 +105,7 @@ async fn insert(
     Ok(StatusCode::CREATED)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]
 fn failed(error: mongodb::error::Error) -> StatusCode {
     eprintln!("the bare driver: {error}");
     StatusCode::INTERNAL_SERVER_ERROR

@@ -2,14 +2,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Mutex, PoisonError};
 
-/// Processes that run, and folders that are there, because of us.
+/// Child processes and folders to remove when the harness is interrupted.
 static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// A process that ends with its owner, or with the harness.
-pub(crate) struct Kept(Child);
+/// A child process that is killed when its owner is dropped or the harness is interrupted.
+pub(crate) struct ManagedChild(Child);
 
-impl Kept {
+impl ManagedChild {
     pub(crate) fn new(child: Child) -> Self {
         CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).push(child.id());
         Self(child)
@@ -24,7 +24,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for ManagedChild {
     fn drop(&mut self) {
         let id = self.0.id();
         CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != id);
@@ -33,19 +33,19 @@ impl Drop for Kept {
     }
 }
 
-/// A folder in the build folder, which is on a disk where `/tmp` need not be; removed with its owner, or with the
-/// harness.
-pub(crate) fn folder() -> Result<tempfile::TempDir, String> {
+/// Creates a temporary folder in the build folder, which is on disk where `/tmp` may be in memory. It is removed with its
+/// owner or when the harness is interrupted.
+pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, String> {
     let target = testkit::record::target_folder();
     let made = std::fs::create_dir_all(&target)
         .and_then(|()| tempfile::Builder::new().prefix("bench-wire-").tempdir_in(target.canonicalize()?));
-    let made = made.map_err(|error| format!("no folder for the stores: {error}"))?;
+    let made = made.map_err(|error| format!("failed to create a folder for the stores: {error}"))?;
     FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(made.path().to_owned());
     Ok(made)
 }
 
-/// Ends and removes everything, when somebody presses Ctrl-C. A `mongod` has a keeper of its own.
-pub(crate) fn clear() {
+/// Kills all children and removes all folders after a signal. Each `mongod` has its own supervisor.
+pub(crate) fn remove_all() {
     for id in CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
         _ = Command::new("kill").args(["-9", &id.to_string()]).status();
     }
@@ -54,11 +54,11 @@ pub(crate) fn clear() {
     }
 }
 
-/// `VmRSS` of a process, in MiB; Linux only.
+/// Returns `VmRSS` of a process in MiB; Linux only.
 pub(crate) fn resident_mib(id: u32) -> Result<f64, String> {
     let status = std::fs::read_to_string(Path::new("/proc").join(id.to_string()).join("status"));
-    let status = status.map_err(|error| format!("the process is gone: {error}"))?;
+    let status = status.map_err(|error| format!("the process has ended: {error}"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kib.map(|kib| kib / 1024.0).ok_or_else(|| "the process has no memory any more".to_owned())
+    kib.map(|kib| kib / 1024.0).ok_or_else(|| "the process has ended".to_owned())
 }
