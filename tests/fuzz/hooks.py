@@ -1,4 +1,4 @@
-"""What the fuzzing of the API adds to schemathesis: an address for each request, items that exist, and a record."""
+"""Schemathesis hooks: a client address for each request, ids of existing items, and a record of all responses."""
 
 import itertools
 import json
@@ -12,16 +12,16 @@ CHANCE = random.Random(os.environ["FUZZ_SEED"])
 ADDRESSES = itertools.count(1)
 KEPT = 50
 
-# What answers have named: values by collection and name, and the tag of each item by its path. What is drawn never
-# exists, and what is behind it would not be reached; so about half of the requests for one item go to a real one.
+# Values seen in responses, by collection and name, and the entity tag of each item by path. Generated ids never exist, so
+# about half of the requests for one item use a real id.
 known = {("pages", "page_type"): ["about", "contact"]}
 tags = {}
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    # Each request comes from an address of its own, so that what is met is the API and not its rate limits. The program
-    # believes it since it is told that this machine is a trusted proxy.
+    # Each request has its own client address, so that rate limits do not apply. The program accepts the header because
+    # this machine is configured as a trusted proxy.
     n = next(ADDRESSES)
     case.headers["X-Forwarded-For"] = f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
     parameters = case.path_parameters or {}
@@ -50,7 +50,7 @@ def after_call(context, case, response):
         return
     collection = case.path.split("/")[1]
     for item in body.get("items", [body]):
-        # The trash says of each item where it belongs.
+        # Items in the trash include their type.
         for name in ("id", "slug", "page_type"):
             learn((item.get("type", collection), name), item.get(name))
     if "etag" in response.headers and "id" in body:
@@ -64,10 +64,10 @@ def learn(key, value):
         del values[:-KEPT]
 
 
-# Refusals of valid requests that no schema can say: something that is not there, or does not fit; a page that is made
-# needs more than one that is changed.
-STATES = ("Invalid reassign_to: has to name ", "Invalid page: a new page needs ", "The cursor is none of this list ")
-# As above; content of which nothing is left, a slug of which nothing is left, a cursor beside an offset.
+# Rejections that a schema cannot express: a reference to a missing or unsuitable item, a cursor of another list, and a
+# new page without the fields that only an update may omit.
+STATES = ("Invalid reassign_to: ", "Invalid page: ", "Invalid cursor: ", "The cursor ")
+# The same for single fields; also content or a slug that is empty after sanitizing, and a cursor together with an offset.
 FIELDS = ("section_id", "parent_id", "content", "slug", "cursor")
 
 
@@ -82,5 +82,5 @@ def filter_failure(context, failure, case, response):
 
 
 def beyond_a_schema(error):
-    # No text may hold NUL, which JSON can.
+    # JSON strings may contain NUL, which the API rejects.
     return error["type"] == "value_error" and (error["loc"][-1] in FIELDS or "NUL" in error["msg"])

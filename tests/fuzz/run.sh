@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Asks the built program what nobody thinks of, as its own OpenAPI document says it may be asked, as each kind of caller:
-# schemathesis, on a fresh store. Fails on a 5xx, on anything that the document does not declare, and if an operation was
-# never got through to.
+# Fuzzes the built program with schemathesis: requests generated from the program's own OpenAPI document, for each kind of
+# caller, on a fresh store. Fails on a 5xx, on a response that the document does not declare, and if an operation never
+# succeeded.
 #
 #   tests/fuzz/run.sh
 #
-# EXAMPLES  how many drawn requests for each operation and caller (10)
-# SEED      the same seed draws the same requests (1)
-# CALLERS   who asks, one after the other (admin author commenter nobody); without admin and nobody not everything can be met
+# EXAMPLES  number of generated requests for each operation and caller (10)
+# SEED      seed of the generator; the same seed generates the same requests (1)
+# CALLERS   callers, one after another (admin author commenter anonymous); coverage needs admin and anonymous
 #
-# Under `target/debug/with-mongod --` the store is that server, else a file in a temporary folder.
+# Under `target/debug/with-mongod --` the store is that server, otherwise a file in a temporary folder.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,7 +19,7 @@ examples=${EXAMPLES:-10}
 export FUZZ_SEED=${SEED:-1}
 say() { printf 'fuzz-api: %s\n' "$*" >&2; }
 
-[ -x "$target/debug/field-notes" ] || { say "the program is not built: cargo build"; exit 1; }
+[ -x "$target/debug/field-notes" ] || { say "the program is not built: run cargo build"; exit 1; }
 if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
   say "installing schemathesis under $venv"
   python3 -m venv --clear "$venv" || { say "python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
@@ -33,7 +33,7 @@ server=
 finish() {
   status=$?
   [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
-  [ $status -eq 0 ] || { say "the program's log ends:"; tail -n 20 "$folder/log" >&2; }
+  [ $status -eq 0 ] || { say "last lines of the program's log:"; tail -n 20 "$folder/log" >&2; }
   rm -rf "$folder"
 }
 trap finish EXIT
@@ -48,32 +48,32 @@ url=
 for _ in $(seq 300); do
   url=$(sed -n 's#.*content *http://localhost:\([0-9]*\)/.*#http://127.0.0.1:\1#p' log)
   [ -n "$url" ] && break
-  kill -0 "$server" 2>/dev/null || { say "the program ended"; exit 1; }
+  kill -0 "$server" 2>/dev/null || { say "the program exited during its start"; exit 1; }
   sleep 0.1
 done
-[ -n "$url" ] || { say "the program does not serve"; exit 1; }
+[ -n "$url" ] || { say "the program did not start serving within 30 s"; exit 1; }
 
-there() {
-  curl -fsS -o "$folder/made" -X "$1" "$url$2" -H "Authorization: Bearer dev-mock-admin" -H "Content-Type: application/json" -d "$3"
+create() {
+  curl -fsS -o "$folder/created" -X "$1" "$url$2" -H "Authorization: Bearer dev-mock-admin" -H "Content-Type: application/json" -d "$3"
 }
 
 export PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 FUZZ_RECORD=$folder/record
 status=0
-for caller in ${CALLERS:-admin author commenter nobody}; do
-  as=()
-  [ "$caller" = nobody ] || as=(--header "Authorization: Bearer dev-mock-$caller")
-  # What others may have deleted or hidden has to be there for who can only read.
-  there PUT /pages/about '{"title":"About","content":"<p>Hello</p>","is_published":true}'
-  there POST /stories '{"title":"Here","content":"<p>Hello</p>","is_published":true}'
-  there POST /projects '{"title":"Here","summary":"Hello","content":"<p>Hello</p>","is_published":true}'
+for caller in ${CALLERS:-admin author commenter anonymous}; do
+  credentials=()
+  [ "$caller" = anonymous ] || credentials=(--header "Authorization: Bearer dev-mock-$caller")
+  # Earlier callers may have deleted or unpublished these, and read-only callers cannot create them.
+  create PUT /pages/about '{"title":"About","content":"<p>Hello</p>","is_published":true}'
+  create POST /stories '{"title":"Here","content":"<p>Hello</p>","is_published":true}'
+  create POST /projects '{"title":"Here","summary":"Hello","content":"<p>Hello</p>","is_published":true}'
   say "as $caller, $examples examples, seed $FUZZ_SEED"
   "$venv/bin/st" --config-file "$here/schemathesis.toml" run "$url/openapi.json" --no-color --seed "$FUZZ_SEED" \
-    --max-examples "$examples" "${as[@]}" >"$caller.txt" 2>&1 || { status=1; cat "$caller.txt"; }
+    --max-examples "$examples" "${credentials[@]}" >"$caller.txt" 2>&1 || { status=1; cat "$caller.txt"; }
   tail -n 8 "$caller.txt"
 done
 
 "$venv/bin/python" -c 'import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1]).read())' \
   "$url/openapi.json" >openapi.json
 "$venv/bin/python" "$here/reached.py" openapi.json record || status=1
-if grep -E 'ERROR|panicked' log; then say "the log tells of errors"; status=1; fi
+if grep -E 'ERROR|panicked' log; then say "the log contains errors"; status=1; fi
 exit $status
