@@ -2,7 +2,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use testkit::{Mongod, User};
+use testkit::{Credentials, Mongod};
 
 use crate::program::Program;
 
@@ -79,7 +79,7 @@ fn a_server_that_is_not_there_is_named() {
 #[test]
 fn a_wrong_password_is_refused_without_being_told() {
     testkit::with_server_binary(|binary: PathBuf| async move {
-        let user = User { name: "writer".into(), password: "correct-horse".into() };
+        let user = Credentials { name: "writer".into(), password: "correct-horse".into() };
         let server = Mongod::with_user(&binary, user).await.expect("a server with a user");
         let program = |password: &str| {
             let uri = format!("mongodb://writer:{password}@{}/notes?authSource=admin", server.host());

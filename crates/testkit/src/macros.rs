@@ -1,6 +1,6 @@
 /// Opens the `docstore::Database` of a [`Target`](crate::Target).
 ///
-/// The paths are those of the caller's dependencies: this crate does not depend on the one that it helps to test.
+/// The paths resolve in the calling crate, because this crate does not depend on the one that it tests.
 #[macro_export]
 macro_rules! open {
     ($target:expr) => {
@@ -17,11 +17,12 @@ macro_rules! open {
                 .await
             }
         }
-        .expect("the store of a test opens")
+        .expect("failed to open the store of a test")
     };
 }
 
-/// Tests that hold on both engines: each `async fn name(db: Database)` becomes `name::embedded` and `name::mongo`.
+/// Declares tests that run on both engines: each `async fn name(db: Database)` becomes `name::embedded` and
+/// `name::mongo`.
 #[macro_export]
 macro_rules! stores {
     ($($(#[$meta:meta])* async fn $name:ident($db:ident : $kind:ty) $body:block)+) => {
@@ -37,14 +38,14 @@ macro_rules! stores {
     };
 }
 
-/// As [`stores!`], for tests that open the store themselves: `async fn name(target: Arc<Target>)`.
+/// Like [`stores!`], for tests that open the store themselves: `async fn name(target: Arc<Target>)`.
 #[macro_export]
 macro_rules! targets {
     ($($(#[$meta:meta])* async fn $name:ident($target:ident : $kind:ty) $body:block)+) => {$(
-        // So marked, lints know the whole of it for a test.
+        // Marks the whole module as test code for lints.
         #[cfg(test)]
         mod $name {
-            #[allow(unused_imports, clippy::allow_attributes, reason = "a body may need nothing of its module")]
+            #[allow(unused_imports, clippy::allow_attributes, reason = "a body may use nothing from its module")]
             use super::*;
 
             $(#[$meta])*
@@ -63,16 +64,16 @@ macro_rules! targets {
     )+};
 }
 
-/// Everything in a `docstore::Database`: the documents of each collection in the order of their ids.
+/// Returns all documents of a `docstore::Database`, by collection, ordered by id.
 #[macro_export]
 macro_rules! dump {
     ($db:expr) => {{
         let mut all = ::std::collections::BTreeMap::<String, Vec<::docstore::bson::Document>>::new();
-        for name in $db.collection_names().await.expect("collections are listed") {
+        for name in $db.collection_names().await.expect("failed to list the collections") {
             let by_id = ::docstore::Sort::ascending(::docstore::Field::ID);
             let read = ::docstore::Find::new(::docstore::Filter::All).sort(by_id);
-            let cursor = $db.collection(&name).find(read).await.expect("a collection is read");
-            all.insert(name, cursor.documents().await.expect("documents are decoded"));
+            let cursor = $db.collection(&name).find(read).await.expect("failed to read a collection");
+            all.insert(name, cursor.documents().await.expect("failed to decode the documents"));
         }
         all
     }};

@@ -10,21 +10,21 @@ use mongodb::Client;
 
 use crate::record::scratch;
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
-/// Keeps the server company: carries out what is written to it, and ends server and data when the pipe closes, so
-/// that nothing is left behind even by a test process that was killed.
-const KEEPER: &str = r#"
+/// A supervisor script: executes the commands that it reads. When the pipe closes, it kills the server and removes its
+/// data, so that even a killed test process leaves nothing behind.
+const SUPERVISOR: &str = r#"
 dir=$1; shift
 "$@" </dev/null >/dev/null 2>&1 &
 pid=$!
 echo "$pid"
-while read -r order; do
-  case $order in
-    leave) exit 0 ;;
-    *) kill -"$order" "$pid" 2>/dev/null; case $order in STOP|CONT) ;; *) wait "$pid" ;; esac; echo done ;;
+while read -r command; do
+  case $command in
+    detach) exit 0 ;;
+    *) kill -"$command" "$pid" 2>/dev/null; case $command in STOP|CONT) ;; *) wait "$pid" ;; esac; echo done ;;
   esac
 done
 kill -9 "$pid" 2>/dev/null
@@ -32,73 +32,73 @@ wait "$pid"
 rm -rf "$dir"
 "#;
 
-/// A user made in a server that wants authentication.
+/// Credentials of a user on a server with authentication.
 #[derive(Debug, Clone)]
-pub struct User {
-    /// Its name.
+pub struct Credentials {
+    /// The user name.
     pub name: String,
-    /// Its password.
+    /// The password.
     pub password: String,
 }
 
-/// How a server is started.
+/// Options for starting a server.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
     /// The name of the replica set; a standalone server if `None`.
     pub replica_set: Option<String>,
-    /// Wants authentication; this user is made first, with role `root`. Standalone servers only.
-    pub user: Option<User>,
+    /// Enables authentication and creates this user with the role `root`. Standalone servers only.
+    pub user: Option<Credentials>,
 }
 
-/// A real server process with data of its own; stopped and removed when dropped.
+/// A real server process with its own data; stopped and removed when dropped.
 pub struct Mongod {
     binary: PathBuf,
     dir: PathBuf,
     options: ServerOptions,
     port: u16,
-    keeper: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    supervisor: Child,
+    commands: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
 }
 
 impl Mongod {
     /// Starts a standalone server.
-    pub async fn standalone(binary: &Path) -> Outcome<Self> {
+    pub async fn standalone(binary: &Path) -> Result<Self> {
         Self::start(binary, ServerOptions::default()).await
     }
 
-    /// Starts a replica set of one node and waits until it takes writes.
-    pub async fn replica_set(binary: &Path) -> Outcome<Self> {
+    /// Starts a replica set of one node and waits until it accepts writes.
+    pub async fn replica_set(binary: &Path) -> Result<Self> {
         let options = ServerOptions { replica_set: Some("rs0".into()), user: None };
         let server = Self::start(binary, options).await?;
         initiate(&[&server]).await?;
         Ok(server)
     }
 
-    /// Starts a server that lets in this user only.
-    pub async fn with_user(binary: &Path, user: User) -> Outcome<Self> {
+    /// Starts a server with authentication and one user.
+    pub async fn with_user(binary: &Path, user: Credentials) -> Result<Self> {
         let server =
             Self::start(binary, ServerOptions { replica_set: None, user: Some(user.clone()) }).await?;
-        // The first user may be made without authentication, over loopback.
+        // The first user may be created without authentication, over loopback.
         let admin = server.direct().await?.database("admin");
         admin.run_command(doc! { "createUser": user.name, "pwd": user.password, "roles": ["root"] }).await?;
         Ok(server)
     }
 
-    /// Starts a server and waits until it listens. A member of a replica set is not yet initiated.
-    pub async fn start(binary: &Path, options: ServerOptions) -> Outcome<Self> {
+    /// Starts a server and waits until it listens. A replica set is not initiated yet.
+    pub async fn start(binary: &Path, options: ServerOptions) -> Result<Self> {
         let dir = scratch("mongod-")?.keep();
         Self::launch(binary.to_owned(), dir, options, 0).await
     }
 
-    async fn launch(binary: PathBuf, dir: PathBuf, options: ServerOptions, port: u16) -> Outcome<Self> {
+    async fn launch(binary: PathBuf, dir: PathBuf, options: ServerOptions, port: u16) -> Result<Self> {
         let log = dir.join("log");
         let _ = fs::remove_file(&log);
         let mut command = Command::new("sh");
-        command.args(["-c", KEEPER, "keeper"]).arg(&dir).arg(&binary);
+        command.args(["-c", SUPERVISOR, "supervisor"]).arg(&dir).arg(&binary);
         command.arg("--dbpath").arg(&dir).arg("--logpath").arg(&log).args(["--port", &port.to_string()]);
-        // The log files of an empty data folder take 300 MB without the engine string, 17 MB with it. Test commands
-        // are what fail points are made of.
+        // The engine string reduces the log files of an empty data folder from 300 MB to 17 MB. Fail points need test
+        // commands.
         command.args([
             "--bind_ip",
             "127.0.0.1",
@@ -111,7 +111,7 @@ impl Mongod {
             "enableTestCommands=1",
             "--setParameter",
             "ttlMonitorSleepSecs=1",
-            // The transaction of a client that was killed holds its documents for so long; looked for twice as often.
+            // The transaction of a killed client keeps its locks for this long; the server checks twice as often.
             "--setParameter",
             "transactionLifetimeLimitSeconds=20",
             "--setParameter",
@@ -123,19 +123,19 @@ impl Mongod {
         if options.user.is_some() {
             command.arg("--auth");
         }
-        let mut keeper =
+        let mut supervisor =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let orders = keeper.stdin.take();
-        let answers = BufReader::new(keeper.stdout.take().ok_or("the keeper has no output")?);
-        let mut server = Self { binary, dir, options, port, keeper, orders, answers };
+        let commands = supervisor.stdin.take();
+        let replies = BufReader::new(supervisor.stdout.take().ok_or("the supervisor has no output")?);
+        let mut server = Self { binary, dir, options, port, supervisor, commands, replies };
         let mut pid = String::new();
-        server.answers.read_line(&mut pid)?;
+        server.replies.read_line(&mut pid)?;
         server.port = server.wait_for_port(&log, pid.trim()).await?;
         Ok(server)
     }
 
-    /// The server's log names the port that the kernel chose.
-    async fn wait_for_port(&self, log: &Path, pid: &str) -> Outcome<u16> {
+    /// Waits until the server's log contains the port that the kernel chose.
+    async fn wait_for_port(&self, log: &Path, pid: &str) -> Result<u16> {
         let started = Instant::now();
         loop {
             let text = fs::read_to_string(log).unwrap_or_default();
@@ -155,12 +155,12 @@ impl Mongod {
         }
     }
 
-    /// `host:port`
+    /// Returns `host:port`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// A connection string without credentials.
+    /// Returns a connection string without credentials.
     pub fn uri(&self) -> String {
         match &self.options.replica_set {
             Some(name) => format!("mongodb://{}/?replicaSet={name}", self.host()),
@@ -168,75 +168,75 @@ impl Mongod {
         }
     }
 
-    /// A client of this very node, whatever its state in a replica set.
-    pub async fn direct(&self) -> Outcome<Client> {
+    /// Returns a client for this node, whatever its state in a replica set.
+    pub async fn direct(&self) -> Result<Client> {
         Ok(Client::with_uri_str(format!("mongodb://{}/?directConnection=true", self.host())).await?)
     }
 
-    /// Kills the server as a power cut would: SIGKILL. Its data stays.
-    pub fn kill(&mut self) -> Outcome<()> {
-        self.order("KILL")
+    /// Kills the server with SIGKILL, like a power failure. Its data stays.
+    pub fn kill(&mut self) -> Result<()> {
+        self.send("KILL")
     }
 
-    /// Asks the server to end, and waits until it has. Its data stays.
-    pub fn stop(&mut self) -> Outcome<()> {
-        self.order("TERM")
+    /// Stops the server with SIGTERM and waits for its exit. Its data stays.
+    pub fn stop(&mut self) -> Result<()> {
+        self.send("TERM")
     }
 
-    /// Freezes the process: it keeps its connections and answers nothing.
-    pub fn pause(&mut self) -> Outcome<()> {
-        self.order("STOP")
+    /// Freezes the process with SIGSTOP: it keeps its connections and does not respond.
+    pub fn pause(&mut self) -> Result<()> {
+        self.send("STOP")
     }
 
-    /// Lets a frozen process go on.
-    pub fn resume(&mut self) -> Outcome<()> {
-        self.order("CONT")
+    /// Resumes a frozen process.
+    pub fn resume(&mut self) -> Result<()> {
+        self.send("CONT")
     }
 
-    /// Starts a killed or stopped server anew, with its data and on its port.
-    pub async fn restart(&mut self) -> Outcome<()> {
-        if let Some(orders) = &mut self.orders {
-            orders.write_all(b"leave\n")?;
+    /// Restarts a killed or stopped server, with its data and on its port.
+    pub async fn restart(&mut self) -> Result<()> {
+        if let Some(commands) = &mut self.commands {
+            commands.write_all(b"detach\n")?;
         }
         let next =
             Self::launch(self.binary.clone(), self.dir.clone(), self.options.clone(), self.port).await?;
         let previous = std::mem::replace(self, next);
-        previous.forget();
+        previous.detach();
         Ok(())
     }
 
-    /// The keeper has left, and the data belongs to the next one.
-    fn forget(mut self) {
-        self.orders = None;
-        let _ = self.keeper.wait();
+    /// Waits for a detached supervisor; the data belongs to its successor.
+    fn detach(mut self) {
+        self.commands = None;
+        let _ = self.supervisor.wait();
     }
 
-    fn order(&mut self, order: &str) -> Outcome<()> {
-        let orders = self.orders.as_mut().ok_or("the server has no keeper")?;
-        writeln!(orders, "{order}")?;
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer)?;
+    fn send(&mut self, command: &str) -> Result<()> {
+        let commands = self.commands.as_mut().ok_or("the server has no supervisor")?;
+        writeln!(commands, "{command}")?;
+        let mut reply = String::new();
+        self.replies.read_line(&mut reply)?;
         Ok(())
     }
 }
 
 impl Drop for Mongod {
     fn drop(&mut self) {
-        // The keeper ends the server and removes its data when its input closes.
-        self.orders = None;
-        let _ = self.keeper.wait();
+        // The supervisor kills the server and removes its data when its input closes.
+        self.commands = None;
+        let _ = self.supervisor.wait();
     }
 }
 
-/// Three servers that make one replica set.
+/// A replica set of three servers.
 pub struct ReplicaSet {
-    /// Its nodes.
+    /// The nodes.
     pub nodes: Vec<Mongod>,
 }
 
 impl ReplicaSet {
     /// Starts three nodes and waits for a primary.
-    pub async fn of_three(binary: &Path) -> Outcome<Self> {
+    pub async fn with_three_nodes(binary: &Path) -> Result<Self> {
         let mut nodes = Vec::new();
         for _ in 0..3 {
             let options = ServerOptions { replica_set: Some("rs0".into()), user: None };
@@ -246,14 +246,14 @@ impl ReplicaSet {
         Ok(Self { nodes })
     }
 
-    /// A connection string that names every node.
+    /// Returns a connection string with all nodes.
     pub fn uri(&self) -> String {
         let hosts: Vec<_> = self.nodes.iter().map(Mongod::host).collect();
         format!("mongodb://{}/?replicaSet=rs0", hosts.join(","))
     }
 
-    /// The position of the node that is the primary, waiting until there is one among those asked.
-    pub async fn primary(&self, among: &[usize]) -> Outcome<usize> {
+    /// Waits until one of the given nodes is the primary and returns its index.
+    pub async fn primary(&self, among: &[usize]) -> Result<usize> {
         let started = Instant::now();
         loop {
             for &i in among {
@@ -269,16 +269,16 @@ impl ReplicaSet {
     }
 }
 
-async fn is_primary(node: &Mongod) -> Outcome<bool> {
+async fn is_primary(node: &Mongod) -> Result<bool> {
     let hello = node.direct().await?.database("admin").run_command(doc! { "hello": 1 }).await?;
     Ok(hello.get_bool("isWritablePrimary").unwrap_or(false))
 }
 
-async fn initiate(nodes: &[&Mongod]) -> Outcome<()> {
+async fn initiate(nodes: &[&Mongod]) -> Result<()> {
     let members: Vec<_> =
         (0..).zip(nodes).map(|(id, node): (i32, _)| doc! { "_id": id, "host": node.host() }).collect();
     let admin = nodes[0].direct().await?.database("admin");
-    // Short intervals, so that a failover takes seconds.
+    // Short intervals make a failover take seconds.
     let config = doc! {
         "_id": "rs0",
         "members": members,

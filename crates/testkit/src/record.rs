@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// What a test ran on.
+/// The engine of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// The embedded store.
@@ -14,7 +14,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Its name in names of tests and files.
+    /// Returns the name, as used in test names and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
@@ -23,13 +23,13 @@ impl Engine {
     }
 }
 
-/// The build folder of this workspace.
+/// Returns the build folder of this workspace.
 pub fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from)
 }
 
-/// A temporary folder in memory if this machine has such a place, else in the build folder.
+/// Creates a temporary folder, in memory if this machine has `/dev/shm`, otherwise in the build folder.
 pub fn scratch(prefix: &str) -> io::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_owned() } else { target_folder() };
@@ -41,38 +41,38 @@ fn folder() -> PathBuf {
     target_folder().join("test-engines")
 }
 
-/// Notes that a test ran to its end on this engine.
-pub fn ran(engine: Engine) {
+/// Records that a test on this engine passed.
+pub fn passed(engine: Engine) {
     append(engine.name(), std::thread::current().name().unwrap_or("a test"));
 }
 
-/// Lines are short, so appends of several processes do not mix.
+/// Appends a line; short lines of several processes do not interleave.
 fn append(file: &str, line: &str) {
     let written = fs::create_dir_all(folder()).and_then(|()| {
         let mut file = OpenOptions::new().create(true).append(true).open(folder().join(file))?;
         file.write_all(format!("{line}\n").as_bytes())
     });
     if let Err(error) = written {
-        eprintln!("testkit: recording a test failed: {error}");
+        eprintln!("testkit: failed to record a test: {error}");
     }
 }
 
-/// Keeps a line for the end of the run, where it is read even if every test passes.
+/// Keeps a line to be printed at the end of the run, even if every test passes.
 pub fn note(line: &str) {
     append("notes", line);
 }
 
-/// The lines kept by [`note`].
+/// Returns the lines kept by [`note`].
 pub fn notes() -> Vec<String> {
     fs::read_to_string(folder().join("notes")).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-/// How many tests ran on this engine since [`clear`].
+/// Returns the number of tests that passed on this engine since [`clear`].
 pub fn count(engine: Engine) -> usize {
     fs::read_to_string(folder().join(engine.name())).map_or(0, |text| text.lines().count())
 }
 
-/// Forgets what ran before.
+/// Removes the records of earlier runs.
 pub fn clear() -> io::Result<()> {
     match fs::remove_dir_all(folder()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -8,26 +8,26 @@ use tempfile::TempDir;
 use crate::locate::{self, UNAVAILABLE};
 use crate::{Engine, record, shared};
 
-/// A store of its own for one test; what is in it goes when the test ends.
+/// The store of one test, removed when the test ends.
 pub enum Target {
-    /// A path for an embedded store's file; nothing is there yet.
+    /// The path of an embedded store that does not exist yet.
     Embedded {
-        /// The file.
+        /// The store's file.
         path: PathBuf,
         /// Keeps the folder until the end of the test.
         guard: TempDir,
     },
-    /// A database on a real server; nothing is in it yet.
+    /// An empty database on a real server.
     Mongo {
-        /// The connection string. It names no database.
+        /// The connection string, without a database.
         uri: String,
-        /// The database.
+        /// The name of the database.
         database: String,
     },
 }
 
 impl Target {
-    /// Which engine it is for.
+    /// Returns the engine.
     pub fn engine(&self) -> Engine {
         match self {
             Self::Embedded { .. } => Engine::Embedded,
@@ -35,10 +35,10 @@ impl Target {
         }
     }
 
-    async fn make(engine: Engine) -> Result<Self, String> {
+    async fn create(engine: Engine) -> Result<Self, String> {
         match engine {
             Engine::Embedded => {
-                let guard = record::scratch("store-").expect("a temporary folder");
+                let guard = record::scratch("store-").expect("failed to create a temporary folder");
                 Ok(Self::Embedded { path: guard.path().join("store.db"), guard })
             }
             Engine::Mongo => {
@@ -49,31 +49,35 @@ impl Target {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("failed to build a runtime")
 }
 
-fn not_run(reason: &str) {
-    // Under `with-mongod` the end of the run fails, with all of its tests told.
+fn report_skipped(reason: &str) {
+    // Under `with-mongod` the run itself fails at its end, after all tests have been reported.
     assert!(
         env::var_os(UNAVAILABLE).is_some() || !locate::is_ci(),
-        "no MongoDB server, and CI=true wants one: {reason}"
+        "no MongoDB server, which CI=true requires: {reason}"
     );
     println!("not run: {reason}");
 }
 
-/// Runs a test body on a store of its own, and records it if it does not panic.
+/// Runs a test body on a new store and records it unless it panics.
 pub fn on<F>(engine: Engine, body: impl FnOnce(std::sync::Arc<Target>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let runtime = runtime();
-    let target = match runtime.block_on(Target::make(engine)) {
+    let target = match runtime.block_on(Target::create(engine)) {
         Ok(target) => std::sync::Arc::new(target),
-        Err(reason) => return not_run(&reason),
+        Err(reason) => return report_skipped(&reason),
     };
     let body = body(std::sync::Arc::clone(&target));
     let outcome = runtime.block_on(async { tokio::spawn(body).await });
-    if let (Target::Mongo { uri, database }, false) = (&*target, shared::is_swept_later()) {
+    if let (Target::Mongo { uri, database }, false) = (&*target, shared::is_dropped_later()) {
         runtime.block_on(async {
             if let Ok(client) = Client::with_uri_str(uri).await {
                 let _ = client.database(database).drop().await;
@@ -83,15 +87,15 @@ where
     finish(engine, outcome);
 }
 
-/// Runs a test that starts servers of its own from the given binary, and records it as one on a real `mongod`.
+/// Runs a test that starts its own servers from the given binary, and records it as a test on a real `mongod`.
 pub fn with_server_binary<F>(body: impl FnOnce(PathBuf) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let binary = match (env::var(UNAVAILABLE), locate::present_binary()) {
+    let binary = match (env::var(UNAVAILABLE), locate::installed_binary()) {
         (_, Some(binary)) => binary,
-        (Ok(reason), None) => return not_run(&reason),
-        (Err(_), None) => return not_run("no mongod on PATH or under target/"),
+        (Ok(reason), None) => return report_skipped(&reason),
+        (Err(_), None) => return report_skipped("no mongod on PATH or under target/"),
     };
     let runtime = runtime();
     let body = body(binary);
@@ -101,10 +105,10 @@ where
 
 fn finish(engine: Engine, outcome: Result<(), tokio::task::JoinError>) {
     match outcome {
-        Ok(()) => record::ran(engine),
+        Ok(()) => record::passed(engine),
         Err(failed) => match failed.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            Err(other) => panic!("the test's task ended: {other}"),
+            Err(other) => panic!("the task of the test was canceled: {other}"),
         },
     }
 }

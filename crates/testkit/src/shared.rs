@@ -7,14 +7,17 @@ use tokio::sync::OnceCell;
 use crate::locate::{self, RUN, UNAVAILABLE, URI};
 use crate::mongod::Mongod;
 
-/// What every test database's name starts with.
+/// Prefix of the names of test databases.
 const PREFIX: &str = "fn_test_";
-/// A leftover of a crashed run, for certain.
+/// Age after which a database is certainly a leftover of a crashed run.
 const STALE: Duration = Duration::from_hours(1);
 
-static OF_THIS_PROCESS: OnceCell<Result<Mongod, String>> = OnceCell::const_new();
+static PROCESS_SERVER: OnceCell<Result<Mongod, String>> = OnceCell::const_new();
 
-/// The shared server's connection string; `Err` says why there is none.
+/// Returns the connection string of the shared server.
+///
+/// # Errors
+/// The reason why there is none.
 pub(crate) async fn uri() -> Result<String, String> {
     if let Ok(reason) = env::var(UNAVAILABLE) {
         return Err(reason);
@@ -22,25 +25,25 @@ pub(crate) async fn uri() -> Result<String, String> {
     if let Ok(uri) = env::var(URI) {
         return Ok(uri);
     }
-    let server = OF_THIS_PROCESS
+    let server = PROCESS_SERVER
         .get_or_init(|| async {
-            let binary = locate::present_binary().ok_or("no mongod on PATH or under target/")?;
+            let binary = locate::installed_binary().ok_or("no mongod on PATH or under target/")?;
             Mongod::replica_set(&binary).await.map_err(|error| error.to_string())
         })
         .await;
     server.as_ref().map(Mongod::uri).map_err(Clone::clone)
 }
 
-/// Whether the databases of this process are thrown away with their server, or swept at the end of the run.
-pub(crate) fn is_swept_later() -> bool {
+/// Returns true if the databases of this process are removed with their server or at the end of the run.
+pub(crate) fn is_dropped_later() -> bool {
     env::var_os(RUN).is_some() || env::var_os(URI).is_none()
 }
 
-/// `fn_test_<seconds>_<run>_<random>`: tells a leftover's age and its run.
+/// Returns `fn_test_<seconds>_<run>_<random>`, which contains the creation time and the run.
 pub(crate) fn new_database_name() -> String {
     let seconds = now().as_secs();
     let run = env::var(RUN).unwrap_or_else(|_| "0".into());
-    // An object id is unique in this process and, by its random part, among processes.
+    // An object id is unique within this process and, through its random part, across processes.
     format!("{PREFIX}{seconds:x}_{run}_{}", bson::oid::ObjectId::new().to_hex())
 }
 
@@ -48,8 +51,8 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Drops the test databases of a run, and those that are older than an hour.
-pub async fn sweep(uri: &str, run: Option<&str>) -> Result<(), mongodb::error::Error> {
+/// Drops the test databases of a run and those older than an hour.
+pub async fn drop_leftovers(uri: &str, run: Option<&str>) -> Result<(), mongodb::error::Error> {
     let client = Client::with_uri_str(uri).await?;
     for name in client.list_database_names().await? {
         if is_leftover(&name, run, now()) {
@@ -73,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_old_test_databases_and_those_of_the_run_are_leftovers() {
+    fn leftovers_are_old_test_databases_and_those_of_the_run() {
         let now = Duration::from_secs(0x10000);
         assert!(is_leftover("fn_test_1_a_b", None, now));
         assert!(is_leftover("fn_test_ffff_a_b", Some("a"), now));

@@ -1,4 +1,4 @@
-//! `with-mongod -- <command …>` runs a command with a real MongoDB server at hand, and says at the end what ran on it.
+//! `with-mongod -- <command …>` runs a command with a real MongoDB server and reports at the end how many tests ran on it.
 
 use std::env;
 use std::process::{ExitCode, ExitStatus};
@@ -12,10 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "usage: with-mongod -- <command …>";
 
-/// The server of a run: one of ours, or one that was given.
+/// The server of a run: started by this program, or given by the environment.
 struct Server {
     uri: String,
-    ours: Option<Mongod>,
+    process: Option<Mongod>,
 }
 
 #[tokio::main]
@@ -27,9 +27,9 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     if let Err(error) = record::clear() {
-        eprintln!("with-mongod: clearing the records of the last run failed: {error}");
+        eprintln!("with-mongod: failed to clear the records of the last run: {error}");
     }
-    // The random part of an object id: names of databases are short.
+    // Only the random part of an object id, because database names are short.
     let run = bson::oid::ObjectId::new().to_hex()[8..18].to_owned();
     let mut command = Command::new(program);
     command.args(arguments).env(RUN, &run);
@@ -53,22 +53,22 @@ async fn main() -> ExitCode {
 
 async fn start() -> Result<Server, String> {
     if let Ok(uri) = env::var(URI) {
-        if let Err(error) = testkit::sweep(&uri, None).await {
-            // The driver's text goes on with what it knows of each host.
+        if let Err(error) = testkit::drop_leftovers(&uri, None).await {
+            // The rest of the driver's text lists the state of each host.
             let text = error.kind.to_string();
             return Err(format!(
-                "{URI} does not answer: {}",
+                "the server in {URI} does not respond: {}",
                 text.split('{').next().unwrap_or_default().trim()
             ));
         }
-        return Ok(Server { uri, ours: None });
+        return Ok(Server { uri, process: None });
     }
     let binary = locate::binary()?;
-    let ours = Mongod::replica_set(&binary).await.map_err(|error| error.to_string())?;
-    Ok(Server { uri: ours.uri(), ours: Some(ours) })
+    let process = Mongod::replica_set(&binary).await.map_err(|error| error.to_string())?;
+    Ok(Server { uri: process.uri(), process: Some(process) })
 }
 
-/// Runs the command; an interrupt or a termination ends it, and the server is stopped all the same.
+/// Runs the command. SIGINT and SIGTERM kill it, so that the server is stopped in any case.
 async fn run_to_end(mut command: Command) -> Result<ExitStatus, String> {
     let text = |error: std::io::Error| error.to_string();
     let mut interrupt = signal(SignalKind::interrupt()).map_err(text)?;
@@ -102,10 +102,10 @@ async fn report(status: Result<ExitStatus, String>, server: Result<Server, Strin
         println!("{line}");
     }
     match server {
-        Ok(Server { ours: Some(server), .. }) => drop(server),
-        Ok(Server { uri, ours: None }) => {
-            if let Err(error) = testkit::sweep(&uri, Some(run)).await {
-                eprintln!("with-mongod: sweeping the test databases failed: {}", error.kind);
+        Ok(Server { process: Some(server), .. }) => drop(server),
+        Ok(Server { uri, process: None }) => {
+            if let Err(error) = testkit::drop_leftovers(&uri, Some(run)).await {
+                eprintln!("with-mongod: failed to drop the test databases: {}", error.kind);
             }
         }
         Err(reason) => {
@@ -128,6 +128,6 @@ async fn describe(uri: &str) -> String {
             let text = |key| info.get_str(key).unwrap_or("unknown").to_owned();
             format!("{}, git {}", text("version"), text("gitVersion"))
         }
-        Err(error) => format!("did not answer at the end: {}", error.kind),
+        Err(error) => format!("did not respond at the end: {}", error.kind),
     }
 }
