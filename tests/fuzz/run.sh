@@ -3,7 +3,7 @@
 # caller, on a fresh store. Fails on a 5xx, on a response that the document does not declare, and if an operation never
 # succeeded.
 #
-#   tests/fuzz/run.sh
+#   tests/fuzz/run.sh [--install-only]
 #
 # EXAMPLES  number of generated requests for each operation and caller (10)
 # SEED      seed of the generator; the same seed generates the same requests (1)
@@ -19,14 +19,15 @@ examples=${EXAMPLES:-10}
 export FUZZ_SEED=${SEED:-1}
 say() { printf 'fuzz-api: %s\n' "$*" >&2; }
 
-[ -x "$target/debug/field-notes" ] || { say "the program is not built: run cargo build"; exit 1; }
 if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
-  say "installing schemathesis under $venv"
+  say "installing schemathesis in $venv"
   python3 -m venv --clear "$venv" || { say "python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
   "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
     -r "$here/requirements.txt"
   cp "$here/requirements.txt" "$venv/installed.txt"
 fi
+[ "${1:-}" != --install-only ] || exit 0
+[ -x "$target/debug/field-notes" ] || { say "the program is not built: run cargo build"; exit 1; }
 
 folder=$(mktemp -d)
 server=
