@@ -2,7 +2,7 @@ use bson::{Bson, Document, doc};
 
 use crate::{Direction, Error, Field, Filter, Index, Result};
 
-/// An index as a document.
+/// Encodes an index as a document.
 pub(crate) fn encode(index: &Index) -> Document {
     let fields: Vec<Bson> = index
         .fields()
@@ -26,12 +26,12 @@ pub(crate) fn encode(index: &Index) -> Document {
     spec
 }
 
-/// The index that a document describes. Names of fields are taken as they are: an engine may have found an index that
-/// cannot be declared.
+/// Decodes an index from a document. Field names are not checked, because an engine may report an index that cannot be
+/// declared here.
 pub(crate) fn decode(spec: &Document) -> Result<Index> {
     let mut fields = Vec::new();
     for field in spec.get_array("fields").map_err(|_| broken("no fields"))? {
-        let Bson::Document(field) = field else { return Err(broken("a field is no document")) };
+        let Bson::Document(field) = field else { return Err(broken("a field is not a document")) };
         let name = field.get_str("field").map_err(|_| broken("a field without a name"))?;
         let descending = field.get_bool("descending").unwrap_or(false);
         let direction = if descending { Direction::Descending } else { Direction::Ascending };
@@ -50,7 +50,7 @@ pub(crate) fn decode(spec: &Document) -> Result<Index> {
     Ok(index)
 }
 
-/// A filter as a document.
+/// Encodes a filter as a document.
 pub(crate) fn encode_filter(filter: &Filter) -> Document {
     let one =
         |op: &str, field: &Field, value: Bson| doc! { "op": op, "field": field.as_str(), "value": value };
@@ -79,7 +79,7 @@ pub(crate) fn encode_filter(filter: &Filter) -> Document {
     }
 }
 
-/// The filter that a document describes.
+/// Decodes a filter from a document.
 pub(crate) fn decode_filter(spec: &Document) -> Result<Filter> {
     let field = || {
         let name = spec.get_str("field").map_err(|_| broken("a filter without a field"))?;
@@ -91,7 +91,9 @@ pub(crate) fn decode_filter(spec: &Document) -> Result<Filter> {
         spec.get_array("filters")
             .map_err(|_| broken("a filter without parts"))?
             .iter()
-            .map(|f| f.as_document().ok_or_else(|| broken("a part is no document")).and_then(decode_filter))
+            .map(|f| {
+                f.as_document().ok_or_else(|| broken("a part is not a document")).and_then(decode_filter)
+            })
             .collect::<Result<Vec<_>>>()
     };
     Ok(match spec.get_str("op").map_err(|_| broken("a filter without an operator"))? {
@@ -108,19 +110,19 @@ pub(crate) fn decode_filter(spec: &Document) -> Result<Filter> {
         "missing" => Filter::Missing(field()?),
         "starts_with" => Filter::StartsWith(
             field()?,
-            spec.get_str("value").map_err(|_| broken("a prefix is no text"))?.to_owned(),
+            spec.get_str("value").map_err(|_| broken("a prefix is not a string"))?.to_owned(),
         ),
         "contains" => Filter::Contains(field()?, value()?),
         "and" => Filter::And(filters()?),
         "or" => Filter::Or(filters()?),
         "not" => Filter::Not(Box::new(
-            filters()?.into_iter().next().ok_or_else(|| broken("a negation of nothing"))?,
+            filters()?.into_iter().next().ok_or_else(|| broken("a negation without a filter"))?,
         )),
         other => return Err(broken(&format!("unknown operator {other}"))),
     })
 }
 
-/// What is read is not what was written.
+/// Returns the error for a stored definition that cannot be decoded.
 pub(crate) fn broken(why: &str) -> Error {
     Error::Engine { what: "reading a definition", source: why.to_owned().into() }
 }
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_definition_comes_back_as_it_was() {
+    fn index_definitions_round_trip() {
         let partial = Filter::and([
             Filter::eq("a", 1),
             Filter::or([Filter::exists("b.c"), Filter::is_in("d", ["x", "y"]), Filter::gte("e", 1.5)]),

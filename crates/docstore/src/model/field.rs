@@ -5,48 +5,48 @@ use crate::{Error, Result};
 
 /// The name of a field, or a dotted path to one in nested documents (`auth_providers.provider`).
 ///
-/// It is made from a `&'static str`, so that text from outside cannot become a field name, or by
-/// [`Field::parse`], which checks it.
+/// A field is created from a `&'static str`, so that input cannot become a field name, or by [`Field::parse`], which
+/// validates it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Field(Cow<'static, str>);
 
 impl Field {
-    /// The document's id.
+    /// The field `_id`.
     pub const ID: Self = Self(Cow::Borrowed("_id"));
 
-    /// Checks a name that is not a constant.
+    /// Parses a path that is not a constant.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a part is empty, starts with `$`, holds a NUL or is all digits: positions in arrays are
-    /// not addressed by this store.
+    /// [`Error::Invalid`] if a part is empty, starts with `$`, contains a NUL or consists of digits: this store does
+    /// not address array positions.
     pub fn parse(path: impl Into<String>) -> Result<Self> {
         let field = Self(Cow::Owned(path.into()));
         field.check()?;
         Ok(field)
     }
 
-    /// A name that an engine found in the database, whatever it is.
+    /// Wraps a path that an engine read from the database, without validating it.
     pub(crate) fn unchecked(path: String) -> Self {
         Self(Cow::Owned(path))
     }
 
-    /// The path as text.
+    /// Returns the path.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The parts between the dots.
+    /// Returns the parts between the dots.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.split('.')
     }
 
-    /// Whether one path is the other, or a parent of it.
+    /// Returns true if the paths are equal or one is a parent of the other.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
         long.0.strip_prefix(&*short.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
-    /// See [`Field::parse`]; engines call it before they use a field.
+    /// Validates the path as [`Field::parse`] does; engines call this before they use a field.
     pub(crate) fn check(&self) -> Result<()> {
         let bad = |part: &str| {
             part.is_empty()

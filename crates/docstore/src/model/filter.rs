@@ -2,14 +2,14 @@ use bson::Bson;
 
 use crate::{Error, Field, Result};
 
-/// Which documents are meant. MongoDB's matching rules hold on both engines:
+/// A condition that selects documents. Both engines follow MongoDB's matching rules:
 ///
-/// - a scalar operand also matches an array that has such an element, and paths go through arrays of documents;
+/// - a scalar operand also matches an array that contains it, and paths traverse arrays of documents;
 /// - `null` equals a missing field; [`Filter::ne`] and [`Filter::not_in`] match a missing field;
-/// - comparisons (`lt` …) stay within the operand's type: a number never matches a text;
+/// - comparisons (`lt` …) stay within the operand's type: a number never matches a string;
 /// - numbers compare by value, whatever their width.
 ///
-/// Operands may be null, booleans, numbers (not decimal128), texts, dates, timestamps, binary, object ids, documents
+/// Operands may be null, booleans, numbers (not decimal128), strings, dates, timestamps, binary, object ids, documents
 /// and arrays of these.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
@@ -19,7 +19,7 @@ pub enum Filter {
     Eq(Field, Bson),
     /// The field does not equal the value.
     Ne(Field, Bson),
-    /// The field equals one of the values; none for an empty list.
+    /// The field equals one of the values; matches nothing for an empty list.
     In(Field, Vec<Bson>),
     /// The field equals none of the values.
     NotIn(Field, Vec<Bson>),
@@ -31,19 +31,19 @@ pub enum Filter {
     Gt(Field, Bson),
     /// The field is greater than or equal to the value.
     Gte(Field, Bson),
-    /// The field is there, be it null.
+    /// The field exists; its value may be null.
     Exists(Field),
-    /// The field is not there.
+    /// The field does not exist.
     Missing(Field),
-    /// The field is a text, or holds one, that starts with this text, case and accents respected.
+    /// The field is a string, or an array with a string, that starts with this prefix; case-sensitive and accent-sensitive.
     StartsWith(Field, String),
     /// The field is an array with this element.
     Contains(Field, Bson),
-    /// All of these; every document for an empty list.
+    /// All of the filters match; every document for an empty list.
     And(Vec<Filter>),
-    /// At least one of these; no document for an empty list.
+    /// At least one of the filters matches; no document for an empty list.
     Or(Vec<Filter>),
-    /// Not this.
+    /// The filter does not match.
     Not(Box<Filter>),
 }
 
@@ -53,7 +53,7 @@ impl Filter {
         Self::Eq(field.into(), value.into())
     }
 
-    /// The document with this id.
+    /// Matches the document with this id.
     pub fn id(value: impl Into<Bson>) -> Self {
         Self::Eq(Field::ID, value.into())
     }
@@ -123,13 +123,13 @@ impl Filter {
         Self::Or(filters.into_iter().collect())
     }
 
-    /// Turns the filter round.
+    /// Negates the filter.
     #[must_use]
     pub fn negated(self) -> Self {
         Self::Not(Box::new(self))
     }
 
-    /// This and also that.
+    /// Combines both filters with `and`.
     #[must_use]
     pub fn also(self, other: Self) -> Self {
         match self {
@@ -142,7 +142,7 @@ impl Filter {
         }
     }
 
-    /// Checks fields and operands; engines call it before they use a filter.
+    /// Validates fields and operands; engines call this before they use a filter.
     pub(crate) fn check(&self) -> Result<()> {
         match self {
             Self::All => Ok(()),
@@ -150,7 +150,7 @@ impl Filter {
             Self::StartsWith(field, prefix) => {
                 field.check()?;
                 if prefix.contains('\0') {
-                    return Err(Error::Invalid("a text prefix cannot hold a NUL".into()));
+                    return Err(Error::Invalid("a string prefix must not contain a NUL".into()));
                 }
                 Ok(())
             }
@@ -174,7 +174,7 @@ impl Filter {
     }
 }
 
-/// The types that both engines store, compare and index alike.
+/// Accepts the BSON types that both engines store, compare and index alike.
 pub(crate) fn check_value(value: &Bson) -> Result<()> {
     match value {
         Bson::Null

@@ -4,62 +4,62 @@ use crate::model::filter::check_value;
 use crate::order::{key_encoding as key, paths};
 use crate::{Error, Field, Filter, Result, Update};
 
-/// The order of one field.
+/// The sort direction of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// Lowest first.
+    /// Lowest value first.
     Ascending,
-    /// Highest first.
+    /// Highest value first.
     Descending,
 }
 
-/// The order of a result: by the first field, then the second, …
+/// The order of a result: by the first field, then by the second, and so on.
 ///
-/// Values of different types sort by MongoDB's order of types; a missing field sorts as null. Documents that are
-/// equal in every field come in no stated order, so end a sort with [`Field::ID`] where the order must be total.
+/// Values of different types sort in MongoDB's type order; a missing field sorts as null. The relative order of documents
+/// that are equal in every field is unspecified, so end a sort with [`Field::ID`] where the order must be total.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sort(pub(crate) Vec<(Field, Direction)>);
 
 impl Sort {
-    /// Lowest first.
+    /// Sorts by a field, lowest value first.
     pub fn ascending(field: impl Into<Field>) -> Self {
         Self::default().then_ascending(field)
     }
 
-    /// Highest first.
+    /// Sorts by a field, highest value first.
     pub fn descending(field: impl Into<Field>) -> Self {
         Self::default().then_descending(field)
     }
 
-    /// Among equals, lowest first.
+    /// Sorts equal documents by another field, lowest value first.
     #[must_use]
     pub fn then_ascending(mut self, field: impl Into<Field>) -> Self {
         self.0.push((field.into(), Direction::Ascending));
         self
     }
 
-    /// Among equals, highest first.
+    /// Sorts equal documents by another field, highest value first.
     #[must_use]
     pub fn then_descending(mut self, field: impl Into<Field>) -> Self {
         self.0.push((field.into(), Direction::Descending));
         self
     }
 
-    /// The fields and their directions.
+    /// Returns the fields and their directions.
     pub fn fields(&self) -> &[(Field, Direction)] {
         &self.0
     }
 
-    /// Where a document stands in this order: the value of each field, null where there is none; for [`Find::after`].
-    /// Of an array the element counts that comes first.
+    /// Returns the position of a document in this order, for [`Find::after`]: the value of each field, null where it is
+    /// missing. An array counts as the element that sorts first.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the sort has a path into nested documents, or no position names where the document stands:
-    /// by an empty array, or by a value of a kind that is not stored by this program.
+    /// [`Error::Invalid`] if the sort has a path into nested documents, or if a field holds an empty array or a value of an
+    /// unsupported type, for which no position exists.
     pub fn position(&self, document: &RawDocument) -> Result<Vec<Bson>> {
         let value = |(field, direction): &(Field, Direction)| {
             if field.parts().count() > 1 {
-                return Err(Error::Invalid(format!("{field} leads into a nested document")));
+                return Err(Error::Invalid(format!("{field} is a path into a nested document")));
             }
             match paths::get(document, field.as_str())? {
                 None => Ok(Bson::Null),
@@ -72,19 +72,19 @@ impl Sort {
 
     fn check(&self) -> Result<()> {
         if self.0.len() > 32 {
-            return Err(Error::Invalid("a sort of more than 32 fields".into()));
+            return Err(Error::Invalid("a sort has at most 32 fields".into()));
         }
         for (i, (field, _)) in self.0.iter().enumerate() {
             field.check()?;
             if self.0[..i].iter().any(|(other, _)| other == field) {
-                return Err(Error::Invalid(format!("{field} is named twice in a sort")));
+                return Err(Error::Invalid(format!("a sort names {field} twice")));
             }
         }
         Ok(())
     }
 }
 
-/// A value that a position can have.
+/// Converts a value to one that a position can contain.
 fn owned(value: RawBsonRef<'_>) -> Result<Bson> {
     let value = Bson::try_from(value).map_err(|error| Error::Invalid(error.to_string()))?;
     check_value(&value).map(|()| value)
@@ -98,15 +98,15 @@ fn first_of(array: &RawArray, direction: Direction) -> Result<Bson> {
     }
     elements.sort_by(|(a, _), (b, _)| a.cmp(b));
     let first = if direction == Direction::Ascending { elements.into_iter().next() } else { elements.pop() };
-    // It stands before null, where no value stands.
-    let nowhere = || Error::Invalid("no position names the place of an empty array".into());
+    // An empty array sorts before null, where no value of a position does.
+    let nowhere = || Error::Invalid("an empty array has no position in a sort".into());
     first.map(|(_, element)| element).ok_or_else(nowhere)
 }
 
-/// Which fields of a document are read. The id always is.
+/// The fields of a document that a read returns. The id is always included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Projection {
-    /// These fields only, in the document's order.
+    /// Only these fields, in the document's order.
     Include(Vec<Field>),
     /// All but these fields.
     Exclude(Vec<Field>),
@@ -123,7 +123,7 @@ impl Projection {
         Self::Exclude(fields.into_iter().map(Into::into).collect())
     }
 
-    /// The fields named.
+    /// Returns the named fields.
     pub fn fields(&self) -> &[Field] {
         match self {
             Self::Include(fields) | Self::Exclude(fields) => fields,
@@ -135,35 +135,37 @@ impl Projection {
         for (i, field) in fields.iter().enumerate() {
             field.check()?;
             if field.overlaps(&Field::ID) {
-                return Err(Error::Invalid("a projection always has the id and does not name it".into()));
+                return Err(Error::Invalid(
+                    "a projection always includes the id and must not name it".into(),
+                ));
             }
             if let Some(other) = fields[..i].iter().find(|o| o.overlaps(field)) {
-                return Err(Error::Invalid(format!("a projection names {other} and {field}, which meet")));
+                return Err(Error::Invalid(format!("a projection names {other} and {field}, which overlap")));
             }
         }
         Ok(())
     }
 }
 
-/// A read: which documents, in what order, from where, how many, how much of each.
+/// A read of documents: filter, order, start position, number of documents and projection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Find {
-    /// Which documents.
+    /// Selects the documents.
     pub filter: Filter,
-    /// In what order; none stated if empty.
+    /// The order of the result; unspecified if empty.
     pub sort: Sort,
-    /// Only what comes after this position in the order: a value for each of its fields, null for a missing one.
+    /// Returns only documents after this position in the order: one value for each sort field, null for a missing one.
     pub after: Option<Vec<Bson>>,
-    /// How many are passed over first.
+    /// The number of documents to skip.
     pub skip: u64,
-    /// How many at the most.
+    /// The maximum number of documents; unlimited if `None`.
     pub limit: Option<u64>,
-    /// Which fields; all if `None`.
+    /// The fields to return; all if `None`.
     pub projection: Option<Projection>,
 }
 
 impl Find {
-    /// Everything that the filter matches.
+    /// Reads all matches of the filter.
     pub fn new(filter: Filter) -> Self {
         Self { filter, sort: Sort::default(), after: None, skip: 0, limit: None, projection: None }
     }
@@ -175,73 +177,73 @@ impl Find {
         self
     }
 
-    /// Sets the position after which the read begins; see [`Sort::position`]. An empty one is where a walk begins. Documents that are equal to it in every
-    /// field of the order are left out. On MongoDB, if the filter is a choice (`or`, `in`), documents that have no value in
-    /// a field of the order and documents that have null in it are told apart, but for the first field.
+    /// Sets the position after which the read starts; see [`Sort::position`]. An empty position starts at the beginning.
+    /// Documents that equal the position in every sort field are excluded. On MongoDB, if the filter is a disjunction (`or`,
+    /// `in`), a missing value and null are distinguished in every sort field except the first.
     #[must_use]
     pub fn after(mut self, position: Vec<Bson>) -> Self {
         self.after = Some(position);
         self
     }
 
-    /// Sets how many are passed over.
+    /// Sets the number of documents to skip.
     #[must_use]
     pub fn skip(mut self, skip: u64) -> Self {
         self.skip = skip;
         self
     }
 
-    /// Sets how many are read at the most; 0 reads none.
+    /// Sets the maximum number of documents; 0 reads none.
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Sets which fields are read.
+    /// Sets the fields to return.
     #[must_use]
     pub fn projection(mut self, projection: Projection) -> Self {
         self.projection = Some(projection);
         self
     }
 
-    /// Engines call it before they use a read.
+    /// Validates the read; engines call this before they use it.
     pub(crate) fn check(&self) -> Result<()> {
         self.filter.check()?;
         self.sort.check()?;
         if let Some(position) = &self.after {
             if !position.is_empty() && position.len() != self.sort.fields().len() {
-                return Err(Error::Invalid("a position has a value for each field of the order".into()));
+                return Err(Error::Invalid("a position needs one value for each sort field".into()));
             }
             if position.iter().any(|value| matches!(value, Bson::Array(_))) {
-                return Err(Error::Invalid("no document stands in an order by a whole array".into()));
+                return Err(Error::Invalid("a position must not contain an array".into()));
             }
             position.iter().try_for_each(check_value)?;
         }
         if self.skip > i64::MAX as u64 || self.limit.is_some_and(|limit| limit > i64::MAX as u64) {
-            return Err(Error::Invalid("skip and limit go up to 2^63 - 1".into()));
+            return Err(Error::Invalid("skip and limit are at most 2^63 - 1".into()));
         }
         self.projection.as_ref().map_or(Ok(()), Projection::check)
     }
 }
 
-/// Changes the first match and returns it.
+/// An update of the first match that returns the document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FindAndUpdate {
-    /// Which documents.
+    /// Selects the documents.
     pub filter: Filter,
-    /// What to change.
+    /// The changes.
     pub update: Update,
-    /// Which match is the first.
+    /// The order that determines the first match.
     pub sort: Sort,
-    /// Whether to insert a document if none matches.
+    /// Inserts a document if none matches.
     pub upsert: bool,
-    /// Whether to return the document as it is afterwards; else as it was before (`None` for an insert).
+    /// Returns the document after the update instead of before it (`None` for an insert).
     pub return_new: bool,
 }
 
 impl FindAndUpdate {
-    /// Without upsert, returning the document as it is afterwards.
+    /// Creates an update without upsert that returns the document after the update.
     pub fn new(filter: Filter, update: Update) -> Self {
         Self { filter, update, sort: Sort::default(), upsert: false, return_new: true }
     }
@@ -253,21 +255,21 @@ impl FindAndUpdate {
         self
     }
 
-    /// Sets which match is the first.
+    /// Sets the order that determines the first match.
     #[must_use]
     pub fn sort(mut self, sort: Sort) -> Self {
         self.sort = sort;
         self
     }
 
-    /// Returns the document as it was before.
+    /// Returns the document before the update.
     #[must_use]
     pub fn return_old(mut self) -> Self {
         self.return_new = false;
         self
     }
 
-    /// Engines call it before they use it.
+    /// Validates the operation; engines call this before they use it.
     pub(crate) fn check(&self) -> Result<()> {
         self.filter.check()?;
         self.update.check()?;
@@ -275,8 +277,7 @@ impl FindAndUpdate {
     }
 }
 
-/// The values that an upsert takes over from its filter into the new document: the equalities that hold for
-/// certain (`eq`, alone or under `and`).
+/// Returns the values that an upsert copies from its filter into the new document: equalities (`eq`, alone or within `and`).
 pub(crate) fn upsert_seeds(filter: &Filter) -> Vec<(&Field, &Bson)> {
     match filter {
         Filter::Eq(field, value) => vec![(field, value)],
@@ -285,11 +286,11 @@ pub(crate) fn upsert_seeds(filter: &Filter) -> Vec<(&Field, &Bson)> {
     }
 }
 
-/// How an engine would carry out a read.
+/// The execution plan of a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The index that is used, by name; `None` if every document is looked at.
+    /// Name of the index that is used; `None` for a full scan.
     pub index: Option<String>,
-    /// Whether the result is sorted after it was read, in memory.
+    /// True if the result is sorted in memory.
     pub sorts_in_memory: bool,
 }

@@ -18,19 +18,19 @@ pub struct Index {
 /// A field of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexField {
-    /// Which field.
+    /// The field.
     pub field: Field,
-    /// In which direction.
+    /// The direction.
     pub direction: Direction,
 }
 
 impl Index {
-    /// An index on fields in ascending order, named as MongoDB does: `slug_1`, `target_type_1_target_id_1`.
+    /// Declares an index on fields in ascending order, named as MongoDB does: `slug_1`, `target_type_1_target_id_1`.
     pub fn on<F: Into<Field>>(fields: impl IntoIterator<Item = F>) -> Self {
         Self::by(fields.into_iter().map(|field| (field, Direction::Ascending)))
     }
 
-    /// An index on fields with directions, named as MongoDB does: `is_published_1_date_-1`.
+    /// Declares an index on fields with directions, named as MongoDB does: `is_published_1_date_-1`.
     pub fn by<F: Into<Field>>(fields: impl IntoIterator<Item = (F, Direction)>) -> Self {
         let fields: Vec<_> = fields
             .into_iter()
@@ -44,61 +44,61 @@ impl Index {
         Self { name, fields, unique: false, sparse: false, partial: None }
     }
 
-    /// Gives it another name.
+    /// Replaces the default name.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// No two documents may have the same key. A missing field counts as null.
+    /// Rejects two documents with the same key. A missing field counts as null.
     #[must_use]
     pub fn unique(mut self) -> Self {
         self.unique = true;
         self
     }
 
-    /// Leaves out documents that have none of the fields.
+    /// Excludes documents that have none of the fields.
     #[must_use]
     pub fn sparse(mut self) -> Self {
         self.sparse = true;
         self
     }
 
-    /// Holds only documents that match. The filter may use `eq`, comparisons, `exists`, `in`, `and` and `or`, which
-    /// is what MongoDB 6.0 allows.
+    /// Includes only documents that match. The filter may use `eq`, comparisons, `exists`, `in`, `and` and `or`, as in
+    /// MongoDB 6.0.
     #[must_use]
     pub fn partial(mut self, filter: Filter) -> Self {
         self.partial = Some(filter);
         self
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The fields, in order.
+    /// Returns the fields in key order.
     pub fn fields(&self) -> &[IndexField] {
         &self.fields
     }
 
-    /// Whether keys are unique.
+    /// Returns true if keys are unique.
     pub fn is_unique(&self) -> bool {
         self.unique
     }
 
-    /// Whether documents without any of the fields are left out.
+    /// Returns true if documents without any of the fields are excluded.
     pub fn is_sparse(&self) -> bool {
         self.sparse
     }
 
-    /// Which documents it holds, if not all.
+    /// Returns the filter of a partial index.
     pub fn partial_filter(&self) -> Option<&Filter> {
         self.partial.as_ref()
     }
 
-    /// Whether it is the same index but for the name.
+    /// Compares everything but the name.
     pub fn same_definition(&self, other: &Self) -> bool {
         self.same_keys(other)
             && self.unique == other.unique
@@ -106,28 +106,28 @@ impl Index {
             && self.partial == other.partial
     }
 
-    /// Whether it has the same fields in the same order and directions.
+    /// Compares fields, their order and their directions.
     pub fn same_keys(&self, other: &Self) -> bool {
         self.fields == other.fields
     }
 
-    /// As a document, for manifests and journals. [`Index::from_document`] reads it.
+    /// Encodes the index as a document, for manifests and journals. [`Index::from_document`] decodes it.
     pub fn to_document(&self) -> Document {
         definition::encode(self)
     }
 
-    /// The index that [`Index::to_document`] wrote; it may be one that cannot be declared.
+    /// Decodes an index that [`Index::to_document`] encoded; it may be one that cannot be declared.
     ///
     /// # Errors
-    /// [`Error::Engine`] if it did not.
+    /// [`Error::Engine`] if the document is not an encoded index.
     pub fn from_document(document: &Document) -> Result<Self> {
         definition::decode(document)
     }
 
-    /// Engines call it before they create an index.
+    /// Validates the declaration; engines call this before they create an index.
     pub(crate) fn check(&self) -> Result<()> {
         if self.name.is_empty() || self.name == "_id_" || self.name.contains('\0') || self.name == "*" {
-            return Err(Error::Invalid(format!("{:?} cannot be the name of an index", self.name)));
+            return Err(Error::Invalid(format!("{:?} is not a valid index name", self.name)));
         }
         if self.fields.is_empty() || self.fields.len() > 32 {
             return Err(Error::Invalid(format!("index {} needs 1 to 32 fields", self.name)));
@@ -194,13 +194,13 @@ impl fmt::Display for Index {
     }
 }
 
-/// How a declared index came to be there.
+/// The result of ensuring a declared index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ensured {
-    /// It was made now.
+    /// The index was created.
     Created,
-    /// It was there.
+    /// The index existed.
     Existed,
-    /// It was there under this other name.
+    /// The index existed under this name.
     ExistedAs(String),
 }

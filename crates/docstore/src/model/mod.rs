@@ -1,6 +1,5 @@
 //! Filters, updates, reads and indexes as values, independent of any engine.
 
-/// Indexes and filters as documents.
 pub(crate) mod definition;
 mod field;
 pub(crate) mod filter;

@@ -3,10 +3,10 @@ use bson::{Bson, Document};
 use crate::model::filter::check_value;
 use crate::{Error, Field, Filter, Result};
 
-/// What is changed in a document: a list of changes to different fields, made together.
+/// Changes to different fields of a document, applied together.
 ///
-/// Changes are made in the order of their field paths; fields that come new are appended in that order, as MongoDB
-/// does since 5.0. A change that alters nothing does not count as a modification.
+/// Changes are applied in the order of their field paths; new fields are appended in that order, as in MongoDB since 5.0.
+/// A change without effect does not count as a modification.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Update {
     ops: Vec<UpdateOp>,
@@ -15,24 +15,24 @@ pub struct Update {
 /// One change to one field.
 #[derive(Debug, Clone, PartialEq)]
 pub enum UpdateOp {
-    /// Gives the field this value.
+    /// Sets the field to the value.
     Set(Field, Bson),
-    /// Takes the field away.
+    /// Removes the field.
     Unset(Field),
     /// Adds to a number; a missing field counts as 0. The operand is an int32, an int64 or a double.
     Inc(Field, Bson),
-    /// As `Set`, but only if the update inserts the document.
+    /// Sets the field only if the update inserts the document.
     SetOnInsert(Field, Bson),
-    /// Appends to an array; a missing field becomes one.
+    /// Appends to an array; a missing field becomes an array.
     Push(Field, Bson),
     /// Removes every element equal to the value from an array.
     Pull(Field, Bson),
-    /// Appends to an array unless an equal element is in it.
+    /// Appends to an array unless it contains an equal element.
     AddToSet(Field, Bson),
 }
 
 impl Update {
-    /// Nothing yet.
+    /// Creates an update without changes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -86,25 +86,25 @@ impl Update {
         self
     }
 
-    /// The changes, as given.
+    /// Returns the changes in the order in which they were added.
     pub fn ops(&self) -> &[UpdateOp] {
         &self.ops
     }
 
-    /// Checks fields, operands and that no two changes meet; engines call it before they use an update.
+    /// Validates fields and operands, and that no two changes overlap; engines call this before they use an update.
     pub(crate) fn check(&self) -> Result<()> {
         if self.ops.is_empty() {
-            return Err(Error::Invalid("an update without a change".into()));
+            return Err(Error::Invalid("an update needs at least one change".into()));
         }
         for (i, op) in self.ops.iter().enumerate() {
             op.field().check()?;
             if op.field().overlaps(&Field::ID) {
-                return Err(Error::Invalid("the id of a document cannot be changed".into()));
+                return Err(Error::Invalid("the id of a document must not be changed".into()));
             }
             match op {
                 UpdateOp::Unset(_) | UpdateOp::Inc(_, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)) => {}
                 UpdateOp::Inc(field, _) => {
-                    return Err(Error::Invalid(format!("{field} can only be increased by a number")));
+                    return Err(Error::Invalid(format!("the increment of {field} must be a number")));
                 }
                 UpdateOp::Set(_, v)
                 | UpdateOp::SetOnInsert(_, v)
@@ -114,7 +114,7 @@ impl Update {
             }
             if let Some(other) = self.ops[..i].iter().find(|o| o.field().overlaps(op.field())) {
                 return Err(Error::Invalid(format!(
-                    "two changes meet: {} and {}",
+                    "two changes overlap: {} and {}",
                     other.field(),
                     op.field()
                 )));
@@ -125,7 +125,7 @@ impl Update {
 }
 
 impl UpdateOp {
-    /// The field that is changed.
+    /// Returns the changed field.
     pub fn field(&self) -> &Field {
         match self {
             Self::Set(field, _)
@@ -139,14 +139,14 @@ impl UpdateOp {
     }
 }
 
-/// What an update did.
+/// The result of an update.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UpdateResult {
     /// Documents that the filter matched; 0 if one was inserted.
     pub matched: u64,
-    /// Of those, documents that are different now.
+    /// Matched documents that were modified.
     pub modified: u64,
-    /// The id of the document that an upsert inserted.
+    /// Id of the document that an upsert inserted.
     pub upserted_id: Option<Bson>,
 }
 
@@ -157,18 +157,18 @@ pub enum Write {
     Insert(Document),
     /// Updates the first match.
     UpdateOne {
-        /// Which document.
+        /// Selects the document.
         filter: Filter,
-        /// What to change.
+        /// The changes.
         update: Update,
-        /// Whether to insert one if none matches.
+        /// Inserts a document if none matches.
         upsert: bool,
     },
     /// Updates every match.
     UpdateMany {
-        /// Which documents.
+        /// Selects the documents.
         filter: Filter,
-        /// What to change.
+        /// The changes.
         update: Update,
     },
     /// Deletes the first match.
@@ -177,16 +177,16 @@ pub enum Write {
     DeleteMany(Filter),
 }
 
-/// What a batch of writes did.
+/// The result of a batch of writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WriteResult {
-    /// Documents inserted, upserts apart.
+    /// Documents inserted, without upserts.
     pub inserted: u64,
     /// Documents matched by updates.
     pub matched: u64,
-    /// Documents changed by updates.
+    /// Documents modified by updates.
     pub modified: u64,
-    /// Documents inserted by updates.
+    /// Documents inserted by upserts.
     pub upserted: u64,
     /// Documents deleted.
     pub deleted: u64,

@@ -1,11 +1,11 @@
-//! Whether a document has a field, told by how BSON is laid out: names and lengths, and nothing of the values.
+//! Tests for a field by walking the BSON layout: names and lengths, without decoding values.
 
-/// Whether there is an element of this name; `None` where the bytes are not as they should be, which others report.
-/// Much faster than reading the elements: a document is passed over in as many steps as it has fields.
+/// Returns true if the document has an element of this name; `None` if the bytes are malformed, which the caller's decoder
+/// reports. Much faster than decoding the elements: it takes one step per field.
 ///
 /// Source: the BSON specification, version 1.1.
 pub(crate) fn has(document: &[u8], name: &[u8]) -> Option<bool> {
-    // The length of the document goes before the elements, a zero byte ends them.
+    // The elements follow the document's length and end with a zero byte.
     let mut rest = document.get(4..)?;
     loop {
         let (&kind, after) = rest.split_first()?;
@@ -21,16 +21,16 @@ pub(crate) fn has(document: &[u8], name: &[u8]) -> Option<bool> {
     }
 }
 
-/// How many bytes the value at the beginning takes; `None` for kinds that are as good as never met.
+/// Returns the size in bytes of the value at the start; `None` for types that are practically never stored.
 fn size(kind: u8, value: &[u8]) -> Option<usize> {
     let length = || {
         let bytes = value.first_chunk::<4>()?;
         usize::try_from(i32::from_le_bytes(*bytes)).ok()
     };
     match kind {
-        // Null, and the ends of the order.
+        // Null, MaxKey and MinKey.
         0x0A | 0x7F | 0xFF => Some(0),
-        // A truth value.
+        // A boolean.
         0x08 => Some(1),
         // A 32-bit number.
         0x10 => Some(4),
@@ -40,11 +40,11 @@ fn size(kind: u8, value: &[u8]) -> Option<usize> {
         0x07 => Some(12),
         // A decimal.
         0x13 => Some(16),
-        // Texts: their length, without itself.
+        // Strings, code and symbols: the length does not include itself.
         0x02 | 0x0D | 0x0E => length()?.checked_add(4),
-        // Documents and arrays: their length, itself included.
+        // Documents and arrays: the length includes itself.
         0x03 | 0x04 => length(),
-        // Bytes: their length, and what they are.
+        // Binary: the length and the subtype.
         0x05 => length()?.checked_add(5),
         _ => None,
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_found_behind_values_of_every_kind() {
+    fn finds_fields_after_values_of_every_type() {
         let kinds = [
             Bson::Double(1.5),
             "text".into(),
@@ -90,23 +90,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_left_to_others() {
+    fn unknown_types_and_malformed_bytes_return_none() {
         let pattern = Bson::RegularExpression(Regex {
             pattern: "a".try_into().unwrap(),
             options: "i".try_into().unwrap(),
         });
         let bytes = doc! { "first": pattern, "last": 1 }.to_vec().unwrap();
         assert_eq!(has(&bytes, b"last"), None);
-        // Cut off anywhere, it is not said that there is nothing.
+        // A truncated document is never reported as lacking the field.
         let whole = doc! { "a": "text", "b": 1_i64, "c": [1, 2] }.to_vec().unwrap();
         for length in 0..whole.len() {
             assert_eq!(has(&whole[..length], b"z"), None, "{length}");
         }
-        // A text that says it is longer than there can be.
+        // A string whose length exceeds the document.
         let mut bad = doc! { "a": "text" }.to_vec().unwrap();
         bad[7..11].copy_from_slice(&i32::MAX.to_le_bytes());
         assert_eq!(has(&bad, b"z"), None);
-        // An end before the end.
+        // A terminator before the end.
         assert_eq!(has(b"\x0a\0\0\0\0\x08b\0\x01\0", b"b"), None);
         bad[7..11].copy_from_slice(&(-1_i32).to_le_bytes());
         assert_eq!(has(&bad, b"z"), None);

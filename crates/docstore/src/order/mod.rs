@@ -1,10 +1,10 @@
 //! MongoDB's order of BSON values, and field paths.
 
-/// The keys of a document in an index or a sort.
+/// Index keys and sort keys of a document.
 pub(crate) mod index_keys;
-/// An encoding of values that sorts bytewise in their order.
+/// Order-preserving encoding of values.
 pub(crate) mod key_encoding;
-/// How a document is laid out.
+/// Field tests on raw BSON.
 mod layout;
 /// Dotted field paths.
 pub(crate) mod paths;

@@ -1,4 +1,4 @@
-//! How a dotted path leads to values: through documents, and through arrays of documents, as in MongoDB.
+//! Resolves dotted field paths through documents and arrays of documents, as MongoDB does.
 
 use bson::{RawArray, RawBsonRef, RawDocument};
 
@@ -6,7 +6,7 @@ use crate::order::key_encoding::unreadable;
 use crate::order::layout;
 use crate::{Direction, Field, Result};
 
-/// A field path, taken apart.
+/// A field path, split at the dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Path(pub(crate) Vec<String>);
 
@@ -16,9 +16,9 @@ impl From<&Field> for Path {
     }
 }
 
-/// A value of a document by its name.
+/// Returns the value of a top-level field.
 pub(crate) fn get<'a>(document: &'a RawDocument, name: &str) -> Result<Option<RawBsonRef<'a>>> {
-    // Most filters ask whether a document has a mark that it does not have.
+    // Most filters test a flag that the document does not have.
     if layout::has(document.as_bytes(), name.as_bytes()) == Some(false) {
         return Ok(None);
     }
@@ -31,7 +31,7 @@ pub(crate) fn get<'a>(document: &'a RawDocument, name: &str) -> Result<Option<Ra
     Ok(None)
 }
 
-/// Follows a path through documents, up to its end or to the first array; `rest` is what is left of it then.
+/// Follows a path through documents to its end or to the first array. Returns the value and the remaining path.
 pub(crate) fn walk<'a, 'p>(
     document: &'a RawDocument,
     mut rest: &'p [String],
@@ -50,8 +50,8 @@ pub(crate) fn walk<'a, 'p>(
     }
 }
 
-/// Whether a value at the path passes the test; `None` stands for a missing value. With `elements`, an array at the
-/// end of the path is tested element by element and then as a whole; without, only as a whole.
+/// Returns true if a value at the path passes the test; `None` represents a missing value. With `elements`, an array at
+/// the end of the path is tested element by element and then as a whole; without it, only as a whole.
 pub(crate) fn any(
     document: &RawDocument,
     path: &[String],
@@ -62,7 +62,7 @@ pub(crate) fn any(
     let Some(RawBsonRef::Array(array)) = value else { return test(value) };
     if !rest.is_empty() {
         for element in array {
-            // Elements that are no documents have nothing at the rest of the path, not even a missing value.
+            // An element that is not a document has no value at the remaining path, not even a missing one.
             if let RawBsonRef::Document(inner) = element.map_err(unreadable)?
                 && any(inner, rest, elements, test)?
             {
@@ -81,7 +81,7 @@ pub(crate) fn any(
     test(value)
 }
 
-/// A field of an index or of a sort.
+/// One field of an index key or a sort key.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyField {
     pub(crate) path: Path,
@@ -94,7 +94,7 @@ impl KeyField {
     }
 }
 
-/// Whether two arrays are one and the same.
+/// Returns true if both refer to the same array in memory.
 pub(crate) fn same(a: &RawArray, b: &RawArray) -> bool {
     std::ptr::eq(a.as_bytes(), b.as_bytes())
 }

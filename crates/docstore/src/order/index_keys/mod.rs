@@ -1,7 +1,7 @@
-//! The keys that a document has in an index, and the key by which it is sorted.
+//! Extracts the index keys and the sort key of a document.
 //!
-//! A document without arrays has one key. Where a path meets an array, each element gives a key; only one array may be
-//! met, since the product of two would be too many keys.
+//! A document without arrays has one key. If a path contains an array, each element yields a key; only one array is
+//! allowed, because the product of two would be too many keys.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use crate::Result;
 use crate::order::key_encoding::{self as key, unreadable};
 use crate::order::paths::{KeyField, same, walk};
 
-/// The keys of one document.
+/// The index keys of one document.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Keys {
-    /// Encoded, all fields one after the other.
+    /// The encoded keys: all fields, concatenated.
     pub(crate) set: BTreeSet<Vec<u8>>,
-    /// Whether an array was met on the way.
+    /// True if a path contains an array.
     pub(crate) multikey: bool,
-    /// Two fields that lead to different arrays: there are no keys then.
+    /// Two fields whose paths contain different arrays; there are no keys then.
     pub(crate) parallel: Option<(String, String)>,
 }
 
@@ -31,13 +31,13 @@ enum Part<'a> {
 
 #[derive(Clone)]
 struct State<'a, 'p> {
-    /// What is left of each path; `None` once its value is known.
+    /// The remaining part of each path; `None` once its value is known.
     rest: Vec<Option<&'p [String]>>,
     fixed: Vec<Part<'a>>,
     missing: usize,
 }
 
-/// The keys of a document; none if it is `sparse` and has none of the fields.
+/// Extracts the keys of a document; none if the index is `sparse` and the document has none of the fields.
 pub(crate) fn extract(document: &RawDocument, fields: &[KeyField], sparse: bool) -> Result<Keys> {
     let mut keys = Keys::default();
     let state = State {

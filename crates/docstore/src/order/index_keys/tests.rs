@@ -33,14 +33,14 @@ fn v(value: impl Into<Bson>) -> Option<Bson> {
 }
 
 #[test]
-fn a_plain_document_has_one_key() {
+fn document_without_arrays_has_one_key() {
     check(&doc! { "a": 1, "b": { "c": "x" } }, &["a", "b.c"], false, false, &[&[v(1), v("x")]]);
     check(&doc! { "a": 1 }, &["b.c", "a"], false, false, &[&[v(Bson::Null), v(1)]]);
     check(&doc! { "b": 5 }, &["b.c"], false, false, &[&[v(Bson::Null)]]);
 }
 
 #[test]
-fn an_array_has_a_key_for_each_element() {
+fn each_array_element_has_a_key() {
     check(&doc! { "a": [1, 2, 1.0], "b": 9 }, &["a", "b"], false, true, &[&[v(1), v(9)], &[v(2), v(9)]]);
     check(&doc! { "a": [[1, 2]] }, &["a"], false, true, &[&[v(vec![1, 2])]]);
     check(&doc! { "a": [] }, &["a"], false, true, &[&[None]]);
@@ -53,14 +53,14 @@ fn an_array_has_a_key_for_each_element() {
 }
 
 #[test]
-fn sparse_leaves_out_what_has_none_of_the_fields() {
+fn sparse_excludes_documents_without_the_fields() {
     check(&doc! { "x": 1 }, &["a", "b"], true, false, &[]);
     check(&doc! { "b": null }, &["a", "b"], true, false, &[&[v(Bson::Null), v(Bson::Null)]]);
     check(&doc! { "a": [] }, &["a.b"], true, true, &[]);
 }
 
 #[test]
-fn two_arrays_have_no_keys() {
+fn parallel_arrays_have_no_keys() {
     let both = keys(&doc! { "a": [1], "b": [2] }, &[("a", UP), ("b", UP)], false);
     assert_eq!(both.parallel, Some(("a".into(), "b".into())));
     let nested = keys(&doc! { "a": [{ "b": [1], "c": [1] }] }, &[("a.b", UP), ("a.c", UP)], false);

@@ -1,14 +1,14 @@
-//! One order-preserving encoding of values: two values compare as their encodings do, byte by byte, in MongoDB's BSON
-//! order. Index keys, sort keys and the comparisons of filters all use it, so they can never disagree.
+//! An order-preserving encoding of BSON values: two values compare in MongoDB's BSON order as their encodings do, byte by
+//! byte. Index keys, sort keys and filter comparisons all use it, so they cannot disagree.
 //!
-//! Each encoding is prefix-free, so the keys of a compound index are those of its fields one after the other.
+//! The encoding is prefix-free, so the key of a compound index is the concatenation of its fields' encodings.
 
 use bson::spec::BinarySubtype;
 use bson::{Bson, RawBson, RawBsonRef};
 
 use crate::{Error, Result};
 
-/// What an empty array counts as where its elements are looked at: less than null.
+/// The tag of an empty array where its elements are compared: it sorts before null.
 pub(crate) const EMPTY_ARRAY: u8 = 1;
 pub(crate) const NULL: u8 = 6;
 pub(crate) const NUMBER: u8 = 11;
@@ -24,7 +24,7 @@ const TIMESTAMP: u8 = 48;
 const END: u8 = 0;
 const SIGN: u64 = 1 << 63;
 
-/// The type of a value, in MongoDB's order of types. Types that no document here may hold are at the very end.
+/// Returns the tag of a value's type, in MongoDB's type order. Unsupported types sort last.
 pub(crate) fn tag(value: RawBsonRef<'_>) -> u8 {
     match value {
         RawBsonRef::Null => NULL,
@@ -71,7 +71,7 @@ fn encode_payload(value: RawBsonRef<'_>, out: &mut Vec<u8>) -> Result<()> {
             out.push(END);
         }
         RawBsonRef::Binary(binary) => {
-            // The old subtype has its length twice, and the outer one is what counts.
+            // The old subtype stores its length twice; MongoDB compares the outer one.
             let extra = if binary.subtype == BinarySubtype::BinaryOld { 4 } else { 0 };
             let length = u32::try_from(binary.bytes.len() + extra).unwrap_or(u32::MAX);
             out.extend_from_slice(&length.to_be_bytes());
@@ -95,7 +95,7 @@ fn encode_payload(value: RawBsonRef<'_>, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// The encoding of a value.
+/// Encodes one value.
 pub(crate) fn of(value: &Bson) -> Result<Vec<u8>> {
     let raw = RawBson::try_from(value.clone()).map_err(|e| Error::Invalid(e.to_string()))?;
     let mut out = Vec::new();
@@ -103,12 +103,12 @@ pub(crate) fn of(value: &Bson) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// A double, ordered by its bits, then what an int64 has over that double.
+/// Encodes a number as an order-preserving double, followed by the difference between an int64 and that double.
 fn encode_number(value: f64, residual: i16, out: &mut Vec<u8>) {
     let ordered = if value.is_nan() {
         0
     } else {
-        // Adding zero makes -0.0 the same as 0.0.
+        // Adding zero normalizes -0.0 to 0.0.
         let bits = (value + 0.0).to_bits();
         if bits & SIGN == 0 { bits ^ SIGN } else { !bits }
     };
@@ -119,11 +119,11 @@ fn encode_number(value: f64, residual: i16, out: &mut Vec<u8>) {
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
-    reason = "what is lost goes into the residual"
+    reason = "the residual holds what the conversion loses"
 )]
 fn encode_i64(value: i64, out: &mut Vec<u8>) {
     let rounded = value as f64;
-    // Doubles of this size are at most 1024 apart, so the residual is small.
+    // Doubles of this magnitude are at most 1024 apart, so the residual fits.
     let residual = i128::from(value) - rounded as i128;
     encode_number(rounded, residual as i16, out);
 }
@@ -143,19 +143,19 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// What the encodings of all texts with this prefix begin with.
+/// Returns the common prefix of the encodings of all strings that start with `prefix`.
 pub(crate) fn text_prefix(prefix: &str) -> Vec<u8> {
     let mut out = vec![STRING];
     escape(prefix.as_bytes(), &mut out);
     out
 }
 
-/// Whether the encoding is that of the number which equals only itself.
+/// Returns true for the encoding of NaN.
 pub(crate) fn is_nan(encoded: &[u8]) -> bool {
     encoded.first() == Some(&NUMBER) && encoded.get(1..9) == Some(&[0; 8])
 }
 
-/// The least encoding above all those that begin with `prefix`; `None` if there is none.
+/// Returns the lowest encoding above all that start with `prefix`; `None` if there is none.
 pub(crate) fn after_prefix(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
     while let Some(last) = prefix.pop() {
         if last < u8::MAX {
@@ -166,14 +166,14 @@ pub(crate) fn after_prefix(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
     None
 }
 
-/// Turns the order of an encoding round.
+/// Inverts an encoding, which reverses its order.
 pub(crate) fn invert(bytes: &mut [u8]) {
     for byte in bytes {
         *byte = !*byte;
     }
 }
 
-/// A stored document that is no BSON.
+/// Returns the error for a stored document that is not valid BSON.
 pub(crate) fn unreadable(source: bson::error::Error) -> Error {
     Error::Engine { what: "reading a stored document", source: Box::new(source) }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// MongoDB's order, said plainly: type, then value.
+/// Compares in MongoDB's order, as a plain specification: type, then value.
 fn compare(a: &Bson, b: &Bson) -> Ordering {
     let rank = |value: &Bson| match value {
         Bson::Null => 0,
@@ -46,13 +46,13 @@ fn compare(a: &Bson, b: &Bson) -> Ordering {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "only what an i128 holds is converted")]
-/// Exactly, not by way of a double: a double is split into a whole part and the sign of what is left.
+/// Compares exactly, without converting to double: a double is split into its integer part and the sign of the rest.
 fn compare_numbers(a: &Bson, b: &Bson) -> Ordering {
     let exact = |value: &Bson| -> Option<(i128, f64)> {
         match value {
             Bson::Int32(v) => Some((i128::from(*v), 0.0)),
             Bson::Int64(v) => Some((i128::from(*v), 0.0)),
-            // Beyond an int64 the doubles themselves are ordered by the saturated whole part and the value.
+            // Beyond the range of int64, doubles are ordered by the saturated integer part and the value.
             Bson::Double(v) if v.abs() < 1e30 => Some((v.trunc() as i128, v.fract())),
             Bson::Double(v) if v.is_nan() => None,
             Bson::Double(v) => Some((if *v > 0.0 { i128::MAX } else { i128::MIN }, *v)),
@@ -130,23 +130,23 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn encodings_have_the_order_of_values(a in value(), b in value()) {
+    fn encodings_preserve_the_order_of_values(a in value(), b in value()) {
         prop_assert_eq!(of(&a).unwrap().cmp(&of(&b).unwrap()), compare(&a, &b));
     }
 
     #[test]
-    fn encodings_of_numbers_have_their_order(a in number(), b in number()) {
+    fn number_encodings_preserve_order(a in number(), b in number()) {
         prop_assert_eq!(of(&a).unwrap().cmp(&of(&b).unwrap()), compare(&a, &b));
     }
 
     #[test]
-    fn no_encoding_begins_another(a in value(), b in value()) {
+    fn encodings_are_prefix_free(a in value(), b in value()) {
         let (a, b) = (of(&a).unwrap(), of(&b).unwrap());
         prop_assert!(a == b || !b.starts_with(&a));
     }
 
     #[test]
-    fn inverted_encodings_have_the_opposite_order(a in value(), b in value()) {
+    fn inverted_encodings_reverse_the_order(a in value(), b in value()) {
         let (mut x, mut y) = (of(&a).unwrap(), of(&b).unwrap());
         let order = x.cmp(&y);
         invert(&mut x);
@@ -155,21 +155,21 @@ proptest! {
     }
 
     #[test]
-    fn texts_with_a_prefix_begin_with_its_encoding(a in text(), b in text()) {
+    fn strings_start_with_the_encoding_of_their_prefix(a in text(), b in text()) {
         let begins = of(&Bson::String(b.clone())).unwrap().starts_with(&text_prefix(&a));
         prop_assert_eq!(begins, b.starts_with(&a));
     }
 }
 
 #[test]
-fn the_place_after_a_prefix_is_above_all_that_begin_with_it() {
+fn after_prefix_is_above_every_encoding_with_the_prefix() {
     assert_eq!(after_prefix(vec![1, 2]), Some(vec![1, 3]));
     assert_eq!(after_prefix(vec![1, 255, 255]), Some(vec![2]));
     assert_eq!(after_prefix(vec![255]), None);
 }
 
 #[test]
-fn types_that_are_not_kept_are_refused() {
+fn unsupported_types_are_rejected() {
     assert!(of(&Bson::MinKey).is_err());
     assert!(of(&Bson::Document(doc! { "a": [Bson::Undefined] })).is_err());
 }
