@@ -18,7 +18,9 @@ use docstore::{Database, sqlite};
 use field_notes::clock::SystemClock;
 use field_notes::config::Config;
 use field_notes::domain::slugify;
-use field_notes::http::{self, App, AppParts, Crowd, Edge, Front, Gate, Rendered};
+use field_notes::http::{
+    self, AppState, AppStateParts, CachedService, ConcurrencyLimit, Gate, MiddlewareState, ResponseCache,
+};
 use field_notes::{html, repository, startup};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
@@ -89,7 +91,7 @@ async fn store(folder: &Path) -> Database {
     db
 }
 
-fn application(db: &Database, max_bytes: &str) -> Front {
+fn application(db: &Database, max_bytes: &str) -> CachedService {
     let lookup = |name: &str| match name {
         "ADMIN_EMAIL" => Some("admin@example.com".to_owned()),
         "CACHE_MAX_BYTES" => Some(max_bytes.to_owned()),
@@ -99,17 +101,17 @@ fn application(db: &Database, max_bytes: &str) -> Front {
     let gate = Arc::new(Gate::default());
     let clock = Arc::new(SystemClock);
     gate.open(startup::services(&config, db, Arc::clone(&clock) as _));
-    http::router(App::from(AppParts {
+    http::router(AppState::from(AppStateParts {
         gate,
         clock,
         request_timeout: config.request_timeout,
-        edge: Edge::new(config.edge),
-        rendered: Arc::new(Rendered::new(&config.rendered)),
-        crowd: Crowd::new(config.max_concurrent),
+        middleware: MiddlewareState::new(config.middleware),
+        cache: Arc::new(ResponseCache::new(&config.cache)),
+        concurrency: ConcurrencyLimit::new(config.max_concurrent),
     }))
 }
 
-async fn ask(front: &Front, accepted: &str) -> usize {
+async fn ask(front: &CachedService, accepted: &str) -> usize {
     let request = Request::get("/stories?limit=10").header(header::ACCEPT_ENCODING, accepted);
     let request = request.body(Body::empty()).expect("a request");
     let answer = front.clone().oneshot(request).await.expect("an answer");

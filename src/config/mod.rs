@@ -23,7 +23,7 @@ pub use variables::{VARIABLES, Variable};
 use reader::Reader;
 
 use crate::domain::Authorship;
-use crate::http::{ConnectionSettings, EdgeSettings, RenderedSettings};
+use crate::http::{CacheSettings, ConnectionSettings, MiddlewareSettings};
 use crate::identity::GoogleSettings;
 
 /// What kind of installation this is.
@@ -132,7 +132,7 @@ pub struct Config {
     /// How tokens of Google are verified.
     pub google: GoogleSettings,
     /// Origins, proxies, limits.
-    pub edge: EdgeSettings,
+    pub middleware: MiddlewareSettings,
     /// Where the data is.
     pub store: StoreConfig,
     /// What a start does about migrations.
@@ -162,7 +162,7 @@ pub struct Config {
     /// A request may take so long.
     pub request_timeout: Duration,
     /// What is kept of rendered responses, and what others are told about keeping them.
-    pub rendered: RenderedSettings,
+    pub cache: CacheSettings,
     /// How old a rendered response may be where others can write without being seen.
     pub cache_max_age: Duration,
     /// So many requests are worked on at a time.
@@ -209,7 +209,7 @@ impl Config {
                 audiences: reader.list("GOOGLE_CLIENT_ID"),
                 deadline: GoogleSettings::DEADLINE,
             },
-            edge: EdgeSettings {
+            middleware: MiddlewareSettings {
                 extra_origins: reader.list("CORS_EXTRA_ORIGINS"),
                 trusted_proxies: reader.networks("TRUSTED_PROXIES"),
                 hsts: production,
@@ -254,7 +254,7 @@ impl Config {
             ),
             log_filter: reader.log_filter("RUST_LOG", "info"),
             request_timeout: reader.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1),
-            rendered: RenderedSettings {
+            cache: CacheSettings {
                 max_bytes: reader.bytes("CACHE_MAX_BYTES", 128 * 1024 * 1024),
                 shared_age: reader.seconds("CACHE_S_MAXAGE", 0, 0),
                 stale_while_revalidate: reader.seconds("CACHE_STALE_WHILE_REVALIDATE", 0, 0),

@@ -181,10 +181,10 @@ fn the_edge_and_google_are_read() {
         deadline: GoogleSettings::DEADLINE,
     };
     assert_eq!(config.google, google);
-    assert_eq!(config.edge.extra_origins, ["https://a.example", "https://b.example"]);
-    assert_eq!(config.edge.trusted_proxies.len(), 2);
-    assert!(!config.edge.hsts);
-    assert!(!config.edge.unlimited && with(&[("RATE_LIMITS", "off")]).edge.unlimited);
+    assert_eq!(config.middleware.extra_origins, ["https://a.example", "https://b.example"]);
+    assert_eq!(config.middleware.trusted_proxies.len(), 2);
+    assert!(!config.middleware.hsts);
+    assert!(!config.middleware.unlimited && with(&[("RATE_LIMITS", "off")]).middleware.unlimited);
     for bad in [
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("GOOGLE_API_BASE", "ftp://a"),
@@ -198,7 +198,7 @@ fn the_edge_and_google_are_read() {
 #[test]
 fn the_cache_is_read() {
     let config = with(&[]);
-    assert_eq!(config.rendered, RenderedSettings::default());
+    assert_eq!(config.cache, CacheSettings::default());
     assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(30), 256));
     let config = with(&[
         ("CACHE_MAX_BYTES", "0"),
@@ -209,12 +209,12 @@ fn the_cache_is_read() {
         ("MAX_CONNECTIONS", "100"),
         ("CONNECTION_IDLE_SECONDS", "5"),
     ]);
-    let rendered = RenderedSettings {
+    let cache = CacheSettings {
         max_bytes: None,
         shared_age: Duration::from_mins(1),
         stale_while_revalidate: Duration::from_mins(5),
     };
-    assert_eq!(config.rendered, rendered);
+    assert_eq!(config.cache, cache);
     assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(5), 8));
     assert_eq!(config.connections, ConnectionSettings { most: 100, idle: Duration::from_secs(5) });
     for bad in [

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::middleware::Standing;
+use super::middleware::RateLimitStatus;
 use super::respond::etag;
 use crate::identity::TokenError;
 use crate::{identity, repository, service};
@@ -20,7 +20,7 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Where: `["query", "limit"]`, `["body", "technologies", 2]`.
-    pub loc: Vec<Step>,
+    pub loc: Vec<LocPart>,
     /// What it has to be. Never holds the value that was sent.
     pub msg: String,
     /// Which rule was broken.
@@ -32,14 +32,14 @@ pub struct FieldError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = FieldStep)]
-pub enum Step {
+pub enum LocPart {
     /// Into a part of the request, or into a field.
     Name(String),
     /// To an element of a list, or to a byte of a text.
     At(usize),
 }
 
-impl Step {
+impl LocPart {
     /// The name, if it is one.
     pub(super) fn name(&self) -> Option<&str> {
         match self {
@@ -49,7 +49,7 @@ impl Step {
     }
 }
 
-impl From<&str> for Step {
+impl From<&str> for LocPart {
     fn from(name: &str) -> Self {
         Self::Name(name.to_owned())
     }
@@ -71,7 +71,7 @@ pub enum ApiError {
     /// 405: the route has no such method. `Allow` is added by the router.
     MethodNotAllowed,
     /// 429: asked too often.
-    TooManyRequests(String, Standing),
+    TooManyRequests(String, RateLimitStatus),
     /// 503: nobody can say at present who asks.
     IssuerUnavailable,
     /// 406: in none of the codings that the client takes.
@@ -103,25 +103,25 @@ pub enum ApiError {
 
 /// The error of a response, for the layer that logs it and writes the body.
 #[derive(Debug, Clone)]
-pub(super) struct Carried(pub(super) Arc<ApiError>);
+pub(super) struct ErrorExtension(pub(super) Arc<ApiError>);
 
 /// How an error looks on the wire.
-pub(super) struct Shape<'a> {
+pub(super) struct ErrorParts<'a> {
     pub(super) status: StatusCode,
     pub(super) detail: &'a str,
     pub(super) errors: &'a [FieldError],
     pub(super) headers: HeaderMap,
 }
 
-fn plain(status: StatusCode, detail: &str) -> Shape<'_> {
-    Shape { status, detail, errors: &[], headers: HeaderMap::new() }
+fn plain(status: StatusCode, detail: &str) -> ErrorParts<'_> {
+    ErrorParts { status, detail, errors: &[], headers: HeaderMap::new() }
 }
 
-fn unavailable(detail: &str) -> Shape<'_> {
+fn unavailable(detail: &str) -> ErrorParts<'_> {
     plain(StatusCode::SERVICE_UNAVAILABLE, detail).with(header::RETRY_AFTER, RETRY_AFTER)
 }
 
-impl Shape<'_> {
+impl ErrorParts<'_> {
     fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
@@ -130,10 +130,10 @@ impl Shape<'_> {
 
 impl ApiError {
     /// The table of error shapes.
-    pub(super) fn shape(&self) -> Shape<'_> {
+    pub(super) fn shape(&self) -> ErrorParts<'_> {
         match self {
             Self::Validation(errors) => {
-                Shape { errors, ..plain(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error") }
+                ErrorParts { errors, ..plain(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error") }
             }
             Self::BadRequest(detail) => plain(StatusCode::BAD_REQUEST, detail),
             Self::Unauthenticated(detail) => {
@@ -201,13 +201,13 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let shape = self.shape();
         let mut response = (shape.status, shape.headers).into_response();
-        response.extensions_mut().insert(Carried(Arc::new(self)));
+        response.extensions_mut().insert(ErrorExtension(Arc::new(self)));
         response
     }
 }
 
-impl From<Standing> for ApiError {
-    fn from(standing: Standing) -> Self {
+impl From<RateLimitStatus> for ApiError {
+    fn from(standing: RateLimitStatus) -> Self {
         let detail = format!("Rate limit exceeded: {} per 1 minute", standing.limit.per_minute);
         Self::TooManyRequests(detail, standing)
     }

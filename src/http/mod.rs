@@ -1,6 +1,6 @@
 //! Routes, extractors, wire types, and every shape of an error.
 
-/// Rendered responses.
+/// Cached responses.
 mod cache;
 /// Every error shape, in one table.
 mod error;
@@ -27,11 +27,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use cache::{Front, Rendered, RenderedCounts, RenderedSettings};
-pub use error::{ApiError, FieldError, Step};
-pub use middleware::concurrency::Crowd;
-pub use middleware::gate::{Gate, Progress};
-pub use middleware::{Edge, EdgeSettings, Limit, Network, Standing};
+pub use cache::{CacheCounts, CacheSettings, CachedService, ResponseCache};
+pub use error::{ApiError, FieldError, LocPart};
+pub use middleware::concurrency::ConcurrencyLimit;
+pub use middleware::gate::{Gate, StartProgress};
+pub use middleware::{MiddlewareSettings, MiddlewareState, Network, RateLimit, RateLimitStatus};
 pub use policy::Policy;
 pub use route::{Route, Verb};
 pub use routes::{router, routes};
@@ -41,24 +41,24 @@ use crate::clock::Clock;
 
 /// What every handler may reach. Each layer has it, so a copy costs next to nothing.
 #[derive(Clone)]
-pub struct App(Arc<AppParts>);
+pub struct AppState(Arc<AppStateParts>);
 
-impl From<AppParts> for App {
-    fn from(parts: AppParts) -> Self {
+impl From<AppStateParts> for AppState {
+    fn from(parts: AppStateParts) -> Self {
         Self(Arc::new(parts))
     }
 }
 
-impl Deref for App {
-    type Target = AppParts;
+impl Deref for AppState {
+    type Target = AppStateParts;
 
-    fn deref(&self) -> &AppParts {
+    fn deref(&self) -> &AppStateParts {
         &self.0
     }
 }
 
-/// What an [`App`] is made of.
-pub struct AppParts {
+/// What an [`AppState`] is made of.
+pub struct AppStateParts {
     /// Whether content is served, and by what.
     pub gate: Arc<Gate>,
     /// The time.
@@ -66,9 +66,9 @@ pub struct AppParts {
     /// A request may take so long.
     pub request_timeout: Duration,
     /// Origins, proxies, limits.
-    pub edge: Edge,
-    /// Rendered responses.
-    pub rendered: Arc<Rendered>,
+    pub middleware: MiddlewareState,
+    /// Cached responses.
+    pub cache: Arc<ResponseCache>,
     /// How much is under way.
-    pub crowd: Crowd,
+    pub concurrency: ConcurrencyLimit,
 }

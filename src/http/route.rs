@@ -1,7 +1,7 @@
 use axum::http::{Extensions, Method};
 use axum::routing::{MethodFilter, MethodRouter};
 
-use super::{App, Limit, Policy};
+use super::{AppState, Policy, RateLimit};
 
 /// A method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,8 +50,8 @@ pub struct Route {
     /// Who may call it.
     pub policy: Policy,
     /// How often a client may call it, if that is counted.
-    pub limit: Option<Limit>,
-    pub(super) handler: fn(MethodFilter) -> MethodRouter<App>,
+    pub limit: Option<RateLimit>,
+    pub(super) handler: fn(MethodFilter) -> MethodRouter<AppState>,
 }
 
 impl Route {
@@ -74,7 +74,7 @@ impl Route {
 pub(super) const fn get(
     path: &'static str,
     policy: Policy,
-    handler: fn(MethodFilter) -> MethodRouter<App>,
+    handler: fn(MethodFilter) -> MethodRouter<AppState>,
 ) -> Route {
     Route { verb: Verb::Get, path, policy, limit: None, handler }
 }
@@ -85,7 +85,7 @@ pub(super) const fn write(
     path: &'static str,
     policy: Policy,
     per_minute: u32,
-    handler: fn(MethodFilter) -> MethodRouter<App>,
+    handler: fn(MethodFilter) -> MethodRouter<AppState>,
 ) -> Route {
-    Route { verb, path, policy, limit: Some(Limit { name: "writes", per_minute }), handler }
+    Route { verb, path, policy, limit: Some(RateLimit { name: "writes", per_minute }), handler }
 }

@@ -12,7 +12,7 @@ use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
 use super::middleware::{self, access_log, gate};
 use super::resources::{docs, health, me, navlinks, pages, projects, sections, stories, trash};
 use super::route::{Route, Verb, get, write};
-use super::{ApiError, App, Front, cache, openapi};
+use super::{ApiError, AppState, CachedService, cache, openapi};
 
 /// Changes to stories, projects and pages: more than anybody makes by hand.
 const CONTENT_WRITES: u32 = 120;
@@ -79,18 +79,19 @@ pub(super) fn content() -> &'static [Route] {
 }
 
 /// The whole application, without a socket.
-pub fn router(app: App) -> Front {
-    let add =
-        |router: Router<App>, route: &Route| router.route(route.path, (route.handler)(route.verb.filter()));
+pub fn router(app: AppState) -> CachedService {
+    let add = |router: Router<AppState>, route: &Route| {
+        router.route(route.path, (route.handler)(route.verb.filter()))
+    };
     let operations = OPERATIONS.iter().fold(Router::new(), add);
     let content =
         CONTENT.iter().fold(Router::new(), add).route_layer(from_fn_with_state(app.clone(), cache::through));
     let long_way = layered(operations.merge(content), app.clone());
-    Front::new(app, long_way, template)
+    CachedService::new(app, long_way, template)
 }
 
 /// Puts what every request goes through around the routes.
-fn layered(routes: Router<App>, app: App) -> Router {
+fn layered(routes: Router<AppState>, app: AppState) -> Router {
     routes
         .fallback(no_such_route)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
@@ -122,7 +123,7 @@ fn template(path: &str) -> Option<&'static str> {
 }
 
 /// 404, or the way to the same route without a slash at its end.
-async fn no_such_route(State(_): State<App>, request: Request) -> Response {
+async fn no_such_route(State(_): State<AppState>, request: Request) -> Response {
     let uri = request.uri();
     if let Some(without) = uri.path().strip_suffix('/')
         && without != "/"
@@ -154,17 +155,22 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::http::{AppParts, Crowd, Edge, EdgeSettings, Rendered, RenderedSettings};
+    use crate::http::{
+        AppStateParts, CacheSettings, ConcurrencyLimit, MiddlewareSettings, MiddlewareState, ResponseCache,
+    };
 
     /// Asks a route that is open in every state of the gate.
-    async fn ask(handlers: MethodRouter<App>, request_timeout: Duration) -> (Response, serde_json::Value) {
-        let app = App::from(AppParts {
+    async fn ask(
+        handlers: MethodRouter<AppState>,
+        request_timeout: Duration,
+    ) -> (Response, serde_json::Value) {
+        let app = AppState::from(AppStateParts {
             gate: Arc::default(),
             clock: Arc::new(SystemClock),
             request_timeout,
-            edge: Edge::new(EdgeSettings::default()),
-            rendered: Arc::new(Rendered::new(&RenderedSettings::default())),
-            crowd: Crowd::new(1),
+            middleware: MiddlewareState::new(MiddlewareSettings::default()),
+            cache: Arc::new(ResponseCache::new(&CacheSettings::default())),
+            concurrency: ConcurrencyLimit::new(1),
         });
         let router = layered(Router::new().route("/livez", handlers), app);
         let request = Request::builder().uri("/livez").body(Body::empty()).unwrap();

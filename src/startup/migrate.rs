@@ -7,7 +7,7 @@ use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
 
 use super::{Failure, Meter, Reading};
 use crate::config::{BackupBefore, Config, MigrateOnStart};
-use crate::http::{Gate, Progress};
+use crate::http::{Gate, StartProgress};
 
 /// The ledger of the tool that the original used.
 const ORIGINAL_LEDGER: &str = "pymongo_migrate";
@@ -104,7 +104,7 @@ impl Observer for Watcher {
         let reading = meter.reading();
         let Reading { migration, step, done, total: _, rate: _, holder, undoing: _ } = reading.clone();
         self.gate.progress(|progress| {
-            *progress = Progress {
+            *progress = StartProgress {
                 phase: progress.phase,
                 done: step.is_some().then_some(done),
                 percent: reading.percent(),

@@ -30,7 +30,9 @@ pub use store::open as open_store;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, OnStartFailure};
 use crate::domain::Section;
-use crate::http::{self, App, AppParts, ConnectionSettings, Crowd, Edge, Gate, Rendered};
+use crate::http::{
+    self, AppState, AppStateParts, ConcurrencyLimit, ConnectionSettings, Gate, MiddlewareState, ResponseCache,
+};
 use crate::identity::{self, Authenticator, DevelopmentTokens, Google, Roles, Verifier, VerifierChain};
 use crate::repository::{self, Probe, Repository, SectionContents, TreeLock, Users};
 use crate::service::{ChangeTracker, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
@@ -73,13 +75,13 @@ impl Application {
         let Self { config, listener, address, began } = self;
         let gate = Arc::new(Gate::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let app = App::from(AppParts {
+        let app = AppState::from(AppStateParts {
             gate: Arc::clone(&gate),
             clock: Arc::clone(&clock),
             request_timeout: config.request_timeout,
-            edge: Edge::new(config.edge.clone()),
-            rendered: Arc::new(Rendered::new(&config.rendered)),
-            crowd: Crowd::new(config.max_concurrent),
+            middleware: MiddlewareState::new(config.middleware.clone()),
+            cache: Arc::new(ResponseCache::new(&config.cache)),
+            concurrency: ConcurrencyLimit::new(config.max_concurrent),
         });
         let (stop, mut stopped) = watch::channel(false);
         let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
@@ -199,7 +201,9 @@ async fn phase<T>(
     phase: Phase,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    gate.progress(|progress| *progress = http::Progress { phase: phase.name(), ..http::Progress::default() });
+    gate.progress(|progress| {
+        *progress = http::StartProgress { phase: phase.name(), ..http::StartProgress::default() }
+    });
     let began = Instant::now();
     let outcome = work.instrument(tracing::info_span!("start", phase = phase.name())).await;
     tracing::info!(

@@ -52,7 +52,7 @@ testkit::stores! {
 
     async fn more_origins_can_be_configured(db: Database) {
         let app = App::on_with(&db, |config| {
-            config.edge.extra_origins = vec!["https://preview.example".to_owned(), "*".to_owned()];
+            config.middleware.extra_origins = vec!["https://preview.example".to_owned(), "*".to_owned()];
         })
         .await;
         assert_eq!(preflight(&app, "https://preview.example", "GET").await.status, 200);
@@ -75,8 +75,8 @@ testkit::stores! {
         // Without a socket the peer has no address.
         let nowhere: Network = "0.0.0.0".parse().unwrap();
         let app = App::on_with(&db, |config| {
-            config.edge.hsts = true;
-            config.edge.trusted_proxies = vec![nowhere];
+            config.middleware.hsts = true;
+            config.middleware.trusted_proxies = vec![nowhere];
         })
         .await;
         for (proto, told) in [("https", true), ("http", false)] {

@@ -42,7 +42,7 @@ pub(crate) async fn delete(app: &App, peer: &str, n: usize, headers: &[(&str, &s
 
 testkit::stores! {
     async fn the_address_that_a_trusted_proxy_names_is_the_client(db: Database) {
-        let app = App::on_with(&db, |config| config.edge.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]).await;
+        let app = App::on_with(&db, |config| config.middleware.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]).await;
         let named = [("x-forwarded-for", "198.51.100.1")];
         for n in 0..WRITES {
             assert_eq!(delete(&app, "10.0.0.1:1", n, &named).await.status, 401);
@@ -59,7 +59,7 @@ testkit::stores! {
     }
 
     async fn limits_can_be_turned_off(db: Database) {
-        let app = App::on_with(&db, |config| config.edge.unlimited = true).await;
+        let app = App::on_with(&db, |config| config.middleware.unlimited = true).await;
         for n in 0..=WRITES {
             let answer = delete(&app, "192.0.2.9:1", n, &[]).await;
             assert_eq!((answer.status.as_u16(), answer.headers.get("ratelimit")), (401, None));

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use docstore::Database;
 use field_notes::clock::FixedClock;
 use field_notes::config::Config;
-use field_notes::http::{self, Crowd, Edge, Front, Gate, Rendered};
+use field_notes::http::{self, CachedService, ConcurrencyLimit, Gate, MiddlewareState, ResponseCache};
 use field_notes::{repository, startup};
 use migrator::{Settings, UpMode};
 use serde_json::Value;
@@ -22,9 +22,9 @@ pub(crate) const NOW_MS: i64 = 1_767_323_045_678;
 
 #[derive(Clone)]
 pub(crate) struct App {
-    pub(crate) router: Front,
+    pub(crate) router: CachedService,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) rendered: Arc<Rendered>,
+    pub(crate) cache: Arc<ResponseCache>,
     pub(crate) config: Config,
     pub(crate) clock: FixedClock,
 }
@@ -86,16 +86,16 @@ impl App {
         change(&mut config);
         let clock = FixedClock::at(DateTime::from_timestamp_millis(NOW_MS).expect("in range"));
         let gate = Arc::new(Gate::default());
-        let rendered = Arc::new(Rendered::new(&config.rendered));
-        let app = http::App::from(http::AppParts {
+        let cache = Arc::new(ResponseCache::new(&config.cache));
+        let app = http::AppState::from(http::AppStateParts {
             gate: Arc::clone(&gate),
             clock: Arc::new(clock.clone()),
             request_timeout: Duration::from_secs(20),
-            edge: Edge::new(config.edge.clone()),
-            rendered: Arc::clone(&rendered),
-            crowd: Crowd::new(config.max_concurrent),
+            middleware: MiddlewareState::new(config.middleware.clone()),
+            cache: Arc::clone(&cache),
+            concurrency: ConcurrencyLimit::new(config.max_concurrent),
         });
-        Self { router: http::router(app), gate, rendered, config, clock }
+        Self { router: http::router(app), gate, cache, config, clock }
     }
 
     pub(crate) fn open(&self, db: &Database) {

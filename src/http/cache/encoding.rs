@@ -12,14 +12,14 @@ const GZIP: u32 = 6;
 
 /// How a body is coded. In the order of preference among those that a client likes equally.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub(crate) enum ContentEncoding {
     Brotli,
     Zstd,
     Gzip,
     Identity,
 }
 
-impl Coding {
+impl ContentEncoding {
     pub(crate) const ALL: [Self; 4] = [Self::Brotli, Self::Zstd, Self::Gzip, Self::Identity];
 
     /// Its place among all.
@@ -68,9 +68,9 @@ fn exact(bytes: Vec<u8>) -> Bytes {
 
 /// Which codings a client takes, and how much it likes them: thousandths, 0 for not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Accepted([u16; 4]);
+pub(crate) struct AcceptedEncodings([u16; 4]);
 
-impl Accepted {
+impl AcceptedEncodings {
     /// Who says nothing gets a body as it is.
     const PLAIN: Self = Self([0, 0, 0, 1000]);
 
@@ -85,31 +85,31 @@ impl Accepted {
         for item in values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')) {
             let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
             let (name, liking) = (name.trim(), liking(parameters));
-            let is = |coding: &Coding| name.eq_ignore_ascii_case(coding.name());
+            let is = |coding: &ContentEncoding| name.eq_ignore_ascii_case(coding.name());
             if name == "*" {
                 rest = Some(liking);
-            } else if let Some(coding) = Coding::ALL.iter().find(|coding| is(coding)) {
+            } else if let Some(coding) = ContentEncoding::ALL.iter().find(|coding| is(coding)) {
                 named[coding.index()] = Some(liking);
             } else if name.eq_ignore_ascii_case("x-gzip") {
-                named[Coding::Gzip.index()] = Some(liking);
+                named[ContentEncoding::Gzip.index()] = Some(liking);
             }
         }
         let mut accepted = named.map(|named| named.or(rest).unwrap_or(0));
         // As it is is always acceptable, unless something says otherwise; what is named goes before it.
-        let plain = Coding::Identity.index();
+        let plain = ContentEncoding::Identity.index();
         accepted[plain] = named[plain].or(rest).unwrap_or(1);
         Self(accepted)
     }
 
     /// Whether a client takes a coding.
-    pub(crate) fn takes(self, coding: Coding) -> bool {
+    pub(crate) fn takes(self, coding: ContentEncoding) -> bool {
         self.0[coding.index()] > 0
     }
 
     /// The coding that a client likes best among those that can be had; `None` if it takes none of them.
-    pub(crate) fn best(self, can_be_had: impl Fn(Coding) -> bool) -> Option<Coding> {
+    pub(crate) fn best(self, can_be_had: impl Fn(ContentEncoding) -> bool) -> Option<ContentEncoding> {
         let mut best = None;
-        for coding in Coding::ALL {
+        for coding in ContentEncoding::ALL {
             let liking = self.0[coding.index()];
             if liking > 0 && can_be_had(coding) && best.is_none_or(|(_, most)| liking > most) {
                 best = Some((coding, liking));
@@ -119,9 +119,9 @@ impl Accepted {
     }
 
     /// The coding that a body of this length should have.
-    pub(crate) fn best_for(self, length: usize) -> Option<Coding> {
-        if length < LEAST && self.takes(Coding::Identity) {
-            return Some(Coding::Identity);
+    pub(crate) fn best_for(self, length: usize) -> Option<ContentEncoding> {
+        if length < LEAST && self.takes(ContentEncoding::Identity) {
+            return Some(ContentEncoding::Identity);
         }
         self.best(|_| true)
     }
@@ -148,14 +148,14 @@ mod tests {
 
     use super::*;
 
-    fn accepted(text: &str) -> Accepted {
+    fn accepted(text: &str) -> AcceptedEncodings {
         let value = HeaderValue::from_str(text).unwrap();
-        Accepted::of(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
+        AcceptedEncodings::of(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
     }
 
     #[test]
     fn the_best_of_what_is_taken_is_chosen() {
-        use Coding::{Brotli, Gzip, Identity, Zstd};
+        use ContentEncoding::{Brotli, Gzip, Identity, Zstd};
         for (text, best) in [
             ("", Some(Identity)),
             ("gzip, deflate, br, zstd", Some(Brotli)),
@@ -177,23 +177,27 @@ mod tests {
         ] {
             assert_eq!(accepted(text).best_for(LEAST), best, "{text:?}");
         }
-        assert_eq!(Accepted::of(&HeaderMap::new()).best_for(LEAST), Some(Identity));
+        assert_eq!(AcceptedEncodings::of(&HeaderMap::new()).best_for(LEAST), Some(Identity));
     }
 
     #[test]
     fn short_bodies_are_left_as_they_are_if_that_is_taken() {
-        assert_eq!(accepted("br").best_for(LEAST - 1), Some(Coding::Identity));
-        assert_eq!(accepted("br, identity;q=0").best_for(1), Some(Coding::Brotli));
+        assert_eq!(accepted("br").best_for(LEAST - 1), Some(ContentEncoding::Identity));
+        assert_eq!(accepted("br, identity;q=0").best_for(1), Some(ContentEncoding::Brotli));
     }
 
     #[test]
     fn what_is_coded_can_be_decoded() {
         let body = b"<p>The river was still.</p>".repeat(100);
         let (mut br, mut gzip) = (Vec::new(), Vec::new());
-        brotli::Decompressor::new(&*Coding::Brotli.apply(&body).unwrap(), 4096).read_to_end(&mut br).unwrap();
-        flate2::read::GzDecoder::new(&*Coding::Gzip.apply(&body).unwrap()).read_to_end(&mut gzip).unwrap();
-        let zstd = zstd::bulk::decompress(&Coding::Zstd.apply(&body).unwrap(), body.len()).unwrap();
+        brotli::Decompressor::new(&*ContentEncoding::Brotli.apply(&body).unwrap(), 4096)
+            .read_to_end(&mut br)
+            .unwrap();
+        flate2::read::GzDecoder::new(&*ContentEncoding::Gzip.apply(&body).unwrap())
+            .read_to_end(&mut gzip)
+            .unwrap();
+        let zstd = zstd::bulk::decompress(&ContentEncoding::Zstd.apply(&body).unwrap(), body.len()).unwrap();
         assert!(br == body && gzip == body && zstd == body);
-        assert_eq!(Coding::Identity.apply(&body).unwrap(), body);
+        assert_eq!(ContentEncoding::Identity.apply(&body).unwrap(), body);
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use axum::http::{self, HeaderMap, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 
-use super::encoding::{Accepted, Coding};
-use super::status::{CACHE_STATUS, Source};
+use super::encoding::{AcceptedEncodings, ContentEncoding};
+use super::status::{CACHE_STATUS, CacheStatus};
 use crate::http::middleware::{SAFETY, request_id};
 use crate::http::respond::vary;
 use crate::service::{ChangeTracker, Reads};
@@ -20,20 +20,20 @@ const VARY_ALL: &[&str] = &["Authorization", "Accept", "Accept-Encoding", "Origi
 const ASK_FIRST: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
 
 /// What an answer was made of, and when.
-pub(crate) struct Origin {
+pub(crate) struct Validity {
     pub(crate) reads: Reads,
     pub(crate) made: Instant,
     pub(crate) freshness: ChangeTracker,
 }
 
 /// A rendered response: everything but what each request has of its own.
-pub(crate) struct Entry {
-    origin: Origin,
+pub(crate) struct CacheEntry {
+    origin: Validity,
     /// The tags of all forms, whether they are there or not, by the place of their coding; made when they are wanted.
     tags: OnceLock<[HeaderValue; 4]>,
-    plain: Form,
+    plain: Variant,
     /// By the place of their coding.
-    coded: [Option<Form>; 3],
+    coded: [Option<Variant>; 3],
     /// Which codings are being rendered, by bit.
     asked: AtomicU8,
 }
@@ -41,29 +41,34 @@ pub(crate) struct Entry {
 /// A body in one coding, and the headers of a 200 with it. Those that are set for each request are there already, so that
 /// a copy does not grow.
 #[derive(Clone)]
-struct Form {
+struct Variant {
     body: Bytes,
     head: HeaderMap,
 }
 
 /// What a client can be given.
-pub(crate) enum Choice {
+pub(crate) enum EncodingChoice {
     /// The body in this coding; another, which should be rendered, would be better.
-    Now(Coding, Option<Coding>),
+    Now(ContentEncoding, Option<ContentEncoding>),
     /// Nothing before it is rendered in this coding.
-    Later(Coding),
+    Later(ContentEncoding),
     /// Nothing at all.
     Nothing,
 }
 
-impl Entry {
+impl CacheEntry {
     /// Of a 200. `head` has what the handler said; `cache_control` is what others are told about keeping it.
-    pub(crate) fn new(mut head: HeaderMap, body: Bytes, cache_control: HeaderValue, origin: Origin) -> Self {
+    pub(crate) fn new(
+        mut head: HeaderMap,
+        body: Bytes,
+        cache_control: HeaderValue,
+        origin: Validity,
+    ) -> Self {
         // An item has a tag of its state, which those who change it name.
         let tag = head.remove(header::ETAG).unwrap_or_else(|| tag_of(&body));
         head.remove(header::CONTENT_LENGTH);
         head.insert(header::CACHE_CONTROL, cache_control);
-        head.insert(CACHE_STATUS, Source::Hit.header());
+        head.insert(CACHE_STATUS, CacheStatus::Hit.header());
         head.insert(header::ETAG, tag);
         vary::add(&mut head, VARY_ALL);
         for (name, value) in SAFETY {
@@ -71,7 +76,7 @@ impl Entry {
         }
         head.insert(request_id::NAME, HeaderValue::from_static("-"));
         // Room that was only needed to put it together is not kept.
-        let plain = Form { body, head: head.clone() };
+        let plain = Variant { body, head: head.clone() };
         Self { origin, tags: OnceLock::new(), plain, coded: [None, None, None], asked: AtomicU8::new(0) }
     }
 
@@ -98,45 +103,47 @@ impl Entry {
         HEADERS + coded.chain([&self.plain]).map(|form| form.body.len() + HEADERS).sum::<usize>()
     }
 
-    fn form(&self, coding: Coding) -> Option<&Form> {
+    fn form(&self, coding: ContentEncoding) -> Option<&Variant> {
         match coding {
-            Coding::Identity => Some(&self.plain),
-            Coding::Brotli | Coding::Zstd | Coding::Gzip => self.coded[coding.index()].as_ref(),
+            ContentEncoding::Identity => Some(&self.plain),
+            ContentEncoding::Brotli | ContentEncoding::Zstd | ContentEncoding::Gzip => {
+                self.coded[coding.index()].as_ref()
+            }
         }
     }
 
     /// Whether a coding is there.
-    pub(crate) fn has(&self, coding: Coding) -> bool {
+    pub(crate) fn has(&self, coding: ContentEncoding) -> bool {
         self.form(coding).is_some()
     }
 
     /// What a client that accepts this can be given.
-    pub(crate) fn choose(&self, accepted: Accepted) -> Choice {
-        let Some(wanted) = accepted.best_for(self.plain.body.len()) else { return Choice::Nothing };
-        let is_there = |coding: Coding| self.has(coding);
+    pub(crate) fn choose(&self, accepted: AcceptedEncodings) -> EncodingChoice {
+        let Some(wanted) = accepted.best_for(self.plain.body.len()) else { return EncodingChoice::Nothing };
+        let is_there = |coding: ContentEncoding| self.has(coding);
         if is_there(wanted) {
-            return Choice::Now(wanted, None);
+            return EncodingChoice::Now(wanted, None);
         }
         match accepted.best(is_there) {
-            Some(other) => Choice::Now(other, Some(wanted)),
-            None => Choice::Later(wanted),
+            Some(other) => EncodingChoice::Now(other, Some(wanted)),
+            None => EncodingChoice::Later(wanted),
         }
     }
 
     /// Whether a coding is to be rendered now: the first who asks hears yes.
-    pub(crate) fn claim(&self, coding: Coding) -> bool {
+    pub(crate) fn claim(&self, coding: ContentEncoding) -> bool {
         let bit = 1 << coding.index();
         self.asked.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
     /// It is not rendered after all; the next who asks hears yes.
-    pub(crate) fn unclaim(&self, coding: Coding) {
+    pub(crate) fn unclaim(&self, coding: ContentEncoding) {
         self.asked.fetch_and(!(1 << coding.index()), Ordering::Relaxed);
     }
 
     /// The same with one coding more. Blocks.
-    pub(crate) fn with(&self, coding: Coding) -> std::io::Result<Self> {
-        let Origin { reads, made, freshness } = &self.origin;
+    pub(crate) fn with(&self, coding: ContentEncoding) -> std::io::Result<Self> {
+        let Validity { reads, made, freshness } = &self.origin;
         let mut coded = self.coded.clone();
         if let Some(form) = coded.get_mut(coding.index()) {
             let mut head = self.plain.head.clone();
@@ -145,10 +152,10 @@ impl Entry {
                 head.insert(header::CONTENT_ENCODING, name);
             }
             // Without the room that it grew in.
-            *form = Some(Form { body: coding.apply(&self.plain.body)?, head: head.clone() });
+            *form = Some(Variant { body: coding.apply(&self.plain.body)?, head: head.clone() });
         }
         Ok(Self {
-            origin: Origin { reads: reads.clone(), made: *made, freshness: freshness.clone() },
+            origin: Validity { reads: reads.clone(), made: *made, freshness: freshness.clone() },
             tags: self.tags.clone(),
             plain: self.plain.clone(),
             coded,
@@ -162,8 +169,8 @@ impl Entry {
         &self,
         method: &Method,
         asked: &HeaderMap,
-        coding: Coding,
-        source: Source,
+        coding: ContentEncoding,
+        source: CacheStatus,
     ) -> http::Response<Bytes> {
         if let Some(tag) = self.held(asked) {
             let mut head = self.plain.head.clone();
@@ -172,7 +179,7 @@ impl Entry {
             return assemble(StatusCode::NOT_MODIFIED, head, Bytes::new(), source);
         }
         // Nobody is given a coding that is not there.
-        let Form { body, head } = self.form(coding).unwrap_or(&self.plain);
+        let Variant { body, head } = self.form(coding).unwrap_or(&self.plain);
         let mut head = head.clone();
         let body = if method == Method::HEAD {
             head.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -186,7 +193,7 @@ impl Entry {
     fn tags(&self) -> &[HeaderValue; 4] {
         self.tags.get_or_init(|| {
             let tag = self.plain.head.get(header::ETAG).cloned().unwrap_or(HeaderValue::from_static("\"\""));
-            Coding::ALL.map(|coding| tag_in(&tag, coding))
+            ContentEncoding::ALL.map(|coding| tag_in(&tag, coding))
         })
     }
 
@@ -195,31 +202,31 @@ impl Entry {
         if !asked.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
-        let (accepted, all) = (Accepted::of(asked), self.tags());
+        let (accepted, all) = (AcceptedEncodings::of(asked), self.tags());
         asked.get_all(header::IF_NONE_MATCH).iter().find_map(|header| {
             let mut tags = header.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             tags.find_map(|held| {
                 let held = held.strip_prefix(b"W/").unwrap_or(held);
                 if held == b"*" {
-                    return Some(&all[Coding::Identity.index()]);
+                    return Some(&all[ContentEncoding::Identity.index()]);
                 }
-                let mut forms = Coding::ALL.into_iter().filter(|coding| accepted.takes(*coding));
+                let mut forms = ContentEncoding::ALL.into_iter().filter(|coding| accepted.takes(*coding));
                 forms.find_map(|coding| Some(&all[coding.index()]).filter(|tag| held == tag.as_bytes()))
             })
         })
     }
 }
 
-fn assemble(status: StatusCode, head: HeaderMap, body: Bytes, source: Source) -> http::Response<Bytes> {
+fn assemble(status: StatusCode, head: HeaderMap, body: Bytes, source: CacheStatus) -> http::Response<Bytes> {
     let mut response = http::Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = head;
     // A hit says so already.
-    if source != Source::Hit {
+    if source != CacheStatus::Hit {
         response.headers_mut().insert(CACHE_STATUS, source.header());
     }
     // Of what may not hold, nobody else is to make something that does.
-    if matches!(source, Source::Away | Source::Unanswered) {
+    if matches!(source, CacheStatus::Away | CacheStatus::Unanswered) {
         response.headers_mut().insert(header::CACHE_CONTROL, ASK_FIRST);
     }
     response
@@ -232,7 +239,7 @@ fn tag_of(body: &[u8]) -> HeaderValue {
 }
 
 /// The tag of the same in a coding: other bytes need another tag.
-fn tag_in(tag: &HeaderValue, coding: Coding) -> HeaderValue {
+fn tag_in(tag: &HeaderValue, coding: ContentEncoding) -> HeaderValue {
     let inner = tag.to_str().ok().and_then(|tag| tag.strip_suffix('"'));
     let (Some(inner), Some(_)) = (inner, coding.header()) else { return tag.clone() };
     HeaderValue::from_str(&format!("{inner}-{}\"", coding.name())).unwrap_or_else(|_| tag.clone())
@@ -240,6 +247,7 @@ fn tag_in(tag: &HeaderValue, coding: Coding) -> HeaderValue {
 
 /// The state that a tag names, whatever the coding: without the quotes.
 pub(crate) fn state_of(tag: &str) -> &str {
-    let coded = Coding::ALL.iter().find_map(|coding| tag.strip_suffix(coding.name())?.strip_suffix('-'));
+    let coded =
+        ContentEncoding::ALL.iter().find_map(|coding| tag.strip_suffix(coding.name())?.strip_suffix('-'));
     coded.unwrap_or(tag)
 }

@@ -8,15 +8,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::Rendered;
-use super::entry::{Entry, Origin, VARY};
-use super::status::Source;
+use super::ResponseCache;
+use super::entry::{CacheEntry, VARY, Validity};
+use super::status::CacheStatus;
 use super::store::Counts;
-use crate::http::error::Carried;
-use crate::http::middleware::Client;
+use crate::http::error::ErrorExtension;
+use crate::http::middleware::ClientInfo;
 use crate::http::middleware::request_id::RequestId;
 use crate::http::respond::vary;
-use crate::http::{ApiError, App, Policy, Route};
+use crate::http::{ApiError, AppState, Policy, Route};
 use crate::service::{ChangeTracker, ReadLog};
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
@@ -25,25 +25,25 @@ const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a load came to, for all who waited.
 #[derive(Clone)]
-pub(crate) enum Loaded {
+pub(crate) enum LoadOutcome {
     /// A page that is kept, if anything is.
-    Page(Arc<Entry>),
+    Entry(Arc<CacheEntry>),
     /// What is not kept: an error, a way to another address.
-    Other(Arc<Other>),
+    Uncached(Arc<UncachedResponse>),
 }
 
 /// An answer that is made anew for each.
-pub(crate) struct Other {
+pub(crate) struct UncachedResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
-    error: Option<Carried>,
+    error: Option<ErrorExtension>,
 }
 
-impl Other {
+impl UncachedResponse {
     /// Whether the store did not answer. Where there is too much to do already, nobody has asked it.
     fn is_of_the_store(&self) -> bool {
-        let error = self.error.as_ref().map(|Carried(error)| &**error);
+        let error = self.error.as_ref().map(|ErrorExtension(error)| &**error);
         matches!(error, Some(ApiError::StoreUnavailable(_) | ApiError::TimedOut))
     }
 
@@ -69,12 +69,12 @@ pub(crate) fn key(uri: &Uri) -> &str {
 }
 
 /// At the routes of content: answers anonymous reads by what is rendered, and says of other answers for whom they are.
-pub(crate) async fn through(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn through(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     if is_anonymous_read(request.method(), request.headers()) {
         return read(&app, request, next).await;
     }
     let is_private = request.headers().contains_key(header::AUTHORIZATION);
-    let place = match app.crowd.enter() {
+    let place = match app.concurrency.enter() {
         Ok(place) => place,
         Err(full) => return full.into_response(),
     };
@@ -88,21 +88,21 @@ pub(crate) async fn through(State(app): State<App>, mut request: Request, next: 
     response
 }
 
-async fn read(app: &App, request: Request, next: Next) -> Response {
+async fn read(app: &AppState, request: Request, next: Next) -> Response {
     let (mut parts, _) = request.into_parts();
     let (method, headers) = (std::mem::take(&mut parts.method), std::mem::take(&mut parts.headers));
     let key = key(&parts.uri).to_owned();
-    let rendered = &app.rendered;
+    let rendered = &app.cache;
     let held = rendered.kept.as_ref().and_then(|shelf| shelf.get(&key));
     if let Some(held) = held.clone().filter(|held| held.is_fresh()) {
         // It holds, and is there in no coding that this client takes.
-        return rendered.give(&key, held, &method, &headers, Source::Hit).await;
+        return rendered.give(&key, held, &method, &headers, CacheStatus::Hit).await;
     }
-    let source = if held.is_some() { Source::Renewed } else { Source::Made };
+    let source = if held.is_some() { CacheStatus::Renewed } else { CacheStatus::Made };
     let load = |reading: ReadLog| {
         // Nothing of the caller is left in it, so that nothing can depend on them.
         parts.method = Method::GET;
-        parts.extensions.remove::<Client>();
+        parts.extensions.remove::<ClientInfo>();
         parts.extensions.remove::<RequestId>();
         parts.extensions.remove::<ConnectInfo<std::net::SocketAddr>>();
         load(app.clone(), Request::from_parts(parts, Body::empty()), next, reading)
@@ -123,16 +123,16 @@ async fn read(app: &App, request: Request, next: Next) -> Response {
         (Some(Ok((loaded, joined))), held) => {
             Counts::add(if joined { &shelf.counts.joined } else { &shelf.counts.loads });
             match (loaded, held) {
-                (Loaded::Other(other), Some(held)) if other.is_of_the_store() => {
+                (LoadOutcome::Uncached(other), Some(held)) if other.is_of_the_store() => {
                     Counts::add(&shelf.counts.stale);
-                    rendered.give(&key, held, &method, &headers, Source::Unanswered).await
+                    rendered.give(&key, held, &method, &headers, CacheStatus::Unanswered).await
                 }
                 (loaded, _) => present(rendered, &key, loaded, (&method, &headers), source).await,
             }
         }
         (None, Some(held)) => {
             Counts::add(&shelf.counts.stale);
-            rendered.give(&key, held, &method, &headers, Source::Away).await
+            rendered.give(&key, held, &method, &headers, CacheStatus::Away).await
         }
         (Some(Err(panicked)), _) => ApiError::Internal(Box::new(panicked)).into_response(),
         // Only who holds something gives up.
@@ -141,15 +141,15 @@ async fn read(app: &App, request: Request, next: Next) -> Response {
 }
 
 async fn present(
-    rendered: &Rendered,
+    rendered: &ResponseCache,
     key: &str,
-    loaded: Loaded,
+    loaded: LoadOutcome,
     (method, headers): (&Method, &HeaderMap),
-    source: Source,
+    source: CacheStatus,
 ) -> Response {
     match loaded {
-        Loaded::Page(entry) => rendered.give(key, entry, method, headers, source).await,
-        Loaded::Other(other) => {
+        LoadOutcome::Entry(entry) => rendered.give(key, entry, method, headers, source).await,
+        LoadOutcome::Uncached(other) => {
             let mut response = other.response();
             vary::add(response.headers_mut(), VARY);
             response
@@ -158,8 +158,8 @@ async fn present(
 }
 
 /// Makes an answer, and puts it on the shelf if it is one for everybody.
-async fn load(app: App, request: Request, next: Next, reading: ReadLog) -> Loaded {
-    let place = match app.crowd.enter() {
+async fn load(app: AppState, request: Request, next: Next, reading: ReadLog) -> LoadOutcome {
+    let place = match app.concurrency.enter() {
         Ok(place) => place,
         Err(full) => return other(full.into_response()).await,
     };
@@ -187,17 +187,22 @@ async fn load(app: App, request: Request, next: Next, reading: ReadLog) -> Loade
     let may_keep = ChangeTracker::may_keep(&reads);
     // What reads nothing is not worth a rule of its own.
     let reads = if reads.is_empty() { services.change_tracker.everything() } else { reads };
-    let origin = Origin { reads, made, freshness: services.change_tracker.clone() };
-    let entry = Arc::new(Entry::new(parts.headers, body, app.rendered.cache_control.clone(), origin));
-    if let (Some(shelf), true) = (&app.rendered.kept, may_keep) {
+    let origin = Validity { reads, made, freshness: services.change_tracker.clone() };
+    let entry = Arc::new(CacheEntry::new(parts.headers, body, app.cache.cache_control.clone(), origin));
+    if let (Some(shelf), true) = (&app.cache.kept, may_keep) {
         shelf.keep(&key, &entry);
     }
-    Loaded::Page(entry)
+    LoadOutcome::Entry(entry)
 }
 
-async fn other(response: Response) -> Loaded {
+async fn other(response: Response) -> LoadOutcome {
     let (mut parts, body) = response.into_parts();
-    let error = parts.extensions.remove::<Carried>();
+    let error = parts.extensions.remove::<ErrorExtension>();
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    Loaded::Other(Arc::new(Other { status: parts.status, headers: parts.headers, body, error }))
+    LoadOutcome::Uncached(Arc::new(UncachedResponse {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+        error,
+    }))
 }

@@ -1,7 +1,7 @@
-//! Rendered responses: the answer to an anonymous read is made once for each state of what it is made of, and handed
+//! Cached responses: the answer to an anonymous read is made once for each state of what it is made of, and handed
 //! out as ready bytes.
 //!
-//! [`Front`] is the outermost: what is on the shelf and holds is answered there, before there is a span, a route or an
+//! [`CachedService`] is the outermost: what is on the shelf and holds is answered there, before there is a span, a route or an
 //! extractor. All else goes the long way; where it meets a route of content, `through` makes the answer, once for
 //! all who want it, and puts it on the shelf.
 
@@ -33,23 +33,23 @@ use tokio::sync::Semaphore;
 
 pub(crate) use entry::state_of;
 pub(crate) use middleware::through;
-pub(crate) use service::Answer;
-pub use service::Front;
+pub use service::CachedService;
+pub(crate) use service::RouterFuture;
 
 use crate::http::ApiError;
-use encoding::{Accepted, Coding};
-use entry::{Choice, Entry};
-use middleware::Loaded;
-use single_flight::Flights;
-use status::Source;
-use store::{Counts, Shelf};
+use encoding::{AcceptedEncodings, ContentEncoding};
+use entry::{CacheEntry, EncodingChoice};
+use middleware::LoadOutcome;
+use single_flight::SingleFlight;
+use status::CacheStatus;
+use store::{CacheStore, Counts};
 
 /// So many bodies are coded at a time, each on a thread of its own.
 const CODERS: usize = 2;
 
 /// What is kept of rendered responses, and what others are told about keeping them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenderedSettings {
+pub struct CacheSettings {
     /// Bytes that may be kept; `None` keeps nothing.
     pub max_bytes: Option<NonZeroU64>,
     /// How long shared caches may keep a public answer without asking.
@@ -58,7 +58,7 @@ pub struct RenderedSettings {
     pub stale_while_revalidate: Duration,
 }
 
-impl Default for RenderedSettings {
+impl Default for CacheSettings {
     /// 128 MiB; others ask every time.
     fn default() -> Self {
         Self {
@@ -69,17 +69,17 @@ impl Default for RenderedSettings {
     }
 }
 
-/// Rendered responses.
-pub struct Rendered {
+/// Cached responses.
+pub struct ResponseCache {
     cache_control: HeaderValue,
-    kept: Option<Arc<Shelf>>,
-    flights: Flights<Loaded>,
+    kept: Option<Arc<CacheStore>>,
+    flights: SingleFlight<LoadOutcome>,
     coders: Arc<Semaphore>,
 }
 
 /// How the rendered responses do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RenderedCounts {
+pub struct CacheCounts {
     /// How many are kept.
     pub entries: u64,
     /// Their bytes.
@@ -94,25 +94,25 @@ pub struct RenderedCounts {
     pub joined: u64,
 }
 
-impl Rendered {
+impl ResponseCache {
     /// Nothing is rendered yet.
-    pub fn new(settings: &RenderedSettings) -> Self {
+    pub fn new(settings: &CacheSettings) -> Self {
         Self {
             cache_control: cache_control(settings),
-            kept: settings.max_bytes.map(|bytes| Arc::new(Shelf::new(bytes.get()))),
-            flights: Flights::default(),
+            kept: settings.max_bytes.map(|bytes| Arc::new(CacheStore::new(bytes.get()))),
+            flights: SingleFlight::default(),
             coders: Arc::new(Semaphore::new(CODERS)),
         }
     }
 
     /// How it does.
-    pub fn counts(&self) -> RenderedCounts {
-        let Some(kept) = &self.kept else { return RenderedCounts::default() };
+    pub fn counts(&self) -> CacheCounts {
+        let Some(kept) = &self.kept else { return CacheCounts::default() };
         let (entries, bytes) = kept.size();
         let Counts { hits, stale, loads, joined } = &kept.counts;
         let [hits, stale, loads, joined] =
             [hits, stale, loads, joined].map(|counter| counter.load(Ordering::Relaxed));
-        RenderedCounts { entries, bytes, hits, stale, loads, joined }
+        CacheCounts { entries, bytes, hits, stale, loads, joined }
     }
 
     /// Whether there is anything that could be served without the store.
@@ -127,9 +127,11 @@ impl Rendered {
         if !entry.is_fresh() {
             return None;
         }
-        let Choice::Now(coding, wanted) = entry.choose(Accepted::of(asked)) else { return None };
-        let source = if entry.store_is_away() { Source::Away } else { Source::Hit };
-        Counts::add(if source == Source::Hit { &kept.counts.hits } else { &kept.counts.stale });
+        let EncodingChoice::Now(coding, wanted) = entry.choose(AcceptedEncodings::of(asked)) else {
+            return None;
+        };
+        let source = if entry.store_is_away() { CacheStatus::Away } else { CacheStatus::Hit };
+        Counts::add(if source == CacheStatus::Hit { &kept.counts.hits } else { &kept.counts.stale });
         let response = entry.answer(method, asked, coding, source);
         if let Some(wanted) = wanted {
             self.render_later(kept, key, entry, wanted);
@@ -141,20 +143,20 @@ impl Rendered {
     async fn give(
         &self,
         key: &str,
-        entry: Arc<Entry>,
+        entry: Arc<CacheEntry>,
         method: &Method,
         asked: &HeaderMap,
-        source: Source,
+        source: CacheStatus,
     ) -> Response {
-        match entry.choose(Accepted::of(asked)) {
-            Choice::Now(coding, wanted) => {
+        match entry.choose(AcceptedEncodings::of(asked)) {
+            EncodingChoice::Now(coding, wanted) => {
                 let response = entry.answer(method, asked, coding, source).map(Body::from);
                 if let (Some(wanted), Some(kept)) = (wanted, &self.kept) {
                     self.render_later(kept, key, entry, wanted);
                 }
                 response
             }
-            Choice::Later(coding) => {
+            EncodingChoice::Later(coding) => {
                 // Nobody closes the semaphore.
                 let _permit = self.coders.acquire().await;
                 let newer = self.kept.as_ref().and_then(|kept| kept.get(key));
@@ -176,12 +178,18 @@ impl Rendered {
                 }
                 response
             }
-            Choice::Nothing => ApiError::NotAcceptable.into_response(),
+            EncodingChoice::Nothing => ApiError::NotAcceptable.into_response(),
         }
     }
 
     /// Renders another coding for those who come later, unless there is too much to do already.
-    fn render_later(&self, kept: &Arc<Shelf>, key: &str, entry: Arc<Entry>, coding: Coding) {
+    fn render_later(
+        &self,
+        kept: &Arc<CacheStore>,
+        key: &str,
+        entry: Arc<CacheEntry>,
+        coding: ContentEncoding,
+    ) {
         if !entry.claim(coding) {
             return;
         }
@@ -198,7 +206,7 @@ impl Rendered {
 }
 
 /// What others are told about keeping a public answer. By themselves they have to ask whether it still holds.
-fn cache_control(settings: &RenderedSettings) -> HeaderValue {
+fn cache_control(settings: &CacheSettings) -> HeaderValue {
     let (shared, stale) = (settings.shared_age.as_secs(), settings.stale_while_revalidate.as_secs());
     let shared = if shared > 0 { format!(", s-maxage={shared}") } else { String::new() };
     // Whoever may give out what is stale need not ask first.
@@ -215,10 +223,10 @@ mod tests {
     #[test]
     fn others_are_told_what_is_configured() {
         let told = |shared, stale| {
-            let settings = RenderedSettings {
+            let settings = CacheSettings {
                 shared_age: Duration::from_secs(shared),
                 stale_while_revalidate: Duration::from_secs(stale),
-                ..RenderedSettings::default()
+                ..CacheSettings::default()
             };
             cache_control(&settings).to_str().unwrap().to_owned()
         };

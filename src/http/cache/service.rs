@@ -16,18 +16,18 @@ use tower::Service;
 use tower::util::Oneshot;
 
 use super::middleware::{is_anonymous_read, key};
-use crate::http::App;
+use crate::http::AppState;
 use crate::http::middleware::{self, access_log, request_id};
 
 /// The whole application, without a socket: rendered responses, and the long way behind them. Cheap to clone.
 #[derive(Clone)]
-pub struct Front {
+pub struct CachedService {
     inner: Arc<Inner>,
     peer: Option<SocketAddr>,
 }
 
 struct Inner {
-    app: App,
+    app: AppState,
     long_way: Router,
     template: Template,
 }
@@ -36,11 +36,11 @@ struct Inner {
 type Template = fn(&str) -> Option<&'static str>;
 
 /// An answer that is made.
-pub(crate) type Answer = Pin<Box<Oneshot<Router, Request>>>;
+pub(crate) type RouterFuture = Pin<Box<Oneshot<Router, Request>>>;
 
-impl Front {
+impl CachedService {
     /// Puts what is rendered in front of the routes.
-    pub(crate) fn new(app: App, long_way: Router, template: Template) -> Self {
+    pub(crate) fn new(app: AppState, long_way: Router, template: Template) -> Self {
         Self { inner: Arc::new(Inner { app, long_way, template }), peer: None }
     }
 
@@ -56,20 +56,20 @@ impl Front {
             return None;
         }
         let app = &self.inner.app;
-        let mut response = app.rendered.ready(key(request.uri()), method, headers)?;
+        let mut response = app.cache.ready(key(request.uri()), method, headers)?;
         let id = request_id::of(headers, &*app.clock);
         access_log::answered_at_once(request, self.inner.template, &id, response.status());
         let head = response.headers_mut();
         head.insert(request_id::NAME, id);
         if let Some(origin) = headers.get(header::ORIGIN) {
-            middleware::allow(&app.edge, head, origin);
+            middleware::allow(&app.middleware, head, origin);
         }
-        middleware::want_https(&app.edge, head, request, self.peer);
+        middleware::want_https(&app.middleware, head, request, self.peer);
         Some(response)
     }
 
     /// The answer, by the routes.
-    pub(crate) fn long_way(&self, mut request: Request) -> Answer {
+    pub(crate) fn long_way(&self, mut request: Request) -> RouterFuture {
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
@@ -77,10 +77,10 @@ impl Front {
     }
 }
 
-impl Service<Request> for Front {
+impl Service<Request> for CachedService {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Response, Infallible>>, Answer>;
+    type Future = Either<Ready<Result<Response, Infallible>>, RouterFuture>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))

@@ -8,40 +8,40 @@ use tracing::Instrument as _;
 use crate::service::ReadLog;
 
 /// Loads under way, by key: whoever wants the same waits for the one that is there.
-pub(crate) struct Flights<T> {
-    under_way: Arc<Mutex<HashMap<Box<str>, Flight<T>>>>,
+pub(crate) struct SingleFlight<T> {
+    under_way: Arc<Mutex<HashMap<Box<str>, InFlight<T>>>>,
 }
 
-impl<T> Default for Flights<T> {
+impl<T> Default for SingleFlight<T> {
     fn default() -> Self {
         Self { under_way: Arc::default() }
     }
 }
 
-struct Flight<T> {
+struct InFlight<T> {
     reading: ReadLog,
     outcome: watch::Receiver<Option<T>>,
 }
 
 /// Takes a flight off the board when it ends, however it ends.
-struct Landing<T> {
-    under_way: Arc<Mutex<HashMap<Box<str>, Flight<T>>>>,
+struct InFlightGuard<T> {
+    under_way: Arc<Mutex<HashMap<Box<str>, InFlight<T>>>>,
     key: Box<str>,
     outcome: watch::Sender<Option<T>>,
 }
 
-impl<T> Drop for Landing<T> {
+impl<T> Drop for InFlightGuard<T> {
     fn drop(&mut self) {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         // Another may have taken its place.
-        let is_mine = |flight: &Flight<T>| flight.outcome.same_channel(&self.outcome.subscribe());
+        let is_mine = |flight: &InFlight<T>| flight.outcome.same_channel(&self.outcome.subscribe());
         if under_way.get(&*self.key).is_some_and(is_mine) {
             under_way.remove(&*self.key);
         }
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Flights<T> {
+impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     /// What `load` comes to, or a load of the same that is under way: if nothing that it has read so far was written
     /// since, it is as good as one that begins now. Says which it was. The load goes on if nobody waits for it any more.
     ///
@@ -62,10 +62,13 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
                 _ => {
                     let reading = ReadLog::default();
                     let (sender, outcome) = watch::channel(None);
-                    let flight = Flight { reading: reading.clone(), outcome: outcome.clone() };
+                    let flight = InFlight { reading: reading.clone(), outcome: outcome.clone() };
                     under_way.insert(key.into(), flight);
-                    let landing =
-                        Landing { under_way: Arc::clone(&self.under_way), key: key.into(), outcome: sender };
+                    let landing = InFlightGuard {
+                        under_way: Arc::clone(&self.under_way),
+                        key: key.into(),
+                        outcome: sender,
+                    };
                     (outcome, Some((reading, landing)))
                 }
             }
@@ -99,7 +102,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_who_want_the_same_make_one_load() {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(SingleFlight::default());
         let (loads, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let wait = |key: &'static str| {
             let (flights, loads, gate) = (Arc::clone(&flights), Arc::clone(&loads), Arc::clone(&gate));
@@ -125,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_load_that_panics_leaves_nothing_behind() {
-        let flights = Flights::<()>::default();
+        let flights = SingleFlight::<()>::default();
         assert!(flights.join("a", |_| async { panic!("on purpose") }).await.is_err());
         assert!(flights.join("a", |_| async {}).await.is_ok());
     }

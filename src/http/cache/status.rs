@@ -5,7 +5,7 @@ pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-statu
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum CacheStatus {
     /// It was rendered before, and holds.
     Hit,
     /// It was rendered before, and the store is away: nobody knows whether it holds.
@@ -18,7 +18,7 @@ pub(crate) enum Source {
     Renewed,
 }
 
-impl Source {
+impl CacheStatus {
     pub(crate) fn header(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Hit => "field-notes; hit",

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
-use super::entry::Entry;
+use super::entry::CacheEntry;
 
 /// What is rendered, by path and query; so many bytes at the most. What is asked for often stays.
-pub(crate) struct Shelf {
-    entries: Cache<Arc<str>, Arc<Entry>>,
+pub(crate) struct CacheStore {
+    entries: Cache<Arc<str>, Arc<CacheEntry>>,
     pub(crate) counts: Counts,
 }
 
@@ -27,9 +27,9 @@ impl Counts {
     }
 }
 
-impl Shelf {
+impl CacheStore {
     pub(crate) fn new(max_bytes: u64) -> Self {
-        let weigh = |key: &Arc<str>, entry: &Arc<Entry>| {
+        let weigh = |key: &Arc<str>, entry: &Arc<CacheEntry>| {
             u32::try_from(key.len() + entry.weight()).unwrap_or(u32::MAX)
         };
         Self {
@@ -38,12 +38,12 @@ impl Shelf {
         }
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<Arc<Entry>> {
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<CacheEntry>> {
         self.entries.get(key)
     }
 
     /// Keeps an entry, unless it is out of date already and there is another.
-    pub(crate) fn keep(&self, key: &str, entry: &Arc<Entry>) {
+    pub(crate) fn keep(&self, key: &str, entry: &Arc<CacheEntry>) {
         if entry.is_fresh() || !self.entries.contains_key(key) {
             self.entries.insert(key.into(), Arc::clone(entry));
             // What is too much goes now, not some time.
@@ -52,7 +52,7 @@ impl Shelf {
     }
 
     /// Puts `new` in the place of `old`, if that is still there.
-    pub(crate) fn replace(&self, key: &str, old: &Arc<Entry>, new: Entry) {
+    pub(crate) fn replace(&self, key: &str, old: &Arc<CacheEntry>, new: CacheEntry) {
         self.entries.entry(key.into()).and_compute_with(|held| match held {
             Some(held) if Arc::ptr_eq(held.value(), old) => Op::Put(Arc::new(new)),
             _ => Op::Nop,

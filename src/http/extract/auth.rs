@@ -5,21 +5,21 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use crate::domain::Caller;
-use crate::http::middleware::{Client, Standing};
-use crate::http::{ApiError, App, Limit, Policy, Route};
+use crate::http::middleware::{ClientInfo, RateLimitStatus};
+use crate::http::{ApiError, AppState, Policy, RateLimit, Route};
 use crate::identity::{self, Profile, TokenError};
 use crate::service::Services;
 
 /// Tokens that were not good, of one client: more are not looked at.
-const FAILURES: Limit = Limit { name: "failed-authentication", per_minute: 60 };
+const FAILURES: RateLimit = RateLimit { name: "failed-authentication", per_minute: 60 };
 
 /// Who asks, not looked at before a handler wants to know. That nobody is signed in and that a token is wrong are
 /// different things.
 pub(crate) struct Visitor {
     services: Arc<Services>,
-    app: App,
+    app: AppState,
     header: Option<Vec<u8>>,
-    client: Option<Client>,
+    client: Option<ClientInfo>,
     policy: Option<Policy>,
 }
 
@@ -55,11 +55,11 @@ impl Visitor {
     }
 
     /// Asks who it is, unless this client has shown too many bad tokens and this one is not known to be good.
-    async fn resolve(&self) -> Result<Result<Profile, identity::Error>, Standing> {
+    async fn resolve(&self) -> Result<Result<Profile, identity::Error>, RateLimitStatus> {
         let Self { services, app, header, client, .. } = self;
         let header = header.as_deref();
         let key = client.map(|client| (client.address, "", FAILURES.name));
-        let limiter = app.edge.limiter.as_ref();
+        let limiter = app.middleware.limiter.as_ref();
         if let (Some(key), Some(limiter)) = (&key, limiter)
             && header.is_some()
             && !services.authenticator.knows(header)
@@ -79,10 +79,10 @@ impl Visitor {
     }
 }
 
-impl FromRequestParts<App> for Visitor {
+impl FromRequestParts<AppState> for Visitor {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         Ok(Self {
             services: app.gate.services()?,
             app: app.clone(),

@@ -4,7 +4,7 @@ use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
 use super::json::FromBody;
 use super::query::{parse_truth, parse_whole};
 use crate::domain::{ContentType, DisplayType, NavVisibility, Patch};
-use crate::http::error::{FieldError, Step};
+use crate::http::error::{FieldError, LocPart};
 
 /// The greatest whole number that is exact in JSON, for whoever reads it.
 pub(crate) const EXACT: i64 = 9_007_199_254_740_991;
@@ -122,7 +122,7 @@ impl Fields {
         let Self { asked, mut errors, .. } = fields;
         // The validator keeps its errors in a hash map; their order has to be the same each time.
         errors.sort_by_key(|error| {
-            asked.iter().position(|name| Some(*name) == error.loc.get(1).and_then(Step::name))
+            asked.iter().position(|name| Some(*name) == error.loc.get(1).and_then(LocPart::name))
         });
         if errors.is_empty() { Ok(value) } else { Err(errors) }
     }
@@ -182,14 +182,14 @@ impl Fields {
     }
 
     fn error(&mut self, name: &str, at: Option<usize>, msg: String, kind: &'static str) {
-        let loc = ["body".into(), name.into()].into_iter().chain(at.map(Step::At)).collect();
+        let loc = ["body".into(), name.into()].into_iter().chain(at.map(LocPart::At)).collect();
         self.errors.push(FieldError { loc, msg, kind });
     }
 
     /// Flattens the validator's tree. A field that could not be read has its error already.
     fn add(&mut self, broken: &ValidationErrors) {
         for (name, kind) in broken.errors() {
-            let read = |error: &FieldError| error.loc.get(1).and_then(Step::name) != Some(name.as_ref());
+            let read = |error: &FieldError| error.loc.get(1).and_then(LocPart::name) != Some(name.as_ref());
             if let (ValidationErrorsKind::Field(rules), true) = (kind, self.errors.iter().all(read)) {
                 for rule in rules {
                     let (kind, msg) = told(rule);

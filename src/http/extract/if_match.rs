@@ -3,15 +3,15 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use crate::domain::Precondition;
-use crate::http::{ApiError, App, cache};
+use crate::http::{ApiError, AppState, cache};
 
 /// What `If-Match` asks of the item. `*` asks that there is one, which every change asks.
 pub(crate) struct IfMatch(pub(crate) Precondition);
 
-impl FromRequestParts<App> for IfMatch {
+impl FromRequestParts<AppState> for IfMatch {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         Ok(Self(condition(&parts.headers)))
     }
 }

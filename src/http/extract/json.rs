@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use validator::Validate;
 
 use super::fields::Fields;
-use crate::http::error::{FieldError, Step};
-use crate::http::middleware::concurrency::Place;
-use crate::http::{ApiError, App};
+use crate::http::error::{FieldError, LocPart};
+use crate::http::middleware::concurrency::Permit;
+use crate::http::{ApiError, AppState};
 
 /// A JSON body may have so many bytes: 1 MiB.
 const LIMIT: usize = 1024 * 1024;
@@ -25,19 +25,19 @@ pub(crate) trait FromBody: Validate + Sized {
 /// A body, read and judged.
 pub(crate) struct ValidBody<T>(pub(crate) T);
 
-impl<T: FromBody> FromRequest<App> for ValidBody<T> {
+impl<T: FromBody> FromRequest<AppState> for ValidBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(mut request: Request, app: &App) -> Result<Self, ApiError> {
+    async fn from_request(mut request: Request, app: &AppState) -> Result<Self, ApiError> {
         refuse_forms(request.headers())?;
         if announced(request.headers()).is_some_and(|length| length > LIMIT as u64) {
             return Err(TOO_LARGE);
         }
         DefaultBodyLimit::max(LIMIT).apply(&mut request);
-        let place = request.extensions().get::<Place>().cloned();
+        let place = request.extensions().get::<Permit>().cloned();
         let sent = Bytes::from_request(request, app);
         let sent = match &place {
-            Some(place) => app.crowd.outside(place, sent).await?,
+            Some(place) => app.concurrency.outside(place, sent).await?,
             None => sent.await,
         };
         let bytes = sent.map_err(|rejection| match rejection {
@@ -67,7 +67,7 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, FieldError> {
     let wrong = |at: Option<usize>, msg: &str, kind| {
-        let loc = std::iter::once(Step::from("body")).chain(at.map(Step::At)).collect();
+        let loc = std::iter::once(LocPart::from("body")).chain(at.map(LocPart::At)).collect();
         FieldError { loc, msg: msg.to_owned(), kind }
     };
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -100,7 +100,7 @@ fn position(bytes: &[u8], error: &serde_json::Error) -> usize {
 mod tests {
     use super::*;
 
-    fn error(body: &[u8]) -> (Vec<Step>, &'static str) {
+    fn error(body: &[u8]) -> (Vec<LocPart>, &'static str) {
         let FieldError { loc, kind, .. } = parse(body).unwrap_err();
         (loc, kind)
     }
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(kind, "json_invalid", "{body:?}");
             assert_eq!(
                 loc,
-                ["body".into(), Step::At(at)],
+                ["body".into(), LocPart::At(at)],
                 "{}",
                 String::from_utf8_lossy(&body[..body.len().min(20)])
             );

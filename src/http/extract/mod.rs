@@ -23,16 +23,16 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::{ApiError, App};
+use super::{ApiError, AppState};
 use crate::service::Services;
 
 /// The use cases, once the gate is open.
 pub(crate) struct Ready(pub(crate) Arc<Services>);
 
-impl FromRequestParts<App> for Ready {
+impl FromRequestParts<AppState> for Ready {
     type Rejection = ApiError;
 
-    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(_: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         app.gate.services().map(Self)
     }
 }

@@ -5,8 +5,8 @@ use axum::http::request::Parts;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use crate::domain::{PageRequest, Position};
-use crate::http::error::{FieldError, Step};
-use crate::http::{ApiError, App};
+use crate::http::error::{FieldError, LocPart};
+use crate::http::{ApiError, AppState};
 
 /// The greatest offset: beyond it a JSON number is no longer exact.
 pub(crate) const MAX_OFFSET: i64 = 9_007_199_254_740_991;
@@ -33,10 +33,10 @@ pub(crate) trait FromQuery: Validate + Sized {
 /// Query parameters, read and judged.
 pub(crate) struct ValidQuery<T>(pub(crate) T);
 
-impl<T: FromQuery> FromRequestParts<App> for ValidQuery<T> {
+impl<T: FromQuery> FromRequestParts<AppState> for ValidQuery<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         read(parts.uri.query().unwrap_or_default()).map(Self).map_err(ApiError::Validation)
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn read<T: FromQuery>(query: &str) -> Result<T, Vec<FieldError>> {
     let Reader { asked, mut errors, .. } = reader;
     // The validator keeps its errors in a hash map; their order has to be the same each time.
     errors.sort_by_key(|error| {
-        asked.iter().position(|name| Some(*name) == error.loc.get(1).and_then(Step::name))
+        asked.iter().position(|name| Some(*name) == error.loc.get(1).and_then(LocPart::name))
     });
     if errors.is_empty() { Ok(value) } else { Err(errors) }
 }
@@ -232,7 +232,7 @@ mod tests {
         let errors = read::<Window>(query).unwrap_err();
         errors
             .into_iter()
-            .map(|e| (e.loc.iter().filter_map(Step::name).collect::<Vec<_>>().join("."), e.kind))
+            .map(|e| (e.loc.iter().filter_map(LocPart::name).collect::<Vec<_>>().join("."), e.kind))
             .collect()
     }
 

@@ -10,9 +10,9 @@ use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::request_id::{self, RequestId};
-use crate::http::error::{Carried, FieldError};
+use crate::http::error::{ErrorExtension, FieldError};
 use crate::http::respond::vary;
-use crate::http::{ApiError, App};
+use crate::http::{ApiError, AppState};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -46,7 +46,7 @@ pub(crate) struct ErrorBody<'a> {
 
 /// The outermost of the layers: gives each request an id and a span, writes the bodies of errors, and logs each error
 /// once.
-pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let id = request_id::of(request.headers(), &*app.clock);
     let text = id.to_str().unwrap_or_default().to_owned();
     let path = request.uri().path().to_owned();
@@ -57,7 +57,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let started = Instant::now();
     let answer = async move {
         let mut response = next.run(request).await;
-        if let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() {
+        if let Some(ErrorExtension(error)) = response.extensions_mut().remove::<ErrorExtension>() {
             log(&error);
             write_body(&mut response, &error, &path, &text, wants_problem);
         }
@@ -99,7 +99,7 @@ fn span<B>(request: &http::Request<B>, route: Option<&str>, id: &str) -> tracing
 }
 
 /// Requests do not take longer than they may.
-pub(crate) async fn deadline(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn deadline(State(app): State<AppState>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(app.request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::TimedOut.into_response(),

@@ -10,14 +10,14 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 
 /// Who asks, as far as the network knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Client {
+pub(crate) struct ClientInfo {
     /// The address; for IPv6 the network of 64 bits, of which one client has all addresses.
     pub(crate) address: IpAddr,
     /// Whether a proxy says that it came over HTTPS.
     pub(crate) https: bool,
 }
 
-impl Client {
+impl ClientInfo {
     pub(crate) fn of(request: &Request, trusted: &[Network]) -> Self {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         Self::with(peer.map(|ConnectInfo(peer)| *peer), request.headers(), trusted)
@@ -75,7 +75,7 @@ mod tests {
         let headers = forwarded.iter().map(|value| (FORWARDED_FOR, HeaderValue::from_static(value)));
         let mut map = HeaderMap::new();
         headers.for_each(|(name, value)| _ = map.append(name, value));
-        Client::behind(peer.parse().unwrap(), &map, &trusted).address.to_string()
+        ClientInfo::behind(peer.parse().unwrap(), &map, &trusted).address.to_string()
     }
 
     #[test]
@@ -104,8 +104,8 @@ mod tests {
     fn https_is_believed_of_a_trusted_proxy_alone() {
         let headers = HeaderMap::from_iter([(FORWARDED_PROTO, HeaderValue::from_static("https"))]);
         let trusted = ["10.0.0.0/8".parse().unwrap()];
-        assert!(Client::behind([10, 0, 0, 1].into(), &headers, &trusted).https);
-        assert!(!Client::behind([192, 0, 2, 1].into(), &headers, &trusted).https);
-        assert!(!Client::behind([10, 0, 0, 1].into(), &HeaderMap::new(), &trusted).https);
+        assert!(ClientInfo::behind([10, 0, 0, 1].into(), &headers, &trusted).https);
+        assert!(!ClientInfo::behind([192, 0, 2, 1].into(), &headers, &trusted).https);
+        assert!(!ClientInfo::behind([10, 0, 0, 1].into(), &HeaderMap::new(), &trusted).https);
     }
 }

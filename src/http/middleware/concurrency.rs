@@ -7,16 +7,16 @@ use crate::http::ApiError;
 
 /// How much work is under way. What is ready needs no work and is not counted; neither is waiting for the work of
 /// another, or for what a client sends.
-pub struct Crowd {
+pub struct ConcurrencyLimit {
     working: Arc<Semaphore>,
     receiving: Semaphore,
 }
 
 /// A place among those that are worked on, until the last copy is dropped.
 #[derive(Clone)]
-pub(crate) struct Place(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(crate) struct Permit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
-impl Crowd {
+impl ConcurrencyLimit {
     /// So many requests are worked on at a time, and the bodies of as many are waited for.
     pub fn new(most: usize) -> Self {
         let most = most.min(Semaphore::MAX_PERMITS);
@@ -27,8 +27,8 @@ impl Crowd {
     ///
     /// # Errors
     /// 503 if there is none: a queue would only grow.
-    pub(crate) fn enter(&self) -> Result<Place, ApiError> {
-        self.permit().map(|permit| Place(Arc::new(Mutex::new(Some(permit)))))
+    pub(crate) fn enter(&self) -> Result<Permit, ApiError> {
+        self.permit().map(|permit| Permit(Arc::new(Mutex::new(Some(permit)))))
     }
 
     /// Waits for what the client sends, and has no place meanwhile: who sends slowly keeps nobody from reading.
@@ -37,7 +37,7 @@ impl Crowd {
     /// 503 if too many are waited for, or if there is no place afterwards.
     pub(crate) async fn outside<T>(
         &self,
-        place: &Place,
+        place: &Permit,
         sent: impl Future<Output = T>,
     ) -> Result<T, ApiError> {
         let receiving = self.receiving.try_acquire().map_err(|_| ApiError::Overloaded)?;
@@ -53,7 +53,7 @@ impl Crowd {
     }
 }
 
-impl Place {
+impl Permit {
     fn put(&self, permit: Option<OwnedSemaphorePermit>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = permit;
     }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn there_is_no_place_beyond_the_last() {
-        let crowd = Crowd::new(2);
+        let crowd = ConcurrencyLimit::new(2);
         let (first, _second) = (crowd.enter().unwrap(), crowd.enter().unwrap());
         assert!(matches!(crowd.enter(), Err(ApiError::Overloaded)));
         drop(first);
@@ -74,7 +74,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_sends_slowly_takes_no_place() {
-        let crowd = Crowd::new(1);
+        let crowd = ConcurrencyLimit::new(1);
         let place = crowd.enter().unwrap();
         let while_it_sends = crowd.outside(&place, async {
             assert!(crowd.enter().is_ok());

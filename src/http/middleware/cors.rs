@@ -11,9 +11,9 @@ const OWN: [&str; 6] = [
 ];
 
 /// Which origins may read answers.
-pub(crate) struct Origins(Vec<HeaderValue>);
+pub(crate) struct AllowedOrigins(Vec<HeaderValue>);
 
-impl Origins {
+impl AllowedOrigins {
     /// Our own, and these.
     pub(crate) fn with(extra: &[String]) -> Self {
         let mut all: Vec<_> = OWN.into_iter().map(HeaderValue::from_static).collect();
@@ -57,7 +57,7 @@ mod tests {
             "https://d..example",
             "https://e.example/path",
         ];
-        let origins = Origins::with(&extra.map(str::to_owned));
+        let origins = AllowedOrigins::with(&extra.map(str::to_owned));
         let allowed = |origin| origins.allow(&HeaderValue::from_static(origin));
         assert!(allowed("https://ghostmonk.com") && allowed("http://localhost:3000"));
         assert!(allowed("https://a.example:8443") && allowed("http://b.example"));

@@ -5,7 +5,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::http::{ApiError, App};
+use crate::http::{ApiError, AppState};
 use crate::service::Services;
 
 /// Routes that answer in every state of the gate.
@@ -13,7 +13,7 @@ const ALWAYS: [&str; 3] = ["/livez", "/readyz", "/health"];
 
 /// How far the start-up is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Progress {
+pub struct StartProgress {
     /// The phase under way.
     pub phase: &'static str,
     /// The migration under way.
@@ -37,8 +37,8 @@ pub struct Progress {
 }
 
 #[derive(Clone)]
-pub(crate) enum Position {
-    Starting(Progress),
+pub(crate) enum GateState {
+    Starting(StartProgress),
     Failed { phase: &'static str, detail: String },
     Open(Arc<Services>),
     Draining(Arc<Services>),
@@ -46,42 +46,42 @@ pub(crate) enum Position {
 
 /// Stands before the content: closed while the process starts, and for good if the start failed.
 pub struct Gate {
-    position: RwLock<Position>,
+    position: RwLock<GateState>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { position: RwLock::new(Position::Starting(Progress::default())) }
+        Self { position: RwLock::new(GateState::Starting(StartProgress::default())) }
     }
 }
 
 impl Gate {
     /// Tells how far the start-up is. Nothing happens once it is over.
-    pub fn progress(&self, change: impl FnOnce(&mut Progress)) {
-        if let Position::Starting(progress) = &mut *self.write() {
+    pub fn progress(&self, change: impl FnOnce(&mut StartProgress)) {
+        if let GateState::Starting(progress) = &mut *self.write() {
             change(progress);
         }
     }
 
     /// Lets content be served.
     pub fn open(&self, services: Services) {
-        *self.write() = Position::Open(Arc::new(services));
+        *self.write() = GateState::Open(Arc::new(services));
     }
 
     /// Keeps the gate closed and says why. `detail` goes to anybody who asks: it holds no secrets.
     pub fn fail(&self, phase: &'static str, detail: String) {
-        *self.write() = Position::Failed { phase, detail };
+        *self.write() = GateState::Failed { phase, detail };
     }
 
     /// Requests are still served, but no new ones should come.
     pub fn drain(&self) {
         let mut position = self.write();
-        if let Position::Open(services) = &*position {
-            *position = Position::Draining(Arc::clone(services));
+        if let GateState::Open(services) = &*position {
+            *position = GateState::Draining(Arc::clone(services));
         }
     }
 
-    pub(crate) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> GateState {
         self.position.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -91,24 +91,26 @@ impl Gate {
     /// 503 while the gate is closed.
     pub(crate) fn services(&self) -> Result<Arc<Services>, ApiError> {
         match &*self.position.read().unwrap_or_else(PoisonError::into_inner) {
-            Position::Open(services) | Position::Draining(services) => Ok(Arc::clone(services)),
-            Position::Starting(Progress { phase: "", .. }) => {
+            GateState::Open(services) | GateState::Draining(services) => Ok(Arc::clone(services)),
+            GateState::Starting(StartProgress { phase: "", .. }) => {
                 Err(ApiError::NotServing("starting".to_owned()))
             }
-            Position::Starting(progress) => {
+            GateState::Starting(progress) => {
                 Err(ApiError::NotServing(format!("starting: {}", progress.phase)))
             }
-            Position::Failed { phase, .. } => Err(ApiError::NotServing(format!("the start failed: {phase}"))),
+            GateState::Failed { phase, .. } => {
+                Err(ApiError::NotServing(format!("the start failed: {phase}")))
+            }
         }
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Position> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, GateState> {
         self.position.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Turns requests away while the gate is closed, whatever they ask for.
-pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(app): State<AppState>, request: Request, next: Next) -> Response {
     if ALWAYS.contains(&request.uri().path()) {
         return next.run(request).await;
     }

@@ -6,9 +6,9 @@ use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, h
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::{Client, Edge, Standing};
+use super::{ClientInfo, MiddlewareState, RateLimitStatus};
 use crate::http::respond::vary;
-use crate::http::{ApiError, App, Route};
+use crate::http::{ApiError, AppState, Route};
 
 const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 const TRUE: HeaderValue = HeaderValue::from_static("true");
@@ -35,34 +35,34 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSub
 
 /// Finds out who the client is, answers the questions of browsers, and gives every answer the headers that browsers
 /// need.
-pub(crate) async fn surround(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let edge = &app.edge;
-    let client = Client::of(&request, &edge.trusted_proxies);
+pub(crate) async fn surround(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+    let state = &app.middleware;
+    let client = ClientInfo::of(&request, &state.trusted_proxies);
     request.extensions_mut().insert(client);
     let origin = request.headers().get(header::ORIGIN).cloned();
     let asks_first = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {
-        Some(origin) if asks_first => preflight(edge, origin, request.headers()),
+        Some(origin) if asks_first => preflight(state, origin, request.headers()),
         _ => next.run(request).await,
     };
     let headers = response.headers_mut();
     vary::add(headers, &["Origin"]);
     if let Some(origin) = &origin {
-        allow(edge, headers, origin);
+        allow(state, headers, origin);
     }
     for (name, value) in SAFETY {
         headers.entry(name).or_insert(value);
     }
-    if edge.hsts && client.https {
+    if state.hsts && client.https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     response
 }
 
 /// Lets scripts of an origin read an answer, if it is one of those that may.
-pub(crate) fn allow(edge: &Edge, headers: &mut HeaderMap, origin: &HeaderValue) {
-    if edge.origins.allow(origin) {
+pub(crate) fn allow(state: &MiddlewareState, headers: &mut HeaderMap, origin: &HeaderValue) {
+    if state.origins.allow(origin) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
@@ -71,23 +71,23 @@ pub(crate) fn allow(edge: &Edge, headers: &mut HeaderMap, origin: &HeaderValue) 
 
 /// Tells browsers to come over HTTPS only, if that is wanted and they did. `peer` is who connected.
 pub(crate) fn want_https<B>(
-    edge: &Edge,
+    state: &MiddlewareState,
     headers: &mut HeaderMap,
     request: &http::Request<B>,
     peer: Option<SocketAddr>,
 ) {
     // Only a proxy that is believed can say so.
-    if edge.hsts && !edge.trusted_proxies.is_empty() {
+    if state.hsts && !state.trusted_proxies.is_empty() {
         let peer = peer.or_else(|| request.extensions().get().map(|ConnectInfo(peer)| *peer));
-        if Client::with(peer, request.headers(), &edge.trusted_proxies).https {
+        if ClientInfo::with(peer, request.headers(), &state.trusted_proxies).https {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
     }
 }
 
 /// A browser asks what it may ask.
-fn preflight(edge: &Edge, origin: &HeaderValue, asked: &HeaderMap) -> Response {
-    if !edge.origins.allow(origin) {
+fn preflight(state: &MiddlewareState, origin: &HeaderValue, asked: &HeaderMap) -> Response {
+    if !state.origins.allow(origin) {
         return ApiError::BadRequest("Disallowed CORS origin".to_owned()).into_response();
     }
     let method = asked.get(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -107,10 +107,10 @@ fn preflight(edge: &Edge, origin: &HeaderValue, asked: &HeaderMap) -> Response {
 }
 
 /// Counts what the route wants counted. A request that is turned down for its fields does not count.
-pub(crate) async fn limited(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn limited(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let route = Route::of(request.extensions());
-    let client = request.extensions().get::<Client>().copied();
-    let limiter = app.edge.limiter.as_ref();
+    let client = request.extensions().get::<ClientInfo>().copied();
+    let limiter = app.middleware.limiter.as_ref();
     let (Some(route), Some(client), Some(limiter)) = (route, client, limiter) else {
         return next.run(request).await;
     };
@@ -134,8 +134,8 @@ pub(crate) async fn limited(State(app): State<App>, request: Request, next: Next
     }
 }
 
-fn tell(headers: &mut HeaderMap, standing: Standing) {
-    let Standing { limit, remaining, seconds_left } = standing;
+fn tell(headers: &mut HeaderMap, standing: RateLimitStatus) {
+    let RateLimitStatus { limit, remaining, seconds_left } = standing;
     let told = [
         (RATE_LIMIT_POLICY, format!("\"{}\";q={};w=60", limit.name, limit.per_minute)),
         (RATE_LIMIT, format!("\"{}\";r={remaining};t={seconds_left}", limit.name)),

@@ -19,17 +19,17 @@ mod rate_limiter;
 /// What tells a request from all others.
 pub(crate) mod request_id;
 
-pub(crate) use client_ip::Client;
+pub(crate) use client_ip::ClientInfo;
 pub(crate) use layers::{SAFETY, allow, limited, surround, want_https};
 pub use network::Network;
-pub use rate_limiter::{Limit, Standing};
+pub use rate_limiter::{RateLimit, RateLimitStatus};
 
-use cors::Origins;
-use rate_limiter::Limiter;
+use cors::AllowedOrigins;
+use rate_limiter::RateLimiter;
 
 /// What the edge has to be told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EdgeSettings {
+pub struct MiddlewareSettings {
     /// Origins beside our own that may read answers.
     pub extra_origins: Vec<String>,
     /// Proxies whose word on the client is believed.
@@ -41,19 +41,19 @@ pub struct EdgeSettings {
 }
 
 /// Origins, proxies, limits.
-pub struct Edge {
-    origins: Origins,
+pub struct MiddlewareState {
+    origins: AllowedOrigins,
     trusted_proxies: Vec<Network>,
     hsts: bool,
     /// None where clients may ask as often as they like.
-    pub(crate) limiter: Option<Limiter>,
+    pub(crate) limiter: Option<RateLimiter>,
 }
 
-impl Edge {
+impl MiddlewareState {
     /// With these settings, and nobody counted yet. An extra origin that is none is logged and passed over.
-    pub fn new(settings: EdgeSettings) -> Self {
-        let EdgeSettings { extra_origins, trusted_proxies, hsts, unlimited } = settings;
-        let limiter = (!unlimited).then(Limiter::default);
-        Self { origins: Origins::with(&extra_origins), trusted_proxies, hsts, limiter }
+    pub fn new(settings: MiddlewareSettings) -> Self {
+        let MiddlewareSettings { extra_origins, trusted_proxies, hsts, unlimited } = settings;
+        let limiter = (!unlimited).then(RateLimiter::default);
+        Self { origins: AllowedOrigins::with(&extra_origins), trusted_proxies, hsts, limiter }
     }
 }

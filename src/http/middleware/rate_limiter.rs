@@ -10,7 +10,7 @@ const MOST: usize = 16_384;
 
 /// How often a client may do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
+pub struct RateLimit {
     /// What it is called in answers.
     pub name: &'static str,
     /// How often in a minute.
@@ -19,9 +19,9 @@ pub struct Limit {
 
 /// How a client stands with a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateLimitStatus {
     /// The limit.
-    pub limit: Limit,
+    pub limit: RateLimit,
     /// How often they may still ask in this window.
     pub remaining: u32,
     /// When the next window begins.
@@ -33,7 +33,7 @@ pub(crate) type Key = (IpAddr, &'static str, &'static str);
 
 /// Counts, in windows of a minute that begin with the first request.
 #[derive(Default)]
-pub(crate) struct Limiter {
+pub(crate) struct RateLimiter {
     windows: Mutex<HashMap<Key, Window>>,
 }
 
@@ -42,12 +42,17 @@ struct Window {
     count: u32,
 }
 
-impl Limiter {
+impl RateLimiter {
     /// Counts one.
     ///
     /// # Errors
     /// When it is one too many; it is not counted then.
-    pub(crate) fn charge(&self, key: Key, limit: Limit, now: DateTime<Utc>) -> Result<Standing, Standing> {
+    pub(crate) fn charge(
+        &self,
+        key: Key,
+        limit: RateLimit,
+        now: DateTime<Utc>,
+    ) -> Result<RateLimitStatus, RateLimitStatus> {
         let mut windows = self.windows();
         if windows.len() >= MOST && !windows.contains_key(&key) {
             make_room(&mut windows, now);
@@ -73,7 +78,12 @@ impl Limiter {
     ///
     /// # Errors
     /// When it would not.
-    pub(crate) fn check(&self, key: &Key, limit: Limit, now: DateTime<Utc>) -> Result<(), Standing> {
+    pub(crate) fn check(
+        &self,
+        key: &Key,
+        limit: RateLimit,
+        now: DateTime<Utc>,
+    ) -> Result<(), RateLimitStatus> {
         match self.windows().get(key) {
             Some(window) if now - window.began < WINDOW && window.count >= limit.per_minute => {
                 Err(window.standing(limit, now))
@@ -88,9 +98,9 @@ impl Limiter {
 }
 
 impl Window {
-    fn standing(&self, limit: Limit, now: DateTime<Utc>) -> Standing {
+    fn standing(&self, limit: RateLimit, now: DateTime<Utc>) -> RateLimitStatus {
         let left = (WINDOW - (now - self.began)).num_milliseconds().max(0).unsigned_abs();
-        Standing {
+        RateLimitStatus {
             limit,
             remaining: limit.per_minute.saturating_sub(self.count),
             seconds_left: left.div_ceil(1000).max(1),
@@ -115,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Limit = Limit { name: "test", per_minute: 2 };
+    const LIMIT: RateLimit = RateLimit { name: "test", per_minute: 2 };
 
     fn key(n: u32) -> Key {
         (Ipv4Addr::from_bits(n).into(), "POST", "/sections")
@@ -127,8 +137,8 @@ mod tests {
 
     #[test]
     fn windows_begin_with_the_first_request_and_last_a_minute() {
-        let limiter = Limiter::default();
-        let standing = |remaining, seconds_left| Standing { limit: LIMIT, remaining, seconds_left };
+        let limiter = RateLimiter::default();
+        let standing = |remaining, seconds_left| RateLimitStatus { limit: LIMIT, remaining, seconds_left };
         assert_eq!(limiter.charge(key(1), LIMIT, at(500)), Ok(standing(1, 60)));
         assert_eq!(limiter.check(&key(1), LIMIT, at(500)), Ok(()));
         assert_eq!(limiter.charge(key(1), LIMIT, at(30_000)), Ok(standing(0, 31)));
@@ -141,7 +151,7 @@ mod tests {
 
     #[test]
     fn one_that_is_taken_back_does_not_count() {
-        let limiter = Limiter::default();
+        let limiter = RateLimiter::default();
         for _ in 0..10 {
             assert!(limiter.charge(key(1), LIMIT, at(0)).is_ok());
             limiter.refund(&key(1));
@@ -150,14 +160,14 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_latest_are_kept() {
-        let limiter = Limiter::default();
+        let limiter = RateLimiter::default();
         for n in 0..100_000 {
             _ = limiter.charge(key(n), LIMIT, at(i64::from(n) / 100));
             assert!(limiter.windows().len() <= MOST);
         }
         assert!(limiter.windows().contains_key(&key(99_999)));
         // All began at the same instant.
-        let limiter = Limiter::default();
+        let limiter = RateLimiter::default();
         for n in 0..40_000 {
             _ = limiter.charge(key(n), LIMIT, at(0));
         }

@@ -10,10 +10,10 @@ use validator::Validate;
 
 use crate::http::extract::query::{FromQuery, Reader};
 use crate::http::extract::{Ready, ValidQuery};
-use crate::http::middleware::gate::{Position, Progress};
+use crate::http::middleware::gate::{GateState, StartProgress};
 use crate::http::middleware::request_id::RequestId;
 use crate::http::respond::naive;
-use crate::http::{App, RenderedCounts};
+use crate::http::{AppState, CacheCounts};
 use crate::service::Services;
 
 /// That the process lives.
@@ -77,13 +77,13 @@ pub(crate) struct ReadinessBody {
     /// Of rendered responses; only for those who ask for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    rendered: Option<RenderedBody>,
+    rendered: Option<CacheStatsBody>,
 }
 
 /// How the rendered responses do, since the start.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RenderedResponses)]
-pub(crate) struct RenderedBody {
+pub(crate) struct CacheStatsBody {
     /// How many are kept.
     entries: u64,
     /// Their bytes.
@@ -100,9 +100,9 @@ pub(crate) struct RenderedBody {
     lag_ms: u64,
 }
 
-impl RenderedBody {
-    fn of(app: &App, services: &Services) -> Self {
-        let RenderedCounts { entries, bytes, hits, stale, loads, joined } = app.rendered.counts();
+impl CacheStatsBody {
+    fn of(app: &AppState, services: &Services) -> Self {
+        let CacheCounts { entries, bytes, hits, stale, loads, joined } = app.cache.counts();
         let lag_ms = u64::try_from(services.change_tracker.lag().as_millis()).unwrap_or(u64::MAX);
         Self { entries, bytes, hits, stale, loads, joined, lag_ms }
     }
@@ -157,7 +157,7 @@ pub(crate) struct IndexBody {
 /// The store is not asked.
 #[utoipa::path(get, path = "/health", operation_id = "health",
     responses((status = 200, description = "It lives", body = HealthBody)))]
-pub(crate) async fn health(State(app): State<App>) -> Json<HealthBody> {
+pub(crate) async fn health(State(app): State<AppState>) -> Json<HealthBody> {
     Json(HealthBody { status: "healthy", timestamp: naive(app.clock.now()) })
 }
 
@@ -169,17 +169,17 @@ pub(crate) async fn health(State(app): State<App>) -> Json<HealthBody> {
     (status = 503, description = "Not now", body = ReadinessBody),
 ))]
 pub(crate) async fn readyz(
-    State(app): State<App>,
+    State(app): State<AppState>,
     ValidQuery(ReadinessQuery { verbose }): ValidQuery<ReadinessQuery>,
 ) -> Response {
     let body = match app.gate.position() {
-        Position::Open(services) => {
-            let (status, database) = match (services.health.store_answers().await, app.rendered.has_any()) {
+        GateState::Open(services) => {
+            let (status, database) = match (services.health.store_answers().await, app.cache.has_any()) {
                 (true, _) => ("ready", "connected"),
                 (false, true) => ("degraded", "failed"),
                 (false, false) => ("unavailable", "failed"),
             };
-            let rendered = verbose.then(|| RenderedBody::of(&app, &services));
+            let rendered = verbose.then(|| CacheStatsBody::of(&app, &services));
             let database = Some(database);
             let body = ReadinessBody { status, database, rendered, ..ReadinessBody::default() };
             if status != "unavailable" {
@@ -187,14 +187,14 @@ pub(crate) async fn readyz(
             }
             body
         }
-        Position::Draining(_) => ReadinessBody { status: "draining", ..ReadinessBody::default() },
-        Position::Failed { phase, detail } => ReadinessBody {
+        GateState::Draining(_) => ReadinessBody { status: "draining", ..ReadinessBody::default() },
+        GateState::Failed { phase, detail } => ReadinessBody {
             status: "failed",
             phase: Some(phase),
             detail: Some(detail),
             ..ReadinessBody::default()
         },
-        Position::Starting(Progress { phase, migration, step, done, percent, eta_seconds, holder }) => {
+        GateState::Starting(StartProgress { phase, migration, step, done, percent, eta_seconds, holder }) => {
             ReadinessBody {
                 status: "starting",
                 phase: Some(phase),
@@ -218,7 +218,7 @@ pub(crate) async fn readyz(
 #[utoipa::path(get, path = "/warmup", operation_id = "warmup",
     responses((status = 200, description = "What the store answered", body = WarmthBody)))]
 pub(crate) async fn warmup(
-    State(app): State<App>,
+    State(app): State<AppState>,
     Ready(services): Ready,
     request_id: RequestId,
 ) -> Json<WarmthBody> {

@@ -29,7 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 
-use super::cache::{Answer, Front};
+use super::cache::{CachedService, RouterFuture};
 use activity::{Activity, Watched};
 
 /// When a connection was last of use.
@@ -53,7 +53,7 @@ pub struct ConnectionSettings {
 /// Accepts connections until `stopped` is there; then lets the requests under way end.
 pub async fn serve(
     listener: TcpListener,
-    front: Front,
+    front: CachedService,
     settings: ConnectionSettings,
     stopped: impl Future<Output = ()>,
 ) {
@@ -140,7 +140,7 @@ fn is_of_one_client(error: &io::Error) -> bool {
 
 /// Answers the requests of one connection.
 struct Requests {
-    front: Front,
+    front: CachedService,
     activity: Arc<Activity>,
 }
 
@@ -167,7 +167,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Requests {
 /// An answer that is there, or on its way.
 enum Answering {
     Ready(Option<hyper::Response<Outgoing>>),
-    Long(Answer, Option<activity::Request>),
+    Long(RouterFuture, Option<activity::Request>),
 }
 
 impl Future for Answering {

@@ -28,7 +28,7 @@ testkit::stores! {
         assert_eq!(own.header("access-control-allow-origin"), "https://ghostmonk.com");
         let foreign = app.send(Method::GET, "/sections", &[("origin", "https://evil.example")]).await;
         assert_eq!(foreign.header("access-control-allow-origin"), "");
-        let counts = app.rendered.counts();
+        let counts = app.cache.counts();
         assert_eq!((counts.entries, counts.loads, counts.hits, counts.stale), (6, 6, 20, 0));
     }
 
@@ -58,14 +58,14 @@ testkit::stores! {
             app.get_as(who, "/sections").await;
             app.get_as(who, "/me").await;
         }
-        assert_eq!(app.rendered.counts().entries, 0);
+        assert_eq!(app.cache.counts().entries, 0);
         assert_eq!(app.get(with_hidden).await.status, 401);
         assert!(!app.get("/sections").await.slugs().contains(&"hidden".to_owned()));
         // Neither is anything but a 200.
         for path in ["/sections/slug/none", "/sections?limit=0", "/me", "/stories/slug/none"] {
             assert!(app.get(path).await.status.is_client_error(), "{path}");
         }
-        assert_eq!(app.rendered.counts().entries, 1);
+        assert_eq!(app.cache.counts().entries, 1);
         // What is ready is not for those who show a token, were it a bad one.
         let bad = app.send(Method::GET, "/sections", &[("authorization", "Bearer nonsense")]).await;
         assert_eq!((status(&bad), bad.header("cache-control")), ((200, ""), "private, no-store"));
@@ -78,16 +78,16 @@ testkit::stores! {
         for n in 0..10_000 {
             assert_eq!(app.quick(&format!("/docs?n={n}")).await.status, 200);
             if n % 100 == 0 {
-                let counts = app.rendered.counts();
+                let counts = app.cache.counts();
                 assert!(counts.bytes <= MOST, "{n}: {counts:?}");
             }
         }
-        let counts = app.rendered.counts();
+        let counts = app.cache.counts();
         assert!((1..=MOST).contains(&counts.bytes) && counts.entries > 1, "{counts:?}");
         // One that would take all of it is not kept.
         let small = keeping(&db, 1000).await;
         assert_eq!((small.get("/docs").await.status.as_u16(), small.get("/docs").await.status.as_u16()), (200, 200));
-        assert_eq!(small.rendered.counts().entries, 0);
+        assert_eq!(small.cache.counts().entries, 0);
     }
 
     async fn many_who_ask_at_once_make_one_load(db: Database) {
@@ -95,7 +95,7 @@ testkit::stores! {
         let answers = join_all((0..200).map(|_| app.get("/sections"))).await;
         let first = &answers[0].bytes;
         assert!(answers.iter().all(|answer| answer.status == 200 && &answer.bytes == first));
-        let counts = app.rendered.counts();
+        let counts = app.cache.counts();
         assert_eq!((counts.loads, counts.joined + counts.hits), (1, 199), "{counts:?}");
     }
 
@@ -114,6 +114,6 @@ testkit::stores! {
         }
         insert(&db, section("more", doc! {})).await;
         assert!(app.get("/sections").await.slugs().contains(&"more".to_owned()));
-        assert_eq!(app.rendered.counts().entries, 0);
+        assert_eq!(app.cache.counts().entries, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Rendered responses: made once, handed out until something that they are made of is written, and never to the wrong
+//! ResponseCache responses: made once, handed out until something that they are made of is written, and never to the wrong
 //! person.
 
 /// Codings of bodies.
@@ -21,7 +21,7 @@ const RENEWED: &str = "field-notes; fwd=stale";
 
 /// Keeps so many bytes, whatever the environment says.
 async fn keeping(db: &Database, bytes: u64) -> App {
-    App::on_with(db, |config| config.rendered.max_bytes = std::num::NonZeroU64::new(bytes)).await
+    App::on_with(db, |config| config.cache.max_bytes = std::num::NonZeroU64::new(bytes)).await
 }
 
 async fn app(db: &Database) -> App {

@@ -24,7 +24,7 @@ testkit::stores! {
         assert_eq!(app.get("/projects").await.status, 503, "this one was never asked for");
         let ready = app.get("/readyz").await;
         assert_eq!((ready.status.as_u16(), ready.json()), (200, json!({ "status": "degraded", "database": "failed" })));
-        assert!(app.rendered.counts().stale >= 1);
+        assert!(app.cache.counts().stale >= 1);
     }
 
     async fn readiness_tells_how_the_rendered_responses_do(db: Database) {
@@ -40,7 +40,7 @@ testkit::stores! {
 
     async fn beyond_what_can_be_worked_on_there_is_no_queue(db: Database) {
         let app = App::on_with(&db, |config| {
-            config.rendered = field_notes::http::RenderedSettings::default();
+            config.cache = field_notes::http::CacheSettings::default();
             config.max_concurrent = 1;
         })
         .await;
