@@ -237,7 +237,7 @@ impl From<service::Error> for ApiError {
             }
             service::Error::Stale(current) => Self::Stale {
                 detail: format!("The item has changed: its current version is \"{current}\""),
-                tag: etag::of(&current),
+                tag: etag(&current),
             },
             service::Error::Taken { field } => Self::Conflict(format!("{field} is taken")),
             service::Error::InUse(held) => Self::Conflict(format!(

@@ -12,7 +12,7 @@ use crate::http::extract::query::{FromQuery, Reader};
 use crate::http::extract::{Ready, ValidQuery};
 use crate::http::middleware::gate::{GateState, StartProgress};
 use crate::http::middleware::request_id::RequestId;
-use crate::http::respond::naive;
+use crate::http::respond::format_naive_timestamp;
 use crate::http::{AppState, CacheCounts};
 use crate::service::Services;
 
@@ -158,7 +158,7 @@ pub(crate) struct IndexBody {
 #[utoipa::path(get, path = "/health", operation_id = "health",
     responses((status = 200, description = "It lives", body = HealthBody)))]
 pub(crate) async fn health(State(app): State<AppState>) -> Json<HealthBody> {
-    Json(HealthBody { status: "healthy", timestamp: naive(app.clock.now()) })
+    Json(HealthBody { status: "healthy", timestamp: format_naive_timestamp(app.clock.now()) })
 }
 
 /// Show whether requests should be sent here
@@ -222,7 +222,7 @@ pub(crate) async fn warmup(
     Ready(services): Ready,
     request_id: RequestId,
 ) -> Json<WarmthBody> {
-    let timestamp = naive(app.clock.now());
+    let timestamp = format_naive_timestamp(app.clock.now());
     Json(if services.health.store_answers().await {
         WarmthBody { status: "warm", timestamp, database: "connected", request_id: None }
     } else {

@@ -13,7 +13,7 @@ use crate::http::extract::fields::{EXACT, Fields};
 use crate::http::extract::json::{FromBody, ValidBody};
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, page_request};
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
-use crate::http::respond::{Envelope, deleted, etag, listed, serialize_instant};
+use crate::http::respond::{Envelope, item_response, list_response, no_content, serialize_timestamp};
 use crate::service::CreateNavLink;
 
 /// The parameters of a list of links.
@@ -155,9 +155,9 @@ pub(crate) struct NavLinkBody {
     sort_order: i64,
     is_published: bool,
     id: String,
-    #[serde(rename = "createdDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "createdDate", serialize_with = "serialize_timestamp")]
     created: DateTime<Utc>,
-    #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "updatedDate", serialize_with = "serialize_timestamp")]
     updated: DateTime<Utc>,
 }
 
@@ -170,7 +170,7 @@ impl From<NavLink> for NavLinkBody {
 }
 
 fn one(status: StatusCode, navlink: Revised<NavLink>) -> Response {
-    etag::tagged(status, &navlink.revision, NavLinkBody::from(navlink.item))
+    item_response(status, &navlink.revision, NavLinkBody::from(navlink.item))
 }
 
 /// List links
@@ -187,7 +187,7 @@ pub(crate) async fn list(
     let caller = if include_unpublished { visitor.if_known().await? } else { None };
     let page_request = page_request(limit, offset, cursor);
     let listing = services.navlinks.list(caller.as_ref(), page_request).await?;
-    Ok(listed(&uri, listing, NavLinkBody::from))
+    Ok(list_response(&uri, listing, NavLinkBody::from))
 }
 
 /// Show a link
@@ -241,5 +241,5 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     services.navlinks.delete(&caller, &id, &condition).await?;
-    Ok(deleted())
+    Ok(no_content())
 }

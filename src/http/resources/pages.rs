@@ -10,7 +10,7 @@ use crate::http::ApiError;
 use crate::http::extract::fields::Fields;
 use crate::http::extract::json::{FromBody, ValidBody};
 use crate::http::extract::{IfMatch, Ready, Segment, Visitor};
-use crate::http::respond::{deleted, etag, sanitized, serialize_instant};
+use crate::http::respond::{item_response, no_content, serialize_timestamp, with_sanitized_header};
 use crate::service::WritePage;
 
 /// What a page becomes.
@@ -60,9 +60,9 @@ pub(crate) struct PageBody {
     page_type: String,
     is_published: bool,
     id: String,
-    #[serde(rename = "createdDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "createdDate", serialize_with = "serialize_timestamp")]
     created: DateTime<Utc>,
-    #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "updatedDate", serialize_with = "serialize_timestamp")]
     updated: DateTime<Utc>,
     #[schema(required)]
     user_id: Option<String>,
@@ -89,7 +89,7 @@ impl From<Page> for PageBody {
 }
 
 fn one(page: Revised<Page>) -> Response {
-    etag::tagged(StatusCode::OK, &page.revision, PageBody::from(page.item))
+    item_response(StatusCode::OK, &page.revision, PageBody::from(page.item))
 }
 
 /// Show a page
@@ -123,7 +123,7 @@ pub(crate) async fn put(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     let written = services.pages.put(&caller, &page_type, &page.into(), &condition).await?;
-    Ok(sanitized::say(one(written.revised), &written.removed))
+    Ok(with_sanitized_header(one(written.revised), &written.removed))
 }
 
 /// Delete a page
@@ -137,5 +137,5 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     services.pages.delete(&caller, &page_type, &condition).await?;
-    Ok(deleted())
+    Ok(no_content())
 }

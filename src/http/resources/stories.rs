@@ -12,7 +12,8 @@ use crate::http::extract::json::{FromBody, ValidBody};
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, page_request};
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
 use crate::http::respond::{
-    Envelope, deleted, etag, listed, redirect, sanitized, serialize_instant, serialize_instant_or_null,
+    Envelope, item_response, list_response, no_content, permanent_redirect, serialize_optional_timestamp,
+    serialize_timestamp, with_sanitized_header,
 };
 use crate::service::{ListStories, SlugLookup, WriteStory};
 
@@ -104,12 +105,12 @@ pub(crate) struct StoryBody {
     id: String,
     slug: String,
     /// When it was first published.
-    #[serde(serialize_with = "serialize_instant_or_null")]
+    #[serde(serialize_with = "serialize_optional_timestamp")]
     #[schema(required)]
     date: Option<DateTime<Utc>>,
-    #[serde(rename = "createdDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "createdDate", serialize_with = "serialize_timestamp")]
     created: DateTime<Utc>,
-    #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "updatedDate", serialize_with = "serialize_timestamp")]
     updated: DateTime<Utc>,
     #[schema(required)]
     user_id: Option<String>,
@@ -137,7 +138,7 @@ impl From<Story> for StoryBody {
 }
 
 fn one(status: StatusCode, story: Revised<Story>) -> Response {
-    etag::tagged(status, &story.revision, StoryBody::from(story.item))
+    item_response(status, &story.revision, StoryBody::from(story.item))
 }
 
 /// List stories
@@ -155,7 +156,7 @@ pub(crate) async fn list(
     let drafts_for = if include_drafts { visitor.if_known().await? } else { None };
     let page_request = page_request(limit, offset, cursor);
     let listing = services.stories.list(ListStories { section_id, drafts_for, page_request }).await?;
-    Ok(listed(&uri, listing, StoryBody::from))
+    Ok(list_response(&uri, listing, StoryBody::from))
 }
 
 /// Show a story, whatever its state
@@ -182,7 +183,7 @@ pub(crate) async fn show_by_slug(
     let caller = visitor.if_known().await?;
     Ok(match services.stories.by_slug(caller.as_ref(), &slug).await? {
         SlugLookup::Current(story) => one(StatusCode::OK, story),
-        SlugLookup::Renamed(slug) => redirect::to("/stories/slug", &slug),
+        SlugLookup::Renamed(slug) => permanent_redirect("/stories/slug", &slug),
     })
 }
 
@@ -198,7 +199,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     let written = services.stories.create(&caller, story.into()).await?;
-    Ok(sanitized::say(one(StatusCode::CREATED, written.revised), &written.removed))
+    Ok(with_sanitized_header(one(StatusCode::CREATED, written.revised), &written.removed))
 }
 
 /// Change a story
@@ -215,7 +216,7 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     let written = services.stories.update(&caller, &id, &story.into(), &condition).await?;
-    Ok(sanitized::say(one(StatusCode::OK, written.revised), &written.removed))
+    Ok(with_sanitized_header(one(StatusCode::OK, written.revised), &written.removed))
 }
 
 /// Delete a story
@@ -229,5 +230,5 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     services.stories.delete(&caller, &id, &condition).await?;
-    Ok(deleted())
+    Ok(no_content())
 }

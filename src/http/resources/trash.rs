@@ -13,7 +13,7 @@ use crate::http::error::FieldError;
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, page_request};
 use crate::http::extract::{Ready, Segments, ValidQuery, Visitor};
 use crate::http::openapi::schema::words;
-use crate::http::respond::{Envelope, listed, serialize_instant_or_null};
+use crate::http::respond::{Envelope, list_response, serialize_optional_timestamp};
 
 /// The parameters of a list of what is deleted.
 #[derive(Debug, Validate, IntoParams)]
@@ -84,10 +84,10 @@ struct TrashedBody {
     /// The slug that it had, or the type of a page.
     slug: String,
     /// When it was deleted; null if whoever deleted it did not say.
-    #[serde(rename = "deletedDate", serialize_with = "serialize_instant_or_null")]
+    #[serde(rename = "deletedDate", serialize_with = "serialize_optional_timestamp")]
     #[schema(required)]
     deleted: Option<DateTime<Utc>>,
-    #[serde(rename = "updatedDate", serialize_with = "serialize_instant_or_null")]
+    #[serde(rename = "updatedDate", serialize_with = "serialize_optional_timestamp")]
     #[schema(required)]
     updated: Option<DateTime<Utc>>,
 }
@@ -128,7 +128,7 @@ pub(crate) async fn list(
     let caller = visitor.required().await?;
     let page_request = page_request(limit, offset, cursor);
     let listing = services.trash.list(&caller, kind, page_request).await?;
-    Ok(listed(&uri, listing, TrashedBody::from))
+    Ok(list_response(&uri, listing, TrashedBody::from))
 }
 
 /// Make something live again

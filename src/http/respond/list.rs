@@ -19,7 +19,7 @@ pub(crate) struct Envelope<T> {
 
 impl<T> Envelope<T> {
     /// Puts each item into its wire form.
-    pub(crate) fn of<D>(listing: Listing<D>, body: impl FnMut(D) -> T) -> Self {
+    pub(crate) fn from_listing<D>(listing: Listing<D>, body: impl FnMut(D) -> T) -> Self {
         let Listing { items, total, window, cursor_page: _ } = listing;
         let items = items.into_iter().map(body).collect();
         Self { items, total, limit: window.limit, offset: window.offset }
@@ -27,7 +27,11 @@ impl<T> Envelope<T> {
 }
 
 /// The answer to a request for a list, with links to the windows around this one.
-pub(crate) fn listed<D, T: Serialize>(uri: &Uri, listing: Listing<D>, body: impl FnMut(D) -> T) -> Response {
+pub(crate) fn list_response<D, T: Serialize>(
+    uri: &Uri,
+    listing: Listing<D>,
+    body: impl FnMut(D) -> T,
+) -> Response {
     let links = link::header(uri, listing.window, listing.total, listing.cursor_page.as_ref());
-    (links, Json(Envelope::of(listing, body))).into_response()
+    (links, Json(Envelope::from_listing(listing, body))).into_response()
 }

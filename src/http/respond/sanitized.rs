@@ -8,7 +8,7 @@ const NAME: HeaderName = HeaderName::from_static("x-content-sanitized");
 const NAMED: usize = 20;
 
 /// Says in the header of an answer what was removed from the content: `script;1, onclick;2`. No header if nothing was.
-pub(crate) fn say(mut response: Response, removed: &[Removed]) -> Response {
+pub(crate) fn with_sanitized_header(mut response: Response, removed: &[Removed]) -> Response {
     if removed.is_empty() {
         return response;
     }
@@ -35,7 +35,8 @@ mod tests {
     fn the_header_is_short_and_only_there_if_something_was_removed() {
         let said = |count: usize| {
             let removed = |n| Removed { name: format!("x{n}"), count: 2 };
-            let response = say(().into_response(), &(0..count).map(removed).collect::<Vec<_>>());
+            let response =
+                with_sanitized_header(().into_response(), &(0..count).map(removed).collect::<Vec<_>>());
             response.headers().get(NAME).map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(said(0), None);

@@ -2,27 +2,30 @@ use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
 
 /// An instant on the wire: UTC with `Z`, the fraction left out if it is zero, else of six digits.
-pub(crate) fn instant(instant: DateTime<Utc>) -> String {
-    let format = if instant.nanosecond() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
-    instant.to_rfc3339_opts(format, true)
+pub(crate) fn format_timestamp(at: DateTime<Utc>) -> String {
+    let format = if at.nanosecond() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
+    at.to_rfc3339_opts(format, true)
 }
 
-/// As [`instant`], for serde.
-pub(crate) fn serialize_instant<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&instant(*at))
+/// As [`format_timestamp`], for serde.
+pub(crate) fn serialize_timestamp<S: Serializer>(
+    at: &DateTime<Utc>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_timestamp(*at))
 }
 
-/// As [`instant`], for serde, where there may be none.
+/// As [`format_timestamp`], for serde, where there may be none.
 #[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
-pub(crate) fn serialize_instant_or_null<S: Serializer>(
+pub(crate) fn serialize_optional_timestamp<S: Serializer>(
     at: &Option<DateTime<Utc>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    at.map(instant).serialize(serializer)
+    at.map(format_timestamp).serialize(serializer)
 }
 
 /// An instant as the health routes have it: UTC that does not say so.
-pub(crate) fn naive(at: DateTime<Utc>) -> String {
+pub(crate) fn format_naive_timestamp(at: DateTime<Utc>) -> String {
     let naive: NaiveDateTime = at.naive_utc();
     naive
         .format(if naive.nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.6f" })
@@ -36,9 +39,9 @@ mod tests {
     #[test]
     fn fractions_have_six_digits_or_none() {
         let at = |ms| DateTime::from_timestamp_millis(ms).unwrap();
-        assert_eq!(instant(at(1_767_323_045_000)), "2026-01-02T03:04:05Z");
-        assert_eq!(instant(at(1_767_323_045_123)), "2026-01-02T03:04:05.123000Z");
-        assert_eq!(naive(at(1_767_323_045_000)), "2026-01-02T03:04:05");
-        assert_eq!(naive(at(1_767_323_045_120)), "2026-01-02T03:04:05.120000");
+        assert_eq!(format_timestamp(at(1_767_323_045_000)), "2026-01-02T03:04:05Z");
+        assert_eq!(format_timestamp(at(1_767_323_045_123)), "2026-01-02T03:04:05.123000Z");
+        assert_eq!(format_naive_timestamp(at(1_767_323_045_000)), "2026-01-02T03:04:05");
+        assert_eq!(format_naive_timestamp(at(1_767_323_045_120)), "2026-01-02T03:04:05.120000");
     }
 }

@@ -11,12 +11,14 @@ use crate::http::ApiError;
 use crate::http::extract::json::ValidBody;
 use crate::http::extract::query::page_request;
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
-use crate::http::respond::{Envelope, deleted, etag, listed, redirect, sanitized};
+use crate::http::respond::{
+    Envelope, item_response, list_response, no_content, permanent_redirect, with_sanitized_header,
+};
 use crate::service::{ListProjects, SlugLookup};
 use wire::{CardBody, CreateRequest, ProjectBody, ProjectsQuery, UpdateRequest};
 
 fn one(status: StatusCode, project: Revised<Project>) -> Response {
-    etag::tagged(status, &project.revision, ProjectBody::from(project.item))
+    item_response(status, &project.revision, ProjectBody::from(project.item))
 }
 
 /// List projects
@@ -36,7 +38,7 @@ pub(crate) async fn list(
     let page_request = page_request(limit, offset, cursor);
     let wanted = ListProjects { section_id, featured_only, unpublished_for, page_request };
     let listing = services.projects.list(wanted).await?;
-    Ok(listed(&uri, listing, CardBody::from))
+    Ok(list_response(&uri, listing, CardBody::from))
 }
 
 /// Show a project, whatever its state
@@ -63,7 +65,7 @@ pub(crate) async fn show_by_slug(
     let caller = visitor.if_known().await?;
     Ok(match services.projects.by_slug(caller.as_ref(), &slug).await? {
         SlugLookup::Current(project) => one(StatusCode::OK, project),
-        SlugLookup::Renamed(slug) => redirect::to("/projects/slug", &slug),
+        SlugLookup::Renamed(slug) => permanent_redirect("/projects/slug", &slug),
     })
 }
 
@@ -79,7 +81,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     let written = services.projects.create(&caller, project.into()).await?;
-    Ok(sanitized::say(one(StatusCode::CREATED, written.revised), &written.removed))
+    Ok(with_sanitized_header(one(StatusCode::CREATED, written.revised), &written.removed))
 }
 
 /// Change a project; what is left out stays as it is
@@ -96,7 +98,7 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     let written = services.projects.update(&caller, &id, project.into(), &condition).await?;
-    Ok(sanitized::say(one(StatusCode::OK, written.revised), &written.removed))
+    Ok(with_sanitized_header(one(StatusCode::OK, written.revised), &written.removed))
 }
 
 /// Delete a project
@@ -110,5 +112,5 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     services.projects.delete(&caller, &id, &condition).await?;
-    Ok(deleted())
+    Ok(no_content())
 }

@@ -9,7 +9,7 @@ use crate::domain::{Project, ProjectChange, ProjectText, is_web_url};
 use crate::http::extract::fields::{EXACT, Fields};
 use crate::http::extract::json::FromBody;
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader};
-use crate::http::respond::serialize_instant;
+use crate::http::respond::serialize_timestamp;
 use crate::service::WriteProject;
 
 /// The least `sort_order`.
@@ -232,9 +232,9 @@ pub(crate) struct ProjectBody {
     sort_order: i64,
     id: String,
     slug: String,
-    #[serde(rename = "createdDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "createdDate", serialize_with = "serialize_timestamp")]
     created: DateTime<Utc>,
-    #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "updatedDate", serialize_with = "serialize_timestamp")]
     updated: DateTime<Utc>,
     #[schema(required)]
     user_id: Option<String>,

@@ -12,11 +12,11 @@ use crate::http::ApiError;
 use crate::http::extract::json::ValidBody;
 use crate::http::extract::query::page_request;
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
-use crate::http::respond::{Envelope, deleted, etag, listed, redirect};
+use crate::http::respond::{Envelope, item_response, list_response, no_content, permanent_redirect};
 use crate::service::{ListSections, SlugLookup};
 
 fn one(status: StatusCode, section: Revised<Section>) -> Response {
-    etag::tagged(status, &section.revision, SectionBody::from(section.item))
+    item_response(status, &section.revision, SectionBody::from(section.item))
 }
 
 /// List sections
@@ -37,7 +37,7 @@ pub(crate) async fn list(
     let page_request = page_request(limit, offset, cursor);
     let wanted = ListSections { parent_id, nav_visibility, unpublished_for, page_request };
     let listing = services.sections.list(wanted).await?;
-    Ok(listed(&uri, listing, SectionBody::from))
+    Ok(list_response(&uri, listing, SectionBody::from))
 }
 
 /// Show a section
@@ -65,9 +65,10 @@ pub(crate) async fn show_by_slug(
     let caller = visitor.if_known().await?;
     Ok(match services.sections.by_slug(caller.as_ref(), &slug).await? {
         SlugLookup::Current(section) => one(StatusCode::OK, section),
-        SlugLookup::Renamed(slug) => {
-            redirect::to(uri.path().rsplit_once('/').map_or("/sections/slug", |(route, _)| route), &slug)
-        }
+        SlugLookup::Renamed(slug) => permanent_redirect(
+            uri.path().rsplit_once('/').map_or("/sections/slug", |(route, _)| route),
+            &slug,
+        ),
     })
 }
 
@@ -115,5 +116,5 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
     services.sections.delete(&caller, &id, &query.into(), &condition).await?;
-    Ok(deleted())
+    Ok(no_content())
 }

@@ -11,7 +11,7 @@ use crate::http::extract::fields::{EXACT, Fields};
 use crate::http::extract::json::FromBody;
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader};
 use crate::http::openapi::schema::words;
-use crate::http::respond::serialize_instant;
+use crate::http::respond::serialize_timestamp;
 use crate::service::{CreateSection, OnDelete, UpdateSection};
 
 /// The parameters of a list of sections.
@@ -237,9 +237,9 @@ pub(crate) struct SectionBody {
     sort_order: i64,
     is_published: bool,
     id: String,
-    #[serde(rename = "createdDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "createdDate", serialize_with = "serialize_timestamp")]
     created: DateTime<Utc>,
-    #[serde(rename = "updatedDate", serialize_with = "serialize_instant")]
+    #[serde(rename = "updatedDate", serialize_with = "serialize_timestamp")]
     updated: DateTime<Utc>,
     #[schema(required)]
     user_id: Option<String>,
