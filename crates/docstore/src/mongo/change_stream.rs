@@ -11,18 +11,18 @@ use crate::mongo::write::operations::Core;
 use crate::{Change, ChangeFeed, ChangeKind, Result};
 
 const WATCHING: Doing<'static> = Doing { what: "watching for changes", collection: "" };
-/// Between attempts to open a stream anew.
+/// Pause between attempts to reopen a stream.
 const PAUSE: Duration = Duration::from_millis(500);
 
 type Events = ChangeStream<ChangeStreamEvent<Document>>;
 
-/// A stream that is reopened when it breaks for good. The driver itself resumes it after a lost connection or an
-/// election; what is left are invalidations and resume points that the server no longer has. If it cannot be reopened at
-/// once, that is told before it is tried again.
+/// A change stream that is reopened when it breaks permanently. The driver resumes it after a lost connection or an
+/// election; what remains are invalidations and resume tokens that the server no longer has. A failed attempt to reopen is
+/// reported as an error before the next attempt.
 struct Feed {
     core: Core,
     events: Option<Events>,
-    /// Whether the last attempt failed.
+    /// True if the last attempt to open failed.
     failed: bool,
     closed: watch::Receiver<bool>,
 }
@@ -37,19 +37,19 @@ impl Core {
         if !precise {
             return Ok(polled(poll, closed));
         }
-        // Opened before the caller goes on, so that nothing after this call is missed.
+        // Open before returning, so that no change after this call is missed.
         let events = self.open_events().await.map_err(|error| classify(WATCHING, &error))?;
         let feed = Feed { core: self.clone(), events: Some(events), failed: false, closed };
         Ok(ChangeFeed::new(stream::unfold(feed, Feed::step).boxed()))
     }
 
     async fn open_events(&self) -> mongodb::error::Result<Events> {
-        // Only what a change tells is sent; the documents themselves stay where they are.
+        // Only ids are needed: exclude the documents themselves.
         self.database.watch().pipeline([doc! { "$unset": ["fullDocument", "updateDescription"] }]).await
     }
 }
 
-/// The server has no change streams: somebody has to look again, at intervals.
+/// Emits [`Change::Unknown`] at intervals, for servers without change streams.
 fn polled(poll: Duration, closed: watch::Receiver<bool>) -> ChangeFeed {
     let steps = stream::unfold(closed, move |mut closed| async move {
         let is_closed = tokio::time::timeout(poll, closed.wait_for(|closed| *closed)).await.is_ok();
@@ -76,7 +76,7 @@ impl Feed {
                 let opened = self.core.open_events().await;
                 self.failed = opened.is_err();
                 self.events = Some(opened.map_err(|error| classify(WATCHING, &error))?);
-                // What happened in between is not known.
+                // Changes in between are unknown.
                 return Ok(Change::Unknown);
             };
             match events.next().await {
@@ -97,7 +97,7 @@ impl Feed {
     }
 }
 
-/// `None` for what changes no document: indexes and collections made.
+/// Converts an event; `None` for events that change no document, such as the creation of indexes and collections.
 fn change(event: ChangeStreamEvent<Document>) -> Option<Change> {
     let kind = match event.operation_type {
         OperationType::Insert => ChangeKind::Inserted,

@@ -3,19 +3,19 @@ use bson::{Bson, Document, RawDocumentBuf};
 use crate::model::filter::check_value;
 use crate::{Error, Filter, Result, Update};
 
-/// Names that the server refuses, told before anything is sent.
+/// Rejects collection names that the server would reject, before anything is sent.
 pub(crate) fn check_collection(name: &str) -> Result<()> {
     if name.is_empty() || name.starts_with('.') || name.ends_with('.') || name.contains(['$', '\0']) {
-        return Err(Error::Invalid(format!("{name:?} cannot be the name of a collection")));
+        return Err(Error::Invalid(format!("{name:?} is not a valid collection name")));
     }
     Ok(())
 }
 
-/// A document that can be stored: types of ours only, and an id that is no array.
+/// Rejects documents with unsupported types or with an array as their id.
 pub(crate) fn check_document(document: &Document) -> Result<()> {
     document.values().try_for_each(check_value)?;
     match document.get("_id") {
-        Some(Bson::Array(_)) => Err(Error::Invalid("an id cannot be an array".into())),
+        Some(Bson::Array(_)) => Err(Error::Invalid("an id must not be an array".into())),
         _ => Ok(()),
     }
 }
@@ -33,5 +33,5 @@ pub(crate) fn check_update(name: &str, filter: &Filter, update: &Update) -> Resu
 
 pub(crate) fn encoded(document: &Document) -> Result<RawDocumentBuf> {
     RawDocumentBuf::try_from(document)
-        .map_err(|_| Error::Invalid("a document holds a field name that cannot be stored".into()))
+        .map_err(|_| Error::Invalid("a document contains a field name that cannot be stored".into()))
 }

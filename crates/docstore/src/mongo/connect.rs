@@ -14,14 +14,14 @@ use crate::{Error, Result};
 
 const DOING: Doing<'static> = Doing { what: "connecting", collection: "" };
 const SELECTION: Duration = Duration::from_secs(5);
-/// The driver's own timeout comes first where it can; this one is for a server that accepts and says nothing.
+/// Added to the driver's own timeout, for a server that accepts a connection and never answers.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What a pool may grow to on a small machine.
+/// Minimum size of the connection pool on a small machine.
 const LEAST_POOL: u32 = 20;
 
-/// Options whose names may be told when their value is refused: a name that is not among them may be a piece of an
-/// unescaped password.
+/// Options that an error message may name when their value is invalid: any other name may be part of an unescaped
+/// password.
 const OPTION_NAMES: &[&str] = &[
     "appname",
     "authmechanism",
@@ -70,13 +70,11 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
     let parsed = match tokio::time::timeout(SELECTION + GRACE, ClientOptions::parse(&options.uri)).await {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) if matches!(*error.kind, ErrorKind::DnsResolve { .. }) => {
-            return Err(Error::Unavailable("the hosts of the connection string cannot be looked up".into()));
+            return Err(Error::Unavailable("failed to resolve the hosts of the connection string".into()));
         }
         Ok(Err(_)) => return Err(malformed(&options.uri).await),
         Err(_) => {
-            return Err(Error::Unavailable(
-                "the hosts of the connection string were not looked up in time".into(),
-            ));
+            return Err(Error::Unavailable("timed out resolving the hosts of the connection string".into()));
         }
     };
     let settings = with_defaults(parsed, &options.app_name);
@@ -84,19 +82,18 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
         Error::Invalid("the connection string names no database, and none is configured".into())
     })?;
     if name.is_empty() || name.len() > 63 || name.contains(['/', '\\', '.', '"', '$', ' ', '\0']) {
-        return Err(Error::Invalid(format!("{name:?} cannot be the name of a database")));
+        return Err(Error::Invalid(format!("{name:?} is not a valid database name")));
     }
     let hosts: Vec<_> = settings.hosts.iter().map(ToString::to_string).collect();
     let location = format!("{}/{name}", hosts.join(","));
     let deadline = settings.server_selection_timeout.unwrap_or(SELECTION) + GRACE;
     let write_concern = settings.write_concern.clone();
     let turns = Turns::new(settings.max_pool_size.unwrap_or_else(pool_size));
-    // What the driver refuses here are combinations of options.
+    // At this point the driver rejects only contradictory options.
     let client = Client::with_options(settings)
-        .map_err(|_| Error::Invalid("the options of the connection string do not fit together".into()))?;
+        .map_err(|_| Error::Invalid("the options of the connection string contradict each other".into()))?;
     let database = client.database(&name);
-    // A ping is allowed without authentication; this one is refused with wrong credentials, as it takes a connection
-    // that has gone through authentication.
+    // A ping needs no privileges, but it fails with wrong credentials, because it uses an authenticated connection.
     match tokio::time::timeout(deadline, database.run_command(doc! { "ping": 1 })).await {
         Ok(Ok(_)) => Ok(MongoEngine::new(database, location, write_concern, turns)),
         outcome => {
@@ -109,7 +106,7 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
     }
 }
 
-/// The texts of the driver tell hosts and states; what is told here is where we tried and what kind of failure it was.
+/// Adds the location to an error and replaces the driver's text about credentials.
 fn at_location(error: Error, location: &str) -> Error {
     match error {
         Error::Unauthorized(_) => Error::Unauthorized(format!("{location}: wrong user name or password")),
@@ -118,8 +115,8 @@ fn at_location(error: Error, location: &str) -> Error {
     }
 }
 
-/// There is no socket timeout among these, because the driver has none: a server that has frozen is noticed by its
-/// heartbeat, and whoever needs an answer in time puts a deadline on the operation.
+/// Sets the defaults of this program for options that the connection string leaves out. The driver has no socket timeout:
+/// a frozen server is detected by its heartbeat, and callers set deadlines on operations.
 fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
     options.app_name.get_or_insert_with(|| app_name.to_owned());
     let most = *options.max_pool_size.get_or_insert_with(pool_size);
@@ -128,9 +125,9 @@ fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(Duration::from_secs(10));
     options.heartbeat_freq.get_or_insert(Duration::from_secs(10));
-    // A secondary may not have what was written a moment ago, and what is read from it would count as new.
+    // A secondary may lag behind, and the cache would treat its data as current.
     if options.selection_criteria.take().is_some_and(|wanted| wanted != READ_PRIMARY) {
-        tracing::warn!("the read preference of the connection string is not heeded: the primary is read");
+        tracing::warn!("ignoring the read preference of the connection string: reads always use the primary");
     }
     options.retry_writes.get_or_insert(true);
     options.retry_reads.get_or_insert(true);
@@ -142,22 +139,23 @@ fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
     options
 }
 
-/// A connection serves one operation at a time: four for each processor keep it busy while others wait for the server.
+/// Returns the default pool size. A connection serves one operation at a time: four per processor keep it busy while others
+/// wait for the server.
 fn pool_size() -> u32 {
     let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     u32::try_from(4 * processors).unwrap_or(u32::MAX).max(LEAST_POOL)
 }
 
-/// Says what is wrong with a connection string without repeating any of it but the name of a known option.
+/// Explains what is wrong with a connection string without repeating any part of it except the name of a known option.
 async fn malformed(uri: &str) -> Error {
     let invalid = |what: &str| Error::Invalid(format!("the connection string is malformed: {what}"));
     let Some(rest) = uri.strip_prefix("mongodb://").or_else(|| uri.strip_prefix("mongodb+srv://")) else {
-        return invalid("it has to start with mongodb:// or mongodb+srv://");
+        return invalid("it must start with mongodb:// or mongodb+srv://");
     };
     let before_options = rest.split_once('?').map_or(rest, |(before, _)| before);
     let user_info = rest.rsplit_once('@').map(|(user_info, _)| user_info);
     if user_info.is_some_and(|text| !is_escaped(text)) {
-        return invalid("a user name or password holds a character that has to be percent-encoded");
+        return invalid("the user name or password contains a character that must be percent-encoded");
     }
     for option in rest.split_once('?').map_or("", |(_, options)| options).split('&').filter(|o| !o.is_empty())
     {
@@ -166,13 +164,13 @@ async fn malformed(uri: &str) -> Error {
         if OPTION_NAMES.contains(&name.to_ascii_lowercase().as_str())
             && ClientOptions::parse(alone).await.is_err()
         {
-            return invalid(&format!("the option {name} has a value that is not allowed"));
+            return invalid(&format!("invalid value of the option {name}"));
         }
     }
     if before_options.len() == rest.len() {
-        invalid("its hosts, database or credentials cannot be read")
+        invalid("invalid hosts, database or credentials")
     } else {
-        invalid("its hosts, credentials or options cannot be read")
+        invalid("invalid hosts, credentials or options")
     }
 }
 
@@ -202,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_malformed_string_is_refused_without_repeating_it() {
+    async fn malformed_connection_string_is_rejected_without_repeating_it() {
         for uri in [
             "mongodb://u5er:s3cr@t:w@rd@127.0.0.1:1/d",
             "mongodb://u5er:s3cr:t@127.0.0.1:1/d",
@@ -222,23 +220,23 @@ mod tests {
         ] {
             let error = super::connect(options(uri)).await.err().expect(uri);
             assert!(matches!(error, Error::Invalid(_)), "{uri}: {error:?}");
-            for told in [error.to_string(), format!("{error:?}")] {
+            for text in [error.to_string(), format!("{error:?}")] {
                 assert!(
-                    !told.contains("s3cr") && !told.contains("u5er") && !told.contains("t:w"),
-                    "{uri}: {told}"
+                    !text.contains("s3cr") && !text.contains("u5er") && !text.contains("t:w"),
+                    "{uri}: {text}"
                 );
             }
         }
     }
 
     #[tokio::test]
-    async fn a_refused_option_is_named() {
+    async fn invalid_option_is_named() {
         let error = super::connect(options("mongodb://u:p@h:1/d?maxPoolSize=many")).await.err().unwrap();
         assert!(error.to_string().contains("maxPoolSize"), "{error}");
     }
 
     #[tokio::test]
-    async fn defaults_give_way_to_the_connection_string() {
+    async fn connection_string_overrides_defaults() {
         let parsed =
             ClientOptions::parse("mongodb://h/?maxPoolSize=3&w=1&serverSelectionTimeoutMS=70").await.unwrap();
         let set = with_defaults(parsed, "app");
@@ -252,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn options_do_not_show_the_connection_string() {
+    fn debug_output_hides_the_connection_string() {
         assert!(!format!("{:?}", options("mongodb://u5er:s3cr@h")).contains("s3cr"));
     }
 }

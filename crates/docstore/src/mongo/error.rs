@@ -5,30 +5,30 @@ use mongodb::error::{Error as DriverError, ErrorKind, TRANSIENT_TRANSACTION_ERRO
 
 use crate::Error;
 
-/// The greatest size of a stored document.
+/// Maximum size of a stored document, in bytes.
 pub(crate) const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
-/// What was being done when an error came.
+/// The operation during which an error occurred.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Doing<'a> {
-    /// As in "reading documents".
+    /// Present participle, as in "reading documents".
     pub(crate) what: &'static str,
-    /// The collection; empty if there is none.
+    /// The collection; empty for operations on the database.
     pub(crate) collection: &'a str,
 }
 
-/// An error that the server named by a code.
+/// A server error with a code.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Coded {
     pub(crate) code: i32,
     pub(crate) name: String,
     pub(crate) message: String,
-    /// The keys of the violated index.
+    /// Keys of the violated index.
     pub(crate) key_pattern: Option<Document>,
 }
 
-/// What is told of an error that has no variant of its own. The driver's own text is not used: it holds the server's
-/// whole answer, and with that the content of documents.
+/// The text of an error without a variant of its own. The driver's text is not used, because it contains the server's
+/// response and with it the content of documents.
 #[derive(Debug)]
 struct Reported(String);
 
@@ -40,7 +40,7 @@ impl fmt::Display for Reported {
 
 impl std::error::Error for Reported {}
 
-/// One of ours for an error of the driver.
+/// Maps a driver error to [`Error`].
 pub(crate) fn classify(doing: Doing<'_>, error: &DriverError) -> Error {
     if let Some(coded) = coded(error) {
         let transient = error.contains_label(TRANSIENT_TRANSACTION_ERROR);
@@ -70,7 +70,7 @@ pub(crate) fn classify(doing: Doing<'_>, error: &DriverError) -> Error {
     }
 }
 
-/// The code and its company, in whichever shape the driver gives them.
+/// Extracts the server's code and message from the variants in which the driver reports them.
 pub(crate) fn coded(error: &DriverError) -> Option<Coded> {
     let mut coded = match error.kind.as_ref() {
         ErrorKind::Command(e) => {
@@ -103,11 +103,11 @@ pub(crate) fn coded(error: &DriverError) -> Option<Coded> {
 }
 
 fn unconfirmed(error: &mongodb::error::WriteConcernError) -> Coded {
-    // A code of a write concern says that the write is done here and not confirmed elsewhere.
+    // A write concern error means that the primary applied the write and a majority did not confirm it.
     Coded { code: 64, name: error.code_name.clone(), message: error.message.clone(), key_pattern: None }
 }
 
-/// At the top of an answer (`findAndModify`, `createIndexes`) or in its first write error.
+/// Finds the key pattern at the top of a response (`findAndModify`, `createIndexes`) or in its first write error.
 fn key_pattern(response: &Document) -> Option<Document> {
     if let Ok(pattern) = response.get_document("keyPattern") {
         return Some(pattern.clone());
@@ -118,7 +118,8 @@ fn key_pattern(response: &Document) -> Option<Document> {
     }
 }
 
-/// One of ours for a code of the server. `transient`: the server says that the transaction may be begun anew.
+/// Maps a server code to [`Error`]. `transient`: the server labels the error as one after which the transaction may be
+/// retried.
 pub(crate) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error {
     let collection = doing.collection.to_owned();
     let inapplicable =
@@ -129,7 +130,7 @@ pub(crate) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error
     match coded.code {
         11000 | 11001 | 12582 => duplicate(collection, coded),
         13 | 18 | 8000 => Error::Unauthorized(format!("{}: {}", doing.what, name_or_code(coded))),
-        // 388: there was no room for it in the server's cache. A smaller one may fit, or the same one later.
+        // 388: the transaction did not fit into the server's cache. A smaller one may fit, or the same one later.
         112 | 388 => Error::WriteConflict,
         121 => Error::InvalidDocument { collection },
         225 | 251 | 256 | 290 => Error::TransactionEnded(without_content(&coded.message)),
@@ -137,27 +138,27 @@ pub(crate) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error
             Error::Unsupported("transactions need a replica set or a sharded cluster".into())
         }
         59 | 115 | 263 | 40573 => Error::Unsupported(without_content(&coded.message)),
-        // Not primary, shutting down, host gone, time over, cursor lost, majority not confirmed.
+        // Not primary, shutting down, host unreachable, time limit exceeded, cursor lost, majority not confirmed.
         6 | 7 | 43 | 50 | 64 | 89 | 91 | 134 | 189 | 262 | 9001 | 10058 | 10107 | 11600 | 11602 | 13435
         | 13436 => unavailable(),
         _ if transient => Error::WriteConflict,
         2 if coded.message.contains("parallel arrays") => {
-            Error::Invalid("two fields of a sort are arrays in one document".into())
+            Error::Invalid("two sort fields are arrays in the same document".into())
         }
-        2 => inapplicable("a value is not of the kind it takes, or would overflow"),
+        2 => inapplicable("a value has the wrong type or would overflow"),
         14 | 16837 | 10141 => inapplicable("a field is of the wrong type"),
-        28 => inapplicable("a path leads through a value that is no document"),
+        28 => inapplicable("a path traverses a value that is not a document"),
         171 => inapplicable("two arrays in one document cannot be indexed or sorted together"),
         10334 | 17280 | 17419 | 17420 => {
             Error::TooLarge { collection, bytes: stated_size(&coded.message).unwrap_or(MAX_DOCUMENT + 1) }
         }
         40 | 54 => Error::Invalid(
-            "two changes meet in one field, or the filter gives a new document two values for it".into(),
+            "two changes affect the same field, or the filter gives a new document two values for it".into(),
         ),
-        52 | 55 | 56 | 57 => Error::Invalid("a field name is not one that can be stored".into()),
-        53 => Error::Invalid("an id cannot be an array, a regular expression or undefined".into()),
-        66 => Error::Invalid("the id of a document cannot be changed".into()),
-        73 => Error::Invalid(format!("{:?} cannot be the name of a collection", doing.collection)),
+        52 | 55 | 56 | 57 => Error::Invalid("invalid field name".into()),
+        53 => Error::Invalid("an id must not be an array, a regular expression or undefined".into()),
+        66 => Error::Invalid("the id of a document must not be changed".into()),
+        73 => Error::Invalid(format!("{:?} is not a valid collection name", doing.collection)),
         _ => reported(doing, format!("{} ({})", without_content(&coded.message), name_or_code(coded))),
     }
 }
@@ -167,8 +168,8 @@ fn name_or_code(coded: &Coded) -> String {
 }
 
 fn duplicate(collection: String, coded: &Coded) -> Error {
-    // `E11000 duplicate key error collection: db.c index: slug_1 dup key: { slug: "x" }`: the name is nowhere else,
-    // and the values come after it. A collation may stand in between.
+    // `E11000 duplicate key error collection: db.c index: slug_1 dup key: { slug: "x" }`: the index name appears only
+    // here, before the values. A collation may stand between them.
     let index = coded.message.split_once(" index: ").map_or("", |(_, rest)| {
         let rest = rest.split_once(" dup key").map_or(rest, |(name, _)| name);
         rest.split_once(" collation: ").map_or(rest, |(name, _)| name)
@@ -187,7 +188,7 @@ fn stated_size(message: &str) -> Option<usize> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Texts of the server show documents in braces: what is before the first is enough to know what happened.
+/// Cuts a server message before the first brace or quote, because it may show a document.
 fn without_content(message: &str) -> String {
     message.split(['{', '"']).next().unwrap_or_default().trim_end().to_owned()
 }
@@ -196,7 +197,7 @@ fn reported(doing: Doing<'_>, text: String) -> Error {
     Error::Engine { what: doing.what, source: Box::new(Reported(text)) }
 }
 
-/// The driver appends all that it knows of each server, as a data structure. Of that the first cause is kept.
+/// Removes the driver's dump of the topology and keeps the first cause in it.
 fn without_topology(message: &str) -> String {
     let Some((reason, topology)) = message.split_once(" Topology: ") else { return message.to_owned() };
     let reason = reason.trim_end_matches('.');
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_names_its_index_and_not_the_value() {
+    fn duplicate_key_names_the_index_but_not_the_value() {
         let coded = Coded {
             code: 11000,
             message: r#"E11000 duplicate key error collection: d.things index: my index dup key: { a: " index: x dup key" }"#.into(),
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_leave_out_the_content_of_documents() {
+    fn messages_omit_document_content() {
         for code in [2, 14, 28, 121, 9999] {
             let text = error(code, "cannot apply to {_id: 1, secret: \"s3cret\"}").to_string();
             assert!(!text.contains("s3cret") && !text.contains("secret"), "{text}");
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_counts_only_where_no_code_says_more() {
+    fn codes_take_precedence_over_the_transient_label() {
         let by = |code| by_code(DOING, &Coded { code, ..Coded::default() }, true);
         assert!(matches!(by(24), Error::WriteConflict));
         assert!(matches!(
@@ -249,17 +250,17 @@ mod tests {
             Error::WriteConflict
         ));
         assert!(matches!(by(251), Error::TransactionEnded(_)));
-        // The server ended it: it was open for too long.
+        // The server aborted it after its lifetime limit.
         assert!(matches!(by(290), Error::TransactionEnded(_)));
         assert!(matches!(by(10107), Error::Unavailable(_)));
     }
 
     #[test]
-    fn of_a_topology_the_first_cause_is_told() {
-        let told = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
+    fn topology_dump_is_reduced_to_the_first_cause() {
+        let text = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
                     h:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {} } ] }";
         assert_eq!(
-            without_topology(told),
+            without_topology(text),
             "Server selection timeout: No available servers: I/O error: Connection refused (os error 111)"
         );
         assert_eq!(
@@ -270,11 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stated_size_is_kept() {
-        let told = error(
+    fn too_large_reports_the_size_of_the_server() {
+        let mapped = error(
             10334,
             "BSONObj size: 16777300 (0x1000054) is invalid. Size must be between 0 and 16793600",
         );
-        assert!(matches!(told, Error::TooLarge { bytes: 16_777_300, .. }));
+        assert!(matches!(mapped, Error::TooLarge { bytes: 16_777_300, .. }));
     }
 }

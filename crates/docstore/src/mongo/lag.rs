@@ -6,28 +6,28 @@ use crate::Result;
 use crate::mongo::error::{Doing, classify};
 use crate::mongo::write::operations::Core;
 
-/// The state of a member that follows the primary.
+/// `replSetGetStatus` state of a secondary.
 const SECONDARY: i32 = 2;
 
 impl Core {
-    /// Asks for the state of each member, which a user may lack the privilege for; then for what a majority has, which
-    /// anybody may know.
+    /// Reads the state of each member, for which the user may lack the privilege; otherwise compares the primary with the
+    /// majority, which needs none.
     pub(crate) async fn replication_lag(&self) -> Result<Option<Duration>> {
         let admin = self.database.client().database("admin");
         if let Ok(status) = admin.run_command(doc! { "replSetGetStatus": 1 }).await {
-            return Ok(of_members(&status));
+            return Ok(members_lag(&status));
         }
         match admin.run_command(doc! { "hello": 1 }).await {
-            Ok(hello) => Ok(of_majority(&hello)),
+            Ok(hello) => Ok(majority_lag(&hello)),
             Err(error) => {
-                Err(classify(Doing { what: "asking how far secondaries are behind", collection: "" }, &error))
+                Err(classify(Doing { what: "reading the replication lag", collection: "" }, &error))
             }
         }
     }
 }
 
-/// How far the slowest healthy secondary is behind the member that is the furthest.
-fn of_members(status: &Document) -> Option<Duration> {
+/// Returns the lag of the slowest healthy secondary behind the most recent member.
+fn members_lag(status: &Document) -> Option<Duration> {
     let members = status.get_array("members").ok()?.iter().filter_map(Bson::as_document);
     let dated = |member: &Document| member.get_datetime("optimeDate").ok().copied();
     let first = members.clone().filter_map(dated).max()?;
@@ -39,8 +39,8 @@ fn of_members(status: &Document) -> Option<Duration> {
     Some(between(last, first))
 }
 
-/// How far the majority is behind the primary.
-fn of_majority(hello: &Document) -> Option<Duration> {
+/// Returns the lag of the majority behind the primary.
+fn majority_lag(hello: &Document) -> Option<Duration> {
     let written = hello.get_document("lastWrite").ok()?;
     let last = written.get_datetime("lastWriteDate").ok()?;
     let majority = written.get_datetime("majorityWriteDate").ok()?;
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_that_is_well_counts() {
+    fn lag_is_that_of_the_slowest_healthy_secondary() {
         let status = doc! { "members": [
             { "state": 1, "health": 1.0, "optimeDate": at(100) },
             { "state": 2, "health": 1.0, "optimeDate": at(97) },
@@ -69,16 +69,16 @@ mod tests {
             { "state": 3, "health": 1.0, "optimeDate": at(1) },
             { "state": 7, "health": 1.0 },
         ] };
-        assert_eq!(of_members(&status), Some(Duration::from_secs(7)));
+        assert_eq!(members_lag(&status), Some(Duration::from_secs(7)));
         let alone = doc! { "members": [{ "state": 1, "health": 1.0, "optimeDate": at(100) }] };
-        assert_eq!(of_members(&alone), Some(Duration::ZERO));
+        assert_eq!(members_lag(&alone), Some(Duration::ZERO));
     }
 
     #[test]
-    fn without_the_privilege_the_majority_counts() {
+    fn lag_falls_back_to_the_majority_without_privileges() {
         let written = doc! { "lastWriteDate": at(9), "majorityWriteDate": at(7) };
         let hello = doc! { "setName": "rs", "lastWrite": written };
-        assert_eq!(of_majority(&hello), Some(Duration::from_secs(2)));
-        assert_eq!(of_majority(&doc! { "isWritablePrimary": true }), None);
+        assert_eq!(majority_lag(&hello), Some(Duration::from_secs(2)));
+        assert_eq!(majority_lag(&doc! { "isWritablePrimary": true }), None);
     }
 }

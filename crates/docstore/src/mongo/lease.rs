@@ -12,11 +12,11 @@ use crate::{Error, LeaseHolder, LeaseRequest, Result};
 const ACQUIRING: &str = "acquiring a lease";
 const RENEWING: &str = "renewing a lease";
 const RELEASING: &str = "releasing a lease";
-const LOOKING: &str = "looking for the holder of a lease";
-/// Two first requests at once may both try to insert; one of them then finds the other's document.
+const LOOKING: &str = "reading a lease";
+/// Attempts: two first requests may insert concurrently; the loser retries and finds the winner's document.
 const TRIES: u32 = 5;
 
-/// How long the lease still lasts, on the server's clock.
+/// Computes the remaining time in milliseconds, on the server's clock.
 fn remaining() -> Document {
     doc! { "$subtract": ["$expires_at", "$$NOW"] }
 }
@@ -26,11 +26,11 @@ fn until(ttl: Duration) -> Document {
 }
 
 impl Core {
-    /// One command decides and takes. The condition is in the update and not in the filter, because a filter of an
-    /// upsert cannot compare with the server's clock.
+    /// Decides and acquires in one command. The condition is in the update, because the filter of an upsert cannot compare
+    /// with the server's clock.
     pub(crate) async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
         check_collection(&request.collection)?;
-        // The owner is a value even if it starts with a dollar.
+        // `$literal` keeps an owner that starts with a dollar a value.
         let owner = doc! { "$literal": &request.owner };
         let free = doc! { "$or": [
             { "$eq": [{ "$type": "$expires_at" }, "missing"] },
@@ -69,7 +69,7 @@ impl Core {
         self.touch_lease(request, fence, update, RENEWING).await
     }
 
-    /// The document stays, and with it the fencing token.
+    /// Keeps the document, because it holds the fencing token.
     pub(crate) async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()> {
         let update = doc! { "$set": { "owner": "", "expires_at": "$$NOW" } };
         self.touch_lease(request, fence, update, RELEASING).await.map(|_| ())
@@ -126,6 +126,6 @@ fn holder(found: &Document, collection: &str) -> Result<LeaseHolder> {
     };
     read().ok_or_else(|| Error::Decode {
         collection: collection.to_owned(),
-        source: "it is no document of a lease".into(),
+        source: "not a lease document".into(),
     })
 }

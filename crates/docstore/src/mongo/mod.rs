@@ -1,15 +1,15 @@
 //! The MongoDB engine: a thin translation to the official driver.
 //!
-//! Writes are acknowledged by a majority and journalled, reads come from the primary, unless the connection string
-//! says otherwise. Retryable are single reads and writes and `insert_many`; of a batch, its inserts. The `update` and
-//! `delete` commands of a batch are not: if the connection breaks under one, its outcome is unknown and the caller
-//! gets [`crate::Error::Unavailable`].
+//! Writes are acknowledged by a majority and journaled unless the connection string sets another write concern; reads use
+//! the primary. The driver retries single reads, single writes, `insert_many` and the inserts of a batch. It does not retry
+//! the `update` and `delete` commands of a batch: if the connection breaks during one, its outcome is unknown and the
+//! caller gets [`crate::Error::Unavailable`].
 //!
-//! Nothing here is newer than MongoDB 6.0, and only operations that `mongos` allows are used: counts are
-//! aggregations, events come from one stream of the whole database, changes to many documents do not need the shard
-//! key. On a *sharded collection* of MongoDB 6.0, `update_one`, `delete_one` and `find_one_and_update` want the shard
-//! key, or for the first two the `_id`, in their filter, and a unique index has to start with the shard key. Collections that
-//! are not sharded have no such limits.
+//! Nothing here is newer than MongoDB 6.0, and only operations that `mongos` allows are used: counts are aggregations,
+//! events come from one stream of the whole database, updates of many documents do not need the shard key. On a
+//! *sharded collection* of MongoDB 6.0, `update_one`, `delete_one` and `find_one_and_update` need the shard key in their
+//! filter (the first two accept `_id` instead), and a unique index must start with the shard key. Unsharded collections
+//! have no such limits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,19 +22,15 @@ mod admin;
 mod change_stream;
 /// Checks of requests before they are sent.
 mod checks;
-/// The connection string, the pool, the first ping.
 mod connect;
-/// The engine itself.
 mod engine;
-/// Mapping of the driver's errors.
 mod error;
-/// Replication lag.
 mod lag;
 /// Leases on the server's clock.
 mod lease;
 /// Filters, updates and indexes as MongoDB documents.
 mod mql;
-/// Query documents back to filters.
+/// Decoding of query documents into filters.
 mod parse;
 /// The limit on concurrent operations.
 mod pool;
@@ -48,19 +44,19 @@ mod write;
 
 use engine::MongoEngine;
 
-/// How to reach the server.
+/// Connection options.
 #[derive(Clone)]
 pub struct Options {
-    /// The connection string. Options in it win over the defaults of this module.
+    /// The connection string. Its options take precedence over the defaults of this module.
     pub uri: String,
-    /// The database; the one of the connection string if `None`.
+    /// The database; that of the connection string if `None`.
     pub database: Option<String>,
-    /// How the server names this client in its logs.
+    /// The name of this client in the server's logs.
     pub app_name: String,
 }
 
 impl fmt::Debug for Options {
-    /// Leaves the connection string out: it may hold a password.
+    /// Omits the connection string, because it may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("database", &self.database)
@@ -69,19 +65,19 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Connects, and waits until the server answered once.
+/// Connects and waits for the first response of the server.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] if the connection string is malformed or names no database;
 /// [`crate::Error::Unavailable`] if no server answers within the selection timeout (five seconds unless the
-/// connection string says otherwise); [`crate::Error::Unauthorized`] if it refuses the credentials. The texts name
-/// hosts and database, never a user or a password.
+/// connection string sets another); [`crate::Error::Unauthorized`] if it rejects the credentials. Messages name hosts
+/// and database, never a user or a password.
 pub async fn connect(options: Options) -> Result<Database> {
     let engine = connect::connect(options).await?;
     Ok(Database::new(Arc::new(engine)))
 }
 
-/// The driver's own handle, for what only MongoDB can do; `None` on the embedded engine.
+/// Returns the driver's handle, for features that only MongoDB has; `None` on the embedded engine.
 pub fn as_mongo(database: &Database) -> Option<mongodb::Database> {
     database.engine().as_any().downcast_ref::<MongoEngine>().map(|engine| engine.core.database.clone())
 }

@@ -5,22 +5,21 @@ use crate::mongo::translate;
 use crate::{Filter, Index, Update};
 
 impl Filter {
-    /// The filter in MongoDB's words: for people, for manifests, and to tell whether two are the same. It is not read
-    /// back.
+    /// Returns the filter in MongoDB's query language, for display, manifests and comparison. It is never parsed again.
     pub fn to_mql(&self) -> Document {
         translate::filter(self)
     }
 }
 
 impl Update {
-    /// The update in MongoDB's words: for people, and to tell whether two are the same. It is not read back.
+    /// Returns the update in MongoDB's query language, for display and comparison. It is never parsed again.
     pub fn to_mql(&self) -> Document {
         translate::update(self)
     }
 }
 
 impl Index {
-    /// The index as `createIndexes` wants it: `key`, `name`, and the options that are set.
+    /// Returns the index as an argument of `createIndexes`: `key`, `name` and the options that are set.
     pub fn to_mql(&self) -> Document {
         indexes::specification(self)
     }
@@ -33,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_told_in_the_words_of_mongodb() {
+    fn filters_updates_and_indexes_are_shown_in_mql() {
         let filter = Filter::eq("a", 1).also(Filter::missing("b"));
         assert_eq!(filter.to_mql(), doc! { "$and": [{ "a": { "$eq": 1 } }, { "b": { "$exists": false } }] });
         let update = Update::new().set("a", 1).unset("b");

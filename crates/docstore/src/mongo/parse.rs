@@ -2,7 +2,7 @@ use bson::{Bson, Document};
 
 use crate::{Field, Filter};
 
-/// The filter that a query document means, if it is one that could be asked for.
+/// Decodes a query document; `None` if [`Filter`] cannot express it.
 pub(crate) fn condition(expression: &Document) -> Option<Filter> {
     let mut all = Vec::new();
     for (key, value) in expression {
@@ -37,7 +37,7 @@ fn conditions(list: &[Bson]) -> Option<Vec<Filter>> {
     list.iter().map(|one| one.as_document().and_then(condition_or_all)).collect()
 }
 
-/// Within a condition an empty document is one that every document passes.
+/// Decodes a nested condition, where an empty document matches everything.
 fn condition_or_all(expression: &Document) -> Option<Filter> {
     if expression.is_empty() { Some(Filter::All) } else { condition(expression) }
 }
@@ -45,7 +45,7 @@ fn condition_or_all(expression: &Document) -> Option<Filter> {
 fn none_of(list: &[Bson]) -> Option<Filter> {
     let mut filters = conditions(list)?;
     match filters.as_slice() {
-        // How a choice of nothing is written.
+        // The encoding of an empty `or`.
         [Filter::All] => Some(Filter::Or(Vec::new())),
         [_] => filters.pop().map(Filter::negated),
         _ => Some(Filter::Or(filters).negated()),
@@ -73,7 +73,7 @@ fn comparison(field: Field, operator: &str, operand: &Bson) -> Option<Filter> {
     })
 }
 
-/// The text that an anchored pattern begins with, if that is all that it says.
+/// Returns the literal prefix of an anchored pattern; `None` if the pattern contains anything else.
 fn literal(pattern: &str) -> Option<String> {
     let mut chars = pattern.strip_prefix('^')?.chars();
     let mut text = String::new();
@@ -87,7 +87,7 @@ fn literal(pattern: &str) -> Option<String> {
     Some(text)
 }
 
-/// Whether an option is switched on; older servers and tools write numbers.
+/// Reads an option as a boolean; older servers and tools write numbers.
 pub(crate) fn truth(value: Option<&Bson>) -> bool {
     match value {
         Some(Bson::Boolean(value)) => *value,

@@ -5,33 +5,33 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Error, Result, see_through};
 
-/// Who may use a connection: as many at a time as the driver's pool has.
+/// Limits concurrent operations to the size of the driver's connection pool.
 ///
-/// The driver (3.9) cannot be left to queue. When somebody who waits for a connection goes away, their place in its queue
-/// stays, and each later event serves one place only: after some hundred requests whose clients hung up, whoever comes
-/// next waits for minutes though all connections are free. So the waiting is done here, where places are given up with
-/// their futures; and a read that has begun is not given up.
+/// The driver's own queue (3.9) does not release the place of a waiter that was dropped, and each event serves one place:
+/// after some hundred requests whose clients disconnected, the next operation waits for minutes although all connections
+/// are idle. Operations therefore wait here, where dropping the future releases the permit; a read that has started is not
+/// canceled.
 ///
-/// Reads and writes of content wait here. What is rare does not, and may find the driver's queue: leases, indexes, the
-/// change stream, transactions, and whatever follows the first batch of a long read.
+/// Content reads and writes wait here. Rare operations do not and may wait in the driver's queue: leases, indexes, the
+/// change stream, transactions, and later batches of a long read.
 #[derive(Clone)]
 pub(crate) struct Turns(Arc<Semaphore>);
 
 impl Turns {
-    /// For a pool of this size; 0 is one without a limit.
+    /// Creates a limiter for a pool of this size; 0 means unlimited.
     pub(crate) fn new(pool: u32) -> Self {
         let most =
             if pool == 0 { Semaphore::MAX_PERMITS } else { usize::try_from(pool).unwrap_or(usize::MAX) };
         Self(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Waits for a turn, which lasts until it is dropped.
+    /// Waits for a permit, which is released when it is dropped.
     pub(crate) async fn take(&self) -> Result<OwnedSemaphorePermit> {
         let ending = |_| Error::Unavailable("the store is closed".into());
         Arc::clone(&self.0).acquire_owned().await.map_err(ending)
     }
 
-    /// Carries a read out in its turn. Once it has begun it goes on to its end, whether anybody waits for it or not.
+    /// Runs a read with a permit. Once started it runs to completion, even if the caller is dropped.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,

@@ -4,7 +4,7 @@ use crate::mongo::error::{Doing, classify};
 use crate::mongo::write::operations::Core;
 use crate::{Result, Rights, Space};
 
-/// What this program does to a database.
+/// The privilege actions that this program needs on a database.
 const WANTED: &[&str] = &[
     "find",
     "insert",
@@ -24,13 +24,13 @@ const WANTED: &[&str] = &[
 impl Core {
     pub(crate) async fn rights(&self) -> Result<Rights> {
         let asked = doc! { "connectionStatus": 1, "showPrivileges": true };
-        let doing = Doing { what: "asking what the user may do", collection: "" };
+        let doing = Doing { what: "reading the privileges of the user", collection: "" };
         let status = self.database.run_command(asked).await.map_err(|error| classify(doing, &error))?;
         Ok(read(&status, self.database.name()))
     }
 
     pub(crate) async fn space(&self) -> Result<Space> {
-        let doing = Doing { what: "asking how much room there is", collection: "" };
+        let doing = Doing { what: "reading the available disk space", collection: "" };
         let asked = self.database.run_command(doc! { "dbStats": 1 }).await;
         let stats = asked.map_err(|error| classify(doing, &error))?;
         let bytes = |key| number(stats.get(key));
@@ -52,7 +52,7 @@ fn read(status: &Document, database: &str) -> Rights {
     let mut may: Vec<&str> = Vec::new();
     for privilege in list("authenticatedUserPrivileges").iter().filter_map(Bson::as_document) {
         let Ok(resource) = privilege.get_document("resource") else { continue };
-        // On all collections of this database, or of any.
+        // A privilege on all collections of this database or of all databases.
         let whole = resource.get_str("collection").is_ok_and(str::is_empty)
             && resource.get_str("db").is_ok_and(|db| db.is_empty() || db == database);
         if whole || resource.get_bool("anyResource").unwrap_or(false) {

@@ -4,8 +4,8 @@ use bson::{Bson, Document, doc};
 use crate::model::find::upsert_seeds;
 use crate::{Direction, Field, Filter, Projection, Sort, Update, UpdateOp};
 
-/// A filter as a query document. Operands are always behind an operator, so that a document as an operand is never
-/// taken for one.
+/// Translates a filter to a query document. Operands always follow an explicit operator, so that a document operand is
+/// never interpreted as one.
 pub(crate) fn filter(filter: &Filter) -> Document {
     let all = |filters: &[Filter]| filters.iter().map(self::filter).collect::<Vec<_>>();
     match filter {
@@ -22,7 +22,7 @@ pub(crate) fn filter(filter: &Filter) -> Document {
         Filter::Missing(field) => on(field, "$exists", false),
         Filter::StartsWith(field, prefix) => on(field, "$regex", format!("^{}", escaped(prefix))),
         Filter::Contains(field, value) => on(field, "$elemMatch", doc! { "$eq": value.clone() }),
-        // The server refuses empty lists.
+        // The server rejects empty lists.
         Filter::And(filters) if filters.is_empty() => Document::new(),
         Filter::Or(filters) if filters.is_empty() => doc! { "$nor": [{}] },
         Filter::And(filters) => doc! { "$and": all(filters) },
@@ -31,9 +31,8 @@ pub(crate) fn filter(filter: &Filter) -> Document {
     }
 }
 
-/// As [`filter`], for a write that may insert. The server takes a new document's values from the equalities that it
-/// is left with after simplifying, and it makes one of an `$in` or `$or` with a single choice. Behind two negations
-/// they stay conditions.
+/// Translates the filter of an upsert. The server copies the equalities of the simplified filter into the new document, and
+/// it simplifies `$in` or `$or` with a single alternative to an equality. A double negation prevents that.
 pub(crate) fn filter_to_upsert(filter: &Filter) -> Document {
     match filter {
         Filter::And(filters) if !filters.is_empty() => {
@@ -48,7 +47,7 @@ fn on(field: &Field, operator: &str, operand: impl Into<Bson>) -> Document {
     doc! { field.as_str(): { operator: operand.into() } }
 }
 
-/// For a regular expression that means just this text. The server still sees the prefix and uses an index for it.
+/// Escapes a string for a regular expression. The server recognizes the literal prefix and uses an index for it.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -60,7 +59,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// An update as an update document.
+/// Translates an update to an update document.
 pub(crate) fn update(update: &Update) -> Document {
     let mut document = Document::new();
     for op in update.ops() {
@@ -69,7 +68,7 @@ pub(crate) fn update(update: &Update) -> Document {
             UpdateOp::Unset(field) => add(&mut document, "$unset", field, ""),
             UpdateOp::Inc(field, by) => add(&mut document, "$inc", field, by.clone()),
             UpdateOp::SetOnInsert(field, value) => add(&mut document, "$setOnInsert", field, value.clone()),
-            // With `$each` a document as the element is never taken for a modifier.
+            // `$each` prevents a document element from being interpreted as a modifier.
             UpdateOp::Push(field, value) => {
                 add(&mut document, "$push", field, doc! { "$each": [value.clone()] });
             }
@@ -85,8 +84,8 @@ pub(crate) fn update(update: &Update) -> Document {
     document
 }
 
-/// As [`update`], for a write that may insert: the new document's id is made here unless the filter gives it, so
-/// that it is known and of the same kind on both engines.
+/// Translates the update of an upsert. The id of the new document is generated here unless the filter provides it, so
+/// that it is known and has the same type on both engines.
 pub(crate) fn upsert(filter: &Filter, update: &Update) -> Document {
     let mut document = self::update(update);
     if !upsert_seeds(filter).iter().any(|(field, _)| field.overlaps(&Field::ID)) {
@@ -107,12 +106,12 @@ fn add(document: &mut Document, operator: &str, field: &Field, operand: impl Int
     }
 }
 
-/// A sort as a document.
+/// Translates a sort.
 pub(crate) fn sort(sort: &Sort) -> Document {
     sort.fields().iter().map(|(field, by)| (field.to_string(), Bson::Int32(direction(*by)))).collect()
 }
 
-/// 1 or -1, in sorts and in keys of indexes.
+/// Returns 1 or -1, as used in sorts and index keys.
 pub(crate) fn direction(direction: Direction) -> i32 {
     match direction {
         Direction::Ascending => 1,
@@ -120,13 +119,13 @@ pub(crate) fn direction(direction: Direction) -> i32 {
     }
 }
 
-/// A projection as a document.
+/// Translates a projection.
 pub(crate) fn projection(projection: &Projection) -> Document {
     let each = |fields: &[Field], value: i32| -> Document {
         fields.iter().map(|field| (field.to_string(), Bson::Int32(value))).collect()
     };
     match projection {
-        // Without any field the server would read all of them.
+        // An empty document would select all fields.
         Projection::Include(fields) if fields.is_empty() => doc! { "_id": 1 },
         Projection::Include(fields) => each(fields, 1),
         Projection::Exclude(fields) => each(fields, 0),
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operands_stay_operands() {
+    fn document_operands_are_never_operators() {
         let evil = doc! { "$gt": "" };
         assert_eq!(filter(&Filter::eq("a", evil.clone())), doc! { "a": { "$eq": { "$gt": "" } } });
         assert_eq!(
@@ -152,19 +151,19 @@ mod tests {
     }
 
     #[test]
-    fn empty_lists_mean_everything_and_nothing() {
+    fn empty_and_matches_all_and_empty_or_matches_none() {
         assert_eq!(filter(&Filter::And(vec![])), doc! {});
         assert_eq!(filter(&Filter::Or(vec![])), doc! { "$nor": [{}] });
         assert_eq!(filter(&Filter::Or(vec![]).negated()), doc! { "$nor": [{ "$nor": [{}] }] });
     }
 
     #[test]
-    fn a_prefix_is_anchored_and_escaped() {
+    fn prefix_is_anchored_and_escaped() {
         assert_eq!(filter(&Filter::starts_with("a", "x.(é")), doc! { "a": { "$regex": r"^x\.\(é" } });
     }
 
     #[test]
-    fn an_upsert_makes_its_id_unless_the_filter_has_it() {
+    fn upsert_generates_an_id_unless_the_filter_has_one() {
         let change = Update::new().set("a", 1);
         assert!(
             upsert(&Filter::eq("b", 1), &change).get_document("$setOnInsert").unwrap().contains_key("_id")
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upsert_takes_over_what_is_an_equality_and_nothing_else() {
+    fn upsert_copies_only_equalities() {
         let filter = Filter::and([Filter::id(1), Filter::is_in("a", [5])]);
         assert_eq!(
             filter_to_upsert(&filter),

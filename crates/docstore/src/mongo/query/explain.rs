@@ -30,14 +30,14 @@ impl Core {
     }
 }
 
-/// Looks through the winning plans of an answer, of one server or of several shards.
+/// Summarizes the winning plans of a response from one server or several shards.
 fn plan(answer: &Document) -> Plan {
     let mut plan = Plan { index: None, sorts_in_memory: false };
     visit(answer, &mut |stage| {
         match stage.get_str("stage").unwrap_or_default() {
             "SORT" | "SORT_SIMPLE" | "SORT_DEFAULT" => plan.sorts_in_memory = true,
             "IDHACK" => plan.index = Some("_id_".into()),
-            // MongoDB 8 has express stages that name their index like a scan does.
+            // Express stages of MongoDB 8 name their index like an index scan.
             _ => {}
         }
         if let (None, Ok(name)) = (&plan.index, stage.get_str("indexName")) {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_winning_plan_counts_wherever_it_is() {
+    fn winning_plan_is_found_at_any_depth() {
         let scan = doc! { "stage": "FETCH", "inputStage": { "stage": "IXSCAN", "indexName": "slug_1" } };
         let rejected = doc! { "stage": "SORT", "inputStage": { "stage": "IXSCAN", "indexName": "other" } };
         let one = doc! { "queryPlanner": { "rejectedPlans": [rejected], "winningPlan": { "queryPlan": scan.clone() } } };

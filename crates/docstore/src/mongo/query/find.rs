@@ -12,7 +12,7 @@ use crate::mongo::translate;
 use crate::mongo::write::operations::{Core, READING, Session};
 use crate::{Field, Filter, Find, Result};
 
-/// So many documents are few enough to be read more than once for nothing.
+/// Maximum number of documents for which all parts of a read run concurrently, although some may be discarded.
 const FEW: u64 = 200;
 const COUNTING: &str = "counting documents";
 
@@ -21,7 +21,7 @@ impl Core {
         find.check()?;
         check_collection(name)?;
         if find.limit == Some(0) {
-            // To the server 0 means no limit.
+            // The server treats 0 as no limit.
             return Ok(futures_util::stream::empty().boxed());
         }
         let mut parts = seek::queries(find);
@@ -34,8 +34,8 @@ impl Core {
         }
     }
 
-    /// Reads what follows one another: at the same time, since most of it is nothing; in a transaction, and where
-    /// everything is wanted, one by one.
+    /// Reads consecutive parts: concurrently, because most parts are empty; one after the other in a transaction and for
+    /// reads without a small limit.
     async fn find_in_parts(
         &self,
         name: &str,
@@ -78,7 +78,8 @@ impl Core {
                 self.turns.read(read).await
             }
             Some(session) => {
-                // A cursor of a transaction needs its session for each batch, and the next operation needs it too.
+                // A cursor in a transaction borrows the session for each batch, and so does the next operation: read it to
+                // the end.
                 let action = collection.find(part.query).with_options(options);
                 let mut cursor = action.session(&mut *session).await.map_err(&ours)?;
                 let found: Vec<_> = cursor.stream(session).try_collect().await.map_err(&ours)?;
@@ -107,14 +108,14 @@ impl Core {
     }
 }
 
-/// The index on the id, for a filter that has both ends of a range of ids. The server does not always see that it is the
-/// one to use: where ids grow with a date, the first documents by that date are in the range of the last ids, and all
-/// others, which it looks at afterwards, are not.
+/// Returns the index on `_id` as a hint for filters with a closed range of ids. The planner does not always choose it: where
+/// ids grow with a date, its trial run over the index on that date meets the matching documents first and misjudges the
+/// rest.
 fn hint(filter: &Filter) -> Option<Hint> {
-    is_range_of_ids(filter).then(|| Hint::Keys(doc! { "_id": 1 }))
+    is_id_range(filter).then(|| Hint::Keys(doc! { "_id": 1 }))
 }
 
-fn is_range_of_ids(filter: &Filter) -> bool {
+fn is_id_range(filter: &Filter) -> bool {
     fn ends(filter: &Filter) -> (bool, bool) {
         match filter {
             Filter::And(filters) => {
@@ -138,14 +139,14 @@ fn find_options(find: &Find, part: &Part) -> FindOptions {
     options
 }
 
-/// A part of a read as a `find` command.
+/// Builds the `find` command for a part of a read.
 pub(crate) fn find_command(name: &str, find: &Find, part: Part) -> Document {
     let Part { query, sort } = part;
     let mut command = doc! { "find": name, "filter": query };
     if !sort.fields().is_empty() {
         command.insert("sort", translate::sort(&sort));
     }
-    if is_range_of_ids(&find.filter) {
+    if is_id_range(&find.filter) {
         command.insert("hint", doc! { "_id": 1 });
     }
     if find.skip > 0 {

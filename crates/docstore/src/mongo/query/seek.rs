@@ -1,13 +1,13 @@
-//! What comes after a position in an order, as a query. The server's comparisons stay within a type and its orders do
-//! not, so the types that come later are named one by one. Each part of the query is a range of one index, and the
-//! server merges them.
+//! Queries for the documents after a position in a sort order. The server's comparisons stay within a type but its sort
+//! orders do not, so the types that sort later are listed explicitly. Each part of the query is a range of one index, and
+//! the server merges them.
 
 use bson::{Bson, Document, doc};
 
 use crate::mongo::translate;
 use crate::{Direction, Field, Filter, Find, Sort};
 
-/// Types in their order, from the first above null; arrays stand where an element of theirs stands.
+/// Types in sort order, starting after null; an array sorts by one of its elements.
 const TYPES: [&[&str]; 9] = [
     &["number"],
     &["string", "symbol"],
@@ -20,16 +20,16 @@ const TYPES: [&[&str]; 9] = [
     &["regex", "javascript"],
 ];
 
-/// One of the queries of a read, and its order.
+/// One query of a read, and its sort.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Part {
     pub(crate) query: Document,
     pub(crate) sort: Sort,
 }
 
-/// The queries of a read, whose results follow one another. One where the server can do it in one: it does not if it
-/// has to merge within a part as well, or can choose among indexes. And where it merges, a missing value is less than
-/// null, while in its indexes they are the same: so what has neither in the first field of the order is read apart.
+/// Returns the queries of a read, whose results are consecutive: one query where the server can merge the parts. It cannot
+/// if it must also merge within a part or may choose between indexes. When it merges, a missing value sorts before null,
+/// while its indexes treat them as equal; documents without a value in the first sort field are therefore read separately.
 pub(crate) fn queries(find: &Find) -> Vec<Part> {
     let whole = |query| vec![Part { query, sort: find.sort.clone() }];
     match (&find.after, find.sort.fields()) {
@@ -56,7 +56,7 @@ pub(crate) fn queries(find: &Find) -> Vec<Part> {
     }
 }
 
-/// Whether the server may merge several ranges for a filter.
+/// Returns true if the server may merge several ranges for a filter.
 fn merges(filter: &Filter) -> bool {
     match filter {
         Filter::Or(_) | Filter::In(..) => true,
@@ -65,13 +65,13 @@ fn merges(filter: &Filter) -> bool {
     }
 }
 
-/// An order without its first fields, which are null throughout.
+/// Removes the first fields of a sort, which are null in every document of the part.
 fn without(sort: &Sort, nulls: usize) -> Sort {
     Sort(sort.fields()[nulls..].to_vec())
 }
 
-/// The query of a read with further conditions. A choice stays on top, where the server merges the indexes of its
-/// parts.
+/// Adds conditions to the filter of a read. A disjunction stays at the top level, where the server merges the indexes of
+/// its parts.
 fn with(find: &Find, conditions: &[Document]) -> Document {
     let with = |choice: Document| {
         let mut all = conditions.to_vec();
@@ -87,7 +87,7 @@ fn with(find: &Find, conditions: &[Document]) -> Document {
     }
 }
 
-/// Whether a filter is one equality at the most, and what an index does not look at.
+/// Returns true if a filter has at most one equality and otherwise only conditions that use no index.
 fn is_plain(filter: &Filter) -> bool {
     let mut equalities = 0;
     let mut all = |filter: &Filter| match filter {
@@ -108,7 +108,7 @@ fn conjuncts(filter: &Filter) -> Vec<&Filter> {
     }
 }
 
-/// What comes after a position, from what comes first.
+/// Returns the queries for documents after a position, in sort order.
 fn parts(find: &Find, position: &[Bson]) -> Vec<Part> {
     let mut groups = Vec::new();
     let mut same = Vec::new();
@@ -128,7 +128,7 @@ fn parts(find: &Find, position: &[Bson]) -> Vec<Part> {
     groups.into_iter().rev().flatten().collect()
 }
 
-/// Conditions of which one holds for each value that comes later, in their order, and none for others.
+/// Returns conditions that together match exactly the values after `value`, in sort order.
 fn beyond(field: &Field, direction: Direction, value: &Bson) -> Vec<Document> {
     let ascending = direction == Direction::Ascending;
     let mut parts = Vec::new();
@@ -138,7 +138,7 @@ fn beyond(field: &Field, direction: Direction, value: &Bson) -> Vec<Document> {
     match (rank, ascending) {
         (None, false) => return parts,
         (None, true) => return vec![on(field, "$ne", Bson::Null)],
-        // What is not a number comes before all numbers, and compares with none.
+        // NaN sorts before all numbers and compares with none.
         (Some(_), true) if is_nan => parts.push(on(field, "$gte", f64::NEG_INFINITY)),
         (Some(_), false) if is_nan => {}
         (Some(_), true) => parts.push(on(field, "$gt", value.clone())),
@@ -156,13 +156,13 @@ fn beyond(field: &Field, direction: Direction, value: &Bson) -> Vec<Document> {
         parts.push(on(field, "$type", names));
     }
     if !ascending {
-        // And missing.
+        // Matches missing fields too.
         parts.push(on(field, "$eq", Bson::Null));
     }
     parts
 }
 
-/// Where the type of a value stands in [`TYPES`]; `None` for null.
+/// Returns the index of a value's type in [`TYPES`]; `None` for null.
 fn rank(value: &Bson) -> Option<usize> {
     Some(match value {
         Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) => 0,
@@ -173,7 +173,7 @@ fn rank(value: &Bson) -> Option<usize> {
         Bson::Boolean(_) => 5,
         Bson::DateTime(_) => 6,
         Bson::Timestamp(_) => 7,
-        // Others are refused before they come here.
+        // Other types are rejected earlier.
         _ => return None,
     })
 }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_comes_after_null_in_a_descending_order() {
+    fn null_is_last_in_descending_order() {
         let order = Sort::descending("d").then_ascending("_id");
         let id = ObjectId::from_bytes([1; 12]);
         let find = Find::new(Filter::eq("a", 1)).sort(order).after(vec![Bson::Null, id.into()]);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_server_merges_what_has_no_value_is_read_apart() {
+    fn missing_values_are_read_separately_when_the_server_merges() {
         let either = Filter::or([Filter::eq("a", 1), Filter::eq("b", 1)]);
         let find = Find::new(either).sort(Sort::descending("d").then_ascending("_id")).after(vec![]);
         let both = |d: Document| {

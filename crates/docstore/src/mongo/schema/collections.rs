@@ -8,18 +8,18 @@ use crate::mongo::schema::validators;
 use crate::mongo::write::operations::Core;
 use crate::{EngineKind, Error, Result, Shape};
 
-const LOOKING: &str = "looking at a collection";
-const MAKING: &str = "making a collection";
+const LOOKING: &str = "reading the options of a collection";
+const MAKING: &str = "creating a collection";
 const RENAMING: &str = "renaming a collection";
-const FILLING: &str = "filling a collection";
+const FILLING: &str = "restoring documents";
 const NAMESPACE_EXISTS: i32 = 48;
-/// Documents and bytes of one command at the most.
+/// Maximum number of documents and bytes in one command.
 const CHUNK: (usize, usize) = (1000, 8 * 1024 * 1024);
-/// Options of a collection that are its validator.
+/// Collection options that belong to the validator.
 const VALIDATION: [&str; 3] = ["validator", "validationLevel", "validationAction"];
 
 impl Core {
-    /// The options of a collection; `None` if it is not there.
+    /// Returns the options of a collection; `None` if it does not exist.
     pub(crate) async fn options(&self, collection: &str) -> Result<Option<Document>> {
         check_collection(collection)?;
         let listed = async {
@@ -29,7 +29,7 @@ impl Core {
         let listed = listed.await.map_err(|error| classify(Doing { what: LOOKING, collection }, &error))?;
         let Some(found) = listed.into_iter().next() else { return Ok(None) };
         if found.get_str("type").is_ok_and(|kind| kind == "timeseries") {
-            return Err(Error::Unsupported(format!("{collection} is a time series")));
+            return Err(Error::Unsupported(format!("{collection} is a time series collection")));
         }
         Ok(Some(found.get_document("options").cloned().unwrap_or_default()))
     }
@@ -38,7 +38,7 @@ impl Core {
         let Some(mut options) = self.options(collection).await? else {
             return Ok(Shape::new(Vec::new(), None));
         };
-        // What is not said is said, and what is left of a validator that was taken away is not.
+        // Make defaults explicit, and drop the remains of a removed validator.
         let validated = options.get_document("validator").is_ok_and(|validator| !validator.is_empty());
         for (key, usual) in [("validationLevel", "strict"), ("validationAction", "error")] {
             if validated {
@@ -92,10 +92,10 @@ impl Core {
         let mut listed = own.get_array("indexes").cloned().unwrap_or_default();
         for index in &mut listed {
             if let Bson::Document(index) = index {
-                // Older servers name the collection that it was on.
+                // Older servers include the namespace.
                 index.remove("ns");
                 if options.contains_key("collation") && !index.contains_key("collation") {
-                    // What is not said would now mean that of the collection.
+                    // Without an explicit collation the index would inherit that of the collection.
                     index.insert("collation", doc! { "locale": "simple" });
                 }
             }

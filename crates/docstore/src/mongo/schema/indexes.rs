@@ -1,8 +1,10 @@
-//! What the server lists may be an index that this crate has no words for. It is then kept as one that can never
-//! be declared, so that it equals none: a field of a kind other than ascending or descending becomes `$hashed.path`,
-//! `$text.path`, …, with a collation all fields become `$collation.path`; and an option that changes what the index
-//! holds (`expireAfterSeconds`, `hidden`, a partial filter with other operators, …) becomes a condition on a field
-//! named `$expireAfterSeconds`, …. Names that start with a dollar are refused wherever an index is declared.
+//! Listing, creating and dropping indexes.
+//!
+//! The server may list an index that [`Index`] cannot express. It is represented by one that cannot be declared and
+//! therefore equals no declared index: a field of a kind other than ascending or descending becomes `$hashed.path`,
+//! `$text.path` and so on; with a collation, all fields become `$collation.path`; an option that changes the content of the
+//! index (`expireAfterSeconds`, `hidden`, a partial filter with other operators) becomes a condition on a field named
+//! `$expireAfterSeconds` and so on. Names that start with a dollar are rejected in every declaration.
 
 use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
@@ -22,7 +24,7 @@ const INDEX_NOT_FOUND: i32 = 27;
 /// `IndexOptionsConflict` and `IndexKeySpecsConflict`.
 const CONFLICTS: [i32; 2] = [85, 86];
 
-/// Options that do not change what an index holds.
+/// Options that do not change the content of an index.
 const HARMLESS: &[&str] =
     &["v", "key", "name", "ns", "background", "unique", "sparse", "partialFilterExpression"];
 
@@ -34,7 +36,7 @@ impl Core {
         let Err(error) = self.write_command(command, None).await else { return Ok(()) };
         let conflict = coded(&error).is_some_and(|coded| CONFLICTS.contains(&coded.code));
         if conflict {
-            // Somebody was faster than us, or the server compares more loosely than we do.
+            // Another process created it first, or the server compares definitions less strictly.
             let existing = self.list_indexes(collection).await?;
             let other =
                 existing.into_iter().find(|other| other.name() == index.name() || other.same_keys(index));
@@ -54,7 +56,7 @@ impl Core {
         Ok(listed.iter().filter(|one| !is_on_id(one)).map(read).collect())
     }
 
-    /// The indexes in the words of the server, with that on the id.
+    /// Returns the server's index documents, including that on `_id`.
     pub(crate) async fn raw_indexes(&self, collection: &str) -> Result<Vec<Document>> {
         check_collection(collection)?;
         let listed = async {
@@ -73,7 +75,7 @@ impl Core {
     pub(crate) async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
         check_collection(collection)?;
         if name == "_id_" || name == "*" || name.is_empty() {
-            return Err(Error::Invalid(format!("{name:?} is no index that can be dropped")));
+            return Err(Error::Invalid(format!("the index {name:?} must not be dropped")));
         }
         let command = doc! { "dropIndexes": collection, "index": name };
         match self.write_command(command, None).await {
@@ -89,7 +91,7 @@ impl Core {
     }
 }
 
-/// The fields of an index by name; none if it cannot be found out.
+/// Returns the fields of an index by name; empty if they cannot be determined.
 pub(crate) async fn fields_of(core: &Core, collection: &str, name: &str) -> Vec<String> {
     let listed = core.raw_indexes(collection).await.unwrap_or_default();
     let index = listed.iter().find(|one| one.get_str("name").is_ok_and(|other| other == name));
@@ -99,7 +101,7 @@ pub(crate) async fn fields_of(core: &Core, collection: &str, name: &str) -> Vec<
         .unwrap_or_default()
 }
 
-/// An index as `createIndexes` wants it.
+/// Builds the argument of `createIndexes`.
 pub(crate) fn specification(index: &Index) -> Document {
     let keys: Document = index
         .fields()
