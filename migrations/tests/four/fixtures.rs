@@ -9,7 +9,7 @@ use migrator::{Graph, Migrator, Settings, UpMode};
 pub(crate) const EMAIL: &str = "ada.lovelace@example.com";
 pub(crate) const SLUGS: [&str; 4] = ["blog", "about", "projects", "contact"];
 
-/// What the migrations find in an instant of their own.
+/// Returns the fixed current time of the tests.
 pub(crate) fn now() -> DateTime {
     DateTime::from_millis(1_767_225_600_123)
 }
@@ -23,13 +23,13 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-/// The four, and none that came later.
-pub(crate) fn four() -> Graph {
+/// Returns a graph of the first four migrations only.
+pub(crate) fn first_four() -> Graph {
     Graph::new(migrations::all().into_iter().filter(|m| m.meta().id < "0005").collect()).unwrap()
 }
 
 pub(crate) fn migrator(db: &Database) -> Migrator {
-    Migrator::new(db.clone(), four(), settings())
+    Migrator::new(db.clone(), first_four(), settings())
 }
 
 pub(crate) async fn up(db: &Database) -> migrator::UpReport {
@@ -50,19 +50,19 @@ pub(crate) async fn id_of_section(db: &Database, slug: &str) -> ObjectId {
 }
 
 /// Inserts documents and returns their ids.
-pub(crate) async fn put(db: &Database, collection: &str, documents: Vec<Document>) -> Vec<Bson> {
+pub(crate) async fn insert(db: &Database, collection: &str, documents: Vec<Document>) -> Vec<Bson> {
     db.collection(collection).insert_many(documents).await.unwrap()
 }
 
-/// All documents but the engine's own.
+/// Returns all documents except those of the migration engine.
 pub(crate) async fn content(db: &Database) -> BTreeMap<String, Vec<Document>> {
     let mut all = testkit::dump!(db);
     all.retain(|name, documents| !name.starts_with("_migration") && !documents.is_empty());
     all
 }
 
-/// The unique indexes that a running program has on the collections.
-pub(crate) async fn unique_indexes(db: &Database) {
+/// Creates the unique indexes that a running program has.
+pub(crate) async fn create_unique_indexes(db: &Database) {
     for (collection, field) in
         [("sections", "slug"), ("users", "email"), ("stories", "slug"), ("pages", "page_type")]
     {
@@ -70,10 +70,10 @@ pub(crate) async fn unique_indexes(db: &Database) {
     }
 }
 
-/// A site with content of every kind, before any migration: with and without owners and sections, deleted in either
-/// way, more of it than fits a batch.
-pub(crate) async fn site(db: &Database) {
-    unique_indexes(db).await;
+/// Creates a site before any migration: content of every type, with and without owners and sections, with both deletion
+/// flags, and more stories than fit in one batch.
+pub(crate) async fn seed_site(db: &Database) {
+    create_unique_indexes(db).await;
     let story = |i: i32| doc! { "title": format!("story {i}"), "slug": format!("story-{i}"), "is_published": i % 2 == 0 };
     let mut stories: Vec<_> = (0..1100).map(story).collect();
     stories[0].insert("deleted", true);
@@ -82,8 +82,8 @@ pub(crate) async fn site(db: &Database) {
     stories[3].insert("section_id", "64b000000000000000000002");
     stories[4].insert("section_id", Bson::Null);
     stories[5].insert("section_id", ObjectId::from_bytes([7; 12]));
-    put(db, "stories", stories).await;
-    put(
+    insert(db, "stories", stories).await;
+    insert(
         db,
         "projects",
         vec![
@@ -93,12 +93,12 @@ pub(crate) async fn site(db: &Database) {
     )
     .await;
     let page = |kind: &str| doc! { "title": kind, "page_type": kind };
-    put(db, "pages", vec![page("about"), page("contact"), page("imprint")]).await;
+    insert(db, "pages", vec![page("about"), page("contact"), page("imprint")]).await;
     let api_made = doc! { "title": "Notes", "slug": "notes", "parent_id": Bson::Null, "user_id": "64b000000000000000000001" };
-    put(db, "sections", vec![api_made]).await;
+    insert(db, "sections", vec![api_made]).await;
 }
 
-/// A seeded section as the original wrote it.
+/// Returns a seeded section as the original wrote it.
 pub(crate) fn original_section(slug: &str, sort_order: i32) -> Document {
     let (title, display, content) = match slug {
         "blog" => ("Blog", "feed", "story"),

@@ -1,14 +1,14 @@
-//! The four migrations on real stores.
+//! The four migrations on both engines.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-/// One by one.
-mod each;
-/// What the original left behind.
+/// Rollback of the migrations.
+mod down;
+/// Test data.
 mod fixtures;
-/// Taking over a database that the original made.
-mod takeover;
-/// On scratch databases, with crashes.
-mod trial;
-/// Up, down, and up again.
-mod undo;
+/// Import of a database that the original created.
+mod import;
+/// Round trips on scratch databases, with crashes.
+mod round_trip;
+/// Application of the migrations.
+mod up;

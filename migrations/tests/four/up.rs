@@ -6,12 +6,12 @@ use docstore::{Database, Filter, Update};
 use migrator::{Migrator, Settings, UpMode};
 
 use crate::fixtures::{
-    EMAIL, SLUGS, all, by_slug, content, four, id_of_section, migrator, now, put, settings, site,
-    unique_indexes, up,
+    EMAIL, SLUGS, all, by_slug, content, create_unique_indexes, first_four, id_of_section, insert, migrator,
+    now, seed_site, settings, up,
 };
 
 testkit::stores! {
-    async fn an_empty_database_gets_its_admin_and_four_sections(db: Database) {
+    async fn empty_database_gets_admin_and_four_sections(db: Database) {
         let report = up(&db).await;
         assert_eq!(report.applied.len(), 4);
         assert!(report.findings.is_empty(), "{:?}", report.findings);
@@ -43,19 +43,19 @@ testkit::stores! {
         }
     }
 
-    async fn no_admin_address_no_migration(db: Database) {
+    async fn missing_admin_email_fails_before_any_write(db: Database) {
         let without = Settings { env: Arc::new(|_| None), ..settings() };
-        let migrator = Migrator::new(db.clone(), four(), without);
+        let migrator = Migrator::new(db.clone(), first_four(), without);
         let error = migrator.up(UpMode::Start).await.unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("0001_create_admin_user needs ADMIN_EMAIL") && error.to_string().contains(".env"), "{error}");
         assert!(testkit::dump!(db).is_empty());
     }
 
-    async fn an_existing_user_becomes_admin_and_keeps_the_rest(db: Database) {
-        unique_indexes(&db).await;
+    async fn existing_user_is_promoted_and_keeps_other_fields(db: Database) {
+        create_unique_indexes(&db).await;
         let user = doc! { "_id": ObjectId::new(), "email": EMAIL, "name": "Ada", "role": "commenter", "updatedDate": 1 };
-        put(&db, "users", vec![user.clone(), doc! { "email": "other@example.com", "role": "commenter" }]).await;
+        insert(&db, "users", vec![user.clone(), doc! { "email": "other@example.com", "role": "commenter" }]).await;
         let before = content(&db).await;
         let report = up(&db).await;
         let mut promoted = user;
@@ -63,16 +63,16 @@ testkit::stores! {
         let users = all(&db, "users").await;
         assert!(users.contains(&promoted) && users.len() == 2);
         assert!(users.iter().any(|u| u.get_str("role").unwrap() == "commenter"));
-        let told = format!("{:?}", report.applied);
-        assert!(!told.contains(EMAIL), "{told}");
+        let applied = format!("{:?}", report.applied);
+        assert!(!applied.contains(EMAIL), "{applied}");
         for _ in 0..4 {
             migrator(&db).down(migrator::DownRequest::last()).await.unwrap().remove(0);
         }
         assert_eq!(content(&db).await, before);
     }
 
-    async fn content_without_owner_goes_to_the_admin(db: Database) {
-        site(&db).await;
+    async fn content_without_owner_is_assigned_to_admin(db: Database) {
+        seed_site(&db).await;
         up(&db).await;
         let admin = all(&db, "users").await[0].get_object_id("_id").unwrap().to_hex();
         let stories = all(&db, "stories").await;
@@ -85,27 +85,27 @@ testkit::stores! {
         assert_eq!(owners, [admin, "someone".into()]);
     }
 
-    async fn without_the_admin_content_is_not_given_away(db: Database) {
+    async fn content_is_not_assigned_without_admin(db: Database) {
         let applied = |name: &str| doc! { "name": name, "applied": now() };
-        put(&db, "pymongo_migrate", vec![applied("0001_create_admin_user")]).await;
-        put(&db, "stories", vec![doc! { "slug": "a" }]).await;
+        insert(&db, "pymongo_migrate", vec![applied("0001_create_admin_user")]).await;
+        insert(&db, "stories", vec![doc! { "slug": "a" }]).await;
         let error = migrator(&db).up(UpMode::Start).await.unwrap_err();
         assert_eq!(error.exit_code(), 1);
         let text = error.to_string();
         assert!(text.contains("0002_add_user_id_to_content failed") && text.contains("ADMIN_EMAIL") && text.contains("field-notes migrate"), "{text}");
         assert!(!text.contains(EMAIL), "{text}");
         assert!(!all(&db, "stories").await[0].contains_key("user_id"));
-        // What the import found is a warning of the migration that was taken over.
+        // Findings of the import become warnings of the imported migration.
         let status = migrator(&db).status().await.unwrap();
         assert_eq!(status.applied[0].warnings, ["no user has the e-mail address of ADMIN_EMAIL"]);
-        put(&db, "users", vec![doc! { "email": EMAIL, "role": "admin" }]).await;
+        insert(&db, "users", vec![doc! { "email": EMAIL, "role": "admin" }]).await;
         migrator(&db).up(UpMode::Operator).await.unwrap();
         assert!(all(&db, "stories").await[0].contains_key("user_id"));
     }
 
-    async fn a_section_that_is_there_is_not_seeded_again(db: Database) {
-        unique_indexes(&db).await;
-        put(&db, "sections", vec![doc! { "title": "My blog", "slug": "blog" }, doc! { "slug": "about", "is_deleted": false }]).await;
+    async fn existing_section_is_not_seeded_again(db: Database) {
+        create_unique_indexes(&db).await;
+        insert(&db, "sections", vec![doc! { "title": "My blog", "slug": "blog" }, doc! { "slug": "about", "is_deleted": false }]).await;
         let report = up(&db).await;
         assert_eq!(all(&db, "sections").await.len(), 4);
         assert_eq!(by_slug(&db, "blog").await.get_str("title").unwrap(), "My blog");
@@ -113,21 +113,21 @@ testkit::stores! {
         assert_eq!(seeded, [("seed blog", 0), ("seed about", 0), ("seed projects", 1), ("seed contact", 1)]);
     }
 
-    async fn a_deleted_section_keeps_its_slug_and_that_is_told(db: Database) {
-        unique_indexes(&db).await;
-        put(&db, "sections", vec![
+    async fn deleted_section_keeps_its_slug_and_causes_warning(db: Database) {
+        create_unique_indexes(&db).await;
+        insert(&db, "sections", vec![
             doc! { "slug": "blog", "deleted": true },
             doc! { "slug": "about", "is_deleted": true },
             doc! { "slug": "contact", "is_deleted": false, "deleted": true },
         ]).await;
-        put(&db, "stories", vec![doc! { "slug": "a" }]).await;
-        put(&db, "pages", vec![doc! { "page_type": "about" }]).await;
+        insert(&db, "stories", vec![doc! { "slug": "a" }]).await;
+        insert(&db, "pages", vec![doc! { "page_type": "about" }]).await;
         let report = up(&db).await;
         assert_eq!(all(&db, "sections").await.len(), 4);
         let warnings = &report.applied[2].warnings;
         assert_eq!(warnings.len(), 3, "{warnings:?}");
         assert!(warnings[0].starts_with("the section blog was not seeded, since a deleted section has that slug"));
-        // Their content is left, and that is told too; the one that is there is linked.
+        // Content of a missing section is skipped with a warning; content of an existing section is linked.
         let warnings = &report.applied[3].warnings;
         assert_eq!(warnings.len(), 3, "{warnings:?}");
         assert!(!all(&db, "stories").await[0].contains_key("section_id"));
@@ -135,8 +135,8 @@ testkit::stores! {
         assert_eq!(status.applied[2].warnings.len(), 3);
     }
 
-    async fn content_gets_its_section_as_text(db: Database) {
-        site(&db).await;
+    async fn content_gets_section_id_as_string(db: Database) {
+        seed_site(&db).await;
         let report = up(&db).await;
         let stories = all(&db, "stories").await;
         let blog = id_of_section(&db, "blog").await.to_hex();
@@ -157,11 +157,11 @@ testkit::stores! {
         assert_eq!(report.applied[3].warnings, [finding]);
     }
 
-    async fn twice_is_as_good_as_once(db: Database) {
-        site(&db).await;
+    async fn running_twice_changes_nothing(db: Database) {
+        seed_site(&db).await;
         up(&db).await;
         let once = content(&db).await;
-        // As if nothing had been written down: each runs again on what it did.
+        // Without the ledger each migration runs again on its own result.
         for collection in ["_migrations", "_migration_undo", "_migration_log"] {
             db.drop_collection(collection).await.unwrap();
         }
@@ -173,16 +173,16 @@ testkit::stores! {
         }
     }
 
-    async fn what_goes_wrong_later_is_found(db: Database) {
-        site(&db).await;
+    async fn import_reports_violated_postconditions(db: Database) {
+        seed_site(&db).await;
         up(&db).await;
         db.collection("sections").delete_many(&Filter::eq("slug", "contact")).await.unwrap();
         db.collection("projects").update_many(&Filter::All, &Update::new().unset("section_id").unset("user_id")).await.unwrap();
         db.collection("users").update_many(&Filter::All, &Update::new().set("role", "commenter")).await.unwrap();
-        // The post-conditions of what another tool applied are looked at when it is taken over.
+        // The import checks the postconditions of migrations that another tool applied.
         db.drop_collection("_migrations").await.unwrap();
         let ids = ["0001_create_admin_user", "0002_add_user_id_to_content", "0003_seed_initial_sections", "0004_backfill_section_id"];
-        put(&db, "pymongo_migrate", ids.iter().map(|id| doc! { "name": *id, "applied": now() }).collect()).await;
+        insert(&db, "pymongo_migrate", ids.iter().map(|id| doc! { "name": *id, "applied": now() }).collect()).await;
         let before = content(&db).await;
         let report = up(&db).await;
         assert_eq!((report.applied.len(), report.imported.len()), (0, 4));
@@ -196,8 +196,8 @@ testkit::stores! {
         ]);
     }
 
-    async fn indexes_in_the_way_are_none(db: Database) {
-        site(&db).await;
+    async fn existing_indexes_do_not_interfere(db: Database) {
+        seed_site(&db).await;
         for collection in ["stories", "projects", "pages"] {
             db.ensure_index(collection, &docstore::Index::on(["section_id"])).await.unwrap();
             db.ensure_index(collection, &docstore::Index::on(["user_id"])).await.unwrap();

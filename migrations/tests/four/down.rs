@@ -2,15 +2,15 @@ use docstore::bson::{Bson, doc};
 use docstore::{Database, Filter, Update};
 use migrator::DownRequest;
 
-use crate::fixtures::{EMAIL, SLUGS, all, content, id_of_section, migrator, put, site, up};
+use crate::fixtures::{EMAIL, SLUGS, all, content, id_of_section, insert, migrator, seed_site, up};
 
 async fn down(db: &Database) -> migrator::DownReport {
     migrator(db).down(DownRequest::last()).await.unwrap().remove(0)
 }
 
 testkit::stores! {
-    async fn each_down_restores_the_very_documents(db: Database) {
-        site(&db).await;
+    async fn each_down_restores_exact_documents(db: Database) {
+        seed_site(&db).await;
         let before = content(&db).await;
         up(&db).await;
         let after = content(&db).await;
@@ -31,23 +31,23 @@ testkit::stores! {
         assert_eq!(content(&db).await, before);
     }
 
-    async fn one_down_and_up_gives_the_same_again(db: Database) {
-        site(&db).await;
+    async fn down_then_up_restores_the_same_state(db: Database) {
+        seed_site(&db).await;
         up(&db).await;
         let after = content(&db).await;
-        // The links are made of what stays, so they come out equal.
+        // The links depend only on documents that stay, so they are equal.
         down(&db).await;
         assert_ne!(content(&db).await, after);
         up(&db).await;
         assert_eq!(content(&db).await, after);
     }
 
-    async fn what_was_made_by_hand_stays(db: Database) {
+    async fn down_keeps_manual_values(db: Database) {
         let user = doc! { "email": EMAIL, "name": "Ada", "role": "admin" };
-        put(&db, "users", vec![user]).await;
-        put(&db, "sections", vec![doc! { "slug": "blog", "title": "Mine" }]).await;
+        insert(&db, "users", vec![user]).await;
+        insert(&db, "sections", vec![doc! { "slug": "blog", "title": "Mine" }]).await;
         let blog = id_of_section(&db, "blog").await.to_hex();
-        put(&db, "stories", vec![doc! { "slug": "a", "section_id": &blog, "user_id": "someone" }, doc! { "slug": "b" }]).await;
+        insert(&db, "stories", vec![doc! { "slug": "a", "section_id": &blog, "user_id": "someone" }, doc! { "slug": "b" }]).await;
         let before = content(&db).await;
         up(&db).await;
         for _ in 0..4 {
@@ -56,12 +56,12 @@ testkit::stores! {
         assert_eq!(content(&db).await, before);
     }
 
-    async fn what_was_done_since_stays(db: Database) {
-        site(&db).await;
+    async fn down_keeps_later_changes(db: Database) {
+        seed_site(&db).await;
         up(&db).await;
         let moved = Update::new().set("section_id", "64b0000000000000000000aa");
         db.collection("projects").update_many(&Filter::eq("slug", "p"), &moved).await.unwrap();
-        put(&db, "stories", vec![doc! { "slug": "new", "section_id": id_of_section(&db, "blog").await.to_hex() }]).await;
+        insert(&db, "stories", vec![doc! { "slug": "new", "section_id": id_of_section(&db, "blog").await.to_hex() }]).await;
         let report = down(&db).await;
         let projects = report.counts.iter().find(|c| c.collection == "projects").unwrap();
         assert_eq!((projects.updated, projects.left), (1, 1));
@@ -70,7 +70,7 @@ testkit::stores! {
         assert_eq!(all(&db, "projects").await.iter().filter(|p| p.contains_key("section_id")).count(), 1);
     }
 
-    async fn a_seeded_section_that_was_edited_has_to_be_given_up(db: Database) {
+    async fn down_of_edited_seeded_section_requires_confirmation(db: Database) {
         up(&db).await;
         down(&db).await;
         let renamed = Update::new().set("title", "Journal");

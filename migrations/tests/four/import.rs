@@ -4,42 +4,43 @@ use docstore::bson::{Bson, DateTime, Document, doc};
 use migrator::{DownRequest, Source};
 
 use crate::fixtures::{
-    EMAIL, SLUGS, all, by_slug, content, id_of_section, migrator, original_section, put, unique_indexes, up,
+    EMAIL, SLUGS, all, by_slug, content, create_unique_indexes, id_of_section, insert, migrator,
+    original_section, up,
 };
 
-/// Which text of the original's fourth migration ran.
+/// The version of the original's fourth migration that ran.
 #[derive(Clone, Copy, PartialEq)]
 enum Version {
-    /// Links as text; a missing section is passed over.
+    /// Links as strings; skips missing sections.
     Text,
-    /// Links as object ids.
+    /// Links as `ObjectId`.
     ObjectId,
 }
 
-/// A database that the original made, with all four applied, and a life since then.
+/// Creates a database of the original with all four migrations applied and later changes.
 async fn original(db: &Database, version: Version) {
-    unique_indexes(db).await;
-    let admin = put(db, "users", vec![doc! { "email": EMAIL, "name": "ada", "role": "admin" }]).await;
+    create_unique_indexes(db).await;
+    let admin = insert(db, "users", vec![doc! { "email": EMAIL, "name": "ada", "role": "admin" }]).await;
     let owner = admin[0].as_object_id().unwrap().to_hex();
     let mut sections: Vec<_> = (0..).zip(SLUGS).map(|(i, slug)| original_section(slug, i)).collect();
-    // Deleted through the program, which sets the other flag.
+    // Deleted through the original, which sets the other flag.
     sections[3].insert("deleted", true);
-    put(db, "sections", sections).await;
+    insert(db, "sections", sections).await;
     let link =
         |id: ObjectId| if version == Version::ObjectId { Bson::ObjectId(id) } else { id.to_hex().into() };
     let blog = id_of_section(db, "blog").await;
     let story = |i: i32| doc! { "slug": format!("s{i}"), "user_id": &owner, "section_id": link(blog) };
-    put(db, "stories", (0..7).map(story).collect()).await;
+    insert(db, "stories", (0..7).map(story).collect()).await;
     let projects = link(id_of_section(db, "projects").await);
-    put(db, "projects", vec![doc! { "slug": "p", "user_id": &owner, "section_id": projects }]).await;
+    insert(db, "projects", vec![doc! { "slug": "p", "user_id": &owner, "section_id": projects }]).await;
     let ids = migrator(db).graph().ids().map(str::to_owned).collect::<Vec<_>>();
     let applied =
         (1..).zip(ids).map(|(i, id)| doc! { "name": id, "applied": DateTime::from_millis(i * 1000) });
-    put(db, "pymongo_migrate", applied.collect::<Vec<Document>>()).await;
+    insert(db, "pymongo_migrate", applied.collect::<Vec<Document>>()).await;
 }
 
 testkit::stores! {
-    async fn nothing_is_run_twice_and_nothing_is_changed(db: Database) {
+    async fn import_applies_and_changes_nothing(db: Database) {
         original(&db, Version::Text).await;
         let before = content(&db).await;
         let report = up(&db).await;
@@ -52,7 +53,7 @@ testkit::stores! {
         assert_eq!(up(&db).await.already_applied, 4);
     }
 
-    async fn links_that_are_object_ids_are_found_and_named(db: Database) {
+    async fn import_reports_object_id_links(db: Database) {
         original(&db, Version::ObjectId).await;
         let before = content(&db).await;
         let report = up(&db).await;
@@ -67,13 +68,13 @@ testkit::stores! {
         assert_eq!(content(&db).await, before);
     }
 
-    async fn half_way_the_rest_is_applied(db: Database) {
-        // The first text of the third migration: with any section there, it seeded none.
-        let admin = put(&db, "users", vec![doc! { "email": EMAIL, "role": "admin" }]).await;
-        put(&db, "sections", vec![original_section("blog", 0)]).await;
-        put(&db, "stories", vec![doc! { "slug": "a", "user_id": admin[0].as_object_id().unwrap().to_hex() }]).await;
+    async fn partial_import_applies_the_rest(db: Database) {
+        // The first version of the third migration seeded nothing if any section existed.
+        let admin = insert(&db, "users", vec![doc! { "email": EMAIL, "role": "admin" }]).await;
+        insert(&db, "sections", vec![original_section("blog", 0)]).await;
+        insert(&db, "stories", vec![doc! { "slug": "a", "user_id": admin[0].as_object_id().unwrap().to_hex() }]).await;
         let entry = |name: &str, applied: Bson| doc! { "name": name, "applied": applied };
-        put(&db, "pymongo_migrate", vec![
+        insert(&db, "pymongo_migrate", vec![
             entry("0001_create_admin_user", DateTime::from_millis(1).into()),
             entry("0002_add_user_id_to_content", DateTime::from_millis(2).into()),
             entry("0003_seed_initial_sections", DateTime::from_millis(3).into()),
@@ -87,9 +88,9 @@ testkit::stores! {
         assert_eq!(all(&db, "stories").await[0].get_str("section_id").unwrap(), id_of_section(&db, "blog").await.to_hex());
     }
 
-    async fn taking_back_says_what_the_original_would_have_destroyed(db: Database) {
+    async fn rollback_of_imported_migrations_lists_losses(db: Database) {
         original(&db, Version::ObjectId).await;
-        put(&db, "stories", vec![doc! { "slug": "mine", "section_id": "by hand" }]).await;
+        insert(&db, "stories", vec![doc! { "slug": "mine", "section_id": "by hand" }]).await;
         up(&db).await;
         let mut plans = Vec::new();
         for _ in 0..4 {
