@@ -3,34 +3,34 @@ use super::{Difference, extend, fix, without};
 pub(crate) const ROUTES: &[Difference] = &[
     without(
         "no-engagement",
-        "Reactions, comments, uploads and video jobs are not served.",
+        "Reactions, comments, uploads and video jobs are not implemented.",
         "the_router_has_the_routes_of_the_table_and_no_others",
     ),
-    extend("index", "`GET /` names what there is; it was 404.", "everything_is_well"),
+    extend("index", "`GET /` lists the main routes; it was 404.", "everything_is_well"),
     extend(
         "section-two-names",
-        "`/sections/slug/{slug}`, as the documents had it, is served beside `/sections/by-slug/{slug}`.",
+        "`/sections/slug/{slug}`, as documented by the original, is served beside `/sections/by-slug/{slug}`.",
         "one_section_has_three_addresses",
     ),
     fix(
         "section-by-id",
-        "`GET /sections/{id}` is public for published sections, as the documents had it.",
+        "`GET /sections/{id}` is public for published sections, as documented by the original.",
         "one_section_has_three_addresses",
     ),
     extend(
         "readiness",
-        "`/readyz` says whether requests should be sent here, and the phase of a start; `/livez` is `/health`.",
+        "`/readyz` reports whether the process accepts requests, and the phase of a start; `/livez` equals `/health`.",
         "before_the_start_is_over_only_liveness_answers",
     ),
     extend(
         "trash",
-        "`GET /trash` lists what is deleted, for administrators; `POST /trash/{type}/{id}/restore` brings it back.",
+        "`GET /trash` lists deleted items for administrators; `POST /trash/{type}/{id}/restore` restores one.",
         "what_is_deleted_is_listed_by_type_the_latest_first",
     ),
-    extend("head", "HEAD is answered where GET is; it was 405.", "head_says_what_get_would"),
+    extend("head", "HEAD is supported wherever GET is; it was 405.", "head_says_what_get_would"),
     extend(
         "openapi",
-        "`/openapi.json` is OpenAPI 3.1 and describes every answer and header; `/docs` takes nothing from elsewhere. There is no `/redoc`.",
+        "`/openapi.json` is OpenAPI 3.1 and describes every response and header; `/docs` loads nothing from other hosts. There is no `/redoc`.",
         "it_is_served_with_a_page_that_needs_nothing_else",
     ),
 ];
@@ -38,13 +38,13 @@ pub(crate) const ROUTES: &[Difference] = &[
 pub(crate) const ANSWERS: &[Difference] = &[
     fix(
         "list-order",
-        "Lists have a total order, so that windows do not overlap: `_id` decides among equals.",
+        "Lists have a total order, so that pages do not overlap: `_id` breaks ties.",
         "ties_are_broken_by_id",
     ),
     extend("list-link", "Lists have a `Link` header: first, prev, next.", "windows_move_over_the_list"),
     extend(
         "list-cursor",
-        "Every list can be walked by `cursor`, a signed text from its `Link` header: what was there all along comes once, whatever is added or removed meanwhile. Not together with `offset` (422); one that is none of the list is 400.",
+        "Every list supports `cursor`, a signed token from its `Link` header: items that exist throughout appear exactly once, despite concurrent writes. With `offset` it is 422; a cursor of another list is 400.",
         "a_walk_meets_what_was_there_all_along_once",
     ),
     fix(
@@ -54,67 +54,67 @@ pub(crate) const ANSWERS: &[Difference] = &[
     ),
     extend(
         "section-filter",
-        "`?section_id=` chooses stories and projects of a section.",
+        "`?section_id=` filters stories and projects by section.",
         "weak_spot_16_stories_have_a_section",
     ),
     fix(
         "bad-documents",
-        "A stored document that cannot be read is left out of lists and logged; by itself it is 500. It broke the whole list.",
+        "An unreadable stored document is skipped in lists and logged; requested alone it is 500. It broke the whole list.",
         "corrupt_documents_are_passed_over_in_lists_and_500_alone",
     ),
     fix(
         "references",
-        "References are read as text or `ObjectId` and answered as text.",
+        "References are read as string or `ObjectId` and returned as string.",
         "weak_spot_15_references_are_read_in_both_types",
     ),
     extend(
         "etag",
-        "What everybody may see has a strong `ETag`; `If-None-Match` is answered 304.",
+        "Public responses have a strong `ETag`; `If-None-Match` returns 304.",
         "what_is_held_already_is_not_sent_again",
     ),
     extend(
         "if-match",
-        "Single items have an `ETag`; `If-Match` on PUT and DELETE is 412 when it is stale, and names the current version.",
+        "Single items have an `ETag`; a stale `If-Match` on PUT and DELETE is 412 and reports the current version.",
         "a_change_of_another_state_is_412",
     ),
     extend(
         "cache-headers",
-        "Every answer has `Cache-Control` and `Vary`: public ones are asked about again, those to somebody are not kept.",
+        "Every response has `Cache-Control` and `Vary`: public ones must be revalidated, personal ones must not be stored.",
         "answers_to_somebody_are_theirs",
     ),
     extend(
         "codings",
-        "Anonymous reads come in br, zstd or gzip where they are taken, each form with its own strong `ETag`.",
+        "Anonymous reads are sent in br, zstd or gzip if accepted, each variant with its own strong `ETag`.",
         "a_coded_form_is_rendered_for_those_who_come_later",
     ),
     extend(
         "served-without-store",
-        "What is rendered is served while the store is away, and `Cache-Status` says so; `/readyz` is then `degraded`.",
+        "Cached responses are served while the store is unreachable, which `Cache-Status` reports; `/readyz` is then `degraded`.",
         "what_is_rendered_is_served_while_the_store_is_away",
     ),
     extend(
         "no-queue",
-        "Beyond what can be worked on at once a request is 503 with `Retry-After`.",
+        "Requests beyond the concurrency limit are 503 with `Retry-After`.",
         "beyond_what_can_be_worked_on_there_is_no_queue",
     ),
     extend(
         "security-headers",
-        "Every answer tells browsers to be careful: `Content-Security-Policy`, `X-Content-Type-Options`, `X-Frame-Options`, `Referrer-Policy`.",
+        "Every response has `Content-Security-Policy`, `X-Content-Type-Options`, `X-Frame-Options` and `Referrer-Policy`.",
         "browsers_are_told_to_be_careful",
     ),
     extend(
         "request-id",
-        "Every answer has `X-Request-Id`, which is taken from the request if it is harmless.",
+        "Every response has `X-Request-Id`, taken from the request if it is harmless.",
         "a_request_id_that_could_do_harm_is_replaced",
     ),
     extend(
         "traceparent",
-        "A W3C `traceparent` is taken over into the log.",
+        "A W3C `traceparent` is propagated to the log.",
         "traces_are_taken_over_if_they_are_well_formed",
     ),
     fix(
         "timestamps",
-        "The times of `/health` and `/warmup` are UTC; they were of the machine's zone.",
+        "The times of `/health` and `/warmup` are UTC; they were local times.",
         "everything_is_well",
     ),
 ];
@@ -122,23 +122,27 @@ pub(crate) const ANSWERS: &[Difference] = &[
 pub(crate) const ERRORS: &[Difference] = &[
     extend(
         "error-members",
-        "Errors carry `type`, `title`, `status`, `instance` (RFC 9457) and `request_id` beside `detail`.",
+        "Errors have `type`, `title`, `status`, `instance` (RFC 9457) and `request_id` beside `detail`.",
         "an_error_has_the_members_of_both_worlds",
     ),
     extend(
         "problem-json",
-        "They are `application/problem+json` for those who ask for it by name.",
+        "Errors are `application/problem+json` for clients that accept it by name.",
         "problem_json_has_to_be_asked_for_by_name",
     ),
-    fix("no-internals", "A 500 never carries the text of an exception.", "a_panic_is_a_500_without_its_text"),
+    fix(
+        "no-internals",
+        "A 500 never contains the text of an exception.",
+        "a_panic_is_a_500_without_its_text",
+    ),
     fix(
         "warmup-error",
-        "`/warmup` has a `request_id` in place of the driver's text.",
+        "`/warmup` returns a `request_id` instead of the driver's text.",
         "a_store_that_is_gone_is_said_so",
     ),
     fix(
         "store-unavailable",
-        "A store that cannot be reached is 503 with `Retry-After`; it was 500.",
+        "An unreachable store is 503 with `Retry-After`; it was 500.",
         "weak_spot_34_without_the_store_it_is_503",
     ),
     extend(
@@ -155,7 +159,7 @@ pub(crate) const ERRORS: &[Difference] = &[
     ),
     fix(
         "duplicate-key",
-        "Two at once never end in 500: a slug takes the next suffix, a real clash is 409 that names the field.",
+        "Concurrent creates never end in 500: a slug gets the next suffix, a real conflict is 409 and names the field.",
         "weak_spot_11_equal_titles_at_once_get_different_slugs",
     ),
     extend(
@@ -165,12 +169,12 @@ pub(crate) const ERRORS: &[Difference] = &[
     ),
     extend(
         "nul",
-        "A text with a NUL character is 422.",
+        "A string with a NUL character is 422.",
         "wrong_types_and_broken_rules_have_the_words_of_the_contract",
     ),
     extend(
         "body-limits",
-        "A JSON body may have 1 MiB, else 413; a body of a form is 415.",
+        "A JSON body may have 1 MiB, otherwise it is 413; a form body is 415.",
         "fields_are_judged_together_and_the_store_is_unchanged",
     ),
     fix("error-echo", "A 422 never repeats the value that was sent.", "errors_never_repeat_the_value"),

@@ -1,30 +1,30 @@
-//! What is different from the original, in one table: `docs/differences.md` is made from it, and each difference names a
-//! test that shows it.
+//! The table of differences from the original. `docs/differences.md` is generated from it, and each difference names a test
+//! that shows it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
-/// Routes and answers.
+/// Routes and responses.
 mod answers;
-/// What is stored, and what becomes of it.
+/// Stored content.
 mod content;
-/// Who may do what, and who is believed.
-mod people;
 /// Configuration, start-up, stores and migrations.
-mod running;
+mod operation;
+/// Permissions and authentication.
+mod people;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Why it is different.
+/// The reason for a difference.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// The original is wrong there.
+    /// The original is wrong.
     Fix,
-    /// The original has no such thing.
+    /// The original lacks the feature.
     Extend,
-    /// The original has it, and this has not.
+    /// This backend lacks a feature of the original.
     Without,
 }
 
@@ -40,12 +40,12 @@ impl Kind {
 
 /// One difference.
 struct Difference {
-    /// Never changes once it is out: links and talk go by it.
+    /// The anchor in the document; never changes once published, because links use it.
     id: &'static str,
     kind: Kind,
-    /// One line of Markdown.
+    /// The description, one line of Markdown.
     line: &'static str,
-    /// The name of a test that shows it.
+    /// The name of a test that shows the difference.
     test: &'static str,
 }
 
@@ -63,27 +63,27 @@ const fn without(id: &'static str, line: &'static str, test: &'static str) -> Di
 
 const GROUPS: &[(&str, &[Difference])] = &[
     ("Routes", answers::ROUTES),
-    ("Answers", answers::ANSWERS),
+    ("Responses", answers::ANSWERS),
     ("Errors", answers::ERRORS),
-    ("Who may do what", people::RIGHTS),
-    ("Signing in", people::IDENTITY),
+    ("Permissions", people::RIGHTS),
+    ("Authentication", people::IDENTITY),
     ("Limits", people::LIMITS),
     ("Stories, projects and pages", content::ITEMS),
     ("Sections and links", content::SITE),
     ("Slugs", content::SLUGS),
     ("Deleting", content::DELETING),
-    ("Configuration and start-up", running::START),
-    ("Migrations", running::MIGRATIONS),
+    ("Configuration and start-up", operation::START),
+    ("Migrations", operation::MIGRATIONS),
 ];
 
 const HEAD: &str = "\
 # Differences from the original
 
-Where this backend answers otherwise than the Python one that it replaces. What is not listed is the same: routes, JSON
-keys, envelopes, status codes, the order of checks.
+Differences between this backend and the Python one that it replaces. Everything else is the same: routes, JSON keys,
+envelopes, status codes, the order of checks.
 
-`fix`: the original is wrong there. `extend`: it has no such thing. `without`: it has it, and this has not. Each line ends
-with the test that shows it. Made from `tests/differences/` by `make differences`.
+`fix`: the original is wrong. `extend`: the original lacks the feature. `without`: this backend lacks it. Each line ends with
+the test that shows it. Generated from `tests/differences/` by `make differences`.
 ";
 
 fn root() -> PathBuf {
@@ -97,7 +97,7 @@ fn all() -> impl Iterator<Item = &'static Difference> {
 fn document() -> String {
     let mut text = HEAD.to_owned();
     for (title, differences) in GROUPS {
-        write!(text, "\n## {title}\n\n| Name | Kind | What |\n|---|---|---|\n").unwrap();
+        write!(text, "\n## {title}\n\n| Id | Kind | Difference |\n|---|---|---|\n").unwrap();
         for Difference { id, kind, line, test } in *differences {
             let line = line.replace('|', "\\|");
             writeln!(text, "| <a id=\"{id}\"></a>`{id}` | {} | {line} (`{test}`) |", kind.word()).unwrap();
@@ -107,27 +107,27 @@ fn document() -> String {
 }
 
 #[test]
-fn the_kept_document_is_the_one_of_the_table() {
+fn document_matches_table() {
     let path = root().join("docs/differences.md");
     if env::var_os("WRITE_DIFFERENCES").is_some() {
         fs::write(&path, document()).unwrap();
     }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == document(), "docs/differences.md is not what the table says: run `make differences`");
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == document(), "docs/differences.md is out of date: run `make differences`");
 }
 
 #[test]
-fn each_is_one_line_under_a_name_of_its_own() {
+fn every_difference_is_one_line_with_unique_id() {
     let mut ids = BTreeSet::new();
     for Difference { id, line, .. } in all() {
-        assert!(ids.insert(id), "{id} is there twice");
+        assert!(ids.insert(id), "{id} is not unique");
         assert!(
             !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
             "{id}"
         );
         assert!(
             line.ends_with('.') && !line.contains('\n') && line.len() < 300,
-            "{id}: one line, with a full stop"
+            "{id}: must be one line with a full stop"
         );
     }
     let kinds: BTreeSet<_> = all().map(|difference| difference.kind).collect();
@@ -135,19 +135,19 @@ fn each_is_one_line_under_a_name_of_its_own() {
 }
 
 #[test]
-fn each_is_shown_by_a_test_that_is_there() {
+fn every_difference_names_an_existing_test() {
     let mut names = BTreeSet::new();
     for folder in ["src", "tests", "migrations", "crates"] {
         collect(&root().join(folder), &mut names);
     }
-    assert!(names.contains("each_is_shown_by_a_test_that_is_there") && !names.contains("collect"));
-    let lost: Vec<_> = all().filter(|difference| !names.contains(difference.test)).collect();
-    let lost: Vec<_> =
-        lost.iter().map(|lost| format!("{}: there is no test {}", lost.id, lost.test)).collect();
-    assert!(lost.is_empty(), "{}", lost.join("\n"));
+    assert!(names.contains("every_difference_names_an_existing_test") && !names.contains("collect"));
+    let missing: Vec<_> = all().filter(|difference| !names.contains(difference.test)).collect();
+    let missing: Vec<_> =
+        missing.iter().map(|missing| format!("{}: no test named {}", missing.id, missing.test)).collect();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
-/// The names of all tests under a folder: functions that are marked, or stand in a macro that makes tests of them.
+/// Collects the names of all tests in a folder: functions with a test attribute, or inside a macro that generates tests.
 fn collect(folder: &Path, names: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -164,9 +164,9 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
                 };
                 let function = code.strip_prefix("async ").unwrap_or(code).strip_prefix("fn ");
                 let name = function.and_then(|rest| rest.split('(').next());
-                // Within the macros tests are indented once, what they hold deeper.
-                let made = in_macro && line.len() - code.len() == 4;
-                if let (Some(name), true) = (name, marked || made) {
+                // Inside the macros, tests are indented by one level and their contents deeper.
+                let generated = in_macro && line.len() - code.len() == 4;
+                if let (Some(name), true) = (name, marked || generated) {
                     names.insert(name.to_owned());
                 }
                 marked = code == "#[test]"
