@@ -32,7 +32,7 @@ mod tree_lock;
 mod writes;
 
 pub use changes::ChangeTracker;
-pub use docstore::{ReadLog, Reads};
+pub use docstore::{ReadSet, ReadTracker};
 pub use entities::{NewUser, PageRestored, User, Users};
 pub use entity::{BadField, Entity};
 pub use error::Error;

@@ -63,7 +63,7 @@ impl TreeLock {
             }
             outcome
         };
-        docstore::see_through(task).await.map_err(Error::from)?
+        docstore::run_to_completion(task).await.map_err(Error::from)?
     }
 
     async fn acquire(&self, deadline: Instant) -> Result<Lease, Error> {

@@ -29,7 +29,7 @@ pub use sections::{CreateSection, ListSections, OnDelete, Sections, UpdateSectio
 pub use stories::{ListStories, Stories, WriteStory};
 pub use trash::Trash;
 
-pub use crate::repository::{ChangeTracker, ReadLog, Reads};
+pub use crate::repository::{ChangeTracker, ReadSet, ReadTracker};
 
 use crate::identity::Authenticator;
 

@@ -218,7 +218,7 @@ async fn phase<T>(
 /// Puts repositories and use cases together.
 pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> Services {
     // Answers are kept that are made of what is read here.
-    let database = &database.seeing_writes_through();
+    let database = &database.completing_writes();
     let mut authors = config.author_emails.clone();
     let mut verifiers: Vec<Box<dyn Verifier>> = Vec::new();
     if config.allow_dev_auth {

@@ -7,8 +7,8 @@ use bson::{Document, RawDocumentBuf};
 use futures_util::stream::BoxStream;
 
 use crate::{
-    ChangeFeed, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan, Result,
-    Rights, ServerFacts, Shape, Space, Update, UpdateResult, Validator, Write, WriteResult,
+    ChangeFeed, CollectionOptions, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
+    Plan, Result, Rights, ServerFacts, Space, Update, UpdateResult, Validator, Write, WriteResult,
 };
 
 /// Documents as they come from an engine, not yet decoded.
@@ -92,7 +92,7 @@ pub trait Engine: Executor {
     /// Changes from now on. Where the server has no change stream, [`crate::Change::Unknown`] is sent every `poll`.
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed>;
     /// Care of the store as a whole.
-    fn upkeep(&self) -> &dyn Upkeep;
+    fn admin(&self) -> &dyn Admin;
     /// How far the slowest secondary that is well is behind; `None` where nothing is replicated.
     async fn replication_lag(&self) -> Result<Option<Duration>> {
         Ok(None)
@@ -116,7 +116,7 @@ pub trait EngineTransaction: Executor {
 ///
 /// None of it takes part in transactions.
 #[async_trait]
-pub trait Upkeep: Send + Sync {
+pub trait Admin: Send + Sync {
     /// The name of the database, or of the file.
     fn name(&self) -> String;
     /// What the documents of a collection have to satisfy.
@@ -124,11 +124,11 @@ pub trait Upkeep: Send + Sync {
     /// Sets that, or takes it away. The collection is made if it is not there.
     async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()>;
     /// What a collection is besides its documents.
-    async fn shape(&self, collection: &str) -> Result<Shape>;
+    async fn collection_options(&self, collection: &str) -> Result<CollectionOptions>;
     /// Makes a collection with the options of a shape; neither indexes nor validator are made yet.
-    async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()>;
+    async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
     /// Makes the indexes and the validator of a shape.
-    async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()>;
+    async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
     /// Inserts documents as they are, without asking the validator. Each begins with its id.
     async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()>;
     /// Gives a collection another name, at once; one that has that name already goes.
@@ -137,7 +137,7 @@ pub trait Upkeep: Send + Sync {
     async fn drop_database(&self) -> Result<()>;
     /// Another, empty database beside this one, with this name added to its own.
     async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>>;
-    /// The added names of the databases that [`Upkeep::sibling`] made and that are still there.
+    /// The added names of the databases that [`Admin::sibling`] made and that are still there.
     async fn siblings(&self) -> Result<Vec<String>>;
     /// What the user may do.
     async fn rights(&self) -> Result<Rights>;

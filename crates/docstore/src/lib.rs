@@ -26,11 +26,13 @@ mod tracking;
 
 pub use bson;
 pub use model::{
-    Direction, Ensured, Field, Filter, Find, FindAndUpdate, Index, IndexField, Plan, Projection, Shape, Sort,
-    Update, UpdateOp, UpdateResult, ValidationAction, ValidationLevel, Validator, Write, WriteResult,
+    CollectionOptions, Direction, Ensured, Field, Filter, Find, FindAndUpdate, Index, IndexField, Plan,
+    Projection, Sort, Update, UpdateOp, UpdateResult, ValidationAction, ValidationLevel, Validator, Write,
+    WriteResult,
 };
 pub use store::{
     Change, ChangeFeed, ChangeKind, Collection, Cursor, Database, EngineKind, Error, Lease, LeaseHolder,
-    LeaseRequest, Result, Rights, Scratch, ServerFacts, Space, Store, Topology, Transaction, see_through,
+    LeaseRequest, Result, Rights, Scratch, ServerFacts, Space, Store, Topology, Transaction,
+    run_to_completion,
 };
-pub use tracking::{ReadLog, Reads, Revisions, Trust, WriteLog, reads_of};
+pub use tracking::{CollectionVersions, ReadSet, ReadTracker, StalenessBound, WriteLog, track_reads};

@@ -9,7 +9,7 @@ use super::encoding::{AcceptedEncodings, ContentEncoding};
 use super::status::{CACHE_STATUS, CacheStatus};
 use crate::http::middleware::{SAFETY, request_id};
 use crate::http::respond::vary;
-use crate::service::{ChangeTracker, Reads};
+use crate::service::{ChangeTracker, ReadSet};
 
 /// The caller decides what is shown, what is accepted decides the coding, and the type of an error.
 pub(crate) const VARY: &[&str] = &["Authorization", "Accept", "Accept-Encoding"];
@@ -21,7 +21,7 @@ const ASK_FIRST: HeaderValue = HeaderValue::from_static("public, max-age=0, must
 
 /// What an answer was made of, and when.
 pub(crate) struct Validity {
-    pub(crate) reads: Reads,
+    pub(crate) reads: ReadSet,
     pub(crate) made: Instant,
     pub(crate) freshness: ChangeTracker,
 }

@@ -17,7 +17,7 @@ use crate::http::middleware::ClientInfo;
 use crate::http::middleware::request_id::RequestId;
 use crate::http::respond::vary;
 use crate::http::{ApiError, AppState, Policy, Route};
-use crate::service::{ChangeTracker, ReadLog};
+use crate::service::{ChangeTracker, ReadTracker};
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 /// While the store is away, so long it may take to answer all the same.
@@ -99,7 +99,7 @@ async fn read(app: &AppState, request: Request, next: Next) -> Response {
         return rendered.give(&key, held, &method, &headers, CacheStatus::Hit).await;
     }
     let source = if held.is_some() { CacheStatus::Renewed } else { CacheStatus::Made };
-    let load = |reading: ReadLog| {
+    let load = |reading: ReadTracker| {
         // Nothing of the caller is left in it, so that nothing can depend on them.
         parts.method = Method::GET;
         parts.extensions.remove::<ClientInfo>();
@@ -108,7 +108,8 @@ async fn read(app: &AppState, request: Request, next: Next) -> Response {
         load(app.clone(), Request::from_parts(parts, Body::empty()), next, reading)
     };
     let Some(shelf) = &rendered.kept else {
-        return present(rendered, &key, load(ReadLog::default()).await, (&method, &headers), source).await;
+        return present(rendered, &key, load(ReadTracker::default()).await, (&method, &headers), source)
+            .await;
     };
     let joined = rendered.flights.join(&key, load);
     let outcome = match &held {
@@ -158,7 +159,7 @@ async fn present(
 }
 
 /// Makes an answer, and puts it on the shelf if it is one for everybody.
-async fn load(app: AppState, request: Request, next: Next, reading: ReadLog) -> LoadOutcome {
+async fn load(app: AppState, request: Request, next: Next, reading: ReadTracker) -> LoadOutcome {
     let place = match app.concurrency.enter() {
         Ok(place) => place,
         Err(full) => return other(full.into_response()).await,
@@ -172,7 +173,7 @@ async fn load(app: AppState, request: Request, next: Next, reading: ReadLog) -> 
     let is_public = route.is_some_and(|route| route.policy == Policy::Everyone);
     let made = Instant::now();
     // Before the requests that wait for it have to end, so that they can be given what is there.
-    let work = tokio::time::timeout(app.request_timeout * 9 / 10, reading.of(next.run(request)));
+    let work = tokio::time::timeout(app.request_timeout * 9 / 10, reading.track(next.run(request)));
     let Ok(response) = work.await else { return other(ApiError::TimedOut.into_response()).await };
     drop(place);
     if response.status() != StatusCode::OK || !is_public {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use crate::service::ReadLog;
+use crate::service::ReadTracker;
 
 /// Loads under way, by key: whoever wants the same waits for the one that is there.
 pub(crate) struct SingleFlight<T> {
@@ -19,7 +19,7 @@ impl<T> Default for SingleFlight<T> {
 }
 
 struct InFlight<T> {
-    reading: ReadLog,
+    reading: ReadTracker,
     outcome: watch::Receiver<Option<T>>,
 }
 
@@ -50,7 +50,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     pub(crate) async fn join<F>(
         &self,
         key: &str,
-        load: impl FnOnce(ReadLog) -> F,
+        load: impl FnOnce(ReadTracker) -> F,
     ) -> Result<(T, bool), Panicked>
     where
         F: Future<Output = T> + Send + 'static,
@@ -60,7 +60,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
             match under_way.get(key) {
                 Some(flight) if flight.reading.is_current() => (flight.outcome.clone(), None),
                 _ => {
-                    let reading = ReadLog::default();
+                    let reading = ReadTracker::default();
                     let (sender, outcome) = watch::channel(None);
                     let flight = InFlight { reading: reading.clone(), outcome: outcome.clone() };
                     under_way.insert(key.into(), flight);

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use docstore::{Change, EngineKind, Trust};
+use docstore::{Change, EngineKind, StalenessBound};
 
 use super::tracker::{ChangeTracker, PAUSE, POLL};
 
@@ -8,7 +8,7 @@ use super::tracker::{ChangeTracker, PAUSE, POLL};
 /// `unseen` ago is out of date.
 pub(super) async fn follow(tracker: &ChangeTracker, engine: EngineKind, unseen: Duration) {
     let database = &tracker.database;
-    let revisions = database.revisions();
+    let revisions = database.versions();
     loop {
         let mut feed = match database.watch(POLL).await {
             Ok(feed) => feed,
@@ -20,7 +20,7 @@ pub(super) async fn follow(tracker: &ChangeTracker, engine: EngineKind, unseen: 
         };
         // What was written before the feed was open is not in it.
         revisions.all_changed();
-        revisions.set_trust(Trust::Full);
+        revisions.set_staleness_bound(StalenessBound::Zero);
         tracker.set_max_age(Duration::ZERO);
         tracker.last_seen(Instant::now());
         loop {
@@ -42,7 +42,7 @@ pub(super) async fn follow(tracker: &ChangeTracker, engine: EngineKind, unseen: 
                 Ok(None) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the feed of changes broke; opening it anew");
-                    revisions.set_trust(Trust::None);
+                    revisions.set_staleness_bound(StalenessBound::Unknown);
                     tracker.set_max_age(unseen);
                     break;
                 }

@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use docstore::{Revisions, ServerFacts, Trust};
+use docstore::{CollectionVersions, ServerFacts, StalenessBound};
 
 use super::tracker::{ChangeTracker, PAUSE};
 use super::{change_stream, polling};
@@ -16,7 +16,7 @@ impl ChangeTracker {
     /// `unseen` ago counts as out of date where and while others can write without being seen.
     pub async fn follow(&self, unseen: Duration) {
         self.set_max_age(unseen);
-        let _until_it_ends = FollowGuard(self.database.revisions());
+        let _until_it_ends = FollowGuard(self.database.versions());
         tokio::select! {
             () = self.learn(unseen) => {}
             () = self.listen() => {}
@@ -64,10 +64,10 @@ impl ChangeTracker {
 }
 
 /// Once nobody learns any more what others write, nothing is to be trusted.
-struct FollowGuard<'a>(&'a Revisions);
+struct FollowGuard<'a>(&'a CollectionVersions);
 
 impl Drop for FollowGuard<'_> {
     fn drop(&mut self) {
-        self.0.set_trust(Trust::None);
+        self.0.set_staleness_bound(StalenessBound::Unknown);
     }
 }

@@ -30,13 +30,13 @@ pub(super) async fn follow(tracker: &ChangeTracker) {
         tracing::warn!(%error, "the revisions cannot be read; trying again");
         tokio::time::sleep(PAUSE).await;
     }
-    tracker.database.revisions().all_changed();
-    tracker.database.revisions().set_trust(tracker.trust());
+    tracker.database.versions().all_changed();
+    tracker.database.versions().set_staleness_bound(tracker.staleness_bound());
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            written = tracker.database.revisions().own_writes() => notes.say(written).await,
+            written = tracker.database.versions().own_writes() => notes.say(written).await,
             _ = ticks.tick() => {
                 notes.say(BTreeSet::new()).await;
                 if let Err(error) = notes.read().await {
@@ -71,7 +71,7 @@ impl Notes<'_> {
                     // Ours is one; more are others'.
                     let before = self.known.insert(name.clone(), number).unwrap_or_default();
                     if number != before + 1 {
-                        self.tracker.database.revisions().changed(&name);
+                        self.tracker.database.versions().changed(&name);
                     }
                 }
                 Ok(None) => {}
@@ -91,7 +91,7 @@ impl Notes<'_> {
             let Ok(name) = note.get_str("_id") else { continue };
             let number = number(&note);
             if self.known.insert(name.to_owned(), number) != Some(number) {
-                self.tracker.database.revisions().changed(name);
+                self.tracker.database.versions().changed(name);
             }
         }
         self.tracker.last_seen(asked);

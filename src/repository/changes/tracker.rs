@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use docstore::{Database, Reads, Trust};
+use docstore::{Database, ReadSet, StalenessBound};
 use tokio::sync::watch;
 
 use crate::repository::entities::user;
@@ -55,18 +55,18 @@ impl ChangeTracker {
     }
 
     /// What was read of something that reads nothing: it is made anew after every write.
-    pub fn everything(&self) -> Reads {
-        self.database.revisions().everything()
+    pub fn everything(&self) -> ReadSet {
+        self.database.versions().everything()
     }
 
     /// Whether what was made of these reads may be kept for others.
-    pub fn may_keep(reads: &Reads) -> bool {
+    pub fn may_keep(reads: &ReadSet) -> bool {
         // Users are written at every request with a token, so that others are not told of it.
         reads.collections().all(|collection| collection != user::COLLECTION)
     }
 
     /// Whether something that was made of these reads, at that time, still holds.
-    pub fn holds(&self, reads: &Reads, made: Instant) -> bool {
+    pub fn holds(&self, reads: &ReadSet, made: Instant) -> bool {
         let max_age = self.state.max_age.load(Ordering::Relaxed);
         reads.are_current() && (max_age == 0 || made.elapsed() < Duration::from_millis(max_age))
     }
@@ -89,10 +89,10 @@ impl ChangeTracker {
     }
 
     /// As [`ChangeTracker::holds`] has it.
-    pub(super) fn trust(&self) -> Trust {
+    pub(super) fn staleness_bound(&self) -> StalenessBound {
         match self.state.max_age.load(Ordering::Relaxed) {
-            0 => Trust::Full,
-            age => Trust::For(Duration::from_millis(age)),
+            0 => StalenessBound::Zero,
+            age => StalenessBound::AtMost(Duration::from_millis(age)),
         }
     }
 

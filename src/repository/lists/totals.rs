@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use docstore::{Collection, Database, Error, Filter, Revisions, Trust, WriteLog};
+use docstore::{Collection, CollectionVersions, Database, Error, Filter, StalenessBound, WriteLog};
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
@@ -19,7 +19,7 @@ const FILTERS: u64 = 64;
 /// The totals of a collection.
 pub(in crate::repository) struct Totals {
     collection: Collection,
-    revisions: Revisions,
+    revisions: CollectionVersions,
     log: Arc<WriteLog>,
     kept: Cache<Vec<u8>, Arc<Total>>,
 }
@@ -39,14 +39,14 @@ pub(super) enum Known {
 
 impl Totals {
     pub(in crate::repository) fn new(database: &Database, collection: &str) -> Self {
-        let revisions = database.revisions().clone();
+        let revisions = database.versions().clone();
         let log = revisions.write_log(collection);
         Self { collection: database.collection(collection), revisions, log, kept: Cache::new(FILTERS) }
     }
 
     /// How many documents a filter means, if that is known.
     pub(super) fn known(&self, filter: &Filter) -> Known {
-        if self.revisions.trust() == Trust::None {
+        if self.revisions.staleness_bound() == StalenessBound::Unknown {
             return Known::Nothing;
         }
         // Whatever is made of the total is made of the collection.
@@ -64,7 +64,8 @@ impl Totals {
 
     /// How many documents a filter means.
     pub(super) async fn count(&self, filter: &Filter) -> Result<u64, Error> {
-        let Some(key) = key(filter).filter(|_| self.revisions.trust() != Trust::None) else {
+        let Some(key) = key(filter).filter(|_| self.revisions.staleness_bound() != StalenessBound::Unknown)
+        else {
             return self.collection.count(filter).await;
         };
         self.revisions.read(self.collection.name());
@@ -77,7 +78,7 @@ impl Totals {
     /// Learns what was written since the last look. Whatever is asked of the store from here on has all of it.
     fn catch_up(&self, ranges: &mut Ranges) {
         ranges.learn(&self.log);
-        if let Trust::For(age) = self.revisions.trust() {
+        if let StalenessBound::AtMost(age) = self.revisions.staleness_bound() {
             ranges.forget_older(age);
         }
     }

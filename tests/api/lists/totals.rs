@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use bson::{DateTime, Document, doc, oid::ObjectId};
-use docstore::{Database, Filter, Trust, Update};
+use docstore::{Database, Filter, StalenessBound, Update};
 use field_notes::domain::{Story, StoryFilter, Visibility, Window};
 use field_notes::repository::{ChangeTracker, Repository, ensure_all};
 use testkit::Target;
@@ -31,10 +31,10 @@ struct Process {
 
 impl Process {
     async fn new(db: &Database) -> Self {
-        let db = db.seeing_writes_through();
+        let db = db.completing_writes();
         let freshness = ChangeTracker::new(&db);
         tokio::spawn(async move { freshness.follow(Duration::from_hours(1)).await });
-        while db.revisions().trust() == Trust::None {
+        while db.versions().staleness_bound() == StalenessBound::Unknown {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Self { stories: Repository::new(&db), db }
@@ -194,7 +194,7 @@ testkit::targets! {
         let (db, other) = (testkit::open!(target), testkit::open!(target));
         filled(&db, 5_000).await;
         // As if others' writes were learned, which they are not.
-        db.revisions().set_trust(Trust::Full);
+        db.versions().set_staleness_bound(StalenessBound::Zero);
         let process = Process { stories: Repository::new(&db), db: db.clone() };
         assert_eq!(process.total().await, 5_000);
         let low = |n: u8| doc! { "_id": ObjectId::from_bytes([n; 12]), "slug": format!("low-{n}"), "is_published": true };
@@ -205,7 +205,7 @@ testkit::targets! {
         db.collection("stories").insert_one(low(1)).await.unwrap();
         assert_eq!(process.total().await, 5_003, "now the first is");
         other.collection("stories").insert_one(low(2)).await.unwrap();
-        db.revisions().set_trust(Trust::For(Duration::ZERO));
+        db.versions().set_staleness_bound(StalenessBound::AtMost(Duration::ZERO));
         assert_eq!(process.total().await, 5_004, "what is too old is not trusted");
         other.close().await;
         db.close().await;

@@ -3,12 +3,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bson::RawDocumentBuf;
 
-use crate::engine::{Engine, Upkeep};
+use crate::engine::{Admin, Engine};
 use crate::mongo::engine::MongoEngine;
-use crate::mongo::error::{Doing, classify};
+use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::schema::validators;
 use crate::mongo::write::operations::Core;
-use crate::{Result, Rights, Shape, Space, Validator};
+use crate::{CollectionOptions, Result, Rights, Space, Validator};
 
 /// Between the name of a database and what is added for a sibling.
 const JOINT: &str = "__";
@@ -37,7 +37,7 @@ fn stem(name: &str, added: usize) -> String {
 }
 
 #[async_trait]
-impl Upkeep for MongoEngine {
+impl Admin for MongoEngine {
     fn name(&self) -> String {
         self.core.database.name().to_owned()
     }
@@ -53,15 +53,15 @@ impl Upkeep for MongoEngine {
         self.core.set_validator(collection, validator).await
     }
 
-    async fn shape(&self, collection: &str) -> Result<Shape> {
-        self.core.shape(collection).await
+    async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
+        self.core.collection_options(collection).await
     }
 
-    async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+    async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
         self.core.create_collection(collection, shape).await
     }
 
-    async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+    async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
         self.core.complete_collection(collection, shape).await
     }
 
@@ -74,7 +74,7 @@ impl Upkeep for MongoEngine {
     }
 
     async fn drop_database(&self) -> Result<()> {
-        let doing = Doing { what: "dropping a database", collection: "" };
+        let doing = ErrorContext { what: "dropping a database", collection: "" };
         self.core.database.drop().await.map_err(|error| classify(doing, &error))
     }
 
@@ -84,15 +84,15 @@ impl Upkeep for MongoEngine {
         let location = format!("{hosts}/{full}");
         let database = self.core.database.client().database(&full);
         let mut engine = {
-            let Core { write_concern, turns, .. } = self.core.clone();
-            Self::new(database, location, write_concern, turns)
+            let Core { write_concern, limiter, .. } = self.core.clone();
+            Self::new(database, location, write_concern, limiter)
         };
         engine.shares_client = true;
         Ok(Arc::new(engine))
     }
 
     async fn siblings(&self) -> Result<Vec<String>> {
-        let doing = Doing { what: "listing databases", collection: "" };
+        let doing = ErrorContext { what: "listing databases", collection: "" };
         let listed = self.core.database.client().list_database_names().authorized_databases(true).await;
         let listed = listed.map_err(|error| classify(doing, &error))?;
         let added = |full: &String| {

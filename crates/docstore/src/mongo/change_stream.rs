@@ -6,11 +6,11 @@ use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use tokio::sync::watch;
 
-use crate::mongo::error::{Doing, classify};
+use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::write::operations::Core;
 use crate::{Change, ChangeFeed, ChangeKind, Result};
 
-const WATCHING: Doing<'static> = Doing { what: "watching for changes", collection: "" };
+const WATCHING: ErrorContext<'static> = ErrorContext { what: "watching for changes", collection: "" };
 /// Pause between attempts to reopen a stream.
 const PAUSE: Duration = Duration::from_millis(500);
 

@@ -8,11 +8,11 @@ use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionC
 
 use crate::mongo::Options;
 use crate::mongo::engine::MongoEngine;
-use crate::mongo::error::{Doing, classify};
-use crate::mongo::pool::Turns;
+use crate::mongo::error::{ErrorContext, classify};
+use crate::mongo::pool::PoolLimiter;
 use crate::{Error, Result};
 
-const DOING: Doing<'static> = Doing { what: "connecting", collection: "" };
+const DOING: ErrorContext<'static> = ErrorContext { what: "connecting", collection: "" };
 const SELECTION: Duration = Duration::from_secs(5);
 /// Added to the driver's own timeout, for a server that accepts a connection and never answers.
 const GRACE: Duration = Duration::from_millis(500);
@@ -88,14 +88,14 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
     let location = format!("{}/{name}", hosts.join(","));
     let deadline = settings.server_selection_timeout.unwrap_or(SELECTION) + GRACE;
     let write_concern = settings.write_concern.clone();
-    let turns = Turns::new(settings.max_pool_size.unwrap_or_else(pool_size));
+    let limiter = PoolLimiter::new(settings.max_pool_size.unwrap_or_else(pool_size));
     // At this point the driver rejects only contradictory options.
     let client = Client::with_options(settings)
         .map_err(|_| Error::Invalid("the options of the connection string contradict each other".into()))?;
     let database = client.database(&name);
     // A ping needs no privileges, but it fails with wrong credentials, because it uses an authenticated connection.
     match tokio::time::timeout(deadline, database.run_command(doc! { "ping": 1 })).await {
-        Ok(Ok(_)) => Ok(MongoEngine::new(database, location, write_concern, turns)),
+        Ok(Ok(_)) => Ok(MongoEngine::new(database, location, write_concern, limiter)),
         outcome => {
             client.shutdown().immediate(true).await;
             Err(match outcome {

@@ -8,10 +8,10 @@ use bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::WriteConcern;
 use tokio::sync::watch;
 
-use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
+use crate::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
 use crate::mongo::checks::check_collection;
-use crate::mongo::error::{Doing, classify};
-use crate::mongo::pool::Turns;
+use crate::mongo::error::{ErrorContext, classify};
+use crate::mongo::pool::PoolLimiter;
 use crate::mongo::write::operations::Core;
 use crate::mongo::write::transaction::MongoTransaction;
 use crate::{
@@ -35,9 +35,9 @@ impl MongoEngine {
         database: mongodb::Database,
         location: String,
         write_concern: Option<WriteConcern>,
-        turns: Turns,
+        limiter: PoolLimiter,
     ) -> Self {
-        let core = Core { database, write_concern, turns };
+        let core = Core { database, write_concern, limiter };
         Self {
             core,
             location,
@@ -102,10 +102,10 @@ impl Engine for MongoEngine {
     async fn ping(&self) -> Result<()> {
         let database = self.core.database.clone();
         let ping = async move {
-            let doing = Doing { what: "asking for a sign of life", collection: "" };
+            let doing = ErrorContext { what: "asking for a sign of life", collection: "" };
             database.run_command(doc! { "ping": 1 }).await.map_err(|error| classify(doing, &error))
         };
-        self.core.turns.read(ping).await.map(|_| ())
+        self.core.limiter.read(ping).await.map(|_| ())
     }
 
     async fn facts(&self) -> Result<ServerFacts> {
@@ -115,7 +115,7 @@ impl Engine for MongoEngine {
             let build = admin.run_command(doc! { "buildInfo": 1 }).await?;
             Ok((hello, build))
         };
-        let doing = Doing { what: "asking what the server is", collection: "" };
+        let doing = ErrorContext { what: "asking what the server is", collection: "" };
         let (hello, build) = ask.await.map_err(|error| classify(doing, &error))?;
         let topology = if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
             Topology::Sharded
@@ -135,8 +135,9 @@ impl Engine for MongoEngine {
 
     async fn collection_names(&self) -> Result<Vec<String>> {
         let listed = self.core.database.list_collection_names().await;
-        let mut names = listed
-            .map_err(|error| classify(Doing { what: "listing collections", collection: "" }, &error))?;
+        let mut names = listed.map_err(|error| {
+            classify(ErrorContext { what: "listing collections", collection: "" }, &error)
+        })?;
         names.retain(|name| !name.starts_with("system."));
         names.sort();
         Ok(names)
@@ -199,7 +200,7 @@ impl Engine for MongoEngine {
         self.core.watch(precise, poll, self.closed.subscribe()).await
     }
 
-    fn upkeep(&self) -> &dyn Upkeep {
+    fn admin(&self) -> &dyn Admin {
         self
     }
 

@@ -10,7 +10,7 @@ pub(crate) const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
 /// The operation during which an error occurred.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Doing<'a> {
+pub(crate) struct ErrorContext<'a> {
     /// Present participle, as in "reading documents".
     pub(crate) what: &'static str,
     /// The collection; empty for operations on the database.
@@ -19,7 +19,7 @@ pub(crate) struct Doing<'a> {
 
 /// A server error with a code.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Coded {
+pub(crate) struct ServerError {
     pub(crate) code: i32,
     pub(crate) name: String,
     pub(crate) message: String,
@@ -41,10 +41,10 @@ impl fmt::Display for Reported {
 impl std::error::Error for Reported {}
 
 /// Maps a driver error to [`Error`].
-pub(crate) fn classify(doing: Doing<'_>, error: &DriverError) -> Error {
-    if let Some(coded) = coded(error) {
+pub(crate) fn classify(doing: ErrorContext<'_>, error: &DriverError) -> Error {
+    if let Some(coded) = server_error(error) {
         let transient = error.contains_label(TRANSIENT_TRANSACTION_ERROR);
-        return by_code(doing, &coded, transient);
+        return from_code(doing, &coded, transient);
     }
     match error.kind.as_ref() {
         ErrorKind::Authentication { .. } => Error::Unauthorized("authentication failed".into()),
@@ -71,12 +71,15 @@ pub(crate) fn classify(doing: Doing<'_>, error: &DriverError) -> Error {
 }
 
 /// Extracts the server's code and message from the variants in which the driver reports them.
-pub(crate) fn coded(error: &DriverError) -> Option<Coded> {
+pub(crate) fn server_error(error: &DriverError) -> Option<ServerError> {
     let mut coded = match error.kind.as_ref() {
-        ErrorKind::Command(e) => {
-            Coded { code: e.code, name: e.code_name.clone(), message: e.message.clone(), key_pattern: None }
-        }
-        ErrorKind::Write(WriteFailure::WriteError(e)) => Coded {
+        ErrorKind::Command(e) => ServerError {
+            code: e.code,
+            name: e.code_name.clone(),
+            message: e.message.clone(),
+            key_pattern: None,
+        },
+        ErrorKind::Write(WriteFailure::WriteError(e)) => ServerError {
             code: e.code,
             name: e.code_name.clone().unwrap_or_default(),
             message: e.message.clone(),
@@ -84,7 +87,7 @@ pub(crate) fn coded(error: &DriverError) -> Option<Coded> {
         },
         ErrorKind::Write(WriteFailure::WriteConcernError(e)) => unconfirmed(e),
         ErrorKind::InsertMany(e) => match (e.write_errors.as_deref(), &e.write_concern_error) {
-            (Some([first, ..]), _) => Coded {
+            (Some([first, ..]), _) => ServerError {
                 code: first.code,
                 name: first.code_name.clone().unwrap_or_default(),
                 message: first.message.clone(),
@@ -102,9 +105,9 @@ pub(crate) fn coded(error: &DriverError) -> Option<Coded> {
     Some(coded)
 }
 
-fn unconfirmed(error: &mongodb::error::WriteConcernError) -> Coded {
+fn unconfirmed(error: &mongodb::error::WriteConcernError) -> ServerError {
     // A write concern error means that the primary applied the write and a majority did not confirm it.
-    Coded { code: 64, name: error.code_name.clone(), message: error.message.clone(), key_pattern: None }
+    ServerError { code: 64, name: error.code_name.clone(), message: error.message.clone(), key_pattern: None }
 }
 
 /// Finds the key pattern at the top of a response (`findAndModify`, `createIndexes`) or in its first write error.
@@ -120,7 +123,7 @@ fn key_pattern(response: &Document) -> Option<Document> {
 
 /// Maps a server code to [`Error`]. `transient`: the server labels the error as one after which the transaction may be
 /// retried.
-pub(crate) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error {
+pub(crate) fn from_code(doing: ErrorContext<'_>, coded: &ServerError, transient: bool) -> Error {
     let collection = doing.collection.to_owned();
     let inapplicable =
         |what: &str| Error::Inapplicable { collection: collection.clone(), what: what.to_owned() };
@@ -163,11 +166,11 @@ pub(crate) fn by_code(doing: Doing<'_>, coded: &Coded, transient: bool) -> Error
     }
 }
 
-fn name_or_code(coded: &Coded) -> String {
+fn name_or_code(coded: &ServerError) -> String {
     if coded.name.is_empty() { format!("code {}", coded.code) } else { coded.name.clone() }
 }
 
-fn duplicate(collection: String, coded: &Coded) -> Error {
+fn duplicate(collection: String, coded: &ServerError) -> Error {
     // `E11000 duplicate key error collection: db.c index: slug_1 dup key: { slug: "x" }`: the index name appears only
     // here, before the values. A collation may stand between them.
     let index = coded.message.split_once(" index: ").map_or("", |(_, rest)| {
@@ -193,7 +196,7 @@ fn without_content(message: &str) -> String {
     message.split(['{', '"']).next().unwrap_or_default().trim_end().to_owned()
 }
 
-fn reported(doing: Doing<'_>, text: String) -> Error {
+fn reported(doing: ErrorContext<'_>, text: String) -> Error {
     Error::Engine { what: doing.what, source: Box::new(Reported(text)) }
 }
 
@@ -212,21 +215,21 @@ mod tests {
 
     use super::*;
 
-    const DOING: Doing<'static> = Doing { what: "writing", collection: "things" };
+    const DOING: ErrorContext<'static> = ErrorContext { what: "writing", collection: "things" };
 
     fn error(code: i32, message: &str) -> Error {
-        by_code(DOING, &Coded { code, message: message.to_owned(), ..Coded::default() }, false)
+        from_code(DOING, &ServerError { code, message: message.to_owned(), ..ServerError::default() }, false)
     }
 
     #[test]
     fn duplicate_key_names_the_index_but_not_the_value() {
-        let coded = Coded {
+        let coded = ServerError {
             code: 11000,
             message: r#"E11000 duplicate key error collection: d.things index: my index dup key: { a: " index: x dup key" }"#.into(),
             key_pattern: Some(doc! { "a": 1, "b.c": -1 }),
-            ..Coded::default()
+            ..ServerError::default()
         };
-        let error = by_code(DOING, &coded, true);
+        let error = from_code(DOING, &coded, true);
         assert!(
             matches!(&error, Error::DuplicateKey { index, fields, .. } if index == "my index" && fields == &["a", "b.c"]),
             "{error:?}"
@@ -243,7 +246,7 @@ mod tests {
 
     #[test]
     fn codes_take_precedence_over_the_transient_label() {
-        let by = |code| by_code(DOING, &Coded { code, ..Coded::default() }, true);
+        let by = |code| from_code(DOING, &ServerError { code, ..ServerError::default() }, true);
         assert!(matches!(by(24), Error::WriteConflict));
         assert!(matches!(
             error(388, "transaction is too large and will not fit in the storage engine cache"),

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bson::{Bson, DateTime, Document, doc};
 
 use crate::Result;
-use crate::mongo::error::{Doing, classify};
+use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::write::operations::Core;
 
 /// `replSetGetStatus` state of a secondary.
@@ -20,7 +20,7 @@ impl Core {
         match admin.run_command(doc! { "hello": 1 }).await {
             Ok(hello) => Ok(majority_lag(&hello)),
             Err(error) => {
-                Err(classify(Doing { what: "reading the replication lag", collection: "" }, &error))
+                Err(classify(ErrorContext { what: "reading the replication lag", collection: "" }, &error))
             }
         }
     }

@@ -5,7 +5,7 @@ use futures_util::stream::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
 use crate::mongo::checks::check_collection;
-use crate::mongo::error::{Doing, classify};
+use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::write::operations::Core;
 use crate::{Error, LeaseHolder, LeaseRequest, Result};
 
@@ -54,7 +54,7 @@ impl Core {
                 .projection(doc! { "owner": 1, "fence": 1, "remaining": remaining() })
                 .await
                 .map_err(|error| {
-                    classify(Doing { what: ACQUIRING, collection: &request.collection }, &error)
+                    classify(ErrorContext { what: ACQUIRING, collection: &request.collection }, &error)
                 });
             match outcome {
                 Err(Error::DuplicateKey { .. }) if tries < TRIES => tries += 1,
@@ -87,7 +87,7 @@ impl Core {
         let done = collection
             .update_one(held, vec![update])
             .await
-            .map_err(|error| classify(Doing { what, collection: &request.collection }, &error))?;
+            .map_err(|error| classify(ErrorContext { what, collection: &request.collection }, &error))?;
         Ok(done.matched_count > 0)
     }
 
@@ -101,7 +101,7 @@ impl Core {
             self.database.collection::<Document>(collection).aggregate(pipeline).await?.try_collect().await
         }
         .await
-        .map_err(|error| classify(Doing { what: LOOKING, collection }, &error))?;
+        .map_err(|error| classify(ErrorContext { what: LOOKING, collection }, &error))?;
         match found.first() {
             Some(found) if found.get_str("owner").is_ok_and(|owner| !owner.is_empty()) => {
                 holder(found, collection).map(Some)

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Error, Result, see_through};
+use crate::{Error, Result, run_to_completion};
 
 /// Limits concurrent operations to the size of the driver's connection pool.
 ///
@@ -15,9 +15,9 @@ use crate::{Error, Result, see_through};
 /// Content reads and writes wait here. Rare operations do not and may wait in the driver's queue: leases, indexes, the
 /// change stream, transactions, and later batches of a long read.
 #[derive(Clone)]
-pub(crate) struct Turns(Arc<Semaphore>);
+pub(crate) struct PoolLimiter(Arc<Semaphore>);
 
-impl Turns {
+impl PoolLimiter {
     /// Creates a limiter for a pool of this size; 0 means unlimited.
     pub(crate) fn new(pool: u32) -> Self {
         let most =
@@ -42,6 +42,6 @@ impl Turns {
             drop(turn);
             read
         };
-        see_through(work).await?
+        run_to_completion(work).await?
     }
 }

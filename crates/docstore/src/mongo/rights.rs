@@ -1,6 +1,6 @@
 use bson::{Bson, Document, doc};
 
-use crate::mongo::error::{Doing, classify};
+use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::write::operations::Core;
 use crate::{Result, Rights, Space};
 
@@ -24,13 +24,13 @@ const WANTED: &[&str] = &[
 impl Core {
     pub(crate) async fn rights(&self) -> Result<Rights> {
         let asked = doc! { "connectionStatus": 1, "showPrivileges": true };
-        let doing = Doing { what: "reading the privileges of the user", collection: "" };
+        let doing = ErrorContext { what: "reading the privileges of the user", collection: "" };
         let status = self.database.run_command(asked).await.map_err(|error| classify(doing, &error))?;
         Ok(read(&status, self.database.name()))
     }
 
     pub(crate) async fn space(&self) -> Result<Space> {
-        let doing = Doing { what: "reading the available disk space", collection: "" };
+        let doing = ErrorContext { what: "reading the available disk space", collection: "" };
         let asked = self.database.run_command(doc! { "dbStats": 1 }).await;
         let stats = asked.map_err(|error| classify(doing, &error))?;
         let bytes = |key| number(stats.get(key));

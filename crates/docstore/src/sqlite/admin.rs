@@ -6,18 +6,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 
-use crate::engine::{Engine, Upkeep};
-use crate::sqlite::engine::Embedded;
+use crate::engine::{Admin, Engine};
+use crate::sqlite::engine::SqliteEngine;
 use crate::sqlite::file::{Keeping, folder_of};
 use crate::sqlite::write::ddl as define;
 use crate::sqlite::write::operations as write;
 use crate::sqlite::{Limits, Options};
-use crate::{EngineKind, Error, Result, Rights, Shape, Space, Validator};
+use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space, Validator};
 
 /// The file of a sibling, in a folder of its own.
 const FILE: &str = "store.db";
 
-impl Embedded {
+impl SqliteEngine {
     /// The folder with the siblings of this store, one folder each.
     fn siblings_folder(&self) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
@@ -34,13 +34,13 @@ impl Embedded {
 }
 
 #[async_trait]
-impl Upkeep for Embedded {
+impl Admin for SqliteEngine {
     fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
-        Ok(self.shape(collection).await?.validator)
+        Ok(self.collection_options(collection).await?.validator)
     }
 
     async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
@@ -49,26 +49,26 @@ impl Upkeep for Embedded {
         self.write(move |s| define::set_validator(s, &collection, validator.as_ref())).await
     }
 
-    async fn shape(&self, collection: &str) -> Result<Shape> {
+    async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
         let collection = write::check_name(collection)?;
         self.readers
             .read(move |_, catalog| {
                 let Some(stored) = catalog.collections.get(&collection) else {
-                    return Ok(Shape::new(Vec::new(), None));
+                    return Ok(CollectionOptions::new(Vec::new(), None));
                 };
                 let indexes = stored.indexes.iter().map(|stored| stored.index.clone()).collect();
                 let validator = stored.validator.as_ref().map(|stored| stored.validator.clone());
-                Ok(Shape::found(indexes, validator, EngineKind::Embedded, Document::new()))
+                Ok(CollectionOptions::found(indexes, validator, EngineKind::Embedded, Document::new()))
             })
             .await
     }
 
-    async fn create_collection(&self, collection: &str, _: &Shape) -> Result<()> {
+    async fn create_collection(&self, collection: &str, _: &CollectionOptions) -> Result<()> {
         let collection = write::check_name(collection)?;
         self.write(move |s| s.collection_or_new(&collection).map(|_| ())).await
     }
 
-    async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+    async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
         for index in &shape.indexes {
             self.create_index(collection, index).await?;
         }
@@ -95,8 +95,8 @@ impl Upkeep for Embedded {
             self.close().await;
             fs::remove_dir_all(&folder).map_err(|e| failed("dropping a scratch store", e))?;
             // The last one takes the folder of them all with it.
-            if let Some(of_all) = folder.parent() {
-                let _ = fs::remove_dir(of_all);
+            if let Some(write_set_of_batch) = folder.parent() {
+                let _ = fs::remove_dir(write_set_of_batch);
             }
             return Ok(());
         }

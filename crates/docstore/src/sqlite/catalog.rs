@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use crate::model::definition;
 use crate::order::paths::KeyField;
 use crate::sqlite::error::failed;
-use crate::sqlite::query::matching::Compiled;
+use crate::sqlite::query::matching::CompiledFilter;
 use crate::{Index, Result, Validator};
 
 const READING: &str = "reading the catalogue of the store";
@@ -19,17 +19,17 @@ const WRITING: &str = "writing the catalogue of the store";
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     version: i64,
-    pub(crate) collections: HashMap<String, Arc<Stored>>,
+    pub(crate) collections: HashMap<String, Arc<CollectionMeta>>,
 }
 
 /// A collection.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct CollectionMeta {
     /// Its table is `c_{id}`.
     pub(crate) id: i64,
     pub(crate) name: String,
     /// In the order of their making.
-    pub(crate) indexes: Vec<Arc<StoredIndex>>,
+    pub(crate) indexes: Vec<Arc<IndexMeta>>,
     pub(crate) validator: Option<StoredValidator>,
 }
 
@@ -37,25 +37,25 @@ pub(crate) struct Stored {
 #[derive(Debug)]
 pub(crate) struct StoredValidator {
     pub(crate) validator: Validator,
-    pub(crate) must: Compiled,
+    pub(crate) must: CompiledFilter,
 }
 
 /// An index.
 #[derive(Debug)]
-pub(crate) struct StoredIndex {
+pub(crate) struct IndexMeta {
     /// Its table is `x_{id}`.
     pub(crate) id: i64,
     pub(crate) index: Index,
     pub(crate) fields: Vec<KeyField>,
-    pub(crate) partial: Option<Compiled>,
+    pub(crate) partial: Option<CompiledFilter>,
     /// Whether a document ever had an array in one of its fields.
     pub(crate) multikey: bool,
 }
 
-impl StoredIndex {
+impl IndexMeta {
     fn new(id: i64, index: Index, multikey: bool) -> Result<Self> {
         let fields = index.fields().iter().map(|f| KeyField::new(&f.field, f.direction)).collect();
-        let partial = index.partial_filter().map(Compiled::new).transpose()?;
+        let partial = index.partial_filter().map(CompiledFilter::new).transpose()?;
         Ok(Self { id, index, fields, partial, multikey })
     }
 }
@@ -74,7 +74,7 @@ impl Catalog {
     }
 
     fn load(connection: &Connection, version: i64) -> Result<Self> {
-        let mut indexes: HashMap<i64, Vec<Arc<StoredIndex>>> = HashMap::new();
+        let mut indexes: HashMap<i64, Vec<Arc<IndexMeta>>> = HashMap::new();
         let mut statement = connection
             .prepare_cached("SELECT id, collection, spec, multikey FROM indexes ORDER BY id")
             .map_err(failed(READING))?;
@@ -82,7 +82,7 @@ impl Catalog {
         while let Some(row) = rows.next().map_err(failed(READING))? {
             let (id, collection) = (get::<i64>(row, 0)?, get::<i64>(row, 1)?);
             let index = definition::decode(&definition(&get::<Vec<u8>>(row, 2)?)?)?;
-            let stored = StoredIndex::new(id, index, get(row, 3)?)?;
+            let stored = IndexMeta::new(id, index, get(row, 3)?)?;
             indexes.entry(collection).or_default().push(Arc::new(stored));
         }
         let mut validators = Self::validators(connection)?;
@@ -94,7 +94,7 @@ impl Catalog {
             let (id, name) = (get::<i64>(row, 0)?, get::<String>(row, 1)?);
             let indexes = indexes.remove(&id).unwrap_or_default();
             let validator = validators.remove(&id);
-            collections.insert(name.clone(), Arc::new(Stored { id, name, indexes, validator }));
+            collections.insert(name.clone(), Arc::new(CollectionMeta { id, name, indexes, validator }));
         }
         Ok(Self { version, collections })
     }
@@ -114,7 +114,7 @@ impl Catalog {
         let mut rows = statement.query([]).map_err(failed(READING))?;
         while let Some(row) = rows.next().map_err(failed(READING))? {
             let validator = Validator::from_document(&definition(&get::<Vec<u8>>(row, 1)?)?)?;
-            let must = Compiled::new(&validator.must)?;
+            let must = CompiledFilter::new(&validator.must)?;
             validators.insert(get(row, 0)?, StoredValidator { validator, must });
         }
         Ok(validators)
@@ -147,7 +147,11 @@ impl Catalog {
     }
 
     /// Gives a collection another name.
-    pub(crate) fn rename_collection(connection: &Connection, stored: &Stored, name: &str) -> Result<()> {
+    pub(crate) fn rename_collection(
+        connection: &Connection,
+        stored: &CollectionMeta,
+        name: &str,
+    ) -> Result<()> {
         connection
             .execute("UPDATE collections SET name = ? WHERE id = ?", params![name, stored.id])
             .map_err(failed(WRITING))?;
@@ -173,7 +177,7 @@ impl Catalog {
     }
 
     /// Takes a collection away, with its indexes.
-    pub(crate) fn remove_collection(connection: &Connection, stored: &Stored) -> Result<()> {
+    pub(crate) fn remove_collection(connection: &Connection, stored: &CollectionMeta) -> Result<()> {
         for index in &stored.indexes {
             Self::remove_index(connection, index)?;
         }
@@ -187,7 +191,7 @@ impl Catalog {
     }
 
     /// Adds an index, empty as yet.
-    pub(crate) fn add_index(connection: &Connection, collection: i64, index: &Index) -> Result<StoredIndex> {
+    pub(crate) fn add_index(connection: &Connection, collection: i64, index: &Index) -> Result<IndexMeta> {
         let bytes = bson::RawDocumentBuf::try_from(&definition::encode(index))
             .map_err(crate::order::key_encoding::unreadable)?;
         connection
@@ -203,11 +207,11 @@ impl Catalog {
             ))
             .map_err(failed(WRITING))?;
         Self::bump(connection)?;
-        StoredIndex::new(id, index.clone(), false)
+        IndexMeta::new(id, index.clone(), false)
     }
 
     /// Takes an index away.
-    pub(crate) fn remove_index(connection: &Connection, index: &StoredIndex) -> Result<()> {
+    pub(crate) fn remove_index(connection: &Connection, index: &IndexMeta) -> Result<()> {
         connection
             .execute_batch(&format!("DROP TABLE x_{}; DELETE FROM indexes WHERE id = {0}", index.id))
             .map_err(failed(WRITING))?;
@@ -215,7 +219,7 @@ impl Catalog {
     }
 
     /// Remembers that an index has met an array.
-    pub(crate) fn mark_multikey(connection: &Connection, index: &StoredIndex) -> Result<()> {
+    pub(crate) fn mark_multikey(connection: &Connection, index: &IndexMeta) -> Result<()> {
         connection
             .execute("UPDATE indexes SET multikey = 1 WHERE id = ?", [index.id])
             .map_err(failed(WRITING))?;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use tokio::sync::{broadcast, oneshot};
 
-use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
+use crate::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
 use crate::sqlite::changes as feed;
 use crate::sqlite::checked;
 use crate::sqlite::file;
@@ -32,7 +32,7 @@ use crate::{
 const BEHIND: usize = 1024;
 
 /// The engine.
-pub(crate) struct Embedded {
+pub(crate) struct SqliteEngine {
     pub(crate) path: PathBuf,
     jobs: Sender<Job>,
     pub(crate) readers: Arc<Readers>,
@@ -41,13 +41,13 @@ pub(crate) struct Embedded {
     events: Mutex<Option<broadcast::Sender<Change>>>,
 }
 
-impl Embedded {
+impl SqliteEngine {
     /// Opens the file. Blocks.
     pub(crate) fn open(options: &Options, limits: &Limits) -> Result<Self> {
         Self::open_kept(options, limits, file::Keeping::Safe)
     }
 
-    /// As [`Embedded::open`]; says whether a power cut may cost what was written.
+    /// As [`SqliteEngine::open`]; says whether a power cut may cost what was written.
     pub(crate) fn open_kept(options: &Options, limits: &Limits, keeping: file::Keeping) -> Result<Self> {
         let path = std::path::absolute(&options.path)
             .map_err(|e| Error::Unavailable(format!("{}: {e}", options.path.display())))?;
@@ -72,7 +72,7 @@ impl Embedded {
 }
 
 #[async_trait]
-impl Executor for Embedded {
+impl Executor for SqliteEngine {
     async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
         self.readers.find(checked::find(collection, &find)?, find).await
     }
@@ -113,7 +113,7 @@ impl Executor for Embedded {
 }
 
 #[async_trait]
-impl Engine for Embedded {
+impl Engine for SqliteEngine {
     fn kind(&self) -> EngineKind {
         EngineKind::Embedded
     }
@@ -220,7 +220,7 @@ impl Engine for Embedded {
         feed::watch(events.ok_or_else(closed)?, self.jobs.clone(), poll).await
     }
 
-    fn upkeep(&self) -> &dyn Upkeep {
+    fn admin(&self) -> &dyn Admin {
         self
     }
 

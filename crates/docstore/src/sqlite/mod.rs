@@ -61,7 +61,7 @@ pub async fn open(options: Options) -> Result<Database> {
 
 /// [`open`] with other limits than the usual ones.
 pub async fn open_with(options: Options, limits: Limits) -> Result<Database> {
-    let opened = tokio::task::spawn_blocking(move || engine::Embedded::open(&options, &limits)).await;
+    let opened = tokio::task::spawn_blocking(move || engine::SqliteEngine::open(&options, &limits)).await;
     match opened {
         Ok(engine) => Ok(Database::new(Arc::new(engine?))),
         Err(error) => Err(Error::Engine { what: "opening the store", source: Box::new(error) }),

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
 
-use crate::{Database, Result, Shape, Validator};
+use crate::{CollectionOptions, Database, Result, Validator};
 
 /// What the user of a connection may do in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +26,13 @@ pub struct Space {
 impl Database {
     /// The name of the database, or of the file.
     pub fn name(&self) -> String {
-        self.engine().upkeep().name()
+        self.engine().admin().name()
     }
 
     /// What the documents of a collection have to satisfy. A validator that can only be said in the server's own
     /// words comes as one that cannot be set.
     pub async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
-        self.engine().upkeep().validator(collection).await
+        self.engine().admin().validator(collection).await
     }
 
     /// Sets what the documents of a collection have to satisfy, or takes it away. Documents that are there already
@@ -42,29 +42,29 @@ impl Database {
     /// [`crate::Error::Invalid`] if every document would pass.
     pub async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
         validator.map_or(Ok(()), Validator::check)?;
-        self.engine().upkeep().set_validator(collection, validator).await
+        self.engine().admin().set_validator(collection, validator).await
     }
 
     /// What a collection is besides its documents.
     ///
     /// # Errors
     /// [`crate::Error::Unsupported`] for a time series: its documents are not what was put in.
-    pub async fn shape(&self, collection: &str) -> Result<Shape> {
-        self.engine().upkeep().shape(collection).await
+    pub async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
+        self.engine().admin().collection_options(collection).await
     }
 
     /// Makes a collection with the options of a shape; neither indexes nor validator are made yet. Nothing happens if
     /// it is there.
-    pub async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
-        self.engine().upkeep().create_collection(collection, shape).await
+    pub async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
+        self.engine().admin().create_collection(collection, shape).await
     }
 
     /// Makes the indexes and the validator of a shape, once the documents are in.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] if the shape comes from the other engine, and this one has no words for it.
-    pub async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
-        self.engine().upkeep().complete_collection(collection, shape).await
+    pub async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
+        self.engine().admin().complete_collection(collection, shape).await
     }
 
     /// Inserts documents as they are, without asking the validator. Each begins with its id.
@@ -72,34 +72,34 @@ impl Database {
         if documents.is_empty() {
             return Ok(());
         }
-        self.engine().upkeep().insert_raw(collection, documents).await
+        self.engine().admin().insert_raw(collection, documents).await
     }
 
     /// Gives a collection another name, at once; one that has that name already goes.
     pub async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
-        self.engine().upkeep().rename_collection(from, to).await
+        self.engine().admin().rename_collection(from, to).await
     }
 
     /// What the user may do.
     pub async fn rights(&self) -> Result<Rights> {
-        self.engine().upkeep().rights().await
+        self.engine().admin().rights().await
     }
 
     /// How much room there is.
     pub async fn space(&self) -> Result<Space> {
-        self.engine().upkeep().space().await
+        self.engine().admin().space().await
     }
 
     /// An empty database for a while, beside this one: another database of the same server, or another file. It is
     /// as real as this one, but a file is not kept safe against a power cut.
     pub async fn scratch(&self, purpose: &str) -> Result<Scratch> {
         let name = format!("{purpose}_{}", ObjectId::new().to_hex());
-        Ok(Scratch { database: Self::new(self.engine().upkeep().sibling(&name).await?) })
+        Ok(Scratch { database: Self::new(self.engine().admin().sibling(&name).await?) })
     }
 
     /// Drops scratch databases whose maker died: those of a purpose that are older than this. Returns how many.
     pub async fn sweep_scratches(&self, purpose: &str, age: Duration) -> Result<usize> {
-        let upkeep = self.engine().upkeep();
+        let upkeep = self.engine().admin();
         let mut swept = 0;
         for name in upkeep.siblings().await? {
             let made = name.strip_prefix(purpose).and_then(|rest| rest.strip_prefix('_'));
@@ -128,7 +128,7 @@ impl Scratch {
 
     /// Drops it with all that is in it.
     pub async fn discard(self) -> Result<()> {
-        let dropped = self.database.engine().upkeep().drop_database().await;
+        let dropped = self.database.engine().admin().drop_database().await;
         self.database.close().await;
         dropped
     }

@@ -5,10 +5,10 @@ use futures_util::future::BoxFuture;
 
 use crate::Ensured;
 use crate::engine::{Engine, EngineTransaction};
-use crate::tracking::{Abandoned, Tracked};
+use crate::tracking::{OnCancel, Tracked};
 use crate::{
-    ChangeFeed, Collection, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest, Result, Revisions,
-    ServerFacts,
+    ChangeFeed, Collection, CollectionVersions, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest,
+    Result, ServerFacts,
 };
 
 /// How often a transaction that met a write conflict is begun anew.
@@ -27,30 +27,30 @@ pub struct Database {
     engine: Arc<dyn Engine>,
     /// What all handles come to.
     bare: Arc<dyn Engine>,
-    revisions: Revisions,
+    revisions: CollectionVersions,
 }
 
 impl Database {
     /// Wraps an engine. A write that nobody waits for any more is given up; it may be carried out all the same.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self::handle(engine, Revisions::default(), Abandoned::Dropped)
+        Self::handle(engine, CollectionVersions::default(), OnCancel::Drop)
     }
 
     /// The same database, whose writes and commits are seen through to their end even if nobody waits for them any
-    /// more: so none is carried out after [`Revisions`] have counted it. For what is written while reads of it are
+    /// more: so none is carried out after [`CollectionVersions`] have counted it. For what is written while reads of it are
     /// kept; not for work that has to end with whoever began it.
     #[must_use]
-    pub fn seeing_writes_through(&self) -> Self {
-        Self::handle(Arc::clone(&self.bare), self.revisions.clone(), Abandoned::SeenThrough)
+    pub fn completing_writes(&self) -> Self {
+        Self::handle(Arc::clone(&self.bare), self.revisions.clone(), OnCancel::Complete)
     }
 
-    fn handle(bare: Arc<dyn Engine>, revisions: Revisions, abandoned: Abandoned) -> Self {
-        let engine = Arc::new(Tracked::new(Arc::clone(&bare), revisions.clone(), abandoned));
+    fn handle(bare: Arc<dyn Engine>, revisions: CollectionVersions, on_cancel: OnCancel) -> Self {
+        let engine = Arc::new(Tracked::new(Arc::clone(&bare), revisions.clone(), on_cancel));
         Self { engine, bare, revisions }
     }
 
     /// Which collections were written through this database and its clones, and through their transactions.
-    pub fn revisions(&self) -> &Revisions {
+    pub fn versions(&self) -> &CollectionVersions {
         &self.revisions
     }
 

@@ -17,4 +17,4 @@ pub use collection::{Collection, Cursor};
 pub use database::{Database, Store, Transaction};
 pub use error::{Error, Result};
 pub use lease::{Lease, LeaseHolder, LeaseRequest};
-pub use run_to_completion::see_through;
+pub use run_to_completion::run_to_completion;

@@ -10,7 +10,9 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Unavailable`] if the process ends before the work does.
-pub async fn see_through<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
+pub async fn run_to_completion<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T> {
     tokio::spawn(work.in_current_span()).await.map_err(|ended| match ended.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         Err(_) => Error::Unavailable("the process is ending".into()),

@@ -1,13 +1,13 @@
 //! Which collections were written, and what was read of them: so that whoever keeps something that is made of reads
 //! knows when it no longer holds.
 //!
-//! Each collection has a number that grows with every write to it. A read under [`reads_of`] takes the number down
+//! Each collection has a number that grows with every write to it. A read under [`track_reads`] takes the number down
 //! *before* it asks the store; a write moves it on *after* the store has answered, whatever the answer was, since a
 //! write that failed may have been carried out. What was made of reads holds for as long as the numbers are those that
 //! were taken down.
 
 /// Writes that are noted when they end, however they do.
-mod record_on_drop;
+mod on_cancel;
 /// The engine that every [`crate::Database`] goes through.
 mod tracked;
 /// Transactions of that engine.
@@ -24,20 +24,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bson::Bson;
 use tokio::sync::Notify;
 
-pub(crate) use record_on_drop::Abandoned;
+pub(crate) use on_cancel::OnCancel;
 pub(crate) use tracked::Tracked;
-pub(crate) use write_set::Touched;
-pub use write_set::{Trust, WriteLog};
+pub(crate) use write_set::WriteSet;
+pub use write_set::{StalenessBound, WriteLog};
 
 type Counter = Arc<AtomicU64>;
 
 tokio::task_local! {
-    static LOG: ReadLog;
+    static LOG: ReadTracker;
 }
 
 /// The numbers of a database's collections. Cheap to clone; all handles of a database share them.
 #[derive(Clone, Default)]
-pub struct Revisions {
+pub struct CollectionVersions {
     inner: Arc<Inner>,
 }
 
@@ -46,27 +46,27 @@ struct Inner {
     /// Grows with every write to any collection.
     any: Counter,
     collections: RwLock<HashMap<String, Counter>>,
-    /// Written by this process and not yet taken by [`Revisions::own_writes`].
+    /// Written by this process and not yet taken by [`CollectionVersions::own_writes`].
     own: Mutex<BTreeSet<String>>,
     more: Notify,
     /// Which documents were written, where anybody wants to know.
     logs: RwLock<HashMap<String, Arc<WriteLog>>>,
-    trust: Mutex<Trust>,
+    trust: Mutex<StalenessBound>,
 }
 
-impl Revisions {
+impl CollectionVersions {
     /// Somebody else wrote to a collection.
     pub fn changed(&self, collection: &str) {
-        self.touched(collection, &Touched::Anything);
+        self.touched(collection, &WriteSet::Anything);
     }
 
     /// Somebody else wrote a document.
     pub fn changed_document(&self, collection: &str, id: &Bson) {
-        self.touched(collection, &Touched::one(id));
+        self.touched(collection, &WriteSet::one(id));
     }
 
     /// The log before the number: who sees the number finds the write in the log.
-    fn touched(&self, collection: &str, what: &Touched) {
+    fn touched(&self, collection: &str, what: &WriteSet) {
         if let Some(log) = read(&self.inner.logs).get(collection) {
             log.note(what);
         }
@@ -77,7 +77,7 @@ impl Revisions {
     /// Somebody else may have written to any collection.
     pub fn all_changed(&self) {
         for log in read(&self.inner.logs).values() {
-            log.note(&Touched::Anything);
+            log.note(&WriteSet::Anything);
         }
         for counter in read(&self.inner.collections).values() {
             counter.fetch_add(1, Ordering::SeqCst);
@@ -98,8 +98,8 @@ impl Revisions {
     }
 
     /// As if every collection had been read now.
-    pub fn everything(&self) -> Reads {
-        let log = ReadLog::default();
+    pub fn everything(&self) -> ReadSet {
+        let log = ReadTracker::default();
         log.note("", &self.inner.any);
         log.so_far()
     }
@@ -111,16 +111,16 @@ impl Revisions {
     }
 
     /// Says how far others' writes are learned. Nobody does before this is said.
-    pub fn set_trust(&self, trust: Trust) {
+    pub fn set_staleness_bound(&self, trust: StalenessBound) {
         *lock(&self.inner.trust) = trust;
     }
 
     /// How far others' writes are learned.
-    pub fn trust(&self) -> Trust {
+    pub fn staleness_bound(&self) -> StalenessBound {
         *lock(&self.inner.trust)
     }
 
-    fn written(&self, collection: &str, what: &Touched) {
+    fn written(&self, collection: &str, what: &WriteSet) {
         self.touched(collection, what);
         lock(&self.inner.own).insert(collection.to_owned());
         self.inner.more.notify_one();
@@ -143,7 +143,7 @@ impl Revisions {
 
 /// What a piece of work has read so far. Cheap to clone; all clones are one log.
 #[derive(Clone, Default)]
-pub struct ReadLog {
+pub struct ReadTracker {
     entries: Arc<Mutex<Vec<Entry>>>,
 }
 
@@ -161,9 +161,9 @@ impl Entry {
     }
 }
 
-impl ReadLog {
+impl ReadTracker {
     /// Runs `work` and notes what it reads, in any database. What it reads in tasks of its own is not seen.
-    pub async fn of<F: Future>(&self, work: F) -> F::Output {
+    pub async fn track<F: Future>(&self, work: F) -> F::Output {
         LOG.scope(self.clone(), work).await
     }
 
@@ -173,8 +173,8 @@ impl ReadLog {
     }
 
     /// What was read so far.
-    pub fn so_far(&self) -> Reads {
-        Reads(lock(&self.entries).as_slice().into())
+    pub fn so_far(&self) -> ReadSet {
+        ReadSet(lock(&self.entries).as_slice().into())
     }
 
     fn note(&self, collection: &str, counter: &Counter) {
@@ -194,17 +194,17 @@ impl ReadLog {
 }
 
 /// Notes what `work` reads.
-pub async fn reads_of<F: Future>(work: F) -> (F::Output, Reads) {
-    let log = ReadLog::default();
-    let output = log.of(work).await;
+pub async fn track_reads<F: Future>(work: F) -> (F::Output, ReadSet) {
+    let log = ReadTracker::default();
+    let output = log.track(work).await;
     (output, log.so_far())
 }
 
 /// What something was made of.
 #[derive(Clone)]
-pub struct Reads(Box<[Entry]>);
+pub struct ReadSet(Box<[Entry]>);
 
-impl Reads {
+impl ReadSet {
     /// Whether nothing of it has been written since. Two loads and a comparison for each collection; takes no lock.
     pub fn are_current(&self) -> bool {
         self.0.iter().all(Entry::is_current)
@@ -221,7 +221,7 @@ impl Reads {
     }
 }
 
-impl fmt::Debug for Reads {
+impl fmt::Debug for ReadSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.collections()).finish()
     }

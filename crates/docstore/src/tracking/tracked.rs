@@ -6,33 +6,33 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 
-use super::record_on_drop::{Abandoned, Noted, of_all};
+use super::on_cancel::{OnCancel, RecordOnDrop, write_set_of_batch};
 use super::transaction::TrackedTransaction;
-use super::{Revisions, Touched};
-use crate::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
+use super::{CollectionVersions, WriteSet};
+use crate::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
 use crate::{
-    ChangeFeed, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan, Result,
-    Rights, ServerFacts, Shape, Space, Update, UpdateResult, Validator, Write, WriteResult,
+    ChangeFeed, CollectionOptions, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
+    Plan, Result, Rights, ServerFacts, Space, Update, UpdateResult, Validator, Write, WriteResult,
 };
 
 /// An engine whose reads and writes are noted. A new operation of the port does not compile until it says here which
 /// of the two it is.
 pub(crate) struct Tracked {
     inner: Arc<dyn Engine>,
-    revisions: Revisions,
-    abandoned: Abandoned,
+    revisions: CollectionVersions,
+    on_cancel: OnCancel,
 }
 
 impl Tracked {
-    pub(crate) fn new(inner: Arc<dyn Engine>, revisions: Revisions, abandoned: Abandoned) -> Self {
-        Self { inner, revisions, abandoned }
+    pub(crate) fn new(inner: Arc<dyn Engine>, revisions: CollectionVersions, on_cancel: OnCancel) -> Self {
+        Self { inner, revisions, on_cancel }
     }
 
     /// Carries a write out and notes it.
     async fn write<T, F>(
         &self,
         collection: &str,
-        touched: Touched,
+        touched: WriteSet,
         work: impl FnOnce(Arc<dyn Engine>, String) -> F,
     ) -> Result<T>
     where
@@ -41,8 +41,8 @@ impl Tracked {
     {
         let collection = collection.to_owned();
         let written = vec![(collection.clone(), touched)];
-        let noted = Noted { revisions: self.revisions.clone(), written };
-        self.abandoned.carry_out(noted, work(Arc::clone(&self.inner), collection)).await
+        let noted = RecordOnDrop { revisions: self.revisions.clone(), written };
+        self.on_cancel.carry_out(noted, work(Arc::clone(&self.inner), collection)).await
     }
 }
 
@@ -59,7 +59,7 @@ impl Executor for Tracked {
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        let touched = Touched::these(&documents);
+        let touched = WriteSet::these(&documents);
         self.write(
             collection,
             touched,
@@ -76,7 +76,7 @@ impl Executor for Tracked {
         reach: Reach,
     ) -> Result<UpdateResult> {
         let (filter, update) = (filter.clone(), update.clone());
-        self.write(collection, Touched::of_update(&filter, reach), move |inner, name| async move {
+        self.write(collection, WriteSet::of_update(&filter, reach), move |inner, name| async move {
             inner.update(&name, &filter, &update, reach).await
         })
         .await
@@ -87,7 +87,7 @@ impl Executor for Tracked {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        self.write(collection, Touched::of_find_and_update(&find), |inner, name| async move {
+        self.write(collection, WriteSet::of_find_and_update(&find), |inner, name| async move {
             inner.find_one_and_update(&name, find).await
         })
         .await
@@ -95,14 +95,14 @@ impl Executor for Tracked {
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
         let filter = filter.clone();
-        self.write(collection, Touched::by(&filter), move |inner, name| async move {
+        self.write(collection, WriteSet::by(&filter), move |inner, name| async move {
             inner.delete(&name, &filter, many).await
         })
         .await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        let touched = of_all(&writes);
+        let touched = write_set_of_batch(&writes);
         self.write(collection, touched, |inner, name| async move { inner.bulk_write(&name, writes).await })
             .await
     }
@@ -133,7 +133,7 @@ impl Engine for Tracked {
     async fn drop_collection(&self, collection: &str) -> Result<()> {
         self.write(
             collection,
-            Touched::Anything,
+            WriteSet::Anything,
             |inner, name| async move { inner.drop_collection(&name).await },
         )
         .await
@@ -157,7 +157,7 @@ impl Engine for Tracked {
 
     async fn begin(&self) -> Result<Arc<dyn EngineTransaction>> {
         let inner = self.inner.begin().await?;
-        Ok(Arc::new(TrackedTransaction::new(inner, self.revisions.clone(), self.abandoned)))
+        Ok(Arc::new(TrackedTransaction::new(inner, self.revisions.clone(), self.on_cancel)))
     }
 
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
@@ -180,7 +180,7 @@ impl Engine for Tracked {
         self.inner.watch(poll).await
     }
 
-    fn upkeep(&self) -> &dyn Upkeep {
+    fn admin(&self) -> &dyn Admin {
         self
     }
 
@@ -198,66 +198,66 @@ impl Engine for Tracked {
 }
 
 #[async_trait]
-impl Upkeep for Tracked {
+impl Admin for Tracked {
     fn name(&self) -> String {
-        self.inner.upkeep().name()
+        self.inner.admin().name()
     }
 
     async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
-        self.inner.upkeep().validator(collection).await
+        self.inner.admin().validator(collection).await
     }
 
     async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
-        self.inner.upkeep().set_validator(collection, validator).await
+        self.inner.admin().set_validator(collection, validator).await
     }
 
-    async fn shape(&self, collection: &str) -> Result<Shape> {
-        self.inner.upkeep().shape(collection).await
+    async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
+        self.inner.admin().collection_options(collection).await
     }
 
-    async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
-        self.inner.upkeep().create_collection(collection, shape).await
+    async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
+        self.inner.admin().create_collection(collection, shape).await
     }
 
-    async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
-        self.inner.upkeep().complete_collection(collection, shape).await
+    async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
+        self.inner.admin().complete_collection(collection, shape).await
     }
 
     async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
-        self.write(collection, Touched::Anything, |inner, name| async move {
-            inner.upkeep().insert_raw(&name, documents).await
+        self.write(collection, WriteSet::Anything, |inner, name| async move {
+            inner.admin().insert_raw(&name, documents).await
         })
         .await
     }
 
     async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
         let (from, to) = (from.to_owned(), to.to_owned());
-        let written = [&from, &to].map(|name| (name.clone(), Touched::Anything)).into();
-        let noted = Noted { revisions: self.revisions.clone(), written };
+        let written = [&from, &to].map(|name| (name.clone(), WriteSet::Anything)).into();
+        let noted = RecordOnDrop { revisions: self.revisions.clone(), written };
         let inner = Arc::clone(&self.inner);
-        let work = async move { inner.upkeep().rename_collection(&from, &to).await };
-        self.abandoned.carry_out(noted, work).await
+        let work = async move { inner.admin().rename_collection(&from, &to).await };
+        self.on_cancel.carry_out(noted, work).await
     }
 
     async fn drop_database(&self) -> Result<()> {
-        let dropped = self.inner.upkeep().drop_database().await;
+        let dropped = self.inner.admin().drop_database().await;
         self.revisions.all_changed();
         dropped
     }
 
     async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>> {
-        self.inner.upkeep().sibling(name).await
+        self.inner.admin().sibling(name).await
     }
 
     async fn siblings(&self) -> Result<Vec<String>> {
-        self.inner.upkeep().siblings().await
+        self.inner.admin().siblings().await
     }
 
     async fn rights(&self) -> Result<Rights> {
-        self.inner.upkeep().rights().await
+        self.inner.admin().rights().await
     }
 
     async fn space(&self) -> Result<Space> {
-        self.inner.upkeep().space().await
+        self.inner.admin().space().await
     }
 }

@@ -4,22 +4,26 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 
-use super::record_on_drop::{Abandoned, Noted, of_all};
-use super::{LOG, Revisions, Touched, lock};
+use super::on_cancel::{OnCancel, RecordOnDrop, write_set_of_batch};
+use super::{CollectionVersions, LOG, WriteSet, lock};
 use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
 use crate::{Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
 
 /// A transaction whose writes are noted when it ends, since nobody sees them before.
 pub(super) struct TrackedTransaction {
     inner: Arc<dyn EngineTransaction>,
-    revisions: Revisions,
-    abandoned: Abandoned,
-    written: Mutex<BTreeMap<String, Touched>>,
+    revisions: CollectionVersions,
+    on_cancel: OnCancel,
+    written: Mutex<BTreeMap<String, WriteSet>>,
 }
 
 impl TrackedTransaction {
-    pub(super) fn new(inner: Arc<dyn EngineTransaction>, revisions: Revisions, abandoned: Abandoned) -> Self {
-        Self { inner, revisions, abandoned, written: Mutex::default() }
+    pub(super) fn new(
+        inner: Arc<dyn EngineTransaction>,
+        revisions: CollectionVersions,
+        on_cancel: OnCancel,
+    ) -> Self {
+        Self { inner, revisions, on_cancel, written: Mutex::default() }
     }
 
     /// What is read in a transaction may be older than the numbers are now.
@@ -27,9 +31,9 @@ impl TrackedTransaction {
         let _ = LOG.try_with(|log| log.note_undated(collection, &self.revisions.counter(collection)));
     }
 
-    fn writes(&self, collection: &str, touched: Touched) {
+    fn writes(&self, collection: &str, touched: WriteSet) {
         let mut written = lock(&self.written);
-        let before = written.remove(collection).unwrap_or(Touched::Documents(Vec::new()));
+        let before = written.remove(collection).unwrap_or(WriteSet::Documents(Vec::new()));
         written.insert(collection.to_owned(), before.and(touched));
     }
 }
@@ -47,7 +51,7 @@ impl Executor for TrackedTransaction {
     }
 
     async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        self.writes(collection, Touched::these(&documents));
+        self.writes(collection, WriteSet::these(&documents));
         self.inner.insert_many(collection, documents).await
     }
 
@@ -58,7 +62,7 @@ impl Executor for TrackedTransaction {
         update: &Update,
         reach: Reach,
     ) -> Result<UpdateResult> {
-        self.writes(collection, Touched::of_update(filter, reach));
+        self.writes(collection, WriteSet::of_update(filter, reach));
         self.inner.update(collection, filter, update, reach).await
     }
 
@@ -67,17 +71,17 @@ impl Executor for TrackedTransaction {
         collection: &str,
         find: FindAndUpdate,
     ) -> Result<Option<RawDocumentBuf>> {
-        self.writes(collection, Touched::of_find_and_update(&find));
+        self.writes(collection, WriteSet::of_find_and_update(&find));
         self.inner.find_one_and_update(collection, find).await
     }
 
     async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        self.writes(collection, Touched::by(filter));
+        self.writes(collection, WriteSet::by(filter));
         self.inner.delete(collection, filter, many).await
     }
 
     async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        self.writes(collection, of_all(&writes));
+        self.writes(collection, write_set_of_batch(&writes));
         self.inner.bulk_write(collection, writes).await
     }
 }
@@ -86,9 +90,9 @@ impl Executor for TrackedTransaction {
 impl EngineTransaction for TrackedTransaction {
     async fn commit(&self) -> Result<()> {
         let written = std::mem::take(&mut *lock(&self.written)).into_iter().collect();
-        let noted = Noted { revisions: self.revisions.clone(), written };
+        let noted = RecordOnDrop { revisions: self.revisions.clone(), written };
         let inner = Arc::clone(&self.inner);
-        self.abandoned.carry_out(noted, async move { inner.commit().await }).await
+        self.on_cancel.carry_out(noted, async move { inner.commit().await }).await
     }
 
     async fn abort(&self) -> Result<()> {

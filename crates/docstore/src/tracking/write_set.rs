@@ -12,28 +12,28 @@ use crate::{Field, Filter, FindAndUpdate};
 /// So many documents are remembered, for those who look less often than they are written.
 const REMEMBERED: usize = 8192;
 
-/// How far others' writes are learned.
+/// Bounds how long a write of another process may go unnoticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Trust {
-    /// Not at all.
+pub enum StalenessBound {
+    /// Writes of other processes are not followed, so nothing that was read may be kept.
     #[default]
-    None,
-    /// Some may not be seen: what was read may be kept for so long.
-    For(Duration),
-    /// All of them.
-    Full,
+    Unknown,
+    /// Some writes may be missed; what was read may be kept for this long.
+    AtMost(Duration),
+    /// Every write is noticed.
+    Zero,
 }
 
 /// Which documents a write touched.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Touched {
+pub(crate) enum WriteSet {
     /// These.
     Documents(Vec<ObjectId>),
     /// Any of the collection.
     Anything,
 }
 
-impl Touched {
+impl WriteSet {
     /// The document with this id.
     pub(crate) fn one(id: &Bson) -> Self {
         id.as_object_id().map_or(Self::Anything, |id| Self::Documents(vec![id]))
@@ -69,7 +69,7 @@ impl Touched {
         if find.upsert { Self::by_upsert(&find.filter) } else { Self::by(&find.filter) }
     }
 
-    /// As [`Touched::by`], of a write that may insert. It has an id of its own unless the filter says which.
+    /// As [`WriteSet::by`], of a write that may insert. It has an id of its own unless the filter says which.
     pub(crate) fn by_upsert(filter: &Filter) -> Self {
         match filter {
             Filter::Eq(field, id) if *field == Field::ID => Self::one(id),
@@ -116,10 +116,10 @@ impl WriteLog {
         (skipped.map(|skipped| kept.ids.iter().skip(skipped).copied().collect()), now)
     }
 
-    pub(super) fn note(&self, touched: &Touched) {
+    pub(super) fn note(&self, touched: &WriteSet) {
         let mut kept = lock(&self.kept);
         match touched {
-            Touched::Documents(ids) if ids.len() <= REMEMBERED => {
+            WriteSet::Documents(ids) if ids.len() <= REMEMBERED => {
                 kept.ids.extend(ids);
                 while kept.ids.len() > REMEMBERED {
                     kept.ids.pop_front();
@@ -146,14 +146,14 @@ mod tests {
     fn a_log_tells_what_was_written_since_or_that_it_does_not_know() {
         let log = WriteLog::default();
         assert_eq!(log.since(0), (Some(vec![]), 0));
-        log.note(&Touched::Documents(vec![id(1), id(2)]));
+        log.note(&WriteSet::Documents(vec![id(1), id(2)]));
         assert_eq!(log.since(0), (Some(vec![id(1), id(2)]), 2));
         assert_eq!(log.since(1), (Some(vec![id(2)]), 2));
-        log.note(&Touched::Anything);
+        log.note(&WriteSet::Anything);
         assert_eq!(log.since(2), (None, 3));
         assert_eq!(log.since(3), (Some(vec![]), 3));
         for _ in 0..=REMEMBERED {
-            log.note(&Touched::Documents(vec![id(3)]));
+            log.note(&WriteSet::Documents(vec![id(3)]));
         }
         assert_eq!(log.since(3).0, None, "the first of them is forgotten");
         assert_eq!(log.since(4).0.map(|ids| ids.len()), Some(REMEMBERED));
@@ -162,17 +162,17 @@ mod tests {
     #[test]
     fn a_filter_that_names_ids_touches_no_others() {
         let pinned = Filter::and([Filter::ne("deleted", true), Filter::id(id(1))]);
-        assert_eq!(Touched::by(&pinned), Touched::Documents(vec![id(1)]));
+        assert_eq!(WriteSet::by(&pinned), WriteSet::Documents(vec![id(1)]));
         assert_eq!(
-            Touched::by(&Filter::is_in("_id", [id(1), id(2)])),
-            Touched::Documents(vec![id(1), id(2)])
+            WriteSet::by(&Filter::is_in("_id", [id(1), id(2)])),
+            WriteSet::Documents(vec![id(1), id(2)])
         );
         for open in [Filter::All, Filter::id("x"), Filter::or([Filter::id(id(1))]), Filter::gt("_id", id(1))]
         {
-            assert_eq!(Touched::by(&open), Touched::Anything, "{open:?}");
+            assert_eq!(WriteSet::by(&open), WriteSet::Anything, "{open:?}");
         }
         // What an upsert inserts has one of these ids only if there is one.
-        assert_eq!(Touched::by_upsert(&pinned), Touched::Documents(vec![id(1)]));
-        assert_eq!(Touched::by_upsert(&Filter::is_in("_id", [id(1), id(2)])), Touched::Anything);
+        assert_eq!(WriteSet::by_upsert(&pinned), WriteSet::Documents(vec![id(1)]));
+        assert_eq!(WriteSet::by_upsert(&Filter::is_in("_id", [id(1), id(2)])), WriteSet::Anything);
     }
 }

@@ -2,6 +2,8 @@
 
 /// Who goes away while waiting for the store.
 mod abandoned;
+/// Shapes, raw documents, other names, scratch databases, rights and space.
+mod admin;
 /// Batches, inserts, their positions and their limits.
 mod batches;
 /// Change feeds.
@@ -12,16 +14,14 @@ mod finding;
 mod indexes;
 /// Leases.
 mod leases;
-/// What was read holds until it is written.
-mod revisions;
 /// Collections, facts, closing.
 mod stores;
+/// What was read holds until it is written.
+mod tracking;
 /// Transactions.
 mod transactions;
 /// Updates of every kind.
 mod updating;
-/// Shapes, raw documents, other names, scratch databases, rights and space.
-mod upkeep;
 /// Validators.
 mod validators;
 /// Reading on from a position.

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use docstore::{Database, Filter, Find, Shape};
+use docstore::{CollectionOptions, Database, Filter, Find};
 use serde::Serialize;
 
 use super::bson_file::batches;
@@ -143,7 +143,7 @@ fn choose<'a>(manifest: &'a Manifest, request: &RestoreRequest) -> Result<Select
 
 /// How many documents there are; a view has none of its own.
 async fn occupied(db: &Database, name: &str) -> Result<u64> {
-    if db.shape(name).await?.is_view() {
+    if db.collection_options(name).await?.is_view() {
         return Ok(0);
     }
     if db.collection(name).find_one(Find::new(Filter::All)).await?.is_none() {
@@ -157,7 +157,13 @@ fn loading(name: &str) -> String {
 }
 
 /// Loads a collection beside the one that is there.
-async fn load(db: &Database, dir: &Path, id: &str, kept: &BackedUpCollection, shape: &Shape) -> Result<()> {
+async fn load(
+    db: &Database,
+    dir: &Path,
+    id: &str,
+    kept: &BackedUpCollection,
+    shape: &CollectionOptions,
+) -> Result<()> {
     if shape.is_view() {
         return Ok(());
     }

@@ -127,7 +127,7 @@ async fn keep(
     name: &str,
     left: Option<u64>,
 ) -> Result<BackedUpCollection> {
-    let shape = db.shape(name).await?;
+    let shape = db.collection_options(name).await?;
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let stem = format!("{number:04}-{}", name.chars().take(80).map(plain).collect::<String>());
     let (file, shape_file) = (format!("{stem}.bson"), format!("{stem}.shape.bson"));

@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bson::Document;
-use docstore::Shape;
+use docstore::CollectionOptions;
 
 use super::bson_file::{BsonReader, sum_of};
 use super::folder::{MANIFEST, SUMS, read_manifest};
@@ -70,12 +70,12 @@ fn sum_of_documents(folder: &Path, kept: &BackedUpCollection) -> Result<String, 
 }
 
 /// The shape of a collection in a backup that was checked.
-pub(super) fn shape_of(folder: &Path, id: &str, kept: &BackedUpCollection) -> Result<Shape> {
+pub(super) fn shape_of(folder: &Path, id: &str, kept: &BackedUpCollection) -> Result<CollectionOptions> {
     let path: PathBuf = folder.join(&kept.shape_file);
     let bytes = fs::read(&path).map_err(BackupError::file(&path))?;
     let damaged =
         |what: String| BackupError::Damaged { id: id.into(), what: format!("{}: {what}", kept.shape_file) };
     let document: Document =
         bson::deserialize_from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    Shape::from_document(&document).map_err(|error| damaged(error.to_string()))
+    CollectionOptions::from_document(&document).map_err(|error| damaged(error.to_string()))
 }

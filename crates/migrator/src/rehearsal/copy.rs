@@ -1,6 +1,6 @@
 use bson::Document;
 use bson::oid::ObjectId;
-use docstore::{Database, Field, Filter, Find, Shape, Sort};
+use docstore::{CollectionOptions, Database, Field, Filter, Find, Sort};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -31,7 +31,7 @@ pub(super) async fn copy(
     name: &str,
     most: Option<u64>,
 ) -> Result<CopiedCollection> {
-    let shape = from.shape(name).await?;
+    let shape = from.collection_options(name).await?;
     to.create_collection(name, &shape).await?;
     let mut copied = CopiedCollection { collection: name.to_owned(), documents: 0, of: 0, bytes: 0 };
     if shape.is_view() {
@@ -74,7 +74,7 @@ pub(super) async fn fill(to: &Database, name: &str, mut documents: Vec<Document>
             document.insert("_id", ObjectId::from_bytes(id));
         }
     }
-    to.create_collection(name, &Shape::new(Vec::new(), None)).await?;
+    to.create_collection(name, &CollectionOptions::new(Vec::new(), None)).await?;
     to.collection(name).insert_many(documents).await?;
     Ok(())
 }

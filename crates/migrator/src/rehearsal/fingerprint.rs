@@ -59,7 +59,7 @@ impl Fingerprint {
         let names = GeneratedIds::in_content(&all, known)?;
         let mut fingerprint = BTreeMap::new();
         for (name, documents) in all {
-            let shape = db.shape(&name).await?;
+            let shape = db.collection_options(&name).await?;
             let mut content = Content {
                 shape: shape.indexes.iter().map(|index| format!("index {index}")).collect(),
                 ..Content::default()

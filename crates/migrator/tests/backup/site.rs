@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{DateTime, Document, doc};
-use docstore::{Database, Filter, Index, Shape, Validator};
+use docstore::{CollectionOptions, Database, Filter, Index, Validator};
 use migrator::backup::{RestoreRequest, TakeRequest};
 
 /// Documents of several kinds of ids, an empty collection, indexes, a validator that some documents do not satisfy.
@@ -21,13 +21,13 @@ pub(crate) async fn build(db: &Database) {
     db.ensure_index("empty", &Index::on(["a"])).await.unwrap();
 }
 
-pub(crate) type Everything = BTreeMap<String, (Shape, Vec<Document>)>;
+pub(crate) type Everything = BTreeMap<String, (CollectionOptions, Vec<Document>)>;
 
 /// All that is in a database.
 pub(crate) async fn everything(db: &Database) -> Everything {
     let mut all = Everything::new();
     for (name, documents) in testkit::dump!(db) {
-        all.insert(name.clone(), (db.shape(&name).await.unwrap(), documents));
+        all.insert(name.clone(), (db.collection_options(&name).await.unwrap(), documents));
     }
     all
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docstore::bson::{Document, RawDocumentBuf};
-use docstore::engine::{Engine, EngineTransaction, Executor, RawStream, Reach, Upkeep};
+use docstore::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
 use docstore::{
     ChangeFeed, Database, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
     Result, ServerFacts, Update, UpdateResult, Write, WriteResult,
@@ -159,8 +159,8 @@ impl Engine for Counting {
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
         self.read().watch(poll).await
     }
-    fn upkeep(&self) -> &dyn Upkeep {
-        self.inner.upkeep()
+    fn admin(&self) -> &dyn Admin {
+        self.inner.admin()
     }
     async fn replication_lag(&self) -> Result<Option<Duration>> {
         let asked = self.counts.asked_for_lag.fetch_add(1, SeqCst);

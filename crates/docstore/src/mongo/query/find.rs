@@ -6,7 +6,7 @@ use mongodb::options::{CountOptions, FindOptions, Hint};
 
 use crate::engine::RawStream;
 use crate::mongo::checks::check_collection;
-use crate::mongo::error::{Doing, classify};
+use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::query::seek::{self, Part};
 use crate::mongo::translate;
 use crate::mongo::write::operations::{Core, READING, Session};
@@ -67,7 +67,8 @@ impl Core {
 
     async fn find_by(&self, name: &str, find: &Find, part: Part, session: Session<'_>) -> Result<RawStream> {
         let (collection, doing) = (self.raw(name), name.to_owned());
-        let ours = move |error: DriverError| classify(Doing { what: READING, collection: &doing }, &error);
+        let ours =
+            move |error: DriverError| classify(ErrorContext { what: READING, collection: &doing }, &error);
         let options = find_options(find, &part);
         match session {
             None => {
@@ -75,7 +76,7 @@ impl Core {
                     let cursor = collection.find(part.query).with_options(options).await.map_err(&ours)?;
                     Ok(cursor.map_err(ours).boxed())
                 };
-                self.turns.read(read).await
+                self.limiter.read(read).await
             }
             Some(session) => {
                 // A cursor in a transaction borrows the session for each batch, and so does the next operation: read it to
@@ -97,7 +98,7 @@ impl Core {
         let counted = match session {
             None => {
                 let count = async move { Ok(collection.count_documents(query).with_options(options).await) };
-                self.turns.read(count).await?
+                self.limiter.read(count).await?
             }
             Some(session) => collection.count_documents(query).with_options(options).session(session).await,
         };

@@ -2,11 +2,11 @@ use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures_util::stream::TryStreamExt;
 
 use crate::mongo::checks::check_collection;
-use crate::mongo::error::{Doing, MAX_DOCUMENT, classify, coded};
+use crate::mongo::error::{ErrorContext, MAX_DOCUMENT, classify, server_error};
 use crate::mongo::schema::indexes;
 use crate::mongo::schema::validators;
 use crate::mongo::write::operations::Core;
-use crate::{EngineKind, Error, Result, Shape};
+use crate::{CollectionOptions, EngineKind, Error, Result};
 
 const LOOKING: &str = "reading the options of a collection";
 const MAKING: &str = "creating a collection";
@@ -26,7 +26,8 @@ impl Core {
             let command = doc! { "listCollections": 1, "filter": { "name": collection } };
             self.database.run_cursor_command(command).await?.try_collect::<Vec<_>>().await
         };
-        let listed = listed.await.map_err(|error| classify(Doing { what: LOOKING, collection }, &error))?;
+        let listed =
+            listed.await.map_err(|error| classify(ErrorContext { what: LOOKING, collection }, &error))?;
         let Some(found) = listed.into_iter().next() else { return Ok(None) };
         if found.get_str("type").is_ok_and(|kind| kind == "timeseries") {
             return Err(Error::Unsupported(format!("{collection} is a time series collection")));
@@ -34,9 +35,9 @@ impl Core {
         Ok(Some(found.get_document("options").cloned().unwrap_or_default()))
     }
 
-    pub(crate) async fn shape(&self, collection: &str) -> Result<Shape> {
+    pub(crate) async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
         let Some(mut options) = self.options(collection).await? else {
-            return Ok(Shape::new(Vec::new(), None));
+            return Ok(CollectionOptions::new(Vec::new(), None));
         };
         // Make defaults explicit, and drop the remains of a removed validator.
         let validated = options.get_document("validator").is_ok_and(|validator| !validator.is_empty());
@@ -57,10 +58,10 @@ impl Core {
         let validator = validators::read(&options);
         let listed: Vec<Bson> = listed.into_iter().map(Bson::Document).collect();
         let own = doc! { "options": options, "indexes": listed };
-        Ok(Shape::found(ours, validator, EngineKind::Mongo, own))
+        Ok(CollectionOptions::found(ours, validator, EngineKind::Mongo, own))
     }
 
-    pub(crate) async fn create_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+    pub(crate) async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
         check_collection(collection)?;
         let mut command = doc! { "create": collection };
         if let Some(options) = shape.own(EngineKind::Mongo).and_then(|own| own.get_document("options").ok()) {
@@ -70,12 +71,16 @@ impl Core {
         }
         match self.write_command(command, None).await {
             Ok(_) => Ok(()),
-            Err(error) if coded(&error).is_some_and(|coded| coded.code == NAMESPACE_EXISTS) => Ok(()),
+            Err(error) if server_error(&error).is_some_and(|coded| coded.code == NAMESPACE_EXISTS) => Ok(()),
             Err(error) => Err(self.error(MAKING, collection, &error).await),
         }
     }
 
-    pub(crate) async fn complete_collection(&self, collection: &str, shape: &Shape) -> Result<()> {
+    pub(crate) async fn complete_collection(
+        &self,
+        collection: &str,
+        shape: &CollectionOptions,
+    ) -> Result<()> {
         let Some(own) = shape.own(EngineKind::Mongo) else {
             for index in &shape.indexes {
                 self.create_index(collection, index).await?;

@@ -10,7 +10,7 @@ use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 
 use crate::mongo::checks::check_collection;
-use crate::mongo::error::{Doing, classify, coded};
+use crate::mongo::error::{ErrorContext, classify, server_error};
 use crate::mongo::parse::{condition, truth};
 use crate::mongo::translate;
 use crate::mongo::write::operations::Core;
@@ -34,7 +34,7 @@ impl Core {
         check_collection(collection)?;
         let command = doc! { "createIndexes": collection, "indexes": [specification(index)] };
         let Err(error) = self.write_command(command, None).await else { return Ok(()) };
-        let conflict = coded(&error).is_some_and(|coded| CONFLICTS.contains(&coded.code));
+        let conflict = server_error(&error).is_some_and(|coded| CONFLICTS.contains(&coded.code));
         if conflict {
             // Another process created it first, or the server compares definitions less strictly.
             let existing = self.list_indexes(collection).await?;
@@ -65,10 +65,10 @@ impl Core {
         };
         match listed.await {
             Ok(listed) => Ok(listed),
-            Err(error) if coded(&error).is_some_and(|coded| coded.code == NAMESPACE_NOT_FOUND) => {
+            Err(error) if server_error(&error).is_some_and(|coded| coded.code == NAMESPACE_NOT_FOUND) => {
                 Ok(Vec::new())
             }
-            Err(error) => Err(classify(Doing { what: LISTING, collection }, &error)),
+            Err(error) => Err(classify(ErrorContext { what: LISTING, collection }, &error)),
         }
     }
 
@@ -81,7 +81,7 @@ impl Core {
         match self.write_command(command, None).await {
             Ok(_) => Ok(()),
             Err(error)
-                if coded(&error)
+                if server_error(&error)
                     .is_some_and(|c| [NAMESPACE_NOT_FOUND, INDEX_NOT_FOUND].contains(&c.code)) =>
             {
                 Ok(())

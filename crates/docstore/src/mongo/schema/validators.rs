@@ -4,7 +4,7 @@
 use bson::{Document, doc};
 
 use crate::mongo::checks::check_collection;
-use crate::mongo::error::coded;
+use crate::mongo::error::server_error;
 use crate::mongo::parse::condition;
 use crate::mongo::schema::indexes::unspeakable;
 use crate::mongo::translate;
@@ -29,7 +29,8 @@ impl Core {
             command.extend(options.clone());
             command
         };
-        let is = |error: &mongodb::error::Error, code| coded(error).is_some_and(|coded| coded.code == code);
+        let is =
+            |error: &mongodb::error::Error, code| server_error(error).is_some_and(|coded| coded.code == code);
         let Err(error) = self.write_command(command("collMod"), None).await else { return Ok(()) };
         if !is(&error, NAMESPACE_NOT_FOUND) {
             return Err(self.error(SETTING, collection, &error).await);

@@ -2,7 +2,7 @@ use bson::{Bson, Document, doc};
 use mongodb::error::{CommandError, TRANSIENT_TRANSACTION_ERROR};
 
 use crate::mongo::checks::{check_collection, check_document, encoded};
-use crate::mongo::error::{Coded, Doing, by_code};
+use crate::mongo::error::{ErrorContext, ServerError, from_code};
 use crate::mongo::translate;
 use crate::mongo::write::operations::{Core, DELETING, Session, UPDATING, in_batch};
 use crate::{Error, Result, Write, WriteResult};
@@ -162,7 +162,8 @@ impl Core {
         };
         if let Some((at, coded)) = first_write_error(&response) {
             let transient = in_transaction && has_transient_label(&response);
-            let source = self.complete(by_code(Doing { what, collection: name }, &coded, transient)).await;
+            let source =
+                self.complete(from_code(ErrorContext { what, collection: name }, &coded, transient)).await;
             return Err(in_batch(Some(start + at), source));
         }
         if let Ok(unconfirmed) = response.get_document("writeConcernError") {
@@ -197,13 +198,13 @@ fn number(response: &Document, key: &str) -> u64 {
     }
 }
 
-fn first_write_error(response: &Document) -> Option<(usize, Coded)> {
+fn first_write_error(response: &Document) -> Option<(usize, ServerError)> {
     let Some(Bson::Document(error)) = response.get_array("writeErrors").ok()?.first() else { return None };
     let at = usize::try_from(number(error, "index")).unwrap_or(0);
     let told: CommandError = bson::deserialize_from_document(error.clone()).ok()?;
     Some((
         at,
-        Coded {
+        ServerError {
             code: told.code,
             name: told.code_name,
             message: told.message,

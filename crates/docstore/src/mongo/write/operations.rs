@@ -6,8 +6,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::engine::Reach;
 use crate::mongo::checks::{check_collection, check_insert, check_update, encoded};
-use crate::mongo::error::{Doing, MAX_DOCUMENT, classify};
-use crate::mongo::pool::Turns;
+use crate::mongo::error::{ErrorContext, MAX_DOCUMENT, classify};
+use crate::mongo::pool::PoolLimiter;
 use crate::mongo::schema::indexes;
 use crate::mongo::translate;
 use crate::{Error, Filter, FindAndUpdate, Result, Update, UpdateResult};
@@ -18,7 +18,7 @@ use crate::{Error, Filter, FindAndUpdate, Result, Update, UpdateResult};
 pub(crate) struct Core {
     pub(crate) database: mongodb::Database,
     pub(crate) write_concern: Option<WriteConcern>,
-    pub(crate) turns: Turns,
+    pub(crate) limiter: PoolLimiter,
 }
 
 pub(crate) type Session<'a> = Option<&'a mut ClientSession>;
@@ -35,7 +35,7 @@ impl Core {
 
     /// One of ours for an error of the driver; looks up what the driver leaves out.
     pub(crate) async fn error(&self, what: &'static str, collection: &str, error: &DriverError) -> Error {
-        self.complete(classify(Doing { what, collection }, error)).await
+        self.complete(classify(ErrorContext { what, collection }, error)).await
     }
 
     /// The driver drops the server's answer to `insert_many`, and with it the fields of a violated index.
@@ -51,7 +51,7 @@ impl Core {
 
     /// Waits for a turn to write. A transaction has its own connection's time, and begins with nobody in front of it.
     pub(crate) async fn turn(&self, in_transaction: bool) -> Result<Option<OwnedSemaphorePermit>> {
-        if in_transaction { Ok(None) } else { self.turns.take().await.map(Some) }
+        if in_transaction { Ok(None) } else { self.limiter.take().await.map(Some) }
     }
 
     pub(crate) async fn insert(

@@ -10,13 +10,13 @@ use tokio::sync::Mutex;
 
 use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
 use crate::mongo::checks::{check_collection, check_insert, check_update};
-use crate::mongo::error::{Doing, classify};
+use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::write::bulk;
 use crate::mongo::write::operations::Core;
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
 
-const BEGINNING: Doing<'static> = Doing { what: "beginning a transaction", collection: "" };
-const COMMITTING: Doing<'static> = Doing { what: "committing a transaction", collection: "" };
+const BEGINNING: ErrorContext<'static> = ErrorContext { what: "beginning a transaction", collection: "" };
+const COMMITTING: ErrorContext<'static> = ErrorContext { what: "committing a transaction", collection: "" };
 /// The driver tries twice by itself each time.
 const COMMIT_TRIES: u32 = 5;
 

@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::order::key_encoding as key;
 use crate::order::paths::KeyField;
-use crate::sqlite::catalog::{Catalog, Stored};
+use crate::sqlite::catalog::{Catalog, CollectionMeta};
 use crate::sqlite::error::failed;
-use crate::sqlite::query::matching::Compiled;
+use crate::sqlite::query::matching::CompiledFilter;
 use crate::sqlite::query::plan;
 use crate::sqlite::query::project::project;
 use crate::sqlite::query::scan::{self, Scan};
@@ -19,7 +19,7 @@ use crate::{Direction, Filter, Find, Projection, Result, Sort};
 
 /// A read that gives its documents in batches.
 pub(crate) struct Cursor {
-    wanted: Wanted,
+    wanted: Matcher,
     projection: Option<Projection>,
     skip: u64,
     left: u64,
@@ -27,15 +27,15 @@ pub(crate) struct Cursor {
 }
 
 /// Which documents a read is of.
-pub(crate) struct Wanted {
-    filter: Compiled,
+pub(crate) struct Matcher {
+    filter: CompiledFilter,
     /// The order, and the position in it after which the read begins.
     after: Option<(Vec<KeyField>, Vec<u8>)>,
 }
 
-impl Wanted {
+impl Matcher {
     fn of(find: &Find) -> Result<Self> {
-        let filter = Compiled::new(&find.filter)?;
+        let filter = CompiledFilter::new(&find.filter)?;
         // An empty position is the beginning.
         let Some(position) = find.after.as_ref().filter(|position| !position.is_empty()) else {
             return Ok(Self { filter, after: None });
@@ -74,7 +74,7 @@ enum Rows {
 
 /// How much of a read is made at a time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Portion {
+pub(crate) struct BatchLimits {
     pub(crate) documents: usize,
     /// Of documents that are looked at, whether they are wanted or not.
     pub(crate) bytes: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Portion {
     pub(crate) visits: usize,
 }
 
-impl Portion {
+impl BatchLimits {
     pub(crate) const ALL: Self = Self { documents: usize::MAX, bytes: usize::MAX, visits: usize::MAX };
 }
 
@@ -95,14 +95,14 @@ pub(crate) struct Batch {
 /// A read of which is known how it goes, and nothing is done.
 pub(crate) struct Planned {
     find: Find,
-    wanted: Wanted,
+    wanted: Matcher,
     /// The collection, if there is one, and the way to its documents.
-    way: Option<(Arc<Stored>, plan::Access)>,
+    way: Option<(Arc<CollectionMeta>, plan::Access)>,
 }
 
 impl Planned {
     pub(crate) fn new(catalog: &Catalog, collection: &str, find: Find) -> Result<Self> {
-        let wanted = Wanted::of(&find)?;
+        let wanted = Matcher::of(&find)?;
         let stored = catalog.collections.get(collection).filter(|_| find.limit != Some(0));
         let way = stored.map(|stored| Ok((Arc::clone(stored), access(stored, &find)?))).transpose()?;
         Ok(Self { find, wanted, way })
@@ -145,8 +145,8 @@ impl Cursor {
     }
 
     /// The next documents: about as many as were asked for, fewer if they are large or rare.
-    pub(crate) fn next_batch(&mut self, connection: &Connection, portion: Portion) -> Result<Batch> {
-        let Portion { documents: most, bytes, visits } = portion;
+    pub(crate) fn next_batch(&mut self, connection: &Connection, limits: BatchLimits) -> Result<Batch> {
+        let BatchLimits { documents: most, bytes, visits } = limits;
         let mut documents = Vec::new();
         let (mut size, mut visited, mut looked_at) = (0, 0, 0);
         let Self { wanted, projection, skip, left, rows } = self;
@@ -189,13 +189,13 @@ impl Cursor {
 /// The row numbers of the matches, `most` at the most, in the order of the sort.
 pub(crate) fn matches(
     connection: &Connection,
-    stored: &Arc<Stored>,
+    stored: &Arc<CollectionMeta>,
     filter: &Filter,
     sort: &Sort,
     most: Option<u64>,
 ) -> Result<Vec<i64>> {
     let mut found = Vec::new();
-    let wanted = Wanted { filter: Compiled::new(filter)?, after: None };
+    let wanted = Matcher { filter: CompiledFilter::new(filter)?, after: None };
     let access = plan::choose(stored, filter, sort, most.is_some())?;
     match rows(connection, stored, access, &wanted, sort, most)? {
         Rows::None => {}
@@ -239,7 +239,7 @@ pub(crate) fn count(
         let sql = format!("SELECT count(*) FROM x_{} WHERE k >= ?1 AND k < ?2", index.id);
         return ranges.iter().map(|range| rows(&sql, &[&range.from, &range.until])).sum();
     }
-    let compiled = Compiled::new(filter)?;
+    let compiled = CompiledFilter::new(filter)?;
     let mut found = 0;
     Scan::new(stored.id, access).run(connection, &mut |_, document| {
         found += u64::from(compiled.matches(document)?);
@@ -266,7 +266,7 @@ pub(crate) fn with_document<T>(
 }
 
 /// How a read reaches its documents.
-pub(crate) fn access(stored: &Stored, find: &Find) -> Result<plan::Access> {
+pub(crate) fn access(stored: &CollectionMeta, find: &Find) -> Result<plan::Access> {
     let mut access = plan::choose(stored, &find.filter, &find.sort, find.limit.is_some())?;
     if let Some(position) = &find.after {
         access.seek(&find.sort, &position.iter().map(key::of).collect::<Result<Vec<_>>>()?);
@@ -276,9 +276,9 @@ pub(crate) fn access(stored: &Stored, find: &Find) -> Result<plan::Access> {
 
 fn rows(
     connection: &Connection,
-    stored: &Arc<Stored>,
+    stored: &Arc<CollectionMeta>,
     access: plan::Access,
-    wanted: &Wanted,
+    wanted: &Matcher,
     sort: &Sort,
     most: Option<u64>,
 ) -> Result<Rows> {

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::sqlite::error::failed;
 use crate::sqlite::query::bounds::Range;
 use crate::sqlite::query::cursor::with_document;
-use crate::sqlite::query::plan::Way;
+use crate::sqlite::query::plan::IndexRange;
 use crate::sqlite::query::scan::{Visit, entries, entry_bounds};
 
 const READING: &str = "reading documents";
@@ -33,9 +33,9 @@ struct Progress {
 type Head = Option<(Vec<u8>, i64)>;
 
 impl Merge {
-    pub(crate) fn new(ways: &[Way], reverse: bool) -> Self {
-        let progress = |way: &Way| {
-            let Way { index, range, prefix, .. } = way;
+    pub(crate) fn new(ways: &[IndexRange], reverse: bool) -> Self {
+        let progress = |way: &IndexRange| {
+            let IndexRange { index, range, prefix, .. } = way;
             Progress { index: index.id, range: range.clone(), prefix: *prefix, after: None }
         };
         Self { ways: ways.iter().map(progress).collect(), reverse }

@@ -15,7 +15,7 @@ use crate::engine::RawStream;
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::error::failed;
 use crate::sqlite::file;
-use crate::sqlite::query::cursor::{Batch, Cursor, Planned, Portion};
+use crate::sqlite::query::cursor::{Batch, BatchLimits, Cursor, Planned};
 use crate::{Error, Find, Result};
 
 /// So many idle connections are kept. More are opened when all are in use, so that reads within reads never wait.
@@ -23,10 +23,10 @@ const IDLE: usize = 4;
 /// A read of so many documents is little work, unless others have to be looked at for it: that ends with [`HERE`].
 const FEW: u64 = 64;
 /// What is read at most by the thread that asks.
-const HERE: Portion = Portion { documents: 64, bytes: 256 * 1024, visits: 256 };
+const HERE: BatchLimits = BatchLimits { documents: 64, bytes: 256 * 1024, visits: 256 };
 /// A first batch, and those that follow.
-const FIRST: Portion = Portion { documents: 128, bytes: 256 * 1024, visits: usize::MAX };
-const NEXT: Portion = Portion { documents: 1000, bytes: 2 * 1024 * 1024, visits: usize::MAX };
+const FIRST: BatchLimits = BatchLimits { documents: 128, bytes: 256 * 1024, visits: usize::MAX };
+const NEXT: BatchLimits = BatchLimits { documents: 1000, bytes: 2 * 1024 * 1024, visits: usize::MAX };
 
 /// The pool.
 pub(crate) struct Readers {
@@ -41,7 +41,7 @@ struct Reader {
 }
 
 /// A connection within a transaction: it sees one state of the store until it is given back.
-struct Lent {
+struct PooledReader {
     reader: Option<Reader>,
     pool: Arc<Readers>,
 }
@@ -65,7 +65,7 @@ impl Readers {
         Ok(self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop())
     }
 
-    fn lend(self: &Arc<Self>) -> Result<Lent> {
+    fn lend(self: &Arc<Self>) -> Result<PooledReader> {
         let reader = match self.idle()? {
             Some(reader) => reader,
             None => Reader { connection: file::open_reader(&self.path)?, catalog: Arc::default() },
@@ -73,10 +73,10 @@ impl Readers {
         self.begin(reader)
     }
 
-    fn begin(self: &Arc<Self>, mut reader: Reader) -> Result<Lent> {
+    fn begin(self: &Arc<Self>, mut reader: Reader) -> Result<PooledReader> {
         statement(&reader.connection, "BEGIN").map_err(failed("beginning to read"))?;
         Catalog::refresh(&mut reader.catalog, &reader.connection)?;
-        Ok(Lent { reader: Some(reader), pool: Arc::clone(self) })
+        Ok(PooledReader { reader: Some(reader), pool: Arc::clone(self) })
     }
 
     /// Runs a read on one of the connections.
@@ -115,8 +115,8 @@ impl Readers {
 
 /// A stream between two batches.
 enum Pending {
-    Ready(Vec<RawDocumentBuf>, Option<(Lent, Cursor)>),
-    Rest(Lent, Cursor),
+    Ready(Vec<RawDocumentBuf>, Option<(PooledReader, Cursor)>),
+    Rest(PooledReader, Cursor),
 }
 
 /// The next batch, and what is left. Whatever follows the first batch is read only when it is asked for; a stream that
@@ -136,17 +136,17 @@ async fn step(pending: Option<Pending>) -> Option<(Vec<Result<RawDocumentBuf>>, 
     }
 }
 
-fn start(lent: Lent, planned: Planned, portion: Portion) -> Result<Pending> {
+fn start(lent: PooledReader, planned: Planned, limits: BatchLimits) -> Result<Pending> {
     let cursor = lent.with(|connection, _| planned.open(connection))?;
-    next(lent, cursor, portion)
+    next(lent, cursor, limits)
 }
 
-fn next(lent: Lent, mut cursor: Cursor, portion: Portion) -> Result<Pending> {
-    let Batch { documents, more } = lent.with(|connection, _| cursor.next_batch(connection, portion))?;
+fn next(lent: PooledReader, mut cursor: Cursor, limits: BatchLimits) -> Result<Pending> {
+    let Batch { documents, more } = lent.with(|connection, _| cursor.next_batch(connection, limits))?;
     Ok(Pending::Ready(documents, more.then_some((lent, cursor))))
 }
 
-impl Lent {
+impl PooledReader {
     fn with<T>(&self, read: impl FnOnce(&Connection, &Catalog) -> Result<T>) -> Result<T> {
         match &self.reader {
             Some(reader) => read(&reader.connection, &reader.catalog),
@@ -155,7 +155,7 @@ impl Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledReader {
     fn drop(&mut self) {
         let Some(reader) = self.reader.take() else { return };
         // A connection that cannot end its transaction is not used again.

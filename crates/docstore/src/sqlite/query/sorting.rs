@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::order::index_keys as keys;
 use crate::order::paths::KeyField;
-use crate::sqlite::query::cursor::Wanted;
+use crate::sqlite::query::cursor::Matcher;
 use crate::sqlite::query::scan::Scan;
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ struct Entry {
 pub(crate) fn sorted(
     connection: &Connection,
     mut scan: Scan,
-    wanted: &Wanted,
+    wanted: &Matcher,
     fields: &[KeyField],
     most: Option<u64>,
 ) -> Result<Vec<i64>> {

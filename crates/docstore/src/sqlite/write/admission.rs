@@ -1,13 +1,17 @@
 use bson::{Document, RawDocument, RawDocumentBuf};
 
-use crate::sqlite::catalog::{Stored, StoredValidator};
+use crate::sqlite::catalog::{CollectionMeta, StoredValidator};
 use crate::{Error, Result, ValidationAction, ValidationLevel};
 
 /// The most bytes of a document.
 const LIMIT: usize = 16 * 1024 * 1024;
 
 /// Asks the validator of the collection, if there is one.
-pub(crate) fn check_valid(stored: &Stored, old: Option<&RawDocument>, new: &RawDocument) -> Result<()> {
+pub(crate) fn check_valid(
+    stored: &CollectionMeta,
+    old: Option<&RawDocument>,
+    new: &RawDocument,
+) -> Result<()> {
     let Some(StoredValidator { validator, must }) = &stored.validator else { return Ok(()) };
     if must.matches(new)? {
         return Ok(());

@@ -7,7 +7,7 @@ use bson::{Bson, Document, RawDocumentBuf};
 use crate::engine::Reach;
 use crate::model::filter::check_value;
 use crate::order::key_encoding::unreadable;
-use crate::sqlite::catalog::Stored;
+use crate::sqlite::catalog::CollectionMeta;
 use crate::sqlite::query::cursor;
 use crate::sqlite::write::session::Session;
 use crate::sqlite::write::update;
@@ -177,7 +177,7 @@ struct Changed {
     after: Option<RawDocumentBuf>,
 }
 
-fn change(session: &mut Session<'_>, stored: &Stored, rid: i64, update: &Update) -> Result<Changed> {
+fn change(session: &mut Session<'_>, stored: &CollectionMeta, rid: i64, update: &Update) -> Result<Changed> {
     let before = fetch(session, stored, rid)?;
     let mut document = Document::try_from(before.as_ref()).map_err(unreadable)?;
     let changed = update::apply(&mut document, update, false).map_err(|what| unfit(&stored.name, what))?;
@@ -185,7 +185,7 @@ fn change(session: &mut Session<'_>, stored: &Stored, rid: i64, update: &Update)
     Ok(Changed { before, after })
 }
 
-fn fetch(session: &Session<'_>, stored: &Stored, rid: i64) -> Result<RawDocumentBuf> {
+fn fetch(session: &Session<'_>, stored: &CollectionMeta, rid: i64) -> Result<RawDocumentBuf> {
     cursor::with_document(session.connection, stored.id, rid, &mut |document| Ok(document.to_owned()))?
         .ok_or_else(|| Error::Engine { what: "reading documents", source: "a document is not there".into() })
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::order::index_keys as keys;
 use crate::order::key_encoding as key;
-use crate::sqlite::catalog::{Catalog, Stored, StoredIndex};
+use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta};
 use crate::sqlite::error::failed;
 use crate::sqlite::write::admission::{check_valid, encode};
 use crate::{Change, ChangeKind, Error, Index, Result};
@@ -31,7 +31,7 @@ pub(crate) struct Session<'c> {
 
 impl Session<'_> {
     /// The collection, made if it is not there.
-    pub(crate) fn collection_or_new(&mut self, name: &str) -> Result<Arc<Stored>> {
+    pub(crate) fn collection_or_new(&mut self, name: &str) -> Result<Arc<CollectionMeta>> {
         if let Some(stored) = self.collection(name) {
             return Ok(stored);
         }
@@ -42,7 +42,7 @@ impl Session<'_> {
     }
 
     /// The collection, if it is there.
-    pub(crate) fn collection(&self, name: &str) -> Option<Arc<Stored>> {
+    pub(crate) fn collection(&self, name: &str) -> Option<Arc<CollectionMeta>> {
         self.catalog.collections.get(name).cloned()
     }
 
@@ -90,7 +90,7 @@ impl Session<'_> {
     /// Puts a changed document in the place of a stored one.
     pub(crate) fn replace(
         &mut self,
-        stored: &Stored,
+        stored: &CollectionMeta,
         rid: i64,
         old: &RawDocument,
         new: &Document,
@@ -109,7 +109,7 @@ impl Session<'_> {
     }
 
     /// Deletes a stored document.
-    pub(crate) fn remove(&mut self, stored: &Stored, rid: i64, old: &RawDocument) -> Result<()> {
+    pub(crate) fn remove(&mut self, stored: &CollectionMeta, rid: i64, old: &RawDocument) -> Result<()> {
         for index in &stored.indexes {
             for key in keys_in(stored, index, old)?.set {
                 self.delete_entry(index, &key, rid)?;
@@ -127,7 +127,7 @@ impl Session<'_> {
     }
 
     /// Makes an index over what is stored already. The caller undoes it if it fails.
-    pub(crate) fn build_index(&mut self, stored: &Stored, index: &Index) -> Result<()> {
+    pub(crate) fn build_index(&mut self, stored: &CollectionMeta, index: &Index) -> Result<()> {
         let new = Arc::new(Catalog::add_index(self.connection, stored.id, index)?);
         let mut last = i64::MIN;
         let mut multikey = false;
@@ -154,7 +154,7 @@ impl Session<'_> {
         self.refresh()
     }
 
-    fn rows_after(&self, stored: &Stored, last: i64) -> Result<Vec<(i64, RawDocumentBuf)>> {
+    fn rows_after(&self, stored: &CollectionMeta, last: i64) -> Result<Vec<(i64, RawDocumentBuf)>> {
         let mut statement = self
             .connection
             .prepare_cached(&format!(
@@ -174,7 +174,7 @@ impl Session<'_> {
     /// What has to change in the indexes; an error if a unique one forbids it.
     fn entries(
         &self,
-        stored: &Stored,
+        stored: &CollectionMeta,
         old: Option<&RawDocument>,
         new: &RawDocument,
         rid: Option<i64>,
@@ -194,8 +194,8 @@ impl Session<'_> {
 
     fn check_unique(
         &self,
-        stored: &Stored,
-        index: &StoredIndex,
+        stored: &CollectionMeta,
+        index: &IndexMeta,
         keys: &BTreeSet<Vec<u8>>,
         rid: Option<i64>,
     ) -> Result<()> {
@@ -238,7 +238,7 @@ impl Session<'_> {
         if stale { self.refresh() } else { Ok(()) }
     }
 
-    fn delete_entry(&self, index: &StoredIndex, key: &[u8], rid: i64) -> Result<()> {
+    fn delete_entry(&self, index: &IndexMeta, key: &[u8], rid: i64) -> Result<()> {
         self.connection
             .prepare_cached(&format!("DELETE FROM x_{} WHERE k = ? AND rid = ?", index.id))
             .and_then(|mut statement| statement.execute(params![key, rid]))
@@ -246,7 +246,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn rid_of(&self, stored: &Stored, id: &[u8]) -> Result<Option<i64>> {
+    fn rid_of(&self, stored: &CollectionMeta, id: &[u8]) -> Result<Option<i64>> {
         self.connection
             .prepare_cached(&format!("SELECT rid FROM c_{} WHERE id = ?", stored.id))
             .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional())
@@ -264,14 +264,14 @@ impl Session<'_> {
 
 /// What changes in one index.
 struct Entry {
-    index: Arc<StoredIndex>,
+    index: Arc<IndexMeta>,
     add: BTreeSet<Vec<u8>>,
     remove: BTreeSet<Vec<u8>>,
     /// It meets an array for the first time.
     multikey: bool,
 }
 
-fn keys_in(stored: &Stored, index: &StoredIndex, document: &RawDocument) -> Result<keys::Keys> {
+fn keys_in(stored: &CollectionMeta, index: &IndexMeta, document: &RawDocument) -> Result<keys::Keys> {
     if let Some(partial) = &index.partial
         && !partial.matches(document)?
     {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
 use crate::sqlite::checked;
-use crate::sqlite::query::cursor::{Cursor, Portion};
+use crate::sqlite::query::cursor::{BatchLimits, Cursor};
 use crate::sqlite::query::readers::closed;
 use crate::sqlite::write::session::Session;
 use crate::sqlite::write::writer::{Begin, Job, Operation, Step};
@@ -63,7 +63,7 @@ impl Executor for Transaction {
         let documents = self
             .run(move |session| {
                 let mut cursor = Cursor::open(session.connection, &session.catalog, &collection, find)?;
-                Ok(cursor.next_batch(session.connection, Portion::ALL)?.documents)
+                Ok(cursor.next_batch(session.connection, BatchLimits::ALL)?.documents)
             })
             .await?;
         Ok(stream::iter(documents.into_iter().map(Ok)).boxed())

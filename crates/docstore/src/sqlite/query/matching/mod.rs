@@ -10,12 +10,12 @@ use crate::{Filter, Result};
 
 /// A filter with its operands encoded.
 #[derive(Debug)]
-pub(crate) enum Compiled {
+pub(crate) enum CompiledFilter {
     All,
     Leaf(Path, Test),
-    And(Vec<Compiled>),
-    Or(Vec<Compiled>),
-    Not(Box<Compiled>),
+    And(Vec<CompiledFilter>),
+    Or(Vec<CompiledFilter>),
+    Not(Box<CompiledFilter>),
 }
 
 /// What is asked of the values at a path.
@@ -34,7 +34,7 @@ pub(crate) enum Test {
     Contains(Vec<u8>),
 }
 
-impl Compiled {
+impl CompiledFilter {
     /// Takes a filter that was checked.
     pub(crate) fn new(filter: &Filter) -> Result<Self> {
         let compare = |field, value: &Bson, less, equal, greater| {

@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 fn check(filter: &Filter, yes: &[Document], no: &[Document]) {
-    let compiled = Compiled::new(filter).unwrap();
+    let compiled = CompiledFilter::new(filter).unwrap();
     for (documents, expected) in [(yes, true), (no, false)] {
         for document in documents {
             let raw = RawDocumentBuf::try_from(document).unwrap();

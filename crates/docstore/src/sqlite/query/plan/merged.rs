@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::{Access, Candidate, EQUAL_TRUTH, Source, StoredIndex, Way, bounds, of_index};
+use super::{Access, Candidate, EQUAL_TRUTH, IndexMeta, IndexRange, Source, bounds, of_index};
 use crate::order::key_encoding as key;
-use crate::sqlite::catalog::Stored;
+use crate::sqlite::catalog::CollectionMeta;
 use crate::{Direction, Field, Filter, Result, Sort};
 
 /// More ranges than these are not walked at once.
@@ -16,7 +16,11 @@ pub(super) fn possible(prefixes: &[Vec<u8>], constant: &[(&Field, bool)], sort: 
 }
 
 /// For a choice of conditions: an index for each that gives the order, all merged; and what that is worth.
-pub(super) fn choice(stored: &Stored, conditions: &[&Filter], sort: &Sort) -> Result<Option<(u32, Access)>> {
+pub(super) fn choice(
+    stored: &CollectionMeta,
+    conditions: &[&Filter],
+    sort: &Sort,
+) -> Result<Option<(u32, Access)>> {
     if sort.fields().is_empty() {
         return Ok(None);
     }
@@ -36,7 +40,7 @@ pub(super) fn choice(stored: &Stored, conditions: &[&Filter], sort: &Sort) -> Re
             reverse = Some(found.reverse);
             worth = worth.min(found.score);
             let Candidate { ranges, equal, prefixes, .. } = found;
-            let way = |(range, prefix)| Way { index: Arc::clone(&index), range, equal, prefix };
+            let way = |(range, prefix)| IndexRange { index: Arc::clone(&index), range, equal, prefix };
             ways.push(ranges.into_iter().zip(prefixes).map(way).collect::<Vec<_>>());
         }
         if ways.len() == branches.len() && !ways.is_empty() {
@@ -52,11 +56,11 @@ pub(super) fn choice(stored: &Stored, conditions: &[&Filter], sort: &Sort) -> Re
 
 /// The best index that has the whole order after an equality.
 fn in_order(
-    stored: &Stored,
+    stored: &CollectionMeta,
     conditions: &[&Filter],
     sort: &Sort,
-) -> Result<Option<(Arc<StoredIndex>, Candidate)>> {
-    let mut best: Option<(Arc<StoredIndex>, Candidate)> = None;
+) -> Result<Option<(Arc<IndexMeta>, Candidate)>> {
+    let mut best: Option<(Arc<IndexMeta>, Candidate)> = None;
     for index in &stored.indexes {
         if let Some(found) = of_index(index, conditions, sort, true)?
             && found.score >= EQUAL_TRUTH
@@ -72,7 +76,7 @@ fn in_order(
     Ok(best)
 }
 
-fn constant(index: &StoredIndex, equal: usize) -> Vec<(&Field, bool)> {
+fn constant(index: &IndexMeta, equal: usize) -> Vec<(&Field, bool)> {
     let fields = index.index.fields()[..equal].iter();
     fields.map(|f| (&f.field, f.direction == Direction::Descending)).collect()
 }
@@ -84,7 +88,7 @@ impl Access {
         if self.ordered < sort.fields().len() {
             return;
         }
-        let place = |index: &StoredIndex, equal: usize, prefix: &[u8]| {
+        let place = |index: &IndexMeta, equal: usize, prefix: &[u8]| {
             let mut place = prefix.to_vec();
             for field in &index.index.fields()[equal..] {
                 let nth = sort.fields().iter().position(|(sorted, _)| *sorted == field.field);

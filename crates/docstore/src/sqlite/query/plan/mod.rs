@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::order::key_encoding as key;
 use crate::order::paths::KeyField;
-use crate::sqlite::catalog::{Stored, StoredIndex};
+use crate::sqlite::catalog::{CollectionMeta, IndexMeta};
 use crate::sqlite::query::bounds::{self, Interval, Range};
 use crate::{Direction, Field, Filter, Plan, Result, Sort};
 
@@ -33,15 +33,15 @@ pub(crate) enum Source {
     /// In the table's own index on the id.
     Id(Vec<Range>),
     /// In a declared index.
-    Index(Arc<StoredIndex>, Vec<Range>),
+    Index(Arc<IndexMeta>, Vec<Range>),
     /// In several ranges of declared indexes at once, in the order that they have in common.
-    Merged(Vec<Way>),
+    Merged(Vec<IndexRange>),
 }
 
 /// A range of an index.
 #[derive(Debug, Clone)]
-pub(crate) struct Way {
-    pub(crate) index: Arc<StoredIndex>,
+pub(crate) struct IndexRange {
+    pub(crate) index: Arc<IndexMeta>,
     pub(crate) range: Range,
     /// The leading fields that are constant in the range, and how many bytes of each key they take.
     pub(crate) equal: usize,
@@ -59,7 +59,7 @@ pub(crate) struct Access {
     pub(crate) exact: bool,
     /// A document may be reached more than once.
     pub(crate) repeats: bool,
-    /// Of a single range: as in [`Way`].
+    /// Of a single range: as in [`IndexRange`].
     equal: usize,
     prefix: usize,
 }
@@ -108,13 +108,13 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn access(self, index: Option<&Arc<StoredIndex>>) -> Access {
+    fn access(self, index: Option<&Arc<IndexMeta>>) -> Access {
         let Self { ranges, equal, prefixes, reverse, ordered, exact, .. } = self;
         let prefix = prefixes.first().copied().unwrap_or_default();
         let source = match index {
             None => Source::Id(ranges),
             Some(index) if ordered > 0 && ranges.len() > 1 => {
-                let way = |(range, prefix)| Way { index: Arc::clone(index), range, equal, prefix };
+                let way = |(range, prefix)| IndexRange { index: Arc::clone(index), range, equal, prefix };
                 Source::Merged(ranges.into_iter().zip(prefixes).map(way).collect())
             }
             Some(index) => Source::Index(Arc::clone(index), ranges),
@@ -125,7 +125,7 @@ impl Candidate {
 }
 
 /// Chooses the way to the documents of a read.
-pub(crate) fn choose(stored: &Stored, filter: &Filter, sort: &Sort, limited: bool) -> Result<Access> {
+pub(crate) fn choose(stored: &CollectionMeta, filter: &Filter, sort: &Sort, limited: bool) -> Result<Access> {
     let mut conditions = Vec::new();
     bounds::conjuncts(filter, &mut conditions);
     let id = Shape { fields: vec![(&Field::ID, false)], unique: true, multikey: false };
@@ -150,7 +150,7 @@ pub(crate) fn choose(stored: &Stored, filter: &Filter, sort: &Sort, limited: boo
 
 /// What a declared index can do for a read; `None` if nothing.
 fn of_index(
-    index: &StoredIndex,
+    index: &IndexMeta,
     conditions: &[&Filter],
     sort: &Sort,
     limited: bool,

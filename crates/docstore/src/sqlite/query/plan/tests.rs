@@ -4,12 +4,17 @@ use crate::Index;
 const UP: Direction = Direction::Ascending;
 const DOWN: Direction = Direction::Descending;
 
-fn stored(indexes: &[Index], multikey: bool) -> Stored {
+fn stored(indexes: &[Index], multikey: bool) -> CollectionMeta {
     let index = |(id, index): (i64, &Index)| {
         let fields = index.fields().iter().map(|f| KeyField::new(&f.field, f.direction)).collect();
-        Arc::new(StoredIndex { id, index: index.clone(), fields, partial: None, multikey })
+        Arc::new(IndexMeta { id, index: index.clone(), fields, partial: None, multikey })
     };
-    Stored { id: 1, name: "c".into(), indexes: (1..).zip(indexes).map(index).collect(), validator: None }
+    CollectionMeta {
+        id: 1,
+        name: "c".into(),
+        indexes: (1..).zip(indexes).map(index).collect(),
+        validator: None,
+    }
 }
 
 #[track_caller]

@@ -1,24 +1,24 @@
 use std::future::Future;
 
-use super::{Revisions, Touched};
-use crate::{Result, Write, see_through};
+use super::{CollectionVersions, WriteSet};
+use crate::{Result, Write, run_to_completion};
 
 /// What becomes of a write that nobody waits for any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Abandoned {
+pub(crate) enum OnCancel {
     /// It is given up where it is. The engine may carry it out all the same, after it was noted.
-    Dropped,
+    Drop,
     /// It goes on in a task of its own, and is noted when it has ended.
-    SeenThrough,
+    Complete,
 }
 
 /// Notes writes when it is dropped: however they ended.
-pub(super) struct Noted {
-    pub(super) revisions: Revisions,
-    pub(super) written: Vec<(String, Touched)>,
+pub(super) struct RecordOnDrop {
+    pub(super) revisions: CollectionVersions,
+    pub(super) written: Vec<(String, WriteSet)>,
 }
 
-impl Drop for Noted {
+impl Drop for RecordOnDrop {
     fn drop(&mut self) {
         for (collection, touched) in &self.written {
             self.revisions.written(collection, touched);
@@ -26,11 +26,11 @@ impl Drop for Noted {
     }
 }
 
-impl Abandoned {
+impl OnCancel {
     /// Carries out what writes, and notes it when it has ended.
     pub(super) async fn carry_out<T: Send + 'static>(
         self,
-        noted: Noted,
+        noted: RecordOnDrop,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let work = async move {
@@ -38,22 +38,22 @@ impl Abandoned {
             drop(noted);
             result
         };
-        if self == Self::Dropped {
+        if self == Self::Drop {
             return work.await;
         }
-        see_through(work).await?
+        run_to_completion(work).await?
     }
 }
 
 /// The documents that the writes of a batch touch.
-pub(super) fn of_all(writes: &[Write]) -> Touched {
+pub(super) fn write_set_of_batch(writes: &[Write]) -> WriteSet {
     let each = writes.iter().map(|write| match write {
-        Write::Insert(document) => Touched::these([document]),
-        Write::UpdateOne { filter, upsert: true, .. } => Touched::by_upsert(filter),
+        Write::Insert(document) => WriteSet::these([document]),
+        Write::UpdateOne { filter, upsert: true, .. } => WriteSet::by_upsert(filter),
         Write::UpdateOne { filter, .. }
         | Write::UpdateMany { filter, .. }
         | Write::DeleteOne(filter)
-        | Write::DeleteMany(filter) => Touched::by(filter),
+        | Write::DeleteMany(filter) => WriteSet::by(filter),
     });
-    each.fold(Touched::Documents(Vec::new()), Touched::and)
+    each.fold(WriteSet::Documents(Vec::new()), WriteSet::and)
 }

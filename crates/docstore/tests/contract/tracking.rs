@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use bson::doc;
-use docstore::{Database, Filter, Find, Reads, Update, Write, reads_of};
+use docstore::{Database, Filter, Find, ReadSet, Update, Write, track_reads};
 
-async fn read(db: &Database, collection: &str) -> Reads {
+async fn read(db: &Database, collection: &str) -> ReadSet {
     let collection = db.collection(collection);
-    reads_of(async { collection.count(&Filter::All).await.expect("it is counted") }).await.1
+    track_reads(async { collection.count(&Filter::All).await.expect("it is counted") }).await.1
 }
 
 testkit::stores! {
@@ -31,14 +31,14 @@ testkit::stores! {
             }
             assert!(!mine.are_current() && other.are_current(), "{write}");
         }
-        let everything = db.revisions().everything();
+        let everything = db.versions().everything();
         things.delete_many(&Filter::All).await.unwrap();
         assert!(!everything.are_current());
     }
 
     async fn every_read_is_noted_and_the_first_one_counts(db: Database) {
         let (a, b) = (db.collection("a"), db.collection("b"));
-        let ((), reads) = reads_of(async {
+        let ((), reads) = track_reads(async {
             a.find(Find::new(Filter::All)).await.unwrap();
             b.find_one(Find::new(Filter::All)).await.unwrap();
             a.insert_one(doc! {}).await.unwrap();
@@ -46,25 +46,25 @@ testkit::stores! {
         }).await;
         assert_eq!(reads.collections().collect::<Vec<_>>(), ["a", "b"]);
         assert!(!reads.are_current(), "it was read before it was written");
-        assert!(reads_of(async {}).await.1.is_empty());
+        assert!(track_reads(async {}).await.1.is_empty());
     }
 
     async fn somebody_elses_changes_count_as_ours(db: Database) {
         let (a, b) = (read(&db, "a").await, read(&db, "b").await);
-        db.revisions().changed("a");
+        db.versions().changed("a");
         assert!(!a.are_current() && b.are_current());
-        db.revisions().all_changed();
+        db.versions().all_changed();
         assert!(!b.are_current());
     }
 
     async fn a_write_that_nobody_waits_for_is_seen_through_if_that_is_wanted(db: Database) {
-        let db = db.seeing_writes_through();
+        let db = db.completing_writes();
         let things = db.collection("things");
         let before = read(&db, "things").await;
         // Dropped after it was begun.
         let write = things.insert_one(doc! { "_id": 1 });
         _ = tokio::time::timeout(Duration::ZERO, write).await;
-        assert_eq!(db.revisions().own_writes().await.into_iter().collect::<Vec<_>>(), ["things"]);
+        assert_eq!(db.versions().own_writes().await.into_iter().collect::<Vec<_>>(), ["things"]);
         assert!(!before.are_current());
         assert_eq!(things.count(&Filter::All).await.unwrap(), 1, "it is noted when it is done");
     }
@@ -72,8 +72,8 @@ testkit::stores! {
     async fn own_writes_are_told_once(db: Database) {
         db.collection("b").insert_one(doc! {}).await.unwrap();
         db.collection("a").insert_many(vec![doc! {}, doc! {}]).await.unwrap();
-        assert_eq!(db.revisions().own_writes().await.into_iter().collect::<Vec<_>>(), ["a", "b"]);
-        let waiting = tokio::spawn({ let db = db.clone(); async move { db.revisions().own_writes().await } });
+        assert_eq!(db.versions().own_writes().await.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        let waiting = tokio::spawn({ let db = db.clone(); async move { db.versions().own_writes().await } });
         db.collection("c").insert_one(doc! {}).await.unwrap();
         assert_eq!(waiting.await.unwrap().into_iter().collect::<Vec<_>>(), ["c"]);
     }
@@ -87,7 +87,7 @@ testkit::stores! {
         transaction.collection("things").insert_one(doc! {}).await.unwrap();
         assert!(before.are_current(), "nobody can see it yet");
         // What is read in a transaction may be older than it seems.
-        let (_, within) = reads_of(transaction.collection("things").count(&Filter::All)).await;
+        let (_, within) = track_reads(transaction.collection("things").count(&Filter::All)).await;
         assert!(!within.are_current());
         transaction.commit().await.unwrap();
         assert!(!before.are_current());

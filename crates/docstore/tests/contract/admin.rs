@@ -1,19 +1,19 @@
 use std::time::Duration;
 
 use docstore::bson::{Document, RawDocumentBuf, doc};
-use docstore::{Database, EngineKind, Error, Filter, Index, Rights, Shape, Validator};
+use docstore::{CollectionOptions, Database, EngineKind, Error, Filter, Index, Rights, Validator};
 
 fn raw(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("a document that can be stored")
 }
 
-fn shape() -> Shape {
+fn shape() -> CollectionOptions {
     let indexes = vec![
         Index::on(["slug"]).unique(),
         Index::on(["n"]).partial(Filter::exists("slug")),
         Index::on(["rare"]).sparse().named("seldom"),
     ];
-    Shape::new(indexes, Some(Validator::new(Filter::exists("slug")).moderate()))
+    CollectionOptions::new(indexes, Some(Validator::new(Filter::exists("slug")).moderate()))
 }
 
 testkit::stores! {
@@ -25,18 +25,18 @@ testkit::stores! {
         let documents = vec![raw(&doc! { "_id": 1, "slug": "a" }), raw(&doc! { "_id": 2 })];
         db.insert_raw("things", documents).await.unwrap();
         db.complete_collection("things", &declared).await.unwrap();
-        let found = db.shape("things").await.unwrap();
+        let found = db.collection_options("things").await.unwrap();
         assert_eq!((&found.indexes, &found.validator), (&declared.indexes, &declared.validator));
-        let again = Shape::from_document(&found.to_document()).unwrap();
+        let again = CollectionOptions::from_document(&found.to_document()).unwrap();
         assert_eq!(again, found);
         db.create_collection("others", &again).await.unwrap();
         db.complete_collection("others", &again).await.unwrap();
-        assert_eq!(db.shape("others").await.unwrap(), found);
+        assert_eq!(db.collection_options("others").await.unwrap(), found);
         db.insert_raw("others", vec![raw(&doc! { "_id": 2 })]).await.unwrap();
         let error = db.collection("others").insert_one(doc! { "_id": 3 }).await.unwrap_err();
         assert!(matches!(error, Error::InvalidDocument { .. }), "{error:?}");
-        let nowhere = db.shape("nowhere").await.unwrap();
-        assert_eq!(nowhere, Shape::new(vec![], None));
+        let nowhere = db.collection_options("nowhere").await.unwrap();
+        assert_eq!(nowhere, CollectionOptions::new(vec![], None));
         assert_eq!(db.collection_names().await.unwrap(), ["others", "things"]);
     }
 
@@ -48,7 +48,7 @@ testkit::stores! {
         db.rename_collection("new", "old").await.unwrap();
         assert_eq!(db.collection_names().await.unwrap(), ["old"]);
         assert_eq!(db.collection("old").count(&Filter::All).await.unwrap(), 2);
-        let found = db.shape("old").await.unwrap();
+        let found = db.collection_options("old").await.unwrap();
         assert_eq!((found.indexes, found.validator), (shape().indexes, shape().validator));
         db.rename_collection("old", "fresh").await.unwrap();
         assert_eq!(db.collection_names().await.unwrap(), ["fresh"]);
@@ -68,9 +68,9 @@ testkit::stores! {
         t.collection("more").insert_one(doc! { "_id": 1 }).await.unwrap();
         t.commit().await.unwrap();
         assert_eq!(db.collection("things").count(&Filter::All).await.unwrap(), 1);
-        assert_eq!(db.engine().upkeep().siblings().await.unwrap().len(), 1);
+        assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 1);
         scratch.discard().await.unwrap();
-        assert_eq!(db.engine().upkeep().siblings().await.unwrap().len(), 0);
+        assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 0);
         assert_eq!(db.collection_names().await.unwrap(), ["things"]);
         db.ping().await.unwrap();
 
@@ -78,10 +78,10 @@ testkit::stores! {
         left.database().collection("things").insert_one(doc! {}).await.unwrap();
         left.database().close().await;
         assert_eq!(db.sweep_scratches("left", Duration::from_hours(1)).await.unwrap(), 0);
-        assert_eq!(db.engine().upkeep().siblings().await.unwrap().len(), 1);
+        assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 1);
         assert_eq!(db.sweep_scratches("try", Duration::ZERO).await.unwrap(), 0);
         assert_eq!(db.sweep_scratches("left", Duration::ZERO).await.unwrap(), 1);
-        assert_eq!(db.engine().upkeep().siblings().await.unwrap().len(), 0);
+        assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 0);
     }
 
     async fn rights_and_space_are_told(db: Database) {
@@ -107,21 +107,21 @@ testkit::stores! {
         ];
         server.run_command(doc! { "createIndexes": "things", "indexes": indexes.to_vec() }).await.unwrap();
         server.run_command(doc! { "create": "seen", "viewOn": "things", "pipeline": [] }).await.unwrap();
-        let found = db.shape("things").await.unwrap();
-        let kept = Shape::from_document(&found.to_document()).unwrap();
+        let found = db.collection_options("things").await.unwrap();
+        let kept = CollectionOptions::from_document(&found.to_document()).unwrap();
         db.create_collection("copy", &kept).await.unwrap();
         db.complete_collection("copy", &kept).await.unwrap();
-        assert_eq!(db.shape("copy").await.unwrap(), found);
+        assert_eq!(db.collection_options("copy").await.unwrap(), found);
         assert!(found.validator.is_some_and(|v| format!("{v}").contains("jsonSchema")));
-        let view = db.shape("seen").await.unwrap();
+        let view = db.collection_options("seen").await.unwrap();
         assert!(view.is_view());
         db.create_collection("seen too", &view).await.unwrap();
         db.complete_collection("seen too", &view).await.unwrap();
-        assert!(db.shape("seen too").await.unwrap().is_view());
+        assert!(db.collection_options("seen too").await.unwrap().is_view());
         server.run_command(doc! { "create": "series", "timeseries": { "timeField": "t" } }).await.unwrap();
-        assert!(matches!(db.shape("series").await, Err(Error::Unsupported(_))));
+        assert!(matches!(db.collection_options("series").await, Err(Error::Unsupported(_))));
         // The other engine has no words for it.
-        let elsewhere = Shape::new(found.indexes, None);
+        let elsewhere = CollectionOptions::new(found.indexes, None);
         let refused = db.complete_collection("fresh", &elsewhere).await.unwrap_err();
         assert!(matches!(refused, Error::Invalid(_)), "{refused:?}");
     }

@@ -8,7 +8,7 @@ use crate::{EngineKind, Index, Result, Validator};
 /// It also holds the words of the engine that it comes from, which say exactly what ours may not be able to: text
 /// indexes, collations, expiry, … Put into the same engine, a collection becomes what it was.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub struct CollectionOptions {
     /// The indexes in the order of their making, without that on the id.
     pub indexes: Vec<Index>,
     /// What its documents have to satisfy.
@@ -17,7 +17,7 @@ pub struct Shape {
     own: Option<(EngineKind, Document)>,
 }
 
-impl Shape {
+impl CollectionOptions {
     /// A shape that is declared.
     pub fn new(indexes: Vec<Index>, validator: Option<Validator>) -> Self {
         Self { indexes, validator, own: None }
@@ -40,7 +40,7 @@ impl Shape {
             .is_some_and(|o| o.contains_key("viewOn"))
     }
 
-    /// As a document. [`Shape::from_document`] reads it.
+    /// As a document. [`CollectionOptions::from_document`] reads it.
     pub fn to_document(&self) -> Document {
         let indexes: Vec<Bson> = self.indexes.iter().map(|index| index.to_document().into()).collect();
         let mut document = doc! { "indexes": indexes };
@@ -59,7 +59,7 @@ impl Shape {
         document
     }
 
-    /// The shape that [`Shape::to_document`] wrote.
+    /// The shape that [`CollectionOptions::to_document`] wrote.
     ///
     /// # Errors
     /// [`crate::Error::Engine`] if it did not.
@@ -86,11 +86,11 @@ mod tests {
     fn it_comes_back_as_it_was() {
         let indexes = vec![Index::on(["a"]).unique(), Index::on(["b"]).partial(Filter::exists("c"))];
         let validator = Some(Validator::new(Filter::exists("a")));
-        let declared = Shape::new(indexes.clone(), validator.clone());
+        let declared = CollectionOptions::new(indexes.clone(), validator.clone());
         let own = doc! { "options": { "viewOn": "things" } };
-        let found = Shape::found(indexes, validator, EngineKind::Mongo, own.clone());
+        let found = CollectionOptions::found(indexes, validator, EngineKind::Mongo, own.clone());
         for shape in [declared, found.clone()] {
-            assert_eq!(Shape::from_document(&shape.to_document()).unwrap(), shape);
+            assert_eq!(CollectionOptions::from_document(&shape.to_document()).unwrap(), shape);
         }
         assert_eq!((found.own(EngineKind::Mongo), found.own(EngineKind::Embedded)), (Some(&own), None));
         assert!(found.is_view());
