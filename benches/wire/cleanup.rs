@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// Child processes and folders to remove when the harness is interrupted.
 static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -11,7 +12,7 @@ pub(crate) struct ManagedChild(Child);
 
 impl ManagedChild {
     pub(crate) fn new(child: Child) -> Self {
-        CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).push(child.id());
+        CHILDREN.lock().push(child.id());
         Self(child)
     }
 
@@ -27,7 +28,7 @@ impl ManagedChild {
 impl Drop for ManagedChild {
     fn drop(&mut self) {
         let id = self.0.id();
-        CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != id);
+        CHILDREN.lock().retain(|other| *other != id);
         _ = self.0.kill();
         _ = self.0.wait();
     }
@@ -40,16 +41,16 @@ pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, String> {
     let made = std::fs::create_dir_all(&target)
         .and_then(|()| tempfile::Builder::new().prefix("bench-wire-").tempdir_in(target.canonicalize()?));
     let made = made.map_err(|error| format!("failed to create a folder for the stores: {error}"))?;
-    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(made.path().to_owned());
+    FOLDERS.lock().push(made.path().to_owned());
     Ok(made)
 }
 
 /// Kills all children and removes all folders after a signal. Each `mongod` has its own supervisor.
 pub(crate) fn remove_all() {
-    for id in CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+    for id in CHILDREN.lock().drain(..) {
         _ = Command::new("kill").args(["-9", &id.to_string()]).status();
     }
-    for folder in FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+    for folder in FOLDERS.lock().drain(..) {
         _ = std::fs::remove_dir_all(folder);
     }
 }

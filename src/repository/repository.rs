@@ -1,10 +1,11 @@
 use std::collections::HashSet;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::{Bson, RawDocument};
 use docstore::{Collection, Database, Field, Filter, Find};
+use parking_lot::Mutex;
 
 use super::lists::cursor::Cursors;
 use super::lists::totals::Totals;
@@ -110,7 +111,7 @@ impl<E: Entity> Repository<E> {
             Err(error) => {
                 self.corrupt.met.fetch_add(1, Ordering::Relaxed);
                 if let Error::Corrupt { collection, id, field } = &error {
-                    let mut logged = self.corrupt.logged.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut logged = self.corrupt.logged.lock();
                     if logged.len() < REMEMBERED && logged.insert(id.clone()) {
                         tracing::error!(
                             collection,

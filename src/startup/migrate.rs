@@ -1,9 +1,10 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use docstore::Database;
 use migrator::backup::{self, BackupPolicy};
 use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
+use parking_lot::Mutex;
 
 use super::{Failure, Meter, Reading};
 use crate::config::{BackupBefore, Config, MigrateOnStart};
@@ -99,7 +100,7 @@ struct Watcher {
 
 impl Observer for Watcher {
     fn event(&self, event: &Event<'_>) {
-        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meter = self.meter.lock();
         meter.take(event, Instant::now());
         let reading = meter.reading();
         let Reading { migration, step, done, total: _, rate: _, holder, undoing: _ } = reading.clone();

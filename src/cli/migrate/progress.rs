@@ -1,9 +1,9 @@
 use std::io::{self, IsTerminal as _};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use migrator::{Event, Observer};
+use parking_lot::Mutex;
 
 use crate::startup::{Meter, Reading};
 
@@ -30,8 +30,8 @@ impl Display {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.0.lock()
     }
 }
 

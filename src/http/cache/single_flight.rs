@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -32,7 +33,7 @@ struct InFlightGuard<T> {
 
 impl<T> Drop for InFlightGuard<T> {
     fn drop(&mut self) {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.under_way.lock();
         // Another may have taken its place.
         let is_mine = |flight: &InFlight<T>| flight.outcome.same_channel(&self.outcome.subscribe());
         if under_way.get(&*self.key).is_some_and(is_mine) {
@@ -56,7 +57,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let (mut outcome, begun) = {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut under_way = self.under_way.lock();
             match under_way.get(key) {
                 Some(flight) if flight.reading.is_current() => (flight.outcome.clone(), None),
                 _ => {
@@ -123,7 +124,7 @@ mod tests {
             joined += usize::from(one.await.unwrap().unwrap().1);
         }
         assert_eq!((loads.load(Ordering::SeqCst), joined), (2, 49));
-        assert!(flights.under_way.lock().unwrap().is_empty());
+        assert!(flights.under_way.lock().is_empty());
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::ApiError;
@@ -55,7 +56,7 @@ impl ConcurrencyLimit {
 
 impl Permit {
     fn put(&self, permit: Option<OwnedSemaphorePermit>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+        *self.0.lock() = permit;
     }
 }
 

@@ -1,8 +1,9 @@
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use parking_lot::RwLock;
 use serde::Serialize;
 
 use crate::http::{ApiError, AppState};
@@ -82,7 +83,7 @@ impl Gate {
     }
 
     pub(crate) fn position(&self) -> GateState {
-        self.position.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.position.read().clone()
     }
 
     /// The use cases.
@@ -90,7 +91,7 @@ impl Gate {
     /// # Errors
     /// 503 while the gate is closed.
     pub(crate) fn services(&self) -> Result<Arc<Services>, ApiError> {
-        match &*self.position.read().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.position.read() {
             GateState::Open(services) | GateState::Draining(services) => Ok(Arc::clone(services)),
             GateState::Starting(StartProgress { phase: "", .. }) => {
                 Err(ApiError::NotServing("starting".to_owned()))
@@ -104,8 +105,8 @@ impl Gate {
         }
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, GateState> {
-        self.position.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> parking_lot::RwLockWriteGuard<'_, GateState> {
+        self.position.write()
     }
 }
 

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::{Mutex, MutexGuard};
 
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
 /// So many counts are kept at a time; when there are more, those that began first are forgotten.
@@ -93,7 +93,7 @@ impl RateLimiter {
     }
 
     fn windows(&self) -> MutexGuard<'_, HashMap<Key, Window>> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.windows.lock()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::any::Any;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
+use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
@@ -211,12 +212,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
-        let events = self
-            .events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .map(broadcast::Sender::subscribe);
+        let events = self.events.lock().as_ref().map(broadcast::Sender::subscribe);
         feed::watch(events.ok_or_else(closed)?, self.jobs.clone(), poll).await
     }
 
@@ -225,7 +221,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn close(&self) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.events.lock().take();
         self.readers.close();
         let (reply, done) = oneshot::channel();
         if self.jobs.send(Job::Close(reply)).is_ok() {

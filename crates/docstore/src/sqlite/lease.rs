@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::{DateTime, Document, doc};
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use crate::engine::Reach;
@@ -92,7 +92,7 @@ impl Locks {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<(String, String), Lock>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 
     fn path(&self, request: &LeaseRequest) -> PathBuf {

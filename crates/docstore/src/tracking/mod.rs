@@ -18,10 +18,11 @@ mod write_set;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bson::Bson;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 pub(crate) use on_cancel::OnCancel;
@@ -67,7 +68,7 @@ impl CollectionVersions {
 
     /// The log before the number: who sees the number finds the write in the log.
     fn touched(&self, collection: &str, what: &WriteSet) {
-        if let Some(log) = read(&self.inner.logs).get(collection) {
+        if let Some(log) = self.inner.logs.read().get(collection) {
             log.note(what);
         }
         self.counter(collection).fetch_add(1, Ordering::SeqCst);
@@ -76,10 +77,10 @@ impl CollectionVersions {
 
     /// Somebody else may have written to any collection.
     pub fn all_changed(&self) {
-        for log in read(&self.inner.logs).values() {
+        for log in self.inner.logs.read().values() {
             log.note(&WriteSet::Anything);
         }
-        for counter in read(&self.inner.collections).values() {
+        for counter in self.inner.collections.read().values() {
             counter.fetch_add(1, Ordering::SeqCst);
         }
         self.inner.any.fetch_add(1, Ordering::SeqCst);
@@ -89,7 +90,7 @@ impl CollectionVersions {
     pub async fn own_writes(&self) -> BTreeSet<String> {
         loop {
             let more = self.inner.more.notified();
-            let names = std::mem::take(&mut *lock(&self.inner.own));
+            let names = std::mem::take(&mut *self.inner.own.lock());
             if !names.is_empty() {
                 return names;
             }
@@ -106,23 +107,23 @@ impl CollectionVersions {
 
     /// Which documents of a collection are written, from the first time that this is asked.
     pub fn write_log(&self, collection: &str) -> Arc<WriteLog> {
-        let mut logs = self.inner.logs.write().unwrap_or_else(PoisonError::into_inner);
+        let mut logs = self.inner.logs.write();
         Arc::clone(logs.entry(collection.to_owned()).or_default())
     }
 
     /// Says how far others' writes are learned. Nobody does before this is said.
     pub fn set_staleness_bound(&self, trust: StalenessBound) {
-        *lock(&self.inner.trust) = trust;
+        *self.inner.trust.lock() = trust;
     }
 
     /// How far others' writes are learned.
     pub fn staleness_bound(&self) -> StalenessBound {
-        *lock(&self.inner.trust)
+        *self.inner.trust.lock()
     }
 
     fn written(&self, collection: &str, what: &WriteSet) {
         self.touched(collection, what);
-        lock(&self.inner.own).insert(collection.to_owned());
+        self.inner.own.lock().insert(collection.to_owned());
         self.inner.more.notify_one();
     }
 
@@ -133,10 +134,10 @@ impl CollectionVersions {
     }
 
     fn counter(&self, collection: &str) -> Counter {
-        if let Some(counter) = read(&self.inner.collections).get(collection) {
+        if let Some(counter) = self.inner.collections.read().get(collection) {
             return Arc::clone(counter);
         }
-        let mut collections = self.inner.collections.write().unwrap_or_else(PoisonError::into_inner);
+        let mut collections = self.inner.collections.write();
         Arc::clone(collections.entry(collection.to_owned()).or_default())
     }
 }
@@ -169,16 +170,16 @@ impl ReadTracker {
 
     /// Whether nothing that was read so far has been written since.
     pub fn is_current(&self) -> bool {
-        lock(&self.entries).iter().all(Entry::is_current)
+        self.entries.lock().iter().all(Entry::is_current)
     }
 
     /// What was read so far.
     pub fn so_far(&self) -> ReadSet {
-        ReadSet(lock(&self.entries).as_slice().into())
+        ReadSet(self.entries.lock().as_slice().into())
     }
 
     fn note(&self, collection: &str, counter: &Counter) {
-        let mut entries = lock(&self.entries);
+        let mut entries = self.entries.lock();
         // The first number counts: it is the oldest.
         if !entries.iter().any(|entry| Arc::ptr_eq(&entry.counter, counter)) {
             let at = Some(counter.load(Ordering::SeqCst));
@@ -189,7 +190,7 @@ impl ReadTracker {
     /// Something was read whose age is not known.
     fn note_undated(&self, collection: &str, counter: &Counter) {
         let entry = Entry { collection: collection.into(), counter: Arc::clone(counter), at: None };
-        lock(&self.entries).push(entry);
+        self.entries.lock().push(entry);
     }
 }
 
@@ -225,12 +226,4 @@ impl fmt::Debug for ReadSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.collections()).finish()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
+use parking_lot::Mutex;
 
 use super::on_cancel::{OnCancel, RecordOnDrop, write_set_of_batch};
-use super::{CollectionVersions, LOG, WriteSet, lock};
+use super::{CollectionVersions, LOG, WriteSet};
 use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
 use crate::{Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
 
@@ -32,7 +33,7 @@ impl TrackedTransaction {
     }
 
     fn writes(&self, collection: &str, touched: WriteSet) {
-        let mut written = lock(&self.written);
+        let mut written = self.written.lock();
         let before = written.remove(collection).unwrap_or(WriteSet::Documents(Vec::new()));
         written.insert(collection.to_owned(), before.and(touched));
     }
@@ -89,7 +90,7 @@ impl Executor for TrackedTransaction {
 #[async_trait]
 impl EngineTransaction for TrackedTransaction {
     async fn commit(&self) -> Result<()> {
-        let written = std::mem::take(&mut *lock(&self.written)).into_iter().collect();
+        let written = std::mem::take(&mut *self.written.lock()).into_iter().collect();
         let noted = RecordOnDrop { revisions: self.revisions.clone(), written };
         let inner = Arc::clone(&self.inner);
         self.on_cancel.carry_out(noted, async move { inner.commit().await }).await

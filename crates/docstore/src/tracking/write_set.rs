@@ -1,11 +1,10 @@
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
+use parking_lot::Mutex;
 
-use super::lock;
 use crate::engine::Reach;
 use crate::{Field, Filter, FindAndUpdate};
 
@@ -110,14 +109,14 @@ struct Kept {
 impl WriteLog {
     /// The documents that were written since a position, and the position now. `None` if it is not known which.
     pub fn since(&self, position: u64) -> (Option<Vec<ObjectId>>, u64) {
-        let kept = lock(&self.kept);
+        let kept = self.kept.lock();
         let now = kept.first + kept.ids.len() as u64;
         let skipped = position.checked_sub(kept.first).and_then(|skipped| usize::try_from(skipped).ok());
         (skipped.map(|skipped| kept.ids.iter().skip(skipped).copied().collect()), now)
     }
 
     pub(super) fn note(&self, touched: &WriteSet) {
-        let mut kept = lock(&self.kept);
+        let mut kept = self.kept.lock();
         match touched {
             WriteSet::Documents(ids) if ids.len() <= REMEMBERED => {
                 kept.ids.extend(ids);

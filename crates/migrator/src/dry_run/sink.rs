@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 
 use docstore::{Collection, Database, Store, Transaction};
+use parking_lot::Mutex;
 
 use super::measure::{Measure, measure};
 use super::{Sample, apply};
@@ -81,7 +81,7 @@ impl<'a> DryRunSink<'a> {
     }
 
     fn told<T>(&self, with: impl FnOnce(&mut Told) -> T) -> T {
-        with(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut self.told.lock())
     }
 
     /// Looks at a step, and answers as if it had been carried out.

@@ -1,8 +1,7 @@
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 
 use crate::{Event, Observer};
 
@@ -25,12 +24,12 @@ struct Crash;
 impl CrashInjector {
     /// Begins to count anew; crashes at the place with this number, from 0, if there is one.
     pub(super) fn set(&self, crash_at: Option<usize>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Boundaries { seen: 0, crash_at };
+        *self.0.lock() = Boundaries { seen: 0, crash_at };
     }
 
     /// How many places there were.
     pub(super) fn seen(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).seen
+        self.0.lock().seen
     }
 }
 
@@ -38,7 +37,7 @@ impl Observer for CrashInjector {
     fn event(&self, event: &Event<'_>) {
         let Event::Boundary { .. } = event else { return };
         let crash = {
-            let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut places = self.0.lock();
             places.seen += 1;
             places.crash_at == Some(places.seen - 1)
         };

@@ -1,7 +1,7 @@
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{Error, Result, Stop};
+use parking_lot::Mutex;
 
 /// For how much longer than it may an attempt is given to come to the next place between two batches.
 const GRACE: Duration = Duration::from_secs(2);
@@ -21,8 +21,8 @@ impl RunGuard {
     /// An attempt begins: it may run so long.
     pub(crate) fn begin(&self, limit: Option<Duration>) {
         let until = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = until;
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.deadline.lock() = until;
+        *self.progress.lock() = Instant::now();
     }
 
     /// Whether the next batch may be begun.
@@ -30,7 +30,7 @@ impl RunGuard {
         if stop.is_requested() {
             return Err(Error::Interrupted { id: None, undo: false, counts: Vec::new() });
         }
-        match *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) {
+        match *self.deadline.lock() {
             Some((until, limit)) if Instant::now() >= until => Err(Error::TimeLimit { limit }),
             _ => Ok(()),
         }
@@ -39,7 +39,7 @@ impl RunGuard {
     /// Runs an attempt for as long as it may. It is expected to stop by itself between two batches; what does not come
     /// to such a place is given up.
     pub(crate) async fn within(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
-        let limit = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = *self.deadline.lock();
         let Some((until, limit)) = limit else { return work.await };
         let left = until.saturating_duration_since(Instant::now()).saturating_add(GRACE);
         match tokio::time::timeout(left, work).await {
@@ -50,7 +50,7 @@ impl RunGuard {
 
     /// Whether it is time to write down how far the attempt has come; if so, it is taken for done.
     pub(crate) fn is_progress_due(&self, every: Duration) -> bool {
-        let mut last = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.progress.lock();
         let due = last.elapsed() >= every;
         if due {
             *last = Instant::now();

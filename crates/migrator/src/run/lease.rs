@@ -1,8 +1,9 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use docstore::Lease;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -122,7 +123,7 @@ impl Shared {
         let least = if overdue { self.lease.ttl() / 3 } else { Duration::from_millis(1) };
         let gone = match timeout(left.max(least), self.lease.renew()).await {
             Ok(Ok(true)) => {
-                *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
+                *self.renewed.lock() = sent;
                 self.overdue.store(false, Ordering::SeqCst);
                 false
             }
@@ -154,6 +155,6 @@ impl Shared {
     }
 
     fn age(&self) -> Duration {
-        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        self.renewed.lock().elapsed()
     }
 }

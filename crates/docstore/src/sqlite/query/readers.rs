@@ -4,11 +4,12 @@
 //! than to read some documents. All else is done on the runtime's threads for blocking work.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::RawDocumentBuf;
 use futures_util::stream::{self, StreamExt};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use crate::engine::RawStream;
@@ -54,7 +55,7 @@ impl Readers {
     /// Closes the connections; those in use follow when they are given back.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle.lock().clear();
     }
 
     /// A connection that is open already, if one is free.
@@ -62,7 +63,7 @@ impl Readers {
         if self.closed.load(Ordering::SeqCst) {
             return Err(closed());
         }
-        Ok(self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop())
+        Ok(self.idle.lock().pop())
     }
 
     fn lend(self: &Arc<Self>) -> Result<PooledReader> {
@@ -162,7 +163,7 @@ impl Drop for PooledReader {
         if statement(&reader.connection, "ROLLBACK").is_err() || self.pool.closed.load(Ordering::SeqCst) {
             return;
         }
-        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.pool.idle.lock();
         if idle.len() < IDLE {
             idle.push(reader);
         }

@@ -1,11 +1,12 @@
 //! A transaction: it has the writer to itself until it ends.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use futures_util::stream::{self, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
@@ -50,7 +51,7 @@ impl Transaction {
     }
 
     fn why(&self) -> Error {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.ended.lock();
         Error::TransactionEnded(ended.clone().unwrap_or_else(|| "the store was closed".into()))
     }
 }

@@ -5,10 +5,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
@@ -204,7 +205,7 @@ impl Writer {
     fn transaction(&mut self, begin: Begin) {
         let Begin { steps, begun, ended } = begin;
         let end = |why: String| {
-            *ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+            *ended.lock() = Some(why);
         };
         let deadline = Instant::now() + self.limit;
         let mut session = match self.begin() {
