@@ -43,7 +43,7 @@ What was deleted without a date, by another program, counts from its last change
 }
 
 fn types() -> PossibleValuesParser {
-    PossibleValuesParser::new(TrashType::ALL.map(TrashType::as_str))
+    PossibleValuesParser::new(TrashType::WORDS)
 }
 
 pub(super) async fn run(verb: Verb, config: Config) -> Result<(), CliError> {
@@ -65,7 +65,7 @@ pub(super) async fn run(verb: Verb, config: Config) -> Result<(), CliError> {
 /// All of them, if none is named.
 fn wanted(types: &[String]) -> Vec<TrashType> {
     let named = |kind: &TrashType| types.is_empty() || types.iter().any(|name| name == kind.as_str());
-    TrashType::ALL.into_iter().filter(named).collect()
+    TrashType::ALL.iter().copied().filter(named).collect()
 }
 
 async fn purge(

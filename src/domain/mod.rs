@@ -1,47 +1,52 @@
-//! Nouns and rules. No I/O, no clock, no serialisation.
+//! Nouns and rules. No I/O, no clock, no serialization.
 
-/// Revisions of items and preconditions.
+/// Revisions of items, and preconditions on them.
 mod etag;
 /// Ids of documents.
 mod id;
-/// Links of the navigation.
+/// Navigation links.
 mod navlink;
 /// Pages.
 mod page;
 /// Page requests and listings.
 mod page_request;
-/// Changes of fields of which nothing is a value.
+/// Partial changes of fields.
 mod patch;
-/// Callers and their permissions.
+/// Roles, callers and what they may do.
 mod permissions;
 /// Projects.
 mod project;
-/// Sections: the places that content hangs in.
+/// What all resources share, and the macro that declares one.
+mod resource;
+/// Sections.
 mod section;
-/// Names in addresses.
+/// Slugs.
 mod slug;
 /// Stories.
 mod story;
-/// What is deleted.
+/// The macro for enums that are stored as words.
+mod string_enum;
+/// Deleted items.
 mod trash;
-/// Sections inside one another.
+/// The tree of sections.
 mod tree;
-/// Links and web URLs.
+/// Link targets and web URLs.
 mod url;
 
 pub use etag::{Precondition, Revised, Revision};
 pub use id::{Id, InvalidId};
-pub use navlink::{NavLink, NavLinkChange, NewNavLink};
-pub use page::{NewPage, Page, PageChange, is_builtin_page_type, is_page_type};
+pub use navlink::{NavLink, NavLinkDraft, NavLinkPatch};
+pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type, is_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};
-pub use patch::Patch;
-pub use permissions::{Authorship, Caller, Item, Role, Visibility};
-pub use project::{NewProject, Project, ProjectChange, ProjectFilter, ProjectText};
+pub use patch::{FieldPatch, Patch};
+pub use permissions::{Authorship, Caller, Role, Visibility};
+pub use project::{Project, ProjectDraft, ProjectFilter, ProjectPatch};
+pub use resource::{Draft, Item, Meta, PatchOf};
 pub use section::{
-    ContentType, DisplayType, NavVisibility, NewSection, ParentFilter, Section, SectionChange, SectionFilter,
+    ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionDraft, SectionFilter, SectionPatch,
 };
 pub use slug::{nth_slug, slug_suffix, slugify};
-pub use story::{NewStory, Story, StoryChange, StoryFilter};
+pub use story::{Story, StoryDraft, StoryFilter, StoryPatch};
 pub use trash::{DeletedItem, Restored, TrashType};
 pub use tree::{MAX_SECTION_DEPTH, PlacementError, SectionTree};
 pub use url::{is_link_target, is_script_url, is_web_url};

@@ -1,77 +1,27 @@
-use chrono::{DateTime, Utc};
+use super::resource::resource;
 
-use super::{Id, Item};
-
-/// Pages that there are without a section of their name.
+/// The page types that exist without a section of that slug.
 const BUILTIN_PAGE_TYPES: [&str; 2] = ["about", "contact"];
-/// The name of a page has at most so many characters.
+/// The maximum length of a page type, in characters.
 const MAX_PAGE_TYPE_LENGTH: usize = 100;
 
-/// A text of its own, such as the one about the author. There is at most one of each type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Its id.
-    pub id: Id,
-    /// Its title.
-    pub title: String,
-    /// Its text, as HTML.
-    pub content: String,
-    /// Its name in addresses.
-    pub page_type: String,
-    /// Whether everybody may see it.
-    pub is_published: bool,
-    /// When it was made.
-    pub created: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated: DateTime<Utc>,
-    /// Who made it.
-    pub user_id: Option<String>,
-    /// The section it hangs in.
-    pub section_id: Option<String>,
-}
-
-impl Item for Page {
-    fn id(&self) -> Id {
-        self.id
+resource! {
+    /// A standalone page, such as the one about the author. There is at most one of each type.
+    Page {
+        /// The section it belongs to.
+        section_id: Option<String>,
     }
-
-    fn owner(&self) -> Option<&str> {
-        self.user_id.as_deref()
+    /// The fields of a page that its author writes.
+    PageDraft, PagePatch {
+        /// Title.
+        title: String,
+        /// Text, as HTML.
+        content: String,
+        /// Its name in URLs; it never changes.
+        page_type: String,
+        /// Visible to everyone.
+        is_published: bool,
     }
-
-    fn is_published(&self) -> bool {
-        self.is_published
-    }
-}
-
-/// What a page is made of when it comes into being.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewPage {
-    /// Its title.
-    pub title: String,
-    /// Its text, as HTML.
-    pub content: String,
-    /// Its name in addresses.
-    pub page_type: String,
-    /// Whether everybody may see it.
-    pub is_published: bool,
-    /// Who makes it.
-    pub user_id: Id,
-    /// The section it hangs in, if there is one for pages.
-    pub section_id: Option<Id>,
-}
-
-/// What a page becomes; what is not said stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageChange {
-    /// Its title.
-    pub title: Option<String>,
-    /// Its text, as HTML.
-    pub content: Option<String>,
-    /// Whether everybody may see it.
-    pub is_published: Option<bool>,
-    /// The section it hangs in from now on, if it moves.
-    pub section_id: Option<Id>,
 }
 
 /// Whether a page may have this name: a slug of 1 to 100 characters.

@@ -1,56 +1,14 @@
-use std::str::FromStr;
+use super::patch::patchable;
+use super::resource::resource;
+use super::string_enum::string_enum;
+use super::{Id, Visibility};
 
-use chrono::{DateTime, Utc};
-
-use super::{Id, Item, Patch, Visibility};
-
-/// Enums that are stored and sent as one word each.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$variant_meta])* $variant,)+
-        }
-
-        impl $name {
-            /// All words, as stored and sent.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-
-            const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// As stored and sent.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl Default for $name {
-            /// The first.
-            fn default() -> Self {
-                Self::ALL[0]
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ();
-
-            fn from_str(word: &str) -> Result<Self, ()> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(()),
-                }
-            }
-        }
-    };
-}
-
-words! {
-    /// How the content of a section is laid out.
+string_enum! {
+    /// The layout of a section's content.
+    #[derive(Default)]
     DisplayType {
-        /// One below the other, newest first.
+        /// One item below the other, newest first.
+        #[default]
         Feed = "feed",
         /// A grid of cards.
         CardGrid = "card-grid",
@@ -61,10 +19,12 @@ words! {
     }
 }
 
-words! {
-    /// What a section holds.
+string_enum! {
+    /// The type of a section's content.
+    #[derive(Default)]
     ContentType {
         /// Stories.
+        #[default]
         Story = "story",
         /// Projects.
         Project = "project",
@@ -72,123 +32,69 @@ words! {
         Page = "page",
         /// Images.
         Image = "image",
-        /// Photo essays, which is what newer databases say in place of images.
+        /// Photo essays; newer databases use it in place of images.
         PhotoEssay = "photo_essay",
     }
 }
 
-words! {
-    /// Where a section is linked.
+string_enum! {
+    /// The menu that links to a section.
+    #[derive(Default)]
     NavVisibility {
-        /// In the main navigation.
+        /// The main navigation.
+        #[default]
         Main = "main",
-        /// In the secondary navigation.
+        /// The secondary navigation.
         Secondary = "secondary",
-        /// Nowhere.
+        /// No menu.
         Hidden = "hidden",
     }
 }
 
-/// A place that content hangs in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Section {
-    /// Its id.
-    pub id: Id,
-    /// Its title.
-    pub title: String,
-    /// Its name in addresses.
-    pub slug: String,
-    /// The section it lies in, if it is not at the root.
-    pub parent_id: Option<String>,
-    /// How its content is laid out.
-    pub display_type: DisplayType,
-    /// What it holds.
-    pub content_type: ContentType,
-    /// Where it is linked.
-    pub nav_visibility: NavVisibility,
-    /// Its place among its siblings, lowest first.
-    pub sort_order: i64,
-    /// Whether everybody may see it.
-    pub is_published: bool,
-    /// When it was made.
-    pub created: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated: DateTime<Utc>,
-    /// Who made it; sections made by a migration have no owner.
-    pub user_id: Option<String>,
-}
-
-impl Item for Section {
-    fn id(&self) -> Id {
-        self.id
+resource! {
+    /// A section: a place in the site that content belongs to.
+    Section {
+        /// Its name in URLs.
+        slug: String,
     }
-
-    fn owner(&self) -> Option<&str> {
-        self.user_id.as_deref()
-    }
-
-    fn is_published(&self) -> bool {
-        self.is_published
+    /// The fields of a section that its author writes.
+    SectionDraft, SectionPatch {
+        /// Title.
+        title: String,
+        /// The parent section; none at the root.
+        parent_id: Option<String>,
+        /// Layout of its content.
+        display_type: DisplayType,
+        /// Type of its content.
+        content_type: ContentType,
+        /// The menu that links to it.
+        nav_visibility: NavVisibility,
+        /// Position among its siblings, lowest first.
+        sort_order: i64,
+        /// Visible to everyone.
+        is_published: bool,
     }
 }
 
-/// What a section is made of when it comes into being.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewSection {
-    /// Its title.
-    pub title: String,
-    /// The section it lies in.
-    pub parent_id: Option<Id>,
-    /// How its content is laid out.
-    pub display_type: DisplayType,
-    /// What it holds.
-    pub content_type: ContentType,
-    /// Where it is linked.
-    pub nav_visibility: NavVisibility,
-    /// Its place among its siblings, lowest first.
-    pub sort_order: i64,
-    /// Whether everybody may see it.
-    pub is_published: bool,
-    /// Who makes it.
-    pub user_id: Id,
-}
+patchable!(DisplayType, ContentType, NavVisibility);
 
-/// What a section becomes; what is not said stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SectionChange {
-    /// Its title.
-    pub title: Option<String>,
-    /// The section it lies in from now on; none is the root.
-    pub parent_id: Patch<Id>,
-    /// How its content is laid out.
-    pub display_type: Option<DisplayType>,
-    /// What it holds.
-    pub content_type: Option<ContentType>,
-    /// Where it is linked.
-    pub nav_visibility: Option<NavVisibility>,
-    /// Its place among its siblings, lowest first.
-    pub sort_order: Option<i64>,
-    /// Whether everybody may see it.
-    pub is_published: Option<bool>,
-}
-
-/// Which sections a list is of.
+/// Selects the sections of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SectionFilter {
     /// Published or not.
     pub visibility: Visibility,
-    /// In which section they lie.
+    /// Only children of this parent.
     pub parent: Option<ParentFilter>,
-    /// Where they are linked.
+    /// Only sections that this menu links to.
     pub nav_visibility: Option<NavVisibility>,
 }
 
-/// In which section something lies.
+/// A condition on the parent of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParentFilter {
-    /// In none.
+    /// None: the section is at the root.
     Root,
-    /// In this one.
+    /// This section.
     In(Id),
 }
 
@@ -197,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_reads_back_as_itself() {
+    fn every_word_parses_to_its_variant() {
         for word in DisplayType::WORDS {
             assert_eq!(word.parse::<DisplayType>().unwrap().as_str(), *word);
         }

@@ -218,7 +218,7 @@ impl From<service::Error> for ApiError {
         match error {
             service::Error::InvalidId(kind) => Self::BadRequest(format!(
                 "Invalid {} id: 24 hexadecimal digits are expected",
-                kind.name().to_lowercase()
+                kind.to_lowercase()
             )),
             service::Error::InvalidParameter { parameter, expected } => {
                 Self::BadRequest(format!("Invalid {parameter}: {expected}"))
@@ -243,13 +243,11 @@ impl From<service::Error> for ApiError {
             service::Error::InUse(held) => Self::Conflict(format!(
                 "The section holds {held}: move that with reassign_to=<section id>, or delete with force=true"
             )),
-            service::Error::NotInTrash(kind) => {
-                Self::NotFound(format!("{} not found in the trash", kind.name()))
-            }
-            service::Error::PageThere(page_type) => Self::Conflict(format!(
+            service::Error::NotInTrash(kind) => Self::NotFound(format!("{kind} not found in the trash")),
+            service::Error::PageExists(page_type) => Self::Conflict(format!(
                 "There is a page \"{page_type}\" already: delete that one before this one is restored"
             )),
-            service::Error::NotFound(kind) => Self::NotFound(format!("{} not found", kind.name())),
+            service::Error::NotFound(kind) => Self::NotFound(format!("{kind} not found")),
             service::Error::Repository(error) => error.into(),
         }
     }

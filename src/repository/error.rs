@@ -1,33 +1,40 @@
-/// What can go wrong in a repository.
+/// An error of a repository.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store cannot be reached, or did not answer in time.
     #[error("the store is unavailable")]
     Unavailable(#[source] docstore::Error),
-    /// A stored document is not what it has to be.
-    #[error("document {id} of {collection} cannot be read: field {field}")]
+    /// A stored document has a field with an unexpected value.
+    #[error("cannot read document {id} of {collection}: invalid field {field}")]
     Corrupt {
         /// The collection.
         collection: &'static str,
         /// The document's id.
         id: String,
-        /// The field in the way.
+        /// The invalid field.
         field: &'static str,
     },
-    /// A unique field would be the same in two documents.
-    #[error("{} is taken in {collection}", fields.join(", "))]
+    /// A unique key already exists.
+    #[error("{} already exists in {collection}", fields.join(", "))]
     Duplicate {
         /// The collection.
         collection: String,
-        /// The fields that are unique together.
+        /// The fields of the unique key.
         fields: Vec<String>,
     },
-    /// The cursor of a walk is none of this list, or of another version of this program.
-    #[error("the cursor is none of this list")]
+    /// A cursor belongs to another list, or to another version of this program.
+    #[error("the cursor does not belong to this list")]
     Cursor,
-    /// Anything else.
+    /// Any other failure.
     #[error("the store failed")]
     Store(#[source] docstore::Error),
+}
+
+impl Error {
+    /// Reports whether another document has the same value of this unique field.
+    pub(super) fn is_duplicate(&self, field: &str) -> bool {
+        matches!(self, Self::Duplicate { fields, .. } if fields.iter().map(String::as_str).eq([field]))
+    }
 }
 
 impl From<docstore::Error> for Error {

@@ -1,11 +1,10 @@
 use docstore::{Database, Ensured, Index};
 
 use super::entities::user;
-use super::writes::slug_history;
-use super::{Entity, comment, reaction};
+use super::{Entity, SLUG_HISTORY, slug_history_indexes};
 use crate::domain::{NavLink, Page, Project, Section, Story};
 
-/// An index, and the collection it is for.
+/// An index of a collection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeclaredIndex {
     /// The collection.
@@ -14,12 +13,12 @@ pub struct DeclaredIndex {
     pub index: Index,
 }
 
-/// An index could not be made so.
+/// An index that could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexFailure {
-    /// Documents that are there have the same key.
+    /// Existing documents have the same key.
     #[error(
-        "the unique index {index} of {collection} cannot be made: documents have the same {}; \
+        "failed to create the unique index {index} of {collection}: documents have the same {}; \
          find them, change or delete all but one of each, and start again",
         fields.join(", ")
     )]
@@ -31,19 +30,19 @@ pub enum IndexFailure {
         /// Its fields.
         fields: Vec<String>,
     },
-    /// Another index is in the way, or the store failed.
-    #[error("the index {index} of {collection} cannot be made: {source}")]
+    /// A conflicting index exists, or the store failed.
+    #[error("failed to create the index {index} of {collection}: {source}")]
     Store {
         /// The collection.
         collection: &'static str,
         /// The name of the index.
         index: String,
-        /// What went wrong; both definitions if another index is in the way.
+        /// The cause; for a conflict it shows both definitions.
         source: docstore::Error,
     },
 }
 
-/// Every index of every collection.
+/// Returns every index of every collection.
 pub fn declared_indexes() -> Vec<DeclaredIndex> {
     let collections = [
         (Story::COLLECTION, Story::indexes()),
@@ -52,9 +51,18 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (Section::COLLECTION, Section::indexes()),
         (NavLink::COLLECTION, NavLink::indexes()),
         (user::COLLECTION, user::indexes()),
-        (reaction::COLLECTION, reaction::indexes()),
-        (comment::COLLECTION, comment::indexes()),
-        (slug_history::COLLECTION, slug_history::indexes()),
+        (SLUG_HISTORY, slug_history_indexes()),
+        // Reactions and comments are stored by the original and not served here.
+        (
+            "reactions",
+            vec![
+                Index::on(["target_type", "target_id"]),
+                Index::on(["target_type", "target_id", "user_id", "reaction_tag"])
+                    .named("unique_user_reaction")
+                    .unique(),
+            ],
+        ),
+        ("comments", vec![Index::on(["target_type", "target_id"]), Index::on(["parent_id"])]),
     ];
     let with_collection = |(collection, indexes): (&'static str, Vec<Index>)| {
         indexes.into_iter().map(move |index| DeclaredIndex { collection, index })
@@ -62,23 +70,19 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
     collections.into_iter().flat_map(with_collection).collect()
 }
 
-/// Makes every declared index so; returns how many were made now. One that is there under another name is accepted.
+/// Creates the declared indexes that are missing and returns their number. An equal index with another name is accepted.
 pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
-    let mut made = 0;
+    let mut created = 0;
     for DeclaredIndex { collection, index } in declared_indexes() {
         match database.ensure_index(collection, &index).await {
             Ok(Ensured::Created) => {
-                made += 1;
-                tracing::debug!(collection, index = index.name(), "made an index");
+                created += 1;
+                tracing::debug!(collection, index = index.name(), "created an index");
             }
             Ok(Ensured::Existed) => {}
-            Ok(Ensured::ExistedAs(name)) => {
-                tracing::info!(
-                    collection,
-                    index = index.name(),
-                    existing = name,
-                    "an index is there under another name"
-                );
+            Ok(Ensured::ExistedAs(existing)) => {
+                let index = index.name();
+                tracing::info!(collection, index, existing, "the index exists under another name");
             }
             Err(error) if error.duplicate_index().is_some() => {
                 let fields = index.fields().iter().map(|f| f.field.to_string()).collect();
@@ -89,7 +93,7 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
             }
         }
     }
-    Ok(made)
+    Ok(created)
 }
 
 #[cfg(test)]
@@ -101,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_indexes_are_those_of_the_contract_and_those_of_lists() {
+    fn declared_indexes_match_contract_and_lists() {
         let all = declared_indexes();
         let (of_lists, others): (Vec<_>, Vec<_>) =
             all.iter().partition(|d| d.index.fields().last().is_some_and(|f| f.field == Field::ID));

@@ -3,8 +3,6 @@
 
 /// Tracks which writes invalidate earlier reads.
 mod changes;
-/// Indexes of comments.
-mod comment;
 /// One file per resource: row, filter, writes, declared indexes.
 mod entities;
 /// The trait that maps a domain type to its collection.
@@ -17,8 +15,6 @@ mod indexes;
 mod lists;
 /// Pings the store.
 mod probe;
-/// Indexes of reactions.
-mod reaction;
 /// The generic repository.
 #[expect(clippy::module_inception, reason = "the folder and its central type have one name")]
 mod repository;
@@ -33,12 +29,14 @@ mod writes;
 
 pub use changes::ChangeTracker;
 pub use docstore::{ReadSet, ReadTracker};
-pub use entities::{NewUser, PageRestored, User, Users};
-pub use entity::{BadField, Entity};
+pub use entities::{NewUser, PageRestore, User, Users};
+pub use entity::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
 pub use error::Error;
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
 pub use probe::Probe;
 pub use repository::Repository;
+pub use row::Row;
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::TreeLock;
-pub use writes::{SlugReservation, Sluggable, SoftDelete, Versioned, Writable};
+pub use writes::{Change, New, SlugReservation, Versioned};
+use writes::{SLUG_HISTORY, slug_history_indexes};

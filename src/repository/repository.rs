@@ -10,17 +10,16 @@ use parking_lot::Mutex;
 use super::lists::cursor::Cursors;
 use super::lists::totals::Totals;
 use super::row::{Row, not_deleted};
-use super::writes::slug_history;
-use super::{BadField, Entity, Error};
+use super::{BadField, Entity, Error, SLUG_HISTORY};
 use crate::domain::Id;
 
-/// So many corrupt documents are remembered, each of which is logged once.
-const REMEMBERED: usize = 10_000;
+/// The maximum number of corrupt documents that are remembered, so that each is logged once.
+const MAX_LOGGED_CORRUPT: usize = 10_000;
 
-/// Reads and writes entities of one kind. Cheap to clone.
+/// Reads and writes the entities of one collection. Cheap to clone.
 pub struct Repository<E> {
     pub(super) collection: Collection,
-    /// Slugs that were changed, of all collections.
+    /// Former slugs, of all collections.
     pub(super) history: Collection,
     pub(super) totals: Arc<Totals>,
     pub(super) cursors: Arc<Cursors>,
@@ -28,9 +27,10 @@ pub struct Repository<E> {
     entity: PhantomData<fn() -> E>,
 }
 
+/// The corrupt documents that lists have skipped.
 #[derive(Default)]
 struct Corrupt {
-    met: AtomicU64,
+    count: AtomicU64,
     logged: Mutex<HashSet<String>>,
 }
 
@@ -48,11 +48,11 @@ impl<E> Clone for Repository<E> {
 }
 
 impl<E: Entity> Repository<E> {
-    /// The repository of a database.
+    /// Opens the collection of `E` in a database.
     pub fn new(database: &Database) -> Self {
         Self {
             collection: database.collection(E::COLLECTION),
-            history: database.collection(slug_history::COLLECTION),
+            history: database.collection(SLUG_HISTORY),
             totals: Arc::new(Totals::new(database, E::COLLECTION)),
             cursors: Arc::new(Cursors::new(database, E::COLLECTION)),
             corrupt: Arc::default(),
@@ -60,75 +60,64 @@ impl<E: Entity> Repository<E> {
         }
     }
 
-    /// How a list is read, from its beginning to its end.
+    /// Returns the query of a whole list.
     pub fn list_query(filter: &E::Filter) -> Find {
         Find::new(E::filter(filter).also(not_deleted())).sort(E::sort().then_ascending(Field::ID))
     }
 
-    /// The live entity with this id.
+    /// Returns the entity with this id, unless it is deleted.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if it is there and cannot be read.
+    /// [`Error::Corrupt`] if it cannot be read.
     pub async fn find(&self, id: Id) -> Result<Option<E>, Error> {
-        self.find_one(Filter::id(id.object_id()).also(not_deleted())).await
+        self.find_one(Find::new(Filter::id(id.object_id()).also(not_deleted()))).await
     }
 
-    /// How many corrupt documents lists have passed over.
+    /// Returns the number of corrupt documents that lists have skipped.
     pub fn corrupt_count(&self) -> u64 {
-        self.corrupt.met.load(Ordering::Relaxed)
+        self.corrupt.count.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn find_one(&self, filter: Filter) -> Result<Option<E>, Error> {
-        self.find_first(Find::new(filter)).await
-    }
-
-    pub(super) async fn find_first(&self, find: Find) -> Result<Option<E>, Error> {
+    pub(super) async fn find_one(&self, find: Find) -> Result<Option<E>, Error> {
         let document = self.collection.find_one_raw(find).await?;
         document.map(|document| Self::read(&document)).transpose()
     }
 
-    /// Reads a document as it came, as a row of any kind.
-    pub(super) fn read_as<'d, R: Row<'d>, T>(
-        document: &'d RawDocument,
-        from_row: impl FnOnce(R) -> Result<T, BadField>,
-    ) -> Result<T, Error> {
-        let corrupt = |BadField(field)| {
-            let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
-            Error::Corrupt { collection: E::COLLECTION, id: shown(&id.unwrap_or(Bson::Null)), field }
-        };
-        let row = R::read(document).map_err(|_| corrupt(BadField("(document)")))?;
-        from_row(row).map_err(corrupt)
-    }
-
+    /// Reads an entity from a document.
     pub(super) fn read(document: &RawDocument) -> Result<E, Error> {
-        Self::read_as(document, E::from_row)
+        Self::read_with(document, E::from_row)
     }
 
-    /// In lists, what cannot be read is passed over.
+    /// Reads a document with `from_row`.
+    pub(super) fn read_with<T>(
+        document: &RawDocument,
+        from_row: impl FnOnce(&Row<'_>) -> Result<T, BadField>,
+    ) -> Result<T, Error> {
+        Row::new(document).and_then(|row| from_row(&row)).map_err(|BadField(field)| {
+            let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+            Error::Corrupt { collection: E::COLLECTION, id: display_id(&id.unwrap_or(Bson::Null)), field }
+        })
+    }
+
+    /// Drops what a list cannot read: counts it, and logs each corrupt document once.
     pub(super) fn or_skip<T>(&self, read: Result<T, Error>) -> Option<T> {
-        match read {
-            Ok(entity) => Some(entity),
-            Err(error) => {
-                self.corrupt.met.fetch_add(1, Ordering::Relaxed);
-                if let Error::Corrupt { collection, id, field } = &error {
-                    let mut logged = self.corrupt.logged.lock();
-                    if logged.len() < REMEMBERED && logged.insert(id.clone()) {
-                        tracing::error!(
-                            collection,
-                            document.id = id,
-                            field,
-                            "a list passes over a corrupt document"
-                        );
-                    }
-                }
-                None
+        let error = match read {
+            Ok(entity) => return Some(entity),
+            Err(error) => error,
+        };
+        self.corrupt.count.fetch_add(1, Ordering::Relaxed);
+        if let Error::Corrupt { collection, id, field } = &error {
+            let mut logged = self.corrupt.logged.lock();
+            if logged.len() < MAX_LOGGED_CORRUPT && logged.insert(id.clone()) {
+                tracing::error!(collection, document.id = id, field, "a list skips a corrupt document");
             }
         }
+        None
     }
 }
 
-/// An id for people, whatever its type.
-pub(super) fn shown(id: &Bson) -> String {
+/// Formats an id of any type for people.
+pub(super) fn display_id(id: &Bson) -> String {
     match id {
         Bson::ObjectId(id) => id.to_hex(),
         Bson::String(text) => text.clone(),

@@ -1,58 +1,91 @@
+#![expect(clippy::option_option, reason = "the outer option says whether the value can be read")]
+
 use std::str::FromStr;
 
+use bson::raw::RawElement;
 use bson::{Bson, RawBsonRef, RawDocument};
 use chrono::{DateTime, Utc};
 use docstore::Filter;
 
 use super::BadField;
-use crate::domain::{Id, Visibility, is_script_url, is_web_url};
+use crate::domain::{Id, Meta, Visibility, is_script_url, is_web_url};
 
-/// Some fields of a document, borrowed from its bytes.
-pub trait Row<'a>: Sized {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// If the bytes are no document.
-    fn read(document: &'a RawDocument) -> Result<Self, bson::error::Error>;
+/// Integers beyond 2^53 are not exact as doubles.
+const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
+
+/// The elements of a stored document, borrowed from its bytes. Values are decoded when they are read.
+pub struct Row<'a>(Vec<RawElement<'a>>);
+
+/// The value of a field; `None` if it is missing or null.
+pub(super) type Value<'a> = Option<RawBsonRef<'a>>;
+
+impl<'a> Row<'a> {
+    /// Splits a document into its elements.
+    pub(super) fn new(document: &'a RawDocument) -> Result<Self, BadField> {
+        let elements = document.iter_elements().collect::<Result<_, _>>();
+        elements.map(Self).map_err(|_| BadField("(document)"))
+    }
+
+    /// Reads a field; fails with its name if `reader` does not accept the value.
+    pub(super) fn read<T>(
+        &self,
+        field: &'static str,
+        reader: impl FnOnce(Value<'a>) -> Option<T>,
+    ) -> Result<T, BadField> {
+        let element = self.0.iter().rfind(|element| element.key().as_str() == field);
+        let value = element.map(RawElement::value).transpose().map_err(|_| BadField(field))?;
+        reader(value.filter(|value| *value != RawBsonRef::Null)).ok_or(BadField(field))
+    }
+
+    /// Reads the fields that every entity has.
+    pub(super) fn meta(&self) -> Result<Meta, BadField> {
+        Ok(Meta {
+            id: self.read("_id", object_id)?,
+            created: self.read("createdDate", date)?,
+            updated: self.read("updatedDate", date)?,
+            user_id: self.read("user_id", reference)?,
+        })
+    }
 }
 
-/// Makes a row: its fields, and what they are called in documents. Each may be missing, and null counts as missing; all else
-/// is judged later.
-macro_rules! row {
-    ($(#[$doc:meta])* $vis:vis struct $name:ident { $($field:ident = $key:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        $vis struct $name<'a> { $($field: Option<bson::RawBsonRef<'a>>,)+ }
+/// Declares the stored form of a draft's fields: reader and name. Null counts as missing.
+macro_rules! fields {
+    ($draft:ident, $patch:ident { $($field:ident: $reader:expr => $name:literal,)+ }) => {
+        impl $crate::repository::entity::DraftFields for $draft {
+            fn read(row: &$crate::repository::row::Row<'_>) -> Result<Self, $crate::repository::BadField> {
+                Ok(Self { $($field: row.read($name, $reader)?,)+ })
+            }
 
-        impl<'a> $crate::repository::row::Row<'a> for $name<'a> {
-            fn read(document: &'a bson::RawDocument) -> Result<Self, bson::error::Error> {
-                let mut row = Self { $($field: None,)+ };
-                for element in document.iter_elements() {
-                    let element = element?;
-                    let field = match element.key().as_str() {
-                        $($key => &mut row.$field,)+
-                        _ => continue,
-                    };
-                    *field = Some(element.value()?).filter(|value| *value != bson::RawBsonRef::Null);
-                }
-                Ok(row)
+            fn to_document(&self) -> bson::Document {
+                let Self { $($field,)+ } = self;
+                bson::doc! { $($name: $field.clone(),)+ }
+            }
+
+            fn to_update(patch: &$patch) -> docstore::Update {
+                let $patch { $($field,)+ } = patch.clone();
+                let update = docstore::Update::new();
+                $(let update = match $crate::domain::FieldPatch::change($field) {
+                    Some(value) => update.set($name, value),
+                    None => update,
+                };)+
+                update
             }
         }
     };
 }
-pub(super) use row;
+pub(super) use fields;
 
-/// What every collection of content has: both marks of deletion, since either may be the one that is there.
+/// Selects documents that are not deleted. Deleted ones have either of two marks, or both.
 pub(super) fn not_deleted() -> Filter {
     Filter::and([Filter::ne("deleted", true), Filter::ne("is_deleted", true)])
 }
 
-/// What is in the trash: the opposite of [`not_deleted`], said so that each mark has an index.
+/// Selects deleted documents: the opposite of [`not_deleted`], in a form that uses the index of each mark.
 pub(super) fn is_deleted() -> Filter {
     Filter::or([Filter::eq("deleted", true), Filter::eq("is_deleted", true)])
 }
 
-/// What may be seen. A document without the mark is not published.
+/// Selects visible documents. One without the field is not published.
 pub(super) fn visible(visibility: Visibility) -> Filter {
     let published = Filter::eq("is_published", true);
     match visibility {
@@ -62,145 +95,101 @@ pub(super) fn visible(visibility: Visibility) -> Filter {
     }
 }
 
-/// References are texts, or object ids in databases of one age.
+/// Selects documents whose field refers to an id: as text, or as an object id in some old databases.
 pub(super) fn refers(field: &'static str, id: Id) -> Filter {
     Filter::is_in(field, [Bson::String(id.to_string()), Bson::ObjectId(id.object_id())])
 }
 
-/// A text that has to be there.
-pub(super) fn text(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<String, BadField> {
-    borrowed(value, field).map(str::to_owned)
+/// Reads a required string.
+pub(super) fn text(value: Value<'_>) -> Option<String> {
+    value?.as_str().map(str::to_owned)
 }
 
-fn borrowed<'a>(value: Option<RawBsonRef<'a>>, field: &'static str) -> Result<&'a str, BadField> {
-    value.and_then(RawBsonRef::as_str).ok_or(BadField(field))
+/// Reads a string that is empty by default.
+pub(super) fn text_or_empty(value: Value<'_>) -> Option<String> {
+    if value.is_none() { Some(String::new()) } else { text(value) }
 }
 
-/// The document's own id.
-pub(super) fn own_id(value: Option<RawBsonRef<'_>>) -> Result<Id, BadField> {
-    value.and_then(RawBsonRef::as_object_id).map(Id::from).ok_or(BadField("_id"))
-}
-
-/// A reference to another document, as text.
-pub(super) fn reference(
-    value: Option<RawBsonRef<'_>>,
-    field: &'static str,
-) -> Result<Option<String>, BadField> {
+/// Reads a list of strings that is empty by default.
+pub(super) fn texts(value: Value<'_>) -> Option<Vec<String>> {
     match value {
-        None | Some(RawBsonRef::Null) => Ok(None),
-        Some(RawBsonRef::String(text)) => Ok(Some(text.to_owned())),
-        Some(RawBsonRef::ObjectId(id)) => Ok(Some(id.to_hex())),
-        Some(_) => Err(BadField(field)),
+        None => Some(Vec::new()),
+        Some(value) => value.as_array()?.into_iter().map(|element| text(element.ok())).collect(),
     }
 }
 
-/// One of the words of an enum that has to be there.
-pub(super) fn word<T: FromStr>(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<T, BadField> {
-    borrowed(value, field)?.parse().map_err(|_| BadField(field))
+/// Reads a required object id.
+pub(super) fn object_id(value: Value<'_>) -> Option<Id> {
+    value?.as_object_id().map(Id::from)
 }
 
-/// One of the words of an enum, or its default.
-pub(super) fn word_or<T: FromStr>(
-    value: Option<RawBsonRef<'_>>,
-    field: &'static str,
-    default: T,
-) -> Result<T, BadField> {
+/// Reads an optional reference to another document, as text.
+pub(super) fn reference(value: Value<'_>) -> Option<Option<String>> {
     match value {
-        None => Ok(default),
-        value => word(value, field),
+        None => Some(None),
+        Some(RawBsonRef::String(text)) => Some(Some(text.to_owned())),
+        Some(RawBsonRef::ObjectId(id)) => Some(Some(id.to_hex())),
+        Some(_) => None,
     }
 }
 
-/// A whole number of any width, or its default.
-pub(super) fn whole_or(
-    value: Option<RawBsonRef<'_>>,
-    field: &'static str,
-    default: i64,
-) -> Result<i64, BadField> {
+/// Reads a required word of an enum.
+pub(super) fn word<T: FromStr>(value: Value<'_>) -> Option<T> {
+    value?.as_str()?.parse().ok()
+}
+
+/// Reads a word of an enum that has a default.
+pub(super) fn word_or_default<T: FromStr + Default>(value: Value<'_>) -> Option<T> {
+    if value.is_none() { Some(T::default()) } else { word(value) }
+}
+
+/// Reads a whole number of any width, zero by default.
+pub(super) fn integer_or_zero(value: Value<'_>) -> Option<i64> {
     match value {
-        None => Ok(default),
-        Some(RawBsonRef::Int32(n)) => Ok(i64::from(n)),
-        Some(RawBsonRef::Int64(n)) => Ok(n),
-        // Beyond 2^53 a double is no longer certain to be the number that was meant.
-        Some(RawBsonRef::Double(n)) if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 =>
+        None => Some(0),
+        Some(RawBsonRef::Int32(n)) => Some(i64::from(n)),
+        Some(RawBsonRef::Int64(n)) => Some(n),
+        Some(RawBsonRef::Double(n)) if n.fract() == 0.0 && n.abs() < MAX_EXACT_DOUBLE =>
         {
             #[expect(clippy::cast_possible_truncation, reason = "whole, and within range")]
-            Ok(n as i64)
+            Some(n as i64)
         }
-        Some(_) => Err(BadField(field)),
+        Some(_) => None,
     }
 }
 
-/// A truth value, or its default.
-pub(super) fn truth_or(
-    value: Option<RawBsonRef<'_>>,
-    field: &'static str,
-    default: bool,
-) -> Result<bool, BadField> {
+/// Reads a boolean that is false by default.
+pub(super) fn flag(value: Value<'_>) -> Option<bool> {
+    value.map_or(Some(false), RawBsonRef::as_bool)
+}
+
+/// Reads a boolean that is true by default.
+pub(super) fn flag_or_true(value: Value<'_>) -> Option<bool> {
+    value.map_or(Some(true), RawBsonRef::as_bool)
+}
+
+/// Reads an optional web URL. Another scheme could run a script when it is clicked.
+pub(super) fn web_url(value: Value<'_>) -> Option<Option<String>> {
     match value {
-        None => Ok(default),
-        Some(value) => value.as_bool().ok_or(BadField(field)),
+        None | Some(RawBsonRef::String("")) => Some(None),
+        Some(RawBsonRef::String(url)) if is_web_url(url) => Some(Some(url.to_owned())),
+        Some(_) => None,
     }
 }
 
-/// A text, or its default.
-pub(super) fn text_or(
-    value: Option<RawBsonRef<'_>>,
-    field: &'static str,
-    default: &str,
-) -> Result<String, BadField> {
-    match value {
-        None => Ok(default.to_owned()),
-        value => text(value, field),
-    }
+/// Reads a required link target. Old databases hold any text; URLs that run a script are rejected.
+pub(super) fn link_target(value: Value<'_>) -> Option<String> {
+    text(value).filter(|url| !is_script_url(url))
 }
 
-/// A list of texts, empty if it is not there.
-pub(super) fn texts(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<Vec<String>, BadField> {
-    match value {
-        None | Some(RawBsonRef::Null) => Ok(Vec::new()),
-        Some(RawBsonRef::Array(elements)) => {
-            elements.into_iter().map(|element| text(element.ok(), field)).collect()
-        }
-        Some(_) => Err(BadField(field)),
-    }
+/// Reads a required date.
+pub(super) fn date(value: Value<'_>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(value?.as_datetime()?.timestamp_millis())
 }
 
-/// A web address, if it is there. One of another scheme could run a script where it is clicked on.
-pub(super) fn web_address(
-    value: Option<RawBsonRef<'_>>,
-    field: &'static str,
-) -> Result<Option<String>, BadField> {
-    match value {
-        None | Some(RawBsonRef::Null | RawBsonRef::String("")) => Ok(None),
-        Some(RawBsonRef::String(address)) if is_web_url(address) => Ok(Some(address.to_owned())),
-        Some(_) => Err(BadField(field)),
-    }
-}
-
-/// Where a link leads, which has to be there. Old databases hold any text; what a browser would run is not shown.
-pub(super) fn link(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<String, BadField> {
-    text(value, field)
-        .and_then(|address| if is_script_url(&address) { Err(BadField(field)) } else { Ok(address) })
-}
-
-/// A date, if it is there.
-pub(super) fn date_or_none(
-    value: Option<RawBsonRef<'_>>,
-    field: &'static str,
-) -> Result<Option<DateTime<Utc>>, BadField> {
-    match value {
-        None | Some(RawBsonRef::Null) => Ok(None),
-        value => date(value, field).map(Some),
-    }
-}
-
-/// A date that has to be there.
-pub(super) fn date(value: Option<RawBsonRef<'_>>, field: &'static str) -> Result<DateTime<Utc>, BadField> {
-    value
-        .and_then(RawBsonRef::as_datetime)
-        .and_then(|date| DateTime::from_timestamp_millis(date.timestamp_millis()))
-        .ok_or(BadField(field))
+/// Reads an optional date.
+pub(super) fn optional_date(value: Value<'_>) -> Option<Option<DateTime<Utc>>> {
+    if value.is_none() { Some(None) } else { date(value).map(Some) }
 }
 
 #[cfg(test)]
@@ -210,22 +199,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_read_as_text_or_object_id() {
+    fn references_are_read_from_strings_and_object_ids() {
         let id = ObjectId::parse_str("65a0b1c2d3e4f50617283940").unwrap();
-        let hex = Some("65a0b1c2d3e4f50617283940".to_owned());
-        assert_eq!(reference(Some(RawBsonRef::ObjectId(id)), "f"), Ok(hex.clone()));
-        assert_eq!(reference(Some(RawBsonRef::String(&id.to_hex())), "f"), Ok(hex));
-        assert_eq!(reference(Some(RawBsonRef::Null), "f"), Ok(None));
-        assert_eq!(reference(None, "f"), Ok(None));
-        assert_eq!(reference(Some(RawBsonRef::Int32(1)), "f"), Err(BadField("f")));
+        let hex = Some(Some("65a0b1c2d3e4f50617283940".to_owned()));
+        assert_eq!(reference(Some(RawBsonRef::ObjectId(id))), hex);
+        assert_eq!(reference(Some(RawBsonRef::String(&id.to_hex()))), hex);
+        assert_eq!(reference(None), Some(None));
+        assert_eq!(reference(Some(RawBsonRef::Int32(1))), None);
     }
 
     #[test]
-    fn whole_numbers_come_in_any_width() {
+    fn integers_are_read_from_every_numeric_type() {
         for value in [RawBsonRef::Int32(7), RawBsonRef::Int64(7), RawBsonRef::Double(7.0)] {
-            assert_eq!(whole_or(Some(value), "f", 0), Ok(7));
+            assert_eq!(integer_or_zero(Some(value)), Some(7));
         }
-        assert_eq!(whole_or(None, "f", 3), Ok(3));
+        assert_eq!(integer_or_zero(None), Some(0));
         for bad in [
             RawBsonRef::Double(7.5),
             RawBsonRef::Double(1e300),
@@ -233,14 +221,24 @@ mod tests {
             RawBsonRef::Null,
             RawBsonRef::String("7"),
         ] {
-            assert_eq!(whole_or(Some(bad), "f", 0), Err(BadField("f")));
+            assert_eq!(integer_or_zero(Some(bad)), None);
         }
     }
 
     #[test]
-    fn dates_out_of_range_are_bad_not_a_panic() {
+    fn dates_out_of_range_are_rejected_without_panic() {
         let far = RawBsonRef::DateTime(bson::DateTime::from_millis(i64::MAX));
-        assert_eq!(date(Some(far), "f"), Err(BadField("f")));
-        assert_eq!(date(Some(RawBsonRef::String("2026-01-02")), "f"), Err(BadField("f")));
+        assert_eq!(date(Some(far)), None);
+        assert_eq!(date(Some(RawBsonRef::String("2026-01-02"))), None);
+    }
+
+    #[test]
+    fn null_counts_as_missing_and_bad_fields_are_named() {
+        let document = bson::rawdoc! { "title": null, "n": "x" };
+        let row = Row::new(&document).unwrap();
+        assert_eq!(row.read("title", text_or_empty), Ok(String::new()));
+        assert_eq!(row.read("other", reference), Ok(None));
+        assert_eq!(row.read("n", integer_or_zero), Err(BadField("n")));
+        assert_eq!(row.read("title", text), Err(BadField("title")));
     }
 }

@@ -1,3 +1,4 @@
+use bson::Bson;
 use docstore::{Collection, Database, Update};
 
 use super::row::{not_deleted, refers};
@@ -5,24 +6,24 @@ use super::writes::VERSION;
 use super::{Entity, Error};
 use crate::domain::{ContentType, Id, Page, Project, Section, Story};
 
-/// What lies in a section, in each of the collections. Cheap to clone.
+/// Counts and moves the contents of sections. Cheap to clone.
 #[derive(Clone)]
 pub struct SectionContents {
     sections: Collection,
     content: [(ContentType, Collection); 3],
 }
 
-/// How much lies in a section.
+/// The number of items in a section.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContentCounts {
-    /// Sections.
+    /// The number of child sections.
     pub sections: u64,
-    /// Content, by its type; no type without any.
+    /// The number of items of each type of content that the section has.
     pub content: Vec<(ContentType, u64)>,
 }
 
 impl SectionContents {
-    /// What lies in the sections of a database.
+    /// Opens the collections of a database.
     pub fn new(database: &Database) -> Self {
         Self {
             sections: database.collection(Section::COLLECTION),
@@ -34,33 +35,32 @@ impl SectionContents {
         }
     }
 
-    /// How much lies in this section. What is deleted does not count.
+    /// Counts the contents of a section, deleted items apart.
     pub async fn count(&self, section: Id) -> Result<ContentCounts, Error> {
         let sections = self.sections.count(&refers("parent_id", section).also(not_deleted())).await?;
         let mut content = Vec::new();
-        for (kind, collection) in &self.content {
+        for (content_type, collection) in &self.content {
             let count = collection.count(&refers("section_id", section).also(not_deleted())).await?;
             if count > 0 {
-                content.push((*kind, count));
+                content.push((*content_type, count));
             }
         }
         Ok(ContentCounts { sections, content })
     }
 
-    /// Moves everything out of a section: the sections into `parent` or to the root, the content into `section` or
-    /// into none. What is deleted moves too, so that it is somewhere when it is restored. A repetition does no harm.
+    /// Moves the contents out of a section: child sections to `parent` or the root, content to `section` or none.
+    /// Deleted items move too, so that they can be restored. The operation is idempotent.
     pub async fn move_out(&self, from: Id, parent: Option<Id>, section: Option<Id>) -> Result<(), Error> {
-        let to_parent = match parent {
-            Some(parent) => Update::new().set("parent_id", parent.to_string()),
-            None => Update::new().set("parent_id", bson::Bson::Null),
+        let parent = parent.map_or(Bson::Null, |parent| parent.to_string().into());
+        let to_parent = Update::new().set("parent_id", parent).inc(VERSION, 1_i64);
+        self.sections.update_many(&refers("parent_id", from), &to_parent).await?;
+        let to_section = match section {
+            Some(section) => Update::new().set("section_id", section.to_string()),
+            None => Update::new().unset("section_id"),
         };
-        self.sections.update_many(&refers("parent_id", from), &to_parent.inc(VERSION, 1_i64)).await?;
+        let to_section = to_section.inc(VERSION, 1_i64);
         for (_, collection) in &self.content {
-            let to_section = match section {
-                Some(section) => Update::new().set("section_id", section.to_string()),
-                None => Update::new().unset("section_id"),
-            };
-            collection.update_many(&refers("section_id", from), &to_section.inc(VERSION, 1_i64)).await?;
+            collection.update_many(&refers("section_id", from), &to_section).await?;
         }
         Ok(())
     }

@@ -1,181 +1,349 @@
-//! What use cases of all content have in common.
+//! What the services of all resources share.
 
-use super::{Error, ResourceKind};
+use std::sync::Arc;
+
+use super::Error;
 use crate::clock::Clock;
-use crate::domain::{Caller, ContentType, Id, Item, Precondition, Revised, Section};
+use crate::domain::{
+    Authorship, Caller, ContentType, Id, Listing, PageRequest, PatchOf, Precondition, Project, Revised,
+    Section, Story, slugify,
+};
 use crate::html::{self, Removed, Sanitized};
-use crate::repository::{self, Repository, Sluggable, Versioned, Writable};
+use crate::repository::{Change, Entity, New, Repository, Sluggable, Versioned};
 
-/// What is at a slug.
+/// The result of a lookup by slug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SlugLookup<T> {
-    /// The item.
+    /// The item has this slug.
     Current(Revised<T>),
-    /// The item that had it; its slug is this one now.
+    /// The item had this slug; the new one is given.
     Renamed(String),
 }
 
-/// What was written of an item with content, and what of the content was not.
+/// A draft or a patch that a caller wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write<T> {
+    /// The draft or patch.
+    pub fields: T,
+    /// The section it belongs to. Without one, an existing item stays where it is and a new one goes to the first
+    /// section of its content type.
+    pub section_id: Option<String>,
+}
+
+/// An item that was created or updated, and what was removed from its HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written<T> {
-    /// The item as it is now.
+    /// The item now.
     pub revised: Revised<T>,
-    /// What was removed from its content.
+    /// The elements and attributes that were removed.
     pub removed: Vec<Removed>,
 }
 
-/// Content, sanitized. Content of which nothing may be kept is no content.
-pub(super) fn sanitized(content: &str) -> Result<Sanitized, Error> {
+/// Sanitizes HTML content; fails if nothing of it remains.
+pub(super) fn sanitize(content: &str) -> Result<Sanitized, Error> {
     let sanitized = html::sanitize(content);
     if sanitized.html.is_empty() {
         return Err(Error::InvalidField {
             field: "content",
-            expected: "has to hold something else than what is removed from content".into(),
+            expected: "must contain something other than removed elements".into(),
         });
     }
     Ok(sanitized)
 }
 
-/// An id, as text.
-pub(super) fn parse_id(kind: ResourceKind, text: &str) -> Result<Id, Error> {
-    Id::parse(text).map_err(|_| Error::InvalidId(kind))
+/// Sanitizes the HTML content of a patch, if it has any.
+pub(super) fn sanitize_patch(content: &mut Option<String>) -> Result<Vec<Removed>, Error> {
+    let Some(text) = content else { return Ok(Vec::new()) };
+    let Sanitized { html, removed } = sanitize(text)?;
+    *text = html;
+    Ok(removed)
 }
 
-/// To those who may not see an item, it is not there.
-pub(super) fn visible<E: Item>(
-    kind: ResourceKind,
+pub(super) fn parse_id<E: Entity>(text: &str) -> Result<Id, Error> {
+    Id::parse(text).map_err(|_| Error::InvalidId(E::NAME))
+}
+
+/// Returns the item if the caller may see it.
+pub(super) fn visible<E: Entity>(
     caller: Option<&Caller>,
     stored: Option<Versioned<E>>,
 ) -> Result<Versioned<E>, Error> {
-    stored.filter(|stored| stored.revised.item.is_visible_to(caller)).ok_or(Error::NotFound(kind))
+    stored.filter(|stored| stored.revised.item.is_visible_to(caller)).ok_or(Error::NotFound(E::NAME))
 }
 
-/// The item, if the caller may change it and it is in the state that they know.
-pub(super) fn changeable<E: Item>(
-    kind: ResourceKind,
+/// Returns the item if the caller may change it and it meets the precondition.
+pub(super) fn editable<E: Entity>(
     caller: &Caller,
     stored: Option<Versioned<E>>,
-    condition: &Precondition,
+    precondition: &Precondition,
 ) -> Result<Versioned<E>, Error> {
-    let stored = visible(kind, Some(caller), stored)?;
-    if !caller.may_change(stored.revised.item.owner()) {
+    let stored = visible(Some(caller), stored)?;
+    if !caller.may_edit(stored.revised.item.meta().user_id.as_deref()) {
         return Err(Error::MayNotChange);
     }
-    if !condition.holds(&stored.revised.revision) {
-        return Err(Error::Stale(stored.revised.revision));
-    }
-    Ok(stored)
+    unchanged(stored, precondition)
 }
 
-/// The item with this id.
-pub(super) async fn by_id<E: Writable + Item>(
-    items: &Repository<E>,
-    kind: ResourceKind,
-    caller: Option<&Caller>,
-    id: &str,
-) -> Result<Revised<E>, Error> {
-    let id = parse_id(kind, id)?;
-    Ok(visible(kind, caller, items.find_versioned(id).await?)?.revised)
+/// Returns the item if it meets the precondition.
+pub(super) fn unchanged<E>(stored: Versioned<E>, precondition: &Precondition) -> Result<Versioned<E>, Error> {
+    if precondition.holds(&stored.revised.revision) {
+        Ok(stored)
+    } else {
+        Err(Error::Stale(stored.revised.revision))
+    }
 }
 
-/// The item with this slug. A live item wins over one that had the slug before.
-pub(super) async fn by_slug<E: Sluggable + Item>(
-    items: &Repository<E>,
-    kind: ResourceKind,
-    caller: Option<&Caller>,
-    slug: &str,
-) -> Result<SlugLookup<E>, Error> {
-    if let Some(stored) = items.find_versioned_by_slug(slug).await? {
-        return Ok(SlugLookup::Current(visible(kind, caller, Some(stored))?.revised));
-    }
-    let moved = visible(kind, caller, items.find_versioned_by_former_slug(slug).await?)?.revised;
-    if moved.item.slug() == slug {
-        return Ok(SlugLookup::Current(moved));
-    }
-    Ok(SlugLookup::Renamed(moved.item.slug().to_owned()))
+/// The use cases of every resource. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Content<E> {
+    pub(super) items: Repository<E>,
+    pub(super) clock: Arc<dyn Clock>,
+    authorship: Authorship,
 }
 
-/// Deletes an item, so that it can be restored.
-pub(super) async fn delete<E: Writable + Item>(
-    items: &Repository<E>,
-    clock: &dyn Clock,
-    kind: ResourceKind,
-    caller: &Caller,
-    id: &str,
-    condition: &Precondition,
-) -> Result<(), Error> {
-    let id = parse_id(kind, id)?;
-    loop {
-        let stored = changeable(kind, caller, items.find_versioned(id).await?, condition)?;
-        // Somebody else changed it meanwhile: without a condition that does not matter, with one it is seen above.
-        if items.delete(&stored, clock.now()).await? {
-            return Ok(());
+impl<E: Entity> Content<E> {
+    pub(super) fn new(items: Repository<E>, authorship: Authorship, clock: Arc<dyn Clock>) -> Self {
+        Self { items, clock, authorship }
+    }
+
+    pub(super) async fn list(&self, filter: &E::Filter, page: PageRequest) -> Result<Listing<E>, Error> {
+        Ok(self.items.list(filter, page).await?)
+    }
+
+    pub(super) async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<E>, Error> {
+        let id = parse_id::<E>(id)?;
+        Ok(visible(caller, self.items.find_versioned(id).await?)?.revised)
+    }
+
+    /// Fails unless the caller may create content.
+    pub(super) fn authorize_create(&self, caller: &Caller) -> Result<(), Error> {
+        if caller.may_create(self.authorship) { Ok(()) } else { Err(Error::MayNotCreate) }
+    }
+
+    pub(super) async fn find_editable(
+        &self,
+        caller: &Caller,
+        id: Id,
+        precondition: &Precondition,
+    ) -> Result<Versioned<E>, Error> {
+        editable(caller, self.items.find_versioned(id).await?, precondition)
+    }
+}
+
+impl<E: Sluggable> Content<E> {
+    /// Returns the item with this slug, or the new slug of the item that had it. A current slug wins over a former one.
+    pub(super) async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<E>, Error> {
+        if let Some(stored) = self.items.find_versioned_by_slug(slug).await? {
+            return Ok(SlugLookup::Current(visible(caller, Some(stored))?.revised));
+        }
+        let renamed = visible(caller, self.items.find_versioned_by_former_slug(slug).await?)?.revised;
+        if renamed.item.slug() == slug {
+            return Ok(SlugLookup::Current(renamed));
+        }
+        Ok(SlugLookup::Renamed(renamed.item.slug().to_owned()))
+    }
+
+    /// Updates an item, and renames it if it gets a new slug; `None` if it was changed since it was read.
+    pub(super) async fn update(
+        &self,
+        stored: &Versioned<E>,
+        change: &Change<E>,
+        new_slug: Option<&str>,
+    ) -> Result<Option<Revised<E>>, Error> {
+        let now = self.clock.now();
+        let updated = match new_slug {
+            None => self.items.update(stored, change, now).await?,
+            Some(slug) => self.items.rename(stored, slug, change, now).await?,
+        };
+        Ok(updated.map(|updated| updated.revised))
+    }
+}
+
+/// An item with an HTML text, a slug that follows its title, and a section.
+pub trait Article: Sluggable {
+    /// The type of the sections it can belong to.
+    const CONTENT_TYPE: ContentType;
+
+    /// Returns its title.
+    fn title(&self) -> &str;
+
+    /// Returns the section it belongs to.
+    fn section_id(&self) -> Option<&str>;
+
+    /// Returns the title and the HTML text of a draft.
+    fn text(draft: &mut Self::Draft) -> (&str, &mut String);
+
+    /// Returns the title and the HTML text of a patch.
+    fn patched_text(patch: &mut PatchOf<Self>) -> (Option<&str>, &mut Option<String>);
+}
+
+macro_rules! article {
+    ($($item:ident),+) => {$(
+        impl Article for $item {
+            const CONTENT_TYPE: ContentType = ContentType::$item;
+
+            fn title(&self) -> &str {
+                &self.draft.title
+            }
+
+            fn section_id(&self) -> Option<&str> {
+                self.section_id.as_deref()
+            }
+
+            fn text(draft: &mut Self::Draft) -> (&str, &mut String) {
+                (&draft.title, &mut draft.content)
+            }
+
+            fn patched_text(patch: &mut PatchOf<Self>) -> (Option<&str>, &mut Option<String>) {
+                (patch.title.as_deref(), &mut patch.content)
+            }
+        }
+    )+};
+}
+article!(Story, Project);
+
+/// The use cases of articles. Cheap to clone.
+#[derive(Clone)]
+pub struct Articles<E> {
+    pub(super) content: Content<E>,
+    placement: Placement,
+}
+
+impl<E: Article> Articles<E> {
+    /// Stores articles in `items`, each in one of `sections`.
+    pub fn new(
+        items: Repository<E>,
+        sections: Repository<Section>,
+        authorship: Authorship,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let placement = Placement::new(sections, E::CONTENT_TYPE);
+        Self { content: Content::new(items, authorship, clock), placement }
+    }
+
+    /// Returns the article with this id.
+    pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<E>, Error> {
+        self.content.by_id(Some(caller), id).await
+    }
+
+    /// Returns the article with this slug, or the new slug of the one that had it.
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<E>, Error> {
+        self.content.by_slug(caller, slug).await
+    }
+
+    /// Creates an article.
+    pub async fn create(&self, caller: &Caller, write: Write<E::Draft>) -> Result<Written<E>, Error> {
+        self.content.authorize_create(caller)?;
+        let Write { fields: mut draft, section_id } = write;
+        let items = &self.content.items;
+        let slug = slugify(E::text(&mut draft).0);
+        // Neither lookup depends on the other.
+        let (section_id, slug) = tokio::try_join!(self.placement.for_new(section_id.as_deref()), async {
+            Ok(items.reserve_slug(&slug).await?)
+        })?;
+        let (_, content) = E::text(&mut draft);
+        let Sanitized { html, removed } = sanitize(content)?;
+        *content = html;
+        let new = New { draft, user_id: caller.id, section_id };
+        let stored = items.insert_reserved(slug, &new, self.content.clock.now()).await?;
+        Ok(Written { revised: stored.revised, removed })
+    }
+
+    /// Updates an article. Its slug follows the title.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &str,
+        write: Write<impl Into<PatchOf<E>>>,
+        precondition: &Precondition,
+    ) -> Result<Written<E>, Error> {
+        let id = parse_id::<E>(id)?;
+        let Write { fields, section_id } = write;
+        let mut change = Change { patch: fields.into(), section_id: None };
+        let removed = sanitize_patch(E::patched_text(&mut change.patch).1)?;
+        let title = E::patched_text(&mut change.patch).0.map(str::to_owned);
+        loop {
+            let stored = self.content.find_editable(caller, id, precondition).await?;
+            let item = &stored.revised.item;
+            change.section_id = self.placement.for_update(item.section_id(), section_id.as_deref()).await?;
+            let new_title = title.as_deref().filter(|title| *title != item.title());
+            let new_slug = new_title.map(slugify);
+            // After a concurrent change, try again from the new state, if the precondition allows it.
+            if let Some(revised) = self.content.update(&stored, &change, new_slug.as_deref()).await? {
+                return Ok(Written { revised, removed });
+            }
+        }
+    }
+
+    /// Deletes an article, so that it can be restored.
+    pub async fn delete(&self, caller: &Caller, id: &str, precondition: &Precondition) -> Result<(), Error> {
+        let id = parse_id::<E>(id)?;
+        loop {
+            let stored = self.content.find_editable(caller, id, precondition).await?;
+            // After a concurrent change, try again if the precondition allows it.
+            if self.content.items.delete(&stored, self.content.clock.now()).await? {
+                return Ok(());
+            }
         }
     }
 }
 
-/// Finds sections for one kind of content. Cheap to clone.
+/// Finds sections for one type of content. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Placement {
     sections: Repository<Section>,
-    content: ContentType,
+    content_type: ContentType,
 }
 
 impl Placement {
-    pub(super) fn new(sections: Repository<Section>, content: ContentType) -> Self {
-        Self { sections, content }
+    pub(super) fn new(sections: Repository<Section>, content_type: ContentType) -> Self {
+        Self { sections, content_type }
     }
 
-    /// The section for something new: the one that is named, else the first that fits.
-    pub(super) async fn for_new(&self, named: Option<&str>) -> Result<Option<Id>, Error> {
-        match named {
-            Some(named) => self.check(named).await.map(Some),
-            None => Ok(self.sections.first_of(self.content).await?.map(|section| section.id)),
+    /// Returns the section of a new item: the requested one, else the first of its content type.
+    pub(super) async fn for_new(&self, requested: Option<&str>) -> Result<Option<Id>, Error> {
+        match requested {
+            Some(requested) => self.validate(requested).await.map(Some),
+            None => Ok(self.sections.first_with(self.content_type).await?.map(|section| section.meta.id)),
         }
     }
 
-    /// As [`Placement::for_new`], while something else is looked for that does not depend on it.
-    pub(super) async fn for_new_and<T>(
+    /// Returns the section that an item moves to, if it moves. It may stay in its section even if that was deleted.
+    pub(super) async fn for_update(
         &self,
-        named: Option<&str>,
-        other: impl Future<Output = Result<T, repository::Error>>,
-    ) -> Result<(Option<Id>, T), Error> {
-        tokio::try_join!(self.for_new(named), async { Ok(other.await?) })
-    }
-
-    /// The section that something moves to, if it moves. Where it is it may stay, even if the section is gone.
-    pub(super) async fn for_change(
-        &self,
-        held: Option<&str>,
-        named: Option<&str>,
+        current: Option<&str>,
+        requested: Option<&str>,
     ) -> Result<Option<Id>, Error> {
-        match named {
-            Some(named) if Some(named) != held => self.check(named).await.map(Some),
+        match requested {
+            Some(requested) if Some(requested) != current => self.validate(requested).await.map(Some),
             _ => Ok(None),
         }
     }
 
-    /// The section that a list is filtered by.
-    pub(super) fn filter(named: Option<&str>) -> Result<Option<Id>, Error> {
-        named
-            .map(|named| {
-                Id::parse(named).map_err(|_| Error::InvalidParameter {
-                    parameter: "section_id",
-                    expected: "24 hexadecimal digits".into(),
-                })
+    /// Parses the section that a list is filtered by.
+    pub(super) fn filter(requested: Option<&str>) -> Result<Option<Id>, Error> {
+        let parse = |text| {
+            Id::parse(text).map_err(|_| Error::InvalidParameter {
+                parameter: "section_id",
+                expected: EXPECTED_ID.into(),
             })
-            .transpose()
+        };
+        requested.map(parse).transpose()
     }
 
-    async fn check(&self, named: &str) -> Result<Id, Error> {
-        let wrong = |expected| Error::InvalidField { field: "section_id", expected };
-        let id = Id::parse(named).map_err(|_| wrong("has to be an id: 24 hexadecimal digits".to_owned()))?;
+    async fn validate(&self, requested: &str) -> Result<Id, Error> {
+        let invalid = |expected| Error::InvalidField { field: "section_id", expected };
+        let id = Id::parse(requested).map_err(|_| invalid(EXPECTED_ID.to_owned()))?;
         match self.sections.find(id).await? {
-            None => Err(wrong("has to name a section that exists".to_owned())),
-            Some(section) if section.content_type != self.content => {
-                Err(wrong(format!("has to name a section whose content_type is {}", self.content.as_str())))
-            }
+            None => Err(invalid("must be the id of an existing section".to_owned())),
+            Some(section) if section.draft.content_type != self.content_type => Err(invalid(format!(
+                "must be the id of a section with content_type {}",
+                self.content_type.as_str()
+            ))),
             Some(_) => Ok(id),
         }
     }
 }
+
+/// The description of a valid id.
+pub(super) const EXPECTED_ID: &str = "must be 24 hexadecimal digits";

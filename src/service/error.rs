@@ -1,85 +1,57 @@
 use crate::domain::Revision;
 use crate::repository;
 
-/// What an error is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResourceKind {
-    /// A link of the navigation.
-    NavLink,
-    /// A page.
-    Page,
-    /// A section.
-    Section,
-    /// A story.
-    Story,
-    /// A project.
-    Project,
-}
-
-impl ResourceKind {
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NavLink => "NavLink",
-            Self::Page => "Page",
-            Self::Section => "Section",
-            Self::Story => "Story",
-            Self::Project => "Project",
-        }
-    }
-}
-
-/// What can go wrong in a use case.
+/// An error of a use case. Items are named as by [`Item::NAME`](crate::domain::Item::NAME).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The text is no id.
-    #[error("invalid id of a {}", .0.name())]
-    InvalidId(ResourceKind),
-    /// A parameter is well formed, and yet means nothing.
+    /// The id is malformed.
+    #[error("invalid {0} id")]
+    InvalidId(&'static str),
+    /// A well-formed parameter has an unacceptable value.
     #[error("invalid {parameter}: {expected}")]
     InvalidParameter {
         /// The parameter.
         parameter: &'static str,
-        /// What it may be.
+        /// A description of acceptable values.
         expected: String,
     },
-    /// There is none, or none that the caller may see.
-    #[error("{} not found", .0.name())]
-    NotFound(ResourceKind),
-    /// There is none in the trash.
-    #[error("{} not found in the trash", .0.name())]
-    NotInTrash(ResourceKind),
-    /// A page cannot be restored while another has its type, which is this one.
-    #[error("there is a page {0} already")]
-    PageThere(String),
-    /// A field is well formed, and yet means nothing.
+    /// The item does not exist, or the caller may not see it.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The item is not in the trash.
+    #[error("{0} not found in the trash")]
+    NotInTrash(&'static str),
+    /// A page cannot be restored because another page has its type, which is this one.
+    #[error("page {0} already exists")]
+    PageExists(String),
+    /// A well-formed field has an unacceptable value.
     #[error("invalid {field}: {expected}")]
     InvalidField {
         /// The field.
         field: &'static str,
-        /// What it has to be.
+        /// A description of acceptable values.
         expected: String,
     },
-    /// The caller is no author.
+    /// The caller may not create content.
     #[error("the caller may not create content")]
     MayNotCreate,
-    /// The caller is no administrator.
-    #[error("the caller is no administrator")]
+    /// The caller is not an administrator.
+    #[error("the caller is not an administrator")]
     NotAdmin,
-    /// The item belongs to somebody else.
+    /// The item belongs to another user.
     #[error("the caller may not change the item")]
     MayNotChange,
-    /// The item is in another state than the change is made for.
+    /// The item's revision does not meet the precondition of the change.
     #[error("the item has changed, to revision {0}")]
     Stale(Revision),
-    /// What is asked for is another item's.
-    #[error("{field} is taken")]
+    /// Another item has the requested unique value.
+    #[error("{field} already exists")]
     Taken {
         /// The field.
         field: &'static str,
     },
-    /// Something lies in the section.
-    #[error("the section holds {0}")]
+    /// The section is not empty: it contains this.
+    #[error("the section contains {0}")]
     InUse(String),
     /// The repository failed.
     #[error(transparent)]

@@ -1,12 +1,12 @@
-//! Use cases: who sees what, and what may be asked.
+//! Use cases: visibility, permissions, slugs and sanitizing.
 
-/// What use cases of all content have in common.
+/// What the services of all resources share.
 mod content;
-/// What can go wrong in a use case.
+/// Service errors.
 mod error;
-/// Whether the store answers.
+/// The health of the store.
 mod health;
-/// Links of the navigation.
+/// Navigation links.
 mod navlinks;
 /// Pages.
 mod pages;
@@ -16,33 +16,33 @@ mod projects;
 mod sections;
 /// Stories.
 mod stories;
-/// What is deleted.
+/// Deleted items.
 mod trash;
 
-pub use content::{SlugLookup, Written};
-pub use error::{Error, ResourceKind};
+pub use content::{Article, Articles, SlugLookup, Write, Written};
+pub use error::Error;
 pub use health::Health;
-pub use navlinks::{CreateNavLink, NavLinks};
-pub use pages::{Pages, WritePage};
-pub use projects::{ListProjects, Projects, WriteProject};
-pub use sections::{CreateSection, ListSections, OnDelete, Sections, UpdateSection};
-pub use stories::{ListStories, Stories, WriteStory};
+pub use navlinks::NavLinks;
+pub use pages::Pages;
+pub use projects::{ListProjects, Projects};
+pub use sections::{ListSections, OnDelete, Sections, UpdateSection};
+pub use stories::{ListStories, Stories};
 pub use trash::Trash;
 
 pub use crate::repository::{ChangeTracker, ReadSet, ReadTracker};
 
 use crate::identity::Authenticator;
 
-/// All use cases. Cheap to clone.
+/// All services. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
-    /// Who asks.
+    /// Authenticates callers.
     pub authenticator: Authenticator,
-    /// Whether what was made of reads still holds.
+    /// Tracks which writes invalidate earlier reads.
     pub change_tracker: ChangeTracker,
-    /// Whether the store answers.
+    /// Reports the health of the store.
     pub health: Health,
-    /// Links of the navigation.
+    /// Navigation links.
     pub navlinks: NavLinks,
     /// Pages.
     pub pages: Pages,
@@ -52,6 +52,6 @@ pub struct Services {
     pub sections: Sections,
     /// Stories.
     pub stories: Stories,
-    /// What is deleted.
+    /// Deleted items.
     pub trash: Trash,
 }

@@ -1,108 +1,88 @@
 use std::sync::Arc;
 
-use super::content::{by_id, parse_id};
-use super::{Error, ResourceKind};
+use super::Error;
+use super::content::{Content, parse_id, unchanged};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Listing, NavLink, NavLinkChange, NewNavLink, PageRequest, Precondition, Revised,
-    Role, Visibility,
+    Authorship, Caller, Item as _, Listing, NavLink, NavLinkDraft, NavLinkPatch, PageRequest, Precondition,
+    Revised, Role, Visibility,
 };
-use crate::repository::{Repository, Versioned};
+use crate::repository::{Change, New, Repository, Versioned};
 
-/// What a new link is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreateNavLink {
-    /// What it says.
-    pub label: String,
-    /// Where it leads.
-    pub url: String,
-    /// Its place, lowest first.
-    pub sort_order: i64,
-    /// Whether everybody may see it.
-    pub is_published: bool,
-}
-
-/// Links of the navigation. Cheap to clone.
+/// The use cases of navigation links. Cheap to clone.
 #[derive(Clone)]
 pub struct NavLinks {
-    links: Repository<NavLink>,
-    authorship: Authorship,
-    clock: Arc<dyn Clock>,
+    content: Content<NavLink>,
 }
 
 impl NavLinks {
-    /// Keeps links in `links`.
+    /// Stores links in `links`.
     pub fn new(links: Repository<NavLink>, authorship: Authorship, clock: Arc<dyn Clock>) -> Self {
-        Self { links, authorship, clock }
+        Self { content: Content::new(links, authorship, clock) }
     }
 
-    /// Links by `sort_order`, the newest first among equals. Who asks for the unpublished too gets those that they
-    /// may see.
+    /// Lists links by `sort_order`, then newest first, including the unpublished ones that a caller may see.
     pub async fn list(
         &self,
         unpublished_for: Option<&Caller>,
         page_request: PageRequest,
     ) -> Result<Listing<NavLink>, Error> {
-        let visibility = unpublished_for.map_or(Visibility::Published, Visibility::with_unpublished);
-        Ok(self.links.list(&visibility, page_request).await?)
+        self.content.list(&Visibility::including_unpublished_of(unpublished_for), page_request).await
     }
 
-    /// The link with this id.
+    /// Returns the link with this id.
     pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<NavLink>, Error> {
-        by_id(&self.links, ResourceKind::NavLink, caller, id).await
+        self.content.by_id(caller, id).await
     }
 
-    /// Makes a link.
-    pub async fn create(&self, caller: &Caller, link: CreateNavLink) -> Result<Revised<NavLink>, Error> {
-        if !caller.may_create(self.authorship) {
-            return Err(Error::MayNotCreate);
-        }
-        let CreateNavLink { label, url, sort_order, is_published } = link;
-        let new = NewNavLink { label, url, sort_order, is_published, user_id: caller.id };
-        Ok(self.links.insert(&new, self.clock.now()).await?.revised)
+    /// Creates a link.
+    pub async fn create(&self, caller: &Caller, draft: NavLinkDraft) -> Result<Revised<NavLink>, Error> {
+        self.content.authorize_create(caller)?;
+        let new = New { draft, user_id: caller.id, section_id: None };
+        Ok(self.content.items.insert(&new, self.content.clock.now()).await?.revised)
     }
 
-    /// Changes a link, which is for administrators.
+    /// Updates a link; for administrators.
     pub async fn update(
         &self,
         caller: &Caller,
         id: &str,
-        change: &NavLinkChange,
-        condition: &Precondition,
+        patch: NavLinkPatch,
+        precondition: &Precondition,
     ) -> Result<Revised<NavLink>, Error> {
+        let change = Change { patch, section_id: None };
         loop {
-            let stored = self.administered(caller, id, condition).await?;
-            if let Some(changed) = self.links.change(&stored, change, self.clock.now()).await? {
-                return Ok(changed.revised);
+            let stored = self.find_as_admin(caller, id, precondition).await?;
+            if let Some(updated) =
+                self.content.items.update(&stored, &change, self.content.clock.now()).await?
+            {
+                return Ok(updated.revised);
             }
         }
     }
 
-    /// Removes a link for good, which is for administrators.
-    pub async fn delete(&self, caller: &Caller, id: &str, condition: &Precondition) -> Result<(), Error> {
+    /// Removes a link permanently; for administrators.
+    pub async fn delete(&self, caller: &Caller, id: &str, precondition: &Precondition) -> Result<(), Error> {
         loop {
-            let stored = self.administered(caller, id, condition).await?;
-            if self.links.remove(&stored).await? {
+            let stored = self.find_as_admin(caller, id, precondition).await?;
+            if self.content.items.remove(&stored).await? {
                 return Ok(());
             }
         }
     }
 
-    /// Who may not change links is told so before anything is said of the id, as in the original.
-    async fn administered(
+    /// Checks the role before the id, as the original does.
+    async fn find_as_admin(
         &self,
         caller: &Caller,
         id: &str,
-        condition: &Precondition,
+        precondition: &Precondition,
     ) -> Result<Versioned<NavLink>, Error> {
         if caller.role != Role::Admin {
             return Err(Error::NotAdmin);
         }
-        let id = parse_id(ResourceKind::NavLink, id)?;
-        let stored = self.links.find_versioned(id).await?.ok_or(Error::NotFound(ResourceKind::NavLink))?;
-        if !condition.holds(&stored.revised.revision) {
-            return Err(Error::Stale(stored.revised.revision));
-        }
-        Ok(stored)
+        let id = parse_id::<NavLink>(id)?;
+        let stored = self.content.items.find_versioned(id).await?;
+        unchanged(stored.ok_or(Error::NotFound(NavLink::NAME))?, precondition)
     }
 }

@@ -1,41 +1,24 @@
 use std::sync::Arc;
 
-use super::content::{Placement, Written, changeable, sanitized, visible};
-use super::{Error, ResourceKind};
+use super::Error;
+use super::content::{Content, Placement, Write, Written, editable, sanitize_patch, visible};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, ContentType, Id, NewPage, Page, PageChange, Precondition, Revised, Section,
-    is_builtin_page_type, is_page_type,
+    Authorship, Caller, ContentType, Id, Item as _, Page, PageDraft, PagePatch, Precondition, Revised,
+    Section, is_builtin_page_type, is_page_type,
 };
-use crate::html::Sanitized;
-use crate::repository::Repository;
+use crate::repository::{Change, New, Repository};
 
-/// What is written of a page; what is not said stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WritePage {
-    /// Its title. A new page needs one.
-    pub title: Option<String>,
-    /// Its text, as HTML. A new page needs one.
-    pub content: Option<String>,
-    /// Whether everybody may see it; a new page is, unless this says otherwise.
-    pub is_published: Option<bool>,
-    /// The section it hangs in; a new page without one hangs in the section of its own name, else in the first one
-    /// for pages.
-    pub section_id: Option<String>,
-}
-
-/// Pages. Cheap to clone.
+/// The use cases of pages. Cheap to clone.
 #[derive(Clone)]
 pub struct Pages {
-    items: Repository<Page>,
+    content: Content<Page>,
     sections: Repository<Section>,
     placement: Placement,
-    authorship: Authorship,
-    clock: Arc<dyn Clock>,
 }
 
 impl Pages {
-    /// Keeps pages in `pages`, each in one of `sections`.
+    /// Stores pages in `pages`, each in one of `sections`.
     pub fn new(
         pages: Repository<Page>,
         sections: Repository<Section>,
@@ -43,48 +26,46 @@ impl Pages {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let placement = Placement::new(sections.clone(), ContentType::Page);
-        Self { items: pages, sections, placement, authorship, clock }
+        Self { content: Content::new(pages, authorship, clock), sections, placement }
     }
 
-    /// The page of this type.
+    /// Returns the page of this type.
     pub async fn by_type(&self, caller: Option<&Caller>, page_type: &str) -> Result<Revised<Page>, Error> {
-        Ok(visible(ResourceKind::Page, caller, self.items.find_versioned_by_type(page_type).await?)?.revised)
+        Ok(visible(caller, self.content.items.find_versioned_by_type(page_type).await?)?.revised)
     }
 
-    /// Changes the page of this type, or makes it. There is a type for each section of pages, by its slug, and
-    /// `about` and `contact` in any case.
+    /// Updates the page of this type, or creates it. Page types are `about`, `contact`, and the slugs of sections of
+    /// pages. A new page is published by default; without a section it goes to the section of its type, else to the
+    /// first section of pages.
     pub async fn put(
         &self,
         caller: &Caller,
         page_type: &str,
-        page: &WritePage,
-        condition: &Precondition,
+        page: Write<PagePatch>,
+        precondition: &Precondition,
     ) -> Result<Written<Page>, Error> {
-        let content = page.content.as_deref().map(sanitized).transpose()?;
-        let (content, removed) = content.map(|Sanitized { html, removed }| (html, removed)).unzip();
+        let Write { fields: mut patch, section_id } = page;
+        let section_id = section_id.as_deref();
+        let removed = sanitize_patch(&mut patch.content)?;
+        let mut change = Change { patch, section_id: None };
         loop {
-            let written = match self.items.find_versioned_by_type(page_type).await? {
+            let written = match self.content.items.find_versioned_by_type(page_type).await? {
                 Some(stored) => {
-                    let stored = changeable(ResourceKind::Page, caller, Some(stored), condition)?;
-                    let held = stored.revised.item.section_id.as_deref();
-                    let change = PageChange {
-                        title: page.title.clone(),
-                        content: content.clone(),
-                        is_published: page.is_published,
-                        section_id: self.placement.for_change(held, page.section_id.as_deref()).await?,
-                    };
-                    self.items.change(&stored, &change, self.clock.now()).await?
+                    let stored = editable(caller, Some(stored), precondition)?;
+                    let current = stored.revised.item.section_id.as_deref();
+                    change.section_id = self.placement.for_update(current, section_id).await?;
+                    self.content.items.update(&stored, &change, self.content.clock.now()).await?
                 }
-                // There is nothing that could be in a state that the caller knows.
-                None if *condition != Precondition::None => return Err(Error::NotFound(ResourceKind::Page)),
+                // A page that does not exist cannot meet a precondition.
+                None if *precondition != Precondition::None => return Err(Error::NotFound(Page::NAME)),
                 None => {
-                    let new = self.new_page(caller, page_type, page, content.clone()).await?;
-                    self.items.insert_page(&new, self.clock.now()).await?
+                    let new = self.new_page(caller, page_type, &change.patch, section_id).await?;
+                    self.content.items.insert_page(&new, self.content.clock.now()).await?
                 }
             };
-            // Somebody else was first: from what they left anew.
+            // After a concurrent change, try again from the new state.
             if let Some(written) = written {
-                return Ok(Written { revised: written.revised, removed: removed.unwrap_or_default() });
+                return Ok(Written { revised: written.revised, removed });
             }
         }
     }
@@ -94,12 +75,12 @@ impl Pages {
         &self,
         caller: &Caller,
         page_type: &str,
-        condition: &Precondition,
+        precondition: &Precondition,
     ) -> Result<(), Error> {
         loop {
-            let stored = self.items.find_versioned_by_type(page_type).await?;
-            let stored = changeable(ResourceKind::Page, caller, stored, condition)?;
-            if self.items.delete(&stored, self.clock.now()).await? {
+            let stored = self.content.items.find_versioned_by_type(page_type).await?;
+            let stored = editable(caller, stored, precondition)?;
+            if self.content.items.delete(&stored, self.content.clock.now()).await? {
                 return Ok(());
             }
         }
@@ -109,43 +90,38 @@ impl Pages {
         &self,
         caller: &Caller,
         page_type: &str,
-        page: &WritePage,
-        content: Option<String>,
-    ) -> Result<NewPage, Error> {
-        let own_section = self.own_section(page_type).await?;
-        if !caller.may_create(self.authorship) {
-            return Err(Error::MayNotCreate);
-        }
-        let (Some(title), Some(content)) = (page.title.clone(), content) else {
+        patch: &PagePatch,
+        section_id: Option<&str>,
+    ) -> Result<New<Page>, Error> {
+        let section_of_type = self.section_of_type(page_type).await?;
+        self.content.authorize_create(caller)?;
+        let PagePatch { title: Some(title), content: Some(content), page_type: _, is_published } =
+            patch.clone()
+        else {
             return Err(Error::InvalidParameter {
                 parameter: "page",
-                expected: "a new page needs title and content".into(),
+                expected: "a new page must have title and content".into(),
             });
         };
-        let section_id = match (&page.section_id, own_section) {
-            (None, Some(own)) => Some(own),
-            (named, _) => self.placement.for_new(named.as_deref()).await?,
+        let section_id = match (section_id, section_of_type) {
+            (None, Some(section)) => Some(section),
+            (requested, _) => self.placement.for_new(requested).await?,
         };
-        Ok(NewPage {
-            title,
-            content,
-            page_type: page_type.to_owned(),
-            is_published: page.is_published.unwrap_or(true),
-            user_id: caller.id,
-            section_id,
-        })
+        let page_type = page_type.to_owned();
+        let draft = PageDraft { title, content, page_type, is_published: is_published.unwrap_or(true) };
+        Ok(New { draft, user_id: caller.id, section_id })
     }
 
-    /// The section that a page type names, if there may be such a page.
-    async fn own_section(&self, page_type: &str) -> Result<Option<Id>, Error> {
+    /// Returns the section whose slug is this page type; fails if there cannot be a page of this type.
+    async fn section_of_type(&self, page_type: &str) -> Result<Option<Id>, Error> {
         if !is_page_type(page_type) {
-            return Err(Error::NotFound(ResourceKind::Page));
+            return Err(Error::NotFound(Page::NAME));
         }
         let section = self.sections.find_by_slug(page_type).await?;
-        match section.filter(|section| section.content_type == ContentType::Page) {
-            Some(section) => Ok(Some(section.id)),
+        match section.filter(|section| section.draft.content_type == ContentType::Page) {
+            Some(section) => Ok(Some(section.meta.id)),
             None if is_builtin_page_type(page_type) => Ok(None),
-            None => Err(Error::NotFound(ResourceKind::Page)),
+            None => Err(Error::NotFound(Page::NAME)),
         }
     }
 }

@@ -1,12 +1,10 @@
-use crate::domain::ProjectText;
-use crate::service::{WritePage, WriteProject, WriteStory};
+use crate::domain::{PagePatch, ProjectDraft, StoryDraft};
+use crate::service::Write;
 
 /// Two that everybody sees, and a draft.
-pub(super) fn stories() -> Vec<WriteStory> {
-    let story = |title: &str, content: &str, is_published| WriteStory {
-        title: title.to_owned(),
-        content: content.to_owned(),
-        is_published,
+pub(super) fn stories() -> Vec<Write<StoryDraft>> {
+    let story = |title: &str, content: &str, is_published| Write {
+        fields: StoryDraft { title: title.to_owned(), content: content.to_owned(), is_published },
         section_id: None,
     };
     vec![
@@ -28,10 +26,10 @@ pub(super) fn stories() -> Vec<WriteStory> {
 }
 
 /// One of them in a prominent place.
-pub(super) fn projects() -> Vec<WriteProject<ProjectText>> {
+pub(super) fn projects() -> Vec<Write<ProjectDraft>> {
     let project =
         |title: &str, summary: &str, content: &str, technologies: &[&str], is_featured, sort_order| {
-            let text = ProjectText {
+            let fields = ProjectDraft {
                 title: title.to_owned(),
                 summary: summary.to_owned(),
                 content: content.to_owned(),
@@ -43,7 +41,7 @@ pub(super) fn projects() -> Vec<WriteProject<ProjectText>> {
                 is_featured,
                 sort_order,
             };
-            WriteProject { text, section_id: None }
+            Write { fields, section_id: None }
         };
     vec![
         project(
@@ -66,11 +64,14 @@ pub(super) fn projects() -> Vec<WriteProject<ProjectText>> {
 }
 
 /// The pages that a site begins with.
-pub(super) fn pages() -> Vec<(&'static str, WritePage)> {
-    let page = |title: &str, content: &str| WritePage {
-        title: Some(title.to_owned()),
-        content: Some(content.to_owned()),
-        is_published: Some(true),
+pub(super) fn pages() -> Vec<(&'static str, Write<PagePatch>)> {
+    let page = |title: &str, content: &str| Write {
+        fields: PagePatch {
+            title: Some(title.to_owned()),
+            content: Some(content.to_owned()),
+            page_type: None,
+            is_published: Some(true),
+        },
         section_id: None,
     };
     vec![

@@ -70,14 +70,14 @@ async fn sow(services: &Services, admin: &Caller) -> Result<(usize, usize), CliE
     let (mut added, mut there) = (0, 0);
     let mut counted = |is_new: bool| if is_new { added += 1 } else { there += 1 };
     for story in demo::stories() {
-        let is_new = is_missing(services.stories.by_slug(Some(admin), &slugify(&story.title)).await)?;
+        let is_new = is_missing(services.stories.by_slug(Some(admin), &slugify(&story.fields.title)).await)?;
         if is_new {
             services.stories.create(admin, story).await?;
         }
         counted(is_new);
     }
     for project in demo::projects() {
-        let slug = slugify(&project.text.title);
+        let slug = slugify(&project.fields.title);
         let is_new = is_missing(services.projects.by_slug(Some(admin), &slug).await)?;
         if is_new {
             services.projects.create(admin, project).await?;
@@ -91,7 +91,7 @@ async fn sow(services: &Services, admin: &Caller) -> Result<(usize, usize), CliE
             Err(error) => return Err(error.into()),
         };
         if is_new {
-            services.pages.put(admin, page_type, &page, &Precondition::None).await?;
+            services.pages.put(admin, page_type, page, &Precondition::None).await?;
         }
         counted(is_new);
     }

@@ -160,7 +160,7 @@ fn parameters(route: &Route, is_content: bool) -> Vec<Value> {
         .map(|name| {
             let schema = match name {
                 "id" => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{24}$" }),
-                "type" => json!({ "type": "string", "enum": TrashType::ALL.map(TrashType::as_str) }),
+                "type" => json!({ "type": "string", "enum": TrashType::WORDS }),
                 _ => json!({ "type": "string", "minLength": 1 }),
             };
             json!({ "name": name, "in": "path", "required": true, "schema": schema })

@@ -7,14 +7,13 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use crate::domain::{NavLink, NavLinkChange, Revised, is_link_target};
+use crate::domain::{Meta, NavLink, NavLinkDraft, NavLinkPatch, Revised, is_link_target};
 use crate::http::ApiError;
 use crate::http::extract::fields::{EXACT, Fields};
 use crate::http::extract::json::{FromBody, ValidBody};
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader, page_request};
 use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
 use crate::http::respond::{Envelope, item_response, list_response, no_content, serialize_timestamp};
-use crate::service::CreateNavLink;
 
 /// The parameters of a list of links.
 #[derive(Debug, Validate, IntoParams)]
@@ -81,7 +80,7 @@ impl FromBody for CreateRequest {
     }
 }
 
-impl From<CreateRequest> for CreateNavLink {
+impl From<CreateRequest> for NavLinkDraft {
     fn from(request: CreateRequest) -> Self {
         let CreateRequest { label, url, sort_order, is_published } = request;
         Self {
@@ -127,7 +126,7 @@ impl FromBody for UpdateRequest {
     }
 }
 
-impl From<UpdateRequest> for NavLinkChange {
+impl From<UpdateRequest> for NavLinkPatch {
     fn from(request: UpdateRequest) -> Self {
         let UpdateRequest { label, url, sort_order, is_published } = request;
         Self { label, url, sort_order, is_published }
@@ -164,7 +163,9 @@ pub(crate) struct NavLinkBody {
 impl From<NavLink> for NavLinkBody {
     fn from(navlink: NavLink) -> Self {
         // The contract does not name the owner.
-        let NavLink { id, label, url, sort_order, is_published, created, updated, user_id: _ } = navlink;
+        let NavLink { meta, draft } = navlink;
+        let Meta { id, created, updated, user_id: _ } = meta;
+        let NavLinkDraft { label, url, sort_order, is_published } = draft;
         Self { label, url, sort_order, is_published, id: id.to_string(), created, updated }
     }
 }
@@ -227,7 +228,7 @@ pub(crate) async fn update(
     ValidBody(navlink): ValidBody<UpdateRequest>,
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
-    Ok(one(StatusCode::OK, services.navlinks.update(&caller, &id, &navlink.into(), &condition).await?))
+    Ok(one(StatusCode::OK, services.navlinks.update(&caller, &id, navlink.into(), &condition).await?))
 }
 
 /// Delete a link for good

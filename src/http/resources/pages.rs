@@ -5,13 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::domain::{Page, Revised};
+use crate::domain::{Meta, Page, PageDraft, PagePatch, Revised};
 use crate::http::ApiError;
 use crate::http::extract::fields::Fields;
 use crate::http::extract::json::{FromBody, ValidBody};
 use crate::http::extract::{IfMatch, Ready, Segment, Visitor};
 use crate::http::respond::{item_response, no_content, serialize_timestamp, with_sanitized_header};
-use crate::service::WritePage;
+use crate::service::Write;
 
 /// What a page becomes.
 #[derive(Debug, Validate, ToSchema)]
@@ -40,10 +40,11 @@ impl FromBody for PageRequest {
     }
 }
 
-impl From<PageRequest> for WritePage {
+impl From<PageRequest> for Write<PagePatch> {
     fn from(request: PageRequest) -> Self {
         let PageRequest { title, content, is_published, section_id } = request;
-        Self { title, content, is_published, section_id }
+        let fields = PagePatch { title, content, page_type: None, is_published };
+        Self { fields, section_id }
     }
 }
 
@@ -72,8 +73,9 @@ pub(crate) struct PageBody {
 
 impl From<Page> for PageBody {
     fn from(page: Page) -> Self {
-        let Page { id, title, content, page_type, is_published, created, updated, user_id, section_id } =
-            page;
+        let Page { meta, draft, section_id } = page;
+        let Meta { id, created, updated, user_id } = meta;
+        let PageDraft { title, content, page_type, is_published } = draft;
         Self {
             title,
             content,
@@ -122,7 +124,7 @@ pub(crate) async fn put(
     ValidBody(page): ValidBody<PageRequest>,
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
-    let written = services.pages.put(&caller, &page_type, &page.into(), &condition).await?;
+    let written = services.pages.put(&caller, &page_type, page.into(), &condition).await?;
     Ok(with_sanitized_header(one(written.revised), &written.removed))
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
-use crate::domain::{Revised, Story};
+use crate::domain::{Meta, Revised, Story, StoryDraft};
 use crate::http::ApiError;
 use crate::http::extract::fields::Fields;
 use crate::http::extract::json::{FromBody, ValidBody};
@@ -15,7 +15,7 @@ use crate::http::respond::{
     Envelope, item_response, list_response, no_content, permanent_redirect, serialize_optional_timestamp,
     serialize_timestamp, with_sanitized_header,
 };
-use crate::service::{ListStories, SlugLookup, WriteStory};
+use crate::service::{ListStories, SlugLookup, Write};
 
 /// The parameters of a list of stories.
 #[derive(Debug, Validate, IntoParams)]
@@ -83,10 +83,10 @@ impl FromBody for StoryRequest {
     }
 }
 
-impl From<StoryRequest> for WriteStory {
+impl From<StoryRequest> for Write<StoryDraft> {
     fn from(request: StoryRequest) -> Self {
         let StoryRequest { title, content, is_published, section_id } = request;
-        Self { title, content, is_published, section_id }
+        Self { fields: StoryDraft { title, content, is_published }, section_id }
     }
 }
 
@@ -120,8 +120,9 @@ pub(crate) struct StoryBody {
 
 impl From<Story> for StoryBody {
     fn from(story: Story) -> Self {
-        let Story { id, title, content, slug, is_published, date, created, updated, user_id, section_id } =
-            story;
+        let Story { meta, draft, slug, date, section_id } = story;
+        let Meta { id, created, updated, user_id } = meta;
+        let StoryDraft { title, content, is_published } = draft;
         Self {
             title,
             content,
@@ -215,7 +216,7 @@ pub(crate) async fn update(
     ValidBody(story): ValidBody<StoryRequest>,
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
-    let written = services.stories.update(&caller, &id, &story.into(), &condition).await?;
+    let written = services.stories.update(&caller, &id, Write::from(story), &condition).await?;
     Ok(with_sanitized_header(one(StatusCode::OK, written.revised), &written.removed))
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct TrashQuery {
 }
 
 fn trash_types() -> Object {
-    words(&TrashType::ALL.map(TrashType::as_str))
+    words(TrashType::WORDS)
 }
 
 impl PartialSchema for TrashType {
@@ -66,7 +66,7 @@ impl FromQuery for TrashQuery {
 }
 
 fn expected() -> String {
-    format!("has to be one of {}", TrashType::ALL.map(TrashType::as_str).join(", "))
+    format!("has to be one of {}", TrashType::WORDS.join(", "))
 }
 
 /// Something deleted, on the wire.

@@ -13,5 +13,5 @@ mod story;
 /// Users.
 pub(super) mod user;
 
-pub use page::PageRestored;
+pub use page::PageRestore;
 pub use user::{NewUser, User, Users};

@@ -1,38 +1,49 @@
-use bson::{Bson, Document, RawDocument, doc};
-use chrono::{DateTime, Utc};
+use bson::{Bson, RawDocument};
 use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
 
 use crate::domain::{
-    ContentType, Id, NavVisibility, NewSection, ParentFilter, Restored, Section, SectionChange,
-    SectionFilter, SectionTree, TrashType,
+    ContentType, DisplayType, Id, NavVisibility, ParentFilter, Restored, Section, SectionDraft,
+    SectionFilter, SectionPatch, SectionTree, TrashType,
 };
-use crate::repository::lists::order::{self, BY_PLACE, for_deleted};
+use crate::repository::lists::order::{self, BY_PLACE};
 use crate::repository::row::{
-    date, not_deleted, own_id, reference, refers, row, text, truth_or, visible, whole_or, word, word_or,
+    Row, fields, flag, integer_or_zero, not_deleted, object_id, reference, refers, text, visible, word,
+    word_or_default,
 };
-use crate::repository::{BadField, Entity, Error, Repository, Sluggable, SoftDelete, Writable};
+use crate::repository::{BadField, DraftFields, Entity, Error, Repository, Sluggable, SoftDelete};
 
-row! {
-    /// A section as stored.
-    pub struct SectionRow {
-        id = "_id",
-        title = "title",
-        slug = "slug",
-        parent_id = "parent_id",
-        display_type = "display_type",
-        content_type = "content_type",
-        nav_visibility = "nav_visibility",
-        sort_order = "sort_order",
-        is_published = "is_published",
-        created = "createdDate",
-        updated = "updatedDate",
-        user_id = "user_id",
+fields! {
+    SectionDraft, SectionPatch {
+        title: text => "title",
+        parent_id: reference => "parent_id",
+        display_type: word => "display_type",
+        content_type: word => "content_type",
+        nav_visibility: word_or_default => "nav_visibility",
+        sort_order: integer_or_zero => "sort_order",
+        is_published: flag => "is_published",
+    }
+}
+
+impl From<DisplayType> for Bson {
+    fn from(display_type: DisplayType) -> Self {
+        display_type.as_str().into()
+    }
+}
+
+impl From<ContentType> for Bson {
+    fn from(content_type: ContentType) -> Self {
+        content_type.as_str().into()
+    }
+}
+
+impl From<NavVisibility> for Bson {
+    fn from(nav_visibility: NavVisibility) -> Self {
+        nav_visibility.as_str().into()
     }
 }
 
 impl Entity for Section {
     const COLLECTION: &'static str = "sections";
-    type Row<'a> = SectionRow<'a>;
     type Filter = SectionFilter;
 
     fn indexes() -> Vec<Index> {
@@ -46,38 +57,11 @@ impl Entity for Section {
             order::narrowed("is_published", BY_PLACE),
             order::whole(BY_PLACE),
         ];
-        own.into_iter().chain(for_deleted()).collect()
+        own.into_iter().chain(order::for_deleted()).collect()
     }
 
-    fn from_row(row: SectionRow<'_>) -> Result<Self, BadField> {
-        let SectionRow {
-            id,
-            title,
-            slug,
-            parent_id,
-            display_type,
-            content_type,
-            nav_visibility,
-            sort_order,
-            is_published,
-            created,
-            updated,
-            user_id,
-        } = row;
-        Ok(Self {
-            id: own_id(id)?,
-            title: text(title, "title")?,
-            slug: text(slug, "slug")?,
-            parent_id: reference(parent_id, "parent_id")?,
-            display_type: word(display_type, "display_type")?,
-            content_type: word(content_type, "content_type")?,
-            nav_visibility: word_or(nav_visibility, "nav_visibility", NavVisibility::Main)?,
-            sort_order: whole_or(sort_order, "sort_order", 0)?,
-            is_published: truth_or(is_published, "is_published", false)?,
-            created: date(created, "createdDate")?,
-            updated: date(updated, "updatedDate")?,
-            user_id: reference(user_id, "user_id")?,
-        })
+    fn from_row(row: &Row<'_>) -> Result<Self, BadField> {
+        Ok(Self { meta: row.meta()?, draft: SectionDraft::read(row)?, slug: row.read("slug", text)? })
     }
 
     fn filter(filter: &SectionFilter) -> Filter {
@@ -87,63 +71,12 @@ impl Entity for Section {
             Some(ParentFilter::Root) => Filter::eq("parent_id", Bson::Null),
             Some(ParentFilter::In(id)) => refers("parent_id", *id),
         };
-        let nav = nav_visibility.map_or(Filter::All, |nav| Filter::eq("nav_visibility", nav.as_str()));
+        let nav = nav_visibility.map_or(Filter::All, |nav| Filter::eq("nav_visibility", nav));
         Filter::and([visible(*visibility), parent, nav])
     }
 
     fn sort() -> Sort {
         order::sort(BY_PLACE)
-    }
-}
-
-impl Writable for Section {
-    type New = NewSection;
-    type Change = SectionChange;
-
-    fn document(new: &NewSection, _now: DateTime<Utc>) -> Document {
-        let NewSection {
-            title,
-            parent_id,
-            display_type,
-            content_type,
-            nav_visibility,
-            sort_order,
-            is_published,
-            user_id,
-        } = new;
-        doc! {
-            "title": title,
-            "parent_id": parent_value(*parent_id),
-            "display_type": display_type.as_str(),
-            "content_type": content_type.as_str(),
-            "nav_visibility": nav_visibility.as_str(),
-            "sort_order": sort_order,
-            "is_published": is_published,
-            "user_id": user_id.to_string(),
-        }
-    }
-
-    fn update(change: &SectionChange) -> Update {
-        let SectionChange {
-            title,
-            parent_id,
-            display_type,
-            content_type,
-            nav_visibility,
-            sort_order,
-            is_published,
-        } = change;
-        let fields = [
-            ("title", title.as_deref().map(Bson::from)),
-            ("parent_id", parent_id.change().map(parent_value)),
-            ("display_type", display_type.map(|word| word.as_str().into())),
-            ("content_type", content_type.map(|word| word.as_str().into())),
-            ("nav_visibility", nav_visibility.map(|word| word.as_str().into())),
-            ("sort_order", sort_order.map(Bson::from)),
-            ("is_published", is_published.map(Bson::from)),
-        ];
-        let given = fields.into_iter().filter_map(|(field, value)| Some((field, value?)));
-        given.fold(Update::new(), |update, (field, value)| update.set(field, value))
     }
 }
 
@@ -154,40 +87,35 @@ impl Sluggable for Section {
 }
 
 impl SoftDelete for Section {
-    const KIND: TrashType = TrashType::Sections;
-}
-
-fn parent_value(parent: Option<Id>) -> Bson {
-    parent.map_or(Bson::Null, |parent| Bson::String(parent.to_string()))
+    const TRASH_TYPE: TrashType = TrashType::Sections;
 }
 
 impl Repository<Section> {
-    /// As [`Repository::restore`], and puts it at the root.
+    /// Restores a deleted section as [`Repository::restore`] does, and moves it to the root.
     pub async fn restore_at_root(&self, id: Id) -> Result<Option<Restored>, Error> {
         self.restore_with(id, &Update::new().set("parent_id", Bson::Null)).await
     }
 
-    /// All live sections, and in which other each lies.
+    /// Returns the tree of all sections that are not deleted.
     pub async fn tree(&self) -> Result<SectionTree, Error> {
         let find = Find::new(not_deleted()).projection(Projection::include(["parent_id"]));
         let documents = self.collection.find(find).await?.raw_documents().await?;
-        let place = |document: &RawDocument| {
-            let id = own_id(document.get("_id").ok()?).ok()?;
-            let parent = document.get("parent_id").ok().flatten();
-            let parent = reference(parent, "parent_id").ok().flatten();
-            Some((id, parent.and_then(|parent| Id::parse(&parent).ok())))
+        let node = |document: &RawDocument| {
+            let row = Row::new(document).ok()?;
+            let parent = row.read("parent_id", reference).ok().flatten();
+            Some((row.read("_id", object_id).ok()?, parent.and_then(|parent| Id::parse(&parent).ok())))
         };
-        Ok(documents.iter().filter_map(|document| place(document)).collect())
+        Ok(documents.iter().filter_map(|document| node(document)).collect())
     }
 
-    /// The live section of this slug, published or not.
+    /// Returns the section with this slug, published or not.
     pub async fn find_by_slug(&self, slug: &str) -> Result<Option<Section>, Error> {
-        self.find_one(Filter::eq("slug", slug).also(not_deleted())).await
+        self.find_one(Find::new(Filter::eq("slug", slug).also(not_deleted()))).await
     }
 
-    /// The first live section that holds this kind of content, in the order of lists.
-    pub async fn first_of(&self, content: ContentType) -> Result<Option<Section>, Error> {
-        let filter = Filter::eq("content_type", content.as_str()).also(not_deleted());
-        self.find_first(Find::new(filter).sort(Section::sort().then_ascending(Field::ID))).await
+    /// Returns the first section with this type of content, in the order of lists.
+    pub async fn first_with(&self, content: ContentType) -> Result<Option<Section>, Error> {
+        let filter = Filter::eq("content_type", content).also(not_deleted());
+        self.find_one(Find::new(filter).sort(Section::sort().then_ascending(Field::ID))).await
     }
 }

@@ -1,36 +1,27 @@
-use bson::{Document, doc};
+use bson::Document;
 use chrono::{DateTime, Utc};
 use docstore::{
     Direction::{Ascending, Descending},
     Filter, Index, Sort, Update,
 };
 
-use crate::domain::{Id, NewStory, Story, StoryChange, StoryFilter, TrashType};
-use crate::repository::lists::order::{self, NEWEST_FIRST, for_deleted};
+use crate::domain::{Story, StoryDraft, StoryFilter, StoryPatch, TrashType};
+use crate::repository::lists::order::{self, NEWEST_FIRST};
 use crate::repository::row::{
-    date, date_or_none, own_id, reference, refers, row, text, text_or, truth_or, visible,
+    Row, fields, flag, optional_date, reference, refers, text, text_or_empty, visible,
 };
-use crate::repository::{BadField, Entity, Sluggable, SoftDelete, Writable};
+use crate::repository::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
 
-row! {
-    /// A story as stored.
-    pub struct StoryRow {
-        id = "_id",
-        title = "title",
-        content = "content",
-        slug = "slug",
-        is_published = "is_published",
-        date = "date",
-        created = "createdDate",
-        updated = "updatedDate",
-        user_id = "user_id",
-        section_id = "section_id",
+fields! {
+    StoryDraft, StoryPatch {
+        title: text => "title",
+        content: text => "content",
+        is_published: flag => "is_published",
     }
 }
 
 impl Entity for Story {
     const COLLECTION: &'static str = "stories";
-    type Row<'a> = StoryRow<'a>;
     type Filter = StoryFilter;
 
     fn indexes() -> Vec<Index> {
@@ -43,33 +34,16 @@ impl Entity for Story {
             order::narrowed("is_published", NEWEST_FIRST),
             order::whole(NEWEST_FIRST),
         ];
-        own.into_iter().chain(for_deleted()).collect()
+        own.into_iter().chain(order::for_deleted()).collect()
     }
 
-    fn from_row(row: StoryRow<'_>) -> Result<Self, BadField> {
-        let StoryRow {
-            id,
-            title,
-            content,
-            slug,
-            is_published,
-            date: published,
-            created,
-            updated,
-            user_id,
-            section_id,
-        } = row;
+    fn from_row(row: &Row<'_>) -> Result<Self, BadField> {
         Ok(Self {
-            id: own_id(id)?,
-            title: text(title, "title")?,
-            content: text(content, "content")?,
-            slug: text_or(slug, "slug", "")?,
-            is_published: truth_or(is_published, "is_published", false)?,
-            date: date_or_none(published, "date")?,
-            created: date(created, "createdDate")?,
-            updated: date(updated, "updatedDate")?,
-            user_id: reference(user_id, "user_id")?,
-            section_id: reference(section_id, "section_id")?,
+            meta: row.meta()?,
+            draft: StoryDraft::read(row)?,
+            slug: row.read("slug", text_or_empty)?,
+            date: row.read("date", optional_date)?,
+            section_id: row.read("section_id", reference)?,
         })
     }
 
@@ -82,41 +56,17 @@ impl Entity for Story {
     fn sort() -> Sort {
         order::sort(NEWEST_FIRST)
     }
-}
 
-impl Writable for Story {
-    type New = NewStory;
-    type Change = StoryChange;
-
-    fn document(new: &NewStory, now: DateTime<Utc>) -> Document {
-        let NewStory { title, content, is_published, user_id, section_id } = new;
-        let mut document = doc! {
-            "title": title,
-            "content": content,
-            "is_published": is_published,
-            "date": is_published.then(|| bson::DateTime::from_chrono(now)),
-            "user_id": user_id.to_string(),
-        };
-        if let Some(section) = section_id {
-            document.insert("section_id", section.to_string());
-        }
-        document
+    /// The date is that of the first publication.
+    fn derive_on_insert(draft: &StoryDraft, now: DateTime<Utc>, document: &mut Document) {
+        document.insert("date", draft.is_published.then(|| bson::DateTime::from_chrono(now)));
     }
 
-    fn update(change: &StoryChange) -> Update {
-        let StoryChange { title, content, is_published, date, section_id } = change;
-        let update = Update::new()
-            .set("title", title.as_str())
-            .set("content", content.as_str())
-            .set("is_published", *is_published);
-        let update = match date {
-            Some(date) => update.set("date", bson::DateTime::from_chrono(*date)),
-            None => update,
-        };
-        match section_id {
-            Some(section) => update.set("section_id", Id::to_string(section)),
-            None => update,
+    fn derive_on_update(&self, patch: &StoryPatch, now: DateTime<Utc>, update: Update) -> Update {
+        if patch.is_published == Some(true) && self.date.is_none() {
+            return update.set("date", bson::DateTime::from_chrono(now));
         }
+        update
     }
 }
 
@@ -127,5 +77,5 @@ impl Sluggable for Story {
 }
 
 impl SoftDelete for Story {
-    const KIND: TrashType = TrashType::Stories;
+    const TRASH_TYPE: TrashType = TrashType::Stories;
 }

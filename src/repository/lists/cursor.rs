@@ -1,5 +1,5 @@
-//! Cursors: where a walk over a list goes on. They hold the position of the last item in the order of the list, and are
-//! signed for the list and its filters, so that none can be made by hand or taken to another list.
+//! Cursors: positions in a list. A cursor holds the position of the last item in the list's order and is signed for the
+//! list and its filters, so that clients can neither forge one nor use it with another list.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 use crate::repository::Error;
 
-/// The collection of what processes have to share and nobody else may know.
+/// The collection of secrets that all processes on a database share.
 const COLLECTION: &str = "_secrets";
 const ID: &str = "cursors";
 const KEY: &str = "key";
-/// Whoever writes the key finds it at the next look, unless something else is in its place.
-const ATTEMPTS: usize = 5;
+/// The number of attempts to read or create the key. One retry is enough unless another value has its place.
+const KEY_ATTEMPTS: usize = 5;
 /// The first byte of a cursor.
 const FORMAT: u8 = 1;
-/// So many bytes of the signature are kept.
-const SIGNATURE: usize = 16;
+/// The length of the truncated signature, in bytes.
+const SIGNATURE_LENGTH: usize = 16;
 
 /// Signs and reads the cursors of a collection, with a key that all processes on a database share.
 pub(in crate::repository) struct Cursors {
@@ -30,12 +30,12 @@ pub(in crate::repository) struct Cursors {
     key: OnceCell<Vec<u8>>,
 }
 
-/// Where a walk goes on.
+/// A position in a list.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CursorPosition {
-    /// How many items lie behind.
+    /// The number of items up to the position.
     pub(super) passed: u64,
-    /// The position of the last of them, a value for each field of the order.
+    /// The last item's value of each field of the order.
     pub(super) values: Vec<Bson>,
 }
 
@@ -48,27 +48,27 @@ impl Cursors {
         }
     }
 
-    /// The cursor of a place in a list.
+    /// Returns the cursor of a position.
     pub(super) async fn seal(&self, list: &Find, position: &CursorPosition) -> Result<String, Error> {
         let values = position.values.iter().enumerate().map(|(n, value)| (n.to_string(), value.clone()));
         let values = bson::serialize_to_vec(&values.collect::<Document>()).map_err(|_| Error::Cursor)?;
         let mut bytes = vec![FORMAT];
         bytes.extend(position.passed.to_le_bytes());
         bytes.extend(values);
-        let signature = self.signed(list, &bytes).await?.finalize().into_bytes();
-        bytes.extend(&signature[..SIGNATURE]);
+        let signature = self.mac(list, &bytes).await?.finalize().into_bytes();
+        bytes.extend(&signature[..SIGNATURE_LENGTH]);
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The place that a cursor names.
+    /// Returns the position of a cursor.
     ///
     /// # Errors
-    /// [`Error::Cursor`] if it is none of this list.
+    /// [`Error::Cursor`] if it does not belong to this list.
     pub(super) async fn open(&self, list: &Find, cursor: &str) -> Result<CursorPosition, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::Cursor)?;
-        let signed = bytes.len().checked_sub(SIGNATURE).ok_or(Error::Cursor)?;
+        let signed = bytes.len().checked_sub(SIGNATURE_LENGTH).ok_or(Error::Cursor)?;
         let (signed, signature) = bytes.split_at(signed);
-        self.signed(list, signed).await?.verify_truncated_left(signature).map_err(|_| Error::Cursor)?;
+        self.mac(list, signed).await?.verify_truncated_left(signature).map_err(|_| Error::Cursor)?;
         let (Some(&FORMAT), Some((passed, values))) =
             (signed.first(), signed.get(1..).and_then(|rest| rest.split_first_chunk()))
         else {
@@ -79,8 +79,8 @@ impl Cursors {
         Ok(CursorPosition { passed: u64::from_le_bytes(*passed), values })
     }
 
-    /// What is signed besides: which list it is.
-    async fn signed(&self, list: &Find, bytes: &[u8]) -> Result<Hmac<Sha256>, Error> {
+    /// Computes the signature of a cursor's bytes and of the list they belong to.
+    async fn mac(&self, list: &Find, bytes: &[u8]) -> Result<Hmac<Sha256>, Error> {
         let key = self.key.get_or_try_init(|| self.shared_key()).await?;
         let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Error::Cursor)?;
         let order = list.sort.fields().iter().map(|(field, direction)| format!("{field} {direction:?},"));
@@ -92,14 +92,14 @@ impl Cursors {
         Ok(mac)
     }
 
-    /// The key of this database, made now if there is none. Whoever writes it first has made it.
+    /// Reads the key of the database, or creates it. Of several processes that create it, the first wins.
     async fn shared_key(&self) -> Result<Vec<u8>, Error> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..KEY_ATTEMPTS {
             let stored = self.secrets.find_one(Find::new(Filter::id(ID))).await?;
             if let Some(Bson::Binary(key)) = stored.as_ref().and_then(|stored| stored.get(KEY)) {
                 return Ok(key.bytes.clone());
             }
-            // 244 random bits.
+            // Two version 4 UUIDs have 244 random bits.
             let bytes = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
             let new = Update::new().set_on_insert(KEY, Binary { subtype: BinarySubtype::Generic, bytes });
             match self.secrets.upsert_one(&Filter::id(ID), &new).await {

@@ -6,7 +6,5 @@ pub(super) mod cursor;
 pub(super) mod order;
 /// Runs list queries, by offset or by cursor.
 mod query;
-/// Counts of a filter by id range.
-mod ranges;
-/// Cached totals.
+/// Counts of filters, kept between requests.
 pub(super) mod totals;

@@ -1,25 +1,22 @@
-//! Lists: a window over them, or a walk through them.
-
 use bson::{RawDocument, RawDocumentBuf};
 use docstore::Find;
 
 use super::cursor::CursorPosition;
-use super::totals::Known;
+use super::totals::KnownTotal;
 use crate::domain::{CursorPage, Listing, PageRequest, Position, Window};
 use crate::repository::{Entity, Error, Repository};
 
 impl<E: Entity> Repository<E> {
-    /// What a filter means, as much of it as is asked for, in the order of lists. Documents that cannot be read are
-    /// passed over; they are logged once each and counted.
+    /// Lists a page of the entities that a filter selects. Documents that cannot be read are skipped, counted, and
+    /// logged once each.
     ///
     /// # Errors
-    /// [`Error::Cursor`] if the walk is one over another list.
+    /// [`Error::Cursor`] if the cursor belongs to another list.
     pub async fn list(&self, filter: &E::Filter, page: impl Into<PageRequest>) -> Result<Listing<E>, Error> {
-        self.page(Self::list_query(filter), page.into(), Self::read).await
+        self.list_page(Self::list_query(filter), page.into(), Self::read).await
     }
 
-    /// A page of a list.
-    pub(in crate::repository) async fn page<T>(
+    pub(in crate::repository) async fn list_page<T>(
         &self,
         list: Find,
         page: PageRequest,
@@ -31,19 +28,23 @@ impl<E: Entity> Repository<E> {
                 let (documents, total) = self.with_total(list.skip(offset).limit(limit)).await?;
                 (documents, total, offset, None)
             }
-            Position::Cursor(cursor) => self.cursor_page(list, cursor, limit).await?,
+            Position::Cursor(cursor) => {
+                let (documents, total, passed, next) = self.page_after_cursor(list, cursor, limit).await?;
+                (documents, total, passed, Some(CursorPage { next }))
+            }
         };
         let items = documents.iter().filter_map(|document| self.or_skip(read(document))).collect();
         Ok(Listing { items, total, window: Window { limit, offset }, cursor_page })
     }
 
-    /// The next page of a walk, and how much of it lies behind.
-    async fn cursor_page(
+    /// Reads the page after a cursor. Returns its documents, the total, the number of documents before the page, and
+    /// the cursor of the next page.
+    async fn page_after_cursor(
         &self,
         list: Find,
         cursor: Option<String>,
         limit: u64,
-    ) -> Result<(Vec<RawDocumentBuf>, u64, u64, Option<CursorPage>), Error> {
+    ) -> Result<(Vec<RawDocumentBuf>, u64, u64, Option<String>), Error> {
         let mut find = list.clone().after(Vec::new());
         let mut passed = 0;
         if let Some(cursor) = cursor {
@@ -51,62 +52,65 @@ impl<E: Entity> Repository<E> {
             passed = position.passed;
             find = find.after(position.values);
         }
-        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let page_size = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_position = |document: &RawDocumentBuf| list.sort.position(document).is_ok();
-        let mut asked = limit;
+        let mut requested = limit;
         loop {
-            // One more than is shown, which says whether there is more.
-            let (mut documents, total) = self.with_total(find.clone().limit(asked.saturating_add(1))).await?;
-            if documents.len() as u64 <= asked {
-                return Ok((documents, total, passed, Some(CursorPage { next: None })));
+            // One extra document tells whether there is a next page.
+            let (mut documents, total) =
+                self.with_total(find.clone().limit(requested.saturating_add(1))).await?;
+            if documents.len() as u64 <= requested {
+                return Ok((documents, total, passed, None));
             }
             documents.pop();
-            // In old databases documents may stand where no position says. None of those can be shown, so a page ends
-            // before or behind them.
-            let (shown, beyond) = documents.split_at(most.min(documents.len()));
+            // Some documents of old databases have no position in the order. They cannot be shown, so a page ends
+            // before or after them.
+            let (shown, beyond) = documents.split_at(page_size.min(documents.len()));
             let end = shown.iter().rposition(has_position);
-            let end = end.or_else(|| beyond.iter().position(has_position).map(|end| most + end));
+            let end = end.or_else(|| beyond.iter().position(has_position).map(|end| page_size + end));
             if let Some(end) = end {
                 documents.truncate(end + 1);
                 let values = list.sort.position(&documents[end])?;
                 let position =
                     CursorPosition { passed: passed.saturating_add(documents.len() as u64), values };
-                let next = Some(self.cursors.seal(&list, &position).await?);
-                return Ok((documents, total, passed, Some(CursorPage { next })));
+                let next = self.cursors.seal(&list, &position).await?;
+                return Ok((documents, total, passed, Some(next)));
             }
-            asked = asked.saturating_mul(2);
+            requested = requested.saturating_mul(2);
         }
     }
 
-    /// The documents of a read, and how many its filter means.
+    /// Reads documents, and counts those that the filter selects.
     async fn with_total(&self, find: Find) -> Result<(Vec<RawDocumentBuf>, u64), Error> {
         let window_end = find.skip.saturating_add(find.limit.unwrap_or(u64::MAX));
         let from_beginning = find.after.as_ref().is_none_or(Vec::is_empty);
         match self.totals.known(&find.filter) {
-            Known::Total(total) => Ok((self.documents(find).await?, total)),
-            Known::Nothing if from_beginning => self.up_to_the_end(find).await,
-            Known::About(about) if from_beginning && about <= window_end => self.up_to_the_end(find).await,
-            Known::About(_) | Known::Nothing => {
+            KnownTotal::Exact(total) => Ok((self.documents(find).await?, total)),
+            KnownTotal::Unknown if from_beginning => self.read_to_the_end(find).await,
+            KnownTotal::About(about) if from_beginning && about <= window_end => {
+                self.read_to_the_end(find).await
+            }
+            KnownTotal::About(_) | KnownTotal::Unknown => {
                 let filter = find.filter.clone();
                 Ok(tokio::try_join!(self.documents(find), self.totals.count(&filter))?)
             }
         }
     }
 
-    /// The same where the window may show the end of the list: then there is nothing to count. One document more than is
-    /// shown says whether it does.
-    async fn up_to_the_end(&self, find: Find) -> Result<(Vec<RawDocumentBuf>, u64), Error> {
+    /// Reads documents of a window that may reach the end of the list. One extra document tells whether it does; then
+    /// the total follows without a count.
+    async fn read_to_the_end(&self, find: Find) -> Result<(Vec<RawDocumentBuf>, u64), Error> {
         let (filter, skip, shown) = (find.filter.clone(), find.skip, find.limit);
         let find = match (shown, &find.after) {
             (Some(shown), None) => find.limit(shown.saturating_add(1)),
-            // A walk asks for one more by itself.
+            // A cursor page requests an extra document already.
             _ => find,
         };
-        let asked = find.limit;
+        let requested = find.limit;
         let mut documents = self.documents(find).await?;
         let found = documents.len() as u64;
-        let ends = asked.is_none_or(|asked| found < asked) && (found > 0 || skip == 0);
-        let total = if ends { skip + found } else { self.totals.count(&filter).await? };
+        let at_end = requested.is_none_or(|requested| found < requested) && (found > 0 || skip == 0);
+        let total = if at_end { skip + found } else { self.totals.count(&filter).await? };
         documents.truncate(shown.and_then(|shown| usize::try_from(shown).ok()).unwrap_or(usize::MAX));
         Ok((documents, total))
     }

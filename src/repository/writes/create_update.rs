@@ -1,114 +1,138 @@
-//! Writes, the same for all entities: each change names the state that it was made for, so that of two at the same
-//! time only one is made.
-
 use bson::oid::ObjectId;
-use bson::{Bson, Document, RawDocument, RawDocumentBuf};
+use bson::{Bson, RawDocument, RawDocumentBuf};
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, FindAndUpdate, Update};
 
-use crate::domain::{Id, Revised, Revision};
+use crate::domain::{Id, PatchOf, Revised, Revision};
 use crate::repository::row::not_deleted;
-use crate::repository::{Entity, Error, Repository};
+use crate::repository::{DraftFields, Entity, Error, Repository};
 
-/// Counts the changes of a document. Documents of the original have none.
+/// The field that counts the changes of a document. Documents of the original do not have it.
 pub(in crate::repository) const VERSION: &str = "version";
-pub(super) const CREATED: &str = "createdDate";
+pub(super) const SLUG: &str = "slug";
+const CREATED: &str = "createdDate";
 pub(super) const UPDATED: &str = "updatedDate";
 pub(super) const DELETED: &str = "deletedDate";
 
-/// An entity that can be written.
-pub trait Writable: Entity {
-    /// What it is made of when it comes into being.
-    type New: Send + Sync;
-    /// What is changed in it.
-    type Change: Send + Sync;
-
-    /// The fields of a new document, but for its id, its slug and its dates.
-    fn document(new: &Self::New, now: DateTime<Utc>) -> Document;
-
-    /// The changes of fields, but for the slug and the dates.
-    fn update(change: &Self::Change) -> Update;
+/// An entity to insert.
+pub struct New<E: Entity> {
+    /// The fields that its author wrote.
+    pub draft: E::Draft,
+    /// The author.
+    pub user_id: Id,
+    /// The section it belongs to, if any.
+    pub section_id: Option<Id>,
 }
 
-/// An entity as it was read, and the state that a change of it is made for.
+/// A change of an entity.
+pub struct Change<E: Entity> {
+    /// The changed fields.
+    pub patch: PatchOf<E>,
+    /// The section it moves to, if it moves.
+    pub section_id: Option<Id>,
+}
+
+/// An entity as it was read, with the version that optimistic concurrency control compares.
 #[derive(Debug, Clone)]
 pub struct Versioned<E> {
     /// The entity and its revision.
     pub revised: Revised<E>,
     pub(super) id: ObjectId,
-    pub(super) version: i64,
-    pub(super) same_state: Filter,
+    version: i64,
+    same_version: Filter,
 }
 
-impl<E: Writable> Repository<E> {
-    /// The live entity with this id, to be changed.
+impl<E: Entity> Repository<E> {
+    /// Returns the entity with this id and its version, unless it is deleted.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if it is there and cannot be read.
+    /// [`Error::Corrupt`] if it cannot be read.
     pub async fn find_versioned(&self, id: Id) -> Result<Option<Versioned<E>>, Error> {
         self.find_one_versioned(Filter::id(id.object_id()).also(not_deleted())).await
     }
 
-    /// Inserts a new one that has no slug.
+    /// Inserts an entity without a slug.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] if a unique field is taken.
-    pub async fn insert(&self, new: &E::New, now: DateTime<Utc>) -> Result<Versioned<E>, Error> {
-        self.put(ObjectId::new(), E::document(new, now), now).await
+    /// [`Error::Duplicate`] if a unique field already exists.
+    pub async fn insert(&self, new: &New<E>, now: DateTime<Utc>) -> Result<Versioned<E>, Error> {
+        self.insert_with_slug(ObjectId::new(), new, None, now).await
     }
 
-    /// Makes a change of this state; `None` if it is in another by now, or deleted.
+    /// Updates an entity; `None` if it was changed or deleted since it was read.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] if a unique field is taken.
-    pub async fn change(
+    /// [`Error::Duplicate`] if a unique field already exists.
+    pub async fn update(
         &self,
-        stored: &Versioned<E>,
-        change: &E::Change,
+        versioned: &Versioned<E>,
+        change: &Change<E>,
         now: DateTime<Utc>,
     ) -> Result<Option<Versioned<E>>, Error> {
-        self.write(stored, E::update(change).set(UPDATED, instant(now))).await
+        self.update_with_slug(versioned, change, None, now).await
     }
 
-    /// Marks this state as deleted, by both marks; false if it is in another by now, or deleted already.
-    pub async fn delete(&self, stored: &Versioned<E>, now: DateTime<Utc>) -> Result<bool, Error> {
+    /// Marks an entity as deleted; false if it was changed or deleted since it was read.
+    pub async fn delete(&self, versioned: &Versioned<E>, now: DateTime<Utc>) -> Result<bool, Error> {
         let update = Update::new()
             .set("deleted", true)
             .set("is_deleted", true)
             .set(DELETED, instant(now))
-            .set(VERSION, stored.version.wrapping_add(1));
-        Ok(self.collection.update_one(&stored.still(), &update).await?.matched > 0)
+            .set(VERSION, versioned.version.wrapping_add(1));
+        Ok(self.collection.update_one(&versioned.unchanged(), &update).await?.matched > 0)
     }
 
-    /// Removes this state for good; false if it is in another by now, or deleted.
-    pub async fn remove(&self, stored: &Versioned<E>) -> Result<bool, Error> {
-        Ok(self.collection.delete_one(&stored.still()).await? > 0)
+    /// Removes an entity permanently; false if it was changed or deleted since it was read.
+    pub async fn remove(&self, versioned: &Versioned<E>) -> Result<bool, Error> {
+        Ok(self.collection.delete_one(&versioned.unchanged()).await? > 0)
     }
 
-    pub(super) async fn put(
+    pub(super) async fn insert_with_slug(
         &self,
         id: ObjectId,
-        fields: Document,
+        new: &New<E>,
+        slug: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Versioned<E>, Error> {
-        let mut document = Document::new();
-        document.insert("_id", id);
-        document.extend(fields);
+        let New { draft, user_id, section_id } = new;
+        let mut document = bson::doc! { "_id": id };
+        document.extend(draft.to_document());
+        E::derive_on_insert(draft, now, &mut document);
+        document.insert("user_id", user_id.to_string());
+        if let Some(section) = section_id {
+            document.insert("section_id", section.to_string());
+        }
+        if let Some(slug) = slug {
+            document.insert(SLUG, slug);
+        }
         document.insert(CREATED, instant(now));
         document.insert(UPDATED, instant(now));
         document.insert(VERSION, 1_i64);
-        let raw = RawDocumentBuf::try_from(&document).map_err(unreadable::<E>)?;
+        let raw = RawDocumentBuf::try_from(&document).map_err(undecodable::<E>)?;
         self.collection.insert_one(document).await?;
         Self::read_versioned(&raw)
     }
 
-    pub(super) async fn write(
+    pub(super) async fn update_with_slug(
         &self,
-        stored: &Versioned<E>,
-        update: Update,
+        versioned: &Versioned<E>,
+        change: &Change<E>,
+        slug: Option<&str>,
+        now: DateTime<Utc>,
     ) -> Result<Option<Versioned<E>>, Error> {
-        let update = update.set(VERSION, stored.version.wrapping_add(1));
-        let find = FindAndUpdate::new(stored.still(), update);
+        let Change { patch, section_id } = change;
+        let update = versioned.revised.item.derive_on_update(patch, now, E::Draft::to_update(patch));
+        let update = match section_id {
+            Some(section) => update.set("section_id", section.to_string()),
+            None => update,
+        };
+        let update = update.set(UPDATED, instant(now));
+        let update = match slug {
+            Some(slug) => update.set(SLUG, slug),
+            None => update,
+        };
+        let update = update.set(VERSION, versioned.version.wrapping_add(1));
+        let find = FindAndUpdate::new(versioned.unchanged(), update);
         let written = self.collection.find_one_and_update_raw(find).await?;
         written.map(|document| Self::read_versioned(&document)).transpose()
     }
@@ -122,19 +146,19 @@ impl<E: Writable> Repository<E> {
     }
 
     fn read_versioned(document: &RawDocument) -> Result<Versioned<E>, Error> {
-        // Sluggable after all that is stored, so that no change goes unseen, whoever made it.
+        // The revision covers every stored byte, so that it differs after any change by any writer.
         let revision = Revision::from_bytes(document.as_bytes());
         let value = |field: &'static str| -> Result<Option<Bson>, Error> {
-            let value = document.get(field).map_err(unreadable::<E>)?;
-            value.map(Bson::try_from).transpose().map_err(unreadable::<E>)
+            let value = document.get(field).map_err(undecodable::<E>)?;
+            value.map(Bson::try_from).transpose().map_err(undecodable::<E>)
         };
         let version = value(VERSION)?;
-        // Writers that know of no version change the date at least.
+        // Writers that do not know the version change at least the date.
         let same = |field: &'static str, value: Option<Bson>| match value {
             Some(value) => Filter::eq(field, value),
             None => Filter::missing(field),
         };
-        let same_state = Filter::and([same(VERSION, version.clone()), same(UPDATED, value(UPDATED)?)]);
+        let same_version = Filter::and([same(VERSION, version.clone()), same(UPDATED, value(UPDATED)?)]);
         let version = match version {
             Some(Bson::Int64(version)) => version,
             Some(Bson::Int32(version)) => i64::from(version),
@@ -142,18 +166,19 @@ impl<E: Writable> Repository<E> {
         };
         let id = document.get_object_id("_id").unwrap_or_default();
         let item = Self::read(document)?;
-        Ok(Versioned { revised: Revised { item, revision }, id, version, same_state })
+        Ok(Versioned { revised: Revised { item, revision }, id, version, same_version })
     }
 }
 
 impl<E> Versioned<E> {
-    fn still(&self) -> Filter {
-        Filter::and([Filter::id(self.id), not_deleted(), self.same_state.clone()])
+    /// Selects the entity while nobody has changed or deleted it.
+    fn unchanged(&self) -> Filter {
+        Filter::and([Filter::id(self.id), not_deleted(), self.same_version.clone()])
     }
 }
 
-/// Versioned bytes that are no document.
-pub(super) fn unreadable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+/// Reports stored bytes that are not a document.
+pub(super) fn undecodable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Store(docstore::Error::Decode { collection: E::COLLECTION.to_owned(), source: Box::new(error) })
 }
 

@@ -1,15 +1,13 @@
-//! Writes: creating and updating entities, reserving slugs, soft deletion.
+//! Writes: creating and updating entities, unique slugs, soft deletion.
 
 /// Creates and updates entities with optimistic concurrency control.
 mod create_update;
-/// The history of renamed slugs.
-pub(super) mod slug_history;
-/// Unique slugs, reserved without races.
+/// Reserves, renames and releases unique slugs.
 mod slugs;
-/// Listing, restoring and purging deleted entities.
+/// Lists, restores and purges deleted entities.
 mod trash;
 
 pub(super) use create_update::VERSION;
-pub use create_update::{Versioned, Writable};
-pub use slugs::{SlugReservation, Sluggable};
-pub use trash::SoftDelete;
+pub use create_update::{Change, New, Versioned};
+pub use slugs::SlugReservation;
+pub(super) use slugs::{SLUG_HISTORY, slug_history_indexes};

@@ -1,194 +1,221 @@
+//! Unique slugs.
+//!
+//! The unique index decides who gets a slug; the second writer takes the next suffix. The index covers deleted documents
+//! too: when an item wants the slug of a deleted one, the deleted one is renamed to `~<its id>`, which no title can give,
+//! and keeps its slug in `slug_before` until it is restored.
+//!
+//! The slug history has one document per former slug: `{collection, slug, item, createdDate}`. It names the item and not
+//! its next slug, so there are neither chains nor loops, however often an item is renamed.
+
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use chrono::{DateTime, Utc};
-use docstore::{Filter, Find, Projection, Update};
+use docstore::{Field, Filter, Find, Index, Projection, Update};
 
-use super::create_update::{UPDATED, Versioned, Writable, instant};
-use super::slug_history;
+use super::create_update::{Change, New, SLUG, Versioned, instant};
 use crate::domain::{Id, nth_slug};
-use crate::repository::repository::shown;
+use crate::repository::repository::display_id;
 use crate::repository::row::{is_deleted, not_deleted};
-use crate::repository::{Error, Repository};
+use crate::repository::{Entity, Error, Repository, Sluggable, SoftDelete};
 
-pub(super) const SLUG: &str = "slug";
-/// What a deleted document was called before a live one took its slug.
-pub(super) const SLUG_BEFORE: &str = "slug_before";
-/// So many names are looked up at first, and then at the most.
-const FEW: u64 = 8;
-const MANY: u64 = 512;
+/// The collection of former slugs.
+pub(in crate::repository) const SLUG_HISTORY: &str = "slug_history";
+/// The number of candidates that the first query looks up; later queries look up four times as many each.
+const FIRST_CANDIDATES: u64 = 8;
+/// The maximum number of candidates of one query.
+const MAX_CANDIDATES: u64 = 512;
 
-/// An entity with a slug, which is unique in its collection.
-///
-/// The unique index decides who has a slug; whoever comes second takes the next suffix. It covers deleted documents
-/// too: when a live one wants the slug of a deleted one, the deleted one's becomes `~<its id>`, which no title can
-/// give, and the old one is kept in `slug_before`, for the day that it is restored.
-pub trait Sluggable: Writable {
-    /// Its slug.
-    fn slug(&self) -> &str;
+/// Returns the indexes of the slug history.
+pub(in crate::repository) fn slug_history_indexes() -> Vec<Index> {
+    vec![Index::on(["collection", SLUG]).unique()]
 }
 
-/// A name for something new, which was free when it was looked for.
+/// A slug for a new entity, free when it was looked up.
 #[derive(Debug)]
 pub struct SlugReservation {
     id: ObjectId,
-    slug: String,
-    found: SlugCandidate,
+    base: String,
+    candidate: Candidate,
 }
 
 /// The nth name of a slug, and the deleted document that has it.
 #[derive(Debug)]
-struct SlugCandidate {
-    n: u64,
-    name: String,
-    deleted: Option<Document>,
+pub(super) struct Candidate {
+    pub(super) n: u64,
+    pub(super) slug: String,
+    holder: Option<Document>,
 }
 
 impl<E: Sluggable> Repository<E> {
-    /// The live entity of this slug, published or not.
+    /// Returns the entity with this slug, published or not.
     pub async fn find_versioned_by_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
         self.find_one_versioned(Filter::eq(SLUG, slug).also(not_deleted())).await
     }
 
-    /// The live entity that had this slug last, whatever its slug is now.
+    /// Returns the last entity that had this slug, whatever its slug is now.
     pub async fn find_versioned_by_former_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
-        match slug_history::holder(&self.history, E::COLLECTION, slug).await? {
+        let former = self.history.find_one(Find::new(former_slug::<E>(slug))).await?;
+        let item = former.as_ref().and_then(|former| Id::parse(former.get_str("item").ok()?).ok());
+        match item {
             Some(id) => self.find_versioned(id).await,
             None => Ok(None),
         }
     }
 
-    /// Looks for the name of something new: this slug, or the first suffix of it that is free; its id if the slug is
-    /// empty. Writes nothing.
+    /// Looks up a slug for a new entity: this one, or its first free suffix; the id if it is empty. Writes nothing.
     pub async fn reserve_slug(&self, slug: &str) -> Result<SlugReservation, Error> {
         let id = ObjectId::new();
-        let slug = or_id(slug, id);
-        let found = self.look_for_name(&slug, 1, None).await?;
-        Ok(SlugReservation { id, slug, found })
+        let base = slug_or_id(slug, id);
+        let candidate = self.find_candidate(&base, 1, None).await?;
+        Ok(SlugReservation { id, base, candidate })
     }
 
-    /// Inserts a new one under this name; if somebody else has it by now, under the next suffix that is free.
-    pub async fn insert_with_slug(
+    /// Inserts an entity under a reserved slug, or under the next free suffix if it was taken since.
+    pub async fn insert_reserved(
         &self,
-        name: SlugReservation,
-        new: &E::New,
+        reservation: SlugReservation,
+        new: &New<E>,
         now: DateTime<Utc>,
     ) -> Result<Versioned<E>, Error> {
-        let SlugReservation { id, slug, mut found } = name;
+        let SlugReservation { id, base, mut candidate } = reservation;
         loop {
-            self.release_slug(&found).await?;
-            let mut document = E::document(new, now);
-            document.insert(SLUG, &found.name);
-            match self.put(id, document, now).await {
-                Err(error) if is_taken(&error) => {
-                    found = self.look_for_name(&slug, found.n + 1, None).await?;
+            self.release_candidate(&candidate).await?;
+            match self.insert_with_slug(id, new, Some(&candidate.slug), now).await {
+                Err(error) if error.is_duplicate(SLUG) => {
+                    candidate = self.find_candidate(&base, candidate.n + 1, None).await?;
                 }
                 outcome => return outcome,
             }
         }
     }
 
-    /// As [`Repository::change`], and gives it this slug, or the first suffix of it that is free. The slug it had is
-    /// remembered.
+    /// Updates an entity as [`Repository::update`] does, and gives it this slug or its first free suffix. Its former
+    /// slug is remembered.
     pub async fn rename(
         &self,
-        stored: &Versioned<E>,
+        versioned: &Versioned<E>,
         slug: &str,
-        change: &E::Change,
+        change: &Change<E>,
         now: DateTime<Utc>,
     ) -> Result<Option<Versioned<E>>, Error> {
-        let slug = or_id(slug, stored.id);
-        let held = stored.revised.item.slug();
+        let base = slug_or_id(slug, versioned.id);
+        let current = versioned.revised.item.slug();
         let mut from = 1;
         loop {
-            let (n, name) = self.free_name(&slug, from, Some(stored.id)).await?;
-            if name == held {
-                return self.change(stored, change, now).await;
+            let candidate = self.free_candidate(&base, from, Some(versioned.id)).await?;
+            if candidate.slug == current {
+                return self.update(versioned, change, now).await;
             }
-            // Before the change: until it is made, the live document wins over what is remembered of it.
-            if !held.is_empty() {
-                slug_history::remember(&self.history, E::COLLECTION, held, Id::from(stored.id), now).await?;
+            // Remembered before the update: until it is made, the entity itself wins over its history.
+            if !current.is_empty() {
+                self.remember_slug(current, Id::from(versioned.id), now).await?;
             }
-            let update = E::update(change).set(UPDATED, instant(now)).set(SLUG, name);
-            match self.write(stored, update).await {
-                Err(error) if is_taken(&error) => from = n + 1,
+            match self.update_with_slug(versioned, change, Some(&candidate.slug), now).await {
+                Err(error) if error.is_duplicate(SLUG) => from = candidate.n + 1,
                 outcome => return outcome,
             }
         }
     }
 
-    /// The first name from the nth on that no other live document has. It may be gone when it is used.
-    pub(super) async fn free_name(
+    /// Finds the first candidate from the nth on and takes it from a deleted document. It may be taken again before it
+    /// is used.
+    pub(super) async fn free_candidate(
         &self,
-        slug: &str,
+        base: &str,
         from: u64,
         own: Option<ObjectId>,
-    ) -> Result<(u64, String), Error> {
-        let found = self.look_for_name(slug, from, own).await?;
-        self.release_slug(&found).await?;
-        Ok((found.n, found.name))
+    ) -> Result<Candidate, Error> {
+        let candidate = self.find_candidate(base, from, own).await?;
+        self.release_candidate(&candidate).await?;
+        Ok(candidate)
     }
 
-    async fn look_for_name(
-        &self,
-        slug: &str,
-        from: u64,
-        own: Option<ObjectId>,
-    ) -> Result<SlugCandidate, Error> {
-        let (mut from, mut count) = (from, FEW);
+    /// Finds the first candidate from the nth on that no other entity has, deleted ones apart.
+    async fn find_candidate(&self, base: &str, from: u64, own: Option<ObjectId>) -> Result<Candidate, Error> {
+        let (mut from, mut count) = (from, FIRST_CANDIDATES);
         loop {
-            let names: Vec<String> = (from..from + count).map(|n| nth_slug(slug, n)).collect();
-            let found = self.holders(&names, own).await?;
-            let held_by_other =
-                |name: &str| found.iter().any(|(held, document)| held == name && is_not_deleted(document));
-            if let Some((n, name)) = (from..).zip(names).find(|(_, name)| !held_by_other(name)) {
-                let deleted = found.into_iter().find(|(held, _)| *held == name);
-                return Ok(SlugCandidate { n, name, deleted: deleted.map(|(_, document)| document) });
+            let slugs: Vec<String> = (from..from + count).map(|n| nth_slug(base, n)).collect();
+            let mut holders = self.slug_holders(&slugs, own).await?;
+            let is_taken = |slug: &str| {
+                let mut holders = holders.iter().filter(|holder| has_slug(holder, slug));
+                holders.any(|holder| !is_marked_deleted(holder))
+            };
+            if let Some((n, slug)) = (from..).zip(slugs).find(|(_, slug)| !is_taken(slug)) {
+                let holder = holders.iter().position(|holder| has_slug(holder, &slug));
+                return Ok(Candidate { n, slug, holder: holder.map(|at| holders.swap_remove(at)) });
             }
             from += count;
-            count = (count * 4).min(MANY);
+            count = (count * 4).min(MAX_CANDIDATES);
         }
     }
 
-    async fn release_slug(&self, found: &SlugCandidate) -> Result<(), Error> {
-        match &found.deleted {
-            Some(deleted) => self.set_aside(&found.name, deleted).await,
+    /// Returns the documents that have one of these slugs, deleted ones too.
+    async fn slug_holders(&self, slugs: &[String], own: Option<ObjectId>) -> Result<Vec<Document>, Error> {
+        let others = own.map_or(Filter::All, |own| Filter::ne(Field::ID, own));
+        let filter = Filter::is_in(SLUG, slugs.iter().map(String::as_str)).also(others);
+        let find = Find::new(filter).projection(Projection::include([SLUG, "deleted", "is_deleted"]));
+        Ok(self.collection.find(find).await?.documents().await?)
+    }
+
+    async fn release_candidate(&self, candidate: &Candidate) -> Result<(), Error> {
+        match &candidate.holder {
+            Some(deleted) => self.release_name(&candidate.slug, deleted).await,
             None => Ok(()),
         }
     }
 
-    async fn holders(
-        &self,
-        slugs: &[String],
-        own: Option<ObjectId>,
-    ) -> Result<Vec<(String, Document)>, Error> {
-        let others = own.map_or(Filter::All, |own| Filter::ne(docstore::Field::ID, own));
-        let filter = Filter::is_in(SLUG, slugs.iter().map(String::as_str)).also(others);
-        let find = Find::new(filter).projection(Projection::include([SLUG, "deleted", "is_deleted"]));
-        let documents = self.collection.find(find).await?.documents().await?;
-        let with_slug = |document: Document| Some((document.get_str(SLUG).ok()?.to_owned(), document));
-        Ok(documents.into_iter().filter_map(with_slug).collect())
-    }
-
-    /// Takes the slug from a deleted document, unless it has been restored meanwhile.
-    async fn set_aside(&self, slug: &str, deleted: &Document) -> Result<(), Error> {
-        let id = deleted.get("_id").cloned().unwrap_or(Bson::Null);
-        let aside = format!("~{}", shown(&id));
-        let still = Filter::and([Filter::id(id), Filter::eq(SLUG, slug), is_deleted()]);
-        let update = Update::new().set(SLUG, aside).set(SLUG_BEFORE, slug);
-        self.collection.update_one(&still, &update).await?;
+    async fn remember_slug(&self, slug: &str, item: Id, now: DateTime<Utc>) -> Result<(), Error> {
+        let former = former_slug::<E>(slug);
+        let update = Update::new().set("item", item.to_string()).set("createdDate", instant(now));
+        match self.history.upsert_one(&former, &update).await {
+            // Another process inserted it concurrently; now it can be updated.
+            Err(error) if error.duplicate_index().is_some() => {
+                self.history.update_one(&former, &update).await?;
+            }
+            outcome => drop(outcome?),
+        }
         Ok(())
     }
 }
 
-pub(super) fn or_id(slug: &str, id: ObjectId) -> String {
+impl<E: SoftDelete> Repository<E> {
+    /// Takes a unique name from a deleted document, unless it was restored since.
+    pub(in crate::repository) async fn release_name(
+        &self,
+        name: &str,
+        deleted: &Document,
+    ) -> Result<(), Error> {
+        let id = deleted.get("_id").cloned().unwrap_or(Bson::Null);
+        let placeholder = format!("~{}", display_id(&id));
+        let still_deleted = Filter::and([Filter::id(id), Filter::eq(E::NAME_FIELD, name), is_deleted()]);
+        let update = Update::new().set(E::NAME_FIELD, placeholder).set(E::FORMER_NAME_FIELD, name);
+        self.collection.update_one(&still_deleted, &update).await?;
+        Ok(())
+    }
+
+    /// Forgets the former slugs of these items.
+    pub(super) async fn forget_slugs(&self, items: &[Id]) -> Result<(), Error> {
+        if !items.is_empty() {
+            let theirs = Filter::is_in("item", items.iter().map(Id::to_string));
+            self.history.delete_many(&Filter::eq("collection", E::COLLECTION).also(theirs)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the slug, or the id in place of an empty one.
+pub(super) fn slug_or_id(slug: &str, id: ObjectId) -> String {
     if slug.is_empty() { id.to_hex() } else { slug.to_owned() }
 }
 
-fn is_not_deleted(document: &Document) -> bool {
-    let marked = |mark| document.get(mark) == Some(&Bson::Boolean(true));
-    !marked("deleted") && !marked("is_deleted")
+fn former_slug<E: Entity>(slug: &str) -> Filter {
+    Filter::and([Filter::eq("collection", E::COLLECTION), Filter::eq(SLUG, slug)])
 }
 
-pub(super) fn is_taken(error: &Error) -> bool {
-    matches!(error, Error::Duplicate { fields, .. } if fields.iter().map(String::as_str).eq([SLUG]))
+fn has_slug(document: &Document, slug: &str) -> bool {
+    document.get_str(SLUG).is_ok_and(|held| held == slug)
+}
+
+fn is_marked_deleted(document: &Document) -> bool {
+    ["deleted", "is_deleted"].iter().any(|mark| document.get(mark) == Some(&Bson::Boolean(true)))
 }

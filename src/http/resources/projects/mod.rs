@@ -14,7 +14,7 @@ use crate::http::extract::{IfMatch, Ready, Segment, ValidQuery, Visitor};
 use crate::http::respond::{
     Envelope, item_response, list_response, no_content, permanent_redirect, with_sanitized_header,
 };
-use crate::service::{ListProjects, SlugLookup};
+use crate::service::{ListProjects, SlugLookup, Write};
 use wire::{CardBody, CreateRequest, ProjectBody, ProjectsQuery, UpdateRequest};
 
 fn one(status: StatusCode, project: Revised<Project>) -> Response {
@@ -97,7 +97,7 @@ pub(crate) async fn update(
     ValidBody(project): ValidBody<UpdateRequest>,
 ) -> Result<Response, ApiError> {
     let caller = visitor.required().await?;
-    let written = services.projects.update(&caller, &id, project.into(), &condition).await?;
+    let written = services.projects.update(&caller, &id, Write::from(project), &condition).await?;
     Ok(with_sanitized_header(one(StatusCode::OK, written.revised), &written.removed))
 }
 

@@ -5,12 +5,12 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use crate::domain::{Project, ProjectChange, ProjectText, is_web_url};
+use crate::domain::{Meta, Patch, Project, ProjectDraft, ProjectPatch, is_web_url};
 use crate::http::extract::fields::{EXACT, Fields};
 use crate::http::extract::json::FromBody;
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader};
 use crate::http::respond::serialize_timestamp;
-use crate::service::WriteProject;
+use crate::service::Write;
 
 /// The least `sort_order`.
 const FIRST: i64 = -EXACT;
@@ -111,10 +111,10 @@ impl FromBody for CreateRequest {
     }
 }
 
-impl From<CreateRequest> for WriteProject<ProjectText> {
+impl From<CreateRequest> for Write<ProjectDraft> {
     fn from(request: CreateRequest) -> Self {
         let given = |address: Option<String>| address.filter(|address| !address.is_empty());
-        let text = ProjectText {
+        let fields = ProjectDraft {
             title: request.title,
             summary: request.summary,
             content: request.content,
@@ -126,7 +126,7 @@ impl From<CreateRequest> for WriteProject<ProjectText> {
             is_featured: request.is_featured,
             sort_order: request.sort_order,
         };
-        Self { text, section_id: request.section_id }
+        Self { fields, section_id: request.section_id }
     }
 }
 
@@ -180,22 +180,26 @@ impl FromBody for UpdateRequest {
     }
 }
 
-impl From<UpdateRequest> for WriteProject<ProjectChange> {
+impl From<UpdateRequest> for Write<ProjectPatch> {
     fn from(request: UpdateRequest) -> Self {
-        let text = ProjectChange {
+        let patched = |url: Option<String>| match url {
+            None => Patch::Keep,
+            Some(url) if url.is_empty() => Patch::Clear,
+            Some(url) => Patch::Set(url),
+        };
+        let fields = ProjectPatch {
             title: request.title,
             summary: request.summary,
             content: request.content,
             technologies: request.technologies,
-            github_url: request.github_url,
-            live_url: request.live_url,
-            image_url: request.image_url,
+            github_url: patched(request.github_url),
+            live_url: patched(request.live_url),
+            image_url: patched(request.image_url),
             is_published: request.is_published,
             is_featured: request.is_featured,
             sort_order: request.sort_order,
-            section_id: None,
         };
-        Self { text, section_id: request.section_id }
+        Self { fields, section_id: request.section_id }
     }
 }
 
@@ -244,7 +248,8 @@ pub(crate) struct ProjectBody {
 
 impl From<Project> for ProjectBody {
     fn from(project: Project) -> Self {
-        let Project { id, slug, text, created, updated, user_id, section_id } = project;
+        let Project { meta, slug, draft: text, section_id } = project;
+        let Meta { id, created, updated, user_id } = meta;
         Self {
             title: text.title,
             summary: text.summary,
@@ -295,7 +300,8 @@ pub(crate) struct CardBody {
 
 impl From<Project> for CardBody {
     fn from(project: Project) -> Self {
-        let Project { id, slug, text, user_id, section_id, .. } = project;
+        let Project { meta, slug, draft: text, section_id } = project;
+        let Meta { id, user_id, created: _, updated: _ } = meta;
         Self {
             id: id.to_string(),
             title: text.title,

@@ -6,13 +6,15 @@ use utoipa::openapi::Object;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
-use crate::domain::{ContentType, DisplayType, NavVisibility, Patch, Section, SectionChange};
+use crate::domain::{
+    ContentType, DisplayType, Meta, NavVisibility, Patch, Section, SectionDraft, SectionPatch,
+};
 use crate::http::extract::fields::{EXACT, Fields};
 use crate::http::extract::json::FromBody;
 use crate::http::extract::query::{FromQuery, MAX_OFFSET, Reader};
 use crate::http::openapi::schema::words;
 use crate::http::respond::serialize_timestamp;
-use crate::service::{CreateSection, OnDelete, UpdateSection};
+use crate::service::{OnDelete, UpdateSection};
 
 /// The parameters of a list of sections.
 #[derive(Debug, Validate, IntoParams)]
@@ -125,7 +127,7 @@ impl FromBody for CreateRequest {
     }
 }
 
-impl From<CreateRequest> for CreateSection {
+impl From<CreateRequest> for SectionDraft {
     fn from(request: CreateRequest) -> Self {
         let CreateRequest {
             title,
@@ -202,17 +204,16 @@ impl From<UpdateRequest> for UpdateSection {
             sort_order,
             is_published,
         } = request;
-        let change = SectionChange {
+        let patch = SectionPatch {
             title,
-            // The service says where it lies, when it has looked at the tree.
-            parent_id: Patch::Keep,
+            parent_id,
             display_type,
             content_type,
             nav_visibility,
             sort_order,
             is_published,
         };
-        Self { change, parent_id, slug }
+        Self { patch, slug }
     }
 }
 
@@ -259,20 +260,17 @@ fn nav_visibilities() -> Object {
 
 impl From<Section> for SectionBody {
     fn from(section: Section) -> Self {
-        let Section {
-            id,
+        let Section { meta, draft, slug } = section;
+        let Meta { id, created, updated, user_id } = meta;
+        let SectionDraft {
             title,
-            slug,
             parent_id,
             display_type,
             content_type,
             nav_visibility,
             sort_order,
             is_published,
-            created,
-            updated,
-            user_id,
-        } = section;
+        } = draft;
         Self {
             title,
             slug,

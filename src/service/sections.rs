@@ -1,0 +1,363 @@
+//! Sections, which form a tree.
+//!
+//! Changes of the tree run under the [`TreeLock`]. Taking it is a write, so a request is validated before, to reject it
+//! without one, and again under the lock.
+
+use std::sync::Arc;
+
+use super::Error;
+use super::content::{Content, EXPECTED_ID, SlugLookup, parse_id};
+use crate::clock::Clock;
+use crate::domain::{
+    Authorship, Caller, Id, Item as _, Listing, MAX_SECTION_DEPTH, NavVisibility, PageRequest, ParentFilter,
+    Patch, PlacementError, Precondition, Restored, Revised, Section, SectionDraft, SectionFilter,
+    SectionPatch, Visibility, slugify,
+};
+use crate::repository::{Change, ContentCounts, New, Repository, SectionContents, TreeLock};
+
+/// A request for a list of sections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListSections {
+    /// Only children of this section; `null` for sections at the root.
+    pub parent_id: Option<String>,
+    /// Only sections that this menu links to.
+    pub nav_visibility: Option<String>,
+    /// Includes the unpublished sections that this caller may see.
+    pub unpublished_for: Option<Caller>,
+    /// The page.
+    pub page_request: PageRequest,
+}
+
+/// An update of a section.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpdateSection {
+    /// The changed fields.
+    pub patch: SectionPatch,
+    /// The new slug. If the title changes it is ignored, since the slug follows the title.
+    pub slug: Option<String>,
+}
+
+/// The handling of a deleted section's contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnDelete {
+    /// Rejects the deletion of a section that is not empty.
+    Reject,
+    /// Moves the contents to the section with this id.
+    Reassign(String),
+    /// Moves child sections up to the section's parent, and leaves content without a section.
+    Orphan,
+}
+
+/// The use cases of sections. Cheap to clone.
+#[derive(Clone)]
+pub struct Sections {
+    content: Content<Section>,
+    contents: SectionContents,
+    tree_lock: TreeLock,
+}
+
+impl Sections {
+    /// Stores sections in `sections`; their contents are in `contents`. Changes of the tree run under `tree_lock`.
+    pub fn new(
+        sections: Repository<Section>,
+        contents: SectionContents,
+        tree_lock: TreeLock,
+        authorship: Authorship,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { content: Content::new(sections, authorship, clock), contents, tree_lock }
+    }
+
+    /// Lists sections by `sort_order`, then newest first.
+    pub async fn list(&self, request: ListSections) -> Result<Listing<Section>, Error> {
+        let ListSections { parent_id, nav_visibility, unpublished_for, page_request } = request;
+        let filter = SectionFilter {
+            visibility: Visibility::including_unpublished_of(unpublished_for.as_ref()),
+            parent: parent_id.as_deref().map(parse_parent_filter).transpose()?,
+            nav_visibility: nav_visibility.as_deref().map(parse_nav_visibility).transpose()?,
+        };
+        self.content.list(&filter, page_request).await
+    }
+
+    /// Returns the section with this id.
+    pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<Section>, Error> {
+        self.content.by_id(caller, id).await
+    }
+
+    /// Returns the section with this slug, or the new slug of the one that had it.
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<Section>, Error> {
+        self.content.by_slug(caller, slug).await
+    }
+
+    /// Creates a section.
+    pub async fn create(&self, caller: &Caller, mut draft: SectionDraft) -> Result<Revised<Section>, Error> {
+        self.content.authorize_create(caller)?;
+        let Some(parent) = draft.parent_id.clone() else {
+            return self.insert(caller.id, draft).await;
+        };
+        self.validate_parent(None, &parent).await?;
+        let (sections, user_id) = (self.clone(), caller.id);
+        let work = async move {
+            draft.parent_id = Some(sections.validate_parent(None, &parent).await?);
+            sections.insert(user_id, draft).await
+        };
+        self.tree_lock.run_exclusive(work).await
+    }
+
+    async fn insert(&self, user_id: Id, draft: SectionDraft) -> Result<Revised<Section>, Error> {
+        let items = &self.content.items;
+        let slug = items.reserve_slug(&slugify(&draft.title)).await?;
+        let new = New { draft, user_id, section_id: None };
+        Ok(items.insert_reserved(slug, &new, self.content.clock.now()).await?.revised)
+    }
+
+    /// Updates a section.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &str,
+        update: &UpdateSection,
+        precondition: &Precondition,
+    ) -> Result<Revised<Section>, Error> {
+        let id = parse_id::<Section>(id)?;
+        // Only an update that sets a parent or a slug can conflict with others.
+        let exclusive = matches!(update.patch.parent_id, Patch::Set(_)) || update.slug.is_some();
+        if !exclusive {
+            return self.update_unlocked(caller, id, update, precondition).await;
+        }
+        let stored = self.content.find_editable(caller, id, precondition).await?;
+        self.validate_update(&stored.revised.item, update).await?;
+        let (sections, caller) = (self.clone(), *caller);
+        let (update, precondition) = (update.clone(), precondition.clone());
+        let work = async move { sections.update_unlocked(&caller, id, &update, &precondition).await };
+        self.tree_lock.run_exclusive(work).await
+    }
+
+    async fn update_unlocked(
+        &self,
+        caller: &Caller,
+        id: Id,
+        update: &UpdateSection,
+        precondition: &Precondition,
+    ) -> Result<Revised<Section>, Error> {
+        loop {
+            let stored = self.content.find_editable(caller, id, precondition).await?;
+            let (patch, slug) = self.validate_update(&stored.revised.item, update).await?;
+            let change = Change { patch, section_id: None };
+            // After a concurrent change, try again from the new state, if the precondition allows it.
+            if let Some(revised) = self.content.update(&stored, &change, slug.as_deref()).await? {
+                return Ok(revised);
+            }
+        }
+    }
+
+    /// Returns the patch of a section, and its new slug if it gets one.
+    async fn validate_update(
+        &self,
+        current: &Section,
+        update: &UpdateSection,
+    ) -> Result<(SectionPatch, Option<String>), Error> {
+        let mut patch = update.patch.clone();
+        if let Patch::Set(parent) = &patch.parent_id {
+            // The section may stay where it is even if its parent was deleted.
+            patch.parent_id = if current.draft.parent_id.as_ref() == Some(parent) {
+                Patch::Keep
+            } else {
+                Patch::Set(self.validate_parent(Some(current.meta.id), parent).await?)
+            };
+        }
+        Ok((patch, self.new_slug(current, update).await?))
+    }
+
+    /// Returns the new slug of a section, if it changes. A requested slug must be free.
+    async fn new_slug(&self, current: &Section, update: &UpdateSection) -> Result<Option<String>, Error> {
+        let title = update.patch.title.as_deref();
+        if let Some(title) = title.filter(|title| *title != current.draft.title) {
+            return Ok(Some(slugify(title)));
+        }
+        let Some(requested) = &update.slug else { return Ok(None) };
+        let slug = slugify(requested);
+        if slug.is_empty() {
+            let expected = "must contain a letter or a digit".into();
+            return Err(Error::InvalidField { field: "slug", expected });
+        }
+        if slug == current.slug {
+            return Ok(None);
+        }
+        if self.content.items.find_by_slug(&slug).await?.is_some() {
+            return Err(Error::Taken { field: "slug" });
+        }
+        Ok(Some(slug))
+    }
+
+    /// Returns the parent's id in its canonical form; fails if the section, or a new one, cannot be its child.
+    async fn validate_parent(&self, section: Option<Id>, parent: &str) -> Result<String, Error> {
+        let invalid = |expected| Error::InvalidField { field: "parent_id", expected };
+        let parent = Id::parse(parent).map_err(|_| invalid(EXPECTED_ID.into()))?;
+        let tree = self.content.items.tree().await?;
+        tree.check_parent(section, parent).map_err(|error| invalid(describe(error)))?;
+        Ok(parent.to_string())
+    }
+
+    /// Deletes a section, so that it can be restored. No item stays in a deleted section.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: &str,
+        on_delete: &OnDelete,
+        precondition: &Precondition,
+    ) -> Result<(), Error> {
+        let id = parse_id::<Section>(id)?;
+        let stored = self.content.find_editable(caller, id, precondition).await?;
+        self.destination(&stored.revised.item, on_delete).await?;
+        let (sections, caller) = (self.clone(), *caller);
+        let (on_delete, precondition) = (on_delete.clone(), precondition.clone());
+        let work = async move { sections.delete_unlocked(&caller, id, &on_delete, &precondition).await };
+        self.tree_lock.run_exclusive(work).await
+    }
+
+    async fn delete_unlocked(
+        &self,
+        caller: &Caller,
+        id: Id,
+        on_delete: &OnDelete,
+        precondition: &Precondition,
+    ) -> Result<(), Error> {
+        loop {
+            let stored = self.content.find_editable(caller, id, precondition).await?;
+            if let Some(Destination { parent, section }) =
+                self.destination(&stored.revised.item, on_delete).await?
+            {
+                self.contents.move_out(id, parent, section).await?;
+            }
+            if self.content.items.delete(&stored, self.content.clock.now()).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns the destination of a section's contents, if they move.
+    async fn destination(
+        &self,
+        section: &Section,
+        on_delete: &OnDelete,
+    ) -> Result<Option<Destination>, Error> {
+        let counts = self.contents.count(section.meta.id).await?;
+        Ok(match on_delete {
+            OnDelete::Reject if counts != ContentCounts::default() => {
+                return Err(Error::InUse(describe_counts(&counts)));
+            }
+            OnDelete::Reject => None,
+            OnDelete::Reassign(target) => {
+                let target = Some(self.validate_target(section.meta.id, target, &counts).await?);
+                Some(Destination { parent: target, section: target })
+            }
+            OnDelete::Orphan => {
+                Some(Destination { parent: self.surviving_parent(section).await?, section: None })
+            }
+        })
+    }
+
+    /// Returns the parent, unless it was deleted or is a descendant of the section, as in rings of old databases.
+    async fn surviving_parent(&self, section: &Section) -> Result<Option<Id>, Error> {
+        let parent = section.draft.parent_id.as_deref().and_then(|parent| Id::parse(parent).ok());
+        let Some(parent) = parent else { return Ok(None) };
+        let id = section.meta.id;
+        let ring = parent == id || self.content.items.tree().await?.is_descendant(parent, id);
+        Ok(if ring { None } else { self.content.items.find(parent).await?.map(|parent| parent.meta.id) })
+    }
+
+    /// Returns the id of the section that takes over the contents of another.
+    async fn validate_target(&self, from: Id, target: &str, counts: &ContentCounts) -> Result<Id, Error> {
+        let invalid = |expected: String| Error::InvalidParameter { parameter: "reassign_to", expected };
+        let target = Id::parse(target).map_err(|_| invalid(EXPECTED_ID.into()))?;
+        let Some(section) = self.content.items.find(target).await? else {
+            return Err(invalid(describe(PlacementError::ParentNotFound)));
+        };
+        if target == from {
+            return Err(invalid(describe(PlacementError::IntoItself)));
+        }
+        let tree = self.content.items.tree().await?;
+        for child in tree.children(from) {
+            tree.check_parent(Some(child), target).map_err(|error| invalid(describe(error)))?;
+        }
+        let content_type = section.draft.content_type;
+        if let Some((other, _)) = counts.content.iter().find(|(held, _)| *held != content_type) {
+            return Err(invalid(format!("must be the id of a section with content_type {}", other.as_str())));
+        }
+        Ok(target)
+    }
+
+    /// Restores a deleted section under its parent, or at the root if its parent was deleted or became its descendant.
+    pub(super) async fn restore(&self, id: Id) -> Result<Restored, Error> {
+        self.find_deleted(id).await?;
+        let sections = self.clone();
+        self.tree_lock.run_exclusive(async move { sections.restore_unlocked(id).await }).await
+    }
+
+    async fn restore_unlocked(&self, id: Id) -> Result<Restored, Error> {
+        let items = &self.content.items;
+        let restored = match self.find_deleted(id).await?.draft.parent_id.map(|parent| Id::parse(&parent)) {
+            None => items.restore(id).await?,
+            Some(Ok(parent))
+                if items
+                    .tree()
+                    .await?
+                    .with_section(id, Some(parent))
+                    .check_parent(Some(id), parent)
+                    .is_ok() =>
+            {
+                items.restore(id).await?
+            }
+            Some(_) => items.restore_at_root(id).await?,
+        };
+        restored.ok_or(Error::NotInTrash(Section::NAME))
+    }
+
+    async fn find_deleted(&self, id: Id) -> Result<Section, Error> {
+        self.content.items.find_deleted(id).await?.ok_or(Error::NotInTrash(Section::NAME))
+    }
+}
+
+/// The destination of a deleted section's contents.
+struct Destination {
+    /// The new parent of child sections.
+    parent: Option<Id>,
+    /// The new section of content.
+    section: Option<Id>,
+}
+
+fn parse_parent_filter(text: &str) -> Result<ParentFilter, Error> {
+    if text == "null" {
+        return Ok(ParentFilter::Root);
+    }
+    Id::parse(text).map(ParentFilter::In).map_err(|_| Error::InvalidParameter {
+        parameter: "parent_id",
+        expected: "must be 24 hexadecimal digits, or null for sections at the root".into(),
+    })
+}
+
+fn parse_nav_visibility(text: &str) -> Result<NavVisibility, Error> {
+    text.parse().map_err(|()| Error::InvalidParameter {
+        parameter: "nav_visibility",
+        expected: format!("must be one of {}", NavVisibility::WORDS.join(", ")),
+    })
+}
+
+fn describe(error: PlacementError) -> String {
+    match error {
+        PlacementError::ParentNotFound => "must be the id of an existing section".to_owned(),
+        PlacementError::IntoItself => "must not be the section itself".to_owned(),
+        PlacementError::IntoDescendant => "must not be a descendant of the section".to_owned(),
+        PlacementError::TooDeep => format!("must not nest sections deeper than {MAX_SECTION_DEPTH} levels"),
+    }
+}
+
+fn describe_counts(counts: &ContentCounts) -> String {
+    let plural = |name: &str, count: u64| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
+    let sections = (counts.sections > 0).then(|| plural("section", counts.sections));
+    // `story` is the only irregular plural.
+    let content = counts.content.iter();
+    let content = content.map(|(kind, count)| plural(kind.as_str(), *count).replace("storys", "stories"));
+    sections.into_iter().chain(content).collect::<Vec<_>>().join(", ")
+}
