@@ -177,7 +177,7 @@ testkit::targets! {
         let store = open_store(&target).await;
         let before = testkit::dump!(store);
         for (arguments, code, said) in [
-            (&["show", "0009"][..], 2, "no migration is called 0009"),
+            (&["show", "0009"][..], 2, "no migration matches 0009"),
             (&["show", "000"], 2, "0001_create_admin_user, 0002"),
             (&["up", "--to", "nothing"], 2, "field-notes migrate status"),
             (&["up", "--to", "0003", "--steps", "1"], 2, "cannot be used with"),

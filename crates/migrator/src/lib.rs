@@ -59,8 +59,10 @@ mod migrator;
 mod operation;
 /// From graph, ledger and request to the actions to take; no input, no output.
 mod plan;
+/// Batches of raw documents.
+mod raw_batch;
 pub mod rehearsal;
-/// What a run did.
+/// Results of commands.
 mod report;
 /// How things are asked for.
 mod request;
@@ -76,7 +78,7 @@ mod stop;
 pub use checksum::{ChecksumDrift, Checksums, Sourced};
 pub use commands::{ResetReport, ResetRequest};
 pub use details::{Declaration, MigrationDetails};
-pub use drift::{DriftKind, IndexDrift, ValidatorDrift};
+pub use drift::{DriftKind, IndexDrift};
 pub use dry_run::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
 pub use entry::{Provenance, Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};

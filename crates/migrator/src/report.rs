@@ -293,3 +293,15 @@ pub enum UnlockOutcome {
         ran_out: bool,
     },
 }
+
+impl Preflight {
+    /// Returns whether no check failed.
+    pub fn passed(&self) -> bool {
+        !self.checks.iter().any(|check| check.level == CheckLevel::Error)
+    }
+
+    /// Returns the exit code of the command: 0, or 8 if an `up` would be refused or fail.
+    pub fn exit_code(&self) -> u8 {
+        if self.passed() { 0 } else { 8 }
+    }
+}

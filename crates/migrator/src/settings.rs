@@ -85,7 +85,7 @@ impl Default for Settings {
 
 impl Settings {
     /// Tells what goes on: to the trace, and to the observer.
-    pub(crate) fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn emit(&self, event: &Event<'_>) {
         event.trace();
         self.observer.event(event);
     }

@@ -158,7 +158,8 @@ fn outcome_text(text: &mut String, what: &str, outcome: &TrialOutcome) {
 fn rehearsal_text(rehearsal: &RehearsalReport) -> String {
     let mut text = String::new();
     for copied in &rehearsal.copied {
-        let part = if copied.documents == copied.of { String::new() } else { format!(" of {}", copied.of) };
+        let part =
+            if copied.documents == copied.total { String::new() } else { format!(" of {}", copied.total) };
         let _ = writeln!(text, "copied {}: {}{part}", copied.collection, copied.documents);
     }
     let _ = writeln!(text, "the copy took {} ms", rehearsal.copy.as_millis());

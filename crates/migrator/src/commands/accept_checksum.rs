@@ -2,77 +2,54 @@ use async_trait::async_trait;
 use bson::doc;
 use docstore::{Store, Update};
 
-use super::lock::Always;
-use super::manual::given;
-use crate::Migrator;
+use super::lock;
+use super::resolve::{position, required_reason};
 use crate::checksum::{self, ChecksumDrift, Checksums};
-use crate::ledger::LEDGER;
-use crate::ledger::LedgerSnapshot;
-use crate::migrator::AsyncWork;
-use crate::run::HeldLease;
+use crate::ledger::{LEDGER, LedgerSnapshot, require_match};
 use crate::run::{Batch, RunSession, Scope};
-use crate::{Error, Result, State};
+use crate::{Error, Migrator, Result};
 
-impl Migrator {
-    /// The applied migrations that are not what they were when they were applied. Writes nothing.
-    pub async fn checksum_drift(&self) -> Result<Vec<ChecksumDrift>> {
-        let view = self.view().await?;
-        Ok((0..self.graph.dag().len()).filter_map(|at| self.drift(&view, at)).collect())
-    }
-
-    fn drift(&self, view: &LedgerSnapshot, at: usize) -> Option<ChecksumDrift> {
-        let migration = self.graph.get(at);
-        let id = migration.meta().id;
-        let entry = view.entries.get(id).filter(|entry| entry.state == State::Applied)?;
-        checksum::of(migration).drift(id, &entry.checksums)
-    }
-
-    /// Takes an applied migration for what it is now: whoever changed it says that the change does not matter to what it
-    /// did. Nothing is run.
-    ///
-    /// # Errors
-    /// [`Error::ReasonRequired`]; [`Error::WrongState`] if it is not applied, or is what it was.
-    pub async fn accept_checksum(&self, prefix: &str, reason: &str) -> Result<ChecksumDrift> {
-        let (at, reason) = (self.place(prefix)?, given(reason)?);
-        self.acceptable(&self.view().await?, at)?;
-        let Some(held) = self.lock(&Always).await? else { return Err(Error::LeaseLost) };
-        self.under(held, Accepting { at, reason }).await
-    }
-
-    fn acceptable(&self, view: &LedgerSnapshot, at: usize) -> Result<ChecksumDrift> {
-        view.refuse_unknown()?;
-        let id = self.graph.dag().id(at);
-        self.drift(view, at).ok_or_else(|| Error::WrongState {
-            id: id.into(),
-            state: view.entries.get(id).map(|entry| entry.state),
-            what: "accepted as it is now",
-            wants: "is applied and has changed since",
-            next: "look with `field-notes migrate check`".into(),
-        })
-    }
+pub(crate) async fn checksum_drift(m: &Migrator) -> Result<Vec<ChecksumDrift>> {
+    let snapshot = m.snapshot().await?;
+    Ok((0..m.dag().len()).filter_map(|at| drift(m, &snapshot, at)).collect())
 }
 
-struct Accepting<'a> {
-    at: usize,
-    reason: &'a str,
+fn drift(m: &Migrator, snapshot: &LedgerSnapshot, at: usize) -> Option<ChecksumDrift> {
+    let id = m.id(at);
+    let entry = snapshot.entries.get(id).filter(|_| snapshot.is_applied(id))?;
+    checksum::of(m.graph.get(at)).drift(id, &entry.checksums)
 }
 
-impl AsyncWork<ChecksumDrift> for Accepting<'_> {
-    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<ChecksumDrift> {
-        let session = migrator.session(held).await?;
-        let view = migrator.view().await?;
-        let drift = migrator.acceptable(&view, self.at)?;
-        let now = checksum::of(migrator.graph.get(self.at));
-        let before = view.entries.get(&drift.id).map(|entry| entry.checksums.clone()).unwrap_or_default();
-        let accept =
-            Accept { session: &session, id: &drift.id, now: &now, before: &before, reason: self.reason };
+pub(crate) async fn accept_checksum(m: &Migrator, prefix: &str, reason: &str) -> Result<ChecksumDrift> {
+    let (at, reason) = (position(m, prefix)?, required_reason(reason)?);
+    require_drift(m, &m.snapshot().await?, at)?;
+    let held = lock::acquire(m).await?;
+    let work = async {
+        let session = m.session(&held).await?;
+        let snapshot = m.snapshot().await?;
+        let drift = require_drift(m, &snapshot, at)?;
+        let now = checksum::of(m.graph.get(at));
+        let before = &snapshot.entries[&drift.id].checksums;
+        let accept = AcceptChecksum { session: &session, id: &drift.id, now: &now, before, reason };
         session.record(&drift.id, &accept).await?;
         Ok(drift)
-    }
+    };
+    lock::under_lease(&held, work).await
 }
 
-/// Writes the checksums of now, and to the log what they were.
-struct Accept<'a> {
+fn require_drift(m: &Migrator, snapshot: &LedgerSnapshot, at: usize) -> Result<ChecksumDrift> {
+    snapshot.refuse_unknown()?;
+    drift(m, snapshot, at).ok_or_else(|| Error::WrongState {
+        id: m.id(at).into(),
+        state: snapshot.state(m.id(at)),
+        action: "accept its checksum",
+        required: "is applied and has changed since",
+        next: "run `field-notes migrate check` to see what changed".into(),
+    })
+}
+
+/// Writes the present checksums to the ledger and the previous ones to the log.
+struct AcceptChecksum<'a> {
     session: &'a RunSession<'a>,
     id: &'a str,
     now: &'a Checksums,
@@ -81,15 +58,13 @@ struct Accept<'a> {
 }
 
 #[async_trait]
-impl Batch for Accept<'_> {
+impl Batch for AcceptChecksum<'_> {
     type Out = ();
 
     async fn run(&self, scope: &Scope) -> Result<()> {
         let Self { session, id, now, before, reason } = *self;
         let update = now.clone().write(Update::new()).set("fence", session.fence());
-        if scope.collection(LEDGER).update_one(&session.fenced(id), &update).await?.matched == 0 {
-            return Err(Error::LeaseLost);
-        }
+        require_match(scope.collection(LEDGER).update_one(&session.fenced(id), &update).await?.matched)?;
         session.boundary(id, scope).await?;
         let more = doc! { "reason": reason, "from_up": before.up.clone(), "from_down": before.down.clone() };
         session.log(scope, id, "checksum_accepted", more).await

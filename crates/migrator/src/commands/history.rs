@@ -1,69 +1,49 @@
 use docstore::Filter;
 
-use crate::Migrator;
+use super::lock::live_holder;
+use super::resolve::{resolve_in, unique_run};
 use crate::ledger::{LedgerSnapshot, log};
 use crate::plan::is_unknown;
-use crate::{Error, HistoryRequest, LogRecord, MigrationDetails, Result, State};
+use crate::{HistoryRequest, LogRecord, MigrationDetails, Migrator, Result};
 
-impl Migrator {
-    /// What was done, the oldest first. Writes nothing.
-    ///
-    /// # Errors
-    /// [`Error::UnknownId`], [`Error::Ambiguous`], [`Error::UnknownRun`].
-    pub async fn history(&self, request: &HistoryRequest) -> Result<Vec<LogRecord>> {
-        let mut filters = Vec::new();
-        if let Some(prefix) = &request.migration {
-            filters.push(Filter::eq("migration", self.resolve(prefix).await?));
-        }
-        if let Some(prefix) = &request.run {
-            filters.push(Filter::eq("run_id", self.logged_run(prefix).await?));
-        }
-        if let Some(since) = request.since {
-            filters.push(Filter::gte("at", since));
-        }
-        if !request.progress {
-            filters.push(Filter::ne("event", "progress"));
-        }
-        log::read(&self.db, Filter::and(filters), request.limit).await
+pub(crate) async fn history(m: &Migrator, request: &HistoryRequest) -> Result<Vec<LogRecord>> {
+    let mut filters = Vec::new();
+    if let Some(prefix) = &request.migration {
+        filters.push(Filter::eq("migration", resolve_in(m, &m.snapshot().await?, prefix)?));
     }
+    if let Some(prefix) = &request.run {
+        filters.push(Filter::eq("run_id", unique_run(prefix, log::runs(&m.db, prefix).await?)?));
+    }
+    filters.extend(request.since.map(|since| Filter::gte("at", since)));
+    if !request.progress {
+        filters.push(Filter::ne("event", "progress"));
+    }
+    log::read(&m.db, Filter::and(filters), request.limit).await
+}
 
-    async fn logged_run(&self, prefix: &str) -> Result<String> {
-        let mut runs = log::runs(&self.db, prefix).await?;
-        match runs.iter().position(|run| run == prefix) {
-            Some(exact) => Ok(runs.swap_remove(exact)),
-            None if runs.len() == 1 => Ok(runs.remove(0)),
-            None => Err(Error::UnknownRun { given: prefix.to_owned(), candidates: runs }),
-        }
+pub(crate) async fn show(m: &Migrator, prefix: &str) -> Result<MigrationDetails> {
+    let snapshot = m.snapshot().await?;
+    let id = resolve_in(m, &snapshot, prefix)?;
+    let live = live_holder(m).await?.map(|holder| holder.fence);
+    let own = Filter::eq("migration", id.clone()).also(Filter::ne("event", "progress"));
+    let log = log::read(&m.db, own, None).await?;
+    let mut details = MigrationDetails::new(&id, snapshot.entries.get(&id), live, log);
+    if let Some(at) = m.dag().position(&id) {
+        details.declared(m.graph.get(at), m.dag().is_in(at, &m.settings.contexts));
     }
+    details.dependents = dependents(m, &snapshot, &id);
+    Ok(details)
+}
 
-    /// All that is known of one migration, by its id or the beginning of it. Writes nothing.
-    pub async fn show(&self, prefix: &str) -> Result<MigrationDetails> {
-        let view = self.view().await?;
-        let id = self.name(&view, prefix)?;
-        let live = self.live_fence().await?;
-        let without_progress = Filter::ne("event", "progress");
-        let runs =
-            log::read(&self.db, Filter::eq("migration", id.clone()).also(without_progress), None).await?;
-        let mut shown = MigrationDetails::new(&id, view.entries.get(&id), live, runs);
-        let dag = self.graph.dag();
-        if let Some(at) = dag.position(&id) {
-            shown.declared(self.graph.get(at), dag.is_in(at, &self.settings.contexts));
-        }
-        shown.dependents = self.dependents(&view, &id);
-        Ok(shown)
-    }
-
-    /// Those that depend on it directly: known ones, and unknown ones that are applied.
-    fn dependents(&self, view: &LedgerSnapshot, id: &str) -> Vec<String> {
-        let dag = self.graph.dag();
-        let known = (0..dag.len())
-            .filter(|&at| dag.depends_on(at).iter().any(|&parent| dag.id(parent) == id))
-            .map(|at| dag.id(at).to_owned());
-        let unknown = view.entries.values().filter(|entry| {
-            is_unknown(dag, entry)
-                && entry.state != State::RolledBack
-                && entry.depends_on.iter().any(|parent| parent == id)
-        });
-        known.chain(unknown.map(|entry| entry.id.clone())).collect()
-    }
+/// Returns the migrations that depend on it directly: known ones, and unknown ones that are applied.
+fn dependents(m: &Migrator, snapshot: &LedgerSnapshot, id: &str) -> Vec<String> {
+    let dag = m.dag();
+    let known = (0..dag.len())
+        .filter(|&at| dag.depends_on(at).iter().any(|&parent| dag.id(parent) == id))
+        .map(|at| dag.id(at).to_owned());
+    let unknown = snapshot
+        .entries
+        .values()
+        .filter(|entry| is_unknown(dag, entry) && entry.depends_on.iter().any(|parent| parent == id));
+    known.chain(unknown.map(|entry| entry.id.clone())).collect()
 }

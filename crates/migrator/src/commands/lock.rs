@@ -3,109 +3,148 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use docstore::{LeaseHolder, LeaseRequest};
 
-use crate::Migrator;
 use crate::ledger::{LOCK, LOG, log_record};
-use crate::migrator::Backoff;
 use crate::run::HeldLease;
-use crate::{Error, Event, Result};
+use crate::{Error, Event, Migrator, Result, Stop};
 
 /// The name of the lease.
-pub(super) const LEASE: &str = "migrations";
-/// How often the lease is asked for again when nobody knows whether the request arrived.
+const LEASE: &str = "migrations";
+/// Attempts to acquire the lease when a request got no answer.
 const TRIES: u32 = 5;
 
-impl Migrator {
-    /// Takes the lease, or waits for who has it. Before each further try `wanted` looks again, by reading only,
-    /// whether the lease is wanted at all; `None` if not.
-    pub(super) async fn lock<W: Wanted>(&self, wanted: &W) -> Result<Option<HeldLease>> {
-        let began = Instant::now();
-        let mut backoff = Backoff::new(self.settings.wait);
-        let mut waited_for = None;
-        loop {
-            let mut holder = match self.acquire().await? {
-                Ok(held) => {
-                    self.settings.tell(&Event::LockTaken { fence: held.fence() });
-                    if let Some(holder) = waited_for {
-                        self.log_wait(&held, holder, began.elapsed()).await?;
-                    }
-                    return Ok(Some(held));
-                }
-                Err(holder) => holder,
-            };
-            // As long as it is held there is nothing to gain by writing.
-            loop {
-                self.settings.tell(&Event::LockWait { holder: &holder.owner });
-                let paused = tokio::select! {
-                    paused = backoff.pause() => paused,
-                    () = self.settings.stop.requested() => {
-                        return Err(Error::Interrupted { id: None, undo: false, counts: Vec::new() });
-                    }
-                };
-                if !paused {
-                    return Err(Error::Locked { holder: holder.owner, waited: self.settings.wait });
-                }
-                if !wanted.still(self).await? {
-                    return Ok(None);
-                }
-                waited_for = Some(holder.owner.clone());
-                match self.db.lease_holder(LOCK, LEASE).await? {
-                    Some(current) if !current.remaining.is_zero() => holder = current,
-                    _ => break,
-                }
-            }
-        }
-    }
+/// Acquires the lease, waiting up to [`Settings::wait`](crate::Settings::wait) for its holder.
+pub(super) async fn acquire(m: &Migrator) -> Result<HeldLease> {
+    acquire_while(m, || async { Ok(true) }).await?.ok_or(Error::LeaseLost)
+}
 
-    /// Asks for the lease. A request of which nobody knows whether it arrived is made again: if it did, the lease has
-    /// our name on it, and whoever it names gets it.
-    async fn acquire(&self) -> Result<Result<HeldLease, LeaseHolder>> {
-        let request = LeaseRequest {
-            collection: LOCK.into(),
-            name: LEASE.into(),
-            owner: self.runner.owner(),
-            ttl: self.settings.lease_ttl,
+/// Acquires the lease, or returns `None` once `needed` says that it is no longer needed. While another runner holds the
+/// lease this process only reads: `needed` and the holder are read before each further attempt.
+pub(super) async fn acquire_while<F>(m: &Migrator, needed: impl Fn() -> F) -> Result<Option<HeldLease>>
+where
+    F: Future<Output = Result<bool>>,
+{
+    let began = Instant::now();
+    let mut backoff = Backoff::new(m.settings.wait);
+    let mut waited_for = None;
+    loop {
+        let mut holder = match try_acquire(m).await? {
+            Ok(held) => {
+                m.settings.emit(&Event::LockTaken { fence: held.fence() });
+                if let Some(holder) = waited_for {
+                    log_wait(m, &held, holder, began.elapsed()).await?;
+                }
+                return Ok(Some(held));
+            }
+            Err(holder) => holder,
         };
-        let mut tries = 1;
         loop {
-            let asked = Instant::now();
-            match self.db.acquire_lease(request.clone()).await {
-                Ok(Ok(lease)) => return Ok(Ok(HeldLease::new(lease, asked))),
-                Ok(Err(holder)) => return Ok(Err(holder)),
-                Err(error) if tries < TRIES && (error.is_transient() || is_unanswered(&error)) => {
-                    tracing::warn!(%error, "whether the migration lock was taken is not known; asking again");
-                    tokio::time::sleep(Duration::from_millis(50 << tries)).await;
-                    tries += 1;
-                }
-                Err(error) => return Err(error.into()),
+            m.settings.emit(&Event::LockWait { holder: &holder.owner });
+            if !backoff.pause(&m.settings.stop).await? {
+                return Err(Error::Locked { holder: holder.owner, waited: m.settings.wait });
+            }
+            if !needed().await? {
+                return Ok(None);
+            }
+            waited_for = Some(holder.owner);
+            match live_holder(m).await? {
+                Some(current) => holder = current,
+                None => break,
             }
         }
     }
+}
 
-    /// Who waits only reads, so that it waited is written down when it has the lease.
-    async fn log_wait(&self, held: &HeldLease, holder: String, waited: Duration) -> Result<()> {
-        held.ensure().await?;
-        let mut record = log_record(&self.runner, &self.settings, "lock_wait", held.fence());
-        let waited = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX);
-        record.extend(doc! { "holder": holder, "duration_ms": waited });
-        self.db.collection(LOG).insert_one(record).await?;
-        Ok(())
+/// Requests the lease. A request without an answer is repeated: if the first one arrived, the lease has this run's name
+/// on it and is granted again.
+async fn try_acquire(m: &Migrator) -> Result<Result<HeldLease, LeaseHolder>> {
+    let mut tries = 1;
+    loop {
+        let asked = Instant::now();
+        match m.db.acquire_lease(lease_request(m, m.runner.owner())).await {
+            Ok(Ok(lease)) => return Ok(Ok(HeldLease::new(lease, asked))),
+            Ok(Err(holder)) => return Ok(Err(holder)),
+            Err(error)
+                if tries < TRIES
+                    && (error.is_transient() || matches!(error, docstore::Error::Unavailable(_))) =>
+            {
+                tracing::warn!(%error, "no answer to the request for the migration lock; trying again");
+                tokio::time::sleep(Duration::from_millis(50 << tries)).await;
+                tries += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
-fn is_unanswered(error: &docstore::Error) -> bool {
-    matches!(error, docstore::Error::Unavailable(_))
+/// Records the wait in the log, which only the holder of the lease may write.
+async fn log_wait(m: &Migrator, held: &HeldLease, holder: String, waited: Duration) -> Result<()> {
+    held.ensure().await?;
+    let mut record = log_record(&m.runner, &m.settings, "lock_wait", held.fence());
+    let waited = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX);
+    record.extend(doc! { "holder": holder, "duration_ms": waited });
+    m.db.collection(LOG).insert_one(record).await?;
+    Ok(())
 }
 
-/// Whether there is a reason to take the lease.
-pub(super) trait Wanted {
-    fn still(&self, migrator: &Migrator) -> impl Future<Output = Result<bool>> + Send;
+pub(super) fn lease_request(m: &Migrator, owner: String) -> LeaseRequest {
+    LeaseRequest { collection: LOCK.into(), name: LEASE.into(), owner, ttl: m.settings.lease_ttl }
 }
 
-/// A person who asks wants the lease.
-pub(super) struct Always;
+/// Returns the last holder of the lease, whether or not its lease has expired.
+pub(super) async fn last_holder(m: &Migrator) -> Result<Option<LeaseHolder>> {
+    Ok(m.db.lease_holder(LOCK, LEASE).await?)
+}
 
-impl Wanted for Always {
-    async fn still(&self, _: &Migrator) -> Result<bool> {
+/// Returns the holder of the lease.
+pub(super) async fn live_holder(m: &Migrator) -> Result<Option<LeaseHolder>> {
+    Ok(last_holder(m).await?.filter(|holder| !holder.remaining.is_zero()))
+}
+
+/// Runs `work` until it ends or the lease is lost, then releases the lease. If both happen, the error of `work` is
+/// returned.
+pub(super) fn under_lease<T>(
+    held: &HeldLease,
+    work: impl Future<Output = Result<T>>,
+) -> impl Future<Output = Result<T>> {
+    // Boxed, because the work is the largest part of every command's future.
+    let work = Box::pin(work);
+    async move {
+        let outcome = tokio::select! {
+            biased;
+            outcome = work => outcome,
+            () = held.lost() => Err(Error::LeaseLost),
+        };
+        held.release().await;
+        outcome
+    }
+}
+
+/// Pauses that double from 50 ms to 1 s, up to a total.
+pub(super) struct Backoff {
+    began: Instant,
+    limit: Duration,
+    pause: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { began: Instant::now(), limit, pause: Duration::from_millis(50) }
+    }
+
+    /// Waits for the next pause. Returns `false` if the limit is reached.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if a stop is requested meanwhile.
+    pub(super) async fn pause(&mut self, stop: &Stop) -> Result<bool> {
+        let left = self.limit.saturating_sub(self.began.elapsed());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(self.pause.min(left)) => {}
+            () = stop.requested() => return Err(Error::interrupted()),
+        }
+        self.pause = (self.pause * 2).min(Duration::from_secs(1));
         Ok(true)
     }
 }

@@ -1,18 +1,18 @@
-//! The commands of [`Migrator`](crate::Migrator), one file each.
+//! The commands of [`Migrator`](crate::Migrator): each file has one command, or a few that share their work.
 
 /// Accepting the present source of a changed migration.
 mod accept_checksum;
-/// Lint, conditions and drift.
+/// Lint and conditions.
 mod checks;
-/// Rolling back.
+/// Rolling migrations back.
 mod down;
-/// The log of what was done, and the details of one migration.
+/// The log, and the details of one migration.
 mod history;
 /// Importing what an earlier tool applied.
 mod import;
 /// Acquiring the lease, or waiting for its holder.
 mod lock;
-/// Manual changes of the ledger: stamp, repair, unlock.
+/// Manual changes of the ledger: stamp and repair.
 mod manual;
 /// Checks that the modes of pending migrations are possible.
 mod mode_checks;
@@ -20,19 +20,36 @@ mod mode_checks;
 mod preflight;
 /// Plans and dry runs of an `up`.
 mod preview;
-/// Rolling one migration back and applying it again.
+/// Rolling a migration back and applying it again.
 mod redo;
 /// Rolling everything back, or dropping it, and applying all.
 mod reset;
-/// From ids and prefixes to positions in the graph.
+/// From prefixes of ids to ids and positions.
 mod resolve;
 /// Restoring a backup.
 mod restore;
-/// Rolling back one migration.
+/// The rollback of one migration.
 mod rollback;
-/// Reads only: status, verify, wait, current.
+/// Status, verify, wait, current.
 mod status;
+/// Releasing the lease of a dead runner.
+mod unlock;
 /// Applying what is pending.
 mod up;
 
+pub(crate) use accept_checksum::{accept_checksum, checksum_drift};
+pub(crate) use checks::{conditions, lint};
+pub(crate) use down::{down, plan_down};
+pub(crate) use history::{history, show};
+pub(crate) use import::import;
+pub(crate) use manual::{repair, stamp};
+pub(crate) use preflight::preflight;
+pub(crate) use preview::{missing_env, plan_up, preview};
+pub(crate) use redo::redo;
+pub(crate) use reset::reset;
 pub use reset::{ResetReport, ResetRequest};
+pub(crate) use resolve::resolve_in;
+pub(crate) use restore::restore;
+pub(crate) use status::{current, status, verify, wait};
+pub(crate) use unlock::unlock;
+pub(crate) use up::up;

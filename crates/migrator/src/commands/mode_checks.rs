@@ -1,46 +1,39 @@
-use crate::Migrator;
 use crate::dry_run::DryRunSink;
 use crate::operation::Deed;
-use crate::plan::Action;
 use crate::run::{Attempt, Up, refuse_mode};
-use crate::{Error, Mode, Result, Step};
+use crate::{Error, Migrator, Mode, Result, Step};
 
-impl Migrator {
-    /// Refuses modes that cannot hold, before anything is written.
-    pub(super) async fn modes_hold(&self, transactions: bool, actions: &[Action]) -> Result<()> {
-        for action in actions {
-            if let Action::Apply(at) = *action {
-                self.mode_holds(transactions, at).await?;
-            }
-        }
-        Ok(())
+/// Refuses migrations whose mode is impossible, before anything is written.
+pub(super) async fn require_modes(m: &Migrator, transactions: bool, apply: &[usize]) -> Result<()> {
+    for &at in apply {
+        require_mode(m, transactions, at).await?;
     }
+    Ok(())
+}
 
-    /// Refuses a migration that is to be one transaction where there are none, or that no transaction can take.
-    pub(super) async fn mode_holds(&self, transactions: bool, at: usize) -> Result<()> {
-        let meta = self.graph.get(at).meta();
-        refuse_mode(meta, transactions, &self.settings)?;
-        if meta.mode == Mode::Transaction
-            && let Some(step) = self.defining_step(at).await
-        {
-            return Err(Error::StepNotTransactional { id: meta.id.into(), step });
-        }
-        Ok(())
+/// Refuses a migration in one transaction if the store has none, or if one of its steps cannot run in one.
+pub(super) async fn require_mode(m: &Migrator, transactions: bool, at: usize) -> Result<()> {
+    let meta = m.graph.get(at).meta();
+    refuse_mode(meta, transactions, &m.settings)?;
+    if meta.mode == Mode::Transaction
+        && let Some(step) = defining_step(m, at).await
+    {
+        return Err(Error::StepNotTransactional { id: meta.id.into(), step });
     }
+    Ok(())
+}
 
-    /// The first step about an index or a rule. Declared steps are asked; of code is seen what it does on the database
-    /// as it is. What it does only once others before it are applied is refused when it is come to.
-    async fn defining_step(&self, at: usize) -> Option<String> {
-        let migration = self.graph.get(at);
-        let declared = migration.steps();
-        if !declared.is_empty() {
-            return declared.iter().map(Step::deed).find(Deed::defines).map(|deed| deed.name);
-        }
-        let mut attempt = Attempt::looking(migration.meta(), (self.settings.clock)());
-        let mut up = Up::look(DryRunSink::new(&self.db, &self.settings, None, 0), &mut attempt);
-        // An error is told by the run itself; what was seen before it counts.
-        let _ = migration.up(&mut up).await;
-        let seen = up.seen()?;
-        seen.noted.into_iter().map(|noted| noted.deed).find(Deed::defines).map(|deed| deed.name)
+/// Returns the first step that defines an index. Declared steps are inspected; code is run without writing, on the
+/// database as it is, so a step that only shows once earlier migrations are applied is refused later, by the run.
+async fn defining_step(m: &Migrator, at: usize) -> Option<String> {
+    let migration = m.graph.get(at);
+    let declared = migration.steps();
+    if !declared.is_empty() {
+        return declared.iter().map(Step::deed).find(Deed::defines).map(|deed| deed.name);
     }
+    let mut attempt = Attempt::looking(migration.meta(), (m.settings.clock)());
+    let mut up = Up::look(DryRunSink::new(&m.db, &m.settings, None, 0), &mut attempt);
+    // The run itself reports an error; the steps before it were recorded.
+    let _ = migration.up(&mut up).await;
+    up.seen()?.noted.into_iter().map(|noted| noted.deed).find(Deed::defines).map(|deed| deed.name)
 }

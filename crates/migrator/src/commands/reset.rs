@@ -3,28 +3,26 @@ use std::path::PathBuf;
 use bson::doc;
 use serde::Serialize;
 
-use super::lock::Always;
-use crate::Migrator;
+use super::{lock, up};
 use crate::backup::{self, Manifest, TakeRequest};
 use crate::ledger::{LOCK, LOG, log_record};
-use crate::migrator::AsyncWork;
 use crate::run::HeldLease;
-use crate::{DownReport, DownRequest, Error, Result, UpMode, UpReport, UpRequest};
+use crate::{DownReport, DownRequest, Error, Migrator, Result, UpMode, UpReport, UpRequest};
 
-/// How a reset is asked for.
+/// The parameters of [`Migrator::reset`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetRequest {
-    /// The name of the database, or of the file, that is meant.
+    /// The name of the database, or of the file, that the caller intends to reset.
     pub confirm: String,
-    /// Whether this is a production environment, where it is refused.
+    /// Whether this is a production environment, where a reset is refused.
     pub production: bool,
-    /// Whether everything is dropped, people's content too, instead of all migrations being taken back.
+    /// Whether to drop everything, including user content, instead of rolling all migrations back.
     pub drop: bool,
-    /// The folder for a backup of everything, taken first; none if `None`.
+    /// The folder for a backup of everything, taken first; no backup if `None`.
     pub backup: Option<PathBuf>,
 }
 
-/// What a reset did.
+/// The result of a reset.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ResetReport {
@@ -32,74 +30,61 @@ pub struct ResetReport {
     pub database: String,
     /// The backup that was taken first.
     pub backup: Option<Manifest>,
-    /// What was taken back.
+    /// The migrations that were rolled back, in order.
     #[serde(rename = "taken_back")]
     pub rolled_back: Vec<DownReport>,
     /// The collections that were dropped.
     pub dropped: Vec<String>,
-    /// What was applied then.
+    /// The migrations that were then applied.
     pub report: UpReport,
 }
 
-impl Migrator {
-    /// Goes back to the beginning and up again: takes every migration back, or drops everything, and applies all.
-    ///
-    /// # Errors
-    /// [`Error::ResetRefused`] in production and if another database is meant: nothing was changed. [`Error::Backup`] likewise.
-    /// [`Error::Irreversible`] if one cannot be taken back: ask for `drop`.
-    pub async fn reset(&self, request: &ResetRequest) -> Result<ResetReport> {
-        let database = self.db.name();
-        if request.production {
-            return Err(Error::ResetRefused { why: "this is a production environment".into() });
-        }
-        if request.confirm != database {
-            let why = format!("the database is {database:?}, and {:?} is meant", request.confirm);
-            return Err(Error::ResetRefused { why });
-        }
-        let backup = match &request.backup {
-            Some(dir) => {
-                let take = TakeRequest {
-                    collections: None,
-                    why: "before a reset".into(),
-                    run_id: Some(self.runner.run_id.clone()),
-                    migration: None,
-                    app_version: self.settings.app_version.clone(),
-                    now: (self.settings.clock)(),
-                    cap_bytes: None,
-                };
-                Some(backup::take(&self.db, dir, &take).await?)
-            }
-            None => None,
-        };
-        let (mut rolled_back, mut dropped) = (Vec::new(), Vec::new());
-        if request.drop {
-            let Some(held) = self.lock(&Always).await? else { return Err(Error::LeaseLost) };
-            dropped = self.under(held, DropAll).await?;
-        } else {
-            rolled_back = self.down(DownRequest::all().confirmed()).await?;
-        }
-        let report = self.up(UpRequest::all(UpMode::Operator)).await?;
-        Ok(ResetReport { database, backup, rolled_back, dropped, report })
+pub(crate) async fn reset(m: &Migrator, request: &ResetRequest) -> Result<ResetReport> {
+    let database = m.db.name();
+    if request.production {
+        return Err(Error::ResetRefused { why: "this is a production environment".into() });
     }
+    if request.confirm != database {
+        let why = format!("the database is {database:?}, but {:?} was confirmed", request.confirm);
+        return Err(Error::ResetRefused { why });
+    }
+    let backup = match &request.backup {
+        Some(dir) => {
+            let take = TakeRequest {
+                collections: None,
+                why: "before a reset".into(),
+                run_id: Some(m.runner.run_id.clone()),
+                migration: None,
+                app_version: m.settings.app_version.clone(),
+                now: (m.settings.clock)(),
+                cap_bytes: None,
+            };
+            Some(backup::take(&m.db, dir, &take).await?)
+        }
+        None => None,
+    };
+    let (mut rolled_back, mut dropped) = (Vec::new(), Vec::new());
+    if request.drop {
+        let held = lock::acquire(m).await?;
+        dropped = lock::under_lease(&held, drop_all(m, &held)).await?;
+    } else {
+        rolled_back = super::down(m, &DownRequest::all().confirmed()).await?;
+    }
+    let report = up(m, &UpRequest::all(UpMode::Operator)).await?;
+    Ok(ResetReport { database, backup, rolled_back, dropped, report })
 }
 
-/// Drops everything but the lease, and the log, which says so.
-struct DropAll;
-
-impl AsyncWork<Vec<String>> for DropAll {
-    async fn run(self, migrator: &Migrator, held: &HeldLease) -> Result<Vec<String>> {
-        let mut dropped = Vec::new();
-        for name in migrator.db.collection_names().await? {
-            if name != LOCK && name != LOG {
-                held.ensure().await?;
-                migrator.db.drop_collection(&name).await?;
-                dropped.push(name);
-            }
-        }
-        let mut record = log_record(&migrator.runner, &migrator.settings, "reset", held.fence());
-        record.extend(doc! { "dropped": dropped.clone() });
-        migrator.db.collection(LOG).insert_one(record).await?;
-        tracing::warn!(collections = dropped.len(), "the database was reset");
-        Ok(dropped)
+/// Drops everything but the lease and the log, which records the reset.
+async fn drop_all(m: &Migrator, held: &HeldLease) -> Result<Vec<String>> {
+    let mut dropped = Vec::new();
+    for name in m.db.collection_names().await?.into_iter().filter(|name| name != LOCK && name != LOG) {
+        held.ensure().await?;
+        m.db.drop_collection(&name).await?;
+        dropped.push(name);
     }
+    let mut record = log_record(&m.runner, &m.settings, "reset", held.fence());
+    record.extend(doc! { "dropped": dropped.clone() });
+    m.db.collection(LOG).insert_one(record).await?;
+    tracing::warn!(collections = dropped.len(), "the database was reset");
+    Ok(dropped)
 }

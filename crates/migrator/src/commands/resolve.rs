@@ -1,110 +1,80 @@
 use std::collections::BTreeSet;
 
-use crate::Migrator;
 use crate::ledger::LedgerSnapshot;
-use crate::plan::{DownGoal, PlanRequest, UpGoal};
-use crate::{DownTarget, Error, Result, Source, State, UpRequest, UpTarget};
+use crate::{Error, Migrator, Result, Source, State};
 
-/// How many ids are told of those that look like one that does not exist.
-const NEAR: usize = 3;
+/// Number of similar ids that an error suggests.
+const SUGGESTIONS: usize = 3;
 
-impl Migrator {
-    /// The id that begins so, of a migration that this program knows or that the ledger names. Writes nothing.
-    ///
-    /// # Errors
-    /// [`Error::UnknownId`]; [`Error::Ambiguous`] naming all that begin so.
-    pub async fn resolve(&self, prefix: &str) -> Result<String> {
-        self.name(&self.view().await?, prefix)
+/// Returns the id with this prefix, of a migration that the program knows or that the ledger names.
+pub(crate) fn resolve_in(m: &Migrator, snapshot: &LedgerSnapshot, prefix: &str) -> Result<String> {
+    let ids = m.graph.ids().chain(snapshot.entries.keys().map(String::as_str)).collect();
+    unique_id(prefix, &ids).map(str::to_owned)
+}
+
+/// Returns the position of the known migration whose id has this prefix.
+pub(super) fn position(m: &Migrator, prefix: &str) -> Result<usize> {
+    let id = unique_id(prefix, &m.graph.ids().collect())?;
+    Ok(m.dag().position(id).expect("the id is one of the graph's"))
+}
+
+/// Refuses a migration that is not applied. `action` is what was asked for.
+pub(super) fn require_applied(
+    m: &Migrator,
+    snapshot: &LedgerSnapshot,
+    at: usize,
+    action: &'static str,
+) -> Result<()> {
+    let (id, state) = (m.id(at).to_owned(), snapshot.state(m.id(at)));
+    if state == Some(State::Applied) {
+        return Ok(());
     }
+    let next = "run `field-notes migrate status` to see what is applied".to_owned();
+    Err(Error::WrongState { id, state, action, required: "is applied", next })
+}
 
-    pub(super) fn name(&self, view: &LedgerSnapshot, prefix: &str) -> Result<String> {
-        let ids: BTreeSet<&str> = self.graph.ids().chain(view.entries.keys().map(String::as_str)).collect();
-        find(prefix, &ids).map(str::to_owned)
-    }
+/// Returns the reason, trimmed.
+pub(super) fn required_reason(reason: &str) -> Result<&str> {
+    let reason = reason.trim();
+    if reason.is_empty() { Err(Error::ReasonRequired) } else { Ok(reason) }
+}
 
-    /// The place of the migration that begins so; it has to be known.
-    pub(super) fn place(&self, prefix: &str) -> Result<usize> {
-        let ids: BTreeSet<&str> = self.graph.ids().collect();
-        let id = find(prefix, &ids)?;
-        self.graph.dag().position(id).ok_or_else(|| unknown(prefix, &ids))
-    }
+/// Returns the id of the run with this prefix, of the runs that applied something that is still applied.
+pub(super) fn run_with_prefix(snapshot: &LedgerSnapshot, prefix: &str) -> Result<String> {
+    let present =
+        snapshot.entries.values().filter(|e| e.source == Source::Native && e.state != State::RolledBack);
+    let runs: BTreeSet<&String> = present.filter_map(|entry| entry.applied_run.as_ref()).collect();
+    let candidates = runs.into_iter().filter(|run| run.starts_with(prefix) && !prefix.is_empty());
+    unique_run(prefix, candidates.cloned().collect())
+}
 
-    pub(super) fn up_request(&self, request: &UpRequest) -> Result<PlanRequest> {
-        let goal = match &request.target {
-            UpTarget::All => UpGoal::All,
-            UpTarget::To(id) => UpGoal::To(self.place(id)?),
-            UpTarget::Steps(n) => UpGoal::Steps(*n),
-        };
-        Ok(PlanRequest::Up(request.mode, goal))
-    }
-
-    pub(super) fn down_request(&self, view: &LedgerSnapshot, target: &DownTarget) -> Result<PlanRequest> {
-        let goal = match target {
-            DownTarget::Last => DownGoal::Last,
-            DownTarget::Steps(n) => DownGoal::Steps(*n),
-            DownTarget::All => DownGoal::All,
-            DownTarget::Run(run) => DownGoal::Run(run_of(view, run)?),
-            DownTarget::To(id) => {
-                let at = self.place(id)?;
-                self.applied(view, at, "the one that a `down` stops at")?;
-                DownGoal::To(at)
-            }
-        };
-        Ok(PlanRequest::Down(goal))
-    }
-
-    /// Refuses one that is not applied.
-    pub(super) fn applied(&self, view: &LedgerSnapshot, at: usize, what: &'static str) -> Result<()> {
-        let id = self.graph.dag().id(at);
-        let state = view.entries.get(id).map(|entry| entry.state);
-        if state == Some(State::Applied) {
-            return Ok(());
-        }
-        let next = "run `field-notes migrate status` to see what is".to_owned();
-        Err(Error::WrongState { id: id.to_owned(), state, what, wants: "is applied", next })
+/// Returns the only candidate, or the one that equals the prefix.
+pub(super) fn unique_run(prefix: &str, mut candidates: Vec<String>) -> Result<String> {
+    match candidates.iter().position(|run| run == prefix) {
+        Some(exact) => Ok(candidates.swap_remove(exact)),
+        None if candidates.len() == 1 => Ok(candidates.remove(0)),
+        None => Err(Error::UnknownRun { given: prefix.to_owned(), candidates }),
     }
 }
 
-fn find<'a>(given: &str, ids: &BTreeSet<&'a str>) -> Result<&'a str> {
-    if let Some(id) = ids.get(given) {
+fn unique_id<'a>(prefix: &str, ids: &BTreeSet<&'a str>) -> Result<&'a str> {
+    if let Some(id) = ids.get(prefix) {
         return Ok(id);
     }
     let candidates: Vec<&str> =
-        ids.iter().copied().filter(|id| id.starts_with(given) && !given.is_empty()).collect();
+        ids.iter().copied().filter(|id| id.starts_with(prefix) && !prefix.is_empty()).collect();
+    let owned = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect();
     match candidates[..] {
         [id] => Ok(id),
-        [] => Err(unknown(given, ids)),
-        _ => Err(Error::Ambiguous {
-            given: given.to_owned(),
-            candidates: candidates.into_iter().map(str::to_owned).collect(),
-        }),
+        [] => Err(Error::UnknownId { given: prefix.to_owned(), near: owned(&similar(prefix, ids)) }),
+        _ => Err(Error::Ambiguous { given: prefix.to_owned(), candidates: owned(&candidates) }),
     }
 }
 
-/// Names those that hold what was asked for, or begin with the same number.
-fn unknown(given: &str, ids: &BTreeSet<&str>) -> Error {
+/// Returns ids that contain what was given, or begin with the same number.
+fn similar<'a>(given: &str, ids: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let number: String = given.chars().take_while(char::is_ascii_digit).collect();
-    let is_near = |id: &&&str| {
-        (given.len() > 2 && id.contains(given)) || (number.len() == 4 && id.starts_with(&number))
-    };
-    let near = ids.iter().filter(is_near).take(NEAR).map(|id| (*id).to_owned()).collect();
-    Error::UnknownId { given: given.to_owned(), near }
-}
-
-/// The run that begins so, of those that applied something that is there.
-fn run_of(view: &LedgerSnapshot, given: &str) -> Result<String> {
-    let there = view.entries.values().filter(|e| e.source == Source::Native && e.state != State::RolledBack);
-    let runs: BTreeSet<&str> = there.filter_map(|entry| entry.applied_run.as_deref()).collect();
-    if let Some(run) = runs.get(given) {
-        return Ok((*run).to_owned());
-    }
-    let candidates: Vec<String> = runs
-        .into_iter()
-        .filter(|run| run.starts_with(given) && !given.is_empty())
-        .map(str::to_owned)
-        .collect();
-    match &candidates[..] {
-        [run] => Ok(run.clone()),
-        _ => Err(Error::UnknownRun { given: given.to_owned(), candidates }),
-    }
+    let is_similar =
+        |id: &&str| (given.len() > 2 && id.contains(given)) || (number.len() == 4 && id.starts_with(&number));
+    ids.iter().copied().filter(is_similar).take(SUGGESTIONS).collect()
 }

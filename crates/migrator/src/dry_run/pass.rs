@@ -7,7 +7,7 @@ use super::estimate::{self, Rate};
 use super::redact::Secrets;
 use super::sink::{DryRunSink, RecordedStep};
 use super::{MigrationPreview, Preview, PreviewPath, StepPreview};
-use crate::lint::{self, Lint, Measured, Rule, Severity, Subject};
+use crate::lint::{self, Lint, LintSubject, Measured, Rule, Severity};
 use crate::operation::Deed;
 use crate::run::{Attempt, Up};
 use crate::{Error, Graph, Migration, Result, Settings};
@@ -147,7 +147,7 @@ impl DryRun<'_> {
         seen: Option<&RecordedMigration>,
         earlier: &[Deed],
     ) -> Result<Vec<Lint>> {
-        let subject = Subject::new(self.graph, migration);
+        let subject = LintSubject::new(self.graph, migration);
         let Some(seen) = seen else { return Ok(subject.without_data()) };
         let deeds: Vec<Deed> = seen.noted.iter().map(|noted| noted.deed.clone()).collect();
         let subject = subject.seen(&deeds, &seen.variables);

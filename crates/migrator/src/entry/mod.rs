@@ -178,7 +178,7 @@ mod tests {
         let later = doc! { "_id": "0001_a", "status": "applied", "fence": 1_i64, "format": FORMAT + 1 };
         let error = LedgerEntry::from_document("_migrations", &later).unwrap_err();
         assert_eq!(error.exit_code(), 4);
-        for part in ["_migrations", "0001_a", "form 3", "form 2", "nothing was changed"] {
+        for part in ["_migrations", "0001_a", "format 3", "format 2", "nothing was changed"] {
             assert!(error.to_string().contains(part), "{error}");
         }
     }

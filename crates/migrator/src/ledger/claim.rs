@@ -1,15 +1,14 @@
 use async_trait::async_trait;
 use bson::doc;
-use docstore::{Filter, Find, Store, Update};
+use docstore::Update;
 
-use super::LEDGER;
-use super::manual_entry::declared;
+use super::declaration;
 use crate::entry::{LedgerEntry, counts_to_bson, texts_to_bson};
-use crate::run::Progress;
-use crate::run::{Batch, RunSession, Scope};
-use crate::{Error, Graph, Result, Source, State};
+use crate::run::{Batch, Progress, RunSession, Scope};
+use crate::{Graph, Result, Source, State};
 
-/// Makes an entry ours before anything else is done. `None` if it is not as it was when the plan was made.
+/// Claims an entry for this run before anything else is written. Returns `None` if the entry is not as it was when the
+/// plan was made.
 pub(crate) struct Claim<'a> {
     pub(crate) session: &'a RunSession<'a>,
     pub(crate) graph: &'a Graph,
@@ -18,9 +17,9 @@ pub(crate) struct Claim<'a> {
     /// `Running` or `RollingBack`.
     pub(crate) state: State,
     pub(crate) confirmed: bool,
-    /// Whether it writes a journal, when it is applied.
+    /// Whether an `up` writes a journal.
     pub(crate) journal: bool,
-    /// The backup that it has, when it is applied.
+    /// The backup that was taken before an `up`.
     pub(crate) backup: Option<&'a str>,
 }
 
@@ -29,32 +28,22 @@ impl Batch for Claim<'_> {
     type Out = Option<LedgerEntry>;
 
     async fn run(&self, scope: &Scope) -> Result<Self::Out> {
-        let id = self.graph.dag().id(self.position);
-        let ledger = scope.collection(LEDGER);
-        let stored = ledger.find_one(Find::new(Filter::id(id))).await?;
-        let stored = stored.map(|document| LedgerEntry::from_document(LEDGER, &document)).transpose()?;
-        let mark = |entry: &LedgerEntry| (entry.state, entry.attempts, entry.fence);
-        if stored.as_ref().map(mark) != self.expected.map(mark) {
-            return Ok(None);
-        }
+        let (session, id) = (self.session, self.graph.dag().id(self.position));
+        let Some(stored) = session.unchanged(scope, id, self.expected).await? else { return Ok(None) };
         let mut entry = stored.unwrap_or_else(|| LedgerEntry::new(id, self.state, Source::Native));
-        if self.begins_anew(&entry) {
+        let up = self.state == State::Running;
+        // A new attempt in this direction does not continue the counts of the other direction.
+        if if up { entry.state == State::RolledBack } else { entry.state != State::RollingBack } {
             entry.counts.clear();
             entry.progress = Progress::default();
         }
         entry.warnings.clear();
-        let up = self.state == State::Running;
         if up {
             entry.attempts += 1;
             entry.source = Source::Native;
         }
-        let (update, event) = (self.update(&entry), if up { "started" } else { "rolling_back" });
-        let session = self.session;
-        match ledger.upsert_one(&session.fenced(id), &update).await {
-            Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
-            other => other?,
-        };
-        session.boundary(id, scope).await?;
+        session.upsert(scope, id, self.update(&entry)).await?;
+        let event = if up { "started" } else { "rolling_back" };
         session.log(scope, id, event, doc! { "attempt": entry.attempts }).await?;
         entry.state = self.state;
         entry.fence = session.fence();
@@ -65,46 +54,37 @@ impl Batch for Claim<'_> {
 }
 
 impl Claim<'_> {
-    /// Whether what earlier attempts counted does not belong to this one.
-    fn begins_anew(&self, entry: &LedgerEntry) -> bool {
-        match self.state {
-            State::Running => entry.state == State::RolledBack,
-            _ => entry.state != State::RollingBack,
-        }
-    }
-
     fn update(&self, entry: &LedgerEntry) -> Update {
-        let update = declared(self.graph, self.position)
+        let mut update = declaration(self.graph, self.position)
             .set("status", self.state.name())
             .set("source", entry.source.name())
             .set("attempts", entry.attempts)
             .set("started_at", self.session.now())
             .set("counts", counts_to_bson(&entry.counts))
-            .set("warnings", texts_to_bson(&[]))
-            .unset("finished_at")
-            .unset("duration_ms")
-            .unset("error")
-            .unset("error_chain")
-            .unset("step")
-            .unset("retry");
-        let update = self.session.stamp(update);
-        let update = match entry.progress.to_bson() {
+            .set("warnings", texts_to_bson(&[]));
+        for field in ["finished_at", "duration_ms", "error", "error_chain", "step", "retry"] {
+            update = update.unset(field);
+        }
+        update = match entry.progress.to_bson() {
             Some(cursor) => update.set("cursor", cursor),
             None => update.unset("cursor"),
         };
-        if self.state == State::Running {
-            let run = self.session.runner.run_id.as_str();
-            let update = update.set("applied_run", run).set("journal", self.journal);
-            let update = match self.backup {
-                Some(id) => update.set("backup_id", id),
-                None => update.unset("backup_id"),
+        if self.state != State::Running {
+            update = update.set("confirmed", self.confirmed);
+            return match &entry.applied_run {
+                Some(run) => update.set("applied_run", run.as_str()),
+                None => update,
             };
-            return update.unset("applied_at").unset("reason").unset("confirmed");
         }
-        let update = update.set("confirmed", self.confirmed);
-        match &entry.applied_run {
-            Some(run) => update.set("applied_run", run.as_str()),
-            None => update,
+        update = update
+            .set("applied_run", self.session.runner.run_id.as_str())
+            .set("journal", self.journal)
+            .unset("applied_at")
+            .unset("reason")
+            .unset("confirmed");
+        match self.backup {
+            Some(id) => update.set("backup_id", id),
+            None => update.unset("backup_id"),
         }
     }
 }

@@ -1,20 +1,19 @@
 use async_trait::async_trait;
 use bson::{Bson, doc};
-use docstore::{Store, Update};
+use docstore::Update;
 
-use super::LEDGER;
 use super::pymongo_ledger::PymongoRecord;
 use crate::entry::texts_to_bson;
 use crate::run::{Batch, RunSession, Scope};
-use crate::{Error, Result, Source, State};
+use crate::{Result, Source, State};
 
-/// Takes over what an earlier tool says of one name.
+/// Imports what an earlier tool recorded for one name.
 pub(crate) struct Import<'a> {
     pub(crate) session: &'a RunSession<'a>,
     pub(crate) from: &'a str,
     pub(crate) name: &'a str,
     pub(crate) foreign: &'a PymongoRecord,
-    /// Its place in the graph, if it is known.
+    /// Its position in the graph, if the program knows it.
     pub(crate) order: Option<usize>,
     pub(crate) warnings: &'a [String],
 }
@@ -27,7 +26,7 @@ impl Batch for Import<'_> {
         let session = self.session;
         let more = doc! { "imported_from": self.from, "foreign_id": self.foreign.id.clone() };
         let Some(applied) = self.foreign.applied else {
-            // It says no more than that it was taken back, at a time that nobody wrote down.
+            // The earlier tool only records that it was rolled back, not when.
             return session.log(scope, self.name, "imported_as_rolled_back", more).await;
         };
         let order = self.order.and_then(|at| i32::try_from(at).ok()).map_or(Bson::Null, Bson::Int32);
@@ -42,12 +41,7 @@ impl Batch for Import<'_> {
             .set("foreign_id", self.foreign.id.clone())
             .set("counts", Bson::Array(Vec::new()))
             .set("warnings", texts_to_bson(self.warnings));
-        let filter = session.fenced(self.name);
-        match scope.collection(LEDGER).upsert_one(&filter, &session.stamp(update)).await {
-            Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
-            other => other?,
-        };
-        session.boundary(self.name, scope).await?;
+        session.upsert(scope, self.name, update).await?;
         session.log(scope, self.name, "imported", more).await
     }
 }

@@ -2,62 +2,62 @@ use bson::{Bson, DateTime, Document};
 use docstore::{Database, Field, Filter, Find, Sort};
 use serde::Serialize;
 
+use super::LOG;
 use crate::entry::{Provenance, documents, integer, text, texts};
-use crate::ledger::LOG;
 use crate::{Result, StepCounts};
 
-/// One record of the log. The log is never changed, and nothing is ever taken out of it.
+/// One record of the log, which is append-only.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct LogRecord {
-    /// When, by the clock of the machine that wrote it.
+    /// The time, by the clock of the machine that wrote it.
     #[serde(serialize_with = "crate::serialize::instant")]
     pub at: DateTime,
-    /// What happened: `started`, `progress`, `applied`, `failed`, `interrupted`, `rolling_back`, `rolled_back`,
-    /// `undo_failed`, `imported`, `imported_as_rolled_back`, `stamped`, `repaired`, `lock_wait`, `unlocked`.
+    /// The event: `started`, `progress`, `applied`, `failed`, `interrupted`, `rolling_back`, `rolled_back`,
+    /// `undo_failed`, `imported`, `imported_as_rolled_back`, `stamped`, `repaired`, `lock_wait`, `unlocked`, `checksum_accepted`, `reset`.
     pub event: String,
-    /// To which migration.
+    /// The migration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration: Option<String>,
-    /// The fencing token of the lease under which it was written. Greater ones are later.
+    /// The fencing token of the lease under which it was written; later leases have greater tokens.
     pub fence: i64,
-    /// Who wrote it.
+    /// The run and program that wrote it.
     #[serde(flatten)]
     pub by: Provenance,
     /// The number of the attempt, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i64>,
-    /// How long it took.
+    /// The duration in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
-    /// What the steps did so far.
+    /// What the steps have done so far.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub counts: Vec<StepCounts>,
-    /// What was left out, and what does not hold.
+    /// What the migration left out, and conditions that do not hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// The step at hand.
+    /// The step that was running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// Why it did not come to its end.
+    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The error, and what that came from.
+    /// The error and its causes, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub error_chain: Vec<String>,
-    /// Why somebody did it by hand.
+    /// The reason given for a manual change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What it was told to become by hand.
+    /// The state that a manual change set, or `retry`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// Who held the lease that was waited for, or taken away.
+    /// The holder of the lease that was waited for, or released.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
 }
 
 impl LogRecord {
-    /// Reads a record; what it does not have is left out, since the log has records of all versions.
+    /// Reads a record. Fields may be missing, because the log has records of all versions.
     fn from_document(document: &Document) -> Self {
         Self {
             at: document.get_datetime("at").copied().unwrap_or(DateTime::MIN),
@@ -79,27 +79,18 @@ impl LogRecord {
     }
 }
 
-/// The records that match, the oldest first; of too many the latest.
+/// Returns the records that match, oldest first; with a limit, the latest ones.
 pub(crate) async fn read(db: &Database, filter: Filter, limit: Option<usize>) -> Result<Vec<LogRecord>> {
-    // Under one lease there is one writer, whose ids grow. Clocks of several machines need not agree.
+    // Under one lease there is one writer, whose ids grow; the clocks of several machines need not agree.
     let mut find = Find::new(filter).sort(Sort::descending("fence").then_descending(Field::ID));
     if let Some(limit) = limit {
         find = find.limit(limit as u64);
     }
-    let mut found: Vec<_> = db
-        .collection(LOG)
-        .find(find)
-        .await?
-        .documents()
-        .await?
-        .iter()
-        .map(LogRecord::from_document)
-        .collect();
-    found.reverse();
-    Ok(found)
+    let found = db.collection(LOG).find(find).await?.documents().await?;
+    Ok(found.iter().rev().map(LogRecord::from_document).collect())
 }
 
-/// The runs whose ids begin so.
+/// Returns the ids of the runs with this prefix.
 pub(crate) async fn runs(db: &Database, prefix: &str) -> Result<Vec<String>> {
     let find = Find::new(Filter::starts_with("run_id", prefix)).sort(Sort::ascending(Field::ID));
     let mut ids = Vec::new();

@@ -1,26 +1,25 @@
 use async_trait::async_trait;
-use bson::{Document, doc};
-use docstore::{Filter, Find, Store, Update};
+use bson::doc;
+use docstore::Update;
 
-use crate::checksum;
+use super::declaration;
 use crate::entry::{LedgerEntry, texts_to_bson};
-use crate::ledger::LEDGER;
 use crate::run::{Batch, RunSession, Scope};
-use crate::{Error, Repair, Result, Source, Stamp, State};
+use crate::{Error, Graph, Repair, Result, Source, Stamp, State};
 
-/// Has the ledger say of a migration what somebody decided, without running anything.
+/// Writes an operator's decision to the entry of a migration, without running anything.
 pub(crate) struct ManualEntry<'a> {
     pub(crate) session: &'a RunSession<'a>,
     pub(crate) id: &'a str,
     pub(crate) expected: Option<&'a LedgerEntry>,
-    /// What its entry says beside, once it is applied.
-    pub(crate) declared: Update,
+    pub(crate) graph: &'a Graph,
+    pub(crate) position: usize,
     pub(crate) decision: ManualDecision,
     pub(crate) reason: &'a str,
     pub(crate) warnings: &'a [String],
 }
 
-/// What was decided.
+/// The decision of an operator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ManualDecision {
     Stamp(Stamp),
@@ -28,18 +27,12 @@ pub(crate) enum ManualDecision {
 }
 
 impl ManualDecision {
-    fn event(self) -> &'static str {
+    /// Returns the state that it sets; `None` for a retry.
+    pub(crate) fn state(self) -> Option<State> {
         match self {
-            Self::Stamp(_) => "stamped",
-            Self::Repair(_) => "repaired",
-        }
-    }
-
-    fn to(self) -> &'static str {
-        match self {
-            Self::Stamp(Stamp::Applied) | Self::Repair(Repair::Applied) => "applied",
-            Self::Stamp(Stamp::RolledBack) | Self::Repair(Repair::RolledBack) => "rolled_back",
-            Self::Repair(Repair::Retry) => "retry",
+            Self::Stamp(Stamp::Applied) | Self::Repair(Repair::Applied) => Some(State::Applied),
+            Self::Stamp(Stamp::RolledBack) | Self::Repair(Repair::RolledBack) => Some(State::RolledBack),
+            Self::Repair(Repair::Retry) => None,
         }
     }
 }
@@ -49,91 +42,50 @@ impl Batch for ManualEntry<'_> {
     type Out = ();
 
     async fn run(&self, scope: &Scope) -> Result<()> {
-        let ledger = scope.collection(LEDGER);
-        let stored = ledger.find_one(Find::new(Filter::id(self.id))).await?;
-        let stored = stored.map(|document| LedgerEntry::from_document(LEDGER, &document)).transpose()?;
-        let mark = |entry: &LedgerEntry| (entry.state, entry.attempts, entry.fence);
-        if stored.as_ref().map(mark) != self.expected.map(mark) {
+        let Self { session, id, expected, decision, .. } = *self;
+        if session.unchanged(scope, id, expected).await?.is_none() {
             return Err(Error::LeaseLost);
         }
-        let session = self.session;
-        match ledger.upsert_one(&session.fenced(self.id), &session.stamp(self.update())).await {
-            Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
-            other => other?,
-        };
-        session.boundary(self.id, scope).await?;
-        let mut more = doc! { "reason": self.reason, "to": self.decision.to() };
-        if let Some(entry) = self.expected {
+        session.upsert(scope, id, self.update()).await?;
+        let mut more = doc! { "reason": self.reason, "to": decision.state().map_or("retry", State::name) };
+        if let Some(entry) = expected {
             more.insert("from", entry.state.name());
         }
         if !self.warnings.is_empty() {
             more.insert("warnings", texts_to_bson(self.warnings));
         }
-        session.log(scope, self.id, self.decision.event(), more).await
+        let event = if matches!(decision, ManualDecision::Stamp(_)) { "stamped" } else { "repaired" };
+        session.log(scope, id, event, more).await
     }
 }
 
 impl ManualEntry<'_> {
     fn update(&self) -> Update {
         let now = self.session.now();
-        let mut update = self.declared.clone().set("reason", self.reason);
-        let state = self.expected.map(|entry| entry.state);
-        update = match self.decision {
+        let update = declaration(self.graph, self.position).set("reason", self.reason);
+        let Some(state) = self.decision.state() else {
+            let stopped = match self.expected.map(|entry| entry.state) {
+                Some(State::Running) => State::Interrupted,
+                other => other.unwrap_or(State::Failed),
+            };
+            return update.set("status", stopped.name()).set("retry", true);
+        };
+        let mut update = update
+            .set("status", state.name())
+            .set("finished_at", now)
+            .set("warnings", texts_to_bson(self.warnings));
+        for field in ["error", "error_chain", "step", "retry", "confirmed", "cursor"] {
+            update = update.unset(field);
+        }
+        match self.decision {
             ManualDecision::Stamp(Stamp::Applied) => update
-                .set("status", State::Applied.name())
                 .set("source", Source::Stamped.name())
                 .set("applied_at", now)
                 .set("attempts", self.expected.map_or(0, |entry| entry.attempts))
                 .set("counts", texts_to_bson(&[]))
                 .unset("applied_run"),
-            ManualDecision::Repair(Repair::Applied) => {
-                update.set("status", State::Applied.name()).set("applied_at", now)
-            }
-            ManualDecision::Stamp(Stamp::RolledBack) | ManualDecision::Repair(Repair::RolledBack) => {
-                update.set("status", State::RolledBack.name()).unset("applied_at")
-            }
-            ManualDecision::Repair(Repair::Retry) => {
-                let stopped = if state == Some(State::Running) {
-                    State::Interrupted
-                } else {
-                    state.unwrap_or(State::Failed)
-                };
-                return update.set("status", stopped.name()).set("retry", true);
-            }
-        };
-        update
-            .set("finished_at", now)
-            .set("warnings", texts_to_bson(self.warnings))
-            .unset("error")
-            .unset("error_chain")
-            .unset("step")
-            .unset("retry")
-            .unset("confirmed")
-            .unset("cursor")
+            _ if state == State::Applied => update.set("applied_at", now),
+            _ => update.unset("applied_at"),
+        }
     }
-}
-
-/// What the entry of an applied migration says of it, for programs that do not know it.
-pub(crate) fn declared(graph: &crate::Graph, at: usize) -> Update {
-    let dag = graph.dag();
-    let meta = graph.get(at).meta();
-    let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    let parents: Vec<String> = dag.depends_on(at).iter().map(|&parent| dag.id(parent).to_owned()).collect();
-    let phase = match meta.phase {
-        crate::Phase::Expand => "expand",
-        crate::Phase::Contract => "contract",
-    };
-    let update = Update::new()
-        .set("order", i32::try_from(at).unwrap_or(i32::MAX))
-        .set("depends_on", texts_to_bson(&parents))
-        .set("breaks_older", meta.is_breaking())
-        .set("phase", phase)
-        .set("touches", texts_to_bson(&owned(meta.touches)));
-    checksum::of(graph.get(at)).write(update)
-}
-
-/// The record of a lease that was taken away.
-pub(crate) fn unlocked(mut record: Document, holder: &str, reason: &str) -> Document {
-    record.extend(doc! { "holder": holder, "reason": reason });
-    record
 }

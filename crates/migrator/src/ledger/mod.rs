@@ -1,57 +1,83 @@
-/// Making an entry ours.
+//! The collections that record the state and the history of migrations.
+
+/// The claim of an entry before a run.
 mod claim;
-/// Ending what was begun.
+/// The end of a run.
 mod finish;
-/// Importing what another tool applied.
+/// The import of what another tool applied.
 mod import;
 /// Records of the log.
 pub(crate) mod log;
 /// Manual changes of an entry.
-pub(crate) mod manual_entry;
+mod manual_entry;
 /// The ledger of `pymongo_migrate`.
-pub(crate) mod pymongo_ledger;
+mod pymongo_ledger;
 /// Both ledgers, read at one moment.
 mod snapshot;
 
 use bson::{Document, doc};
-use docstore::{Filter, Store, Update};
+use docstore::{Filter, Find, Store, Update};
 
 pub(crate) use claim::Claim;
 pub(crate) use finish::Finish;
 pub(crate) use import::Import;
 pub use log::LogRecord;
+pub(crate) use manual_entry::{ManualDecision, ManualEntry};
 pub(crate) use snapshot::LedgerSnapshot;
 
-use crate::entry::{FORMAT, counts_to_bson, texts_to_bson};
-use crate::run::Progress;
-use crate::run::{RunSession, Runner, Scope};
-use crate::{Error, Result, Settings, State, StepCounts};
+use crate::entry::{FORMAT, LedgerEntry, counts_to_bson, texts_to_bson};
+use crate::run::{Progress, RunSession, Runner, Scope};
+use crate::{Error, Graph, Phase, Result, Settings, State, StepCounts, checksum};
 
-/// The present state of each migration.
+/// The state of each migration.
 pub(crate) const LEDGER: &str = "_migrations";
-/// What happened, in order.
+/// The append-only log.
 pub(crate) const LOG: &str = "_migration_log";
 /// The lease.
 pub(crate) const LOCK: &str = "_migration_lock";
 
-/// Whether a collection is one of the engine's.
+/// Returns whether a collection belongs to the engine.
 pub(crate) fn is_own(name: &str) -> bool {
     [LEDGER, LOG, LOCK, crate::journal::JOURNAL].contains(&name)
 }
 
-/// Whether the entry took our write.
-pub(crate) fn taken(matched: u64) -> Result<()> {
+/// Fails if a fenced write matched no entry: a holder with a newer fencing token wrote it.
+pub(crate) fn require_match(matched: u64) -> Result<()> {
     if matched == 0 { Err(Error::LeaseLost) } else { Ok(()) }
 }
 
 impl RunSession<'_> {
-    /// The entry, unless it was written by a holder with a greater token.
+    /// Matches the entry, unless it was written by a holder with a newer fencing token.
     pub(crate) fn fenced(&self, id: &str) -> Filter {
         Filter::id(id).also(Filter::lte("fence", self.fence()))
     }
 
-    /// Writes to the ledger what was done so far. Within a transaction this is what a holder that was superseded
-    /// stumbles over, so that its data is not written either.
+    /// Reads an entry. Returns `None` if it is not as it was when the plan was made.
+    async fn unchanged(
+        &self,
+        scope: &Scope,
+        id: &str,
+        expected: Option<&LedgerEntry>,
+    ) -> Result<Option<Option<LedgerEntry>>> {
+        let stored = scope.collection(LEDGER).find_one(Find::new(Filter::id(id))).await?;
+        let stored = stored.map(|document| LedgerEntry::from_document(LEDGER, &document)).transpose()?;
+        let version = |entry: &LedgerEntry| (entry.state, entry.attempts, entry.fence);
+        let unchanged = stored.as_ref().map(version) == expected.map(version);
+        Ok(unchanged.then_some(stored))
+    }
+
+    /// Writes an entry, with the provenance of this run, and inserts it if there is none.
+    async fn upsert(&self, scope: &Scope, id: &str, update: Update) -> Result<()> {
+        match scope.collection(LEDGER).upsert_one(&self.fenced(id), &self.stamp(update)).await {
+            // The entry exists, and a holder with a newer fencing token wrote it.
+            Err(error) if error.duplicate_index().is_some() => return Err(Error::LeaseLost),
+            other => other?,
+        };
+        self.boundary(id, scope).await
+    }
+
+    /// Writes the counts, warnings and position so far to the entry. In a transaction, this write is what makes the batch
+    /// fail if a newer holder has written the entry.
     pub(crate) async fn touch(
         &self,
         scope: &Scope,
@@ -63,17 +89,17 @@ impl RunSession<'_> {
         let mut update = Update::new()
             .set("counts", counts_to_bson(counts))
             .set("warnings", texts_to_bson(warnings))
-            // Makes it a change in any case: only a change conflicts with another transaction.
+            // Always a change, because only a change conflicts with another transaction.
             .inc("batches", 1_i64);
         if let Some(cursor) = progress.and_then(Progress::to_bson) {
             update = update.set("cursor", cursor);
         }
-        taken(scope.collection(LEDGER).update_one(&self.fenced(id), &update).await?.matched)?;
-        self.progress(scope, id, counts).await
+        require_match(scope.collection(LEDGER).update_one(&self.fenced(id), &update).await?.matched)?;
+        self.log_progress(scope, id, counts).await
     }
 
-    /// Writes down how far a migration has come, unless that was done a moment ago.
-    async fn progress(&self, scope: &Scope, id: &str, counts: &[StepCounts]) -> Result<()> {
+    /// Logs the progress, at most once per [`Settings::progress_every`].
+    async fn log_progress(&self, scope: &Scope, id: &str, counts: &[StepCounts]) -> Result<()> {
         let Some(last) = counts.last() else { return Ok(()) };
         if !self.guard.is_progress_due(self.settings.progress_every) {
             return Ok(());
@@ -83,14 +109,14 @@ impl RunSession<'_> {
         self.log(scope, id, "progress", doc! { "counts": counts_to_bson(counts) }).await
     }
 
-    /// Says that the journal of an applied migration is gone, so that it cannot be taken back by it.
+    /// Records that the journal of an applied migration is deleted, so it cannot be rolled back from it.
     pub(crate) async fn forget_journal(&self, id: &str) -> Result<()> {
         let applied = self.fenced(id).also(Filter::eq("status", State::Applied.name()));
         let update = Update::new().set("journal", false);
-        taken(self.db.collection(LEDGER).update_one(&applied, &update).await?.matched)
+        require_match(self.db.collection(LEDGER).update_one(&applied, &update).await?.matched)
     }
 
-    /// Whether this run's change of an entry to applied was committed.
+    /// Returns whether this run's change of an entry to applied was committed.
     pub(crate) async fn is_applied_by_us(&self, id: &str) -> Result<bool> {
         let ours = Filter::id(id)
             .also(Filter::eq("status", State::Applied.name()))
@@ -112,7 +138,8 @@ impl RunSession<'_> {
         Ok(())
     }
 
-    pub(crate) fn stamp(&self, update: Update) -> Update {
+    /// Adds the provenance of this run.
+    fn stamp(&self, update: Update) -> Update {
         let update = match &self.settings.git_revision {
             Some(revision) => update.set("git_revision", revision.as_str()),
             None => update.unset("git_revision"),
@@ -128,7 +155,7 @@ impl RunSession<'_> {
     }
 }
 
-/// A record of the log, without the migration that it is about.
+/// Returns a log record without the migration that it is about.
 pub(crate) fn log_record(runner: &Runner, settings: &Settings, event: &str, fence: i64) -> Document {
     let mut document = doc! {
         "at": (settings.clock)(), "event": event, "run_id": &runner.run_id, "fence": fence,
@@ -139,4 +166,22 @@ pub(crate) fn log_record(runner: &Runner, settings: &Settings, event: &str, fenc
         document.insert("git_revision", revision);
     }
     document
+}
+
+/// Returns the declaration that an entry stores, for programs that do not know the migration.
+fn declaration(graph: &Graph, at: usize) -> Update {
+    let meta = graph.get(at).meta();
+    let parents = graph.dag().depends_on(at).iter().map(|&parent| graph.dag().id(parent).to_owned());
+    let touches: Vec<String> = meta.touches.iter().map(|&name| name.to_owned()).collect();
+    let phase = match meta.phase {
+        Phase::Expand => "expand",
+        Phase::Contract => "contract",
+    };
+    let update = Update::new()
+        .set("order", i32::try_from(at).unwrap_or(i32::MAX))
+        .set("depends_on", texts_to_bson(&parents.collect::<Vec<_>>()))
+        .set("breaks_older", meta.is_breaking())
+        .set("phase", phase)
+        .set("touches", texts_to_bson(&touches));
+    checksum::of(graph.get(at)).write(update)
 }

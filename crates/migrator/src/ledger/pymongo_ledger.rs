@@ -5,20 +5,21 @@ use bson::{Bson, DateTime, Document};
 use crate::entry::id_of;
 use crate::{Error, Result};
 
-/// What the earlier tool's ledger says of one name.
+/// What the ledger of `pymongo_migrate` records for one name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PymongoRecord {
-    /// The `_id` of its document; of the first, if there are several.
+    /// The `_id` of its document, or of the first one if there are several.
     pub(crate) id: Bson,
-    /// When it was applied; `None` if it was taken back.
+    /// The time it was applied; `None` if it was rolled back.
     pub(crate) applied: Option<DateTime>,
 }
 
-/// Reads documents of the form `{_id, name, applied}`. The earlier tool has no unique index on the name, so there can
-/// be several for one.
+/// Reads documents of the form `{_id, name, applied}`. The collection has no unique index on the name, so several
+/// documents can have the same one; the earliest time counts.
 ///
 /// # Errors
-/// A document of another form; documents of one name of which some say applied and some do not.
+/// [`Error::Malformed`] for a document of another form; [`Error::ImportContradiction`] if some documents of a name say
+/// that it is applied and others that it is not.
 pub(crate) fn read(collection: &str, documents: &[Document]) -> Result<BTreeMap<String, PymongoRecord>> {
     let malformed = |document: &Document, what: &str| Error::Malformed {
         collection: collection.into(),
@@ -27,7 +28,7 @@ pub(crate) fn read(collection: &str, documents: &[Document]) -> Result<BTreeMap<
     let mut found: BTreeMap<String, PymongoRecord> = BTreeMap::new();
     let mut mixed = Vec::new();
     for document in documents {
-        let name = document.get_str("name").map_err(|_| malformed(document, "has no text `name`"))?;
+        let name = document.get_str("name").map_err(|_| malformed(document, "has no string `name`"))?;
         let applied = match document.get("applied") {
             Some(Bson::DateTime(at)) => Some(*at),
             Some(Bson::Null) => None,

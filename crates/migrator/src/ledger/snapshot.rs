@@ -3,24 +3,24 @@ use std::collections::BTreeMap;
 use docstore::{Database, Field, Filter, Find, Sort};
 
 use super::LEDGER;
-use super::pymongo_ledger::{self as foreign, PymongoRecord};
+use super::pymongo_ledger::{self, PymongoRecord};
 use crate::entry::{Entries, LedgerEntry};
 use crate::graph::Dag;
 use crate::plan::is_unknown;
 use crate::{Error, Result, Settings, Source, State};
 
-/// The ledger as it counts: ours, and what an earlier tool's says of names that are not in ours.
+/// The ledger's entries, merged with what an earlier tool recorded for names that are not in the ledger.
 pub(crate) struct LedgerSnapshot {
     pub(crate) entries: Entries,
-    /// What is to be taken over.
+    /// What is to be imported.
     pub(crate) imports: Vec<(String, PymongoRecord)>,
-    /// Names that an earlier tool has applied and that nobody said to take over.
+    /// Applied names of the earlier tool that the program does not know and may not import.
     foreign_unknown: Vec<String>,
     import_from: String,
 }
 
 impl LedgerSnapshot {
-    /// Reads the ledgers: two reads at the most.
+    /// Reads the ledgers, with at most two reads.
     pub(crate) async fn read(db: &Database, settings: &Settings, dag: &Dag) -> Result<Self> {
         let all = || Find::new(Filter::All).sort(Sort::ascending(Field::ID));
         let documents = db.collection(LEDGER).find(all()).await?.documents().await?;
@@ -29,19 +29,19 @@ impl LedgerSnapshot {
             let entry = LedgerEntry::from_document(LEDGER, document)?;
             entries.insert(entry.id.clone(), entry);
         }
-        let mut view =
+        let mut snapshot =
             Self { entries, imports: Vec::new(), foreign_unknown: Vec::new(), import_from: String::new() };
         if let Some(name) = &settings.import_from {
             let documents = db.collection(name).find(all()).await?.documents().await?;
-            view.import_from.clone_from(name);
-            view.merge(foreign::read(name, &documents)?, dag, settings.allow_unknown);
+            snapshot.import_from.clone_from(name);
+            snapshot.merge(pymongo_ledger::read(name, &documents)?, dag, settings.allow_unknown);
         }
-        Ok(view)
+        Ok(snapshot)
     }
 
     fn merge(&mut self, found: BTreeMap<String, PymongoRecord>, dag: &Dag, allow_unknown: bool) {
         for (name, foreign) in found {
-            // Once there is an entry of ours, it alone counts.
+            // An entry of the engine's own ledger takes precedence.
             if self.entries.contains_key(&name) {
                 continue;
             }
@@ -61,28 +61,35 @@ impl LedgerSnapshot {
         }
     }
 
-    /// Refuses to go on while an earlier tool has applied what we do not know.
+    /// Fails if an earlier tool has applied migrations that this program neither knows nor may import.
     pub(crate) fn refuse_unknown(&self) -> Result<()> {
         if self.foreign_unknown.is_empty() {
             return Ok(());
         }
-        Err(Error::ImportUnknown {
-            collection: self.import_from.clone(),
-            names: self.foreign_unknown.clone(),
-        })
+        let (collection, names) = (self.import_from.clone(), self.foreign_unknown.clone());
+        Err(Error::ImportUnknown { collection, names })
     }
 
-    /// Whether there is anything to take over that is applied.
+    /// Returns the state of a migration; `None` if it never ran.
+    pub(crate) fn state(&self, id: &str) -> Option<State> {
+        self.entries.get(id).map(|entry| entry.state)
+    }
+
+    pub(crate) fn is_applied(&self, id: &str) -> bool {
+        self.state(id) == Some(State::Applied)
+    }
+
+    /// Returns whether an applied migration is to be imported.
     pub(crate) fn has_imports(&self) -> bool {
         self.imports.iter().any(|(_, foreign)| foreign.applied.is_some())
     }
 
-    /// How many of the graph's migrations are applied.
+    /// Returns the number of the graph's migrations that are applied.
     pub(crate) fn applied(&self, dag: &Dag) -> usize {
-        dag.ids().filter(|id| self.entries.get(*id).is_some_and(|e| e.state == State::Applied)).count()
+        dag.ids().filter(|id| self.is_applied(id)).count()
     }
 
-    /// Ids that are in the ledger and not in the graph.
+    /// Returns the ids of applied migrations that the program does not know.
     pub(crate) fn unknown(&self, dag: &Dag) -> Vec<String> {
         self.entries.values().filter(|e| is_unknown(dag, e)).map(|e| e.id.clone()).collect()
     }

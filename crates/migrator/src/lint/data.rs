@@ -1,6 +1,6 @@
 use docstore::{Database, Filter, Find, Sort, ValidationAction, ValidationLevel, Validator};
 
-use super::{Lint, Rule, Severity, Subject, index};
+use super::{Lint, LintSubject, Rule, Severity, index};
 use crate::operation::{Deed, Does};
 use crate::{Mode, Result};
 
@@ -20,7 +20,7 @@ pub(crate) struct Measured<'a> {
 /// What the rules find in the data. `earlier` are the steps that run before these.
 pub(crate) async fn against(
     db: &Database,
-    subject: &Subject<'_>,
+    subject: &LintSubject<'_>,
     steps: &[Measured<'_>],
     earlier: &[Deed],
 ) -> Result<Vec<Lint>> {
@@ -36,7 +36,7 @@ pub(crate) async fn against(
 
 async fn step(
     db: &Database,
-    subject: &Subject<'_>,
+    subject: &LintSubject<'_>,
     deed: &Deed,
     matched: u64,
     earlier: &[Deed],
@@ -73,7 +73,7 @@ async fn step(
 
 async fn tighter(
     db: &Database,
-    subject: &Subject<'_>,
+    subject: &LintSubject<'_>,
     deed: &Deed,
     validator: &Validator,
     earlier: &[Deed],
@@ -94,7 +94,7 @@ async fn tighter(
     Ok(Some(subject.lint(Rule::TighterThanData, severity, Some(deed), text)))
 }
 
-fn size(subject: &Subject<'_>, deed: &Deed, matched: u64) -> Option<Lint> {
+fn size(subject: &LintSubject<'_>, deed: &Deed, matched: u64) -> Option<Lint> {
     match subject.meta.mode {
         Mode::Transaction if matched > IN_A_TRANSACTION => {
             let text = format!(
@@ -114,7 +114,7 @@ fn size(subject: &Subject<'_>, deed: &Deed, matched: u64) -> Option<Lint> {
 }
 
 /// A name that nobody knows is probably misspelt, if any is known at all.
-fn unknown(subject: &Subject<'_>, deed: &Deed, names: &[String]) -> Option<Lint> {
+fn unknown(subject: &LintSubject<'_>, deed: &Deed, names: &[String]) -> Option<Lint> {
     let about_it = deed.filter().is_some() || deed.defines();
     let database_is_new = names.iter().all(|name| name.starts_with('_'));
     if !about_it || database_is_new {
@@ -124,7 +124,7 @@ fn unknown(subject: &Subject<'_>, deed: &Deed, names: &[String]) -> Option<Lint>
     Some(subject.lint(Rule::UnknownCollection, Severity::Warning, Some(deed), text))
 }
 
-async fn unindexed(db: &Database, subject: &Subject<'_>, deed: &Deed) -> Result<Option<Lint>> {
+async fn unindexed(db: &Database, subject: &LintSubject<'_>, deed: &Deed) -> Result<Option<Lint>> {
     // A batch goes by the ids, whatever its filter.
     let Some(filter) = deed.filter() else { return Ok(None) };
     if *filter == Filter::All || subject.meta.mode == Mode::Batched {

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use bson::{Bson, Document};
 use docstore::{Database, Field, Filter, Find, Index, Projection};
 
-use super::{Lint, Rule, Severity, Subject};
+use super::{Lint, LintSubject, Rule, Severity};
 use crate::Result;
 use crate::operation::{Deed, Does};
 
@@ -16,7 +16,7 @@ const SAMPLE: u64 = 100;
 /// Looks at an index that would be made.
 pub(super) async fn look(
     db: &Database,
-    subject: &Subject<'_>,
+    subject: &LintSubject<'_>,
     deed: &Deed,
     wanted: &Index,
     earlier: &[Deed],
@@ -64,7 +64,7 @@ fn is_function(deed: &Deed) -> bool {
 
 async fn duplicates(
     db: &Database,
-    subject: &Subject<'_>,
+    subject: &LintSubject<'_>,
     deed: &Deed,
     wanted: &Index,
 ) -> Result<Option<Lint>> {
@@ -146,7 +146,11 @@ fn plain(value: &Bson) -> Bson {
 
 /// A field that an index holds and that gets a value of another type than it has: queries by the old type find it no
 /// more.
-pub(super) async fn type_change(db: &Database, subject: &Subject<'_>, deed: &Deed) -> Result<Option<Lint>> {
+pub(super) async fn type_change(
+    db: &Database,
+    subject: &LintSubject<'_>,
+    deed: &Deed,
+) -> Result<Option<Lint>> {
     let Does::Set { field, value, .. } = &deed.does else { return Ok(None) };
     let indexes = db.list_indexes(&deed.collection).await?;
     let Some(index) = indexes.iter().find(|index| index.fields().iter().any(|f| f.field == *field)) else {

@@ -58,7 +58,7 @@ impl fmt::Display for Lint {
 }
 
 /// A migration as the rules see it.
-pub(crate) struct Subject<'a> {
+pub(crate) struct LintSubject<'a> {
     pub(crate) meta: &'static Meta,
     pub(crate) undo: Undo,
     pub(crate) code: Option<Code>,
@@ -71,7 +71,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) migration: &'a dyn Migration,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> LintSubject<'a> {
     pub(crate) fn new(graph: &'a Graph, migration: &'a dyn Migration) -> Self {
         let steps = migration.steps();
         let mut variables: Vec<String> = steps.iter().flat_map(Step::variables).map(str::to_owned).collect();
@@ -118,7 +118,7 @@ impl<'a> Subject<'a> {
 
 /// What the rules find without a database, in the order of the graph.
 pub fn check_graph(graph: &Graph) -> Vec<Lint> {
-    graph.migrations().flat_map(|migration| Subject::new(graph, migration).without_data()).collect()
+    graph.migrations().flat_map(|migration| LintSubject::new(graph, migration).without_data()).collect()
 }
 
 fn deeds(migration: &dyn Migration) -> Vec<Deed> {
@@ -172,7 +172,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn subject(graph: &Graph) -> Subject<'_> {
-        Subject::new(graph, &Named)
+    pub(crate) fn subject(graph: &Graph) -> LintSubject<'_> {
+        LintSubject::new(graph, &Named)
     }
 }

@@ -1,4 +1,4 @@
-use super::{Lint, Rule, Severity, Subject};
+use super::{Lint, LintSubject, Rule, Severity};
 
 /// Words that say nothing about what is done.
 const VAGUE: &[&str] = &[
@@ -30,7 +30,7 @@ const VAGUE: &[&str] = &[
     "wip",
 ];
 
-pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
+pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = Vec::new();
     let id = subject.meta.id;
     let words: Vec<&str> = id.split('_').skip(1).filter(|word| !word.is_empty()).collect();

@@ -1,13 +1,13 @@
 use docstore::ValidationAction;
 
-use super::{Lint, Rule, Severity, Subject};
+use super::{Lint, LintSubject, Rule, Severity};
 use crate::Phase;
 use crate::operation::{Deed, Does};
 
 /// Methods of code that take something away.
 const TAKE_AWAY: &[&str] = &["unset", "delete"];
 
-pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
+pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = renames(subject);
     match subject.meta.phase {
         Phase::Expand => lints.extend(expand(subject)),
@@ -16,7 +16,7 @@ pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
     lints
 }
 
-fn expand(subject: &Subject<'_>) -> Vec<Lint> {
+fn expand(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = Vec::new();
     for deed in &subject.deeds {
         let (rule, severity, text) = match &deed.does {
@@ -59,12 +59,12 @@ fn expand(subject: &Subject<'_>) -> Vec<Lint> {
     lints
 }
 
-fn calls(subject: &Subject<'_>, method: &str) -> bool {
+fn calls(subject: &LintSubject<'_>, method: &str) -> bool {
     let call = format!(". {method} (");
     subject.code.as_ref().is_some_and(|code| code.reach("up").iter().any(|line| line.contains(&call)))
 }
 
-fn contract(subject: &Subject<'_>) -> Option<Lint> {
+fn contract(subject: &LintSubject<'_>) -> Option<Lint> {
     let adds = |deed: &Deed| match &deed.does {
         Does::Set { where_missing, .. } => *where_missing,
         Does::CopyField { .. } | Does::Insert { .. } | Does::InsertMany { .. } | Does::Copy { .. } => true,
@@ -79,7 +79,7 @@ fn contract(subject: &Subject<'_>) -> Option<Lint> {
 }
 
 /// A rename goes in three: copy, let no program use the old field, take it away.
-fn renames(subject: &Subject<'_>) -> Vec<Lint> {
+fn renames(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = Vec::new();
     for deed in &subject.deeds {
         let Does::Unset { field: old, renamed_to, .. } = &deed.does else { continue };

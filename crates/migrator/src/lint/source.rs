@@ -1,4 +1,4 @@
-use super::{Lint, Rule, Severity, Subject};
+use super::{Lint, LintSubject, Rule, Severity};
 
 /// Calls whose value is another one each time, as the words of the code.
 const RANDOM: &[&str] = &[
@@ -16,7 +16,7 @@ const RANDOM: &[&str] = &[
 /// Ways to the environment of the process.
 const ENVIRONMENT: &[&str] = &["env :: var (", "env :: var_os (", "env :: vars (", "dotenvy :: "];
 
-pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
+pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
     let Some(code) = &subject.code else { return Vec::new() };
     let mut lines = code.reach("up");
     lines.extend(code.reach("steps"));

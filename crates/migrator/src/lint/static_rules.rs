@@ -2,14 +2,14 @@ use std::collections::BTreeSet;
 
 use docstore::{Field, Filter};
 
-use super::{Lint, Rule, Severity, Subject};
+use super::{Lint, LintSubject, Rule, Severity};
 use crate::operation::{Deed, Does};
 use crate::{Mode, Undo};
 
 /// How the engine's own collections begin.
 const ENGINE: &str = "_migration";
 
-pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
+pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints: Vec<Lint> = undo(subject).into_iter().collect();
     lints.extend(declared(subject));
     lints.extend(steps(subject));
@@ -17,7 +17,7 @@ pub(super) fn look(subject: &Subject<'_>) -> Vec<Lint> {
     lints
 }
 
-fn undo(subject: &Subject<'_>) -> Option<Lint> {
+fn undo(subject: &LintSubject<'_>) -> Option<Lint> {
     match subject.undo {
         Undo::Irreversible(why) if why.trim().is_empty() => {
             let text =
@@ -36,7 +36,7 @@ fn undo(subject: &Subject<'_>) -> Option<Lint> {
     }
 }
 
-fn declared(subject: &Subject<'_>) -> Vec<Lint> {
+fn declared(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = Vec::new();
     let meta = subject.meta;
     for variable in &subject.variables {
@@ -63,7 +63,7 @@ fn declared(subject: &Subject<'_>) -> Vec<Lint> {
     lints
 }
 
-fn steps(subject: &Subject<'_>) -> Vec<Lint> {
+fn steps(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = Vec::new();
     let mut names = BTreeSet::new();
     for deed in &subject.deeds {
@@ -91,7 +91,7 @@ fn steps(subject: &Subject<'_>) -> Vec<Lint> {
     lints
 }
 
-fn in_transaction(subject: &Subject<'_>, deed: &Deed) -> Option<Lint> {
+fn in_transaction(subject: &LintSubject<'_>, deed: &Deed) -> Option<Lint> {
     if deed.defines() {
         let text =
             "indexes and rules cannot be made in a transaction; put them into a migration of another mode";
@@ -121,7 +121,7 @@ fn is_whole(filter: &Filter, deed: &Deed) -> bool {
 }
 
 /// One change may need several collections, and one collection several changes; both at once are two things.
-fn concerns(subject: &Subject<'_>) -> Option<Lint> {
+fn concerns(subject: &LintSubject<'_>) -> Option<Lint> {
     let collections: BTreeSet<&str> = subject.deeds.iter().map(Deed::writes_to).collect();
     let kinds: BTreeSet<String> = subject.deeds.iter().map(kind).collect();
     let text = if subject.deeds.iter().any(Deed::defines) && !subject.deeds.iter().all(Deed::defines) {

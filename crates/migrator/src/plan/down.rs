@@ -6,7 +6,6 @@ use crate::{Source, State};
 pub(super) fn plan(s: PlanInput<'_>, goal: &DownGoal) -> Result<Vec<Action>, PlanRefusal> {
     let present: BTreeSet<usize> = (0..s.dag.len()).filter(|&at| is_present(s, at)).collect();
     let chosen: BTreeSet<usize> = match goal {
-        DownGoal::Last => return some(s, present, 1),
         DownGoal::Steps(n) => return some(s, present, *n),
         DownGoal::All => present,
         DownGoal::One(at) => s.dag.descendants(*at).intersection(&present).copied().collect(),
@@ -22,7 +21,7 @@ pub(super) fn plan(s: PlanInput<'_>, goal: &DownGoal) -> Result<Vec<Action>, Pla
     if let Some((at, dependents)) =
         chosen.iter().find_map(|&at| Some((at, unknown_dependants(s, at))).filter(|(_, ids)| !ids.is_empty()))
     {
-        return Err(PlanRefusal::Dependants(at, dependents));
+        return Err(PlanRefusal::UnknownDependents(at, dependents));
     }
     let n = chosen.len();
     some(s, chosen, n)
@@ -54,7 +53,7 @@ fn some(s: PlanInput<'_>, mut left: BTreeSet<usize>, n: usize) -> Result<Vec<Act
             let dependents = unknown_dependants(s, at);
             let free = dependents.is_empty();
             if !free {
-                refusal.get_or_insert(PlanRefusal::Dependants(at, dependents));
+                refusal.get_or_insert(PlanRefusal::UnknownDependents(at, dependents));
             }
             free
         });

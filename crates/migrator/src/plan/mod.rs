@@ -47,8 +47,6 @@ pub(crate) enum UpGoal {
 /// How far down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DownGoal {
-    /// One, the last.
-    Last,
     /// Whatever depends on the one at this position.
     To(usize),
     /// The one at this position, and whatever depends on it.
@@ -84,13 +82,13 @@ pub(crate) enum PlanRefusal {
     /// It failed, in up or down, and nobody said to retry.
     Failed(usize),
     /// It was interrupted, and says that an operator has to decide.
-    Undecided(usize),
+    DecisionRequired(usize),
     /// Migrations that this program does not know depend on it.
-    Dependants(usize, Vec<String>),
+    UnknownDependents(usize, Vec<String>),
     /// There are several states to arrive at.
     SeveralHeads(Vec<usize>),
     /// Migrations that this program does not know, and that say that it must not run.
-    TooOld(Vec<String>),
+    ProgramTooOld(Vec<String>),
     /// It is not run in the contexts at hand.
     NotInContext(usize),
     /// The first comes before the second, which is applied, and they are not known to be independent.

@@ -6,7 +6,7 @@ use crate::{State, UpMode};
 pub(super) fn plan(s: PlanInput<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<Action>, PlanRefusal> {
     let breaking = breaking(s.dag, s.ledger);
     if !breaking.is_empty() {
-        return Err(PlanRefusal::TooOld(breaking));
+        return Err(PlanRefusal::ProgramTooOld(breaking));
     }
     let wanted: BTreeSet<usize> = match *goal {
         UpGoal::Among(ref these) => these.clone(),
@@ -61,9 +61,9 @@ fn may_apply(s: PlanInput<'_>, mode: UpMode, at: usize) -> Result<(), PlanRefusa
     let manual = s.dag.spec(at).manual;
     match entry.state {
         State::Failed if mode == UpMode::Start => Err(PlanRefusal::Failed(at)),
-        State::Interrupted if manual => Err(PlanRefusal::Undecided(at)),
+        State::Interrupted if manual => Err(PlanRefusal::DecisionRequired(at)),
         // Without the lease it cannot be told from one that is being run.
-        State::Running if manual && s.held => Err(PlanRefusal::Undecided(at)),
+        State::Running if manual && s.held => Err(PlanRefusal::DecisionRequired(at)),
         _ => Ok(()),
     }
 }

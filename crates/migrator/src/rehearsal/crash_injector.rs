@@ -1,57 +1,54 @@
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
-use parking_lot::Mutex;
 
 use crate::{Event, Observer};
 
-/// Counts the places between two writes, and ends the run at one of them.
+/// Counts the boundaries between two writes, and crashes the run at one of them.
 ///
-/// It unwinds the run from within: everything that the run holds is dropped there, a transaction that is open is
-/// aborted, and nothing is tidied up. To the store it is as if the process had died.
-#[derive(Default)]
-pub(super) struct CrashInjector(Mutex<Boundaries>);
-
-#[derive(Default)]
-struct Boundaries {
-    seen: usize,
-    crash_at: Option<usize>,
+/// The crash unwinds the run: everything that it holds is dropped, an open transaction is aborted, and nothing is
+/// cleaned up. To the store it looks as if the process had died.
+pub(super) struct CrashInjector {
+    seen: AtomicUsize,
+    crash_at: AtomicUsize,
 }
 
-/// What a crash unwinds with.
+/// The panic payload of a crash.
 struct Crash;
 
 impl CrashInjector {
-    /// Begins to count anew; crashes at the place with this number, from 0, if there is one.
-    pub(super) fn set(&self, crash_at: Option<usize>) {
-        *self.0.lock() = Boundaries { seen: 0, crash_at };
+    pub(super) const fn new() -> Self {
+        Self { seen: AtomicUsize::new(0), crash_at: AtomicUsize::new(usize::MAX) }
     }
 
-    /// How many places there were.
+    /// Counts from 0 again, and crashes at the boundary with this number, if any.
+    pub(super) fn set(&self, crash_at: Option<usize>) {
+        self.seen.store(0, Ordering::SeqCst);
+        self.crash_at.store(crash_at.unwrap_or(usize::MAX), Ordering::SeqCst);
+    }
+
+    /// Returns the number of boundaries so far.
     pub(super) fn seen(&self) -> usize {
-        self.0.lock().seen
+        self.seen.load(Ordering::SeqCst)
+    }
+
+    /// Runs to the end, or to the crash: `None`.
+    pub(super) async fn catch<T>(run: impl Future<Output = T>) -> Option<T> {
+        match AssertUnwindSafe(run).catch_unwind().await {
+            Ok(out) => Some(out),
+            Err(panic) if panic.is::<Crash>() => None,
+            Err(panic) => resume_unwind(panic),
+        }
     }
 }
 
 impl Observer for CrashInjector {
     fn event(&self, event: &Event<'_>) {
-        let Event::Boundary { .. } = event else { return };
-        let crash = {
-            let mut places = self.0.lock();
-            places.seen += 1;
-            places.crash_at == Some(places.seen - 1)
-        };
-        if crash {
+        if matches!(event, Event::Boundary { .. })
+            && self.seen.fetch_add(1, Ordering::SeqCst) == self.crash_at.load(Ordering::SeqCst)
+        {
             resume_unwind(Box::new(Crash));
         }
-    }
-}
-
-/// Runs to the end, or to the crash: `None`.
-pub(super) async fn catch<T>(run: impl Future<Output = T>) -> Option<T> {
-    match AssertUnwindSafe(run).catch_unwind().await {
-        Ok(out) => Some(out),
-        Err(panic) if panic.is::<Crash>() => None,
-        Err(panic) => resume_unwind(panic),
     }
 }

@@ -6,151 +6,135 @@ use serde::Serialize;
 use super::copy::{CopiedCollection, copy};
 use super::sandbox::Sandbox;
 use super::violations::{Violation, violations};
-use crate::ledger::{LEDGER, LOCK, LOG};
+use crate::ledger::{LEDGER, LOCK, LOG, is_own};
 use crate::{AppliedMigration, Error, Finding, Migrator, Result, Settings, UpMode, UpRequest, UpTarget};
 
-/// Scratch databases of rehearsals that are older belong to nobody any more.
+/// The age after which the scratch database of a rehearsal is considered abandoned.
 const ABANDONED: Duration = Duration::from_hours(24);
+/// Part of the names of scratch databases.
 const PURPOSE: &str = "rehearsal";
 
-/// How a rehearsal is asked for.
+/// The parameters of [`Migrator::rehearse`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RehearsalRequest {
-    /// How far it goes.
+    /// How far to apply.
     pub target: UpTarget,
-    /// Of the collections that the pending migrations touch, at most so many documents each, taken at equal distances.
-    /// All others are copied whole, since migrations read them. All of them are copied whole if it is not said.
+    /// The number of documents to copy of each collection that the pending migrations touch, sampled evenly. Other
+    /// collections are copied completely, because migrations may read them. `None` copies everything.
     pub sample: Option<u64>,
 }
 
-/// What came of a rehearsal.
+/// The result of [`Migrator::rehearse`].
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct RehearsalReport {
-    /// The scratch database, which is gone.
+    /// The scratch database, which is dropped.
     pub scratch: String,
     /// What was copied.
     pub copied: Vec<CopiedCollection>,
-    /// How long the copy took.
+    /// The duration of the copy.
     #[serde(rename = "copy_ms", serialize_with = "crate::serialize::milliseconds")]
     pub copy: Duration,
     /// What was pending.
     pub pending: Vec<String>,
-    /// What was applied, with its duration and counts.
+    /// What was applied.
     pub applied: Vec<AppliedMigration>,
-    /// What does not hold afterwards, with the migration that says so.
+    /// Conditions that do not hold afterwards, with the migration that declares them.
     pub findings: Vec<(String, Finding)>,
-    /// What went wrong.
+    /// The failure, if a migration failed.
     pub failure: Option<RehearsalFailure>,
 }
 
-/// Why a rehearsal did not come to its end.
+/// The failure of a rehearsed migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct RehearsalFailure {
-    /// In which migration; `None` if it was before any.
+    /// The migration.
     pub id: Option<String>,
-    /// In which step.
+    /// The step.
     pub step: Option<String>,
-    /// What was said.
+    /// The error.
     pub error: String,
-    /// The documents that stand in the way, as far as they can be told.
+    /// The documents that caused it, if they can be determined.
     #[serde(rename = "offenders")]
     pub violations: Vec<Violation>,
     /// The exit code that the real run would have.
     pub exit_code: u8,
 }
 
-impl Migrator {
-    /// Copies the database into a scratch database, applies there what is pending, tells what came of it, and drops the
-    /// copy. This database is only read.
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the copy cannot be made. That a migration fails is no error of the rehearsal: see
-    /// [`RehearsalReport::failure`].
-    pub async fn rehearse(&self, request: &RehearsalRequest) -> Result<RehearsalReport> {
-        if let Err(error) = self.db().sweep_scratches(PURPOSE, ABANDONED).await {
-            tracing::debug!(%error, "abandoned rehearsals could not be looked for");
-        }
-        let up = UpRequest { mode: UpMode::Operator, target: request.target.clone(), strict: false };
-        let plan = self.plan_up(&up).await?;
-        let pending: Vec<String> = plan.actions.iter().map(|action| action.id.clone()).collect();
-        let touched: Vec<&String> = plan.actions.iter().flat_map(|action| &action.touches).collect();
-        let unsaid = plan.actions.iter().any(|action| action.touches.is_empty());
-
-        let mut sandbox = Sandbox::new(self, PURPOSE, (self.settings().clock)()).await?;
-        // It is the real thing but for the place: the ledger of an earlier tool counts.
-        let settings = Settings {
-            import_from: self.settings().import_from.clone(),
-            ..sandbox.migrator.settings().clone()
-        };
-        sandbox.migrator = self.elsewhere(sandbox.db().clone(), settings);
-        let sampled = |name: &String| request.sample.filter(|_| unsaid || touched.contains(&name));
-        let outcome = self.on(&sandbox, sampled, pending, &up).await;
-        let discarded = sandbox.discard().await;
-        let rehearsal = outcome?;
-        discarded?;
-        Ok(rehearsal)
+pub(crate) async fn rehearse(m: &Migrator, request: &RehearsalRequest) -> Result<RehearsalReport> {
+    if let Err(error) = m.db.sweep_scratches(PURPOSE, ABANDONED).await {
+        tracing::debug!(%error, "failed to remove abandoned rehearsals");
     }
+    let up = UpRequest { mode: UpMode::Operator, target: request.target.clone(), strict: false };
+    let plan = m.plan_up(&up).await?;
+    let pending = plan.actions.iter().map(|action| action.id.clone()).collect();
+    let touched: Vec<&String> = plan.actions.iter().flat_map(|action| &action.touches).collect();
+    let undeclared = plan.actions.iter().any(|action| action.touches.is_empty());
+    let sampled =
+        |name: &String| request.sample.filter(|_| !is_own(name) && (undeclared || touched.contains(&name)));
 
-    async fn on(
-        &self,
-        sandbox: &Sandbox,
-        sampled: impl Fn(&String) -> Option<u64>,
-        pending: Vec<String>,
-        up: &UpRequest,
-    ) -> Result<RehearsalReport> {
-        let began = Instant::now();
-        let mut copied = Vec::new();
-        for name in self.db().collection_names().await? {
-            if name == LOCK || name == LOG {
-                continue;
-            }
-            if sandbox.stop().is_requested() {
-                return Err(Error::Interrupted { id: None, undo: false, counts: Vec::new() });
-            }
-            let most = if crate::ledger::is_own(&name) { None } else { sampled(&name) };
-            copied.push(copy(self.db(), sandbox.db(), &name, most).await?);
+    let mut sandbox = Sandbox::new(m, PURPOSE, (m.settings.clock)()).await?;
+    // As in the real run, the ledger of an earlier tool counts.
+    let settings =
+        Settings { import_from: m.settings.import_from.clone(), ..sandbox.migrator.settings.clone() };
+    sandbox.migrator = m.for_database(sandbox.db().clone(), settings);
+    let outcome = run_in(m, &sandbox, sampled, pending).await;
+    let discarded = sandbox.discard().await;
+    let report = outcome?;
+    discarded?;
+    Ok(report)
+}
+
+async fn run_in(
+    m: &Migrator,
+    sandbox: &Sandbox,
+    sampled: impl Fn(&String) -> Option<u64>,
+    pending: Vec<String>,
+) -> Result<RehearsalReport> {
+    let began = Instant::now();
+    let mut copied = Vec::new();
+    for name in m.db.collection_names().await?.into_iter().filter(|name| name != LOCK && name != LOG) {
+        if m.settings.stop.is_requested() {
+            return Err(Error::interrupted());
         }
-        // The leases of the scratch database are counted from one, and the ledger takes no write of a lesser one.
-        let fence = Update::new().set("fence", 0_i64);
-        sandbox.db().collection(LEDGER).update_many(&Filter::All, &fence).await?;
-        let copy = began.elapsed();
-        let mut rehearsal = RehearsalReport {
-            scratch: sandbox.db().location(),
-            copied,
-            copy,
-            pending,
-            applied: Vec::new(),
-            findings: Vec::new(),
-            failure: None,
-        };
-        // One by one, so that those before a failure are told too.
-        for id in rehearsal.pending.clone() {
-            let one = UpRequest { target: UpTarget::To(id.clone()), ..up.clone() };
-            match sandbox.migrator.up(one).await {
-                Ok(report) => {
-                    rehearsal.applied.extend(report.applied);
-                    rehearsal.findings.extend(report.findings);
-                }
-                Err(error @ Error::Interrupted { .. }) => return Err(error),
-                Err(error) => {
-                    let (id, step) = match &error {
-                        Error::Failed { id, step, .. } => (Some(id.clone()), step.clone()),
-                        _ => (Some(id), None),
-                    };
-                    let violations = violations(sandbox.db(), &error).await?;
-                    rehearsal.failure = Some(RehearsalFailure {
-                        id,
-                        step,
-                        exit_code: error.exit_code(),
-                        error: error.to_string(),
-                        violations,
-                    });
-                    break;
-                }
-            }
-        }
-        Ok(rehearsal)
+        copied.push(copy(&m.db, sandbox.db(), &name, sampled(&name)).await?);
     }
+    // The fencing tokens of the scratch database start at one, and must not be older than the copied ones.
+    let fence = Update::new().set("fence", 0_i64);
+    sandbox.db().collection(LEDGER).update_many(&Filter::All, &fence).await?;
+    let mut report = RehearsalReport {
+        scratch: sandbox.db().location(),
+        copied,
+        copy: began.elapsed(),
+        pending,
+        applied: Vec::new(),
+        findings: Vec::new(),
+        failure: None,
+    };
+    // One by one, so that those before a failure are reported too.
+    for id in report.pending.clone() {
+        match sandbox.migrator.up(UpRequest::to(&id)).await {
+            Ok(done) => {
+                report.applied.extend(done.applied);
+                report.findings.extend(done.findings);
+            }
+            Err(error @ Error::Interrupted { .. }) => return Err(error),
+            Err(error) => {
+                let (id, step) = match &error {
+                    Error::Failed { id, step, .. } => (id.clone(), step.clone()),
+                    _ => (id, None),
+                };
+                report.failure = Some(RehearsalFailure {
+                    id: Some(id),
+                    step,
+                    exit_code: error.exit_code(),
+                    error: error.to_string(),
+                    violations: violations(sandbox.db(), &error).await?,
+                });
+                break;
+            }
+        }
+    }
+    Ok(report)
 }

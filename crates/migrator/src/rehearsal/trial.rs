@@ -1,35 +1,38 @@
 use std::time::{Duration, Instant};
 
+use bson::DateTime;
 use serde::Serialize;
 
 use super::fingerprint::{Difference, Fingerprint};
-use super::round_trip::Prepared;
-use super::sandbox::Sandbox;
+use super::sandbox::{Prepared, Sandbox, TrialData};
 use crate::{Error, Migrator, Result, StepCounts, Undo};
 
-/// One migration on one set of data.
+/// Part of the names of scratch databases.
+const PURPOSE: &str = "trial";
+
+/// The test of one migration on one set of data.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Trial {
-    /// Which migration.
+    /// The migration.
     pub id: String,
-    /// On which data.
+    /// The name of the data.
     pub data: String,
-    /// How long the first `up` took.
+    /// The duration of the first `up`.
     #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
     /// What its steps did.
     pub counts: Vec<StepCounts>,
-    /// What it left out, and what did not hold afterwards.
+    /// What it left out, and conditions that did not hold afterwards.
     pub warnings: Vec<String>,
     /// Applying it.
     pub up: TrialOutcome,
     /// Running it again on its own result.
     #[serde(rename = "twice")]
     pub idempotent: TrialOutcome,
-    /// Taking it back.
+    /// Rolling it back.
     pub down: TrialOutcome,
-    /// Applying it anew.
+    /// Applying it again.
     #[serde(rename = "again")]
     pub reapply: TrialOutcome,
     /// Crashes on the way up.
@@ -38,64 +41,79 @@ pub struct Trial {
     pub crashes_down: CrashReport,
 }
 
-/// What came of one thing that was tried.
+/// The outcome of one part of a trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum TrialOutcome {
-    /// It came to what it should.
+    /// The content is as expected.
     Held,
     /// It was not tried.
     NotTried {
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// It came to something else.
+    /// The content is not as expected.
     Different {
-        /// In what.
+        /// The differences.
         differences: Vec<Difference>,
     },
-    /// It ended with an error.
+    /// It failed.
     Failed {
-        /// Which.
+        /// The error.
         error: String,
     },
 }
 
-/// What came of crashes.
+/// The outcome of crashes in one direction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CrashReport {
-    /// How many places there are between two writes.
+    /// The number of boundaries between two writes.
     pub places: usize,
-    /// At how many of them the run was made to crash.
+    /// The number of boundaries at which the run was crashed.
     pub tried: usize,
-    /// Where it did not come to what it should, by the number of the place from 0.
+    /// Boundaries, numbered from 0, after which the outcome was not as expected.
     #[serde(rename = "wrong")]
     pub failures: Vec<(usize, TrialOutcome)>,
 }
 
 impl TrialOutcome {
-    pub(super) fn not_tried(why: &str) -> Self {
+    fn not_tried(why: &str) -> Self {
         Self::NotTried { why: why.into() }
     }
 
-    fn compare(expected: &Fingerprint, found: &Fingerprint) -> Self {
-        let differences = expected.differences(found);
-        if differences.is_empty() { Self::Held } else { Self::Different { differences } }
-    }
-
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     pub fn is_fine(&self) -> bool {
         matches!(self, Self::Held | Self::NotTried { .. })
     }
 }
 
 impl Trial {
-    pub(super) fn new(id: &str, data: String) -> Self {
-        let open = || TrialOutcome::not_tried("what comes before it went wrong");
-        Self {
-            id: id.into(),
-            data,
+    /// Returns whether every part passed.
+    pub fn passed(&self) -> bool {
+        let outcomes = [&self.up, &self.idempotent, &self.down, &self.reapply];
+        outcomes.into_iter().all(TrialOutcome::is_fine)
+            && self.crashes_up.failures.is_empty()
+            && self.crashes_down.failures.is_empty()
+    }
+}
+
+/// The parameters of one trial.
+pub(super) struct TrialRun<'a> {
+    pub(super) migrator: &'a Migrator,
+    pub(super) data: &'a TrialData,
+    pub(super) at: usize,
+    /// The time of all attempts.
+    pub(super) now: DateTime,
+    pub(super) max_crashes: usize,
+}
+
+impl TrialRun<'_> {
+    pub(super) async fn run(&self) -> Result<Trial> {
+        let open = || TrialOutcome::not_tried("a part before it failed");
+        let mut trial = Trial {
+            id: self.migrator.id(self.at).into(),
+            data: self.data.name(),
             duration: Duration::ZERO,
             counts: Vec::new(),
             warnings: Vec::new(),
@@ -105,178 +123,128 @@ impl Trial {
             reapply: open(),
             crashes_up: CrashReport::default(),
             crashes_down: CrashReport::default(),
+        };
+        if !self.migrator.dag().is_in(self.at, &self.migrator.settings.contexts) {
+            trial.up = TrialOutcome::not_tried("it does not run in the contexts at hand");
+            return Ok(trial);
         }
+        match self.sandbox().await? {
+            Prepared::Failed(error) => trial.up = TrialOutcome::Failed { error },
+            Prepared::Ready(sandbox) => {
+                let outcome = self.run_in(&sandbox, &mut trial).await;
+                let discarded = sandbox.discard().await;
+                outcome.and(discarded)?;
+            }
+        }
+        Ok(trial)
     }
 
-    /// Whether everything held.
-    pub fn passed(&self) -> bool {
-        let outcomes = [&self.up, &self.idempotent, &self.down, &self.reapply];
-        let crashes = [&self.crashes_up, &self.crashes_down];
-        outcomes.into_iter().all(TrialOutcome::is_fine)
-            && crashes.into_iter().all(|crashes| crashes.failures.is_empty())
+    async fn sandbox(&self) -> Result<Prepared> {
+        Sandbox::prepare(self.migrator, PURPOSE, self.data, self.at, self.now).await
     }
 
-    /// Tries it all. `fresh` gives a scratch database like this one, for what cannot be taken back.
-    pub(super) async fn run<F>(
-        &mut self,
-        of: &Migrator,
-        sandbox: &Sandbox,
-        at: usize,
-        max_crashes: usize,
-        fresh: &impl Fn() -> F,
-    ) -> Result<()>
-    where
-        F: Future<Output = Result<Prepared>>,
-    {
-        let id = self.id.clone();
-        let before = sandbox.look().await?;
+    /// Runs the parts of a trial until one fails.
+    async fn run_in(&self, sandbox: &Sandbox, trial: &mut Trial) -> Result<()> {
+        let id = self.migrator.id(self.at);
+        let before = sandbox.fingerprint().await?;
         let began = Instant::now();
         sandbox.crash_injector.set(None);
-        match sandbox.up(&id).await {
-            Ok(report) => {
-                let applied = report.applied.into_iter().find(|applied| applied.id == id);
-                if let Some(applied) = applied {
-                    (self.counts, self.warnings) = (applied.counts, applied.warnings);
-                }
-            }
+        let report = match sandbox.up(id).await {
+            Ok(report) => report,
             Err(error) => {
-                self.up = failed(error)?;
+                trial.up = failed(error)?;
                 return Ok(());
             }
-        }
-        self.duration = began.elapsed();
-        self.up = TrialOutcome::Held;
-        let places = sandbox.crash_injector.seen();
-        let after = sandbox.look().await?;
-
-        sandbox.forget_the_end(&id).await?;
-        self.idempotent = match sandbox.up(&id).await {
-            Ok(_) => TrialOutcome::compare(&after, &sandbox.look().await?),
-            Err(error) => failed(error)?,
         };
-        if self.idempotent != TrialOutcome::Held {
+        trial.duration = began.elapsed();
+        trial.up = TrialOutcome::Held;
+        if let Some(applied) = report.applied.into_iter().find(|applied| applied.id == id) {
+            (trial.counts, trial.warnings) = (applied.counts, applied.warnings);
+        }
+        trial.crashes_up.places = sandbox.crash_injector.seen();
+        let after = sandbox.fingerprint().await?;
+
+        sandbox.forget_completion(id).await?;
+        trial.idempotent = compare(sandbox, sandbox.up(id), &after).await?;
+        if trial.idempotent != TrialOutcome::Held {
             return Ok(());
         }
-        if let Undo::Irreversible(why) = of.graph().get(at).undo() {
-            self.down = TrialOutcome::not_tried(why);
-            self.reapply = TrialOutcome::not_tried(why);
-            return self.crash_fresh(&after, places, max_crashes, fresh).await;
+        if let Undo::Irreversible(why) = self.migrator.graph.get(self.at).undo() {
+            (trial.down, trial.reapply) = (TrialOutcome::not_tried(why), TrialOutcome::not_tried(why));
+            return self.crash_fresh(id, &after, &mut trial.crashes_up).await;
         }
         sandbox.crash_injector.set(None);
-        self.down = match sandbox.down(&id).await {
-            Ok(_) => TrialOutcome::compare(&before, &sandbox.look().await?),
-            Err(error) => failed(error)?,
-        };
+        trial.down = compare(sandbox, sandbox.down(id), &before).await?;
         let places_down = sandbox.crash_injector.seen();
-        if self.down != TrialOutcome::Held {
+        if trial.down != TrialOutcome::Held {
             return Ok(());
         }
-        self.reapply = match sandbox.up(&id).await {
-            Ok(_) => TrialOutcome::compare(&after, &sandbox.look().await?),
-            Err(error) => failed(error)?,
-        };
-        if self.reapply != TrialOutcome::Held {
+        trial.reapply = compare(sandbox, sandbox.up(id), &after).await?;
+        if trial.reapply != TrialOutcome::Held {
             return Ok(());
         }
-        self.crash_down(sandbox, (&before, &after), places_down, max_crashes).await?;
-        self.crash_up(sandbox, &after, places, max_crashes).await
-    }
 
-    /// Crashes on the way down, from the applied state and back to it.
-    async fn crash_down(
-        &mut self,
-        sandbox: &Sandbox,
-        (before, after): (&Fingerprint, &Fingerprint),
-        places: usize,
-        most: usize,
-    ) -> Result<()> {
-        self.crashes_down.places = places;
-        for place in spread(places, most) {
-            self.crashes_down.tried += 1;
-            let outcome = match sandbox.down_with_crash(&self.id, place).await {
-                Ok(()) => TrialOutcome::compare(before, &sandbox.look().await?),
-                Err(error) => failed(error)?,
-            };
+        trial.crashes_down.places = places_down;
+        for place in spread(places_down, self.max_crashes) {
+            trial.crashes_down.tried += 1;
+            let mut outcome = compare(sandbox, sandbox.down_with_crash(id, place), &before).await?;
+            if outcome == TrialOutcome::Held {
+                // The next crash starts from the applied state, so that must be intact.
+                outcome = compare(sandbox, sandbox.up(id), &after).await?;
+            }
             if outcome != TrialOutcome::Held {
-                self.crashes_down.failures.push((place, outcome));
+                trial.crashes_down.failures.push((place, outcome));
                 return Ok(());
             }
-            // What it goes back to has to be sound, or the next place says nothing.
-            let outcome = match sandbox.up(&self.id).await {
-                Ok(_) => TrialOutcome::compare(after, &sandbox.look().await?),
-                Err(error) => failed(error)?,
-            };
+        }
+        for place in spread(trial.crashes_up.places, self.max_crashes) {
+            sandbox.down(id).await?;
+            trial.crashes_up.tried += 1;
+            let outcome = compare(sandbox, sandbox.up_with_crash(id, place), &after).await?;
             if outcome != TrialOutcome::Held {
-                self.crashes_down.failures.push((place, outcome));
+                trial.crashes_up.failures.push((place, outcome));
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Crashes on the way up; the way down is sound.
-    async fn crash_up(
-        &mut self,
-        sandbox: &Sandbox,
-        after: &Fingerprint,
-        places: usize,
-        most: usize,
-    ) -> Result<()> {
-        self.crashes_up.places = places;
-        if !self.crashes_down.failures.is_empty() {
-            return Ok(());
-        }
-        for place in spread(places, most) {
-            sandbox.down(&self.id).await?;
-            self.crashes_up.tried += 1;
-            let outcome = match sandbox.up_with_crash(&self.id, place).await {
-                Ok(()) => TrialOutcome::compare(after, &sandbox.look().await?),
-                Err(error) => failed(error)?,
-            };
-            if outcome != TrialOutcome::Held {
-                self.crashes_up.failures.push((place, outcome));
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Crashes on the way up, each on a scratch database of its own.
-    async fn crash_fresh<F>(
-        &mut self,
-        after: &Fingerprint,
-        places: usize,
-        most: usize,
-        fresh: &impl Fn() -> F,
-    ) -> Result<()>
-    where
-        F: Future<Output = Result<Prepared>>,
-    {
-        self.crashes_up.places = places;
-        for place in spread(places, most) {
-            let sandbox = match fresh().await? {
+    /// Crashes a migration that cannot be rolled back on the way up, each time in a sandbox of its own.
+    async fn crash_fresh(&self, id: &str, after: &Fingerprint, crashes: &mut CrashReport) -> Result<()> {
+        for place in spread(crashes.places, self.max_crashes) {
+            let sandbox = match self.sandbox().await? {
                 Prepared::Ready(sandbox) => sandbox,
                 Prepared::Failed(error) => {
-                    self.crashes_up.failures.push((place, TrialOutcome::Failed { error }));
+                    crashes.failures.push((place, TrialOutcome::Failed { error }));
                     return Ok(());
                 }
             };
-            self.crashes_up.tried += 1;
-            let outcome = match sandbox.up_with_crash(&self.id, place).await {
-                Ok(()) => sandbox.look().await.map(|found| TrialOutcome::compare(after, &found)),
-                Err(error) => failed(error),
-            };
+            crashes.tried += 1;
+            let outcome = compare(&sandbox, sandbox.up_with_crash(id, place), after).await;
             sandbox.discard().await?;
-            let outcome = outcome?;
-            if outcome != TrialOutcome::Held {
-                self.crashes_up.failures.push((place, outcome));
+            match outcome? {
+                TrialOutcome::Held => {}
+                outcome => crashes.failures.push((place, outcome)),
             }
         }
         Ok(())
     }
 }
 
-/// An error is what came of it, but for a stop that was asked for.
+/// Runs a part, and compares the content afterwards with what is expected.
+async fn compare<T>(
+    sandbox: &Sandbox,
+    part: impl Future<Output = Result<T>>,
+    expected: &Fingerprint,
+) -> Result<TrialOutcome> {
+    if let Err(error) = part.await {
+        return failed(error);
+    }
+    let differences = expected.differences(&sandbox.fingerprint().await?);
+    Ok(if differences.is_empty() { TrialOutcome::Held } else { TrialOutcome::Different { differences } })
+}
+
+/// Turns an error into an outcome, except for a stop that was requested.
 fn failed(error: Error) -> Result<TrialOutcome> {
     match error {
         Error::Interrupted { .. } => Err(error),
@@ -284,9 +252,9 @@ fn failed(error: Error) -> Result<TrialOutcome> {
     }
 }
 
-/// All places, or so many of them at equal distances.
-fn spread(places: usize, most: usize) -> Vec<usize> {
-    if places <= most { (0..places).collect() } else { (0..most).map(|nth| nth * places / most).collect() }
+/// Returns all places, or `limit` of them at equal distances.
+fn spread(places: usize, limit: usize) -> Vec<usize> {
+    if places <= limit { (0..places).collect() } else { (0..limit).map(|nth| nth * places / limit).collect() }
 }
 
 #[cfg(test)]
@@ -294,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_all_or_spread() {
+    fn places_above_the_limit_are_sampled_evenly() {
         assert_eq!(spread(3, 5), [0, 1, 2]);
         assert_eq!(spread(10, 4), [0, 2, 5, 7]);
         assert_eq!(spread(10, 0), [0_usize; 0]);

@@ -4,22 +4,22 @@ use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// So many are named.
-const MOST: u64 = 10;
+/// Number of violations that are listed.
+const LIMIT: u64 = 10;
 
-/// A document that stands in a migration's way.
+/// A document that makes a migration fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Violation {
     /// The collection.
     pub collection: String,
-    /// Its id.
+    /// The id of the document.
     pub id: String,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
 }
 
-/// Which documents an error is about, as far as the database can tell: those with a key that another one has, and those
+/// Returns the documents that caused an error, if the database can determine them: those with a duplicate key, and those
 /// that do not satisfy a validator.
 pub(super) async fn violations(db: &Database, error: &Error) -> Result<Vec<Violation>> {
     match store_error(error).map(docstore::Error::root) {
@@ -39,7 +39,7 @@ fn store_error(error: &Error) -> Option<&docstore::Error> {
     }
 }
 
-/// Documents that have the same values in these fields as the one before, in the order of these values.
+/// Returns the documents that have the same values in these fields as the one before, ordered by these values.
 async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Result<Vec<Violation>> {
     let mut by = Sort::default();
     let mut kept = Vec::new();
@@ -63,7 +63,7 @@ async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Resul
                 id: id.to_string(),
                 why: format!("has the same {} as {other}", fields.join(", ")),
             });
-            if violations.len() as u64 >= MOST {
+            if violations.len() as u64 >= LIMIT {
                 break;
             }
             continue;
@@ -77,7 +77,7 @@ async fn invalid(db: &Database, collection: &str) -> Result<Vec<Violation>> {
     let Some(validator) = db.validator(collection).await? else { return Ok(Vec::new()) };
     let read = Find::new(validator.must.clone().negated())
         .sort(Sort::ascending(Field::ID))
-        .limit(MOST)
+        .limit(LIMIT)
         .projection(Projection::Include(Vec::new()));
     let found = db.collection(collection).find(read).await?.documents().await?;
     let violation = |document: bson::Document| Violation {

@@ -28,7 +28,7 @@ impl RunGuard {
     /// Whether the next batch may be begun.
     pub(crate) fn check(&self, stop: &Stop) -> Result<()> {
         if stop.is_requested() {
-            return Err(Error::Interrupted { id: None, undo: false, counts: Vec::new() });
+            return Err(Error::interrupted());
         }
         match *self.deadline.lock() {
             Some((until, limit)) if Instant::now() >= until => Err(Error::TimeLimit { limit }),

@@ -88,7 +88,7 @@ impl HeldLease {
     }
 
     /// Gives the lease back. A failure is told in the log only: the lease then runs out.
-    pub(crate) async fn release(self) {
+    pub(crate) async fn release(&self) {
         self.heartbeat.abort();
         if let Err(error) = self.shared.lease.release().await {
             tracing::warn!(%error, "giving back the migration lock failed; it runs out by itself");

@@ -205,7 +205,7 @@ impl RunSession<'_> {
     }
 
     pub(crate) fn tell(&self, event: &Event<'_>) {
-        self.settings.tell(event);
+        self.settings.emit(event);
     }
 
     pub(crate) fn now(&self) -> DateTime {

@@ -67,7 +67,7 @@ testkit::stores! {
         assert!(!passed);
         assert_eq!(with["variables"], (CheckLevel::Error, "0001_a needs NOT_SET, which is not set".into()));
         assert_eq!(with["way back"].0, CheckLevel::Warning);
-        assert!(with["backups"].0 == CheckLevel::Error && with["backups"].1.contains("is no folder"), "{with:?}");
+        assert!(with["backups"].0 == CheckLevel::Error && with["backups"].1.contains("is not a folder"), "{with:?}");
         let (without, _) = levels(&migrator(&db, &[needy], None)).await;
         assert!(without["backups"].0 == CheckLevel::Warning && without["backups"].1.contains("0001_a"), "{without:?}");
     }
@@ -78,7 +78,7 @@ testkit::stores! {
         let (levels, passed) = levels(&migrator(&db, &[toy("0001_a", &[])], None)).await;
         assert!(passed, "{levels:?}");
         let (level, text) = &levels["ledger"];
-        assert!(*level == CheckLevel::Warning && text.contains("did not come to its end") && text.contains("0009_z"), "{text}");
+        assert!(*level == CheckLevel::Warning && text.contains("did not finish") && text.contains("0009_z"), "{text}");
         db.collection("_migrations").insert_one(doc! { "_id": "0002_b", "status": "odd", "fence": 1_i64 }).await.unwrap();
         let (levels, passed) = self::levels(&migrator(&db, &[toy("0001_a", &[])], None)).await;
         assert!(!passed && levels["ledger"].0 == CheckLevel::Error, "{levels:?}");
@@ -90,7 +90,7 @@ testkit::stores! {
         let migrator = Migrator::new(db, Graph::new(vec![Box::new(toy("0001_a", &[]))]).unwrap(), settings);
         let (levels, passed) = levels(&migrator).await;
         let (level, text) = &levels["effort"];
-        assert!(passed && *level == CheckLevel::Warning && text.contains("0001_a would end half-way"), "{text}");
+        assert!(passed && *level == CheckLevel::Warning && text.contains("0001_a would stop half-way"), "{text}");
     }
 
     async fn a_store_that_does_not_answer_is_told(db: Database) {

@@ -63,7 +63,7 @@ testkit::stores! {
         let migrator = migrator(&db, &four());
         assert_eq!(migrator.down(DownRequest::all()).await.unwrap().len(), 0);
         migrator.up(UpMode::Start).await.unwrap();
-        refused(&db, &migrator, &DownRequest::all(), 8, &["this takes back 0004_d, 0003_c, 0002_b, 0001_a", "nothing was changed", "--yes"]).await;
+        refused(&db, &migrator, &DownRequest::all(), 8, &["this rolls back 0004_d, 0003_c, 0002_b, 0001_a", "nothing was changed", "--yes"]).await;
     }
 
     async fn a_run_is_taken_back_with_what_depends_on_it(db: Database) {
@@ -79,9 +79,9 @@ testkit::stores! {
         let plans = first.plan_down(&request).await.unwrap();
         let told: Vec<_> = plans.iter().map(|plan| (plan.id.as_str(), plan.requested, plan.certain)).collect();
         assert_eq!(told, [("0004_d", false, true), ("0003_c", true, false), ("0002_b", true, false)]);
-        refused(&db, &first, &request, 8, &["0004_d, 0003_c, 0002_b", "0004_d was not asked for", "--yes"]).await;
+        refused(&db, &first, &request, 8, &["0004_d, 0003_c, 0002_b", "0004_d was not named", "--yes"]).await;
         refused(&db, &first, &DownRequest::run("zz"), 2, &["no run zz", "`field-notes migrate history`", "nothing was changed"]).await;
-        refused(&db, &first, &DownRequest::run(&run[..6]), 2, &["can be any of the runs", &run, &last]).await;
+        refused(&db, &first, &DownRequest::run(&run[..6]), 2, &["is ambiguous: it matches the runs", &run, &last]).await;
         assert_eq!(ids(&first.down(DownRequest::run(&last[..])).await.unwrap()), ["0004_d"]);
         assert_eq!(ids(&first.down(&request).await.unwrap()), ["0003_c", "0002_b"]);
         refused(&db, &first, &request, 2, &["no run"]).await;
@@ -94,7 +94,7 @@ testkit::stores! {
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
         for request in [DownRequest::steps(3), DownRequest::to("0001"), DownRequest::all().confirmed()] {
-            refused(&db, &migrator, &request, 8, &["0002_b cannot be taken back: it is told to everybody", "nothing was changed"]).await;
+            refused(&db, &migrator, &request, 8, &["0002_b cannot be rolled back: it is told to everybody", "nothing was changed"]).await;
         }
         assert_eq!(migrator.down(DownRequest::to("0002")).await.unwrap().len(), 2);
     }
@@ -107,7 +107,7 @@ testkit::stores! {
         assert_eq!(error.exit_code(), 8);
         let Error::DataLoss { id, rolled_back, .. } = &error else { panic!("{error}") };
         assert_eq!((id.as_str(), rolled_back.len()), ("0001_a", 3));
-        assert!(error.to_string().contains("before it 0004_d, 0003_c, 0002_b were taken back, and nothing else was changed"), "{error}");
+        assert!(error.to_string().contains("before it 0004_d, 0003_c, 0002_b were rolled back, and nothing else was changed"), "{error}");
         assert_eq!(migrator.status().await.unwrap().applied.len(), 1);
         assert_eq!(ids(&migrator.down(DownRequest::last().confirmed()).await.unwrap()), ["0001_a"]);
         assert_eq!(all(&db, "things").await.len(), 0);
@@ -118,8 +118,8 @@ testkit::stores! {
         refused(&db, &migrator, &DownRequest::to("0002"), 2, &["0002_b has never run", "nothing was changed"]).await;
         migrator.up(UpRequest::steps(2)).await.unwrap();
         migrator.down(DownRequest::last()).await.unwrap();
-        refused(&db, &migrator, &DownRequest::to("0002"), 2, &["0002_b was taken back"]).await;
-        refused(&db, &migrator, &DownRequest::to("0009"), 2, &["no migration is called 0009"]).await;
+        refused(&db, &migrator, &DownRequest::to("0002"), 2, &["0002_b was rolled back"]).await;
+        refused(&db, &migrator, &DownRequest::to("0009"), 2, &["no migration matches 0009"]).await;
     }
 
     async fn code_takes_back_what_it_knows_and_the_journal_goes(db: Database) {
@@ -150,7 +150,7 @@ testkit::stores! {
         let migrator = migrator(&db, &four());
         let error = migrator.redo("0002", false).await.unwrap_err();
         assert_eq!(error.exit_code(), 2, "{error}");
-        assert!(error.to_string().contains("0002_b has never run, and only one that is applied can be redone"), "{error}");
+        assert!(error.to_string().contains("0002_b has never run: cannot redo it, which requires a migration that is applied"), "{error}");
         migrator.up(UpMode::Start).await.unwrap();
         db.collection("things").update_one(&Filter::eq("name", "c"), &Update::new().unset("x")).await.unwrap();
         let redone = migrator.redo("0004", false).await.unwrap();
@@ -160,7 +160,7 @@ testkit::stores! {
         let before = testkit::dump!(db);
         let error = migrator.redo("0003", false).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
-        assert!(error.to_string().contains("0004_d, 0003_c; 0004_d was not asked for"), "{error}");
+        assert!(error.to_string().contains("0004_d, 0003_c; 0004_d was not named"), "{error}");
         assert_eq!(testkit::dump!(db), before);
         let redone = migrator.redo("0003", true).await.unwrap();
         assert_eq!(ids(&redone.rolled_back), ["0004_d", "0003_c"]);

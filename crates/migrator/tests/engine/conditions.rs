@@ -26,6 +26,6 @@ testkit::stores! {
         with(&db, &[first.clone(), second.clone()], red).up(UpMode::Start).await.unwrap();
         let found = with(&db, &[first, second], settings()).conditions().await.unwrap();
         let told: Vec<_> = found.iter().map(|(id, finding)| format!("{id}: {finding}")).collect();
-        assert_eq!(told, ["0001_a: it cannot be checked, since COLOR is not set", "0002_b: a thing is lost"]);
+        assert_eq!(told, ["0001_a: cannot be checked: COLOR is not set", "0002_b: a thing is lost"]);
     }
 }

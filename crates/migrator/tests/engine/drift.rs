@@ -1,8 +1,6 @@
 use docstore::bson::doc;
-use docstore::{Database, Filter, Index, Validator};
-use migrator::{DriftKind, Step, UpMode, drift};
-
-use crate::declared::{declared, migrator};
+use docstore::{Database, Filter, Index};
+use migrator::{DriftKind, drift};
 
 testkit::stores! {
     async fn the_database_is_compared_with_what_is_declared(db: Database) {
@@ -29,9 +27,9 @@ testkit::stores! {
         let found = drift::compare(&db, &declared).await.unwrap();
         let told: Vec<_> = found.iter().map(ToString::to_string).collect();
         let expected = [
-            "things: c_1 (c) is there under another name: by_c (c)",
-            "things: b_1 (b) unique is declared, and b_1 (b) is there",
-            "things: e_1 (e) is there and not declared",
+            "things: c_1 (c) exists under another name: by_c (c)",
+            "things: b_1 (b) unique is declared, but b_1 (b) exists",
+            "things: e_1 (e) exists but is not declared",
         ];
         assert_eq!(told, expected);
         assert_eq!(found.iter().filter(|drift| drift.kind.is_harmless()).count(), 1);
@@ -39,20 +37,5 @@ testkit::stores! {
         assert_eq!(written["declared"], serde_json::json!({ "key": { "b": 1 }, "name": "b_1", "unique": true }));
         assert_eq!(written["kind"], "different");
         db.collection("things").insert_one(doc! { "a": 1 }).await.unwrap();
-    }
-
-    async fn a_validator_that_somebody_changed_is_told(db: Database) {
-        let must = Validator::new(Filter::exists("a"));
-        let set = declared("0001_a", vec![Step::set_validator("rule", "things", must.clone())]).contract();
-        let migrator = migrator(&db, &[set]);
-        assert!(migrator.validator_drift().await.unwrap().is_empty(), "nothing is applied yet");
-        migrator.up(UpMode::Start).await.unwrap();
-        assert!(migrator.validator_drift().await.unwrap().is_empty());
-        db.set_validator("things", Some(&must.only_warn())).await.unwrap();
-        let drift = migrator.validator_drift().await.unwrap();
-        assert_eq!((drift[0].collection.as_str(), drift[0].migration.as_str()), ("things", "0001_a"));
-        db.set_validator("things", None).await.unwrap();
-        let told = migrator.validator_drift().await.unwrap()[0].to_string();
-        assert!(told.starts_with("things: 0001_a set a validator: ") && told.ends_with("and there is no validator"), "{told}");
     }
 }

@@ -25,7 +25,7 @@ testkit::stores! {
         let migrator = migrator(&db, &failing(&switch));
         let error = migrator.up(UpMode::Start).await.unwrap_err();
         assert_eq!(error.exit_code(), 1, "{error}");
-        assert!(error.to_string().starts_with("0002_b failed: told to fail\n  it had committed:\n    step 0 (things): 1 inserted"), "{error}");
+        assert!(error.to_string().starts_with("0002_b failed: told to fail\n  already committed:\n    step 0 (things): 1 inserted"), "{error}");
         assert_eq!(all(&db, "things").await.len(), 2);
         let failed = entry(&db, "0002_b").await;
         assert_eq!(failed.get_str("status").unwrap(), "failed");

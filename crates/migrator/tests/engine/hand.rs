@@ -43,7 +43,7 @@ testkit::stores! {
         let before = testkit::dump!(db);
         says(&migrator.stamp("0001", Stamp::Applied, "  ").await.unwrap_err(), 2, &["--reason", "nothing was changed"]);
         says(&migrator.stamp("0003", Stamp::Applied, "why").await.unwrap_err(), 8, &["0003_c depends on 0001_a, 0002_b, not applied", "nothing was changed", "`field-notes migrate stamp 0001_a --reason …`"]);
-        says(&migrator.stamp("0001", Stamp::RolledBack, "why").await.unwrap_err(), 2, &["0001_a has never run, and only one that is applied can be stamped as taken back"]);
+        says(&migrator.stamp("0001", Stamp::RolledBack, "why").await.unwrap_err(), 2, &["0001_a has never run: cannot stamp it as rolled back, which requires a migration that is applied"]);
         assert_eq!(testkit::dump!(db), before);
 
         let stamped = migrator.stamp("0001", Stamp::Applied, "was done by hand").await.unwrap();
@@ -55,8 +55,8 @@ testkit::stores! {
         assert_eq!(status.applied[1].warnings, ["x is odd"]);
         let entry = entry(&db, "0001_a").await;
         assert_eq!((entry.get_str("reason").unwrap(), entry.get_str("source").unwrap()), ("was done by hand", "stamped"));
-        says(&migrator.stamp("0001", Stamp::Applied, "again").await.unwrap_err(), 2, &["0001_a is applied", "there is nothing to do"]);
-        says(&migrator.stamp("0001", Stamp::RolledBack, "no").await.unwrap_err(), 8, &["0002_b is applied, and cannot be without 0001_a", "nothing was changed"]);
+        says(&migrator.stamp("0001", Stamp::Applied, "again").await.unwrap_err(), 2, &["0001_a is applied", "nothing to do"]);
+        says(&migrator.stamp("0001", Stamp::RolledBack, "no").await.unwrap_err(), 8, &["0002_b is applied, and depends on 0001_a", "nothing was changed"]);
 
         let report = migrator.up(UpMode::Start).await.unwrap();
         assert_eq!((report.applied.len(), report.already_applied), (1, 2));
@@ -94,7 +94,7 @@ testkit::stores! {
     async fn a_repair_decides_what_became_of_a_failure(db: Database) {
         let switch = Arc::new(AtomicBool::new(true));
         let migrator = migrator(&db, &stuck(&switch));
-        says(&migrator.repair("0001", Repair::Applied, "why").await.unwrap_err(), 2, &["0001_a has never run, and only one that failed or was interrupted can be repaired"]);
+        says(&migrator.repair("0001", Repair::Applied, "why").await.unwrap_err(), 2, &["0001_a has never run: cannot repair it, which requires a migration that failed or was interrupted"]);
         migrator.up(UpMode::Start).await.unwrap_err();
         says(&migrator.stamp("0001", Stamp::Applied, "why").await.unwrap_err(), 2, &["0001_a has failed", "`field-notes migrate repair 0001_a --as applied|rolled-back|retry --reason …`"]);
         says(&migrator.repair("0001", Repair::Retry, "").await.unwrap_err(), 2, &["--reason"]);
@@ -135,7 +135,7 @@ testkit::stores! {
         db.collection("_migrations").update_one(&Filter::id("0001_a"), &died).await.unwrap();
         for mode in [UpMode::Start, UpMode::Operator] {
             let error = migrator.up(mode).await.unwrap_err();
-            says(&error, 4, &["0001_a was interrupted, and says that an operator has to decide", "step 0 (things): 1 inserted", "`field-notes migrate repair 0001_a --as retry --reason …`", "`field-notes migrate down`"]);
+            says(&error, 4, &["0001_a was interrupted and requires an operator's decision", "step 0 (things): 1 inserted", "`field-notes migrate repair 0001_a --as retry --reason …`", "`field-notes migrate down`"]);
         }
         migrator.repair("0001", Repair::Retry, "looked at it").await.unwrap();
         assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "interrupted");
@@ -156,7 +156,7 @@ testkit::stores! {
         let held = db.acquire_lease(lease("elsewhere/7/run/place")).await.unwrap().unwrap();
         let before = testkit::dump!(db);
         says(&migrator.unlock("  ").await.unwrap_err(), 2, &["--reason"]);
-        says(&migrator.unlock("it is dead, I think").await.unwrap_err(), 5, &["held by elsewhere/7/run/place", "not known to be dead", "nothing was changed", "runs out by itself in"]);
+        says(&migrator.unlock("it is dead, I think").await.unwrap_err(), 5, &["held by elsewhere/7/run/place", "not known to be dead", "nothing was changed", "expires in"]);
         assert_eq!(testkit::dump!(db), before);
         held.release().await.unwrap();
         assert_eq!(migrator.unlock("just in case").await.unwrap(), UnlockOutcome::Free);

@@ -48,7 +48,7 @@ testkit::stores! {
     async fn who_is_told_to_stop_stops_between_two_batches_and_has_not_failed(db: Database) {
         let stop = Stop::new();
         let error = stopping(&db, &two(&stop), &stop).up(UpMode::Start).await.unwrap_err();
-        says(&error, 130, &["told to stop, and stopped in the midst of 0001_a", "it has not failed", "step 0 (things): 1 inserted", "`field-notes migrate up`", "`field-notes migrate down`"]);
+        says(&error, 130, &["stopped on request during 0001_a", "it has not failed", "step 0 (things): 1 inserted", "`field-notes migrate up`", "`field-notes migrate down`"]);
         assert_eq!(all(&db, "things").await.len(), 1);
         let entry = entry(&db, "0001_a").await;
         assert_eq!(entry.get_str("status").unwrap(), "interrupted");
@@ -68,7 +68,7 @@ testkit::stores! {
         let stop = Stop::new();
         stop.request();
         let error = stopping(&db, &two(&stop), &stop).up(UpMode::Start).await.unwrap_err();
-        says(&error, 130, &["stopped between two migrations", "run it again to go on"]);
+        says(&error, 130, &["stopped on request between two migrations", "run it again to resume"]);
         assert!(content(&db).await.is_empty() && all(&db, "_migrations").await.is_empty());
     }
 
@@ -94,7 +94,7 @@ testkit::stores! {
         let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
         let told = Settings { stop, observer, ..settings() };
         let error = Migrator::new(db.clone(), graph(&toys), told).down(DownRequest::last()).await.unwrap_err();
-        says(&error, 130, &["stopped while taking back 0001_a", "`field-notes migrate down` to finish it"]);
+        says(&error, 130, &["stopped on request during the rollback of 0001_a", "`field-notes migrate down` to finish it"]);
         let half = entry(&db, "0001_a").await;
         assert!(half.get_str("status").unwrap() == "rolling_back" && !half.contains_key("error"));
         assert_eq!(migrator(&db, &toys).down(DownRequest::last()).await.unwrap().len(), 1);
@@ -146,7 +146,7 @@ testkit::stores! {
             })]
         };
         let error = migrator(&db, &toys(Some(Duration::ZERO))).up(UpMode::Start).await.unwrap_err();
-        says(&error, 1, &["0001_a failed in step \"step 0\": it ran longer than its time limit of 0 s", "it had committed", "`field-notes migrate up`"]);
+        says(&error, 1, &["0001_a failed in step \"step 0\": exceeded its time limit of 0 s", "already committed", "`field-notes migrate up`"]);
         assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "failed");
         assert!(content(&db).await.is_empty());
         // What it says itself goes before what is said of all.

@@ -67,9 +67,9 @@ testkit::stores! {
         let migrator = migrator(&db, &fork());
         assert_eq!(migrator.resolve("0004").await.unwrap(), "0004_d");
         assert_eq!(migrator.resolve("0002_b").await.unwrap(), "0002_b");
-        says(&migrator.resolve("000").await.unwrap_err(), 2, &["000 can be any of 0001_a, 0002_b, 0003_c, 0004_d, 0005_e", "nothing was changed"]);
-        says(&migrator.resolve("0004_x").await.unwrap_err(), 2, &["no migration is called 0004_x; is it 0004_d?", "nothing was changed", "`field-notes migrate status`"]);
-        says(&migrator.resolve("").await.unwrap_err(), 2, &["no migration is called"]);
+        says(&migrator.resolve("000").await.unwrap_err(), 2, &["000 is ambiguous: it matches 0001_a, 0002_b, 0003_c, 0004_d, 0005_e", "nothing was changed"]);
+        says(&migrator.resolve("0004_x").await.unwrap_err(), 2, &["no migration matches 0004_x; did you mean 0004_d?", "nothing was changed", "`field-notes migrate status`"]);
+        says(&migrator.resolve("").await.unwrap_err(), 2, &["no migration matches"]);
         for target in ["9", "00"] {
             let error = refused(&db, &migrator, UpRequest::to(target)).await;
             assert!(matches!(error, Error::UnknownId { .. } | Error::Ambiguous { .. }), "{error}");
@@ -78,7 +78,7 @@ testkit::stores! {
         let later = doc! { "_id": "0009_later", "status": "applied", "fence": 1_i64 };
         db.collection("_migrations").insert_one(later).await.unwrap();
         assert_eq!(migrator.resolve("0009").await.unwrap(), "0009_later");
-        says(&refused(&db, &migrator, UpRequest::to("0009")).await, 2, &["no migration is called 0009"]);
+        says(&refused(&db, &migrator, UpRequest::to("0009")).await, 2, &["no migration matches 0009"]);
     }
 
     async fn several_heads_block_an_up_and_not_a_look(db: Database) {
@@ -100,7 +100,7 @@ testkit::stores! {
             toy("0003_c", &["0001_a"], vec![Do::Insert("things", "c")]),
         ];
         let plain = within(&db, &toys, &[]);
-        says(&refused(&db, &plain, UpRequest::to("0002")).await, 2, &["0002_demo is run in the contexts demo, test only", "this run has none", "--to 0002_demo --context demo"]);
+        says(&refused(&db, &plain, UpRequest::to("0002")).await, 2, &["0002_demo only runs in the contexts demo, test", "this run has none", "--to 0002_demo --context demo"]);
         let plan = plain.plan_up(UpMode::Start).await.unwrap();
         assert_eq!((plan.actions.len(), &plan.not_in_context[..]), (2, &["0002_demo".to_owned()][..]));
         assert_eq!(applied(&plain, UpMode::Start).await, ["0001_a", "0003_c"]);
@@ -126,7 +126,7 @@ testkit::stores! {
         };
         migrator(&db, &fork()).up(UpRequest::to("0004")).await.unwrap();
         let silent = migrator(&db, &late(|meta| meta.touches(&[])));
-        says(&refused(&db, &silent, UpMode::Start).await, 7, &["0002_b comes before 0003_c, which is applied", "do not both say what they touch", "nothing was changed", "let 0002_b depend on 0003_c", "`field-notes migrate down`"]);
+        says(&refused(&db, &silent, UpMode::Start).await, 7, &["0002_b comes before 0003_c, which is applied", "not both declare what they touch", "nothing was changed", "declare that 0002_b depends on 0003_c", "`field-notes migrate down`"]);
         let sharing = migrator(&db, &late(|meta| meta.touches(&["bs", "ds"])));
         says(&refused(&db, &sharing, UpMode::Operator).await, 7, &["0002_b comes before 0004_d", "both touch ds"]);
         // Alone it may do it all the same.
@@ -179,7 +179,7 @@ testkit::stores! {
         let later = doc! { "_id": "0001_a", "status": "applied", "fence": 1_i64, "format": 9 };
         db.collection("_migrations").insert_one(later).await.unwrap();
         let error = refused(&db, &migrator, UpMode::Start).await;
-        says(&error, 4, &["_migrations", "0001_a", "form 9", "nothing was changed", "run the program that wrote it"]);
+        says(&error, 4, &["_migrations", "0001_a", "format 9", "nothing was changed", "run the program that wrote it"]);
         assert_eq!(migrator.status().await.unwrap_err().exit_code(), 4);
     }
 

@@ -123,7 +123,7 @@ testkit::stores! {
         let before = testkit::dump!(db);
         let error = migrator.down(YES).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
-        assert!(error.to_string().contains("0001_a cannot be taken back: it is told to everybody"), "{error}");
+        assert!(error.to_string().contains("0001_a cannot be rolled back: it is told to everybody"), "{error}");
         assert_eq!(testkit::dump!(db), before);
     }
 
@@ -171,7 +171,7 @@ testkit::stores! {
         db.ensure_index("things", &unique).await.unwrap();
         let error = migrator.down(NO).await.unwrap_err();
         assert_eq!(error.exit_code(), 1);
-        assert!(error.to_string().contains("taking back 0001_a failed") && error.to_string().contains("migrate down"), "{error}");
+        assert!(error.to_string().contains("the rollback of 0001_a failed") && error.to_string().contains("migrate down"), "{error}");
         assert_eq!(migrator.status().await.unwrap().failed.len(), 1);
         assert_eq!(migrator.up(UpMode::Start).await.unwrap_err().exit_code(), 4);
         things.delete_one(&Filter::id(3)).await.unwrap();

@@ -27,7 +27,7 @@ testkit::stores! {
         assert!(rehearsal.failure.is_none());
         assert_ne!(rehearsal.scratch, db.location());
         let stories = rehearsal.copied.iter().find(|copied| copied.collection == "stories").unwrap();
-        assert_eq!((stories.documents, stories.of), (40, 40));
+        assert_eq!((stories.documents, stories.total), (40, 40));
         assert!(!rehearsal.copied.iter().any(|copied| copied.collection == "_migration_lock"));
     }
 
@@ -37,7 +37,7 @@ testkit::stores! {
         let request = RehearsalRequest { sample: Some(7), ..RehearsalRequest::default() };
         let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&request).await.unwrap();
         untouched(&db, &before).await;
-        let counts: Vec<_> = rehearsal.copied.iter().map(|c| (c.collection.as_str(), c.documents, c.of)).collect();
+        let counts: Vec<_> = rehearsal.copied.iter().map(|c| (c.collection.as_str(), c.documents, c.total)).collect();
         assert_eq!(counts, [("notes", 25, 25), ("stories", 7, 40)]);
         assert_eq!(rehearsal.applied[0].counts[0].updated, 7);
     }

@@ -22,7 +22,7 @@ fn up_to(dag: &Dag, ledger: &Entries, mode: UpMode, goal: UpGoal) -> Result<Vec<
 }
 
 fn down(dag: &Dag, ledger: &Entries) -> Result<Vec<Action>, PlanRefusal> {
-    down_to(dag, ledger, DownGoal::Last)
+    down_to(dag, ledger, DownGoal::Steps(1))
 }
 
 fn down_to(dag: &Dag, ledger: &Entries, goal: DownGoal) -> Result<Vec<Action>, PlanRefusal> {
@@ -99,7 +99,7 @@ fn down_takes_the_last_in_time_that_nothing_applied_depends_on() {
 fn down_is_refused_while_an_unknown_one_depends_on_it() {
     let mut ledger = ledger(&[("0001_a", State::Applied, 1), ("0009_z", State::Applied, 9)]);
     ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
-    assert_eq!(down(&chain(), &ledger), Err(PlanRefusal::Dependants(0, vec!["0009_z".into()])));
+    assert_eq!(down(&chain(), &ledger), Err(PlanRefusal::UnknownDependents(0, vec!["0009_z".into()])));
     ledger.get_mut("0009_z").unwrap().state = State::RolledBack;
     assert_eq!(down(&chain(), &ledger), Ok(vec![Action::Undo(0)]));
 }
@@ -197,7 +197,7 @@ fn a_newer_ledger_is_run_with_unless_it_says_no() {
     };
     assert_eq!(newer(State::Applied, false), applies(&[1, 2]));
     for state in [State::Applied, State::Running, State::Failed, State::RollingBack] {
-        assert_eq!(newer(state, true), Err(PlanRefusal::TooOld(vec!["0009_z".into()])));
+        assert_eq!(newer(state, true), Err(PlanRefusal::ProgramTooOld(vec!["0009_z".into()])));
     }
     assert_eq!(newer(State::RolledBack, true), applies(&[1, 2]));
 }
@@ -213,7 +213,7 @@ fn what_wants_a_decision_waits_for_it() {
     };
     for mode in [UpMode::Start, UpMode::Operator] {
         for state in [State::Running, State::Interrupted] {
-            assert_eq!(up(&dag, &stuck(state, false), mode), Err(PlanRefusal::Undecided(1)));
+            assert_eq!(up(&dag, &stuck(state, false), mode), Err(PlanRefusal::DecisionRequired(1)));
             assert_eq!(up(&dag, &stuck(state, true), mode), applies(&[1]));
         }
         assert_eq!(up(&dag, &stuck(State::Failed, true), mode), applies(&[1]));
@@ -265,7 +265,7 @@ fn down_past_an_unknown_dependant_is_refused() {
         ("0009_z", State::Applied, 9),
     ]);
     ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
-    let refused = Err(PlanRefusal::Dependants(0, vec!["0009_z".into()]));
+    let refused = Err(PlanRefusal::UnknownDependents(0, vec!["0009_z".into()]));
     for goal in [DownGoal::All, DownGoal::One(0), DownGoal::Steps(2)] {
         assert_eq!(down_to(&chain(), &ledger, goal.clone()), refused, "{goal:?}");
     }
