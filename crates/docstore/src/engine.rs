@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 
 use crate::{
     ChangeFeed, CollectionOptions, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
-    Plan, Result, Rights, ServerFacts, Space, Update, UpdateResult, Validator, Write, WriteResult,
+    Plan, Result, Rights, ServerFacts, Space, Update, UpdateResult, Write, WriteResult,
 };
 
 /// Documents as they come from an engine, not yet decoded.
@@ -119,17 +119,13 @@ pub trait EngineTransaction: Executor {
 pub trait Admin: Send + Sync {
     /// The name of the database, or of the file.
     fn name(&self) -> String;
-    /// What the documents of a collection have to satisfy.
-    async fn validator(&self, collection: &str) -> Result<Option<Validator>>;
-    /// Sets that, or takes it away. The collection is made if it is not there.
-    async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()>;
     /// What a collection is besides its documents.
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions>;
-    /// Makes a collection with the options of a shape; neither indexes nor validator are made yet.
+    /// Creates a collection with these options; its indexes are not created yet. Nothing happens if it exists.
     async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
-    /// Makes the indexes and the validator of a shape.
+    /// Creates the indexes of these options.
     async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
-    /// Inserts documents as they are, without asking the validator. Each begins with its id.
+    /// Inserts encoded documents, bypassing any validator. Each begins with its id.
     async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()>;
     /// Gives a collection another name, at once; one that has that name already goes.
     async fn rename_collection(&self, from: &str, to: &str) -> Result<()>;

@@ -27,8 +27,7 @@ mod tracking;
 pub use bson;
 pub use model::{
     CollectionOptions, Direction, Ensured, Field, Filter, Find, FindAndUpdate, Index, IndexField, Plan,
-    Projection, Sort, Update, UpdateOp, UpdateResult, ValidationAction, ValidationLevel, Validator, Write,
-    WriteResult,
+    Projection, Sort, Update, UpdateOp, UpdateResult, Write, WriteResult,
 };
 pub use store::{
     Change, ChangeFeed, ChangeKind, Collection, Cursor, Database, EngineKind, Error, Lease, LeaseHolder,

@@ -5,7 +5,7 @@ use crate::{Error, Field, Result};
 /// A condition that selects documents. Both engines follow MongoDB's matching rules:
 ///
 /// - a scalar operand also matches an array that contains it, and paths traverse arrays of documents;
-/// - `null` equals a missing field; [`Filter::ne`] and [`Filter::not_in`] match a missing field;
+/// - `null` equals a missing field; [`Filter::ne`] matches a missing field;
 /// - comparisons (`lt` …) stay within the operand's type: a number never matches a string;
 /// - numbers compare by value, whatever their width.
 ///
@@ -21,8 +21,6 @@ pub enum Filter {
     Ne(Field, Bson),
     /// The field equals one of the values; matches nothing for an empty list.
     In(Field, Vec<Bson>),
-    /// The field equals none of the values.
-    NotIn(Field, Vec<Bson>),
     /// The field is less than the value.
     Lt(Field, Bson),
     /// The field is less than or equal to the value.
@@ -37,8 +35,6 @@ pub enum Filter {
     Missing(Field),
     /// The field is a string, or an array with a string, that starts with this prefix; case-sensitive and accent-sensitive.
     StartsWith(Field, String),
-    /// The field is an array with this element.
-    Contains(Field, Bson),
     /// All of the filters match; every document for an empty list.
     And(Vec<Filter>),
     /// At least one of the filters matches; no document for an empty list.
@@ -66,11 +62,6 @@ impl Filter {
     /// [`Filter::In`]
     pub fn is_in<V: Into<Bson>>(field: impl Into<Field>, values: impl IntoIterator<Item = V>) -> Self {
         Self::In(field.into(), values.into_iter().map(Into::into).collect())
-    }
-
-    /// [`Filter::NotIn`]
-    pub fn not_in<V: Into<Bson>>(field: impl Into<Field>, values: impl IntoIterator<Item = V>) -> Self {
-        Self::NotIn(field.into(), values.into_iter().map(Into::into).collect())
     }
 
     /// [`Filter::Lt`]
@@ -106,11 +97,6 @@ impl Filter {
     /// [`Filter::StartsWith`]
     pub fn starts_with(field: impl Into<Field>, prefix: impl Into<String>) -> Self {
         Self::StartsWith(field.into(), prefix.into())
-    }
-
-    /// [`Filter::Contains`]
-    pub fn contains(field: impl Into<Field>, element: impl Into<Bson>) -> Self {
-        Self::Contains(field.into(), element.into())
     }
 
     /// [`Filter::And`]
@@ -159,12 +145,11 @@ impl Filter {
             | Self::Lt(field, value)
             | Self::Lte(field, value)
             | Self::Gt(field, value)
-            | Self::Gte(field, value)
-            | Self::Contains(field, value) => {
+            | Self::Gte(field, value) => {
                 field.check()?;
                 check_value(value)
             }
-            Self::In(field, values) | Self::NotIn(field, values) => {
+            Self::In(field, values) => {
                 field.check()?;
                 values.iter().try_for_each(check_value)
             }

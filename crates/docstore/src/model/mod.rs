@@ -7,7 +7,6 @@ pub(crate) mod filter;
 pub(crate) mod find;
 mod index;
 mod update;
-mod validator;
 
 pub use collection_options::CollectionOptions;
 pub use field::Field;
@@ -15,4 +14,3 @@ pub use filter::Filter;
 pub use find::{Direction, Find, FindAndUpdate, Plan, Projection, Sort};
 pub use index::{Ensured, Index, IndexField};
 pub use update::{Update, UpdateOp, UpdateResult, Write, WriteResult};
-pub use validator::{ValidationAction, ValidationLevel, Validator};

@@ -25,8 +25,6 @@ pub enum UpdateOp {
     SetOnInsert(Field, Bson),
     /// Appends to an array; a missing field becomes an array.
     Push(Field, Bson),
-    /// Removes every element equal to the value from an array.
-    Pull(Field, Bson),
     /// Appends to an array unless it contains an equal element.
     AddToSet(Field, Bson),
 }
@@ -67,12 +65,6 @@ impl Update {
         self.with(UpdateOp::Push(field.into(), element.into()))
     }
 
-    /// Adds [`UpdateOp::Pull`]
-    #[must_use]
-    pub fn pull(self, field: impl Into<Field>, element: impl Into<Bson>) -> Self {
-        self.with(UpdateOp::Pull(field.into(), element.into()))
-    }
-
     /// Adds [`UpdateOp::AddToSet`]
     #[must_use]
     pub fn add_to_set(self, field: impl Into<Field>, element: impl Into<Bson>) -> Self {
@@ -109,7 +101,6 @@ impl Update {
                 UpdateOp::Set(_, v)
                 | UpdateOp::SetOnInsert(_, v)
                 | UpdateOp::Push(_, v)
-                | UpdateOp::Pull(_, v)
                 | UpdateOp::AddToSet(_, v) => check_value(v)?,
             }
             if let Some(other) = self.ops[..i].iter().find(|o| o.field().overlaps(op.field())) {
@@ -133,7 +124,6 @@ impl UpdateOp {
             | Self::Inc(field, _)
             | Self::SetOnInsert(field, _)
             | Self::Push(field, _)
-            | Self::Pull(field, _)
             | Self::AddToSet(field, _) => field,
         }
     }

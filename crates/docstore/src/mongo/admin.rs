@@ -6,9 +6,8 @@ use bson::RawDocumentBuf;
 use crate::engine::{Admin, Engine};
 use crate::mongo::engine::MongoEngine;
 use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::schema::validators;
 use crate::mongo::write::operations::Core;
-use crate::{CollectionOptions, Result, Rights, Space, Validator};
+use crate::{CollectionOptions, Result, Rights, Space};
 
 /// Between the name of a database and what is added for a sibling.
 const JOINT: &str = "__";
@@ -40,17 +39,6 @@ fn stem(name: &str, added: usize) -> String {
 impl Admin for MongoEngine {
     fn name(&self) -> String {
         self.core.database.name().to_owned()
-    }
-
-    async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
-        Ok(self.core.options(collection).await?.as_ref().and_then(validators::read))
-    }
-
-    async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
-        if validator.is_none() && self.core.options(collection).await?.is_none() {
-            return Ok(());
-        }
-        self.core.set_validator(collection, validator).await
     }
 
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {

@@ -14,6 +14,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub use mongodb;
+
 use crate::{Database, Result};
 
 /// Operations on the database as a whole.

@@ -13,7 +13,6 @@ pub(crate) fn filter(filter: &Filter) -> Document {
         Filter::Eq(field, value) => on(field, "$eq", value.clone()),
         Filter::Ne(field, value) => on(field, "$ne", value.clone()),
         Filter::In(field, values) => on(field, "$in", values.clone()),
-        Filter::NotIn(field, values) => on(field, "$nin", values.clone()),
         Filter::Lt(field, value) => on(field, "$lt", value.clone()),
         Filter::Lte(field, value) => on(field, "$lte", value.clone()),
         Filter::Gt(field, value) => on(field, "$gt", value.clone()),
@@ -21,7 +20,6 @@ pub(crate) fn filter(filter: &Filter) -> Document {
         Filter::Exists(field) => on(field, "$exists", true),
         Filter::Missing(field) => on(field, "$exists", false),
         Filter::StartsWith(field, prefix) => on(field, "$regex", format!("^{}", escaped(prefix))),
-        Filter::Contains(field, value) => on(field, "$elemMatch", doc! { "$eq": value.clone() }),
         // The server rejects empty lists.
         Filter::And(filters) if filters.is_empty() => Document::new(),
         Filter::Or(filters) if filters.is_empty() => doc! { "$nor": [{}] },
@@ -74,10 +72,6 @@ pub(crate) fn update(update: &Update) -> Document {
             }
             UpdateOp::AddToSet(field, value) => {
                 add(&mut document, "$addToSet", field, doc! { "$each": [value.clone()] });
-            }
-            // `$pull` would take a document for a condition, and look into elements that are arrays themselves.
-            UpdateOp::Pull(field, value) => {
-                add(&mut document, "$pullAll", field, Bson::Array(vec![value.clone()]));
             }
         }
     }
@@ -143,10 +137,6 @@ mod tests {
         assert_eq!(
             update(&Update::new().push("a", evil.clone()).push("b", 1)),
             doc! { "$push": { "a": { "$each": [{ "$gt": "" }] }, "b": { "$each": [1] } } }
-        );
-        assert_eq!(
-            update(&Update::new().pull("a", evil).set("b", 1)),
-            doc! { "$pullAll": { "a": [{ "$gt": "" }] }, "$set": { "b": 1 } }
         );
     }
 

@@ -12,7 +12,7 @@ use crate::sqlite::file::{Keeping, folder_of};
 use crate::sqlite::write::ddl as define;
 use crate::sqlite::write::operations as write;
 use crate::sqlite::{Limits, Options};
-use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space, Validator};
+use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space};
 
 /// The file of a sibling, in a folder of its own.
 const FILE: &str = "store.db";
@@ -39,26 +39,15 @@ impl Admin for SqliteEngine {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
-        Ok(self.collection_options(collection).await?.validator)
-    }
-
-    async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
-        validator.map_or(Ok(()), Validator::check)?;
-        let (collection, validator) = (write::check_name(collection)?, validator.cloned());
-        self.write(move |s| define::set_validator(s, &collection, validator.as_ref())).await
-    }
-
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
         let collection = write::check_name(collection)?;
         self.readers
             .read(move |_, catalog| {
                 let Some(stored) = catalog.collections.get(&collection) else {
-                    return Ok(CollectionOptions::new(Vec::new(), None));
+                    return Ok(CollectionOptions::default());
                 };
                 let indexes = stored.indexes.iter().map(|stored| stored.index.clone()).collect();
-                let validator = stored.validator.as_ref().map(|stored| stored.validator.clone());
-                Ok(CollectionOptions::found(indexes, validator, EngineKind::Embedded, Document::new()))
+                Ok(CollectionOptions::from_engine(indexes, EngineKind::Embedded, Document::new()))
             })
             .await
     }
@@ -68,14 +57,14 @@ impl Admin for SqliteEngine {
         self.write(move |s| s.collection_or_new(&collection).map(|_| ())).await
     }
 
-    async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
-        for index in &shape.indexes {
+    async fn complete_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()> {
+        for index in &options.indexes {
             self.create_index(collection, index).await?;
         }
-        match &shape.validator {
-            Some(validator) => self.set_validator(collection, Some(validator)).await,
-            None => Ok(()),
+        if options.validator().is_some() {
+            tracing::warn!(collection, "the validator of the collection is dropped: SQLite has none");
         }
+        Ok(())
     }
 
     async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::model::definition;
 use crate::order::paths::KeyField;
 use crate::sqlite::error::failed;
 use crate::sqlite::query::matching::CompiledFilter;
-use crate::{Index, Result, Validator};
+use crate::{Index, Result};
 
 const READING: &str = "reading the catalogue of the store";
 const WRITING: &str = "writing the catalogue of the store";
@@ -30,14 +30,6 @@ pub(crate) struct CollectionMeta {
     pub(crate) name: String,
     /// In the order of their making.
     pub(crate) indexes: Vec<Arc<IndexMeta>>,
-    pub(crate) validator: Option<StoredValidator>,
-}
-
-/// A validator.
-#[derive(Debug)]
-pub(crate) struct StoredValidator {
-    pub(crate) validator: Validator,
-    pub(crate) must: CompiledFilter,
 }
 
 /// An index.
@@ -85,7 +77,6 @@ impl Catalog {
             let stored = IndexMeta::new(id, index, get(row, 3)?)?;
             indexes.entry(collection).or_default().push(Arc::new(stored));
         }
-        let mut validators = Self::validators(connection)?;
         let mut collections = HashMap::new();
         let mut statement =
             connection.prepare_cached("SELECT id, name FROM collections").map_err(failed(READING))?;
@@ -93,57 +84,9 @@ impl Catalog {
         while let Some(row) = rows.next().map_err(failed(READING))? {
             let (id, name) = (get::<i64>(row, 0)?, get::<String>(row, 1)?);
             let indexes = indexes.remove(&id).unwrap_or_default();
-            let validator = validators.remove(&id);
-            collections.insert(name.clone(), Arc::new(CollectionMeta { id, name, indexes, validator }));
+            collections.insert(name.clone(), Arc::new(CollectionMeta { id, name, indexes }));
         }
         Ok(Self { version, collections })
-    }
-
-    /// The table of validators is made with the first of them: files from before have none.
-    fn validators(connection: &Connection) -> Result<HashMap<i64, StoredValidator>> {
-        let there = connection
-            .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'validators'")
-            .and_then(|mut statement| statement.exists([]))
-            .map_err(failed(READING))?;
-        let mut validators = HashMap::new();
-        if !there {
-            return Ok(validators);
-        }
-        let mut statement =
-            connection.prepare_cached("SELECT collection, spec FROM validators").map_err(failed(READING))?;
-        let mut rows = statement.query([]).map_err(failed(READING))?;
-        while let Some(row) = rows.next().map_err(failed(READING))? {
-            let validator = Validator::from_document(&definition(&get::<Vec<u8>>(row, 1)?)?)?;
-            let must = CompiledFilter::new(&validator.must)?;
-            validators.insert(get(row, 0)?, StoredValidator { validator, must });
-        }
-        Ok(validators)
-    }
-
-    /// Sets or removes the validator of a collection.
-    pub(crate) fn put_validator(
-        connection: &Connection,
-        collection: i64,
-        validator: Option<&Validator>,
-    ) -> Result<()> {
-        connection
-            .execute_batch(
-                "CREATE TABLE IF NOT EXISTS validators (collection INTEGER PRIMARY KEY, spec BLOB NOT NULL)",
-            )
-            .map_err(failed(WRITING))?;
-        match validator {
-            Some(validator) => {
-                let bytes = bson::RawDocumentBuf::try_from(&validator.to_document())
-                    .map_err(crate::order::key_encoding::unreadable)?;
-                connection.execute(
-                    "INSERT OR REPLACE INTO validators (collection, spec) VALUES (?, ?)",
-                    params![collection, bytes.as_bytes()],
-                )
-            }
-            None => connection.execute("DELETE FROM validators WHERE collection = ?", [collection]),
-        }
-        .map_err(failed(WRITING))?;
-        Self::bump(connection)
     }
 
     /// Gives a collection another name.
@@ -180,9 +123,6 @@ impl Catalog {
     pub(crate) fn remove_collection(connection: &Connection, stored: &CollectionMeta) -> Result<()> {
         for index in &stored.indexes {
             Self::remove_index(connection, index)?;
-        }
-        if stored.validator.is_some() {
-            Self::put_validator(connection, stored.id, None)?;
         }
         connection
             .execute_batch(&format!("DROP TABLE c_{}; DELETE FROM collections WHERE id = {0}", stored.id))

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
 
-use crate::{CollectionOptions, Database, Result, Validator};
+use crate::{CollectionOptions, Database, Result};
 
 /// What the user of a connection may do in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,22 +29,6 @@ impl Database {
         self.engine().admin().name()
     }
 
-    /// What the documents of a collection have to satisfy. A validator that can only be said in the server's own
-    /// words comes as one that cannot be set.
-    pub async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
-        self.engine().admin().validator(collection).await
-    }
-
-    /// Sets what the documents of a collection have to satisfy, or takes it away. Documents that are there already
-    /// are not looked at. The collection is made if it is not there.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] if every document would pass.
-    pub async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
-        validator.map_or(Ok(()), Validator::check)?;
-        self.engine().admin().set_validator(collection, validator).await
-    }
-
     /// What a collection is besides its documents.
     ///
     /// # Errors
@@ -53,13 +37,12 @@ impl Database {
         self.engine().admin().collection_options(collection).await
     }
 
-    /// Makes a collection with the options of a shape; neither indexes nor validator are made yet. Nothing happens if
-    /// it is there.
+    /// Creates a collection with these options; its indexes are not created yet. Nothing happens if it exists.
     pub async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
         self.engine().admin().create_collection(collection, shape).await
     }
 
-    /// Makes the indexes and the validator of a shape, once the documents are in.
+    /// Creates the indexes of these options, once the documents are in.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] if the shape comes from the other engine, and this one has no words for it.
@@ -67,7 +50,7 @@ impl Database {
         self.engine().admin().complete_collection(collection, shape).await
     }
 
-    /// Inserts documents as they are, without asking the validator. Each begins with its id.
+    /// Inserts encoded documents, bypassing any validator. Each begins with its id.
     pub async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
         if documents.is_empty() {
             return Ok(());

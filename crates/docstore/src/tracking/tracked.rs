@@ -12,7 +12,7 @@ use super::{CollectionVersions, WriteSet};
 use crate::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
 use crate::{
     ChangeFeed, CollectionOptions, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
-    Plan, Result, Rights, ServerFacts, Space, Update, UpdateResult, Validator, Write, WriteResult,
+    Plan, Result, Rights, ServerFacts, Space, Update, UpdateResult, Write, WriteResult,
 };
 
 /// An engine whose reads and writes are noted. A new operation of the port does not compile until it says here which
@@ -201,14 +201,6 @@ impl Engine for Tracked {
 impl Admin for Tracked {
     fn name(&self) -> String {
         self.inner.admin().name()
-    }
-
-    async fn validator(&self, collection: &str) -> Result<Option<Validator>> {
-        self.inner.admin().validator(collection).await
-    }
-
-    async fn set_validator(&self, collection: &str, validator: Option<&Validator>) -> Result<()> {
-        self.inner.admin().set_validator(collection, validator).await
     }
 
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {

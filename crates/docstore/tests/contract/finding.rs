@@ -82,7 +82,6 @@ testkit::stores! {
         assert_eq!(found(&c, Filter::ne("a", 1)).await, [2, 3, 4, 5, 6, 8, 9, 10, 11, 12]);
         assert_eq!(found(&c, Filter::is_in("a", [Bson::Null, 3.into()])).await, [3, 5, 6]);
         assert_eq!(found(&c, Filter::is_in("a", Vec::<Bson>::new())).await, [] as [i32; 0]);
-        assert_eq!(found(&c, Filter::not_in("a", [Bson::Null, 3.into()])).await, [1, 2, 4, 7, 8, 9, 10, 11, 12]);
     }
 
     async fn comparisons_stay_within_a_type(db: Database) {
@@ -104,8 +103,6 @@ testkit::stores! {
         assert_eq!(found(&c, Filter::starts_with("a", "te")).await, [4, 7]);
         assert_eq!(found(&c, Filter::starts_with("a", "")).await, [4, 7]);
         assert_eq!(found(&c, Filter::starts_with("a", "t.")).await, [] as [i32; 0]);
-        assert_eq!(found(&c, Filter::contains("a", 1)).await, [7]);
-        assert_eq!(found(&c, Filter::contains("a", doc! { "b": 2 })).await, [9]);
     }
 
     async fn combinations(db: Database) {

@@ -14,6 +14,8 @@ mod finding;
 mod indexes;
 /// Leases.
 mod leases;
+/// Validators of a MongoDB server.
+mod server_validators;
 /// Collections, facts, closing.
 mod stores;
 /// What was read holds until it is written.
@@ -22,7 +24,5 @@ mod tracking;
 mod transactions;
 /// Updates of every kind.
 mod updating;
-/// Validators.
-mod validators;
 /// Reading on from a position.
 mod walking;

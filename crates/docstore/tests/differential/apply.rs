@@ -146,10 +146,6 @@ async fn apply(db: &Database, name: &str, op: &Op) -> Outcome {
         }
         Op::DropIndex(index) => settle(db.drop_index(name, index).await.map(|()| Outcome::Done)),
         Op::ListIndexes => settle(db.list_indexes(name).await.map(|list| Outcome::Text(described(&list)))),
-        Op::SetValidator(validator) => {
-            settle(db.set_validator(name, validator.as_ref()).await.map(|()| Outcome::Done))
-        }
-        Op::ReadValidator => settle(db.validator(name).await.map(|v| Outcome::Text(format!("{v:?}")))),
         Op::UpdateManyOrNone { filter, update } => {
             let work = async {
                 let t = db.begin().await?;

@@ -24,20 +24,6 @@ fn an_upsert_takes_over_equalities() {
 }
 
 #[test]
-fn a_pull_through_something_else_than_a_document_is_refused() {
-    agree(|| {
-        let pull = |id: i32| Op::UpdateOne {
-            filter: Filter::id(id),
-            update: Update::new().pull("a.c", 2),
-            upsert: false,
-        };
-        let documents =
-            vec![doc! { "_id": 1, "a": "text" }, doc! { "_id": 2, "a": [{ "c": [2] }] }, doc! { "_id": 3 }];
-        vec![Op::Insert(documents), pull(1), pull(2), pull(3)]
-    });
-}
-
-#[test]
 fn a_sort_by_two_arrays_is_refused_and_ends_a_transaction() {
     agree(|| {
         let sort = Sort::ascending("a").then_descending("b").then_ascending(Field::ID);

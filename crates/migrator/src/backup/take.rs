@@ -153,7 +153,7 @@ async fn keep(
         shape_file,
         shape_sha256,
         indexes: shape.indexes.iter().map(ToString::to_string).collect(),
-        validator: shape.validator.as_ref().map(ToString::to_string),
+        validator: shape.validator().map(ToString::to_string),
     })
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn perform(
                 }
             }
         }
-        Work::CreateIndex { .. } | Work::DropIndex { .. } | Work::SetValidator { .. } => {}
+        Work::CreateIndex { .. } | Work::DropIndex { .. } => {}
     }
     Ok(())
 }

@@ -82,7 +82,6 @@ pub(super) async fn measure(
             let there = db.list_indexes(collection).await?;
             Ok(defined(there.iter().any(|other| other.name() == *name)))
         }
-        Work::SetValidator { validator } => Ok(defined(db.validator(collection).await? != *validator)),
     }
 }
 

@@ -15,8 +15,6 @@ pub(crate) enum Record {
     IndexMade { index: Document },
     /// An index that goes.
     IndexDropped { index: Document },
-    /// A rule for documents that comes in the place of another one, or of none; or none in the place of one.
-    ValidatorSet { before: Option<Document>, after: Option<Document> },
 }
 
 /// What becomes of one field.
@@ -129,12 +127,19 @@ impl Record {
             Self::Deleted { documents } => doc! { "kind": "delete", "documents": documents.clone() },
             Self::IndexMade { index } => doc! { "kind": "index_made", "index": index.clone() },
             Self::IndexDropped { index } => doc! { "kind": "index_dropped", "index": index.clone() },
-            Self::ValidatorSet { before, after } => {
-                doc! { "kind": "validator_set", "before": before.clone(), "after": after.clone() }
-            }
         };
         entry.extend(more);
         entry
+    }
+
+    /// Returns why [`Record::read`] cannot read an entry.
+    pub(crate) fn unreadable(entry: &Document) -> &'static str {
+        match entry.get_str("kind") {
+            Ok("validator_set") => {
+                "it set a validator, which this version does not restore; set it by hand with `collMod`"
+            }
+            _ => "it cannot be read",
+        }
     }
 
     /// From an entry; `None` if it cannot be read.
@@ -160,10 +165,6 @@ impl Record {
             }
             "index_made" => Self::IndexMade { index: entry.get_document("index").ok()?.clone() },
             "index_dropped" => Self::IndexDropped { index: entry.get_document("index").ok()?.clone() },
-            "validator_set" => {
-                let rule = |name| entry.get_document(name).ok().cloned();
-                Self::ValidatorSet { before: rule("before"), after: rule("after") }
-            }
             _ => return None,
         })
     }
@@ -193,7 +194,6 @@ mod tests {
             Record::Deleted { documents: vec![doc! { "_id": 1 }] },
             Record::IndexMade { index: doc! { "name": "x_1" } },
             Record::IndexDropped { index: doc! { "name": "x_1" } },
-            Record::ValidatorSet { before: None, after: Some(doc! { "must": 1 }) },
         ];
         for record in records {
             assert_eq!(Record::read(&record.to_document("0001_a", 7)), Some(record));

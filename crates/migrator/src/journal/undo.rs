@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bson::{Bson, Document};
-use docstore::{Field, Filter, Find, Index, Sort, Store, Validator};
+use docstore::{Field, Filter, Find, Index, Sort, Store};
 
 use super::restore::{remove, restore, return_deleted};
 use super::{JOURNAL, Record, counts_of, of};
@@ -51,16 +51,6 @@ impl UndoOne<'_> {
                 self.session.may_go_on().await?;
                 db.ensure_index(collection, &Index::from_document(&index)?).await?;
             }
-            Some(Record::ValidatorSet { before, after }) => {
-                let read =
-                    |rule: Option<Document>| rule.map(|rule| Validator::from_document(&rule)).transpose();
-                let (before, after) = (read(before)?, read(after)?);
-                // One that somebody has set since is theirs.
-                if db.validator(collection).await? == after && before != after {
-                    self.session.may_go_on().await?;
-                    db.set_validator(collection, before.as_ref()).await?;
-                }
-            }
             _ => {}
         }
         Ok(())
@@ -87,6 +77,7 @@ impl Batch for UndoOne<'_> {
         let record = Record::read(&entry);
         let collection = entry.get_str("collection").unwrap_or_default().to_owned();
         let id = entry.remove("_id");
+        let unreadable = Record::unreadable(&entry);
         // The record has a copy of what is large.
         drop(entry);
         let documents = scope.collection(&collection);
@@ -114,12 +105,9 @@ impl Batch for UndoOne<'_> {
             Some(Record::IndexDropped { .. }) => {
                 counts_of(counts, "make the index", &collection).inserted += 1;
             }
-            Some(Record::ValidatorSet { .. }) => {
-                counts_of(counts, "set the validator", &collection).updated += 1;
-            }
             None => {
                 let id = id.clone().unwrap_or(Bson::Null);
-                warnings.push(format!("the journal entry {id} cannot be read"));
+                warnings.push(format!("the journal entry {id} was skipped: {unreadable}"));
             }
         }
         self.session.boundary(self.migration, scope).await?;

@@ -1,4 +1,4 @@
-use docstore::{Database, Filter, Find, Sort, ValidationAction, ValidationLevel, Validator};
+use docstore::{Database, Filter, Find, Sort};
 
 use super::{Lint, LintSubject, Rule, Severity, index};
 use crate::operation::{Deed, Does};
@@ -63,35 +63,9 @@ async fn step(
             lints.extend(index::look(db, subject, deed, wanted, earlier).await?);
         }
         Does::Set { .. } => lints.extend(index::type_change(db, subject, deed).await?),
-        Does::SetValidator(Some(validator)) => {
-            lints.extend(tighter(db, subject, deed, validator, earlier).await?);
-        }
         _ => {}
     }
     Ok(lints)
-}
-
-async fn tighter(
-    db: &Database,
-    subject: &LintSubject<'_>,
-    deed: &Deed,
-    validator: &Validator,
-    earlier: &[Deed],
-) -> Result<Option<Lint>> {
-    let failing = db.collection(&deed.collection).count(&validator.must.clone().negated()).await?;
-    // What an earlier step would leave is not known.
-    if failing == 0 || earlier.iter().any(|e| !e.defines() && e.writes_to() == deed.collection) {
-        return Ok(None);
-    }
-    let severity = match (validator.action, validator.level) {
-        (ValidationAction::Error, ValidationLevel::Strict) => Severity::Error,
-        _ => Severity::Warning,
-    };
-    let text = format!(
-        "{failing} documents of {} do not satisfy it; change them in a migration before it",
-        deed.collection
-    );
-    Ok(Some(subject.lint(Rule::TighterThanData, severity, Some(deed), text)))
 }
 
 fn size(subject: &LintSubject<'_>, deed: &Deed, matched: u64) -> Option<Lint> {

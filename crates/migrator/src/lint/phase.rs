@@ -1,5 +1,3 @@
-use docstore::ValidationAction;
-
 use super::{Lint, LintSubject, Rule, Severity};
 use crate::Phase;
 use crate::operation::{Deed, Does};
@@ -30,12 +28,6 @@ fn expand(subject: &LintSubject<'_>) -> Vec<Lint> {
                 Rule::ExpandTakesAway,
                 Severity::Warning,
                 "programs from before it may need the index to be fast; declare it as `Phase::Contract`",
-            ),
-            Does::SetValidator(Some(validator)) if validator.action == ValidationAction::Error => (
-                Rule::ExpandTightens,
-                Severity::Error,
-                "writes of programs from before it may be refused; let it only warn at first, and refuse in a \
-                 migration of `Phase::Contract`",
             ),
             Does::CreateIndex(index) if index.is_unique() => (
                 Rule::ExpandTightens,

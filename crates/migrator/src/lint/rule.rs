@@ -116,8 +116,6 @@ rules! {
     IndexOnMissingField = "index-on-missing-field",
     /// It gives an indexed field a value of another type.
     IndexedTypeChange = "indexed-type-change",
-    /// It asks for more than the documents satisfy.
-    TighterThanData = "tighter-than-data",
 }
 
 impl fmt::Display for Rule {

@@ -145,6 +145,5 @@ fn kind(deed: &Deed) -> String {
         Does::Delete { .. } => "delete".into(),
         Does::Copy { .. } => "copy".into(),
         Does::CreateIndex(_) | Does::DropIndex(_) => "index".into(),
-        Does::SetValidator(_) => "validator".into(),
     }
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use bson::{Bson, Document, doc};
-use docstore::{Field, Filter, Index, ValidationAction, ValidationLevel, Validator};
+use docstore::{Field, Filter, Index};
 
 use crate::run::{Change, Work};
 
@@ -54,7 +54,6 @@ pub(crate) enum Does {
     },
     CreateIndex(Index),
     DropIndex(String),
-    SetValidator(Option<Validator>),
 }
 
 impl Deed {
@@ -69,7 +68,6 @@ impl Deed {
             Work::Copy { to, filter } => Does::Copy { to: (*to).to_owned(), filter: filter.clone() },
             Work::CreateIndex { index } => Does::CreateIndex(index.clone()),
             Work::DropIndex { name } => Does::DropIndex((*name).to_owned()),
-            Work::SetValidator { validator } => Does::SetValidator(validator.clone()),
         };
         Self { name: name.into(), collection: collection.into(), does }
     }
@@ -91,11 +89,7 @@ impl Deed {
             | Does::Each { filter, .. }
             | Does::Delete { filter }
             | Does::Copy { filter, .. } => Some(filter),
-            Does::Insert { .. }
-            | Does::InsertMany { .. }
-            | Does::CreateIndex(_)
-            | Does::DropIndex(_)
-            | Does::SetValidator(_) => None,
+            Does::Insert { .. } | Does::InsertMany { .. } | Does::CreateIndex(_) | Does::DropIndex(_) => None,
         }
     }
 
@@ -109,7 +103,7 @@ impl Deed {
 
     /// Whether it is about indexes or rules instead of documents.
     pub(crate) fn defines(&self) -> bool {
-        matches!(self.does, Does::CreateIndex(_) | Does::DropIndex(_) | Does::SetValidator(_))
+        matches!(self.does, Does::CreateIndex(_) | Does::DropIndex(_))
     }
 
     /// What it does, as data.
@@ -158,12 +152,6 @@ impl Does {
             Self::Copy { to, filter } => doc! { "copy": filter.to_mql(), "to": to },
             Self::CreateIndex(index) => doc! { "create_index": index.to_mql() },
             Self::DropIndex(name) => doc! { "drop_index": name },
-            Self::SetValidator(None) => doc! { "validator": Bson::Null },
-            Self::SetValidator(Some(Validator { must, level, action })) => {
-                let word = |debug: String| debug.to_lowercase();
-                let (level, action) = (word(format!("{level:?}")), word(format!("{action:?}")));
-                doc! { "validator": { "must": must.to_mql(), "level": level, "action": action } }
-            }
         }
     }
 }
@@ -197,17 +185,6 @@ impl fmt::Display for Deed {
             Does::Copy { to, filter } => write!(f, "{at}: copy to {to}{}", of(filter)),
             Does::CreateIndex(index) => write!(f, "{at}: create index {index}"),
             Does::DropIndex(name) => write!(f, "{at}: drop index {name}"),
-            Does::SetValidator(None) => write!(f, "{at}: take the validator away"),
-            Does::SetValidator(Some(validator)) => {
-                write!(f, "{at}: from now on documents satisfy {}", validator.must.to_mql())?;
-                if validator.level == ValidationLevel::Moderate {
-                    f.write_str(", but for those that do not yet")?;
-                }
-                if validator.action == ValidationAction::Warn {
-                    f.write_str(", or the store's log tells it")?;
-                }
-                Ok(())
-            }
         }
     }
 }

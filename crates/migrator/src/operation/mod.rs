@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bson::Document;
-use docstore::{Field, Filter, Index, Projection, Update, Validator};
+use docstore::{Field, Filter, Index, Projection, Update};
 
 pub(crate) use deed::{Deed, Does};
 pub use value::Value;
@@ -41,7 +41,6 @@ enum Operation {
     CopyCollection { to: String, filter: Filter },
     CreateIndex(Index),
     DropIndex(String),
-    SetValidator(Option<Validator>),
 }
 
 impl Step {
@@ -138,11 +137,6 @@ impl Step {
         Self::new(name, collection, Operation::DropIndex(index.into()))
     }
 
-    /// Says what documents have to satisfy from now on; `None`: nothing.
-    pub fn set_validator(name: &str, collection: &str, validator: impl Into<Option<Validator>>) -> Self {
-        Self::new(name, collection, Operation::SetValidator(validator.into()))
-    }
-
     /// Only for the documents that the filter matches too. For steps that change, delete or copy documents.
     #[must_use]
     pub fn only(mut self, also: Filter) -> Self {
@@ -157,8 +151,7 @@ impl Step {
             Operation::CopyField { .. }
             | Operation::Seed { .. }
             | Operation::CreateIndex(_)
-            | Operation::DropIndex(_)
-            | Operation::SetValidator(_) => {}
+            | Operation::DropIndex(_) => {}
         }
         self
     }
@@ -248,7 +241,6 @@ impl Step {
             Operation::CopyCollection { to, filter } => Work::Copy { to, filter: filter.clone() },
             Operation::CreateIndex(index) => Work::CreateIndex { index: index.clone() },
             Operation::DropIndex(name) => Work::DropIndex { name },
-            Operation::SetValidator(validator) => Work::SetValidator { validator: validator.clone() },
         })
     }
 }

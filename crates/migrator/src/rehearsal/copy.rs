@@ -70,7 +70,7 @@ pub(super) async fn fill(to: &Database, name: &str, mut documents: Vec<Document>
             document.insert("_id", ObjectId::from_bytes(id));
         }
     }
-    to.create_collection(name, &CollectionOptions::new(Vec::new(), None)).await?;
+    to.create_collection(name, &CollectionOptions::default()).await?;
     to.collection(name).insert_many(documents).await?;
     Ok(())
 }

@@ -64,7 +64,7 @@ impl Fingerprint {
                 shape: shape.indexes.iter().map(|index| format!("index {index}")).collect(),
                 ..Content::default()
             };
-            content.shape.extend(shape.validator.iter().map(|validator| format!("validator {validator}")));
+            content.shape.extend(shape.validator().iter().map(|validator| format!("validator {validator}")));
             content.shape.sort_unstable();
             for document in documents {
                 let document = names.put_into(&document);

@@ -1,5 +1,6 @@
-use bson::Bson;
+use bson::{Bson, Document, doc};
 use docstore::{Database, Field, Filter, Find, Projection, Sort};
+use futures_util::TryStreamExt;
 use serde::Serialize;
 
 use crate::{Error, Result};
@@ -52,7 +53,7 @@ async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Resul
         Find::new(Filter::All).sort(by.then_ascending(Field::ID)).projection(Projection::Include(kept));
     let mut documents = db.collection(collection).find(read).await?;
     let mut violations = Vec::new();
-    let mut before: Option<(Bson, bson::Document)> = None;
+    let mut before: Option<(Bson, Document)> = None;
     while let Some(mut document) = documents.next_document().await? {
         let id = document.remove("_id").unwrap_or(Bson::Null);
         if let Some((other, same)) = &before
@@ -73,17 +74,24 @@ async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Resul
     Ok(violations)
 }
 
+/// Documents that do not satisfy the server's validator of a collection.
 async fn invalid(db: &Database, collection: &str) -> Result<Vec<Violation>> {
-    let Some(validator) = db.validator(collection).await? else { return Ok(Vec::new()) };
-    let read = Find::new(validator.must.clone().negated())
-        .sort(Sort::ascending(Field::ID))
-        .limit(LIMIT)
-        .projection(Projection::Include(Vec::new()));
-    let found = db.collection(collection).find(read).await?.documents().await?;
-    let violation = |document: bson::Document| Violation {
+    let options = db.collection_options(collection).await?;
+    let (Some(validator), Some(server)) = (options.validator(), docstore::mongo::as_mongo(db)) else {
+        return Ok(Vec::new());
+    };
+    let documents = server.collection::<Document>(collection);
+    let found = documents
+        .find(doc! { "$nor": [validator.clone()] })
+        .sort(doc! { "_id": 1 })
+        .limit(LIMIT.cast_signed())
+        .projection(doc! { "_id": 1 });
+    let found = async { found.await?.try_collect::<Vec<_>>().await }.await;
+    let violation = |document: Document| Violation {
         collection: collection.to_owned(),
         id: document.get("_id").map(ToString::to_string).unwrap_or_default(),
         why: "does not satisfy the validator".into(),
     };
-    Ok(found.into_iter().map(violation).collect())
+    // The error is reported without their names if the server cannot list them.
+    Ok(found.unwrap_or_default().into_iter().map(violation).collect())
 }

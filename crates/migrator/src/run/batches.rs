@@ -114,10 +114,7 @@ fn wanted<'w>(work: &'w Work<'_>) -> &'w Filter {
     match work {
         Work::Change { open: filter, .. } | Work::Delete { filter } | Work::Copy { filter, .. } => filter,
         Work::Insert { key, .. } => key,
-        Work::InsertMany { .. }
-        | Work::CreateIndex { .. }
-        | Work::DropIndex { .. }
-        | Work::SetValidator { .. } => &Filter::All,
+        Work::InsertMany { .. } | Work::CreateIndex { .. } | Work::DropIndex { .. } => &Filter::All,
     }
 }
 
@@ -185,8 +182,7 @@ impl Walk<'_> {
             Work::Insert { .. }
             | Work::InsertMany { .. }
             | Work::CreateIndex { .. }
-            | Work::DropIndex { .. }
-            | Work::SetValidator { .. } => Ok(Part::default()),
+            | Work::DropIndex { .. } => Ok(Part::default()),
         }
     }
 }

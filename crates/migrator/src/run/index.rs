@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use docstore::{Index, Validator};
+use docstore::Index;
 
 use super::attempt::Attempt;
 use super::live::{LiveSink, StepContext};
@@ -30,27 +30,6 @@ impl LiveSink<'_> {
         self.about_to(attempt, at, &Record::IndexDropped { index: index.to_document() }).await?;
         self.db().drop_index(&collection, name).await?;
         attempt.counts[at].deleted = 1;
-        Ok(1)
-    }
-
-    /// Sets what documents have to satisfy, unless it is so. Returns 1 if it was not.
-    pub(super) async fn set_validator(
-        &self,
-        attempt: &mut Attempt,
-        at: usize,
-        validator: Option<&Validator>,
-    ) -> Result<u64> {
-        let collection = attempt.counts[at].collection.clone();
-        let there = self.db().validator(&collection).await?;
-        if there.as_ref() == validator {
-            attempt.counts[at].left = 1;
-            return Ok(0);
-        }
-        let words = |validator: &Validator| validator.to_document();
-        let record = Record::ValidatorSet { before: there.as_ref().map(words), after: validator.map(words) };
-        self.about_to(attempt, at, &record).await?;
-        self.db().set_validator(&collection, validator).await?;
-        attempt.counts[at].updated = 1;
         Ok(1)
     }
 

@@ -72,9 +72,6 @@ impl LiveSink<'_> {
             }
             Work::CreateIndex { index } => StepOutcome::Changed(self.create_index(attempt, at, index).await?),
             Work::DropIndex { name } => StepOutcome::Changed(self.drop_index(attempt, at, name).await?),
-            Work::SetValidator { validator } => {
-                StepOutcome::Changed(self.set_validator(attempt, at, validator.as_ref()).await?)
-            }
         };
         let counts = &attempt.counts[at];
         tracing::info!(migration, "{counts}");
@@ -94,10 +91,7 @@ impl LiveSink<'_> {
                 collection.count(filter).await?
             }
             Work::InsertMany { documents, .. } => documents.len() as u64,
-            Work::Insert { .. }
-            | Work::CreateIndex { .. }
-            | Work::DropIndex { .. }
-            | Work::SetValidator { .. } => 1,
+            Work::Insert { .. } | Work::CreateIndex { .. } | Work::DropIndex { .. } => 1,
         };
         let all = attempt.within + more;
         if all > MOST_AT_ONCE {

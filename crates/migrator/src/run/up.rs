@@ -1,5 +1,5 @@
 use bson::{Bson, DateTime, Document};
-use docstore::{Field, Filter, Find, Index, Projection, Update, Validator};
+use docstore::{Field, Filter, Find, Index, Projection, Update};
 
 use super::attempt::Attempt;
 use super::check::env;
@@ -95,6 +95,24 @@ impl Up<'_> {
     /// How many documents match.
     pub async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
         Ok(self.read(collection).count(filter).await?)
+    }
+
+    /// Returns the driver's handle of the migrated database, for what only a MongoDB server can do: validators, search
+    /// indexes, … `None` on the SQLite engine and in a dry run.
+    ///
+    /// What is done through it is neither journaled nor fenced nor shown by a dry run. Make it idempotent, and revert it
+    /// in [`Migration::down`](crate::Migration::down) with [`Undo::Code`](crate::Undo::Code):
+    ///
+    /// ```ignore
+    /// if let Some(server) = cx.mongo() {
+    ///     server.run_command(doc! { "collMod": "stories", "validator": { "title": { "$type": "string" } } }).await
+    /// }
+    /// ```
+    pub fn mongo(&self) -> Option<docstore::mongo::mongodb::Database> {
+        match &self.sink {
+            Sink::Live(live) => docstore::mongo::as_mongo(live.session.db),
+            Sink::DryRun(_) => None,
+        }
     }
 
     /// Says that something was left out. It is kept in the ledger and shown as a warning; it names no secret and no
@@ -233,19 +251,6 @@ impl Up<'_> {
     /// attempt dropped it. Not in [`Mode::Transaction`](crate::Mode::Transaction).
     pub async fn drop_index(&mut self, step: &str, collection: &str, name: &str) -> Result<bool> {
         Ok(self.count_of(step, collection, Work::DropIndex { name }).await? > 0)
-    }
-
-    /// Says what the documents of a collection have to satisfy from now on; `None`: nothing. What held before goes into
-    /// the journal. Those that are there are not looked at. Returns whether this attempt changed it. Not in
-    /// [`Mode::Transaction`](crate::Mode::Transaction).
-    pub async fn set_validator(
-        &mut self,
-        step: &str,
-        collection: &str,
-        validator: Option<&Validator>,
-    ) -> Result<bool> {
-        let validator = validator.cloned();
-        Ok(self.count_of(step, collection, Work::SetValidator { validator }).await? > 0)
     }
 
     async fn change(

@@ -1,5 +1,5 @@
 use bson::{Bson, Document};
-use docstore::{Field, Filter, Index, Projection, Update, UpdateOp, Validator};
+use docstore::{Field, Filter, Index, Projection, Update, UpdateOp};
 
 use super::up::Inserted;
 use crate::{Error, Result};
@@ -28,8 +28,6 @@ pub(crate) enum Work<'w> {
     CreateIndex { index: Index },
     /// Makes sure that no index of this name is there.
     DropIndex { name: &'w str },
-    /// Says what documents have to satisfy from now on, or that they need not satisfy anything.
-    SetValidator { validator: Option<Validator> },
 }
 
 /// What is changed in a document.
@@ -62,7 +60,7 @@ impl Work<'_> {
     /// Whether it is about indexes and rules instead of documents: no transaction takes such a step.
     pub(crate) fn defines(&self) -> bool {
         match self {
-            Self::CreateIndex { .. } | Self::DropIndex { .. } | Self::SetValidator { .. } => true,
+            Self::CreateIndex { .. } | Self::DropIndex { .. } => true,
             Self::Change { .. }
             | Self::Insert { .. }
             | Self::InsertMany { .. }

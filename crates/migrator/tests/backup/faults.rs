@@ -107,7 +107,7 @@ testkit::stores! {
         let folder = dir.path().join(&id);
         let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
         let mut manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-        let shape = docstore::CollectionOptions::new(vec![Index::on(["missing"]).unique()], None);
+        let shape = docstore::CollectionOptions::new(vec![Index::on(["missing"]).unique()]);
         let bytes = docstore::bson::serialize_to_vec(&shape.to_document()).unwrap();
         let kept = &mut manifest["collections"][1];
         fs::write(folder.join(kept["shape_file"].as_str().unwrap()), &bytes).unwrap();

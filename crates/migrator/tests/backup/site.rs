@@ -2,8 +2,15 @@ use std::collections::BTreeMap;
 
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{DateTime, Document, doc};
-use docstore::{CollectionOptions, Database, Filter, Index, Validator};
+use docstore::{CollectionOptions, Database, Filter, Index};
 use migrator::backup::{RestoreRequest, TakeRequest};
+
+/// Removes the validator that [`build`] sets on a MongoDB server.
+pub(crate) async fn remove_validator(db: &Database) {
+    if let Some(server) = docstore::mongo::as_mongo(db) {
+        server.run_command(doc! { "collMod": "stories", "validator": {} }).await.unwrap();
+    }
+}
 
 /// Documents of several kinds of ids, an empty collection, indexes, a validator that some documents do not satisfy.
 pub(crate) async fn build(db: &Database) {
@@ -17,7 +24,11 @@ pub(crate) async fn build(db: &Database) {
     let slugs = Index::on(["slug"]).unique().sparse();
     db.ensure_index("stories", &slugs).await.unwrap();
     db.ensure_index("stories", &Index::on(["n"]).partial(Filter::exists("slug"))).await.unwrap();
-    db.set_validator("stories", Some(&Validator::new(Filter::exists("slug")).moderate())).await.unwrap();
+    if let Some(server) = docstore::mongo::as_mongo(db) {
+        let validator = doc! { "slug": { "$exists": true } };
+        let command = doc! { "collMod": "stories", "validator": validator, "validationLevel": "moderate" };
+        server.run_command(command).await.unwrap();
+    }
     db.ensure_index("empty", &Index::on(["a"])).await.unwrap();
 }
 

@@ -6,7 +6,7 @@ use docstore::{Database, EngineKind, Filter, Update};
 use migrator::backup::{BackupError, RestoreRequest, TakeRequest, list, restore, take, verify};
 use testkit::Target;
 
-use crate::site::{REPLACE, build, everything, request};
+use crate::site::{REPLACE, build, everything, remove_validator, request};
 
 testkit::stores! {
     async fn what_was_taken_comes_back_exactly(db: Database) {
@@ -20,7 +20,7 @@ testkit::stores! {
         assert_eq!(names, ["empty", "notes.old", "stories"]);
         assert_eq!((taken.why.as_str(), taken.database, taken.location), ("a test", db.name(), db.location()));
         assert!(taken.collections[2].indexes[0].contains("slug_1 (slug) unique sparse"));
-        assert!(taken.collections[2].validator.as_ref().is_some_and(|v| v.contains("moderate")));
+        assert_eq!(taken.collections[2].validator.is_some(), db.kind() == EngineKind::Mongo);
         let listed = list(dir.path()).unwrap();
         assert_eq!((listed.backups.len(), listed.broken.len()), (1, 0));
         let id = &listed.backups[0].id;
@@ -30,7 +30,7 @@ testkit::stores! {
         stories.delete_many(&Filter::lt("_id", 600)).await.unwrap();
         stories.update_many(&Filter::id(700), &Update::new().set("slug", "other")).await.unwrap();
         db.drop_index("stories", "slug_1").await.unwrap();
-        db.set_validator("stories", None).await.unwrap();
+        remove_validator(&db).await;
         db.drop_collection("empty").await.unwrap();
         db.collection("later").insert_one(doc! { "_id": 1 }).await.unwrap();
         let restored = restore(&db, dir.path(), id, &REPLACE).await.unwrap();
@@ -118,6 +118,8 @@ testkit::targets! {
     async fn a_backup_of_one_engine_goes_into_the_other(target: Arc<Target>) {
         let db = testkit::open!(target);
         build(&db).await;
+        // SQLite has no validators.
+        remove_validator(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let id = take(&db, dir.path(), &request()).await.unwrap().id;
         let guard = testkit::scratch("other-").unwrap();
@@ -127,7 +129,7 @@ testkit::targets! {
         let (ours, theirs) = (everything(&db).await, everything(&into).await);
         for ((name, (a, documents)), (other, (b, restored))) in ours.iter().zip(&theirs) {
             assert_eq!((name, documents), (other, restored));
-            assert_eq!((&a.indexes, &a.validator), (&b.indexes, &b.validator));
+            assert_eq!(a.indexes, b.indexes);
         }
         // And back.
         let later = TakeRequest { now: DateTime::from_millis(1_800_000_000_000), ..request() };

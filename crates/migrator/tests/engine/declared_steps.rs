@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use docstore::bson::{Bson, DateTime, Document, doc};
-use docstore::{Database, Filter, Index, Update, Validator};
+use docstore::{Database, Filter, Index, Update};
 use migrator::{DownRequest, Settings, Step, UpMode, Value};
 
 use crate::declared::{Declared, declared, migrator, with};
@@ -174,17 +174,5 @@ testkit::stores! {
         assert_eq!(db.list_indexes("things").await.unwrap(), [Index::on(["a"]).sparse()]);
         migrator.down(NO).await.unwrap();
         assert_eq!(db.list_indexes("things").await.unwrap(), [old]);
-    }
-
-    async fn a_validator_is_set_and_taken_back(db: Database) {
-        fill(&db).await;
-        let must = Validator::new(Filter::exists("a")).moderate();
-        let steps = vec![Step::set_validator("tighten", "things", must.clone())];
-        let migrator = migrator(&db, &[declared("0001_a", steps).contract()]);
-        migrator.up(UpMode::Start).await.unwrap();
-        assert_eq!(db.validator("things").await.unwrap(), Some(must));
-        assert!(db.collection("things").insert_one(doc! { "c": 1 }).await.is_err());
-        migrator.down(NO).await.unwrap();
-        assert_eq!(db.validator("things").await.unwrap(), None);
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use docstore::bson::doc;
-use docstore::{Filter, Index, Validator};
+use docstore::{Filter, Index};
 use migrator::{Lint, Meta, Mode, Rule, Severity, Step, Undo, Value, lint};
 
 use crate::declared::{Declared, declared, graph};
@@ -159,11 +159,11 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
             Rule::ExpandTightens,
             one(declared(
                 "0001_color_of_things",
-                vec![Step::set_validator("rule", "things", Validator::new(Filter::exists("a")))],
+                vec![Step::create_index("rule", "things", Index::on(["a"]).unique())],
             )),
             one(declared(
                 "0001_color_of_things",
-                vec![Step::set_validator("rule", "things", Validator::new(Filter::exists("a")).only_warn())],
+                vec![Step::create_index("rule", "things", Index::on(["a"]))],
             )),
         ),
         (

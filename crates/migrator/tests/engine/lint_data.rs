@@ -1,6 +1,6 @@
 use docstore::bson::{Bson, doc};
-use docstore::{Database, Filter, Index, Update, Validator};
-use migrator::{Lint, Mode, Rule, Severity, Step, UpMode};
+use docstore::{Database, Filter, Index, Update};
+use migrator::{Mode, Rule, Step, UpMode};
 
 use crate::declared::{Declared, declared, migrator, numbered};
 use crate::toys::{Do, toy};
@@ -18,7 +18,6 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::UniqueOverDuplicates,
     Rule::IndexOnMissingField,
     Rule::IndexedTypeChange,
-    Rule::TighterThanData,
 ];
 
 async fn rules(db: &Database, list: &[Declared]) -> Vec<Rule> {
@@ -106,19 +105,6 @@ testkit::stores! {
         assert_eq!(rules(&db, &set("a", 1.into())).await, [Rule::IndexedTypeChange]);
         assert!(rules(&db, &set("a", "2".into())).await.is_empty());
         assert!(rules(&db, &set("b", 1.into())).await.is_empty());
-    }
-
-    async fn a_validator_that_the_data_does_not_satisfy_is_seen(db: Database) {
-        db.collection("things").insert_many(vec![doc! { "a": 1 }, doc! { "b": 1 }]).await.unwrap();
-        let must = |validator: Validator| one(Step::set_validator("rule", "things", validator));
-        assert_eq!(rules(&db, &must(Validator::new(Filter::exists("a")))).await, [Rule::TighterThanData]);
-        let either = Filter::or([Filter::exists("a"), Filter::exists("b")]);
-        assert!(rules(&db, &must(Validator::new(either))).await.is_empty());
-        let severity = |lints: Vec<Lint>| lints.into_iter().find(|lint| lint.rule == Rule::TighterThanData).unwrap().severity;
-        let warns = migrator(&db, &must(Validator::new(Filter::exists("a")).only_warn()));
-        assert_eq!(severity(warns.lint().await.unwrap()), Severity::Warning);
-        let refuses = migrator(&db, &must(Validator::new(Filter::exists("a"))));
-        assert_eq!(severity(refuses.lint().await.unwrap()), Severity::Error);
     }
 
     async fn what_is_too_much_is_seen(db: Database) {

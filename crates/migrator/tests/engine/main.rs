@@ -42,11 +42,12 @@ mod order;
 mod preview;
 /// Steps that are wrong in themselves.
 mod refused;
+/// Applying as much as is asked for, where it may be.
+mod server_validator;
 /// Each kind of step, there and back.
 mod steps;
 /// Ends that are neither good nor bad: told to stop, out of time, undecided.
 mod stop;
-/// Applying as much as is asked for, where it may be.
 mod target;
 /// Migrations made of data.
 mod toys;

@@ -1,4 +1,5 @@
-use docstore::{Database, Filter, Validator};
+use docstore::Database;
+use docstore::bson::doc;
 use migrator::rehearsal::RehearsalRequest;
 use migrator::{UpMode, UpTarget};
 
@@ -61,8 +62,9 @@ testkit::stores! {
 
     async fn a_validator_stands_in_the_way_of_the_copy_too(db: Database) {
         seed(&db).await;
-        let validator = Validator::new(Filter::and([Filter::missing("color"), Filter::lt("n", 38)]));
-        db.set_validator("stories", Some(&validator)).await.unwrap();
+        let Some(server) = docstore::mongo::as_mongo(&db) else { return };
+        let validator = doc! { "color": { "$exists": false }, "n": { "$lt": 38 } };
+        server.run_command(doc! { "collMod": "stories", "validator": validator }).await.unwrap();
         let before = testkit::dump!(db);
         let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&RehearsalRequest::default()).await.unwrap();
         untouched(&db, &before).await;

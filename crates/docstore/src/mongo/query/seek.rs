@@ -91,7 +91,7 @@ fn with(find: &Find, conditions: &[Document]) -> Document {
 fn is_plain(filter: &Filter) -> bool {
     let mut equalities = 0;
     let mut all = |filter: &Filter| match filter {
-        Filter::All | Filter::Ne(..) | Filter::NotIn(..) => true,
+        Filter::All | Filter::Ne(..) => true,
         Filter::Eq(_, value) => {
             equalities += 1;
             *value != Bson::Null && equalities == 1

@@ -4,7 +4,6 @@ use futures_util::stream::TryStreamExt;
 use crate::mongo::checks::check_collection;
 use crate::mongo::error::{ErrorContext, MAX_DOCUMENT, classify, server_error};
 use crate::mongo::schema::indexes;
-use crate::mongo::schema::validators;
 use crate::mongo::write::operations::Core;
 use crate::{CollectionOptions, EngineKind, Error, Result};
 
@@ -15,8 +14,6 @@ const FILLING: &str = "restoring documents";
 const NAMESPACE_EXISTS: i32 = 48;
 /// Maximum number of documents and bytes in one command.
 const CHUNK: (usize, usize) = (1000, 8 * 1024 * 1024);
-/// Collection options that belong to the validator.
-const VALIDATION: [&str; 3] = ["validator", "validationLevel", "validationAction"];
 
 impl Core {
     /// Returns the options of a collection; `None` if it does not exist.
@@ -37,7 +34,7 @@ impl Core {
 
     pub(crate) async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
         let Some(mut options) = self.options(collection).await? else {
-            return Ok(CollectionOptions::new(Vec::new(), None));
+            return Ok(CollectionOptions::default());
         };
         // Make defaults explicit, and drop the remains of a removed validator.
         let validated = options.get_document("validator").is_ok_and(|validator| !validator.is_empty());
@@ -55,18 +52,23 @@ impl Core {
             if options.contains_key("viewOn") { Vec::new() } else { self.raw_indexes(collection).await? };
         let listed: Vec<_> = listed.into_iter().filter(|one| !indexes::is_on_id(one)).collect();
         let ours = listed.iter().map(indexes::read).collect();
-        let validator = validators::read(&options);
         let listed: Vec<Bson> = listed.into_iter().map(Bson::Document).collect();
         let own = doc! { "options": options, "indexes": listed };
-        Ok(CollectionOptions::found(ours, validator, EngineKind::Mongo, own))
+        Ok(CollectionOptions::from_engine(ours, EngineKind::Mongo, own))
     }
 
-    pub(crate) async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
+    pub(crate) async fn create_collection(
+        &self,
+        collection: &str,
+        options: &CollectionOptions,
+    ) -> Result<()> {
         check_collection(collection)?;
         let mut command = doc! { "create": collection };
-        if let Some(options) = shape.own(EngineKind::Mongo).and_then(|own| own.get_document("options").ok()) {
-            let kept =
-                options.iter().filter(|(key, _)| !VALIDATION.contains(&key.as_str()) && *key != "uuid");
+        if let Some(native) =
+            options.native(EngineKind::Mongo).and_then(|native| native.get_document("options").ok())
+        {
+            // A validator may stand before the documents are restored: `insert_raw` bypasses it.
+            let kept = native.iter().filter(|(key, _)| *key != "uuid");
             command.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
         }
         match self.write_command(command, None).await {
@@ -79,27 +81,24 @@ impl Core {
     pub(crate) async fn complete_collection(
         &self,
         collection: &str,
-        shape: &CollectionOptions,
+        options: &CollectionOptions,
     ) -> Result<()> {
-        let Some(own) = shape.own(EngineKind::Mongo) else {
-            for index in &shape.indexes {
+        let Some(native) = options.native(EngineKind::Mongo) else {
+            for index in &options.indexes {
                 self.create_index(collection, index).await?;
             }
-            return match &shape.validator {
-                Some(validator) => self.set_validator(collection, Some(validator)).await,
-                None => Ok(()),
-            };
+            return Ok(());
         };
-        if shape.is_view() {
+        if options.is_view() {
             return Ok(());
         }
-        let options = own.get_document("options").cloned().unwrap_or_default();
-        let mut listed = own.get_array("indexes").cloned().unwrap_or_default();
+        let collated = native.get_document("options").is_ok_and(|options| options.contains_key("collation"));
+        let mut listed = native.get_array("indexes").cloned().unwrap_or_default();
         for index in &mut listed {
             if let Bson::Document(index) = index {
                 // Older servers include the namespace.
                 index.remove("ns");
-                if options.contains_key("collation") && !index.contains_key("collation") {
+                if collated && !index.contains_key("collation") {
                     // Without an explicit collation the index would inherit that of the collection.
                     index.insert("collation", doc! { "locale": "simple" });
                 }
@@ -110,10 +109,6 @@ impl Core {
             if let Err(error) = self.write_command(command, None).await {
                 return Err(self.error(MAKING, collection, &error).await);
             }
-        }
-        if options.contains_key("validator") {
-            let mine = options.into_iter().filter(|(key, _)| VALIDATION.contains(&key.as_str())).collect();
-            self.put_validator(collection, mine).await?;
         }
         Ok(())
     }

@@ -181,7 +181,7 @@ fn field(path: &str, kind: &Bson, collated: bool) -> (Field, Direction) {
     }
 }
 
-pub(crate) fn unspeakable(option: &str, value: &Bson) -> Filter {
+fn unspeakable(option: &str, value: &Bson) -> Filter {
     Filter::Eq(Field::unchecked(format!("${option}")), value.clone())
 }
 

@@ -1,5 +1,4 @@
-//! Collections, indexes and validators.
+//! Collections and indexes.
 
 pub(crate) mod collections;
 pub(crate) mod indexes;
-pub(crate) mod validators;

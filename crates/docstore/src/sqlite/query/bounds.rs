@@ -106,7 +106,6 @@ pub(crate) fn points(condition: &Filter) -> Result<Option<Points<'_>>> {
         Filter::Lte(field, value @ Bson::Null) | Filter::Gte(field, value @ Bson::Null) => {
             (field, std::slice::from_ref(value))
         }
-        Filter::Contains(field, element) => return Ok(Some((field, vec![key::of(element)?]))),
         _ => return Ok(None),
     };
     if values.iter().any(|value| matches!(value, Bson::Array(_))) {
@@ -159,7 +158,7 @@ pub(crate) fn interval(condition: &Filter) -> Result<Option<(&Field, Interval)>>
 pub(crate) fn implies_presence(condition: &Filter, field: &Field) -> bool {
     let null = |value: &Bson| matches!(value, Bson::Null);
     match condition {
-        Filter::Exists(f) | Filter::StartsWith(f, _) | Filter::Contains(f, _) => f == field,
+        Filter::Exists(f) | Filter::StartsWith(f, _) => f == field,
         Filter::Eq(f, v) | Filter::Lt(f, v) | Filter::Lte(f, v) | Filter::Gt(f, v) | Filter::Gte(f, v) => {
             f == field && !null(v)
         }
@@ -204,17 +203,12 @@ fn implies(condition: &Filter, wanted: &Filter) -> Result<bool> {
     if condition == wanted {
         return Ok(true);
     }
-    if let (Some((field, keys)), Some((of, allowed))) = (points(condition)?, points(wanted)?)
-        && !matches!(condition, Filter::Contains(..))
-        && !matches!(wanted, Filter::Contains(..))
-    {
+    if let (Some((field, keys)), Some((of, allowed))) = (points(condition)?, points(wanted)?) {
         return Ok(field == of && keys.iter().all(|key| allowed.contains(key)));
     }
     let Some((of, allowed)) = interval(wanted)? else { return Ok(false) };
     let allowed = allowed.range(&[], false);
-    if let Some((field, keys)) = points(condition)?
-        && !matches!(condition, Filter::Contains(..))
-    {
+    if let Some((field, keys)) = points(condition)? {
         return Ok(field == of && keys.iter().all(|key| *key >= allowed.from && *key < allowed.until));
     }
     if let Some((field, within)) = interval(condition)? {

@@ -1,8 +1,8 @@
-//! Making, changing and dropping collections, indexes and validators, within a transaction of SQLite.
+//! Making, changing and dropping collections and indexes, within a transaction of SQLite.
 
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::write::session::Session;
-use crate::{Change, Error, Index, Result, Validator};
+use crate::{Change, Error, Index, Result};
 
 /// Makes an index, or finds that it is there.
 pub(crate) fn create_index(session: &mut Session<'_>, collection: &str, index: &Index) -> Result<()> {
@@ -51,23 +51,6 @@ pub(crate) fn drop_collection(session: &mut Session<'_>, collection: &str) -> Re
     let Some(stored) = session.collection(collection) else { return Ok(()) };
     Catalog::remove_collection(session.connection, &stored)?;
     session.changes.push(Change::Unknown);
-    session.refresh()
-}
-
-/// Sets or removes the validator of a collection, which is made if it is not there.
-pub(crate) fn set_validator(
-    session: &mut Session<'_>,
-    collection: &str,
-    validator: Option<&Validator>,
-) -> Result<()> {
-    let stored = match validator {
-        Some(_) => session.collection_or_new(collection)?,
-        None => match session.collection(collection) {
-            Some(stored) if stored.validator.is_some() => stored,
-            _ => return Ok(()),
-        },
-    };
-    Catalog::put_validator(session.connection, stored.id, validator)?;
     session.refresh()
 }
 

@@ -1,6 +1,5 @@
 //! Writes.
 
-pub(crate) mod admission;
 pub(crate) mod ddl;
 pub(crate) mod operations;
 pub(crate) mod session;

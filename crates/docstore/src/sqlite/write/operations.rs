@@ -156,7 +156,7 @@ fn bulk_one(session: &mut Session<'_>, collection: &str, write: Write, done: &mu
     Ok(())
 }
 
-/// Inserts documents as they are, without asking the validator.
+/// Inserts encoded documents.
 pub(crate) fn insert_raw(
     session: &mut Session<'_>,
     collection: &str,
@@ -165,7 +165,7 @@ pub(crate) fn insert_raw(
     for (at, raw) in documents.iter().enumerate() {
         let document = Document::try_from(raw.as_ref()).map_err(unreadable)?;
         check_document(&document)
-            .and_then(|()| session.insert_checked(collection, &document, false))
+            .and_then(|()| session.insert(collection, &document))
             .map_err(|source| batch(at, source))?;
     }
     Ok(())
@@ -233,7 +233,6 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
         Error::DuplicateKey { .. }
             | Error::Inapplicable { .. }
             | Error::TooLarge { .. }
-            | Error::InvalidDocument { .. }
             | Error::Invalid(_)
             | Error::IndexConflict { .. }
             | Error::Unsupported(_)

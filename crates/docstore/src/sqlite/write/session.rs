@@ -13,13 +13,15 @@ use crate::order::index_keys as keys;
 use crate::order::key_encoding as key;
 use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta};
 use crate::sqlite::error::failed;
-use crate::sqlite::write::admission::{check_valid, encode};
 use crate::{Change, ChangeKind, Error, Index, Result};
 
 /// More changes than these in one transaction are not told one by one.
 const MOST_CHANGES: usize = 1000;
 
 const WRITING: &str = "writing documents";
+
+/// The maximum size of a document in bytes.
+const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
 /// The writer's connection within a transaction.
 pub(crate) struct Session<'c> {
@@ -52,29 +54,16 @@ impl Session<'_> {
 
     /// Inserts a document that has an id.
     pub(crate) fn insert(&mut self, collection: &str, document: &Document) -> Result<()> {
-        self.insert_checked(collection, document, true)
-    }
-
-    /// Inserts a document that has an id; the validator may be left unasked.
-    pub(crate) fn insert_checked(
-        &mut self,
-        collection: &str,
-        document: &Document,
-        validate: bool,
-    ) -> Result<()> {
         let id = document.get("_id").ok_or_else(|| Error::Invalid("a document without an id".into()))?;
         if matches!(id, Bson::Array(_)) {
             return Err(Error::Invalid("the id of a document cannot be an array".into()));
         }
         let raw = encode(collection, document)?;
         let id_key = key::of(id)?;
-        if let Some(stored) = self.collection(collection) {
-            if validate {
-                check_valid(&stored, None, &raw)?;
-            }
-            if self.rid_of(&stored, &id_key)?.is_some() {
-                return Err(duplicate(collection, "_id_", vec!["_id".to_owned()]));
-            }
+        if let Some(stored) = self.collection(collection)
+            && self.rid_of(&stored, &id_key)?.is_some()
+        {
+            return Err(duplicate(collection, "_id_", vec!["_id".to_owned()]));
         }
         let stored = self.collection_or_new(collection)?;
         let entries = self.entries(&stored, None, &raw, None)?;
@@ -96,7 +85,6 @@ impl Session<'_> {
         new: &Document,
     ) -> Result<RawDocumentBuf> {
         let raw = encode(&stored.name, new)?;
-        check_valid(stored, Some(old), &raw)?;
         let entries = self.entries(stored, Some(old), &raw, Some(rid))?;
         self.connection
             .prepare_cached(&format!("UPDATE c_{} SET doc = ? WHERE rid = ?", stored.id))
@@ -292,4 +280,16 @@ fn keys_in(stored: &CollectionMeta, index: &IndexMeta, document: &RawDocument) -
 
 fn duplicate(collection: &str, index: &str, fields: Vec<String>) -> Error {
     Error::DuplicateKey { collection: collection.to_owned(), index: index.to_owned(), fields }
+}
+
+/// Encodes a document.
+///
+/// # Errors
+/// [`Error::TooLarge`] above [`MAX_DOCUMENT`].
+fn encode(collection: &str, document: &Document) -> Result<RawDocumentBuf> {
+    let raw = RawDocumentBuf::try_from(document).map_err(|e| Error::Invalid(e.to_string()))?;
+    match raw.as_bytes().len() {
+        bytes if bytes > MAX_DOCUMENT => Err(Error::TooLarge { collection: collection.to_owned(), bytes }),
+        _ => Ok(raw),
+    }
 }

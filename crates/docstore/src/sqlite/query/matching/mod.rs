@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bson::{Bson, RawBsonRef, RawDocument};
 
-use crate::order::key_encoding::{self as key, unreadable};
+use crate::order::key_encoding as key;
 use crate::order::paths::{Path, any};
 use crate::{Filter, Result};
 
@@ -31,7 +31,6 @@ pub(crate) enum Test {
     In(BTreeSet<Vec<u8>>),
     Exists,
     StartsWith(String),
-    Contains(Vec<u8>),
 }
 
 impl CompiledFilter {
@@ -57,11 +56,9 @@ impl CompiledFilter {
             Filter::Gt(f, v) => compare(f, v, false, false, true),
             Filter::Gte(f, v) => compare(f, v, false, true, true),
             Filter::In(f, values) => set(f, values),
-            Filter::NotIn(f, values) => not(set(f, values)),
             Filter::Exists(f) => Ok(Self::Leaf(f.into(), Test::Exists)),
             Filter::Missing(f) => not(Ok(Self::Leaf(f.into(), Test::Exists))),
             Filter::StartsWith(f, prefix) => Ok(Self::Leaf(f.into(), Test::StartsWith(prefix.clone()))),
-            Filter::Contains(f, v) => Ok(Self::Leaf(f.into(), Test::Contains(key::of(v)?))),
             Filter::And(filters) => Ok(Self::And(all(filters)?)),
             Filter::Or(filters) => Ok(Self::Or(all(filters)?)),
             Filter::Not(inner) => not(Self::new(inner)),
@@ -102,15 +99,6 @@ impl Test {
             Self::StartsWith(prefix) => any(document, &path.0, true, &mut |value| {
                 Ok(matches!(value, Some(RawBsonRef::String(text)) if text.starts_with(prefix.as_str())))
             }),
-            Self::Contains(element) => any(document, &path.0, false, &mut |value| {
-                let Some(RawBsonRef::Array(array)) = value else { return Ok(false) };
-                for value in array {
-                    if equals(value.map_err(unreadable)?, element, &mut scratch)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            }),
             Self::In(operands) => any(document, &path.0, true, &mut |value| {
                 encode(value, &mut scratch)?;
                 Ok(operands.contains(&scratch))
@@ -137,14 +125,6 @@ impl Test {
 fn encode(value: Option<RawBsonRef<'_>>, out: &mut Vec<u8>) -> Result<()> {
     out.clear();
     key::encode(value.unwrap_or(RawBsonRef::Null), out)
-}
-
-fn equals(value: RawBsonRef<'_>, operand: &[u8], scratch: &mut Vec<u8>) -> Result<bool> {
-    if operand.first() != Some(&key::tag(value)) {
-        return Ok(false);
-    }
-    encode(Some(value), scratch)?;
-    Ok(scratch == operand)
 }
 
 #[cfg(test)]

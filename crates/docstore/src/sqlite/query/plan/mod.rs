@@ -258,9 +258,7 @@ fn candidate(
         None => prefixes.into_iter().map(Range::prefix).collect(),
     };
     let (ranges, prefixes) = ranges.into_iter().zip(lengths).filter(|(r, _)| r.from < r.until).unzip();
-    let exact = !shape.multikey
-        && used.iter().all(|used| *used)
-        && !conditions.iter().any(|c| matches!(c, Filter::Contains(..)));
+    let exact = !shape.multikey && used.iter().all(|used| *used);
     Ok(Some(Candidate { ranges, equal, prefixes, reverse, ordered, exact, score }))
 }
 

@@ -27,23 +27,6 @@ fn apply_one(document: &mut Document, op: &UpdateOp, inserting: bool) -> Result<
     match op {
         UpdateOp::SetOnInsert(..) if !inserting => Ok(false),
         UpdateOp::Unset(_) => Ok(find_parent(document, parents).is_some_and(|p| p.remove(last).is_some())),
-        UpdateOp::Pull(_, value) => {
-            let Some(old) = viable_parent(document, parents, field)?.and_then(|p| p.get_mut(last)) else {
-                return Ok(false);
-            };
-            let Bson::Array(array) = old else { return Err(format!("{field} is not an array to pull from")) };
-            let operand = encode(value)?;
-            let before = array.len();
-            let mut failed = None;
-            array.retain(|element| match encode(element) {
-                Ok(encoded) => encoded != operand,
-                Err(error) => {
-                    failed = Some(error);
-                    true
-                }
-            });
-            failed.map_or(Ok(array.len() != before), Err)
-        }
         UpdateOp::Set(_, value) | UpdateOp::SetOnInsert(_, value) => {
             let parent = make_parent(document, parents, field)?;
             if parent.get(last).is_some_and(|old| identical(old, value)) {
@@ -94,22 +77,6 @@ fn find_parent<'a>(mut document: &'a mut Document, parents: &[&str]) -> Option<&
         document = document.get_document_mut(part).ok()?;
     }
     Some(document)
-}
-
-/// The same, and refused if the path leads through something else than a document.
-fn viable_parent<'a>(
-    mut document: &'a mut Document,
-    parents: &[&str],
-    field: &Field,
-) -> Result<Option<&'a mut Document>, Unfit> {
-    for part in parents {
-        match document.get_mut(part) {
-            None => return Ok(None),
-            Some(Bson::Document(inner)) => document = inner,
-            Some(_) => return Err(format!("{field} leads through {part}, no document")),
-        }
-    }
-    Ok(Some(document))
 }
 
 /// The same, made where it is missing.

@@ -58,14 +58,6 @@ fn arrays_compare_their_elements_by_value() {
     check(&doc! { "a": [1] }, &Update::new().push("a", 1), Some(doc! { "a": [1, 1] }));
     check(&doc! { "a": [1] }, &Update::new().add_to_set("a", 1.0), None);
     check(&doc! {}, &Update::new().add_to_set("a", 1), Some(doc! { "a": [1] }));
-    check(&doc! { "a": [1, 1.0, 2] }, &Update::new().pull("a", 1_i64), Some(doc! { "a": [2] }));
-    check(
-        &doc! { "a": [{ "x": 1 }, { "x": 1, "y": 2 }] },
-        &Update::new().pull("a", doc! { "x": 1.0 }),
-        Some(doc! { "a": [{ "x": 1, "y": 2 }] }),
-    );
-    check(&doc! { "b": 1 }, &Update::new().pull("a", 1).pull("x.c", 1), None);
-    unfit(&doc! { "a": 1 }, &Update::new().pull("a", 1));
     unfit(&doc! { "a": 1 }, &Update::new().push("a", 1));
     unfit(&doc! { "a": null }, &Update::new().add_to_set("a", 1));
 }
@@ -76,7 +68,6 @@ fn paths_do_not_go_through_what_is_no_document() {
         unfit(&stored, &Update::new().set("a.b", 1));
         unfit(&stored, &Update::new().inc("a.b", 1));
         unfit(&stored, &Update::new().push("a.b", 1));
-        unfit(&stored, &Update::new().pull("a.b", 1));
     }
 }
 

@@ -1,0 +1,43 @@
+use docstore::bson::doc;
+use docstore::mongo::as_mongo;
+use docstore::{Database, Error, Filter, Find, FindAndUpdate, Sort, Update, Write};
+
+fn refused(error: &Error) {
+    assert!(
+        matches!(error.root(), Error::InvalidDocument { collection } if collection == "things"),
+        "{error:?}"
+    );
+}
+
+testkit::stores! {
+    async fn a_validator_set_through_the_driver_refuses_every_kind_of_write(db: Database) {
+        let Some(server) = as_mongo(&db) else { return };
+        let c = db.collection("things");
+        c.insert_many(vec![doc! { "_id": 1, "n": 1 }, doc! { "_id": 2, "n": 2 }, doc! { "_id": 3 }]).await.unwrap();
+        let validator = doc! { "n": { "$gt": 0 } };
+        server.run_command(doc! { "collMod": "things", "validator": validator.clone() }).await.unwrap();
+        assert_eq!(db.collection_options("things").await.unwrap().validator(), Some(&validator));
+        refused(&c.insert_one(doc! { "n": 0 }).await.unwrap_err());
+        refused(&c.insert_many(vec![doc! { "n": 5 }, doc! { "n": "x" }]).await.unwrap_err());
+        let bad = || Update::new().set("n", -1);
+        refused(&c.update_one(&Filter::id(1), &bad()).await.unwrap_err());
+        refused(&c.update_many(&Filter::id(1), &bad()).await.unwrap_err());
+        refused(&c.upsert_one(&Filter::id(9), &bad()).await.unwrap_err());
+        refused(&c.find_one_and_update(FindAndUpdate::new(Filter::id(1), bad())).await.unwrap_err());
+        let writes = vec![
+            Write::UpdateOne { filter: Filter::id(1), update: Update::new().set("m", 1), upsert: false },
+            Write::UpdateOne { filter: Filter::id(2), update: bad(), upsert: false },
+        ];
+        let error = c.bulk_write(writes).await.unwrap_err();
+        assert!(matches!(error, Error::Batch { at: 1, .. }), "{error:?}");
+        refused(&error);
+        let t = db.begin().await.unwrap();
+        t.collection("things").insert_one(doc! { "_id": 20, "n": 1 }).await.unwrap();
+        refused(&t.collection("things").insert_one(doc! { "_id": 21, "n": 0 }).await.unwrap_err());
+        let _ = t.abort().await;
+        let all = Find::new(Filter::exists("n")).sort(Sort::ascending("n"));
+        let kept = c.find(all).await.unwrap().documents().await.unwrap();
+        let numbers: Vec<_> = kept.iter().map(|d| d.get_i32("n").unwrap()).collect();
+        assert_eq!(numbers, [1, 2, 5]);
+    }
+}
