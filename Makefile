@@ -85,7 +85,7 @@ seed-demo: .env ## Add content to look at
 	$(field_notes) seed demo
 
 db-reset: .env ## Empty database=NAME and build it anew; never in production
-	$(field_notes) migrate reset --drop --i-mean $(call needed,database)
+	$(field_notes) migrate reset --drop --confirm $(call needed,database)
 
 format: ## Format the sources
 	cargo fmt --all

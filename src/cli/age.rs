@@ -1,15 +1,15 @@
 use chrono::TimeDelta;
 
-/// Nobody waits longer, and the calendar of the store reaches farther.
-const LONGEST: TimeDelta = TimeDelta::days(36_500);
+/// The longest age, well within the range of the store's dates.
+const LIMIT: TimeDelta = TimeDelta::days(36_500);
 
-/// A span of time as it is typed: a number and a unit, as in `30d`.
+/// Parses an age: a number and a unit, as in `30d`.
 pub(super) fn age(text: &str) -> Result<TimeDelta, String> {
-    let wrong = || "a number and one of s, m, h, d, w is expected, as in 30d".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
+    let invalid = || "must be a number and one of s, m, h, d, w, such as 30d".to_owned();
+    let unit = text.chars().last().ok_or_else(invalid)?;
     let number = &text[..text.len() - unit.len_utf8()];
     if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong());
+        return Err(invalid());
     }
     let seconds = match unit {
         's' => 1,
@@ -17,11 +17,11 @@ pub(super) fn age(text: &str) -> Result<TimeDelta, String> {
         'h' => 3_600,
         'd' => 86_400,
         'w' => 604_800,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
     let age =
         number.parse::<i64>().ok().and_then(|n| n.checked_mul(seconds)).and_then(TimeDelta::try_seconds);
-    age.filter(|age| *age <= LONGEST).ok_or_else(|| format!("{} days are the most", LONGEST.num_days()))
+    age.filter(|age| *age <= LIMIT).ok_or_else(|| format!("must be at most {} days", LIMIT.num_days()))
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
             ("12h", TimeDelta::hours(12)),
             ("30d", TimeDelta::days(30)),
             ("2w", TimeDelta::days(14)),
-            ("36500d", LONGEST),
+            ("36500d", LIMIT),
         ] {
             assert_eq!(age(text), Ok(expected), "{text}");
         }

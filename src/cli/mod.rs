@@ -1,14 +1,20 @@
 //! The command line.
 
-/// Spans of time as they are typed.
+/// Parses ages such as `30d`.
 mod age;
-/// Asking a running server whether it lives.
+/// The open store that a command works on.
+mod context;
+/// `healthcheck`.
 mod healthcheck;
 /// `migrate …`.
 mod migrate;
-/// `seed demo`.
+/// Printed results, JSON and exit codes.
+mod output;
+/// Progress of a run, on standard error.
+mod progress;
+/// `seed …`.
 mod seed;
-/// `trash purge`.
+/// `trash …`.
 mod trash;
 
 use std::io::Write as _;
@@ -19,9 +25,9 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Dotenv, LogFormat};
 use crate::http;
-use crate::service;
-use crate::startup::{Application, Failure};
+use crate::startup::Application;
 use crate::telemetry;
+use output::CliError;
 
 /// The content backend of Field Notes.
 #[derive(Debug, Parser)]
@@ -30,11 +36,11 @@ use crate::telemetry;
     version,
     about,
     after_help = "Examples:
-  field-notes                         serve, on the port of PORT
-  field-notes migrate status --json   where migrations stand, for programs
+  field-notes                         serve on PORT
+  field-notes migrate status --json   print the state of migrations as JSON
   MONGO_URI=mongodb://localhost field-notes serve
 
-Configured by the environment and by .env in the working directory; .env.example lists every variable."
+Configured by environment variables and by .env in the working directory; .env.example lists them."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -43,81 +49,35 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring the database to the right state, then serve (the default)
+    /// Migrate the database, then serve (default)
     #[command(after_help = "Examples:
   field-notes serve
   PORT=8080 DATA_DIR=/srv/field-notes field-notes serve")]
     Serve,
-    /// Apply, take back or list migrations
-    #[command(after_help = "Examples:
-  field-notes migrate status
-  field-notes migrate up
-  field-notes migrate down --yes")]
-    Migrate(migrate::Arguments),
-    /// Look after what is deleted
+    Migrate(migrate::MigrateArgs),
+    /// Manage deleted content
     #[command(
         subcommand,
         after_help = "Examples:
   field-notes trash purge --older-than 30d --dry-run"
     )]
     Trash(trash::Verb),
-    /// Add content to look at
+    /// Add sample content
     #[command(
         subcommand,
         after_help = "Examples:
   field-notes seed demo"
     )]
     Seed(seed::Verb),
-    /// Print the description of the API that is served at /openapi.json
+    /// Print the API description that is served at /openapi.json
     #[command(after_help = "Examples:
   field-notes openapi > openapi.json")]
     Openapi,
-    /// Ask the server on the configured port whether it lives; exit code 0 if so
+    /// Exit with 0 if a server answers on the configured port
     #[command(after_help = "Examples:
   field-notes healthcheck
   PORT=8080 field-notes healthcheck")]
     Healthcheck,
-}
-
-/// Why a command ended before its time: what is told, and the exit code.
-#[derive(Debug)]
-struct CliError {
-    message: String,
-    code: u8,
-}
-
-impl CliError {
-    fn failed(error: &dyn std::error::Error) -> Self {
-        Self { message: error.to_string(), code: 1 }
-    }
-
-    fn usage(message: impl Into<Box<dyn std::error::Error>>) -> Self {
-        Self { message: message.into().to_string(), code: 2 }
-    }
-}
-
-impl From<Failure> for CliError {
-    fn from(failure: Failure) -> Self {
-        Self { message: failure.to_string(), code: failure.exit }
-    }
-}
-
-impl From<migrator::Error> for CliError {
-    fn from(error: migrator::Error) -> Self {
-        Self { message: error.to_string(), code: error.exit_code() }
-    }
-}
-
-impl From<service::Error> for CliError {
-    fn from(error: service::Error) -> Self {
-        let mut message = error.to_string();
-        let mut next = std::error::Error::source(&error);
-        while let Some(cause) = next {
-            message = format!("{message}: {cause}");
-            next = cause.source();
-        }
-        Self { message, code: 1 }
-    }
 }
 
 /// Runs the program.
@@ -126,75 +86,58 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime cannot be started: {error}");
+            eprintln!("error: failed to start the runtime: {error}");
             return ExitCode::from(1);
         }
     };
     let outcome = runtime.block_on(dispatch(arguments.command.unwrap_or(Command::Serve)));
-    // What blocks must not keep an ended program alive.
+    // Does not wait for blocking tasks.
     runtime.shutdown_background();
-    match outcome {
-        Ok(code) => ExitCode::from(code),
-        Err(CliError { message, code }) => {
-            for line in message.lines() {
-                let shown = if line.starts_with(' ') { line.to_owned() } else { format!("error: {line}") };
-                eprintln!("{shown}");
-            }
-            ExitCode::from(code)
-        }
-    }
+    ExitCode::from(outcome.unwrap_or_else(|error| {
+        error.print();
+        error.code
+    }))
 }
 
-/// The exit code of what was found, where a verb looks for something.
+/// Runs a command and returns its exit code.
 async fn dispatch(command: Command) -> Result<u8, CliError> {
     let dotenv = Dotenv::read(Path::new(".env")).map_err(CliError::usage)?;
     let lookup = |name: &str| dotenv.lookup(name);
-    let configured = || Config::read(lookup).map_err(CliError::usage);
+    let read_config = || Config::read(lookup).map_err(CliError::usage);
+    // Commands log warnings only, unless RUST_LOG says otherwise: their result is what they print.
+    let command_config = || {
+        read_config().inspect(|config| {
+            let filter = lookup("RUST_LOG").map_or("warn", |_| config.log_filter.as_str());
+            telemetry::init(LogFormat::Text, filter);
+        })
+    };
     match command {
         Command::Serve => {
-            let config = configured()?;
+            let config = read_config()?;
             telemetry::init(config.log_format, &config.log_filter);
-            let application = Application::bind(config).await?;
-            application.run(shutdown_signal()).await?;
+            Application::bind(config).await?.run(shutdown_signal()).await?;
         }
-        Command::Migrate(arguments) => {
-            let config = || configured().inspect(|config| init_command_log(config, &dotenv));
-            return migrate::run(arguments, config).await;
-        }
-        Command::Trash(verb) => {
-            let config = configured()?;
-            init_command_log(&config, &dotenv);
-            trash::run(verb, config).await?;
-        }
-        Command::Seed(verb) => {
-            let config = configured()?;
-            init_command_log(&config, &dotenv);
-            seed::run(verb, config).await?;
-        }
+        Command::Migrate(arguments) => return migrate::run(arguments, command_config).await,
+        Command::Trash(verb) => return Ok(trash::run(verb, command_config()?).await?.print(false)),
+        Command::Seed(verb) => return Ok(seed::run(verb, command_config()?).await?.print(false)),
         Command::Openapi => std::io::stdout()
             .write_all(http::openapi::text().as_bytes())
-            .map_err(|error| CliError { message: format!("printing the document: {error}"), code: 1 })?,
+            .map_err(|error| CliError::failed(format!("failed to print the document: {error}")))?,
         Command::Healthcheck => {
-            healthcheck::ask(Config::read_listen(lookup).map_err(CliError::usage)?).await?;
+            healthcheck::run(Config::read_listen(lookup).map_err(CliError::usage)?).await?;
         }
     }
     Ok(0)
 }
 
-/// What is asked for is printed; the log is for what goes wrong, unless more is wanted.
-fn init_command_log(config: &Config, dotenv: &Dotenv) {
-    let filter = dotenv.lookup("RUST_LOG").map_or("warn".to_owned(), |_| config.log_filter.clone());
-    telemetry::init(LogFormat::Text, &filter);
-}
-
-/// SIGTERM, or Ctrl-C.
+/// Waits for SIGTERM or Ctrl-C.
 async fn shutdown_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let terminated = async {
         match signal(SignalKind::terminate()) {
             Ok(mut signals) => _ = signals.recv().await,
             Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be listened for");
+                tracing::warn!(%error, "failed to install the SIGTERM handler");
                 std::future::pending::<()>().await;
             }
         }

@@ -10,7 +10,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file of these kinds under a folder.
+/// Returns the files under a folder that have one of these extensions.
 fn files(under: &Path, kinds: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(under).unwrap() {
@@ -24,7 +24,7 @@ fn files(under: &Path, kinds: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// The words of a line of shell. `None` where it ends within quotes.
+/// Splits a line of shell into words. Returns `None` if a quote is not closed.
 fn words(line: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in line.chars() {
@@ -42,23 +42,23 @@ fn words(line: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
-/// A line of shell from our program's name on; what stands before it may only be variables.
-fn called(line: &str) -> Option<&str> {
+/// Returns the part of a shell line that starts with our program, if only assignments come before it.
+fn command_in(line: &str) -> Option<&str> {
     let at = if line.starts_with("field-notes ") { 0 } else { line.find(" field-notes ")? + 1 };
     let before = &line[..at];
     before.split(' ').all(|word| word.is_empty() || word.contains('=')).then(|| &line[at..])
 }
 
-/// What is wrong with a command of ours, if anything is.
-fn wrong(command: &str) -> Option<String> {
-    // A drawing, or every verb at once.
+/// Parses a documented command. Returns the error, if it is invalid.
+fn parse_error(command: &str) -> Option<String> {
+    // A diagram, or a placeholder for every verb.
     if command.contains('▶') || command.ends_with("migrate …") {
         return None;
     }
     let end = command.find([';', '&', '>', '#']).unwrap_or(command.len());
     let end = command.find(" | ").map_or(end, |pipe| pipe.min(end));
     let words = words(command[..end].trim())?;
-    // Of alternatives one will do.
+    // The first of several alternatives is enough.
     let words: Vec<_> = words.iter().map(|word| word.split('|').next().unwrap_or_default()).collect();
     match Arguments::try_parse_from(&words) {
         Err(error)
@@ -71,8 +71,8 @@ fn wrong(command: &str) -> Option<String> {
     }
 }
 
-/// What sources say between backticks; a line of source that goes on is one with the next.
-fn told_in_source(text: &str) -> Vec<String> {
+/// Returns the commands between backticks in a source file. Continued lines are joined.
+fn commands_in_source(text: &str) -> Vec<String> {
     let mut joined = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("\\\n") {
@@ -81,65 +81,65 @@ fn told_in_source(text: &str) -> Vec<String> {
     }
     joined.push_str(rest);
     let joined = joined.replace("\\\"", "\"");
-    let told = joined.split("`field-notes ").skip(1).filter_map(|rest| rest.split_once('`'));
-    told.map(|(command, _)| format!("field-notes {command}")).collect()
+    let commands = joined.split("`field-notes ").skip(1).filter_map(|rest| rest.split_once('`'));
+    commands.map(|(command, _)| format!("field-notes {command}")).collect()
 }
 
-/// What documents show: between backticks, and on lines of blocks.
-fn told_in_document(text: &str) -> Vec<String> {
-    let mut told = told_in_source(text);
+/// Returns the commands of a document: between backticks, and on lines of code blocks.
+fn commands_in_document(text: &str) -> Vec<String> {
+    let mut commands = commands_in_source(text);
     let mut within = false;
     for line in text.lines() {
         if line.starts_with("```") {
             within = !within;
-        } else if within && let Some(command) = called(line) {
-            told.push(command.to_owned());
+        } else if within && let Some(command) = command_in(line) {
+            commands.push(command.to_owned());
         }
     }
-    told
+    commands
 }
 
 #[test]
-fn every_command_that_is_told_is_one() {
-    let mut wrongs = Vec::new();
+fn every_documented_command_parses() {
+    let mut errors = Vec::new();
     let mut count = 0;
     for folder in ["src", "crates/migrator/src", "migrations", "docs"] {
         for path in files(&root().join(folder), &["rs", "md"]) {
             let text = fs::read_to_string(&path).unwrap();
             let is_document = path.extension().is_some_and(|kind| kind == "md");
-            for command in if is_document { told_in_document(&text) } else { told_in_source(&text) } {
+            for command in if is_document { commands_in_document(&text) } else { commands_in_source(&text) } {
                 count += 1;
-                wrongs.extend(wrong(&command).map(|what| format!("{}: {what}", path.display())));
+                errors.extend(parse_error(&command).map(|what| format!("{}: {what}", path.display())));
             }
         }
     }
     for name in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
-        for command in told_in_document(&fs::read_to_string(root().join(name)).unwrap()) {
+        for command in commands_in_document(&fs::read_to_string(root().join(name)).unwrap()) {
             count += 1;
-            wrongs.extend(wrong(&command).map(|what| format!("{name}: {what}")));
+            errors.extend(parse_error(&command).map(|what| format!("{name}: {what}")));
         }
     }
     assert!(count > 20, "only {count} commands were found");
-    assert!(wrongs.is_empty(), "{}", wrongs.join("\n"));
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
 }
 
 #[test]
-fn every_command_of_the_makefile_is_one() {
+fn every_makefile_command_parses() {
     let text = fs::read_to_string(root().join("Makefile")).unwrap();
-    let told: Vec<_> =
+    let commands: Vec<_> =
         text.lines().filter_map(|line| line.trim_start().strip_prefix("$(field_notes)")).collect();
-    assert!(told.len() > 10, "{told:?}");
-    for arguments in told {
+    assert!(commands.len() > 10, "{commands:?}");
+    for arguments in commands {
         // The value of a variable is one word.
         let mut command = format!("field-notes{arguments}");
         while let Some((before, rest)) = command.clone().split_once("$(call needed,") {
             command = format!("{before}VALUE{}", rest.split_once(')').unwrap().1);
         }
-        assert_eq!(wrong(&command), None);
+        assert_eq!(parse_error(&command), None);
     }
 }
 
-/// Every verb, with the words that lead to it.
+/// Returns every verb with its path, recursively.
 fn verbs(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
     let mut all = Vec::new();
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
@@ -151,21 +151,39 @@ fn verbs(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
 }
 
 #[test]
-fn the_help_of_every_verb_has_an_example_and_each_example_is_a_command() {
+fn every_help_has_an_example_and_every_example_parses() {
     for (path, verb) in verbs(&Arguments::command(), "field-notes") {
         let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let examples: Vec<_> = help.lines().filter_map(called).collect();
+        let examples: Vec<_> = help.lines().filter_map(command_in).collect();
         assert!(!examples.is_empty(), "{path} has no example");
         assert!(examples.iter().any(|line| line.contains(&path)), "{path}: {examples:?}");
         for command in examples {
-            // What stands apart behind it is a remark.
+            // Two spaces start a remark.
             let command = command.split("  ").next().unwrap();
-            assert_eq!(wrong(command), None, "{path}");
+            assert_eq!(parse_error(command), None, "{path}");
         }
     }
 }
 
 #[test]
-fn the_command_line_is_well_formed() {
+fn command_line_is_well_formed() {
     Arguments::command().debug_assert();
+}
+
+#[test]
+fn former_flag_names_are_hidden_aliases() {
+    for command in [
+        "field-notes migrate reset --i-mean notes",
+        "field-notes migrate stamp 0001 --none --reason r",
+        "field-notes migrate history --of 0001",
+        "field-notes migrate backup --why r",
+    ] {
+        assert_eq!(parse_error(command), None);
+    }
+    for (path, verb) in verbs(&Arguments::command(), "field-notes") {
+        let help = verb.clone().render_long_help().to_string();
+        for former in ["--i-mean", "--none", "--of ", "--why"] {
+            assert!(!help.contains(former), "{path} shows {former}:\n{help}");
+        }
+    }
 }

@@ -1,124 +1,79 @@
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use clap::Subcommand;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::CliError;
 use super::age::age;
-use super::migrate::{confirm, say};
+use super::context::{AccessMode, Context};
+use super::output::{CliError, Output};
 use crate::clock::SystemClock;
-use crate::config::{Config, StoreConfig};
+use crate::config::Config;
 use crate::domain::TrashType;
-use crate::service::Trash;
 use crate::startup;
-
-/// The exit code of what would lose data and was not confirmed, as for migrations.
-const NOT_CONFIRMED: u8 = 8;
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
-    /// Remove for good what has been deleted for so long, and the old addresses that it had
+    /// Delete old trash for good, with its redirects
     #[command(after_help = "Examples:
   field-notes trash purge --older-than 30d --dry-run
   field-notes trash purge --older-than 12h --type stories --yes
 
-What was deleted without a date, by another program, counts from its last change.")]
+An item that was deleted without a date, by another program, counts from its last change.")]
     Purge {
-        /// How long ago: a number and s, m, h, d or w, as in 30d
+        /// Minimum time since deletion: a number and s, m, h, d or w, as in 30d
         #[arg(long, value_name = "AGE", value_parser = age)]
         older_than: TimeDelta,
-        /// Say what would be removed, and remove nothing
+        /// Print what would be purged, and change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Only these; may be given several times
-        #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = types())]
-        types: Vec<String>,
+        /// Purge only this type (repeatable)
+        #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = type_parser())]
+        types: Vec<TrashType>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
     },
 }
 
-fn types() -> PossibleValuesParser {
+fn type_parser() -> impl TypedValueParser<Value = TrashType> {
     PossibleValuesParser::new(TrashType::WORDS)
+        .map(|name| name.parse().expect("the possible values are the names of types"))
 }
 
-pub(super) async fn run(verb: Verb, config: Config) -> Result<(), CliError> {
-    if let StoreConfig::Embedded { path } = &config.store
-        && !path.exists()
-    {
-        // Opening would make the file.
-        say("nothing to purge\n");
-        return Ok(());
-    }
-    let database = startup::open_store(&config.store).await?;
-    let trash = startup::services(&config, &database, Arc::new(SystemClock)).trash;
+pub(super) async fn run(verb: Verb, config: Config) -> Result<Output, CliError> {
     let Verb::Purge { older_than, dry_run, types, yes } = verb;
-    let outcome = purge(&trash, older_than, dry_run, &wanted(&types), yes).await;
-    database.close().await;
-    outcome
+    Context::with(config, AccessMode::Write, false, async |context| {
+        let nothing = || Ok(Output::text("nothing to purge\n"));
+        if context.store_is_missing() {
+            return nothing();
+        }
+        let trash = startup::services(&context.config, &context.database, Arc::new(SystemClock)).trash;
+        let mut counts = BTreeMap::new();
+        for kind in TrashType::ALL.iter().copied().filter(|kind| types.is_empty() || types.contains(kind)) {
+            counts.insert(kind, trash.count_older(kind, older_than).await?);
+        }
+        if dry_run {
+            return Ok(Output::text(format!("would purge {}\n", counts_text(&counts))));
+        }
+        if counts.values().all(|count| *count == 0) {
+            return nothing();
+        }
+        let text = counts_text(&counts);
+        if !yes && !context.confirm(&format!("this deletes for good: {text}\n")) {
+            return Err(CliError::refused(format!(
+                "purging deletes from the trash for good ({text}); nothing was changed\n  add --yes to confirm"
+            )));
+        }
+        for (kind, count) in &mut counts {
+            *count = trash.purge_older(*kind, older_than).await?;
+        }
+        Ok(Output::text(format!("purged {}\n", counts_text(&counts))))
+    })
+    .await
 }
 
-/// All of them, if none is named.
-fn wanted(types: &[String]) -> Vec<TrashType> {
-    let named = |kind: &TrashType| types.is_empty() || types.iter().any(|name| name == kind.as_str());
-    TrashType::ALL.iter().copied().filter(named).collect()
-}
-
-async fn purge(
-    trash: &Trash,
-    age: TimeDelta,
-    dry_run: bool,
-    types: &[TrashType],
-    yes: bool,
-) -> Result<(), CliError> {
-    let mut counts = BTreeMap::new();
-    for kind in types {
-        counts.insert(*kind, trash.count_older(*kind, age).await?);
-    }
-    if dry_run {
-        say(&format!("would purge {}\n", told(&counts)));
-        return Ok(());
-    }
-    if counts.values().all(|count| *count == 0) {
-        say("nothing to purge\n");
-        return Ok(());
-    }
-    if !yes && !confirmed(&counts) {
-        let message = format!(
-            "purging loses what is in the trash ({}); nothing was changed\n  add --yes to do it all the same",
-            told(&counts)
-        );
-        return Err(CliError { message, code: NOT_CONFIRMED });
-    }
-    for kind in types {
-        counts.insert(*kind, trash.purge_older(*kind, age).await?);
-    }
-    say(&format!("purged {}\n", told(&counts)));
-    Ok(())
-}
-
-fn confirmed(counts: &BTreeMap<TrashType, u64>) -> bool {
-    io::stdin().is_terminal() && {
-        say(&format!("this will be gone for good: {}\n", told(counts)));
-        confirm()
-    }
-}
-
-fn told(counts: &BTreeMap<TrashType, u64>) -> String {
+fn counts_text(counts: &BTreeMap<TrashType, u64>) -> String {
     counts.iter().map(|(kind, count)| format!("{}: {count}", kind.as_str())).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_type_means_all_of_them() {
-        assert_eq!(wanted(&[]), TrashType::ALL);
-        assert_eq!(wanted(&["pages".to_owned()]), [TrashType::Pages]);
-    }
 }

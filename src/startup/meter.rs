@@ -37,7 +37,7 @@ pub struct Reading {
 
 impl Meter {
     /// Takes an event in. `true` if it is time to tell where things are.
-    pub fn take(&mut self, event: &Event<'_>, now: Instant) -> bool {
+    pub fn record(&mut self, event: &Event<'_>, now: Instant) -> bool {
         match event {
             Event::LockWait { holder } => {
                 self.reading = Reading { holder: Some((*holder).to_owned()), ..Reading::default() };
@@ -140,11 +140,11 @@ mod tests {
     fn it_tells_rate_and_the_time_that_is_left() {
         let mut meter = Meter::default();
         let start = Instant::now();
-        meter.take(&Event::Started { migration: "0004_a", attempt: 1 }, start);
-        meter.take(&Event::StepStarted { migration: "0004_a", step: "link" }, start);
-        meter.take(&Event::Counted { migration: "0004_a", total: 10_000 }, start);
+        meter.record(&Event::Started { migration: "0004_a", attempt: 1 }, start);
+        meter.record(&Event::StepStarted { migration: "0004_a", step: "link" }, start);
+        meter.record(&Event::Counted { migration: "0004_a", total: 10_000 }, start);
         let later = start + Duration::from_secs(2);
-        assert!(meter.take(&Event::Progress { migration: "0004_a", counts: &counts(2_500) }, later));
+        assert!(meter.record(&Event::Progress { migration: "0004_a", counts: &counts(2_500) }, later));
         let reading = meter.reading();
         assert_eq!((reading.percent(), reading.left()), (Some(25), Some(Duration::from_secs(6))));
         assert_eq!(reading.to_string(), "0004_a: link, 2500 of 10000 (25 %), 1250/s, 6 s left");
@@ -156,7 +156,7 @@ mod tests {
         let start = Instant::now();
         let told = (0..50_u64).filter(|n| {
             let now = start + Duration::from_millis(100 * n);
-            meter.take(&Event::Progress { migration: "0004_a", counts: &counts(*n) }, now)
+            meter.record(&Event::Progress { migration: "0004_a", counts: &counts(*n) }, now)
         });
         assert_eq!(told.count(), 5);
     }
@@ -165,9 +165,9 @@ mod tests {
     fn whoever_is_waited_for_is_named_until_the_lock_is_ours() {
         let mut meter = Meter::default();
         let now = Instant::now();
-        meter.take(&Event::LockWait { holder: "host:1" }, now);
+        meter.record(&Event::LockWait { holder: "host:1" }, now);
         assert_eq!(meter.reading().to_string(), "waiting for host:1, who has the migration lock");
-        meter.take(&Event::LockTaken { fence: 1 }, now);
+        meter.record(&Event::LockTaken { fence: 1 }, now);
         assert_eq!(meter.reading().holder, None);
     }
 

@@ -1,10 +1,9 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use docstore::Database;
 use migrator::backup::{self, BackupPolicy};
 use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
-use parking_lot::Mutex;
 
 use super::{Failure, Meter, Reading};
 use crate::config::{BackupBefore, Config, MigrateOnStart};
@@ -100,8 +99,8 @@ struct Watcher {
 
 impl Observer for Watcher {
     fn event(&self, event: &Event<'_>) {
-        let mut meter = self.meter.lock();
-        meter.take(event, Instant::now());
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        meter.record(event, Instant::now());
         let reading = meter.reading();
         let Reading { migration, step, done, total: _, rate: _, holder, undoing: _ } = reading.clone();
         self.gate.progress(|progress| {

@@ -133,6 +133,6 @@ pub(crate) const DELETING: &[Difference] = &[
     extend(
         "purge",
         "`field-notes trash purge --older-than 30d` removes deleted items permanently.",
-        "purging_takes_a_look_or_a_yes",
+        "purge_requires_dry_run_or_yes",
     ),
 ];

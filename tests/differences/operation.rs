@@ -4,12 +4,12 @@ pub(crate) const START: &[Difference] = &[
     extend(
         "embedded-store",
         "Without `MONGO_URI` the data is in one file, and no database needs to be installed.",
-        "an_empty_folder_and_an_address_are_enough",
+        "empty_folder_and_admin_email_are_enough_to_serve",
     ),
     fix(
         "one-database",
         "Server and migrations use one database; conflicting `MONGO_URI` and `MONGO_DB_NAME` are rejected.",
-        "a_database_named_twice_and_differently_is_refused",
+        "contradicting_database_names_are_refused",
     ),
     fix(
         "escaped-password",
@@ -57,17 +57,17 @@ pub(crate) const MIGRATIONS: &[Difference] = &[
     fix(
         "migrate-at-start",
         "Migrations run at start-up, exactly once, even if several processes start concurrently.",
-        "eight_started_at_once_migrate_once_and_all_serve",
+        "eight_concurrent_starts_migrate_once_and_all_serve",
     ),
     extend(
         "migrate-on-start",
         "`MIGRATE_ON_START=verify` refuses to serve while migrations are pending; `wait` waits for another process.",
-        "verify_refuses_to_serve_while_something_is_pending",
+        "verify_refuses_to_serve_while_migrations_are_pending",
     ),
     extend(
         "take-over",
         "Migrations in the original's ledger are imported as applied and never run again.",
-        "a_database_of_the_original_is_taken_over_and_nothing_runs_twice",
+        "original_database_is_imported_and_nothing_runs_twice",
     ),
     fix(
         "down-one",
@@ -88,7 +88,7 @@ pub(crate) const MIGRATIONS: &[Difference] = &[
     fix(
         "failed-migration",
         "A failed migration is recorded, reported, and not retried automatically.",
-        "a_migration_that_fails_midway_is_recorded_told_and_repaired",
+        "failed_migration_is_recorded_reported_and_resumed",
     ),
     fix(
         "m0001-promotes",

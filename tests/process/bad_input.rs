@@ -7,7 +7,7 @@ use testkit::{Credentials, Mongod};
 use crate::program::Program;
 
 #[test]
-fn a_missing_address_is_named_with_all_that_is_wrong_besides() {
+fn missing_admin_email_is_reported_with_all_other_errors() {
     let program = Program::bare().with("PORT", "many").with("MIGRATE_ON_START", "perhaps");
     let ended = program.run(&["serve"]).expect(2);
     let line = ended.stderr.lines().find(|line| line.contains("ADMIN_EMAIL")).expect("a line names it");
@@ -17,7 +17,7 @@ fn a_missing_address_is_named_with_all_that_is_wrong_besides() {
 }
 
 #[test]
-fn a_size_of_the_cache_that_is_none_is_refused_with_all_that_is_wrong_besides() {
+fn invalid_cache_size_is_reported_with_all_other_errors() {
     for bad in ["-1", "many", "128MiB", "1e9"] {
         let program = Program::bare().with("CACHE_MAX_BYTES", bad).with("CACHE_MAX_AGE", "0");
         let ended = program.run(&["serve"]).expect(2);
@@ -28,13 +28,13 @@ fn a_size_of_the_cache_that_is_none_is_refused_with_all_that_is_wrong_besides() 
 }
 
 #[test]
-fn the_program_without_a_command_serves_and_wants_the_same() {
+fn serve_is_the_default_command() {
     let ended = Program::bare().run(&[]).expect(2);
     assert!(ended.stderr.contains("ADMIN_EMAIL"), "{}", ended.stderr);
 }
 
 #[test]
-fn a_malformed_connection_string_is_refused_without_its_password() {
+fn malformed_connection_string_is_refused_without_its_password() {
     for uri in
         ["mongodb://u:hunter2@", "mongo://u:hunter2@host/db", "mongodb://u:hunt@er2@host:x/db", "hunter2"]
     {
@@ -52,7 +52,7 @@ fn a_malformed_connection_string_is_refused_without_its_password() {
 }
 
 #[test]
-fn a_database_named_twice_and_differently_is_refused() {
+fn contradicting_database_names_are_refused() {
     let program = Program::bare()
         .with("ADMIN_EMAIL", "a@example.com")
         .with("MONGO_URI", "mongodb://localhost/one")
@@ -62,7 +62,7 @@ fn a_database_named_twice_and_differently_is_refused() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named() {
+fn unreachable_server_is_named_without_its_password() {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).unwrap().port();
     let program = Program::bare()
         .with("ADMIN_EMAIL", "a@example.com")
@@ -77,7 +77,7 @@ fn a_server_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_wrong_password_is_refused_without_being_told() {
+fn wrong_password_is_refused_and_not_printed() {
     testkit::with_server_binary(|binary: PathBuf| async move {
         let user = Credentials { name: "writer".into(), password: "correct-horse".into() };
         let server = Mongod::with_user(&binary, user).await.expect("a server with a user");
@@ -93,7 +93,7 @@ fn a_wrong_password_is_refused_without_being_told() {
 }
 
 #[test]
-fn a_file_of_another_program_is_refused_untouched() {
+fn foreign_file_is_refused_and_left_untouched() {
     let program = Program::bare().with("ADMIN_EMAIL", "a@example.com").with("PORT", "0");
     let file = program.folder().join("data/field-notes.db");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -116,7 +116,7 @@ fn development_tokens_are_refused_in_production() {
 }
 
 #[test]
-fn a_port_in_use_is_named() {
+fn port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let program = Program::bare().with("ADMIN_EMAIL", "a@example.com").with("PORT", &port);
@@ -125,7 +125,7 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
-fn an_unreadable_env_file_is_named_without_its_values() {
+fn invalid_env_file_is_named_without_its_values() {
     let program = Program::bare();
     fs::write(program.folder().join(".env"), "ADMIN_EMAIL=a@example.com\nMONGO_PASSWORD='hunter2\n").unwrap();
     let ended = program.run(&["serve"]).expect(2);
@@ -134,7 +134,7 @@ fn an_unreadable_env_file_is_named_without_its_values() {
 }
 
 #[test]
-fn usage_errors_end_with_2_and_help_shows_examples() {
+fn usage_errors_exit_with_2_and_help_shows_examples() {
     Program::bare().run(&["sevre"]).expect(2);
     Program::bare().run(&["migrate", "sideways"]).expect(2);
     for arguments in [["--help"].as_slice(), &["serve", "--help"], &["migrate", "status", "--help"]] {

@@ -64,11 +64,11 @@ async fn two_see_one_another(program: Program) {
 }
 
 testkit::targets! {
-    async fn what_one_process_writes_the_other_shows(target: Arc<Target>) {
+    async fn write_in_one_process_invalidates_the_cache_of_another(target: Arc<Target>) {
         two_see_one_another(Program::on(&target)).await;
     }
 
-    async fn edits_behind_the_servers_back_are_seen(target: Arc<Target>) {
+    async fn external_edits_invalidate_the_cache(target: Arc<Target>) {
         let server = Program::on(&target).with("CACHE_MAX_AGE", NEVER).serve().await;
         until_hit(&server, "/sections").await;
         let store = open_store(&target).await;
@@ -102,7 +102,7 @@ async fn standalone(binary: std::path::PathBuf) -> (Mongod, Program) {
 }
 
 #[test]
-fn while_there_is_no_change_stream_what_others_write_is_seen_by_its_age() {
+fn broken_change_stream_falls_back_to_cache_max_age() {
     testkit::with_server_binary(|binary| async move {
         let mongod = Mongod::replica_set(&binary).await.expect("a server");
         let program = on_server(&mongod).with("CACHE_MAX_AGE", "1").with("RUST_LOG", "info");
@@ -127,7 +127,7 @@ fn while_there_is_no_change_stream_what_others_write_is_seen_by_its_age() {
 }
 
 #[test]
-fn on_a_standalone_server_processes_leave_one_another_notes() {
+fn standalone_server_processes_see_each_others_writes() {
     testkit::with_server_binary(|binary| async move {
         let (_server, program) = standalone(binary).await;
         two_see_one_another(program).await;
@@ -135,7 +135,7 @@ fn on_a_standalone_server_processes_leave_one_another_notes() {
 }
 
 #[test]
-fn on_a_standalone_server_edits_behind_its_back_are_seen_by_their_age() {
+fn standalone_server_external_edits_appear_after_cache_max_age() {
     testkit::with_server_binary(|binary| async move {
         let (mongod, program) = standalone(binary).await;
         let server = program.with("CACHE_MAX_AGE", "1").serve().await;
@@ -148,7 +148,7 @@ fn on_a_standalone_server_edits_behind_its_back_are_seen_by_their_age() {
 }
 
 #[test]
-fn what_is_rendered_is_served_while_the_server_is_down_and_made_anew_when_it_is_back() {
+fn stale_responses_are_served_while_the_store_is_down() {
     testkit::with_server_binary(|binary| async move {
         let (mut mongod, program) = standalone(binary).await;
         let server = program.with("CACHE_MAX_AGE", "1").serve().await;

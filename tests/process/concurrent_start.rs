@@ -8,7 +8,7 @@ use crate::program::{Program, open_store};
 const STARTERS: usize = 8;
 
 testkit::targets! {
-    async fn eight_started_at_once_migrate_once_and_all_serve(target: Arc<Target>) {
+    async fn eight_concurrent_starts_migrate_once_and_all_serve(target: Arc<Target>) {
         let program = Program::on(&target);
         let mut servers: Vec<_> = (0..STARTERS).map(|_| program.spawn()).collect();
         for server in &mut servers {

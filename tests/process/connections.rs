@@ -43,7 +43,7 @@ fn resident_kib(process: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn thousands_of_idle_connections_keep_nobody_from_being_answered() {
+async fn idle_connections_do_not_block_requests() {
     let allowed = rlimit::increase_nofile_limit(u64::MAX).expect("the limit can be raised");
     let many = IDLE.min(allowed.saturating_sub(OTHERS));
     let (_program, server) = with_idle_seconds("600").await;
@@ -66,7 +66,7 @@ async fn thousands_of_idle_connections_keep_nobody_from_being_answered() {
 }
 
 #[tokio::test]
-async fn more_connections_than_there_may_be_wait_for_their_turn() {
+async fn connections_above_the_limit_wait() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("MAX_CONNECTIONS", "2");
     let program = program.with("CONNECTION_IDLE_SECONDS", "1");
     let server = program.serve().await;
@@ -83,7 +83,7 @@ async fn more_connections_than_there_may_be_wait_for_their_turn() {
 }
 
 #[tokio::test]
-async fn a_connection_without_a_whole_request_is_closed() {
+async fn incomplete_request_is_closed_when_idle() {
     let (_program, server) = with_idle_seconds("1").await;
     for sent in [&b""[..], b"G", b"PRI * HTTP/2.0\r\n", b"GET /sections HTTP/1.1\r\nHost: a\r\nX-Slow"] {
         let mut stream = connect(&server).await;
@@ -97,7 +97,7 @@ async fn a_connection_without_a_whole_request_is_closed() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_of_an_answer_is_not_waited_for() {
+async fn client_that_stops_reading_is_disconnected() {
     let program =
         Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("CONNECTION_IDLE_SECONDS", "1");
     let program = program.with("RUST_LOG", "info,field_notes::http::server=trace");
@@ -115,7 +115,7 @@ async fn a_client_that_takes_nothing_of_an_answer_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_gets_all_of_it() {
+async fn slow_reader_gets_the_whole_response() {
     let (_program, server) = with_idle_seconds("2").await;
     let whole = server.look("/openapi.json").await.body;
     let mut stream = connect(&server).await;
@@ -133,7 +133,7 @@ async fn a_slow_reader_gets_all_of_it() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_their_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let (_program, server) = with_idle_seconds("5").await;
     let mut stream = connect(&server).await;
     // Twice, so that the second time it is what is rendered that is mixed with what is not.
@@ -155,7 +155,7 @@ async fn pipelined_requests_are_answered_in_their_order() {
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_with_those_who_begin_with_it() {
+async fn http2_with_prior_knowledge_is_served() {
     let (_program, server) = with_idle_seconds("5").await;
     let client = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
     for path in ["/sections", "/sections", "/health"] {
@@ -191,7 +191,7 @@ fn http_2_request(setting: u16, value: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_http_2_connection_ends_when_nothing_is_asked_or_taken() {
+async fn idle_or_unread_http2_connection_is_closed() {
     const INITIAL_WINDOW_SIZE: u16 = 4;
     let (_program, server) = with_idle_seconds("1").await;
     let whole = server.look("/openapi.json").await.body.len();
@@ -211,7 +211,7 @@ async fn an_http_2_connection_ends_when_nothing_is_asked_or_taken() {
 }
 
 #[tokio::test]
-async fn who_sends_slowly_keeps_nobody_from_reading() {
+async fn slow_upload_does_not_block_reads() {
     let program = Program::bare()
         .with("ADMIN_EMAIL", "admin@example.com")
         .with("ALLOW_DEV_AUTH", "true")
@@ -234,7 +234,7 @@ async fn who_sends_slowly_keeps_nobody_from_reading() {
 }
 
 #[tokio::test]
-async fn ten_thousand_queries_leave_no_more_than_the_cache_may_hold() {
+async fn cache_stays_within_its_limit_after_ten_thousand_queries() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("CACHE_MAX_BYTES", "1000000");
     let server = program.serve().await;
     let mut stream = connect(&server).await;

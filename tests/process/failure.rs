@@ -8,7 +8,7 @@ use testkit::Target;
 use crate::program::{Program, open_store};
 
 #[tokio::test]
-async fn a_start_that_failed_may_stay_alive_and_say_why() {
+async fn failed_start_stays_alive_and_reports_the_reason() {
     let program = Program::bare()
         .with("ADMIN_EMAIL", "admin@example.com")
         .with("MIGRATE_ON_START", "verify")
@@ -25,7 +25,7 @@ async fn a_start_that_failed_may_stay_alive_and_say_why() {
 
 testkit::targets! {
     /// A unique index of the operator's own lets 0003 fail at its second section.
-    async fn a_migration_that_fails_midway_is_recorded_told_and_repaired(target: Arc<Target>) {
+    async fn failed_migration_is_recorded_reported_and_resumed(target: Arc<Target>) {
         let store = open_store(&target).await;
         let sections = store.collection("sections");
         store.ensure_index("sections", &Index::on(["title"]).unique()).await.unwrap();

@@ -7,7 +7,7 @@ use testkit::Target;
 use crate::program::Program;
 
 #[tokio::test]
-async fn an_empty_folder_and_an_address_are_enough() {
+async fn empty_folder_and_admin_email_are_enough_to_serve() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
     let mut server = program.serve().await;
 
@@ -46,7 +46,7 @@ async fn an_empty_folder_and_an_address_are_enough() {
 }
 
 #[tokio::test]
-async fn the_first_start_says_what_it_did_and_how_to_ask() {
+async fn first_start_prints_migrations_and_example_requests() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("ALLOW_DEV_AUTH", "true");
     let server = program.serve().await;
     let said = server.output();
@@ -65,7 +65,7 @@ async fn the_first_start_says_what_it_did_and_how_to_ask() {
 }
 
 #[tokio::test]
-async fn the_env_file_is_read_and_the_environment_wins() {
+async fn environment_takes_precedence_over_env_file() {
     let program = Program::bare().with("ADMIN_EMAIL", "second@example.com");
     let file = "ADMIN_EMAIL=first@example.com\nDATA_DIR='./else where' # a comment\nALLOW_DEV_AUTH=true\n";
     fs::write(program.folder().join(".env"), file).unwrap();
@@ -77,7 +77,7 @@ async fn the_env_file_is_read_and_the_environment_wins() {
 }
 
 #[test]
-fn the_document_of_the_api_is_printed_without_a_configuration() {
+fn openapi_is_printed_without_configuration() {
     let program = Program::bare();
     let printed = program.run(&["openapi"]).expect(0).stdout;
     assert!(printed == field_notes::http::openapi::text());
@@ -85,7 +85,7 @@ fn the_document_of_the_api_is_printed_without_a_configuration() {
 }
 
 testkit::targets! {
-    async fn a_second_start_applies_nothing(target: Arc<Target>) {
+    async fn second_start_applies_nothing(target: Arc<Target>) {
         let program = Program::on(&target);
         let mut server = program.serve().await;
         let (_, before) = server.get("/sections").await;
@@ -96,7 +96,7 @@ testkit::targets! {
         assert_eq!(server.get("/sections").await, (200, before));
     }
 
-    async fn a_killed_server_starts_again_with_the_same_content(target: Arc<Target>) {
+    async fn killed_server_restarts_with_the_same_content(target: Arc<Target>) {
         let program = Program::on(&target);
         let mut server = program.serve().await;
         let (_, before) = server.get("/sections").await;

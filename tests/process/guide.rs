@@ -198,7 +198,7 @@ fn every_section_with_commands_is_run() {
 }
 
 #[test]
-fn a_block_becomes_a_script_that_looks_at_every_command() {
+fn block_becomes_a_script_that_checks_every_command() {
     let text =
         script("field-notes migrate check  # exit 3\n#> it's\n\n# a remark\nserve &\nid=$(x)\nA=1 serve\n");
     let (_, text) = text.split_once("says() {").expect("the prelude");

@@ -53,7 +53,7 @@ fn status(program: &Program) -> Value {
 }
 
 testkit::targets! {
-    async fn a_backfill_that_is_interrupted_again_and_again_comes_to_its_end(target: Arc<Target>) {
+    async fn repeatedly_interrupted_backfill_completes(target: Arc<Target>) {
         let program = Program::on(&target);
         let store = open_store(&target).await;
         program.run(&["migrate", "up", "--to", "0003"]).expect(0);
@@ -90,7 +90,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn who_waits_for_the_lock_says_for_whom_and_ends_when_told(target: Arc<Target>) {
+    async fn waiting_for_the_lock_names_the_holder_and_stops_on_sigterm(target: Arc<Target>) {
         let program = Program::on(&target);
         let store = open_store(&target).await;
         let lease = hold_the_lock(&store).await;
@@ -112,7 +112,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn readyz_says_how_far_a_long_migration_is(target: Arc<Target>) {
+    async fn readyz_reports_migration_progress(target: Arc<Target>) {
         let program = Program::on(&target);
         let store = open_store(&target).await;
         program.run(&["migrate", "up", "--to", "0003"]).expect(0);

@@ -29,7 +29,7 @@ fn database(target: &Target) -> &str {
 }
 
 testkit::targets! {
-    async fn what_was_backed_up_comes_back(target: Arc<Target>) {
+    async fn backup_is_restored(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);
         let taken = json(&program, &["backup", "--why", "a test"], 0);
@@ -57,7 +57,7 @@ testkit::targets! {
     }
 
     /// Its ledger has tokens of leases that the other database never gave.
-    async fn a_backup_goes_into_another_database_and_work_goes_on_there(target: Arc<Target>) {
+    async fn backup_is_restored_into_another_database(target: Arc<Target>) {
         let program = Program::on(&target);
         for verb in ["up", "down", "up", "down", "up"] {
             migrate(&program, &[verb]).expect(0);
@@ -86,7 +86,7 @@ testkit::targets! {
         }
     }
 
-    async fn a_damaged_backup_is_told_and_not_restored(target: Arc<Target>) {
+    async fn damaged_backup_is_reported_and_not_restored(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);
         let taken = json(&program, &["backup"], 0);
@@ -112,7 +112,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn a_reset_wants_the_name_and_is_never_done_in_production(target: Arc<Target>) {
+    async fn reset_requires_the_database_name_and_is_refused_in_production(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);
         let store = open_store(&target).await;
@@ -125,14 +125,14 @@ testkit::targets! {
             .with("ENVIRONMENT", "production")
             .with("ALLOW_DEV_AUTH", "false")
             .with("GOOGLE_CLIENT_ID", "x");
-        let refused = migrate(&production, &["reset", "--i-mean", database(&target)]).expect(8);
+        let refused = migrate(&production, &["reset", "--confirm", database(&target)]).expect(8);
         assert!(refused.stderr.contains("production"), "{}", refused.stderr);
         assert_eq!(testkit::dump!(store), before);
 
         // What people have made stays, unless it is to go.
-        migrate(&program, &["reset", "--i-mean", database(&target), "--no-backup"]).expect(0);
+        migrate(&program, &["reset", "--confirm", database(&target), "--no-backup"]).expect(0);
         assert_eq!(testkit::dump!(store)["stories"].len(), 1);
-        migrate(&program, &["reset", "--i-mean", database(&target), "--drop"]).expect(0);
+        migrate(&program, &["reset", "--confirm", database(&target), "--drop"]).expect(0);
         let after = testkit::dump!(store);
         assert!(after.get("stories").is_none_or(Vec::is_empty), "{after:?}");
         assert_eq!(after["sections"].len(), 4);
@@ -141,7 +141,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn an_index_that_is_different_is_told_and_its_repair_is_written(target: Arc<Target>) {
+    async fn index_drift_is_reported_and_diff_writes_its_repair(target: Arc<Target>) {
         let program = Program::on(&target);
         let server = program.serve().await;
         migrate(&program, &["check"]).expect(0);
@@ -164,7 +164,7 @@ testkit::targets! {
         let text = fs::read_to_string(program.folder().join(written["file"].as_str().unwrap())).unwrap();
         for line in [
             r#"Step::drop_index("drop slug_1 of stories", "stories", "slug_1")"#,
-            r#"Step::create_index("make slug_1 of stories", "stories", Index::on(["slug"]).unique())"#,
+            r#"Step::create_index("create slug_1 of stories", "stories", Index::on(["slug"]).unique())"#,
             r#"Step::drop_index("drop colour_1 of projects", "projects", "colour_1")"#,
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");
@@ -173,7 +173,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn the_four_pass_the_test_and_a_rehearsal_changes_nothing(target: Arc<Target>) {
+    async fn migrations_pass_the_test_and_rehearsal_changes_nothing(target: Arc<Target>) {
         let program = Program::on(&target);
         let tested = json(&program, &["test", "0003", "0004", "--crashes", "3"], 0);
         assert_eq!(tested["passed"], true, "{tested}");
@@ -189,7 +189,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn a_rehearsal_tells_what_would_fail(target: Arc<Target>) {
+    async fn rehearsal_reports_a_failure(target: Arc<Target>) {
         let program = Program::on(&target);
         let store = open_store(&target).await;
         store.ensure_index("sections", &Index::on(["title"]).unique()).await.unwrap();
@@ -202,7 +202,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn preflight_says_what_is_in_the_way(target: Arc<Target>) {
+    async fn preflight_reports_obstacles(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["preflight"]).expect(0);
         let nowhere = Program::on(&target).with("BACKUP_DIR", "/dev/null/backups").with("MIGRATE_BACKUP", "always");

@@ -21,7 +21,7 @@ fn status(program: &Program) -> Value {
 }
 
 #[test]
-fn status_of_a_store_that_is_not_there_makes_none() {
+fn status_does_not_create_a_missing_store() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
     let ended = program.run(&["migrate", "status"]).expect(0);
     assert!(ended.stdout.contains("Applied migrations:\n  (none)"), "{}", ended.stdout);
@@ -60,7 +60,7 @@ testkit::targets! {
         assert_eq!(ids(&status(&program)["applied"]), known());
     }
 
-    async fn the_command_line_works_beside_a_running_server(target: Arc<Target>) {
+    async fn migrate_verbs_work_beside_a_running_server(target: Arc<Target>) {
         let program = Program::on(&target);
         let server = program.serve().await;
         assert_eq!(ids(&status(&program)["applied"]), known());
@@ -70,7 +70,7 @@ testkit::targets! {
         program.run(&["migrate", "up"]).expect(0);
     }
 
-    async fn verify_refuses_to_serve_while_something_is_pending(target: Arc<Target>) {
+    async fn verify_refuses_to_serve_while_migrations_are_pending(target: Arc<Target>) {
         let program = Program::on(&target).with("MIGRATE_ON_START", "verify").with("PORT", "0");
         let ended = program.run(&["serve"]).expect(3);
         assert!(ended.stderr.contains("0001_create_admin_user"), "{}", ended.stderr);

@@ -35,7 +35,7 @@ fn answered(server: &Server) -> BTreeSet<(String, String)> {
 }
 
 testkit::targets! {
-    async fn the_walk_visits_every_route_and_works_each_time_it_is_pasted(target: Arc<Target>) {
+    async fn walkthrough_visits_every_route_and_is_repeatable(target: Arc<Target>) {
         let program = Program::on(&target).with("RUST_LOG", "warn,field_notes=debug").with("LOG_FORMAT", "json");
         let server = program.serve().await;
         let script = walk();

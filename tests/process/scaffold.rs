@@ -113,7 +113,7 @@ async fn drift(program: &Program) {
 }
 
 #[tokio::test]
-async fn what_is_written_compiles_and_passes() {
+async fn generated_migrations_compile_and_pass_their_tests() {
     // What it takes to run `rustfmt`.
     let mut program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
@@ -165,7 +165,7 @@ async fn what_is_written_compiles_and_passes() {
 }
 
 #[test]
-fn where_there_are_no_sources_it_says_where_to_look() {
+fn new_outside_a_checkout_suggests_dir() {
     let program = Program::bare();
     let ended = program.run(&["migrate", "new", "something"]).expect(2);
     assert!(ended.stderr.contains("--dir"), "{}", ended.stderr);
@@ -177,7 +177,7 @@ fn where_there_are_no_sources_it_says_where_to_look() {
 }
 
 #[test]
-fn a_message_that_gives_no_name_is_refused() {
+fn message_without_a_usable_name_is_refused() {
     let program = Program::bare();
     let folder = checkout(&program);
     let before = fs::read_to_string(folder.join("lib.rs")).expect("the list");

@@ -5,7 +5,7 @@ use testkit::Target;
 use crate::program::{Program, slugs};
 
 testkit::targets! {
-    async fn demonstration_content_is_added_once(target: Arc<Target>) {
+    async fn seed_demo_adds_content_once(target: Arc<Target>) {
         let program = Program::on(&target);
         // There are no sections to put it into.
         let ended = program.run(&["seed", "demo"]).expect(3);
@@ -13,9 +13,9 @@ testkit::targets! {
 
         program.run(&["migrate", "up"]).expect(0);
         let first = program.run(&["seed", "demo"]).expect(0);
-        assert_eq!(first.stdout, "added 7, left 0 as they are\n");
+        assert_eq!(first.stdout, "added 7, kept 0 existing\n");
         let second = program.run(&["seed", "demo"]).expect(0);
-        assert_eq!(second.stdout, "added 0, left 7 as they are\n");
+        assert_eq!(second.stdout, "added 0, kept 7 existing\n");
 
         let server = program.serve().await;
         let (status, stories) = server.get("/stories").await;
@@ -25,7 +25,7 @@ testkit::targets! {
         assert!(stories["items"][0]["section_id"].is_string(), "{stories}");
     }
 
-    async fn production_gets_none_by_mistake(target: Arc<Target>) {
+    async fn seed_demo_is_refused_in_production(target: Arc<Target>) {
         let program = Program::on(&target)
             .with("ENVIRONMENT", "production")
             .with("ALLOW_DEV_AUTH", "false")

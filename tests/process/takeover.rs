@@ -21,7 +21,7 @@ pub(crate) async fn put_original(store: &Database) {
 }
 
 testkit::targets! {
-    async fn a_database_of_the_original_is_taken_over_and_nothing_runs_twice(target: Arc<Target>) {
+    async fn original_database_is_imported_and_nothing_runs_twice(target: Arc<Target>) {
         let store = open_store(&target).await;
         put_original(&store).await;
         let before = testkit::dump!(store);

@@ -55,7 +55,7 @@ fn bad_ages_and_types_are_usage_errors() {
 }
 
 #[test]
-fn a_store_that_is_not_there_is_not_made() {
+fn purge_does_not_create_a_missing_store() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
     let ended = program.run(&["trash", "purge", "--older-than", "30d"]).expect(0);
     assert_eq!(ended.stdout, "nothing to purge\n");
@@ -63,7 +63,7 @@ fn a_store_that_is_not_there_is_not_made() {
 }
 
 testkit::targets! {
-    async fn purging_takes_a_look_or_a_yes(target: Arc<Target>) {
+    async fn purge_requires_dry_run_or_yes(target: Arc<Target>) {
         let program = Program::on(&target);
         program.run(&["migrate", "up"]).expect(0);
         let db = open_store(&target).await;
@@ -91,7 +91,7 @@ testkit::targets! {
         db.close().await;
     }
 
-    async fn purging_works_beside_a_running_server(target: Arc<Target>) {
+    async fn purge_works_beside_a_running_server(target: Arc<Target>) {
         let program = Program::on(&target);
         let server = program.serve().await;
         let db = open_store(&target).await;

@@ -60,7 +60,7 @@ fn members_in_the_guide(verb: &str) -> Vec<String> {
 }
 
 #[test]
-fn looking_makes_no_file() {
+fn read_only_verbs_create_no_file() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
     for look in LOOKS {
         let code = if look[0] == "check" { 3 } else { 0 };
@@ -81,7 +81,7 @@ fn looking_makes_no_file() {
 }
 
 #[test]
-fn every_verb_explains_itself() {
+fn every_verb_has_help() {
     let program = Program::bare();
     let help = program.run(&["migrate", "--help"]).expect(0).stdout;
     for verb in [
@@ -123,7 +123,7 @@ fn every_verb_explains_itself() {
 }
 
 testkit::targets! {
-    async fn looking_writes_nothing(target: Arc<Target>) {
+    async fn read_only_verbs_write_nothing(target: Arc<Target>) {
         let program = Program::on(&target);
         let store = open_store(&target).await;
         store.collection("stories").insert_one(doc! { "title": "t", "slug": "t" }).await.unwrap();
@@ -139,7 +139,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn up_goes_as_far_as_it_is_told_and_a_run_is_taken_back_as_one(target: Arc<Target>) {
+    async fn up_stops_at_its_target_and_a_run_is_rolled_back_as_one(target: Arc<Target>) {
         let program = Program::on(&target);
         let first = json(&program, &["up", "--steps", "1"], 0);
         assert_eq!(first["applied"].as_array().map(Vec::len), Some(1), "{first}");
@@ -159,7 +159,7 @@ testkit::targets! {
         assert_eq!(current["current"][0]["id"], "0001_create_admin_user", "{current}");
     }
 
-    async fn redo_does_it_anew_with_what_depends_on_it(target: Arc<Target>) {
+    async fn redo_applies_again_with_dependents(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);
         let done = json(&program, &["redo", "0004"], 0);
@@ -171,7 +171,7 @@ testkit::targets! {
         migrate(&program, &["verify"]).expect(0);
     }
 
-    async fn what_is_asked_for_wrongly_is_explained_and_changes_nothing(target: Arc<Target>) {
+    async fn invalid_requests_are_explained_and_change_nothing(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up", "--to", "0002"]).expect(0);
         let store = open_store(&target).await;
@@ -200,7 +200,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn what_is_stamped_is_told_with_its_reason(target: Arc<Target>) {
+    async fn stamp_records_its_reason(target: Arc<Target>) {
         let program = Program::on(&target);
         let stamped = json(&program, &["stamp", "0001", "--reason", "made by hand"], 0);
         assert_eq!(stamped["id"], "0001_create_admin_user");
@@ -211,19 +211,19 @@ testkit::targets! {
         // It is not so: nobody made the account.
         let ended = migrate(&program, &["verify"]).expect(6);
         assert!(ended.stdout.contains("0001_create_admin_user"), "{}", ended.stdout);
-        migrate(&program, &["stamp", "0001", "--none", "--reason", "it was not"]).expect(0);
+        migrate(&program, &["stamp", "0001", "--pending", "--reason", "it was not"]).expect(0);
         migrate(&program, &["up"]).expect(0);
         migrate(&program, &["verify"]).expect(0);
     }
 
-    async fn a_failure_is_json_for_programs(target: Arc<Target>) {
+    async fn failure_is_printed_as_json(target: Arc<Target>) {
         let program = Program::on(&target);
         let told = json(&program, &["show", "0009"], 2);
         assert_eq!(told["error"]["exit_code"], 2, "{told}");
         assert!(told["error"]["message"].as_str().unwrap().contains("0009"), "{told}");
         assert!(told["error"]["more"][0].as_str().unwrap().contains("field-notes migrate status"), "{told}");
     }
-    async fn the_json_of_each_verb_has_the_members_that_the_guide_says(target: Arc<Target>) {
+    async fn json_members_of_each_verb_match_the_guide(target: Arc<Target>) {
         let program = Program::on(&target);
         for arguments in [
             &["preflight"][..],

@@ -1,19 +1,56 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use clap::{Args, ValueEnum};
 use migrator::{Graph, Status};
 use serde::Serialize;
 
-use super::look::Format;
+use super::Run;
+use crate::cli::context::Context;
+use crate::cli::output::{CliError, Output};
 
-/// What depends on what.
-#[derive(Debug, Serialize)]
-pub(super) struct GraphView {
-    migrations: Vec<Node>,
+/// Print the dependency graph
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  field-notes migrate graph
+  field-notes migrate graph --format dot | dot -Tsvg > migrations.svg
+  field-notes migrate graph --format mermaid")]
+pub(super) struct GraphArgs {
+    /// Output format
+    #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
+    format: GraphFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GraphFormat {
+    /// A list for a terminal
+    Text,
+    /// Graphviz
+    Dot,
+    /// Mermaid, for Markdown
+    Mermaid,
+}
+
+impl Run for GraphArgs {
+    async fn run(self, context: &Context) -> Result<Output, CliError> {
+        let status = context.migrator.status().await?;
+        let view = GraphView::new(context.migrator.graph(), &status);
+        let text = match self.format {
+            GraphFormat::Text => view.text(),
+            GraphFormat::Dot => view.dot(),
+            GraphFormat::Mermaid => view.mermaid(),
+        };
+        Ok(Output::new(&view, text))
+    }
 }
 
 #[derive(Debug, Serialize)]
-struct Node {
+struct GraphView {
+    migrations: Vec<GraphNode>,
+}
+
+#[derive(Debug, Serialize)]
+struct GraphNode {
     id: String,
     summary: String,
     depends_on: Vec<String>,
@@ -22,7 +59,7 @@ struct Node {
 }
 
 impl GraphView {
-    pub(super) fn of(graph: &Graph, status: &Status) -> Self {
+    fn new(graph: &Graph, status: &Status) -> Self {
         let groups = [
             (&status.applied, "applied"),
             (&status.failed, "failed"),
@@ -34,7 +71,7 @@ impl GraphView {
             .collect();
         let nodes = graph.migrations().map(|migration| {
             let meta = migration.meta();
-            Node {
+            GraphNode {
                 id: meta.id.to_owned(),
                 summary: meta.summary.to_owned(),
                 depends_on: meta.depends_on.iter().map(|&id| id.to_owned()).collect(),
@@ -44,68 +81,56 @@ impl GraphView {
         Self { migrations: nodes.collect() }
     }
 
-    pub(super) fn drawn(&self, format: Format) -> String {
-        match format {
-            Format::Text => self.text(),
-            Format::Dot => self.dot(),
-            Format::Mermaid => self.mermaid(),
-        }
+    /// Dependencies and their dependents, in order.
+    fn edges(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.migrations.iter().flat_map(|node| node.depends_on.iter().map(move |parent| (parent, &node.id)))
     }
 
-    /// In order; where one does not simply come after the line before it, it says what it comes after.
+    /// Lists the migrations in order. Dependencies are printed where they are not just the line before.
     fn text(&self) -> String {
         let mut text = String::new();
-        let mut before: Option<&str> = None;
-        for Node { id, summary, depends_on, state } in &self.migrations {
+        let mut previous: &[String] = &[];
+        for GraphNode { id, summary, depends_on, state } in &self.migrations {
             let mark = match *state {
                 "applied" => "✓",
                 "failed" => "✗",
                 "not_in_context" => "-",
                 _ => "·",
             };
-            let follows = match (depends_on.as_slice(), before) {
-                ([], None) => true,
-                ([parent], Some(before)) => parent == before,
-                _ => false,
+            let after = match depends_on.as_slice() {
+                parents if parents == previous => String::new(),
+                [] => "  after nothing".to_owned(),
+                parents => format!("  after {}", parents.join(", ")),
             };
-            let after = match (follows, depends_on.as_slice()) {
-                (true, _) => String::new(),
-                (false, []) => "  after nothing".to_owned(),
-                (false, parents) => format!("  after {}", parents.join(", ")),
-            };
-            let _ = writeln!(text, "{mark} {id}: {summary}{after}");
-            before = Some(id);
+            _ = writeln!(text, "{mark} {id}: {summary}{after}");
+            previous = std::slice::from_ref(id);
         }
         text
     }
 
     fn dot(&self) -> String {
         let mut text = String::from("digraph migrations {\n    node [shape=box];\n");
-        for Node { id, state, .. } in &self.migrations {
+        for GraphNode { id, state, .. } in &self.migrations {
             let style = match *state {
                 "applied" => "filled",
                 "failed" => "bold",
                 _ => "dashed",
             };
-            let _ = writeln!(text, "    {id:?} [style={style}];");
+            _ = writeln!(text, "    {id:?} [style={style}];");
         }
-        for Node { id, depends_on, .. } in &self.migrations {
-            for parent in depends_on {
-                let _ = writeln!(text, "    {parent:?} -> {id:?};");
-            }
+        for (parent, id) in self.edges() {
+            _ = writeln!(text, "    {parent:?} -> {id:?};");
         }
         text + "}\n"
     }
 
     fn mermaid(&self) -> String {
         let mut text = String::from("flowchart TD\n");
-        for Node { id, state, .. } in &self.migrations {
-            let _ = writeln!(text, "    m{id}[\"{id}\"]:::{state}");
+        for GraphNode { id, state, .. } in &self.migrations {
+            _ = writeln!(text, "    m{id}[\"{id}\"]:::{state}");
         }
-        for Node { id, depends_on, .. } in &self.migrations {
-            for parent in depends_on {
-                let _ = writeln!(text, "    m{parent} --> m{id}");
-            }
+        for (parent, id) in self.edges() {
+            _ = writeln!(text, "    m{parent} --> m{id}");
         }
         text + "    classDef applied fill:#dfd\n    classDef failed fill:#fdd\n    classDef pending stroke-dasharray:4\n    \
                 classDef not_in_context stroke:#999\n"
@@ -117,7 +142,7 @@ mod tests {
     use super::*;
 
     fn diamond() -> GraphView {
-        let node = |id: &str, parents: &[&str], state| Node {
+        let node = |id: &str, parents: &[&str], state| GraphNode {
             id: id.to_owned(),
             summary: "x".to_owned(),
             depends_on: parents.iter().map(|&id| id.to_owned()).collect(),
@@ -134,11 +159,11 @@ mod tests {
     }
 
     #[test]
-    fn a_diamond_is_drawn_with_all_its_edges() {
-        let drawing = diamond();
+    fn diamond_is_drawn_with_all_edges() {
+        let view = diamond();
         let text = "✓ 0001_a: x\n✓ 0002_b: x\n· 0003_c: x  after 0001_a\n· 0004_d: x  after 0002_b, 0003_c\n";
-        assert_eq!(drawing.drawn(Format::Text), text);
-        assert_eq!(drawing.drawn(Format::Dot).matches(" -> ").count(), 4);
-        assert_eq!(drawing.drawn(Format::Mermaid).matches(" --> ").count(), 4);
+        assert_eq!(view.text(), text);
+        assert_eq!(view.dot().matches(" -> ").count(), 4);
+        assert_eq!(view.mermaid().matches(" --> ").count(), 4);
     }
 }

@@ -1,133 +1,184 @@
-//! `migrate …`: every verb, over one engine.
+//! `migrate …`: one file per verb, over one engine.
 
-/// Verbs that apply and take back.
-mod apply;
-/// Verbs that write sources.
-mod author;
-/// What a verb works on.
-mod context;
-/// What depends on what, drawn.
+/// `migrate backup`.
+mod backup;
+/// `migrate backups`.
+mod backups;
+/// `migrate check`.
+mod check;
+/// `migrate current`.
+mod current;
+/// `migrate diff`.
+mod diff;
+/// `migrate down`.
+mod down;
+/// `migrate graph`.
 mod graph;
-/// Verbs that judge.
-mod judge;
-/// Verbs that keep and put back.
-mod keep;
-/// Verbs that look.
-mod look;
-/// Verbs that put right what somebody has decided.
-mod mend;
-/// What a verb tells, and whom it asks.
-mod output;
-/// The texts of plans.
+/// `migrate heads`.
+mod heads;
+/// `migrate history`.
+mod history;
+/// `migrate import`.
+mod import;
+/// `migrate lint`.
+mod lint;
+/// `migrate merge`.
+mod merge;
+/// `migrate new`.
+mod new;
+/// `migrate plan`.
 mod plan;
-/// How far a run is, on standard error.
-mod progress;
-/// Verbs that try migrations where nothing can be broken.
+/// `migrate preflight`.
+mod preflight;
+/// `migrate redo`.
+mod redo;
+/// `migrate rehearse`.
 mod rehearse;
-/// Writing the source of a migration.
+/// `migrate repair`.
+mod repair;
+/// `migrate reset`.
+mod reset;
+/// `migrate restore`.
+mod restore;
+/// Generates the source of a migration.
 mod scaffold;
-/// The texts of `migrate status`.
+/// `migrate show`.
+mod show;
+/// `migrate stamp`.
+mod stamp;
+/// `migrate status`.
 mod status;
-
-/// The exit code of what is refused as unsafe.
-const REFUSED: u8 = 8;
+/// `migrate test`.
+mod test;
+/// `migrate unlock`.
+mod unlock;
+/// `migrate up`.
+mod up;
+/// `migrate verify`.
+mod verify;
+/// `migrate wait`.
+mod wait;
 
 use clap::{Args, Subcommand};
+use migrator::Stop;
 
-use super::CliError;
+use super::context::{AccessMode, Context};
+use super::output::{CliError, Output};
+use super::shutdown_signal;
 use crate::config::Config;
-use context::{AccessMode, Context};
-use output::Output;
-pub(super) use output::{confirm, say};
 
+/// The exit code of a run that was stopped by a signal.
+const INTERRUPTED: i32 = 130;
+
+/// Apply, roll back and inspect migrations
 #[derive(Debug, Clone, Args)]
-pub(super) struct Arguments {
-    /// Print JSON, for programs
+#[command(after_help = "Examples:
+  field-notes migrate status
+  field-notes migrate up
+  field-notes migrate down --yes")]
+pub(super) struct MigrateArgs {
+    /// Print JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Run what is run in this context only, too; may be given several times. In place of the configured ones
+    /// Also run migrations of this context (repeatable), in place of the configured ones
     #[arg(long = "context", global = true, value_name = "NAME", value_delimiter = ',')]
     contexts: Vec<String>,
     #[command(subcommand)]
     verb: Verb,
 }
 
-#[derive(Debug, Clone, Subcommand)]
-enum Verb {
-    #[command(flatten)]
-    Apply(apply::Verb),
-    #[command(flatten)]
-    Look(look::Verb),
-    #[command(flatten)]
-    Judge(judge::Verb),
-    #[command(flatten)]
-    Rehearse(rehearse::Verb),
-    #[command(flatten)]
-    Mend(mend::Verb),
-    #[command(flatten)]
-    Keep(keep::Verb),
-    #[command(flatten)]
-    Author(author::Verb),
+/// A verb that works on a store.
+trait Run {
+    fn access(&self) -> AccessMode {
+        AccessMode::Read
+    }
+
+    /// Whether a flag sets `MIGRATE_ALLOW_UNKNOWN`.
+    fn allows_unknown(&self) -> bool {
+        false
+    }
+
+    async fn run(self, context: &Context) -> Result<Output, CliError>;
 }
 
-/// Carries a verb out; the exit code is that of what it found.
-pub(super) async fn run(
-    Arguments { json, contexts, verb }: Arguments,
-    config: impl FnOnce() -> Result<Config, CliError>,
-) -> Result<u8, CliError> {
-    let allows_unknown = match &verb {
-        Verb::Apply(verb) => verb.allows_unknown(),
-        Verb::Mend(verb) => verb.allows_unknown(),
-        _ => false,
-    };
-    let config = || {
-        let mut config = config()?;
-        config.migrate_allow_unknown |= allows_unknown;
-        if !contexts.is_empty() {
-            config.migrate_contexts = contexts;
+/// Declares the verbs, in the order of the help, and the dispatch. `new` and `merge` only write source files, so
+/// they need neither a store nor a configuration.
+macro_rules! verbs {
+    ($($verb:ident($arguments:ty)),* $(,)?) => {
+        #[derive(Debug, Clone, Subcommand)]
+        enum Verb {
+            $($verb($arguments),)*
+            New(new::NewArgs),
+            Merge(merge::MergeArgs),
         }
-        Ok(config)
-    };
-    let told = match verb {
-        Verb::Author(verb) => verb.run(),
-        Verb::Apply(verb) => {
-            with_context(config, verb.access(), json, async |context| verb.run(context).await).await
-        }
-        Verb::Mend(verb) => {
-            with_context(config, verb.access(), json, async |context| verb.run(context).await).await
-        }
-        Verb::Judge(verb) => {
-            with_context(config, AccessMode::Read, json, async |context| verb.run(context).await).await
-        }
-        Verb::Rehearse(verb) => {
-            with_context(config, AccessMode::Read, json, async |context| verb.run(context).await).await
-        }
-        Verb::Keep(verb) => {
-            with_context(config, verb.access(), json, async |context| verb.run(context).await).await
-        }
-        Verb::Look(verb) => {
-            with_context(config, AccessMode::Read, json, async |context| verb.run(context).await).await
-        }
-    };
-    match told {
-        Ok(told) => Ok(told.print(json)),
-        Err(ended) => {
-            if json {
-                output::print_failure(&ended);
+
+        impl Verb {
+            async fn run(self, invocation: Invocation<impl FnOnce() -> Result<Config, CliError>>) -> Result<Output, CliError> {
+                match self {
+                    $(Self::$verb(verb) => invocation.run(verb).await,)*
+                    Self::New(verb) => verb.run(),
+                    Self::Merge(verb) => verb.run(),
+                }
             }
-            Err(ended)
         }
+    };
+}
+
+verbs! {
+    Up(up::UpArgs), Down(down::DownArgs), Redo(redo::RedoArgs), Wait(wait::WaitArgs),
+    Status(status::StatusArgs), Plan(plan::PlanArgs), Show(show::ShowArgs), History(history::HistoryArgs),
+    Current(current::CurrentArgs), Heads(heads::HeadsArgs), Graph(graph::GraphArgs),
+    Check(check::CheckArgs), Lint(lint::LintArgs), Verify(verify::VerifyArgs), Preflight(preflight::PreflightArgs),
+    Diff(diff::DiffArgs), Test(test::TestArgs), Rehearse(rehearse::RehearseArgs),
+    Stamp(stamp::StampArgs), Repair(repair::RepairArgs), Import(import::ImportArgs), Unlock(unlock::UnlockArgs),
+    Backup(backup::BackupArgs), Backups(backups::BackupsArgs), Restore(restore::RestoreArgs), Reset(reset::ResetArgs),
+}
+
+/// The options that all verbs share.
+struct Invocation<C> {
+    json: bool,
+    contexts: Vec<String>,
+    config: C,
+}
+
+impl<C: FnOnce() -> Result<Config, CliError>> Invocation<C> {
+    async fn run(self, verb: impl Run) -> Result<Output, CliError> {
+        let mut config = (self.config)()?;
+        config.migrate_allow_unknown |= verb.allows_unknown();
+        if !self.contexts.is_empty() {
+            config.migrate_contexts = self.contexts;
+        }
+        let access = verb.access();
+        Context::with(config, access, self.json, async |context| {
+            if access != AccessMode::Read {
+                tokio::spawn(stop_on_signal(context.stop.clone()));
+            }
+            verb.run(context).await
+        })
+        .await
     }
 }
 
-async fn with_context(
+/// Runs a verb and returns its exit code.
+pub(super) async fn run(
+    MigrateArgs { json, contexts, verb }: MigrateArgs,
     config: impl FnOnce() -> Result<Config, CliError>,
-    access: AccessMode,
-    json: bool,
-    work: impl AsyncFnOnce(&Context) -> Result<Output, CliError>,
-) -> Result<Output, CliError> {
-    let context = Context::open(config()?, access, json).await?;
-    let outcome = work(&context).await;
-    context.close().await;
-    outcome
+) -> Result<u8, CliError> {
+    let outcome = verb.run(Invocation { json, contexts, config }).await;
+    if let Err(error) = &outcome
+        && json
+    {
+        error.print_json();
+    }
+    Ok(outcome?.print(json))
+}
+
+/// Stops a run between two batches after the first signal, and exits at once after the second.
+async fn stop_on_signal(stop: Stop) {
+    shutdown_signal().await;
+    eprintln!("stopping after the current batch; send the signal again to stop at once");
+    stop.request();
+    shutdown_signal().await;
+    // Like a kill: the next run resumes.
+    std::process::exit(INTERRUPTED);
 }

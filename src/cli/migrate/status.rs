@@ -1,21 +1,38 @@
 use std::fmt::Write as _;
 
-use chrono::SecondsFormat;
-use migrator::{Status, StatusEntry};
+use clap::Args;
+use migrator::{Source, State, Status, StatusEntry};
 use serde::Serialize;
 
-/// Where migrations stand, as it is shown.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct View {
-    applied: Vec<Entry>,
-    pending: Vec<Entry>,
-    failed: Vec<Entry>,
-    unknown: Vec<Entry>,
-    not_in_context: Vec<Entry>,
+use super::Run;
+use crate::cli::context::Context;
+use crate::cli::output::{CliError, Output, count, time};
+
+/// List applied and pending migrations
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  field-notes migrate status
+  field-notes migrate status --json")]
+pub(super) struct StatusArgs;
+
+impl Run for StatusArgs {
+    async fn run(self, context: &Context) -> Result<Output, CliError> {
+        let view = StatusView::from(context.migrator.status().await?);
+        Ok(Output::new(&view, view.text()))
+    }
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Entry {
+struct StatusView {
+    applied: Vec<EntryView>,
+    pending: Vec<EntryView>,
+    failed: Vec<EntryView>,
+    unknown: Vec<EntryView>,
+    not_in_context: Vec<EntryView>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct EntryView {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     applied_at: Option<String>,
@@ -29,9 +46,9 @@ struct Entry {
     warnings: Vec<String>,
 }
 
-impl From<Status> for View {
+impl From<Status> for StatusView {
     fn from(status: Status) -> Self {
-        let entries = |group: Vec<StatusEntry>| group.into_iter().map(Entry::from).collect();
+        let entries = |group: Vec<StatusEntry>| group.into_iter().map(EntryView::from).collect();
         Self {
             applied: entries(status.applied),
             pending: entries(status.pending),
@@ -42,30 +59,22 @@ impl From<Status> for View {
     }
 }
 
-impl From<StatusEntry> for Entry {
+impl From<StatusEntry> for EntryView {
     fn from(entry: StatusEntry) -> Self {
-        let instant = |at: bson::DateTime| {
-            let at = chrono::DateTime::from_timestamp_millis(at.timestamp_millis());
-            at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
-        };
-        // Of the states of pending ones only those need a word that are not simply waiting.
+        // The group says the rest.
         let state = match entry.state {
-            Some(migrator::State::Running) if entry.live => Some("running"),
-            Some(migrator::State::RollingBack) if entry.live => Some("rolling back"),
-            Some(migrator::State::Running | migrator::State::RollingBack | migrator::State::Interrupted) => {
-                Some("interrupted")
-            }
-            Some(migrator::State::Applied | migrator::State::Failed | migrator::State::RolledBack) | None => {
-                None
-            }
+            Some(State::Running) if entry.live => Some("running"),
+            Some(State::RollingBack) if entry.live => Some("rolling back"),
+            Some(State::Running | State::RollingBack | State::Interrupted) => Some("interrupted"),
+            Some(State::Applied | State::Failed | State::RolledBack) | None => None,
         };
         Self {
             id: entry.id,
-            applied_at: entry.applied_at.and_then(instant),
+            applied_at: entry.applied_at.map(time),
             source: entry.source.map(|source| match source {
-                migrator::Source::Native => "native",
-                migrator::Source::Imported => "imported",
-                migrator::Source::Stamped => "stamped",
+                Source::Native => "native",
+                Source::Imported => "imported",
+                Source::Stamped => "stamped",
             }),
             state,
             error: entry.error,
@@ -74,49 +83,45 @@ impl From<StatusEntry> for Entry {
     }
 }
 
-impl View {
-    /// For people.
-    pub(super) fn text(&self) -> String {
-        let mut out = String::from("Applied migrations:\n");
-        list(&mut out, "✓", &self.applied);
-        out.push_str("\nPending migrations:\n");
-        list(&mut out, "·", &self.pending);
-        if !self.failed.is_empty() {
-            out.push_str("\nFailed migrations:\n");
-            list(&mut out, "✗", &self.failed);
+impl StatusView {
+    fn text(&self) -> String {
+        let groups = [
+            ("Applied migrations", "✓", &self.applied),
+            ("\nPending migrations", "·", &self.pending),
+            ("\nFailed migrations", "✗", &self.failed),
+            ("\nUnknown migrations (applied, not known to this program)", "?", &self.unknown),
+            ("\nNot in this context", "-", &self.not_in_context),
+        ];
+        let mut text = String::new();
+        for (i, (title, mark, entries)) in groups.into_iter().enumerate() {
+            let is_always_shown = i < 2;
+            if !entries.is_empty() {
+                _ = writeln!(text, "{title}:");
+                for entry in entries {
+                    entry.write(&mut text, mark);
+                }
+            } else if is_always_shown {
+                _ = writeln!(text, "{title}:\n  (none)");
+            }
         }
-        if !self.unknown.is_empty() {
-            out.push_str("\nUnknown migrations (applied, not known to this program):\n");
-            list(&mut out, "?", &self.unknown);
-        }
-        if !self.not_in_context.is_empty() {
-            out.push_str("\nNot in this context:\n");
-            list(&mut out, "-", &self.not_in_context);
-        }
-        out
+        text
     }
 }
 
-fn list(out: &mut String, mark: &str, entries: &[Entry]) {
-    if entries.is_empty() {
-        out.push_str("  (none)\n");
-    }
-    for Entry { id, applied_at, source: _, state, error, warnings } in entries {
-        let _ = write!(out, "  {mark} {id}");
-        if let Some(applied_at) = applied_at {
-            let _ = write!(out, " ({applied_at})");
-        }
-        if let Some(state) = state {
-            let _ = write!(out, " ({state})");
+impl EntryView {
+    fn write(&self, text: &mut String, mark: &str) {
+        let Self { id, applied_at, source: _, state, error, warnings } = self;
+        _ = write!(text, "  {mark} {id}");
+        for detail in applied_at.iter().map(String::as_str).chain(*state) {
+            _ = write!(text, " ({detail})");
         }
         if !warnings.is_empty() {
-            let _ =
-                write!(out, " [{} warning{}]", warnings.len(), if warnings.len() == 1 { "" } else { "s" });
+            _ = write!(text, " [{}]", count(warnings.len(), "warning"));
         }
         if let Some(error) = error {
-            let _ = write!(out, ": {error}");
+            _ = write!(text, ": {error}");
         }
-        out.push('\n');
+        text.push('\n');
     }
 }
 
@@ -124,27 +129,30 @@ fn list(out: &mut String, mark: &str, entries: &[Entry]) {
 mod tests {
     use super::*;
 
-    fn entry(id: &str, applied_at: Option<&str>) -> Entry {
-        Entry { id: id.to_owned(), applied_at: applied_at.map(str::to_owned), ..Entry::default() }
+    fn entry(id: &str, applied_at: Option<&str>) -> EntryView {
+        EntryView { id: id.to_owned(), applied_at: applied_at.map(str::to_owned), ..EntryView::default() }
     }
 
     #[test]
-    fn applied_ones_are_listed_as_in_the_guide() {
-        let view = View { applied: vec![entry("0001_a", Some("2026-01-02T03:04:05Z"))], ..View::default() };
+    fn status_lists_applied_and_pending() {
+        let view = StatusView {
+            applied: vec![entry("0001_a", Some("2026-01-02T03:04:05Z"))],
+            ..StatusView::default()
+        };
         let expected =
             "Applied migrations:\n  ✓ 0001_a (2026-01-02T03:04:05Z)\n\nPending migrations:\n  (none)\n";
         assert_eq!(view.text(), expected);
     }
 
     #[test]
-    fn other_groups_are_shown_when_there_are_any() {
+    fn status_lists_other_groups_if_not_empty() {
         let failed =
-            Entry { error: Some("no slug".into()), warnings: vec!["w".into()], ..entry("0002_b", None) };
-        let view = View {
+            EntryView { error: Some("no slug".into()), warnings: vec!["w".into()], ..entry("0002_b", None) };
+        let view = StatusView {
             failed: vec![failed],
             unknown: vec![entry("0009_x", None)],
             pending: vec![entry("0001_a", None)],
-            ..View::default()
+            ..StatusView::default()
         };
         let text = view.text();
         assert!(text.contains("\nPending migrations:\n  · 0001_a\n"), "{text}");

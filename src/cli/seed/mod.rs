@@ -1,52 +1,48 @@
-//! `seed demo`: content to look at, for development.
+//! `seed demo`: sample content for development.
 
-/// What is sown.
+/// The sample content.
 mod demo;
 
 use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::CliError;
-use super::migrate::say;
+use super::context::{AccessMode, Context};
+use super::output::{CliError, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Environment};
 use crate::domain::{Caller, Precondition, Role, slugify};
 use crate::repository::{self, NewUser, Users};
-use crate::service::{Error, Services, SlugLookup};
+use crate::service::{Error, Services};
 use crate::startup;
-
-/// The exit code of what was refused as unsafe, as for migrations.
-const REFUSED: u8 = 8;
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
-    /// Add stories, projects and pages to look at; what is there already stays as it is
+    /// Add sample stories, projects and pages; existing content stays
     #[command(after_help = "Examples:
   field-notes seed demo
-  field-notes seed demo --yes     in production, too
+  field-notes seed demo --yes     also in production
 
-Migrations have to be applied. It can be run again: only what is missing is added.")]
+Requires applied migrations. A second run adds only what is missing.")]
     Demo {
-        /// Do it in production, too
+        /// Also run in production
         #[arg(long)]
         yes: bool,
     },
 }
 
-pub(super) async fn run(Verb::Demo { yes }: Verb, config: Config) -> Result<(), CliError> {
+pub(super) async fn run(Verb::Demo { yes }: Verb, config: Config) -> Result<Output, CliError> {
     if config.environment == Environment::Production && !yes {
-        let message = "demonstration content does not belong into production; nothing was changed\n  \
-                       run `field-notes seed demo --yes` to add it all the same";
-        return Err(CliError { message: message.to_owned(), code: REFUSED });
+        return Err(CliError::refused(
+            "sample content does not belong in production; nothing was changed\n  \
+             to add it anyway, run `field-notes seed demo --yes`",
+        ));
     }
-    let database = startup::open_store(&config.store).await?;
-    let outcome = async {
-        startup::migrator(&database, startup::settings(&config, "seed"))?.verify().await?;
-        let failed = |error: &dyn std::error::Error| CliError { message: error.to_string(), code: 1 };
-        // Slugs are told apart by them.
-        repository::ensure_all(&database).await.map_err(|error| failed(&error))?;
-        let services = startup::services(&config, &database, Arc::new(SystemClock));
+    Context::with(config, AccessMode::Write, false, async |Context { database, migrator, config, .. }| {
+        migrator.verify().await?;
+        // Unique indexes keep slugs apart.
+        repository::ensure_all(database).await.map_err(CliError::failed)?;
+        let services = startup::services(config, database, Arc::new(SystemClock));
         let admin = NewUser {
             name: config.admin_email.split('@').next().unwrap_or_default().to_owned(),
             email: config.admin_email.clone(),
@@ -54,54 +50,46 @@ pub(super) async fn run(Verb::Demo { yes }: Verb, config: Config) -> Result<(), 
             role: Role::Admin,
             account: None,
         };
-        let users = Users::new(&database);
-        let admin = users.sign_in(admin, SystemClock.now()).await.map_err(|error| failed(&error))?;
-        sow(&services, &Caller { id: admin.id, role: Role::Admin }).await
-    };
-    let outcome = outcome.await;
-    database.close().await;
-    let (added, there) = outcome?;
-    say(&format!("added {added}, left {there} as they are\n"));
-    Ok(())
+        let admin = Users::new(database).sign_in(admin, SystemClock.now()).await.map_err(CliError::failed)?;
+        let added = seed(&services, &Caller { id: admin.id, role: Role::Admin }).await?;
+        let count = |is_added: bool| added.iter().filter(|added| **added == is_added).count();
+        Ok(Output::text(format!("added {}, kept {} existing\n", count(true), count(false))))
+    })
+    .await
 }
 
-/// How many were added, and how many were there.
-async fn sow(services: &Services, admin: &Caller) -> Result<(usize, usize), CliError> {
-    let (mut added, mut there) = (0, 0);
-    let mut counted = |is_new: bool| if is_new { added += 1 } else { there += 1 };
+/// Adds the items that are missing. Returns for each item whether it was added.
+async fn seed(services: &Services, admin: &Caller) -> Result<Vec<bool>, CliError> {
+    let mut added = Vec::new();
     for story in demo::stories() {
-        let is_new = is_missing(services.stories.by_slug(Some(admin), &slugify(&story.fields.title)).await)?;
-        if is_new {
+        let missing = is_missing(services.stories.by_slug(Some(admin), &slugify(&story.fields.title)).await)?;
+        if missing {
             services.stories.create(admin, story).await?;
         }
-        counted(is_new);
+        added.push(missing);
     }
     for project in demo::projects() {
         let slug = slugify(&project.fields.title);
-        let is_new = is_missing(services.projects.by_slug(Some(admin), &slug).await)?;
-        if is_new {
+        let missing = is_missing(services.projects.by_slug(Some(admin), &slug).await)?;
+        if missing {
             services.projects.create(admin, project).await?;
         }
-        counted(is_new);
+        added.push(missing);
     }
     for (page_type, page) in demo::pages() {
-        let is_new = match services.pages.by_type(Some(admin), page_type).await {
-            Ok(_) => false,
-            Err(Error::NotFound(_)) => true,
-            Err(error) => return Err(error.into()),
-        };
-        if is_new {
+        let missing = is_missing(services.pages.by_type(Some(admin), page_type).await)?;
+        if missing {
             services.pages.put(admin, page_type, page, &Precondition::None).await?;
         }
-        counted(is_new);
+        added.push(missing);
     }
-    Ok((added, there))
+    Ok(added)
 }
 
-fn is_missing<T>(found: Result<SlugLookup<T>, Error>) -> Result<bool, CliError> {
+fn is_missing<T>(found: Result<T, Error>) -> Result<bool, Error> {
     match found {
         Ok(_) => Ok(false),
         Err(Error::NotFound(_)) => Ok(true),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }

@@ -5,50 +5,54 @@ use migrator::{DriftKind, IndexDrift};
 
 use super::Body;
 
-/// The steps that make the database's indexes those that are declared. Nothing, if none is to be repaired, or if it is
-/// with what no source can be written for.
+/// Returns the steps that make the indexes match their declarations; `None` if they match.
+///
+/// # Errors
+///
+/// Fails on a partial index: its filter cannot be written as source.
 pub(in crate::cli::migrate) fn repair(drifts: &[IndexDrift]) -> Result<Option<Body>, String> {
     let mut lines = Vec::new();
-    let mut makes = false;
+    let mut creates = false;
     for IndexDrift { collection, kind, declared, found, .. } in drifts {
         if let (DriftKind::Different | DriftKind::Extra, Some(found)) = (kind, found) {
             let step = format!("drop {} of {collection}", found.name());
             lines.push(format!("Step::drop_index({step:?}, {collection:?}, {:?})", found.name()));
         }
         if let (DriftKind::Different | DriftKind::Missing, Some(declared)) = (kind, declared) {
-            let step = format!("make {} of {collection}", declared.name());
+            let step = format!("create {} of {collection}", declared.name());
             lines.push(format!("Step::create_index({step:?}, {collection:?}, {})", source(declared)?));
-            makes = true;
+            creates = true;
         }
     }
-    if lines.is_empty() {
-        return Ok(None);
-    }
-    let directions = lines.iter().any(|line| line.contains("Direction::"));
-    let names = if directions { "{Direction, Index}" } else { "Index" };
-    let uses = if makes { vec![format!("use docstore::{names};")] } else { Vec::new() };
-    Ok(Some(Body::Steps { uses, lines }))
+    let has_directions = lines.iter().any(|line| line.contains("Direction::"));
+    let uses = match (creates, has_directions) {
+        (false, _) => "",
+        (true, false) => "use docstore::Index;\n",
+        (true, true) => "use docstore::{Direction, Index};\n",
+    };
+    Ok((!lines.is_empty()).then(|| Body::Steps { uses: uses.to_owned(), lines }))
 }
 
+/// Returns the source of an index.
 fn source(index: &Index) -> Result<String, String> {
     if index.partial_filter().is_some() {
-        return Err(format!("{} is partial: write that migration by hand, its filter is code", index.name()));
+        return Err(format!(
+            "{} is a partial index: write this migration by hand, its filter is code",
+            index.name()
+        ));
     }
     let fields = index.fields();
-    let plain = fields.iter().all(|field| field.direction == Direction::Ascending);
-    let mut text = if plain {
-        let names: Vec<_> = fields.iter().map(|field| format!("{:?}", field.field.to_string())).collect();
-        format!("Index::on([{}])", names.join(", "))
+    let mut text = if fields.iter().all(|field| field.direction == Direction::Ascending) {
+        let names: Vec<_> = fields.iter().map(|field| field.field.to_string()).collect();
+        format!("Index::on({names:?})")
     } else {
-        let pairs: Vec<_> = fields
+        let pairs = fields
             .iter()
-            .map(|field| format!("({:?}, Direction::{:?})", field.field.to_string(), field.direction))
-            .collect();
-        format!("Index::by([{}])", pairs.join(", "))
+            .map(|field| format!("({:?}, Direction::{:?})", field.field.to_string(), field.direction));
+        format!("Index::by([{}])", pairs.collect::<Vec<_>>().join(", "))
     };
-    let named = |index: Index| index.name().to_owned();
-    let by_itself = named(Index::by(fields.iter().map(|field| (field.field.clone(), field.direction))));
-    if index.name() != by_itself {
+    let default = Index::by(fields.iter().map(|field| (field.field.clone(), field.direction)));
+    if index.name() != default.name() {
         _ = write!(text, ".named({:?})", index.name());
     }
     if index.is_unique() {
@@ -65,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_is_written_as_it_would_be_by_hand() {
+    fn an_index_is_written_as_by_hand() {
         for (index, text) in [
             (Index::on(["slug"]).unique(), "Index::on([\"slug\"]).unique()"),
             (

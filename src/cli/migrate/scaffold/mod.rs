@@ -1,16 +1,15 @@
-//! Writing the source of a migration: its file, and its line in the list.
+//! Generates migrations: a source file and a line in the list.
 
 /// Steps that repair indexes.
 mod indexes;
-/// What the sources of migrations say of themselves.
+/// The source folder.
 mod sources;
-/// The text of a new one.
+/// The text of a new migration.
 mod template;
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{fs, io};
 
 use serde::Serialize;
 
@@ -18,47 +17,44 @@ pub(super) use indexes::repair;
 pub(super) use sources::Sources;
 pub(super) use template::Body;
 
-/// A summary is one line that fits a table.
-const LONGEST_MESSAGE: usize = 100;
-/// A file's name is read in lists, too.
-const LONGEST_NAME: usize = 60;
+/// Longest message, in characters: it fits a line of a table.
+const MAX_MESSAGE: usize = 100;
+/// Longest name of a migration.
+const MAX_NAME: usize = 60;
 
-/// Why no migration was written. Nothing was changed then.
+/// A migration could not be written. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(
-        "{0} is no folder of migrations: there is no lib.rs in it that lists them\n  \
-         this writes source files: run it at the root of a checkout, or name the folder with --dir"
+        "{0} is not a folder of migrations: it has no lib.rs that lists them\n  \
+         run this at the root of a checkout, or name the folder with --dir"
     )]
     NoSources(PathBuf),
-    #[error("{path} cannot be used: {source}")]
+    #[error("failed to read or write {path}: {source}")]
     File { path: PathBuf, source: io::Error },
-    #[error("{0}: it says no `.after(&[…])` with names in quotes, so it cannot be told what it depends on")]
-    Unclear(PathBuf),
-    #[error("several migrations come last: {}\n  join them first with `field-notes migrate merge`", .0.join(", "))]
+    #[error("{0}: cannot read its dependencies; they must be string literals in `.after(&[…])`")]
+    UnreadableDependencies(PathBuf),
+    #[error("there are several heads: {}\n  join them first with `field-notes migrate merge`", .0.join(", "))]
     SeveralHeads(Vec<String>),
     #[error(
-        "the message has to be one line of 1 to {LONGEST_MESSAGE} characters, with a letter or a digit in it"
+        "the message must be one line of 1 to {MAX_MESSAGE} characters with at least one letter or digit"
     )]
     Message,
-    #[error("the number 9999 is used up")]
+    #[error("the last number, 9999, is used")]
     NoNumber,
 }
 
 /// A migration that was written.
 #[derive(Debug, Serialize)]
 pub(super) struct Written {
-    /// Its id.
     pub(super) id: String,
-    /// Its file.
     pub(super) file: PathBuf,
-    /// The list that names it now.
+    /// The file with the list of migrations.
     pub(super) list: PathBuf,
-    /// What it depends on.
     pub(super) depends_on: Vec<String>,
 }
 
-/// Writes a migration that comes after `parents`, and adds it to the list.
+/// Writes a migration that depends on `parents`, and adds it to the list.
 pub(super) fn write(
     sources: &Sources,
     message: &str,
@@ -66,63 +62,49 @@ pub(super) fn write(
     body: &Body,
 ) -> Result<Written, Error> {
     let message = message.trim().trim_end_matches('.');
-    let name = name_of(message).ok_or(Error::Message)?;
+    let name = file_name(message).ok_or(Error::Message)?;
     let number = sources.last_number() + 1;
     if number > 9999 {
         return Err(Error::NoNumber);
     }
-    let id = format!("{number:04}_{name}");
+    let (id, type_name) = (format!("{number:04}_{name}"), type_name(&name));
     let file = sources.folder().join(format!("m{id}.rs"));
-    let list = sources.list();
-    let type_name = type_name(&name);
-    let text = sources.with_line(&id, &type_name, message);
-    put(&file, &template::migration(&id, &type_name, message, &parents, body), false)?;
-    if let Err(error) = put(&list, &text, true) {
-        // Half of it would only puzzle.
+    let list = sources.folder().join("lib.rs");
+    if file.exists() {
+        return Err(Error::File { path: file, source: io::ErrorKind::AlreadyExists.into() });
+    }
+    replace(&file, &template::migration(&id, &type_name, message, &parents, body))?;
+    if let Err(error) = replace(&list, &sources.list_with(&id, &type_name, message)) {
+        // A file that is not in the list would never be compiled.
         let _ = fs::remove_file(&file);
         return Err(error);
     }
-    format(&file);
+    // Without rustfmt the file stays as it is.
+    let _ = Command::new("rustfmt").args(["--quiet", "--edition", "2024"]).arg(&file).status();
     Ok(Written { id, file, list, depends_on: parents })
 }
 
-/// Writes beside and renames, so that a full disk leaves the old file.
-fn put(path: &Path, text: &str, replace: bool) -> Result<(), Error> {
-    let failed = |source| Error::File { path: path.to_owned(), source };
-    if !replace && path.exists() {
-        return Err(failed(io::Error::from(io::ErrorKind::AlreadyExists)));
-    }
-    let beside = path.with_extension("rs.new");
-    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(|error| {
-        let _ = fs::remove_file(&beside);
-        failed(error)
+/// Writes a new file and renames it, so that a full disk leaves the old one intact.
+fn replace(path: &Path, text: &str) -> Result<(), Error> {
+    let temporary = path.with_extension("rs.new");
+    fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
+        let _ = fs::remove_file(&temporary);
+        Error::File { path: path.to_owned(), source }
     })
 }
 
-/// Where there is no `rustfmt` it stays as it is.
-fn format(file: &Path) {
-    let _ = Command::new("rustfmt").args(["--quiet", "--edition", "2024"]).arg(file).status();
-}
-
-/// Lower-case words between underscores.
-fn name_of(message: &str) -> Option<String> {
-    let fits = message.chars().count() <= LONGEST_MESSAGE && !message.chars().any(char::is_control);
-    let mut name = String::new();
-    for c in deunicode::deunicode(message).chars() {
-        if c.is_ascii_alphanumeric() {
-            name.push(c.to_ascii_lowercase());
-        } else if !name.is_empty() && !name.ends_with('_') {
-            name.push('_');
-        }
+/// Converts a message to lower-case words joined by underscores. Returns `None` if it is invalid.
+fn file_name(message: &str) -> Option<String> {
+    let is_valid = message.chars().count() <= MAX_MESSAGE && !message.chars().any(char::is_control);
+    let ascii = deunicode::deunicode(message).to_ascii_lowercase();
+    let words = ascii.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut name = words.collect::<Vec<_>>().join("_");
+    if name.len() > MAX_NAME {
+        // Cuts between words, if there are several.
+        let cut = name[..=MAX_NAME].rfind('_').unwrap_or(MAX_NAME);
+        name.truncate(cut);
     }
-    if name.len() > LONGEST_NAME {
-        // Whole words, if there is more than one.
-        name.truncate(LONGEST_NAME + 1);
-        let words = name.rfind('_').unwrap_or(LONGEST_NAME);
-        name.truncate(words);
-    }
-    let name = name.trim_end_matches('_');
-    (fits && !name.is_empty()).then(|| name.to_owned())
+    (is_valid && !name.is_empty()).then_some(name)
 }
 
 /// Returns the name of the migration's struct: its words, capitalized and joined. A single word gets a suffix, so that
@@ -142,22 +124,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_words_between_underscores() {
+    fn file_names_are_words_joined_by_underscores() {
         for (message, name) in [
             ("Add featured flag", "add_featured_flag"),
             ("  drop `legacy`-fields!  ", "drop_legacy_fields"),
             ("Überschriften für Ø", "uberschriften_fur_o"),
             ("0005", "0005"),
         ] {
-            assert_eq!(name_of(message).as_deref(), Some(name), "{message}");
+            assert_eq!(file_name(message).as_deref(), Some(name), "{message}");
         }
         for bad in ["", "  ", "!?", "two\nlines"] {
-            assert_eq!(name_of(bad), None, "{bad:?}");
+            assert_eq!(file_name(bad), None, "{bad:?}");
         }
-        assert_eq!(name_of(&"x".repeat(101)), None);
-        assert_eq!(name_of(&"word ".repeat(20)).map(|name| name.len()), Some(LONGEST_NAME - 1));
-        assert_eq!(name_of(&format!("{} longer", "word ".repeat(11))), Some(["word"; 11].join("_")));
-        assert_eq!(name_of(&"x".repeat(100)).map(|name| name.len()), Some(LONGEST_NAME));
+        assert_eq!(file_name(&"x".repeat(101)), None);
+        assert_eq!(file_name(&"word ".repeat(20)).map(|name| name.len()), Some(MAX_NAME - 1));
+        assert_eq!(file_name(&format!("{} longer", "word ".repeat(11))), Some(["word"; 11].join("_")));
+        assert_eq!(file_name(&"x".repeat(100)).map(|name| name.len()), Some(MAX_NAME));
     }
 
     #[test]
@@ -172,7 +154,7 @@ mod tests {
         }
     }
 
-    /// A folder with the list and two migrations, the second of which is a head beside a third if asked for.
+    /// Creates a folder with two migrations, and with a second head on request.
     fn folder(two_heads: bool) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let list = "macro_rules! migrations {\n    () => {}\n}\n\nmigrations! {\n    /// One.\n    m0001_one => OneMigration,\n}\n\nfn other() {\n}\n";
@@ -190,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_one_comes_after_the_head_and_is_in_the_list() {
+    fn a_new_migration_depends_on_the_head_and_is_listed() {
         let folder = folder(false);
         let sources = Sources::read(folder.path()).unwrap();
         let parents = sources.head().unwrap();
@@ -201,12 +183,12 @@ mod tests {
         let list = fs::read_to_string(&written.list).unwrap();
         assert!(list.contains("    m0001_one => OneMigration,\n    /// Say \"hello\".\n    m0003_say_hello => SayHello,\n}\n"), "{list}");
         assert!(list.starts_with("macro_rules! migrations {\n    () => {}\n}\n"), "{list}");
-        // And the next one comes after it, without being compiled.
+        // The next migration depends on it, although it was never compiled.
         assert_eq!(Sources::read(folder.path()).unwrap().head().unwrap(), ["0003_say_hello"]);
     }
 
     #[test]
-    fn two_heads_are_joined_first() {
+    fn several_heads_must_be_merged_first() {
         let folder = folder(true);
         let sources = Sources::read(folder.path()).unwrap();
         let error = sources.head().unwrap_err();
@@ -217,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_none_is_refused_and_left_alone() {
+    fn a_folder_without_a_list_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         for content in [None, Some("fn main() {}\n"), Some("migrations! {\n")] {
             if let Some(content) = content {
@@ -229,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_depends_on_has_to_be_readable() {
+    fn unreadable_dependencies_are_refused() {
         let folder = folder(false);
         fs::write(folder.path().join("m0003_odd.rs"), "Meta::new(\"0003_odd\", \"x\").after(PARENTS)")
             .unwrap();

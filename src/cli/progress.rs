@@ -1,37 +1,37 @@
 use std::io::{self, IsTerminal as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use migrator::{Event, Observer};
-use parking_lot::Mutex;
 
 use crate::startup::{Meter, Reading};
 
-/// Shows on standard error how far a run is: a bar for each step on a terminal, else a line a second at most.
+/// Shows the progress of a run on standard error: a bar per step on a terminal, otherwise at most one line per second.
 pub(super) struct Display(Mutex<State>);
 
 struct State {
     meter: Meter,
-    /// `None` where nobody looks at a bar.
+    /// `None` if standard error is no terminal.
     bar: Option<ProgressBar>,
-    began: Instant,
+    started: Instant,
 }
 
 impl Display {
     pub(super) fn new() -> Self {
         let bar = io::stderr().is_terminal().then(ProgressBar::no_length);
-        Self(Mutex::new(State { meter: Meter::default(), bar, began: Instant::now() }))
+        Self(Mutex::new(State { meter: Meter::default(), bar, started: Instant::now() }))
     }
 
-    /// Removes the bar, so that what follows stands where it stood.
+    /// Removes the bar from the terminal.
     pub(super) fn end(&self) {
         if let Some(bar) = &self.state().bar {
             bar.finish_and_clear();
         }
     }
 
-    fn state(&self) -> parking_lot::MutexGuard<'_, State> {
-        self.0.lock()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -39,19 +39,21 @@ impl Observer for Display {
     fn event(&self, event: &Event<'_>) {
         let mut state = self.state();
         let now = Instant::now();
-        let due = state.meter.take(event, now);
+        let due = state.meter.record(event, now);
         let reading = state.meter.reading();
         match &state.bar {
             Some(bar) => show(bar, reading, event),
-            // What is over within a second is told by the report.
-            None if due && now.duration_since(state.began) > Duration::from_secs(1) => eprintln!("{reading}"),
+            // The report covers a run that takes less than a second.
+            None if due && now.duration_since(state.started) > Duration::from_secs(1) => {
+                eprintln!("{reading}");
+            }
             None => {}
         }
     }
 }
 
 fn show(bar: &ProgressBar, reading: &Reading, event: &Event<'_>) {
-    // Between any two writes there is nothing new to show.
+    // Boundaries are too frequent to redraw, and change nothing that is shown.
     if matches!(event, Event::Boundary { .. }) {
         return;
     }
@@ -66,15 +68,14 @@ fn show(bar: &ProgressBar, reading: &Reading, event: &Event<'_>) {
         bar.set_style(style("{spinner} {msg}  {pos}  {per_sec}"));
         bar.set_position(reading.done);
     }
-    let what = match (&reading.holder, &reading.migration, &reading.step) {
+    bar.set_message(match (&reading.holder, &reading.migration, &reading.step) {
         (Some(_), _, _) => reading.to_string(),
         (None, Some(migration), Some(step)) => format!("{migration}: {step}"),
         (None, migration, _) => migration.clone().unwrap_or_default(),
-    };
-    bar.set_message(what);
+    });
     bar.tick();
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template).expect("the templates are constant and valid")
 }

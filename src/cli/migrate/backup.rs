@@ -1,0 +1,70 @@
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use migrator::backup::{self, TakeRequest};
+
+use super::Run;
+use crate::cli::context::Context;
+use crate::cli::output::{CliError, Output, count, size};
+
+/// Back up documents, indexes and validators, with a checksum per file
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  field-notes migrate backup
+  field-notes migrate backup --only stories,pages --reason \"before the import\"
+  field-notes migrate backup --dir /mnt/backups")]
+pub(super) struct BackupArgs {
+    /// Back up only these collections
+    #[arg(long, value_name = "COLLECTION", value_delimiter = ',')]
+    only: Option<Vec<String>>,
+    /// Reason, kept in the backup
+    #[arg(long, alias = "why", value_name = "TEXT", default_value = "requested by hand")]
+    reason: String,
+    #[command(flatten)]
+    folder: BackupFolder,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct BackupFolder {
+    /// Backup folder, in place of the configured one
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl BackupFolder {
+    pub(super) fn path(self, context: &Context) -> PathBuf {
+        self.dir.unwrap_or_else(|| context.config.backup_dir.clone())
+    }
+}
+
+impl Run for BackupArgs {
+    async fn run(self, context: &Context) -> Result<Output, CliError> {
+        if context.store_is_missing() {
+            return Err(CliError::usage("the store does not exist yet, so there is nothing to back up"));
+        }
+        let request = TakeRequest {
+            collections: self.only,
+            why: self.reason,
+            run_id: None,
+            migration: None,
+            app_version: env!("CARGO_PKG_VERSION").to_owned(),
+            now: bson::DateTime::now(),
+            cap_bytes: None,
+        };
+        let dir = self.folder.path(context);
+        let manifest = backup::take(&context.database, &dir, &request).await?;
+        let mut text = format!("backup {} in {}\n", manifest.id, dir.display());
+        for kept in &manifest.collections {
+            _ = writeln!(
+                text,
+                "    {}: {}, {}",
+                kept.name,
+                count(kept.documents, "document"),
+                size(kept.bytes)
+            );
+        }
+        _ = writeln!(text, "  to restore it, run `field-notes migrate restore {}`", manifest.id);
+        Ok(Output::new(&manifest, text))
+    }
+}

@@ -1,0 +1,180 @@
+use std::fmt::Write as _;
+
+use clap::Args;
+use migrator::{DriftKind, Finding, Lint, Severity, Status};
+use serde::Serialize;
+use serde_json::json;
+
+use super::Run;
+use super::diff::index_drift;
+use crate::cli::context::Context;
+use crate::cli::output::{CONTRADICTION, CliError, DRIFT, Output};
+use crate::repository::declared_indexes;
+
+/// The exit code of pending migrations.
+const PENDING: u8 = 3;
+/// The exit code of a migration that needs an operator.
+const NEEDS_REPAIR: u8 = 4;
+
+/// Check that database and program agree; report by exit code
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  field-notes migrate check
+  field-notes migrate check --before-deploy --json
+
+Exit codes: 0 if they agree; 3 if migrations are pending; 4 if one needs an operator; 6 if a checksum, an index or a condition has
+drifted; 7 if the migrations of the program contradict one another. The first of 7, 4, 6 and 3 that applies is returned.
+With --before-deploy, pending migrations and missing indexes are accepted, because the next start applies and creates them; so are
+conditions that already failed when a migration was applied or imported.")]
+pub(super) struct CheckArgs {
+    /// Accept everything that the next start of this program fixes
+    #[arg(long)]
+    before_deploy: bool,
+}
+
+impl Run for CheckArgs {
+    async fn run(self, context: &Context) -> Result<Output, CliError> {
+        let status = context.migrator.status().await?;
+        let mut report = CheckReport { before_deploy: self.before_deploy, ..CheckReport::default() };
+        report.check_ledger(context, &status).await?;
+        report.check_checksums(context).await?;
+        report.check_conditions(context, &status).await?;
+        report.check_indexes(context).await?;
+        let lints = context.migrator.lint().await?;
+        let errors = lints.iter().filter(|lint| lint.severity == Severity::Error).map(Lint::to_string);
+        report.add("lint", "no lint errors", CONTRADICTION, errors);
+        Ok(report.into_output())
+    }
+}
+
+#[derive(Debug, Default)]
+struct CheckReport {
+    before_deploy: bool,
+    fine: Vec<&'static str>,
+    /// Differences that the next start fixes or that are known.
+    accepted: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug, Serialize)]
+struct Problem {
+    /// `heads`, `repair`, `pending`, `checksum`, `condition`, `index` or `lint`.
+    kind: &'static str,
+    text: String,
+    #[serde(skip)]
+    code: u8,
+}
+
+impl CheckReport {
+    /// Adds problems of one kind; without any, `fine` is reported.
+    fn add(
+        &mut self,
+        kind: &'static str,
+        fine: &'static str,
+        code: u8,
+        texts: impl IntoIterator<Item = String>,
+    ) {
+        let before = self.problems.len();
+        self.problems.extend(texts.into_iter().map(|text| Problem { kind, text, code }));
+        if self.problems.len() == before {
+            self.fine.push(fine);
+        }
+    }
+
+    async fn check_ledger(&mut self, context: &Context, status: &Status) -> Result<(), CliError> {
+        let heads = context.migrator.heads();
+        let several = (heads.len() > 1)
+            .then(|| format!("several heads: {}\n  run `field-notes migrate merge`", heads.join(", ")));
+        let is_reported = several.is_some();
+        self.add("heads", "there is one head", CONTRADICTION, several);
+        let Err(error) = context.migrator.verify().await else {
+            self.fine.push("no migration is pending or failed");
+            return Ok(());
+        };
+        match error.exit_code() {
+            CONTRADICTION if is_reported => self.fine.push("no migration is pending or failed"),
+            PENDING if self.before_deploy => {
+                let ids: Vec<_> = status.pending.iter().map(|entry| entry.id.as_str()).collect();
+                self.accepted.push(format!("pending: {}", ids.join(", ")));
+            }
+            PENDING => self.add("pending", "", PENDING, [error.to_string()]),
+            code @ (4..=7) => self.add("repair", "", code, [error.to_string()]),
+            _ => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn check_checksums(&mut self, context: &Context) -> Result<(), CliError> {
+        let changed = context.migrator.checksum_drift().await?;
+        let changed = changed.iter().map(|drift| {
+            let id = &drift.id;
+            format!(
+                "{drift}\n  restore its source, or run `field-notes migrate repair {id} --accept-checksum --reason \"…\"`"
+            )
+        });
+        self.add("checksum", "applied migrations match the program", DRIFT, changed);
+        Ok(())
+    }
+
+    async fn check_conditions(&mut self, context: &Context, status: &Status) -> Result<(), CliError> {
+        let failed = context.migrator.conditions().await?;
+        // A finding that was recorded when the migration was applied or imported is no worse after a deploy.
+        let is_known = |id: &str, finding: &Finding| {
+            status.applied.iter().any(|entry| entry.id == id && entry.warnings.contains(&finding.0))
+        };
+        let (known, new): (Vec<_>, Vec<_>) =
+            failed.iter().partition(|(id, finding)| self.before_deploy && is_known(id, finding));
+        self.accepted.extend(known.iter().map(|(id, finding)| format!("known of {id}: {finding}")));
+        let new = new.iter().map(|(id, finding)| format!("{id}: {finding}"));
+        self.add("condition", "all conditions hold", DRIFT, new);
+        Ok(())
+    }
+
+    async fn check_indexes(&mut self, context: &Context) -> Result<(), CliError> {
+        let drifts = index_drift(context).await?;
+        let absent =
+            drifts.iter().filter(|drift| matches!(drift.kind, DriftKind::Missing | DriftKind::Different));
+        let never_started = absent.count() == declared_indexes().len();
+        if never_started {
+            self.accepted.push("indexes are not created yet: no start has completed".to_owned());
+        }
+        let mut problems = Vec::new();
+        for drift in drifts {
+            match drift.kind {
+                DriftKind::OtherName => {}
+                DriftKind::Missing if never_started => {}
+                DriftKind::Missing if self.before_deploy => self.accepted.push(drift.to_string()),
+                DriftKind::Missing => problems.push(format!("{drift}; the next start creates it")),
+                _ => {
+                    problems
+                        .push(format!("{drift}\n  run `field-notes migrate diff \"repair the indexes\"`"));
+                }
+            }
+        }
+        self.add("index", "indexes match their declarations", DRIFT, problems);
+        Ok(())
+    }
+
+    fn code(&self) -> u8 {
+        let has = |code: &u8| self.problems.iter().any(|problem| problem.code == *code);
+        let gravest = [CONTRADICTION, NEEDS_REPAIR, DRIFT, PENDING].into_iter().find(has);
+        gravest.or_else(|| self.problems.first().map(|problem| problem.code)).unwrap_or(0)
+    }
+
+    fn into_output(self) -> Output {
+        let mut text = String::new();
+        for fine in &self.fine {
+            _ = writeln!(text, "✓ {fine}");
+        }
+        for accepted in &self.accepted {
+            _ = writeln!(text, "· {accepted}");
+        }
+        for problem in &self.problems {
+            _ = writeln!(text, "✗ {}", problem.text);
+        }
+        let code = self.code();
+        let Self { fine, accepted, problems, .. } = self;
+        let value = json!({ "fine": fine, "accepted": accepted, "problems": problems, "exit_code": code });
+        Output::new(&value, text).with_code(code)
+    }
+}

@@ -1,0 +1,98 @@
+use std::fmt::Write as _;
+
+use clap::Args;
+use migrator::{DownPlan, DownReport, DownRequest, DownTarget};
+use serde_json::json;
+
+use super::Run;
+use super::up::details;
+use crate::cli::context::{AccessMode, Context};
+use crate::cli::output::{CliError, Output, count};
+
+/// Roll back the last applied migration
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  field-notes migrate down
+  field-notes migrate down --to 0002          0002 stays applied
+  field-notes migrate down --run 0199a7c4     roll back one run
+  field-notes migrate down --all --yes
+
+Asks before it loses data. Without a terminal, --yes is required.")]
+pub(super) struct DownArgs {
+    /// Roll back everything that depends on this migration, which stays (id or unique prefix)
+    #[arg(long, value_name = "ID", group = "target")]
+    to: Option<String>,
+    /// Roll back this number of migrations, the last first
+    #[arg(long, value_name = "N", group = "target")]
+    steps: Option<usize>,
+    /// Roll back one run, and everything that depends on it (id or unique prefix)
+    #[arg(long, value_name = "RUN", group = "target")]
+    run: Option<String>,
+    /// Roll back all migrations
+    #[arg(long, group = "target")]
+    all: bool,
+    /// Print the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask, even if data would be lost
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Run for DownArgs {
+    fn access(&self) -> AccessMode {
+        AccessMode::Write
+    }
+
+    async fn run(self, context: &Context) -> Result<Output, CliError> {
+        let Self { to, steps, run, all, dry_run, yes } = self;
+        let all = all.then_some(DownTarget::All);
+        let target =
+            to.map(DownTarget::To).or(steps.map(DownTarget::Steps)).or(run.map(DownTarget::Run)).or(all);
+        let is_last = target.is_none();
+        let is_whole = matches!(target, None | Some(DownTarget::All));
+        let request = DownRequest { target: target.unwrap_or(DownTarget::Last), confirmed: yes };
+        let plans = context.migrator.plan_down(&request).await?;
+        if plans.is_empty() {
+            let text = if is_whole { "nothing is applied\n" } else { "nothing to roll back\n" };
+            return Ok(Output::new(&json!({ "taken_back": [] }), text));
+        }
+        if dry_run {
+            return Ok(Output::new(&json!({ "would_take_back": plans }), plan_text(&plans)));
+        }
+        let is_harmless = is_last && plans.iter().all(|plan| plan.losses.is_empty());
+        let yes = yes || (!is_harmless && context.confirm(&plan_text(&plans)));
+        let reports = context.migrator.down(&DownRequest { confirmed: yes, ..request }).await?;
+        let mut text = report_text(&reports);
+        if !reports.is_empty() {
+            text.push_str("to apply again, run `field-notes migrate up`\n");
+        }
+        Ok(Output::new(&json!({ "taken_back": reports }), text))
+    }
+}
+
+fn plan_text(plans: &[DownPlan]) -> String {
+    let mut text = String::new();
+    for plan in plans {
+        let requested = if plan.requested { "" } else { " (a dependent of the requested migration)" };
+        _ = writeln!(text, "roll back {}{requested}: {}", plan.id, plan.summary);
+        if !plan.losses.is_empty() {
+            let certain = if plan.certain { "this is lost" } else { "with the current data, this is lost" };
+            _ = writeln!(text, "    {certain}:");
+        }
+        for loss in &plan.losses {
+            _ = writeln!(text, "      {loss}");
+        }
+    }
+    _ = writeln!(text, "{} in total", count(plans.len(), "migration"));
+    text
+}
+
+pub(super) fn report_text(reports: &[DownReport]) -> String {
+    let mut text = String::new();
+    for report in reports {
+        _ = writeln!(text, "rolled back {} in {} ms", report.id, report.duration.as_millis());
+        details(&mut text, &report.counts, &report.warnings);
+    }
+    text
+}

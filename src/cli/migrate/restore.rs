@@ -1,0 +1,82 @@
+use std::fmt::Write as _;
+
+use clap::Args;
+use migrator::backup::{self, RestoreReport, RestoreRequest};
+
+use super::Run;
+use super::backup::BackupFolder;
+use crate::cli::context::{AccessMode, Context};
+use crate::cli::output::{CliError, Output, count};
+
+/// Restore a backup after verifying its checksums
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  field-notes migrate restore 20261121T080000Z
+  field-notes migrate restore 20261121T080000Z --into-scratch
+  field-notes migrate restore 20261121T080000Z --only stories --replace --yes
+
+Without --replace, nothing is restored if one of the collections has documents.")]
+pub(super) struct RestoreArgs {
+    /// Backup (id or unique prefix)
+    id: String,
+    /// Replace existing documents
+    #[arg(long, conflicts_with = "into_scratch")]
+    replace: bool,
+    /// Restore into a temporary database, print its content, and remove it
+    #[arg(long)]
+    into_scratch: bool,
+    /// Restore only these collections
+    #[arg(long, value_name = "COLLECTION", value_delimiter = ',')]
+    only: Option<Vec<String>>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    folder: BackupFolder,
+}
+
+impl Run for RestoreArgs {
+    fn access(&self) -> AccessMode {
+        AccessMode::Create
+    }
+
+    async fn run(self, context: &Context) -> Result<Output, CliError> {
+        let Self { id, replace, into_scratch, only, yes, folder } = self;
+        let dir = folder.path(context);
+        let id = backup::resolve(&dir, &id)?;
+        let request = RestoreRequest { replace, only };
+        if into_scratch {
+            let scratch = context.database.scratch("restore").await.map_err(CliError::failed)?;
+            let restored = backup::restore(scratch.database(), &dir, &id, &request).await;
+            scratch.discard().await.map_err(CliError::failed)?;
+            let restored = restored?;
+            let text = restored_text(&restored) + "restored into a temporary database, which is removed\n";
+            return Ok(Output::new(&restored, text));
+        }
+        let warning = || format!("backup {id} replaces the content of {}\n", context.database.location());
+        if replace && !yes && !context.confirm(&warning()) {
+            return Err(CliError::refused(format!(
+                "this replaces existing data with backup {id}; nothing was changed\n  add --yes to confirm, \
+                 as in `field-notes migrate restore {id} --replace --yes`"
+            )));
+        }
+        let restored = context.migrator.restore(&dir, &id, &request).await?;
+        Ok(Output::new(&restored, restored_text(&restored)))
+    }
+}
+
+fn restored_text(restored: &RestoreReport) -> String {
+    let mut text = format!("restored {}\n", restored.backup);
+    for one in &restored.collections {
+        let replaced = if one.replaced > 0 { format!(", replacing {}", one.replaced) } else { String::new() };
+        _ = writeln!(text, "    {}: {}{replaced}", one.name, count(one.documents, "document"));
+    }
+    if !restored.applied_since.is_empty() {
+        let ids = restored.applied_since.join(", ");
+        _ = writeln!(text, "    reverted in the same collections: changes of {ids}");
+    }
+    for name in &restored.dropped {
+        _ = writeln!(text, "    {name}: dropped, because it did not exist when the backup was taken");
+    }
+    text
+}

@@ -1,0 +1,33 @@
+use clap::Args;
+use migrator::UnlockOutcome;
+
+use super::Run;
+use crate::cli::context::{AccessMode, Context};
+use crate::cli::output::{CliError, Output};
+
+/// Release the lock of a dead process
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  field-notes migrate unlock --reason \"its machine was switched off\"
+
+A lock expires after MIGRATE_LEASE_SECONDS by itself. A lock that is still renewed is not released.")]
+pub(super) struct UnlockArgs {
+    /// Reason, kept in the log
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+impl Run for UnlockArgs {
+    fn access(&self) -> AccessMode {
+        AccessMode::Write
+    }
+
+    async fn run(self, context: &Context) -> Result<Output, CliError> {
+        let done = context.migrator.unlock(&self.reason).await?;
+        let text = match &done {
+            UnlockOutcome::Released { holder, .. } => format!("released the lock of {holder}\n"),
+            _ => "the lock is free\n".to_owned(),
+        };
+        Ok(Output::new(&done, text))
+    }
+}

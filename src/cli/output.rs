@@ -1,0 +1,221 @@
+//! Results of commands: printed text, JSON and exit codes.
+
+use std::error::Error;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use chrono::{DateTime, SecondsFormat};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::service;
+use crate::startup::Failure;
+
+/// The exit code of a check that found drift.
+pub(super) const DRIFT: u8 = 6;
+/// The exit code of migrations that contradict one another or themselves.
+pub(super) const CONTRADICTION: u8 = 7;
+/// The exit code of an action that was refused as unsafe.
+pub(super) const REFUSED: u8 = 8;
+
+/// The result of a command: text for people, JSON for programs, and an exit code.
+#[derive(Debug)]
+pub(super) struct Output {
+    value: Value,
+    text: String,
+    code: u8,
+}
+
+impl Output {
+    pub(super) fn new(value: &impl Serialize, text: impl Into<String>) -> Self {
+        let value =
+            serde_json::to_value(value).expect("reports have string keys and serialize without errors");
+        Self { value: simplify(value), text: text.into(), code: 0 }
+    }
+
+    /// An output of a command that has no `--json`.
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self::new(&Value::Null, text)
+    }
+
+    pub(super) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Prints the output and returns its exit code.
+    pub(super) fn print(self, as_json: bool) -> u8 {
+        print(&if as_json { format!("{:#}\n", self.value) } else { self.text });
+        self.code
+    }
+}
+
+/// A failed command: the message and the exit code.
+#[derive(Debug)]
+pub(super) struct CliError {
+    pub(super) message: String,
+    pub(super) code: u8,
+}
+
+impl CliError {
+    fn new(message: impl Into<Box<dyn Error>>, code: u8) -> Self {
+        Self { message: message.into().to_string(), code }
+    }
+
+    pub(super) fn failed(message: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(message, 1)
+    }
+
+    pub(super) fn usage(message: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(message, 2)
+    }
+
+    pub(super) fn refused(message: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(message, REFUSED)
+    }
+
+    /// Prints the error to standard error. Indented lines continue the one before.
+    pub(super) fn print(&self) {
+        for line in self.message.lines() {
+            let prefix = if line.starts_with(' ') { "" } else { "error: " };
+            eprintln!("{prefix}{line}");
+        }
+    }
+
+    /// Prints the error as JSON to standard output.
+    pub(super) fn print_json(&self) {
+        let mut lines = self.message.lines().map(str::trim);
+        let message = lines.next().unwrap_or_default();
+        let more: Vec<_> = lines.collect();
+        let value = json!({ "error": { "message": message, "more": more, "exit_code": self.code } });
+        print(&format!("{value:#}\n"));
+    }
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        Self { message: failure.to_string(), code: failure.exit }
+    }
+}
+
+impl From<migrator::Error> for CliError {
+    fn from(error: migrator::Error) -> Self {
+        Self { message: error.to_string(), code: error.exit_code() }
+    }
+}
+
+impl From<migrator::backup::BackupError> for CliError {
+    fn from(error: migrator::backup::BackupError) -> Self {
+        Self { message: error.to_string(), code: error.exit_code() }
+    }
+}
+
+impl From<service::Error> for CliError {
+    fn from(error: service::Error) -> Self {
+        let mut message = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            message = format!("{message}: {cause}");
+            next = cause.source();
+        }
+        Self::failed(message)
+    }
+}
+
+/// Converts extended JSON to plain JSON: dates and ids become strings, typed numbers become numbers.
+fn simplify(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(simplify).collect(),
+        Value::Object(members) => extended(&members).unwrap_or_else(|| {
+            let members = members.into_iter().map(|(name, member)| (name, simplify(member)));
+            members.collect::<Map<_, _>>().into()
+        }),
+        other => other,
+    }
+}
+
+/// Returns the plain value of an object that is a typed value of extended JSON.
+fn extended(members: &Map<String, Value>) -> Option<Value> {
+    let (name, value) = members.iter().next().filter(|_| members.len() == 1)?;
+    match name.as_str() {
+        "$oid" | "$numberDecimal" => value.is_string().then(|| value.clone()),
+        "$numberInt" | "$numberLong" => Some(value.as_str()?.parse::<i64>().ok()?.into()),
+        "$numberDouble" => Some(value.as_str()?.parse::<f64>().ok()?.into()),
+        "$date" => match value {
+            Value::String(_) => Some(value.clone()),
+            Value::Object(millis) => Some(rfc3339(millis.get("$numberLong")?.as_str()?.parse().ok()?).into()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Formats a time of the ledger, to the second.
+pub(super) fn time(at: bson::DateTime) -> String {
+    rfc3339(at.timestamp_millis())
+}
+
+fn rfc3339(millis: i64) -> String {
+    let at = DateTime::from_timestamp_millis(millis);
+    at.map_or_else(|| millis.to_string(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// Formats a count with its noun: `1 warning`, `2 warnings`.
+pub(super) fn count(n: impl TryInto<u64>, noun: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Formats a number of bytes, rounded down to two digits or more.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{} KiB", bytes / 1_024),
+        _ => format!("{} MiB", bytes / 1_048_576),
+    }
+}
+
+/// Returns the first line of an error, which says what failed.
+pub(super) fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// Prints to standard output. A reader that closed the pipe is no error.
+pub(super) fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Asks the person at the terminal after showing `warning`. Returns `false` if there is no terminal.
+pub(super) fn confirm(warning: &str) -> bool {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return false;
+    }
+    print(&format!("{warning}continue? [y/N] "));
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer).is_ok();
+    read && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_output_has_no_extended_json_types() {
+        let value = json!({
+            "at": { "$date": { "$numberLong": "1767225600123" } },
+            "ids": [{ "$oid": "64b000000000000000000001" }],
+            "n": { "$numberLong": "5" },
+            "other": { "$set": { "a": 1 } },
+        });
+        let expected = json!({
+            "at": "2026-01-01T00:00:00Z", "ids": ["64b000000000000000000001"], "n": 5,
+            "other": { "$set": { "a": 1 } },
+        });
+        assert_eq!(simplify(value), expected);
+    }
+
+    #[test]
+    fn sizes_have_a_unit() {
+        assert_eq!([999, 20_480, 52_428_800].map(size), ["999 B", "20 KiB", "50 MiB"]);
+    }
+}
