@@ -9,7 +9,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D target/dist/field-notes /out/field-notes \
     && install -d /out/data
 
-# glibc and certificates, nothing else; runs as user 65532
+# Only glibc and certificates; runs as user 65532.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /out/field-notes /usr/local/bin/field-notes
 COPY --from=build --chown=65532:65532 /out/data /data

@@ -1,6 +1,6 @@
 //! The content backend of Field Notes.
 //!
-//! Arrows run one way: `http` → `service` → `repository`, `identity` → `domain`. `startup` and `cli` put them together.
+//! Dependencies point one way: `http` → `service` → `repository`, `identity` → `domain`. `startup` and `cli` wire them.
 
 /// The command line.
 pub mod cli;
@@ -8,19 +8,19 @@ pub mod cli;
 pub mod clock;
 /// The configuration.
 pub mod config;
-/// Nouns and rules.
+/// Domain types and rules, without I/O.
 pub mod domain;
-/// The HTML of content, cleaned.
+/// The HTML sanitizer.
 pub mod html;
-/// Routes, extractors, wire types, errors.
+/// Routes, extractors, wire types and errors.
 pub mod http;
-/// From bearer token to caller.
+/// Authentication: from a bearer token to a caller.
 pub mod identity;
 /// Typed entities over the store.
 pub mod repository;
 /// Use cases.
 pub mod service;
-/// The phases of a start, and the end.
+/// Start-up and shutdown.
 pub mod startup;
-/// Where spans and events go.
+/// Logging.
 pub mod telemetry;

@@ -19,19 +19,18 @@ pub(super) async fn run(listen: Listen) -> Result<(), CliError> {
         host => host,
     };
     let address = SocketAddr::new(host, listen.port);
-    let failure = match tokio::time::timeout(DEADLINE, status_line(address)).await {
-        Ok(Ok(line)) if line.starts_with("HTTP/1.1 200") => return Ok(()),
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(REQUEST).await?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await?;
+        io::Result::Ok(status)
+    };
+    let failure = match tokio::time::timeout(DEADLINE, exchange).await {
+        Ok(Ok(status)) if status == *b"HTTP/1.1 200" => return Ok(()),
         Ok(Ok(_)) => "it did not answer 200".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it did not answer in time".to_owned(),
     };
     Err(CliError::failed(format!("no healthy server at {address}: {failure}")))
-}
-
-async fn status_line(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(REQUEST).await?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).await?;
-    Ok(String::from_utf8_lossy(&head).into_owned())
 }

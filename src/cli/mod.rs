@@ -1,5 +1,7 @@
 //! The command line.
 
+#![expect(clippy::doc_markdown, reason = "clap prints doc comments of arguments as help, without Markdown")]
+
 /// Parses ages such as `30d`.
 mod age;
 /// The open store that a command works on.
@@ -30,18 +32,15 @@ use crate::telemetry;
 use output::CliError;
 
 /// The content backend of Field Notes.
+///
+/// Examples:
+///   field-notes                         serve on PORT
+///   field-notes migrate status --json   print the state of migrations as JSON
+///   MONGO_URI=mongodb://localhost field-notes serve
+///
+/// Configured by environment variables and by .env in the working directory; .env.example lists them.
 #[derive(Debug, Parser)]
-#[command(
-    name = "field-notes",
-    version,
-    about,
-    after_help = "Examples:
-  field-notes                         serve on PORT
-  field-notes migrate status --json   print the state of migrations as JSON
-  MONGO_URI=mongodb://localhost field-notes serve
-
-Configured by environment variables and by .env in the working directory; .env.example lists them."
-)]
+#[command(name = "field-notes", version, verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -50,33 +49,37 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Migrate the database, then serve (default)
-    #[command(after_help = "Examples:
-  field-notes serve
-  PORT=8080 DATA_DIR=/srv/field-notes field-notes serve")]
+    ///
+    /// Examples:
+    ///   field-notes serve
+    ///   PORT=8080 DATA_DIR=/srv/field-notes field-notes serve
+    #[command(verbatim_doc_comment)]
     Serve,
     Migrate(migrate::MigrateArgs),
     /// Manage deleted content
-    #[command(
-        subcommand,
-        after_help = "Examples:
-  field-notes trash purge --older-than 30d --dry-run"
-    )]
+    ///
+    /// Examples:
+    ///   field-notes trash purge --older-than 30d --dry-run
+    #[command(subcommand, verbatim_doc_comment)]
     Trash(trash::Verb),
     /// Add sample content
-    #[command(
-        subcommand,
-        after_help = "Examples:
-  field-notes seed demo"
-    )]
+    ///
+    /// Examples:
+    ///   field-notes seed demo
+    #[command(subcommand, verbatim_doc_comment)]
     Seed(seed::Verb),
     /// Print the API description that is served at /openapi.json
-    #[command(after_help = "Examples:
-  field-notes openapi > openapi.json")]
+    ///
+    /// Examples:
+    ///   field-notes openapi > openapi.json
+    #[command(verbatim_doc_comment)]
     Openapi,
     /// Exit with 0 if a server answers on the configured port
-    #[command(after_help = "Examples:
-  field-notes healthcheck
-  PORT=8080 field-notes healthcheck")]
+    ///
+    /// Examples:
+    ///   field-notes healthcheck
+    ///   PORT=8080 field-notes healthcheck
+    #[command(verbatim_doc_comment)]
     Healthcheck,
 }
 

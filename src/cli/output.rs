@@ -1,6 +1,7 @@
 //! Results of commands: printed text, JSON and exit codes.
 
 use std::error::Error;
+use std::fmt::{Display, Write as _};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use chrono::{DateTime, SecondsFormat};
@@ -145,6 +146,26 @@ fn extended(members: &Map<String, Value>) -> Option<Value> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Text for people, written line by line.
+pub(super) trait Lines {
+    fn push_line(&mut self, line: impl Display);
+
+    fn push_lines(&mut self, lines: impl IntoIterator<Item: Display>) {
+        lines.into_iter().for_each(|line| self.push_line(line));
+    }
+
+    /// Writes a label and a list on one line, if the list is not empty.
+    fn push_list(&mut self, label: &str, items: &[String]) {
+        self.push_lines((!items.is_empty()).then(|| format!("{label} {}", items.join(", "))));
+    }
+}
+
+impl Lines for String {
+    fn push_line(&mut self, line: impl Display) {
+        writeln!(self, "{line}").expect("writing to a string cannot fail");
     }
 }
 

@@ -1,9 +1,9 @@
 use std::io::{self, IsTerminal as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use migrator::{Event, Observer};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::startup::{Meter, Reading};
 
@@ -31,7 +31,7 @@ impl Display {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -153,7 +153,7 @@ fn verbs(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
 #[test]
 fn every_help_has_an_example_and_every_example_parses() {
     for (path, verb) in verbs(&Arguments::command(), "field-notes") {
-        let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let help = verb.get_long_about().map(ToString::to_string).unwrap_or_default();
         let examples: Vec<_> = help.lines().filter_map(command_in).collect();
         assert!(!examples.is_empty(), "{path} has no example");
         assert!(examples.iter().any(|line| line.contains(&path)), "{path}: {examples:?}");

@@ -16,11 +16,13 @@ use crate::startup;
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
     /// Delete old trash for good, with its redirects
-    #[command(after_help = "Examples:
-  field-notes trash purge --older-than 30d --dry-run
-  field-notes trash purge --older-than 12h --type stories --yes
-
-An item that was deleted without a date, by another program, counts from its last change.")]
+    ///
+    /// Examples:
+    ///   field-notes trash purge --older-than 30d --dry-run
+    ///   field-notes trash purge --older-than 12h --type stories --yes
+    ///
+    /// An item that was deleted without a date, by another program, counts from its last change.
+    #[command(verbatim_doc_comment)]
     Purge {
         /// Minimum time since deletion: a number and s, m, h, d or w, as in 30d
         #[arg(long, value_name = "AGE", value_parser = age)]

@@ -1,27 +1,25 @@
 use std::fmt;
 
-/// What is wrong with one variable.
+/// An invalid variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The variable.
+    /// The name of the variable.
     pub variable: &'static str,
-    /// What is wrong with it. Never holds its value.
-    pub what: String,
+    /// The reason. Never holds the value.
+    pub message: String,
 }
 
-/// Everything that is wrong with the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// All invalid variables of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(pub Vec<Problem>);
 
 impl fmt::Display for ConfigErrors {
-    /// A line for each variable.
+    /// Writes one line per variable.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Problem { variable, what }) in self.0.iter().enumerate() {
-            let end = if i == 0 { "" } else { "\n" };
-            write!(f, "{end}{variable}: {what}; set it in .env or in the environment")?;
+        for (i, Problem { variable, message }) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "\n" };
+            write!(f, "{separator}{variable} {message}; set it in .env or in the environment")?;
         }
         Ok(())
     }
 }
-
-impl std::error::Error for ConfigErrors {}

@@ -1,18 +1,19 @@
-//! The configuration: read through a function, judged as a whole.
+//! The configuration: every variable, parsed and validated together.
 
 /// `.env` files.
 mod dotenv;
-/// Everything that is wrong, told together.
+/// All invalid variables.
 mod errors;
-/// From the variables of MongoDB to a connection string and a database.
+/// The store, from the variables of MongoDB and `DATA_DIR`.
 mod mongo;
-/// Reads variables and keeps what is wrong with them.
+/// Parses variables and collects errors.
 mod reader;
 /// The table of variables.
 mod variables;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,88 +21,90 @@ pub use dotenv::{Dotenv, DotenvError};
 pub use errors::{ConfigErrors, Problem};
 pub use variables::{VARIABLES, Variable};
 
+use clap::ValueEnum;
 use reader::Reader;
+use variables as var;
 
 use crate::domain::Authorship;
 use crate::http::{CacheSettings, ConnectionSettings, MiddlewareSettings};
 use crate::identity::GoogleSettings;
 
-/// What kind of installation this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The kind of an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Environment {
-    /// On somebody's own machine.
+    /// A developer's machine.
     Development,
-    /// In a test suite.
+    /// A test suite.
     Test,
-    /// As production, but nobody depends on it.
+    /// Like production, without users.
     Staging,
-    /// For real.
+    /// The real service.
     Production,
 }
 
-/// What a start does about migrations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The migrations phase of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MigrateOnStart {
-    /// Applies what is pending.
+    /// Apply pending migrations.
     Apply,
-    /// Refuses to serve while any are pending.
+    /// Refuse to serve while migrations are pending.
     Verify,
-    /// Waits until another process has applied them.
+    /// Wait until another process has applied them.
     Wait,
-    /// Does not look.
+    /// Skip the phase.
     Off,
 }
 
-/// Before which migrations a backup is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The migrations that take a backup first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BackupBefore {
-    /// None.
+    /// No migration.
     Never,
-    /// Those that could not be taken back exactly otherwise.
+    /// Migrations that cannot be rolled back exactly.
     Risky,
-    /// All.
+    /// Every migration.
     Always,
 }
 
-/// What happens when a start fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The reaction to a failed start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnStartFailure {
-    /// The process ends with an exit code.
+    /// Exit with a code.
     Exit,
-    /// The process stays alive, not ready, and says why.
+    /// Stay alive, not ready, and report the reason.
     Stay,
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// For machines.
+    /// JSON objects.
     Json,
 }
 
-/// Where the data is.
+/// The store.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreConfig {
     /// A MongoDB server.
     Mongo {
-        /// The connection string. It may hold a password.
+        /// The connection string, which may hold a password.
         uri: String,
-        /// The database.
+        /// The name of the database.
         database: String,
-        /// How the server names this client in its logs.
+        /// The name of this client in the server's logs.
         app_name: String,
     },
-    /// A file of the embedded store.
+    /// The embedded store.
     Embedded {
-        /// The file.
+        /// The path of its file.
         path: PathBuf,
     },
 }
 
 impl fmt::Debug for StoreConfig {
-    /// Leaves the connection string out: it may hold a password.
+    /// Omits the connection string, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mongo { database, .. } => {
@@ -115,201 +118,169 @@ impl fmt::Debug for StoreConfig {
 /// The configuration of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// What kind of installation this is.
+    /// The kind of this installation.
     pub environment: Environment,
     /// The address to listen on.
     pub host: IpAddr,
     /// The port to listen on; 0 lets the system choose.
     pub port: u16,
-    /// Who is the administrator.
+    /// The e-mail address of the administrator.
     pub admin_email: String,
-    /// Who are authors.
+    /// The e-mail addresses of authors.
     pub author_emails: Vec<String>,
-    /// Who may create content.
+    /// The rule for creating content.
     pub authorship: Authorship,
-    /// Whether the development tokens are good.
+    /// Accepts development tokens.
     pub allow_dev_auth: bool,
-    /// How tokens of Google are verified.
+    /// The verification of Google tokens.
     pub google: GoogleSettings,
-    /// Origins, proxies, limits.
+    /// Origins, proxies and rate limits.
     pub middleware: MiddlewareSettings,
-    /// Where the data is.
+    /// The store.
     pub store: StoreConfig,
-    /// What a start does about migrations.
+    /// The migrations phase of a start.
     pub migrate_on_start: MigrateOnStart,
-    /// How long to wait for another process that migrates.
+    /// The time to wait for another process that migrates.
     pub migrate_wait: Duration,
-    /// How long the lease of a process that died while it migrated lasts.
+    /// The time until the migration lock of a dead process expires.
     pub migrate_lease: Duration,
-    /// Whether unknown names in the ledger of the original are taken over.
+    /// Imports unknown names from the original's ledger.
     pub migrate_allow_unknown: bool,
-    /// The contexts whose migrations are run, beside those that are run everywhere.
+    /// The contexts whose migrations also run.
     pub migrate_contexts: Vec<String>,
     /// The folder of backups.
     pub backup_dir: PathBuf,
-    /// Before which migrations a backup is taken.
+    /// The migrations that take a backup first.
     pub backup_before: BackupBefore,
-    /// How many of those are kept.
+    /// The number of those backups to keep.
     pub backup_keep: usize,
-    /// The most MiB of documents that one of those may have; 0: no limit.
-    pub backup_most_mib: u64,
-    /// What happens when a start fails.
+    /// The size limit of such a backup, in MiB of documents; 0 for no limit.
+    pub backup_max_mib: u64,
+    /// The reaction to a failed start.
     pub on_start_failure: OnStartFailure,
-    /// How the log is written.
+    /// The format of the log.
     pub log_format: LogFormat,
-    /// What is logged, in the language of `RUST_LOG`.
+    /// The log filter, in the syntax of `RUST_LOG`.
     pub log_filter: String,
-    /// A request may take so long.
+    /// The time limit of a request.
     pub request_timeout: Duration,
-    /// What is kept of rendered responses, and what others are told about keeping them.
+    /// The response cache, and the `Cache-Control` header.
     pub cache: CacheSettings,
-    /// How old a rendered response may be where others can write without being seen.
+    /// The age at which cached responses expire where other writers cannot be seen.
     pub cache_max_age: Duration,
-    /// So many requests are worked on at a time.
+    /// The limit of concurrent requests.
     pub max_concurrent: usize,
-    /// What clients may take of sockets.
+    /// The limits of connections.
     pub connections: ConnectionSettings,
-    /// Requests under way have so long to end when the process is told to.
+    /// The time that running requests get after a signal to stop.
     pub shutdown_grace: Duration,
 }
 
-/// Where a server listens, for those who only want to ask it.
+/// The address that a server listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listen {
-    /// The address.
+    /// The IP address.
     pub host: IpAddr,
     /// The port.
     pub port: u16,
 }
 
 impl Config {
-    /// Reads every variable through `lookup`. One that is set to nothing counts as not set.
+    /// Reads every variable through `lookup`. A blank variable counts as not set.
     ///
     /// # Errors
-    /// Everything that is wrong, told together; never with the value of a variable that may hold a secret.
+    ///
+    /// Returns all invalid variables at once, without the values, which may be secret.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
-        let mut reader = Reader::new(&lookup);
-        let environment = environment(&mut reader);
-        let production = environment == Environment::Production;
-        let Listen { host, port } = listen(&mut reader, environment);
+        let reader = &mut Reader::new(&lookup);
+        let environment = reader.choice(var::ENVIRONMENT);
+        let is_production = environment == Environment::Production;
+        let Listen { host, port } = listen(reader, environment);
         let config = Self {
             environment,
             host,
             port,
-            admin_email: reader.required_email("ADMIN_EMAIL"),
-            author_emails: reader.emails("AUTHOR_EMAILS"),
-            authorship: if reader.truth("OPEN_AUTHORSHIP", false) {
+            admin_email: reader.required_email(var::ADMIN_EMAIL),
+            author_emails: reader.emails(var::AUTHOR_EMAILS),
+            authorship: if reader.boolean(var::OPEN_AUTHORSHIP) {
                 Authorship::Open
             } else {
                 Authorship::Restricted
             },
-            allow_dev_auth: reader.truth("ALLOW_DEV_AUTH", false),
+            allow_dev_auth: reader.boolean(var::ALLOW_DEV_AUTH),
             google: GoogleSettings {
-                base: reader.base_address("GOOGLE_API_BASE", "https://www.googleapis.com"),
-                audiences: reader.list("GOOGLE_CLIENT_ID"),
+                base: reader.base_url(var::GOOGLE_API_BASE),
+                audiences: reader.list(var::GOOGLE_CLIENT_ID),
                 deadline: GoogleSettings::DEADLINE,
             },
             middleware: MiddlewareSettings {
-                extra_origins: reader.list("CORS_EXTRA_ORIGINS"),
-                trusted_proxies: reader.networks("TRUSTED_PROXIES"),
-                hsts: production,
-                unlimited: !reader.truth("RATE_LIMITS", true),
+                extra_origins: reader.list(var::CORS_EXTRA_ORIGINS),
+                trusted_proxies: reader.networks(var::TRUSTED_PROXIES),
+                hsts: is_production,
+                unlimited: !reader.boolean(var::RATE_LIMITS),
             },
-            store: mongo::store(&mut reader, production),
-            migrate_on_start: reader.choice(
-                "MIGRATE_ON_START",
-                MigrateOnStart::Apply,
-                &[
-                    ("apply", MigrateOnStart::Apply),
-                    ("verify", MigrateOnStart::Verify),
-                    ("wait", MigrateOnStart::Wait),
-                    ("off", MigrateOnStart::Off),
-                ],
-            ),
-            migrate_wait: reader.seconds("MIGRATE_WAIT_SECONDS", 300, 0),
-            migrate_lease: reader.seconds("MIGRATE_LEASE_SECONDS", 15, 1),
-            migrate_allow_unknown: reader.truth("MIGRATE_ALLOW_UNKNOWN", false),
-            migrate_contexts: reader.list("MIGRATE_CONTEXTS"),
-            backup_dir: reader.text("BACKUP_DIR").unwrap_or_else(|| "./backups".to_owned()).into(),
-            backup_before: reader.choice(
-                "MIGRATE_BACKUP",
-                BackupBefore::Risky,
-                &[
-                    ("never", BackupBefore::Never),
-                    ("risky", BackupBefore::Risky),
-                    ("always", BackupBefore::Always),
-                ],
-            ),
-            backup_keep: reader.count("BACKUP_KEEP", 10, 1),
-            backup_most_mib: reader.count("BACKUP_MAX_MIB", 4096, 0),
-            on_start_failure: reader.choice(
-                "ON_START_FAILURE",
-                OnStartFailure::Exit,
-                &[("exit", OnStartFailure::Exit), ("stay", OnStartFailure::Stay)],
-            ),
-            log_format: reader.choice(
-                "LOG_FORMAT",
-                if production { LogFormat::Json } else { LogFormat::Text },
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-            ),
-            log_filter: reader.log_filter("RUST_LOG", "info"),
-            request_timeout: reader.seconds("REQUEST_TIMEOUT_SECONDS", 30, 1),
+            store: mongo::store(reader, is_production),
+            migrate_on_start: reader.choice(var::MIGRATE_ON_START),
+            migrate_wait: reader.seconds(var::MIGRATE_WAIT_SECONDS, 0),
+            migrate_lease: reader.seconds(var::MIGRATE_LEASE_SECONDS, 1),
+            migrate_allow_unknown: reader.boolean(var::MIGRATE_ALLOW_UNKNOWN),
+            migrate_contexts: reader.list(var::MIGRATE_CONTEXTS),
+            backup_dir: reader.text(var::BACKUP_DIR).into(),
+            backup_before: reader.choice(var::MIGRATE_BACKUP),
+            backup_keep: reader.count(var::BACKUP_KEEP, 1, usize::MAX),
+            backup_max_mib: reader.count(var::BACKUP_MAX_MIB, 0, u64::MAX),
+            on_start_failure: reader.choice(var::ON_START_FAILURE),
+            log_format: reader.choice(if is_production {
+                var::LOG_FORMAT.or("json")
+            } else {
+                var::LOG_FORMAT
+            }),
+            log_filter: reader.log_filter(var::RUST_LOG),
+            request_timeout: reader.seconds(var::REQUEST_TIMEOUT_SECONDS, 1),
             cache: CacheSettings {
-                max_bytes: reader.bytes("CACHE_MAX_BYTES", 128 * 1024 * 1024),
-                shared_age: reader.seconds("CACHE_S_MAXAGE", 0, 0),
-                stale_while_revalidate: reader.seconds("CACHE_STALE_WHILE_REVALIDATE", 0, 0),
+                max_bytes: NonZeroU64::new(reader.bytes(var::CACHE_MAX_BYTES)),
+                shared_age: reader.seconds(var::CACHE_S_MAXAGE, 0),
+                stale_while_revalidate: reader.seconds(var::CACHE_STALE_WHILE_REVALIDATE, 0),
             },
-            cache_max_age: reader.seconds("CACHE_MAX_AGE", 30, 1),
-            max_concurrent: reader.count("MAX_CONCURRENT_REQUESTS", 256, 1),
+            cache_max_age: reader.seconds(var::CACHE_MAX_AGE, 1),
+            max_concurrent: reader.count(var::MAX_CONCURRENT_REQUESTS, 1, usize::MAX),
             connections: ConnectionSettings {
-                most: reader.count("MAX_CONNECTIONS", 16_384, 1),
-                idle: reader.seconds("CONNECTION_IDLE_SECONDS", 75, 1),
+                most: reader.count(var::MAX_CONNECTIONS, 1, usize::MAX),
+                idle: reader.seconds(var::CONNECTION_IDLE_SECONDS, 1),
             },
-            shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", 10, 0),
+            shutdown_grace: reader.seconds(var::SHUTDOWN_GRACE_SECONDS, 0),
         };
-        if production && config.google.audiences.is_empty() {
-            reader.wrong(
-                "GOOGLE_CLIENT_ID",
-                "is required in production and not set: without it nobody can sign in",
-            );
+        if is_production && config.google.audiences.is_empty() {
+            reader.error(var::GOOGLE_CLIENT_ID, "is required in production: without it no one can sign in");
         }
-        if production && config.allow_dev_auth {
-            reader.wrong(
-                "ALLOW_DEV_AUTH",
-                "anybody could sign in as the administrator: it cannot be true in production",
+        if is_production && config.allow_dev_auth {
+            reader.error(
+                var::ALLOW_DEV_AUTH,
+                "must be false in production: anyone could sign in as administrator",
             );
         }
         reader.finish(config)
     }
 
-    /// Reads only where the server listens.
+    /// Reads only the address that the server listens on.
+    ///
+    /// # Errors
+    ///
+    /// Returns the invalid variables among those of the address.
     pub fn read_listen(lookup: impl Fn(&str) -> Option<String>) -> Result<Listen, ConfigErrors> {
-        let mut reader = Reader::new(&lookup);
-        let environment = environment(&mut reader);
-        let listen = listen(&mut reader, environment);
+        let reader = &mut Reader::new(&lookup);
+        let environment = reader.choice(var::ENVIRONMENT);
+        let listen = listen(reader, environment);
         reader.finish(listen)
     }
 }
 
-fn environment(reader: &mut Reader<'_>) -> Environment {
-    reader.choice(
-        "ENVIRONMENT",
-        Environment::Development,
-        &[
-            ("development", Environment::Development),
-            ("test", Environment::Test),
-            ("staging", Environment::Staging),
-            ("production", Environment::Production),
-        ],
-    )
-}
-
 fn listen(reader: &mut Reader<'_>, environment: Environment) -> Listen {
     let host = match environment {
-        Environment::Development | Environment::Test => Ipv4Addr::LOCALHOST,
-        Environment::Staging | Environment::Production => Ipv4Addr::UNSPECIFIED,
+        Environment::Development | Environment::Test => var::HOST,
+        Environment::Staging | Environment::Production => var::HOST.or("0.0.0.0"),
     };
-    Listen { host: reader.address("HOST", host.into()), port: reader.port("PORT", 5001) }
+    Listen { host: reader.address(host), port: reader.port(var::PORT) }
 }
 
 #[cfg(test)]

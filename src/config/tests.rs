@@ -12,7 +12,7 @@ fn with(pairs: &[(&str, &str)]) -> Config {
     read(&[&[("ADMIN_EMAIL", "admin@example.com")], pairs].concat()).unwrap()
 }
 
-fn wrong(pairs: &[(&str, &str)]) -> Vec<&'static str> {
+fn invalid(pairs: &[(&str, &str)]) -> Vec<&'static str> {
     let errors = read(&[&[("ADMIN_EMAIL", "admin@example.com")], pairs].concat()).unwrap_err();
     errors.0.into_iter().map(|problem| problem.variable).collect()
 }
@@ -25,7 +25,7 @@ fn mongo(config: Config) -> (String, String) {
 }
 
 #[test]
-fn one_variable_is_enough() {
+fn admin_email_is_enough() {
     let config = with(&[]);
     assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 5001));
     assert_eq!(config.store, StoreConfig::Embedded { path: PathBuf::from("./data/field-notes.db") });
@@ -34,7 +34,7 @@ fn one_variable_is_enough() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_together() {
+fn all_errors_are_reported_together() {
     let errors = read(&[
         ("PORT", "70000"),
         ("HOST", "nowhere"),
@@ -50,13 +50,13 @@ fn everything_that_is_wrong_is_told_together() {
 }
 
 #[test]
-fn empty_is_not_set() {
+fn blank_is_not_set() {
     assert_eq!(with(&[("PORT", ""), ("MONGO_URI", "  "), ("DATA_DIR", "")]), with(&[]));
     assert!(read(&[("ADMIN_EMAIL", " ")]).is_err());
 }
 
 #[test]
-fn addresses_have_to_be_plausible() {
+fn emails_must_be_plausible() {
     for bad in [
         "admin",
         "@example.com",
@@ -69,24 +69,24 @@ fn addresses_have_to_be_plausible() {
     ] {
         assert!(read(&[("ADMIN_EMAIL", bad)]).is_err(), "{bad}");
     }
-    assert_eq!(wrong(&[("AUTHOR_EMAILS", "a@example.com, b")]), ["AUTHOR_EMAILS"]);
+    assert_eq!(invalid(&[("AUTHOR_EMAILS", "a@example.com, b")]), ["AUTHOR_EMAILS"]);
     assert_eq!(with(&[("AUTHOR_EMAILS", "a@example.com, b@example.com,")]).author_emails.len(), 2);
     assert_eq!(with(&[]).authorship, Authorship::Restricted);
     assert_eq!(with(&[("OPEN_AUTHORSHIP", "true")]).authorship, Authorship::Open);
 }
 
 #[test]
-fn the_database_is_named_once() {
+fn database_names_must_agree() {
     let uri = "mongodb://h:1/notes?w=1";
     assert_eq!(mongo(with(&[("MONGO_URI", uri)])).1, "notes");
     assert_eq!(mongo(with(&[("MONGO_URI", uri), ("MONGO_DB_NAME", "notes")])).1, "notes");
-    assert_eq!(wrong(&[("MONGO_URI", uri), ("MONGO_DB_NAME", "other")]), ["MONGO_DB_NAME"]);
+    assert_eq!(invalid(&[("MONGO_URI", uri), ("MONGO_DB_NAME", "other")]), ["MONGO_DB_NAME"]);
     assert_eq!(mongo(with(&[("MONGO_URI", "mongodb://h/"), ("MONGO_DB_NAME", "other")])).1, "other");
     assert_eq!(mongo(with(&[("MONGO_URI", "mongodb://h")])).1, "ghostmonk");
 }
 
 #[test]
-fn a_malformed_connection_string_is_refused_without_repeating_it() {
+fn malformed_connection_string_is_refused_and_not_repeated() {
     for bad in [
         "localhost:27017",
         "http://u:hunter2@h",
@@ -110,7 +110,7 @@ fn a_malformed_connection_string_is_refused_without_repeating_it() {
 }
 
 #[test]
-fn the_parts_of_the_original_are_escaped() {
+fn cluster_variables_are_percent_encoded() {
     let parts = [
         ("MONGO_USER", "me@home"),
         ("MONGO_PASSWORD", "p/w:%é"),
@@ -123,27 +123,27 @@ fn the_parts_of_the_original_are_escaped() {
         "mongodb+srv://me%40home:p%2Fw%3A%25%C3%A9@c0.x.mongodb.net/?retryWrites=true&w=majority"
     );
     assert_eq!(database, "ghostmonk");
-    assert_eq!(wrong(&parts[..2]), ["MONGO_CLUSTER", "MONGO_HOST"]);
+    assert_eq!(invalid(&parts[..2]), ["MONGO_CLUSTER", "MONGO_HOST"]);
 }
 
 #[test]
-fn production_is_strict() {
+fn production_has_stricter_rules() {
     let production = ("ENVIRONMENT", "production");
-    let told = wrong(&[production, ("ALLOW_DEV_AUTH", "true")]);
-    assert_eq!(told, ["DATA_DIR", "GOOGLE_CLIENT_ID", "ALLOW_DEV_AUTH"]);
+    let names = invalid(&[production, ("ALLOW_DEV_AUTH", "true")]);
+    assert_eq!(names, ["DATA_DIR", "GOOGLE_CLIENT_ID", "ALLOW_DEV_AUTH"]);
     let config = with(&[production, ("DATA_DIR", "/srv"), ("GOOGLE_CLIENT_ID", "one")]);
     assert_eq!((config.host.to_string().as_str(), config.log_format), ("0.0.0.0", LogFormat::Json));
-    assert_eq!(wrong(&[("ENVIRONMENT", "prod")]), ["ENVIRONMENT"]);
+    assert_eq!(invalid(&[("ENVIRONMENT", "prod")]), ["ENVIRONMENT"]);
 }
 
 #[test]
-fn a_configuration_can_be_shown_without_its_password() {
+fn debug_output_omits_the_password() {
     let config = with(&[("MONGO_URI", "mongodb://me:hunter2@h/x")]);
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 
 #[test]
-fn the_example_names_every_variable_once_and_is_good() {
+fn env_example_lists_every_variable_and_is_valid() {
     let text = include_str!("../../.env.example");
     let mut named = Vec::new();
     for line in text.lines() {
@@ -168,7 +168,7 @@ fn the_example_names_every_variable_once_and_is_good() {
 }
 
 #[test]
-fn the_edge_and_google_are_read() {
+fn edge_and_google_variables_are_parsed() {
     let config = with(&[
         ("GOOGLE_CLIENT_ID", "one, two,"),
         ("GOOGLE_API_BASE", "http://127.0.0.1:9000/"),
@@ -191,12 +191,12 @@ fn the_edge_and_google_are_read() {
         ("GOOGLE_API_BASE", "a"),
         ("RATE_LIMITS", "few"),
     ] {
-        assert_eq!(wrong(&[bad]), [bad.0]);
+        assert_eq!(invalid(&[bad]), [bad.0]);
     }
 }
 
 #[test]
-fn the_cache_is_read() {
+fn cache_and_limit_variables_are_parsed() {
     let config = with(&[]);
     assert_eq!(config.cache, CacheSettings::default());
     assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(30), 256));
@@ -226,6 +226,6 @@ fn the_cache_is_read() {
         ("MAX_CONNECTIONS", "0"),
         ("CONNECTION_IDLE_SECONDS", "0"),
     ] {
-        assert_eq!(wrong(&[bad]), [bad.0]);
+        assert_eq!(invalid(&[bad]), [bad.0]);
     }
 }

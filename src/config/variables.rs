@@ -1,143 +1,112 @@
 /// A variable that the program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What holds if it is not set; empty if nothing does.
+    /// The value that applies if it is not set; empty if there is none.
     pub default: &'static str,
-    /// What it is for.
+    /// The line of help, as in `.env.example`.
     pub about: &'static str,
 }
 
-const fn variable(name: &'static str, default: &'static str, about: &'static str) -> Variable {
-    Variable { name, default, about }
+impl Variable {
+    /// Returns the variable with another default, where the default depends on the environment.
+    pub(super) const fn or(self, default: &'static str) -> Self {
+        Self { default, ..self }
+    }
 }
 
-/// Every variable that the program reads. `.env.example` says the same.
-pub const VARIABLES: &[Variable] = &[
-    variable("ADMIN_EMAIL", "", "E-mail address of the administrator; required."),
-    variable("AUTHOR_EMAILS", "", "E-mail addresses of authors, separated by commas."),
-    variable(
-        "OPEN_AUTHORSHIP",
-        "false",
-        "Let everybody who is signed in create content, as the original did.",
-    ),
-    variable(
-        "ALLOW_DEV_AUTH",
-        "false",
-        "Accept the tokens dev-mock-admin, dev-mock-author and dev-mock-commenter; refused in production.",
-    ),
-    variable(
-        "GOOGLE_CLIENT_ID",
-        "",
-        "Applications whose Google tokens are accepted, separated by commas; required in production. Without it none are.",
-    ),
-    variable("GOOGLE_API_BASE", "https://www.googleapis.com", "Where Google is asked about tokens."),
-    variable(
-        "CORS_EXTRA_ORIGINS",
-        "",
-        "Origins beside those of the frontend whose scripts may read answers, separated by commas.",
-    ),
-    variable(
-        "TRUSTED_PROXIES",
-        "",
-        "Addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas.",
-    ),
-    variable(
-        "RATE_LIMITS",
-        "on",
-        "Count what a client asks, and answer 429 beyond the limits; off where a proxy in front does so.",
-    ),
-    variable("ENVIRONMENT", "development", "development, test, staging or production."),
-    variable("HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 is the default in staging and production."),
-    variable("PORT", "5001", "Port to listen on; 0 lets the system choose."),
-    variable(
-        "DATA_DIR",
-        "./data",
-        "Folder of the embedded store, used without MONGO_URI; has to be set in production.",
-    ),
-    variable("MONGO_URI", "", "Connection string of MongoDB; without it the embedded store is used."),
-    variable(
-        "MONGO_DB_NAME",
-        "ghostmonk",
-        "Database, unless the path of MONGO_URI names one; both have to agree.",
-    ),
-    variable("MONGO_USER", "", "With the next three: an Atlas cluster, in place of MONGO_URI."),
-    variable("MONGO_PASSWORD", "", "Password of MONGO_USER, as it is; it is escaped here."),
-    variable("MONGO_CLUSTER", "", "First part of the cluster's name."),
-    variable("MONGO_HOST", "", "Rest of the cluster's name."),
-    variable("MONGO_APP_NAME", "field-notes", "Name of this client in the logs of MongoDB."),
-    variable(
-        "MIGRATE_ON_START",
-        "apply",
-        "apply, verify (refuse to serve while any are pending), wait (for another process) or off.",
-    ),
-    variable("MIGRATE_WAIT_SECONDS", "300", "How long to wait for another process that migrates."),
-    variable(
-        "MIGRATE_LEASE_SECONDS",
-        "15",
-        "How long the lock of a process that died while it migrated lasts.",
-    ),
-    variable(
-        "MIGRATE_ALLOW_UNKNOWN",
-        "false",
-        "Take over names in the ledger of the original that this program does not know.",
-    ),
-    variable(
-        "MIGRATE_CONTEXTS",
-        "",
-        "Contexts whose migrations are run beside those that are run everywhere, separated by commas.",
-    ),
-    variable("BACKUP_DIR", "./backups", "Folder of backups."),
-    variable(
-        "MIGRATE_BACKUP",
-        "risky",
-        "Before which migrations a backup is taken: never, risky (those that could not be taken back exactly otherwise) or always.",
-    ),
-    variable("BACKUP_KEEP", "10", "How many of those backups are kept."),
-    variable(
-        "BACKUP_MAX_MIB",
-        "4096",
-        "The most MiB of documents that one of those backups may have, else the migration does not run; 0 for no limit.",
-    ),
-    variable("ON_START_FAILURE", "exit", "exit, or stay: alive, not ready, and saying why."),
-    variable("LOG_FORMAT", "text", "text or json; json is the default in production."),
-    variable("RUST_LOG", "info", "What is logged, such as warn,field_notes=debug."),
-    variable("REQUEST_TIMEOUT_SECONDS", "30", "How long a request may take."),
-    variable("CACHE_MAX_BYTES", "134217728", "Bytes of rendered responses that are kept; 0 keeps none."),
-    variable(
-        "CACHE_MAX_AGE",
-        "30",
-        "Seconds after which a rendered response is made anew where others can write unseen: on a standalone MongoDB server.",
-    ),
-    variable(
-        "CACHE_S_MAXAGE",
-        "0",
-        "Seconds for which shared caches may keep a public answer without asking.",
-    ),
-    variable(
-        "CACHE_STALE_WHILE_REVALIDATE",
-        "0",
-        "Seconds for which caches may give a public answer out while they ask.",
-    ),
-    variable(
-        "MAX_CONCURRENT_REQUESTS",
-        "256",
-        "Requests that are worked on at a time; more get 503. What is rendered is not counted.",
-    ),
-    variable(
-        "MAX_CONNECTIONS",
-        "16384",
-        "Connections at a time; more wait. Fewer if the system's limit of open files is lower.",
-    ),
-    variable(
-        "CONNECTION_IDLE_SECONDS",
-        "75",
-        "How long a connection may wait for a request, and an answer for a client that does not take it.",
-    ),
-    variable(
-        "SHUTDOWN_GRACE_SECONDS",
-        "10",
-        "How long requests under way have when the process is told to end.",
-    ),
-];
+macro_rules! variables {
+    ($(#[doc = $about:literal] $name:ident = $default:literal;)*) => {
+        $(pub(super) const $name: Variable =
+            Variable { name: stringify!($name), default: $default, about: $about.trim_ascii() };)*
+
+        /// Every variable that the program reads, in the order of `.env.example`.
+        pub const VARIABLES: &[Variable] = &[$($name),*];
+    };
+}
+
+variables! {
+    /// E-mail address of the administrator; required.
+    ADMIN_EMAIL = "";
+    /// E-mail addresses of authors, separated by commas.
+    AUTHOR_EMAILS = "";
+    /// Allow everyone who is signed in to create content, as the original did.
+    OPEN_AUTHORSHIP = "false";
+    /// Accept the tokens dev-mock-admin, dev-mock-author and dev-mock-commenter; refused in production.
+    ALLOW_DEV_AUTH = "false";
+    /// Client ids of the applications whose Google tokens are accepted, separated by commas; required in production.
+    GOOGLE_CLIENT_ID = "";
+    /// Base URL of the Google API that verifies tokens.
+    GOOGLE_API_BASE = "https://www.googleapis.com";
+    /// Additional origins that may read responses, beside the frontend's, separated by commas.
+    CORS_EXTRA_ORIGINS = "";
+    /// Addresses or networks of proxies whose X-Forwarded-For is trusted, separated by commas.
+    TRUSTED_PROXIES = "";
+    /// Rate limits per client, answered with 429: on, or off if a proxy in front limits.
+    RATE_LIMITS = "on";
+    /// development, test, staging or production.
+    ENVIRONMENT = "development";
+    /// Address to listen on; 0.0.0.0 is the default in staging and production.
+    HOST = "127.0.0.1";
+    /// Port to listen on; 0 lets the system choose.
+    PORT = "5001";
+    /// Folder of the embedded store, used without MONGO_URI; required in production.
+    DATA_DIR = "./data";
+    /// Connection string of MongoDB; without it the embedded store is used.
+    MONGO_URI = "";
+    /// Database, unless the path of MONGO_URI names one; both must agree.
+    MONGO_DB_NAME = "ghostmonk";
+    /// User of an Atlas cluster; with the next three an alternative to MONGO_URI.
+    MONGO_USER = "";
+    /// Password of MONGO_USER, not percent-encoded.
+    MONGO_PASSWORD = "";
+    /// First part of the cluster's host name.
+    MONGO_CLUSTER = "";
+    /// Rest of the cluster's host name.
+    MONGO_HOST = "";
+    /// Name of this client in the logs of MongoDB.
+    MONGO_APP_NAME = "field-notes";
+    /// apply, verify (refuse to serve while migrations are pending), wait (for another process) or off.
+    MIGRATE_ON_START = "apply";
+    /// Seconds to wait for another process that migrates.
+    MIGRATE_WAIT_SECONDS = "300";
+    /// Seconds until the migration lock of a dead process expires.
+    MIGRATE_LEASE_SECONDS = "15";
+    /// Import names from the original's ledger that this program does not know.
+    MIGRATE_ALLOW_UNKNOWN = "false";
+    /// Contexts whose migrations also run, separated by commas.
+    MIGRATE_CONTEXTS = "";
+    /// Folder of backups.
+    BACKUP_DIR = "./backups";
+    /// Migrations that take a backup first: never, risky (those that cannot be rolled back exactly) or always.
+    MIGRATE_BACKUP = "risky";
+    /// Number of those backups to keep.
+    BACKUP_KEEP = "10";
+    /// Limit of such a backup in MiB of documents, above which the migration does not run; 0 for no limit.
+    BACKUP_MAX_MIB = "4096";
+    /// exit after a failed start, or stay: alive, not ready, and reporting the reason.
+    ON_START_FAILURE = "exit";
+    /// text or json; json is the default in production.
+    LOG_FORMAT = "text";
+    /// Log filter, such as warn,field_notes=debug.
+    RUST_LOG = "info";
+    /// Time limit of a request in seconds.
+    REQUEST_TIMEOUT_SECONDS = "30";
+    /// Size limit of the response cache in bytes; 0 disables it.
+    CACHE_MAX_BYTES = "134217728";
+    /// Seconds after which cached responses expire where other writers cannot be seen: on a standalone MongoDB server.
+    CACHE_MAX_AGE = "30";
+    /// Seconds for which shared caches may serve a public response without revalidation.
+    CACHE_S_MAXAGE = "0";
+    /// Seconds for which caches may serve a stale public response while they revalidate it.
+    CACHE_STALE_WHILE_REVALIDATE = "0";
+    /// Limit of concurrent requests, above which the answer is 503; cache hits are not counted.
+    MAX_CONCURRENT_REQUESTS = "256";
+    /// Limit of connections, above which new ones wait; lowered to the system's limit of open files.
+    MAX_CONNECTIONS = "16384";
+    /// Seconds until an idle connection, or one whose client stops reading, is closed.
+    CONNECTION_IDLE_SECONDS = "75";
+    /// Seconds that running requests get after a signal to stop.
+    SHUTDOWN_GRACE_SECONDS = "10";
+}

@@ -8,7 +8,7 @@ use docstore::Database;
 use super::migrate::Summary;
 use crate::config::Config;
 
-/// Tells whoever started it by hand where everything is. Nothing in it is secret.
+/// Prints the addresses and the state of migrations for a developer. Prints no secrets.
 pub(super) fn print(
     config: &Config,
     address: SocketAddr,
@@ -17,7 +17,7 @@ pub(super) fn print(
     took: Duration,
 ) {
     let text = text(config, address, &format!("{}, {}", database.kind(), database.location()), summary, took);
-    // Nobody may be reading.
+    // A closed pipe is no reason to fail.
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
@@ -28,23 +28,26 @@ fn text(config: &Config, address: SocketAddr, store: &str, summary: &Summary, to
         SocketAddr::new(address.ip(), 0).to_string().trim_end_matches(":0").to_owned()
     };
     let url = format!("http://{host}:{}", address.port());
-    let mut out =
-        format!("\n  field-notes {} is serving after {} ms\n\n", env!("CARGO_PKG_VERSION"), took.as_millis());
+    let mut out = format!(
+        "\n  field-notes {} is serving, started in {} ms\n\n",
+        env!("CARGO_PKG_VERSION"),
+        took.as_millis()
+    );
     let mut line = |name: &str, value: &str| _ = writeln!(out, "  {name:<12} {value}");
     line("content", &format!("{url}/sections"));
     line("health", &format!("{url}/readyz"));
     line("store", store);
     let Summary { applied, imported, already } = summary;
     if !applied.is_empty() {
-        line("migrations", &format!("applied now: {}", applied.join(", ")));
+        line("migrations", &format!("applied: {}", applied.join(", ")));
     }
     if !imported.is_empty() {
-        line("migrations", &format!("taken over from the original: {}", imported.join(", ")));
+        line("migrations", &format!("imported from the original: {}", imported.join(", ")));
     }
     match already {
         Some(0) => {}
         Some(already) => line("migrations", &format!("already applied: {already}")),
-        None => line("migrations", "not looked at (MIGRATE_ON_START=off)"),
+        None => line("migrations", "skipped (MIGRATE_ON_START=off)"),
     }
     if config.allow_dev_auth {
         line("token", "dev-mock-admin");

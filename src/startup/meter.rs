@@ -3,53 +3,53 @@ use std::time::{Duration, Instant};
 
 use migrator::Event;
 
-/// No line of a log is written sooner after the one before.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The minimum time between two lines of the log.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Follows a run of migrations by its events: how far it is, how fast it goes, how long it will take.
+/// Measures the progress of a run of migrations from its events.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     reading: Reading,
-    /// When the step under way began.
-    began: Option<Instant>,
-    /// When something was last told.
-    told: Option<Instant>,
+    /// The start of the current step.
+    step_started: Option<Instant>,
+    /// The time of the last report.
+    reported: Option<Instant>,
 }
 
-/// How far a run of migrations is.
+/// The progress of a run of migrations.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
-    /// The migration under way.
+    /// The current migration.
     pub migration: Option<String>,
-    /// Its step.
+    /// The current step.
     pub step: Option<String>,
-    /// How many documents the step has gone through.
+    /// Documents that the step has processed.
     pub done: u64,
-    /// How many there were when it began, if anybody counted.
+    /// Documents at the start of the step, if they were counted.
     pub total: Option<u64>,
-    /// Documents in a second, since the step began here.
+    /// Documents per second, since the step started in this process.
     pub rate: Option<f64>,
-    /// Who has the lock that this process waits for.
+    /// The holder of the lock that this process waits for.
     pub holder: Option<String>,
-    /// Whether the migration is being taken back.
-    pub undoing: bool,
+    /// Whether the migration is being rolled back.
+    pub rolling_back: bool,
 }
 
 impl Meter {
-    /// Takes an event in. `true` if it is time to tell where things are.
+    /// Records an event. Returns whether a report is due.
     pub fn record(&mut self, event: &Event<'_>, now: Instant) -> bool {
         match event {
             Event::LockWait { holder } => {
                 self.reading = Reading { holder: Some((*holder).to_owned()), ..Reading::default() };
             }
             Event::LockTaken { .. } => self.reading = Reading::default(),
-            Event::Started { migration, .. } => self.begin(migration, false),
-            Event::RollingBack { migration } => self.begin(migration, true),
+            Event::Started { migration, .. } => self.start(migration, false),
+            Event::RollingBack { migration } => self.start(migration, true),
             Event::StepStarted { step, .. } => {
-                let Reading { migration, undoing, .. } = std::mem::take(&mut self.reading);
+                let Reading { migration, rolling_back, .. } = std::mem::take(&mut self.reading);
                 self.reading =
-                    Reading { migration, undoing, step: Some((*step).to_owned()), ..Reading::default() };
-                self.began = Some(now);
+                    Reading { migration, rolling_back, step: Some((*step).to_owned()), ..Reading::default() };
+                self.step_started = Some(now);
             }
             Event::Counted { total, .. } => self.reading.total = Some(*total),
             Event::Progress { counts, .. } => {
@@ -58,39 +58,39 @@ impl Meter {
             }
             _ => return false,
         }
-        let due = self.told.is_none_or(|told| now.saturating_duration_since(told) >= PAUSE);
+        let due = self.reported.is_none_or(|reported| now.saturating_duration_since(reported) >= INTERVAL);
         if due {
-            self.told = Some(now);
+            self.reported = Some(now);
         }
         due
     }
 
-    /// How far it is.
+    /// Returns the current progress.
     pub fn reading(&self) -> &Reading {
         &self.reading
     }
 
-    fn begin(&mut self, migration: &str, undoing: bool) {
-        self.reading = Reading { migration: Some(migration.to_owned()), undoing, ..Reading::default() };
+    fn start(&mut self, migration: &str, rolling_back: bool) {
+        self.reading = Reading { migration: Some(migration.to_owned()), rolling_back, ..Reading::default() };
     }
 
     fn rate(&self, now: Instant) -> Option<f64> {
-        let seconds = now.saturating_duration_since(self.began?).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate is told to three digits")]
+        let seconds = now.saturating_duration_since(self.step_started?).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate is shown with few digits")]
         let done = self.reading.done as f64;
         (seconds > 0.0 && done > 0.0).then(|| done / seconds)
     }
 }
 
 impl Reading {
-    /// From 0 to 100; `None` if nobody counted.
+    /// Returns the progress from 0 to 100, if the documents were counted.
     pub fn percent(&self) -> Option<u8> {
         let total = self.total.filter(|total| *total > 0)?;
         let percent = self.done.min(total).saturating_mul(100) / total;
         u8::try_from(percent).ok()
     }
 
-    /// How long the step will take from here, if it goes on as it did.
+    /// Estimates the remaining time of the step from its rate.
     pub fn left(&self) -> Option<Duration> {
         let left = self.total?.saturating_sub(self.done);
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -99,14 +99,14 @@ impl Reading {
     }
 }
 
-/// In one line, as for a log.
+/// Formats the progress in one line.
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(holder) = &self.holder {
-            return write!(f, "waiting for {holder}, who has the migration lock");
+            return write!(f, "waiting for the migration lock, held by {holder}");
         }
-        if self.undoing {
-            f.write_str("taking back ")?;
+        if self.rolling_back {
+            f.write_str("rolling back ")?;
         }
         f.write_str(self.migration.as_deref().unwrap_or("migrations"))?;
         let Some(step) = &self.step else { return Ok(()) };
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_rate_and_the_time_that_is_left() {
+    fn reading_has_rate_and_remaining_time() {
         let mut meter = Meter::default();
         let start = Instant::now();
         meter.record(&Event::Started { migration: "0004_a", attempt: 1 }, start);
@@ -151,28 +151,28 @@ mod tests {
     }
 
     #[test]
-    fn it_speaks_once_a_second_at_most() {
+    fn reports_are_due_at_most_once_per_second() {
         let mut meter = Meter::default();
         let start = Instant::now();
-        let told = (0..50_u64).filter(|n| {
+        let due = (0..50_u64).filter(|n| {
             let now = start + Duration::from_millis(100 * n);
             meter.record(&Event::Progress { migration: "0004_a", counts: &counts(*n) }, now)
         });
-        assert_eq!(told.count(), 5);
+        assert_eq!(due.count(), 5);
     }
 
     #[test]
-    fn whoever_is_waited_for_is_named_until_the_lock_is_ours() {
+    fn lock_holder_is_named_until_the_lock_is_acquired() {
         let mut meter = Meter::default();
         let now = Instant::now();
         meter.record(&Event::LockWait { holder: "host:1" }, now);
-        assert_eq!(meter.reading().to_string(), "waiting for host:1, who has the migration lock");
+        assert_eq!(meter.reading().to_string(), "waiting for the migration lock, held by host:1");
         meter.record(&Event::LockTaken { fence: 1 }, now);
         assert_eq!(meter.reading().holder, None);
     }
 
     #[test]
-    fn more_than_there_were_is_no_more_than_all() {
+    fn progress_is_capped_at_100_percent() {
         let reading = Reading { done: 11, total: Some(10), rate: Some(1.0), ..Reading::default() };
         assert_eq!((reading.percent(), reading.left()), (Some(100), Some(Duration::ZERO)));
         assert_eq!(Reading { total: Some(0), ..Reading::default() }.percent(), None);

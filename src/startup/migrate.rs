@@ -1,29 +1,30 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use docstore::Database;
 use migrator::backup::{self, BackupPolicy};
 use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
+use parking_lot::Mutex;
 
 use super::{Failure, Meter, Reading};
 use crate::config::{BackupBefore, Config, MigrateOnStart};
 use crate::http::{Gate, StartProgress};
 
-/// The ledger of the tool that the original used.
+/// The ledger of the original.
 const ORIGINAL_LEDGER: &str = "pymongo_migrate";
 
-/// What a start did about migrations.
+/// The migrations of a start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Summary {
-    /// Applied now.
+    /// Applied by this start.
     pub(super) applied: Vec<String>,
-    /// Taken over from the original now.
+    /// Imported from the original by this start.
     pub(super) imported: Vec<String>,
-    /// Applied before; `None` if nobody looked.
+    /// The number applied before; `None` if the phase was skipped.
     pub(super) already: Option<usize>,
 }
 
-/// How migrations are run, whoever runs them.
+/// Returns the settings of the migration engine.
 pub fn settings(config: &Config, actor: &str) -> Settings {
     let admin_email = config.admin_email.clone();
     Settings {
@@ -32,7 +33,7 @@ pub fn settings(config: &Config, actor: &str) -> Settings {
         actor: actor.to_owned(),
         lease_ttl: config.migrate_lease,
         wait: config.migrate_wait,
-        // Of the configuration, which `.env` is a part of; not of the process alone.
+        // The configuration includes `.env`, unlike the environment of the process.
         env: Arc::new(move |name| (name == "ADMIN_EMAIL").then(|| admin_email.clone())),
         allow_unknown: config.migrate_allow_unknown,
         import_from: Some(ORIGINAL_LEDGER.to_owned()),
@@ -44,26 +45,26 @@ pub fn settings(config: &Config, actor: &str) -> Settings {
                 BackupBefore::Risky => BackupPolicy::Risky,
                 BackupBefore::Always => BackupPolicy::Always,
             },
-            cap_bytes: (config.backup_most_mib > 0).then(|| config.backup_most_mib.saturating_mul(1 << 20)),
+            cap_bytes: (config.backup_max_mib > 0).then(|| config.backup_max_mib.saturating_mul(1 << 20)),
             keep: config.backup_keep,
         }),
         ..Settings::default()
     }
 }
 
-/// The migrations of this program over a database.
+/// Creates the migration engine over a database, with the migrations of this program.
 pub fn migrator(database: &Database, settings: Settings) -> Result<Migrator, migrator::Error> {
     Ok(Migrator::new(database.clone(), Graph::new(migrations::all())?, settings))
 }
 
-/// What the configuration wants a start to do.
+/// Runs the migrations phase.
 pub(super) async fn on_start(
     config: &Config,
     database: &Database,
     gate: &Arc<Gate>,
     stop: Stop,
 ) -> Result<Summary, Failure> {
-    let observer = Arc::new(Watcher { gate: Arc::clone(gate), meter: Mutex::default() });
+    let observer = Arc::new(ProgressReporter { gate: Arc::clone(gate), meter: Mutex::default() });
     let settings = Settings { observer, stop, ..settings(config, "start-up") };
     let outcome = async {
         let migrator = migrator(database, settings)?;
@@ -71,7 +72,7 @@ pub(super) async fn on_start(
             MigrateOnStart::Apply => {
                 let report = migrator.up(UpMode::Start).await?;
                 for (migration, finding) in &report.findings {
-                    tracing::warn!(migration, finding = finding.0, "a migration's condition does not hold");
+                    tracing::warn!(migration, finding = finding.0, "condition of a migration does not hold");
                 }
                 Ok(Summary {
                     applied: report.applied.into_iter().map(|applied| applied.id).collect(),
@@ -91,18 +92,18 @@ fn all_applied(migrator: &Migrator) -> Summary {
     Summary { already: Some(migrator.graph().migrations().len()), ..Summary::default() }
 }
 
-/// Tells the gate how far migrations are, for `/readyz`. The log is told by the engine.
-struct Watcher {
+/// Reports the progress of migrations to the gate, for `/readyz`.
+struct ProgressReporter {
     gate: Arc<Gate>,
     meter: Mutex<Meter>,
 }
 
-impl Observer for Watcher {
+impl Observer for ProgressReporter {
     fn event(&self, event: &Event<'_>) {
-        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meter = self.meter.lock();
         meter.record(event, Instant::now());
         let reading = meter.reading();
-        let Reading { migration, step, done, total: _, rate: _, holder, undoing: _ } = reading.clone();
+        let Reading { migration, step, done, total: _, rate: _, holder, rolling_back: _ } = reading.clone();
         self.gate.progress(|progress| {
             *progress = StartProgress {
                 phase: progress.phase,

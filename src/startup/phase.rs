@@ -4,21 +4,21 @@ use std::net::SocketAddr;
 
 use crate::repository::IndexFailure;
 
-/// A phase of the start that may fail once telemetry is set up.
+/// A phase of the start that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Binding the port.
+    /// Binds the port.
     Bind,
-    /// Opening the store.
+    /// Opens the store.
     Store,
-    /// Migrations.
+    /// Applies, verifies or awaits migrations.
     Migrations,
-    /// Indexes.
+    /// Creates the declared indexes.
     Indexes,
 }
 
 impl Phase {
-    /// For people, and for `/readyz`.
+    /// Returns the name that `/readyz` and the log show.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bind => "binding the port",
@@ -29,12 +29,12 @@ impl Phase {
     }
 }
 
-/// A start that failed.
+/// A failed start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// In which phase.
+    /// The phase that failed.
     pub phase: Phase,
-    /// Why, and what to do. Holds no secret.
+    /// The reason and the remedy, without secrets.
     pub message: String,
     /// The exit code.
     pub exit: u8,
@@ -49,34 +49,31 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
-    /// The port cannot be had.
     pub(super) fn bind(address: SocketAddr, error: &io::Error) -> Self {
         let message = if error.kind() == io::ErrorKind::AddrInUse {
             format!(
-                "port {} of {} is in use; set PORT to another one, or end what uses it",
+                "port {} of {} is in use; set PORT to another one, or stop the process that uses it",
                 address.port(),
                 address.ip()
             )
         } else {
-            format!("{address} cannot be listened on: {error}; set HOST and PORT")
+            format!("cannot listen on {address}: {error}; set HOST and PORT")
         };
         Self { phase: Phase::Bind, message, exit: 1 }
     }
 
-    /// Migrations failed, or do not let a start go on.
     pub(super) fn migrations(error: &migrator::Error) -> Self {
         Self { phase: Phase::Migrations, message: error.to_string(), exit: error.exit_code() }
     }
 
-    /// An index cannot be made so.
     pub(super) fn indexes(error: &IndexFailure) -> Self {
         Self { phase: Phase::Indexes, message: error.to_string(), exit: 1 }
     }
 
-    /// What may be told to anybody: its first line, which names no host and no path.
+    /// Returns the text for `/readyz`: the first line, which names no host and no path.
     pub(super) fn public_text(&self) -> String {
         match self.phase {
-            Phase::Bind | Phase::Store => "the log says why".to_owned(),
+            Phase::Bind | Phase::Store => "see the log".to_owned(),
             Phase::Migrations | Phase::Indexes => self.message.lines().next().unwrap_or_default().to_owned(),
         }
     }

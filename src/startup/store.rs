@@ -5,10 +5,11 @@ use docstore::{Database, Error, mongo, sqlite};
 use super::{Failure, Phase};
 use crate::config::StoreConfig;
 
-/// The driver's own deadline is a little shorter; this one is for a server that accepts and says nothing.
+/// The time to connect. The driver's own deadline is a little shorter and does not cover a server that accepts the
+/// connection and never answers.
 const DEADLINE: Duration = Duration::from_millis(5_700);
 
-/// Opens the store that the configuration names, and waits for a sign of life.
+/// Opens the configured store and pings it.
 pub async fn open(config: &StoreConfig) -> Result<Database, Failure> {
     let opened = match config {
         StoreConfig::Mongo { uri, database, app_name } => {
@@ -26,27 +27,21 @@ pub async fn open(config: &StoreConfig) -> Result<Database, Failure> {
 }
 
 fn failure(config: &StoreConfig, error: &Error) -> Failure {
-    // Only a connection string can be invalid here.
+    // Only a connection string can be invalid.
     let exit = if matches!(error, Error::Invalid(_)) { 2 } else { 1 };
+    let text = error.to_string();
+    let at = |place: String| if text.contains(&place) { text.clone() } else { format!("{place}: {text}") };
     let message = match (config, error) {
         (StoreConfig::Mongo { .. }, Error::Invalid(_)) => {
             format!("MONGO_URI: {error}; set it in .env or in the environment")
         }
-        (StoreConfig::Mongo { uri, database, .. }, _) => {
-            let text = error.to_string();
-            let place = format!("{}/{database}", hosts(uri));
-            if text.contains(&place) { text } else { format!("{place}: {text}") }
-        }
-        (StoreConfig::Embedded { path }, _) => {
-            let text = error.to_string();
-            let place = path.display().to_string();
-            if text.contains(&place) { text } else { format!("{place}: {text}") }
-        }
+        (StoreConfig::Mongo { uri, database, .. }, _) => at(format!("{}/{database}", hosts(uri))),
+        (StoreConfig::Embedded { path }, _) => at(path.display().to_string()),
     };
     Failure { phase: Phase::Store, message, exit }
 }
 
-/// The hosts of a connection string: what stands after the credentials, whatever these are made of.
+/// Returns the hosts of a connection string, without the credentials.
 fn hosts(uri: &str) -> &str {
     let rest = uri.split_once("://").map_or("", |(_, rest)| rest);
     let rest = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
@@ -58,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_come_without_credentials() {
+    fn hosts_exclude_credentials() {
         for (uri, expected) in [
             ("mongodb://a:1,b:2/x?y=z", "a:1,b:2"),
             ("mongodb://me:hunter2@a:1/x", "a:1"),

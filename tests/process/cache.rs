@@ -6,43 +6,43 @@ use docstore::{Database, Filter, Update};
 use serde_json::{Value, json};
 use testkit::{Mongod, Target};
 
-use crate::program::{Asked, Program, Server, open_store};
+use crate::program::{Program, Response, Server, open_store};
 
-const GIVE_UP: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const HIT: &str = "field-notes; hit";
 const STALE: &str = "detail=stale";
-/// So long that nothing is seen by its age.
+/// A `CACHE_MAX_AGE` at which no entry expires during a test.
 const NEVER: &str = "86400";
 
-/// Asks until the answer is so.
-async fn until(server: &Server, path: &str, what: &str, is_so: impl Fn(&Asked) -> bool) -> Asked {
+/// Requests until the response meets a condition.
+async fn until(server: &Server, path: &str, what: &str, is_so: impl Fn(&Response) -> bool) -> Response {
     let began = Instant::now();
     loop {
-        let asked = server.look(path).await;
-        if is_so(&asked) {
-            return asked;
+        let response = server.look(path).await;
+        if is_so(&response) {
+            return response;
         }
-        assert!(began.elapsed() < GIVE_UP, "{path}: not {what}: {asked:?}\n{}", server.output());
+        assert!(began.elapsed() < TIMEOUT, "{path}: not {what}: {response:?}\n{}", server.output());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-async fn until_hit(server: &Server, path: &str) -> Asked {
-    until(server, path, "a hit", |asked| asked.status == 200 && asked.cache_status == HIT).await
+async fn until_hit(server: &Server, path: &str) -> Response {
+    until(server, path, "a hit", |response| response.status == 200 && response.cache_status == HIT).await
 }
 
-fn shows(text: &'static str) -> impl Fn(&Asked) -> bool {
-    move |asked| asked.body.contains(text)
+fn shows(text: &'static str) -> impl Fn(&Response) -> bool {
+    move |response| response.body.contains(text)
 }
 
-/// Renames a section without the program.
+/// Renames a section directly in the store.
 async fn rename(store: &Database, slug: &str, title: &str) {
     let update = Update::new().set("title", title);
     let updated = store.collection("sections").update_one(&Filter::eq("slug", slug), &update).await;
     assert_eq!(updated.expect("the section is updated").matched, 1);
 }
 
-/// Two programs on one store see what the other writes, though both have rendered what was there before.
+/// Asserts that each of two programs on one store sees the writes of the other, although both cached the previous state.
 async fn two_see_one_another(program: Program) {
     let program = program.with("CACHE_MAX_AGE", NEVER);
     let (one, two) = (program.serve().await, program.serve().await);
@@ -55,9 +55,9 @@ async fn two_see_one_another(program: Program) {
         assert_eq!(writer.post_as_admin("/navlinks", &link(label)).await.0, 201);
         let own = writer.look("/navlinks").await;
         assert!(own.body.contains(label), "the writer's next read shows it: {own:?}");
-        until(reader, "/navlinks", label, |asked| asked.body.contains(label)).await;
+        until(reader, "/navlinks", label, |response| response.body.contains(label)).await;
     }
-    // What nobody writes to stays.
+    // Collections without writes stay cached.
     until_hit(&one, "/sections").await;
     let verbose: Value = one.get("/readyz?verbose=true").await.1;
     assert!(verbose["rendered"]["lag_ms"].is_u64(), "{verbose}");
@@ -115,7 +115,7 @@ fn broken_change_stream_falls_back_to_cache_max_age() {
             admin.run_command(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": refused })
         };
         fail("alwaysOn".into()).await.expect("a fail point");
-        server.until_printed("the feed of changes broke").await;
+        server.wait_for_output("the feed of changes broke").await;
         rename(&store, "blog", "Renamed").await;
         until(&server, "/sections", "renamed", shows("Renamed")).await;
         fail("off".into()).await.expect("no fail point");
@@ -154,7 +154,7 @@ fn stale_responses_are_served_while_the_store_is_down() {
         let server = program.with("CACHE_MAX_AGE", "1").serve().await;
         let before = until_hit(&server, "/sections").await;
         mongod.kill().expect("the server is killed");
-        let stale = |asked: &Asked| asked.cache_status.contains(STALE);
+        let stale = |response: &Response| response.cache_status.contains(STALE);
         let old = until(&server, "/sections", "stale", stale).await;
         assert_eq!((old.status, &old.body), (200, &before.body));
         let ready = until(&server, "/readyz", "degraded", shows("degraded")).await;

@@ -12,7 +12,7 @@ testkit::targets! {
         let program = Program::on(&target);
         let mut servers: Vec<_> = (0..STARTERS).map(|_| program.spawn()).collect();
         for server in &mut servers {
-            server.until_ready().await;
+            server.wait_until_ready().await;
             assert_eq!(server.section_slugs().await, ["blog", "about", "projects", "contact"]);
         }
 

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::program::{Program, Server};
 
-/// Of the sockets that this process may have, so many are for other things.
+/// File descriptors that are reserved for other uses of this process.
 const OTHERS: u64 = 512;
 const IDLE: u64 = 10_000;
 
@@ -22,7 +22,7 @@ async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(address).await.expect("a connection")
 }
 
-/// What comes until the connection ends, however it does.
+/// Reads until the connection ends or breaks.
 async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let mut part = vec![0; 64 * 1024];
@@ -38,7 +38,7 @@ fn times(text: &str, part: &str) -> usize {
 
 fn resident_kib(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is told");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is printed");
     line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
 }
 
@@ -52,7 +52,7 @@ async fn idle_connections_do_not_block_requests() {
     for _ in 0..many {
         idle.push(connect(&server).await);
     }
-    // Each has been accepted: one that came later is answered.
+    // All are accepted: a later connection is answered.
     let (status, body) = server.get("/sections").await;
     assert_eq!((status, &body["total"]), (200, &4.into()));
     let grown = resident_kib(server.id()).saturating_sub(before);
@@ -70,7 +70,7 @@ async fn connections_above_the_limit_wait() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("MAX_CONNECTIONS", "2");
     let program = program.with("CONNECTION_IDLE_SECONDS", "1");
     let server = program.serve().await;
-    // One is the client's own; of these, all but one wait until those before them have been idle for too long.
+    // The client holds one of the two connections, so these are accepted one at a time, when the previous one times out.
     let mut waiting = Vec::new();
     for _ in 0..4 {
         let mut stream = connect(&server).await;
@@ -90,7 +90,7 @@ async fn incomplete_request_is_closed_when_idle() {
         stream.write_all(sent).await.expect("it is sent");
         assert_eq!(String::from_utf8_lossy(&rest(&mut stream).await), "", "{sent:?}");
     }
-    // One that has been used is closed when it is used no more.
+    // A connection that was used is closed when it becomes idle.
     let mut stream = connect(&server).await;
     stream.write_all(b"GET /sections HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("it is sent");
     assert!(rest(&mut stream).await.starts_with(b"HTTP/1.1 200 OK\r\n"));
@@ -103,12 +103,12 @@ async fn client_that_stops_reading_is_disconnected() {
     let program = program.with("RUST_LOG", "info,field_notes::http::server=trace");
     let mut server = program.serve().await;
     let whole = server.look("/openapi.json").await.body.len();
-    // More than the buffers of both ends hold.
+    // More than the buffers of both ends can hold.
     let asked = 64 * 1024 * 1024 / whole;
     let mut stream = connect(&server).await;
     let request = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
     stream.write_all(request.repeat(asked).as_bytes()).await.expect("requests are small");
-    server.until_printed("error writing a body").await;
+    server.wait_for_output("error writing a body").await;
     let taken = rest(&mut stream).await.len();
     assert!(taken > whole && taken < asked * whole, "{taken} of {} were left to be taken", asked * whole);
     assert_eq!(server.get("/health").await.0, 200);
@@ -136,7 +136,7 @@ async fn slow_reader_gets_the_whole_response() {
 async fn pipelined_requests_are_answered_in_order() {
     let (_program, server) = with_idle_seconds("5").await;
     let mut stream = connect(&server).await;
-    // Twice, so that the second time it is what is rendered that is mixed with what is not.
+    // Twice, so that the second round mixes cache hits and misses.
     let requests = concat!(
         "GET /sections HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n",
         "GET /stories/0 HTTP/1.1\r\nHost: a\r\nX-Request-Id: two\r\n\r\n",
@@ -166,25 +166,25 @@ async fn http2_with_prior_knowledge_is_served() {
     for answer in futures_util::future::join_all(together).await {
         assert_eq!(answer.expect("an answer").status(), 200);
     }
-    // Who asks to go over to it is answered in HTTP/1.1, as the standard has it.
+    // An upgrade request is answered in HTTP/1.1, which the standard allows.
     let mut stream = connect(&server).await;
     let upgrade = "GET /health HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n\r\n";
     stream.write_all(upgrade.as_bytes()).await.expect("it is sent");
     assert!(rest(&mut stream).await.starts_with(b"HTTP/1.1 200 OK\r\n"));
 }
 
-/// The beginning of HTTP/2 with one setting, and a request for `/openapi.json`.
+/// Returns an HTTP/2 preface with one setting, and a request for `/openapi.json`.
 fn http_2_request(setting: u16, value: u32) -> Vec<u8> {
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     // SETTINGS on stream 0.
     sent.extend([0, 0, 6, 4, 0, 0, 0, 0, 0]);
     sent.extend(setting.to_be_bytes());
     sent.extend(value.to_be_bytes());
-    // GET and http, by the static table; path and authority in letters.
+    // GET and http from the static table; path and authority as literals.
     let mut fields = vec![0x82, 0x86, 0x04, 13];
     fields.extend(b"/openapi.json");
     fields.extend([0x01, 1, b'a']);
-    // HEADERS on stream 1, the only ones and the end of the request.
+    // HEADERS on stream 1, with END_HEADERS and END_STREAM.
     sent.extend([0, 0, u8::try_from(fields.len()).expect("few"), 1, 0x5, 0, 0, 0, 1]);
     sent.extend(fields);
     sent
@@ -201,7 +201,7 @@ async fn idle_or_unread_http2_connection_is_closed() {
         let taken = rest(&mut stream).await.len();
         assert!((least..most).contains(&taken), "a window of {window}: {taken} bytes");
     }
-    // Who goes on asking is not cut off.
+    // An active client is not disconnected.
     let client = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
     for _ in 0..6 {
         let answer = client.get(format!("{}/sections", server.base())).send().await.expect("an answer");
@@ -224,7 +224,7 @@ async fn slow_upload_does_not_block_reads() {
     let mut slow = connect(&server).await;
     let sent = format!("{head}Content-Length: {}\r\n\r\n{first}", body.len());
     slow.write_all(sent.as_bytes()).await.expect("it is sent");
-    // What was never asked for has to be made.
+    // Distinct URLs are cache misses.
     for n in 0..20 {
         assert_eq!(server.get(&format!("/stories?n={n}")).await.0, 200);
     }

@@ -14,7 +14,7 @@ async fn failed_start_stays_alive_and_reports_the_reason() {
         .with("MIGRATE_ON_START", "verify")
         .with("ON_START_FAILURE", "stay");
     let mut server = program.spawn();
-    let failed = server.until_said(|body| body["status"] == "failed").await;
+    let failed = server.wait_for_readyz(|body| body["status"] == "failed").await;
     assert_eq!(failed["phase"], "migrations");
     assert!(failed["detail"].as_str().unwrap().contains("0001_create_admin_user"), "{failed}");
     assert_eq!(server.get("/livez").await.0, 200);
@@ -24,7 +24,7 @@ async fn failed_start_stays_alive_and_reports_the_reason() {
 }
 
 testkit::targets! {
-    /// A unique index of the operator's own lets 0003 fail at its second section.
+    /// A unique index that an operator created makes 0003 fail at its second section.
     async fn failed_migration_is_recorded_reported_and_resumed(target: Arc<Target>) {
         let store = open_store(&target).await;
         let sections = store.collection("sections");
@@ -34,9 +34,9 @@ testkit::targets! {
         let program = Program::on(&target).with("PORT", "0");
         let first = program.run(&["serve"]).expect(1);
         assert!(first.stderr.contains("0003_seed_initial_sections"), "{}", first.stderr);
-        assert!(first.stderr.contains("title_1"), "the cause is told: {}", first.stderr);
+        assert!(first.stderr.contains("title_1"), "the cause is printed: {}", first.stderr);
 
-        // Nothing is tried again by itself: the next start says what happened and what to run.
+        // A failure is not retried automatically: the next start reports it, and the command to run.
         let second = program.run(&["serve"]).expect(4);
         assert!(second.stderr.contains("0003_seed_initial_sections"), "{}", second.stderr);
         assert!(second.stderr.contains("field-notes migrate up"), "{}", second.stderr);

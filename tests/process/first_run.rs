@@ -49,7 +49,7 @@ async fn empty_folder_and_admin_email_are_enough_to_serve() {
 async fn first_start_prints_migrations_and_example_requests() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("ALLOW_DEV_AUTH", "true");
     let server = program.serve().await;
-    let said = server.output();
+    let printed = server.output();
     for expected in [
         "0001_create_admin_user",
         "0002_add_user_id_to_content",
@@ -59,9 +59,9 @@ async fn first_start_prints_migrations_and_example_requests() {
         "dev-mock-admin",
         "curl ",
     ] {
-        assert!(said.contains(expected), "{expected:?} is missing from:\n{said}");
+        assert!(printed.contains(expected), "{expected:?} is missing from:\n{printed}");
     }
-    assert_eq!(said.lines().filter(|line| line.trim_start().starts_with("curl ")).count(), 2, "{said}");
+    assert_eq!(printed.lines().filter(|line| line.trim_start().starts_with("curl ")).count(), 2, "{printed}");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
-//! Every command of `docs/migrations.md`, run as it stands there.
+//! Runs every command of `docs/migrations.md` as it is written there.
 //!
-//! A section (`## …`) is one script in an empty folder on an empty database: its blocks of `sh`, in order. What follows
-//! a line as `# exit 3` is the exit code that is expected instead of 0; a line `#> text` after a command says what is in
-//! its output. A comment `<!-- given: … -->` brings about what an operator would meet.
+//! A section (`## …`) is one script in an empty folder on an empty database: its blocks of `sh`, in order. A remark
+//! `# exit 3` after a command is its expected exit code, instead of 0. A line `#> text` after a command is a part of its
+//! expected output. A comment `<!-- given: … -->` sets up a situation.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,10 +17,10 @@ use testkit::Target;
 use crate::program::{Program, free_port, open_store};
 use crate::takeover;
 
-/// Ports that the guide names; each becomes one that is free.
+/// The ports in the guide, which are replaced by free ones.
 const PORTS: [&str; 3] = ["5001", "5002", "5003"];
 
-/// Before a script: servers end with it, and a command that comes to something else ends it.
+/// The start of every script: servers end with the script, and an unexpected exit code or output ends it.
 const PRELUDE: &str = r#"
 set -euo pipefail
 trap 'status=$?; trap - EXIT; kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null || true; exit $status' EXIT
@@ -41,7 +41,7 @@ enum Part {
     Script(String),
 }
 
-/// The sections that have something to run, with their names.
+/// Returns the sections with scripts, by name.
 fn sections(guide: &str) -> Vec<(String, Vec<Part>)> {
     let mut sections: Vec<(String, Vec<Part>)> = Vec::new();
     let mut script: Option<String> = None;
@@ -67,14 +67,14 @@ fn sections(guide: &str) -> Vec<(String, Vec<Part>)> {
     sections
 }
 
-/// A block as bash runs it, every command looked at.
+/// Returns a block as a bash script that checks every command.
 fn script(block: &str) -> String {
     let mut text = String::from(PRELUDE);
     for line in block.lines() {
         let (command, remark) = line.split_once("  # ").unwrap_or((line, ""));
         let command = command.trim_end();
-        if let Some(said) = line.strip_prefix("#> ") {
-            _ = writeln!(text, "says {}", quoted(said));
+        if let Some(printed) = line.strip_prefix("#> ") {
+            _ = writeln!(text, "says {}", quoted(printed));
         } else if is_for_the_shell(command) {
             _ = writeln!(text, "{command}");
         } else if !command.is_empty() && !command.starts_with('#') {
@@ -86,7 +86,7 @@ fn script(block: &str) -> String {
     text
 }
 
-/// What has to be done in the shell itself: variables, jobs, loops, folders.
+/// Whether a command must run in the shell itself: variables, jobs, loops, folders.
 fn is_for_the_shell(command: &str) -> bool {
     let first = command.split([' ', '=']).next().unwrap_or_default();
     let sets = command.split_once('=').is_some_and(|(name, value)| {
@@ -99,8 +99,8 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Brings about what an operator would meet.
-async fn give(what: &str, program: &Program, target: &Target) {
+/// Sets up a situation.
+async fn set_up(what: &str, program: &Program, target: &Target) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if what == "a checkout" {
         let sources = program.folder().join("migrations");
@@ -133,7 +133,7 @@ async fn give(what: &str, program: &Program, target: &Target) {
             let update = Update::new().set("slug", "oops");
             sections.update_one(&Filter::eq("slug", "blog"), &update).await.expect("a change");
         }
-        other => panic!("nobody knows how to bring about {other:?}"),
+        other => panic!("unknown situation {other:?}"),
     }
     store.close().await;
 }
@@ -150,7 +150,7 @@ async fn run(name: &str, target: &Arc<Target>) {
     let free = PORTS.map(|port| (port, free_port().to_string()));
     for part in parts {
         match part {
-            Part::Given(what) => give(what, &program, target).await,
+            Part::Given(what) => set_up(what, &program, target).await,
             Part::Script(block) => {
                 let mut text = script(block);
                 for (port, instead) in &free {
@@ -174,20 +174,20 @@ fn bash(program: &Program, text: &str) -> (bool, String) {
     command.args(["-c", text]).current_dir(program.folder()).env_clear().env("PATH", path);
     command.envs(program.variables()).stdin(Stdio::null());
     let output = command.output().expect("bash runs");
-    let said =
+    let printed =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    (output.status.success(), said)
+    (output.status.success(), printed)
 }
 
-/// The sections that are run below.
+/// The sections that the tests below run.
 const RUN: [&str; 8] = [
     "Every day",
-    "Writing one",
+    "Writing a migration",
     "Deploying",
-    "Undoing a deploy",
-    "Taking an original database over",
-    "Runbook: a deploy that failed half-way",
-    "Runbook: data that went wrong",
+    "Rolling back a deploy",
+    "Importing a database of the original",
+    "Runbook: a migration failed during a deploy",
+    "Runbook: wrong data",
     "Runbook: ledger and database disagree",
 ];
 
@@ -213,28 +213,28 @@ testkit::targets! {
         run("Every day", &target).await;
     }
 
-    async fn writing_one(target: Arc<Target>) {
-        run("Writing one", &target).await;
+    async fn writing_a_migration(target: Arc<Target>) {
+        run("Writing a migration", &target).await;
     }
 
     async fn deploying(target: Arc<Target>) {
         run("Deploying", &target).await;
     }
 
-    async fn undoing_a_deploy(target: Arc<Target>) {
-        run("Undoing a deploy", &target).await;
+    async fn rolling_back_a_deploy(target: Arc<Target>) {
+        run("Rolling back a deploy", &target).await;
     }
 
-    async fn taking_an_original_database_over(target: Arc<Target>) {
-        run("Taking an original database over", &target).await;
+    async fn importing_a_database_of_the_original(target: Arc<Target>) {
+        run("Importing a database of the original", &target).await;
     }
 
-    async fn a_deploy_that_failed_half_way(target: Arc<Target>) {
-        run("Runbook: a deploy that failed half-way", &target).await;
+    async fn migration_failed_during_a_deploy(target: Arc<Target>) {
+        run("Runbook: a migration failed during a deploy", &target).await;
     }
 
-    async fn data_that_went_wrong(target: Arc<Target>) {
-        run("Runbook: data that went wrong", &target).await;
+    async fn wrong_data(target: Arc<Target>) {
+        run("Runbook: wrong data", &target).await;
     }
 
     async fn ledger_and_database_disagree(target: Arc<Target>) {

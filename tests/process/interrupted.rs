@@ -1,4 +1,4 @@
-//! Runs that are told to end, that are killed, and that wait: what they say, and that the next one goes on.
+//! Runs that are stopped, killed or waiting: their output, and that the next run resumes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use testkit::Target;
 
 use crate::program::{Program, long_documents, open_store};
 
-/// How many stories a bounded run has; `make test-migrations-long` has a million.
+/// The number of stories, unless `make test-migrations-long` sets another.
 const STORIES: u32 = 60_000;
 const INTERRUPTIONS: u32 = 5;
 
@@ -32,7 +32,7 @@ async fn linked(store: &Database) -> u64 {
     store.collection("stories").count(&Filter::exists("section_id")).await.expect("a count")
 }
 
-/// Somebody else's lock on the migrations.
+/// Takes the migration lock as another process.
 async fn hold_the_lock(store: &Database) -> docstore::Lease {
     let request = LeaseRequest {
         collection: "_migration_lock".to_owned(),
@@ -48,8 +48,8 @@ async fn hold_the_lock(store: &Database) -> docstore::Lease {
 }
 
 fn status(program: &Program) -> Value {
-    let ended = program.run(&["migrate", "status", "--json"]).expect(0);
-    serde_json::from_str(&ended.stdout).expect("JSON")
+    let result = program.run(&["migrate", "status", "--json"]).expect(0);
+    serde_json::from_str(&result.stdout).expect("JSON")
 }
 
 testkit::targets! {
@@ -63,14 +63,14 @@ testkit::targets! {
         for round in 1..=INTERRUPTIONS {
             let before = linked(&store).await;
             let mut run = program.start(&["migrate", "up"]);
-            // Told only after it has changed something, so that it is in the midst of the migration.
+            // Signal it after it has changed something, so that it is in the middle of the migration.
             while linked(&store).await == before && run.is_running() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let by_force = round % 2 == 0;
             run.signal(if by_force { "KILL" } else { "TERM" });
             match run.wait() {
-                // It was done before it was told.
+                // It completed before the signal.
                 Some(0) => break,
                 None => assert!(by_force, "{}", run.output()),
                 code => {
@@ -95,13 +95,13 @@ testkit::targets! {
         let store = open_store(&target).await;
         let lease = hold_the_lock(&store).await;
         let mut run = program.start(&["migrate", "up"]);
-        run.until_said("somebody").await;
+        run.wait_for_output("somebody").await;
         run.signal("TERM");
         assert_eq!(run.wait(), Some(130), "{}", run.output());
 
-        // A start that waits listens, is alive, is not ready, and says for whom it waits.
+        // A waiting start listens, is alive, is not ready, and names the holder.
         let mut server = program.spawn();
-        let body = server.until_said(|body| body["holder"].is_string()).await;
+        let body = server.wait_for_readyz(|body| body["holder"].is_string()).await;
         assert!(body["holder"].as_str().unwrap().contains("somebody"), "{body}");
         assert_eq!((&body["phase"], &body["status"]), (&Value::from("migrations"), &Value::from("starting")));
         assert_eq!(server.get("/livez").await.0, 200);
@@ -118,10 +118,10 @@ testkit::targets! {
         program.run(&["migrate", "up", "--to", "0003"]).expect(0);
         fill(&store, stories()).await;
         let mut server = program.spawn();
-        let body = server.until_said(|body| body["done"].as_u64().is_some_and(|done| done > 0)).await;
+        let body = server.wait_for_readyz(|body| body["done"].as_u64().is_some_and(|done| done > 0)).await;
         assert_eq!(body["migration"], "0004_backfill_section_id", "{body}");
         assert_eq!(body["step"], "link blog", "{body}");
-        server.until_ready().await;
+        server.wait_until_ready().await;
         assert_eq!(linked(&store).await, u64::from(stories()));
         store.close().await;
     }

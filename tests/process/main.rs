@@ -1,38 +1,38 @@
-//! The real program, as its users meet it: processes, sockets, files, exit codes.
+//! Tests of the real program: processes, sockets, files, exit codes.
 
-/// Wrong configuration and stores that cannot be used: exit codes and what is said.
+/// Invalid configuration and unusable stores: exit codes and messages.
 mod bad_input;
-/// Rendered responses, between processes and while the store is away.
+/// The response cache between processes, and while the store is down.
 mod cache;
-/// Several processes on one store.
+/// Several processes that start at once on one store.
 mod concurrent_start;
-/// Many connections, slow ones, and all that can be said on one.
+/// Connections: many, slow, pipelined, HTTP/2.
 mod connections;
-/// A migration that fails: what is recorded, said and served.
+/// A failing migration: ledger, messages, readiness.
 mod failure;
-/// From an empty folder to the first answer.
+/// The first start in an empty folder.
 mod first_run;
-/// Every command of the guide to migrations, as it stands there.
+/// The commands of the migration guide.
 mod guide;
-/// Migrations that are told to end, that are killed, and that wait.
+/// Stopped, killed and waiting runs.
 mod interrupted;
-/// Backups, resets, rehearsals on the command line.
+/// `migrate backup`, `restore`, `reset`, `diff`, `test`, `rehearse`, `preflight`.
 mod maintenance;
-/// `migrate status`, `up` and `down` on the command line.
+/// `migrate status`, `up` and `down`, and `MIGRATE_ON_START`.
 mod migrate;
-/// Starting, asking and ending the program.
+/// Starts, requests and stops the program.
 mod program;
 /// The commands of the README, as they stand there.
 mod readme;
-/// Where the original was weak, and what only a process shows.
+/// Regressions of the original that need a process.
 mod regressions;
-/// What `migrate new` and `migrate merge` write.
+/// `migrate new`, `merge` and `diff`.
 mod scaffold;
 /// `seed demo`.
 mod seed;
-/// A database made by the original.
+/// A database of the original.
 mod takeover;
-/// `trash purge` on the command line.
+/// `trash purge`.
 mod trash;
-/// The verbs of `migrate` on the command line.
+/// All verbs of `migrate`: exit codes and output.
 mod verbs;

@@ -1,4 +1,4 @@
-//! `migrate backup`, `restore`, `reset`, `diff`, `test`, `rehearse`, `preflight` from outside.
+//! `migrate backup`, `restore`, `reset`, `diff`, `test`, `rehearse` and `preflight` on the command line.
 
 use std::fs;
 use std::path::Path;
@@ -9,18 +9,18 @@ use docstore::{Filter, Index};
 use serde_json::Value;
 use testkit::Target;
 
-use crate::program::{Ended, Program, open_store};
+use crate::program::{Finished, Program, open_store};
 
-fn migrate(program: &Program, arguments: &[&str]) -> Ended {
+fn migrate(program: &Program, arguments: &[&str]) -> Finished {
     program.run(&[&["migrate"], arguments].concat())
 }
 
 fn json(program: &Program, arguments: &[&str], code: i32) -> Value {
-    let ended = migrate(program, &[arguments, &["--json"]].concat()).expect(code);
-    serde_json::from_str(&ended.stdout).expect("JSON on stdout, and nothing else")
+    let result = migrate(program, &[arguments, &["--json"]].concat()).expect(code);
+    serde_json::from_str(&result.stdout).expect("JSON on stdout, and nothing else")
 }
 
-/// What a reset wants to be told.
+/// Returns the name that confirms a reset.
 fn database(target: &Target) -> &str {
     match target {
         Target::Embedded { .. } => "field-notes.db",
@@ -56,7 +56,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    /// Its ledger has tokens of leases that the other database never gave.
+    /// Its ledger has fencing tokens that the other database never issued.
     async fn backup_is_restored_into_another_database(target: Arc<Target>) {
         let program = Program::on(&target);
         for verb in ["up", "down", "up", "down", "up"] {
@@ -100,8 +100,8 @@ testkit::targets! {
         fs::write(&file, bytes).unwrap();
 
         migrate(&program, &["backups"]).expect(0);
-        let told = migrate(&program, &["backups", "--verify"]).expect(6);
-        assert!(told.stdout.contains("cannot be used"), "{}", told.stdout);
+        let printed = migrate(&program, &["backups", "--verify"]).expect(6);
+        assert!(printed.stdout.contains("cannot be used"), "{}", printed.stdout);
         let store = open_store(&target).await;
         let before = testkit::dump!(store);
         let refused = migrate(&program, &["restore", id, "--replace", "--yes"]).expect(6);
@@ -129,7 +129,7 @@ testkit::targets! {
         assert!(refused.stderr.contains("production"), "{}", refused.stderr);
         assert_eq!(testkit::dump!(store), before);
 
-        // What people have made stays, unless it is to go.
+        // Content stays without --drop.
         migrate(&program, &["reset", "--confirm", database(&target), "--no-backup"]).expect(0);
         assert_eq!(testkit::dump!(store)["stories"].len(), 1);
         migrate(&program, &["reset", "--confirm", database(&target), "--drop"]).expect(0);
@@ -196,8 +196,8 @@ testkit::targets! {
         let deleted = doc! { "_id": "x1", "title": "About", "slug": "about-us", "is_deleted": true };
         store.collection("sections").insert_one(deleted).await.unwrap();
         let before = testkit::dump!(store);
-        let told = migrate(&program, &["rehearse"]).expect(1);
-        assert!(told.stdout.contains("0003_seed_initial_sections failed") && told.stdout.contains("title_1"), "{}", told.stdout);
+        let printed = migrate(&program, &["rehearse"]).expect(1);
+        assert!(printed.stdout.contains("0003_seed_initial_sections failed") && printed.stdout.contains("title_1"), "{}", printed.stdout);
         assert_eq!(testkit::dump!(store), before);
         store.close().await;
     }
@@ -206,7 +206,7 @@ testkit::targets! {
         let program = Program::on(&target);
         migrate(&program, &["preflight"]).expect(0);
         let nowhere = Program::on(&target).with("BACKUP_DIR", "/dev/null/backups").with("MIGRATE_BACKUP", "always");
-        let told = json(&nowhere, &["preflight"], 8);
-        assert!(told.to_string().contains("/dev/null"), "{told}");
+        let printed = json(&nowhere, &["preflight"], 8);
+        assert!(printed.to_string().contains("/dev/null"), "{printed}");
     }
 }

@@ -5,7 +5,7 @@ use testkit::Target;
 
 use crate::program::Program;
 
-/// All of them, in order.
+/// Returns the ids of all migrations, in order.
 fn known() -> Vec<String> {
     let graph = migrator::Graph::new(migrations::all()).expect("a graph");
     graph.ids().map(str::to_owned).collect()
@@ -16,15 +16,15 @@ fn ids(group: &Value) -> Vec<&str> {
 }
 
 fn status(program: &Program) -> Value {
-    let ended = program.run(&["migrate", "status", "--json"]).expect(0);
-    serde_json::from_str(&ended.stdout).expect("JSON on stdout, and nothing else")
+    let result = program.run(&["migrate", "status", "--json"]).expect(0);
+    serde_json::from_str(&result.stdout).expect("JSON on stdout, and nothing else")
 }
 
 #[test]
 fn status_does_not_create_a_missing_store() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
-    let ended = program.run(&["migrate", "status"]).expect(0);
-    assert!(ended.stdout.contains("Applied migrations:\n  (none)"), "{}", ended.stdout);
+    let result = program.run(&["migrate", "status"]).expect(0);
+    assert!(result.stdout.contains("Applied migrations:\n  (none)"), "{}", result.stdout);
     assert!(program.files().is_empty(), "{:?}", program.files());
 }
 
@@ -72,9 +72,9 @@ testkit::targets! {
 
     async fn verify_refuses_to_serve_while_migrations_are_pending(target: Arc<Target>) {
         let program = Program::on(&target).with("MIGRATE_ON_START", "verify").with("PORT", "0");
-        let ended = program.run(&["serve"]).expect(3);
-        assert!(ended.stderr.contains("0001_create_admin_user"), "{}", ended.stderr);
-        assert!(ended.stderr.contains("field-notes migrate up"), "{}", ended.stderr);
+        let result = program.run(&["serve"]).expect(3);
+        assert!(result.stderr.contains("0001_create_admin_user"), "{}", result.stderr);
+        assert!(result.stderr.contains("field-notes migrate up"), "{}", result.stderr);
         assert_eq!(ids(&status(&program)["pending"]), known());
     }
 
@@ -82,12 +82,12 @@ testkit::targets! {
         let waiting = Program::on(&target).with("MIGRATE_ON_START", "wait");
         let mut server = waiting.spawn();
         // The gate is closed: liveness answers, content does not.
-        server.until_said(|body| body["phase"] == "migrations").await;
+        server.wait_for_readyz(|body| body["phase"] == "migrations").await;
         assert_eq!(server.get("/sections").await.0, 503);
         assert_eq!(server.get("/livez").await.0, 200);
 
         Program::on(&target).run(&["migrate", "up"]).expect(0);
-        server.until_ready().await;
+        server.wait_until_ready().await;
         assert_eq!(server.section_slugs().await.len(), 4);
     }
 }

@@ -10,29 +10,29 @@ use serde_json::Value;
 use tempfile::TempDir;
 use testkit::Target;
 
-/// A program that has not answered by then never will: a minute, and more where a long run has more to migrate.
-fn give_up() -> Duration {
+/// Returns the time after which a program counts as hung: a minute, and more for a long run.
+fn timeout() -> Duration {
     Duration::from_mins(1) + Duration::from_millis(u64::from(long_documents().unwrap_or(0)))
 }
 
-/// How many documents a long run has, if this is one.
+/// Returns the number of documents of a long run, if this is one.
 pub(crate) fn long_documents() -> Option<u32> {
     std::env::var("MIGRATIONS_LONG_DOCUMENTS").ok()?.parse().ok()
 }
 
-/// The program in an empty folder, with nothing in its environment but what a test gives it.
+/// The program in an empty folder, with only the environment that a test sets.
 pub(crate) struct Program {
     folder: TempDir,
     variables: Vec<(String, String)>,
 }
 
 impl Program {
-    /// Without any variable.
+    /// Creates a program without variables.
     pub(crate) fn bare() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder"), variables: Vec::new() }
     }
 
-    /// With all that is needed to serve from the store of a test.
+    /// Creates a program that serves from the store of a test.
     pub(crate) fn on(target: &Target) -> Self {
         let program = Self::bare()
             .with("ADMIN_EMAIL", "admin@example.com")
@@ -53,18 +53,18 @@ impl Program {
         self
     }
 
-    /// The folder it runs in.
+    /// Returns the folder it runs in.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The names of what is in that folder.
+    /// Returns the names of the files in that folder.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder()).expect("the folder is there");
         entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
     }
 
-    /// What a test gives it.
+    /// Returns its environment.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&String, &String)> {
         self.variables.iter().map(|(name, value)| (name, value))
     }
@@ -76,13 +76,13 @@ impl Program {
         command
     }
 
-    /// Runs it to its end.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+    /// Runs it to completion.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         let output = self.command(arguments).output().expect("the program runs");
-        Ended::of(&output)
+        Finished::of(&output)
     }
 
-    /// Starts it; does not wait.
+    /// Starts it without waiting.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         self.start_with(arguments, &[])
     }
@@ -99,12 +99,12 @@ impl Program {
         Running { child: command.spawn().expect("the program starts"), log }
     }
 
-    /// Starts serving on a free port; does not wait.
+    /// Starts serving on a free port without waiting.
     pub(crate) fn spawn(&self) -> Server {
         let port = free_port();
         let running = self.start_with(&["serve"], &[("PORT", &port.to_string())]);
-        // The client is built without cryptography of its own; the tests ask over plain sockets, and it wants one
-        // all the same. It may be there already.
+        // The client requires a cryptography provider even for plain HTTP. Another test may have
+        // installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Server { running, base: format!("http://127.0.0.1:{port}"), client: reqwest::Client::new() }
     }
@@ -112,31 +112,31 @@ impl Program {
     /// Starts serving and waits until it is ready.
     pub(crate) async fn serve(&self) -> Server {
         let mut server = self.spawn();
-        server.until_ready().await;
+        server.wait_until_ready().await;
         server
     }
 }
 
-/// A port that nobody listens on. Before the program binds it another process may; tests would then say so.
+/// Returns a free port. If another process binds it first, the test fails.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
-/// What a run of the program came to.
+/// The result of a run.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Ended {
+impl Finished {
     fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
-    /// Panics, showing everything, unless it ended with this code.
+    /// Panics with the output unless it exited with this code.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -144,50 +144,50 @@ impl Ended {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) cache_status: String,
     pub(crate) body: String,
 }
 
-/// The program while it runs; killed when dropped.
+/// A running program; killed when dropped.
 pub(crate) struct Running {
     child: Child,
     log: PathBuf,
 }
 
 impl Running {
-    /// What it printed so far.
+    /// Returns the output so far.
     pub(crate) fn output(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Whether it has not ended by itself.
+    /// Returns whether it is still running.
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("the child can be asked").is_none()
+        self.child.try_wait().expect("the child can be response").is_none()
     }
 
-    /// Waits until it prints this.
-    pub(crate) async fn until_said(&mut self, text: &str) {
+    /// Waits until it prints a text.
+    pub(crate) async fn wait_for_output(&mut self, text: &str) {
         let began = Instant::now();
         while !self.output().contains(text) {
             assert!(
-                self.is_running() && began.elapsed() < give_up(),
-                "it was never said:\n{}",
+                self.is_running() && began.elapsed() < timeout(),
+                "it was never printed:\n{}",
                 self.output()
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Sends a signal by name. Nothing happens if it has ended.
+    /// Sends a signal by name. Does nothing if the program has result.
     pub(crate) fn signal(&self, name: &str) {
         let _ = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
     }
 
-    /// Waits for its end and returns the exit code; `None` if a signal ended it.
+    /// Waits for it to end and returns the exit code; `None` if a signal result it.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().expect("the child can be waited for").code()
     }
@@ -200,7 +200,7 @@ impl Drop for Running {
     }
 }
 
-/// The program while it serves; killed when dropped.
+/// A serving program; killed when dropped.
 pub(crate) struct Server {
     running: Running,
     base: String,
@@ -208,28 +208,28 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Where it listens: `http://127.0.0.1:` and its port.
+    /// Returns the base URL.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
-    /// The number of its process.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.running.child.id()
     }
 
-    /// What it printed so far.
+    /// Returns the output so far.
     pub(crate) fn output(&self) -> String {
         self.running.output()
     }
 
-    /// Waits until it prints this.
-    pub(crate) async fn until_printed(&mut self, text: &str) {
-        self.running.until_said(text).await;
+    /// Waits until it prints a text.
+    pub(crate) async fn wait_for_output(&mut self, text: &str) {
+        self.running.wait_for_output(text).await;
     }
 
     /// Waits until `/readyz` answers 200.
-    pub(crate) async fn until_ready(&mut self) {
+    pub(crate) async fn wait_until_ready(&mut self) {
         let began = Instant::now();
         loop {
             assert!(self.running.is_running(), "the server ended:\n{}", self.output());
@@ -237,13 +237,13 @@ impl Server {
             if answer.is_ok_and(|answer| answer.status() == 200) {
                 return;
             }
-            assert!(began.elapsed() < give_up(), "not ready after {:?}:\n{}", began.elapsed(), self.output());
+            assert!(began.elapsed() < timeout(), "not ready after {:?}:\n{}", began.elapsed(), self.output());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Waits until `/readyz` says this of a start that is not over, and returns what it says.
-    pub(crate) async fn until_said(&mut self, expected: impl Fn(&Value) -> bool) -> Value {
+    /// Waits until `/readyz` of an incomplete start meets a condition, and returns its body.
+    pub(crate) async fn wait_for_readyz(&mut self, expected: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             if let Ok(answer) = self.client.get(format!("{}/readyz", self.base)).send().await {
@@ -253,48 +253,48 @@ impl Server {
                     return body;
                 }
             }
-            assert!(began.elapsed() < give_up(), "it was never said:\n{}", self.output());
+            assert!(began.elapsed() < timeout(), "it was never printed:\n{}", self.output());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// GET, as status and JSON.
+    /// Requests a path. Returns status and JSON.
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
-    /// GET, with what tells where the answer comes from.
-    pub(crate) async fn look(&self, path: &str) -> Asked {
+    /// Requests a path. Returns status, `Cache-Status` and body.
+    pub(crate) async fn look(&self, path: &str) -> Response {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await.expect("an answer");
         let cache_status =
             answer.headers().get("cache-status").map(|value| value.to_str().expect("text").to_owned());
         let status = answer.status().as_u16();
         let body = answer.text().await.expect("a body");
-        Asked { status, cache_status: cache_status.unwrap_or_default(), body }
+        Response { status, cache_status: cache_status.unwrap_or_default(), body }
     }
 
-    /// POST as the development administrator.
+    /// Posts JSON as the development administrator.
     pub(crate) async fn post_as_admin(&self, path: &str, body: &Value) -> (u16, Value) {
         let request = self.client.post(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");
         let answer = request.json(body).send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
-    /// GET with a token.
+    /// Requests a path with a token.
     pub(crate) async fn ask(&self, path: &str, token: &str) -> reqwest::Response {
         let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(token);
         request.send().await.expect("an answer")
     }
 
-    /// GET as the development administrator.
+    /// Requests a path as the development administrator.
     pub(crate) async fn get_as_admin(&self, path: &str) -> (u16, Value) {
         let request = self.client.get(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");
         let answer = request.send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
-    /// The slugs of `GET /sections`, in their order.
+    /// Returns the slugs of `GET /sections`, in order.
     pub(crate) async fn section_slugs(&self) -> Vec<String> {
         let (status, body) = self.get("/sections").await;
         assert_eq!(status, 200, "{body}");
@@ -306,22 +306,22 @@ impl Server {
         self.running.signal(name);
     }
 
-    /// Waits for its end and returns the exit code; `None` if a signal ended it.
+    /// Waits for it to end and returns the exit code; `None` if a signal result it.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.running.wait()
     }
 }
 
-/// The slugs of a list's items, in their order.
+/// Returns the slugs of a list's items, in order.
 pub(crate) fn slugs(list: &Value) -> Vec<String> {
     let items = list["items"].as_array().expect("a list");
     items.iter().map(|item| item["slug"].as_str().expect("a slug").to_owned()).collect()
 }
 
-/// The store that [`Program::on`] serves from, opened beside it.
+/// Opens the store that [`Program::on`] serves from.
 pub(crate) async fn open_store(target: &Target) -> Database {
     match target {
-        // The program's file has a name of its own in the target's folder.
+        // The program's file has its own name in the target's folder.
         Target::Embedded { path, .. } => {
             let path = path.with_file_name("field-notes.db");
             docstore::sqlite::open(Options { path }).await.expect("the store opens")

@@ -8,11 +8,11 @@ use testkit::Target;
 
 use crate::program::{Program, Server};
 
-/// What the walk asks, wherever it is pasted.
+/// The address in the walkthrough.
 const ADDRESS: &str = "http://localhost:5001";
 
 /// Returns the shell blocks of `docs/api.md`, joined in their order.
-fn walk() -> String {
+fn walkthrough() -> String {
     let text = include_str!("../../docs/api.md");
     let blocks: Vec<_> = text
         .split("\n```sh\n")
@@ -23,7 +23,7 @@ fn walk() -> String {
     blocks.join("\n")
 }
 
-/// Method and template of every request that was answered well, as the program's own log has them.
+/// Returns method and route of every successful request in the program's log.
 fn answered(server: &Server) -> BTreeSet<(String, String)> {
     let output = server.output();
     let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -38,7 +38,7 @@ testkit::targets! {
     async fn walkthrough_visits_every_route_and_is_repeatable(target: Arc<Target>) {
         let program = Program::on(&target).with("RUST_LOG", "warn,field_notes=debug").with("LOG_FORMAT", "json");
         let server = program.serve().await;
-        let script = walk();
+        let script = walkthrough();
         assert_eq!(script.matches(ADDRESS).count(), 1, "the address is named once:\n{script}");
         let script = script.replace(ADDRESS, server.base());
         for time in 1..=2 {
@@ -67,7 +67,7 @@ testkit::targets! {
         let wanted = routes().map(|route| (route.verb.as_str().to_owned(), route.path.to_owned())).collect();
         let missing: Vec<_> = BTreeSet::difference(&wanted, &answered(&server)).cloned().collect();
         assert!(missing.is_empty(), "the walk does not visit {missing:?}");
-        // It leaves nothing behind.
+        // The walkthrough cleans up.
         for (path, total) in [("/stories", 0), ("/projects", 0), ("/navlinks", 0), ("/sections", 4)] {
             assert_eq!(server.get(path).await.1["total"], total, "{path}");
         }

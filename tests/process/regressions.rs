@@ -40,7 +40,7 @@ testkit::targets! {
         assert_eq!(server.ask("/me", "dev-mock-admin").await.status(), 200);
         assert_eq!(server.ask("/sections/zzz", TOKEN).await.status(), 400);
         assert_eq!(server.ask("/sections?limit=0", TOKEN).await.status(), 422);
-        // Google fails, and with it the request.
+        // If Google fails, so does the request.
         google.reset().await;
         Mock::given(path("/oauth2/v3/tokeninfo")).respond_with(ResponseTemplate::new(500)).mount(&google).await;
         assert_eq!(server.ask("/me", &format!("{TOKEN}-2")).await.status(), 503);
@@ -72,10 +72,10 @@ testkit::targets! {
     async fn weak_spot_26_without_its_indexes_nothing_is_served(target: Arc<Target>) {
         let program = Program::on(&target).with("ON_START_FAILURE", "stay");
         let store = open_store(&target).await;
-        // The original took both for an index that is there: one of another kind, and one that cannot be made.
+        // The original accepted both as existing: an index of another kind, and one that cannot be created.
         store.ensure_index("pages", &Index::on(["page_type"])).await.unwrap();
         let mut server = program.spawn();
-        let failed = server.until_said(|body| body["status"] == "failed").await;
+        let failed = server.wait_for_readyz(|body| body["status"] == "failed").await;
         assert_eq!(failed["phase"], "indexes");
         for part in ["pages", "page_type_1", "conflicts"] {
             assert!(failed["detail"].as_str().unwrap().contains(part), "{failed}");
@@ -87,9 +87,9 @@ testkit::targets! {
         store.drop_index("pages", "page_type_1").await.unwrap();
         let twice = vec![doc! { "page_type": "about", "title": "hunter2" }, doc! { "page_type": "about" }];
         store.collection("pages").insert_many(twice).await.unwrap();
-        let ended = Program::on(&target).with("PORT", "0").run(&["serve"]).expect(1);
-        assert!(ended.stderr.contains("page_type_1") && ended.stderr.contains("pages"), "{}", ended.stderr);
-        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+        let result = Program::on(&target).with("PORT", "0").run(&["serve"]).expect(1);
+        assert!(result.stderr.contains("page_type_1") && result.stderr.contains("pages"), "{}", result.stderr);
+        assert!(!result.stderr.contains("hunter2"), "{}", result.stderr);
 
         let other = Update::new().set("page_type", "contact");
         store.collection("pages").update_one(&Filter::missing("title"), &other).await.unwrap();
@@ -98,7 +98,7 @@ testkit::targets! {
     }
 }
 
-/// The embedded store is in the process; it cannot be away while the process is there.
+/// MongoDB only: the embedded store is part of the process.
 #[test]
 fn weak_spot_34_without_the_store_it_is_503() {
     testkit::with_server_binary(|binary| async move {
@@ -126,20 +126,20 @@ fn weak_spot_34_without_the_store_it_is_503() {
                 assert!(!text.contains(inside), "{path}: {text}");
             }
         }
-        // What was rendered for everybody is still served, and said to be all there is.
+        // Cached public responses are still served, and readiness is degraded.
         assert_eq!(server.get("/sections").await.0, 200);
         let (ready, body) = server.get("/readyz").await;
         assert_eq!((ready, &body["status"], &body["database"]), (200, &"degraded".into(), &"failed".into()));
         assert_eq!(server.get("/livez").await.0, 200);
 
-        // One that starts meanwhile lives, and says what it waits for.
+        // A process that starts now is alive and reports the phase.
         let mut second = program.spawn();
-        let failed = second.until_said(|body| body["status"] == "failed").await;
+        let failed = second.wait_for_readyz(|body| body["status"] == "failed").await;
         assert_eq!(failed["phase"], "opening the store");
         assert_eq!(second.get("/sections").await.0, 503);
 
         mongod.restart().await.expect("it starts again");
-        server.until_ready().await;
+        server.wait_until_ready().await;
         let (status, _) = server.get_as_admin("/sections").await;
         assert_eq!(status, 200);
     });

@@ -1,4 +1,4 @@
-//! What `migrate new`, `migrate merge` and `migrate diff` write: it compiles without a warning, is formatted, and its test passes.
+//! `migrate new`, `merge` and `diff` write code that compiles without warnings, is formatted, and passes its test.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The sources of the migrations, in a folder of the program.
+/// Copies the sources of the migrations into the program's folder.
 fn checkout(program: &Program) -> PathBuf {
     let folder = program.folder().join("migrations");
     fs::create_dir(&folder).expect("a folder");
@@ -34,7 +34,7 @@ fn cargo() -> Command {
     cargo
 }
 
-/// The libraries that tests of this workspace are built with, by name. They are there already: nothing is built.
+/// Returns the libraries of this workspace's tests, by name. They are built already.
 fn libraries() -> BTreeMap<String, PathBuf> {
     let arguments = ["test", "--workspace", "--lib", "--no-run", "--offline", "--message-format", "json"];
     let output = cargo().args(arguments).output().expect("cargo runs");
@@ -56,7 +56,7 @@ fn libraries() -> BTreeMap<String, PathBuf> {
     libraries
 }
 
-/// What the migrations are built with, tests included.
+/// Returns the dependencies of the migrations, including those of tests.
 fn dependencies() -> Vec<String> {
     let text = fs::read_to_string(root().join("migrations/Cargo.toml")).expect("the manifest");
     let mut within = false;
@@ -72,7 +72,7 @@ fn dependencies() -> Vec<String> {
     names
 }
 
-/// Builds the tests of a folder of migrations, every warning an error.
+/// Builds the tests of a folder of migrations, with warnings as errors.
 fn build(folder: &Path) -> PathBuf {
     let libraries = libraries();
     let program = folder.join("tests-of-migrations");
@@ -86,7 +86,7 @@ fn build(folder: &Path) -> PathBuf {
         rustc.arg("-L").arg(format!("dependency={}", deps.display()));
         rustc.arg("--extern").arg(format!("{name}={}", library.display()));
     }
-    // Libraries of SQLite and the like, that build scripts have made.
+    // Native libraries that build scripts created, such as SQLite.
     let output = rustc.output().expect("rustc runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     program
@@ -98,7 +98,7 @@ fn formatted(file: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Leaves a store whose indexes are not those that are declared.
+/// Leaves a store whose indexes differ from their declarations.
 async fn drift(program: &Program) {
     let mut server = program.serve().await;
     server.signal("TERM");
@@ -114,7 +114,7 @@ async fn drift(program: &Program) {
 
 #[tokio::test]
 async fn generated_migrations_compile_and_pass_their_tests() {
-    // What it takes to run `rustfmt`.
+    // Variables that `rustfmt` needs.
     let mut program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
         if let Ok(value) = std::env::var(name) {
@@ -124,18 +124,18 @@ async fn generated_migrations_compile_and_pass_their_tests() {
     drift(&program).await;
     let folder = checkout(&program);
     let new = |arguments: &[&str]| -> Value {
-        let ended = program.run(&[&["migrate", "new", "--json"], arguments].concat()).expect(0);
-        serde_json::from_str(&ended.stdout).expect("JSON")
+        let result = program.run(&[&["migrate", "new", "--json"], arguments].concat()).expect(0);
+        serde_json::from_str(&result.stdout).expect("JSON")
     };
     let first = new(&["Mark \"special\" stories as featured."]);
     assert_eq!(first["id"], "0005_mark_special_stories_as_featured");
     assert_eq!(first["depends_on"][0], "0004_backfill_section_id");
     let long =
-        "make the sections of all stories and of all projects agree with what their authors said of them";
+        "make the sections of all stories and of all projects agree with what their authors printed of them";
     let second = new(&[long]);
     assert_eq!(second["depends_on"][0], first["id"], "{second}");
 
-    // As after a merge of two branches: two come last.
+    // Two heads, as after merging two branches.
     let file = folder.join(format!("m{}.rs", second["id"].as_str().expect("an id")));
     let text = fs::read_to_string(&file).expect("the file");
     let text =
@@ -143,36 +143,36 @@ async fn generated_migrations_compile_and_pass_their_tests() {
     fs::write(&file, text).expect("the file is written");
     let refused = program.run(&["migrate", "new", "a third"]).expect(7);
     assert!(refused.stderr.contains("field-notes migrate merge"), "{}", refused.stderr);
-    let ended = program.run(&["migrate", "merge", "--json"]).expect(0);
-    let merged: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let result = program.run(&["migrate", "merge", "--json"]).expect(0);
+    let merged: Value = serde_json::from_str(&result.stdout).expect("JSON");
     assert_eq!(merged["depends_on"].as_array().map(Vec::len), Some(2), "{merged}");
 
-    let ended = program.run(&["migrate", "diff", "repair the indexes", "--json"]).expect(0);
-    let repair: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let result = program.run(&["migrate", "diff", "repair the indexes", "--json"]).expect(0);
+    let repair: Value = serde_json::from_str(&result.stdout).expect("JSON");
 
     for written in [&first, &merged, &repair] {
         formatted(&program.folder().join(written["file"].as_str().expect("a path")));
     }
     let tests = build(&folder);
     let output = Command::new(tests).output().expect("the tests run");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
     for id in [&first, &second, &merged, &repair].map(|written| written["id"].as_str().expect("an id")) {
         let passed =
-            said.lines().filter(|line| line.contains(&format!("m{id}::tests::")) && line.ends_with("ok"));
-        assert_eq!(passed.count(), 2, "{id} on both stores:\n{said}");
+            printed.lines().filter(|line| line.contains(&format!("m{id}::tests::")) && line.ends_with("ok"));
+        assert_eq!(passed.count(), 2, "{id} on both stores:\n{printed}");
     }
 }
 
 #[test]
 fn new_outside_a_checkout_suggests_dir() {
     let program = Program::bare();
-    let ended = program.run(&["migrate", "new", "something"]).expect(2);
-    assert!(ended.stderr.contains("--dir"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("nothing was written"), "{}", ended.stderr);
-    let ended = program.run(&["migrate", "new", "something", "--json"]).expect(2);
-    let told: Value = serde_json::from_str(&ended.stdout).expect("JSON");
-    assert_eq!(told["error"]["exit_code"], 2, "{told}");
+    let result = program.run(&["migrate", "new", "something"]).expect(2);
+    assert!(result.stderr.contains("--dir"), "{}", result.stderr);
+    assert!(result.stderr.contains("nothing was written"), "{}", result.stderr);
+    let result = program.run(&["migrate", "new", "something", "--json"]).expect(2);
+    let printed: Value = serde_json::from_str(&result.stdout).expect("JSON");
+    assert_eq!(printed["error"]["exit_code"], 2, "{printed}");
     assert!(program.files().is_empty(), "{:?}", program.files());
 }
 

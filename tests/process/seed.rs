@@ -7,9 +7,9 @@ use crate::program::{Program, slugs};
 testkit::targets! {
     async fn seed_demo_adds_content_once(target: Arc<Target>) {
         let program = Program::on(&target);
-        // There are no sections to put it into.
-        let ended = program.run(&["seed", "demo"]).expect(3);
-        assert!(ended.stderr.contains("field-notes migrate up"), "{}", ended.stderr);
+        // Without migrations there are no sections.
+        let result = program.run(&["seed", "demo"]).expect(3);
+        assert!(result.stderr.contains("field-notes migrate up"), "{}", result.stderr);
 
         program.run(&["migrate", "up"]).expect(0);
         let first = program.run(&["seed", "demo"]).expect(0);
@@ -30,7 +30,7 @@ testkit::targets! {
             .with("ENVIRONMENT", "production")
             .with("ALLOW_DEV_AUTH", "false")
             .with("GOOGLE_CLIENT_ID", "x");
-        let ended = program.run(&["seed", "demo"]).expect(8);
-        assert!(ended.stderr.contains("field-notes seed demo --yes"), "{}", ended.stderr);
+        let result = program.run(&["seed", "demo"]).expect(8);
+        assert!(result.stderr.contains("field-notes seed demo --yes"), "{}", result.stderr);
     }
 }

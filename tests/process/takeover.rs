@@ -8,10 +8,10 @@ use testkit::Target;
 
 use crate::program::{Program, open_store, slugs};
 
-/// What the original left; see `tests/fixtures/README.md`.
+/// A database of the original; see `tests/fixtures/README.md`.
 const ORIGINAL: &str = include_str!("../fixtures/original.json");
 
-/// Stores it.
+/// Stores the database of the original.
 pub(crate) async fn put_original(store: &Database) {
     let collections: BTreeMap<String, Vec<Document>> =
         serde_json::from_str(ORIGINAL).expect("the fixture is extended JSON");
@@ -27,7 +27,7 @@ testkit::targets! {
         let before = testkit::dump!(store);
         let program = Program::on(&target);
 
-        // Before anything was imported, the foreign ledger is shown and nothing is written.
+        // Before the import, the other ledger is shown and nothing is written.
         let json = program.run(&["migrate", "status", "--json"]).expect(0).stdout;
         let status: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(status["applied"].as_array().unwrap().len(), 4, "{status}");
@@ -40,13 +40,13 @@ testkit::targets! {
             assert_eq!(&after[name], documents, "{name} is as it was");
         }
 
-        // The section deleted through the original's API stays deleted, the one it made is there, unpublished.
+        // The section deleted through the original's API stays deleted; the one created there is unpublished.
         assert_eq!(server.section_slugs().await, ["blog", "about", "projects"]);
         let (status, all) = server.get_as_admin("/sections?include_unpublished=true").await;
         assert_eq!(status, 200, "{all}");
         assert_eq!(slugs(&all), ["blog", "about", "projects", "gallery"]);
 
-        // Its ObjectId section ids are found and named.
+        // Its ObjectId section ids are found and reported.
         let json = program.run(&["migrate", "status", "--json"]).expect(0).stdout;
         let status: Value = serde_json::from_str(&json).unwrap();
         let fourth = &status["applied"][3];
@@ -55,14 +55,14 @@ testkit::targets! {
         let warnings = fourth["warnings"].to_string();
         assert!(warnings.contains("stories") && warnings.contains("ObjectId"), "{status}");
 
-        // What did not hold when it was taken over is told, and keeps nobody from a deploy.
+        // Violations that were known at the import are reported and do not block a deploy.
         program.run(&["migrate", "check"]).expect(6);
-        let ended = program.run(&["migrate", "check", "--before-deploy"]).expect(0);
-        assert!(ended.stdout.contains("known of 0004_backfill_section_id"), "{}", ended.stdout);
+        let result = program.run(&["migrate", "check", "--before-deploy"]).expect(0);
+        assert!(result.stdout.contains("known of 0004_backfill_section_id"), "{}", result.stdout);
 
-        // Without a journal `down` says what would be lost, and does nothing.
-        let ended = program.run(&["migrate", "down"]).expect(8);
-        assert!(ended.stderr.contains("section_id"), "{}", ended.stderr);
+        // Without a journal, `down` prints what would be lost, and changes nothing.
+        let result = program.run(&["migrate", "down"]).expect(8);
+        assert!(result.stderr.contains("section_id"), "{}", result.stderr);
         let unchanged = testkit::dump!(store);
         assert_eq!(unchanged["stories"], before["stories"]);
         store.close().await;

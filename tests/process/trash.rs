@@ -8,7 +8,7 @@ use crate::program::{Program, open_store};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Something with every field that any content has, changed and deleted so many days ago; without a mark it is live.
+/// Returns an item with the fields of every content type, changed and deleted `days` ago; live without a mark of deletion.
 fn item(slug: &str, days: i64, more: Document) -> Document {
     let at = bson::DateTime::from_millis(bson::DateTime::now().timestamp_millis() - days * DAY_MS);
     let mut document = doc! {
@@ -24,7 +24,7 @@ fn deleted(slug: &str, days: i64) -> Document {
     item(slug, days, doc! { "deleted": true, "is_deleted": true, "deletedDate": at })
 }
 
-/// A story deleted yesterday, two long ago, of which one by the original, and a project and a live story as old.
+/// Inserts a story deleted yesterday, two deleted long ago (one by the original), a project deleted long ago, and an old live story.
 async fn fill(db: &Database) {
     let stories = vec![
         deleted("yesterday", 1),
@@ -36,7 +36,7 @@ async fn fill(db: &Database) {
     db.collection("projects").insert_one(deleted("project", 40)).await.expect("a project");
 }
 
-async fn left(db: &Database, collection: &str) -> u64 {
+async fn remaining(db: &Database, collection: &str) -> u64 {
     db.collection(collection).count(&Filter::All).await.expect("a count")
 }
 
@@ -44,8 +44,8 @@ async fn left(db: &Database, collection: &str) -> u64 {
 fn bad_ages_and_types_are_usage_errors() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
     for age in ["", "30", "d", "-1d", "1.5d", "30x", "99999999999999999999d"] {
-        let ended = program.run(&["trash", "purge", &format!("--older-than={age}"), "--yes"]).expect(2);
-        assert!(ended.stderr.contains("--older-than"), "{}", ended.stderr);
+        let result = program.run(&["trash", "purge", &format!("--older-than={age}"), "--yes"]).expect(2);
+        assert!(result.stderr.contains("--older-than"), "{}", result.stderr);
     }
     program.run(&["trash", "purge"]).expect(2);
     program.run(&["trash", "purge", "--older-than", "30d", "--type", "users"]).expect(2);
@@ -57,8 +57,8 @@ fn bad_ages_and_types_are_usage_errors() {
 #[test]
 fn purge_does_not_create_a_missing_store() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
-    let ended = program.run(&["trash", "purge", "--older-than", "30d"]).expect(0);
-    assert_eq!(ended.stdout, "nothing to purge\n");
+    let result = program.run(&["trash", "purge", "--older-than", "30d"]).expect(0);
+    assert_eq!(result.stdout, "nothing to purge\n");
     assert!(program.files().is_empty(), "{:?}", program.files());
 }
 
@@ -71,23 +71,23 @@ testkit::targets! {
 
         let dry = program.run(&["trash", "purge", "--older-than", "30d", "--dry-run"]).expect(0);
         assert_eq!(dry.stdout, "would purge stories: 2, projects: 1, pages: 0, sections: 0\n");
-        // There is nobody to ask.
+        // Without a terminal, confirmation is impossible.
         let refused = program.run(&["trash", "purge", "--older-than", "30d"]).expect(8);
         assert!(refused.stderr.contains("stories: 2") && refused.stderr.contains("--yes"), "{}", refused.stderr);
-        assert_eq!((left(&db, "stories").await, left(&db, "projects").await), (4, 1));
+        assert_eq!((remaining(&db, "stories").await, remaining(&db, "projects").await), (4, 1));
 
         let projects = program.run(&["trash", "purge", "--older-than", "5w", "--type", "projects,pages", "--yes"]).expect(0);
         assert_eq!(projects.stdout, "purged projects: 1, pages: 0\n");
-        assert_eq!((left(&db, "stories").await, left(&db, "projects").await), (4, 0));
+        assert_eq!((remaining(&db, "stories").await, remaining(&db, "projects").await), (4, 0));
 
         let stories = program.run(&["trash", "purge", "--older-than", "720h", "--yes"]).expect(0);
         assert_eq!(stories.stdout, "purged stories: 2, projects: 0, pages: 0, sections: 0\n");
         assert_eq!(program.run(&["trash", "purge", "--older-than", "30d"]).expect(0).stdout, "nothing to purge\n");
 
         program.run(&["trash", "purge", "--older-than", "0s", "--yes"]).expect(0);
-        assert_eq!(left(&db, "stories").await, 1);
+        assert_eq!(remaining(&db, "stories").await, 1);
         assert_eq!(db.collection("stories").count(&Filter::eq("slug", "live")).await.unwrap(), 1);
-        assert_eq!(left(&db, "sections").await, 4);
+        assert_eq!(remaining(&db, "sections").await, 4);
         db.close().await;
     }
 

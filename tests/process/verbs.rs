@@ -1,4 +1,4 @@
-//! The verbs of `migrate` from outside: exit codes, what is printed, and that looking writes nothing.
+//! The verbs of `migrate`: exit codes, output, and that read-only verbs write nothing.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use testkit::Target;
 
 use crate::program::{Program, open_store};
 
-/// Those that only look, as they are called.
-const LOOKS: [&[&str]; 14] = [
+/// The read-only verbs, with arguments.
+const READ_ONLY: [&[&str]; 14] = [
     &["status"],
     &["plan"],
     &["plan", "--to", "0002"],
@@ -26,13 +26,13 @@ const LOOKS: [&[&str]; 14] = [
     &["backups"],
 ];
 
-fn migrate(program: &Program, arguments: &[&str]) -> crate::program::Ended {
+fn migrate(program: &Program, arguments: &[&str]) -> crate::program::Finished {
     program.run(&[&["migrate"], arguments].concat())
 }
 
 fn json(program: &Program, arguments: &[&str], code: i32) -> Value {
-    let ended = migrate(program, &[arguments, &["--json"]].concat()).expect(code);
-    serde_json::from_str(&ended.stdout).expect("JSON on stdout, and nothing else")
+    let result = migrate(program, &[arguments, &["--json"]].concat()).expect(code);
+    serde_json::from_str(&result.stdout).expect("JSON on stdout, and nothing else")
 }
 
 fn run_id(program: &Program) -> String {
@@ -41,7 +41,7 @@ fn run_id(program: &Program) -> String {
     last["run_id"].as_str().expect("a run").to_owned()
 }
 
-/// The members of a verb's value; those after a semicolon are there in some cases only.
+/// Returns the documented JSON members of a verb. Those after a semicolon are optional.
 fn members_in_the_guide(verb: &str) -> Vec<String> {
     let guide = include_str!("../../docs/migrations.md");
     let row = guide.lines().find(|line| {
@@ -62,17 +62,17 @@ fn members_in_the_guide(verb: &str) -> Vec<String> {
 #[test]
 fn read_only_verbs_create_no_file() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com");
-    for look in LOOKS {
-        let code = if look[0] == "check" { 3 } else { 0 };
-        if look[0] == "show" {
-            assert!(migrate(&program, look).expect(0).stdout.contains("never ran"));
+    for verb in READ_ONLY {
+        let code = if verb[0] == "check" { 3 } else { 0 };
+        if verb[0] == "show" {
+            assert!(migrate(&program, verb).expect(0).stdout.contains("never ran"));
         } else {
-            migrate(&program, look).expect(code);
+            migrate(&program, verb).expect(code);
         }
-        json(&program, look, code);
-        assert!(program.files().is_empty(), "{look:?} made {:?}", program.files());
+        json(&program, verb, code);
+        assert!(program.files().is_empty(), "{verb:?} made {:?}", program.files());
     }
-    // Nor do those that find nothing to do.
+    // Writing verbs that find nothing to do create no file either.
     migrate(&program, &["down"]).expect(0);
     migrate(&program, &["down", "--all", "--yes"]).expect(0);
     migrate(&program, &["unlock", "--reason", "a test"]).expect(0);
@@ -129,10 +129,10 @@ testkit::targets! {
         store.collection("stories").insert_one(doc! { "title": "t", "slug": "t" }).await.unwrap();
         for up_to in ["0001", "0003", "0004"] {
             let before = (testkit::dump!(store), store.collection_names().await.unwrap());
-            for look in LOOKS {
-                migrate(&program, look);
+            for verb in READ_ONLY {
+                migrate(&program, verb);
                 let after = (testkit::dump!(store), store.collection_names().await.unwrap());
-                assert_eq!(after, before, "{look:?}");
+                assert_eq!(after, before, "{verb:?}");
             }
             migrate(&program, &["up", "--to", up_to]).expect(0);
         }
@@ -176,7 +176,7 @@ testkit::targets! {
         migrate(&program, &["up", "--to", "0002"]).expect(0);
         let store = open_store(&target).await;
         let before = testkit::dump!(store);
-        for (arguments, code, said) in [
+        for (arguments, code, printed) in [
             (&["show", "0009"][..], 2, "no migration matches 0009"),
             (&["show", "000"], 2, "0001_create_admin_user, 0002"),
             (&["up", "--to", "nothing"], 2, "field-notes migrate status"),
@@ -192,9 +192,9 @@ testkit::targets! {
             (&["graph", "--format", "pdf"], 2, "mermaid"),
             (&["import", "flyway"], 2, "pymongo-migrate"),
         ] {
-            let ended = migrate(&program, arguments).expect(code);
-            assert!(ended.stderr.contains(said), "{arguments:?}:\n{}", ended.stderr);
-            assert!(ended.stdout.is_empty(), "{arguments:?}:\n{}", ended.stdout);
+            let result = migrate(&program, arguments).expect(code);
+            assert!(result.stderr.contains(printed), "{arguments:?}:\n{}", result.stderr);
+            assert!(result.stdout.is_empty(), "{arguments:?}:\n{}", result.stdout);
         }
         assert_eq!(testkit::dump!(store), before);
         store.close().await;
@@ -208,9 +208,9 @@ testkit::targets! {
         assert!(history.contains("stamped") && history.contains("made by hand"), "{history}");
         let status = json(&program, &["status"], 0);
         assert_eq!(status["applied"][0]["source"], "stamped", "{status}");
-        // It is not so: nobody made the account.
-        let ended = migrate(&program, &["verify"]).expect(6);
-        assert!(ended.stdout.contains("0001_create_admin_user"), "{}", ended.stdout);
+        // The account does not exist.
+        let result = migrate(&program, &["verify"]).expect(6);
+        assert!(result.stdout.contains("0001_create_admin_user"), "{}", result.stdout);
         migrate(&program, &["stamp", "0001", "--pending", "--reason", "it was not"]).expect(0);
         migrate(&program, &["up"]).expect(0);
         migrate(&program, &["verify"]).expect(0);
@@ -218,10 +218,10 @@ testkit::targets! {
 
     async fn failure_is_printed_as_json(target: Arc<Target>) {
         let program = Program::on(&target);
-        let told = json(&program, &["show", "0009"], 2);
-        assert_eq!(told["error"]["exit_code"], 2, "{told}");
-        assert!(told["error"]["message"].as_str().unwrap().contains("0009"), "{told}");
-        assert!(told["error"]["more"][0].as_str().unwrap().contains("field-notes migrate status"), "{told}");
+        let printed = json(&program, &["show", "0009"], 2);
+        assert_eq!(printed["error"]["exit_code"], 2, "{printed}");
+        assert!(printed["error"]["message"].as_str().unwrap().contains("0009"), "{printed}");
+        assert!(printed["error"]["more"][0].as_str().unwrap().contains("field-notes migrate status"), "{printed}");
     }
     async fn json_members_of_each_verb_match_the_guide(target: Arc<Target>) {
         let program = Program::on(&target);
@@ -248,14 +248,14 @@ testkit::targets! {
             &["stamp", "0004", "--reason", "a test"],
             &["unlock", "--reason", "a test"],
         ] {
-            let told = json(&program, arguments, 0);
+            let printed = json(&program, arguments, 0);
             let expected = members_in_the_guide(arguments[0]);
-            let members = told.as_object().expect("an object");
+            let members = printed.as_object().expect("an object");
             for member in members.keys() {
                 assert!(expected.contains(member), "{arguments:?}: {member} is not in the guide");
             }
             for member in expected.iter().filter(|_| !["down", "unlock"].contains(&arguments[0])) {
-                assert!(members.contains_key(member), "{arguments:?} has no {member}: {told}");
+                assert!(members.contains_key(member), "{arguments:?} has no {member}: {printed}");
             }
         }
     }

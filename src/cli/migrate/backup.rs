@@ -1,19 +1,18 @@
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use migrator::backup::{self, TakeRequest};
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output, count, size};
+use super::{CliError, Context, Lines, Output, Run, count, size};
 
 /// Back up documents, indexes and validators, with a checksum per file
+///
+/// Examples:
+///   field-notes migrate backup
+///   field-notes migrate backup --only stories,pages --reason "before the import"
+///   field-notes migrate backup --dir /mnt/backups
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate backup
-  field-notes migrate backup --only stories,pages --reason \"before the import\"
-  field-notes migrate backup --dir /mnt/backups")]
+#[command(verbatim_doc_comment)]
 pub(super) struct BackupArgs {
     /// Back up only these collections
     #[arg(long, value_name = "COLLECTION", value_delimiter = ',')]
@@ -55,16 +54,10 @@ impl Run for BackupArgs {
         let dir = self.folder.path(context);
         let manifest = backup::take(&context.database, &dir, &request).await?;
         let mut text = format!("backup {} in {}\n", manifest.id, dir.display());
-        for kept in &manifest.collections {
-            _ = writeln!(
-                text,
-                "    {}: {}, {}",
-                kept.name,
-                count(kept.documents, "document"),
-                size(kept.bytes)
-            );
-        }
-        _ = writeln!(text, "  to restore it, run `field-notes migrate restore {}`", manifest.id);
+        text.push_lines(manifest.collections.iter().map(|kept| {
+            format!("    {}: {}, {}", kept.name, count(kept.documents, "document"), size(kept.bytes))
+        }));
+        text.push_line(format!("  to restore it, run `field-notes migrate restore {}`", manifest.id));
         Ok(Output::new(&manifest, text))
     }
 }

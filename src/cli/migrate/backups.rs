@@ -1,21 +1,19 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::backup::{self, Manifest};
 use serde_json::json;
 
-use super::Run;
 use super::backup::BackupFolder;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, DRIFT, Output, count, first_line, size};
+use super::{CliError, Context, DRIFT, Lines, Output, Run, count, first_line, size};
 
 /// List backups, the latest first
+///
+/// Examples:
+///   field-notes migrate backups
+///   field-notes migrate backups --verify --json
+///
+/// With --verify, every file is compared with its checksum; exits with 6 if one differs.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate backups
-  field-notes migrate backups --verify --json
-
-With --verify, every file is compared with its checksum; exits with 6 if one differs.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct BackupsArgs {
     /// Verify the checksum of every file
     #[arg(long)]
@@ -38,11 +36,11 @@ impl Run for BackupsArgs {
             }
         }
         let mut text = backups.iter().map(manifest_text).collect::<String>();
-        for (id, error) in &broken {
-            _ = writeln!(text, "{id}  cannot be used: {}", first_line(error));
-        }
+        text.push_lines(
+            broken.iter().map(|(id, error)| format!("{id}  cannot be used: {}", first_line(error))),
+        );
         if text.is_empty() {
-            _ = writeln!(text, "no backups in {}", dir.display());
+            text.push_line(format!("no backups in {}", dir.display()));
         }
         let code = if self.verify && !broken.is_empty() { DRIFT } else { 0 };
         let broken: Vec<_> = broken.iter().map(|(id, error)| json!({ "id": id, "error": error })).collect();

@@ -1,31 +1,32 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::{DriftKind, Finding, Lint, Severity, Status};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Run;
 use super::diff::index_drift;
-use crate::cli::context::Context;
-use crate::cli::output::{CONTRADICTION, CliError, DRIFT, Output};
+use super::{CONTRADICTION, CliError, Context, DRIFT, Lines, Output, Run};
 use crate::repository::declared_indexes;
 
 /// The exit code of pending migrations.
 const PENDING: u8 = 3;
+/// The exit code of a lock that another process holds.
+const LOCKED: u8 = 5;
 /// The exit code of a migration that needs an operator.
 const NEEDS_REPAIR: u8 = 4;
 
 /// Check that database and program agree; report by exit code
+///
+/// Examples:
+///   field-notes migrate check
+///   field-notes migrate check --before-deploy --json
+///
+/// Exit codes: 0 if they agree; 3 if migrations are pending; 4 if one needs an operator; 6 if a checksum, an
+/// index or a condition has drifted; 7 if the migrations of the program contradict one another. The first of 7,
+/// 4, 6 and 3 that applies is returned. With --before-deploy, pending migrations and missing indexes are
+/// accepted, because the next start applies and creates them; so are conditions that already failed when a
+/// migration was applied or imported.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate check
-  field-notes migrate check --before-deploy --json
-
-Exit codes: 0 if they agree; 3 if migrations are pending; 4 if one needs an operator; 6 if a checksum, an index or a condition has
-drifted; 7 if the migrations of the program contradict one another. The first of 7, 4, 6 and 3 that applies is returned.
-With --before-deploy, pending migrations and missing indexes are accepted, because the next start applies and creates them; so are
-conditions that already failed when a migration was applied or imported.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct CheckArgs {
     /// Accept everything that the next start of this program fixes
     #[arg(long)]
@@ -155,23 +156,17 @@ impl CheckReport {
         Ok(())
     }
 
+    /// Returns the exit code of the gravest problem.
     fn code(&self) -> u8 {
         let has = |code: &u8| self.problems.iter().any(|problem| problem.code == *code);
-        let gravest = [CONTRADICTION, NEEDS_REPAIR, DRIFT, PENDING].into_iter().find(has);
-        gravest.or_else(|| self.problems.first().map(|problem| problem.code)).unwrap_or(0)
+        [CONTRADICTION, NEEDS_REPAIR, DRIFT, PENDING, LOCKED].into_iter().find(has).unwrap_or(0)
     }
 
     fn into_output(self) -> Output {
         let mut text = String::new();
-        for fine in &self.fine {
-            _ = writeln!(text, "✓ {fine}");
-        }
-        for accepted in &self.accepted {
-            _ = writeln!(text, "· {accepted}");
-        }
-        for problem in &self.problems {
-            _ = writeln!(text, "✗ {}", problem.text);
-        }
+        text.push_lines(self.fine.iter().map(|fine| format!("✓ {fine}")));
+        text.push_lines(self.accepted.iter().map(|accepted| format!("· {accepted}")));
+        text.push_lines(self.problems.iter().map(|problem| format!("✗ {}", problem.text)));
         let code = self.code();
         let Self { fine, accepted, problems, .. } = self;
         let value = json!({ "fine": fine, "accepted": accepted, "problems": problems, "exit_code": code });

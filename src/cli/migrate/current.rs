@@ -1,17 +1,15 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use serde_json::json;
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output, time};
+use super::{CliError, Context, Lines, Output, Run, time};
 
 /// Print the last applied migration
+///
+/// Examples:
+///   field-notes migrate current
+///   field-notes migrate current --json
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate current
-  field-notes migrate current --json")]
+#[command(verbatim_doc_comment)]
 pub(super) struct CurrentArgs;
 
 impl Run for CurrentArgs {
@@ -19,14 +17,9 @@ impl Run for CurrentArgs {
         let current = context.migrator.current().await?;
         let mut text = String::new();
         for entry in &current {
-            text.push_str(&entry.id);
-            if let Some(at) = entry.applied_at {
-                _ = write!(text, " ({})", time(at));
-            }
-            if !entry.summary.is_empty() {
-                _ = write!(text, ": {}", entry.summary);
-            }
-            text.push('\n');
+            let at = entry.applied_at.map(|at| format!(" ({})", time(at))).unwrap_or_default();
+            let summary = if entry.summary.is_empty() { "" } else { ": " };
+            text.push_line(format!("{}{at}{summary}{}", entry.id, entry.summary));
         }
         if current.is_empty() {
             text.push_str("nothing is applied\n");

@@ -5,19 +5,19 @@ use docstore::Index;
 use migrator::{IndexDrift, drift};
 use serde_json::json;
 
-use super::Run;
 use super::new::NewArgs;
 use super::scaffold;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output};
+use super::{CliError, Context, Output, Run};
 use crate::repository::declared_indexes;
 
 /// Write a migration that repairs the indexes
+///
+/// Examples:
+///   field-notes migrate diff "repair the indexes of stories"
+///
+/// Writes nothing if the indexes match their declarations. Every start creates missing indexes, too.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate diff \"repair the indexes of stories\"
-
-Writes nothing if the indexes match their declarations. Every start creates missing indexes, too.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct DiffArgs {
     #[command(flatten)]
     new: NewArgs,

@@ -1,23 +1,21 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::{DownPlan, DownReport, DownRequest, DownTarget};
 use serde_json::json;
 
-use super::Run;
 use super::up::details;
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output, count};
+use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 
 /// Roll back the last applied migration
+///
+/// Examples:
+///   field-notes migrate down
+///   field-notes migrate down --to 0002          0002 stays applied
+///   field-notes migrate down --run 0199a7c4     roll back one run
+///   field-notes migrate down --all --yes
+///
+/// Asks before it loses data. Without a terminal, --yes is required.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate down
-  field-notes migrate down --to 0002          0002 stays applied
-  field-notes migrate down --run 0199a7c4     roll back one run
-  field-notes migrate down --all --yes
-
-Asks before it loses data. Without a terminal, --yes is required.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct DownArgs {
     /// Roll back everything that depends on this migration, which stays (id or unique prefix)
     #[arg(long, value_name = "ID", group = "target")]
@@ -40,9 +38,7 @@ pub(super) struct DownArgs {
 }
 
 impl Run for DownArgs {
-    fn access(&self) -> AccessMode {
-        AccessMode::Write
-    }
+    const ACCESS: AccessMode = AccessMode::Write;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let Self { to, steps, run, all, dry_run, yes } = self;
@@ -75,23 +71,21 @@ fn plan_text(plans: &[DownPlan]) -> String {
     let mut text = String::new();
     for plan in plans {
         let requested = if plan.requested { "" } else { " (a dependent of the requested migration)" };
-        _ = writeln!(text, "roll back {}{requested}: {}", plan.id, plan.summary);
+        text.push_line(format!("roll back {}{requested}: {}", plan.id, plan.summary));
         if !plan.losses.is_empty() {
             let certain = if plan.certain { "this is lost" } else { "with the current data, this is lost" };
-            _ = writeln!(text, "    {certain}:");
+            text.push_line(format!("    {certain}:"));
         }
-        for loss in &plan.losses {
-            _ = writeln!(text, "      {loss}");
-        }
+        text.push_lines(plan.losses.iter().map(|loss| format!("      {loss}")));
     }
-    _ = writeln!(text, "{} in total", count(plans.len(), "migration"));
+    text.push_line(format!("{} in total", count(plans.len(), "migration")));
     text
 }
 
 pub(super) fn report_text(reports: &[DownReport]) -> String {
     let mut text = String::new();
     for report in reports {
-        _ = writeln!(text, "rolled back {} in {} ms", report.id, report.duration.as_millis());
+        text.push_line(format!("rolled back {} in {} ms", report.id, report.duration.as_millis()));
         details(&mut text, &report.counts, &report.warnings);
     }
     text

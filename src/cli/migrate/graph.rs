@@ -1,20 +1,17 @@
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
 use clap::{Args, ValueEnum};
-use migrator::{Graph, Status};
+use migrator::{Graph, Meta, Status};
 use serde::Serialize;
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output};
+use super::{CliError, Context, Lines, Output, Run};
 
 /// Print the dependency graph
+///
+/// Examples:
+///   field-notes migrate graph
+///   field-notes migrate graph --format dot | dot -Tsvg > migrations.svg
+///   field-notes migrate graph --format mermaid
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate graph
-  field-notes migrate graph --format dot | dot -Tsvg > migrations.svg
-  field-notes migrate graph --format mermaid")]
+#[command(verbatim_doc_comment)]
 pub(super) struct GraphArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
@@ -51,9 +48,9 @@ struct GraphView {
 
 #[derive(Debug, Serialize)]
 struct GraphNode {
-    id: String,
-    summary: String,
-    depends_on: Vec<String>,
+    id: &'static str,
+    summary: &'static str,
+    depends_on: &'static [&'static str],
     /// `applied`, `pending`, `failed` or `not_in_context`.
     state: &'static str,
 }
@@ -65,31 +62,26 @@ impl GraphView {
             (&status.failed, "failed"),
             (&status.not_in_context, "not_in_context"),
         ];
-        let known: BTreeMap<&str, &'static str> = groups
-            .into_iter()
-            .flat_map(|(entries, state)| entries.iter().map(move |entry| (entry.id.as_str(), state)))
-            .collect();
+        let state = |id| {
+            let group = groups.iter().find(|(entries, _)| entries.iter().any(|entry| entry.id == id));
+            group.map_or("pending", |(_, state)| *state)
+        };
         let nodes = graph.migrations().map(|migration| {
-            let meta = migration.meta();
-            GraphNode {
-                id: meta.id.to_owned(),
-                summary: meta.summary.to_owned(),
-                depends_on: meta.depends_on.iter().map(|&id| id.to_owned()).collect(),
-                state: known.get(meta.id).copied().unwrap_or("pending"),
-            }
+            let Meta { id, summary, depends_on, .. } = *migration.meta();
+            GraphNode { id, summary, depends_on, state: state(id) }
         });
         Self { migrations: nodes.collect() }
     }
 
     /// Dependencies and their dependents, in order.
-    fn edges(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.migrations.iter().flat_map(|node| node.depends_on.iter().map(move |parent| (parent, &node.id)))
+    fn edges(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.migrations.iter().flat_map(|node| node.depends_on.iter().map(|parent| (*parent, node.id)))
     }
 
     /// Lists the migrations in order. Dependencies are printed where they are not just the line before.
     fn text(&self) -> String {
         let mut text = String::new();
-        let mut previous: &[String] = &[];
+        let mut previous: &[&str] = &[];
         for GraphNode { id, summary, depends_on, state } in &self.migrations {
             let mark = match *state {
                 "applied" => "✓",
@@ -97,12 +89,12 @@ impl GraphView {
                 "not_in_context" => "-",
                 _ => "·",
             };
-            let after = match depends_on.as_slice() {
+            let after = match *depends_on {
                 parents if parents == previous => String::new(),
                 [] => "  after nothing".to_owned(),
                 parents => format!("  after {}", parents.join(", ")),
             };
-            _ = writeln!(text, "{mark} {id}: {summary}{after}");
+            text.push_line(format!("{mark} {id}: {summary}{after}"));
             previous = std::slice::from_ref(id);
         }
         text
@@ -116,22 +108,20 @@ impl GraphView {
                 "failed" => "bold",
                 _ => "dashed",
             };
-            _ = writeln!(text, "    {id:?} [style={style}];");
+            text.push_line(format!("    {id:?} [style={style}];"));
         }
-        for (parent, id) in self.edges() {
-            _ = writeln!(text, "    {parent:?} -> {id:?};");
-        }
+        text.push_lines(self.edges().map(|(parent, id)| format!("    {parent:?} -> {id:?};")));
         text + "}\n"
     }
 
     fn mermaid(&self) -> String {
         let mut text = String::from("flowchart TD\n");
-        for GraphNode { id, state, .. } in &self.migrations {
-            _ = writeln!(text, "    m{id}[\"{id}\"]:::{state}");
-        }
-        for (parent, id) in self.edges() {
-            _ = writeln!(text, "    m{parent} --> m{id}");
-        }
+        text.push_lines(
+            self.migrations
+                .iter()
+                .map(|GraphNode { id, state, .. }| format!("    m{id}[\"{id}\"]:::{state}")),
+        );
+        text.push_lines(self.edges().map(|(parent, id)| format!("    m{parent} --> m{id}")));
         text + "    classDef applied fill:#dfd\n    classDef failed fill:#fdd\n    classDef pending stroke-dasharray:4\n    \
                 classDef not_in_context stroke:#999\n"
     }
@@ -142,12 +132,7 @@ mod tests {
     use super::*;
 
     fn diamond() -> GraphView {
-        let node = |id: &str, parents: &[&str], state| GraphNode {
-            id: id.to_owned(),
-            summary: "x".to_owned(),
-            depends_on: parents.iter().map(|&id| id.to_owned()).collect(),
-            state,
-        };
+        let node = |id, depends_on, state| GraphNode { id, summary: "x", depends_on, state };
         GraphView {
             migrations: vec![
                 node("0001_a", &[], "applied"),

@@ -1,14 +1,14 @@
 use clap::Args;
 use serde_json::json;
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CONTRADICTION, CliError, Output};
+use super::{CONTRADICTION, CliError, Context, Output, Run};
 
 /// Print the last migrations of this program; exit with 7 if there is more than one
+///
+/// Examples:
+///   field-notes migrate heads
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate heads")]
+#[command(verbatim_doc_comment)]
 pub(super) struct HeadsArgs;
 
 impl Run for HeadsArgs {

@@ -5,20 +5,20 @@ use clap::Args;
 use migrator::{HistoryRequest, LogRecord};
 use serde_json::json;
 
-use super::Run;
 use super::up::details;
+use super::{CliError, Context, Lines, Output, Run, count, first_line, time};
 use crate::cli::age::age;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output, count, first_line, time};
 use crate::clock::{Clock as _, SystemClock};
 
 /// Show the log, run by run
+///
+/// Examples:
+///   field-notes migrate history
+///   field-notes migrate history --verbose --limit 20
+///   field-notes migrate history --since 30d
+///   field-notes migrate history --since 2026-11-01 --migration 0004
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate history
-  field-notes migrate history --verbose --limit 20
-  field-notes migrate history --since 30d
-  field-notes migrate history --since 2026-11-01 --migration 0004")]
+#[command(verbatim_doc_comment)]
 pub(super) struct HistoryArgs {
     /// Also print the actor, the host and the counts of each step
     #[arg(short, long)]
@@ -60,11 +60,11 @@ impl Run for HistoryArgs {
         let mut text = String::new();
         for run in log.chunk_by(|a, b| a.by.run_id == b.by.run_id) {
             let by = &run[0].by;
-            _ = writeln!(text, "run {}", by.run_id);
+            text.push_line(format!("run {}", by.run_id));
             if verbose {
                 let revision = by.git_revision.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
                 let (actor, host, pid, version) = (&by.actor, &by.host, by.pid, &by.app_version);
-                _ = writeln!(text, "  by {actor} on {host}, process {pid}, version {version}{revision}");
+                text.push_line(format!("  by {actor} on {host}, process {pid}, version {version}{revision}"));
             }
             records_text(&mut text, run, verbose);
         }

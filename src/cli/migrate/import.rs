@@ -1,20 +1,19 @@
-use std::fmt::Write as _;
-
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::Run;
 use super::up::details;
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output};
+use super::{AccessMode, CliError, Context, Lines, Output, Run};
 
 /// Import the ledger of another tool
+///
+/// Examples:
+///   field-notes migrate import pymongo-migrate
+///   field-notes migrate import pymongo-migrate --allow-unknown
+///
+/// `field-notes migrate up` and every start import, too, before they apply anything. The other ledger is read,
+/// never written.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate import pymongo-migrate
-  field-notes migrate import pymongo-migrate --allow-unknown
-
-`field-notes migrate up` and every start import, too, before they apply anything. The other ledger is read, never written.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct ImportArgs {
     /// Tool that wrote the ledger
     tool: ImportTool,
@@ -30,9 +29,7 @@ enum ImportTool {
 }
 
 impl Run for ImportArgs {
-    fn access(&self) -> AccessMode {
-        AccessMode::Write
-    }
+    const ACCESS: AccessMode = AccessMode::Write;
 
     fn allows_unknown(&self) -> bool {
         self.allow_unknown
@@ -42,7 +39,7 @@ impl Run for ImportArgs {
         let imported = context.migrator.import().await?;
         let mut text = String::new();
         for one in &imported {
-            _ = writeln!(text, "imported {}", one.id);
+            text.push_line(format!("imported {}", one.id));
             details(&mut text, &[], &one.warnings);
         }
         if imported.is_empty() {

@@ -1,20 +1,18 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::Severity;
 use serde_json::json;
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CONTRADICTION, CliError, Output, count};
+use super::{CONTRADICTION, CliError, Context, Lines, Output, Run, count};
 
 /// Find unsafe migrations
+///
+/// Examples:
+///   field-notes migrate lint
+///   field-notes migrate lint --strict
+///
+/// Exits with 7 if there are errors, or with --strict if there are warnings. Existing data is checked, too.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate lint
-  field-notes migrate lint --strict
-
-Exits with 7 if there are errors, or with --strict if there are warnings. Existing data is checked, too.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct LintArgs {
     /// Fail on a warning
     #[arg(long)]
@@ -27,7 +25,7 @@ impl Run for LintArgs {
         let errors = lints.iter().filter(|lint| lint.severity == Severity::Error).count();
         let warnings = lints.len() - errors;
         let mut text = lints.iter().fold(String::new(), |text, lint| format!("{text}{lint}\n"));
-        _ = writeln!(text, "{}, {}", count(errors, "error"), count(warnings, "warning"));
+        text.push_line(format!("{}, {}", count(errors, "error"), count(warnings, "warning")));
         let fails = errors > 0 || (self.strict && warnings > 0);
         let output = Output::new(&json!({ "lints": lints, "errors": errors, "warnings": warnings }), text);
         Ok(output.with_code(if fails { CONTRADICTION } else { 0 }))

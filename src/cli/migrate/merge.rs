@@ -3,13 +3,15 @@ use serde_json::json;
 
 use super::new::{SourceFolder, output};
 use super::scaffold::{self, Body, Sources};
-use crate::cli::output::{CliError, Output};
+use super::{CliError, Output};
 
 /// Write a migration that joins several heads
+///
+/// Examples:
+///   field-notes migrate merge
+///   field-notes migrate merge "join the branches of tags and of drafts"
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate merge
-  field-notes migrate merge \"join the branches of tags and of drafts\"")]
+#[command(verbatim_doc_comment)]
 pub(super) struct MergeArgs {
     /// Summary of the migration
     #[arg(default_value = "join two lines of migrations")]

@@ -63,7 +63,7 @@ use clap::{Args, Subcommand};
 use migrator::Stop;
 
 use super::context::{AccessMode, Context};
-use super::output::{CliError, Output};
+use super::output::{CONTRADICTION, CliError, DRIFT, Lines, Output, REFUSED, count, first_line, size, time};
 use super::shutdown_signal;
 use crate::config::Config;
 
@@ -71,11 +71,13 @@ use crate::config::Config;
 const INTERRUPTED: i32 = 130;
 
 /// Apply, roll back and inspect migrations
+///
+/// Examples:
+///   field-notes migrate status
+///   field-notes migrate up
+///   field-notes migrate down --yes
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate status
-  field-notes migrate up
-  field-notes migrate down --yes")]
+#[command(verbatim_doc_comment)]
 pub(super) struct MigrateArgs {
     /// Print JSON
     #[arg(long, global = true)]
@@ -89,8 +91,10 @@ pub(super) struct MigrateArgs {
 
 /// A verb that works on a store.
 trait Run {
+    const ACCESS: AccessMode = AccessMode::Read;
+
     fn access(&self) -> AccessMode {
-        AccessMode::Read
+        Self::ACCESS
     }
 
     /// Whether a flag sets `MIGRATE_ALLOW_UNKNOWN`.

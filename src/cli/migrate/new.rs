@@ -1,16 +1,17 @@
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::scaffold::{self, Body, Sources, Written};
-use crate::cli::output::{CliError, Output};
+use super::{CONTRADICTION, CliError, Lines, Output};
 
 /// Write a new migration: its source, its entry in the list, and a test
+///
+/// Examples:
+///   field-notes migrate new "add a flag for featured stories"
+///   field-notes migrate new "drop the legacy fields" --dir ../field-notes/migrations
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate new \"add a flag for featured stories\"
-  field-notes migrate new \"drop the legacy fields\" --dir ../field-notes/migrations")]
+#[command(verbatim_doc_comment)]
 pub(super) struct NewArgs {
     /// Summary of the migration, in one line; the file name is derived from it
     message: String,
@@ -41,11 +42,8 @@ impl From<scaffold::Error> for CliError {
     fn from(error: scaffold::Error) -> Self {
         let code = match error {
             scaffold::Error::File { .. } => 1,
-            scaffold::Error::SeveralHeads(_) => 7,
-            scaffold::Error::NoSources(_)
-            | scaffold::Error::UnreadableDependencies(_)
-            | scaffold::Error::Message
-            | scaffold::Error::NoNumber => 2,
+            scaffold::Error::SeveralHeads(_) => CONTRADICTION,
+            _ => 2,
         };
         Self { message: format!("{error}\n  nothing was written"), code }
     }
@@ -55,6 +53,6 @@ pub(super) fn output(written: &Written, next: &str) -> Output {
     let Written { id, file, list, depends_on } = written;
     let mut text = format!("wrote {}\nadded it to {}\n", file.display(), list.display());
     let after = if depends_on.is_empty() { "nothing".to_owned() } else { depends_on.join(", ") };
-    _ = writeln!(text, "it depends on {after}\n  {next}; then run `cargo test -p migrations {id}`");
+    text.push_line(format!("it depends on {after}\n  {next}; then run `cargo test -p migrations {id}`"));
     Output::new(written, text)
 }

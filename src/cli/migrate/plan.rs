@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::{
     ActionKind, MigrationPreview, PlannedAction, Preview, PreviewPath, Undo, UpMode, UpPlan, UpRequest,
@@ -7,17 +5,17 @@ use migrator::{
 };
 use serde_json::json;
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output, count, first_line, size};
+use super::{CliError, Context, Lines, Output, Run, count, first_line, size};
 
 /// Print what `up` would do, and change nothing
+///
+/// Examples:
+///   field-notes migrate plan
+///   field-notes migrate plan --to 0003 --json
+///
+/// Reads only: no document, collection or ledger entry is written.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate plan
-  field-notes migrate plan --to 0003 --json
-
-Reads only: no document, collection or ledger entry is written.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
     range: UpRange,
@@ -64,24 +62,17 @@ pub(super) async fn dry_run(context: &Context, range: UpRange) -> Result<Output,
 
 fn plan_text(plan: &UpPlan, preview: &Preview) -> String {
     let mut text = String::new();
-    for id in &plan.imports {
-        _ = writeln!(text, "import {id} from the earlier tool's ledger");
-    }
+    text.push_lines(plan.imports.iter().map(|id| format!("import {id} from the earlier tool's ledger")));
     for action in &plan.actions {
         action_text(&mut text, action);
         if let Some(found) = preview.migrations.iter().find(|found| found.id == action.id) {
             preview_text(&mut text, found);
         }
     }
-    for (ids, what) in
-        [(&plan.not_in_context, "not in this context"), (&plan.unknown, "applied by a newer program")]
-    {
-        if !ids.is_empty() {
-            _ = writeln!(text, "{what}: {}", ids.join(", "));
-        }
-    }
+    text.push_list("not in this context:", &plan.not_in_context);
+    text.push_list("applied by a newer program:", &plan.unknown);
     if plan.actions.is_empty() && plan.imports.is_empty() {
-        _ = writeln!(text, "nothing to do: {} applied", plan.already_applied);
+        text.push_line(format!("nothing to do: {} applied", plan.already_applied));
         return text;
     }
     match (preview.path, &preview.not_tried) {
@@ -89,7 +80,7 @@ fn plan_text(plan: &UpPlan, preview: &Preview) -> String {
         (PreviewPath::Tried, _) => text.push_str("tried in a transaction that was rolled back\n"),
         (_, why) => {
             let why = why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            _ = writeln!(text, "counted on the current data{why}");
+            text.push_line(format!("counted on the current data{why}"));
         }
     }
     text.push_str("nothing was changed; to apply, run `field-notes migrate up`\n");
@@ -103,51 +94,40 @@ fn action_text(text: &mut String, action: &PlannedAction) {
         ActionKind::Retry => "retry",
         ActionKind::FinishUndo => "finish rolling back",
     };
-    _ = writeln!(text, "{verb} {}: {}", action.id, action.summary);
+    text.push_line(format!("{verb} {}: {}", action.id, action.summary));
     let journal = if action.journal { "" } else { ", no journal" };
     let kind = format!("{:?}, {:?}{journal}", action.phase, action.mode).to_lowercase();
-    _ = writeln!(text, "    {kind}; undo: {}", undo_text(action.undo));
+    text.push_line(format!("    {kind}; undo: {}", undo_text(action.undo)));
     if action.breaks_older {
         text.push_str("    older programs must not run after it\n");
     }
-    if let Some(why) = action.backup {
-        _ = writeln!(text, "    a backup is taken first: {why}");
-    }
-    if !action.comes_before.is_empty() {
-        let others = action.comes_before.join(", ");
-        _ = writeln!(text, "    ordered before {others}, which touches other collections");
-    }
+    text.push_lines(action.backup.map(|why| format!("    a backup is taken first: {why}")));
+    text.push_list("    out of order, but independent of", &action.comes_before);
 }
 
 fn preview_text(text: &mut String, found: &MigrationPreview) {
     for step in &found.steps {
         let bound = if step.exact { "" } else { "at most " };
-        _ = writeln!(text, "    {}: {bound}{}\n        {}", step.step, step.matched, step.text);
+        text.push_line(format!("    {}: {bound}{}\n        {}", step.step, step.matched, step.text));
         // The text of an inserting step names the documents already; they have no id and no earlier form.
         let changed =
             step.samples.iter().filter(|sample| !sample.before.is_empty() || sample.id != bson::Bson::Null);
         for sample in changed {
             let id = sample.id.to_string();
-            _ = writeln!(text, "        {id}: {} → {}", inline(&sample.before), inline(&sample.after));
+            text.push_line(format!("        {id}: {} → {}", inline(&sample.before), inline(&sample.after)));
         }
     }
     if found.documents > 0 {
         let (documents, journal) = (count(found.documents, "document"), size(found.journal_bytes));
         let (estimate, basis) = (found.estimate_ms, &found.estimate_from);
-        _ = writeln!(text, "    total: {documents}, journal about {journal}, about {estimate} ms ({basis})");
+        text.push_line(format!(
+            "    total: {documents}, journal about {journal}, about {estimate} ms ({basis})"
+        ));
     }
-    for warning in &found.warnings {
-        _ = writeln!(text, "    warning: {warning}");
-    }
-    if !found.without.is_empty() {
-        _ = writeln!(text, "    previewed without the changes of {}", found.without.join(", "));
-    }
-    for lint in &found.lints {
-        _ = writeln!(text, "    {lint}");
-    }
-    if let Some(error) = &found.error {
-        _ = writeln!(text, "    would fail: {}", first_line(error));
-    }
+    text.push_lines(found.warnings.iter().map(|warning| format!("    warning: {warning}")));
+    text.push_list("    previewed without the changes of", &found.without);
+    text.push_lines(found.lints.iter().map(|lint| format!("    {lint}")));
+    text.push_lines(found.error.iter().map(|error| format!("    would fail: {}", first_line(error))));
 }
 
 /// Formats a part of a document on one line.

@@ -1,20 +1,18 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::CheckLevel;
 
-use super::Run;
 use super::plan::UpRange;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output};
+use super::{CliError, Context, Lines, Output, Run};
 
 /// Check that `up` can run: server, privileges, variables, lock, modes, space for backups
+///
+/// Examples:
+///   field-notes migrate preflight
+///   field-notes migrate preflight --to 0004 --json
+///
+/// Exits with 8 if `up` would be refused or fail. Nothing is written.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate preflight
-  field-notes migrate preflight --to 0004 --json
-
-Exits with 8 if `up` would be refused or fail. Nothing is written.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct PreflightArgs {
     #[command(flatten)]
     range: UpRange,
@@ -35,10 +33,10 @@ impl Run for PreflightArgs {
                 CheckLevel::Warning => "!",
                 CheckLevel::Error => "✗",
             };
-            _ = writeln!(text, "{mark} {}: {}", check.name, check.text);
+            text.push_line(format!("{mark} {}: {}", check.name, check.text));
         }
         let verdict = if found.passed() { "`up` can run" } else { "`up` would be refused or fail" };
-        _ = writeln!(text, "{verdict}; nothing was changed");
+        text.push_line(format!("{verdict}; nothing was changed"));
         let code = found.exit_code();
         Ok(Output::new(&found, text).with_code(code))
     }

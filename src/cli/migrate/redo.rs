@@ -1,16 +1,14 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 
-use super::{Run, down, up};
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output, REFUSED, count};
+use super::{AccessMode, CliError, Context, Lines, Output, REFUSED, Run, count, down, up};
 
 /// Roll back one migration with its dependents, and apply them again
+///
+/// Examples:
+///   field-notes migrate redo 0004
+///   field-notes migrate redo 0003 --yes
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate redo 0004
-  field-notes migrate redo 0003 --yes")]
+#[command(verbatim_doc_comment)]
 pub(super) struct RedoArgs {
     /// Migration (id or unique prefix)
     id: String,
@@ -20,9 +18,7 @@ pub(super) struct RedoArgs {
 }
 
 impl Run for RedoArgs {
-    fn access(&self) -> AccessMode {
-        AccessMode::Write
-    }
+    const ACCESS: AccessMode = AccessMode::Write;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let migrator = &context.migrator;
@@ -35,7 +31,7 @@ impl Run for RedoArgs {
             outcome => outcome?,
         };
         let mut text = down::report_text(&done.rolled_back) + &up::report_text(&done.report);
-        _ = writeln!(text, "{} applied again", count(done.report.applied.len(), "migration"));
+        text.push_line(format!("{} applied again", count(done.report.applied.len(), "migration")));
         Ok(Output::new(&done, text))
     }
 }

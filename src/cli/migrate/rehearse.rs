@@ -1,21 +1,19 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::UpTarget;
 use migrator::rehearsal::{RehearsalReport, RehearsalRequest};
 
-use super::Run;
 use super::up::details;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output};
+use super::{CliError, Context, Lines, Output, Run};
 
 /// Apply pending migrations to a copy of the database, and report result and duration
+///
+/// Examples:
+///   field-notes migrate rehearse
+///   field-notes migrate rehearse --to 0004 --sample 10000
+///
+/// Only reads the database. Exits with the code that the real run would have.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate rehearse
-  field-notes migrate rehearse --to 0004 --sample 10000
-
-Only reads the database. Exits with the code that the real run would have.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct RehearseArgs {
     /// Apply up to this migration, with its dependencies (id or unique prefix)
     #[arg(long, value_name = "ID")]
@@ -40,21 +38,26 @@ fn text(rehearsal: &RehearsalReport) -> String {
     for copied in &rehearsal.copied {
         let part =
             if copied.documents == copied.total { String::new() } else { format!(" of {}", copied.total) };
-        _ = writeln!(text, "copied {}: {}{part}", copied.collection, copied.documents);
+        text.push_line(format!("copied {}: {}{part}", copied.collection, copied.documents));
     }
-    _ = writeln!(text, "the copy took {} ms", rehearsal.copy.as_millis());
+    text.push_line(format!("the copy took {} ms", rehearsal.copy.as_millis()));
     for applied in &rehearsal.applied {
-        _ = writeln!(text, "applied {} in {} ms", applied.id, applied.duration.as_millis());
+        text.push_line(format!("applied {} in {} ms", applied.id, applied.duration.as_millis()));
         details(&mut text, &applied.counts, &applied.warnings);
     }
-    for (migration, finding) in &rehearsal.findings {
-        _ = writeln!(text, "condition does not hold afterwards: {migration}: {finding}");
-    }
+    text.push_lines(
+        rehearsal.findings.iter().map(|(migration, finding)| {
+            format!("condition does not hold afterwards: {migration}: {finding}")
+        }),
+    );
     if let Some(failure) = &rehearsal.failure {
-        _ = writeln!(text, "{}", failure.error);
-        for one in &failure.violations {
-            _ = writeln!(text, "    violation: {} of {}: {}", one.id, one.collection, one.why);
-        }
+        text.push_line(&failure.error);
+        text.push_lines(
+            failure
+                .violations
+                .iter()
+                .map(|one| format!("    violation: {} of {}: {}", one.id, one.collection, one.why)),
+        );
     } else if rehearsal.pending.is_empty() {
         text.push_str("nothing is pending\n");
     }

@@ -1,19 +1,19 @@
 use clap::{Args, ValueEnum};
 use migrator::Repair;
 
-use super::Run;
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output};
+use super::{AccessMode, CliError, Context, Output, Run};
 
 /// Resolve a migration that failed, was interrupted, or changed after it was applied
+///
+/// Examples:
+///   field-notes migrate repair 0003 --as applied --reason "the two sections were made by hand"
+///   field-notes migrate repair 0003 --as rolled-back --reason "what it did was removed by hand"
+///   field-notes migrate repair 0003 --as retry --reason "the conflicting index was dropped"
+///   field-notes migrate repair 0003 --accept-checksum --reason "only names of variables changed"
+///
+/// Most failures need no repair: remove the cause, then run `field-notes migrate up`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate repair 0003 --as applied --reason \"the two sections were made by hand\"
-  field-notes migrate repair 0003 --as rolled-back --reason \"what it did was removed by hand\"
-  field-notes migrate repair 0003 --as retry --reason \"the conflicting index was dropped\"
-  field-notes migrate repair 0003 --accept-checksum --reason \"only names of variables changed\"
-
-Most failures need no repair: remove the cause, then run `field-notes migrate up`.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct RepairArgs {
     /// Migration (id or unique prefix)
     id: String,
@@ -39,9 +39,7 @@ enum RepairState {
 }
 
 impl Run for RepairArgs {
-    fn access(&self) -> AccessMode {
-        AccessMode::Write
-    }
+    const ACCESS: AccessMode = AccessMode::Write;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let Self { id, state, accept_checksum: _, reason } = self;

@@ -1,22 +1,20 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::ResetRequest;
 
-use super::Run;
 use super::backup::BackupFolder;
 use super::up::report_text;
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output};
+use super::{AccessMode, CliError, Context, Lines, Output, Run};
 use crate::config::Environment;
 
 /// Roll back all migrations and apply them again; refused in production
+///
+/// Examples:
+///   field-notes migrate reset --confirm ghostmonk
+///   field-notes migrate reset --confirm field-notes.db --drop
+///
+/// Takes a backup first. Content stays unless --drop is given.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate reset --confirm ghostmonk
-  field-notes migrate reset --confirm field-notes.db --drop
-
-Takes a backup first. Content stays unless --drop is given.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct ResetArgs {
     /// Name of the database, to confirm that it is the right one
     #[arg(long, alias = "i-mean", value_name = "DATABASE")]
@@ -32,9 +30,7 @@ pub(super) struct ResetArgs {
 }
 
 impl Run for ResetArgs {
-    fn access(&self) -> AccessMode {
-        AccessMode::Create
-    }
+    const ACCESS: AccessMode = AccessMode::Create;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let request = ResetRequest {
@@ -45,15 +41,9 @@ impl Run for ResetArgs {
         };
         let done = context.migrator.reset(&request).await?;
         let mut text = String::new();
-        if let Some(manifest) = &done.backup {
-            _ = writeln!(text, "backup {} taken first", manifest.id);
-        }
-        if !done.dropped.is_empty() {
-            _ = writeln!(text, "dropped {}", done.dropped.join(", "));
-        }
-        for one in &done.rolled_back {
-            _ = writeln!(text, "rolled back {}", one.id);
-        }
+        text.push_lines(done.backup.iter().map(|manifest| format!("backup {} taken first", manifest.id)));
+        text.push_list("dropped", &done.dropped);
+        text.push_lines(done.rolled_back.iter().map(|one| format!("rolled back {}", one.id)));
         text.push_str(&report_text(&done.report));
         Ok(Output::new(&done, text))
     }

@@ -1,21 +1,19 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::backup::{self, RestoreReport, RestoreRequest};
 
-use super::Run;
 use super::backup::BackupFolder;
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output, count};
+use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 
 /// Restore a backup after verifying its checksums
+///
+/// Examples:
+///   field-notes migrate restore 20261121T080000Z
+///   field-notes migrate restore 20261121T080000Z --into-scratch
+///   field-notes migrate restore 20261121T080000Z --only stories --replace --yes
+///
+/// Without --replace, nothing is restored if one of the collections has documents.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate restore 20261121T080000Z
-  field-notes migrate restore 20261121T080000Z --into-scratch
-  field-notes migrate restore 20261121T080000Z --only stories --replace --yes
-
-Without --replace, nothing is restored if one of the collections has documents.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct RestoreArgs {
     /// Backup (id or unique prefix)
     id: String,
@@ -36,9 +34,7 @@ pub(super) struct RestoreArgs {
 }
 
 impl Run for RestoreArgs {
-    fn access(&self) -> AccessMode {
-        AccessMode::Create
-    }
+    const ACCESS: AccessMode = AccessMode::Create;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let Self { id, replace, into_scratch, only, yes, folder } = self;
@@ -69,14 +65,14 @@ fn restored_text(restored: &RestoreReport) -> String {
     let mut text = format!("restored {}\n", restored.backup);
     for one in &restored.collections {
         let replaced = if one.replaced > 0 { format!(", replacing {}", one.replaced) } else { String::new() };
-        _ = writeln!(text, "    {}: {}{replaced}", one.name, count(one.documents, "document"));
+        text.push_line(format!("    {}: {}{replaced}", one.name, count(one.documents, "document")));
     }
-    if !restored.applied_since.is_empty() {
-        let ids = restored.applied_since.join(", ");
-        _ = writeln!(text, "    reverted in the same collections: changes of {ids}");
-    }
-    for name in &restored.dropped {
-        _ = writeln!(text, "    {name}: dropped, because it did not exist when the backup was taken");
-    }
+    text.push_list("    reverted in the same collections: changes of", &restored.applied_since);
+    text.push_lines(
+        restored
+            .dropped
+            .iter()
+            .map(|name| format!("    {name}: dropped, because it did not exist when the backup was taken")),
+    );
     text
 }

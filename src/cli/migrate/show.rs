@@ -1,19 +1,17 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::{Declaration, MigrationDetails, Source};
 
-use super::Run;
 use super::history::records_text;
 use super::plan::undo_text;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output, time};
+use super::{CliError, Context, Lines, Output, Run, time};
 
 /// Show the definition, the state and the log of one migration
+///
+/// Examples:
+///   field-notes migrate show 0004
+///   field-notes migrate show 0004_backfill_section_id --json
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate show 0004
-  field-notes migrate show 0004_backfill_section_id --json")]
+#[command(verbatim_doc_comment)]
 pub(super) struct ShowArgs {
     /// Migration (id or unique prefix)
     id: String,
@@ -61,9 +59,11 @@ fn text(shown: &MigrationDetails) -> String {
     let summary =
         shown.declared.as_ref().map(|declared| format!(": {}", declared.summary)).unwrap_or_default();
     let mut text = format!("{}{summary}\n", shown.id);
-    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        _ = writeln!(text, "  {name:<14}{value}");
-    }
+    text.push_lines(
+        rows.iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("  {name:<14}{value}")),
+    );
     if !shown.log.is_empty() {
         text.push_str("\nLog:\n");
         records_text(&mut text, &shown.log, true);

@@ -1,17 +1,17 @@
 use clap::Args;
 use migrator::Stamp;
 
-use super::Run;
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output};
+use super::{AccessMode, CliError, Context, Output, Run};
 
 /// Record a migration as applied or pending without running it
+///
+/// Examples:
+///   field-notes migrate stamp 0004 --reason "links were made by hand"
+///   field-notes migrate stamp 0004 --pending --reason "it was never run here"
+///
+/// A stamped migration has no journal, so it cannot be rolled back exactly.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate stamp 0004 --reason \"links were made by hand\"
-  field-notes migrate stamp 0004 --pending --reason \"it was never run here\"
-
-A stamped migration has no journal, so it cannot be rolled back exactly.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct StampArgs {
     /// Migration (id or unique prefix)
     id: String,
@@ -24,9 +24,7 @@ pub(super) struct StampArgs {
 }
 
 impl Run for StampArgs {
-    fn access(&self) -> AccessMode {
-        AccessMode::Create
-    }
+    const ACCESS: AccessMode = AccessMode::Create;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let (stamp, state) =

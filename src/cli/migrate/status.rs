@@ -4,15 +4,15 @@ use clap::Args;
 use migrator::{Source, State, Status, StatusEntry};
 use serde::Serialize;
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output, count, time};
+use super::{CliError, Context, Lines, Output, Run, count, time};
 
 /// List applied and pending migrations
+///
+/// Examples:
+///   field-notes migrate status
+///   field-notes migrate status --json
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate status
-  field-notes migrate status --json")]
+#[command(verbatim_doc_comment)]
 pub(super) struct StatusArgs;
 
 impl Run for StatusArgs {
@@ -71,11 +71,7 @@ impl From<StatusEntry> for EntryView {
         Self {
             id: entry.id,
             applied_at: entry.applied_at.map(time),
-            source: entry.source.map(|source| match source {
-                Source::Native => "native",
-                Source::Imported => "imported",
-                Source::Stamped => "stamped",
-            }),
+            source: entry.source.map(Source::name),
             state,
             error: entry.error,
             warnings: entry.warnings,
@@ -96,12 +92,12 @@ impl StatusView {
         for (i, (title, mark, entries)) in groups.into_iter().enumerate() {
             let is_always_shown = i < 2;
             if !entries.is_empty() {
-                _ = writeln!(text, "{title}:");
+                text.push_line(format!("{title}:"));
                 for entry in entries {
                     entry.write(&mut text, mark);
                 }
             } else if is_always_shown {
-                _ = writeln!(text, "{title}:\n  (none)");
+                text.push_line(format!("{title}:\n  (none)"));
             }
         }
         text

@@ -1,24 +1,23 @@
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use bson::{Document, doc};
 use clap::Args;
 use migrator::rehearsal::{RoundTripRequest, Trial, TrialData, TrialOutcome};
 use serde_json::json;
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, Output, count, first_line};
+use super::{CliError, Context, Lines, Output, Run, count, first_line};
 
 /// Test migrations: apply twice, roll back, apply again, crash between writes
+///
+/// Examples:
+///   field-notes migrate test
+///   field-notes migrate test 0004 --crashes 200
+///   field-notes migrate test --sample 1000
+///
+/// Works in temporary databases that are removed afterwards: an empty one, one with generated data, and with
+/// --sample one with a sample of yours. Exits with 1 if a migration does not pass.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate test
-  field-notes migrate test 0004 --crashes 200
-  field-notes migrate test --sample 1000
-
-Works in temporary databases that are removed afterwards: an empty one, one with generated data, and with --sample one with a sample
-of yours. Exits with 1 if a migration does not pass.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct TestArgs {
     /// Test only these migrations (ids or unique prefixes)
     #[arg(value_name = "ID")]
@@ -41,7 +40,7 @@ impl Run for TestArgs {
             context.migrator.round_trip(&RoundTripRequest { only, data, max_crashes: crashes }).await?;
         let passed = done.trials.iter().filter(|trial| trial.passed()).count();
         let mut text = done.trials.iter().fold(String::new(), |text, trial| text + &trial_text(trial));
-        _ = writeln!(text, "{passed} of {} passed", count(done.trials.len(), "trial"));
+        text.push_line(format!("{passed} of {} passed", count(done.trials.len(), "trial")));
         let value = json!({ "trials": done.trials, "passed": done.passed() });
         Ok(Output::new(&value, text).with_code(u8::from(!done.passed())))
     }
@@ -84,33 +83,31 @@ fn trial_text(trial: &Trial) -> String {
     }
     for (direction, crashes) in [("up", &trial.crashes_up), ("down", &trial.crashes_down)] {
         if crashes.tried > 0 {
-            _ = writeln!(
-                text,
-                "    crashed {direction} at {} of {}",
-                crashes.tried,
-                count(crashes.places, "place")
-            );
+            let places = count(crashes.places, "place");
+            text.push_line(format!("    crashed {direction} at {} of {places}", crashes.tried));
         }
         for (place, outcome) in &crashes.failures {
             outcome_text(&mut text, &format!("after a crash {direction} at place {place}"), outcome);
         }
     }
-    for warning in &trial.warnings {
-        _ = writeln!(text, "    warning: {warning}");
-    }
+    text.push_lines(trial.warnings.iter().map(|warning| format!("    warning: {warning}")));
     text
 }
 
 fn outcome_text(text: &mut String, phase: &str, outcome: &TrialOutcome) {
     match outcome {
         TrialOutcome::Held => {}
-        TrialOutcome::NotTried { why } => _ = writeln!(text, "    {phase}: not tried: {why}"),
-        TrialOutcome::Failed { error } => _ = writeln!(text, "    {phase}: failed: {}", first_line(error)),
+        TrialOutcome::NotTried { why } => text.push_line(format!("    {phase}: not tried: {why}")),
+        TrialOutcome::Failed { error } => {
+            text.push_line(format!("    {phase}: failed: {}", first_line(error)));
+        }
         TrialOutcome::Different { differences } => {
-            _ = writeln!(text, "    {phase}: the result differs");
-            for difference in differences {
-                _ = writeln!(text, "        {}: {}", difference.collection, difference.what);
-            }
+            text.push_line(format!("    {phase}: the result differs"));
+            text.push_lines(
+                differences
+                    .iter()
+                    .map(|difference| format!("        {}: {}", difference.collection, difference.what)),
+            );
         }
     }
 }

@@ -1,16 +1,16 @@
 use clap::Args;
 use migrator::UnlockOutcome;
 
-use super::Run;
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output};
+use super::{AccessMode, CliError, Context, Output, Run};
 
 /// Release the lock of a dead process
+///
+/// Examples:
+///   field-notes migrate unlock --reason "its machine was switched off"
+///
+/// A lock expires after MIGRATE_LEASE_SECONDS by itself. A lock that is still renewed is not released.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate unlock --reason \"its machine was switched off\"
-
-A lock expires after MIGRATE_LEASE_SECONDS by itself. A lock that is still renewed is not released.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct UnlockArgs {
     /// Reason, kept in the log
     #[arg(long, value_name = "TEXT")]
@@ -18,9 +18,7 @@ pub(super) struct UnlockArgs {
 }
 
 impl Run for UnlockArgs {
-    fn access(&self) -> AccessMode {
-        AccessMode::Write
-    }
+    const ACCESS: AccessMode = AccessMode::Write;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let done = context.migrator.unlock(&self.reason).await?;

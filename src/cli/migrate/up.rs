@@ -1,24 +1,22 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use migrator::{StepCounts, UpReport};
 
-use super::Run;
 use super::plan::{self, UpRange};
-use crate::cli::context::{AccessMode, Context};
-use crate::cli::output::{CliError, Output};
+use super::{AccessMode, CliError, Context, Lines, Output, Run};
 
 /// Apply pending migrations; resume one that failed or was interrupted
+///
+/// Examples:
+///   field-notes migrate up
+///   field-notes migrate up --to 0003
+///   field-notes migrate up --steps 1 --strict
+///   field-notes migrate up --dry-run
+///   field-notes migrate up --context demo
+///   field-notes migrate up --allow-unknown
+///
+/// Prints the id of the run; `field-notes migrate down --run ID` rolls that run back.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate up
-  field-notes migrate up --to 0003
-  field-notes migrate up --steps 1 --strict
-  field-notes migrate up --dry-run
-  field-notes migrate up --context demo
-  field-notes migrate up --allow-unknown
-
-Prints the id of the run; `field-notes migrate down --run ID` rolls that run back.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct UpArgs {
     #[command(flatten)]
     range: UpRange,
@@ -50,46 +48,35 @@ impl Run for UpArgs {
 
 pub(super) fn report_text(report: &UpReport) -> String {
     let mut text = String::new();
-    for id in &report.rolled_back {
-        _ = writeln!(text, "finished rolling back {id}");
-    }
+    text.push_lines(report.rolled_back.iter().map(|id| format!("finished rolling back {id}")));
     for imported in &report.imported {
-        _ = writeln!(text, "imported {}", imported.id);
+        text.push_line(format!("imported {}", imported.id));
         details(&mut text, &[], &imported.warnings);
     }
     for applied in &report.applied {
-        _ = writeln!(text, "applied {} in {} ms", applied.id, applied.duration.as_millis());
-        if let Some(id) = &applied.backup {
-            _ = writeln!(text, "    backup {id} taken before it");
-        }
+        text.push_line(format!("applied {} in {} ms", applied.id, applied.duration.as_millis()));
+        text.push_lines(applied.backup.iter().map(|id| format!("    backup {id} taken before it")));
         details(&mut text, &applied.counts, &applied.warnings);
     }
     // Findings of migrations that this run applied or imported are among their warnings.
-    let printed: Vec<_> = (report.applied.iter().map(|applied| (&applied.id, &applied.warnings)))
-        .chain(report.imported.iter().map(|imported| (&imported.id, &imported.warnings)))
-        .collect();
-    for (migration, finding) in &report.findings {
-        if !printed.iter().any(|(id, warnings)| *id == migration && warnings.contains(&finding.0)) {
-            _ = writeln!(text, "warning: {migration}: {finding}");
-        }
-    }
-    if !report.unknown.is_empty() {
-        _ = writeln!(text, "applied by a newer program: {}", report.unknown.join(", "));
-    }
+    let is_printed = |id: &String, finding: &str| {
+        let applied = report.applied.iter().map(|one| (&one.id, &one.warnings));
+        let mut all = applied.chain(report.imported.iter().map(|one| (&one.id, &one.warnings)));
+        all.any(|(other, warnings)| other == id && warnings.iter().any(|warning| warning == finding))
+    };
+    let findings = report.findings.iter().filter(|(id, finding)| !is_printed(id, &finding.0));
+    text.push_lines(findings.map(|(id, finding)| format!("warning: {id}: {finding}")));
+    text.push_list("applied by a newer program:", &report.unknown);
     if report.applied.is_empty() && report.imported.is_empty() {
-        _ = writeln!(text, "nothing to do: {} applied", report.already_applied);
+        text.push_line(format!("nothing to do: {} applied", report.already_applied));
     } else {
-        _ = writeln!(text, "run {}", report.run_id);
+        text.push_line(format!("run {}", report.run_id));
     }
     text
 }
 
 /// Writes the counts of each step and the warnings, indented.
 pub(super) fn details(text: &mut String, counts: &[StepCounts], warnings: &[String]) {
-    for step in counts {
-        _ = writeln!(text, "    {step}");
-    }
-    for warning in warnings {
-        _ = writeln!(text, "    warning: {warning}");
-    }
+    text.push_lines(counts.iter().map(|step| format!("    {step}")));
+    text.push_lines(warnings.iter().map(|warning| format!("    warning: {warning}")));
 }

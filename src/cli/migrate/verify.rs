@@ -1,18 +1,16 @@
-use std::fmt::Write as _;
-
 use clap::Args;
 use serde_json::json;
 
-use super::Run;
-use crate::cli::context::Context;
-use crate::cli::output::{CliError, DRIFT, Output, count};
+use super::{CliError, Context, DRIFT, Lines, Output, Run, count};
 
 /// Check the conditions of all applied migrations
+///
+/// Examples:
+///   field-notes migrate verify
+///
+/// Exits with 6 if a condition does not hold.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  field-notes migrate verify
-
-Exits with 6 if a condition does not hold.")]
+#[command(verbatim_doc_comment)]
 pub(super) struct VerifyArgs;
 
 impl Run for VerifyArgs {
@@ -20,19 +18,14 @@ impl Run for VerifyArgs {
         let applied = context.migrator.status().await?.applied.len();
         let findings = context.migrator.conditions().await?;
         let mut text = String::new();
-        for (id, finding) in &findings {
-            _ = writeln!(text, "✗ {id}: {finding}");
-        }
+        text.push_lines(findings.iter().map(|(id, finding)| format!("✗ {id}: {finding}")));
         if let Some((first, _)) = findings.first() {
             let is_one = findings.iter().all(|(id, _)| id == first);
             let redo = if is_one { first.as_str() } else { "ID" };
-            _ = writeln!(
-                text,
-                "{} found; nothing was changed\n  correct the data, or run `field-notes migrate redo {redo}`",
-                count(findings.len(), "violation")
-            );
+            text.push_line(format!("{} found; nothing was changed", count(findings.len(), "violation")));
+            text.push_line(format!("  correct the data, or run `field-notes migrate redo {redo}`"));
         } else {
-            _ = writeln!(text, "all conditions of {} hold", count(applied, "applied migration"));
+            text.push_line(format!("all conditions of {} hold", count(applied, "applied migration")));
         }
         let code = if findings.is_empty() { 0 } else { DRIFT };
         let findings: Vec<_> =

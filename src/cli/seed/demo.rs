@@ -1,7 +1,7 @@
 use crate::domain::{PagePatch, ProjectDraft, StoryDraft};
 use crate::service::Write;
 
-/// Two that everybody sees, and a draft.
+/// Returns two published stories and a draft.
 pub(super) fn stories() -> Vec<Write<StoryDraft>> {
     let story = |title: &str, content: &str, is_published| Write {
         fields: StoryDraft { title: title.to_owned(), content: content.to_owned(), is_published },
@@ -25,7 +25,7 @@ pub(super) fn stories() -> Vec<Write<StoryDraft>> {
     ]
 }
 
-/// One of them in a prominent place.
+/// Returns two projects, one of them featured.
 pub(super) fn projects() -> Vec<Write<ProjectDraft>> {
     let project =
         |title: &str, summary: &str, content: &str, technologies: &[&str], is_featured, sort_order| {
@@ -63,7 +63,7 @@ pub(super) fn projects() -> Vec<Write<ProjectDraft>> {
     ]
 }
 
-/// The pages that a site begins with.
+/// Returns the pages by type.
 pub(super) fn pages() -> Vec<(&'static str, Write<PagePatch>)> {
     let page = |title: &str, content: &str| Write {
         fields: PagePatch {

@@ -19,11 +19,13 @@ use crate::startup;
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
     /// Add sample stories, projects and pages; existing content stays
-    #[command(after_help = "Examples:
-  field-notes seed demo
-  field-notes seed demo --yes     also in production
-
-Requires applied migrations. A second run adds only what is missing.")]
+    ///
+    /// Examples:
+    ///   field-notes seed demo
+    ///   field-notes seed demo --yes     also in production
+    ///
+    /// Requires applied migrations. A second run adds only what is missing.
+    #[command(verbatim_doc_comment)]
     Demo {
         /// Also run in production
         #[arg(long)]

@@ -1,0 +1,49 @@
+use std::sync::Arc;
+
+use docstore::Database;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::Section;
+use crate::identity::{self, Authenticator, DevelopmentTokens, Google, Roles, Verifier, VerifierChain};
+use crate::repository::{Probe, Repository, SectionContents, TreeLock, Users};
+use crate::service::{ChangeTracker, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
+
+/// Creates the services over a database.
+pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> Services {
+    // Responses are cached, so a write must be counted even if its request is canceled.
+    let database = &database.completing_writes();
+    let mut authors = config.author_emails.clone();
+    let mut verifiers: Vec<Box<dyn Verifier>> = Vec::new();
+    if config.allow_dev_auth {
+        authors.push(identity::AUTHOR_EMAIL.to_owned());
+        verifiers.push(Box::new(DevelopmentTokens::new(config.admin_email.clone())));
+    }
+    if !config.google.audiences.is_empty() {
+        verifiers.push(Box::new(Google::new(config.google.clone(), Arc::clone(&clock))));
+    }
+    let verifier = Arc::new(VerifierChain(verifiers));
+    let roles = Roles::new(config.admin_email.clone(), authors);
+    let authorship = config.authorship;
+    let items = Repository::<Section>::new(database);
+    let (contents, lock) = (SectionContents::new(database), TreeLock::new(database));
+    let sections = Sections::new(items.clone(), contents, lock, authorship, Arc::clone(&clock));
+    Services {
+        authenticator: Authenticator::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
+        change_tracker: ChangeTracker::new(database),
+        health: Health::new(Probe::new(database)),
+        navlinks: NavLinks::new(Repository::new(database), authorship, Arc::clone(&clock)),
+        pages: Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
+        projects: Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
+        stories: Stories::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
+        trash: Trash::new(
+            Repository::new(database),
+            Repository::new(database),
+            Repository::new(database),
+            items,
+            sections.clone(),
+            clock,
+        ),
+        sections,
+    }
+}
