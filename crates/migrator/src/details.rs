@@ -6,82 +6,82 @@ use serde::Serialize;
 use crate::entry::{LedgerEntry, Provenance};
 use crate::{LogRecord, Migration, Mode, Phase, Recovery, Source, State, StatusEntry, StepCounts, Undo};
 
-/// All that is known of one migration.
+/// Everything that is known of one migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct MigrationDetails {
-    /// Which.
+    /// The migration.
     pub id: String,
-    /// What this program knows of it; `None` if it does not know it.
+    /// Its declaration; `None` if this program does not know it.
     pub declared: Option<Declaration>,
-    /// Those that depend on it directly.
+    /// The migrations that depend on it directly.
     #[serde(rename = "dependants")]
     pub dependents: Vec<String>,
-    /// What the ledger says; `None` if it never ran.
+    /// Its state in the ledger; `None` if it never ran.
     pub state: Option<State>,
-    /// Whether it is being run, up or down, by somebody who holds the lease.
+    /// Whether it is being applied or rolled back by the holder of the lease.
     pub live: bool,
-    /// Who applied it.
+    /// The origin of its entry.
     pub source: Option<Source>,
-    /// How often it was begun.
+    /// The number of attempts.
     pub attempts: i32,
-    /// When it was applied.
+    /// The time when it was applied.
     #[serde(serialize_with = "crate::serialize::maybe_instant")]
     pub applied_at: Option<DateTime>,
-    /// When its last attempt, or its undo, began.
+    /// The start of its last attempt or rollback.
     #[serde(serialize_with = "crate::serialize::maybe_instant")]
     pub started_at: Option<DateTime>,
-    /// How long its last attempt, or its undo, took.
+    /// The duration of its last attempt or rollback, in milliseconds.
     pub duration_ms: Option<i64>,
     /// The run that applied it.
     pub applied_run: Option<String>,
-    /// Who wrote its entry last.
+    /// The run and program that wrote its entry last.
     pub by: Option<Provenance>,
     /// What its steps did.
     pub counts: Vec<StepCounts>,
-    /// What it left out, and what does not hold.
+    /// What it left out, and conditions that do not hold.
     pub warnings: Vec<String>,
-    /// Why it failed.
+    /// The error, if it failed.
     pub error: Option<String>,
     /// The step in which it failed.
     pub step: Option<String>,
-    /// All that the log has of it, but for progress.
+    /// Its records in the log, except progress.
     pub log: Vec<LogRecord>,
 }
 
-/// What a program knows of a migration.
+/// The declaration of a migration in this program.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "each says something of its own, and none is an argument")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not arguments")]
 pub struct Declaration {
-    /// What it does.
+    /// Its summary.
     pub summary: String,
-    /// What has to be applied before.
+    /// The migrations that must be applied before it.
     pub depends_on: Vec<String>,
-    /// How its writes are made.
+    /// The mode of its writes.
     pub mode: Mode,
-    /// Whether it adds or takes away.
+    /// Whether it adds or removes.
     pub phase: Phase,
     /// Whether programs that do not know it must not run once it is applied.
     pub breaks_older: bool,
-    /// The collections that it writes to, and those whose content decides what it writes; empty if it does not say.
+    /// The collections that it writes to or depends on; empty if it does not declare them.
     pub touches: Vec<String>,
-    /// Where it is run; empty: everywhere.
+    /// The contexts that it runs in; empty for all.
     pub contexts: Vec<String>,
-    /// Whether it is run in the contexts at hand.
+    /// Whether it runs in the contexts at hand.
     pub in_context: bool,
-    /// Variables that it reads.
+    /// The variables that it reads.
     pub requires_env: Vec<String>,
-    /// What is done if its runner dies.
+    /// What happens if its runner dies.
     pub on_interrupt: Recovery,
-    /// For how long one attempt may run, if it says so.
+    /// The time limit of one attempt, if it declares one.
     #[serde(rename = "time_limit_ms", serialize_with = "crate::serialize::maybe_milliseconds")]
     pub time_limit: Option<Duration>,
-    /// Whether what it changes is written down.
+    /// Whether it writes a journal.
     pub journal: bool,
-    /// How it is taken back.
+    /// How it is rolled back.
     pub undo: Undo,
-    /// Whether its place among others that are applied does not matter.
+    /// Whether it may be applied after later migrations, whatever they touch.
     pub out_of_order: bool,
 }
 

@@ -4,112 +4,112 @@ use bson::DateTime;
 
 use crate::StepCounts;
 
-/// What a run tells while it goes on.
+/// An event of a run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Another runner has the lease; told at each look.
+    /// Another runner holds the lease; sent at each attempt to acquire it.
     LockWait {
-        /// Who.
+        /// The holder.
         holder: &'a str,
     },
-    /// The lease is ours.
+    /// This runner acquired the lease.
     LockTaken {
         /// The fencing token.
         fence: i64,
     },
-    /// A migration that an earlier tool applied was taken over into the ledger.
+    /// A migration of an earlier tool was imported into the ledger.
     Imported {
-        /// Which.
+        /// The migration.
         migration: &'a str,
-        /// When the earlier tool applied it.
+        /// The time when the earlier tool applied it.
         applied_at: DateTime,
     },
     /// A migration begins.
     Started {
-        /// Which.
+        /// The migration.
         migration: &'a str,
         /// The number of the attempt, from 1.
         attempt: i32,
     },
     /// A step begins.
     StepStarted {
-        /// Of which migration.
+        /// The migration.
         migration: &'a str,
         /// Its name.
         step: &'a str,
     },
-    /// It is known how many documents a step is about. Told of steps that take longer than a second.
+    /// The number of documents that a step processes is known. Sent for steps that take longer than a second.
     Counted {
-        /// Of which migration.
+        /// The migration.
         migration: &'a str,
-        /// How many, those that are done already included.
+        /// The number of documents, including those already processed.
         total: u64,
     },
-    /// A batch of a step is done.
+    /// A batch of a step ended.
     Progress {
-        /// Of which migration.
+        /// The migration.
         migration: &'a str,
-        /// What the step did so far.
+        /// What the step has done so far.
         counts: &'a StepCounts,
     },
-    /// A step is done.
+    /// A step ended.
     StepFinished {
-        /// Of which migration.
+        /// The migration.
         migration: &'a str,
         /// What it did.
         counts: &'a StepCounts,
     },
-    /// A place between two writes: what is written before is written, the rest is not.
+    /// A boundary between two writes.
     Boundary {
-        /// Of which migration.
+        /// The migration.
         migration: &'a str,
-        /// Whether a transaction is open, so that what came before is not yet durable.
+        /// Whether a transaction is open, so that the writes before the boundary are not durable yet.
         in_transaction: bool,
     },
-    /// A migration left something out and said so.
+    /// A migration left something out.
     Skipped {
-        /// Which.
+        /// The migration.
         migration: &'a str,
-        /// What it said.
+        /// The warning.
         warning: &'a str,
     },
-    /// A migration is applied.
+    /// A migration was applied.
     Applied {
-        /// Which.
+        /// The migration.
         migration: &'a str,
-        /// How long the last attempt took.
+        /// The duration of the last attempt.
         duration: Duration,
     },
-    /// A migration, or its undo, failed.
+    /// A migration or its rollback failed.
     Failed {
-        /// Which.
+        /// The migration.
         migration: &'a str,
-        /// Why.
+        /// The error.
         error: &'a str,
     },
-    /// A migration, or its undo, was told to stop and did.
+    /// A migration or its rollback stopped on request.
     Interrupted {
-        /// Which.
+        /// The migration.
         migration: &'a str,
     },
-    /// The undo of a migration begins.
+    /// The rollback of a migration begins.
     RollingBack {
-        /// Which.
+        /// The migration.
         migration: &'a str,
     },
-    /// A migration is undone.
+    /// A migration was rolled back.
     RolledBack {
-        /// Which.
+        /// The migration.
         migration: &'a str,
     },
 }
 
-/// Where the engine traces what happens. The field `event` holds the name.
+/// The tracing target of events. The field `event` has the name.
 const TARGET: &str = "migrator::event";
 
 impl Event<'_> {
-    /// Traces it under a name that stays. What is told at each batch is not: see [`progress`].
+    /// Traces it under a stable name. Events of each batch are not traced; see [`progress`].
     pub(crate) fn trace(&self) {
         match self {
             Self::LockWait { holder } => {
@@ -120,37 +120,37 @@ impl Event<'_> {
             }
             Self::Imported { migration, applied_at } => {
                 tracing::info!(
-                    target: TARGET, event = "migration.imported", migration, %applied_at, "took over an applied migration"
+                    target: TARGET, event = "migration.imported", migration, %applied_at, "imported an applied migration"
                 );
             }
             Self::Started { migration, attempt } => {
-                tracing::info!(target: TARGET, event = "migration.started", migration, attempt, "a migration begins");
+                tracing::info!(target: TARGET, event = "migration.started", migration, attempt, "applying a migration");
             }
             Self::Skipped { migration, warning } => {
                 tracing::warn!(
-                    target: TARGET, event = "migration.skipped", migration, warning, "a migration left something out"
+                    target: TARGET, event = "migration.skipped", migration, warning, "a migration skipped documents"
                 );
             }
             Self::Applied { migration, duration } => {
                 let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(
-                    target: TARGET, event = "migration.applied", migration, duration_ms, "a migration is applied"
+                    target: TARGET, event = "migration.applied", migration, duration_ms, "applied a migration"
                 );
             }
             Self::Failed { migration, error } => {
                 tracing::error!(target: TARGET, event = "migration.failed", migration, error, "a migration failed");
             }
             Self::Interrupted { migration } => {
-                tracing::warn!(target: TARGET, event = "migration.interrupted", migration, "a migration was told to stop");
+                tracing::warn!(target: TARGET, event = "migration.interrupted", migration, "a migration stopped on request");
             }
             Self::RollingBack { migration } => {
                 tracing::info!(
-                    target: TARGET, event = "migration.rolling_back", migration, "taking back a migration"
+                    target: TARGET, event = "migration.rolling_back", migration, "rolling back a migration"
                 );
             }
             Self::RolledBack { migration } => {
                 tracing::info!(
-                    target: TARGET, event = "migration.rolled_back", migration, "a migration is taken back"
+                    target: TARGET, event = "migration.rolled_back", migration, "rolled back a migration"
                 );
             }
             Self::StepStarted { .. }
@@ -162,18 +162,18 @@ impl Event<'_> {
     }
 }
 
-/// Traces how far a migration has come. Called once a second at the most.
+/// Traces the progress of a migration. Called at most once per [`Settings::progress_every`](crate::Settings).
 pub(crate) fn progress(migration: &str, done: u64, step: &str) {
-    tracing::info!(target: TARGET, event = "migration.progress", migration, step, done, "a migration goes on");
+    tracing::info!(target: TARGET, event = "migration.progress", migration, step, done, "progress of a migration");
 }
 
-/// Is told what goes on. It is called in the midst of a run, so it has to be quick.
+/// Receives the events of a run. It is called during the run, so it must return quickly.
 pub trait Observer: Send + Sync {
-    /// Something happened.
+    /// Handles an event.
     fn event(&self, event: &Event<'_>);
 }
 
-/// Nobody.
+/// Ignores every event.
 impl Observer for () {
     fn event(&self, _: &Event<'_>) {}
 }

@@ -1,78 +1,76 @@
 //! A migration engine over a document store.
 //!
-//! It knows [`docstore`] and no migration: the program hands it a [`Graph`] of [`Migration`]s. It applies what is
-//! pending, one runner at a time, and can take the last one back.
+//! It depends on [`docstore`] and knows no particular migration: the program passes it a [`Graph`] of [`Migration`]s. It
+//! applies what is pending, one runner at a time, and can roll it back.
 //!
-//! # What it keeps
+//! # Collections
 //!
-//! | collection | holds |
+//! | collection | contents |
 //! |---|---|
-//! | `_migrations` | the ledger: the present state of each migration, by its id |
-//! | `_migration_log` | one document for each transition, never changed |
-//! | `_migration_lock` | the lease of the one that runs |
-//! | `_migration_undo` | the journal: what a run changed, for as long as it can be undone |
+//! | `_migrations` | the ledger: the state of each migration, by id |
+//! | `_migration_log` | one document per transition, append-only |
+//! | `_migration_lock` | the lease of the runner |
+//! | `_migration_undo` | the journal: what a run changed, as long as it can be rolled back |
 //!
-//! # What holds
+//! # Guarantees
 //!
-//! - One runner at a time, by a lease on the store's clock. Each holder has a greater fencing token, and the ledger's
-//!   documents take no write from a holder with a lesser one. Where the store has transactions each batch of data is
-//!   in one transaction with such a ledger write, so a holder that was superseded cannot change data either.
-//! - A run that was killed is resumed by whoever comes next: steps are idempotent, and the journal is written with,
-//!   or before, the data.
-//! - A migration that failed is retried when an operator says so, not by a program that merely starts.
-//! - [`Migrator::down`] takes back exactly what the run did. An interrupted one is finished first, by a repeated
-//!   `down` and by the next `up` alike; the latter then applies the migration anew.
-//! - A run that is told to stop ends between two batches; it is interrupted, not failed, and whoever comes next goes on.
-//! - Looking ([`Migrator::status`], [`Migrator::show`], [`Migrator::history`], [`Migrator::verify`], [`Migrator::wait`],
-//!   [`Migrator::plan_up`], [`Migrator::plan_down`], …) never writes.
+//! - One runner at a time, by a lease on the store's clock. Each holder has a greater fencing token, and ledger writes are
+//!   fenced: a holder with an older token is rejected. Where the store has transactions, each batch of data is in one
+//!   transaction with such a ledger write, so a superseded holder cannot change data either.
+//! - If a run is killed, the next run resumes it: steps are idempotent, and the journal is written with, or before, the
+//!   data.
+//! - A failed migration is retried when an operator requests it, not by a program that merely starts.
+//! - [`Migrator::down`] reverts exactly what the run did. An interrupted rollback is finished by the next `down` or `up`;
+//!   the latter then applies the migration again.
+//! - If a stop is requested, a run ends between two batches. It is interrupted, not failed, and the next run resumes it.
+//! - Commands that only read ([`Migrator::status`], [`Migrator::show`], [`Migrator::history`], [`Migrator::verify`],
+//!   [`Migrator::wait`], [`Migrator::plan_up`], [`Migrator::plan_down`], …) never write.
 
 pub mod backup;
-/// Whether a migration still means what it meant.
+/// Checksums of migrations.
 pub mod checksum;
 /// The commands of the engine.
 mod commands;
 /// Details of one migration.
 mod details;
-/// What the database has, against what is declared.
 pub mod drift;
 /// What an `up` would do, found out without doing it.
 mod dry_run;
-/// One entry of the ledger.
+/// Entries of the ledger.
 mod entry;
-/// What can go wrong, and what to do then.
+/// Errors and exit codes.
 mod error;
-/// What a run tells while it goes on.
+/// Events of a run.
 mod event;
-/// Migrations in the order of their dependencies.
+/// The dependency graph.
 mod graph;
-/// What a run changed, so that it can be undone.
+/// The journal of changes, for rollbacks.
 mod journal;
-/// What is written to the ledger.
+/// The ledger and the log.
 mod ledger;
-/// What is unsafe about a migration.
 pub mod lint;
-/// What a migration is.
+/// The trait that migrations implement.
 mod migration;
 /// The engine: holds the database, the graph and the settings, and offers the commands.
 mod migrator;
 /// The operations of migrations, as data.
 mod operation;
-/// From graph, ledger and request to the actions to take; no input, no output.
+/// The planner: from graph, ledger and request to actions, without I/O.
 mod plan;
 /// Batches of raw documents.
 mod raw_batch;
 pub mod rehearsal;
 /// Results of commands.
 mod report;
-/// How things are asked for.
+/// Parameters of commands.
 mod request;
 /// The run of one migration: session, attempt, steps, batches.
 mod run;
 /// Serialization of times and durations.
 mod serialize;
-/// How a migrator is set up.
+/// Settings of a migrator.
 mod settings;
-/// A flag that ends a run.
+/// A flag that stops a run.
 mod stop;
 
 pub use checksum::{ChecksumDrift, Checksums, Sourced};

@@ -6,125 +6,125 @@ use serde::Serialize;
 use crate::entry::LedgerEntry;
 use crate::{Finding, Mode, Phase, Repair, Source, Stamp, State, StepCounts, Undo};
 
-/// What an `up` did.
+/// The result of an `up`.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct UpReport {
-    /// The id of the run, with which all of it can be taken back.
+    /// The id of the run, by which all of it can be rolled back.
     pub run_id: String,
-    /// Applied now, in order.
+    /// Migrations applied now, in order.
     pub applied: Vec<AppliedMigration>,
-    /// Taken over from an earlier tool now.
+    /// Migrations imported from an earlier tool now.
     pub imported: Vec<ImportedMigration>,
-    /// Interrupted undos that were finished first.
+    /// Interrupted rollbacks that were finished first.
     pub rolled_back: Vec<String>,
-    /// What does not hold although it should, with the migration that says so. Also in the ledger, as warnings.
+    /// Conditions that do not hold, with the migration that declares them. Also in the ledger, as warnings.
     pub findings: Vec<(String, Finding)>,
-    /// How many were applied before.
+    /// The number of migrations that were applied before.
     #[serde(rename = "already")]
     pub already_applied: usize,
-    /// Applied by a program that knows more migrations than this one.
+    /// Applied migrations that this program does not know.
     pub unknown: Vec<String>,
 }
 
-/// A migration that was applied.
+/// A migration that was applied by an `up`.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct AppliedMigration {
-    /// Which.
+    /// The migration.
     pub id: String,
-    /// How long it took; the last attempt only.
+    /// The duration of the last attempt.
     #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
-    /// What its steps did, earlier attempts included.
+    /// What its steps did, including earlier attempts.
     pub counts: Vec<StepCounts>,
-    /// What it left out, and what does not hold.
+    /// What it left out, and conditions that do not hold.
     pub warnings: Vec<String>,
-    /// The backup that was taken before it, by this attempt or an earlier one.
+    /// The backup taken before it, by this attempt or an earlier one.
     pub backup: Option<String>,
 }
 
-/// What an `up` needs, and whether it is there.
+/// The result of the checks before an `up`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Preflight {
-    /// Each thing that was looked at.
+    /// The checks, in order.
     pub checks: Vec<PreflightCheck>,
 }
 
-/// One thing that an `up` needs.
+/// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PreflightCheck {
-    /// What was looked at.
+    /// The subject of the check.
     pub name: &'static str,
-    /// How it is.
+    /// The outcome.
     pub level: CheckLevel,
-    /// What was seen.
+    /// The details.
     pub text: String,
 }
 
-/// How bad something is.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckLevel {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// A run is possible; think first.
+    /// A run is possible, but read the text first.
     Warning,
     /// A run would be refused, or fail.
     Error,
 }
 
-/// A migration that was taken over from an earlier tool.
+/// A migration that was imported from an earlier tool.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ImportedMigration {
-    /// Which.
+    /// The migration.
     pub id: String,
-    /// When the earlier tool applied it.
+    /// The time when the earlier tool applied it.
     #[serde(serialize_with = "crate::serialize::instant")]
     pub applied_at: DateTime,
-    /// What does not hold.
+    /// Conditions that do not hold.
     pub warnings: Vec<String>,
 }
 
-/// What a `down` would do.
+/// What a `down` would do to one migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DownPlan {
-    /// Which migration it takes back.
+    /// The migration.
     pub id: String,
-    /// What it does.
+    /// Its summary.
     pub summary: String,
-    /// What would be lost, a sentence each; with any, it has to be confirmed.
+    /// The data that would be lost, one sentence each; if there is any, confirmation is required.
     pub losses: Vec<String>,
-    /// Whether the losses are certain. Those of any but the first are as of now: what is taken back before may make
-    /// them less.
+    /// Whether the losses are certain. Those of the second and later migrations are as of now; the rollbacks before them
+    /// may reduce them.
     pub certain: bool,
-    /// Whether it was asked for; if not, it depends on what was.
+    /// Whether it was named; if not, it depends on one that was.
     #[serde(rename = "asked")]
     pub requested: bool,
-    /// How it is taken back.
+    /// How it is rolled back.
     pub undo: Undo,
-    /// Who applied it.
+    /// The origin of its entry.
     pub source: Source,
 }
 
-/// What an `up` would do.
+/// The plan of an `up`.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct UpPlan {
-    /// What it would do, in order.
+    /// The actions, in order.
     pub actions: Vec<PlannedAction>,
-    /// What it would take over from an earlier tool first.
+    /// Migrations that would be imported from an earlier tool first.
     pub imports: Vec<String>,
-    /// How many are applied.
+    /// The number of applied migrations.
     #[serde(rename = "already")]
     pub already_applied: usize,
-    /// Applied by a program that knows more migrations than this one.
+    /// Applied migrations that this program does not know.
     pub unknown: Vec<String>,
-    /// Neither applied nor pending: they are not run in the contexts at hand.
+    /// Migrations that do not run in the contexts at hand, neither applied nor pending.
     pub not_in_context: Vec<String>,
 }
 
@@ -132,75 +132,76 @@ pub struct UpPlan {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct PlannedAction {
-    /// Which.
+    /// The migration.
     pub id: String,
-    /// What it does.
+    /// Its summary.
     pub summary: String,
-    /// What is done to it.
+    /// The action.
     pub kind: ActionKind,
-    /// How its writes are made.
+    /// The mode of its writes.
     pub mode: Mode,
-    /// Whether it adds or takes away.
+    /// Whether it adds or removes.
     pub phase: Phase,
     /// Whether programs that do not know it must not run afterwards.
     pub breaks_older: bool,
-    /// The collections that it writes to, and those whose content decides what it writes; empty if it does not say.
+    /// The collections that it writes to or depends on; empty if it does not declare them.
     pub touches: Vec<String>,
-    /// How it is taken back.
+    /// How it is rolled back.
     pub undo: Undo,
-    /// Whether what it changes is written down.
+    /// Whether it writes a journal.
     pub journal: bool,
-    /// Why a backup is taken before it; none is if it is not said.
+    /// The reason for a backup before it; `None` if no backup is taken.
     pub backup: Option<&'static str>,
-    /// For how long one attempt may run.
+    /// The time limit of one attempt.
     #[serde(rename = "time_limit_ms", serialize_with = "crate::serialize::maybe_milliseconds")]
     pub time_limit: Option<Duration>,
-    /// Which of those that are applied come after it and do not depend on it; they touch nothing in common.
+    /// Applied migrations that come after it in the graph and do not depend on it; they touch nothing in common.
     pub comes_before: Vec<String>,
 }
 
-/// What an `up` does to a migration.
+/// The action of an `up` on a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
-    /// Applies it for the first time, or anew after it was taken back.
+    /// Applies it for the first time, or again after a rollback.
     Apply,
-    /// Goes on where an interrupted attempt stopped.
+    /// Resumes an interrupted attempt where it stopped.
     Resume,
-    /// Tries again what failed.
+    /// Retries a failed attempt.
     Retry,
-    /// Finishes taking it back.
+    /// Finishes its rollback.
     FinishUndo,
 }
 
-/// What a `down` did.
+/// The result of rolling back one migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DownReport {
-    /// Which migration was taken back.
+    /// The migration.
     pub id: String,
-    /// How long it took.
+    /// The duration.
     #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
-    /// What was restored and deleted; `left` counts what others changed since and what was therefore kept.
+    /// What was restored and deleted; `left` counts documents kept because others changed them since.
     pub counts: Vec<StepCounts>,
-    /// What was kept that the run had made.
+    /// What the run had created and the rollback kept.
     pub warnings: Vec<String>,
 }
 
-/// Where things stand.
+/// The state of every migration.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// Applied, in order of the graph.
+    /// Applied migrations, in the order of the graph.
     pub applied: Vec<StatusEntry>,
-    /// Not applied, in order; also those that run at present or were interrupted, see [`StatusEntry::state`].
+    /// Migrations that are not applied, in order, including those that are running or were interrupted; see
+    /// [`StatusEntry::state`].
     pub pending: Vec<StatusEntry>,
-    /// Failed, in up or down.
+    /// Migrations whose application or rollback failed.
     pub failed: Vec<StatusEntry>,
-    /// Applied, and not known to this program.
+    /// Applied migrations that this program does not know.
     pub unknown: Vec<StatusEntry>,
-    /// Neither applied nor pending: they are not run in the contexts at hand.
+    /// Migrations that do not run in the contexts at hand, neither applied nor pending.
     pub not_in_context: Vec<StatusEntry>,
 }
 
@@ -208,22 +209,22 @@ pub struct Status {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct StatusEntry {
-    /// Which.
+    /// The migration.
     pub id: String,
-    /// What it does; empty if it is not known.
+    /// Its summary; empty if the program does not know it.
     pub summary: String,
-    /// When it was applied.
+    /// The time when it was applied.
     #[serde(serialize_with = "crate::serialize::maybe_instant")]
     pub applied_at: Option<DateTime>,
-    /// Who applied it; `None` if it never ran.
+    /// The origin of its entry; `None` if it never ran.
     pub source: Option<Source>,
-    /// What the ledger says; `None` if it never ran.
+    /// Its state in the ledger; `None` if it never ran.
     pub state: Option<State>,
-    /// Whether it is being run, up or down, by somebody who holds the lease. A running one that is not was interrupted.
+    /// Whether it is being applied or rolled back by the holder of the lease. A running one that is not was interrupted.
     pub live: bool,
-    /// Why it failed.
+    /// The error, if it failed.
     pub error: Option<String>,
-    /// What it left out, and what does not hold.
+    /// What it left out, and conditions that do not hold.
     pub warnings: Vec<String>,
 }
 
@@ -243,53 +244,53 @@ impl StatusEntry {
     }
 }
 
-/// What a `redo` did.
+/// The result of a `redo`.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct RedoReport {
-    /// Taken back, in order.
+    /// The migrations that were rolled back, in order.
     #[serde(rename = "taken_back")]
     pub rolled_back: Vec<DownReport>,
-    /// And applied anew.
+    /// The migrations that were applied again.
     pub report: UpReport,
 }
 
-/// What a `stamp` did.
+/// The result of a `stamp`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StampReport {
-    /// Which migration.
+    /// The migration.
     pub id: String,
-    /// What the ledger said before; `None` if it never ran.
+    /// Its previous state; `None` if it never ran.
     pub from: Option<State>,
-    /// What it was told.
+    /// The state that was recorded.
     pub to: Stamp,
 }
 
-/// What a `repair` did.
+/// The result of a `repair`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Which migration.
+    /// The migration.
     pub id: String,
-    /// What the ledger said before.
+    /// Its previous state.
     pub from: State,
-    /// What was decided.
+    /// The decision.
     pub to: Repair,
 }
 
-/// What an `unlock` found.
+/// The result of an `unlock`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 #[non_exhaustive]
 pub enum UnlockOutcome {
-    /// Nobody held the lease.
+    /// No one held the lease.
     Free,
-    /// The lease of a runner that is gone was taken away.
+    /// The lease of a dead runner was released.
     Released {
-        /// Whose it was.
+        /// The previous holder.
         holder: String,
-        /// Whether it had run out by itself; else its process was known to be gone.
+        /// Whether the lease had expired; otherwise its process no longer existed.
         ran_out: bool,
     },
 }

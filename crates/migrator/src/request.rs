@@ -1,56 +1,56 @@
 use bson::DateTime;
 use serde::Serialize;
 
-/// Who asks for an `up`.
+/// The caller of an `up`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpMode {
-    /// A person, who has seen what failed: it is retried.
+    /// An operator, who has seen what failed: it is retried.
     Operator,
-    /// A program that starts: what failed in an earlier run is told, not retried.
+    /// A program that starts: what failed in an earlier run is reported, not retried.
     Start,
 }
 
-/// How far an `up` goes.
+/// The target of an `up`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum UpTarget {
-    /// All that is pending.
+    /// All pending migrations.
     #[default]
     All,
-    /// This one, by its id or the beginning of it, and what it depends on.
+    /// This migration, by id or prefix, and its dependencies.
     To(String),
-    /// So many of those that are pending, in order.
+    /// This number of pending migrations, in order.
     Steps(usize),
 }
 
-/// How an `up` is asked for.
+/// The parameters of an `up`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpRequest {
-    /// Who asks.
+    /// The caller.
     pub mode: UpMode,
-    /// How far it goes.
+    /// How far to apply.
     pub target: UpTarget,
-    /// Whether a migration that leaves something out, or whose condition does not hold afterwards, has failed.
+    /// Whether warnings are failures: a migration that leaves something out, or whose conditions do not hold.
     pub strict: bool,
 }
 
 impl UpRequest {
-    /// All that is pending.
+    /// Requests all pending migrations.
     pub const fn all(mode: UpMode) -> Self {
         Self { mode, target: UpTarget::All, strict: false }
     }
 
-    /// A person asks for one migration and what it depends on.
+    /// Requests one migration and its dependencies, for an operator.
     pub fn to(id: impl Into<String>) -> Self {
         Self { target: UpTarget::To(id.into()), ..Self::all(UpMode::Operator) }
     }
 
-    /// A person asks for so many.
+    /// Requests the next `n` pending migrations, for an operator.
     pub const fn steps(n: usize) -> Self {
         Self { mode: UpMode::Operator, target: UpTarget::Steps(n), strict: false }
     }
 
-    /// Takes warnings for failures.
+    /// Treats warnings as failures.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.strict = true;
@@ -70,58 +70,58 @@ impl From<&UpRequest> for UpRequest {
     }
 }
 
-/// How far a `down` goes.
+/// The target of a `down`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum DownTarget {
-    /// One: the last applied.
+    /// The last applied migration.
     #[default]
     Last,
-    /// Whatever is applied that depends on this one, by its id or the beginning of it; it stays itself.
+    /// Everything applied that depends on this migration, given by id or prefix; the migration itself stays.
     To(String),
-    /// So many, one after the other.
+    /// This number of migrations, last first.
     Steps(usize),
-    /// What one run applied, by its id or the beginning of it, with whatever is applied that depends on that.
+    /// What one run applied, by run id or prefix, with everything applied that depends on it.
     Run(String),
     /// Everything.
     All,
 }
 
-/// How a `down` is asked for.
+/// The parameters of a `down`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DownRequest {
-    /// How far it goes.
+    /// How far to roll back.
     pub target: DownTarget,
-    /// Whether what the plan shows is accepted: losses, all of it, more than the run that was named.
+    /// Whether the caller accepts what the plan shows: data loss, everything, or more than the run that was named.
     pub confirmed: bool,
 }
 
 impl DownRequest {
-    /// The last applied.
+    /// Requests the last applied migration.
     pub const fn last() -> Self {
         Self { target: DownTarget::Last, confirmed: false }
     }
 
-    /// Whatever depends on this one.
+    /// Requests everything that depends on this migration.
     pub fn to(id: impl Into<String>) -> Self {
         Self { target: DownTarget::To(id.into()), confirmed: false }
     }
 
-    /// So many.
+    /// Requests `n` migrations, last first.
     pub const fn steps(n: usize) -> Self {
         Self { target: DownTarget::Steps(n), confirmed: false }
     }
 
-    /// What one run applied.
+    /// Requests what one run applied.
     pub fn run(id: impl Into<String>) -> Self {
         Self { target: DownTarget::Run(id.into()), confirmed: false }
     }
 
-    /// Everything.
+    /// Requests everything.
     pub const fn all() -> Self {
         Self { target: DownTarget::All, confirmed: false }
     }
 
-    /// Accepts what the plan shows.
+    /// Confirms what the plan shows.
     #[must_use]
     pub fn confirmed(mut self) -> Self {
         self.confirmed = true;
@@ -135,39 +135,39 @@ impl From<&DownRequest> for DownRequest {
     }
 }
 
-/// What the ledger is told to say of a migration, without running anything.
+/// The state that a stamp records, without running anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stamp {
-    /// It is applied, though not by us: there is no journal.
+    /// Applied, but not by this engine: there is no journal.
     Applied,
-    /// It is not applied.
+    /// Not applied.
     RolledBack,
 }
 
-/// What an operator decided about a migration that is stuck.
+/// An operator's decision about a migration that is stuck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repair {
-    /// The rest was done by hand: it is applied.
+    /// It was completed by hand: it is applied.
     Applied,
-    /// What it did was taken back by hand: it is not applied, and its journal is dropped.
+    /// It was rolled back by hand: it is not applied, and its journal is dropped.
     RolledBack,
-    /// The next run is to go on with it, be it a start or not.
+    /// The next run resumes it, including at a start.
     Retry,
 }
 
-/// Which records of the log are wanted.
+/// A filter for records of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryRequest {
-    /// Of this migration only, by its id or the beginning of it.
+    /// Only of this migration, by id or prefix.
     pub migration: Option<String>,
-    /// Of this run only, by its id or the beginning of it.
+    /// Only of this run, by id or prefix.
     pub run: Option<String>,
-    /// Not older than this.
+    /// Not older than this time.
     pub since: Option<DateTime>,
-    /// The latest so many; all of them if it is not said.
+    /// The maximum number of records, latest first; all if `None`.
     pub limit: Option<usize>,
-    /// Whether records of progress are among them.
+    /// Whether to include records of progress.
     pub progress: bool,
 }

@@ -7,12 +7,12 @@ fn text(at: DateTime) -> String {
     at.try_to_rfc3339_string().unwrap_or_else(|_| at.timestamp_millis().to_string())
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is called so by what serde derives")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 pub(crate) fn instant<S: Serializer>(at: &DateTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&text(*at))
 }
 
-#[expect(clippy::ref_option, reason = "it is called so by what serde derives")]
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
 pub(crate) fn maybe_instant<S: Serializer>(at: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => serializer.serialize_some(&text(*at)),
@@ -24,7 +24,7 @@ pub(crate) fn milliseconds<S: Serializer>(span: &Duration, serializer: S) -> Res
     serializer.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
-#[expect(clippy::ref_option, reason = "it is called so by what serde derives")]
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
 pub(crate) fn maybe_milliseconds<S: Serializer>(
     span: &Option<Duration>,
     serializer: S,

@@ -8,52 +8,51 @@ use crate::{Event, Observer, Stop};
 
 /// Looks up a variable of the configuration.
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
-/// Tells the time.
+/// Returns the current time.
 pub type Clock = Arc<dyn Fn() -> DateTime + Send + Sync>;
 
-/// How a [`crate::Migrator`] is set up.
+/// The settings of a [`crate::Migrator`]. Defaults are given in parentheses.
 #[derive(Clone)]
 pub struct Settings {
     /// The version of the program, for the ledger.
     pub app_version: String,
-    /// The revision that the program was built from, for the ledger, if it knows.
+    /// The revision that the program was built from, for the ledger, if known.
     pub git_revision: Option<String>,
-    /// Who runs it, for the ledger: a user of the machine, `start-up`, …
+    /// The user or component that runs it, for the ledger: a user of the machine, `start-up`, …
     pub actor: String,
-    /// How long the lease of a dead runner lasts. It is renewed three times in that span. 15 seconds.
+    /// The time until the lease of a dead runner expires (15 s). A live runner renews it three times in that span.
     pub lease_ttl: Duration,
-    /// How long to wait for another runner. 300 seconds.
+    /// The time to wait for another runner (300 s).
     pub wait: Duration,
-    /// Where variables are looked up. The process's environment.
+    /// The source of variables (the environment of the process).
     pub env: Env,
-    /// What time it is. The machine's clock; it decides nothing, it is only written down.
+    /// The source of recorded times (the clock of the machine). No decision depends on it.
     pub clock: Clock,
-    /// Whether names in the ledger of the earlier tool that the program does not know are taken over instead of
-    /// refused.
+    /// Whether unknown names in the ledger of the earlier tool are imported instead of refused (no).
     pub allow_unknown: bool,
-    /// The collection of an earlier tool's ledger, in the form of `pymongo_migrate`; read, never written.
+    /// The collection with the ledger of `pymongo_migrate` (none). It is only read.
     pub import_from: Option<String>,
-    /// The contexts that are run, beside what is run everywhere.
+    /// The contexts to run, in addition to migrations without contexts (none).
     pub contexts: Vec<String>,
-    /// For how long one attempt of a migration may run that does not say so itself. No limit.
+    /// The time limit of one attempt of a migration that declares none (no limit).
     pub time_limit: Option<Duration>,
-    /// How often progress is written to the log, and traced, at the most. One second.
+    /// The minimum interval between two progress records in the log and the trace (1 s).
     pub progress_every: Duration,
-    /// Ends a run at the next place between two batches.
+    /// Stops a run at the next boundary between two batches.
     pub stop: Stop,
-    /// Whether a migration in [`Mode::Transaction`](crate::Mode::Transaction) is run step by step where the store has
-    /// no transactions, instead of being refused.
+    /// Whether a migration in [`Mode::Transaction`](crate::Mode::Transaction) runs step by step on a store without
+    /// transactions, instead of being refused (no).
     pub without_transactions: bool,
-    /// How many bytes one migration's journal may have; it fails before it writes more. 1 GiB.
+    /// The limit for the journal of one migration, in bytes (1 GiB). The migration fails before it exceeds it.
     pub journal_cap_bytes: u64,
-    /// How long the journal of an applied migration is kept; for ever if `None`. Then it cannot be taken back by it.
-    /// 90 days.
+    /// The retention period of the journal of an applied migration (90 days); unlimited if `None`. Without its journal a
+    /// migration cannot be rolled back.
     pub journal_keep: Option<Duration>,
-    /// How far the secondaries may be behind before batches wait for them; if `None` they do not. 10 seconds.
+    /// The replication lag above which batches wait for the secondaries (10 s); they never wait if `None`.
     pub replication_lag: Option<Duration>,
-    /// When and where backups are taken before migrations run. None are.
+    /// The backups that are taken before migrations run (none).
     pub backup: Option<crate::backup::BackupSettings>,
-    /// Who is told what goes on.
+    /// The receiver of events (none).
     pub observer: Arc<dyn Observer>,
 }
 
@@ -84,13 +83,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Tells what goes on: to the trace, and to the observer.
+    /// Sends an event to the trace and to the observer.
     pub(crate) fn emit(&self, event: &Event<'_>) {
         event.trace();
         self.observer.event(event);
     }
 
-    /// A variable that is set to more than blanks, trimmed.
+    /// Returns the trimmed value of a variable; `None` if it is unset or blank.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let value = (self.env)(name)?;
         let value = value.trim();

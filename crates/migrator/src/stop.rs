@@ -3,30 +3,30 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Says that a run is to end at the next place between two batches. Clones are the same flag.
+/// A flag that stops a run at the next boundary between two batches. Clones share the flag.
 #[derive(Clone)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
-    /// A flag that nobody has raised.
+    /// Creates a flag that is not set.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Raises it. It stays up.
+    /// Sets the flag for good.
     pub fn request(&self) {
         self.0.send_replace(true);
     }
 
-    /// Whether it is up.
+    /// Returns whether the flag is set.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Comes back when it is up.
+    /// Waits until the flag is set.
     pub async fn requested(&self) {
-        // The sender lives as long as we do, so this ends only when the value is true.
-        let _ = self.0.subscribe().wait_for(|up| *up).await;
+        // The sender lives as long as `self`, so this only returns once the value is true.
+        let _ = self.0.subscribe().wait_for(|set| *set).await;
     }
 }
 

@@ -8,14 +8,14 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Documents and bytes of one batch at the most.
-pub(super) const BATCH: (usize, usize) = (500, 1024 * 1024);
-/// Batches that wait for the disk, or for the store.
+use crate::raw_batch::RawBatch;
+
+/// Number of batches that may wait for the disk, or for the store.
 const WAITING: usize = 4;
-/// The greatest length that a document may claim: 16 MiB and what a server adds to its own.
+/// The maximum length of a document: 16 MiB and the overhead that a server allows its own documents.
 const LONGEST: usize = 16 * 1024 * 1024 + 16 * 1024;
 
-/// What was written.
+/// The result of writing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WrittenFile {
     pub(super) documents: u64,
@@ -23,14 +23,14 @@ pub(super) struct WrittenFile {
     pub(super) sha256: String,
 }
 
-/// A file that documents are written to, on a thread of its own.
+/// Writes documents to a file, on a thread of its own.
 pub(super) struct BsonWriter {
     batches: mpsc::Sender<Vec<RawDocumentBuf>>,
     done: JoinHandle<io::Result<WrittenFile>>,
 }
 
 impl BsonWriter {
-    /// Begins a file.
+    /// Creates the file.
     pub(super) fn create(path: PathBuf) -> Self {
         let (batches, mut queue) = mpsc::channel::<Vec<RawDocumentBuf>>(WAITING);
         let done = tokio::task::spawn_blocking(move || {
@@ -48,8 +48,8 @@ impl BsonWriter {
         Self { batches, done }
     }
 
-    /// Writes a batch, once there is room for it in the queue. `false` if the file cannot be written: [`BsonWriter::finish`]
-    /// tells why.
+    /// Queues a batch, waiting for room in the queue. Returns `false` if the file cannot be written;
+    /// [`BsonWriter::finish`] returns the error.
     pub(super) async fn put(&self, batch: Vec<RawDocumentBuf>) -> bool {
         self.batches.send(batch).await.is_ok()
     }
@@ -61,7 +61,7 @@ impl BsonWriter {
     }
 }
 
-/// Writes bytes and keeps their sum.
+/// Writes bytes and computes their checksum.
 pub(super) struct ChecksumWriter {
     file: BufWriter<File>,
     sum: Sha256,
@@ -79,7 +79,7 @@ impl ChecksumWriter {
         self.file.write_all(bytes)
     }
 
-    /// Flushes to disk; the length and the sum.
+    /// Flushes to disk. Returns the length and the checksum.
     pub(super) fn finish(self) -> io::Result<(u64, String)> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
@@ -97,9 +97,8 @@ pub(super) fn batches(path: PathBuf) -> mpsc::Receiver<io::Result<Vec<RawDocumen
         };
         loop {
             let batch = documents.batch();
-            let over = !matches!(&batch, Ok(batch) if !batch.is_empty());
-            if matches!(&batch, Ok(batch) if batch.is_empty()) || sender.blocking_send(batch).is_err() || over
-            {
+            let last = batch.is_err();
+            if batch.as_ref().is_ok_and(Vec::is_empty) || sender.blocking_send(batch).is_err() || last {
                 return;
             }
         }
@@ -107,7 +106,7 @@ pub(super) fn batches(path: PathBuf) -> mpsc::Receiver<io::Result<Vec<RawDocumen
     receiver
 }
 
-/// The documents of a file, with the sum of what was read.
+/// Reads the documents of a file and computes the checksum of what was read.
 pub(super) struct BsonReader {
     file: BufReader<File>,
     sum: Sha256,
@@ -120,18 +119,17 @@ impl BsonReader {
         Ok(Self { file: BufReader::new(File::open(path)?), sum: Sha256::new(), count: 0, bytes: 0 })
     }
 
-    /// The next documents; none at the end.
+    /// Reads the next documents; none at the end.
     pub(super) fn batch(&mut self) -> io::Result<Vec<RawDocumentBuf>> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < BATCH.0 && bytes < BATCH.1 {
+        let mut batch = RawBatch::default();
+        while !batch.is_full() {
             let Some(document) = self.next()? else { break };
-            bytes += document.as_bytes().len();
             batch.push(document);
         }
-        Ok(batch)
+        Ok(batch.take())
     }
 
-    /// The next document; `None` at the end. A file that ends within one is an error.
+    /// Reads the next document; `None` at the end. A file that ends within a document is an error.
     pub(super) fn next(&mut self) -> io::Result<Option<RawDocumentBuf>> {
         let mut length = [0; 4];
         let first = self.file.read(&mut length[..1])?;
@@ -142,7 +140,7 @@ impl BsonReader {
         let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let size = usize::try_from(i32::from_le_bytes(length)).unwrap_or(0);
         if !(5..=LONGEST).contains(&size) {
-            return Err(broken("a document claims an impossible length"));
+            return Err(broken("a document has an invalid length"));
         }
         let mut bytes = vec![0; size];
         bytes[..4].copy_from_slice(&length);
@@ -150,16 +148,16 @@ impl BsonReader {
         self.sum.update(&bytes);
         self.count += 1;
         self.bytes += size as u64;
-        RawDocumentBuf::from_bytes(bytes).map(Some).map_err(|_| broken("a document cannot be read"))
+        RawDocumentBuf::from_bytes(bytes).map(Some).map_err(|_| broken("a document is malformed"))
     }
 
-    /// The sum of all that was read.
+    /// Returns the checksum of everything read.
     pub(super) fn sum(self) -> String {
         hex(&self.sum.finalize())
     }
 }
 
-/// The sum of a small file's content.
+/// Returns the checksum of bytes.
 pub(super) fn sum_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
@@ -176,9 +174,10 @@ mod tests {
     use bson::rawdoc;
 
     use super::*;
+    use crate::raw_batch;
 
     #[tokio::test]
-    async fn what_is_written_is_read_back_and_sums_agree() {
+    async fn written_documents_are_read_back_with_the_same_checksum() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("things.bson");
         let written: Vec<_> = (0..1234).map(|i| rawdoc! { "_id": i, "text": "x".repeat(2000) }).collect();
@@ -192,7 +191,7 @@ mod tests {
         let mut incoming = batches(path.clone());
         while let Some(batch) = incoming.recv().await {
             let batch = batch.unwrap();
-            assert!(batch.len() <= BATCH.0);
+            assert!(batch.len() <= raw_batch::DOCUMENTS);
             read.extend(batch);
         }
         assert_eq!(read, written);
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_ends_within_a_document_is_told() {
+    fn truncated_or_malformed_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("things.bson");
         let whole = rawdoc! { "_id": 1 }.into_bytes();
@@ -215,8 +214,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_told_at_the_end() {
-        // Of this device every write fails for want of room.
+    async fn full_disk_is_reported_by_finish() {
+        // Every write to this device fails with "no space left".
         let sink = BsonWriter::create("/dev/full".into());
         let batch = || (0..400).map(|i| rawdoc! { "_id": i, "text": "x".repeat(1000) }).collect();
         while sink.put(batch()).await {}

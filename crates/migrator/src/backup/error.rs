@@ -1,10 +1,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The result of anything that has to do with backups.
+/// The result of an operation on backups.
 pub type Result<T, E = BackupError> = std::result::Result<T, E>;
 
-/// What can go wrong with a backup. The text says what happened, what was changed, and what to run next.
+/// An error of a backup or a restore. The text says what happened, what was changed and what to run next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
@@ -16,70 +16,72 @@ pub enum BackupError {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// There is no room for the backup; what was written of it is gone.
+    /// The disk is full; what was written of the backup is deleted.
     #[error(
-        "no room for a backup in {}; nothing was kept of it, and nothing was changed in the store\n  \
-         make room, or name another folder with `--dir`", path.display()
+        "no space left for a backup in {}; the partial backup was deleted, and nothing was changed in the store\n  \
+         free some space, or give another folder with `--dir`", path.display()
     )]
     DiskFull {
         /// The folder of backups.
         path: PathBuf,
     },
-    /// The backup would be larger than it may be; what was written of it is gone.
+    /// The backup would exceed its limit; what was written of it is deleted.
     #[error(
-        "the backup would take more than {cap} bytes (it reached that in {collection}); nothing was kept of it, and nothing \
-         was changed in the store\n  raise the cap, or back up with the tools of the store"
+        "the backup would exceed {cap} bytes (reached in {collection}); the partial backup was deleted, and nothing was \
+         changed in the store\n  raise the limit, or back up with the tools of the store"
     )]
     TooLarge {
-        /// The most bytes that it may have.
+        /// The limit in bytes.
         cap: u64,
-        /// In which collection it got there.
+        /// The collection in which it was reached.
         collection: String,
     },
-    /// A backup is not what was written; nothing was changed.
+    /// A backup does not match its checksums; nothing was changed.
     #[error(
         "the backup {id} is damaged: {what}; nothing was changed\n  \
-         take another one: `field-notes migrate backups` lists them"
+         use another one: `field-notes migrate backups` lists them"
     )]
     Damaged {
-        /// Which.
+        /// The backup.
         id: String,
-        /// What is wrong with it.
+        /// The damage.
         what: String,
     },
     /// There is no such backup.
     #[error("there is no backup {id:?} in {}\n  `field-notes migrate backups` lists them", dir.display())]
     NotFound {
-        /// What was asked for.
+        /// The id or prefix.
         id: String,
-        /// Where.
+        /// The folder.
         dir: PathBuf,
     },
-    /// Several backups begin like that.
-    #[error("{id:?} may be any of {}\n  name more of it", candidates.join(", "))]
+    /// Several backups have ids with this prefix.
+    #[error("{id:?} is ambiguous: it matches {}\n  give a longer prefix", candidates.join(", "))]
     Ambiguous {
-        /// What was asked for.
+        /// The id or prefix.
         id: String,
-        /// What it may be.
+        /// All matches.
         candidates: Vec<String>,
     },
     /// The backup was written by a newer program.
-    #[error("the backup {id} has format {found}; this program reads up to {supported}: use a newer one")]
+    #[error(
+        "the backup {id} has format {found}; this program reads up to {supported}\n  use a newer program"
+    )]
     NewerFormat {
-        /// Which.
+        /// The backup.
         id: String,
         /// Its format.
         found: u32,
-        /// The newest that is read.
+        /// The newest format that this program reads.
         supported: u32,
     },
-    /// The backup does not hold a collection that was asked for; nothing was changed.
-    #[error("the backup {id} does not hold {collection:?}; nothing was changed")]
+    /// The backup does not contain a requested collection; nothing was changed.
+    #[error("the backup {id} does not contain {collection:?}; nothing was changed")]
     NoSuchCollection {
-        /// Which.
+        /// The backup.
         id: String,
         /// The collection.
         collection: String,
@@ -87,7 +89,7 @@ pub enum BackupError {
     /// The target has documents in collections that would be restored; nothing was changed.
     #[error(
         "{} {} documents; nothing was changed\n  \
-         restore with `--replace` to put the backup in their place, or with `--into-scratch` to look at it first",
+         restore with `--replace` to replace them, or with `--into-scratch` to inspect it first",
         collections.join(", "),
         if collections.len() == 1 { "has" } else { "have" }
     )]
@@ -95,20 +97,20 @@ pub enum BackupError {
         /// The collections.
         collections: Vec<String>,
     },
-    /// The restored documents are not as many as the backup has; the collections are as they were.
-    #[error("{collection} came to {found} documents instead of {expected}; nothing was changed")]
+    /// The number of restored documents differs from the backup; nothing was changed.
+    #[error("{collection} has {found} restored documents instead of {expected}; nothing was changed")]
     Miscounted {
         /// The collection.
         collection: String,
-        /// As the manifest says.
+        /// The number in the manifest.
         expected: u64,
-        /// As the store says.
+        /// The number in the store.
         found: u64,
     },
 }
 
 impl BackupError {
-    /// The exit code of a program that ends with this error.
+    /// Returns the exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(_) | Self::File { .. } | Self::DiskFull { .. } | Self::Miscounted { .. } => 1,
@@ -121,7 +123,7 @@ impl BackupError {
         }
     }
 
-    /// For `map_err`: what happened to this file.
+    /// Returns a conversion for `map_err` that adds the path.
     pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -12,19 +12,19 @@ use super::{BackupError, Manifest, Result};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SUMS: &str = "SHA256SUMS";
-/// What the names of folders begin with that are not complete, or that are going.
+/// Prefixes of folders that are incomplete, or that are being deleted.
 const PARTIAL: &str = ".partial-";
-const GOING: &str = ".going-";
-/// Held by whoever writes the folder.
+const DELETING: &str = ".going-";
+/// Locked by the writer of the folder.
 const LOCK: &str = "lock";
 
 /// The backups of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackupListing {
-    /// The whole ones, newest first. Their sums were not checked.
+    /// The complete backups, newest first. Their checksums were not verified.
     pub backups: Vec<Manifest>,
-    /// Those whose manifest cannot be read.
+    /// Backups whose manifest cannot be read.
     pub broken: Vec<UnreadableBackup>,
 }
 
@@ -32,13 +32,13 @@ pub struct BackupListing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UnreadableBackup {
-    /// Its name.
+    /// The id.
     pub id: String,
-    /// Why.
+    /// The error.
     pub error: String,
 }
 
-/// The backups in a folder. One that is not there holds none.
+/// Lists the backups in a folder. A folder that does not exist has none.
 pub fn list(dir: &Path) -> Result<BackupListing> {
     let mut listing = BackupListing::default();
     let mut ids = ids(dir)?;
@@ -52,7 +52,7 @@ pub fn list(dir: &Path) -> Result<BackupListing> {
     Ok(listing)
 }
 
-/// The backup that is meant by the beginning of its name.
+/// Returns the id of the backup with this prefix.
 ///
 /// # Errors
 /// [`BackupError::NotFound`], [`BackupError::Ambiguous`].
@@ -69,7 +69,7 @@ pub fn resolve(dir: &Path, prefix: &str) -> Result<String> {
     }
 }
 
-/// Removes all but the newest, those that are named, and those that cannot be read. Returns what went.
+/// Deletes all backups except the `keep` newest, those in `spare`, and unreadable ones. Returns the deleted ids.
 pub fn prune(dir: &Path, keep: usize, spare: &BTreeSet<String>) -> Result<Vec<String>> {
     let listing = list(dir)?;
     let mut gone = Vec::new();
@@ -82,7 +82,7 @@ pub fn prune(dir: &Path, keep: usize, spare: &BTreeSet<String>) -> Result<Vec<St
     Ok(gone)
 }
 
-/// The names of all backups, oldest first.
+/// Returns the ids of all backups, oldest first.
 fn ids(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -126,7 +126,7 @@ pub(super) fn read_manifest(dir: &Path, id: &str) -> Result<Manifest> {
     Ok(manifest)
 }
 
-/// A name that sorts by time.
+/// Returns a new id. Ids sort by time.
 pub(super) fn new_id(now: DateTime) -> String {
     let time = now.try_to_rfc3339_string().unwrap_or_default();
     let seconds = time.split(['.', 'Z']).next().unwrap_or_default();
@@ -135,14 +135,14 @@ pub(super) fn new_id(now: DateTime) -> String {
     format!("{compact}Z-{}", &random[random.len() - 6..])
 }
 
-/// A backup that is being written. Dropped before it is complete, it is removed; if its writer is killed, the next
-/// one removes it.
+/// A backup that is being written. It is deleted if it is dropped before it is complete; if its writer is killed, the next
+/// writer deletes it.
 pub(super) struct PartialBackup {
     dir: PathBuf,
     id: String,
     path: PathBuf,
     complete: bool,
-    /// The system frees the lock when the process dies, however it dies.
+    /// Released by the operating system when the process dies.
     _lock: File,
 }
 
@@ -171,7 +171,7 @@ impl PartialBackup {
         &self.path
     }
 
-    /// Gives it its name. Its files have been flushed.
+    /// Gives the folder its final name. Its files are flushed already.
     pub(super) fn complete(mut self) -> Result<()> {
         fs::remove_file(self.path.join(LOCK)).map_err(BackupError::file(&self.dir))?;
         sync(&self.path)?;
@@ -186,34 +186,34 @@ impl Drop for PartialBackup {
         if !self.complete
             && let Err(error) = fs::remove_dir_all(&self.path)
         {
-            tracing::warn!(path = %self.path.display(), %error, "an unfinished backup could not be removed");
+            tracing::warn!(path = %self.path.display(), %error, "failed to delete an incomplete backup");
         }
     }
 }
 
-/// Removes what writers left behind that are no more.
+/// Deletes what dead writers left behind.
 fn tidy(dir: &Path) -> Result<()> {
     for entry in fs::read_dir(dir).map_err(BackupError::file(dir))? {
         let entry = entry.map_err(BackupError::file(dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let abandoned = if name.starts_with(PARTIAL) {
-            // One without a lock has just been made, or was killed then; it is empty.
+            // A folder without a lock was just created, or its writer was killed right then; it is empty.
             File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
         } else {
-            name.starts_with(GOING)
+            name.starts_with(DELETING)
         };
         if abandoned && let Err(error) = fs::remove_dir_all(entry.path()) {
-            tracing::warn!(path = %entry.path().display(), %error, "an unfinished backup could not be removed");
+            tracing::warn!(path = %entry.path().display(), %error, "failed to delete an incomplete backup");
         }
     }
     Ok(())
 }
 
-/// Removes a backup: it loses its name first, so that nobody takes a part of it for the whole.
+/// Deletes a backup. It is renamed first, so that a part of it is never mistaken for the whole.
 fn remove(dir: &Path, id: &str) -> Result<()> {
-    let going = dir.join(format!("{GOING}{id}"));
-    fs::rename(dir.join(id), &going).map_err(BackupError::file(dir))?;
-    fs::remove_dir_all(&going).map_err(BackupError::file(&going))
+    let deleting = dir.join(format!("{DELETING}{id}"));
+    fs::rename(dir.join(id), &deleting).map_err(BackupError::file(dir))?;
+    fs::remove_dir_all(&deleting).map_err(BackupError::file(&deleting))
 }
 
 fn sync(folder: &Path) -> Result<()> {
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_sort_by_time_and_differ() {
+    fn ids_sort_by_time_and_are_unique() {
         let id = |millis| new_id(DateTime::from_millis(millis));
         let first = id(1_700_000_000_123);
         assert!(first.starts_with("20231114T221320Z-") && first.len() == 23, "{first}");
@@ -234,12 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_one_is_not_shown_and_goes_with_its_writer() {
+    fn incomplete_backup_is_not_listed_and_is_deleted_with_its_writer() {
         let dir = tempfile::tempdir().unwrap();
         let partial = PartialBackup::begin(dir.path(), "a").unwrap();
         fs::write(partial.path().join(MANIFEST), "{}").unwrap();
         assert_eq!(list(dir.path()).unwrap(), BackupListing::default());
-        // Another writer leaves it alone, and removes what a dead one left.
+        // Another writer does not delete it, but deletes what a dead writer left.
         let dead = dir.path().join(".partial-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(LOCK), "").unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_has_to_mean_one() {
+    fn ambiguous_prefix_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         for id in ["2023-a", "2023-b", "2024-a"] {
             fs::create_dir(dir.path().join(id)).unwrap();

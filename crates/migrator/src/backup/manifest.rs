@@ -3,17 +3,17 @@ use serde::{Deserialize, Serialize};
 /// The format that this program writes, and the newest that it reads.
 pub(super) const FORMAT: u32 = 1;
 
-/// What a backup says of itself: `manifest.json`.
+/// The description of a backup: `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The layout of the folder.
+    /// The format of the folder.
     pub format: u32,
-    /// Its name: the time, and something random.
+    /// The id: the time and a random suffix.
     pub id: String,
-    /// When it was taken, as RFC 3339.
+    /// The time when it was taken, in RFC 3339.
     pub taken_at: String,
-    /// Why, in a sentence.
+    /// The reason, one sentence.
     pub why: String,
     /// The run that it was taken for.
     pub run_id: Option<String>,
@@ -27,17 +27,17 @@ pub struct Manifest {
     pub server_version: String,
     /// `standalone`, `replica set NAME`, `sharded cluster` or `file`.
     pub topology: String,
-    /// Where the store was. Never a password.
+    /// The location of the store, without a password.
     pub location: String,
     /// The name of the database, or of the file.
     pub database: String,
-    /// What is in it.
+    /// The collections in it.
     pub collections: Vec<BackedUpCollection>,
-    /// Collections that were asked for and were not there. A restore takes them away.
+    /// Requested collections that did not exist. A restore drops them.
     pub absent: Vec<String>,
-    /// All documents.
+    /// The number of documents.
     pub documents: u64,
-    /// All bytes of documents.
+    /// The bytes of all documents.
     pub bytes: u64,
 }
 
@@ -45,22 +45,22 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BackedUpCollection {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How many documents.
+    /// The number of documents.
     pub documents: u64,
-    /// Their bytes.
+    /// The bytes of the documents.
     pub bytes: u64,
     /// The file with the documents.
     pub file: String,
-    /// Its SHA-256.
+    /// The SHA-256 of the file.
     pub sha256: String,
-    /// The file with indexes, validator and options, exactly.
+    /// The file with indexes, validator and options.
     pub shape_file: String,
-    /// Its SHA-256.
+    /// The SHA-256 of the file.
     pub shape_sha256: String,
-    /// The indexes, for people.
+    /// The indexes, as text.
     pub indexes: Vec<String>,
-    /// The validator, for people.
+    /// The validator, as text.
     pub validator: Option<String>,
 }

@@ -1,38 +1,38 @@
-//! Backups of collections, taken by the program itself: documents, indexes, validators, options.
+//! Backups of collections: documents, indexes, validators and options.
 //!
 //! A backup is a folder named after its time:
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | `manifest.json` | what it is a backup of, and what is in it |
-//! | `0001-stories.bson` | the documents of a collection one after the other, as `mongodump` writes them |
+//! | `manifest.json` | the source and the contents |
+//! | `0001-stories.bson` | the documents of a collection, in the format of `mongodump` |
 //! | `0001-stories.shape.bson` | its indexes, validator and options |
-//! | `SHA256SUMS` | the sums of all of these, for `sha256sum -c` |
+//! | `SHA256SUMS` | the checksums of all files, for `sha256sum -c` |
 //!
-//! It is written under another name, flushed to disk, and renamed when it is complete: a folder that has its name is a
-//! whole backup. Collections are read one after the other, each by its ids; a document that is written meanwhile may be
-//! in the backup as it was before or after. Who wants one moment for all stops writing, as a migration's runner does for
-//! its own writes.
+//! It is written under a temporary name, flushed to disk, and renamed when it is complete: a folder with its final name
+//! is a complete backup. Collections are read one after the other, ordered by id; a document that is written concurrently
+//! may be in the backup as it was before or after. For one consistent moment, stop writing during the backup, as the
+//! runner of a migration does for its own writes.
 //!
-//! A restore checks every sum first. Then it loads everything into collections beside those that are there, and only
-//! when all are complete puts them in their places, each at once. So a restore that fails while it loads changes
-//! nothing, nobody sees half a collection, and one that was killed is simply repeated.
+//! A restore verifies every checksum first. Then it loads everything into temporary collections, and only when all are
+//! complete renames each of them atomically. A restore that fails while it loads changes nothing, no reader sees half a
+//! collection, and a restore that was killed can be repeated.
 
-/// One file of documents: written with its sum, read in batches.
+/// Files of documents, with checksums.
 mod bson_file;
-/// What can go wrong.
+/// Errors and exit codes.
 mod error;
 /// The folder of backups, and the folder of one.
 mod folder;
-/// What a backup says of itself.
+/// The description of a backup.
 mod manifest;
-/// When a run is preceded by a backup.
+/// Backups before migrations.
 mod policy;
-/// Putting a backup back.
+/// Restoring a backup.
 mod restore;
 /// Taking a backup.
 mod take;
-/// Checking a backup against its sums.
+/// Verifying a backup against its checksums.
 mod verify;
 
 pub use error::{BackupError, Result};

@@ -8,62 +8,63 @@ use serde::{Deserialize, Serialize};
 use super::{Manifest, Result, TakeRequest, prune, take};
 use crate::{Migration, Phase, Undo};
 
-/// When and where backups are taken before migrations run.
+/// The settings of backups before migrations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupSettings {
     /// The folder of backups.
     pub dir: PathBuf,
-    /// Before which migrations.
+    /// The migrations that are preceded by a backup.
     pub policy: BackupPolicy,
-    /// The most bytes of documents that one may have; a migration that would need a larger one does not run.
+    /// The limit for one backup, in bytes of documents; a migration that needs a larger one does not run.
     pub cap_bytes: Option<u64>,
-    /// How many are kept, beside those that the ledger names.
+    /// The number of backups to keep, in addition to those that the ledger names.
     pub keep: usize,
 }
 
-/// Before which migrations a backup is taken.
+/// The migrations that are preceded by a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackupPolicy {
-    /// None.
+    /// No migration.
     Never,
-    /// Those whose changes could not be taken back exactly otherwise; see [`backup_reason`].
+    /// Migrations that cannot be reverted exactly without a backup; see [`backup_reason`].
     #[default]
     Risky,
-    /// All.
+    /// Every migration.
     Always,
 }
 
-/// Why a backup is taken before a migration; `None` if there is no need.
+/// Returns the reason for a backup before a migration; `None` if none is needed.
 pub fn backup_reason(policy: BackupPolicy, migration: &dyn Migration) -> Option<&'static str> {
     let meta = migration.meta();
     match policy {
         BackupPolicy::Never => None,
-        _ if meta.phase == Phase::Contract => Some("it takes away what programs from before it may need"),
-        _ if matches!(migration.undo(), Undo::Irreversible(_)) => Some("it cannot be taken back"),
-        _ if !meta.journal => Some("it keeps no journal of what it changes"),
+        _ if meta.phase == Phase::Contract => Some("it removes what older programs may need"),
+        _ if matches!(migration.undo(), Undo::Irreversible(_)) => Some("it cannot be rolled back"),
+        _ if !meta.journal => Some("it writes no journal"),
         BackupPolicy::Risky => None,
-        BackupPolicy::Always => Some("one is taken before every migration"),
+        BackupPolicy::Always => Some("a backup is taken before every migration"),
     }
 }
 
 /// The run that a backup is taken for.
 #[derive(Debug, Clone)]
 pub struct BackupContext<'a> {
-    /// Its id.
+    /// The id of the run.
     pub run_id: &'a str,
     /// The version of the program.
     pub app_version: &'a str,
-    /// What time it is.
+    /// The current time.
     pub now: DateTime,
-    /// Backups that the ledger's applied entries name: they stay.
+    /// Backups that applied entries of the ledger name; they are kept.
     pub referenced: BTreeSet<String>,
 }
 
-/// Takes the backup that a migration needs, if it needs one, and then removes those that are past their time. An
-/// attempt that resumes an earlier one has that one's backup and takes no other: what it would keep is half-way changed.
+/// Takes the backup that a migration needs, if any, and then deletes old backups. Do not call it for an attempt that
+/// resumes an earlier one, which has a backup already: the data is partly changed by then.
 ///
-/// What is kept are the collections that the migration says it touches; all but the engine's own if it does not say.
+/// The backup contains the collections that the migration declares to touch, or all but the engine's own if it declares
+/// none.
 pub async fn before_migration(
     db: &Database,
     settings: &BackupSettings,
@@ -91,9 +92,9 @@ pub async fn before_migration(
     let manifest = take(db, &settings.dir, &request).await?;
     let mut spare = run.referenced;
     spare.insert(manifest.id.clone());
-    // The run has what it needs; that old ones stay is no reason to end it.
+    // The run has its backup; failing to delete old ones does not stop it.
     if let Err(error) = prune(&settings.dir, settings.keep, &spare) {
-        tracing::warn!(%error, "old backups could not be removed");
+        tracing::warn!(%error, "failed to delete old backups");
     }
     Ok(Some(manifest))
 }

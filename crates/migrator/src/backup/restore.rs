@@ -7,69 +7,69 @@ use super::bson_file::batches;
 use super::verify::{shape_of, verify};
 use super::{BackedUpCollection, BackupError, Manifest, Result};
 
-/// What a collection is called while it is loaded.
+/// The prefix of a collection that is being loaded.
 pub(super) const LOADING: &str = "_restoring.";
 
-/// What to put back, and whether it may take the place of what is there.
+/// The parameters of a restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RestoreRequest {
-    /// Whether collections that have documents are replaced.
+    /// Whether to replace collections that have documents.
     pub replace: bool,
-    /// Only these collections of the backup; all of them if `None`.
+    /// Only these collections of the backup; all if `None`.
     pub only: Option<Vec<String>>,
 }
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RestoreReport {
     /// The backup.
     pub backup: String,
-    /// Where to.
+    /// The location of the store.
     pub location: String,
-    /// What is there now.
+    /// The restored collections.
     pub collections: Vec<RestoredCollection>,
-    /// Collections that had not been there when the backup was taken, and that were taken away.
+    /// Collections that did not exist when the backup was taken and were dropped.
     pub dropped: Vec<String>,
-    /// The migration that the ledger now says is taken back; see [`crate::Migrator::restore`].
+    /// The migration that the ledger now records as rolled back; see [`crate::Migrator::restore`].
     pub rolled_back: Option<String>,
-    /// Migrations that were applied since the backup and whose changes to these collections are gone.
+    /// Migrations that were applied since the backup and whose changes to these collections are lost.
     pub applied_since: Vec<String>,
 }
 
-/// A collection that was restored.
+/// A restored collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RestoredCollection {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its documents now.
+    /// The number of documents restored.
     pub documents: u64,
-    /// Its documents before.
+    /// The number of documents replaced.
     pub replaced: u64,
 }
 
-/// Puts a backup back. Every sum is checked first; then everything is loaded beside what is there; then each collection
-/// takes its place at once. May be repeated.
+/// Restores a backup: verifies every checksum, loads everything into temporary collections, then renames each of them
+/// atomically. Can be repeated.
 ///
 /// # Errors
-/// [`BackupError::Damaged`], [`BackupError::NotEmpty`], [`BackupError::NoSuchCollection`]: nothing was changed. [`BackupError::Store`] while the
-/// collections take their places leaves each as it was or as it is in the backup.
+/// [`BackupError::Damaged`], [`BackupError::NotEmpty`], [`BackupError::NoSuchCollection`]: nothing was changed. [`BackupError::Store`] while
+/// collections are renamed leaves each of them either as it was or as in the backup.
 pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreRequest) -> Result<RestoreReport> {
     let manifest = verify(dir, id).await?;
     let Selection { wanted, dropped } = choose(&manifest, request)?;
     let there = db.collection_names().await?;
     let mut before = Vec::new();
-    let mut in_the_way = Vec::new();
+    let mut occupied_names = Vec::new();
     for name in wanted.iter().map(|kept| &kept.name).chain(&dropped) {
         let count = if there.contains(name) { occupied(db, name).await? } else { 0 };
         if count > 0 {
-            in_the_way.push(name.clone());
+            occupied_names.push(name.clone());
         }
         before.push(count);
     }
-    if !in_the_way.is_empty() && !request.replace {
-        return Err(BackupError::NotEmpty { collections: in_the_way });
+    if !occupied_names.is_empty() && !request.replace {
+        return Err(BackupError::NotEmpty { collections: occupied_names });
     }
 
     let mut loaded = Vec::new();
@@ -98,7 +98,7 @@ pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreReque
         } else {
             db.rename_collection(&loading(&kept.name), &kept.name).await?;
         }
-        tracing::info!(collection = kept.name, documents = kept.documents, "a collection is restored");
+        tracing::info!(collection = kept.name, documents = kept.documents, "restored a collection");
         restored.collections.push(RestoredCollection {
             name: kept.name.clone(),
             documents: kept.documents,
@@ -117,7 +117,7 @@ pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreReque
 
 struct Selection<'a> {
     wanted: Vec<&'a BackedUpCollection>,
-    /// What was not there when the backup was taken.
+    /// Collections that did not exist when the backup was taken.
     dropped: Vec<String>,
 }
 
@@ -141,7 +141,7 @@ fn choose<'a>(manifest: &'a Manifest, request: &RestoreRequest) -> Result<Select
     Ok(choice)
 }
 
-/// How many documents there are; a view has none of its own.
+/// Returns the number of documents; a view has none of its own.
 async fn occupied(db: &Database, name: &str) -> Result<u64> {
     if db.collection_options(name).await?.is_view() {
         return Ok(0);
@@ -156,7 +156,7 @@ fn loading(name: &str) -> String {
     format!("{LOADING}{name}")
 }
 
-/// Loads a collection beside the one that is there.
+/// Loads a collection under a temporary name.
 async fn load(
     db: &Database,
     dir: &Path,
@@ -168,7 +168,7 @@ async fn load(
         return Ok(());
     }
     let name = loading(&kept.name);
-    // Of a restore that was killed.
+    // Left over from a restore that was killed.
     db.drop_collection(&name).await?;
     db.create_collection(&name, shape).await?;
     let path = dir.join(id).join(&kept.file);
@@ -185,7 +185,7 @@ async fn load(
     Ok(())
 }
 
-/// Drops what was loaded and not put into its place.
+/// Drops collections that were loaded and not renamed.
 async fn tidy(db: &Database) {
     let outcome = async {
         for name in db.collection_names().await?.iter().filter(|name| name.starts_with(LOADING)) {
@@ -194,6 +194,6 @@ async fn tidy(db: &Database) {
         Ok::<_, docstore::Error>(())
     };
     if let Err(error) = outcome.await {
-        tracing::warn!(%error, "what a restore had loaded could not be dropped; the next restore does it");
+        tracing::warn!(%error, "failed to drop temporary collections of a restore; the next restore drops them");
     }
 }

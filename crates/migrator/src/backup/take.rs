@@ -3,19 +3,20 @@ use std::path::Path;
 use bson::{DateTime, RawDocumentBuf};
 use docstore::{Database, Field, Filter, Find, Sort, Topology};
 
-use super::bson_file::{BATCH, BsonWriter, ChecksumWriter, WrittenFile};
+use super::bson_file::{BsonWriter, ChecksumWriter, WrittenFile};
 use super::folder::{MANIFEST, PartialBackup, SUMS, new_id};
 use super::manifest::FORMAT;
 use super::restore::LOADING;
 use super::{BackedUpCollection, BackupError, Manifest, Result};
 use crate::ledger::LOCK;
+use crate::raw_batch::RawBatch;
 
-/// What to back up, and what to say of it.
+/// The parameters of a backup.
 #[derive(Debug, Clone)]
 pub struct TakeRequest {
-    /// Which collections; all of them if `None`. That of the lease is always left out.
+    /// The collections; all if `None`. The collection of the lease is always excluded.
     pub collections: Option<Vec<String>>,
-    /// Why, in a sentence.
+    /// The reason, one sentence.
     pub why: String,
     /// The run that it is taken for.
     pub run_id: Option<String>,
@@ -23,16 +24,16 @@ pub struct TakeRequest {
     pub migration: Option<String>,
     /// The version of the program.
     pub app_version: String,
-    /// What time it is.
+    /// The current time.
     pub now: DateTime,
-    /// The most bytes of documents that it may have.
+    /// The limit in bytes of documents.
     pub cap_bytes: Option<u64>,
 }
 
-/// Takes a backup into a folder of its own below `dir`, which is made if it is not there. The store is only read.
+/// Takes a backup into a new folder below `dir`, which is created if necessary. The store is only read.
 ///
 /// # Errors
-/// [`BackupError::DiskFull`], [`BackupError::TooLarge`], [`BackupError::Store`], …: nothing is kept of it then.
+/// [`BackupError::DiskFull`], [`BackupError::TooLarge`], [`BackupError::Store`], …: the partial backup is deleted.
 pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Manifest> {
     let mut manifest = begin(db, request).await?;
     let there = db.collection_names().await?;
@@ -54,7 +55,7 @@ pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Ma
                 let cap = request.cap_bytes.unwrap_or(u64::MAX);
                 return Err(BackupError::TooLarge { cap, collection });
             }
-            // That the folder has no room says more than that one file of it has none.
+            // The folder is more useful in the message than one file in it.
             Err(BackupError::DiskFull { .. }) => return Err(BackupError::DiskFull { path: dir.to_owned() }),
             other => other?,
         };
@@ -79,7 +80,7 @@ pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Ma
     Ok(manifest)
 }
 
-/// Writes the manifest and the sums.
+/// Writes the manifest and the checksums.
 fn seal(partial: &PartialBackup, manifest: &Manifest, mut sums: Vec<(String, String)>) -> Result<()> {
     let text = serde_json::to_vec_pretty(manifest).map_err(|error| BackupError::File {
         path: partial.path().join(MANIFEST),
@@ -91,7 +92,7 @@ fn seal(partial: &PartialBackup, manifest: &Manifest, mut sums: Vec<(String, Str
     Ok(())
 }
 
-/// What is known before anything is read.
+/// Returns the manifest before anything is read.
 async fn begin(db: &Database, request: &TakeRequest) -> Result<Manifest> {
     let facts = db.facts().await?;
     Ok(Manifest {
@@ -141,7 +142,7 @@ async fn keep(
     let sink = BsonWriter::create(path.clone());
     let filled = if shape.is_view() { Ok(()) } else { fill(db, &sink, name, left).await };
     let written = sink.finish().await.map_err(BackupError::file(&path));
-    // What the disk says comes before what the store says of a pipe that broke.
+    // An error of the disk is the cause of an error of the pipe, so it is reported first.
     let WrittenFile { documents, bytes, sha256 } = written?;
     filled?;
     Ok(BackedUpCollection {
@@ -160,23 +161,18 @@ async fn keep(
 async fn fill(db: &Database, sink: &BsonWriter, name: &str, left: Option<u64>) -> Result<()> {
     let read = Find::new(Filter::All).sort(Sort::ascending(Field::ID));
     let mut documents = db.collection(name).find(read).await?;
-    let (mut batch, mut bytes, mut total) = (Vec::new(), 0, 0_u64);
+    let (mut batch, mut total) = (RawBatch::default(), 0_u64);
     while let Some(document) = documents.next_raw().await? {
-        let size = document.as_bytes().len();
-        bytes += size;
-        total += size as u64;
+        total += document.as_bytes().len() as u64;
         if left.is_some_and(|left| total > left) {
             return Err(BackupError::TooLarge { cap: 0, collection: name.to_owned() });
         }
         batch.push(document);
-        if batch.len() >= BATCH.0 || bytes >= BATCH.1 {
-            bytes = 0;
-            if !sink.put(std::mem::take(&mut batch)).await {
-                return Ok(());
-            }
+        if batch.is_full() && !sink.put(batch.take()).await {
+            return Ok(());
         }
     }
-    sink.put(batch).await;
+    sink.put(batch.take()).await;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::bson_file::{BsonReader, sum_of};
 use super::folder::{MANIFEST, SUMS, read_manifest};
 use super::{BackedUpCollection, BackupError, Manifest, Result};
 
-/// Checks a backup, every byte of it, against its sums.
+/// Verifies every byte of a backup against its checksums.
 ///
 /// # Errors
 /// [`BackupError::Damaged`] naming the file; [`BackupError::NotFound`], [`BackupError::NewerFormat`].
@@ -40,7 +40,7 @@ fn check(dir: &Path, id: &str) -> Result<Manifest> {
         if sums.get(name) == Some(&sum) {
             Ok(())
         } else {
-            Err(damaged(format!("{name} is not what was written")))
+            Err(damaged(format!("{name} does not match its checksum")))
         }
     };
     agrees(MANIFEST, &sum_of(&read(MANIFEST)?))?;
@@ -50,16 +50,16 @@ fn check(dir: &Path, id: &str) -> Result<Manifest> {
         let sum = sum_of_documents(&folder, kept).map_err(damaged)?;
         agrees(&kept.file, &sum)?;
         if sum != kept.sha256 || shape_sum != kept.shape_sha256 {
-            return Err(damaged(format!("the sums of {} in manifest and {SUMS} differ", kept.name)));
+            return Err(damaged(format!("the checksums of {} in the manifest and {SUMS} differ", kept.name)));
         }
     }
     Ok(manifest)
 }
 
 fn sum_of_documents(folder: &Path, kept: &BackedUpCollection) -> Result<String, String> {
-    let said = |error: std::io::Error| format!("{}: {error}", kept.file);
-    let mut documents = BsonReader::open(&folder.join(&kept.file)).map_err(said)?;
-    while documents.next().map_err(said)?.is_some() {}
+    let failed = |error: std::io::Error| format!("{}: {error}", kept.file);
+    let mut documents = BsonReader::open(&folder.join(&kept.file)).map_err(failed)?;
+    while documents.next().map_err(failed)?.is_some() {}
     if (documents.count, documents.bytes) != (kept.documents, kept.bytes) {
         return Err(format!(
             "{} has {} documents of {} bytes instead of {} of {}",

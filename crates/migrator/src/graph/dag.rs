@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use super::GraphError;
 use crate::{Meta, Recovery};
 
-/// What is known of a migration before the order is.
+/// The declaration of a node, before the order is known.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NodeSpec {
     pub(crate) id: String,
@@ -29,7 +29,7 @@ impl NodeSpec {
     }
 }
 
-/// A graph without its migrations: ids in order, who depends on whom, and what planning has to know of each.
+/// The graph without its migrations: ids in order, dependencies, and what the planner needs of each.
 #[derive(Debug, Clone)]
 pub(crate) struct Dag {
     nodes: Vec<Node>,
@@ -116,16 +116,16 @@ impl Dag {
         self.nodes.len()
     }
 
-    /// Whether it is run in any of these contexts.
+    /// Returns whether it runs in any of these contexts.
     pub(crate) fn is_in(&self, position: usize, contexts: &[String]) -> bool {
         let own = &self.spec(position).contexts;
         own.is_empty() || own.iter().any(|c| contexts.contains(c))
     }
 
-    /// This one, and whatever it depends on.
+    /// Returns this position and everything it depends on.
     pub(crate) fn ancestors(&self, position: usize) -> BTreeSet<usize> {
         let mut found = BTreeSet::from([position]);
-        // A dependency comes before, so one way back through the order meets them all.
+        // A dependency comes before its dependents, so one pass backwards finds all of them.
         for at in (0..=position).rev() {
             if found.contains(&at) {
                 found.extend(self.depends_on(at));
@@ -134,7 +134,7 @@ impl Dag {
         found
     }
 
-    /// This one, and whatever depends on it.
+    /// Returns this position and everything that depends on it.
     pub(crate) fn descendants(&self, position: usize) -> BTreeSet<usize> {
         let mut found = BTreeSet::from([position]);
         for at in position..self.len() {
@@ -145,8 +145,7 @@ impl Dag {
         found
     }
 
-    /// Those that no other depends on. Those that are run in some contexts only do not count: elsewhere they are not
-    /// there.
+    /// Returns the positions that no other depends on. Those restricted to contexts do not count: elsewhere they do not exist.
     pub(crate) fn heads(&self) -> Vec<usize> {
         let everywhere = |at: &usize| self.spec(*at).contexts.is_empty();
         let inner: BTreeSet<usize> =
@@ -155,7 +154,7 @@ impl Dag {
     }
 }
 
-/// Kahn's algorithm, taking the least id of those that are free.
+/// Sorts with Kahn's algorithm, taking the smallest id among the free ones.
 fn sort(
     list: &[NodeSpec],
     parents: &[Vec<usize>],
@@ -177,10 +176,10 @@ fn sort(
     if order.len() == list.len() {
         return Ok(order);
     }
-    // Whatever is left has a parent that is left too, so going from parent to parent comes round.
-    let left = |i: &usize| open[*i] > 0;
+    // Every remaining node has a remaining parent, so following parents leads into a cycle.
+    let remaining = |i: &usize| open[*i] > 0;
     let mut path: Vec<usize> = Vec::new();
-    let mut next = (0..list.len()).filter(left).min_by_key(|&i| &list[i].id);
+    let mut next = (0..list.len()).filter(remaining).min_by_key(|&i| &list[i].id);
     while let Some(i) = next {
         if let Some(start) = path.iter().position(|&seen| seen == i) {
             path.drain(..start);
@@ -188,7 +187,7 @@ fn sort(
             break;
         }
         path.push(i);
-        next = parents[i].iter().copied().find(left);
+        next = parents[i].iter().copied().find(remaining);
     }
     Err(GraphError::Cycle(path.iter().map(|&i| list[i].id.clone()).collect()))
 }

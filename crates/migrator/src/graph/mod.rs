@@ -1,4 +1,4 @@
-/// A graph without its migrations.
+/// The graph without its migrations.
 mod dag;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -10,61 +10,60 @@ pub(crate) use dag::{Dag, NodeSpec};
 
 use crate::Migration;
 
-/// Migrations in an order in which every one comes after those it depends on; among equals, by id.
+/// Migrations in topological order; ties are ordered by id.
 pub struct Graph {
     migrations: Vec<Box<dyn Migration>>,
     dag: Dag,
 }
 
-/// Why a list of migrations is no graph.
+/// The reason why a list of migrations is not a valid graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
     /// An id is not of the form `NNNN_lower_case_name`.
     #[error(
-        "{0:?} is no migration id: four digits, an underscore, then lower-case letters, digits and underscores"
+        "{0:?} is not a migration id: must be four digits, an underscore, then lower-case letters, digits and underscores"
     )]
     BadId(String),
     /// Two migrations have the same id.
-    #[error("two migrations are called {0}")]
+    #[error("two migrations have the id {0}")]
     Duplicate(String),
     /// A dependency that is not in the list.
     #[error("{migration} depends on {dependency}, which does not exist")]
     Unknown {
-        /// The migration that names it.
+        /// The migration that declares it.
         migration: String,
-        /// What it names.
+        /// The missing dependency.
         dependency: String,
     },
-    /// Migrations that depend on each other; the first is named again at the end.
-    #[error("migrations depend on each other in a circle: {}", .0.join(" → "))]
+    /// A cycle of dependencies; the first migration is repeated at the end.
+    #[error("the dependencies have a cycle: {}", .0.join(" → "))]
     Cycle(Vec<String>),
-    /// A migration is run where one that it depends on is not.
+    /// A migration runs in contexts in which a dependency does not.
     #[error(
-        "{migration} depends on {dependency}, which is run in fewer contexts; give {migration} contexts that \
-         {dependency} has too"
+        "{migration} depends on {dependency}, which runs in fewer contexts; restrict {migration} to contexts of \
+         {dependency}"
     )]
     Context {
-        /// The migration that is run in more contexts.
+        /// The migration that runs in more contexts.
         migration: String,
-        /// The one that it depends on.
+        /// The dependency.
         dependency: String,
     },
-    /// More than one migration that no other depends on, so there are several states to arrive at. Looking goes on all
-    /// the same.
+    /// Several heads, so there is no single state to reach. Commands that only read still work.
     #[error(
-        "several migrations come last: {}; nothing was changed\n  run `field-notes migrate merge` to write one that \
-         depends on them, or let one depend on the others",
+        "the graph has several heads: {}; nothing was changed\n  run `field-notes migrate merge` to create a migration that \
+         depends on them, or declare that one depends on the others",
         .0.join(", ")
     )]
     SeveralHeads(Vec<String>),
 }
 
 impl Graph {
-    /// Puts migrations in order.
+    /// Sorts migrations.
     ///
     /// # Errors
-    /// A bad or repeated id, a dependency that does not exist, a circle, or a dependency that is run in fewer contexts.
+    /// A bad or repeated id, a dependency that does not exist, a cycle, or a dependency that runs in fewer contexts.
     pub fn new(migrations: Vec<Box<dyn Migration>>) -> Result<Self, GraphError> {
         let nodes: Vec<_> = migrations.iter().map(|m| NodeSpec::from_meta(m.meta())).collect();
         let dag = Dag::new(&nodes)?;
@@ -74,18 +73,18 @@ impl Graph {
         Ok(Self { migrations, dag })
     }
 
-    /// The migrations, in order.
+    /// Returns the migrations, in order.
     pub fn migrations(&self) -> impl ExactSizeIterator<Item = &dyn Migration> {
         self.migrations.iter().map(|m| &**m)
     }
 
-    /// The ids, in order.
+    /// Returns the ids, in order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.dag.ids()
     }
 
-    /// The ids of those that come last: no other depends on them. Those that are run in some contexts only do not
-    /// count. With more than one, an `up` is refused.
+    /// Returns the ids of the heads: migrations that no other depends on. Those restricted to contexts do not count. With
+    /// more than one head, an `up` is refused.
     pub fn heads(&self) -> Vec<&str> {
         self.dag.heads().into_iter().map(|at| self.dag.id(at)).collect()
     }

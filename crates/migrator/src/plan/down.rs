@@ -6,7 +6,7 @@ use crate::{Source, State};
 pub(super) fn plan(s: PlanInput<'_>, goal: &DownGoal) -> Result<Vec<Action>, PlanRefusal> {
     let present: BTreeSet<usize> = (0..s.dag.len()).filter(|&at| is_present(s, at)).collect();
     let chosen: BTreeSet<usize> = match goal {
-        DownGoal::Steps(n) => return some(s, present, *n),
+        DownGoal::Steps(n) => return last_first(s, present, *n),
         DownGoal::All => present,
         DownGoal::One(at) => s.dag.descendants(*at).intersection(&present).copied().collect(),
         DownGoal::To(at) => {
@@ -24,24 +24,24 @@ pub(super) fn plan(s: PlanInput<'_>, goal: &DownGoal) -> Result<Vec<Action>, Pla
         return Err(PlanRefusal::UnknownDependents(at, dependents));
     }
     let n = chosen.len();
-    some(s, chosen, n)
+    last_first(s, chosen, n)
 }
 
-/// Whether something of it is there.
+/// Returns whether a migration is applied, at least in part.
 fn is_present(s: PlanInput<'_>, at: usize) -> bool {
     s.state(at).is_some_and(|state| state != State::RolledBack)
 }
 
-/// Whether this run of ours applied it.
+/// Returns whether this run applied it.
 pub(crate) fn is_of_run(s: PlanInput<'_>, at: usize, run: &str) -> bool {
     s.entry(at)
         .is_some_and(|entry| entry.source == Source::Native && entry.applied_run.as_deref() == Some(run))
 }
 
-/// So many of these, the last first: of those that nothing present depends on, one whose undo stopped midway, else one
-/// that was applied in part, else the last applied in time. One that unknown ones depend on is passed over as long as
-/// there is another.
-fn some(s: PlanInput<'_>, mut left: BTreeSet<usize>, n: usize) -> Result<Vec<Action>, PlanRefusal> {
+/// Returns the rollback of `n` of these migrations, last first. Among those that nothing present depends on, it prefers an
+/// interrupted rollback, then a partial application, then the latest application. A migration that unknown ones depend on
+/// is skipped as long as there is another.
+fn last_first(s: PlanInput<'_>, mut left: BTreeSet<usize>, n: usize) -> Result<Vec<Action>, PlanRefusal> {
     let mut present: BTreeSet<usize> = (0..s.dag.len()).filter(|&at| is_present(s, at)).collect();
     let mut actions = Vec::new();
     while actions.len() < n && !left.is_empty() {

@@ -1,8 +1,8 @@
-/// Which are taken back.
+/// Plans of rollbacks.
 mod down;
 #[cfg(test)]
 mod tests;
-/// Which are applied.
+/// Plans of applications.
 mod up;
 
 use std::collections::BTreeSet;
@@ -11,60 +11,60 @@ use crate::entry::{Entries, LedgerEntry};
 use crate::graph::Dag;
 use crate::{Source, State, UpMode};
 
-/// What a plan is made from.
+/// The input of the planner.
 #[derive(Clone, Copy)]
 pub(crate) struct PlanInput<'a> {
     pub(crate) dag: &'a Dag,
     pub(crate) ledger: &'a Entries,
-    /// The contexts that are run.
+    /// The contexts to run.
     pub(crate) contexts: &'a [String],
-    /// Whether the lease is ours, so that what is said to be running is not.
+    /// Whether this process holds the lease; then a migration in state `Running` is not running any more.
     pub(crate) held: bool,
 }
 
-/// What is asked for.
+/// A request to the planner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PlanRequest {
-    /// Apply what is pending.
+    /// Apply migrations.
     Up(UpMode, UpGoal),
-    /// Take back.
+    /// Roll migrations back.
     Down(DownGoal),
 }
 
-/// How far up.
+/// The goal of an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UpGoal {
     /// Everything.
     All,
-    /// The one at this position, and what it depends on.
+    /// The migration at this position, and its dependencies.
     To(usize),
-    /// So many.
+    /// This number of migrations.
     Steps(usize),
-    /// Those at these positions.
+    /// The migrations at these positions.
     Among(BTreeSet<usize>),
 }
 
-/// How far down.
+/// The goal of a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DownGoal {
-    /// Whatever depends on the one at this position.
+    /// Everything that depends on the migration at this position.
     To(usize),
-    /// The one at this position, and whatever depends on it.
+    /// The migration at this position, and everything that depends on it.
     One(usize),
-    /// So many.
+    /// This number of migrations.
     Steps(usize),
-    /// What the run of this id applied, and whatever depends on that.
+    /// What the run with this id applied, and everything that depends on that.
     Run(String),
     /// Everything.
     All,
 }
 
-/// One thing to do to the migration at a position of the graph.
+/// An action on the migration at a position of the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Apply it: for the first time, anew after its undo, or on top of what an earlier attempt left.
+    /// Apply it: for the first time, again after a rollback, or on top of what an earlier attempt left.
     Apply(usize),
-    /// Take it back, or finish doing so.
+    /// Roll it back, or finish its rollback.
     Undo(usize),
 }
 
@@ -76,31 +76,31 @@ impl Action {
     }
 }
 
-/// Why nothing is done.
+/// The reason why the planner refuses a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PlanRefusal {
-    /// It failed, in up or down, and nobody said to retry.
+    /// Its application or rollback failed, and no operator decided to retry.
     Failed(usize),
-    /// It was interrupted, and says that an operator has to decide.
+    /// It was interrupted, and declares that an operator decides.
     DecisionRequired(usize),
     /// Migrations that this program does not know depend on it.
     UnknownDependents(usize, Vec<String>),
-    /// There are several states to arrive at.
+    /// The graph has several heads.
     SeveralHeads(Vec<usize>),
-    /// Migrations that this program does not know, and that say that it must not run.
+    /// Unknown migrations declare that this program must not run.
     ProgramTooOld(Vec<String>),
-    /// It is not run in the contexts at hand.
+    /// It does not run in the contexts at hand.
     NotInContext(usize),
-    /// The first comes before the second, which is applied, and they are not known to be independent.
+    /// `late` comes before `applied`, and they are not known to be independent.
     OutOfOrder {
         late: usize,
         applied: usize,
-        /// What both touch; empty if one of them does not say.
+        /// What both touch; empty if one of them does not declare it.
         shared: Vec<String>,
     },
 }
 
-/// What to do, in order.
+/// Returns the actions that fulfill a request, in order. A pure function.
 pub(crate) fn plan(situation: PlanInput<'_>, request: &PlanRequest) -> Result<Vec<Action>, PlanRefusal> {
     match request {
         PlanRequest::Up(mode, goal) => up::plan(situation, *mode, goal),
@@ -111,16 +111,16 @@ pub(crate) fn plan(situation: PlanInput<'_>, request: &PlanRequest) -> Result<Ve
 pub(crate) use down::is_of_run;
 pub(crate) use up::{later_applied, out_of_order};
 
-/// Whether it is applied, and by a program that knows more than this one.
+/// Returns whether an entry is present and this program does not know its migration.
 pub(crate) fn is_unknown(dag: &Dag, entry: &LedgerEntry) -> bool {
-    let there = match entry.source {
+    let present = match entry.source {
         Source::Native => entry.state != State::RolledBack,
         Source::Imported | Source::Stamped => entry.state == State::Applied,
     };
-    there && !dag.contains(&entry.id)
+    present && !dag.contains(&entry.id)
 }
 
-/// The ids of those that are there, are not known, and say that a program that does not know them must not run.
+/// Returns the ids of unknown migrations that declare that programs that do not know them must not run.
 pub(crate) fn breaking(dag: &Dag, ledger: &Entries) -> Vec<String> {
     let breaks = |entry: &&LedgerEntry| entry.breaks_older && is_unknown(dag, entry);
     ledger.values().filter(breaks).map(|entry| entry.id.clone()).collect()

@@ -11,7 +11,7 @@ pub(super) fn plan(s: PlanInput<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<
     let wanted: BTreeSet<usize> = match *goal {
         UpGoal::Among(ref these) => these.clone(),
         UpGoal::To(at) if !s.dag.is_in(at, s.contexts) => return Err(PlanRefusal::NotInContext(at)),
-        // A target that is named is one state, however many heads there are.
+        // A named target is one state, however many heads there are.
         UpGoal::To(at) => s.dag.ancestors(at),
         UpGoal::All | UpGoal::Steps(_) => {
             let heads = s.dag.heads();
@@ -22,10 +22,10 @@ pub(super) fn plan(s: PlanInput<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<
         }
     };
     let mut actions = unfinished_undos(s, mode)?;
-    let most = if let UpGoal::Steps(n) = *goal { n } else { usize::MAX };
+    let limit = if let UpGoal::Steps(n) = *goal { n } else { usize::MAX };
     let mut applied = 0;
     for at in wanted {
-        if applied == most {
+        if applied == limit {
             break;
         }
         if s.is_applied(at) {
@@ -39,7 +39,7 @@ pub(super) fn plan(s: PlanInput<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<
     Ok(actions)
 }
 
-/// An undo that stopped midway is finished before anything else: what it left is neither applied nor not.
+/// Returns the interrupted rollbacks. They are finished first, because their migrations are neither applied nor not.
 fn unfinished_undos(s: PlanInput<'_>, mode: UpMode) -> Result<Vec<Action>, PlanRefusal> {
     let mut actions = Vec::new();
     for at in (0..s.dag.len()).rev() {
@@ -62,16 +62,16 @@ fn may_apply(s: PlanInput<'_>, mode: UpMode, at: usize) -> Result<(), PlanRefusa
     match entry.state {
         State::Failed if mode == UpMode::Start => Err(PlanRefusal::Failed(at)),
         State::Interrupted if manual => Err(PlanRefusal::DecisionRequired(at)),
-        // Without the lease it cannot be told from one that is being run.
+        // Without the lease it cannot be distinguished from one that is running.
         State::Running if manual && s.held => Err(PlanRefusal::DecisionRequired(at)),
         _ => Ok(()),
     }
 }
 
-/// Refuses one that comes before others that are applied, unless it is related to them, or all say what they touch and
-/// that is apart, or it says that the order does not matter.
+/// Refuses a migration that comes before applied ones, unless it is related to them, or all declare what they touch and
+/// that is disjoint, or it declares that the order does not matter.
 ///
-/// What a newer program applied is not looked at: its place is not known.
+/// Unknown migrations are ignored, because their position is not known.
 pub(crate) fn out_of_order(s: PlanInput<'_>, late: usize) -> Result<(), PlanRefusal> {
     if s.dag.spec(late).out_of_order {
         return Ok(());
@@ -87,7 +87,7 @@ pub(crate) fn out_of_order(s: PlanInput<'_>, late: usize) -> Result<(), PlanRefu
     Ok(())
 }
 
-/// Those that are applied, come after it, and do not depend on it.
+/// Returns the applied migrations that come after it and do not depend on it.
 pub(crate) fn later_applied(s: PlanInput<'_>, late: usize) -> impl Iterator<Item = usize> {
     let related = s.dag.descendants(late);
     (late + 1..s.dag.len()).filter(move |at| s.is_applied(*at) && !related.contains(at))

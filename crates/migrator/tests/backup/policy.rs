@@ -63,7 +63,7 @@ testkit::stores! {
         let first = before_migration(&db, &settings, &risky, at(1, &[])).await.unwrap().unwrap();
         assert_eq!((first.collections.len(), first.absent.as_slice()), (1, ["new".to_owned()].as_slice()));
         assert_eq!((first.run_id.as_deref(), first.migration.as_deref()), (Some("run"), Some("0001_a")));
-        assert!(first.why.starts_with("before 0001_a: it takes away"), "{}", first.why);
+        assert!(first.why.starts_with("before 0001_a: it removes"), "{}", first.why);
         // One that does not say what it touches: all but what is the engine's.
         let silent = Toy(PLAIN.without_journal(), Undo::Journal);
         let names = |manifest: migrator::backup::Manifest| manifest.collections.into_iter().map(|kept| kept.name).collect::<Vec<_>>();

@@ -23,7 +23,7 @@ testkit::stores! {
         let dir = tempfile::tempdir().unwrap();
         let migrator = migrator(&db, &[risky("0001_a", &[])], Some(dir.path()));
         let plan = migrator.plan_up(UpMode::Operator).await.unwrap();
-        assert_eq!(plan.actions[0].backup, Some("it takes away what programs from before it may need"));
+        assert_eq!(plan.actions[0].backup, Some("it removes what older programs may need"));
         assert_eq!(list(dir.path()).unwrap().backups.len(), 0, "a plan takes none");
         let report = migrator.up(UpMode::Start).await.unwrap();
         let taken = &list(dir.path()).unwrap().backups[0];

@@ -85,7 +85,7 @@ testkit::stores! {
         let toys = &fork()[..4];
         let forked = migrator(&db, toys);
         assert_eq!(forked.heads(), ["0002_b", "0004_d"]);
-        says(&refused(&db, &forked, UpMode::Start).await, 7, &["several migrations come last: 0002_b, 0004_d", "nothing was changed", "`field-notes migrate merge`"]);
+        says(&refused(&db, &forked, UpMode::Start).await, 7, &["the graph has several heads: 0002_b, 0004_d", "nothing was changed", "`field-notes migrate merge`"]);
         says(&refused(&db, &forked, UpRequest::steps(1)).await, 7, &["0002_b, 0004_d"]);
         says(&forked.verify().await.unwrap_err(), 7, &["`field-notes migrate merge`"]);
         assert_eq!(forked.status().await.unwrap().pending.len(), 4);
