@@ -124,7 +124,7 @@ async fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Trash(verb) => return Ok(trash::run(verb, command_config()?).await?.print(false)),
         Command::Seed(verb) => return Ok(seed::run(verb, command_config()?).await?.print(false)),
         Command::Openapi => std::io::stdout()
-            .write_all(http::openapi::text().as_bytes())
+            .write_all(http::openapi_document().as_bytes())
             .map_err(|error| CliError::failed(format!("failed to print the document: {error}")))?,
         Command::Healthcheck => {
             healthcheck::run(Config::read_listen(lookup).map_err(CliError::usage)?).await?;

@@ -28,6 +28,14 @@ pub struct FieldError {
     pub kind: &'static str,
 }
 
+impl FieldError {
+    /// Returns the error with the path to the value that it is about.
+    pub(super) fn within<const N: usize>(mut self, path: [LocPart; N]) -> Self {
+        self.loc.splice(0..0, path);
+        self
+    }
+}
+
 /// A step on the way to a wrong field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -39,6 +47,7 @@ pub enum LocPart {
     At(usize),
 }
 
+#[cfg(test)]
 impl LocPart {
     /// The name, if it is one.
     pub(super) fn name(&self) -> Option<&str> {

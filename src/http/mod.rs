@@ -4,21 +4,21 @@
 mod cache;
 /// Every error shape, in one table.
 mod error;
-/// Extractors of our own: every rejection is an [`ApiError`].
+/// Extractors; every rejection is an [`ApiError`].
 mod extract;
 /// What requests go through before and after their handler.
 mod middleware;
 /// The OpenAPI document.
-pub mod openapi;
-/// Who may call a route.
+mod openapi;
+/// The callers that a route admits.
 mod policy;
 /// The routes of each resource.
 mod resources;
 /// Responses of our own.
 mod respond;
-/// What a row of the table of routes says.
+/// A row of the route table.
 mod route;
-/// The one table of routes.
+/// The route table.
 mod routes;
 /// Sockets.
 mod server;
@@ -33,8 +33,8 @@ pub use middleware::concurrency::ConcurrencyLimit;
 pub use middleware::gate::{Gate, StartProgress};
 pub use middleware::{MiddlewareSettings, MiddlewareState, Network, RateLimit, RateLimitStatus};
 pub use policy::Policy;
-pub use route::{Route, Verb};
-pub use routes::{router, routes};
+pub use route::Route;
+pub use routes::{openapi_document, router, routes};
 pub use server::{ConnectionSettings, raise_socket_limit, serve};
 
 use crate::clock::Clock;

@@ -1,24 +1,24 @@
 use super::ApiError;
 use crate::domain::Role;
 
-/// Who may call a route. Each row of the table of routes has one.
+/// The callers that a route admits. Every route has a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Policy {
-    /// Everybody. What they see may depend on who they are.
+    /// Everyone. The response may depend on the caller.
     Everyone,
-    /// Whoever is signed in.
+    /// Authenticated callers.
     SignedIn,
-    /// Administrators and authors; whoever is signed in, if authorship is open. The service knows, and decides.
+    /// Administrators and authors; every authenticated caller if authorship is open, which the service decides.
     Authors,
-    /// The owner of the item, and administrators. The service knows the item, and decides.
+    /// Administrators and the owner of the item, which the service decides.
     Owner,
     /// Administrators.
     Admins,
 }
 
 impl Policy {
-    /// Judges what the role alone decides.
-    pub(super) fn judge(self, role: Role) -> Result<(), ApiError> {
+    /// Rejects roles that are never admitted.
+    pub(super) fn check_role(self, role: Role) -> Result<(), ApiError> {
         match self {
             Self::Admins if role != Role::Admin => {
                 Err(ApiError::Forbidden("this is for administrators only"))
@@ -33,11 +33,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_role_decides_is_judged_here() {
+    fn only_the_admin_policy_depends_on_the_role_alone() {
         for role in [Role::Admin, Role::Author, Role::Commenter] {
-            assert_eq!(Policy::Admins.judge(role).is_ok(), role == Role::Admin);
+            assert_eq!(Policy::Admins.check_role(role).is_ok(), role == Role::Admin);
             for policy in [Policy::Everyone, Policy::SignedIn, Policy::Authors, Policy::Owner] {
-                assert!(policy.judge(role).is_ok());
+                assert!(policy.check_role(role).is_ok());
             }
         }
     }

@@ -1,58 +1,65 @@
+use axum::handler::Handler;
 use axum::http::{Extensions, Method};
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::openapi::operation::{Endpoint, Operation};
 use super::{AppState, Policy, RateLimit};
 
-/// A method of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Reading; `HEAD` is answered too.
-    Get,
-    /// Making.
-    Post,
-    /// Changing.
-    Put,
-    /// Deleting.
-    Delete,
-}
-
-impl Verb {
-    /// As in a request.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    pub(super) fn filter(self) -> MethodFilter {
-        match self {
-            Self::Get => MethodFilter::GET,
-            Self::Post => MethodFilter::POST,
-            Self::Put => MethodFilter::PUT,
-            Self::Delete => MethodFilter::DELETE,
-        }
-    }
-
-    pub(super) fn is(self, method: &Method) -> bool {
-        method == self.as_str() || (self == Self::Get && method == Method::HEAD)
-    }
-}
-
-/// A row of the table: what is answered, to whom, how often. There is no route without a policy.
+/// A row of the route table: the one place where a route is declared. The router, the policy, the rate limit and the
+/// OpenAPI document come from it. The row that a request matched travels in the request's extensions.
 pub struct Route {
-    /// The method.
-    pub verb: Verb,
+    /// The method; a `GET` route also answers `HEAD`.
+    pub method: Method,
     /// The template of the path.
     pub path: &'static str,
-    /// Who may call it.
+    /// The callers that are admitted.
     pub policy: Policy,
-    /// How often a client may call it, if that is counted.
+    /// The rate limit of each client, if there is one.
     pub limit: Option<RateLimit>,
-    pub(super) handler: fn(MethodFilter) -> MethodRouter<AppState>,
+    pub(super) operation_id: &'static str,
+    pub(super) summary: Option<&'static str>,
+    pub(super) note: Option<&'static str>,
+    /// Statuses of errors that do not follow from the other columns or from the handler's signature.
+    pub(super) errors: &'static [u16],
+    /// Whether the response cache serves the route.
+    pub(super) is_content: bool,
+    pub(super) handler: MethodRouter<AppState>,
+    pub(super) describe: Vec<fn(&mut Operation)>,
 }
+
+/// Declares constructors of rows, one for each method.
+macro_rules! constructors {
+    ($($name:ident $method:ident)+) => {$(
+        #[doc = concat!("Declares a `", stringify!($method), "` route.")]
+        pub(super) fn $name<H, T, I, O>(
+            operation_id: &'static str,
+            path: &'static str,
+            policy: Policy,
+            handler: H,
+        ) -> Route
+        where
+            H: Handler<T, AppState> + Endpoint<I, O>,
+            T: 'static,
+        {
+            assert!(policy == Policy::Everyone || H::AUTHENTICATES, "{path}: the handler has to take a Caller");
+            Route {
+                method: Method::$method,
+                path,
+                policy,
+                limit: None,
+                operation_id,
+                summary: None,
+                note: None,
+                errors: &[],
+                is_content: false,
+                handler: on(MethodFilter::$method, handler),
+                describe: vec![H::describe],
+            }
+        }
+    )+};
+}
+
+constructors! { get GET post POST put PUT delete DELETE }
 
 impl Route {
     /// Returns the row that a request matched, if there is one.
@@ -60,7 +67,12 @@ impl Route {
         extensions.get::<&'static Self>().copied()
     }
 
-    /// Returns whether the template of this row matches a path: each `{…}` stands for one segment that is not empty.
+    /// Returns whether the row answers a method. `GET` includes `HEAD`.
+    pub(super) fn answers(&self, method: &Method) -> bool {
+        self.method == method || (self.method == Method::GET && method == Method::HEAD)
+    }
+
+    /// Returns whether the template of this row matches a path. Each `{…}` stands for one nonempty segment.
     pub(super) fn matches(&self, path: &str) -> bool {
         let fits = |(template, segment): (&str, &str)| {
             template == segment || (template.starts_with('{') && !segment.is_empty())
@@ -68,24 +80,42 @@ impl Route {
         let (templates, segments) = (self.path.split('/'), path.split('/'));
         templates.clone().count() == segments.clone().count() && templates.zip(segments).all(fits)
     }
-}
 
-/// A row for reading.
-pub(super) const fn get(
-    path: &'static str,
-    policy: Policy,
-    handler: fn(MethodFilter) -> MethodRouter<AppState>,
-) -> Route {
-    Route { verb: Verb::Get, path, policy, limit: None, handler }
-}
+    /// Limits each client to `per_minute` requests.
+    pub(super) fn limit(self, per_minute: u32) -> Self {
+        Self { limit: Some(RateLimit { name: "writes", per_minute }), ..self }
+    }
 
-/// A row for writing, so many times in a minute.
-pub(super) const fn write(
-    verb: Verb,
-    path: &'static str,
-    policy: Policy,
-    per_minute: u32,
-    handler: fn(MethodFilter) -> MethodRouter<AppState>,
-) -> Route {
-    Route { verb, path, policy, limit: Some(RateLimit { name: "writes", per_minute }), handler }
+    /// Replaces the summary that is derived from the operation id.
+    pub(super) fn summary(self, summary: &'static str) -> Self {
+        Self { summary: Some(summary), ..self }
+    }
+
+    /// Adds a description to the operation.
+    pub(super) fn note(self, note: &'static str) -> Self {
+        Self { note: Some(note), ..self }
+    }
+
+    /// Adds errors that follow from nothing else in the row.
+    pub(super) fn errors(self, statuses: &'static [u16]) -> Self {
+        Self { errors: statuses, ..self }
+    }
+
+    /// Describes what the handler's signature leaves open.
+    pub(super) fn describe(mut self, describe: fn(&mut Operation)) -> Self {
+        self.describe.push(describe);
+        self
+    }
+
+    /// Returns what the handler's signature says of the operation.
+    pub(super) fn operation(&self) -> Operation {
+        let mut operation = Operation::default();
+        self.describe.iter().for_each(|describe| describe(&mut operation));
+        operation
+    }
+
+    /// Returns whether every caller gets the same response, so that it is cached and revalidated.
+    pub(super) fn is_public_read(&self) -> bool {
+        self.is_content && self.method == Method::GET && self.policy == Policy::Everyone
+    }
 }

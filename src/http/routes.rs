@@ -1,101 +1,142 @@
-//! Every public route, in one table.
+//! The route table, and the application that is built from it.
+
+use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::on;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
 use super::middleware::{self, access_log, gate};
-use super::resources::{docs, health, me, navlinks, pages, projects, sections, stories, trash};
-use super::route::{Route, Verb, get, write};
+use super::resources::{articles, docs, health, me, navlinks, pages, projects, sections, stories, trash};
+use super::route::{Route, delete, get, post, put};
 use super::{ApiError, AppState, CachedService, cache, openapi};
+use crate::domain::{Project, Story};
 
-/// Changes to stories, projects and pages: more than anybody makes by hand.
+/// Writes per minute and client to stories, projects and pages: more than a person makes by hand.
 const CONTENT_WRITES: u32 = 120;
-/// Changes to what the site is made of.
+/// Writes per minute and client to sections and navigation links.
 const SITE_WRITES: u32 = 10;
+/// Deletions per minute and client of sections and navigation links.
 const SITE_DELETES: u32 = 5;
 
-/// For machines that watch over this one.
-const OPERATIONS: &[Route] = &[
-    get("/", Everyone, |verb| on(verb, health::index)),
-    get("/health", Everyone, |verb| on(verb, health::health)),
-    get("/livez", Everyone, |verb| on(verb, health::health)),
-    get("/readyz", Everyone, |verb| on(verb, health::readyz)),
-    get("/warmup", Everyone, |verb| on(verb, health::warmup)),
-];
-
-/// What people read. GET answers carry an `ETag`.
-const CONTENT: &[Route] = &[
-    get("/docs", Everyone, |verb| on(verb, docs::page)),
-    get("/docs/script.js", Everyone, |verb| on(verb, docs::script)),
-    get("/docs/style.css", Everyone, |verb| on(verb, docs::style)),
-    get("/openapi.json", Everyone, |verb| on(verb, openapi::serve)),
-    get("/me", SignedIn, |verb| on(verb, me::show)),
-    get("/stories", Everyone, |verb| on(verb, stories::list)),
-    write(Verb::Post, "/stories", Authors, CONTENT_WRITES, |verb| on(verb, stories::create)),
-    get("/stories/{id}", SignedIn, |verb| on(verb, stories::show)),
-    write(Verb::Put, "/stories/{id}", Owner, CONTENT_WRITES, |verb| on(verb, stories::update)),
-    write(Verb::Delete, "/stories/{id}", Owner, CONTENT_WRITES, |verb| on(verb, stories::delete)),
-    get("/stories/slug/{slug}", Everyone, |verb| on(verb, stories::show_by_slug)),
-    get("/projects", Everyone, |verb| on(verb, projects::list)),
-    write(Verb::Post, "/projects", Authors, CONTENT_WRITES, |verb| on(verb, projects::create)),
-    get("/projects/{id}", SignedIn, |verb| on(verb, projects::show)),
-    write(Verb::Put, "/projects/{id}", Owner, CONTENT_WRITES, |verb| on(verb, projects::update)),
-    write(Verb::Delete, "/projects/{id}", Owner, CONTENT_WRITES, |verb| on(verb, projects::delete)),
-    get("/projects/slug/{slug}", Everyone, |verb| on(verb, projects::show_by_slug)),
-    get("/pages/{page_type}", Everyone, |verb| on(verb, pages::show)),
-    write(Verb::Put, "/pages/{page_type}", Owner, CONTENT_WRITES, |verb| on(verb, pages::put)),
-    write(Verb::Delete, "/pages/{page_type}", Owner, CONTENT_WRITES, |verb| on(verb, pages::delete)),
-    get("/navlinks", Everyone, |verb| on(verb, navlinks::list)),
-    write(Verb::Post, "/navlinks", Authors, SITE_WRITES, |verb| on(verb, navlinks::create)),
-    get("/navlinks/{id}", Everyone, |verb| on(verb, navlinks::show)),
-    write(Verb::Put, "/navlinks/{id}", Admins, SITE_WRITES, |verb| on(verb, navlinks::update)),
-    write(Verb::Delete, "/navlinks/{id}", Admins, SITE_DELETES, |verb| on(verb, navlinks::delete)),
-    get("/sections", Everyone, |verb| on(verb, sections::list)),
-    write(Verb::Post, "/sections", Authors, SITE_WRITES, |verb| on(verb, sections::create)),
-    get("/sections/{id}", Everyone, |verb| on(verb, sections::show)),
-    write(Verb::Put, "/sections/{id}", Owner, SITE_WRITES, |verb| on(verb, sections::update)),
-    write(Verb::Delete, "/sections/{id}", Owner, SITE_DELETES, |verb| on(verb, sections::delete)),
-    // The original's code and its documents disagree on the name; both are in use.
-    get("/sections/by-slug/{slug}", Everyone, |verb| on(verb, sections::show_by_slug)),
-    get("/sections/slug/{slug}", Everyone, |verb| on(verb, sections::show_by_slug)),
-    get("/trash", Admins, |verb| on(verb, trash::list)),
-    write(Verb::Post, "/trash/{type}/{id}/restore", Admins, CONTENT_WRITES, |verb| on(verb, trash::restore)),
-];
-
-/// All routes.
-pub fn routes() -> impl Iterator<Item = &'static Route> {
-    OPERATIONS.iter().chain(CONTENT)
+/// Returns the routes for operators and monitoring.
+fn operations() -> Vec<Route> {
+    vec![
+        get("index", "/", Everyone, health::index).summary("Show links to the API"),
+        get("health", "/health", Everyone, health::health).summary("Check liveness"),
+        get("health_alias", "/livez", Everyone, health::health).summary("Check liveness"),
+        get("readyz", "/readyz", Everyone, health::readyz)
+            .summary("Check readiness")
+            .note("Ready while cached responses can be served, even if the store does not respond.")
+            .describe(health::describe_readiness),
+        get("warmup", "/warmup", Everyone, health::warmup)
+            .summary("Open connections to the store")
+            .note("Always 200 after the start."),
+    ]
 }
 
-/// The routes whose GET answers carry an `ETag`.
-pub(super) fn content() -> &'static [Route] {
-    CONTENT
+/// Returns the routes whose public responses are cached and have an `ETag`.
+fn content() -> Vec<Route> {
+    vec![
+        get("docs", "/docs", Everyone, docs::page)
+            .summary("Read and try the API in a browser")
+            .describe(|operation| docs::describe(operation, "text/html")),
+        get("docs_script", "/docs/script.js", Everyone, docs::script)
+            .summary("Get the script of the documentation page")
+            .describe(|operation| docs::describe(operation, "text/javascript")),
+        get("docs_style", "/docs/style.css", Everyone, docs::style)
+            .summary("Get the style sheet of the documentation page")
+            .describe(|operation| docs::describe(operation, "text/css")),
+        get("openapi", "/openapi.json", Everyone, openapi_json)
+            .summary("Get the OpenAPI document")
+            .describe(docs::describe_document),
+        get("show_me", "/me", SignedIn, me::show).summary("Show the caller"),
+        get("list_stories", "/stories", Everyone, stories::list),
+        post("create_story", "/stories", Authors, articles::create::<Story>).limit(CONTENT_WRITES),
+        get("show_story", "/stories/{id}", SignedIn, articles::show::<Story>),
+        put("update_story", "/stories/{id}", Owner, articles::update::<Story>).limit(CONTENT_WRITES),
+        delete("delete_story", "/stories/{id}", Owner, articles::delete::<Story>).limit(CONTENT_WRITES),
+        get("show_story_by_slug", "/stories/slug/{slug}", Everyone, articles::show_by_slug::<Story>),
+        get("list_projects", "/projects", Everyone, projects::list).errors(&[401, 403, 429]),
+        post("create_project", "/projects", Authors, articles::create::<Project>).limit(CONTENT_WRITES),
+        get("show_project", "/projects/{id}", SignedIn, articles::show::<Project>),
+        put("update_project", "/projects/{id}", Owner, articles::update::<Project>).limit(CONTENT_WRITES),
+        delete("delete_project", "/projects/{id}", Owner, articles::delete::<Project>).limit(CONTENT_WRITES),
+        get("show_project_by_slug", "/projects/slug/{slug}", Everyone, articles::show_by_slug::<Project>),
+        get("show_page", "/pages/{page_type}", Everyone, pages::show),
+        put("put_page", "/pages/{page_type}", Owner, pages::put)
+            .limit(CONTENT_WRITES)
+            .summary("Create or update page")
+            .note("A new page requires title and content."),
+        delete("delete_page", "/pages/{page_type}", Owner, pages::delete).limit(CONTENT_WRITES),
+        get("list_navlinks", "/navlinks", Everyone, navlinks::list),
+        post("create_navlink", "/navlinks", Authors, navlinks::create).limit(SITE_WRITES),
+        get("show_navlink", "/navlinks/{id}", Everyone, navlinks::show),
+        put("update_navlink", "/navlinks/{id}", Admins, navlinks::update).limit(SITE_WRITES),
+        delete("delete_navlink", "/navlinks/{id}", Admins, navlinks::delete).limit(SITE_DELETES),
+        get("list_sections", "/sections", Everyone, sections::list).errors(&[401, 403, 429]),
+        post("create_section", "/sections", Authors, sections::create).limit(SITE_WRITES),
+        get("show_section", "/sections/{id}", Everyone, sections::show),
+        put("update_section", "/sections/{id}", Owner, sections::update).limit(SITE_WRITES),
+        delete("delete_section", "/sections/{id}", Owner, sections::delete)
+            .limit(SITE_DELETES)
+            .note("A section that is not empty is only deleted with `reassign_to` or `force`.")
+            .errors(&[409]),
+        // The original's code and its documentation disagree on the name; clients use both.
+        get("show_section_by_slug_alias", "/sections/by-slug/{slug}", Everyone, sections::show_by_slug),
+        get("show_section_by_slug", "/sections/slug/{slug}", Everyone, sections::show_by_slug),
+        get("list_trash", "/trash", Admins, trash::list),
+        post("restore_from_trash", "/trash/{type}/{id}/restore", Admins, trash::restore)
+            .limit(CONTENT_WRITES)
+            .note("The item gets the slug that it had, or the next free suffix of it.")
+            .errors(&[409]),
+    ]
 }
 
-/// The whole application, without a socket.
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let content = content().into_iter().map(|route| Route { is_content: true, ..route });
+    operations().into_iter().chain(content).collect()
+});
+
+/// Returns all routes.
+pub fn routes() -> &'static [Route] {
+    &ROUTES
+}
+
+/// Returns the OpenAPI document.
+pub fn openapi_document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::document(routes()));
+    &DOCUMENT
+}
+
+async fn openapi_json() -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], openapi_document()).into_response()
+}
+
+/// Builds the whole application, without a socket.
 pub fn router(app: AppState) -> CachedService {
-    let add = |router: Router<AppState>, route: &Route| {
-        router.route(route.path, (route.handler)(route.verb.filter()))
-    };
-    let operations = OPERATIONS.iter().fold(Router::new(), add);
-    let content =
-        CONTENT.iter().fold(Router::new(), add).route_layer(from_fn_with_state(app.clone(), cache::through));
+    let add = |router: Router<AppState>, route: &Route| router.route(route.path, route.handler.clone());
+    let (content, operations): (Vec<_>, Vec<_>) = routes().iter().partition(|route| route.is_content);
+    let operations = operations.into_iter().fold(Router::new(), add);
+    let content = content
+        .into_iter()
+        .fold(Router::new(), add)
+        .route_layer(from_fn_with_state(app.clone(), cache::through));
     let long_way = layered(operations.merge(content), app.clone());
     CachedService::new(app, long_way, template)
 }
 
-/// Puts what every request goes through around the routes.
+/// Adds the layers that every request passes.
 fn layered(routes: Router<AppState>, app: AppState) -> Router {
     routes
-        .fallback(no_such_route)
+        .fallback(not_found)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| answer_panic(&*panic)))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| panic_response(&*panic)))
         .layer(from_fn_with_state(app.clone(), gate::guard))
         .layer(from_fn_with_state(app.clone(), middleware::limited))
         .layer(from_fn_with_state(app.clone(), access_log::deadline))
@@ -109,7 +150,7 @@ fn layered(routes: Router<AppState>, app: AppState) -> Router {
 async fn identify(mut request: Request, next: Next) -> Response {
     if let Some(path) = request.extensions().get::<MatchedPath>()
         && let Some(route) =
-            routes().find(|route| route.path == path.as_str() && route.verb.is(request.method()))
+            routes().iter().find(|route| route.path == path.as_str() && route.answers(request.method()))
     {
         request.extensions_mut().insert(route);
     }
@@ -118,12 +159,12 @@ async fn identify(mut request: Request, next: Next) -> Response {
 
 /// Returns the template that matches a path: the one with the fewest variable parts, as in the router.
 fn template(path: &str) -> Option<&'static str> {
-    let matching = routes().filter(|route| route.matches(path)).map(|route| route.path);
+    let matching = routes().iter().filter(|route| route.matches(path)).map(|route| route.path);
     matching.min_by_key(|template| template.matches('{').count())
 }
 
-/// 404, or the way to the same route without a slash at its end.
-async fn no_such_route(State(_): State<AppState>, request: Request) -> Response {
+/// Responds with 404, or redirects to the same path without its trailing slash if that is a route.
+async fn not_found(State(_): State<AppState>, request: Request) -> Response {
     let uri = request.uri();
     if let Some(without) = uri.path().strip_suffix('/')
         && without != "/"
@@ -135,12 +176,12 @@ async fn no_such_route(State(_): State<AppState>, request: Request) -> Response 
     ApiError::NotFound("Not Found".to_owned()).into_response()
 }
 
-fn answer_panic(panic: &(dyn std::any::Any + Send)) -> Response {
+fn panic_response(panic: &(dyn std::any::Any + Send)) -> Response {
     let text = panic
         .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without text".to_owned());
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message");
     ApiError::Internal(format!("panicked: {text}").into()).into_response()
 }
 
@@ -150,7 +191,7 @@ mod tests {
     use std::time::Duration;
 
     use axum::body::{Body, to_bytes};
-    use axum::routing::{MethodFilter, MethodRouter};
+    use axum::routing::{MethodFilter, MethodRouter, on};
     use tower::ServiceExt as _;
 
     use super::*;

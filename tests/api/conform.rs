@@ -2,14 +2,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::http::Method;
-use field_notes::http::{openapi, routes};
+use field_notes::http::{openapi_document, routes};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use crate::support::Answer;
 
 pub(crate) static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(&openapi::text()).expect("the document is JSON"));
+    LazyLock::new(|| serde_json::from_str(openapi_document()).expect("the document is JSON"));
 
 /// Validators of components, by reference: compiled once, asked by every test.
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
@@ -49,7 +49,7 @@ fn template(path: &str) -> Option<&'static str> {
                 .zip(theirs)
                 .all(|(mine, theirs)| mine == theirs || (theirs.starts_with('{') && !mine.is_empty()))
     };
-    routes().map(|route| route.path).filter(fits).min_by_key(|template| template.matches('{').count())
+    routes().iter().map(|route| route.path).filter(fits).min_by_key(|template| template.matches('{').count())
 }
 
 /// Whatever a test asks: an answer of a route has a status that the document names, and the body that it promises.

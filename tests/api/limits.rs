@@ -2,10 +2,10 @@ use std::net::SocketAddr;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Method, Request};
 use chrono::TimeDelta;
 use docstore::Database;
-use field_notes::http::{Verb, routes};
+use field_notes::http::routes;
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -101,6 +101,12 @@ testkit::stores! {
 #[test]
 fn writes_are_limited_and_reads_are_not() {
     for route in routes() {
-        assert_eq!(route.limit.is_some(), route.verb != Verb::Get, "{} {}", route.verb.as_str(), route.path);
+        assert_eq!(
+            route.limit.is_some(),
+            route.method != Method::GET,
+            "{} {}",
+            route.method.as_str(),
+            route.path
+        );
     }
 }

@@ -80,7 +80,7 @@ async fn environment_takes_precedence_over_env_file() {
 fn openapi_is_printed_without_configuration() {
     let program = Program::bare();
     let printed = program.run(&["openapi"]).expect(0).stdout;
-    assert!(printed == field_notes::http::openapi::text());
+    assert!(printed == field_notes::http::openapi_document());
     assert_eq!(program.files(), Vec::<String>::new());
 }
 

@@ -64,7 +64,7 @@ testkit::targets! {
             one("the page", &|answer| answer["page_type"] == "colophon");
             one("the link", &|answer| answer["sort_order"] == 3 && answer["label"] == "About");
         }
-        let wanted = routes().map(|route| (route.verb.as_str().to_owned(), route.path.to_owned())).collect();
+        let wanted = routes().iter().map(|route| (route.method.as_str().to_owned(), route.path.to_owned())).collect();
         let missing: Vec<_> = BTreeSet::difference(&wanted, &answered(&server)).cloned().collect();
         assert!(missing.is_empty(), "the walk does not visit {missing:?}");
         // The walkthrough cleans up.

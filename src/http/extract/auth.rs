@@ -6,43 +6,47 @@ use axum::http::request::Parts;
 
 use crate::domain::Caller;
 use crate::http::middleware::{ClientInfo, RateLimitStatus};
+use crate::http::openapi::operation::{Input, Operation};
 use crate::http::{ApiError, AppState, Policy, RateLimit, Route};
 use crate::identity::{self, Profile, TokenError};
 use crate::service::Services;
 
-/// Tokens that were not good, of one client: more are not looked at.
+/// The limit of rejected tokens per client. Beyond it, tokens that are not known to be valid are not verified.
 const FAILURES: RateLimit = RateLimit { name: "failed-authentication", per_minute: 60 };
 
-/// Who asks, not looked at before a handler wants to know. That nobody is signed in and that a token is wrong are
-/// different things.
-pub(crate) struct Visitor {
+/// The credentials of a request, verified when the caller is asked for. Handlers of routes that are not for everyone
+/// take a [`Caller`] instead.
+pub(crate) struct Auth {
     services: Arc<Services>,
     app: AppState,
     header: Option<Vec<u8>>,
     client: Option<ClientInfo>,
-    policy: Option<Policy>,
+    policy: Policy,
 }
 
-impl Visitor {
-    /// The caller, who may call this route as far as their role decides.
+impl Auth {
+    pub(super) fn new(parts: &Parts, app: &AppState) -> Result<Self, ApiError> {
+        Ok(Self {
+            services: app.gate.services()?,
+            app: app.clone(),
+            header: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
+            client: parts.extensions.get().copied(),
+            // Every handler belongs to a row of the table.
+            policy: Route::of(&parts.extensions).map_or(Policy::Admins, |route| route.policy),
+        })
+    }
+
+    /// Returns the caller.
     ///
     /// # Errors
-    /// 401 without a good token, 403 if the route is not for them.
-    pub(crate) async fn required(&self) -> Result<Caller, ApiError> {
+    /// 401 without a valid token, 403 if the route's policy does not admit the caller's role.
+    pub(crate) async fn require(&self) -> Result<Caller, ApiError> {
         Ok(self.profile().await?.caller)
     }
 
-    /// As [`Visitor::required`], with what is known of them.
-    pub(crate) async fn profile(&self) -> Result<Profile, ApiError> {
-        let profile = self.resolve().await??;
-        // Every handler belongs to a row of the table; one that does not is for nobody.
-        self.policy.unwrap_or(Policy::Admins).judge(profile.caller.role)?;
-        Ok(profile)
-    }
-
-    /// The caller, if there is a good token: on a public route a stale one does no harm.
-    pub(crate) async fn if_known(&self) -> Result<Option<Caller>, ApiError> {
-        match self.resolve().await {
+    /// Returns the caller if there is a valid token. An expired token does no harm on a public route.
+    pub(crate) async fn optional(&self) -> Result<Option<Caller>, ApiError> {
+        match self.verify().await {
             Ok(Ok(profile)) => Ok(Some(profile.caller)),
             Ok(Err(
                 identity::Error::Missing
@@ -54,8 +58,14 @@ impl Visitor {
         }
     }
 
-    /// Asks who it is, unless this client has shown too many bad tokens and this one is not known to be good.
-    async fn resolve(&self) -> Result<Result<Profile, identity::Error>, RateLimitStatus> {
+    async fn profile(&self) -> Result<Profile, ApiError> {
+        let profile = self.verify().await??;
+        self.policy.check_role(profile.caller.role)?;
+        Ok(profile)
+    }
+
+    /// Verifies the token, unless it is not known to be valid and the client has sent too many rejected ones.
+    async fn verify(&self) -> Result<Result<Profile, identity::Error>, RateLimitStatus> {
         let Self { services, app, header, client, .. } = self;
         let header = header.as_deref();
         let key = client.map(|client| (client.address, "", FAILURES.name));
@@ -79,16 +89,47 @@ impl Visitor {
     }
 }
 
-impl FromRequestParts<AppState> for Visitor {
+impl FromRequestParts<AppState> for Auth {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        Ok(Self {
-            services: app.gate.services()?,
-            app: app.clone(),
-            header: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
-            client: parts.extensions.get().copied(),
-            policy: Route::of(&parts.extensions).map(|route| route.policy),
-        })
+        Self::new(parts, app)
+    }
+}
+
+impl Input for Auth {}
+
+/// The caller, whom the route's policy admits.
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        Auth::new(parts, app)?.require().await
+    }
+}
+
+impl Input for Caller {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        // A token without the scope, and too many rejected ones.
+        operation.errors.extend([401, 403, 429]);
+    }
+}
+
+/// As [`Caller`], with name and e-mail address.
+impl FromRequestParts<AppState> for Profile {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        Auth::new(parts, app)?.profile().await
+    }
+}
+
+impl Input for Profile {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        Caller::describe(operation);
     }
 }

@@ -1,276 +1,450 @@
-use serde_json::{Map, Value};
-use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
+//! Fields of requests. A field is declared once, as in `title: required().length(1..=200)`; the declaration parses it,
+//! validates it and describes it in the OpenAPI document.
 
-use super::json::FromBody;
-use super::query::{parse_truth, parse_whole};
-use crate::domain::{ContentType, DisplayType, NavVisibility, Patch};
-use crate::http::error::{FieldError, LocPart};
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
-/// The greatest whole number that is exact in JSON, for whoever reads it.
-pub(crate) const EXACT: i64 = 9_007_199_254_740_991;
+use serde_json::{Map, Value, json};
 
-/// What is wrong with a value, or with one element of it.
-pub(crate) struct Wrong {
-    at: Option<usize>,
-    kind: &'static str,
-    msg: &'static str,
+use super::value::{FieldValue, Input, MAX_SAFE_INTEGER, Rule, invalid};
+use crate::domain::{PageRequest, Patch, Position};
+use crate::http::error::FieldError;
+use crate::http::openapi::schema;
+use crate::service::Write;
+
+/// A type that is read from the fields of a request. Implemented by [`request!`].
+pub(crate) trait FromFields: Sized + Send {
+    /// Visits each field in order. Returns none if a field is invalid, or if fields are described rather than read.
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
-/// A type that fields can have.
-pub(crate) trait FromJson: Default {
-    /// Reads a value, as leniently as the original did.
-    fn from_json(value: Value) -> Result<Self, Vec<Wrong>>;
+/// A type that is read from a JSON body, with its named schema.
+pub(crate) trait RequestBody: FromFields {
+    /// The name of the schema.
+    const NAME: &'static str;
+    /// The lines of its description.
+    const DOCS: &'static [&'static str];
+
+    /// Returns an example of a body.
+    fn example() -> Value;
 }
 
-fn wrong<T>(kind: &'static str, msg: &'static str) -> Result<T, Vec<Wrong>> {
-    Err(vec![Wrong { at: None, kind, msg }])
-}
-
-impl FromJson for String {
-    fn from_json(value: Value) -> Result<Self, Vec<Wrong>> {
-        match value {
-            Value::String(text) if text.contains('\0') => wrong("value_error", "cannot hold a NUL character"),
-            Value::String(text) => Ok(text),
-            _ => wrong("string_type", "has to be a text"),
-        }
-    }
-}
-
-impl FromJson for bool {
-    fn from_json(value: Value) -> Result<Self, Vec<Wrong>> {
-        let read = match &value {
-            Value::Bool(truth) => Some(*truth),
-            Value::String(text) => parse_truth(text),
-            Value::Number(number) if number.as_f64() == Some(1.0) => Some(true),
-            Value::Number(number) if number.as_f64() == Some(0.0) => Some(false),
-            _ => None,
-        };
-        read.map_or_else(|| wrong("bool_parsing", "has to be true or false"), Ok)
-    }
-}
-
-impl FromJson for i64 {
-    fn from_json(value: Value) -> Result<Self, Vec<Wrong>> {
-        let read = match &value {
-            Value::Bool(truth) => Some(Self::from(*truth)),
-            Value::String(text) => parse_whole(text),
-            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-                (Some(number), _) => Some(number),
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "whole; beyond the range it is the end of it"
-                )]
-                (None, Some(number)) if number.fract() == 0.0 => Some(number as Self),
-                _ => return wrong("int_from_float", "has to be a whole number"),
-            },
-            _ => None,
-        };
-        read.map_or_else(|| wrong("int_parsing", "has to be a whole number"), Ok)
-    }
-}
-
-/// Enums that are one word each.
-macro_rules! words {
-    ($($name:ident: $expected:literal,)+) => {$(
-        impl FromJson for $name {
-            fn from_json(value: Value) -> Result<Self, Vec<Wrong>> {
-                let word = value.as_str().and_then(|word| word.parse().ok());
-                word.map_or_else(|| wrong("literal_error", $expected), Ok)
-            }
-        }
-    )+};
-}
-
-words! {
-    DisplayType: "has to be feed, card-grid, static-page or gallery",
-    ContentType: "has to be story, project, page, image or photo_essay",
-    NavVisibility: "has to be main, secondary or hidden",
-}
-
-impl FromJson for Vec<String> {
-    fn from_json(value: Value) -> Result<Self, Vec<Wrong>> {
-        let Value::Array(elements) = value else { return wrong("list_type", "has to be a list") };
-        let (mut read, mut errors) = (Self::new(), Vec::new());
-        for (at, element) in elements.into_iter().enumerate() {
-            match String::from_json(element) {
-                Ok(element) => read.push(element),
-                Err(wrong) => errors.extend(wrong.into_iter().map(|wrong| Wrong { at: Some(at), ..wrong })),
-            }
-        }
-        if errors.is_empty() { Ok(read) } else { Err(errors) }
-    }
-}
-
-/// Reads the fields of a body one by one and keeps what is wrong with them.
-pub(crate) struct Fields {
-    object: Map<String, Value>,
-    asked: Vec<&'static str>,
+/// The fields of one request, while they are read or described.
+pub(crate) struct Fields<'a> {
+    source: Source<'a>,
     errors: Vec<FieldError>,
 }
 
-impl Fields {
-    /// Reads and judges a body.
+enum Source<'a> {
+    Body(Map<String, Value>),
+    Query(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+    Description(Vec<FieldDoc>),
+}
+
+/// A field in the OpenAPI document.
+pub(crate) struct FieldDoc {
+    pub(crate) name: &'static str,
+    pub(crate) schema: Value,
+    pub(crate) description: Option<String>,
+    pub(crate) required: bool,
+    pub(crate) nullable: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads a type from a JSON object.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in the order of the type's fields.
-    pub(crate) fn judge<T: FromBody>(object: Map<String, Value>) -> Result<T, Vec<FieldError>> {
-        let mut fields = Self { object, asked: Vec::new(), errors: Vec::new() };
-        let value = T::from_body(&mut fields);
-        if let Err(broken) = value.validate() {
-            fields.add(&broken);
-        }
-        let Self { asked, mut errors, .. } = fields;
-        // The validator keeps its errors in a hash map; their order has to be the same each time.
-        errors.sort_by_key(|error| {
-            asked.iter().position(|name| Some(*name) == error.loc.get(1).and_then(LocPart::name))
-        });
-        if errors.is_empty() { Ok(value) } else { Err(errors) }
+    /// All invalid fields, in the order of their declarations.
+    pub(crate) fn read_body<T: FromFields>(object: Map<String, Value>) -> Result<T, Vec<FieldError>> {
+        Fields { source: Source::Body(object), errors: Vec::new() }.read()
     }
 
-    /// A field that has to be there.
-    pub(crate) fn required<T: FromJson>(&mut self, name: &'static str) -> T {
-        self.asked.push(name);
-        if let Some(value) = self.object.remove(name) {
-            self.read(name, value)
-        } else {
-            self.error(name, None, "is needed".to_owned(), "missing");
-            T::default()
-        }
+    /// Reads a type from a query string. `errors` were found in the names of the parameters.
+    ///
+    /// # Errors
+    /// As [`Fields::read_body`], after `errors`.
+    pub(crate) fn read_query<T: FromFields>(
+        pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+        errors: Vec<FieldError>,
+    ) -> Result<T, Vec<FieldError>> {
+        Fields { source: Source::Query(pairs), errors }.read()
     }
 
-    /// A field that has a value of its own when it is left out.
-    pub(crate) fn or<T: FromJson>(&mut self, name: &'static str, default: T) -> T {
-        self.asked.push(name);
-        match self.object.remove(name) {
-            Some(value) => self.read(name, value),
-            None => default,
-        }
+    /// Describes the fields of a type.
+    pub(crate) fn describe<T: FromFields>() -> Vec<FieldDoc> {
+        let mut fields = Fields { source: Source::Description(Vec::new()), errors: Vec::new() };
+        T::from_fields(&mut fields);
+        let Source::Description(docs) = fields.source else { unreachable!("the source stays the same") };
+        docs
     }
 
-    /// A field that may be left out or be null, which is the same.
-    pub(crate) fn optional<T: FromJson>(&mut self, name: &'static str) -> Option<T> {
-        self.asked.push(name);
-        match self.object.remove(name) {
-            None | Some(Value::Null) => None,
-            Some(value) => Some(self.read(name, value)),
-        }
+    fn read<T: FromFields>(mut self) -> Result<T, Vec<FieldError>> {
+        let value = T::from_fields(&mut self);
+        value.filter(|_| self.errors.is_empty()).ok_or(self.errors)
     }
 
-    /// A field that may be left out, but not be null.
-    pub(crate) fn given<T: FromJson>(&mut self, name: &'static str) -> Option<T> {
-        self.asked.push(name);
-        self.object.remove(name).map(|value| self.read(name, value))
-    }
-
-    /// A field of which null is a value.
-    pub(crate) fn nullable<T: FromJson>(&mut self, name: &'static str) -> Patch<T> {
-        self.asked.push(name);
-        match self.object.remove(name) {
-            None => Patch::Keep,
-            Some(Value::Null) => Patch::Clear,
-            Some(value) => Patch::Set(self.read(name, value)),
-        }
-    }
-
-    fn read<T: FromJson>(&mut self, name: &'static str, value: Value) -> T {
-        T::from_json(value).unwrap_or_else(|wrong| {
-            for Wrong { at, kind, msg } in wrong {
-                self.error(name, at, msg.to_owned(), kind);
+    /// Returns the value that the client sent. The last one of a repeated query parameter counts.
+    fn take(&mut self, name: &str) -> Option<Input<'a>> {
+        match &mut self.source {
+            Source::Body(object) => object.remove(name).map(Input::Json),
+            Source::Query(pairs) => {
+                let (_, value) = pairs.iter().rev().find(|(key, _)| key == name)?;
+                Some(Input::Text(value.clone()))
             }
-            T::default()
-        })
+            Source::Description(_) => None,
+        }
     }
 
-    fn error(&mut self, name: &str, at: Option<usize>, msg: String, kind: &'static str) {
-        let loc = ["body".into(), name.into()].into_iter().chain(at.map(LocPart::At)).collect();
-        self.errors.push(FieldError { loc, msg, kind });
+    fn error(&mut self, name: &'static str, error: FieldError) {
+        let part = if matches!(self.source, Source::Body(_)) { "body" } else { "query" };
+        self.errors.push(error.within([part.into(), name.into()]));
+    }
+}
+
+/// The declaration of a field or of a group of fields.
+pub(crate) trait FieldSpec {
+    /// The type of the value.
+    type Value;
+
+    /// Reads or describes the field. Returns none if it is invalid or described.
+    fn visit(self, fields: &mut Fields<'_>, name: &'static str, docs: &[&str]) -> Option<Self::Value>;
+}
+
+/// A field of type `T` that is read as `V`, which also represents that it is absent or null.
+pub(crate) struct Field<T, V> {
+    absent: Option<V>,
+    null: Option<V>,
+    wrap: fn(T) -> V,
+    rules: Vec<Rule>,
+    default: Option<Value>,
+}
+
+/// Declares a field that must be present and not null.
+pub(crate) fn required<T>() -> Field<T, T> {
+    Field { absent: None, null: None, wrap: |value| value, rules: Vec::new(), default: None }
+}
+
+/// Declares a field that may be absent; then it has this value.
+pub(crate) fn absent_is<T>(value: T) -> Field<T, T> {
+    Field { absent: Some(value), ..required() }
+}
+
+/// Declares a field that may be absent; the OpenAPI document states its default.
+pub(crate) fn default<T: Into<Value> + Clone>(value: T) -> Field<T, T> {
+    Field { default: Some(value.clone().into()), ..absent_is(value) }
+}
+
+/// Declares a field that may be absent or null, which mean the same.
+pub(crate) fn optional<T>() -> Field<T, Option<T>> {
+    Field { null: Some(None), ..omittable() }
+}
+
+/// Declares a field that may be absent or null, which mean `absent`. Other values are converted with `wrap`.
+pub(crate) fn optional_as<T, V: Clone>(absent: V, wrap: fn(T) -> V) -> Field<T, V> {
+    Field { absent: Some(absent.clone()), null: Some(absent), wrap, rules: Vec::new(), default: None }
+}
+
+/// Declares a field that may be absent but not null.
+pub(crate) fn omittable<T>() -> Field<T, Option<T>> {
+    Field { absent: Some(None), null: None, wrap: Some, rules: Vec::new(), default: None }
+}
+
+/// Declares a field that is kept if absent, and cleared by null.
+pub(crate) fn patch<T>() -> Field<T, Patch<T>> {
+    Field {
+        absent: Some(Patch::Keep),
+        null: Some(Patch::Clear),
+        wrap: Patch::Set,
+        rules: Vec::new(),
+        default: None,
+    }
+}
+
+impl<T, V> Field<T, V> {
+    fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+}
+
+impl<V> Field<String, V> {
+    /// Bounds the number of characters.
+    pub(crate) fn length(self, bounds: RangeInclusive<u64>) -> Self {
+        let (min, max) = bounds.into_inner();
+        self.rule(Rule::Length(min, max))
     }
 
-    /// Flattens the validator's tree. A field that could not be read has its error already.
-    fn add(&mut self, broken: &ValidationErrors) {
-        for (name, kind) in broken.errors() {
-            let read = |error: &FieldError| error.loc.get(1).and_then(LocPart::name) != Some(name.as_ref());
-            if let (ValidationErrorsKind::Field(rules), true) = (kind, self.errors.iter().all(read)) {
-                for rule in rules {
-                    let (kind, msg) = told(rule);
-                    self.error(name, None, msg, kind);
+    /// Requires a predicate; `msg` completes the sentence "The field …".
+    pub(crate) fn check(self, holds: fn(&str) -> bool, msg: &'static str) -> Self {
+        self.rule(Rule::Check(holds, msg))
+    }
+
+    /// States a pattern in the OpenAPI document.
+    pub(crate) fn pattern(self, pattern: &'static str) -> Self {
+        self.rule(Rule::Pattern(pattern))
+    }
+
+    /// States in the OpenAPI document that the value is an id.
+    pub(crate) fn id(self) -> Self {
+        self.pattern("^[0-9a-fA-F]{24}$")
+    }
+
+    /// States all values in the OpenAPI document.
+    pub(crate) fn one_of(self, values: &'static [&'static str]) -> Self {
+        self.rule(Rule::Values(values))
+    }
+}
+
+impl<V> Field<i64, V> {
+    /// Bounds the number.
+    pub(crate) fn range(self, bounds: RangeInclusive<i64>) -> Self {
+        let (min, max) = bounds.into_inner();
+        self.rule(Rule::Range(min, max))
+    }
+}
+
+impl<T: FieldValue, V> Field<T, V> {
+    fn read(self, input: Option<Input<'_>>) -> Result<V, Vec<FieldError>> {
+        let input = match (input, self.null) {
+            (None, _) => return self.absent.ok_or_else(|| vec![invalid("missing", "field required")]),
+            (Some(Input::Json(Value::Null)), Some(null)) => return Ok(null),
+            (Some(input), _) => input,
+        };
+        let value = T::parse(input)?;
+        let errors: Vec<_> = self.rules.iter().filter_map(|rule| value.check(rule)).collect();
+        if errors.is_empty() { Ok((self.wrap)(value)) } else { Err(errors) }
+    }
+
+    fn doc(&self, name: &'static str, docs: &[&str]) -> FieldDoc {
+        let mut schema = T::schema();
+        for rule in &self.rules {
+            match rule {
+                Rule::Length(min, max) => {
+                    schema["minLength"] = json!(min);
+                    schema["maxLength"] = json!(max);
                 }
+                Rule::Range(min, max) => {
+                    schema["minimum"] = json!(min);
+                    schema["maximum"] = json!(max);
+                }
+                Rule::Pattern(pattern) => schema["pattern"] = json!(pattern),
+                Rule::Values(values) => schema["enum"] = json!(values),
+                Rule::Check(..) => {}
+            }
+        }
+        if let Some(default) = &self.default {
+            schema["default"] = default.clone();
+        }
+        let (required, nullable) = (self.absent.is_none(), self.null.is_some());
+        FieldDoc { name, schema, description: schema::description(docs), required, nullable }
+    }
+}
+
+impl<T: FieldValue, V> FieldSpec for Field<T, V> {
+    type Value = V;
+
+    fn visit(self, fields: &mut Fields<'_>, name: &'static str, docs: &[&str]) -> Option<V> {
+        if let Source::Description(all) = &mut fields.source {
+            all.push(self.doc(name, docs));
+            return None;
+        }
+        let input = fields.take(name);
+        match self.read(input) {
+            Ok(value) => Some(value),
+            Err(errors) => {
+                for error in errors {
+                    fields.error(name, error);
+                }
+                None
             }
         }
     }
 }
 
-/// A broken rule in the words of the contract. The validator's own text would repeat the value that was sent.
-fn told(rule: &ValidationError) -> (&'static str, String) {
-    let bound = |name: &str| rule.params.get(name).and_then(Value::as_i64);
-    let value = rule.params.get("value");
-    let length = value.and_then(Value::as_str).map(|text| text.chars().count());
-    let length = length.and_then(|length| i64::try_from(length).ok());
-    let number = value.and_then(Value::as_i64);
-    match (&*rule.code, bound("min"), bound("max")) {
-        ("length", Some(min), _) if length.is_some_and(|length| length < min) => {
-            ("string_too_short", format!("has to have at least {min} {}", characters(min)))
+/// The parameters that select a part of a list: `limit`, `offset` and `cursor`.
+pub(crate) struct PageFields {
+    default: i64,
+    max: i64,
+}
+
+/// Declares the parameters that every list has.
+pub(crate) fn page(default: i64, max: i64) -> PageFields {
+    PageFields { default, max }
+}
+
+impl FieldSpec for PageFields {
+    type Value = PageRequest;
+
+    fn visit(self, fields: &mut Fields<'_>, _: &'static str, _: &[&str]) -> Option<PageRequest> {
+        let limit = default(self.default).range(1..=self.max);
+        let limit = limit.visit(fields, "limit", &["Maximum number of items to return."]);
+        let offset = default(0).range(0..=MAX_SAFE_INTEGER);
+        let offset = offset.visit(fields, "offset", &["Number of items to skip."]);
+        let docs = [
+            "Position in the list: empty for its start, then the value in the `Link` whose `rel` is `next`. Cannot be",
+            "combined with `offset`. The other parameters must stay the same, except `limit`.",
+        ];
+        let cursor = optional::<String>().pattern("^[A-Za-z0-9_-]*$").visit(fields, "cursor", &docs)?;
+        if cursor.is_some() && fields.take("offset").is_some() {
+            fields.error("cursor", invalid("value_error", "cannot be combined with offset"));
         }
-        ("length", _, Some(max)) => {
-            ("string_too_long", format!("has to have at most {max} {}", characters(max)))
-        }
-        ("range", Some(min), _) if number.is_some_and(|number| number < min) => {
-            ("greater_than_equal", format!("has to be at least {min}"))
-        }
-        ("range", _, Some(max)) => ("less_than_equal", format!("has to be at most {max}")),
-        _ => ("value_error", rule.message.as_deref().unwrap_or("is not valid").to_owned()),
+        let position = match cursor {
+            None => Position::Offset(offset?.unsigned_abs()),
+            Some(cursor) => Position::Cursor(Some(cursor).filter(|cursor| !cursor.is_empty())),
+        };
+        Some(PageRequest { limit: limit?.unsigned_abs(), position })
     }
 }
 
-fn characters(n: i64) -> &'static str {
-    if n == 1 { "character" } else { "characters" }
+/// Draft or patch, and the section that the item belongs to.
+impl<T: FromFields> FromFields for Write<T> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let content = T::from_fields(fields);
+        let docs =
+            ["A section for content of this type. A new item without one belongs to the first such section."];
+        let section_id = optional().id().visit(fields, "section_id", &docs);
+        Some(Self { fields: content?, section_id: section_id? })
+    }
 }
+
+impl<T: RequestBody> RequestBody for Write<T> {
+    const NAME: &'static str = T::NAME;
+    const DOCS: &'static [&'static str] = T::DOCS;
+
+    fn example() -> Value {
+        T::example()
+    }
+}
+
+/// Declares the fields of a type, in the order in which errors are reported:
+///
+/// ```ignore
+/// request! {
+///     /// The description of the schema.
+///     StoryDraft as "StoryWrite" {
+///         title: required().length(1..=200),
+///     }
+///     example { "title": "First light" }
+/// }
+/// ```
+///
+/// A field has the name and type of the struct's field, unless `as "name"` renames it. `=> value` builds the type from
+/// the fields where it is not a struct of them. Query parameters have neither `as` nor an example.
+macro_rules! request {
+    (
+        $(#[doc = $docs:literal])*
+        $target:ty as $schema:literal { $($fields:tt)* }
+        example $example:tt
+        $(=> $value:expr)?
+    ) => {
+        impl $crate::http::extract::RequestBody for $target {
+            const NAME: &'static str = $schema;
+            const DOCS: &'static [&'static str] = &[$($docs),*];
+
+            fn example() -> serde_json::Value {
+                serde_json::json!($example)
+            }
+        }
+
+        $crate::http::extract::request! { $target { $($fields)* } $(=> $value)? }
+    };
+    (
+        $target:ty {
+            $($(#[doc = $field_docs:literal])* $field:ident $(as $name:literal)?: $spec:expr,)*
+        }
+        $(=> $value:expr)?
+    ) => {
+        impl $crate::http::extract::FromFields for $target {
+            fn from_fields(fields: &mut $crate::http::extract::Fields<'_>) -> Option<Self> {
+                $(let $field = $crate::http::extract::FieldSpec::visit(
+                    $spec,
+                    fields,
+                    $crate::http::extract::request!(@name $field $($name)?),
+                    &[$($field_docs),*],
+                );)*
+                $(let $field = $field?;)*
+                Some($crate::http::extract::request!(@value ($($field)*) $($value)?))
+            }
+        }
+    };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name:literal) => { $name };
+    (@value ($($field:ident)*)) => { Self { $($field),* } };
+    (@value ($($field:ident)*) $value:expr) => { $value };
+}
+
+/// Declares a struct of query parameters, with their types.
+macro_rules! query {
+    (
+        $(#[doc = $docs:literal])*
+        $name:ident {
+            $($(#[doc = $field_docs:literal])* $field:ident $(as $parameter:literal)?: $type:ty = $spec:expr,)*
+        }
+    ) => {
+        $(#[doc = $docs])*
+        #[derive(Debug, PartialEq)]
+        pub(crate) struct $name {
+            $($(#[doc = $field_docs])* pub(crate) $field: $type,)*
+        }
+
+        $crate::http::extract::request! { $name { $($(#[doc = $field_docs])* $field $(as $parameter)?: $spec,)* } }
+    };
+}
+
+pub(crate) use {query, request};
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use validator::Validate;
 
     use super::*;
 
-    #[derive(Debug, PartialEq, Validate)]
+    #[derive(Debug, PartialEq)]
     struct Sample {
-        #[validate(length(min = 1, max = 3))]
         title: String,
         flag: bool,
-        #[validate(range(min = 0, max = 9))]
         number: Option<i64>,
         list: Option<Vec<String>>,
     }
 
-    impl FromBody for Sample {
-        fn from_body(fields: &mut Fields) -> Self {
-            Self {
-                title: fields.required("title"),
-                flag: fields.required("flag"),
-                number: fields.optional("number"),
-                list: fields.optional("list"),
-            }
+    request! {
+        Sample {
+            title: required().length(1..=3),
+            flag: required(),
+            number: optional().range(0..=9),
+            list: optional(),
         }
     }
 
-    fn judge(body: Value) -> Result<Sample, Vec<(String, &'static str)>> {
-        let Value::Object(object) = body else { panic!("an object is judged") };
-        Fields::judge(object).map_err(|errors| {
-            let loc = |error: &FieldError| serde_json::to_string(&error.loc).unwrap();
-            errors.iter().map(|error| (loc(error), error.kind)).collect()
-        })
+    query! {
+        Parameters {
+            page: PageRequest = page(20, 100),
+            flag: bool = default(false),
+        }
+    }
+
+    fn read(body: Value) -> Result<Sample, Vec<(String, &'static str)>> {
+        let Value::Object(object) = body else { panic!("the body is an object") };
+        Fields::read_body(object).map_err(|errors| located(&errors))
+    }
+
+    fn located(errors: &[FieldError]) -> Vec<(String, &'static str)> {
+        errors.iter().map(|error| (serde_json::to_string(&error.loc).unwrap(), error.kind)).collect()
     }
 
     fn kind(field: &str, value: Value) -> &'static str {
         let mut body = json!({ "title": "a", "flag": true });
         body[field] = value;
-        judge(body).unwrap_err()[0].1
+        read(body).unwrap_err()[0].1
+    }
+
+    fn query(query: &str) -> Result<Parameters, Vec<FieldError>> {
+        Fields::read_query(url::form_urlencoded::parse(query.as_bytes()).collect(), Vec::new())
     }
 
     #[test]
-    fn all_errors_come_together_in_the_order_of_the_fields() {
-        let errors = judge(json!({ "list": ["a", 1, null], "title": "four", "number": 1.5 })).unwrap_err();
+    fn all_errors_are_reported_in_field_order() {
+        let errors = read(json!({ "list": ["a", 1, null], "title": "four", "number": 1.5 })).unwrap_err();
         let expected = [
             ("[\"body\",\"title\"]", "string_too_long"),
             ("[\"body\",\"flag\"]", "missing"),
@@ -279,23 +453,30 @@ mod tests {
             ("[\"body\",\"list\",2]", "string_type"),
         ];
         assert_eq!(errors, expected.map(|(loc, kind)| (loc.to_owned(), kind)));
+        let errors = query("flag=maybe&offset=-1&limit=abc").unwrap_err();
+        let expected = [
+            ("[\"query\",\"limit\"]", "int_parsing"),
+            ("[\"query\",\"offset\"]", "greater_than_equal"),
+            ("[\"query\",\"flag\"]", "bool_parsing"),
+        ];
+        assert_eq!(located(&errors), expected.map(|(loc, kind)| (loc.to_owned(), kind)));
     }
 
     #[test]
-    fn types_are_read_leniently() {
+    fn types_are_coerced_leniently() {
         for flag in [json!(true), json!("on"), json!("True"), json!(1), json!(1.0)] {
-            assert!(judge(json!({ "title": "a", "flag": flag })).unwrap().flag);
+            assert!(read(json!({ "title": "a", "flag": flag })).unwrap().flag);
         }
         for number in [json!(3), json!("3"), json!(3.0), json!("3.0")] {
-            assert_eq!(judge(json!({ "title": "a", "flag": 0, "number": number })).unwrap().number, Some(3));
+            assert_eq!(read(json!({ "title": "a", "flag": 0, "number": number })).unwrap().number, Some(3));
         }
         let nulls =
-            judge(json!({ "title": "äöü", "flag": "no", "number": null, "extra": { "$gt": "" } })).unwrap();
+            read(json!({ "title": "äöü", "flag": "no", "number": null, "extra": { "$gt": "" } })).unwrap();
         assert_eq!(nulls, Sample { title: "äöü".into(), flag: false, number: None, list: None });
     }
 
     #[test]
-    fn wrong_types_and_broken_rules_have_the_words_of_the_contract() {
+    fn invalid_values_have_the_kinds_of_the_contract() {
         for (field, value, expected) in [
             ("title", json!({ "$gt": "" }), "string_type"),
             ("title", json!(5), "string_type"),
@@ -319,13 +500,46 @@ mod tests {
     }
 
     #[test]
+    fn range_errors_name_the_bound() {
+        for (text, kind) in [
+            ("limit=0", "greater_than_equal"),
+            ("limit=-1", "greater_than_equal"),
+            ("limit=101", "less_than_equal"),
+            ("limit=9223372036854775808", "less_than_equal"),
+            ("limit=-9223372036854775809", "greater_than_equal"),
+        ] {
+            let expected = [("[\"query\",\"limit\"]".to_owned(), kind)];
+            assert_eq!(located(&query(text).unwrap_err()), expected, "{text}");
+        }
+        let errors = query("offset=99999999999999999999").unwrap_err();
+        assert_eq!(located(&errors), [("[\"query\",\"offset\"]".to_owned(), "less_than_equal")]);
+    }
+
+    #[test]
+    fn last_repeated_parameter_counts_and_unknown_ones_are_ignored() {
+        let parameters = query("limit=abc&limit=5&colour=red&limit%20=7").unwrap();
+        let page = PageRequest { limit: 5, position: Position::Offset(0) };
+        assert_eq!(parameters, Parameters { page, flag: false });
+    }
+
+    #[test]
+    fn cursor_excludes_offset() {
+        let page = |text| query(text).map(|parameters| parameters.page.position);
+        assert_eq!(page("cursor=").unwrap(), Position::Cursor(None));
+        assert_eq!(page("cursor=a").unwrap(), Position::Cursor(Some("a".to_owned())));
+        let errors = page("cursor=a&offset=1").unwrap_err();
+        assert_eq!(located(&errors), [("[\"query\",\"cursor\"]".to_owned(), "value_error")]);
+    }
+
+    #[test]
     fn errors_never_repeat_the_value() {
-        let Value::Object(object) =
-            json!({ "title": "secretvalue", "flag": "secretvalue", "number": 123_454_321 })
-        else {
-            panic!("an object is judged")
-        };
-        let said = format!("{:?}", Fields::judge::<Sample>(object).unwrap_err());
-        assert!(!said.contains("secretvalue") && !said.contains("123454321"), "{said}");
+        let body = json!({ "title": "secretvalue", "flag": "secretvalue", "number": 123_454_321 });
+        let Value::Object(object) = body else { panic!("the body is an object") };
+        let mut errors = Fields::read_body::<Sample>(object).unwrap_err();
+        for parameters in ["limit=secretvalue", "limit=123454321", "flag=secretvalue"] {
+            errors.extend(query(parameters).unwrap_err());
+        }
+        let text = format!("{errors:?}");
+        assert!(!text.contains("secretvalue") && !text.contains("123454321"), "{text}");
     }
 }

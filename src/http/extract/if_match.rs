@@ -3,9 +3,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use crate::domain::Precondition;
+use crate::http::openapi::headers;
+use crate::http::openapi::operation::{Input, Operation};
 use crate::http::{ApiError, AppState, cache};
 
-/// What `If-Match` asks of the item. `*` asks that there is one, which every change asks.
+/// The precondition of `If-Match`. `*` requires that the item exists, which every change requires.
 pub(crate) struct IfMatch(pub(crate) Precondition);
 
 impl FromRequestParts<AppState> for IfMatch {
@@ -13,6 +15,13 @@ impl FromRequestParts<AppState> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         Ok(Self(condition(&parts.headers)))
+    }
+}
+
+impl Input for IfMatch {
+    fn describe(operation: &mut Operation) {
+        operation.errors.insert(412);
+        operation.headers.push(headers::request("If-Match", "The `ETag` of the version to change."));
     }
 }
 
@@ -26,7 +35,7 @@ fn condition(headers: &HeaderMap) -> Precondition {
     if tags.clone().any(|tag| tag == "*") {
         return Precondition::None;
     }
-    // Weak tags do not name a state, so they are left out: they match nothing.
+    // Weak tags do not identify a version, so they match nothing.
     let name = |tag: &str| Some(cache::state_of(tag.strip_prefix('"')?.strip_suffix('"')?).to_owned());
     Precondition::AnyOf(tags.by_ref().filter_map(name).collect())
 }
@@ -47,7 +56,7 @@ mod tests {
         assert_eq!(of("*"), Precondition::None);
         assert_eq!(of("\"a\""), names(&["a"]));
         assert_eq!(of("\"a\" , \"b\""), names(&["a", "b"]));
-        // The tag of a coded form names the same state.
+        // The tag of an encoded variant identifies the same version.
         assert_eq!(of("\"a-br\", \"b-gzip\", \"c-zstd\""), names(&["a", "b", "c"]));
         for nothing in ["", "a", "W/\"a\"", "\""] {
             assert_eq!(of(nothing), names(&[]), "{nothing:?}");

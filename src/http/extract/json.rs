@@ -1,95 +1,116 @@
-//! Bodies of requests: read whole, parsed, and judged field by field, all errors together.
+//! JSON bodies: read whole, parsed and validated, with all errors in one response.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
-use validator::Validate;
 
-use super::fields::Fields;
+use super::auth::Auth;
+use super::fields::{Fields, RequestBody};
+use super::value::invalid;
+use crate::domain::Caller;
 use crate::http::error::{FieldError, LocPart};
 use crate::http::middleware::concurrency::Permit;
+use crate::http::openapi::operation::{Input, Operation};
+use crate::http::openapi::schema;
 use crate::http::{ApiError, AppState};
 
-/// A JSON body may have so many bytes: 1 MiB.
-const LIMIT: usize = 1024 * 1024;
-const TOO_LARGE: ApiError = ApiError::TooLarge("The body is too large: at most 1 MiB is read");
+/// The maximum size of a JSON body: 1 MiB.
+const MAX_BYTES: usize = 1024 * 1024;
+const TOO_LARGE: ApiError = ApiError::TooLarge("The body is too large: the limit is 1 MiB");
 
-/// A request type that is read from a JSON object.
-pub(crate) trait FromBody: Validate + Sized {
-    /// Reads each field; those that cannot be read get a stand-in and an error in the fields.
-    fn from_body(fields: &mut Fields) -> Self;
-}
+/// A caller whom the route's policy admits, and their body. An invalid body is reported before missing credentials, as
+/// in the original.
+pub(crate) struct Authorized<T>(pub(crate) Caller, pub(crate) T);
 
-/// A body, read and judged.
-pub(crate) struct ValidBody<T>(pub(crate) T);
-
-impl<T: FromBody> FromRequest<AppState> for ValidBody<T> {
+impl<T: RequestBody> FromRequest<AppState> for Authorized<T> {
     type Rejection = ApiError;
 
-    async fn from_request(mut request: Request, app: &AppState) -> Result<Self, ApiError> {
-        refuse_forms(request.headers())?;
-        if announced(request.headers()).is_some_and(|length| length > LIMIT as u64) {
-            return Err(TOO_LARGE);
-        }
-        DefaultBodyLimit::max(LIMIT).apply(&mut request);
-        let place = request.extensions().get::<Permit>().cloned();
-        let sent = Bytes::from_request(request, app);
-        let sent = match &place {
-            Some(place) => app.concurrency.outside(place, sent).await?,
-            None => sent.await,
-        };
-        let bytes = sent.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => TOO_LARGE,
-            _ => ApiError::BadRequest("Invalid body: it ended too early".to_owned()),
-        })?;
-        let object = parse(&bytes).map_err(|error| ApiError::Validation(vec![error]))?;
-        Fields::judge(object).map(Self).map_err(ApiError::Validation)
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let auth = Auth::new(&parts, app)?;
+        let body = read(Request::from_parts(parts, body), app).await?;
+        Ok(Self(auth.require().await?, body))
     }
 }
 
-/// As in the original, JSON may come under any name, but for that of a form.
-fn refuse_forms(headers: &HeaderMap) -> Result<(), ApiError> {
+impl<T: RequestBody> Input for Authorized<T> {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        Caller::describe(operation);
+        operation.errors.extend([400, 409, 413, 415, 422]);
+        let properties = Fields::describe::<T>().into_iter().map(|field| {
+            let mut property = if field.nullable { schema::nullable(field.schema) } else { field.schema };
+            if let Some(description) = field.description {
+                property["description"] = Value::String(description);
+            }
+            (field.name, property, field.required)
+        });
+        let schema = schema::object(T::DOCS, properties, &T::example());
+        operation.body = Some(operation.component(T::NAME, schema));
+    }
+}
+
+async fn read<T: RequestBody>(mut request: Request, app: &AppState) -> Result<T, ApiError> {
+    reject_forms(request.headers())?;
+    if content_length(request.headers()).is_some_and(|length| length > MAX_BYTES as u64) {
+        return Err(TOO_LARGE);
+    }
+    DefaultBodyLimit::max(MAX_BYTES).apply(&mut request);
+    let permit = request.extensions().get::<Permit>().cloned();
+    let body = Bytes::from_request(request, app);
+    let body = match &permit {
+        Some(permit) => app.concurrency.outside(permit, body).await?,
+        None => body.await,
+    };
+    let bytes = body.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => TOO_LARGE,
+        _ => ApiError::BadRequest("Invalid body: it ended early".to_owned()),
+    })?;
+    let object = parse(&bytes).map_err(|error| ApiError::Validation(vec![error]))?;
+    Fields::read_body(object).map_err(ApiError::Validation)
+}
+
+/// Rejects forms. As in the original, JSON may have any other content type.
+fn reject_forms(headers: &HeaderMap) -> Result<(), ApiError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/x-www-form-urlencoded" || kind.starts_with("multipart/") {
         return Err(ApiError::UnsupportedMediaType(
-            "The body has to be JSON, not a form: say so by Content-Type: application/json",
+            "The body must be JSON, not a form: send Content-Type: application/json",
         ));
     }
     Ok(())
 }
 
-fn announced(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, FieldError> {
-    let wrong = |at: Option<usize>, msg: &str, kind| {
-        let loc = std::iter::once(LocPart::from("body")).chain(at.map(LocPart::At)).collect();
-        FieldError { loc, msg: msg.to_owned(), kind }
-    };
+    let missing = || invalid("missing", "body required").within(["body".into()]);
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(wrong(None, "a body is needed", "missing"));
+        return Err(missing());
     }
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(Value::Null) => Err(wrong(None, "a body is needed", "missing")),
-        Ok(_) => Err(wrong(None, "has to be a JSON object", "model_attributes_type")),
+        Ok(Value::Null) => Err(missing()),
+        Ok(_) => Err(invalid("model_attributes_type", "must be a JSON object").within(["body".into()])),
         Err(error) => {
             let msg = if error.is_eof() {
-                "is not valid JSON: it ends too early"
+                "invalid JSON: it ends early"
             } else {
-                "is not valid JSON, or nested too deep"
+                "invalid JSON, or nested too deeply"
             };
-            Err(wrong(Some(position(bytes, &error)), msg, "json_invalid"))
+            Err(invalid("json_invalid", msg).within(["body".into(), LocPart::At(position(bytes, &error))]))
         }
     }
 }
 
-/// The byte that an error is at: its line and column both count from 1. The column of a line break is 0, of the line
-/// that it begins.
+/// Returns the index of the byte that an error is at. Lines and columns count from 1; a line break has column 0 of the
+/// line that it begins.
 fn position(bytes: &[u8], error: &serde_json::Error) -> usize {
     let lines = error.line().saturating_sub(1);
     let before: usize = bytes.split_inclusive(|&byte| byte == b'\n').take(lines).map(<[u8]>::len).sum();
@@ -106,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_told_apart() {
+    fn bodies_that_are_no_objects_have_kinds_of_their_own() {
         for (body, kind) in [
             (&b""[..], "missing"),
             (b" \n", "missing"),
@@ -119,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_json_is_told_with_its_place() {
+    fn invalid_json_is_reported_with_its_position() {
         let deep = "[".repeat(10_000);
         for (body, at) in [
             (&b"{\"a\": }"[..], 6),

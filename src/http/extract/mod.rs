@@ -1,38 +1,50 @@
-//! Extractors of our own: their rejections are [`ApiError`]s.
+//! Extractors. Their rejections are [`ApiError`](super::ApiError)s, and each describes its part of the operation.
 
-/// Who asks.
+/// The caller, admitted by the route's policy.
 mod auth;
-/// The fields of bodies, read leniently and judged all together.
-pub(crate) mod fields;
-/// Changes that depend on the state of an item.
+/// Fields of requests: parsed, validated and described from one declaration.
+mod fields;
+/// Preconditions on the state of an item.
 mod if_match;
-/// Bodies of requests: every error in one answer.
-pub(crate) mod json;
-/// The variable parts of a path.
+/// JSON bodies.
+mod json;
+/// Variable parts of the path.
 mod path;
-/// Query parameters, read leniently and judged all together.
-pub(crate) mod query;
+/// Query parameters.
+mod query;
+/// Types of fields.
+mod value;
 
-pub(crate) use auth::Visitor;
+pub(crate) use auth::Auth;
+pub(crate) use fields::{
+    Field, FieldSpec, Fields, FromFields, RequestBody, absent_is, default, omittable, optional, optional_as,
+    page, patch, query, request, required,
+};
 pub(crate) use if_match::IfMatch;
-pub(crate) use path::{Segment, Segments};
+pub(crate) use json::Authorized;
+pub(crate) use path::{PathParam, TypedId};
 pub(crate) use query::ValidQuery;
+pub(crate) use value::MAX_SAFE_INTEGER;
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 
+use super::middleware::request_id::RequestId;
+use super::openapi::operation::Input;
 use super::{ApiError, AppState};
 use crate::service::Services;
 
-/// The use cases, once the gate is open.
-pub(crate) struct Ready(pub(crate) Arc<Services>);
-
-impl FromRequestParts<AppState> for Ready {
+/// The use cases. While the gate is closed there are none, and the response is a 503.
+impl FromRequestParts<AppState> for Arc<Services> {
     type Rejection = ApiError;
 
     async fn from_request_parts(_: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        app.gate.services().map(Self)
+        app.gate.services()
     }
 }
+
+impl Input for Arc<Services> {}
+impl Input for State<AppState> {}
+impl Input for RequestId {}

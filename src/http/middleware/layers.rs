@@ -115,7 +115,7 @@ pub(crate) async fn limited(State(app): State<AppState>, request: Request, next:
         return next.run(request).await;
     };
     let Some(limit) = route.limit else { return next.run(request).await };
-    let key = (client.address, route.verb.as_str(), route.path);
+    let key = (client.address, route.method.as_str(), route.path);
     match limiter.charge(key, limit, app.clock.now()) {
         Ok(mut standing) => {
             let mut response = next.run(request).await;

@@ -1,138 +1,147 @@
+use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::headers;
 
-/// An answer that is an error.
-struct Answer {
+/// An error response of the common form.
+struct ErrorResponse {
     status: u16,
     name: &'static str,
     description: &'static str,
-    /// What such an answer says, for the example.
+    /// The detail of the example.
     detail: &'static str,
-    schema: &'static str,
-    /// Those that only it has.
+    /// Headers beside those of every response.
     headers: &'static [&'static str],
 }
 
-const fn answer(status: u16, name: &'static str, description: &'static str, detail: &'static str) -> Answer {
-    Answer { status, name, description, detail, schema: "Error", headers: &[] }
+const fn error(
+    status: u16,
+    name: &'static str,
+    description: &'static str,
+    detail: &'static str,
+    headers: &'static [&'static str],
+) -> ErrorResponse {
+    ErrorResponse { status, name, description, detail, headers }
 }
 
-const ANSWERS: &[Answer] = &[
-    answer(
+const ERRORS: &[ErrorResponse] = &[
+    error(
         400,
         "BadRequest",
-        "Well formed, and yet it means nothing",
+        "The request is well formed, but a value in it is invalid",
         "Invalid story id: 24 hexadecimal digits are expected",
+        &[],
     ),
-    Answer {
-        headers: &["WWW-Authenticate"],
-        ..answer(
-            401,
-            "Unauthenticated",
-            "Nobody is signed in, or not well enough",
-            "Missing authorization header",
-        )
-    },
-    answer(
+    error(
+        401,
+        "Unauthenticated",
+        "Missing or invalid credentials",
+        "Missing authorization header",
+        &["WWW-Authenticate"],
+    ),
+    error(
         403,
         "Forbidden",
-        "The caller may not do this",
+        "The caller is not allowed to do this",
         "Only its owner and administrators may change this item",
+        &[],
     ),
-    answer(404, "NotFound", "There is none, or none that the caller may see", "Story not found"),
-    Answer {
-        headers: &["Allow"],
-        ..answer(
-            405,
-            "MethodNotAllowed",
-            "The route has no such method; `Allow` names those it has",
-            "Method Not Allowed",
-        )
-    },
-    answer(
+    error(404, "NotFound", "The item does not exist or is not visible to the caller", "Story not found", &[]),
+    error(
+        405,
+        "MethodNotAllowed",
+        "The route does not support the method; `Allow` names those it supports",
+        "Method Not Allowed",
+        &["Allow"],
+    ),
+    error(
         406,
         "NotAcceptable",
-        "`Accept-Encoding` refuses every coding that can be had",
-        "Accept-Encoding refuses every coding: br, gzip, zstd and identity can be had",
+        "`Accept-Encoding` excludes every available encoding",
+        "Accept-Encoding excludes every available encoding: br, gzip, zstd and identity",
+        &[],
     ),
-    answer(409, "Conflict", "It would clash with something else", "slug is taken"),
-    Answer {
-        headers: &["ETag"],
-        ..answer(
-            412,
-            "Stale",
-            "The item is in another state than `If-Match` names",
-            "The item has changed: its current version is \"6f1c\"",
-        )
-    },
-    answer(413, "TooLarge", "The body is too large", "the body may have 1 MiB at most"),
-    answer(415, "UnsupportedMediaType", "The body is not JSON", "the body has to be application/json"),
-    Answer {
-        schema: "ValidationError",
-        ..answer(422, "Invalid", "Fields are wrong; all of them are named", "Validation Error")
-    },
-    Answer {
-        schema: "RateLimitError",
-        headers: &["Retry-After"],
-        ..answer(429, "TooManyRequests", "The caller asks too often", "Rate limit exceeded: 120 per 1 minute")
-    },
-    answer(500, "Internal", "Our fault; the log tells more under the request id", "Internal Server Error"),
-    Answer {
-        headers: &["Retry-After"],
-        ..answer(
-            503,
-            "Unavailable",
-            "The start is not over, something that is needed does not answer, or too much is under way",
-            "the store is unavailable at present",
-        )
-    },
+    error(409, "Conflict", "The change conflicts with another item", "slug is taken", &[]),
+    error(
+        412,
+        "Stale",
+        "The item is not in the state that `If-Match` names",
+        "The item has changed: its current version is \"6f1c\"",
+        &["ETag"],
+    ),
+    error(413, "TooLarge", "The body is too large", "The body is too large: the limit is 1 MiB", &[]),
+    error(
+        415,
+        "UnsupportedMediaType",
+        "The body is a form",
+        "The body must be JSON, not a form: send Content-Type: application/json",
+        &[],
+    ),
+    error(422, "Invalid", "Fields are invalid; `errors` lists all of them", "Validation Error", &[]),
+    error(
+        429,
+        "TooManyRequests",
+        "The client exceeded a rate limit",
+        "Rate limit exceeded: 120 per 1 minute",
+        &["Retry-After"],
+    ),
+    error(
+        500,
+        "Internal",
+        "Internal error; the log has its cause under the request id",
+        "Internal Server Error",
+        &[],
+    ),
+    error(
+        503,
+        "Unavailable",
+        "The server is starting, a dependency does not respond, or too many requests are in progress",
+        "the store is unavailable at present",
+        &["Retry-After"],
+    ),
 ];
 
-/// A reference to the answer with a status, if there is such an error.
-pub(crate) fn reference(status: u16) -> Option<Value> {
-    let answer = ANSWERS.iter().find(|answer| answer.status == status)?;
-    Some(json!({ "$ref": format!("#/components/responses/{}", answer.name) }))
+/// Returns a reference to the error response with a status.
+pub(super) fn reference(status: u16) -> Option<Value> {
+    let error = ERRORS.iter().find(|error| error.status == status)?;
+    Some(json!({ "$ref": format!("#/components/responses/{}", error.name) }))
 }
 
-/// All of them, by name.
-pub(crate) fn responses() -> Map<String, Value> {
-    ANSWERS.iter().map(|answer| (answer.name.to_owned(), response(answer))).collect()
+/// Returns all error responses by name.
+pub(super) fn responses() -> Map<String, Value> {
+    ERRORS.iter().map(|error| (error.name.to_owned(), response(error))).collect()
 }
 
-fn response(answer: &Answer) -> Value {
-    let content = json!({
-        "schema": { "$ref": format!("#/components/schemas/{}", answer.schema) },
-        "example": example(answer),
+fn response(error: &ErrorResponse) -> Value {
+    let title = StatusCode::from_u16(error.status).expect("a status").canonical_reason();
+    let mut example = json!({
+        "detail": error.detail, "type": "about:blank", "title": title, "status": error.status,
+        "instance": "/stories", "request_id": "0199d3c1-7a52-7b1e-9f0a-5d2f6c3b8e41",
     });
+    let schema = match error.status {
+        422 => {
+            let field = json!({ "loc": ["body", "title"], "msg": "field required", "type": "missing" });
+            example["errors"] = json!([field]);
+            "ValidationError"
+        }
+        429 => {
+            example["error"] = json!(error.detail);
+            "RateLimitError"
+        }
+        _ => "Error",
+    };
+    let content =
+        json!({ "schema": { "$ref": format!("#/components/schemas/{schema}") }, "example": example });
     json!({
-        "description": answer.description,
-        "headers": headers::of_error(answer.headers),
-        // The second one only for those who ask for it.
+        "description": error.description,
+        "headers": headers::of_response(error.headers.iter().copied(), true),
+        // The second one only for clients that ask for it.
         "content": { "application/json": content, "application/problem+json": content },
     })
 }
 
-fn example(answer: &Answer) -> Value {
-    let title =
-        axum::http::StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason());
-    let mut example = json!({
-        "detail": answer.detail, "type": "about:blank", "title": title, "status": answer.status,
-        "instance": "/stories", "request_id": "0199d3c1-7a52-7b1e-9f0a-5d2f6c3b8e41",
-    });
-    match answer.schema {
-        "ValidationError" => {
-            let error = json!({ "loc": ["body", "title"], "msg": "is needed", "type": "missing" });
-            example["errors"] = json!([error]);
-        }
-        "RateLimitError" => example["error"] = json!(answer.detail),
-        _ => {}
-    }
-    example
-}
-
-/// The schemas of errors that have more than every error has.
-pub(crate) fn schemas() -> Map<String, Value> {
+/// Returns the schemas of errors with more members than `Error` requires.
+pub(super) fn schemas() -> Map<String, Value> {
     let with = |member: &str, description: &str| {
         json!({
             "description": description,
@@ -140,8 +149,11 @@ pub(crate) fn schemas() -> Map<String, Value> {
         })
     };
     Map::from_iter([
-        ("ValidationError".to_owned(), with("errors", "What is wrong with the fields of a request.")),
-        ("RateLimitError".to_owned(), with("error", "That a caller asks too often.")),
+        (
+            "ValidationError".to_owned(),
+            with("errors", "An error that lists the invalid fields of a request."),
+        ),
+        ("RateLimitError".to_owned(), with("error", "An error of a client that exceeded a rate limit.")),
     ])
 }
 
@@ -152,8 +164,8 @@ mod tests {
     use super::*;
     use crate::http::ApiError;
 
-    /// One of each. A kind that is new does not compile here until it is named.
-    fn every() -> Vec<ApiError> {
+    /// Returns one of each. A new variant does not compile here until it is listed.
+    fn all_errors() -> Vec<ApiError> {
         let all = vec![
             ApiError::Validation(Vec::new()),
             ApiError::BadRequest(String::new()),
@@ -190,7 +202,7 @@ mod tests {
                 | ApiError::Overloaded
                 | ApiError::IssuerUnavailable
                 | ApiError::Internal(_)
-                // 503 and 429, as others above and as the tests of limits see it.
+                // 503 and 429, like others above; the tests of limits cover them.
                 | ApiError::StoreUnavailable(_)
                 | ApiError::TooManyRequests(..) => {}
             }
@@ -199,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn every_error_has_an_answer() {
-        for error in every() {
+    fn every_error_has_a_response() {
+        for error in all_errors() {
             let status = error.shape().status.as_u16();
             assert!(reference(status).is_some(), "{status} {error:?}");
         }

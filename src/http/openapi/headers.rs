@@ -1,99 +1,62 @@
 use serde_json::{Map, Value, json};
 
-use crate::http::{Policy, Route, Verb};
+/// A response header: its name, its description, and whether responses that describe it always have it.
+struct Header(&'static str, &'static str, bool);
 
-/// A header of answers.
-struct Header {
-    name: &'static str,
-    description: &'static str,
-    /// Whether it is there each time where it is described.
-    always: bool,
-}
+const ALWAYS: bool = true;
+const SOMETIMES: bool = false;
 
-const fn always(name: &'static str, description: &'static str) -> Header {
-    Header { name, description, always: true }
-}
-
-const fn maybe(name: &'static str, description: &'static str) -> Header {
-    Header { name, description, always: false }
-}
-
-/// All that the API means something by. What every answer tells browsers is said once, in the description of the document.
+/// All headers with a meaning in the API. The document's description names those for browsers.
 const HEADERS: &[Header] = &[
-    always("Allow", "The methods that the route has"),
-    always("Cache-Control", "Who may keep the answer, and for how long"),
-    maybe("Cache-Status", "Where an answer for everybody comes from; `detail=stale` while the store is away"),
-    maybe("ETag", "The state of what is answered; to be sent back in `If-None-Match` or `If-Match`"),
-    always("Link", "The first window of the list, and those before and after this one"),
-    always("Location", "Where it is now"),
-    maybe(
-        "RateLimit",
-        "What is left of the limit, and the seconds until it is whole again, where one counts",
+    Header("Allow", "The methods of the route", ALWAYS),
+    Header("Cache-Control", "Who may store the response, and for how long", ALWAYS),
+    Header(
+        "Cache-Status",
+        "How the response cache handled the request; `detail=stale` while the store is unavailable",
+        SOMETIMES,
     ),
-    maybe("RateLimit-Policy", "The limit: so many requests in so many seconds"),
-    always("Retry-After", "Seconds after which to try again"),
-    always("Vary", "The headers of a request that the answer depends on"),
-    always("WWW-Authenticate", "How to sign in"),
-    maybe(
+    Header("ETag", "The version of the response, for `If-None-Match` and `If-Match`", SOMETIMES),
+    Header("Link", "The first part of the list, and the parts before and after this one", ALWAYS),
+    Header("Location", "The current address", ALWAYS),
+    Header("RateLimit", "The remaining requests, and the seconds until the window ends", SOMETIMES),
+    Header("RateLimit-Policy", "The limit: the number of requests in a window of seconds", SOMETIMES),
+    Header("Retry-After", "Seconds to wait before trying again", ALWAYS),
+    Header("Vary", "The request headers that the response depends on", ALWAYS),
+    Header("WWW-Authenticate", "The authentication scheme", ALWAYS),
+    Header(
         "X-Content-Sanitized",
-        "What was removed from the content, each kind with its count; not there if nothing was",
+        "What was removed from the content, each kind with its count; absent if nothing was removed",
+        SOMETIMES,
     ),
-    always("X-Request-Id", "Tells the request from all others; taken from the request if it has one"),
+    Header("X-Request-Id", "The id of the request, taken from the request if it has one", ALWAYS),
 ];
 
-/// What every answer has.
+/// The headers of every response.
 const EVERYWHERE: [&str; 3] = ["Cache-Control", "Vary", "X-Request-Id"];
 const LIMITS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
 
-/// The components, by name.
-pub(crate) fn components() -> Map<String, Value> {
-    let component = |header: &Header| {
+/// Returns the header components by name.
+pub(super) fn components() -> Map<String, Value> {
+    let component = |Header(name, description, always): &Header| {
         let schema = json!({ "type": "string" });
-        json!({ "description": header.description, "required": header.always, "schema": schema })
+        let header = json!({ "description": description, "required": always, "schema": schema });
+        ((*name).to_owned(), header)
     };
-    HEADERS.iter().map(|header| (header.name.to_owned(), component(header))).collect()
+    HEADERS.iter().map(component).collect()
 }
 
-fn references<'a>(names: impl IntoIterator<Item = &'a str>) -> Map<String, Value> {
+/// Returns references to the headers of a response: its own, those of every response, and those of rate limits.
+pub(super) fn of_response<'a>(own: impl IntoIterator<Item = &'a str>, limited: bool) -> Map<String, Value> {
     let reference = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
-    names.into_iter().map(|name| (name.to_owned(), reference(name))).collect()
+    let limits = if limited { &LIMITS[..] } else { &[] };
+    let names = EVERYWHERE.iter().chain(limits).copied().chain(own);
+    names.map(|name| (name.to_owned(), reference(name))).collect()
 }
 
-/// The headers of an answer that is an error, with some of its own. It may be that of any route, so it may tell of a limit.
-pub(crate) fn of_error(own: &[&str]) -> Map<String, Value> {
-    references(EVERYWHERE.iter().chain(&LIMITS).chain(own).copied())
-}
-
-/// Adds their headers to the answers of a route that are written out, which errors are not.
-pub(crate) fn describe(responses: &mut Map<String, Value>, route: &Route, is_content: bool, pages: bool) {
-    let cached = is_content && route.verb == Verb::Get && route.policy == Policy::Everyone;
-    if cached {
-        responses.insert("304".to_owned(), json!({ "description": "Nothing has changed" }));
-    }
-    // A single item has a tag whoever asks for it; anything else if everybody may see it. What comes out of the trash is
-    // told without its content.
-    let single = (route.path.contains('{') || route.verb == Verb::Post) && !route.path.starts_with("/trash");
-    for (status, response) in responses.iter_mut().filter(|(_, response)| response.get("$ref").is_none()) {
-        let mut names = EVERYWHERE.to_vec();
-        if route.limit.is_some() {
-            names.extend(LIMITS);
-        }
-        match &**status {
-            "200" | "201" | "304" if cached || single => names.push("ETag"),
-            "301" => names.push("Location"),
-            "503" => names.push("Retry-After"),
-            _ => {}
-        }
-        if cached && matches!(&**status, "200" | "304") {
-            names.push("Cache-Status");
-        }
-        if pages && matches!(&**status, "200" | "304") {
-            names.push("Link");
-        }
-        // Said beside a handler, which alone knows it.
-        let said: Vec<_> =
-            response["headers"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        names.extend(said.iter().map(String::as_str));
-        response["headers"] = Value::Object(references(names));
-    }
+/// Returns a parameter that is a request header.
+pub(crate) fn request(name: &str, description: &str) -> Value {
+    json!({
+        "name": name, "in": "header", "required": false, "description": description,
+        "schema": { "type": "string" },
+    })
 }

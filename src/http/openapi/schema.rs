@@ -1,6 +1,130 @@
-use utoipa::openapi::{Object, ObjectBuilder, Type};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 
-/// The schema of a text that is one of a few words.
-pub(crate) fn words(words: &[&str]) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).build()
+use crate::domain::{ContentType, DisplayType, Id, NavVisibility, Role, TrashType};
+
+/// A type of a field, in a request or a response.
+pub(crate) trait ValueSchema {
+    /// Returns its JSON schema.
+    fn schema() -> Value;
+}
+
+/// An enum whose values are strings.
+pub(crate) trait StringEnum: Copy {
+    /// Returns all values.
+    fn values() -> Vec<&'static str>;
+
+    /// Returns this value.
+    fn as_str(self) -> &'static str;
+}
+
+/// Implements [`StringEnum`] for enums of the domain.
+macro_rules! string_enums {
+    ($($name:ident: $values:expr,)+) => {$(
+        impl StringEnum for $name {
+            fn values() -> Vec<&'static str> {
+                $values.to_vec()
+            }
+
+            fn as_str(self) -> &'static str {
+                Self::as_str(self)
+            }
+        }
+    )+};
+}
+
+string_enums! {
+    ContentType: ContentType::WORDS,
+    DisplayType: DisplayType::WORDS,
+    NavVisibility: NavVisibility::WORDS,
+    Role: [Role::Admin, Role::Author, Role::Commenter].map(Role::as_str),
+    TrashType: TrashType::WORDS,
+}
+
+impl<T: StringEnum> ValueSchema for T {
+    fn schema() -> Value {
+        json!({ "type": "string", "enum": T::values() })
+    }
+}
+
+impl ValueSchema for String {
+    fn schema() -> Value {
+        json!({ "type": "string" })
+    }
+}
+
+impl ValueSchema for Id {
+    fn schema() -> Value {
+        json!({ "type": "string" })
+    }
+}
+
+impl ValueSchema for bool {
+    fn schema() -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
+impl ValueSchema for i64 {
+    fn schema() -> Value {
+        json!({ "type": "integer", "format": "int64" })
+    }
+}
+
+impl ValueSchema for DateTime<Utc> {
+    fn schema() -> Value {
+        json!({ "type": "string", "format": "date-time" })
+    }
+}
+
+impl<T: ValueSchema> ValueSchema for Vec<T> {
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema() })
+    }
+}
+
+impl<T: ValueSchema> ValueSchema for Option<T> {
+    fn schema() -> Value {
+        nullable(T::schema())
+    }
+}
+
+/// Returns the schema that admits null as well.
+pub(crate) fn nullable(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"], "null"]);
+    schema
+}
+
+/// Returns the schema of an object.
+pub(crate) fn object(
+    docs: &[&str],
+    properties: impl IntoIterator<Item = (&'static str, Value, bool)>,
+    example: &Value,
+) -> Value {
+    let mut schema = json!({ "type": "object", "properties": {}, "examples": [example] });
+    describe(&mut schema, docs);
+    let mut required = Vec::new();
+    for (name, property, is_required) in properties {
+        schema["properties"][name] = property;
+        if is_required {
+            required.push(name);
+        }
+    }
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+/// Adds the lines of a doc comment as the description.
+pub(crate) fn describe(schema: &mut Value, docs: &[&str]) {
+    if let Some(description) = description(docs) {
+        schema["description"] = Value::String(description);
+    }
+}
+
+/// Joins the lines of a doc comment.
+pub(crate) fn description(docs: &[&str]) -> Option<String> {
+    let lines: Vec<_> = docs.iter().map(|line| line.trim()).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }

@@ -1,17 +1,17 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
-use validator::Validate;
+use utoipa::ToSchema;
 
-use crate::http::extract::query::{FromQuery, Reader};
-use crate::http::extract::{Ready, ValidQuery};
+use crate::http::extract::{ValidQuery, default, query};
 use crate::http::middleware::gate::{GateState, StartProgress};
 use crate::http::middleware::request_id::RequestId;
+use crate::http::openapi::operation::Operation;
 use crate::http::respond::format_naive_timestamp;
 use crate::http::{AppState, CacheCounts};
 use crate::service::Services;
@@ -108,18 +108,11 @@ impl CacheStatsBody {
     }
 }
 
-/// The parameters of readiness.
-#[derive(Debug, Validate, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ReadinessQuery {
-    /// How the rendered responses do, too.
-    #[param(default = false, required = false)]
-    verbose: bool,
-}
-
-impl FromQuery for ReadinessQuery {
-    fn from_query(reader: &mut Reader<'_>) -> Self {
-        Self { verbose: reader.truth("verbose", false) }
+query! {
+    /// The parameters of readiness.
+    ReadinessQuery {
+        /// Include statistics of the response cache.
+        verbose: bool = default(false),
     }
 }
 
@@ -152,22 +145,20 @@ pub(crate) struct IndexBody {
     links: BTreeMap<&'static str, &'static str>,
 }
 
-/// Show that the process lives
-///
-/// The store is not asked.
-#[utoipa::path(get, path = "/health", operation_id = "health",
-    responses((status = 200, description = "It lives", body = HealthBody)))]
+/// Reports that the process runs. The store is not asked.
 pub(crate) async fn health(State(app): State<AppState>) -> Json<HealthBody> {
     Json(HealthBody { status: "healthy", timestamp: format_naive_timestamp(app.clock.now()) })
 }
 
-/// Show whether requests should be sent here
-///
-/// They should while there are rendered responses, even if the store does not answer.
-#[utoipa::path(get, path = "/readyz", operation_id = "readyz", params(ReadinessQuery), responses(
-    (status = 200, description = "They should", body = ReadinessBody),
-    (status = 503, description = "Not now", body = ReadinessBody),
-))]
+/// Describes the responses of [`readyz`].
+pub(crate) fn describe_readiness(operation: &mut Operation) {
+    let content = Some(("application/json", operation.derived::<ReadinessBody>()));
+    operation.response(StatusCode::OK, "Ready", content.clone(), &[]);
+    operation.response(StatusCode::SERVICE_UNAVAILABLE, "Not ready", content, &["Retry-After"]);
+}
+
+/// Reports whether requests should be sent here. They should while cached responses can be served, even if the store
+/// does not respond.
 pub(crate) async fn readyz(
     State(app): State<AppState>,
     ValidQuery(ReadinessQuery { verbose }): ValidQuery<ReadinessQuery>,
@@ -212,14 +203,10 @@ pub(crate) async fn readyz(
     (StatusCode::SERVICE_UNAVAILABLE, retry, Json(body)).into_response()
 }
 
-/// Ask the store, so that connections are open when they are needed
-///
-/// Always 200 once the start is over.
-#[utoipa::path(get, path = "/warmup", operation_id = "warmup",
-    responses((status = 200, description = "What the store answered", body = WarmthBody)))]
+/// Asks the store, so that connections are open when they are needed. Always 200 after the start.
 pub(crate) async fn warmup(
     State(app): State<AppState>,
-    Ready(services): Ready,
+    services: Arc<Services>,
     request_id: RequestId,
 ) -> Json<WarmthBody> {
     let timestamp = format_naive_timestamp(app.clock.now());
@@ -231,9 +218,7 @@ pub(crate) async fn warmup(
     })
 }
 
-/// Show what there is
-#[utoipa::path(get, path = "/", operation_id = "index",
-    responses((status = 200, description = "Links", body = IndexBody)))]
+/// Lists links to the API.
 pub(crate) async fn index() -> Json<IndexBody> {
     let links = BTreeMap::from([
         ("docs", "/docs"),

@@ -1,12 +1,14 @@
 //! The routes of each resource: requests, responses and handlers.
 
-/// The page on which the API is read and tried.
+/// Stories and projects: the handlers that both share.
+pub(crate) mod articles;
+/// The documentation page.
 pub(crate) mod docs;
 /// Health, readiness and the index.
 pub(crate) mod health;
-/// Who somebody is.
+/// The caller.
 pub(crate) mod me;
-/// Links of the navigation.
+/// Navigation links.
 pub(crate) mod navlinks;
 /// Pages.
 pub(crate) mod pages;
@@ -16,5 +18,5 @@ pub(crate) mod projects;
 pub(crate) mod sections;
 /// Stories.
 pub(crate) mod stories;
-/// What is deleted.
+/// Deleted items.
 pub(crate) mod trash;

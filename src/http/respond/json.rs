@@ -1,12 +1,10 @@
 use std::cell::RefCell;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::etag::etag;
-use crate::domain::Revision;
 use crate::http::ApiError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -36,16 +34,6 @@ impl<T: Serialize> IntoResponse for Json<T> {
             Err(error) => ApiError::Internal(Box::new(error)).into_response(),
         }
     }
-}
-
-/// An item on the wire, with its entity tag.
-pub(crate) fn item_response(status: StatusCode, revision: &Revision, body: impl Serialize) -> Response {
-    (status, [(header::ETAG, etag(revision))], Json(body)).into_response()
-}
-
-/// The answer to a deletion: empty, and called JSON all the same.
-pub(crate) fn no_content() -> Response {
-    (StatusCode::NO_CONTENT, [(header::CONTENT_TYPE, JSON)]).into_response()
 }
 
 #[cfg(test)]

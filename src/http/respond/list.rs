@@ -1,37 +1,60 @@
-use axum::http::Uri;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use serde_json::json;
 
+use super::body::{ResponseBody, Wire};
 use super::{Json, link};
 use crate::domain::Listing;
+use crate::http::openapi::operation::{Operation, Output};
 
-/// A list on the wire.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = List)]
-pub(crate) struct Envelope<T> {
-    pub(crate) items: Vec<T>,
-    /// How many there are, beyond this window.
-    pub(crate) total: u64,
-    pub(crate) limit: u64,
-    pub(crate) offset: u64,
+/// A part of a list, with links to its neighbors.
+pub(crate) struct List<T> {
+    links: HeaderMap,
+    envelope: Envelope<T>,
 }
 
-impl<T> Envelope<T> {
-    /// Puts each item into its wire form.
-    pub(crate) fn from_listing<D>(listing: Listing<D>, body: impl FnMut(D) -> T) -> Self {
-        let Listing { items, total, window, cursor_page: _ } = listing;
-        let items = items.into_iter().map(body).collect();
-        Self { items, total, limit: window.limit, offset: window.offset }
+#[derive(Serialize)]
+#[serde(bound = "T: ResponseBody")]
+struct Envelope<T> {
+    items: Vec<Wire<T>>,
+    total: u64,
+    limit: u64,
+    offset: u64,
+}
+
+impl<T> List<T> {
+    /// Answers a request for a list.
+    pub(crate) fn new<I: Into<T>>(uri: &Uri, listing: Listing<I>) -> Self {
+        let Listing { items, total, window, cursor_page } = listing;
+        let links = link::header(uri, window, total, cursor_page.as_ref());
+        let items = items.into_iter().map(|item| Wire(item.into())).collect();
+        Self { links, envelope: Envelope { items, total, limit: window.limit, offset: window.offset } }
     }
 }
 
-/// The answer to a request for a list, with links to the windows around this one.
-pub(crate) fn list_response<D, T: Serialize>(
-    uri: &Uri,
-    listing: Listing<D>,
-    body: impl FnMut(D) -> T,
-) -> Response {
-    let links = link::header(uri, listing.window, listing.total, listing.cursor_page.as_ref());
-    (links, Json(Envelope::from_listing(listing, body))).into_response()
+impl<T: ResponseBody> IntoResponse for List<T> {
+    fn into_response(self) -> Response {
+        (self.links, Json(self.envelope)).into_response()
+    }
+}
+
+impl<T: ResponseBody> Output for List<T> {
+    fn describe(operation: &mut Operation) {
+        let item = T::describe(operation);
+        let mut number = json!({ "type": "integer", "format": "int64", "minimum": 0 });
+        let (limit, offset) = (number.clone(), number.clone());
+        number["description"] = json!("Number of items in the whole list.");
+        let schema = json!({
+            "description": "A part of a list.",
+            "type": "object",
+            "properties": {
+                "items": { "type": "array", "items": item }, "total": number, "limit": limit, "offset": offset,
+            },
+            "required": ["items", "total", "limit", "offset"],
+        });
+        let list = operation.component(&format!("List_{}", T::NAME), schema);
+        let content = Some(("application/json", list));
+        operation.response(StatusCode::OK, "A part of the list, in its order", content, &["Link"]);
+    }
 }

@@ -1,25 +1,29 @@
-//! Responses: bodies of JSON, items, lists, and the headers that go with them.
+//! Responses: items, lists, and the headers that go with them. Each type describes itself in the OpenAPI document.
 
+/// JSON bodies, declared field by field.
+mod body;
 /// Entity tags of items.
 mod etag;
-/// Bodies of JSON.
+/// Items, and what else answers a request for one.
+mod item;
+/// Serialization to JSON.
 mod json;
-/// Links from one window of a list to the next.
+/// Links from one part of a list to the next.
 mod link;
-/// Windows of lists.
+/// Parts of lists.
 mod list;
-/// The way from an old slug to the new one.
+/// Redirects from an old slug to the current one.
 mod redirect;
-/// The header that says what was removed from content.
+/// The header that lists what was removed from content.
 mod sanitized;
-/// Instants on the wire.
+/// Timestamps in responses.
 mod timestamp;
 /// The `Vary` header, which several layers add to.
 pub(crate) mod vary;
 
+pub(crate) use body::{ResponseBody, WireField, response, schema_of};
 pub(crate) use etag::etag;
-pub(crate) use json::{Json, item_response, no_content};
-pub(crate) use list::{Envelope, list_response};
-pub(crate) use redirect::permanent_redirect;
-pub(crate) use sanitized::with_sanitized_header;
-pub(crate) use timestamp::{format_naive_timestamp, serialize_optional_timestamp, serialize_timestamp};
+pub(crate) use item::{Body, Created, CreatedSanitized, Deleted, Item, ItemAtSlug, Sanitized};
+pub(crate) use json::Json;
+pub(crate) use list::List;
+pub(crate) use timestamp::format_naive_timestamp;

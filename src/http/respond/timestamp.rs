@@ -1,27 +1,9 @@
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Timelike, Utc};
-use serde::{Serialize, Serializer};
 
 /// An instant on the wire: UTC with `Z`, the fraction left out if it is zero, else of six digits.
 pub(crate) fn format_timestamp(at: DateTime<Utc>) -> String {
     let format = if at.nanosecond() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
     at.to_rfc3339_opts(format, true)
-}
-
-/// As [`format_timestamp`], for serde.
-pub(crate) fn serialize_timestamp<S: Serializer>(
-    at: &DateTime<Utc>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format_timestamp(*at))
-}
-
-/// As [`format_timestamp`], for serde, where there may be none.
-#[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
-pub(crate) fn serialize_optional_timestamp<S: Serializer>(
-    at: &Option<DateTime<Utc>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    at.map(format_timestamp).serialize(serializer)
 }
 
 /// An instant as the health routes have it: UTC that does not say so.

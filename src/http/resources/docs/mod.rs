@@ -1,9 +1,12 @@
-//! A page on which people read the OpenAPI document and try it. Everything it needs is in the binary.
+//! The documentation page: the OpenAPI document, readable and interactive. Everything it needs is in the binary.
 
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
-/// The page runs its one script and asks this server; nothing else.
+use crate::http::openapi::operation::Operation;
+
+/// The page runs its own script and sends requests to this server only.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'",
@@ -15,26 +18,25 @@ fn file(kind: &'static str, text: &'static str) -> Response {
     (headers, text).into_response()
 }
 
-/// Read this document, and try it
-#[utoipa::path(get, path = "/docs", operation_id = "docs", responses(
-    (status = 200, description = "A page for a browser", body = String, content_type = "text/html"),
-))]
+/// Describes a file of the page.
+pub(crate) fn describe(operation: &mut Operation, media_type: &'static str) {
+    let content = Some((media_type, json!({ "type": "string" })));
+    operation.response(StatusCode::OK, "The file", content, &[]);
+}
+
+/// Describes the OpenAPI document.
+pub(crate) fn describe_document(operation: &mut Operation) {
+    operation.json(StatusCode::OK, "An OpenAPI 3.1 document", json!({ "type": "object" }));
+}
+
 pub(crate) async fn page() -> Response {
     file("text/html; charset=utf-8", include_str!("page.html"))
 }
 
-/// Fetch the script of the page
-#[utoipa::path(get, path = "/docs/script.js", operation_id = "docs_script", responses(
-    (status = 200, description = "A script", body = String, content_type = "text/javascript"),
-))]
 pub(crate) async fn script() -> Response {
     file("text/javascript; charset=utf-8", include_str!("script.js"))
 }
 
-/// Fetch the style of the page
-#[utoipa::path(get, path = "/docs/style.css", operation_id = "docs_style", responses(
-    (status = 200, description = "A style sheet", body = String, content_type = "text/css"),
-))]
 pub(crate) async fn style() -> Response {
     file("text/css; charset=utf-8", include_str!("style.css"))
 }
