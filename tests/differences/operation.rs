@@ -84,7 +84,7 @@ pub(crate) const MIGRATIONS: &[Difference] = &[
         "Imported migrations have no journal: `down` lists what would be lost and asks for confirmation.",
         "rollback_of_imported_migrations_lists_losses",
     ),
-    fix("killed-migration", "A killed run can be resumed from any point.", "up_survives_kills_embedded"),
+    fix("killed-migration", "A killed run can be resumed from any point.", "killed_up_resumes_on_embedded"),
     fix(
         "failed-migration",
         "A failed migration is recorded, reported, and not retried automatically.",

@@ -4,6 +4,8 @@
 //! `name::mongo`. Without a server the second one prints `not run: …` and is not counted; with `CI=true` it fails. The
 //! program `with-mongod` starts one server for a whole run and reports at the end how many tests ran on each engine.
 
+/// Child processes that are killed or stopped.
+pub mod child;
 /// Discovery and installation of the server binary.
 pub mod locate;
 /// Macros for tests that run on both engines.
@@ -19,5 +21,5 @@ mod shared;
 
 pub use mongod::{Credentials, Mongod, ReplicaSet, ServerOptions};
 pub use record::{Engine, scratch};
-pub use run::{Target, on, with_server_binary};
+pub use run::{StoreLocation, Target, on, with_server_binary};
 pub use shared::drop_leftovers;

@@ -4,14 +4,22 @@
 #[macro_export]
 macro_rules! open {
     ($target:expr) => {
-        match &*$target {
-            $crate::Target::Embedded { path, .. } => {
-                ::docstore::sqlite::open(::docstore::sqlite::Options { path: path.clone() }).await
+        $crate::open_location!($target.location())
+    };
+}
+
+/// Opens the `docstore::Database` of a [`StoreLocation`](crate::StoreLocation).
+#[macro_export]
+macro_rules! open_location {
+    ($location:expr) => {
+        match $location {
+            $crate::StoreLocation::Embedded(path) => {
+                ::docstore::sqlite::open(::docstore::sqlite::Options { path }).await
             }
-            $crate::Target::Mongo { uri, database } => {
+            $crate::StoreLocation::Mongo { uri, database } => {
                 ::docstore::mongo::connect(::docstore::mongo::Options {
-                    uri: uri.clone(),
-                    database: Some(database.clone()),
+                    uri,
+                    database: Some(database),
                     app_name: "tests".into(),
                 })
                 .await

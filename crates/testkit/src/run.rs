@@ -35,6 +35,16 @@ impl Target {
         }
     }
 
+    /// Returns the location of the store.
+    pub fn location(&self) -> StoreLocation {
+        match self {
+            Self::Embedded { path, .. } => StoreLocation::Embedded(path.clone()),
+            Self::Mongo { uri, database } => {
+                StoreLocation::Mongo { uri: uri.clone(), database: database.clone() }
+            }
+        }
+    }
+
     async fn create(engine: Engine) -> Result<Self, String> {
         match engine {
             Engine::Embedded => {
@@ -48,7 +58,39 @@ impl Target {
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+/// The location of a store that several processes open.
+#[derive(Debug, Clone)]
+pub enum StoreLocation {
+    /// The file of an embedded store.
+    Embedded(PathBuf),
+    /// A database on a server.
+    Mongo {
+        /// The connection string, without a database.
+        uri: String,
+        /// The name of the database.
+        database: String,
+    },
+}
+
+impl StoreLocation {
+    /// Encodes the location for an environment variable.
+    pub(crate) fn to_variable(&self) -> String {
+        match self {
+            Self::Embedded(path) => format!("embedded {}", path.display()),
+            Self::Mongo { uri, database } => format!("{database} {uri}"),
+        }
+    }
+
+    /// Decodes the result of [`StoreLocation::to_variable`].
+    pub(crate) fn from_variable(text: &str) -> Self {
+        match text.split_once(' ').expect("a location has two parts") {
+            ("embedded", path) => Self::Embedded(path.into()),
+            (database, uri) => Self::Mongo { uri: uri.into(), database: database.into() },
+        }
+    }
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -4,11 +4,11 @@ use docstore::Database;
 use docstore::bson::Document;
 use migrator::rehearsal::{GeneratedIds, KnownIds};
 
-/// Everything that has to be equal however often a run was interrupted: all content and the state of the ledger, with
-/// the ids that a run makes up replaced by what they stand for.
+/// Returns the state that must not depend on interruptions: all content and the ledger, with generated ids replaced by
+/// stable names.
 pub(crate) async fn fingerprint(db: &Database) -> BTreeMap<String, Vec<Document>> {
     let mut all = testkit::dump!(db);
-    // The history and the lease tell the runs apart, as they should.
+    // The history and the lease differ between runs by design.
     all.remove("_migration_log");
     all.remove("_migration_lock");
     let names = GeneratedIds::read(db, &KnownIds::default()).await.unwrap();
@@ -18,11 +18,10 @@ pub(crate) async fn fingerprint(db: &Database) -> BTreeMap<String, Vec<Document>
         {
             entry.remove(key);
         }
-        // Without transactions the counts of the batch that was killed are not known.
+        // Without transactions the counts of a killed batch are unknown.
         entry.remove("counts");
     }
-    // A batch that was killed without a transaction is written down twice, and taken back once: what the journal is
-    // good for is seen on the way down.
+    // Without transactions a killed batch is journaled twice and rolled back once; rollbacks verify the journal.
     all.remove("_migration_undo");
     for documents in all.values_mut() {
         for document in documents.iter_mut() {

@@ -1,56 +1,106 @@
-//! A runner is killed between two writes, with every kind of step and in every mode, on the way up and on the way
-//! down, and the next one comes to the same end as if nothing had happened; then all is taken back exactly.
-//!
-//! The runner that is killed is this very program, run again with variables that say what to do: see [`child`].
+//! A runner is killed between two writes, with every kind of step, in every mode and in both directions. Its successor
+//! reaches the same state as an undisturbed run, and a rollback restores the initial state exactly.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-/// The process that is killed.
-mod child;
-/// Where the store is.
-#[path = "../processes/place.rs"]
-mod place;
+/// Settings shared by all processes.
+#[path = "../processes/settings.rs"]
+mod settings;
 /// Migrations of every kind of step.
 #[path = "../engine/workers.rs"]
 #[expect(dead_code, reason = "the tests of the engine need more of it")]
 mod workers;
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use docstore::Database;
-use docstore::bson::{Document, doc};
-use migrator::Mode;
-use testkit::{Engine, Mongod};
+use docstore::bson::Document;
+use migrator::{DownRequest, Event, Migrator, Mode, Observer, UpMode};
+use testkit::child::{self, Countdown, Stores, Topology, kill_self, run_until_killed};
 
-use crate::child::Task;
-use crate::place::Place;
+use crate::settings::settings;
+use crate::workers::{Does, Worker};
 
-/// More places than there can be; a loop that does not end is a failure.
-const PLACES: usize = 600;
-/// Documents: more than fit a first batch.
-const THINGS: i32 = 1100;
+/// Number of documents: more than one batch.
+const DOCUMENTS: i32 = 1100;
+const MODES: [Mode; 3] = [Mode::Transaction, Mode::Idempotent, Mode::Batched];
 
-#[derive(Clone)]
-enum Server {
-    Embedded,
-    Mongo(String),
+/// The direction of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Task {
+    Up,
+    Down,
 }
 
-/// All that is to be the same at the end: documents, indexes, and the state in the ledger.
+/// Returns the steps that a mode supports.
+fn steps(mode: Mode) -> Vec<Does> {
+    let documents = [
+        Does::Fill,
+        Does::Insert,
+        Does::CopyField,
+        Does::Each,
+        Does::InsertMany,
+        Does::Copy,
+        Does::Unset,
+        Does::Delete,
+    ];
+    let mut steps = documents.to_vec();
+    if mode != Mode::Transaction {
+        steps.insert(1, Does::DropIndex);
+        steps.insert(3, Does::MakeIndex);
+    }
+    steps
+}
+
+fn migrator(db: &Database, mode: Mode, observer: Option<Arc<dyn Observer>>) -> Migrator {
+    Migrator::new(db.clone(), Worker::new(mode, &steps(mode)).graph(), settings(observer))
+}
+
+async fn execute(migrator: &Migrator, task: Task) {
+    match task {
+        Task::Up => drop(migrator.up(UpMode::Start).await.unwrap()),
+        Task::Down => drop(migrator.down(DownRequest::default()).await.unwrap()),
+    }
+}
+
+/// Kills its process at the chosen boundary.
+struct Killer(Countdown);
+
+impl Observer for Killer {
+    fn event(&self, event: &Event<'_>) {
+        if matches!(event, Event::Boundary { .. }) && self.0.is_reached() {
+            kill_self("a step");
+        }
+    }
+}
+
+/// The child of these tests.
+#[test]
+fn child() {
+    child::run(|task, location| async move {
+        let [task, mode, boundary] = task.split(' ').collect::<Vec<_>>()[..] else { panic!("{task}") };
+        let task = if task == "Up" { Task::Up } else { Task::Down };
+        let mode = *MODES.iter().find(|known| format!("{known:?}") == mode).unwrap();
+        let killer = Killer(Countdown::new(boundary.parse().unwrap()));
+        let db = testkit::open_location!(location);
+        execute(&migrator(&db, mode, Some(Arc::new(killer))), task).await;
+        db.close().await;
+    });
+}
+
+/// The state that must not depend on interruptions: documents, indexes, and the entries of the ledger.
 #[derive(PartialEq)]
-struct Print {
+struct State {
     content: BTreeMap<String, Vec<Document>>,
     indexes: Vec<String>,
-    status: Vec<Document>,
+    ledger: Vec<Document>,
 }
 
-async fn print(db: &Database) -> Print {
+async fn state(db: &Database) -> State {
     let mut content = testkit::dump!(db);
-    let mut status = content.remove("_migrations").unwrap_or_default();
-    for entry in &mut status {
+    let mut ledger = content.remove("_migrations").unwrap_or_default();
+    for entry in &mut ledger {
         let kept = ["_id", "status", "warnings", "cursor"];
         *entry = kept.iter().filter_map(|key| Some(((*key).to_owned(), entry.get(*key)?.clone()))).collect();
     }
@@ -58,203 +108,132 @@ async fn print(db: &Database) -> Print {
     let indexes = db.list_indexes("things").await.unwrap();
     let mut indexes: Vec<String> = indexes.iter().map(ToString::to_string).collect();
     indexes.sort();
-    Print { content, indexes, status }
+    State { content, indexes, ledger }
 }
 
-struct Matter {
-    server: Server,
+struct Scenario {
+    stores: Stores,
     task: Task,
     mode: Mode,
 }
 
-/// A database of its own for one try.
-struct Try {
-    place: Place,
-    /// Keeps an embedded file's folder.
-    _folder: Option<tempfile::TempDir>,
-}
-
-impl Matter {
-    fn place(&self, number: usize) -> Try {
-        match &self.server {
-            Server::Embedded => {
-                let folder = tempfile::tempdir().unwrap();
-                Try { place: Place::Embedded(folder.path().join("store.db")), _folder: Some(folder) }
-            }
-            Server::Mongo(uri) => {
-                let database = format!("kill_{:?}_{:?}_{number}", self.task, self.mode);
-                Try { place: Place::Mongo { uri: uri.clone(), database }, _folder: None }
-            }
-        }
-    }
-
-    /// What there is at first.
-    async fn begin(&self, db: &Database) -> Print {
-        workers::seed(db, THINGS).await;
-        let seeded = print(db).await;
+impl Scenario {
+    /// Creates the initial data, brings it to where the task starts, and returns the initial state.
+    async fn prepare(&self, db: &Database) -> State {
+        workers::seed(db, DOCUMENTS).await;
+        let initial = state(db).await;
         if self.task == Task::Down {
-            child::carry_out(&child::migrator(db, self.mode, None), Task::Up).await;
+            execute(&migrator(db, self.mode, None), Task::Up).await;
         }
-        seeded
+        initial
     }
 
-    /// The state at the end of a run that nobody kills, and that before it.
-    async fn undisturbed(&self) -> (Print, Print) {
-        let this = self.place(PLACES);
-        let db = this.place.open().await;
-        let seeded = self.begin(&db).await;
-        child::carry_out(&child::migrator(&db, self.mode, None), self.task).await;
-        let end = print(&db).await;
+    /// Returns the states before and after an undisturbed run.
+    async fn run_undisturbed(&self) -> (State, State) {
+        let (location, _folder) = self.stores.create("undisturbed");
+        let db = testkit::open_location!(location);
+        let initial = self.prepare(&db).await;
+        execute(&migrator(&db, self.mode, None), self.task).await;
+        let end = state(&db).await;
         db.close().await;
-        (seeded, end)
+        (initial, end)
     }
 
-    /// Kills a runner at a place; `false` if it came to its end before.
-    async fn attempt(&self, number: usize, seeded: &Print, expected: &Print) -> bool {
-        let this = self.place(number);
-        let db = this.place.open().await;
-        self.begin(&db).await;
+    /// Kills a run at a boundary and compares the state after its successor with the expected one.
+    async fn attempt(&self, boundary: usize, initial: &State, expected: &State) -> Option<String> {
+        let (location, _folder) = self.stores.create(&format!("boundary_{boundary}"));
+        let db = testkit::open_location!(location.clone());
+        self.prepare(&db).await;
         db.close().await;
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["child", "--exact", "--nocapture"])
-            .envs([child::orders(&this.place, self.task, self.mode, number)])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = tokio::task::spawn_blocking(move || output.wait_with_output()).await.unwrap().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() {
-            assert!(said.contains(child::DONE), "the child did nothing:\n{said}");
-            return false;
-        }
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.signal(), Some(9), "the child failed by itself:\n{said}\n{errors}");
-        let db = this.place.open().await;
-        let migrator = child::migrator(&db, self.mode, None);
-        child::carry_out(&migrator, self.task).await;
-        let matter = format!("{:?} {:?}, killed at place {number}", self.task, self.mode);
-        let end = print(&db).await;
-        assert!(end.status == expected.status, "{matter}: {:?}", end.status);
-        assert!(end.indexes == expected.indexes, "{matter}: {:?}", end.indexes);
-        assert!(end.content == expected.content, "{matter}: other documents");
+        let task = format!("{:?} {:?} {boundary}", self.task, self.mode);
+        let label = run_until_killed(&task, &location).await?;
+        let db = testkit::open_location!(location);
+        let migrator = migrator(&db, self.mode, None);
+        execute(&migrator, self.task).await;
+        let end = state(&db).await;
+        assert!(end.ledger == expected.ledger, "{task}: {:?}", end.ledger);
+        assert!(end.indexes == expected.indexes, "{task}: {:?}", end.indexes);
+        assert!(end.content == expected.content, "{task}: the documents differ");
         if self.task == Task::Up {
-            child::carry_out(&migrator, Task::Down).await;
-            let back = print(&db).await;
-            assert!(back.content == seeded.content, "{matter}: not taken back exactly");
-            assert!(back.indexes == seeded.indexes, "{matter}: {:?}", back.indexes);
+            execute(&migrator, Task::Down).await;
+            let restored = state(&db).await;
+            assert!(restored.content == initial.content, "{task}: the rollback is not exact");
+            assert!(restored.indexes == initial.indexes, "{task}: {:?}", restored.indexes);
         }
         db.close().await;
-        true
-    }
-
-    /// Tries every so many places, some at once, until a runner comes to its end.
-    async fn kill_everywhere(self, every: usize) {
-        // On a server most of the time is spent waiting for leases to run out; the embedded store sees at once that
-        // their holder is gone.
-        let at_once = if matches!(self.server, Server::Embedded) { 2 } else { 8 };
-        let (seeded, expected) = self.undisturbed().await;
-        let this = std::sync::Arc::new((self, seeded, expected));
-        let mut kills = 0;
-        let mut first = 0;
-        loop {
-            assert!(first < PLACES, "the child never comes to its end");
-            let tries: Vec<_> = (0..at_once)
-                .map(|i| {
-                    let (this, number) = (std::sync::Arc::clone(&this), first + i * every);
-                    tokio::spawn(async move { this.0.attempt(number, &this.1, &this.2).await })
-                })
-                .collect();
-            first += every * at_once;
-            let mut finished = false;
-            for one in tries {
-                let killed = one.await.unwrap();
-                assert!(!(finished && killed), "a run came to its end before an earlier place");
-                finished |= !killed;
-                kills += usize::from(killed);
-            }
-            if finished {
-                break;
-            }
-        }
-        println!("{:?} {:?}: killed at {kills} places", this.0.task, this.0.mode);
-        assert!(kills * every >= 10, "it was hardly ever killed: {kills}");
+        Some(label)
     }
 }
 
-fn on_embedded(task: Task, mode: Mode, every: usize) {
-    let matter = Matter { server: Server::Embedded, task, mode };
-    testkit::on(Engine::Embedded, move |_| matter.kill_everywhere(every));
-}
-
-fn on_mongo(task: Task, mode: Mode, transactions: bool, every: usize) {
-    testkit::with_server_binary(move |binary: PathBuf| async move {
-        let server =
-            if transactions { Mongod::replica_set(&binary).await } else { Mongod::standalone(&binary).await };
-        let server = server.unwrap();
-        if transactions {
-            // A dead client's transaction holds its documents until it ends by itself; a minute is long for a test.
-            let admin = server.direct().await.unwrap().database("admin");
-            let quick = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 2 };
-            admin.run_command(quick).await.unwrap();
-        }
-        Matter { server: Server::Mongo(server.uri()), task, mode }.kill_everywhere(every).await;
+async fn kill_at_boundaries(stores: Stores, task: Task, mode: Mode, sample: usize) {
+    let scenario = Scenario { stores: stores.clone(), task, mode };
+    let (initial, expected) = scenario.run_undisturbed().await;
+    let shared = Arc::new((scenario, initial, expected));
+    let runs = stores.kill_at_boundaries(sample, |boundary| {
+        let shared = Arc::clone(&shared);
+        async move { shared.0.attempt(boundary, &shared.1, &shared.2).await }
     });
+    let boundaries = runs.await.boundaries(|_| true);
+    println!("{task:?} {mode:?}: about {boundaries} boundaries");
+    assert!(boundaries >= 10, "too few boundaries: {boundaries}");
+}
+
+fn on_embedded(task: Task, mode: Mode, sample: usize) {
+    child::on_embedded(move |stores| kill_at_boundaries(stores, task, mode, sample));
+}
+
+fn on_server(topology: Topology, task: Task, mode: Mode, sample: usize) {
+    child::on_server(topology, move |stores| kill_at_boundaries(stores, task, mode, sample));
+}
+
+// The samples are coprime, so that the tests of one mode cover different boundaries.
+
+#[test]
+fn killed_batched_up_resumes_on_embedded() {
+    on_embedded(Task::Up, Mode::Batched, 11);
 }
 
 #[test]
-fn batched_up_embedded() {
-    on_embedded(Task::Up, Mode::Batched, 3);
+fn killed_batched_down_resumes_on_embedded() {
+    on_embedded(Task::Down, Mode::Batched, 13);
 }
 
 #[test]
-fn batched_down_embedded() {
-    on_embedded(Task::Down, Mode::Batched, 3);
+fn killed_idempotent_up_resumes_on_embedded() {
+    on_embedded(Task::Up, Mode::Idempotent, 17);
 }
 
 #[test]
-fn idempotent_up_embedded() {
-    on_embedded(Task::Up, Mode::Idempotent, 7);
+fn killed_transaction_up_restarts_on_embedded() {
+    on_embedded(Task::Up, Mode::Transaction, 9);
 }
 
 #[test]
-fn transaction_up_embedded() {
-    on_embedded(Task::Up, Mode::Transaction, 2);
+fn killed_batched_up_resumes_on_replica_set() {
+    on_server(Topology::ReplicaSet, Task::Up, Mode::Batched, 17);
 }
 
 #[test]
-fn batched_up_mongo() {
-    on_mongo(Task::Up, Mode::Batched, true, 7);
+fn killed_batched_down_resumes_on_replica_set() {
+    on_server(Topology::ReplicaSet, Task::Down, Mode::Batched, 19);
 }
 
 #[test]
-fn batched_down_mongo() {
-    on_mongo(Task::Down, Mode::Batched, true, 7);
+fn killed_transaction_up_restarts_on_replica_set() {
+    on_server(Topology::ReplicaSet, Task::Up, Mode::Transaction, 16);
 }
 
 #[test]
-fn transaction_up_mongo() {
-    on_mongo(Task::Up, Mode::Transaction, true, 5);
+fn killed_batched_up_resumes_on_standalone() {
+    on_server(Topology::Standalone, Task::Up, Mode::Batched, 19);
 }
 
 #[test]
-fn batched_up_mongo_standalone() {
-    on_mongo(Task::Up, Mode::Batched, false, 7);
+fn killed_idempotent_up_resumes_on_standalone() {
+    on_server(Topology::Standalone, Task::Up, Mode::Idempotent, 23);
 }
 
 #[test]
-fn idempotent_up_mongo_standalone() {
-    on_mongo(Task::Up, Mode::Idempotent, false, 11);
-}
-
-#[test]
-fn batched_down_mongo_standalone() {
-    on_mongo(Task::Down, Mode::Batched, false, 7);
-}
-
-/// Does what its variables say, and nothing without them.
-#[test]
-fn child() {
-    child::run();
+fn killed_batched_down_resumes_on_standalone() {
+    on_server(Topology::Standalone, Task::Down, Mode::Batched, 17);
 }

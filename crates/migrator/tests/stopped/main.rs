@@ -1,35 +1,100 @@
-//! A leader is stopped by SIGSTOP between two writes, another one takes its lease over and comes to the end, and the
-//! first one goes on: it changes nothing more.
-//!
-//! The leader is this very program, run again with variables that say what to do: see [`child`].
+//! A leader is stopped by SIGSTOP between two writes, a successor takes over its lease and completes the run, and the
+//! resumed leader changes nothing more.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-/// The process that is stopped.
-mod child;
-/// Where the store is.
-#[path = "../processes/place.rs"]
-mod place;
+/// Settings shared by all processes.
+#[path = "../processes/settings.rs"]
+mod settings;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use docstore::bson::{Document, doc};
-use docstore::{Database, EngineKind};
-use migrator::{Error, UpMode};
-use testkit::{Engine, Mongod};
+use docstore::{Database, EngineKind, Filter};
+use migrator::{
+    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Result, Undo, Up, UpMode,
+};
+use testkit::StoreLocation;
+use testkit::child::{self, Countdown, StoppedChild, Stores, Topology, stop_self};
 
-use crate::child::{END, GO, HERE, LOST};
-use crate::place::Place;
+use crate::settings::settings;
 
-/// How many of the places between two writes are tried.
-const PLACES: usize = 8;
+/// Number of boundaries that are tested.
+const BOUNDARIES: usize = 8;
 
-/// All but what tells runs and attempts apart, and the history, which does so on purpose.
-async fn content(db: &Database) -> BTreeMap<String, Vec<Document>> {
+/// Printed by a leader that noticed the loss of its lease.
+const LEASE_LOST: &str = "the lease is lost";
+/// Printed by a leader that found nothing left to do.
+const NOTHING_LEFT: &str = "nothing is left to do";
+
+struct InsertsAndFills;
+
+#[async_trait]
+impl Migration for InsertsAndFills {
+    fn meta(&self) -> &'static Meta {
+        const { &Meta::new("0001_fills", "fills") }
+    }
+
+    async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
+        cx.insert_if_absent("a", "things", &Filter::eq("name", "a"), doc! { "name": "a" }).await?;
+        cx.set_where_missing("x", "things", &Filter::All, "x", 1).await?;
+        // Inserted with an x, because a resumed run repeats the earlier steps.
+        cx.insert_if_absent("b", "things", &Filter::eq("name", "b"), doc! { "name": "b", "x": 2 }).await?;
+        Ok(())
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Journal
+    }
+
+    async fn check(&self, _: &Check<'_>) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+}
+
+fn migrator(db: &Database, observer: Option<Arc<dyn Observer>>) -> Migrator {
+    Migrator::new(db.clone(), Graph::new(vec![Box::new(InsertsAndFills)]).unwrap(), settings(observer))
+}
+
+/// Stops its process at the chosen boundary.
+struct Stopper {
+    countdown: Countdown,
+    /// Counts boundaries inside transactions too. On the embedded store a process that is stopped in a transaction
+    /// blocks all other writers, so only boundaries between transactions count there.
+    in_transactions: bool,
+}
+
+impl Observer for Stopper {
+    fn event(&self, event: &Event<'_>) {
+        let Event::Boundary { in_transaction, .. } = event else { return };
+        if (self.in_transactions || !in_transaction) && self.countdown.is_reached() {
+            stop_self();
+        }
+    }
+}
+
+/// The child of these tests.
+#[test]
+fn child() {
+    child::run(|boundary, location| async move {
+        let db = testkit::open_location!(location);
+        let countdown = Countdown::new(boundary.parse().unwrap());
+        let stopper = Stopper { countdown, in_transactions: db.kind() != EngineKind::Embedded };
+        match migrator(&db, Some(Arc::new(stopper))).up(UpMode::Start).await {
+            Ok(_) => println!("{NOTHING_LEFT}"),
+            Err(Error::LeaseLost) => println!("{LEASE_LOST}"),
+            Err(error) => println!("another error: {error}"),
+        }
+        db.close().await;
+    });
+}
+
+type Content = BTreeMap<String, Vec<Document>>;
+
+/// Returns the content without generated ids and without the engine's own collections.
+async fn content(db: &Database) -> Content {
     let mut all = testkit::dump!(db);
     all.retain(|name, documents| !name.starts_with("_migration") && !documents.is_empty());
     for documents in all.values_mut() {
@@ -43,163 +108,103 @@ async fn content(db: &Database) -> BTreeMap<String, Vec<Document>> {
     all
 }
 
-async fn seed(place: &Place) {
-    let db = place.open().await;
+async fn seed(location: &StoreLocation) {
+    let db = testkit::open_location!(location.clone());
     db.collection("things").insert_many((0..1500).map(|i| doc! { "_id": i }).collect()).await.unwrap();
     db.close().await;
 }
 
-fn signal(name: &str, child: &Child) {
-    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
-
-/// Whether the kernel has stopped it.
-fn is_stopped(child: &Child) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    stat.rsplit(')').next().unwrap().trim_start().starts_with('T')
-}
-
-/// What came of one try.
+/// The result of one attempt.
 #[derive(PartialEq)]
 enum Outcome {
     Stopped,
-    /// There is no such place.
+    /// The leader completed its run before the boundary.
     Finished,
-    /// The embedded store's file was being written to, by the heartbeat: nobody else can write then.
+    /// The leader was stopped while its heartbeat was writing to the embedded file, which blocks all other writers.
     Busy,
 }
 
-async fn attempt(place: Place, number: usize, expected: BTreeMap<String, Vec<Document>>) -> Outcome {
-    seed(&place).await;
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--nocapture"])
-        .envs([child::orders(&place, number)])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap());
-    let (mut child, mut said, text) = tokio::task::spawn_blocking(move || {
-        let mut text = String::new();
-        while !text.contains(HERE) && said.read_line(&mut text).unwrap() > 0 {}
-        (child, said, text)
-    })
-    .await
-    .unwrap();
-    if !text.contains(HERE) {
-        assert!(child.wait().unwrap().success(), "the leader failed by itself:\n{text}");
+async fn attempt(stores: &Stores, boundary: usize, attempt: usize, expected: Content) -> Outcome {
+    let (location, _folder) = stores.create(&format!("stopped_{boundary}_{attempt}"));
+    seed(&location).await;
+    let Some(leader) = StoppedChild::start(&boundary.to_string(), &location).await else {
         return Outcome::Finished;
-    }
-    while !is_stopped(&child) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let db = place.open().await;
+    };
+    let db = testkit::open_location!(location);
     let transactions = db.facts().await.unwrap().transactions;
-    let next = child::migrator(&db, None).up(UpMode::Start).await;
-    if db.kind() == EngineKind::Embedded && matches!(next, Err(Error::Store(docstore::Error::Unavailable(_))))
+    let successor = migrator(&db, None).up(UpMode::Start).await;
+    if db.kind() == EngineKind::Embedded
+        && matches!(successor, Err(Error::Store(docstore::Error::Unavailable(_))))
     {
-        child.kill().unwrap();
-        child.wait().unwrap();
+        leader.kill();
         return Outcome::Busy;
     }
-    assert!(next.is_ok(), "after place {number}: {next:?}");
-    assert!(content(&db).await == expected, "another end after place {number}");
+    assert!(successor.is_ok(), "boundary {boundary}: {successor:?}");
+    assert!(content(&db).await == expected, "boundary {boundary}: the documents differ");
     let before = testkit::dump!(db);
-    signal("CONT", &child);
-    child.stdin.take().unwrap().write_all(GO.as_bytes()).unwrap();
-    let (ended, rest) = tokio::task::spawn_blocking(move || {
-        let mut rest = String::new();
-        said.read_to_string(&mut rest).unwrap();
-        (child.wait().unwrap(), rest)
-    })
-    .await
-    .unwrap();
-    // Before it had begun it may find out as well that there is nothing left to do.
-    assert!(ended.success() && (rest.contains(LOST) || rest.contains(END)), "place {number}: {rest}");
+    let output = leader.resume().await;
+    // A leader that was stopped before its first write finds that nothing is left to do.
+    assert!(output.contains(LEASE_LOST) || output.contains(NOTHING_LEFT), "boundary {boundary}: {output}");
     let after = testkit::dump!(db);
-    // Without transactions what happened may be told after it did.
-    let told_late = |name: &str| name == "_migration_log" && !transactions;
+    // Without transactions the leader may log an event after its lease expired.
+    let may_change = |name: &str| name == "_migration_log" && !transactions;
     let changed: Vec<_> =
-        after.keys().filter(|name| after.get(*name) != before.get(*name) && !told_late(name)).collect();
-    assert!(changed.is_empty(), "{changed:?} changed after place {number}");
+        after.keys().filter(|name| after.get(*name) != before.get(*name) && !may_change(name)).collect();
+    assert!(changed.is_empty(), "boundary {boundary}: {changed:?} changed");
     db.close().await;
     Outcome::Stopped
 }
 
-async fn undisturbed(place: &Place) -> BTreeMap<String, Vec<Document>> {
-    seed(place).await;
-    let db = place.open().await;
-    child::migrator(&db, None).up(UpMode::Start).await.unwrap();
+async fn run_undisturbed(stores: &Stores) -> Content {
+    let (location, _folder) = stores.create("undisturbed");
+    seed(&location).await;
+    let db = testkit::open_location!(location);
+    migrator(&db, None).up(UpMode::Start).await.unwrap();
     let end = content(&db).await;
     db.close().await;
     end
 }
 
-/// Tries the first places, two at a time; one that met a busy file is tried again.
-async fn stop_at_each(place: impl Fn(String) -> Place) {
-    let expected = undisturbed(&place("undisturbed".into())).await;
-    let mut numbers: Vec<usize> = (0..PLACES).rev().collect();
-    let (mut stopped, mut tries) = (0, 0);
-    while !numbers.is_empty() {
-        let these = numbers.split_off(numbers.len().saturating_sub(2));
-        let runs: Vec<_> = these
+/// Tests the first boundaries, two at a time, and repeats those that met a busy file.
+async fn stop_at_boundaries(stores: Stores) {
+    let expected = run_undisturbed(&stores).await;
+    let mut boundaries: Vec<usize> = (0..BOUNDARIES).rev().collect();
+    let (mut stopped, mut attempts) = (0, 0);
+    while !boundaries.is_empty() {
+        let next = boundaries.split_off(boundaries.len().saturating_sub(2));
+        let runs: Vec<_> = next
             .into_iter()
-            .map(|number| {
-                tries += 1;
-                let place = place(format!("stopped_{number}_{tries}"));
-                (number, tokio::spawn(attempt(place, number, expected.clone())))
+            .map(|boundary| {
+                attempts += 1;
+                let (stores, expected, number) = (stores.clone(), expected.clone(), attempts);
+                let run = async move { attempt(&stores, boundary, number, expected).await };
+                (boundary, tokio::spawn(run))
             })
             .collect();
-        for (number, run) in runs {
+        for (boundary, run) in runs {
             match run.await.unwrap() {
                 Outcome::Stopped => stopped += 1,
                 Outcome::Finished => {}
-                Outcome::Busy => numbers.push(number),
+                Outcome::Busy => boundaries.push(boundary),
             }
         }
-        assert!(tries < 3 * PLACES, "the file is always busy");
+        assert!(attempts < 3 * BOUNDARIES, "the file is always busy");
     }
-    println!("stopped at {stopped} places, in {tries} tries");
-    assert!(stopped >= 5, "hardly ever stopped: {stopped}");
-}
-
-fn on_mongo(transactions: bool) {
-    testkit::with_server_binary(move |binary: PathBuf| async move {
-        let server =
-            if transactions { Mongod::replica_set(&binary).await } else { Mongod::standalone(&binary).await };
-        let server = server.unwrap();
-        if transactions {
-            // A stopped client's transaction holds its documents until it ends by itself.
-            let admin = server.direct().await.unwrap().database("admin");
-            let quick = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 1 };
-            admin.run_command(quick).await.unwrap();
-        }
-        stop_at_each(|database| Place::Mongo { uri: server.uri(), database }).await;
-    });
+    println!("stopped at {stopped} boundaries in {attempts} attempts");
+    assert!(stopped >= 5, "too few boundaries: {stopped}");
 }
 
 #[test]
-fn a_stopped_leader_changes_nothing_more_embedded() {
-    testkit::on(Engine::Embedded, |target| async move {
-        let testkit::Target::Embedded { guard, .. } = &*target else { return };
-        let folder = guard.path().to_owned();
-        stop_at_each(|name| Place::Embedded(folder.join(name + ".db"))).await;
-    });
+fn resumed_leader_changes_nothing_on_embedded() {
+    child::on_embedded(stop_at_boundaries);
 }
 
 #[test]
-fn a_stopped_leader_changes_nothing_more_mongo() {
-    on_mongo(true);
+fn resumed_leader_changes_nothing_on_replica_set() {
+    child::on_server(Topology::ReplicaSet, stop_at_boundaries);
 }
 
 #[test]
-fn a_stopped_leader_changes_nothing_more_mongo_standalone() {
-    on_mongo(false);
-}
-
-/// Does what its variables say, and nothing without them.
-#[test]
-fn child() {
-    child::run();
+fn resumed_leader_changes_nothing_on_standalone() {
+    child::on_server(Topology::Standalone, stop_at_boundaries);
 }
