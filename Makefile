@@ -3,7 +3,9 @@
 export EXAMPLES SEED CALLERS
 SHELL := /bin/bash
 target := $(or $(CARGO_TARGET_DIR),target)
-# Uses cargo-nextest (one process per test) if it is installed.
+# Uses cargo-nextest (one process per test) if it is installed. Many tests wait for leases, elections and acknowledgments, so
+# it runs two for each processor.
+export NEXTEST_TEST_THREADS ?= $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2))
 runner := $(shell cargo nextest --version >/dev/null 2>&1 && echo "cargo nextest run" || echo "cargo test")
 
 # The program, built for development.
@@ -31,10 +33,11 @@ test: ## Run all tests, on the embedded store and on a real mongod
 	cargo build --workspace --bins
 	$(target)/debug/with-mongod -- $(runner) --workspace $(ARGS)
 
-test-migrations-long: ## Test migrations on a million documents and many random plans
+test-migrations-long: ## Test migrations on a million documents, many random plans, and kills at every boundary
 	cargo build --workspace --bins
-	MIGRATIONS_LONG_DOCUMENTS=1000000 PROPTEST_CASES=20000 $(target)/debug/with-mongod -- $(runner) -p field-notes -p migrator -p migrations \
-		$(if $(findstring nextest,$(runner)),--profile long -E 'test(interrupted::) | test(plan::) | test(concurrency) | test(kill) | test(survive)',)
+	MIGRATIONS_LONG_DOCUMENTS=1000000 PROPTEST_CASES=20000 TEST_EVERY_BOUNDARY=1 \
+		$(target)/debug/with-mongod -- $(runner) -p field-notes -p migrator -p migrations \
+		$(if $(findstring nextest,$(runner)),--profile long -E 'test(interrupted::) | test(plan::) | test(concurrency) | binary(kill)',)
 
 migrate migrate-up: .env ## Apply pending migrations
 	$(field_notes) migrate up
