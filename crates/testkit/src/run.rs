@@ -74,7 +74,7 @@ pub enum StoreLocation {
 
 impl StoreLocation {
     /// Encodes the location for an environment variable.
-    pub(crate) fn to_variable(&self) -> String {
+    pub fn to_variable(&self) -> String {
         match self {
             Self::Embedded(path) => format!("embedded {}", path.display()),
             Self::Mongo { uri, database } => format!("{database} {uri}"),
@@ -82,7 +82,7 @@ impl StoreLocation {
     }
 
     /// Decodes the result of [`StoreLocation::to_variable`].
-    pub(crate) fn from_variable(text: &str) -> Self {
+    pub fn from_variable(text: &str) -> Self {
         match text.split_once(' ').expect("a location has two parts") {
             ("embedded", path) => Self::Embedded(path.into()),
             (database, uri) => Self::Mongo { uri: uri.into(), database: database.into() },
