@@ -72,7 +72,7 @@ pub(crate) const SITE: &[Difference] = &[
     extend(
         "photo-essay",
         "`photo_essay` is a `content_type` beside `image`.",
-        "every_word_reads_back_as_itself",
+        "every_word_parses_to_its_variant",
     ),
     fix(
         "link-scripts",

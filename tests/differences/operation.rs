@@ -14,22 +14,22 @@ pub(crate) const START: &[Difference] = &[
     fix(
         "escaped-password",
         "`MONGO_PASSWORD` is escaped in the connection string.",
-        "the_parts_of_the_original_are_escaped",
+        "cluster_variables_are_percent_encoded",
     ),
     extend(
         "configuration-errors",
         "All invalid variables are reported at once, without their values; the exit code is 2.",
-        "everything_that_is_wrong_is_told_together",
+        "all_errors_are_reported_together",
     ),
     fix(
         "port",
         "`PORT` is 5001 everywhere (the code's own default was 8080); `HOST` is 127.0.0.1 in development.",
-        "one_variable_is_enough",
+        "admin_email_is_enough",
     ),
     extend(
         "production-strict",
         "Production rejects development settings and requires `GOOGLE_CLIENT_ID` and an explicit store.",
-        "production_is_strict",
+        "production_has_stricter_rules",
     ),
     fix(
         "gate",
@@ -49,7 +49,7 @@ pub(crate) const START: &[Difference] = &[
     fix(
         "env-example",
         "`.env.example` lists every variable that is read.",
-        "the_example_names_every_variable_once_and_is_good",
+        "env_example_lists_every_variable_and_is_valid",
     ),
 ];
 
