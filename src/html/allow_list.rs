@@ -5,23 +5,23 @@ use ammonia::Builder;
 
 use super::attribute_values;
 
-/// Elements that may stay. No `svg`, no `math`: what is inside them is read by other rules.
+/// Allowed elements. `svg` and `math` are not among them, because their contents are parsed by other rules.
 const ELEMENTS: &str = "a abbr audio b bdi bdo blockquote br caption cite code col colgroup dd del details dfn div dl \
     dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i iframe img input ins kbd label li mark ol p \
     picture pre q s samp section small source span strike strong sub summary sup table tbody td \
     tfoot th thead time tr u ul var video wbr";
 
-/// Elements that go with all that is in them. Of others that are not allowed, the content stays.
+/// Elements that are removed with their content. The content of other elements that are not allowed stays.
 const WITH_CONTENT: &str = "applet embed math noembed noframes noscript object plaintext script style svg template textarea \
     title xmp";
 
-/// Attributes of every element. The editor's own `data-` names are listed one by one, since libraries of a page give
-/// power to others. There is no `id`: a name in the page's script is what it could take the place of.
+/// Allowed attributes of every element. The editor's `data-` attributes are listed one by one, since page libraries act on
+/// others. `id` is not allowed, because it could shadow a global variable of the page's script.
 const ANYWHERE: &str = "data-align data-caption data-checked data-color data-id data-label data-language data-latex \
     data-mention-suggestion-char data-placeholder data-text-align data-type data-width \
     data-youtube-video dir lang title";
 
-/// Attributes of one element.
+/// Allowed attributes of single elements.
 const ATTRIBUTES: &[(&str, &str)] = &[
     ("a", "href hreflang rel target"),
     ("audio", "controls loop muted preload src"),
@@ -64,10 +64,10 @@ const ATTRIBUTES: &[(&str, &str)] = &[
     ("video", "autoplay controls height loop muted playsinline poster preload src width"),
 ];
 
-/// Where addresses may lead.
+/// Allowed URL schemes.
 const SCHEMES: &str = "http https mailto tel";
 
-/// An embedded player runs its script, in its own origin, and can do nothing to the page around it.
+/// Embedded players run scripts in their own origin, without access to the page.
 const SANDBOX: &str = "allow-scripts allow-same-origin allow-presentation allow-popups";
 
 static ALLOWED: LazyLock<Builder<'static>> = LazyLock::new(|| {
@@ -79,37 +79,37 @@ static ALLOWED: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .tag_attributes(ATTRIBUTES.iter().map(|(element, names)| (*element, set(names))).collect())
         .url_schemes(set(SCHEMES))
         .set_tag_attribute_values(HashMap::from([("iframe", HashMap::from([("sandbox", SANDBOX)]))]))
-        // Links keep the `rel` that the editor gives them, in as far as it says nothing unwanted.
+        // `attribute_values::allowed` filters the `rel` of links.
         .link_rel(None)
         .attribute_filter(attribute_values::allowed);
     builder
 });
 
-/// Reads HTML as a browser does, and writes what is allowed of it.
+/// Parses HTML as a browser does, and serializes what is allowed.
 pub(super) fn apply(html: &str) -> String {
     ALLOWED.clean(html).to_string()
 }
 
-/// Whether elements of this name go with all that is in them.
-pub(super) fn goes_with_content(element: &str) -> bool {
-    names(WITH_CONTENT, element)
+/// Reports whether an element is removed with its content.
+pub(super) fn removes_content(element: &str) -> bool {
+    contains(WITH_CONTENT, element)
 }
 
-/// Whether elements of this name may stay.
+/// Reports whether an element is allowed.
 pub(super) fn allows(element: &str) -> bool {
-    names(ELEMENTS, element)
+    contains(ELEMENTS, element)
 }
 
-/// Whether an element may have this attribute, if its value is right.
+/// Reports whether an element may have an attribute, with an allowed value.
 pub(super) fn allows_attribute(element: &str, attribute: &str) -> bool {
-    let own = |(of, attributes): &(&str, &str)| *of == element && names(attributes, attribute);
-    names(ANYWHERE, attribute) || ATTRIBUTES.iter().any(own)
+    let own = |(of, attributes): &(&str, &str)| *of == element && contains(attributes, attribute);
+    contains(ANYWHERE, attribute) || ATTRIBUTES.iter().any(own)
 }
 
 fn set(names: &'static str) -> HashSet<&'static str> {
     names.split(' ').collect()
 }
 
-fn names(list: &str, wanted: &str) -> bool {
+fn contains(list: &str, wanted: &str) -> bool {
     list.split(' ').any(|name| name == wanted)
 }

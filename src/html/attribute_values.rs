@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use url::Url;
 
-/// Hosts whose players may be embedded, and where their players are.
+/// Hosts whose players may be embedded, and the paths of the players.
 const PLAYERS: &[(&str, &str)] = &[
     ("www.youtube.com", "/embed/"),
     ("youtube.com", "/embed/"),
@@ -11,7 +11,7 @@ const PLAYERS: &[(&str, &str)] = &[
     ("player.vimeo.com", "/video/"),
 ];
 
-/// What an embedded player may be allowed. Never a camera, a microphone or a place.
+/// Browser features that a player may use; not camera, microphone or location.
 const FEATURES: &[&str] = &[
     "accelerometer",
     "autoplay",
@@ -23,7 +23,7 @@ const FEATURES: &[&str] = &[
     "web-share",
 ];
 
-/// What a link may say of itself.
+/// Allowed values of `rel`.
 const RELATIONS: &[&str] = &[
     "author",
     "bookmark",
@@ -39,8 +39,7 @@ const RELATIONS: &[&str] = &[
     "ugc",
 ];
 
-/// The value that an attribute of the allow-list may keep; none if the attribute has to go. A value of which all is
-/// allowed comes back as it was, byte for byte.
+/// Returns the allowed part of an attribute's value, unchanged if all of it is allowed; `None` removes the attribute.
 pub(super) fn allowed<'v>(element: &str, attribute: &str, value: &'v str) -> Option<Cow<'v, str>> {
     let if_so = |right: bool| right.then_some(Cow::Borrowed(value));
     match (element, attribute) {
@@ -58,7 +57,7 @@ pub(super) fn allowed<'v>(element: &str, attribute: &str, value: &'v str) -> Opt
     }
 }
 
-/// The parts of a list that are allowed; the list as it is if that is all of them.
+/// Returns the allowed parts of a list, unchanged if all of them are allowed.
 fn keep<'v>(
     list: &'v str,
     separator: char,
@@ -74,14 +73,14 @@ fn keep<'v>(
     }
 }
 
-/// The relations that may be said, `noopener` among them in any case.
+/// Returns the allowed relations, and `noopener` in any case.
 fn relations(value: &str) -> Cow<'_, str> {
     let known = |relation: &&str| RELATIONS.contains(relation);
-    let said = || value.split_ascii_whitespace();
-    if said().all(|relation| known(&relation)) && said().any(|relation| relation == "noopener") {
+    let words = || value.split_ascii_whitespace();
+    if words().all(|relation| known(&relation)) && words().any(|relation| relation == "noopener") {
         return Cow::Borrowed(value);
     }
-    let mut kept: Vec<_> = said().filter(known).collect();
+    let mut kept: Vec<_> = words().filter(known).collect();
     if !kept.contains(&"noopener") {
         kept.push("noopener");
     }
@@ -98,7 +97,7 @@ fn is_player(address: &str) -> bool {
         && PLAYERS.iter().any(known)
 }
 
-/// An address on this site or elsewhere on the web.
+/// Reports whether a URL is relative or on the web.
 fn is_web(address: &str) -> bool {
     match Url::parse(address) {
         Ok(url) => matches!(url.scheme(), "http" | "https"),
@@ -106,7 +105,7 @@ fn is_web(address: &str) -> bool {
     }
 }
 
-/// `<address> 750w`, `<address> 2x`, or an address alone.
+/// Matches `<url> 750w`, `<url> 2x`, or a URL alone.
 fn is_candidate(candidate: &str) -> bool {
     let mut words = candidate.split_ascii_whitespace();
     let address = words.next().is_some_and(is_web);
@@ -114,7 +113,7 @@ fn is_candidate(candidate: &str) -> bool {
     address && width && words.next().is_none()
 }
 
-/// `language-rust`, which highlighting goes by. Other classes would dress content up as a part of the page.
+/// Matches `language-rust` for syntax highlighting. Other classes could make content look like a part of the page.
 fn is_language(class: &str) -> bool {
     class.strip_prefix("language-").is_some_and(|language| {
         !language.is_empty() && language.bytes().all(|b| b.is_ascii_alphanumeric() || b"+#-_.".contains(&b))
@@ -126,7 +125,7 @@ fn is_style(element: &str, declaration: &str) -> bool {
     let value = value.trim();
     match (element, property.trim()) {
         ("table" | "col" | "td" | "th", "width" | "min-width") => is_length(value),
-        ("mark", "background-color") | ("span" | "mark", "color") => is_colour(value),
+        ("mark", "background-color") | ("span" | "mark", "color") => is_color(value),
         ("col" | "span" | "mark", _) => false,
         (_, "text-align") => matches!(value, "left" | "right" | "center" | "justify" | "start" | "end"),
         _ => false,
@@ -137,7 +136,7 @@ fn is_length(value: &str) -> bool {
     value.strip_suffix("px").or_else(|| value.strip_suffix('%')).is_some_and(is_number)
 }
 
-fn is_colour(value: &str) -> bool {
+fn is_color(value: &str) -> bool {
     let hexadecimal =
         |digits: &str| matches!(digits.len(), 3 | 4 | 6 | 8) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let numbers = || {
@@ -154,7 +153,7 @@ fn is_number(text: &str) -> bool {
         .all(|digits| (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The first word.
+/// Returns the first word.
 fn word(text: &str) -> &str {
     text.split_ascii_whitespace().next().unwrap_or_default()
 }

@@ -1,15 +1,14 @@
-//! The HTML of content: what the editor emits is kept, everything else is removed. The text of an HTML document is the
-//! only thing that is known here.
+//! Sanitizes the HTML of content: everything that the editor emits is kept, everything else is removed.
 
 /// The allow-list.
 mod allow_list;
-/// Which values an attribute may have.
+/// Allowed attribute values.
 mod attribute_values;
-/// What an element needs beside the allow-list.
+/// Rules beyond the allow-list.
 mod postprocess;
-/// What a cleaning removed.
+/// Reports removed elements and attributes.
 mod removed;
-/// HTML piece by piece, without a tree.
+/// Tokenizes HTML without building a tree.
 mod tokenizer;
 
 #[cfg(test)]
@@ -17,40 +16,40 @@ mod tests;
 
 pub use removed::Removed;
 
-/// HTML is cleaned again until nothing changes any more, at most so often. What the editor emits is settled after the
-/// first time, and a text that nests what cannot be nested after a few.
-const PASSES: usize = 8;
+/// The maximum number of passes until the output is stable. The editor's HTML is stable after one pass, invalid nesting
+/// after a few.
+const MAX_PASSES: usize = 8;
 
-/// Elements inside one another: the time that reading takes is in proportion to the length times the depth.
+/// The maximum depth of elements. The time to parse is proportional to the length times the depth.
 const MAX_DEPTH: usize = 100;
 
-/// HTML that holds nothing but what is allowed.
+/// Sanitized HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sanitized {
-    /// The HTML. Cleaning it once more changes no byte of it.
+    /// The HTML. Sanitizing it again changes nothing.
     pub html: String,
-    /// What was removed, elements first, each kind by name.
+    /// The removed elements, then attributes, each in order of names.
     pub removed: Vec<Removed>,
 }
 
-/// Removes what is not allowed. HTML that does not settle, or that is deeper than any text, is reduced to its text:
-/// nothing but an attack is so.
+/// Removes everything that is not allowed. HTML that does not become stable or is too deep can only be an attack, and is
+/// reduced to its text.
 pub fn sanitize(html: &str) -> Sanitized {
-    let cleaned = settled(html).or_else(|| settled(&tokenizer::text(html))).unwrap_or_default();
+    let cleaned = stabilize(html).or_else(|| stabilize(&tokenizer::text(html))).unwrap_or_default();
     let removed = removed::difference(html, &cleaned);
     Sanitized { html: cleaned, removed }
 }
 
-/// HTML that another pass does not change. It is read by a browser as it was read here: a text whose meaning
-/// changes from one reading to the next is how cleaning is got around.
-fn settled(html: &str) -> Option<String> {
-    let mut now = pass(html)?;
-    for _ in 0..PASSES {
-        let next = pass(&now)?;
-        if next == now {
-            return Some(now);
+/// Repeats passes until one changes nothing. A browser parses stable HTML as it was parsed here; attacks on sanitizers
+/// rely on HTML whose meaning changes when it is parsed again.
+fn stabilize(html: &str) -> Option<String> {
+    let mut current = pass(html)?;
+    for _ in 0..MAX_PASSES {
+        let next = pass(&current)?;
+        if next == current {
+            return Some(current);
         }
-        now = next;
+        current = next;
     }
     None
 }

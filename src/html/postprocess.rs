@@ -1,13 +1,13 @@
-//! Rules that an allow-list of attributes cannot express: an element that is worth nothing without one of them.
+//! Rules that an allow-list cannot express: elements that need a certain attribute.
 
-/// Said of links that open a window of their own.
+/// The attribute of links that open a new window.
 const REL: &str = " rel=\"noopener noreferrer\"";
 
-/// Takes what the serialiser wrote, where `<` begins a tag and `"` ends a value wherever they stand, other than in the
-/// text of an `iframe`:
-/// - an `iframe` without `src` goes, and no text stays in one: browsers and parsers disagree on what it is;
-/// - an `input` that is no check box goes;
-/// - a link that opens a window of its own does not give that window away.
+/// Processes serialized HTML, in which `<` always begins a tag and `"` always ends a value, except in the text of an
+/// `iframe`:
+/// - removes each `iframe` without `src`, and the text of every `iframe`, which browsers and parsers treat differently;
+/// - removes each `input` that is not a checkbox;
+/// - adds `rel` to links that open a new window, so that the new page has no access to this one.
 pub(super) fn finish(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
@@ -35,20 +35,20 @@ pub(super) fn finish(html: &str) -> String {
     out
 }
 
-/// The text before the next tag, the tag, and what follows.
+/// Splits HTML into the text before the next tag, the tag, and the rest.
 fn next_tag(html: &str) -> Option<(&str, &str, &str)> {
     let start = html.find('<')?;
     let end = start + html[start..].find('>')? + 1;
     Some((&html[..start], &html[start..end], &html[end..]))
 }
 
-/// The name of a start tag; of an end tag, the name with its slash.
+/// Returns the name of a tag; that of an end tag begins with a slash.
 fn name(tag: &str) -> &str {
     let inner = &tag[1..tag.len() - 1];
     inner.split(' ').next().unwrap_or(inner)
 }
 
 fn has(tag: &str, attribute: &str) -> bool {
-    // No value holds a quotation mark, so this cannot be found in one.
+    // Values contain no quotation mark, so this cannot match inside one.
     tag.contains(&format!(" {attribute}=\""))
 }

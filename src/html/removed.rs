@@ -7,17 +7,17 @@ use html5ever::tokenizer::Tag;
 use super::allow_list;
 use super::tokenizer::{self, Piece};
 
-/// Names longer than this are nothing that anybody would know.
-const LONGEST: usize = 32;
-/// What names that are too long, or that no header could hold, are called together.
+/// The maximum length of a reported name.
+const MAX_NAME_LENGTH: usize = 32;
+/// Stands for names that are too long or not valid in a header.
 const OTHER: &str = "other";
 
-/// Elements or attributes of one name that were removed; `script;1` in text.
+/// The number of removed elements or attributes of one name; displayed as `script;1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
-    /// The name of the element or attribute: ASCII letters, digits and `-_:.`; `comment` for comments.
+    /// The name: ASCII letters, digits and `-_:.`; `comment` for comments.
     pub name: String,
-    /// How many.
+    /// The number of removals.
     pub count: usize,
 }
 
@@ -27,44 +27,44 @@ impl fmt::Display for Removed {
     }
 }
 
-/// What one text holds and another does not. Of attributes, those of elements that could stay are named, and not
-/// those that went with an element.
+/// Returns the elements and attributes that are in one text and not in the other. Attributes that were removed with their
+/// element are not reported.
 pub(super) fn difference(before: &str, after: &str) -> Vec<Removed> {
-    let (before, after) = (Counted::of(before), Counted::of(after));
+    let (before, after) = (Counts::new(before), Counts::new(after));
     let lost = |element: &str| {
         let has = before.elements.get(element).copied().unwrap_or_default();
         has.saturating_sub(after.elements.get(element).copied().unwrap_or_default())
     };
     let mut elements = BTreeMap::<String, usize>::new();
     for element in before.elements.keys() {
-        *elements.entry(shown(element)).or_default() += lost(element);
+        *elements.entry(reported_name(element)).or_default() += lost(element);
     }
     let mut attributes = BTreeMap::<String, usize>::new();
     for (key, count) in &before.attributes {
         let (element, name, _) = key;
-        let gone = count.saturating_sub(after.attributes.get(key).copied().unwrap_or_default());
+        let lost_values = count.saturating_sub(after.attributes.get(key).copied().unwrap_or_default());
         if lost(element) == 0 || !allow_list::allows_attribute(element, name) {
-            *attributes.entry(shown(name)).or_default() += gone;
+            *attributes.entry(reported_name(name)).or_default() += lost_values;
         }
     }
     let removed = elements.into_iter().chain(attributes);
     removed.filter(|(_, count)| *count > 0).map(|(name, count)| Removed { name, count }).collect()
 }
 
-fn shown(name: &str) -> String {
+fn reported_name(name: &str) -> String {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:.".contains(&b));
-    if plain && name.len() <= LONGEST { name.to_owned() } else { OTHER.to_owned() }
+    if plain && name.len() <= MAX_NAME_LENGTH { name.to_owned() } else { OTHER.to_owned() }
 }
 
 #[derive(Default)]
-struct Counted {
+struct Counts {
     elements: BTreeMap<String, usize>,
-    /// By element, attribute and value, so that a value of which a part went counts too.
+    /// By element, attribute and value, so that a shortened value counts as removed.
     attributes: BTreeMap<(String, String, StrTendril), usize>,
 }
 
-impl Counted {
-    fn of(html: &str) -> Self {
+impl Counts {
+    fn new(html: &str) -> Self {
         let mut counted = Self::default();
         tokenizer::each(html, |piece| match piece {
             Piece::Start(tag) => counted.add(tag),
@@ -79,9 +79,9 @@ impl Counted {
         if allow_list::allows(&element) {
             for attribute in tag.attrs {
                 let name = attribute.name.local.to_string();
-                // These are added to, which takes nothing away.
-                let added_to = matches!(&*name, "rel" | "sandbox");
-                let value = if added_to { StrTendril::new() } else { attribute.value };
+                // The sanitizer adds to these attributes and removes nothing.
+                let extended = matches!(&*name, "rel" | "sandbox");
+                let value = if extended { StrTendril::new() } else { attribute.value };
                 *self.attributes.entry((element.clone(), name, value)).or_default() += 1;
             }
         }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{MAX_DEPTH, Removed, sanitize, tokenizer};
 
-/// What the editor emits, each kind of node and mark; all of it stays as it is.
+/// Output of the editor with every node and mark; it must stay unchanged.
 const EDITOR: &[&str] = &[
     "<p></p>",
     "<h1>One</h1><h2>Two</h2><h3>Three</h3><h4>Four</h4><h5>Five</h5><h6>Six</h6>",
@@ -33,7 +33,7 @@ const EDITOR: &[&str] = &[
 ];
 
 #[test]
-fn what_the_editor_emits_stays_byte_for_byte() {
+fn editor_output_is_unchanged() {
     for html in EDITOR {
         let cleaned = sanitize(html);
         assert_eq!(cleaned.html, *html);
@@ -43,7 +43,7 @@ fn what_the_editor_emits_stays_byte_for_byte() {
     assert_eq!(sanitize(&all).html, all);
 }
 
-/// Ways to run a script, or to leave the page's frame.
+/// Attacks that run scripts or leave the page's frame.
 const ATTACKS: &[&str] = &[
     "<script>alert(1)</script>",
     "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
@@ -108,9 +108,9 @@ const ATTACKS: &[&str] = &[
     "<q cite=\"javascript:alert(1)\">x</q>",
 ];
 
-/// What must not be in a text that a browser reads.
+/// Returns the tags that must not reach a browser.
 fn dangers(html: &str) -> Vec<String> {
-    // Everything between `<` and `>`: other text does nothing. Values hold neither.
+    // Only text between `<` and `>` matters, and values contain neither.
     let mut found = Vec::new();
     for tag in
         html.split('<').skip(1).map(|rest| rest.split('>').next().unwrap_or_default().to_ascii_lowercase())
@@ -141,20 +141,20 @@ fn dangers(html: &str) -> Vec<String> {
 }
 
 #[test]
-fn attacks_are_neutralised() {
+fn attacks_are_neutralized() {
     for attack in ATTACKS {
         let cleaned = sanitize(attack);
         assert_eq!(dangers(&cleaned.html), Vec::<String>::new(), "{attack}\n{}", cleaned.html);
         assert_eq!(sanitize(&cleaned.html).html, cleaned.html, "{attack}");
-        // Inside what stays, too.
+        // The same inside allowed elements.
         let inside = sanitize(&format!("<ul><li><p>before {attack} after</p></li></ul>"));
         assert_eq!(dangers(&inside.html), Vec::<String>::new(), "{attack}\n{}", inside.html);
     }
 }
 
 #[test]
-fn what_was_removed_is_said() {
-    let said =
+fn removed_names_are_reported() {
+    let report =
         |html: &str| sanitize(html).removed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let cases = [
         ("<p>a</p><script>x</script><p onclick=x>b</p><b onclick=y>c</b>", "script;1, onclick;2"),
@@ -169,12 +169,12 @@ fn what_was_removed_is_said() {
         ("<x\r\nset-cookie:a=b>y", "x;1"),
     ];
     for (html, expected) in cases {
-        assert_eq!(said(html), expected, "{html}");
+        assert_eq!(report(html), expected, "{html}");
     }
 }
 
 #[test]
-fn values_of_which_a_part_is_allowed_keep_that_part() {
+fn allowed_parts_of_values_are_kept() {
     for (html, kept) in [
         ("<p style=\"top: 0; text-align: center\">x</p>", "<p style=\"text-align: center\">x</p>"),
         ("<code class=\"big language-rust\">x</code>", "<code class=\"language-rust\">x</code>"),
@@ -195,8 +195,8 @@ fn values_of_which_a_part_is_allowed_keep_that_part() {
 }
 
 #[test]
-fn what_does_not_settle_is_reduced_to_its_text() {
-    // Each reading lifts one table out of another, so that no few passes bring it to rest.
+fn unstable_html_is_reduced_to_its_text() {
+    // Each pass lifts one table out of another, so that it is not stable after a few passes.
     let html = format!("{}x{}", "<table><a>".repeat(200), "</a></table>".repeat(200));
     let cleaned = sanitize(&html);
     assert_eq!(sanitize(&cleaned.html).html, cleaned.html);
@@ -204,9 +204,9 @@ fn what_does_not_settle_is_reduced_to_its_text() {
     assert_eq!(Removed { name: "a".into(), count: 1 }.to_string(), "a;1");
 }
 
-/// The longest content there is, of nothing but one tag.
+/// Nests one tag as deep as the maximum length of content allows.
 #[test]
-fn deep_nesting_is_no_trouble() {
+fn deep_nesting_is_limited() {
     for tag in
         ["<b>", "<p>", "<ul><li>", "<table>", "<a>", "<div>", "<table><a>", "<svg>", "<font>", "<i><p>"]
     {
@@ -325,7 +325,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_second_cleaning_changes_nothing(html in pieces()) {
+    fn sanitizing_is_idempotent(html in pieces()) {
         let once = sanitize(&html);
         let twice = sanitize(&once.html);
         prop_assert_eq!(&once.html, &twice.html);

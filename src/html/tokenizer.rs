@@ -9,12 +9,12 @@ use html5ever::tokenizer::{
 
 use super::allow_list;
 
-/// Elements whose end may be left out, because the next one of them ends them.
-const ENDED_BY_THE_NEXT: &str = "dd dt li p tbody td tfoot th thead tr";
-/// Elements without an end.
-const EMPTY: &str = "br col embed hr img input source wbr";
+/// Elements whose end tag is optional, because the next such element ends them.
+const OPTIONAL_END: &str = "dd dt li p tbody td tfoot th thead tr";
+/// Elements without an end tag.
+const VOID: &str = "br col embed hr img input source wbr";
 
-/// A piece of HTML, as it is written: nothing is known of what is inside of what.
+/// A token of HTML.
 pub(super) enum Piece {
     Start(Tag),
     End(Tag),
@@ -22,12 +22,12 @@ pub(super) enum Piece {
     Comment,
 }
 
-/// How deep elements are inside one another, at the most. Never too little for HTML that the serialiser wrote.
+/// Returns an upper bound of the depth of elements in serialized HTML.
 pub(super) fn depth(html: &str) -> usize {
     let mut open = HashMap::<_, usize>::new();
     let (mut now, mut deepest) = (0_usize, 0_usize);
     each(html, |piece| match piece {
-        Piece::Start(tag) if !listed(EMPTY, &tag.name) && !listed(ENDED_BY_THE_NEXT, &tag.name) => {
+        Piece::Start(tag) if !listed(VOID, &tag.name) && !listed(OPTIONAL_END, &tag.name) => {
             *open.entry(tag.name).or_default() += 1;
             now += 1;
             deepest = deepest.max(now);
@@ -43,14 +43,13 @@ pub(super) fn depth(html: &str) -> usize {
     deepest
 }
 
-/// The text of HTML, as HTML, without what goes with its content. The time is in proportion to the length, whatever
-/// is in it.
+/// Returns the text of HTML as HTML, without elements that are removed with their content, in linear time.
 pub(super) fn text(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
     let mut inside = None;
     each(html, |piece| match piece {
-        Piece::Start(tag) if inside.is_none() && allow_list::goes_with_content(&tag.name) => {
-            inside = (!listed(EMPTY, &tag.name)).then_some(tag.name);
+        Piece::Start(tag) if inside.is_none() && allow_list::removes_content(&tag.name) => {
+            inside = (!listed(VOID, &tag.name)).then_some(tag.name);
         }
         Piece::End(tag) if inside.as_ref() == Some(&tag.name) => inside = None,
         Piece::Text(text) if inside.is_none() => {
@@ -61,12 +60,12 @@ pub(super) fn text(html: &str) -> String {
     out
 }
 
-/// Hands over piece by piece.
+/// Calls `take` with each token.
 pub(super) fn each(html: &str, take: impl FnMut(Piece)) {
     let tokenizer = Tokenizer::new(Sink(RefCell::new(take)), TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(html));
-    // The sink never asks it to stop, so that it comes to the end.
+    // The sink never asks to stop, so the tokenizer runs to the end.
     let _ = tokenizer.feed(&input);
     tokenizer.end();
 }
