@@ -1,127 +1,101 @@
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use parking_lot::Mutex;
+use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::{Identity, TokenError, VerifiedToken, Verifier};
 use crate::clock::Clock;
 use crate::repository::User;
 
-/// So many tokens are known at a time.
-const MOST: usize = 1000;
-/// A good token is believed for so long, or until it ends.
-const GOOD: TimeDelta = TimeDelta::seconds(300);
-/// A bad one is not asked about again for so long.
-const BAD: TimeDelta = TimeDelta::seconds(10);
-/// When nobody could say, those who wait are told the same, and the next one asks again.
-const UNKNOWN: TimeDelta = TimeDelta::seconds(1);
+/// The maximum number of cached tokens, of valid ones and of rejected ones each.
+const MAX_TOKENS: u64 = 1000;
+/// A valid token is cached for this long, or until it expires.
+const VALID_FOR: TimeDelta = TimeDelta::seconds(300);
+/// A rejected token is cached for this long.
+const REJECTED_FOR: TimeDelta = TimeDelta::seconds(10);
+/// If the issuer does not answer, requests that wait for it fail too, and the next one asks again.
+const UNAVAILABLE_FOR: TimeDelta = TimeDelta::seconds(1);
 
-type Key = [u8; 32];
+/// The SHA-256 digest of a token.
+type Digest = [u8; 32];
 
-/// Somebody whose token is good.
-pub(super) struct Known {
+/// The owner of a valid token.
+pub(super) struct TokenOwner {
     pub(super) identity: Identity,
-    /// Their user document, once it was looked up.
+    /// The user document, once it was read.
     pub(super) user: OnceCell<User>,
 }
 
-type Outcome = Result<Arc<Known>, TokenError>;
+/// A cached outcome and the time until which it counts.
+#[derive(Clone)]
+struct Cached<T> {
+    outcome: T,
+    until: DateTime<Utc>,
+}
 
-/// Remembers what is known of tokens, by their digest. Requests with one token that is not known yet ask once.
+/// Caches the verification of tokens, by their digest. Concurrent requests with one new token share one verification.
 pub(super) struct TokenCache {
     verifier: Arc<dyn Verifier>,
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    entries: HashMap<Key, Entry>,
-    /// Tokens that are being asked about. Whoever holds the lock asks, the others wait for it.
-    flights: HashMap<Key, Weak<tokio::sync::Mutex<()>>>,
-}
-
-struct Entry {
-    until: DateTime<Utc>,
-    outcome: Outcome,
+    /// Valid tokens, apart from rejected ones, which therefore cannot evict them.
+    valid: Cache<Digest, Cached<Arc<TokenOwner>>>,
+    /// Tokens that are being verified or were rejected. A request that verifies holds the lock; the others wait.
+    others: Cache<Digest, Arc<Mutex<Option<Cached<TokenError>>>>>,
 }
 
 impl TokenCache {
     pub(super) fn new(verifier: Arc<dyn Verifier>, clock: Arc<dyn Clock>) -> Self {
-        Self { verifier, clock, state: Mutex::default() }
+        Self { verifier, clock, valid: Cache::new(MAX_TOKENS), others: Cache::new(MAX_TOKENS) }
     }
 
-    /// Whose the token is.
-    pub(super) async fn verify(&self, token: &str) -> Outcome {
-        let key = digest(token);
-        if let Some(outcome) = self.fresh(&key) {
-            return outcome;
+    /// Returns the owner of a token.
+    pub(super) async fn verify(&self, token: &str) -> Result<Arc<TokenOwner>, TokenError> {
+        let digest = digest(token);
+        if let Some(owner) = self.valid_owner(&digest) {
+            return Ok(owner);
         }
-        let flight = self.flight(key);
-        let _asking = flight.lock().await;
-        if let Some(outcome) = self.fresh(&key) {
-            return outcome;
+        let slot = self.others.get_with(digest, Arc::default);
+        let mut rejection = slot.lock().await;
+        if let Some(owner) = self.valid_owner(&digest) {
+            return Ok(owner);
+        }
+        if let Some(rejection) = rejection.as_ref().filter(|rejection| self.clock.now() < rejection.until) {
+            return Err(rejection.outcome);
         }
         let verified = self.verifier.verify(token).await;
         let now = self.clock.now();
-        let (until, outcome) = match verified {
+        match verified {
             Ok(VerifiedToken { identity, expires }) => {
-                let until = expires.map_or(now + GOOD, |expires| expires.min(now + GOOD));
-                (until, Ok(Arc::new(Known { identity, user: OnceCell::new() })))
+                let until = expires.map_or(now + VALID_FOR, |expires| expires.min(now + VALID_FOR));
+                let owner = Arc::new(TokenOwner { identity, user: OnceCell::new() });
+                self.valid.insert(digest, Cached { outcome: Arc::clone(&owner), until });
+                Ok(owner)
             }
-            Err(refusal @ (TokenError::Rejected | TokenError::MissingScope)) => (now + BAD, Err(refusal)),
-            Err(refusal @ TokenError::Unavailable) => (now + UNKNOWN, Err(refusal)),
-        };
-        self.state().keep(key, Entry { until, outcome: outcome.clone() }, now);
-        outcome
-    }
-
-    /// Whether the token is known to be good, without asking anybody.
-    pub(super) fn knows(&self, token: &str) -> bool {
-        matches!(self.fresh(&digest(token)), Some(Ok(_)))
-    }
-
-    fn fresh(&self, key: &Key) -> Option<Outcome> {
-        let now = self.clock.now();
-        let state = self.state();
-        state.entries.get(key).filter(|entry| now < entry.until).map(|entry| entry.outcome.clone())
-    }
-
-    fn flight(&self, key: Key) -> Arc<tokio::sync::Mutex<()>> {
-        let flights = &mut self.state().flights;
-        if let Some(flight) = flights.get(&key).and_then(Weak::upgrade) {
-            return flight;
+            Err(error) => {
+                let period = match error {
+                    TokenError::Rejected | TokenError::MissingScope => REJECTED_FOR,
+                    TokenError::Unavailable => UNAVAILABLE_FOR,
+                };
+                *rejection = Some(Cached { outcome: error, until: now + period });
+                Err(error)
+            }
         }
-        flights.retain(|_, flight| flight.strong_count() > 0);
-        let flight = Arc::default();
-        flights.insert(key, Arc::downgrade(&flight));
-        flight
     }
 
-    fn state(&self) -> parking_lot::MutexGuard<'_, State> {
-        self.state.lock()
+    /// Reports whether the token is cached as valid.
+    pub(super) fn is_known(&self, token: &str) -> bool {
+        self.valid_owner(&digest(token)).is_some()
+    }
+
+    fn valid_owner(&self, digest: &Digest) -> Option<Arc<TokenOwner>> {
+        let cached = self.valid.get(digest)?;
+        (self.clock.now() < cached.until).then_some(cached.outcome)
     }
 }
 
-impl State {
-    fn keep(&mut self, key: Key, entry: Entry, now: DateTime<Utc>) {
-        if self.entries.len() >= MOST && !self.entries.contains_key(&key) {
-            self.entries.retain(|_, entry| now < entry.until);
-            // The one that ends first goes: bad tokens before good ones.
-            while self.entries.len() >= MOST
-                && let Some(first) = self.entries.iter().min_by_key(|(_, e)| e.until).map(|(key, _)| *key)
-            {
-                self.entries.remove(&first);
-            }
-        }
-        self.entries.insert(key, entry);
-    }
-}
-
-fn digest(token: &str) -> Key {
+fn digest(token: &str) -> Digest {
     Sha256::digest(token.as_bytes()).into()
 }
 
@@ -134,7 +108,7 @@ mod tests {
     use super::*;
     use crate::clock::FixedClock;
 
-    /// Tokens that start with `good` are good; it counts how often it is asked.
+    /// Accepts tokens that start with `good`, and counts verifications.
     #[derive(Default)]
     struct Counting {
         asked: AtomicUsize,
@@ -170,8 +144,8 @@ mod tests {
         (verifier, clock, cache)
     }
 
-    /// How long an outcome is remembered, in seconds.
-    async fn remembered(token: &str, expires: Option<TimeDelta>) -> i64 {
+    /// Returns how long an outcome is cached, in seconds.
+    async fn cached_seconds(token: &str, expires: Option<TimeDelta>) -> i64 {
         let (verifier, clock, cache) = cache(expires);
         let mut seconds = 0;
         while verifier.asked.load(Ordering::SeqCst) < 2 {
@@ -183,16 +157,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn good_tokens_are_believed_until_they_end_and_bad_ones_briefly() {
-        assert_eq!(remembered("good", None).await, 300);
-        assert_eq!(remembered("good", Some(TimeDelta::seconds(3600))).await, 300);
-        assert_eq!(remembered("good", Some(TimeDelta::seconds(42))).await, 42);
-        assert_eq!(remembered("bad", None).await, 10);
-        assert_eq!(remembered("down", None).await, 1);
+    async fn valid_tokens_are_cached_until_expiry_and_rejected_ones_briefly() {
+        assert_eq!(cached_seconds("good", None).await, 300);
+        assert_eq!(cached_seconds("good", Some(TimeDelta::seconds(3600))).await, 300);
+        assert_eq!(cached_seconds("good", Some(TimeDelta::seconds(42))).await, 42);
+        assert_eq!(cached_seconds("bad", None).await, 10);
+        assert_eq!(cached_seconds("down", None).await, 1);
     }
 
     #[tokio::test]
-    async fn many_requests_with_one_cold_token_ask_once() {
+    async fn concurrent_requests_with_one_token_share_one_verification() {
         for token in ["good", "bad", "down"] {
             let (verifier, _clock, cache) = cache(None);
             let all = futures_util::future::join_all((0..50).map(|_| cache.verify(token))).await;
@@ -205,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_who_gives_up_does_not_keep_the_others_waiting() {
+    async fn canceled_verification_does_not_block_others() {
         let (verifier, _clock, cache) = cache(None);
         {
             let mut first = Box::pin(cache.verify("good"));
@@ -216,16 +190,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_tokens_cannot_push_out_good_ones() {
+    async fn rejected_tokens_do_not_evict_valid_ones() {
         let (_verifier, _clock, cache) = cache(None);
         _ = cache.verify("good").await;
-        for n in 0..2 * MOST {
+        for n in 0..2 * MAX_TOKENS {
             _ = cache.verify(&format!("bad {n}")).await;
         }
-        assert!(cache.knows("good"));
-        assert!(!cache.knows("bad 1999"));
-        let state = cache.state();
-        assert_eq!(state.entries.len(), MOST);
-        assert!(state.flights.len() <= 1);
+        assert!(cache.is_known("good"));
+        assert!(!cache.is_known("bad 1999"));
+        cache.others.run_pending_tasks();
+        assert!(cache.others.entry_count() <= MAX_TOKENS);
     }
 }

@@ -2,18 +2,18 @@ use async_trait::async_trait;
 
 use super::{Identity, TokenError, VerifiedToken, Verifier};
 
-/// The author of development; the configuration of roles has to name this address.
+/// The address of the development author, which the configuration of roles must include.
 pub const AUTHOR_EMAIL: &str = "dev-author@dev.example.com";
 const COMMENTER_EMAIL: &str = "dev-commenter@dev.example.com";
 
-/// Tokens for development, one for each role. Anybody may use them, so production refuses to start with them.
+/// Development tokens, one per role. Anyone can use them, so production refuses to start with them.
 #[derive(Debug, Clone)]
 pub struct DevelopmentTokens {
     admin_email: String,
 }
 
 impl DevelopmentTokens {
-    /// The token of the administrator stands for this address.
+    /// Maps the administrator's token to this address.
     pub fn new(admin_email: String) -> Self {
         Self { admin_email }
     }

@@ -1,6 +1,6 @@
 use super::Error;
 
-/// The token of an `Authorization` header: the scheme `Bearer` in any case, white space, one token.
+/// Returns the token of an `Authorization` header: the scheme `Bearer` in any case, white space, one token.
 pub(super) fn bearer_token(header: Option<&[u8]>) -> Result<&str, Error> {
     let text = std::str::from_utf8(header.ok_or(Error::Missing)?).map_err(|_| Error::Malformed)?;
     let mut words = text.split_whitespace();
@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_token_of_the_bearer_scheme_is_read() {
+    fn header_must_be_bearer_with_one_token() {
         for good in ["Bearer abc", "bearer abc", "BEARER   abc", " Bearer\tabc "] {
             assert_eq!(bearer_token(Some(good.as_bytes())).unwrap(), "abc", "{good:?}");
         }

@@ -1,6 +1,6 @@
 use crate::domain::Role;
 
-/// Who has which role. It is asked at each request, so that a change of configuration takes effect at once.
+/// Assigns roles to e-mail addresses. Roles are looked up per request, so that a configuration change takes effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roles {
     admin: String,
@@ -8,12 +8,12 @@ pub struct Roles {
 }
 
 impl Roles {
-    /// One administrator and any number of authors, by e-mail address.
+    /// Assigns one administrator and any number of authors, by e-mail address.
     pub fn new(admin: String, authors: Vec<String>) -> Self {
         Self { admin, authors }
     }
 
-    /// The role of an e-mail address.
+    /// Returns the role of an e-mail address.
     pub fn role_of(&self, email: &str) -> Role {
         if email == self.admin {
             Role::Admin
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_who_is_not_named_is_a_commenter() {
+    fn unlisted_addresses_are_commenters() {
         let roles = Roles::new("a@example.com".into(), vec!["b@example.com".into(), "a@example.com".into()]);
         assert_eq!(roles.role_of("a@example.com"), Role::Admin);
         assert_eq!(roles.role_of("b@example.com"), Role::Author);

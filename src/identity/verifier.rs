@@ -1,16 +1,16 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-/// Somebody, as the issuer of their token knows them.
+/// A user as the issuer of their token knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The e-mail address.
+    /// E-mail address.
     pub email: String,
-    /// How they are called.
+    /// Display name.
     pub name: String,
-    /// Their picture.
+    /// URL of a picture.
     pub avatar_url: Option<String>,
-    /// Under which account of which issuer; development tokens have none.
+    /// The account with the issuer; development tokens have none.
     pub account: Option<Account>,
 }
 
@@ -19,41 +19,41 @@ pub struct Identity {
 pub struct Account {
     /// The issuer.
     pub provider: &'static str,
-    /// How the issuer names the account.
+    /// The issuer's id of the account.
     pub id: String,
 }
 
-/// What a good token says.
+/// A valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedToken {
-    /// Whose it is.
+    /// Its owner.
     pub identity: Identity,
-    /// When it ends, if it does.
+    /// Time of expiry, if it expires.
     pub expires: Option<DateTime<Utc>>,
 }
 
-/// Why a token is not good.
+/// The reason that a token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It is not, or no longer, good.
-    #[error("the token was not accepted")]
+    /// The token is invalid or expired.
+    #[error("the token was rejected")]
     Rejected,
-    /// It is good, but does not say whose it is.
-    #[error("the token does not give the e-mail address")]
+    /// The token does not grant access to the e-mail address.
+    #[error("the token does not grant access to the e-mail address")]
     MissingScope,
-    /// Nobody could say: the issuer did not answer.
+    /// The issuer did not answer.
     #[error("the issuer of the token does not answer")]
     Unavailable,
 }
 
-/// Tells who a token belongs to.
+/// Verifies tokens.
 #[async_trait]
 pub trait Verifier: Send + Sync + 'static {
-    /// Whose the token is.
+    /// Returns the owner of a token.
     async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError>;
 }
 
-/// Asks one verifier after the other, until one does not reject the token. None at all rejects every token.
+/// Asks verifiers in turn until one does not reject the token. An empty chain rejects every token.
 pub struct VerifierChain(pub Vec<Box<dyn Verifier>>);
 
 #[async_trait]

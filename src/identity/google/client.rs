@@ -6,29 +6,29 @@ use serde::de::DeserializeOwned;
 
 use super::token_info::{TokenInfo, UserInfo};
 
-/// A connection has so long to be made.
-const CONNECT: Duration = Duration::from_secs(2);
-/// No answer is longer, in bytes.
-const MOST: usize = 64 * 1024;
+/// The timeout for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The maximum length of a response, in bytes.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// Why there is no answer to use.
+/// A failed request to Google.
 pub(super) enum RequestError {
-    /// Google says no.
+    /// Google rejected the token.
     Refused,
-    /// Google says nothing, or nothing that can be understood; the text is for the log.
+    /// Google did not answer, or its response cannot be read; the text is for the log.
     NoResponse(String),
 }
 
 impl From<reqwest::Error> for RequestError {
     fn from(error: reqwest::Error) -> Self {
-        // The address holds the token.
+        // The URL contains the token.
         let error = error.without_url();
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         Self::NoResponse(format!("{error}{cause}"))
     }
 }
 
-/// Asks Google, over connections that are kept.
+/// A client of Google's OAuth endpoints, with a connection pool.
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
@@ -40,16 +40,16 @@ impl Client {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .expect("the provider has the protocol versions that it was compiled with")
+            .expect("the provider supports its default protocol versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .timeout(deadline)
             .redirect(redirect::Policy::none())
             .build()
-            .expect("with TLS ready there is nothing left to load");
+            .expect("a client with a TLS configuration loads nothing else");
         Self { http, base }
     }
 
@@ -67,7 +67,7 @@ impl Client {
 async fn read<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T, RequestError> {
     let mut response = request.send().await?;
     let status = response.status();
-    // Being asked too often is not the token's fault.
+    // 429 says nothing about the token.
     if status.is_client_error() && status.as_u16() != 429 {
         return Err(RequestError::Refused);
     }
@@ -76,14 +76,14 @@ async fn read<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MOST {
-            return Err(RequestError::NoResponse("the answer is too long".to_owned()));
+        if body.len() + chunk.len() > MAX_RESPONSE {
+            return Err(RequestError::NoResponse("the response is too long".to_owned()));
         }
         body.extend_from_slice(&chunk);
     }
-    // Neither the answer nor an error that may quote it belongs into the log.
+    // Neither the response nor an error that may quote it may be logged.
     serde_json::from_slice(&body)
-        .map_err(|_| RequestError::NoResponse("the answer cannot be read".to_owned()))
+        .map_err(|_| RequestError::NoResponse("the response cannot be read".to_owned()))
 }
 
 #[cfg(test)]
@@ -91,12 +91,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_the_log_is_told_holds_no_token() {
-        // A port that nobody listens on: the listener is gone at once.
+    async fn error_for_the_log_contains_no_token() {
+        // The listener is dropped at once, so nothing listens on its port.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let client = Client::new(format!("http://{address}"), Duration::from_secs(5));
         let Err(RequestError::NoResponse(text)) = client.token_info("hunter2").await else {
-            panic!("nobody can answer")
+            panic!("expected no response")
         };
         assert!(!text.is_empty() && !text.contains("hunter2") && !text.contains("access_token"), "{text}");
     }

@@ -1,8 +1,8 @@
-//! Google access tokens: `tokeninfo` says whether one is good, `userinfo` how its owner is called.
+//! Google access tokens: `tokeninfo` verifies a token, `userinfo` has its owner's name.
 
-/// The client, with its deadlines.
+/// The HTTP client.
 mod client;
-/// What Google answers, and what of it counts.
+/// Validates the responses of Google.
 mod token_info;
 
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use self::token_info::{TokenInfo, UserInfo};
 use super::{Account, Identity, TokenError, VerifiedToken, Verifier};
 use crate::clock::Clock;
 
-/// What the verifier has to be told.
+/// The settings of the verifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoogleSettings {
-    /// Where Google's interfaces are, without a slash at the end.
+    /// The base URL of Google's endpoints, without a trailing slash.
     pub base: String,
-    /// The applications whose tokens are accepted.
+    /// The client ids of the applications whose tokens are accepted.
     pub audiences: Vec<String>,
-    /// An answer has so long to be whole.
+    /// The timeout for a whole response.
     pub deadline: Duration,
 }
 
 impl GoogleSettings {
-    /// How long Google has to answer, if nothing else is said.
+    /// The default timeout.
     pub const DEADLINE: Duration = Duration::from_secs(5);
 }
 
@@ -39,7 +39,7 @@ pub struct Google {
 }
 
 impl Google {
-    /// A verifier with a pool of connections of its own.
+    /// Creates a verifier with its own connection pool.
     pub fn new(settings: GoogleSettings, clock: Arc<dyn Clock>) -> Self {
         let GoogleSettings { base, audiences, deadline } = settings;
         Self { client: Client::new(base, deadline), audiences, clock }
@@ -52,21 +52,21 @@ impl Verifier for Google {
         let info: TokenInfo = self.client.token_info(token).await.map_err(|failed| match failed {
             RequestError::Refused => TokenError::Rejected,
             RequestError::NoResponse(error) => {
-                tracing::warn!(error, "a token cannot be verified: google does not answer");
+                tracing::warn!(error, "failed to verify a token: google does not answer");
                 TokenError::Unavailable
             }
         })?;
         let good = info.validate(&self.audiences, self.clock.now()).map_err(|reason| {
-            tracing::debug!(%reason, "a token is refused");
-            reason.refusal()
+            tracing::debug!(%reason, "rejected a token");
+            reason.token_error()
         })?;
-        // The token is good; a name is a nicety.
+        // The token is valid, so a missing name is not an error.
         let UserInfo { name, picture } = self.client.user_info(token).await.unwrap_or_else(|failed| {
             let error = match failed {
                 RequestError::Refused => "refused".to_owned(),
                 RequestError::NoResponse(error) => error,
             };
-            tracing::warn!(error, "google does not say how a user is called");
+            tracing::warn!(error, "failed to get a user's name from google");
             UserInfo::default()
         });
         let local_part = good.email.split('@').next().unwrap_or(&good.email).to_owned();

@@ -7,10 +7,10 @@ use validator::ValidateEmail as _;
 use crate::identity::TokenError;
 
 const EMAIL_SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
-/// Domains that nobody can have a mail address in.
-const RESERVED: [&str; 6] = ["arpa", "invalid", "local", "localhost", "onion", "test"];
+/// Top-level domains without mail addresses.
+const RESERVED_DOMAINS: [&str; 6] = ["arpa", "invalid", "local", "localhost", "onion", "test"];
 
-/// What `tokeninfo` says. Numbers and truth values come as text, and may come as themselves.
+/// A response of `tokeninfo`. Numbers and booleans may be strings.
 #[derive(Deserialize)]
 pub(super) struct TokenInfo {
     aud: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct TokenInfo {
     email_verified: Option<LooseValue>,
 }
 
-/// What `userinfo` says.
+/// A response of `userinfo`.
 #[derive(Deserialize, Default)]
 pub(super) struct UserInfo {
     pub(super) name: Option<String>,
@@ -31,12 +31,12 @@ pub(super) struct UserInfo {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum LooseValue {
-    Truth(bool),
+    Bool(bool),
     Number(i64),
     Text(String),
 }
 
-/// What counts of a good token.
+/// The contents of a valid token.
 #[derive(Debug, PartialEq)]
 pub(super) struct ValidToken {
     pub(super) email: String,
@@ -44,7 +44,7 @@ pub(super) struct ValidToken {
     pub(super) expires: DateTime<Utc>,
 }
 
-/// Why a token that Google knows is not good here. Names what is wrong, never what was said.
+/// The reason that a token is rejected although Google knows it. It never contains values of the token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum TokenFlaw {
     Expired,
@@ -56,7 +56,7 @@ pub(super) enum TokenFlaw {
 }
 
 impl TokenFlaw {
-    pub(super) fn refusal(self) -> TokenError {
+    pub(super) fn token_error(self) -> TokenError {
         match self {
             Self::MissingScope => TokenError::MissingScope,
             Self::Expired | Self::Audience | Self::NoEmail | Self::MalformedEmail | Self::UnverifiedEmail => {
@@ -69,12 +69,12 @@ impl TokenFlaw {
 impl fmt::Display for TokenFlaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Expired => "it has expired",
-            Self::Audience => "it was issued to another application",
-            Self::MissingScope => "it does not give the e-mail address",
-            Self::NoEmail => "it has no e-mail address",
-            Self::MalformedEmail => "its e-mail address is malformed",
-            Self::UnverifiedEmail => "its e-mail address is not verified",
+            Self::Expired => "expired",
+            Self::Audience => "issued to another application",
+            Self::MissingScope => "does not grant access to the e-mail address",
+            Self::NoEmail => "has no e-mail address",
+            Self::MalformedEmail => "has a malformed e-mail address",
+            Self::UnverifiedEmail => "has an unverified e-mail address",
         })
     }
 }
@@ -85,7 +85,7 @@ impl TokenInfo {
         let seconds = exp.and_then(|exp| match exp {
             LooseValue::Number(seconds) => Some(seconds),
             LooseValue::Text(text) => text.parse().ok(),
-            LooseValue::Truth(_) => None,
+            LooseValue::Bool(_) => None,
         });
         let expires = seconds
             .and_then(|s| DateTime::from_timestamp(s, 0))
@@ -98,11 +98,11 @@ impl TokenInfo {
             return Err(TokenFlaw::MissingScope);
         }
         let email = email.filter(|email| !email.is_empty()).ok_or(TokenFlaw::NoEmail)?;
-        if !is_reachable(&email) {
+        if !is_public_address(&email) {
             return Err(TokenFlaw::MalformedEmail);
         }
         match email_verified {
-            Some(LooseValue::Truth(true)) => {}
+            Some(LooseValue::Bool(true)) => {}
             Some(LooseValue::Text(text)) if text.eq_ignore_ascii_case("true") => {}
             _ => return Err(TokenFlaw::UnverifiedEmail),
         }
@@ -110,11 +110,11 @@ impl TokenInfo {
     }
 }
 
-/// Well formed, and in a domain that can be reached from everywhere.
-fn is_reachable(email: &str) -> bool {
+/// Reports whether an e-mail address is well-formed and in a public domain.
+fn is_public_address(email: &str) -> bool {
     let Some((_, domain)) = email.rsplit_once('@') else { return false };
     let last = domain.rsplit_once('.').map(|(_, last)| last.to_ascii_lowercase());
-    email.validate_email() && last.is_some_and(|last| !RESERVED.contains(&last.as_str()))
+    email.validate_email() && last.is_some_and(|last| !RESERVED_DOMAINS.contains(&last.as_str()))
 }
 
 #[cfg(test)]
@@ -126,27 +126,27 @@ mod tests {
     fn validated(
         change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
     ) -> Result<ValidToken, TokenFlaw> {
-        let mut said = serde_json::json!({
+        let mut fields = serde_json::json!({
             "aud": "one", "sub": "42", "scope": format!("openid {EMAIL_SCOPE}"), "exp": (NOW + 60).to_string(),
             "email": "jo@example.com", "email_verified": "true",
         });
-        change(said.as_object_mut().unwrap());
-        let info: TokenInfo = serde_json::from_value(said).unwrap();
+        change(fields.as_object_mut().unwrap());
+        let info: TokenInfo = serde_json::from_value(fields).unwrap();
         info.validate(&["one".into(), "two".into()], DateTime::from_timestamp(NOW, 0).unwrap())
     }
 
     #[test]
-    fn a_good_token_says_who_and_until_when() {
+    fn valid_token_has_email_account_and_expiry() {
         let good = validated(|_| {}).unwrap();
         let expires = DateTime::from_timestamp(NOW + 60, 0).unwrap();
         assert_eq!(good, ValidToken { email: "jo@example.com".into(), account: Some("42".into()), expires });
-        assert!(validated(|said| _ = said.insert("exp".into(), (NOW + 1).into())).is_ok());
-        assert!(validated(|said| _ = said.insert("email_verified".into(), true.into())).is_ok());
-        assert!(validated(|said| _ = said.insert("aud".into(), "two".into())).is_ok());
+        assert!(validated(|info| _ = info.insert("exp".into(), (NOW + 1).into())).is_ok());
+        assert!(validated(|info| _ = info.insert("email_verified".into(), true.into())).is_ok());
+        assert!(validated(|info| _ = info.insert("aud".into(), "two".into())).is_ok());
     }
 
     #[test]
-    fn each_flaw_is_found() {
+    fn invalid_fields_are_rejected() {
         for (name, value, flaw) in [
             ("exp", serde_json::json!(NOW.to_string()), TokenFlaw::Expired),
             ("exp", serde_json::json!("soon"), TokenFlaw::Expired),
@@ -163,7 +163,7 @@ mod tests {
             ("email_verified", serde_json::Value::Null, TokenFlaw::UnverifiedEmail),
         ] {
             assert_eq!(
-                validated(|said| _ = said.insert(name.into(), value.clone())),
+                validated(|info| _ = info.insert(name.into(), value.clone())),
                 Err(flaw),
                 "{name} {value}"
             );
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_nobody_can_have_are_refused() {
+    fn non_public_email_addresses_are_rejected() {
         for bad in [
             "jo",
             "jo@",
@@ -182,8 +182,8 @@ mod tests {
             "jo@a.invalid",
             "j o@a.com",
         ] {
-            let said = validated(|said| _ = said.insert("email".into(), bad.into()));
-            assert_eq!(said, Err(TokenFlaw::MalformedEmail), "{bad}");
+            let outcome = validated(|info| _ = info.insert("email".into(), bad.into()));
+            assert_eq!(outcome, Err(TokenFlaw::MalformedEmail), "{bad}");
         }
     }
 }
