@@ -8,41 +8,41 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Error;
 
-/// The collection of leases that are held while content is written. Migrations have one of their own.
+/// The collection of leases for writes of content. Migrations have their own.
 const COLLECTION: &str = "_content_lock";
 const NAME: &str = "sections";
-/// A process that died holding it is waited for so long.
-const TERM: Duration = Duration::from_secs(10);
-/// Work that takes longer is given up, well before another process can have the lease.
-const WORK: Duration = Duration::from_secs(5);
-/// So long is waited for one's turn: longer than a term.
-const PATIENCE: Duration = Duration::from_secs(20);
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// The term of the lease: other processes wait this long for a process that died with it.
+const LEASE_TERM: Duration = Duration::from_secs(10);
+/// The timeout of the work, well below the term.
+const WORK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout for acquiring the lease, longer than a term.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(5);
+const MAX_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Lets one at a time judge and change which section lies in which, among all processes on a database: two moves that
-/// are right each by itself can make a ring together. Cheap to clone.
+/// Serializes changes to the section tree across all processes on a database: two moves that are valid alone can form a
+/// ring together. Cheap to clone.
 ///
-/// It is a lease and no transaction, since a standalone MongoDB server has none. It is judged on the store's clock and
-/// runs out by itself if its holder dies; its holder stops after half of its term.
+/// It is a lease rather than a transaction, because a standalone MongoDB server has no transactions. It expires by the
+/// store's clock if its holder dies; the holder stops after half of the term.
 #[derive(Clone)]
 pub struct TreeLock {
     database: Database,
-    /// Those of this process wait here, so that one of them at the most asks the store.
-    here: Arc<Mutex<()>>,
+    /// Serializes the tasks of this process, so that at most one of them competes for the lease.
+    local: Arc<Mutex<()>>,
 }
 
 impl TreeLock {
-    /// The lock of a database.
+    /// Creates the lock of a database.
     pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), here: Arc::default() }
+        Self { database: database.clone(), local: Arc::default() }
     }
 
-    /// Does this while nobody else does such a thing. It is done to its end even if nobody waits for it any more, so
-    /// that nothing is left half done, and the lease not left behind.
+    /// Runs `work` under the lock. It runs to completion even if the caller is canceled, so that no change is left
+    /// unfinished and the lease is released.
     ///
     /// # Errors
-    /// Those of the work; [`Error::Unavailable`] if it is never one's turn, or the work takes too long.
+    /// The errors of `work`; [`Error::Unavailable`] if the lock cannot be acquired or `work` takes too long.
     pub async fn run_exclusive<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>> + Send + 'static,
@@ -53,13 +53,13 @@ impl TreeLock {
     {
         let lock = self.clone();
         let task = async move {
-            let deadline = Instant::now() + PATIENCE;
-            let _here = timeout_at(deadline, lock.here.lock()).await.map_err(|_| busy())?;
+            let deadline = Instant::now() + ACQUIRE_TIMEOUT;
+            let _local = timeout_at(deadline, lock.local.lock()).await.map_err(|_| busy())?;
             let lease = lock.acquire(deadline).await?;
-            // One that took too long may have a write under way: then the lease is left to run out.
-            let outcome = timeout(WORK, work).await.map_err(|_| too_long())?;
+            // After a timeout a write may still be in progress, so the lease is left to expire.
+            let outcome = timeout(WORK_TIMEOUT, work).await.map_err(|_| too_long())?;
             if let Err(error) = lease.release().await {
-                tracing::warn!(%error, "the lock of the sections was not given back; it runs out by itself");
+                tracing::warn!(%error, "failed to release the lock of the sections; it expires by itself");
             }
             outcome
         };
@@ -71,26 +71,26 @@ impl TreeLock {
             collection: COLLECTION.to_owned(),
             name: NAME.to_owned(),
             owner: ObjectId::new().to_hex(),
-            ttl: TERM,
+            ttl: LEASE_TERM,
         };
-        let mut pause = FIRST_PAUSE;
+        let mut delay = FIRST_RETRY_DELAY;
         loop {
             match self.database.acquire_lease(request.clone()).await? {
                 Ok(lease) => return Ok(lease),
                 Err(_) if Instant::now() >= deadline => return Err(busy()),
-                Err(_) => sleep(pause).await,
+                Err(_) => sleep(delay).await,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            delay = (delay * 2).min(MAX_RETRY_DELAY);
         }
     }
 }
 
 fn busy() -> Error {
-    unavailable("other processes are changing sections")
+    unavailable("other processes hold the lock of the sections")
 }
 
 fn too_long() -> Error {
-    unavailable("a change of sections took too long")
+    unavailable("the change of sections timed out")
 }
 
 fn unavailable(what: &str) -> Error {

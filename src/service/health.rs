@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 use crate::repository::{Error, Probe};
 
-/// An answer is good for so long: many questions at once cost the store one.
-const FRESH: Duration = Duration::from_secs(1);
-/// The store has so long to answer.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// Results are cached for this long, so that concurrent checks cost the store one ping.
+const CACHED_FOR: Duration = Duration::from_secs(1);
+/// The timeout of a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether the store answers. Cheap to clone.
+/// Reports the health of the store. Cheap to clone.
 #[derive(Clone)]
 pub struct Health {
     probe: Probe,
@@ -19,21 +19,21 @@ pub struct Health {
 }
 
 impl Health {
-    /// Asks by this probe.
+    /// Pings the store with this probe.
     pub fn new(probe: Probe) -> Self {
         Self { probe, last: Arc::default() }
     }
 
-    /// Whether the store answered within two seconds, now or in the last second.
+    /// Reports whether the store answered a ping within two seconds, now or in the last second.
     pub async fn store_answers(&self) -> bool {
-        // ContentCounts while asking, so that the others wait for this one's answer.
+        // The lock is held during the ping, so that concurrent checks wait for its result.
         let mut last = self.last.lock().await;
         if let Some((asked, answer)) = *last
-            && asked.elapsed() < FRESH
+            && asked.elapsed() < CACHED_FOR
         {
             return answer;
         }
-        let answer = match self.probe.ping(DEADLINE).await {
+        let answer = match self.probe.ping(PING_TIMEOUT).await {
             Ok(()) => true,
             Err(Error::Unavailable(error) | Error::Store(error)) => {
                 tracing::warn!(error = %error, "the store does not answer");

@@ -115,7 +115,7 @@ fn broken_change_stream_falls_back_to_cache_max_age() {
             admin.run_command(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": refused })
         };
         fail("alwaysOn".into()).await.expect("a fail point");
-        server.wait_for_output("the feed of changes broke").await;
+        server.wait_for_output("the change feed broke").await;
         rename(&store, "blog", "Renamed").await;
         until(&server, "/sections", "renamed", shows("Renamed")).await;
         fail("off".into()).await.expect("no fail point");

@@ -1,61 +1,61 @@
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use docstore::{CollectionVersions, ServerFacts, StalenessBound};
 
-use super::tracker::{ChangeTracker, PAUSE};
+use super::tracker::{ChangeTracker, RETRY_DELAY};
 use super::{change_stream, polling};
 
-/// How often it is asked for a sign of life, and how long it has to give one.
-const HEARTBEAT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
-/// After so many heartbeats without an answer the store is away.
-const SILENT: u32 = 2;
+/// The interval between pings.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// The timeout of a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// After this number of failed pings the store is away.
+const MAX_FAILED_PINGS: u32 = 2;
 
 impl ChangeTracker {
-    /// Learns what others write, until the database is closed or the future is dropped. Whatever was made longer than
-    /// `unseen` ago counts as out of date where and while others can write without being seen.
-    pub async fn follow(&self, unseen: Duration) {
-        self.set_max_age(unseen);
-        let _until_it_ends = FollowGuard(self.database.versions());
+    /// Follows the writes of other processes until the database is closed or the future is dropped. Results older than
+    /// `max_age` are stale where and while other processes can write unseen.
+    pub async fn follow(&self, max_age: Duration) {
+        self.set_max_age(max_age);
+        let _guard = FollowGuard(self.database.versions());
         tokio::select! {
-            () = self.learn(unseen) => {}
-            () = self.listen() => {}
+            () = self.follow_writes(max_age) => {}
+            () = self.follow_availability() => {}
         }
     }
 
-    async fn learn(&self, unseen: Duration) {
+    async fn follow_writes(&self, max_age: Duration) {
         let facts = loop {
             match self.database.facts().await {
                 Ok(facts) => break facts,
                 Err(error) => {
-                    tracing::warn!(%error, "the store does not say what it is; trying again");
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::warn!(%error, "failed to read the server's capabilities; retrying");
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         };
         let ServerFacts { precise_changes, engine, .. } = facts;
         if precise_changes {
-            change_stream::follow(self, engine, unseen).await;
+            change_stream::follow(self, engine, max_age).await;
         } else {
-            // A total may be as old as that when it is rendered, and what is rendered as old again.
-            self.set_max_age(unseen / 2);
+            // A total may have this age when it is rendered, and the response this age again.
+            self.set_max_age(max_age / 2);
             polling::follow(self).await;
         }
     }
 
-    /// Asks for signs of life.
-    async fn listen(&self) {
-        let mut silent = 0;
+    /// Pings the store.
+    async fn follow_availability(&self) {
+        let mut failed = 0;
         loop {
-            tokio::time::sleep(HEARTBEAT.0).await;
-            let answers =
-                tokio::time::timeout(HEARTBEAT.1, self.database.ping()).await.is_ok_and(|a| a.is_ok());
-            silent = if answers { 0 } else { silent + 1 };
-            let away = silent >= SILENT;
-            self.state.is_away.store(away, Ordering::Relaxed);
-            let turned = self.state.away.send_if_modified(|was| std::mem::replace(was, away) != away);
-            match (turned, away) {
-                (true, true) => tracing::warn!("the store is away: what is rendered is served all the same"),
+            tokio::time::sleep(PING_INTERVAL).await;
+            let ping = tokio::time::timeout(PING_TIMEOUT, self.database.ping()).await;
+            failed = if ping.is_ok_and(|answer| answer.is_ok()) { 0 } else { failed + 1 };
+            let away = failed >= MAX_FAILED_PINGS;
+            match (self.set_away(away), away) {
+                (true, true) => {
+                    tracing::warn!("the store is away: cached responses are served even if stale");
+                }
                 (true, false) => tracing::info!("the store is back"),
                 (false, _) => {}
             }
@@ -63,7 +63,7 @@ impl ChangeTracker {
     }
 }
 
-/// Once nobody learns any more what others write, nothing is to be trusted.
+/// Stops trust in cached results when nothing follows the writes of other processes any more.
 struct FollowGuard<'a>(&'a CollectionVersions);
 
 impl Drop for FollowGuard<'_> {

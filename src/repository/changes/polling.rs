@@ -1,8 +1,8 @@
-//! On a standalone server: after each write a process adds one to the collection's number in `_revisions`, and every
-//! process reads these numbers at intervals. One that another process moved on means that the collection was written.
+//! Polling on a standalone server: after each write a process increments the collection's number in `_revisions`, and
+//! every process polls these numbers. A number that another process incremented means that the collection was written.
 //!
-//! A note follows its write without anybody waiting for it, so a process that is killed in between leaves none; then
-//! others see the write when what they have made is too old.
+//! The write does not wait for the increment. If a process is killed between the two, other processes see the write when
+//! their results reach the maximum age.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
@@ -11,64 +11,66 @@ use bson::Document;
 use docstore::{Collection, Filter, Find, FindAndUpdate, Update};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::tracker::{ChangeTracker, PAUSE, POLL};
+use super::tracker::{ChangeTracker, POLL_INTERVAL, RETRY_DELAY};
 use crate::repository::entities::user;
 
 const COLLECTION: &str = "_revisions";
 const NUMBER: &str = "n";
 
-/// Leaves notes and reads those of others, until the task is dropped.
+/// Publishes own writes and polls those of others, until the future is dropped.
 pub(super) async fn follow(tracker: &ChangeTracker) {
-    let mut notes = Notes {
+    let versions = tracker.database.versions();
+    let mut numbers = WriteNumbers {
         tracker,
         stored: tracker.database.collection(COLLECTION),
         known: HashMap::new(),
-        unsaid: BTreeSet::new(),
+        unpublished: BTreeSet::new(),
     };
-    // What was noted before is known from here on; what was made before is not to be trusted.
-    while let Err(error) = notes.read().await {
-        tracing::warn!(%error, "the revisions cannot be read; trying again");
-        tokio::time::sleep(PAUSE).await;
+    // Earlier results are invalid, because writes before the first poll are not seen.
+    while let Err(error) = numbers.poll().await {
+        tracing::warn!(%error, "failed to read the write numbers; retrying");
+        tokio::time::sleep(RETRY_DELAY).await;
     }
-    tracker.database.versions().all_changed();
-    tracker.database.versions().set_staleness_bound(tracker.staleness_bound());
-    let mut ticks = interval(POLL);
+    versions.all_changed();
+    versions.set_staleness_bound(tracker.staleness_bound());
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            written = tracker.database.versions().own_writes() => notes.say(written).await,
+            written = versions.own_writes() => numbers.publish(written).await,
             _ = ticks.tick() => {
-                notes.say(BTreeSet::new()).await;
-                if let Err(error) = notes.read().await {
-                    tracing::debug!(%error, "the revisions cannot be read");
+                numbers.publish(BTreeSet::new()).await;
+                if let Err(error) = numbers.poll().await {
+                    tracing::debug!(%error, "failed to read the write numbers");
                 }
             }
         }
     }
 }
 
-struct Notes<'a> {
+/// The numbers of writes, by collection.
+struct WriteNumbers<'a> {
     tracker: &'a ChangeTracker,
     stored: Collection,
-    /// The last number of each collection.
+    /// The last known number of each collection.
     known: HashMap<String, i64>,
-    /// Writes that could not be noted yet.
-    unsaid: BTreeSet<String>,
+    /// Written collections whose number is not incremented yet.
+    unpublished: BTreeSet<String>,
 }
 
-impl Notes<'_> {
-    /// Notes writes. One that cannot be noted is noted later.
-    async fn say(&mut self, written: BTreeSet<String>) {
-        // Bookkeeping is in no answer, and neither are users.
-        let shown = |name: &String| !name.starts_with('_') && name != user::COLLECTION;
-        self.unsaid.extend(written.into_iter().filter(shown));
-        for name in std::mem::take(&mut self.unsaid) {
-            let add = Update::new().inc(NUMBER, 1_i64);
-            let upsert = FindAndUpdate::new(Filter::eq("_id", name.as_str()), add).upsert();
+impl WriteNumbers<'_> {
+    /// Increments the numbers of written collections. What fails is retried with the next call.
+    async fn publish(&mut self, written: BTreeSet<String>) {
+        // No response depends on internal collections, and none with users is cached.
+        let relevant = |name: &String| !name.starts_with('_') && name != user::COLLECTION;
+        self.unpublished.extend(written.into_iter().filter(relevant));
+        for name in std::mem::take(&mut self.unpublished) {
+            let increment = Update::new().inc(NUMBER, 1_i64);
+            let upsert = FindAndUpdate::new(Filter::eq("_id", name.as_str()), increment).upsert();
             match self.stored.find_one_and_update(upsert).await {
-                Ok(Some(note)) => {
-                    let number = number(&note);
-                    // Ours is one; more are others'.
+                Ok(Some(stored)) => {
+                    let number = number(&stored);
+                    // An increment of more than one includes writes of other processes.
                     let before = self.known.insert(name.clone(), number).unwrap_or_default();
                     if number != before + 1 {
                         self.tracker.database.versions().changed(&name);
@@ -76,29 +78,29 @@ impl Notes<'_> {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "a write cannot be noted yet");
-                    self.unsaid.insert(name);
+                    tracing::debug!(%error, "failed to publish a write; retrying");
+                    self.unpublished.insert(name);
                 }
             }
         }
     }
 
-    /// Reads what others noted.
-    async fn read(&mut self) -> Result<(), docstore::Error> {
-        let asked = Instant::now();
-        let notes = self.stored.find(Find::new(Filter::All)).await?.documents().await?;
-        for note in notes {
-            let Ok(name) = note.get_str("_id") else { continue };
-            let number = number(&note);
+    /// Reads the numbers and marks collections that other processes wrote as changed.
+    async fn poll(&mut self) -> Result<(), docstore::Error> {
+        let started = Instant::now();
+        let documents = self.stored.find(Find::new(Filter::All)).await?.documents().await?;
+        for document in documents {
+            let Ok(name) = document.get_str("_id") else { continue };
+            let number = number(&document);
             if self.known.insert(name.to_owned(), number) != Some(number) {
                 self.tracker.database.versions().changed(name);
             }
         }
-        self.tracker.last_seen(asked);
+        self.tracker.set_last_seen(started);
         Ok(())
     }
 }
 
-fn number(note: &Document) -> i64 {
-    note.get_i64(NUMBER).unwrap_or_default()
+fn number(document: &Document) -> i64 {
+    document.get_i64(NUMBER).unwrap_or_default()
 }

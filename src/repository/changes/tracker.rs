@@ -1,13 +1,13 @@
-//! Whether what was made of reads still holds, whoever wrote.
+//! Decides whether the result of earlier reads is still valid.
 //!
-//! Writes of this process are known at once: every write goes through the database's revisions. Those of others are
-//! learned in one of three ways, by what the store can do:
+//! Writes of this process are recorded at once, since every write goes through the database's collection versions. Those
+//! of other processes are learned in one of three ways:
 //!
-//! | Store | Others' writes are learned by | At the latest after |
+//! | Store | Source | Delay |
 //! |---|---|---|
-//! | replica set, sharded cluster | its change stream | the time that a majority takes, usually some milliseconds |
-//! | embedded | the number that SQLite changes when another process commits | `POLL` |
-//! | standalone server | notes that every process leaves after its writes, read at intervals | `POLL` and the time that two small operations take; whoever leaves no notes is not seen, hence the age |
+//! | replica set, sharded cluster | its change stream | the time of a majority write, usually some milliseconds |
+//! | embedded | SQLite's `data_version`, which changes when another process commits | `POLL_INTERVAL` |
+//! | standalone server | the version numbers that every process increments after its writes | `POLL_INTERVAL` and two small operations; writers that increment nothing are not seen, so results have a maximum age |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,34 +18,36 @@ use tokio::sync::watch;
 
 use crate::repository::entities::user;
 
-/// How often the store is asked what others wrote.
-pub(super) const POLL: Duration = Duration::from_millis(300);
-/// Between attempts.
-pub(super) const PAUSE: Duration = Duration::from_millis(500);
+/// The interval at which the store is polled for writes of other processes.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(300);
+/// The delay between attempts.
+pub(super) const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Whether what was made of reads still holds. Cheap to clone.
+/// Tracks which writes invalidate earlier reads. Cheap to clone.
 #[derive(Clone)]
 pub struct ChangeTracker {
     pub(super) database: Database,
-    pub(super) state: Arc<State>,
+    state: Arc<State>,
 }
 
-pub(super) struct State {
-    pub(super) began: Instant,
-    /// Milliseconds after which nothing is fresh any more, whatever is known; 0 for never.
-    pub(super) max_age: AtomicU64,
-    /// When it was last learned what others wrote: milliseconds after `began`.
-    pub(super) last_seen: AtomicU64,
-    /// For those who wait for it, and, without a lock, for those who only look.
-    pub(super) away: watch::Sender<bool>,
-    pub(super) is_away: AtomicBool,
+struct State {
+    started: Instant,
+    /// The age in milliseconds from which results are stale whatever is known; 0 for none.
+    max_age: AtomicU64,
+    /// Time of the last look at other processes' writes, in milliseconds after `started`.
+    last_seen: AtomicU64,
+    /// Wakes waiters when the store goes away.
+    away: watch::Sender<bool>,
+    /// The value of `away`, readable without a lock.
+    is_away: AtomicBool,
 }
 
 impl ChangeTracker {
-    /// Of what is read from this database. Others' writes are not learned before [`ChangeTracker::follow`] runs.
+    /// Creates a tracker of reads from this database. Writes of other processes are seen while
+    /// [`ChangeTracker::follow`] runs.
     pub fn new(database: &Database) -> Self {
         let state = State {
-            began: Instant::now(),
+            started: Instant::now(),
             max_age: AtomicU64::new(0),
             last_seen: AtomicU64::new(0),
             away: watch::Sender::new(false),
@@ -54,41 +56,41 @@ impl ChangeTracker {
         Self { database: database.clone(), state: Arc::new(state) }
     }
 
-    /// What was read of something that reads nothing: it is made anew after every write.
+    /// Returns the read set of a result that reads no collection: every write invalidates it.
     pub fn everything(&self) -> ReadSet {
         self.database.versions().everything()
     }
 
-    /// Whether what was made of these reads may be kept for others.
+    /// Reports whether a result of these reads may be cached for other requests.
     pub fn may_keep(reads: &ReadSet) -> bool {
-        // Users are written at every request with a token, so that others are not told of it.
+        // Users are written at every request with a token, so their changes are not propagated.
         reads.collections().all(|collection| collection != user::COLLECTION)
     }
 
-    /// Whether something that was made of these reads, at that time, still holds.
+    /// Reports whether a result of these reads, made at that time, is still valid.
     pub fn holds(&self, reads: &ReadSet, made: Instant) -> bool {
         let max_age = self.state.max_age.load(Ordering::Relaxed);
         reads.are_current() && (max_age == 0 || made.elapsed() < Duration::from_millis(max_age))
     }
 
-    /// Whether the store gives no sign of life.
+    /// Reports whether the store fails to answer pings.
     pub fn store_is_away(&self) -> bool {
         self.state.is_away.load(Ordering::Relaxed)
     }
 
-    /// Waits until the store gives no sign of life.
+    /// Waits until the store is away.
     pub async fn until_away(&self) {
-        // The sender is in `self`.
+        // This cannot fail: `self` owns the sender.
         let _ = self.state.away.subscribe().wait_for(|away| *away).await;
     }
 
-    /// How long ago it was last learned what others wrote, or that they wrote nothing, as far as the store tells.
+    /// Returns the time since the last look at other processes' writes.
     pub fn lag(&self) -> Duration {
         let last_seen = Duration::from_millis(self.state.last_seen.load(Ordering::Relaxed));
-        self.state.began.elapsed().saturating_sub(last_seen)
+        self.state.started.elapsed().saturating_sub(last_seen)
     }
 
-    /// As [`ChangeTracker::holds`] has it.
+    /// Returns the staleness bound that [`ChangeTracker::holds`] applies.
     pub(super) fn staleness_bound(&self) -> StalenessBound {
         match self.state.max_age.load(Ordering::Relaxed) {
             0 => StalenessBound::Zero,
@@ -97,13 +99,22 @@ impl ChangeTracker {
     }
 
     pub(super) fn set_max_age(&self, age: Duration) {
-        let milliseconds = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        self.state.max_age.store(milliseconds, Ordering::Relaxed);
+        self.state.max_age.store(milliseconds(age), Ordering::Relaxed);
     }
 
-    /// What others wrote is known as of `since`.
-    pub(super) fn last_seen(&self, since: Instant) {
-        let at = since.saturating_duration_since(self.state.began).as_millis();
-        self.state.last_seen.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Records that writes before `at` were seen.
+    pub(super) fn set_last_seen(&self, at: Instant) {
+        let after_start = at.saturating_duration_since(self.state.started);
+        self.state.last_seen.store(milliseconds(after_start), Ordering::Relaxed);
     }
+
+    /// Records whether the store is away; reports whether that changed.
+    pub(super) fn set_away(&self, away: bool) -> bool {
+        self.state.is_away.store(away, Ordering::Relaxed);
+        self.state.away.send_if_modified(|was| std::mem::replace(was, away) != away)
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,10 +5,10 @@ use docstore::{Collection, Database, Filter, FindAndUpdate, Index, Update};
 use crate::domain::{Id, Role};
 use crate::repository::{BadField, Error};
 
-/// The name of the collection.
+/// The collection of users.
 pub(in crate::repository) const COLLECTION: &str = "users";
 
-/// The indexes of the collection.
+/// Returns the indexes of the collection.
 pub(in crate::repository) fn indexes() -> Vec<Index> {
     vec![
         Index::on(["email"]).unique(),
@@ -17,44 +17,44 @@ pub(in crate::repository) fn indexes() -> Vec<Index> {
     ]
 }
 
-/// What is known of somebody who signs in.
+/// A user who signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUser {
-    /// The e-mail address, which tells users apart.
+    /// E-mail address, the unique key.
     pub email: String,
-    /// How they are called, if they are new.
+    /// Display name of a new user.
     pub name: String,
-    /// Their picture, if they are new.
+    /// Picture of a new user.
     pub avatar_url: Option<String>,
-    /// The role they are stored with, if they are new. What they may do is decided anew at each request.
+    /// Stored role of a new user. Permissions are decided per request and do not depend on it.
     pub role: Role,
-    /// The issuer of their token, and their account there.
+    /// The issuer of the token, and the account's id there.
     pub account: Option<(&'static str, String)>,
 }
 
 /// A stored user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Their id.
+    /// Id.
     pub id: Id,
-    /// How they are called.
+    /// Display name.
     pub name: String,
 }
 
-/// The users. Cheap to clone.
+/// The repository of users. Cheap to clone.
 #[derive(Clone)]
 pub struct Users {
     collection: Collection,
 }
 
 impl Users {
-    /// The users of a database.
+    /// Opens the collection of users in a database.
     pub fn new(database: &Database) -> Self {
         Self { collection: database.collection(COLLECTION) }
     }
 
-    /// Notes that somebody signed in: the user with their e-mail address, who is made if there is none. Requests at
-    /// the same time agree: the e-mail address is a unique key.
+    /// Records a sign-in and returns the user with the e-mail address, creating it if necessary. Concurrent sign-ins
+    /// return one user, since the e-mail address is a unique key.
     pub async fn sign_in(&self, user: NewUser, now: DateTime<Utc>) -> Result<User, Error> {
         let NewUser { email, name, avatar_url, role, account } = user;
         let now = Bson::DateTime(bson::DateTime::from_chrono(now));
@@ -73,7 +73,7 @@ impl Users {
         };
         let upsert = FindAndUpdate::new(Filter::eq("email", email), update).upsert();
         let stored = match self.collection.find_one_and_update(upsert.clone()).await {
-            // Somebody else inserted the same address first; now it is there to be updated.
+            // Another request inserted the same address first; now it can be updated.
             Err(error) if error.duplicate_index().is_some() => {
                 self.collection.find_one_and_update(upsert).await?
             }
