@@ -1,4 +1,4 @@
-//! The time is an argument: nothing below the start-up asks the system for it.
+//! The time is an argument: only start-up reads the system's clock.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,14 +6,14 @@ use std::time::SystemTime;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use parking_lot::Mutex;
 
-/// Tells the time.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant, in whole milliseconds: the store keeps no more, and what is answered on creation has to
-    /// equal what is read later.
+    /// Returns the current time in whole milliseconds, the precision of the store, so that a response to a creation
+    /// equals later reads.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The system's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -23,17 +23,17 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move; for tests.
+/// A clock for tests, which moves only by [`FixedClock::advance`].
 #[derive(Debug, Clone)]
 pub struct FixedClock(Arc<Mutex<DateTime<Utc>>>);
 
 impl FixedClock {
-    /// A clock that shows this instant, cut to whole milliseconds.
+    /// Creates a clock at this instant, truncated to whole milliseconds.
     pub fn at(instant: DateTime<Utc>) -> Self {
         Self(Arc::new(Mutex::new(instant.trunc_subsecs(3))))
     }
 
-    /// Moves it on, for all of its clones.
+    /// Advances the clock and its clones.
     pub fn advance(&self, by: TimeDelta) {
         *self.0.lock() += by;
     }
@@ -50,14 +50,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_system_clock_tells_whole_milliseconds() {
+    fn system_clock_returns_whole_milliseconds() {
         let now = SystemClock.now();
         assert_eq!(now, now.trunc_subsecs(3));
         assert!(now.timestamp() > 1_700_000_000);
     }
 
     #[test]
-    fn a_fixed_clock_moves_only_when_told() {
+    fn fixed_clock_moves_only_on_advance() {
         let clock = FixedClock::at(DateTime::UNIX_EPOCH);
         let same = clock.clone();
         assert_eq!(clock.now(), DateTime::UNIX_EPOCH);

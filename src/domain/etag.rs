@@ -1,20 +1,19 @@
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Which state of an item it is: different after every change.
+use xxhash_rust::xxh3::Xxh3;
+
+/// The revision of an item: a hash that differs after every change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Revision(String);
 
 impl Revision {
-    /// The revision of a state, by 128 bits of a hash of it. What is shown of a state may be different in another
-    /// version of the program, so that counts too.
-    pub fn from_bytes(state: &[u8]) -> Self {
-        let half = |salt: u8| {
-            let mut hasher = DefaultHasher::new();
-            (salt, env!("CARGO_PKG_VERSION"), state).hash(&mut hasher);
-            hasher.finish()
-        };
-        Self(format!("{:016x}{:016x}", half(0), half(1)))
+    /// Hashes the stored bytes of an item and the version of the program, which may represent them differently.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let mut hasher = Xxh3::new();
+        hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+        hasher.update(&[0]);
+        hasher.update(stored);
+        Self(format!("{:032x}", hasher.digest128()))
     }
 }
 
@@ -24,31 +23,31 @@ impl fmt::Display for Revision {
     }
 }
 
-/// In which state an item has to be for a change to be made.
+/// A condition on the revision of an item that is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precondition {
-    /// In any.
+    /// Accepts every revision.
     None,
-    /// In one of these, by their names.
+    /// Accepts these revisions.
     AnyOf(Vec<String>),
 }
 
 impl Precondition {
-    /// Whether an item of this revision may be changed.
+    /// Reports whether it accepts a revision.
     pub fn holds(&self, revision: &Revision) -> bool {
         match self {
             Self::None => true,
-            Self::AnyOf(names) => names.contains(&revision.0),
+            Self::AnyOf(revisions) => revisions.contains(&revision.0),
         }
     }
 }
 
-/// An item, and which state of it this is.
+/// An item and its revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revised<T> {
     /// The item.
     pub item: T,
-    /// Its state.
+    /// Its revision.
     pub revision: Revision,
 }
 
@@ -57,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_names_states() {
+    fn precondition_accepts_listed_revisions() {
         let (one, other) = (Revision::from_bytes(b"1"), Revision::from_bytes(b"2"));
         assert_ne!(one, other);
         assert_eq!(one, Revision::from_bytes(b"1"));

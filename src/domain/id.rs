@@ -2,17 +2,17 @@ use std::fmt;
 
 use bson::oid::ObjectId;
 
-/// The id of a document: 24 hexadecimal digits on the wire.
+/// The id of a document, written as 24 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(ObjectId);
 
-/// The text is not 24 hexadecimal digits.
+/// A text that is not 24 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an id: 24 hexadecimal digits are expected")]
+#[error("invalid id: must be 24 hexadecimal digits")]
 pub struct InvalidId;
 
 impl Id {
-    /// Reads 24 hexadecimal digits of either case.
+    /// Parses 24 hexadecimal digits of either case.
     ///
     /// # Errors
     /// [`InvalidId`] for anything else.
@@ -20,7 +20,7 @@ impl Id {
         ObjectId::parse_str(text).map(Self).map_err(|_| InvalidId)
     }
 
-    /// As the store holds it.
+    /// Returns the stored form.
     pub fn object_id(self) -> ObjectId {
         self.0
     }

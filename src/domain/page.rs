@@ -24,7 +24,7 @@ resource! {
     }
 }
 
-/// Whether a page may have this name: a slug of 1 to 100 characters.
+/// Reports whether a text can be a page type: a slug of 1 to 100 characters.
 pub fn is_page_type(name: &str) -> bool {
     (1..=MAX_PAGE_TYPE_LENGTH).contains(&name.len())
         && name.split('-').all(|word| {
@@ -32,7 +32,7 @@ pub fn is_page_type(name: &str) -> bool {
         })
 }
 
-/// Whether there may be a page of this name even if no section has it.
+/// Reports whether a page of this type can exist without a section of that slug.
 pub fn is_builtin_page_type(name: &str) -> bool {
     BUILTIN_PAGE_TYPES.contains(&name)
 }

@@ -1,28 +1,27 @@
-/// Which part of a list is asked for, by number.
+/// A range of a list, by position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// How many items at the most.
+    /// The maximum number of items.
     pub limit: u64,
-    /// How many are passed over first.
+    /// The number of items to skip.
     pub offset: u64,
 }
 
-/// Which part of a list is asked for.
+/// A request for a page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    /// How many items at the most.
+    /// The maximum number of items.
     pub limit: u64,
-    /// Where it begins.
+    /// The start of the page.
     pub position: Position,
 }
 
-/// Where a part of a list begins.
+/// The start of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
-    /// After so many items, wherever they come to lie.
+    /// After this number of items.
     Offset(u64),
-    /// Where a walk begins, or goes on from the cursor that its last part ended with: what is added or removed
-    /// meanwhile moves nothing.
+    /// After the item of a cursor, or at the beginning of the list. Insertions and deletions do not move it.
     Cursor(Option<String>),
 }
 
@@ -32,22 +31,22 @@ impl From<Window> for PageRequest {
     }
 }
 
-/// A part of a list, and how many items there are in all.
+/// A page of a list, and the length of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing<T> {
-    /// The items.
+    /// The items of the page.
     pub items: Vec<T>,
-    /// How many match, without regard to the window.
+    /// The number of items in the list.
     pub total: u64,
-    /// The part that was asked for; in a walk, the offset is how much of it lies behind.
+    /// The range of the page. With a cursor, the offset is the number of items before it.
     pub window: Window,
-    /// Where a walk goes on, if it is one.
+    /// The next page, if a cursor was requested.
     pub cursor_page: Option<CursorPage>,
 }
 
-/// Where a walk over a list goes on.
+/// The continuation of a page that was requested by cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorPage {
-    /// The cursor of the next part; `None` at the end.
+    /// The cursor of the next page; `None` at the end of the list.
     pub next: Option<String>,
 }

@@ -1,19 +1,19 @@
-/// A slug has at most so many characters; only titles of other scripts can be longer once they are spelled out.
+/// The maximum length of a slug, in characters. Only titles in other scripts exceed it, since transliteration is longer.
 const MAX_SLUG_LENGTH: usize = 200;
 
-/// The name of a title in addresses: lower case, white space becomes `-`, of all else only `a-z0-9-` stays. Letters
-/// of other scripts are spelled out in ASCII. Empty if the title has no letter and no digit.
+/// Converts a title to a slug: lower case, `-` for white space, and `a-z0-9-` of the rest. Letters of other scripts are
+/// transliterated to ASCII. The slug is empty if the title has neither letter nor digit.
 pub fn slugify(title: &str) -> String {
     let mut slug = String::new();
     for c in title.chars() {
         if c.is_whitespace() {
-            hyphen(&mut slug);
+            push_hyphen(&mut slug);
         } else if c.is_ascii() {
             push(&mut slug, c);
         } else if c.is_alphanumeric() {
-            // Spelled out, a syllable ends with a space: 北京 is `Bei Jing `.
+            // A transliterated syllable ends with a space: 北京 is `Bei Jing `.
             for c in deunicode::deunicode_char(c).unwrap_or_default().chars() {
-                if c == ' ' { hyphen(&mut slug) } else { push(&mut slug, c) }
+                if c == ' ' { push_hyphen(&mut slug) } else { push(&mut slug, c) }
             }
         }
     }
@@ -25,12 +25,12 @@ pub fn slugify(title: &str) -> String {
     slug
 }
 
-/// The nth name that an item of this slug may have: `a`, `a-2`, `a-3`, …
+/// Returns the nth candidate of a slug: `a`, `a-2`, `a-3`, …
 pub fn nth_slug(slug: &str, n: u64) -> String {
     if n <= 1 { slug.to_owned() } else { format!("{slug}-{n}") }
 }
 
-/// Which of the names of an item this is: the n of [`nth_slug`], if it is one.
+/// Returns n if `name` is the [`nth_slug`] of `slug`.
 pub fn slug_suffix(name: &str, slug: &str) -> Option<u64> {
     let rest = name.strip_prefix(slug).filter(|_| !slug.is_empty())?;
     if rest.is_empty() {
@@ -41,14 +41,14 @@ pub fn slug_suffix(name: &str, slug: &str) -> Option<u64> {
 
 fn push(slug: &mut String, c: char) {
     match c.to_ascii_lowercase() {
-        '-' => hyphen(slug),
+        '-' => push_hyphen(slug),
         c if c.is_ascii_alphanumeric() => slug.push(c),
         _ => {}
     }
 }
 
-/// Never at the start, never twice.
-fn hyphen(slug: &mut String) {
+/// Adds a hyphen, except at the start and after another.
+fn push_hyphen(slug: &mut String) {
     if !slug.is_empty() && !slug.ends_with('-') {
         slug.push('-');
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_of_ascii_follow_the_rule_of_the_original() {
+    fn ascii_titles_become_slugs() {
         for (title, slug) in [
             ("Hello World", "hello-world"),
             ("ALL IN CAPITALS", "all-in-capitals"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn other_letters_are_spelled_out_and_other_signs_dropped() {
+    fn other_scripts_are_transliterated_and_symbols_dropped() {
         for (title, slug) in [
             ("Café München", "cafe-munchen"),
             ("Cafe\u{301}", "cafe"),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn suffixes_begin_with_two() {
+    fn numeric_suffixes_start_at_two() {
         assert_eq!([nth_slug("a", 1), nth_slug("a", 2), nth_slug("a", 10)], ["a", "a-2", "a-10"]);
         for n in [1, 2, 10] {
             assert_eq!(slug_suffix(&nth_slug("a", n), "a"), Some(n));

@@ -2,23 +2,23 @@ use std::collections::{HashMap, HashSet};
 
 use super::Id;
 
-/// Sections inside one another, at the most.
+/// The maximum number of levels in the tree of sections.
 pub const MAX_SECTION_DEPTH: usize = 32;
 
-/// Why a section cannot lie in another.
+/// The reason that a section cannot be the child of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlacementError {
-    /// There is no such section.
+    /// The parent does not exist.
     ParentNotFound,
-    /// It is the section itself.
+    /// The parent is the section itself.
     IntoItself,
-    /// It lies in the section.
+    /// The parent is a descendant of the section.
     IntoDescendant,
-    /// It, or what lies in it, would be deeper than [`MAX_SECTION_DEPTH`].
+    /// The section or a descendant would be deeper than [`MAX_SECTION_DEPTH`].
     TooDeep,
 }
 
-/// All sections, and in which other each lies. Old databases may hold parents that are not there, and rings.
+/// The tree of sections. Old databases may have missing parents and rings.
 #[derive(Debug, Clone, Default)]
 pub struct SectionTree {
     parents: HashMap<Id, Option<Id>>,
@@ -31,10 +31,7 @@ impl FromIterator<(Id, Option<Id>)> for SectionTree {
 }
 
 impl SectionTree {
-    /// Whether a section, or a new one, may lie in `parent`.
-    ///
-    /// # Errors
-    /// Why it may not.
+    /// Checks that a section, or a new one, can be a child of `parent`.
     pub fn check_parent(&self, section: Option<Id>, parent: Id) -> Result<(), PlacementError> {
         if section == Some(parent) {
             return Err(PlacementError::IntoItself);
@@ -52,24 +49,24 @@ impl SectionTree {
         Ok(())
     }
 
-    /// The same with one section more.
+    /// Adds a section.
     #[must_use]
     pub fn with_section(mut self, section: Id, parent: Option<Id>) -> Self {
         self.parents.insert(section, parent);
         self
     }
 
-    /// The sections that lie in this one, not deeper.
+    /// Returns the children of a section.
     pub fn children(&self, section: Id) -> impl Iterator<Item = Id> {
         self.parents.iter().filter(move |(_, parent)| **parent == Some(section)).map(|(id, _)| *id)
     }
 
-    /// Whether a section lies in another, however deep.
+    /// Reports whether a section is a descendant of another.
     pub fn is_descendant(&self, section: Id, other: Id) -> bool {
         self.ancestors(section).skip(1).any(|above| above == other)
     }
 
-    /// The section and those that it lies in, up to the root; each once, even in a ring.
+    /// Returns the section and its ancestors up to the root, each once even in a ring.
     fn ancestors(&self, section: Id) -> impl Iterator<Item = Id> {
         let mut seen = HashSet::new();
         let above =
@@ -77,7 +74,7 @@ impl SectionTree {
         std::iter::successors(Some(section), above).take_while(move |id| seen.insert(*id))
     }
 
-    /// How many levels there are from the section to the deepest that lies in it.
+    /// Returns the number of levels from the section to its deepest descendant.
     fn height(&self, section: Id) -> usize {
         let levels = |below: Id| self.ancestors(below).position(|id| id == section).map(|levels| levels + 1);
         self.parents.keys().filter_map(|id| levels(*id)).max().unwrap_or(1)
@@ -92,13 +89,13 @@ mod tests {
         Id::parse(&format!("{n:024x}")).unwrap()
     }
 
-    /// Section n lies in the section that is named with it.
+    /// Builds a tree from pairs of section and parent.
     fn tree(sections: &[(usize, Option<usize>)]) -> SectionTree {
         sections.iter().map(|(n, parent)| (id(*n), parent.map(id))).collect()
     }
 
     #[test]
-    fn a_section_lies_neither_in_itself_nor_in_its_own() {
+    fn sections_cannot_move_into_themselves_or_descendants() {
         let tree = tree(&[(1, None), (2, Some(1)), (3, Some(2)), (4, None)]);
         assert_eq!(tree.check_parent(Some(id(1)), id(1)), Err(PlacementError::IntoItself));
         assert_eq!(tree.check_parent(Some(id(1)), id(2)), Err(PlacementError::IntoDescendant));
@@ -115,19 +112,19 @@ mod tests {
     }
 
     #[test]
-    fn no_section_is_deeper_than_the_deepest() {
+    fn sections_deeper_than_the_maximum_are_rejected() {
         let chain: Vec<_> = (1..=MAX_SECTION_DEPTH).map(|n| (n, (n > 1).then(|| n - 1))).collect();
         let with = |more: &[(usize, Option<usize>)]| tree(&[&chain, more].concat());
         assert_eq!(with(&[]).check_parent(None, id(MAX_SECTION_DEPTH)), Err(PlacementError::TooDeep));
         assert_eq!(with(&[]).check_parent(None, id(MAX_SECTION_DEPTH - 1)), Ok(()));
-        // With what lies in it.
+        // Descendants count.
         let pair = with(&[(100, None), (101, Some(100))]);
         assert_eq!(pair.check_parent(Some(id(100)), id(MAX_SECTION_DEPTH - 1)), Err(PlacementError::TooDeep));
         assert_eq!(pair.check_parent(Some(id(100)), id(MAX_SECTION_DEPTH - 2)), Ok(()));
     }
 
     #[test]
-    fn rings_and_missing_parents_of_old_databases_come_to_an_end() {
+    fn rings_and_missing_parents_terminate() {
         let tree = tree(&[(1, Some(2)), (2, Some(1)), (3, Some(77)), (4, None)]);
         assert_eq!(tree.check_parent(None, id(1)), Ok(()));
         assert_eq!(tree.check_parent(Some(id(1)), id(4)), Ok(()));

@@ -1,35 +1,33 @@
-/// What a link may lead to outside the site.
-const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
-/// Addresses that bring something to be run along with them.
-const RUN: [&str; 3] = ["javascript:", "vbscript:", "data:"];
+/// The schemes that a link may have.
+const LINK_SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
+/// The schemes whose URLs contain a script.
+const SCRIPT_SCHEMES: [&str; 3] = ["javascript:", "vbscript:", "data:"];
 
-/// Whether an address is one of the web: its scheme is `http` or `https`.
-pub fn is_web_url(address: &str) -> bool {
-    address.starts_with("http://") || address.starts_with("https://")
+/// Reports whether a URL has the scheme `http` or `https`.
+pub fn is_web_url(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
 }
 
-/// Whether a link may lead there: to the web, to a mailbox, to a telephone, or to a place of the site itself, which is
-/// whatever has no scheme.
+/// Reports whether a link may have this target: a URL of the web, an e-mail address, a telephone number, or a relative
+/// reference, which has no scheme.
 ///
-/// A colon before the first of `/`, `?` and `#` ends a scheme, as in RFC 3986. It has to be one of the four as it is
-/// written: browsers take tabs and line breaks out of an address, so nothing is taken for a scheme that only looks
-/// like another.
-pub fn is_link_target(address: &str) -> bool {
-    let Some(end) = address.find([':', '/', '?', '#']) else { return true };
-    !address[end..].starts_with(':')
-        || SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(&address[..end]))
+/// A colon before the first of `/`, `?` and `#` ends a scheme, as in RFC 3986. The scheme must be one of the four
+/// exactly as written, because browsers remove tabs and line breaks from URLs.
+pub fn is_link_target(url: &str) -> bool {
+    let Some(end) = url.find([':', '/', '?', '#']) else { return true };
+    !url[end..].starts_with(':') || LINK_SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(&url[..end]))
 }
 
-/// Whether a browser that is led there runs what the address says, read as browsers read it.
-pub fn is_script_url(address: &str) -> bool {
-    let address: String = address
+/// Reports whether a browser runs the URL as a script. Control characters are removed as browsers do.
+pub fn is_script_url(url: &str) -> bool {
+    let url: String = url
         .trim_start_matches(|c: char| c <= ' ')
         .chars()
         .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
         .map(|c| c.to_ascii_lowercase())
         .take(16)
         .collect();
-    RUN.iter().any(|scheme| address.starts_with(scheme))
+    SCRIPT_SCHEMES.iter().any(|scheme| url.starts_with(scheme))
 }
 
 #[cfg(test)]
@@ -37,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_lead_to_the_web_to_people_and_to_the_site() {
+    fn web_mail_telephone_and_relative_links_are_allowed() {
         for link in [
             "https://example.com",
             "HTTP://example.com",
@@ -59,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn links_run_nothing_however_it_is_written() {
+    fn script_urls_are_rejected_in_every_spelling() {
         for script in [
             "javascript:alert(1)",
             "JavaScript:alert(1)",
@@ -77,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_no_links_and_yet_run_nothing() {
+    fn other_schemes_are_neither_links_nor_scripts() {
         for other in [
             "ftp://example.com",
             "file:///etc/passwd",
