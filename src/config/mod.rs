@@ -245,8 +245,8 @@ impl Config {
             cache_max_age: reader.seconds(var::CACHE_MAX_AGE, 1),
             max_concurrent: reader.count(var::MAX_CONCURRENT_REQUESTS, 1, usize::MAX),
             connections: ConnectionSettings {
-                most: reader.count(var::MAX_CONNECTIONS, 1, usize::MAX),
-                idle: reader.seconds(var::CONNECTION_IDLE_SECONDS, 1),
+                max_connections: reader.count(var::MAX_CONNECTIONS, 1, usize::MAX),
+                idle_timeout: reader.seconds(var::CONNECTION_IDLE_SECONDS, 1),
             },
             shutdown_grace: reader.seconds(var::SHUTDOWN_GRACE_SECONDS, 0),
         };

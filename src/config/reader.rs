@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::variables::Variable;
 use super::{ConfigErrors, Problem};
-use crate::http::Network;
+use ipnet::IpNet;
 
 /// The longest duration, in seconds: a day.
 const MAX_SECONDS: u64 = 86_400;
@@ -124,9 +124,9 @@ impl<'l> Reader<'l> {
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
-    pub(super) fn networks(&mut self, variable: Variable) -> Vec<Network> {
+    pub(super) fn networks(&mut self, variable: Variable) -> Vec<IpNet> {
         let words = self.list(variable);
-        let networks: Vec<_> = words.iter().filter_map(|word| word.parse().ok()).collect();
+        let networks: Vec<_> = words.iter().filter_map(|word| parse_network(word)).collect();
         if networks.len() < words.len() {
             self.error(variable, "must be addresses or networks, such as 10.0.0.0/8, separated by commas");
         }
@@ -175,4 +175,9 @@ fn is_plausible_email(text: &str) -> bool {
         && are_labels_valid
         && text.len() <= 254
         && !local.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '<' | '>'))
+}
+
+/// Parses a network (`10.0.0.0/8`) or a single address.
+fn parse_network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| Some(text.parse::<std::net::IpAddr>().ok()?.into()))
 }

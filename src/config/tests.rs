@@ -216,7 +216,10 @@ fn cache_and_limit_variables_are_parsed() {
     };
     assert_eq!(config.cache, cache);
     assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(5), 8));
-    assert_eq!(config.connections, ConnectionSettings { most: 100, idle: Duration::from_secs(5) });
+    assert_eq!(
+        config.connections,
+        ConnectionSettings { max_connections: 100, idle_timeout: Duration::from_secs(5) }
+    );
     for bad in [
         ("CACHE_MAX_BYTES", "-1"),
         ("CACHE_MAX_BYTES", "many"),

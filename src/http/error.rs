@@ -1,4 +1,4 @@
-//! Every error that goes over the wire, and how it looks there.
+//! All errors of the API, with their status, text and headers.
 
 use std::sync::Arc;
 
@@ -12,48 +12,48 @@ use super::respond::etag;
 use crate::identity::TokenError;
 use crate::{identity, repository, service};
 
-/// Seconds after which a client may try again.
+/// The number of seconds after which a client may retry.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
-/// One wrong field of a request.
+/// One invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where: `["query", "limit"]`, `["body", "technologies", 2]`.
+    /// The location: `["query", "limit"]`, `["body", "technologies", 2]`.
     pub loc: Vec<LocPart>,
-    /// What it has to be. Never holds the value that was sent.
+    /// What the field must be. Never contains the value that was sent.
     pub msg: String,
-    /// Which rule was broken.
+    /// The rule that the field violates.
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
 
 impl FieldError {
     /// Returns the error with the path to the value that it is about.
-    pub(super) fn within<const N: usize>(mut self, path: [LocPart; N]) -> Self {
+    pub(crate) fn within<const N: usize>(mut self, path: [LocPart; N]) -> Self {
         self.loc.splice(0..0, path);
         self
     }
 }
 
-/// A step on the way to a wrong field.
+/// One part of the location of an invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = FieldStep)]
 pub enum LocPart {
-    /// Into a part of the request, or into a field.
+    /// A part of the request, or a field.
     Name(String),
-    /// To an element of a list, or to a byte of a text.
-    At(usize),
+    /// The index of a list element, or of a byte of the body.
+    Index(usize),
 }
 
 #[cfg(test)]
 impl LocPart {
-    /// The name, if it is one.
-    pub(super) fn name(&self) -> Option<&str> {
+    /// Returns the name, unless the part is an index.
+    pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Name(name) => Some(name),
-            Self::At(_) => None,
+            Self::Index(_) => None,
         }
     }
 }
@@ -64,62 +64,62 @@ impl From<&str> for LocPart {
     }
 }
 
-/// What a request can be answered with instead of what it asked for.
+/// An error response.
 #[derive(Debug)]
 pub enum ApiError {
-    /// 422: fields are wrong.
+    /// 422: fields are invalid.
     Validation(Vec<FieldError>),
-    /// 400: well formed, and yet it means nothing.
+    /// 400: well formed, but meaningless.
     BadRequest(String),
-    /// 401: nobody is signed in, or not well enough.
+    /// 401: missing or invalid credentials.
     Unauthenticated(&'static str),
-    /// 403: signed in, and not allowed.
+    /// 403: valid credentials without the necessary role.
     Forbidden(&'static str),
-    /// 404: there is none, or none that the caller may see.
+    /// 404: absent, or hidden from the caller.
     NotFound(String),
-    /// 405: the route has no such method. `Allow` is added by the router.
+    /// 405: the route does not support the method. The router adds `Allow`.
     MethodNotAllowed,
-    /// 429: asked too often.
+    /// 429: the rate limit is exceeded.
     TooManyRequests(String, RateLimitStatus),
-    /// 503: nobody can say at present who asks.
+    /// 503: the token cannot be verified, since its issuer does not answer.
     IssuerUnavailable,
-    /// 406: in none of the codings that the client takes.
+    /// 406: `Accept-Encoding` excludes every available encoding.
     NotAcceptable,
-    /// 409: it would clash with something else.
+    /// 409: the request conflicts with another item.
     Conflict(String),
-    /// 412: the item is in another state than the request is made for.
+    /// 412: the item has another revision than `If-Match` names.
     Stale {
-        /// Says which state it is in.
+        /// Names the current revision.
         detail: String,
-        /// The same as an entity tag.
+        /// The entity tag of the current revision.
         tag: HeaderValue,
     },
     /// 413: the body is too large.
     TooLarge(&'static str),
-    /// 415: the body is of a type that is not read here.
+    /// 415: the content type of the body is not supported.
     UnsupportedMediaType(&'static str),
-    /// 503: the start-up is not over, or failed.
+    /// 503: the start is not complete, or failed.
     NotServing(String),
-    /// 503: the store does not answer.
+    /// 503: the store is unavailable.
     StoreUnavailable(repository::Error),
     /// 503: the request took too long.
     TimedOut,
-    /// 503: too much is under way already.
+    /// 503: the limit of concurrent requests is reached.
     Overloaded,
-    /// 500: our fault. Its text is for the log.
+    /// 500: a bug or a failure. The text is only logged.
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The error of a response, for the layer that logs it and writes the body.
+/// The error of a response, in its extensions: the access log logs it and writes the body.
 #[derive(Debug, Clone)]
-pub(super) struct ErrorExtension(pub(super) Arc<ApiError>);
+pub(crate) struct ErrorExtension(pub(crate) Arc<ApiError>);
 
-/// How an error looks on the wire.
-pub(super) struct ErrorParts<'a> {
-    pub(super) status: StatusCode,
-    pub(super) detail: &'a str,
-    pub(super) errors: &'a [FieldError],
-    pub(super) headers: HeaderMap,
+/// The status, the text and the headers of an error.
+pub(crate) struct ErrorParts<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) detail: &'a str,
+    pub(crate) errors: &'a [FieldError],
+    pub(crate) headers: HeaderMap,
 }
 
 fn plain(status: StatusCode, detail: &str) -> ErrorParts<'_> {
@@ -138,8 +138,8 @@ impl ErrorParts<'_> {
 }
 
 impl ApiError {
-    /// The table of error shapes.
-    pub(super) fn shape(&self) -> ErrorParts<'_> {
+    /// Returns the parts of the response.
+    pub(crate) fn parts(&self) -> ErrorParts<'_> {
         match self {
             Self::Validation(errors) => {
                 ErrorParts { errors, ..plain(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error") }
@@ -152,7 +152,7 @@ impl ApiError {
             Self::NotFound(detail) => plain(StatusCode::NOT_FOUND, detail),
             Self::NotAcceptable => plain(
                 StatusCode::NOT_ACCEPTABLE,
-                "Accept-Encoding refuses every coding: br, gzip, zstd and identity can be had",
+                "Accept-Encoding excludes every available encoding: br, gzip, zstd and identity",
             ),
             Self::Conflict(detail) => plain(StatusCode::CONFLICT, detail),
             Self::Stale { detail, tag } => {
@@ -161,38 +161,23 @@ impl ApiError {
             Self::TooLarge(detail) => plain(StatusCode::PAYLOAD_TOO_LARGE, detail),
             Self::UnsupportedMediaType(detail) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
             Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
-            Self::TooManyRequests(detail, standing) => plain(StatusCode::TOO_MANY_REQUESTS, detail)
-                .with(header::RETRY_AFTER, HeaderValue::from(standing.seconds_left)),
-            Self::IssuerUnavailable => unavailable("the token cannot be verified at present"),
+            Self::TooManyRequests(detail, status) => plain(StatusCode::TOO_MANY_REQUESTS, detail)
+                .with(header::RETRY_AFTER, HeaderValue::from(status.seconds_left)),
+            Self::IssuerUnavailable => unavailable("the token cannot be verified at the moment"),
             Self::NotServing(detail) => unavailable(detail),
             Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
             Self::TimedOut => unavailable("the request took too long"),
-            Self::Overloaded => unavailable("too many requests are under way"),
+            Self::Overloaded => unavailable("too many concurrent requests"),
             Self::Internal(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
 
-    /// What the log says of it, beyond what the client is told.
-    pub(super) fn source_text(&self) -> Option<String> {
+    /// Returns the chain of causes, which is logged but never sent.
+    pub(crate) fn source_text(&self) -> Option<String> {
         let source: &dyn std::error::Error = match self {
             Self::StoreUnavailable(error) => error,
             Self::Internal(error) => &**error,
-            Self::Validation(_)
-            | Self::BadRequest(_)
-            | Self::Unauthenticated(_)
-            | Self::Forbidden(_)
-            | Self::NotFound(_)
-            | Self::Conflict(_)
-            | Self::Stale { .. }
-            | Self::TooLarge(_)
-            | Self::UnsupportedMediaType(_)
-            | Self::MethodNotAllowed
-            | Self::TooManyRequests(..)
-            | Self::IssuerUnavailable
-            | Self::NotServing(_)
-            | Self::NotAcceptable
-            | Self::Overloaded
-            | Self::TimedOut => return None,
+            _ => return None,
         };
         let mut text = source.to_string();
         let mut next = source.source();
@@ -206,19 +191,19 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// Status and headers; the body is written where the request is known, in `observe`.
+    /// Sets status and headers. The access log writes the body, since it depends on the request.
     fn into_response(self) -> Response {
-        let shape = self.shape();
-        let mut response = (shape.status, shape.headers).into_response();
+        let parts = self.parts();
+        let mut response = (parts.status, parts.headers).into_response();
         response.extensions_mut().insert(ErrorExtension(Arc::new(self)));
         response
     }
 }
 
 impl From<RateLimitStatus> for ApiError {
-    fn from(standing: RateLimitStatus) -> Self {
-        let detail = format!("Rate limit exceeded: {} per 1 minute", standing.limit.per_minute);
-        Self::TooManyRequests(detail, standing)
+    fn from(status: RateLimitStatus) -> Self {
+        let detail = format!("Rate limit exceeded: {} per 1 minute", status.limit.per_minute);
+        Self::TooManyRequests(detail, status)
     }
 }
 
@@ -238,7 +223,7 @@ impl From<service::Error> for ApiError {
                 kind: "value_error",
             }]),
             service::Error::MayNotCreate => {
-                Self::Forbidden("Creating content is for authors and administrators")
+                Self::Forbidden("Only authors and administrators may create content")
             }
             service::Error::NotAdmin => Self::Forbidden("Only administrators may do this"),
             service::Error::MayNotChange => {
@@ -249,12 +234,12 @@ impl From<service::Error> for ApiError {
                 tag: etag(&current),
             },
             service::Error::Taken { field } => Self::Conflict(format!("{field} is taken")),
-            service::Error::InUse(held) => Self::Conflict(format!(
-                "The section holds {held}: move that with reassign_to=<section id>, or delete with force=true"
+            service::Error::InUse(contents) => Self::Conflict(format!(
+                "The section contains {contents}: move them with reassign_to=<section id>, or delete with force=true"
             )),
             service::Error::NotInTrash(kind) => Self::NotFound(format!("{kind} not found in the trash")),
             service::Error::PageExists(page_type) => Self::Conflict(format!(
-                "There is a page \"{page_type}\" already: delete that one before this one is restored"
+                "Page \"{page_type}\" already exists: delete it before restoring this one"
             )),
             service::Error::NotFound(kind) => Self::NotFound(format!("{kind} not found")),
             service::Error::Repository(error) => error.into(),
@@ -270,8 +255,8 @@ impl From<repository::Error> for ApiError {
                 Self::Conflict(format!("{} is taken", fields.join(", ")))
             }
             repository::Error::Cursor => Self::BadRequest(
-                "The cursor is none of this list with these parameters, or of another version of this program; \
-                 begin anew with an empty one"
+                "Invalid cursor: it belongs to another list, to other parameters or to another version of this program; \
+                 start again with an empty one"
                     .to_owned(),
             ),
             repository::Error::Corrupt { .. } | repository::Error::Store(_) => {
@@ -290,7 +275,7 @@ impl From<identity::Error> for ApiError {
             }
             identity::Error::Token(TokenError::Rejected) => Self::Unauthenticated("Invalid or expired token"),
             identity::Error::Token(TokenError::MissingScope) => Self::Forbidden(
-                "the token does not give the e-mail address: the scope userinfo.email is missing",
+                "the token does not contain the e-mail address: the scope userinfo.email is missing",
             ),
             identity::Error::Token(TokenError::Unavailable) => Self::IssuerUnavailable,
             identity::Error::Users(error) => error.into(),
@@ -303,13 +288,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_that_is_away_is_503_without_its_address() {
-        let away = docstore::Error::Unavailable("db.internal:27017: connection refused".to_owned());
-        let error = ApiError::from(service::Error::from(repository::Error::from(away)));
-        let shape = error.shape();
-        assert_eq!(shape.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(shape.headers[header::RETRY_AFTER], "2");
-        assert_eq!(shape.detail, "the store is unavailable at present");
+    fn unavailable_store_returns_503_without_its_address() {
+        let unavailable = docstore::Error::Unavailable("db.internal:27017: connection refused".to_owned());
+        let error = ApiError::from(service::Error::from(repository::Error::from(unavailable)));
+        let parts = error.parts();
+        assert_eq!(parts.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(parts.headers[header::RETRY_AFTER], "2");
+        assert_eq!(parts.detail, "the store is unavailable at present");
         assert!(error.source_text().unwrap().contains("db.internal"));
     }
 }

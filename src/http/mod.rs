@@ -1,26 +1,26 @@
-//! Routes, extractors, wire types, and every shape of an error.
+//! The HTTP API: routes, extractors, wire types, errors, the response cache and the server.
 
-/// Cached responses.
+/// The response cache.
 mod cache;
-/// Every error shape, in one table.
+/// All errors.
 mod error;
-/// Extractors; every rejection is an [`ApiError`].
+/// Extractors, which reject requests with an [`ApiError`].
 mod extract;
-/// What requests go through before and after their handler.
+/// The layers around all routes.
 mod middleware;
 /// The OpenAPI document.
-mod openapi;
-/// The callers that a route admits.
+pub mod openapi;
+/// The policies of routes.
 mod policy;
 /// The routes of each resource.
 mod resources;
-/// Responses of our own.
+/// Builders of responses.
 mod respond;
-/// A row of the route table.
+/// A row of the table of routes.
 mod route;
-/// The route table.
+/// The table of routes.
 mod routes;
-/// Sockets.
+/// The accept loop.
 mod server;
 
 use std::ops::Deref;
@@ -31,7 +31,7 @@ pub use cache::{CacheCounts, CacheSettings, CachedService, ResponseCache};
 pub use error::{ApiError, FieldError, LocPart};
 pub use middleware::concurrency::ConcurrencyLimit;
 pub use middleware::gate::{Gate, StartProgress};
-pub use middleware::{MiddlewareSettings, MiddlewareState, Network, RateLimit, RateLimitStatus};
+pub use middleware::{MiddlewareSettings, MiddlewareState, RateLimit, RateLimitStatus};
 pub use policy::Policy;
 pub use route::Route;
 pub use routes::{openapi_document, router, routes};
@@ -39,7 +39,7 @@ pub use server::{ConnectionSettings, raise_socket_limit, serve};
 
 use crate::clock::Clock;
 
-/// What every handler may reach. Each layer has it, so a copy costs next to nothing.
+/// The state of handlers and layers. Cheap to clone.
 #[derive(Clone)]
 pub struct AppState(Arc<AppStateParts>);
 
@@ -57,18 +57,18 @@ impl Deref for AppState {
     }
 }
 
-/// What an [`AppState`] is made of.
+/// The contents of an [`AppState`].
 pub struct AppStateParts {
-    /// Whether content is served, and by what.
+    /// The gate, with the services behind it.
     pub gate: Arc<Gate>,
-    /// The time.
+    /// The source of the current time.
     pub clock: Arc<dyn Clock>,
-    /// A request may take so long.
+    /// The maximum duration of a request.
     pub request_timeout: Duration,
-    /// Origins, proxies, limits.
+    /// Allowed origins, trusted proxies and rate limits.
     pub middleware: MiddlewareState,
-    /// Cached responses.
+    /// The response cache.
     pub cache: Arc<ResponseCache>,
-    /// How much is under way.
+    /// The limit of concurrent requests.
     pub concurrency: ConcurrencyLimit,
 }

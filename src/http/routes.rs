@@ -126,9 +126,9 @@ pub fn router(app: AppState) -> CachedService {
     let content = content
         .into_iter()
         .fold(Router::new(), add)
-        .route_layer(from_fn_with_state(app.clone(), cache::through));
-    let long_way = layered(operations.merge(content), app.clone());
-    CachedService::new(app, long_way, template)
+        .route_layer(from_fn_with_state(app.clone(), cache::cache));
+    let router = layered(operations.merge(content), app.clone());
+    CachedService::new(app, router)
 }
 
 /// Adds the layers that every request passes.
@@ -137,11 +137,11 @@ fn layered(routes: Router<AppState>, app: AppState) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| panic_response(&*panic)))
-        .layer(from_fn_with_state(app.clone(), gate::guard))
-        .layer(from_fn_with_state(app.clone(), middleware::limited))
-        .layer(from_fn_with_state(app.clone(), access_log::deadline))
-        .layer(from_fn_with_state(app.clone(), middleware::surround))
-        .layer(from_fn_with_state(app.clone(), access_log::observe))
+        .layer(from_fn_with_state(app.clone(), gate::require_open_gate))
+        .layer(from_fn_with_state(app.clone(), middleware::rate_limit))
+        .layer(from_fn_with_state(app.clone(), middleware::timeout))
+        .layer(from_fn_with_state(app.clone(), middleware::cors_and_security_headers))
+        .layer(from_fn_with_state(app.clone(), access_log::log_request))
         .layer(from_fn(identify))
         .with_state(app)
 }

@@ -201,9 +201,12 @@ async fn phase<T>(
 fn connections(config: &Config) -> ConnectionSettings {
     let allowed = http::raise_socket_limit().and_then(|limit| usize::try_from(limit).ok());
     let allowed = allowed.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVED_FILES).max(limit / 2));
-    let most = config.connections.most.min(allowed);
-    if most < config.connections.most {
-        tracing::warn!(most, "the limit of open files allows fewer connections than MAX_CONNECTIONS");
+    let max_connections = config.connections.max_connections.min(allowed);
+    if max_connections < config.connections.max_connections {
+        tracing::warn!(
+            max_connections,
+            "the limit of open files allows fewer connections than MAX_CONNECTIONS"
+        );
     }
-    ConnectionSettings { most, ..config.connections }
+    ConnectionSettings { max_connections, ..config.connections }
 }

@@ -1,7 +1,7 @@
 use axum::body::Body;
 use axum::http::{Method, Request};
 use docstore::Database;
-use field_notes::http::Network;
+use ipnet::IpNet;
 use tower::ServiceExt as _;
 
 use crate::support::{Answer, App};
@@ -73,7 +73,7 @@ testkit::stores! {
 
     async fn https_is_insisted_on_where_it_was_used(db: Database) {
         // Without a socket the peer has no address.
-        let nowhere: Network = "0.0.0.0".parse().unwrap();
+        let nowhere: IpNet = "0.0.0.0/32".parse().unwrap();
         let app = App::on_with(&db, |config| {
             config.middleware.hsts = true;
             config.middleware.trusted_proxies = vec![nowhere];

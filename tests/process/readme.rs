@@ -28,7 +28,7 @@ fn answered(server: &Server) -> BTreeSet<(String, String)> {
     let output = server.output();
     let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let well = lines.filter(|line| {
-        line["message"] == "answered" && line["status"].as_u64().is_some_and(|status| status < 400)
+        line["message"] == "request completed" && line["status"].as_u64().is_some_and(|status| status < 400)
     });
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     well.map(|line| (text(&line["span"]["method"]), text(&line["span"]["route"]))).collect()

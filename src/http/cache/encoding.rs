@@ -1,16 +1,17 @@
 use std::io::{self, Write as _};
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 
-/// What is shorter is not worth it: it fits into one packet as it is.
-const LEAST: usize = 1024;
-/// Of Brotli, 5 is the last level that takes no more time than it saves: 9 takes four times as long for a few percent.
+/// Shorter bodies are not compressed: they fit into one packet as they are.
+const MIN_ENCODED_BYTES: usize = 1024;
+/// Quality and window of Brotli. 5 is the last quality that takes no more time than it saves: 9 takes four times as long
+/// for a few percent.
 const BROTLI: (u32, u32) = (5, 22);
 const ZSTD: i32 = 3;
 const GZIP: u32 = 6;
 
-/// How a body is coded. In the order of preference among those that a client likes equally.
+/// A content encoding. The order is the server's preference among encodings of equal quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentEncoding {
     Brotli,
@@ -22,13 +23,13 @@ pub(crate) enum ContentEncoding {
 impl ContentEncoding {
     pub(crate) const ALL: [Self; 4] = [Self::Brotli, Self::Zstd, Self::Gzip, Self::Identity];
 
-    /// Its place among all.
+    /// Returns the position in [`Self::ALL`].
     pub(crate) fn index(self) -> usize {
         self as usize
     }
 
-    /// As in headers.
-    pub(crate) fn name(self) -> &'static str {
+    /// Returns the name in `Content-Encoding` and `Accept-Encoding`.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Brotli => "br",
             Self::Zstd => "zstd",
@@ -37,107 +38,98 @@ impl ContentEncoding {
         }
     }
 
-    /// The header of a body that is coded so; none if it is as it is.
-    pub(crate) fn header(self) -> Option<HeaderValue> {
-        (self != Self::Identity).then(|| HeaderValue::from_static(self.name()))
-    }
-
-    /// Codes a body. Blocks: some milliseconds for each megabyte.
-    pub(crate) fn apply(self, body: &[u8]) -> io::Result<Bytes> {
-        Ok(match self {
+    /// Encodes a body. Blocks for some milliseconds per megabyte.
+    pub(crate) fn encode(self, body: &[u8]) -> io::Result<Bytes> {
+        let encoded = match self {
             Self::Brotli => {
-                let mut coded = brotli::CompressorWriter::new(Vec::new(), 4096, BROTLI.0, BROTLI.1);
-                coded.write_all(body)?;
-                exact(coded.into_inner())
+                let mut writer = brotli::CompressorWriter::new(Vec::new(), 4096, BROTLI.0, BROTLI.1);
+                writer.write_all(body)?;
+                writer.into_inner()
             }
-            Self::Zstd => exact(zstd::bulk::compress(body, ZSTD)?),
+            Self::Zstd => zstd::bulk::compress(body, ZSTD)?,
             Self::Gzip => {
-                let mut coded = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP));
-                coded.write_all(body)?;
-                exact(coded.finish()?)
+                let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP));
+                writer.write_all(body)?;
+                writer.finish()?
             }
-            Self::Identity => Bytes::copy_from_slice(body),
-        })
+            Self::Identity => body.to_vec(),
+        };
+        // The boxed slice has no spare capacity.
+        Ok(Bytes::from(encoded.into_boxed_slice()))
     }
 }
 
-/// Without the room that it has to grow.
-fn exact(bytes: Vec<u8>) -> Bytes {
-    Bytes::from(bytes.into_boxed_slice())
-}
-
-/// Which codings a client takes, and how much it likes them: thousandths, 0 for not at all.
+/// The qualities that a client gives to each encoding, in thousandths; 0 is not acceptable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AcceptedEncodings([u16; 4]);
 
 impl AcceptedEncodings {
-    /// Who says nothing gets a body as it is.
-    const PLAIN: Self = Self([0, 0, 0, 1000]);
+    /// Without `Accept-Encoding`, only `identity` is used.
+    const IDENTITY: Self = Self([0, 0, 0, 1000]);
 
-    /// What the headers of a request say.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    /// Parses `Accept-Encoding`.
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         if !headers.contains_key(header::ACCEPT_ENCODING) {
-            return Self::PLAIN;
+            return Self::IDENTITY;
         }
         let mut named = [None; 4];
-        let mut rest = None;
+        let mut wildcard = None;
         let values = headers.get_all(header::ACCEPT_ENCODING).iter();
         for item in values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')) {
             let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-            let (name, liking) = (name.trim(), liking(parameters));
-            let is = |coding: &ContentEncoding| name.eq_ignore_ascii_case(coding.name());
+            let (name, quality) = (name.trim(), quality(parameters));
+            let is_named = |encoding: &ContentEncoding| name.eq_ignore_ascii_case(encoding.as_str());
             if name == "*" {
-                rest = Some(liking);
-            } else if let Some(coding) = ContentEncoding::ALL.iter().find(|coding| is(coding)) {
-                named[coding.index()] = Some(liking);
+                wildcard = Some(quality);
+            } else if let Some(encoding) = ContentEncoding::ALL.iter().find(|encoding| is_named(encoding)) {
+                named[encoding.index()] = Some(quality);
             } else if name.eq_ignore_ascii_case("x-gzip") {
-                named[ContentEncoding::Gzip.index()] = Some(liking);
+                named[ContentEncoding::Gzip.index()] = Some(quality);
             }
         }
-        let mut accepted = named.map(|named| named.or(rest).unwrap_or(0));
-        // As it is is always acceptable, unless something says otherwise; what is named goes before it.
-        let plain = ContentEncoding::Identity.index();
-        accepted[plain] = named[plain].or(rest).unwrap_or(1);
-        Self(accepted)
+        let mut qualities = named.map(|named| named.or(wildcard).unwrap_or(0));
+        // `identity` is acceptable unless the client excludes it; encodings that the client names take precedence.
+        let identity = ContentEncoding::Identity.index();
+        qualities[identity] = named[identity].or(wildcard).unwrap_or(1);
+        Self(qualities)
     }
 
-    /// Whether a client takes a coding.
-    pub(crate) fn takes(self, coding: ContentEncoding) -> bool {
-        self.0[coding.index()] > 0
+    pub(crate) fn accepts(self, encoding: ContentEncoding) -> bool {
+        self.0[encoding.index()] > 0
     }
 
-    /// The coding that a client likes best among those that can be had; `None` if it takes none of them.
-    pub(crate) fn best(self, can_be_had: impl Fn(ContentEncoding) -> bool) -> Option<ContentEncoding> {
+    /// Returns the accepted encoding of the highest quality among those that are available.
+    pub(crate) fn best(self, is_available: impl Fn(ContentEncoding) -> bool) -> Option<ContentEncoding> {
         let mut best = None;
-        for coding in ContentEncoding::ALL {
-            let liking = self.0[coding.index()];
-            if liking > 0 && can_be_had(coding) && best.is_none_or(|(_, most)| liking > most) {
-                best = Some((coding, liking));
+        for encoding in ContentEncoding::ALL {
+            let quality = self.0[encoding.index()];
+            if quality > 0 && is_available(encoding) && best.is_none_or(|(_, highest)| quality > highest) {
+                best = Some((encoding, quality));
             }
         }
-        best.map(|(coding, _)| coding)
+        best.map(|(encoding, _)| encoding)
     }
 
-    /// The coding that a body of this length should have.
-    pub(crate) fn best_for(self, length: usize) -> Option<ContentEncoding> {
-        if length < LEAST && self.takes(ContentEncoding::Identity) {
+    /// Returns the preferred encoding of a body of this length.
+    pub(crate) fn preferred(self, length: usize) -> Option<ContentEncoding> {
+        if length < MIN_ENCODED_BYTES && self.accepts(ContentEncoding::Identity) {
             return Some(ContentEncoding::Identity);
         }
         self.best(|_| true)
     }
 }
 
-/// The weight among parameters: `q=0.5` is 500. What cannot be read counts as not said.
-fn liking(parameters: &str) -> u16 {
+/// Parses the weight among the parameters: `q=0.5` is 500. An invalid weight counts as absent.
+fn quality(parameters: &str) -> u16 {
     let weight = parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
     });
     let Some(weight) = weight else { return 1000 };
     let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
-    let is_digits = fraction.len() <= 3 && fraction.bytes().all(|digit| digit.is_ascii_digit());
-    match (whole, is_digits) {
-        ("0", true) => format!("{fraction:0<3}").parse().unwrap_or(1000),
+    let is_fraction = fraction.len() <= 3 && fraction.bytes().all(|digit| digit.is_ascii_digit());
+    match (whole, is_fraction) {
+        ("0", true) => format!("{fraction:0<3}").parse().expect("three digits fit into a u16"),
         _ => 1000,
     }
 }
@@ -146,15 +138,17 @@ fn liking(parameters: &str) -> u16 {
 mod tests {
     use std::io::Read as _;
 
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn accepted(text: &str) -> AcceptedEncodings {
         let value = HeaderValue::from_str(text).unwrap();
-        AcceptedEncodings::of(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
+        AcceptedEncodings::from_headers(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
     }
 
     #[test]
-    fn the_best_of_what_is_taken_is_chosen() {
+    fn accept_encoding_selects_the_best_encoding() {
         use ContentEncoding::{Brotli, Gzip, Identity, Zstd};
         for (text, best) in [
             ("", Some(Identity)),
@@ -162,7 +156,7 @@ mod tests {
             ("gzip, deflate, zstd", Some(Zstd)),
             ("gzip;q=1.0, br;q=0.5", Some(Gzip)),
             ("x-gzip", Some(Gzip)),
-            // No less than what it does not name.
+            // No lower than the encodings that it does not name.
             ("GZIP ; Q=0.001", Some(Gzip)),
             ("br;q=0", Some(Identity)),
             ("*", Some(Brotli)),
@@ -175,29 +169,30 @@ mod tests {
             ("deflate", Some(Identity)),
             ("br;q=many", Some(Brotli)),
         ] {
-            assert_eq!(accepted(text).best_for(LEAST), best, "{text:?}");
+            assert_eq!(accepted(text).preferred(MIN_ENCODED_BYTES), best, "{text:?}");
         }
-        assert_eq!(AcceptedEncodings::of(&HeaderMap::new()).best_for(LEAST), Some(Identity));
+        let absent = AcceptedEncodings::from_headers(&HeaderMap::new());
+        assert_eq!(absent.preferred(MIN_ENCODED_BYTES), Some(Identity));
     }
 
     #[test]
-    fn short_bodies_are_left_as_they_are_if_that_is_taken() {
-        assert_eq!(accepted("br").best_for(LEAST - 1), Some(ContentEncoding::Identity));
-        assert_eq!(accepted("br, identity;q=0").best_for(1), Some(ContentEncoding::Brotli));
+    fn short_bodies_are_not_encoded_if_identity_is_accepted() {
+        assert_eq!(accepted("br").preferred(MIN_ENCODED_BYTES - 1), Some(ContentEncoding::Identity));
+        assert_eq!(accepted("br, identity;q=0").preferred(1), Some(ContentEncoding::Brotli));
     }
 
     #[test]
-    fn what_is_coded_can_be_decoded() {
+    fn encoded_bodies_can_be_decoded() {
         let body = b"<p>The river was still.</p>".repeat(100);
         let (mut br, mut gzip) = (Vec::new(), Vec::new());
-        brotli::Decompressor::new(&*ContentEncoding::Brotli.apply(&body).unwrap(), 4096)
+        brotli::Decompressor::new(&*ContentEncoding::Brotli.encode(&body).unwrap(), 4096)
             .read_to_end(&mut br)
             .unwrap();
-        flate2::read::GzDecoder::new(&*ContentEncoding::Gzip.apply(&body).unwrap())
+        flate2::read::GzDecoder::new(&*ContentEncoding::Gzip.encode(&body).unwrap())
             .read_to_end(&mut gzip)
             .unwrap();
-        let zstd = zstd::bulk::decompress(&ContentEncoding::Zstd.apply(&body).unwrap(), body.len()).unwrap();
+        let zstd = zstd::bulk::decompress(&ContentEncoding::Zstd.encode(&body).unwrap(), body.len()).unwrap();
         assert!(br == body && gzip == body && zstd == body);
-        assert_eq!(ContentEncoding::Identity.apply(&body).unwrap(), body);
+        assert_eq!(ContentEncoding::Identity.encode(&body).unwrap(), body);
     }
 }

@@ -1,253 +1,262 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::{self, HeaderMap, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 
 use super::encoding::{AcceptedEncodings, ContentEncoding};
-use super::status::{CACHE_STATUS, CacheStatus};
-use crate::http::middleware::{SAFETY, request_id};
+use super::status::{CACHE_STATUS, CacheStatus, UncachedReason};
+use crate::http::middleware::{SECURITY_HEADERS, X_REQUEST_ID};
 use crate::http::respond::vary;
 use crate::service::{ChangeTracker, ReadSet};
 
-/// The caller decides what is shown, what is accepted decides the coding, and the type of an error.
+/// The caller decides what is shown, `Accept-Encoding` the encoding, and `Accept` the type of an error.
 pub(crate) const VARY: &[&str] = &["Authorization", "Accept", "Accept-Encoding"];
 
-/// The same, and what browsers are told, which depends on where they come from.
-const VARY_ALL: &[&str] = &["Authorization", "Accept", "Accept-Encoding", "Origin"];
+/// As [`VARY`], with the header that the CORS headers depend on.
+const VARY_WITH_ORIGIN: &[&str] = &["Authorization", "Accept", "Accept-Encoding", "Origin"];
 
-const ASK_FIRST: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
 
-/// What an answer was made of, and when.
+/// What decides whether an entry is still fresh: the reads that it was built from, and its age.
+#[derive(Clone)]
 pub(crate) struct Validity {
     pub(crate) reads: ReadSet,
-    pub(crate) made: Instant,
-    pub(crate) freshness: ChangeTracker,
+    pub(crate) loaded_at: Instant,
+    pub(crate) change_tracker: ChangeTracker,
 }
 
-/// A rendered response: everything but what each request has of its own.
+/// A cached 200, complete but for the headers that differ from request to request.
 pub(crate) struct CacheEntry {
-    origin: Validity,
-    /// The tags of all forms, whether they are there or not, by the place of their coding; made when they are wanted.
-    tags: OnceLock<[HeaderValue; 4]>,
-    plain: Variant,
-    /// By the place of their coding.
-    coded: [Option<Variant>; 3],
-    /// Which codings are being rendered, by bit.
-    asked: AtomicU8,
+    validity: Validity,
+    /// The template of its route, for the access log.
+    pub(crate) route: &'static str,
+    /// The entity tags of all variants, existing or not, by [`ContentEncoding::index`]. Computed when first needed.
+    etags: OnceLock<[HeaderValue; 4]>,
+    identity: Variant,
+    /// The encoded variants, by [`ContentEncoding::index`].
+    encoded: [Option<Variant>; 3],
+    /// The encodings that are being produced: one bit each.
+    pending: AtomicU8,
 }
 
-/// A body in one coding, and the headers of a 200 with it. Those that are set for each request are there already, so that
-/// a copy does not grow.
+/// The body in one encoding, and the headers of a 200 with it. Headers that each request sets are present already, so
+/// that a clone does not grow.
 #[derive(Clone)]
 struct Variant {
     body: Bytes,
-    head: HeaderMap,
+    headers: HeaderMap,
 }
 
-/// What a client can be given.
-pub(crate) enum EncodingChoice {
-    /// The body in this coding; another, which should be rendered, would be better.
-    Now(ContentEncoding, Option<ContentEncoding>),
-    /// Nothing before it is rendered in this coding.
-    Later(ContentEncoding),
-    /// Nothing at all.
-    Nothing,
+/// The variant to serve to a client.
+pub(crate) enum VariantChoice {
+    /// This one exists. If a second encoding is given, the client prefers that one, which does not exist yet.
+    Available(ContentEncoding, Option<ContentEncoding>),
+    /// No accepted variant exists: this one must be encoded first.
+    NotEncoded(ContentEncoding),
+    /// The client accepts no encoding.
+    NotAcceptable,
 }
 
 impl CacheEntry {
-    /// Of a 200. `head` has what the handler said; `cache_control` is what others are told about keeping it.
+    /// Creates the entry of a 200. `headers` are those that the handler set.
     pub(crate) fn new(
-        mut head: HeaderMap,
+        mut headers: HeaderMap,
         body: Bytes,
         cache_control: HeaderValue,
-        origin: Validity,
+        route: &'static str,
+        validity: Validity,
     ) -> Self {
-        // An item has a tag of its state, which those who change it name.
-        let tag = head.remove(header::ETAG).unwrap_or_else(|| tag_of(&body));
-        head.remove(header::CONTENT_LENGTH);
-        head.insert(header::CACHE_CONTROL, cache_control);
-        head.insert(CACHE_STATUS, CacheStatus::Hit.header());
-        head.insert(header::ETAG, tag);
-        vary::add(&mut head, VARY_ALL);
-        for (name, value) in SAFETY {
-            head.entry(name).or_insert(value);
+        // An item has the entity tag of its revision, which `If-Match` names.
+        let etag = headers.remove(header::ETAG).unwrap_or_else(|| content_etag(&body));
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CACHE_CONTROL, cache_control);
+        headers.insert(CACHE_STATUS, CacheStatus::Hit.header());
+        headers.insert(header::ETAG, etag);
+        vary::add(&mut headers, VARY_WITH_ORIGIN);
+        for (name, value) in SECURITY_HEADERS {
+            headers.entry(name).or_insert(value);
         }
-        head.insert(request_id::NAME, HeaderValue::from_static("-"));
-        // Room that was only needed to put it together is not kept.
-        let plain = Variant { body, head: head.clone() };
-        Self { origin, tags: OnceLock::new(), plain, coded: [None, None, None], asked: AtomicU8::new(0) }
+        headers.insert(X_REQUEST_ID, HeaderValue::from_static("-"));
+        // The clone has no spare capacity.
+        let identity = Variant { body, headers: headers.clone() };
+        Self {
+            validity,
+            route,
+            etags: OnceLock::new(),
+            identity,
+            encoded: [None, None, None],
+            pending: AtomicU8::new(0),
+        }
     }
 
-    /// Whether it may be served without saying more.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.origin.freshness.holds(&self.origin.reads, self.origin.made)
+        let Validity { reads, loaded_at, change_tracker } = &self.validity;
+        change_tracker.holds(reads, *loaded_at)
     }
 
-    /// Whether the store gives no sign of life.
-    pub(crate) fn store_is_away(&self) -> bool {
-        self.origin.freshness.store_is_away()
+    /// Returns why the entry is not fresh any more.
+    pub(crate) fn stale_reason(&self) -> UncachedReason {
+        if self.validity.reads.are_current() {
+            UncachedReason::Expired
+        } else {
+            UncachedReason::StaleVersions
+        }
     }
 
-    /// Waits until the store is away, and then so long that it could have answered if it were not.
-    pub(crate) async fn gives_up(&self, patience: Duration) {
-        self.origin.freshness.until_away().await;
-        tokio::time::sleep(patience).await;
+    pub(crate) fn change_tracker(&self) -> &ChangeTracker {
+        &self.validity.change_tracker
     }
 
-    /// Its bytes, roughly: bodies, headers, and what it takes to keep them.
+    /// Returns the approximate size in bytes: bodies, headers and bookkeeping.
     pub(crate) fn weight(&self) -> usize {
         const HEADERS: usize = 2500;
-        let coded = self.coded.iter().flatten();
-        HEADERS + coded.chain([&self.plain]).map(|form| form.body.len() + HEADERS).sum::<usize>()
+        let variants = self.encoded.iter().flatten().chain([&self.identity]);
+        HEADERS + variants.map(|variant| variant.body.len() + HEADERS).sum::<usize>()
     }
 
-    fn form(&self, coding: ContentEncoding) -> Option<&Variant> {
-        match coding {
-            ContentEncoding::Identity => Some(&self.plain),
-            ContentEncoding::Brotli | ContentEncoding::Zstd | ContentEncoding::Gzip => {
-                self.coded[coding.index()].as_ref()
-            }
+    fn variant(&self, encoding: ContentEncoding) -> Option<&Variant> {
+        if encoding == ContentEncoding::Identity {
+            return Some(&self.identity);
+        }
+        self.encoded[encoding.index()].as_ref()
+    }
+
+    pub(crate) fn has_variant(&self, encoding: ContentEncoding) -> bool {
+        self.variant(encoding).is_some()
+    }
+
+    pub(crate) fn choose(&self, accepted: AcceptedEncodings) -> VariantChoice {
+        let Some(preferred) = accepted.preferred(self.identity.body.len()) else {
+            return VariantChoice::NotAcceptable;
+        };
+        if self.has_variant(preferred) {
+            return VariantChoice::Available(preferred, None);
+        }
+        match accepted.best(|encoding| self.has_variant(encoding)) {
+            Some(available) => VariantChoice::Available(available, Some(preferred)),
+            None => VariantChoice::NotEncoded(preferred),
         }
     }
 
-    /// Whether a coding is there.
-    pub(crate) fn has(&self, coding: ContentEncoding) -> bool {
-        self.form(coding).is_some()
+    /// Claims the task of producing an encoding. Returns false if it is claimed already.
+    pub(crate) fn claim(&self, encoding: ContentEncoding) -> bool {
+        let bit = 1 << encoding.index();
+        self.pending.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// What a client that accepts this can be given.
-    pub(crate) fn choose(&self, accepted: AcceptedEncodings) -> EncodingChoice {
-        let Some(wanted) = accepted.best_for(self.plain.body.len()) else { return EncodingChoice::Nothing };
-        let is_there = |coding: ContentEncoding| self.has(coding);
-        if is_there(wanted) {
-            return EncodingChoice::Now(wanted, None);
-        }
-        match accepted.best(is_there) {
-            Some(other) => EncodingChoice::Now(other, Some(wanted)),
-            None => EncodingChoice::Later(wanted),
-        }
+    pub(crate) fn release_claim(&self, encoding: ContentEncoding) {
+        self.pending.fetch_and(!(1 << encoding.index()), Ordering::Relaxed);
     }
 
-    /// Whether a coding is to be rendered now: the first who asks hears yes.
-    pub(crate) fn claim(&self, coding: ContentEncoding) -> bool {
-        let bit = 1 << coding.index();
-        self.asked.fetch_or(bit, Ordering::Relaxed) & bit == 0
-    }
-
-    /// It is not rendered after all; the next who asks hears yes.
-    pub(crate) fn unclaim(&self, coding: ContentEncoding) {
-        self.asked.fetch_and(!(1 << coding.index()), Ordering::Relaxed);
-    }
-
-    /// The same with one coding more. Blocks.
-    pub(crate) fn with(&self, coding: ContentEncoding) -> std::io::Result<Self> {
-        let Validity { reads, made, freshness } = &self.origin;
-        let mut coded = self.coded.clone();
-        if let Some(form) = coded.get_mut(coding.index()) {
-            let mut head = self.plain.head.clone();
-            head.insert(header::ETAG, self.tags()[coding.index()].clone());
-            if let Some(name) = coding.header() {
-                head.insert(header::CONTENT_ENCODING, name);
-            }
-            // Without the room that it grew in.
-            *form = Some(Variant { body: coding.apply(&self.plain.body)?, head: head.clone() });
+    /// Returns a copy of the entry with one more encoded variant. Blocks.
+    pub(crate) fn with_variant(&self, encoding: ContentEncoding) -> std::io::Result<Self> {
+        let mut encoded = self.encoded.clone();
+        if let Some(variant) = encoded.get_mut(encoding.index()) {
+            let mut headers = self.identity.headers.clone();
+            headers.insert(header::ETAG, self.etags()[encoding.index()].clone());
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
+            // The clone has no spare capacity.
+            *variant =
+                Some(Variant { body: encoding.encode(&self.identity.body)?, headers: headers.clone() });
         }
         Ok(Self {
-            origin: Validity { reads: reads.clone(), made: *made, freshness: freshness.clone() },
-            tags: self.tags.clone(),
-            plain: self.plain.clone(),
-            coded,
-            // Two that are rendered at the same time do not both come to be kept; the other is rendered again.
-            asked: AtomicU8::new(0),
+            validity: self.validity.clone(),
+            route: self.route,
+            etags: self.etags.clone(),
+            identity: self.identity.clone(),
+            encoded,
+            // If two variants are encoded at the same time, only one is stored; the other one is encoded again.
+            pending: AtomicU8::new(0),
         })
     }
 
-    /// The answer in a coding that is there.
-    pub(crate) fn answer(
+    /// Builds the 200 with an existing variant, or the 304 if the client holds a current one.
+    pub(crate) fn response(
         &self,
         method: &Method,
-        asked: &HeaderMap,
-        coding: ContentEncoding,
-        source: CacheStatus,
+        request_headers: &HeaderMap,
+        encoding: ContentEncoding,
+        status: CacheStatus,
     ) -> http::Response<Bytes> {
-        if let Some(tag) = self.held(asked) {
-            let mut head = self.plain.head.clone();
-            head.remove(header::CONTENT_TYPE);
-            head.insert(header::ETAG, tag.clone());
-            return assemble(StatusCode::NOT_MODIFIED, head, Bytes::new(), source);
-        }
-        // Nobody is given a coding that is not there.
-        let Variant { body, head } = self.form(coding).unwrap_or(&self.plain);
-        let mut head = head.clone();
-        let body = if method == Method::HEAD {
-            head.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-            Bytes::new()
+        let mut response = http::Response::new(Bytes::new());
+        if let Some(etag) = self.matching_etag(request_headers) {
+            let mut headers = self.identity.headers.clone();
+            headers.remove(header::CONTENT_TYPE);
+            headers.insert(header::ETAG, etag.clone());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.headers_mut() = headers;
         } else {
-            body.clone()
-        };
-        assemble(StatusCode::OK, head, body, source)
+            let Variant { body, headers } = self.variant(encoding).expect("the chosen variant exists");
+            *response.headers_mut() = headers.clone();
+            if method == Method::HEAD {
+                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            } else {
+                *response.body_mut() = body.clone();
+            }
+        }
+        // The stored headers are those of a hit.
+        if status != CacheStatus::Hit {
+            response.headers_mut().insert(CACHE_STATUS, status.header());
+        }
+        // Other caches must not treat a stale response as fresh.
+        if matches!(status, CacheStatus::StoreUnreachable | CacheStatus::StaleOnError) {
+            response.headers_mut().insert(header::CACHE_CONTROL, REVALIDATE);
+        }
+        response
     }
 
-    fn tags(&self) -> &[HeaderValue; 4] {
-        self.tags.get_or_init(|| {
-            let tag = self.plain.head.get(header::ETAG).cloned().unwrap_or(HeaderValue::from_static("\"\""));
-            ContentEncoding::ALL.map(|coding| tag_in(&tag, coding))
+    fn etags(&self) -> &[HeaderValue; 4] {
+        self.etags.get_or_init(|| {
+            let etag = &self.identity.headers[header::ETAG];
+            ContentEncoding::ALL.map(|encoding| variant_etag(etag, encoding))
         })
     }
 
-    /// The tag that a client holds, if it is of a form of this that it takes: a cache that asks for somebody has others, too.
-    fn held(&self, asked: &HeaderMap) -> Option<&HeaderValue> {
-        if !asked.contains_key(header::IF_NONE_MATCH) {
+    /// Returns the entity tag of `If-None-Match` that names an accepted variant of this entry. A cache that asks on behalf
+    /// of a client may hold others, too.
+    fn matching_etag(&self, request_headers: &HeaderMap) -> Option<&HeaderValue> {
+        if !request_headers.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
-        let (accepted, all) = (AcceptedEncodings::of(asked), self.tags());
-        asked.get_all(header::IF_NONE_MATCH).iter().find_map(|header| {
-            let mut tags = header.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            tags.find_map(|held| {
-                let held = held.strip_prefix(b"W/").unwrap_or(held);
-                if held == b"*" {
-                    return Some(&all[ContentEncoding::Identity.index()]);
+        let (accepted, etags) = (AcceptedEncodings::from_headers(request_headers), self.etags());
+        request_headers.get_all(header::IF_NONE_MATCH).iter().find_map(|value| {
+            let mut tags = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            tags.find_map(|tag| {
+                let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+                if tag == b"*" {
+                    return Some(&etags[ContentEncoding::Identity.index()]);
                 }
-                let mut forms = ContentEncoding::ALL.into_iter().filter(|coding| accepted.takes(*coding));
-                forms.find_map(|coding| Some(&all[coding.index()]).filter(|tag| held == tag.as_bytes()))
+                let mut variants =
+                    ContentEncoding::ALL.into_iter().filter(|encoding| accepted.accepts(*encoding));
+                variants
+                    .find_map(|variant| Some(&etags[variant.index()]).filter(|etag| tag == etag.as_bytes()))
             })
         })
     }
 }
 
-fn assemble(status: StatusCode, head: HeaderMap, body: Bytes, source: CacheStatus) -> http::Response<Bytes> {
-    let mut response = http::Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = head;
-    // A hit says so already.
-    if source != CacheStatus::Hit {
-        response.headers_mut().insert(CACHE_STATUS, source.header());
+/// Returns the strong entity tag of a body: its 128-bit hash. It is not a secret, so speed is what matters.
+fn content_etag(body: &[u8]) -> HeaderValue {
+    let etag = format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
+    HeaderValue::from_str(&etag).expect("hexadecimal digits are valid in a header")
+}
+
+/// Returns the entity tag of a variant: other bytes need another tag.
+fn variant_etag(etag: &HeaderValue, encoding: ContentEncoding) -> HeaderValue {
+    if encoding == ContentEncoding::Identity {
+        return etag.clone();
     }
-    // Of what may not hold, nobody else is to make something that does.
-    if matches!(source, CacheStatus::Away | CacheStatus::Unanswered) {
-        response.headers_mut().insert(header::CACHE_CONTROL, ASK_FIRST);
-    }
-    response
+    let opaque = etag.to_str().ok().and_then(|etag| etag.strip_suffix('"'));
+    let opaque = opaque.expect("our entity tags are quoted ASCII");
+    HeaderValue::from_str(&format!("{opaque}-{}\"", encoding.as_str())).expect("ASCII is valid in a header")
 }
 
-/// A strong tag: 128 bits of the body's hash. Not a secret, so speed is what matters.
-fn tag_of(body: &[u8]) -> HeaderValue {
-    let text = format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"\""))
-}
-
-/// The tag of the same in a coding: other bytes need another tag.
-fn tag_in(tag: &HeaderValue, coding: ContentEncoding) -> HeaderValue {
-    let inner = tag.to_str().ok().and_then(|tag| tag.strip_suffix('"'));
-    let (Some(inner), Some(_)) = (inner, coding.header()) else { return tag.clone() };
-    HeaderValue::from_str(&format!("{inner}-{}\"", coding.name())).unwrap_or_else(|_| tag.clone())
-}
-
-/// The state that a tag names, whatever the coding: without the quotes.
-pub(crate) fn state_of(tag: &str) -> &str {
-    let coded =
-        ContentEncoding::ALL.iter().find_map(|coding| tag.strip_suffix(coding.name())?.strip_suffix('-'));
-    coded.unwrap_or(tag)
+/// Strips the suffix of an encoded variant from an entity tag without its quotes.
+pub(crate) fn strip_encoding(etag: &str) -> &str {
+    let stripped = ContentEncoding::ALL
+        .iter()
+        .find_map(|encoding| etag.strip_suffix(encoding.as_str())?.strip_suffix('-'));
+    stripped.unwrap_or(etag)
 }

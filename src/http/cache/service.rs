@@ -15,11 +15,11 @@ use futures_util::future::{Either, Ready, ready};
 use tower::Service;
 use tower::util::Oneshot;
 
-use super::middleware::{is_anonymous_read, key};
+use super::response_cache::{CacheMiss, Lookup};
 use crate::http::AppState;
-use crate::http::middleware::{self, access_log, request_id};
+use crate::http::middleware::{self, X_REQUEST_ID, access_log, request_id};
 
-/// The whole application, without a socket: rendered responses, and the long way behind them. Cheap to clone.
+/// The whole application without a socket: the response cache in front of the router. Cheap to clone.
 #[derive(Clone)]
 pub struct CachedService {
     inner: Arc<Inner>,
@@ -28,52 +28,50 @@ pub struct CachedService {
 
 struct Inner {
     app: AppState,
-    long_way: Router,
-    template: Template,
+    router: Router,
 }
 
-/// Returns the template of the route that a path belongs to.
-type Template = fn(&str) -> Option<&'static str>;
-
-/// An answer that is made.
+/// The future of a response from the router.
 pub(crate) type RouterFuture = Pin<Box<Oneshot<Router, Request>>>;
 
 impl CachedService {
-    /// Puts what is rendered in front of the routes.
-    pub(crate) fn new(app: AppState, long_way: Router, template: Template) -> Self {
-        Self { inner: Arc::new(Inner { app, long_way, template }), peer: None }
+    pub(crate) fn new(app: AppState, router: Router) -> Self {
+        Self { inner: Arc::new(Inner { app, router }), peer: None }
     }
 
-    /// The same for whoever connected from this address.
+    /// Returns the service for a connection from this address.
     pub(crate) fn with_peer(self, peer: SocketAddr) -> Self {
         Self { peer: Some(peer), ..self }
     }
 
-    /// The answer, if it is rendered and holds, with what this request has of its own.
-    pub(crate) fn ready<B>(&self, request: &http::Request<B>) -> Option<http::Response<Bytes>> {
-        let (method, headers) = (request.method(), request.headers());
-        if !is_anonymous_read(method, headers) {
-            return None;
-        }
+    /// Returns the cached response with the headers that depend on the request.
+    ///
+    /// # Errors
+    /// The miss, for [`Self::route`].
+    pub(crate) fn lookup<B>(&self, request: &http::Request<B>) -> Result<http::Response<Bytes>, CacheMiss> {
         let app = &self.inner.app;
-        let mut response = app.cache.ready(key(request.uri()), method, headers)?;
-        let id = request_id::of(headers, &*app.clock);
-        access_log::answered_at_once(request, self.inner.template, &id, response.status());
-        let head = response.headers_mut();
-        head.insert(request_id::NAME, id);
-        if let Some(origin) = headers.get(header::ORIGIN) {
-            middleware::allow(&app.middleware, head, origin);
+        let (mut response, route) = match app.cache.lookup(request) {
+            Lookup::Hit { response, route } => (response, route),
+            Lookup::Miss(miss) => return Err(miss),
+        };
+        let id = request_id::from_headers(request.headers(), &*app.clock);
+        access_log::log_cached_response(request, route, &id, response.status());
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, id);
+        if let Some(origin) = request.headers().get(header::ORIGIN) {
+            middleware::allow_origin(&app.middleware, headers, origin);
         }
-        middleware::want_https(&app.middleware, head, request, self.peer);
-        Some(response)
+        middleware::add_hsts(&app.middleware, headers, request, self.peer);
+        Ok(response)
     }
 
-    /// The answer, by the routes.
-    pub(crate) fn long_way(&self, mut request: Request) -> RouterFuture {
+    /// Answers a request that is not cached by the router.
+    pub(crate) fn route(&self, mut request: Request, miss: CacheMiss) -> RouterFuture {
+        request.extensions_mut().insert(miss);
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
-        Box::pin(tower::ServiceExt::oneshot(self.inner.long_way.clone(), request))
+        Box::pin(tower::ServiceExt::oneshot(self.inner.router.clone(), request))
     }
 }
 
@@ -87,9 +85,9 @@ impl Service<Request> for CachedService {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        match self.ready(&request) {
-            Some(response) => Either::Left(ready(Ok(response.map(Body::from)))),
-            None => Either::Right(self.long_way(request)),
+        match self.lookup(&request) {
+            Ok(response) => Either::Left(ready(Ok(response.map(Body::from)))),
+            Err(miss) => Either::Right(self.route(request, miss)),
         }
     }
 }

@@ -8,43 +8,46 @@ use tracing::Instrument as _;
 
 use crate::service::ReadTracker;
 
-/// Loads under way, by key: whoever wants the same waits for the one that is there.
+type InFlightMap<T> = Arc<Mutex<HashMap<Box<str>, InFlight<T>>>>;
+
+/// The loads in flight, by key. Concurrent requests for the same key share one load.
 pub(crate) struct SingleFlight<T> {
-    under_way: Arc<Mutex<HashMap<Box<str>, InFlight<T>>>>,
+    in_flight: InFlightMap<T>,
 }
 
 impl<T> Default for SingleFlight<T> {
     fn default() -> Self {
-        Self { under_way: Arc::default() }
+        Self { in_flight: Arc::default() }
     }
 }
 
 struct InFlight<T> {
-    reading: ReadTracker,
+    reads: ReadTracker,
     outcome: watch::Receiver<Option<T>>,
 }
 
-/// Takes a flight off the board when it ends, however it ends.
+/// Removes a load from the map when it ends, even if it panics.
 struct InFlightGuard<T> {
-    under_way: Arc<Mutex<HashMap<Box<str>, InFlight<T>>>>,
+    in_flight: InFlightMap<T>,
     key: Box<str>,
     outcome: watch::Sender<Option<T>>,
 }
 
 impl<T> Drop for InFlightGuard<T> {
     fn drop(&mut self) {
-        let mut under_way = self.under_way.lock();
-        // Another may have taken its place.
-        let is_mine = |flight: &InFlight<T>| flight.outcome.same_channel(&self.outcome.subscribe());
-        if under_way.get(&*self.key).is_some_and(is_mine) {
-            under_way.remove(&*self.key);
+        let mut in_flight = self.in_flight.lock();
+        // A later load may have replaced this one.
+        let is_this = |load: &InFlight<T>| load.outcome.same_channel(&self.outcome.subscribe());
+        if in_flight.get(&*self.key).is_some_and(is_this) {
+            in_flight.remove(&*self.key);
         }
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
-    /// What `load` comes to, or a load of the same that is under way: if nothing that it has read so far was written
-    /// since, it is as good as one that begins now. Says which it was. The load goes on if nobody waits for it any more.
+    /// Returns the outcome of `load`, or of a load of the same key that is in flight, and whether it was joined. A load is
+    /// joined only if nothing that it has read so far was written since: then it is as good as one that starts now. It
+    /// runs to its end even if no one waits for it any more.
     ///
     /// # Errors
     /// If the load panicked.
@@ -52,46 +55,41 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         &self,
         key: &str,
         load: impl FnOnce(ReadTracker) -> F,
-    ) -> Result<(T, bool), Panicked>
+    ) -> Result<(T, bool), LoadPanicked>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (mut outcome, begun) = {
-            let mut under_way = self.under_way.lock();
-            match under_way.get(key) {
-                Some(flight) if flight.reading.is_current() => (flight.outcome.clone(), None),
+        let (mut outcome, started) = {
+            let mut in_flight = self.in_flight.lock();
+            match in_flight.get(key) {
+                Some(current) if current.reads.is_current() => (current.outcome.clone(), None),
                 _ => {
-                    let reading = ReadTracker::default();
+                    let reads = ReadTracker::default();
                     let (sender, outcome) = watch::channel(None);
-                    let flight = InFlight { reading: reading.clone(), outcome: outcome.clone() };
-                    under_way.insert(key.into(), flight);
-                    let landing = InFlightGuard {
-                        under_way: Arc::clone(&self.under_way),
-                        key: key.into(),
-                        outcome: sender,
-                    };
-                    (outcome, Some((reading, landing)))
+                    in_flight.insert(key.into(), InFlight { reads: reads.clone(), outcome: outcome.clone() });
+                    let in_flight = Arc::clone(&self.in_flight);
+                    (outcome, Some((reads, InFlightGuard { in_flight, key: key.into(), outcome: sender })))
                 }
             }
         };
-        let joined = begun.is_none();
-        if let Some((reading, landing)) = begun {
-            let load = load(reading);
+        let joined = started.is_none();
+        if let Some((reads, guard)) = started {
+            let load = load(reads);
             let work = async move {
-                let loaded = load.await;
-                landing.outcome.send_replace(Some(loaded));
+                let outcome = load.await;
+                guard.outcome.send_replace(Some(outcome));
             };
             tokio::spawn(work.in_current_span());
         }
-        let loaded = outcome.wait_for(Option::is_some).await.map_err(|_| Panicked)?;
-        loaded.clone().map(|loaded| (loaded, joined)).ok_or(Panicked)
+        let outcome = outcome.wait_for(Option::is_some).await.map_err(|_| LoadPanicked)?;
+        Ok((outcome.clone().expect("the channel was waited for until it held an outcome"), joined))
     }
 }
 
-/// A load panicked; the log has said why.
+/// The load panicked. The panic itself is in the log.
 #[derive(Debug, thiserror::Error)]
-#[error("a load panicked")]
-pub(crate) struct Panicked;
+#[error("the load panicked")]
+pub(crate) struct LoadPanicked;
 
 #[cfg(test)]
 mod tests {
@@ -102,35 +100,36 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn many_who_want_the_same_make_one_load() {
-        let flights = Arc::new(SingleFlight::default());
+    async fn concurrent_requests_for_one_key_share_one_load() {
+        let single_flight = Arc::new(SingleFlight::default());
         let (loads, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let wait = |key: &'static str| {
-            let (flights, loads, gate) = (Arc::clone(&flights), Arc::clone(&loads), Arc::clone(&gate));
+            let (single_flight, loads, gate) =
+                (Arc::clone(&single_flight), Arc::clone(&loads), Arc::clone(&gate));
             tokio::spawn(async move {
                 let load = |_| async move {
                     loads.fetch_add(1, Ordering::SeqCst);
                     gate.acquire().await.unwrap().forget();
                     key
                 };
-                flights.join(key, load).await
+                single_flight.join(key, load).await
             })
         };
         let waiting: Vec<_> = (0..50).map(|_| wait("a")).chain([wait("b")]).collect();
         tokio::task::yield_now().await;
         gate.add_permits(2);
         let mut joined = 0;
-        for one in waiting {
-            joined += usize::from(one.await.unwrap().unwrap().1);
+        for request in waiting {
+            joined += usize::from(request.await.unwrap().unwrap().1);
         }
         assert_eq!((loads.load(Ordering::SeqCst), joined), (2, 49));
-        assert!(flights.under_way.lock().is_empty());
+        assert!(single_flight.in_flight.lock().is_empty());
     }
 
     #[tokio::test]
-    async fn a_load_that_panics_leaves_nothing_behind() {
-        let flights = SingleFlight::<()>::default();
-        assert!(flights.join("a", |_| async { panic!("on purpose") }).await.is_err());
-        assert!(flights.join("a", |_| async {}).await.is_ok());
+    async fn panicked_load_is_removed() {
+        let single_flight = SingleFlight::<()>::default();
+        assert!(single_flight.join("a", |_| async { panic!("on purpose") }).await.is_err());
+        assert!(single_flight.join("a", |_| async {}).await.is_ok());
     }
 }

@@ -6,23 +6,23 @@ use moka::sync::Cache;
 
 use super::entry::CacheEntry;
 
-/// What is rendered, by path and query; so many bytes at the most. What is asked for often stays.
+/// Entries by path and query, bounded by bytes. Frequently requested entries are kept.
 pub(crate) struct CacheStore {
     entries: Cache<Arc<str>, Arc<CacheEntry>>,
-    pub(crate) counts: Counts,
+    pub(crate) counters: CacheCounters,
 }
 
-/// What was served how often.
+/// Numbers of responses since the start, by their origin.
 #[derive(Default)]
-pub(crate) struct Counts {
+pub(crate) struct CacheCounters {
     pub(crate) hits: AtomicU64,
     pub(crate) stale: AtomicU64,
     pub(crate) loads: AtomicU64,
     pub(crate) joined: AtomicU64,
 }
 
-impl Counts {
-    pub(crate) fn add(counter: &AtomicU64) {
+impl CacheCounters {
+    pub(crate) fn increment(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -32,29 +32,29 @@ impl CacheStore {
         let weigh = |key: &Arc<str>, entry: &Arc<CacheEntry>| {
             u32::try_from(key.len() + entry.weight()).unwrap_or(u32::MAX)
         };
-        Self {
-            entries: Cache::builder().max_capacity(max_bytes).weigher(weigh).build(),
-            counts: Counts::default(),
-        }
+        let entries = Cache::builder().max_capacity(max_bytes).weigher(weigh).build();
+        Self { entries, counters: CacheCounters::default() }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Arc<CacheEntry>> {
         self.entries.get(key)
     }
 
-    /// Keeps an entry, unless it is out of date already and there is another.
-    pub(crate) fn keep(&self, key: &str, entry: &Arc<CacheEntry>) {
-        if entry.is_fresh() || !self.entries.contains_key(key) {
+    /// Stores an entry, unless it is stale already and there is another one. Returns whether it was stored.
+    pub(crate) fn insert(&self, key: &str, entry: &Arc<CacheEntry>) -> bool {
+        let stores = entry.is_fresh() || !self.entries.contains_key(key);
+        if stores {
             self.entries.insert(key.into(), Arc::clone(entry));
-            // What is too much goes now, not some time.
+            // Evict now, so that the limit holds at any time.
             self.entries.run_pending_tasks();
         }
+        stores
     }
 
-    /// Puts `new` in the place of `old`, if that is still there.
-    pub(crate) fn replace(&self, key: &str, old: &Arc<CacheEntry>, new: CacheEntry) {
-        self.entries.entry(key.into()).and_compute_with(|held| match held {
-            Some(held) if Arc::ptr_eq(held.value(), old) => Op::Put(Arc::new(new)),
+    /// Replaces `old` by `new`, unless another entry has replaced it already.
+    pub(crate) fn replace(&self, key: &str, old: &Arc<CacheEntry>, new: Arc<CacheEntry>) {
+        self.entries.entry(key.into()).and_compute_with(|current| match current {
+            Some(current) if Arc::ptr_eq(current.value(), old) => Op::Put(new),
             _ => Op::Nop,
         });
         self.entries.run_pending_tasks();
@@ -64,7 +64,7 @@ impl CacheStore {
         self.entries.entry_count() == 0
     }
 
-    /// How many there are, and their bytes.
+    /// Returns the number of entries, and their bytes.
     pub(crate) fn size(&self) -> (u64, u64) {
         (self.entries.entry_count(), self.entries.weighted_size())
     }

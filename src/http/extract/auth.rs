@@ -69,7 +69,7 @@ impl Auth {
         let Self { services, app, header, client, .. } = self;
         let header = header.as_deref();
         let key = client.map(|client| (client.address, "", FAILURES.name));
-        let limiter = app.middleware.limiter.as_ref();
+        let limiter = app.middleware.rate_limiter.as_ref();
         if let (Some(key), Some(limiter)) = (&key, limiter)
             && header.is_some()
             && !services.authenticator.knows(header)
@@ -83,7 +83,7 @@ impl Auth {
             Err(identity::Error::Token(TokenError::Rejected | TokenError::MissingScope)),
         ) = (key, limiter, &outcome)
         {
-            _ = limiter.charge(key, FAILURES, app.clock.now());
+            _ = limiter.try_acquire(key, FAILURES, app.clock.now());
         }
         Ok(outcome)
     }

@@ -36,7 +36,7 @@ fn condition(headers: &HeaderMap) -> Precondition {
         return Precondition::None;
     }
     // Weak tags do not identify a version, so they match nothing.
-    let name = |tag: &str| Some(cache::state_of(tag.strip_prefix('"')?.strip_suffix('"')?).to_owned());
+    let name = |tag: &str| Some(cache::strip_encoding(tag.strip_prefix('"')?.strip_suffix('"')?).to_owned());
     Precondition::AnyOf(tags.by_ref().filter_map(name).collect())
 }
 

@@ -62,7 +62,7 @@ async fn read<T: RequestBody>(mut request: Request, app: &AppState) -> Result<T,
     let permit = request.extensions().get::<Permit>().cloned();
     let body = Bytes::from_request(request, app);
     let body = match &permit {
-        Some(permit) => app.concurrency.outside(permit, body).await?,
+        Some(permit) => app.concurrency.without_permit(permit, body).await?,
         None => body.await,
     };
     let bytes = body.map_err(|rejection| match rejection {
@@ -104,7 +104,7 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, FieldError> {
             } else {
                 "invalid JSON, or nested too deeply"
             };
-            Err(invalid("json_invalid", msg).within(["body".into(), LocPart::At(position(bytes, &error))]))
+            Err(invalid("json_invalid", msg).within(["body".into(), LocPart::Index(position(bytes, &error))]))
         }
     }
 }
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(kind, "json_invalid", "{body:?}");
             assert_eq!(
                 loc,
-                ["body".into(), LocPart::At(at)],
+                ["body".into(), LocPart::Index(at)],
                 "{}",
                 String::from_utf8_lossy(&body[..body.len().min(20)])
             );

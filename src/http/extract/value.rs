@@ -140,7 +140,7 @@ impl FieldValue for Vec<String> {
             match String::parse(Input::Json(element)) {
                 Ok(value) => values.push(value),
                 Err(invalid) => {
-                    errors.extend(invalid.into_iter().map(|error| error.within([LocPart::At(index)])));
+                    errors.extend(invalid.into_iter().map(|error| error.within([LocPart::Index(index)])));
                 }
             }
         }

@@ -2,65 +2,63 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderName};
-
-use super::Network;
+use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Who asks, as far as the network knows.
+/// The client behind trusted proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClientInfo {
-    /// The address; for IPv6 the network of 64 bits, of which one client has all addresses.
+    /// The address; for IPv6 its /64 network, since one client has all addresses of it.
     pub(crate) address: IpAddr,
-    /// Whether a proxy says that it came over HTTPS.
+    /// Whether a trusted proxy reports that the client used HTTPS.
     pub(crate) https: bool,
 }
 
 impl ClientInfo {
-    pub(crate) fn of(request: &Request, trusted: &[Network]) -> Self {
+    pub(crate) fn from_request(request: &Request, trusted: &[IpNet]) -> Self {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        Self::with(peer.map(|ConnectInfo(peer)| *peer), request.headers(), trusted)
+        Self::from_peer(peer.map(|ConnectInfo(peer)| *peer), request.headers(), trusted)
     }
 
-    /// Of who connected, and what they say.
-    pub(crate) fn with(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[Network]) -> Self {
-        // Without a socket there is only one client.
+    pub(crate) fn from_peer(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        // Without a socket, all requests are of one client.
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        Self::behind(peer.to_canonical(), headers, trusted)
+        Self::behind_proxies(peer.to_canonical(), headers, trusted)
     }
 
-    fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Self {
-        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    fn behind_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
         let mut client = peer;
-        let text = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
-        if is_trusted(peer) {
-            let hops = text(FORWARDED_FOR).collect::<Vec<_>>().join(",");
-            // Each proxy adds at the end whom it heard from; what stands before the first stranger may be made up.
+        let values = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+        if is_trusted(&peer) {
+            let hops = values(FORWARDED_FOR).collect::<Vec<_>>().join(",");
+            // Each proxy appends the address of its peer; whatever precedes the first untrusted one may be forged.
             for hop in hops.rsplit(',') {
-                let Some(address) = address(hop.trim()) else { break };
+                let Some(address) = parse_hop(hop.trim()) else { break };
                 client = address;
-                if !is_trusted(client) {
+                if !is_trusted(&client) {
                     break;
                 }
             }
         }
         let https =
-            is_trusted(peer) && text(FORWARDED_PROTO).any(|proto| proto.eq_ignore_ascii_case("https"));
-        Self { address: narrowed(client), https }
+            is_trusted(&peer) && values(FORWARDED_PROTO).any(|proto| proto.eq_ignore_ascii_case("https"));
+        Self { address: client_network(client), https }
     }
 }
 
-/// An address, perhaps with a port.
-fn address(text: &str) -> Option<IpAddr> {
+/// Parses an address with an optional port.
+fn parse_hop(text: &str) -> Option<IpAddr> {
     let bare = text.parse::<IpAddr>().ok();
     bare.or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip())).map(|ip| ip.to_canonical())
 }
 
-fn narrowed(address: IpAddr) -> IpAddr {
+fn client_network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() & (u128::MAX << 64)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
@@ -71,15 +69,15 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, forwarded: &[&'static str]) -> String {
-        let trusted = ["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
         let headers = forwarded.iter().map(|value| (FORWARDED_FOR, HeaderValue::from_static(value)));
         let mut map = HeaderMap::new();
         headers.for_each(|(name, value)| _ = map.append(name, value));
-        ClientInfo::behind(peer.parse().unwrap(), &map, &trusted).address.to_string()
+        ClientInfo::behind_proxies(peer.parse().unwrap(), &map, &trusted).address.to_string()
     }
 
     #[test]
-    fn only_trusted_proxies_are_believed() {
+    fn only_trusted_proxies_may_forward_an_address() {
         assert_eq!(client("192.0.2.1", &["198.51.100.1"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
@@ -88,24 +86,24 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_ends_the_search() {
+    fn an_invalid_hop_ends_the_search() {
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &["198.51.100.1, unknown"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.7"]), "10.0.0.7");
     }
 
     #[test]
-    fn a_network_of_version_six_is_one_client() {
+    fn addresses_of_one_ipv6_network_are_one_client() {
         assert_eq!(client("2001:db8::1", &[]), client("2001:db8::ffff:2", &[]));
         assert_ne!(client("2001:db8::1", &[]), client("2001:db8:0:1::1", &[]));
     }
 
     #[test]
-    fn https_is_believed_of_a_trusted_proxy_alone() {
+    fn only_trusted_proxies_may_forward_https() {
         let headers = HeaderMap::from_iter([(FORWARDED_PROTO, HeaderValue::from_static("https"))]);
         let trusted = ["10.0.0.0/8".parse().unwrap()];
-        assert!(ClientInfo::behind([10, 0, 0, 1].into(), &headers, &trusted).https);
-        assert!(!ClientInfo::behind([192, 0, 2, 1].into(), &headers, &trusted).https);
-        assert!(!ClientInfo::behind([10, 0, 0, 1].into(), &HeaderMap::new(), &trusted).https);
+        assert!(ClientInfo::behind_proxies([10, 0, 0, 1].into(), &headers, &trusted).https);
+        assert!(!ClientInfo::behind_proxies([192, 0, 2, 1].into(), &headers, &trusted).https);
+        assert!(!ClientInfo::behind_proxies([10, 0, 0, 1].into(), &HeaderMap::new(), &trusted).https);
     }
 }

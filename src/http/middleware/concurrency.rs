@@ -6,57 +6,51 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::ApiError;
 
-/// How much work is under way. What is ready needs no work and is not counted; neither is waiting for the work of
-/// another, or for what a client sends.
+/// Limits concurrent requests. Cache hits, requests that join an in-flight load, and requests still receiving their body
+/// are not counted.
 pub struct ConcurrencyLimit {
-    working: Arc<Semaphore>,
+    running: Arc<Semaphore>,
     receiving: Semaphore,
 }
 
-/// A place among those that are worked on, until the last copy is dropped.
+/// The permit of a running request, released when the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Permit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl ConcurrencyLimit {
-    /// So many requests are worked on at a time, and the bodies of as many are waited for.
-    pub fn new(most: usize) -> Self {
-        let most = most.min(Semaphore::MAX_PERMITS);
-        Self { working: Arc::new(Semaphore::new(most)), receiving: Semaphore::new(most) }
+    /// Allows `limit` requests to run, and as many more to receive their bodies.
+    pub fn new(limit: usize) -> Self {
+        let limit = limit.min(Semaphore::MAX_PERMITS);
+        Self { running: Arc::new(Semaphore::new(limit)), receiving: Semaphore::new(limit) }
     }
 
-    /// A place for one request.
+    /// Acquires a permit for one request.
     ///
     /// # Errors
-    /// 503 if there is none: a queue would only grow.
-    pub(crate) fn enter(&self) -> Result<Permit, ApiError> {
-        self.permit().map(|permit| Permit(Arc::new(Mutex::new(Some(permit)))))
+    /// 503 if the limit is reached. Requests are not queued: the queue would only grow.
+    pub(crate) fn try_acquire(&self) -> Result<Permit, ApiError> {
+        self.try_acquire_running().map(|permit| Permit(Arc::new(Mutex::new(Some(permit)))))
     }
 
-    /// Waits for what the client sends, and has no place meanwhile: who sends slowly keeps nobody from reading.
+    /// Receives a body while the permit is released, so that slow clients do not block other requests.
     ///
     /// # Errors
-    /// 503 if too many are waited for, or if there is no place afterwards.
-    pub(crate) async fn outside<T>(
+    /// 503 if too many bodies are being received, or if no permit is available afterwards.
+    pub(crate) async fn without_permit<T>(
         &self,
-        place: &Permit,
-        sent: impl Future<Output = T>,
+        permit: &Permit,
+        receive: impl Future<Output = T>,
     ) -> Result<T, ApiError> {
         let receiving = self.receiving.try_acquire().map_err(|_| ApiError::Overloaded)?;
-        place.put(None);
-        let sent = sent.await;
+        *permit.0.lock() = None;
+        let received = receive.await;
         drop(receiving);
-        place.put(Some(self.permit()?));
-        Ok(sent)
+        *permit.0.lock() = Some(self.try_acquire_running()?);
+        Ok(received)
     }
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        Arc::clone(&self.working).try_acquire_owned().map_err(|_| ApiError::Overloaded)
-    }
-}
-
-impl Permit {
-    fn put(&self, permit: Option<OwnedSemaphorePermit>) {
-        *self.0.lock() = permit;
+    fn try_acquire_running(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.running).try_acquire_owned().map_err(|_| ApiError::Overloaded)
     }
 }
 
@@ -65,28 +59,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_no_place_beyond_the_last() {
-        let crowd = ConcurrencyLimit::new(2);
-        let (first, _second) = (crowd.enter().unwrap(), crowd.enter().unwrap());
-        assert!(matches!(crowd.enter(), Err(ApiError::Overloaded)));
+    fn requests_beyond_the_limit_are_refused() {
+        let limit = ConcurrencyLimit::new(2);
+        let (first, _second) = (limit.try_acquire().unwrap(), limit.try_acquire().unwrap());
+        assert!(matches!(limit.try_acquire(), Err(ApiError::Overloaded)));
         drop(first);
-        assert!(crowd.enter().is_ok());
+        assert!(limit.try_acquire().is_ok());
     }
 
     #[tokio::test]
-    async fn who_sends_slowly_takes_no_place() {
-        let crowd = ConcurrencyLimit::new(1);
-        let place = crowd.enter().unwrap();
-        let while_it_sends = crowd.outside(&place, async {
-            assert!(crowd.enter().is_ok());
-            // As many are waited for as are worked on.
-            let other = crowd.enter().unwrap();
-            assert!(matches!(crowd.outside(&other, async {}).await, Err(ApiError::Overloaded)));
+    async fn receiving_a_body_holds_no_permit() {
+        let limit = ConcurrencyLimit::new(1);
+        let permit = limit.try_acquire().unwrap();
+        let receiving = limit.without_permit(&permit, async {
+            assert!(limit.try_acquire().is_ok());
+            // The number of bodies is limited, too.
+            let other = limit.try_acquire().unwrap();
+            assert!(matches!(limit.without_permit(&other, async {}).await, Err(ApiError::Overloaded)));
         });
-        while_it_sends.await.unwrap();
-        assert!(matches!(crowd.enter(), Err(ApiError::Overloaded)));
-        // Nobody waits for a place that was taken meanwhile.
-        let taken = crowd.outside(&place, async { crowd.enter().unwrap() }).await;
+        receiving.await.unwrap();
+        assert!(matches!(limit.try_acquire(), Err(ApiError::Overloaded)));
+        // It does not wait for a permit that another request has acquired in the meantime.
+        let taken = limit.without_permit(&permit, async { limit.try_acquire().unwrap() }).await;
         assert!(matches!(taken, Err(ApiError::Overloaded)));
     }
 }

@@ -1,7 +1,15 @@
-use axum::http::HeaderValue;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 
-/// The origins of the frontend, in its installations.
-const OWN: [&str; 6] = [
+use super::security_headers::{HSTS, SECURITY_HEADERS};
+use super::{ClientInfo, MiddlewareState};
+use crate::http::respond::vary;
+use crate::http::{ApiError, AppState};
+
+/// The origins of the frontend in its environments.
+const OWN_ORIGINS: [&str; 6] = [
     "https://api.ghostmonk.com",
     "https://ghostmonk.com",
     "https://www.ghostmonk.com",
@@ -9,36 +17,102 @@ const OWN: [&str; 6] = [
     "http://localhost:5001",
     "http://frontend:3000",
 ];
+const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+/// The response headers that scripts of other origins may read.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "Cache-Status, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Content-Sanitized, X-Request-Id",
+);
+/// The number of seconds that a browser may keep the result of a preflight.
+const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// Which origins may read answers.
+/// Determines the client, answers preflights, and adds the headers of CORS and browser security.
+pub(crate) async fn cors_and_security_headers(
+    State(app): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let state = &app.middleware;
+    let client = ClientInfo::from_request(&request, &state.trusted_proxies);
+    request.extensions_mut().insert(client);
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match &origin {
+        Some(origin) if is_preflight => preflight(state, origin, request.headers()),
+        _ => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    vary::add(headers, &["Origin"]);
+    if let Some(origin) = &origin {
+        allow_origin(state, headers, origin);
+    }
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    if state.hsts && client.https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    response
+}
+
+/// Lets scripts of an allowed origin read a response.
+pub(crate) fn allow_origin(state: &MiddlewareState, headers: &mut HeaderMap, origin: &HeaderValue) {
+    if state.origins.contains(origin) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+fn preflight(state: &MiddlewareState, origin: &HeaderValue, requested: &HeaderMap) -> Response {
+    if !state.origins.contains(origin) {
+        return ApiError::BadRequest("Disallowed CORS origin".to_owned()).into_response();
+    }
+    let method = requested.get(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if !method.is_some_and(|method| METHODS.iter().any(|known| method == known)) {
+        return ApiError::BadRequest("Disallowed CORS method".to_owned()).into_response();
+    }
+    let mut response = (StatusCode::OK, "OK").into_response();
+    let headers = response.headers_mut();
+    let methods = HeaderValue::from_str(&METHODS.join(", ")).expect("methods are valid in a header");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    if let Some(names) = requested.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE);
+    response
+}
+
+/// The origins whose scripts may read responses.
 pub(crate) struct AllowedOrigins(Vec<HeaderValue>);
 
 impl AllowedOrigins {
-    /// Our own, and these.
-    pub(crate) fn with(extra: &[String]) -> Self {
-        let mut all: Vec<_> = OWN.into_iter().map(HeaderValue::from_static).collect();
+    /// Creates the set of our own origins and `extra`. Invalid ones are logged and ignored.
+    pub(crate) fn new(extra: &[String]) -> Self {
+        let mut all: Vec<_> = OWN_ORIGINS.into_iter().map(HeaderValue::from_static).collect();
         for origin in extra {
-            if let Some(value) = acceptable(origin) {
+            if let Some(value) = parse_origin(origin) {
                 all.push(value);
             } else {
-                tracing::warn!(origin, "an origin of CORS_EXTRA_ORIGINS is passed over: it is none");
+                tracing::warn!(origin, "ignoring invalid origin in CORS_EXTRA_ORIGINS");
             }
         }
         Self(all)
     }
 
-    pub(crate) fn allow(&self, origin: &HeaderValue) -> bool {
+    pub(crate) fn contains(&self, origin: &HeaderValue) -> bool {
         self.0.contains(origin)
     }
 }
 
-/// An origin is a scheme, a host, perhaps a port, and nothing more.
-fn acceptable(origin: &str) -> Option<HeaderValue> {
+/// Parses an origin: a scheme, a host, and an optional port.
+fn parse_origin(origin: &str) -> Option<HeaderValue> {
     let origin = origin.trim_end_matches('/');
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"))?;
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
-    let sane = !host.is_empty() && !host.contains("..") && host.bytes().all(fits);
-    if sane { HeaderValue::from_str(origin).ok() } else { None }
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+    let is_host = !host.is_empty() && !host.contains("..") && host.bytes().all(is_allowed);
+    if is_host { HeaderValue::from_str(origin).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -46,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn extra_origins_are_allowed_beside_our_own_if_they_are_origins() {
+    fn valid_extra_origins_are_allowed() {
         let extra = [
             "https://a.example:8443",
             "http://b.example/",
@@ -57,8 +131,8 @@ mod tests {
             "https://d..example",
             "https://e.example/path",
         ];
-        let origins = AllowedOrigins::with(&extra.map(str::to_owned));
-        let allowed = |origin| origins.allow(&HeaderValue::from_static(origin));
+        let origins = AllowedOrigins::new(&extra.map(str::to_owned));
+        let allowed = |origin| origins.contains(&HeaderValue::from_static(origin));
         assert!(allowed("https://ghostmonk.com") && allowed("http://localhost:3000"));
         assert!(allowed("https://a.example:8443") && allowed("http://b.example"));
         for foreign in [
@@ -72,6 +146,6 @@ mod tests {
         ] {
             assert!(!allowed(foreign), "{foreign}");
         }
-        assert_eq!(origins.0.len(), OWN.len() + 2);
+        assert_eq!(origins.0.len(), OWN_ORIGINS.len() + 2);
     }
 }

@@ -4,36 +4,29 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::RwLock;
-use serde::Serialize;
 
 use crate::http::{ApiError, AppState};
 use crate::service::Services;
 
-/// Routes that answer in every state of the gate.
-const ALWAYS: [&str; 3] = ["/livez", "/readyz", "/health"];
+/// The routes that do not depend on the gate.
+const UNGATED: [&str; 3] = ["/livez", "/readyz", "/health"];
 
-/// How far the start-up is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// The progress of the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StartProgress {
-    /// The phase under way.
+    /// The current phase.
     pub phase: &'static str,
-    /// The migration under way.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The current migration.
     pub migration: Option<String>,
-    /// Its step.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its current step.
     pub step: Option<String>,
-    /// How many documents the step has gone through.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The number of documents that the step has processed.
     pub done: Option<u64>,
-    /// How far the step is, from 0 to 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The progress of the step, from 0 to 100.
     pub percent: Option<u8>,
-    /// How many seconds the step will take from here, by an estimate.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The estimated number of seconds until the step is done.
     pub eta_seconds: Option<u64>,
-    /// Another process that migrates, which this one waits for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The process that migrates, if this one waits for it.
     pub holder: Option<String>,
 }
 
@@ -45,74 +38,65 @@ pub(crate) enum GateState {
     Draining(Arc<Services>),
 }
 
-/// Stands before the content: closed while the process starts, and for good if the start failed.
+/// Keeps requests from the content until the start is complete, and for good if it failed.
 pub struct Gate {
-    position: RwLock<GateState>,
+    state: RwLock<GateState>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { position: RwLock::new(GateState::Starting(StartProgress::default())) }
+        Self { state: RwLock::new(GateState::Starting(StartProgress::default())) }
     }
 }
 
 impl Gate {
-    /// Tells how far the start-up is. Nothing happens once it is over.
+    /// Updates the progress of the start. Does nothing once it is complete.
     pub fn progress(&self, change: impl FnOnce(&mut StartProgress)) {
-        if let GateState::Starting(progress) = &mut *self.write() {
+        if let GateState::Starting(progress) = &mut *self.state.write() {
             change(progress);
         }
     }
 
-    /// Lets content be served.
+    /// Opens the gate.
     pub fn open(&self, services: Services) {
-        *self.write() = GateState::Open(Arc::new(services));
+        *self.state.write() = GateState::Open(Arc::new(services));
     }
 
-    /// Keeps the gate closed and says why. `detail` goes to anybody who asks: it holds no secrets.
+    /// Closes the gate for good. `detail` is public and must not contain secrets.
     pub fn fail(&self, phase: &'static str, detail: String) {
-        *self.write() = GateState::Failed { phase, detail };
+        *self.state.write() = GateState::Failed { phase, detail };
     }
 
-    /// Requests are still served, but no new ones should come.
+    /// Reports the process as not ready, while requests are still served.
     pub fn drain(&self) {
-        let mut position = self.write();
-        if let GateState::Open(services) = &*position {
-            *position = GateState::Draining(Arc::clone(services));
+        let mut state = self.state.write();
+        if let GateState::Open(services) = &*state {
+            *state = GateState::Draining(Arc::clone(services));
         }
     }
 
-    pub(crate) fn position(&self) -> GateState {
-        self.position.read().clone()
+    pub(crate) fn state(&self) -> GateState {
+        self.state.read().clone()
     }
 
-    /// The use cases.
+    /// Returns the use cases.
     ///
     /// # Errors
     /// 503 while the gate is closed.
     pub(crate) fn services(&self) -> Result<Arc<Services>, ApiError> {
-        match &*self.position.read() {
-            GateState::Open(services) | GateState::Draining(services) => Ok(Arc::clone(services)),
-            GateState::Starting(StartProgress { phase: "", .. }) => {
-                Err(ApiError::NotServing("starting".to_owned()))
-            }
-            GateState::Starting(progress) => {
-                Err(ApiError::NotServing(format!("starting: {}", progress.phase)))
-            }
-            GateState::Failed { phase, .. } => {
-                Err(ApiError::NotServing(format!("the start failed: {phase}")))
-            }
-        }
-    }
-
-    fn write(&self) -> parking_lot::RwLockWriteGuard<'_, GateState> {
-        self.position.write()
+        let detail = match &*self.state.read() {
+            GateState::Open(services) | GateState::Draining(services) => return Ok(Arc::clone(services)),
+            GateState::Starting(StartProgress { phase: "", .. }) => "starting".to_owned(),
+            GateState::Starting(StartProgress { phase, .. }) => format!("starting: {phase}"),
+            GateState::Failed { phase, .. } => format!("the start failed: {phase}"),
+        };
+        Err(ApiError::NotServing(detail))
     }
 }
 
-/// Turns requests away while the gate is closed, whatever they ask for.
-pub(crate) async fn guard(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    if ALWAYS.contains(&request.uri().path()) {
+/// Answers 503 while the gate is closed, also where no route matches.
+pub(crate) async fn require_open_gate(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    if UNGATED.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     match app.gate.services() {

@@ -1,59 +1,67 @@
-//! What surrounds the routes: where a request comes from, what origins may read the answer, how often a client may ask.
+//! The layers around all routes: request ids, the access log, timeouts, the gate, limits, CORS and security headers.
 
-/// Request spans, one log line for each error, and the bodies of errors.
+/// Request spans and log lines.
 pub(crate) mod access_log;
-/// Who the client is, behind proxies.
+/// The client's address behind proxies.
 mod client_ip;
-/// How much is under way.
+/// The limit of concurrent requests.
 pub(crate) mod concurrency;
-/// Which origins may read answers.
+/// CORS.
 mod cors;
-/// The gate: closed until the start-up is over.
+/// The bodies of errors.
+pub(crate) mod error_body;
+/// The gate that is closed until the start is complete.
 pub(crate) mod gate;
-/// The layers themselves.
-mod layers;
-/// Networks of addresses.
-mod network;
-/// How often a client may ask.
+/// The layer that enforces the rate limits of routes.
+mod rate_limit;
+/// The counting of requests.
 mod rate_limiter;
-/// What tells a request from all others.
+/// Request ids.
 pub(crate) mod request_id;
+/// Browser security headers and HSTS.
+mod security_headers;
+/// The request timeout.
+mod timeout;
 
 pub(crate) use client_ip::ClientInfo;
-pub(crate) use layers::{SAFETY, allow, limited, surround, want_https};
-pub use network::Network;
+pub(crate) use cors::{allow_origin, cors_and_security_headers};
+pub(crate) use rate_limit::rate_limit;
 pub use rate_limiter::{RateLimit, RateLimitStatus};
+pub(crate) use request_id::X_REQUEST_ID;
+pub(crate) use security_headers::{SECURITY_HEADERS, add_hsts};
+pub(crate) use timeout::timeout;
 
 use cors::AllowedOrigins;
+use ipnet::IpNet;
 use rate_limiter::RateLimiter;
 
-/// What the edge has to be told.
+/// The settings of the middleware.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MiddlewareSettings {
-    /// Origins beside our own that may read answers.
+    /// The origins, beside our own, that may read responses.
     pub extra_origins: Vec<String>,
-    /// Proxies whose word on the client is believed.
-    pub trusted_proxies: Vec<Network>,
-    /// Whether browsers are told to come over HTTPS only, when they did so.
+    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether clients that used HTTPS get `Strict-Transport-Security`.
     pub hsts: bool,
-    /// Whether clients may ask as often as they like.
+    /// Whether rate limits are off.
     pub unlimited: bool,
 }
 
-/// Origins, proxies, limits.
+/// The state of the middleware: allowed origins, trusted proxies, rate limits.
 pub struct MiddlewareState {
     origins: AllowedOrigins,
-    trusted_proxies: Vec<Network>,
+    trusted_proxies: Vec<IpNet>,
     hsts: bool,
-    /// None where clients may ask as often as they like.
-    pub(crate) limiter: Option<RateLimiter>,
+    /// `None` if rate limits are off.
+    pub(crate) rate_limiter: Option<RateLimiter>,
 }
 
 impl MiddlewareState {
-    /// With these settings, and nobody counted yet. An extra origin that is none is logged and passed over.
+    /// Creates the state, with nothing counted yet. Logs and ignores invalid extra origins.
     pub fn new(settings: MiddlewareSettings) -> Self {
         let MiddlewareSettings { extra_origins, trusted_proxies, hsts, unlimited } = settings;
-        let limiter = (!unlimited).then(RateLimiter::default);
-        Self { origins: AllowedOrigins::with(&extra_origins), trusted_proxies, hsts, limiter }
+        let rate_limiter = (!unlimited).then(RateLimiter::default);
+        Self { origins: AllowedOrigins::new(&extra_origins), trusted_proxies, hsts, rate_limiter }
     }
 }

@@ -2,104 +2,100 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
-/// So many counts are kept at a time; when there are more, those that began first are forgotten.
-const MOST: usize = 16_384;
+/// The maximum number of windows in memory; beyond it, the oldest are dropped.
+const MAX_WINDOWS: usize = 16_384;
 
-/// How often a client may do something.
+/// The number of times that a client may do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// What it is called in answers.
+    /// The name in `RateLimit` headers.
     pub name: &'static str,
-    /// How often in a minute.
+    /// The number of times per minute.
     pub per_minute: u32,
 }
 
-/// How a client stands with a limit.
+/// The state of a limit for one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
     /// The limit.
     pub limit: RateLimit,
-    /// How often they may still ask in this window.
+    /// The number of requests left in this window.
     pub remaining: u32,
-    /// When the next window begins.
+    /// The number of seconds until the next window starts.
     pub seconds_left: u64,
 }
 
-/// What is counted: a client, and the template of a route with its method.
-pub(crate) type Key = (IpAddr, &'static str, &'static str);
+/// A client, a method and the template of a route.
+pub(crate) type RateLimitKey = (IpAddr, &'static str, &'static str);
 
-/// Counts, in windows of a minute that begin with the first request.
+/// Counts requests in windows of a minute, which start with the first request.
 #[derive(Default)]
 pub(crate) struct RateLimiter {
-    windows: Mutex<HashMap<Key, Window>>,
+    windows: Mutex<HashMap<RateLimitKey, RateWindow>>,
 }
 
-struct Window {
-    began: DateTime<Utc>,
+struct RateWindow {
+    started: DateTime<Utc>,
     count: u32,
 }
 
 impl RateLimiter {
-    /// Counts one.
+    /// Counts one request, if it is within the limit.
     ///
     /// # Errors
-    /// When it is one too many; it is not counted then.
-    pub(crate) fn charge(
+    /// If it is not.
+    pub(crate) fn try_acquire(
         &self,
-        key: Key,
+        key: RateLimitKey,
         limit: RateLimit,
         now: DateTime<Utc>,
     ) -> Result<RateLimitStatus, RateLimitStatus> {
-        let mut windows = self.windows();
-        if windows.len() >= MOST && !windows.contains_key(&key) {
+        let mut windows = self.windows.lock();
+        if windows.len() >= MAX_WINDOWS && !windows.contains_key(&key) {
             make_room(&mut windows, now);
         }
-        let window = windows.entry(key).or_insert(Window { began: now, count: 0 });
-        if now - window.began >= WINDOW {
-            *window = Window { began: now, count: 0 };
+        let window = windows.entry(key).or_insert(RateWindow { started: now, count: 0 });
+        if now - window.started >= WINDOW {
+            *window = RateWindow { started: now, count: 0 };
         }
         let within = window.count < limit.per_minute;
         window.count += u32::from(within);
-        let standing = window.standing(limit, now);
-        if within { Ok(standing) } else { Err(standing) }
+        let status = window.status(limit, now);
+        if within { Ok(status) } else { Err(status) }
     }
 
-    /// Takes one back.
-    pub(crate) fn refund(&self, key: &Key) {
-        if let Some(window) = self.windows().get_mut(key) {
+    /// Uncounts one request.
+    pub(crate) fn refund(&self, key: &RateLimitKey) {
+        if let Some(window) = self.windows.lock().get_mut(key) {
             window.count = window.count.saturating_sub(1);
         }
     }
 
-    /// Whether one more would be within the limit; it is not counted.
+    /// Checks whether one more request would be within the limit, without counting it.
     ///
     /// # Errors
-    /// When it would not.
+    /// If it would not.
     pub(crate) fn check(
         &self,
-        key: &Key,
+        key: &RateLimitKey,
         limit: RateLimit,
         now: DateTime<Utc>,
     ) -> Result<(), RateLimitStatus> {
-        match self.windows().get(key) {
-            Some(window) if now - window.began < WINDOW && window.count >= limit.per_minute => {
-                Err(window.standing(limit, now))
+        match self.windows.lock().get(key) {
+            Some(window) if now - window.started < WINDOW && window.count >= limit.per_minute => {
+                Err(window.status(limit, now))
             }
             _ => Ok(()),
         }
     }
-
-    fn windows(&self) -> MutexGuard<'_, HashMap<Key, Window>> {
-        self.windows.lock()
-    }
 }
 
-impl Window {
-    fn standing(&self, limit: RateLimit, now: DateTime<Utc>) -> RateLimitStatus {
-        let left = (WINDOW - (now - self.began)).num_milliseconds().max(0).unsigned_abs();
+impl RateWindow {
+    fn status(&self, limit: RateLimit, now: DateTime<Utc>) -> RateLimitStatus {
+        let left = (WINDOW - (now - self.started)).num_milliseconds().max(0).unsigned_abs();
         RateLimitStatus {
             limit,
             remaining: limit.per_minute.saturating_sub(self.count),
@@ -108,14 +104,14 @@ impl Window {
     }
 }
 
-/// Forgets windows that are over; if that is not enough, the older half.
-fn make_room(windows: &mut HashMap<Key, Window>, now: DateTime<Utc>) {
-    windows.retain(|_, window| now - window.began < WINDOW);
-    if windows.len() >= MOST {
-        let mut began: Vec<_> = windows.values().map(|window| window.began).collect();
-        let (_, median, _) = began.select_nth_unstable(MOST / 2);
+/// Drops the windows that are over; if that is not enough, the older half.
+fn make_room(windows: &mut HashMap<RateLimitKey, RateWindow>, now: DateTime<Utc>) {
+    windows.retain(|_, window| now - window.started < WINDOW);
+    if windows.len() >= MAX_WINDOWS {
+        let mut starts: Vec<_> = windows.values().map(|window| window.started).collect();
+        let (_, median, _) = starts.select_nth_unstable(MAX_WINDOWS / 2);
         let median = *median;
-        windows.retain(|_, window| window.began > median);
+        windows.retain(|_, window| window.started > median);
     }
 }
 
@@ -127,7 +123,7 @@ mod tests {
 
     const LIMIT: RateLimit = RateLimit { name: "test", per_minute: 2 };
 
-    fn key(n: u32) -> Key {
+    fn key(n: u32) -> RateLimitKey {
         (Ipv4Addr::from_bits(n).into(), "POST", "/sections")
     }
 
@@ -136,41 +132,41 @@ mod tests {
     }
 
     #[test]
-    fn windows_begin_with_the_first_request_and_last_a_minute() {
+    fn windows_start_with_the_first_request_and_last_a_minute() {
         let limiter = RateLimiter::default();
-        let standing = |remaining, seconds_left| RateLimitStatus { limit: LIMIT, remaining, seconds_left };
-        assert_eq!(limiter.charge(key(1), LIMIT, at(500)), Ok(standing(1, 60)));
+        let status = |remaining, seconds_left| RateLimitStatus { limit: LIMIT, remaining, seconds_left };
+        assert_eq!(limiter.try_acquire(key(1), LIMIT, at(500)), Ok(status(1, 60)));
         assert_eq!(limiter.check(&key(1), LIMIT, at(500)), Ok(()));
-        assert_eq!(limiter.charge(key(1), LIMIT, at(30_000)), Ok(standing(0, 31)));
-        assert_eq!(limiter.charge(key(1), LIMIT, at(60_499)), Err(standing(0, 1)));
-        assert_eq!(limiter.check(&key(1), LIMIT, at(60_499)), Err(standing(0, 1)));
-        assert_eq!(limiter.charge(key(2), LIMIT, at(60_499)), Ok(standing(1, 60)));
+        assert_eq!(limiter.try_acquire(key(1), LIMIT, at(30_000)), Ok(status(0, 31)));
+        assert_eq!(limiter.try_acquire(key(1), LIMIT, at(60_499)), Err(status(0, 1)));
+        assert_eq!(limiter.check(&key(1), LIMIT, at(60_499)), Err(status(0, 1)));
+        assert_eq!(limiter.try_acquire(key(2), LIMIT, at(60_499)), Ok(status(1, 60)));
         assert_eq!(limiter.check(&key(1), LIMIT, at(60_500)), Ok(()));
-        assert_eq!(limiter.charge(key(1), LIMIT, at(60_500)), Ok(standing(1, 60)));
+        assert_eq!(limiter.try_acquire(key(1), LIMIT, at(60_500)), Ok(status(1, 60)));
     }
 
     #[test]
-    fn one_that_is_taken_back_does_not_count() {
+    fn refunded_requests_are_not_counted() {
         let limiter = RateLimiter::default();
         for _ in 0..10 {
-            assert!(limiter.charge(key(1), LIMIT, at(0)).is_ok());
+            assert!(limiter.try_acquire(key(1), LIMIT, at(0)).is_ok());
             limiter.refund(&key(1));
         }
     }
 
     #[test]
-    fn memory_is_bounded_and_the_latest_are_kept() {
+    fn memory_is_bounded_and_the_latest_windows_are_kept() {
         let limiter = RateLimiter::default();
         for n in 0..100_000 {
-            _ = limiter.charge(key(n), LIMIT, at(i64::from(n) / 100));
-            assert!(limiter.windows().len() <= MOST);
+            _ = limiter.try_acquire(key(n), LIMIT, at(i64::from(n) / 100));
+            assert!(limiter.windows.lock().len() <= MAX_WINDOWS);
         }
-        assert!(limiter.windows().contains_key(&key(99_999)));
-        // All began at the same instant.
+        assert!(limiter.windows.lock().contains_key(&key(99_999)));
+        // All windows start at the same instant.
         let limiter = RateLimiter::default();
         for n in 0..40_000 {
-            _ = limiter.charge(key(n), LIMIT, at(0));
+            _ = limiter.try_acquire(key(n), LIMIT, at(0));
         }
-        assert!(limiter.windows().len() <= MOST);
+        assert!(limiter.windows.lock().len() <= MAX_WINDOWS);
     }
 }

@@ -1,5 +1,3 @@
-//! What tells a request from all others, in answers and in the log.
-
 use std::convert::Infallible;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
@@ -12,12 +10,17 @@ use uuid::{Builder, Uuid};
 
 use crate::clock::Clock;
 
-/// The header.
-pub(crate) const NAME: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// As in the header.
+/// The id of a request, as in `x-request-id`.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
+
+impl From<&HeaderValue> for RequestId {
+    fn from(id: &HeaderValue) -> Self {
+        Self(id.to_str().expect("request ids are ASCII").to_owned())
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
@@ -27,18 +30,18 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     }
 }
 
-/// The client's own, if it can do no harm in logs and headers; else a new one.
-pub(crate) fn of(headers: &HeaderMap, clock: &dyn Clock) -> HeaderValue {
-    accepted(headers).cloned().unwrap_or_else(|| {
+/// Returns the id that the client sent, if it is safe in logs and headers; otherwise a new one.
+pub(crate) fn from_headers(headers: &HeaderMap, clock: &dyn Clock) -> HeaderValue {
+    client_id(headers).cloned().unwrap_or_else(|| {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        let text = new(clock).hyphenated().encode_lower(&mut text);
-        HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+        let text = generate(clock).hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(text).expect("a UUID is valid in a header")
     })
 }
 
-/// Version 7. The random part is a keyed hash of a counter: as good for telling requests apart as asking the system,
-/// which takes longer than all the rest of an answer that is ready.
-fn new(clock: &dyn Clock) -> Uuid {
+/// Generates a UUID of version 7. Its random part is a keyed hash of a counter: as unique as random bytes of the system,
+/// which would take longer than all the rest of a cached response.
+fn generate(clock: &dyn Clock) -> Uuid {
     static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -51,12 +54,12 @@ fn new(clock: &dyn Clock) -> Uuid {
     Builder::from_unix_timestamp_millis(now, &random).into_uuid()
 }
 
-fn accepted(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let value = headers.get(NAME)?;
+fn client_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let value = headers.get(X_REQUEST_ID)?;
     let text = value.to_str().ok()?;
-    let sane = (1..=128).contains(&text.len())
+    let is_safe = (1..=128).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
-    sane.then_some(value)
+    is_safe.then_some(value)
 }
 
 #[cfg(test)]
@@ -67,22 +70,22 @@ mod tests {
     use crate::clock::SystemClock;
 
     fn headers(value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(NAME, HeaderValue::from_str(value).unwrap())])
+        HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_str(value).unwrap())])
     }
 
     #[test]
-    fn only_harmless_ids_are_taken_over() {
-        assert_eq!(of(&headers("abc-1.2_3:4"), &SystemClock), "abc-1.2_3:4");
+    fn only_safe_client_ids_are_accepted() {
+        assert_eq!(from_headers(&headers("abc-1.2_3:4"), &SystemClock), "abc-1.2_3:4");
         for bad in ["", "a b", "a\"b", "<script>", &"a".repeat(129)] {
-            assert_ne!(of(&headers(bad), &SystemClock), bad, "{bad:?}");
+            assert_ne!(from_headers(&headers(bad), &SystemClock), bad, "{bad:?}");
         }
     }
 
     #[test]
-    fn new_ones_are_all_different_and_say_when() {
-        let ids: HashSet<_> = (0..10_000).map(|_| new(&SystemClock)).collect();
+    fn generated_ids_are_unique_and_of_version_7() {
+        let ids: HashSet<_> = (0..10_000).map(|_| generate(&SystemClock)).collect();
         assert_eq!(ids.len(), 10_000);
-        let id = Uuid::parse_str(of(&HeaderMap::new(), &SystemClock).to_str().unwrap()).unwrap();
+        let id = Uuid::parse_str(from_headers(&HeaderMap::new(), &SystemClock).to_str().unwrap()).unwrap();
         assert_eq!(id.get_version_num(), 7);
     }
 }

@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn every_error_has_a_response() {
         for error in all_errors() {
-            let status = error.shape().status.as_u16();
+            let status = error.parts().status.as_u16();
             assert!(reference(status).is_some(), "{status} {error:?}");
         }
     }

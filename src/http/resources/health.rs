@@ -16,16 +16,16 @@ use crate::http::respond::format_naive_timestamp;
 use crate::http::{AppState, CacheCounts};
 use crate::service::Services;
 
-/// That the process lives.
+/// The response of the liveness routes.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health, examples(json!({ "status": "healthy", "timestamp": "2026-01-02T03:04:05" })))]
 pub(crate) struct HealthBody {
     status: &'static str,
-    /// UTC that does not say so.
+    /// UTC without an offset.
     timestamp: String,
 }
 
-/// Whether requests should be sent here, and if not, why.
+/// The readiness of the process, and the reason if it is not ready.
 #[derive(Serialize, ToSchema, Default)]
 #[schema(as = Readiness, examples(
     json!({ "status": "ready", "database": "connected" }),
@@ -35,73 +35,73 @@ pub(crate) struct HealthBody {
     }),
 ))]
 pub(crate) struct ReadinessBody {
-    /// `ready`, `degraded` (the store does not answer; what is rendered is served), `starting`, `failed`, `unavailable`
+    /// `ready`, `degraded` (the store does not answer; cached responses are served), `starting`, `failed`, `unavailable`
     /// or `draining`.
     status: &'static str,
     /// `connected` or `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     database: Option<&'static str>,
-    /// The phase of the start that is under way, or that failed.
+    /// The phase of the start that is in progress, or that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     phase: Option<&'static str>,
-    /// The migration under way.
+    /// The current migration.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     migration: Option<String>,
-    /// Its step.
+    /// Its current step.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     step: Option<String>,
-    /// How many documents the step has gone through.
+    /// The number of documents that the step has processed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     done: Option<u64>,
-    /// How far the step is.
+    /// The progress of the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, maximum = 100)]
     percent: Option<u8>,
-    /// How many seconds the step will take from here, by an estimate.
+    /// The estimated number of seconds until the step is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     eta_seconds: Option<u64>,
-    /// Another process that migrates, which this one waits for.
+    /// The process that migrates, if this one waits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     holder: Option<String>,
-    /// Why the start failed.
+    /// The reason of a failed start.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
-    /// Of rendered responses; only for those who ask for it.
+    /// The response cache; only if `verbose` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     rendered: Option<CacheStatsBody>,
 }
 
-/// How the rendered responses do, since the start.
+/// The response cache since the start.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RenderedResponses)]
 pub(crate) struct CacheStatsBody {
-    /// How many are kept.
+    /// Cached responses.
     entries: u64,
     /// Their bytes.
     bytes: u64,
-    /// Answers that were ready.
+    /// Fresh cached responses that were served.
     hits: u64,
-    /// Answers that were ready and may not have held, while the store was away.
+    /// Cached responses that were served while the store was unreachable.
     stale: u64,
-    /// Answers that were made.
+    /// Responses that were loaded.
     loads: u64,
-    /// Requests that waited for an answer which another had asked for.
+    /// Requests that joined the load of another one.
     joined: u64,
-    /// How long ago it was last learned what other processes wrote.
+    /// The time since the writes of other processes were last seen.
     lag_ms: u64,
 }
 
 impl CacheStatsBody {
-    fn of(app: &AppState, services: &Services) -> Self {
+    fn new(app: &AppState, services: &Services) -> Self {
         let CacheCounts { entries, bytes, hits, stale, loads, joined } = app.cache.counts();
         let lag_ms = u64::try_from(services.change_tracker.lag().as_millis()).unwrap_or(u64::MAX);
         Self { entries, bytes, hits, stale, loads, joined, lag_ms }
@@ -109,14 +109,14 @@ impl CacheStatsBody {
 }
 
 query! {
-    /// The parameters of readiness.
+    /// The query parameters of readiness.
     ReadinessQuery {
         /// Include statistics of the response cache.
         verbose: bool = default(false),
     }
 }
 
-/// Whether the store answers.
+/// The response of the warm-up.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Warmth, examples(
     json!({ "status": "warm", "timestamp": "2026-01-02T03:04:05", "database": "connected" }),
@@ -124,17 +124,17 @@ query! {
 pub(crate) struct WarmthBody {
     /// `warm` or `cold`.
     status: &'static str,
-    /// UTC that does not say so.
+    /// UTC without an offset.
     timestamp: String,
     /// `connected` or `failed`.
     database: &'static str,
-    /// Of a failure, to find it in the log.
+    /// The id in the log, if the store failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_id: Option<String>,
 }
 
-/// What there is.
+/// The entry points of the API.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Index, examples(
     json!({ "name": "field-notes", "version": "0.1.0", "links": { "docs": "/docs", "stories": "/stories" } }),
@@ -163,14 +163,14 @@ pub(crate) async fn readyz(
     State(app): State<AppState>,
     ValidQuery(ReadinessQuery { verbose }): ValidQuery<ReadinessQuery>,
 ) -> Response {
-    let body = match app.gate.position() {
+    let body = match app.gate.state() {
         GateState::Open(services) => {
-            let (status, database) = match (services.health.store_answers().await, app.cache.has_any()) {
+            let (status, database) = match (services.health.store_answers().await, app.cache.is_empty()) {
                 (true, _) => ("ready", "connected"),
-                (false, true) => ("degraded", "failed"),
-                (false, false) => ("unavailable", "failed"),
+                (false, false) => ("degraded", "failed"),
+                (false, true) => ("unavailable", "failed"),
             };
-            let rendered = verbose.then(|| CacheStatsBody::of(&app, &services));
+            let rendered = verbose.then(|| CacheStatsBody::new(&app, &services));
             let database = Some(database);
             let body = ReadinessBody { status, database, rendered, ..ReadinessBody::default() };
             if status != "unavailable" {

@@ -9,24 +9,24 @@ use crate::http::ApiError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A body of JSON. As `axum::Json`, for content: lists and items are mostly long texts, and `sonic_rs` escapes those
-/// several times as fast as `serde_json`, to the same bytes.
+/// A JSON body. Replaces `axum::Json` for content: lists and items are mostly long strings, which `sonic_rs` escapes several
+/// times as fast as `serde_json`, to the same bytes.
 pub(crate) struct Json<T>(pub(crate) T);
 
 thread_local! {
-    /// Where bodies grow, so that each is allocated once, as large as it turned out.
-    static DRAFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The buffer in which bodies grow, so that each body is allocated once, in its final size.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What is left of a larger draft is given back.
-const DRAFT_KEPT: usize = 256 * 1024;
+/// The capacity that the buffer keeps between bodies.
+const MAX_IDLE_CAPACITY: usize = 256 * 1024;
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        let written = DRAFT.with_borrow_mut(|draft| {
-            let written = sonic_rs::to_writer(&mut *draft, &self.0).map(|()| Bytes::copy_from_slice(draft));
-            draft.clear();
-            draft.shrink_to(DRAFT_KEPT);
+        let written = BUFFER.with_borrow_mut(|buffer| {
+            let written = sonic_rs::to_writer(&mut *buffer, &self.0).map(|()| Bytes::copy_from_slice(buffer));
+            buffer.clear();
+            buffer.shrink_to(MAX_IDLE_CAPACITY);
             written
         });
         match written {
@@ -41,9 +41,9 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Readers get what `serde_json` would have written, down to the byte.
+        /// `sonic_rs` writes the same bytes as `serde_json`.
         #[test]
-        fn texts_are_written_as_serde_json_writes_them(text in "(\\PC|[\\x00-\\x7f]){0,200}") {
+        fn strings_are_written_as_by_serde_json(text in "(\\PC|[\\x00-\\x7f]){0,200}") {
             prop_assert_eq!(sonic_rs::to_vec(&text).unwrap(), serde_json::to_vec(&text).unwrap());
         }
     }

@@ -2,40 +2,36 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::domain::{CursorPage, Window};
 
-/// The `Link` header of a list: where it begins, and the parts before and after this one. A walk has only what comes
-/// after.
-pub(crate) fn header(uri: &Uri, window: Window, total: u64, cursor_page: Option<&CursorPage>) -> HeaderMap {
+/// Builds the `Link` header of a list: `first`, `prev` and `next`. With a cursor there is no `prev`.
+pub(crate) fn headers(uri: &Uri, window: Window, total: u64, cursor_page: Option<&CursorPage>) -> HeaderMap {
     let Window { limit, offset } = window;
-    let to = |offset: u64, relation| link(uri, limit, ("offset", &offset.to_string()), relation);
+    let at = |offset: u64, relation| link(uri, limit, ("offset", &offset.to_string()), relation);
     let mut links = Vec::new();
     if let Some(CursorPage { next }) = cursor_page {
         links.push(link(uri, limit, ("cursor", ""), "first"));
         links.extend(next.as_ref().map(|cursor| link(uri, limit, ("cursor", cursor), "next")));
     } else {
-        links.push(to(0, "first"));
+        links.push(at(0, "first"));
         if offset > 0 {
-            links.push(to(offset.saturating_sub(limit), "prev"));
+            links.push(at(offset.saturating_sub(limit), "prev"));
         }
         if offset.saturating_add(limit) < total {
-            links.push(to(offset + limit, "next"));
+            links.push(at(offset + limit, "next"));
         }
     }
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_str(&links.join(", ")) {
-        headers.insert(header::LINK, value);
-    }
-    headers
+    let links = HeaderValue::from_str(&links.join(", ")).expect("percent-encoded ASCII is valid in a header");
+    HeaderMap::from_iter([(header::LINK, links)])
 }
 
-/// A reference to the same list at another place; the other parameters stay as they are.
-fn link(uri: &Uri, limit: u64, place: (&str, &str), relation: &str) -> String {
+/// Builds a link to another position in the list; the other parameters stay the same.
+fn link(uri: &Uri, limit: u64, position: (&str, &str), relation: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         if !["limit", "offset", "cursor"].contains(&&*name) {
             query.append_pair(&name, &value);
         }
     }
-    query.append_pair("limit", &limit.to_string()).append_pair(place.0, place.1);
+    query.append_pair("limit", &limit.to_string()).append_pair(position.0, position.1);
     format!("<{}?{}>; rel=\"{relation}\"", uri.path(), query.finish())
 }
 
@@ -43,16 +39,16 @@ fn link(uri: &Uri, limit: u64, place: (&str, &str), relation: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(uri: &'static str, offset: u64, total: u64) -> String {
-        let headers = header(&Uri::from_static(uri), Window { limit: 2, offset }, total, None);
+    fn links(uri: &'static str, offset: u64, total: u64) -> String {
+        let headers = headers(&Uri::from_static(uri), Window { limit: 2, offset }, total, None);
         headers[header::LINK].to_str().unwrap().to_owned()
     }
 
     #[test]
-    fn windows_link_to_their_neighbours() {
-        assert_eq!(of("/s", 0, 2), r#"</s?limit=2&offset=0>; rel="first""#);
+    fn windows_link_to_the_previous_and_next_one() {
+        assert_eq!(links("/s", 0, 2), r#"</s?limit=2&offset=0>; rel="first""#);
         assert_eq!(
-            of("/s?nav_visibility=main&offset=3&limit=2", 3, 6),
+            links("/s?nav_visibility=main&offset=3&limit=2", 3, 6),
             concat!(
                 r#"</s?nav_visibility=main&limit=2&offset=0>; rel="first", "#,
                 r#"</s?nav_visibility=main&limit=2&offset=1>; rel="prev", "#,
@@ -62,21 +58,24 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_links_to_its_beginning_and_to_what_comes_next() {
-        let of = |next: Option<&str>| {
+    fn cursor_pages_link_to_the_first_and_next_one() {
+        let links = |next: Option<&str>| {
             let cursor_page = CursorPage { next: next.map(str::to_owned) };
             let uri = Uri::from_static("/s?cursor=abc&section_id=x&limit=2");
-            let headers = header(&uri, Window { limit: 2, offset: 4 }, 9, Some(&cursor_page));
+            let headers = headers(&uri, Window { limit: 2, offset: 4 }, 9, Some(&cursor_page));
             headers[header::LINK].to_str().unwrap().to_owned()
         };
         let first = r#"</s?section_id=x&limit=2&cursor=>; rel="first""#;
-        assert_eq!(of(None), first);
-        assert_eq!(of(Some("d-f")), format!(r#"{first}, </s?section_id=x&limit=2&cursor=d-f>; rel="next""#));
+        assert_eq!(links(None), first);
+        assert_eq!(
+            links(Some("d-f")),
+            format!(r#"{first}, </s?section_id=x&limit=2&cursor=d-f>; rel="next""#)
+        );
     }
 
     #[test]
-    fn parameters_cannot_break_out_of_the_header() {
-        let link = of("/s?x=%3E%3B%0d%0aSet-Cookie:%20a", 0, 1);
+    fn parameters_are_encoded_in_links() {
+        let link = links("/s?x=%3E%3B%0d%0aSet-Cookie:%20a", 0, 1);
         assert_eq!(link, r#"</s?x=%3E%3B%0D%0ASet-Cookie%3A+a&limit=2&offset=0>; rel="first""#);
     }
 }

@@ -27,7 +27,7 @@ impl<T> List<T> {
     /// Answers a request for a list.
     pub(crate) fn new<I: Into<T>>(uri: &Uri, listing: Listing<I>) -> Self {
         let Listing { items, total, window, cursor_page } = listing;
-        let links = link::header(uri, window, total, cursor_page.as_ref());
+        let links = link::headers(uri, window, total, cursor_page.as_ref());
         let items = items.into_iter().map(|item| Wire(item.into())).collect();
         Self { links, envelope: Envelope { items, total, limit: window.limit, offset: window.offset } }
     }

@@ -2,7 +2,7 @@
 
 /// JSON bodies, declared field by field.
 mod body;
-/// Entity tags of items.
+/// Entity tags.
 mod etag;
 /// Items, and what else answers a request for one.
 mod item;
@@ -18,7 +18,7 @@ mod redirect;
 mod sanitized;
 /// Timestamps in responses.
 mod timestamp;
-/// The `Vary` header, which several layers add to.
+/// The `Vary` header.
 pub(crate) mod vary;
 
 pub(crate) use body::{ResponseBody, WireField, response, schema_of};

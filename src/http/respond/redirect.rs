@@ -1,16 +1,15 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// 301 to the slug that an item has now. It is not to be kept: the old slug may come to be another item's.
+/// Redirects (301) to the current slug of an item. Must not be cached: another item may get the old slug.
 pub(crate) fn permanent_redirect(collection: &str, slug: &str) -> Response {
-    let location = format!("{collection}/{}", encoded(slug));
-    // Encoded, it is ASCII without control characters, which is what a header can hold.
-    let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
+    let location = format!("{collection}/{}", encode_segment(slug));
+    let location = HeaderValue::from_str(&location).expect("percent-encoded ASCII is valid in a header");
     (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)]).into_response()
 }
 
-/// As one segment of a path. Old documents have slugs of any kind.
-fn encoded(slug: &str) -> String {
+/// Percent-encodes a path segment. Old documents have slugs of any kind.
+fn encode_segment(slug: &str) -> String {
     url::form_urlencoded::byte_serialize(slug.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
@@ -19,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_stay_within_their_segment() {
+    fn slugs_are_encoded_as_one_path_segment() {
         let to = |slug| {
             permanent_redirect("/stories/slug", slug).headers()[header::LOCATION].to_str().unwrap().to_owned()
         };

@@ -3,25 +3,24 @@ use axum::response::Response;
 
 use crate::html::Removed;
 
-const NAME: HeaderName = HeaderName::from_static("x-content-sanitized");
-/// So many kinds are named; the others are counted together.
-const NAMED: usize = 20;
+const X_CONTENT_SANITIZED: HeaderName = HeaderName::from_static("x-content-sanitized");
+/// The number of names in the header; the others are counted together.
+const MAX_NAMES: usize = 20;
 
-/// Says in the header of an answer what was removed from the content: `script;1, onclick;2`. No header if nothing was.
+/// Adds a header that names the elements and attributes that were removed from the content, with their numbers:
+/// `script;1, onclick;2`. Adds none if nothing was removed.
 pub(crate) fn with_sanitized_header(mut response: Response, removed: &[Removed]) -> Response {
     if removed.is_empty() {
         return response;
     }
-    let (named, others) = removed.split_at(removed.len().min(NAMED));
-    let mut said: Vec<String> = named.iter().map(ToString::to_string).collect();
+    let (named, others) = removed.split_at(removed.len().min(MAX_NAMES));
+    let mut parts: Vec<String> = named.iter().map(ToString::to_string).collect();
     if !others.is_empty() {
         let count = others.iter().map(|removed| removed.count).sum();
-        said.push(Removed { name: "more".to_owned(), count }.to_string());
+        parts.push(Removed { name: "more".to_owned(), count }.to_string());
     }
-    // Names are of ASCII letters and digits, so they can always be a header.
-    if let Ok(value) = HeaderValue::from_str(&said.join(", ")) {
-        response.headers_mut().insert(NAME, value);
-    }
+    let value = HeaderValue::from_str(&parts.join(", ")).expect("names of removed elements are ASCII");
+    response.headers_mut().insert(X_CONTENT_SANITIZED, value);
     response
 }
 
@@ -32,15 +31,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_header_is_short_and_only_there_if_something_was_removed() {
-        let said = |count: usize| {
+    fn sanitized_header_is_bounded_and_absent_if_nothing_was_removed() {
+        let header = |count: usize| {
             let removed = |n| Removed { name: format!("x{n}"), count: 2 };
             let response =
                 with_sanitized_header(().into_response(), &(0..count).map(removed).collect::<Vec<_>>());
-            response.headers().get(NAME).map(|value| value.to_str().unwrap().to_owned())
+            response.headers().get(X_CONTENT_SANITIZED).map(|value| value.to_str().unwrap().to_owned())
         };
-        assert_eq!(said(0), None);
-        assert_eq!(said(2).unwrap(), "x0;2, x1;2");
-        assert!(said(23).unwrap().ends_with("x19;2, more;6"));
+        assert_eq!(header(0), None);
+        assert_eq!(header(2).unwrap(), "x0;2, x1;2");
+        assert!(header(23).unwrap().ends_with("x19;2, more;6"));
     }
 }

@@ -1,12 +1,10 @@
-//! Sockets: connections are accepted, and requests on them are answered. HTTP/1.1, and HTTP/2 for whoever begins with it
-//! (h2c with prior knowledge).
+//! The accept loop. Serves HTTP/1.1, and HTTP/2 to clients that start with its preface (h2c with prior knowledge).
 //!
-//! No client keeps what it does not use: a connection ends when no request comes, when the head of one is not whole in
-//! time, or when nothing of an answer is taken. There are so many connections at the most; who comes then waits in the
-//! system's queue.
+//! The number of connections is limited: beyond it, clients wait in the backlog of the system. Idle connections and clients
+//! that stop reading are disconnected after `CONNECTION_IDLE_SECONDS`.
 //!
-//! HTTP/1.1 has these limits in hyper and in the socket. HTTP/2 has none in either, since a client that says nothing may
-//! answer pings, and one that takes nothing closes its window and not the socket: `activity` has them.
+//! Over HTTP/1.1, hyper and the socket enforce these timeouts. Over HTTP/2 neither does, since an idle client may answer
+//! pings, and a client that stops reading closes its window and not the socket: see `idle`.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -30,155 +28,164 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 
 use super::cache::{CachedService, RouterFuture};
-use activity::{Activity, Watched};
+use idle::{ConnectionActivity, Http2Request, TrackedBody};
 
-/// When a connection was last of use.
-mod activity;
+/// Idle connections over HTTP/2.
+mod idle;
 
-/// After the system could not give another socket, so long nothing is accepted.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How often an HTTP/2 client is asked whether it is still there.
-const PING: Duration = Duration::from_secs(30);
+/// Back-off after `accept` fails, for example when file descriptors are exhausted.
+const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What clients may take.
+/// The limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionSettings {
-    /// So many connections at a time.
-    pub most: usize,
-    /// So long a connection may wait for the whole head of its next request, and an answer for a client that takes
-    /// nothing of it.
-    pub idle: Duration,
+    /// The maximum number of open connections.
+    pub max_connections: usize,
+    /// How long a connection may wait for the complete head of its next request, and how long a response may wait for a
+    /// client that does not read.
+    pub idle_timeout: Duration,
 }
 
-/// Accepts connections until `stopped` is there; then lets the requests under way end.
+/// Accepts connections until `shutdown` completes, and then waits for the requests in progress.
 pub async fn serve(
     listener: TcpListener,
-    front: CachedService,
+    service: CachedService,
     settings: ConnectionSettings,
-    stopped: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()>,
 ) {
-    let ConnectionSettings { most, idle } = settings;
-    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-    let protocols = protocols(idle);
+    let ConnectionSettings { max_connections, idle_timeout } = settings;
+    let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+    let builder = connection_builder(idle_timeout);
     let open = GracefulShutdown::new();
-    let mut stopped = pin!(stopped);
+    let mut shutdown = pin!(shutdown);
     loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+        let accept = async {
+            let permit = Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
-            accepted = accepted => accepted,
-            () = &mut stopped => break,
+        let (permit, accepted) = tokio::select! {
+            accepted = accept => accepted,
+            () = &mut shutdown => break,
         };
-        // Nobody closes the semaphore.
-        let Ok(place) = place else { break };
         match accepted {
             Ok((stream, peer)) => {
-                let activity = Arc::new(Activity::new());
-                let requests =
-                    Requests { front: front.clone().with_peer(peer), activity: Arc::clone(&activity) };
-                let connection = protocols.serve_connection(guarded(stream, idle), requests).into_owned();
-                tokio::spawn(attend(open.watch(connection), activity, idle, place));
+                let activity = Arc::new(ConnectionActivity::new());
+                let service = ConnectionService {
+                    service: service.clone().with_peer(peer),
+                    activity: Arc::clone(&activity),
+                };
+                let io = with_write_timeout(stream, idle_timeout);
+                let connection = open.watch(builder.serve_connection(io, service).into_owned());
+                tokio::spawn(drive(connection, activity, idle_timeout, permit));
             }
-            Err(error) if is_of_one_client(&error) => {}
+            Err(error) if is_client_error(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted; trying again");
-                tokio::time::sleep(PAUSE).await;
+                tracing::warn!(%error, "failed to accept a connection; retrying");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
-    // Whoever connects from here on is refused, not left waiting.
+    // Refuse new connections instead of letting them wait in the backlog.
     drop(listener);
     open.shutdown().await;
 }
 
-/// Lets the process have as many sockets as the system allows, and says how many that is.
+/// Raises the limit of open sockets to the maximum that the system allows, and returns it.
 pub fn raise_socket_limit() -> Option<u64> {
     rlimit::increase_nofile_limit(u64::MAX).ok()
 }
 
-fn protocols(idle: Duration) -> Builder<TokioExecutor> {
-    let mut protocols = Builder::new(TokioExecutor::new());
-    protocols.http1().timer(TokioTimer::new()).header_read_timeout(idle);
-    protocols.http2().timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(idle);
-    protocols
+fn connection_builder(idle_timeout: Duration) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_timeout);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HTTP2_PING_INTERVAL)
+        .keep_alive_timeout(idle_timeout);
+    builder
 }
 
 type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
 
-fn guarded(stream: TcpStream, idle: Duration) -> Io {
-    // Answers are written whole; to wait for more would only delay them.
+fn with_write_timeout(stream: TcpStream, timeout: Duration) -> Io {
+    // Responses are written as a whole, so Nagle's algorithm would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a socket keeps its delay");
+        tracing::debug!(%error, "failed to set TCP_NODELAY");
     }
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(idle));
+    stream.set_write_timeout(Some(timeout));
     TokioIo::new(Box::pin(stream))
 }
 
-async fn attend<E: std::fmt::Display>(
+/// Drives a connection until it ends or is idle for too long.
+async fn drive<E: std::fmt::Display>(
     connection: impl Future<Output = Result<(), E>>,
-    activity: Arc<Activity>,
-    idle: Duration,
-    place: OwnedSemaphorePermit,
+    activity: Arc<ConnectionActivity>,
+    idle_timeout: Duration,
+    permit: OwnedSemaphorePermit,
 ) {
     tokio::select! {
         ended = connection => if let Err(error) = ended {
-            tracing::trace!(%error, "a connection broke");
+            tracing::trace!(%error, "connection failed");
         },
-        () = activity.none_for(idle) => {}
+        () = activity.wait_until_idle(idle_timeout) => {}
     }
-    drop(place);
+    drop(permit);
 }
 
-/// Whether it was the one client that went away.
-fn is_of_one_client(error: &io::Error) -> bool {
+/// Returns whether a failure of `accept` is that of one client, which went away.
+fn is_client_error(error: &io::Error) -> bool {
     use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// Answers the requests of one connection.
-struct Requests {
-    front: CachedService,
-    activity: Arc<Activity>,
+struct ConnectionService {
+    service: CachedService,
+    activity: Arc<ConnectionActivity>,
 }
 
-/// What is ready goes out as it is.
-type Outgoing = Watched<Either<Full<Bytes>, Body>>;
+/// Cached bodies are sent without a box around them.
+type ResponseBody = TrackedBody<Either<Full<Bytes>, Body>>;
 
-impl hyper::service::Service<hyper::Request<Incoming>> for Requests {
-    type Response = hyper::Response<Outgoing>;
+impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
+    type Response = hyper::Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: hyper::Request<Incoming>) -> Answering {
-        let over = self.activity.begin(request.version() == Version::HTTP_2);
-        match self.front.ready(&request) {
-            Some(response) => {
-                let response = response.map(|body| Watched::new(Either::Left(Full::new(body)), over));
-                Answering::Ready(Some(response))
+    fn call(&self, request: hyper::Request<Incoming>) -> ResponseFuture {
+        let tracked = self.activity.start_request(request.version() == Version::HTTP_2);
+        match self.service.lookup(&request) {
+            Ok(response) => {
+                let response = response.map(|body| TrackedBody::new(Either::Left(Full::new(body)), tracked));
+                ResponseFuture::Cached(Some(response))
             }
-            None => Answering::Long(self.front.long_way(request.map(Body::new)), over),
+            Err(miss) => ResponseFuture::Routed(self.service.route(request.map(Body::new), miss), tracked),
         }
     }
 }
 
-/// An answer that is there, or on its way.
-enum Answering {
-    Ready(Option<hyper::Response<Outgoing>>),
-    Long(RouterFuture, Option<activity::Request>),
+/// A cached response, or one from the router.
+enum ResponseFuture {
+    Cached(Option<hyper::Response<ResponseBody>>),
+    Routed(RouterFuture, Option<Http2Request>),
 }
 
-impl Future for Answering {
-    type Output = Result<hyper::Response<Outgoing>, Infallible>;
+impl Future for ResponseFuture {
+    type Output = Result<hyper::Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Self::Ready(ready) => ready.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
-            Self::Long(long, request) => Pin::new(long).poll(context).map_ok(|response: Response| {
-                response.map(|body| Watched::new(Either::Right(body), request.take()))
-            }),
+            Self::Cached(response) => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+            }
+            Self::Routed(response, tracked) => {
+                Pin::new(response).poll(context).map_ok(|response: Response| {
+                    response.map(|body| TrackedBody::new(Either::Right(body), tracked.take()))
+                })
+            }
         }
     }
 }

@@ -179,7 +179,7 @@ testkit::stores! {
             let answer = app.get(&format!("/stories?cursor={bad}")).await;
             let said = answer.json()["detail"].as_str().unwrap().to_owned();
             assert_eq!(answer.status, 400, "{bad}");
-            assert!(said.contains("begin anew"), "{said}");
+            assert!(said.contains("start again"), "{said}");
         }
         let drafts = app.get_as("admin", &format!("/stories?include_drafts=true&cursor={ours}")).await;
         assert_eq!(drafts.status, 400, "what is seen of the list is another");

@@ -51,7 +51,7 @@ testkit::stores! {
         assert!(!done.is_empty() && !refused.is_empty(), "{} and {}", done.len(), refused.len());
         for answer in refused {
             assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
-            assert_eq!(answer.json()["detail"], "too many requests are under way");
+            assert_eq!(answer.json()["detail"], "too many concurrent requests");
         }
         // Of what does not hold any more nothing is given out: the store would have answered.
         db.versions().all_changed();

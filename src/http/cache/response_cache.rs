@@ -1,0 +1,265 @@
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{self, HeaderMap, HeaderValue, Method, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::encoding::{AcceptedEncodings, ContentEncoding};
+use super::entry::{CacheEntry, VariantChoice};
+use super::outcome::LoadOutcome;
+use super::single_flight::SingleFlight;
+use super::status::{CacheStatus, UncachedReason};
+use super::store::{CacheCounters, CacheStore};
+use crate::http::ApiError;
+
+/// The number of bodies that are encoded at the same time, each on a thread of its own.
+const MAX_ENCODERS: usize = 2;
+
+/// The size of the cache, and the `Cache-Control` of public responses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// The maximum size in bytes; `None` disables the cache.
+    pub max_bytes: Option<NonZeroU64>,
+    /// How long shared caches may serve a public response without revalidation.
+    pub shared_age: Duration,
+    /// How long they may serve a stale one while they revalidate.
+    pub stale_while_revalidate: Duration,
+}
+
+impl Default for CacheSettings {
+    /// 128 MiB; other caches always revalidate.
+    fn default() -> Self {
+        Self {
+            max_bytes: NonZeroU64::new(128 * 1024 * 1024),
+            shared_age: Duration::ZERO,
+            stale_while_revalidate: Duration::ZERO,
+        }
+    }
+}
+
+/// The number of entries, and of responses since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of the entries.
+    pub bytes: u64,
+    /// Fresh entries that were served.
+    pub hits: u64,
+    /// Entries that were served while the store was unreachable.
+    pub stale: u64,
+    /// Responses that were loaded.
+    pub loads: u64,
+    /// Requests that joined the load of another one.
+    pub joined: u64,
+}
+
+/// The cache of public responses: entries, and the loads in flight.
+pub struct ResponseCache {
+    pub(crate) cache_control: HeaderValue,
+    /// `None` if the cache is disabled.
+    pub(crate) store: Option<Arc<CacheStore>>,
+    pub(crate) single_flight: SingleFlight<LoadOutcome>,
+    encoders: Arc<Semaphore>,
+}
+
+/// The parts of a request that a cached response depends on.
+#[derive(Clone, Copy)]
+pub(crate) struct CacheRequest<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) method: &'a Method,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// The result of the one lookup of a request.
+pub(crate) enum Lookup {
+    Hit {
+        response: http::Response<Bytes>,
+        /// The template of the route, for the access log.
+        route: &'static str,
+    },
+    Miss(CacheMiss),
+}
+
+/// A lookup that could not be answered, in the request's extensions.
+#[derive(Clone)]
+pub(crate) struct CacheMiss {
+    pub(crate) reason: UncachedReason,
+    /// The entry, if there is one.
+    pub(crate) entry: Option<Arc<CacheEntry>>,
+}
+
+/// Returns the cache key of a request: path and query.
+pub(crate) fn cache_key(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str())
+}
+
+impl ResponseCache {
+    /// Creates an empty cache.
+    pub fn new(settings: &CacheSettings) -> Self {
+        Self {
+            cache_control: cache_control(settings),
+            store: settings.max_bytes.map(|bytes| Arc::new(CacheStore::new(bytes.get()))),
+            single_flight: SingleFlight::default(),
+            encoders: Arc::new(Semaphore::new(MAX_ENCODERS)),
+        }
+    }
+
+    /// Returns the current counts; all are 0 if the cache is disabled.
+    pub fn counts(&self) -> CacheCounts {
+        let Some(store) = &self.store else { return CacheCounts::default() };
+        let (entries, bytes) = store.size();
+        let CacheCounters { hits, stale, loads, joined } = &store.counters;
+        let [hits, stale, loads, joined] =
+            [hits, stale, loads, joined].map(|counter| counter.load(Ordering::Relaxed));
+        CacheCounts { entries, bytes, hits, stale, loads, joined }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.store.as_ref().is_none_or(|store| store.is_empty())
+    }
+
+    /// Looks a request up. Takes no lock.
+    pub(crate) fn lookup<B>(&self, request: &http::Request<B>) -> Lookup {
+        let miss = |reason, entry| Lookup::Miss(CacheMiss { reason, entry });
+        let (method, headers) = (request.method(), request.headers());
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return miss(UncachedReason::Method, None);
+        }
+        if headers.contains_key(header::AUTHORIZATION) {
+            return miss(UncachedReason::Authorization, None);
+        }
+        let Some(store) = &self.store else { return miss(UncachedReason::Disabled, None) };
+        let key = cache_key(request.uri());
+        let Some(entry) = store.get(key) else { return miss(UncachedReason::NoEntry, None) };
+        if !entry.is_fresh() {
+            return miss(entry.stale_reason(), Some(entry));
+        }
+        let VariantChoice::Available(encoding, preferred) =
+            entry.choose(AcceptedEncodings::from_headers(headers))
+        else {
+            return miss(UncachedReason::NotEncoded, Some(entry));
+        };
+        let (status, counter) = if entry.change_tracker().store_is_away() {
+            (CacheStatus::StoreUnreachable, &store.counters.stale)
+        } else {
+            (CacheStatus::Hit, &store.counters.hits)
+        };
+        CacheCounters::increment(counter);
+        let response = entry.response(method, headers, encoding, status);
+        let route = entry.route;
+        if let Some(preferred) = preferred {
+            self.encode_in_background(store, key, entry, preferred);
+        }
+        Lookup::Hit { response, route }
+    }
+
+    /// Serves an entry in an encoding that the client accepts, and encodes it if necessary.
+    pub(crate) async fn serve(
+        &self,
+        request: CacheRequest<'_>,
+        entry: Arc<CacheEntry>,
+        status: CacheStatus,
+    ) -> Response {
+        let CacheRequest { key, method, headers } = request;
+        match entry.choose(AcceptedEncodings::from_headers(headers)) {
+            VariantChoice::Available(encoding, preferred) => {
+                let response = entry.response(method, headers, encoding, status);
+                if let (Some(preferred), Some(store)) = (preferred, &self.store) {
+                    self.encode_in_background(store, key, entry, preferred);
+                }
+                response.map(Body::from)
+            }
+            VariantChoice::NotEncoded(encoding) => match self.encode(key, entry, encoding).await {
+                Ok(entry) => entry.response(method, headers, encoding, status).map(Body::from),
+                Err(error) => error.into_response(),
+            },
+            VariantChoice::NotAcceptable => ApiError::NotAcceptable.into_response(),
+        }
+    }
+
+    /// Waits for an encoder, and returns the entry with the variant, or a fresh one that has it by then.
+    async fn encode(
+        &self,
+        key: &str,
+        entry: Arc<CacheEntry>,
+        encoding: ContentEncoding,
+    ) -> Result<Arc<CacheEntry>, ApiError> {
+        let _permit = self.encoders.acquire().await.expect("the semaphore is never closed");
+        let current = self.store.as_ref().and_then(|store| store.get(key));
+        if let Some(current) = current.filter(|entry| entry.is_fresh() && entry.has_variant(encoding)) {
+            return Ok(current);
+        }
+        let task = tokio::task::spawn_blocking({
+            let entry = Arc::clone(&entry);
+            move || entry.with_variant(encoding).map(Arc::new)
+        });
+        let panicked = |error| ApiError::Internal(Box::new(error));
+        let encoded = task.await.map_err(panicked)?.map_err(|error| ApiError::Internal(Box::new(error)))?;
+        if let Some(store) = &self.store {
+            store.replace(key, &entry, Arc::clone(&encoded));
+        }
+        Ok(encoded)
+    }
+
+    /// Encodes an entry for later requests. Does nothing if the encoders are busy: the next request tries again.
+    fn encode_in_background(
+        &self,
+        store: &Arc<CacheStore>,
+        key: &str,
+        entry: Arc<CacheEntry>,
+        encoding: ContentEncoding,
+    ) {
+        if !entry.claim(encoding) {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.encoders).try_acquire_owned() else {
+            return entry.release_claim(encoding);
+        };
+        let (store, key) = (Arc::clone(store), key.to_owned());
+        tokio::task::spawn_blocking(move || {
+            match entry.with_variant(encoding) {
+                Ok(encoded) => store.replace(&key, &entry, Arc::new(encoded)),
+                Err(error) => {
+                    tracing::error!(%error, encoding = encoding.as_str(), "failed to encode a response");
+                }
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Returns the `Cache-Control` of public responses. Private caches always revalidate.
+fn cache_control(settings: &CacheSettings) -> HeaderValue {
+    let (shared, stale) = (settings.shared_age.as_secs(), settings.stale_while_revalidate.as_secs());
+    let shared = if shared > 0 { format!(", s-maxage={shared}") } else { String::new() };
+    // `must-revalidate` would forbid what `stale-while-revalidate` allows.
+    let stale =
+        if stale > 0 { format!("stale-while-revalidate={stale}") } else { "must-revalidate".to_owned() };
+    HeaderValue::from_str(&format!("public, max-age=0{shared}, {stale}")).expect("ASCII is valid in a header")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cache_control_follows_the_settings() {
+        let value = |shared, stale| {
+            let settings = CacheSettings {
+                shared_age: Duration::from_secs(shared),
+                stale_while_revalidate: Duration::from_secs(stale),
+                ..CacheSettings::default()
+            };
+            cache_control(&settings).to_str().unwrap().to_owned()
+        };
+        assert_eq!(value(0, 0), "public, max-age=0, must-revalidate");
+        assert_eq!(value(60, 0), "public, max-age=0, s-maxage=60, must-revalidate");
+        assert_eq!(value(60, 300), "public, max-age=0, s-maxage=60, stale-while-revalidate=300");
+    }
+}
