@@ -13,7 +13,7 @@ use super::progress::Display;
 use crate::config::{Config, StoreConfig};
 use crate::startup;
 
-/// What a command may do to the store.
+/// The access of a command to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AccessMode {
     /// Only reads. An embedded store that does not exist is not created.
@@ -57,12 +57,12 @@ impl Context {
         Ok(Self { database, migrator, config, stop, json, display, placeholder })
     }
 
-    /// Asks for confirmation, if a person is at the terminal. Returns `false` if nobody can be asked.
+    /// Asks for confirmation, if a person is at the terminal. Returns `false` without a terminal.
     pub(super) fn confirm(&self, warning: &str) -> bool {
         !self.json && output::confirm(warning)
     }
 
-    /// Whether the configured store does not exist yet.
+    /// Returns whether the configured store does not exist yet.
     pub(super) fn store_is_missing(&self) -> bool {
         self.placeholder.is_some()
     }

@@ -31,7 +31,7 @@ pub struct Reading {
     pub rate: Option<f64>,
     /// The holder of the lock that this process waits for.
     pub holder: Option<String>,
-    /// Whether the migration is being rolled back.
+    /// Set while the migration is being rolled back.
     pub rolling_back: bool,
 }
 

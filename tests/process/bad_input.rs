@@ -120,7 +120,7 @@ fn development_tokens_are_refused_in_production() {
         .with("ALLOW_DEV_AUTH", "true");
     let result = program.run(&["serve"]).expect(2);
     assert!(result.stderr.contains("ALLOW_DEV_AUTH"), "{}", result.stderr);
-    assert!(result.stderr.contains("DATA_DIR"), "the embedded store has to be asked for: {}", result.stderr);
+    assert!(result.stderr.contains("DATA_DIR"), "the embedded store requires DATA_DIR: {}", result.stderr);
 }
 
 #[test]

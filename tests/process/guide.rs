@@ -86,7 +86,7 @@ fn script(block: &str) -> String {
     text
 }
 
-/// Whether a command must run in the shell itself: variables, jobs, loops, folders.
+/// Returns whether a command must run in the shell itself: variables, jobs, loops, folders.
 fn is_for_the_shell(command: &str) -> bool {
     let first = command.split([' ', '=']).next().unwrap_or_default();
     let sets = command.split_once('=').is_some_and(|(name, value)| {

@@ -79,7 +79,7 @@ impl Program {
     /// Runs it to completion.
     pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         let output = self.command(arguments).output().expect("the program runs");
-        Finished::of(&output)
+        Finished::from_output(&output)
     }
 
     /// Starts it without waiting.
@@ -131,7 +131,7 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    fn of(output: &Output) -> Self {
+    fn from_output(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }

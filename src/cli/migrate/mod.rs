@@ -97,7 +97,7 @@ trait Run {
         Self::ACCESS
     }
 
-    /// Whether a flag sets `MIGRATE_ALLOW_UNKNOWN`.
+    /// Returns whether a flag sets `MIGRATE_ALLOW_UNKNOWN`.
     fn allows_unknown(&self) -> bool {
         false
     }
