@@ -1,4 +1,4 @@
-//! What only a real MongoDB server can show: each layout of servers, failures of the network, refused credentials.
+//! Tests that need real MongoDB servers: topologies, network failures, rejected credentials.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ fn lease(owner: &str) -> LeaseRequest {
 }
 
 #[test]
-fn a_standalone_server_does_all_but_transactions() {
+fn standalone_server_supports_all_but_transactions() {
     on_a_server(|binary| async move {
         let server = Mongod::standalone(&binary).await.unwrap();
         let db = open(&server.uri()).await;
@@ -74,7 +74,7 @@ fn a_standalone_server_does_all_but_transactions() {
 }
 
 #[test]
-fn credentials_are_checked_and_never_told() {
+fn credentials_are_checked_and_never_shown() {
     on_a_server(|binary| async move {
         let user = Credentials { name: "gh0st".into(), password: "p@ss:w/rd".into() };
         let server = Mongod::with_user(&binary, user).await.unwrap();
@@ -89,34 +89,34 @@ fn credentials_are_checked_and_never_told() {
         ] {
             let error = refused(&uri).await;
             assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
-            let told = format!("{error} {error:?}");
-            assert!(told.contains(&format!("{host}/notes")), "{told}");
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(&format!("{host}/notes")), "{text}");
             for secret in ["gh0st", "n0body", "wr0ng", "p@ss", "p%40ss"] {
-                assert!(!told.contains(secret), "{told}");
+                assert!(!text.contains(secret), "{text}");
             }
         }
-        // Without credentials the connection stands; what is asked for is refused.
-        let nobody = open(&server.uri()).await;
-        let error = nobody.collection("things").count(&Filter::All).await.unwrap_err();
+        // Without credentials the connection succeeds and operations are rejected.
+        let anonymous = open(&server.uri()).await;
+        let error = anonymous.collection("things").count(&Filter::All).await.unwrap_err();
         assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
     });
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable() {
-    // A port that nobody listens on: it was free a moment ago.
+async fn unreachable_server_is_unavailable() {
+    // A port without a listener: it was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = refused(&format!("mongodb://u5er:s3cret@{free}/?serverSelectionTimeoutMS=300")).await;
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
-    let told = format!("{error} {error:?}");
+    let text = format!("{error} {error:?}");
     assert!(
-        told.contains(&format!("{free}/notes")) && !told.contains("s3cret") && !told.contains("u5er"),
-        "{told}"
+        text.contains(&format!("{free}/notes")) && !text.contains("s3cret") && !text.contains("u5er"),
+        "{text}"
     );
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_says_nothing_is_unavailable() {
+async fn silent_server_is_unavailable() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("mongodb://{}/?serverSelectionTimeoutMS=300", silent.local_addr().unwrap());
     let error = refused(&uri).await;
@@ -124,7 +124,7 @@ async fn a_server_that_accepts_and_says_nothing_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_database_needs_a_good_name() {
+async fn database_name_is_validated() {
     for name in ["", "a b", "a.b", "a/b", "$a", &"x".repeat(64)] {
         let mut options = options("mongodb://127.0.0.1:1");
         options.database = Some(name.into());
@@ -135,7 +135,7 @@ async fn a_database_needs_a_good_name() {
     assert!(matches!(connect(options).await.err().unwrap(), Error::Invalid(_)));
 }
 
-/// Makes the server's next `times` commands of these names fail as told.
+/// Makes the server's next `times` commands of these names fail as described by `how`.
 async fn fail(db: &Database, times: i32, commands: &[&str], how: Document) {
     let mut data = doc! { "failCommands": commands };
     data.extend(how);
@@ -145,7 +145,7 @@ async fn fail(db: &Database, times: i32, commands: &[&str], how: Document) {
 }
 
 #[test]
-fn single_reads_and_writes_are_tried_again() {
+fn single_reads_and_writes_are_retried() {
     on_a_server(|binary| async move {
         let server = Mongod::replica_set(&binary).await.unwrap();
         let db = open(&server.uri()).await;
@@ -171,7 +171,7 @@ fn single_reads_and_writes_are_tried_again() {
         fail(&db, 2, &["find"], doc! { "closeConnection": true }).await;
         let error = c.find(Find::new(Filter::All)).await.err().unwrap();
         assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
-        // Of a batch, the updates are not tried again: whether they were done is not known.
+        // Updates in a batch are not retried, because their outcome is unknown.
         fail(&db, 1, &["update"], doc! { "closeConnection": true }).await;
         let write = Write::UpdateMany { filter: Filter::All, update: Update::new().set("a", 1) };
         let error = c.bulk_write(vec![write]).await.unwrap_err();
@@ -180,7 +180,7 @@ fn single_reads_and_writes_are_tried_again() {
 }
 
 #[test]
-fn errors_of_the_server_keep_their_meaning() {
+fn server_errors_are_mapped() {
     on_a_server(|binary| async move {
         let server = Mongod::replica_set(&binary).await.unwrap();
         let db = open(&format!("{}&heartbeatFrequencyMS=500", server.uri())).await;
@@ -208,14 +208,14 @@ fn errors_of_the_server_keep_their_meaning() {
             ),
             "{transient:?}"
         );
-        let told = async |code: i32| {
+        let map = async |code: i32| {
             fail(&db, 1, &["update"], doc! { "errorCode": code }).await;
             c.update_many(&Filter::All, &update).await.unwrap_err()
         };
-        assert!(matches!(told(13).await, Error::Unauthorized(_)));
-        assert!(matches!(told(50).await, Error::Unavailable(_)));
-        assert!(matches!(told(10334).await, Error::TooLarge { .. }));
-        assert!(matches!(told(8).await, Error::Engine { .. }));
+        assert!(matches!(map(13).await, Error::Unauthorized(_)));
+        assert!(matches!(map(50).await, Error::Unavailable(_)));
+        assert!(matches!(map(10334).await, Error::TooLarge { .. }));
+        assert!(matches!(map(8).await, Error::Engine { .. }));
         let unconfirmed =
             doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
         fail(&db, 1, &["update"], unconfirmed).await;
@@ -225,13 +225,13 @@ fn errors_of_the_server_keep_their_meaning() {
 }
 
 #[test]
-fn a_commit_is_tried_until_its_outcome_is_known() {
+fn commit_is_retried_until_the_outcome_is_known() {
     on_a_server(|binary| async move {
         let server = Mongod::replica_set(&binary).await.unwrap();
         let db = open(&server.uri()).await;
         let t = db.begin().await.unwrap();
         t.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
-        // The driver tries twice each time, so that three failures reach the engine's own loop.
+        // The driver tries twice each time, so three failures reach the engine's own loop.
         fail(&db, 3, &["commitTransaction"], doc! { "closeConnection": true }).await;
         t.commit().await.unwrap();
         assert_eq!(db.collection("things").count(&Filter::All).await.unwrap(), 1);
@@ -239,7 +239,7 @@ fn a_commit_is_tried_until_its_outcome_is_known() {
 }
 
 #[test]
-fn indexes_beyond_our_words_are_listed_and_equal_none() {
+fn unsupported_indexes_are_listed_and_equal_none() {
     on_a_server(|binary| async move {
         let server = Mongod::standalone(&binary).await.unwrap();
         let db = open(&server.uri()).await;
@@ -268,7 +268,7 @@ fn indexes_beyond_our_words_are_listed_and_equal_none() {
     });
 }
 
-/// Tries until a failover is over. Each try has its own document, so that no write is counted twice.
+/// Retries until the failover is over. Each attempt inserts its own document, so that no write is counted twice.
 async fn eventually<T, F: Future<Output = Result<T>>>(mut what: impl FnMut() -> F) -> T {
     let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     loop {
@@ -284,7 +284,7 @@ async fn eventually<T, F: Future<Output = Result<T>>>(mut what: impl FnMut() -> 
 }
 
 #[test]
-fn a_replica_set_survives_its_primary() {
+fn replica_set_survives_a_primary_kill() {
     on_a_server(|binary| async move {
         let mut set = ReplicaSet::with_three_nodes(&binary).await.unwrap();
         let db = open(&format!("{}&heartbeatFrequencyMS=500", set.uri())).await;
@@ -311,15 +311,15 @@ fn a_replica_set_survives_its_primary() {
         for id in &acknowledged {
             assert_eq!(c.count(&Filter::id(id.clone())).await.unwrap(), 1, "{id} was acknowledged");
         }
-        // The feed went on over the election: every acknowledged insert is told.
-        let mut told = Vec::new();
-        while told.last() != acknowledged.last() {
+        // The feed continued across the election: every acknowledged insert is reported.
+        let mut reported = Vec::new();
+        while reported.last() != acknowledged.last() {
             if let Some(Change::Document { id, kind: ChangeKind::Inserted, .. }) = feed.next().await.unwrap()
             {
-                told.push(id);
+                reported.push(id);
             }
         }
-        assert!(acknowledged.iter().all(|id| told.contains(id)), "{told:?}");
+        assert!(acknowledged.iter().all(|id| reported.contains(id)), "{reported:?}");
         eventually(|| async {
             let t = db.begin().await?;
             t.collection("things").upsert_one(&Filter::id("inside"), &Update::new().set("a", 1)).await?;

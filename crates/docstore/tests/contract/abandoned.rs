@@ -3,14 +3,14 @@ use std::time::Duration;
 use bson::doc;
 use docstore::{Database, Filter, Find, Update};
 
-/// Far more than a pool has connections.
+/// Far more than the pool has connections.
 const MANY: i32 = 400;
-/// What is not answered by then never is.
+/// Deadline after which an operation counts as stuck.
 const GIVE_UP: Duration = Duration::from_mins(1);
 
 testkit::stores! {
-    /// The driver's pool would let whoever comes next wait behind all of them.
-    async fn who_stops_waiting_for_the_store_is_in_nobodys_way(db: Database) {
+    /// The driver's own queue would make the next operation wait behind all canceled ones.
+    async fn canceled_operations_do_not_block_the_pool(db: Database) {
         let things = db.collection("things");
         things.insert_many((0..MANY).map(|n| doc! { "_id": n, "n": 0 }).collect()).await.unwrap();
         for round in 0..3 {
@@ -26,7 +26,7 @@ testkit::stores! {
                     })
                 })
                 .collect();
-            // They have begun, and most of them wait.
+            // They have started, and most of them wait.
             for _ in 0..=round {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

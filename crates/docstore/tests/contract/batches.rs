@@ -13,7 +13,7 @@ fn update(id: i32, update: Update) -> Write {
 }
 
 testkit::stores! {
-    async fn inserts_give_ids_and_put_them_first(db: Database) {
+    async fn insert_generates_ids_and_puts_them_first(db: Database) {
         let c = db.collection("things");
         let ids = c.insert_many(vec![doc! { "a": 1 }, doc! { "a": 2, "_id": "mine" }]).await.unwrap();
         assert!(matches!(ids[0], Bson::ObjectId(_)));
@@ -26,7 +26,7 @@ testkit::stores! {
         assert_eq!(c.bulk_write(vec![]).await.unwrap(), WriteResult::default());
     }
 
-    async fn an_insert_stops_at_the_first_failure(db: Database) {
+    async fn insert_many_stops_at_the_first_failure(db: Database) {
         let c = db.collection("things");
         let documents = [1, 2, 1, 3].map(|n| doc! { "_id": n }).to_vec();
         let error = c.insert_many(documents).await.unwrap_err();
@@ -38,7 +38,7 @@ testkit::stores! {
         assert!(matches!(error, Error::DuplicateKey { .. }), "{error:?}");
     }
 
-    async fn documents_that_cannot_be_stored_are_refused_before_anything_is_done(db: Database) {
+    async fn unsupported_documents_are_rejected_before_any_write(db: Database) {
         let c = db.collection("things");
         for bad in [doc! { "_id": [1] }, doc! { "a": Bson::MaxKey }, doc! { "a": [{ "b": Bson::Undefined }] }] {
             let error = c.insert_many(vec![doc! { "a": 1 }, bad]).await.unwrap_err();
@@ -47,7 +47,7 @@ testkit::stores! {
         assert_eq!(c.count(&Filter::All).await.unwrap(), 0);
     }
 
-    async fn a_batch_of_every_kind(db: Database) {
+    async fn batch_runs_every_kind_of_write(db: Database) {
         let c = db.collection("things");
         let done = c.bulk_write(vec![
             Write::Insert(doc! { "_id": 1, "n": 1 }),
@@ -67,7 +67,7 @@ testkit::stores! {
         assert_eq!(left, [doc! { "_id": 1, "last": true }]);
     }
 
-    async fn a_batch_names_the_write_that_failed(db: Database) {
+    async fn batch_error_names_the_failed_write(db: Database) {
         let c = db.collection("things");
         let first = vec![Write::Insert(doc! { "_id": 1, "t": "x" }), Write::Insert(doc! { "_id": 2 }), update(2, Update::new().set("t", 1)),
             update(1, Update::new().inc("t", 1)), update(2, Update::new().set("late", 1))];
@@ -81,7 +81,7 @@ testkit::stores! {
         assert_eq!(c.count(&Filter::All).await.unwrap(), 3);
     }
 
-    async fn a_batch_may_be_long(db: Database) {
+    async fn long_batches_are_supported(db: Database) {
         let c = db.collection("things");
         let mut writes: Vec<_> = (0..2300).map(|n| Write::Insert(doc! { "_id": n })).collect();
         writes.extend((0..2300).map(|n| update(n, Update::new().set("n", n))));
@@ -91,7 +91,7 @@ testkit::stores! {
         assert_eq!(c.count(&Filter::gte("n", 0)).await.unwrap(), 2300);
     }
 
-    async fn a_document_over_the_limit_is_refused(db: Database) {
+    async fn document_over_the_size_limit_is_rejected(db: Database) {
         let c = db.collection("things");
         let fits = |n: usize| doc! { "_id": 1, "a": "x".repeat(n) };
         let overhead = docstore::bson::serialize_to_vec(&fits(0)).unwrap().len();

@@ -10,7 +10,7 @@ fn of(id: i32, kind: ChangeKind) -> Change {
 }
 
 testkit::stores! {
-    async fn changes_come_in_order(db: Database) {
+    async fn changes_arrive_in_order(db: Database) {
         let c = db.collection("things");
         c.insert_one(doc! { "_id": 0 }).await.unwrap();
         let mut feed = db.watch(POLL).await.unwrap();
@@ -26,7 +26,7 @@ testkit::stores! {
         }
     }
 
-    async fn a_transaction_is_seen_when_it_is_committed(db: Database) {
+    async fn transaction_changes_arrive_after_commit(db: Database) {
         let c = db.collection("things");
         c.insert_one(doc! { "_id": 0 }).await.unwrap();
         let mut feed = db.watch(POLL).await.unwrap();
@@ -39,7 +39,7 @@ testkit::stores! {
         assert_eq!(feed.next().await.unwrap(), Some(of(2, ChangeKind::Inserted)));
     }
 
-    async fn a_dropped_collection_is_something_unknown(db: Database) {
+    async fn dropped_collection_is_an_unknown_change(db: Database) {
         let c = db.collection("things");
         c.insert_one(doc! { "_id": 0 }).await.unwrap();
         let mut feed = db.watch(POLL).await.unwrap();
@@ -49,7 +49,7 @@ testkit::stores! {
         while feed.next().await.unwrap() != Some(of(1, ChangeKind::Inserted)) {}
     }
 
-    async fn a_feed_ends_with_its_database(db: Database) {
+    async fn feed_ends_when_the_database_closes(db: Database) {
         let mut feed = db.watch(POLL).await.unwrap();
         let waiting = tokio::spawn(async move { while let Ok(Some(_)) = feed.next().await {} });
         db.close().await;

@@ -2,7 +2,7 @@ use docstore::bson::oid::ObjectId;
 use docstore::bson::{Bson, DateTime, Document, doc};
 use docstore::{Collection, Database, Error, Field, Filter, Find, Projection, Sort};
 
-/// The numbers in the ids of what a filter finds.
+/// Returns the ids that a filter matches.
 async fn found(c: &Collection, filter: Filter) -> Vec<i32> {
     let by_id = Find::new(filter.clone()).sort(Sort::ascending(Field::ID));
     let documents = c.find(by_id).await.expect("a read").documents().await.expect("documents");
@@ -32,8 +32,8 @@ async fn filled(db: &Database) -> Collection {
 }
 
 testkit::stores! {
-    /// The embedded store begins short reads on the thread that asks, and goes on elsewhere when they turn out to be long.
-    async fn what_is_rare_is_found_behind_much_that_is_not_wanted(db: Database) {
+    /// The embedded store starts short reads on the calling thread and moves to a reader thread when they become long.
+    async fn rare_matches_are_found_in_long_scans(db: Database) {
         let c = db.collection("things");
         let padding = "x".repeat(1000);
         let things = (0..1500).map(|n| doc! { "_id": n, "rare": n % 400 == 399, "group": n % 2, "padding": &padding });
@@ -42,7 +42,7 @@ testkit::stores! {
         let rare = Filter::eq("rare", true);
         let merged = rare.clone().also(Filter::is_in("group", [0, 1]));
         for filter in [rare.clone(), merged, rare.also(Filter::eq("group", 1))] {
-            // Again, now that a connection is open.
+            // Repeat with an open connection.
             for _ in 0..2 {
                 let by_id = Find::new(filter.clone()).sort(Sort::ascending(Field::ID));
                 for (find, expected) in [
@@ -60,7 +60,7 @@ testkit::stores! {
         }
     }
 
-    async fn an_empty_position_is_the_beginning_of_any_order(db: Database) {
+    async fn empty_position_starts_at_the_beginning(db: Database) {
         let c = filled(&db).await;
         for find in [Find::new(Filter::All), Find::new(Filter::All).sort(Sort::ascending(Field::ID))] {
             let read = c.find(find.after(Vec::new())).await.expect("a read").documents().await.expect("documents");
@@ -68,7 +68,7 @@ testkit::stores! {
         }
     }
 
-    async fn equality_knows_widths_arrays_and_missing_fields(db: Database) {
+    async fn equality_handles_number_widths_arrays_and_missing_fields(db: Database) {
         let c = filled(&db).await;
         assert_eq!(found(&c, Filter::All).await.len(), 12);
         assert_eq!(found(&c, Filter::eq("a", 1.0)).await, [1, 7]);
@@ -96,7 +96,7 @@ testkit::stores! {
         assert_eq!(found(&c, Filter::gt("a.b", 1)).await, [9]);
     }
 
-    async fn presence_prefixes_and_elements(db: Database) {
+    async fn exists_and_prefix_filters(db: Database) {
         let c = filled(&db).await;
         assert_eq!(found(&c, Filter::missing("a")).await, [6]);
         assert_eq!(found(&c, Filter::exists("a.b")).await, [8, 9]);
@@ -116,7 +116,7 @@ testkit::stores! {
         assert_eq!(found(&c, Filter::eq("a", 1).also(Filter::id(1))).await, [1]);
     }
 
-    async fn types_keep_apart_and_survive(db: Database) {
+    async fn value_types_are_distinct_and_preserved(db: Database) {
         let c = db.collection("things");
         let id = ObjectId::new();
         let whole = doc! { "_id": id, "z": 1_i64, "text": "a\0b", "when": DateTime::from_millis(-1), "n": 1.5,
@@ -129,13 +129,13 @@ testkit::stores! {
         assert_eq!(read.iter().collect::<Vec<_>>(), whole.iter().collect::<Vec<_>>());
     }
 
-    async fn order_window_and_projection(db: Database) {
+    async fn sort_window_and_projection(db: Database) {
         let c = filled(&db).await;
         let ids = |documents: Vec<Document>| documents.iter().map(|d| d.get_i32("_id").unwrap()).collect::<Vec<_>>();
         let all = Find::new(Filter::All);
         let up = Sort::ascending("a").then_ascending(Field::ID);
         let sorted = c.find(all.clone().sort(up.clone())).await.unwrap().documents().await.unwrap();
-        // Empty array, null and missing, NaN, numbers, texts, objects, booleans; arrays by their least element.
+        // Empty array, null and missing, NaN, numbers, strings, objects, booleans; arrays by their lowest element.
         assert_eq!(ids(sorted), [10, 5, 6, 12, 1, 7, 2, 3, 4, 8, 9, 11]);
         let down = Sort::descending("a").then_descending(Field::ID);
         let sorted = c.find(all.clone().sort(down)).await.unwrap().documents().await.unwrap();
@@ -153,7 +153,7 @@ testkit::stores! {
         assert_eq!(bare, Some(doc! { "_id": 8 }));
     }
 
-    async fn many_documents_stream(db: Database) {
+    async fn many_documents_are_streamed(db: Database) {
         let c = db.collection("many");
         c.insert_many((0..2500).map(|n| doc! { "_id": n, "pad": "x".repeat(200) }).collect()).await.unwrap();
         let mut cursor = c.find(Find::new(Filter::All).sort(Sort::ascending(Field::ID))).await.unwrap();
@@ -167,7 +167,7 @@ testkit::stores! {
         assert_eq!(c.count(&Filter::gte("_id", 2400)).await.unwrap(), 100);
     }
 
-    async fn requests_that_make_no_sense_are_refused(db: Database) {
+    async fn invalid_requests_are_rejected(db: Database) {
         let c = db.collection("things");
         let refused = |error: Error| assert!(matches!(error, Error::Invalid(_)), "{error:?}");
         refused(c.count(&Filter::eq("$where", 1)).await.unwrap_err());

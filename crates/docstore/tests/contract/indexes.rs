@@ -10,7 +10,7 @@ fn duplicate(error: &Error, name: &str, names: &[&str]) {
 }
 
 testkit::stores! {
-    async fn declared_indexes_are_made_listed_and_dropped(db: Database) {
+    async fn indexes_are_created_listed_and_dropped(db: Database) {
         let partial = Filter::and([Filter::eq("published", true), Filter::gt("n", 5)]);
         let declared = [
             Index::on(["slug"]).unique(),
@@ -33,14 +33,14 @@ testkit::stores! {
         assert_eq!(db.list_indexes("things").await.unwrap().len(), 4);
     }
 
-    async fn a_conflict_tells_both_definitions(db: Database) {
+    async fn index_conflict_reports_both_definitions(db: Database) {
         let first = Index::on(["a"]);
         db.ensure_index("things", &first).await.unwrap();
         for other in [Index::on(["a"]).unique(), Index::on(["a"]).sparse(), Index::on(["b"]).named("a_1")] {
             let error = db.ensure_index("things", &other).await.unwrap_err();
             assert!(matches!(&error, Error::IndexConflict { declared, existing, .. }
                 if **declared == other && **existing == first), "{error:?}");
-            // The engine sees it too when somebody else was faster.
+            // The engine reports the conflict too if another process was faster.
             let error = db.engine().create_index("things", &other).await.unwrap_err();
             assert!(matches!(error, Error::IndexConflict { .. }), "{error:?}");
         }
@@ -48,7 +48,7 @@ testkit::stores! {
         assert!(matches!(nonsense, Error::Invalid(_)));
     }
 
-    async fn a_unique_index_refuses_a_second_key_in_every_way_of_writing(db: Database) {
+    async fn unique_index_rejects_duplicates_in_every_write(db: Database) {
         let c = db.collection("things");
         db.ensure_index("things", &Index::on(["a", "b.c"]).unique().named("both of them")).await.unwrap();
         let names = ["a", "b.c"];
@@ -88,7 +88,7 @@ testkit::stores! {
         assert!(db.list_indexes("things").await.unwrap().is_empty());
     }
 
-    async fn sparse_and_partial_indexes_leave_documents_out(db: Database) {
+    async fn sparse_and_partial_indexes_exclude_documents(db: Database) {
         let c = db.collection("things");
         db.ensure_index("things", &Index::on(["a"]).unique().sparse()).await.unwrap();
         let partial = Index::on(["b"]).unique().partial(Filter::eq("live", true));
@@ -110,7 +110,7 @@ testkit::stores! {
         assert!(matches!(error, Error::Inapplicable { .. }), "{error:?}");
     }
 
-    async fn reads_use_the_declared_indexes(db: Database) {
+    async fn reads_use_declared_indexes(db: Database) {
         let c = db.collection("things");
         db.ensure_index("things", &Index::on(["slug"]).unique()).await.unwrap();
         let listing = Index::by([("live", Direction::Ascending), ("date", Direction::Descending)]);

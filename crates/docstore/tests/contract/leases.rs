@@ -9,7 +9,7 @@ fn request(owner: &str, ttl: Duration) -> LeaseRequest {
 const LONG: Duration = Duration::from_mins(10);
 
 testkit::stores! {
-    async fn a_lease_has_one_holder_and_a_growing_fence(db: Database) {
+    async fn lease_has_one_holder_and_an_increasing_fence(db: Database) {
         assert_eq!(db.lease_holder("_lock", "migrations").await.unwrap(), None);
         let first = db.acquire_lease(request("$a", LONG)).await.unwrap().expect("free");
         let holder = db.acquire_lease(request("b", LONG)).await.unwrap().err().expect("taken");
@@ -26,21 +26,21 @@ testkit::stores! {
         assert!(second.renew().await.unwrap(), "an old holder cannot give back what it lost");
     }
 
-    async fn a_lease_that_ran_out_is_free(db: Database) {
+    async fn expired_lease_can_be_acquired(db: Database) {
         let first = db.acquire_lease(request("a", Duration::ZERO)).await.unwrap().expect("free");
         let second = db.acquire_lease(request("b", LONG)).await.unwrap().expect("run out");
         assert!(second.fence() > first.fence());
         assert!(!first.renew().await.unwrap());
     }
 
-    async fn a_repeated_request_finds_its_own(db: Database) {
+    async fn repeated_request_keeps_the_lease(db: Database) {
         let first = db.acquire_lease(request("a", LONG)).await.unwrap().expect("free");
         let again = db.acquire_lease(request("a", LONG)).await.unwrap().expect("its own");
         assert!(again.fence() >= first.fence());
         assert!(again.renew().await.unwrap());
     }
 
-    async fn of_many_first_requests_one_wins(db: Database) {
+    async fn one_of_many_concurrent_requests_wins(db: Database) {
         let tasks: Vec<_> = (0..8).map(|n| {
             let db = db.clone();
             tokio::spawn(async move { db.acquire_lease(request(&format!("owner {n}"), LONG)).await.unwrap().is_ok() })

@@ -1,16 +1,16 @@
 //! Every operation of the port, on both engines.
 
-/// Who goes away while waiting for the store.
+/// Callers that are dropped while waiting for the store.
 mod abandoned;
-/// Shapes, raw documents, other names, scratch databases, rights and space.
+/// Collection options, raw documents, renames, scratch databases, rights and space.
 mod admin;
-/// Batches, inserts, their positions and their limits.
+/// Batches, inserts, failure positions and limits.
 mod batches;
 /// Change feeds.
 mod changes;
 /// Filters, sorts, windows and projections.
 mod finding;
-/// Indexes: made, listed, dropped, in conflict, used, violated.
+/// Indexes: create, list, drop, conflicts, use and violations.
 mod indexes;
 /// Leases.
 mod leases;
@@ -18,11 +18,11 @@ mod leases;
 mod server_validators;
 /// Collections, facts, closing.
 mod stores;
-/// What was read holds until it is written.
+/// Read sets and their invalidation.
 mod tracking;
 /// Transactions.
 mod transactions;
-/// Updates of every kind.
+/// Updates.
 mod updating;
-/// Reading on from a position.
+/// Reads after a position.
 mod walking;

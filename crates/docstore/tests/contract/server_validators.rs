@@ -10,7 +10,7 @@ fn refused(error: &Error) {
 }
 
 testkit::stores! {
-    async fn a_validator_set_through_the_driver_refuses_every_kind_of_write(db: Database) {
+    async fn validator_set_through_the_driver_rejects_invalid_writes(db: Database) {
         let Some(server) = as_mongo(&db) else { return };
         let c = db.collection("things");
         c.insert_many(vec![doc! { "_id": 1, "n": 1 }, doc! { "_id": 2, "n": 2 }, doc! { "_id": 3 }]).await.unwrap();

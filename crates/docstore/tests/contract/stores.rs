@@ -2,7 +2,7 @@ use docstore::bson::doc;
 use docstore::{Database, EngineKind, Error, Filter, Topology};
 
 testkit::stores! {
-    async fn collections_come_and_go(db: Database) {
+    async fn collections_are_created_and_dropped(db: Database) {
         assert!(db.collection_names().await.unwrap().is_empty());
         assert_eq!(db.collection("nowhere").count(&Filter::All).await.unwrap(), 0);
         for name in ["b", "a", "a.b"] {
@@ -18,7 +18,7 @@ testkit::stores! {
         }
     }
 
-    async fn facts_tell_what_is_there(db: Database) {
+    async fn facts_describe_the_server(db: Database) {
         db.ping().await.unwrap();
         let facts = db.facts().await.unwrap();
         assert_eq!(facts.engine, db.kind());
@@ -34,7 +34,7 @@ testkit::stores! {
         }
     }
 
-    async fn a_closed_store_is_unavailable(db: Database) {
+    async fn closed_store_is_unavailable(db: Database) {
         db.collection("things").insert_one(doc! {}).await.unwrap();
         db.close().await;
         let error = db.collection("things").count(&Filter::All).await.unwrap_err();

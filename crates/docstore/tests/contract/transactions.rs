@@ -2,7 +2,7 @@ use docstore::bson::{Document, doc};
 use docstore::{Database, Error, Filter, Find, FindAndUpdate, Update, Write};
 
 testkit::stores! {
-    async fn writes_are_seen_inside_and_after_the_commit(db: Database) {
+    async fn writes_are_visible_inside_and_after_commit(db: Database) {
         let c = db.collection("things");
         c.insert_one(doc! { "_id": 1, "n": 1 }).await.unwrap();
         let t = db.begin().await.unwrap();
@@ -22,14 +22,14 @@ testkit::stores! {
         assert_eq!(c.count(&Filter::id(1)).await.unwrap(), 0);
     }
 
-    async fn a_transaction_makes_collections(db: Database) {
+    async fn transaction_creates_collections(db: Database) {
         let t = db.begin().await.unwrap();
         t.collection("fresh").insert_one(doc! { "_id": 1 }).await.unwrap();
         t.commit().await.unwrap();
         assert_eq!(db.collection_names().await.unwrap(), ["fresh"]);
     }
 
-    async fn aborted_and_dropped_transactions_leave_nothing(db: Database) {
+    async fn aborted_and_dropped_transactions_are_rolled_back(db: Database) {
         let c = db.collection("things");
         c.insert_one(doc! { "_id": 1 }).await.unwrap();
         let t = db.begin().await.unwrap();
@@ -38,12 +38,12 @@ testkit::stores! {
         let t = db.begin().await.unwrap();
         t.collection("things").insert_one(doc! { "_id": 2 }).await.unwrap();
         drop(t);
-        // Works as soon as the dropped one has let go.
+        // Succeeds once the dropped transaction has released its locks.
         c.update_one(&Filter::id(1), &Update::new().set("a", 1)).await.unwrap();
         assert_eq!(c.find(Find::new(Filter::All)).await.unwrap().documents().await.unwrap(), [doc! { "_id": 1, "a": 1 }]);
     }
 
-    async fn a_failed_operation_ends_the_transaction(db: Database) {
+    async fn failed_operation_ends_the_transaction(db: Database) {
         let c = db.collection("things");
         c.insert_one(doc! { "_id": 1 }).await.unwrap();
         let t = db.begin().await.unwrap();
@@ -58,7 +58,7 @@ testkit::stores! {
         assert_eq!(c.count(&Filter::All).await.unwrap(), 1);
     }
 
-    async fn a_refused_request_does_not_end_it(db: Database) {
+    async fn invalid_request_does_not_end_the_transaction(db: Database) {
         let t = db.begin().await.unwrap();
         let inside = t.collection("things");
         inside.insert_one(doc! { "_id": 1 }).await.unwrap();
@@ -67,7 +67,7 @@ testkit::stores! {
         assert_eq!(db.collection("things").count(&Filter::All).await.unwrap(), 1);
     }
 
-    async fn transactions_that_meet_are_begun_anew(db: Database) {
+    async fn conflicting_transactions_are_retried(db: Database) {
         let c = db.collection("things");
         c.insert_one(doc! { "_id": 1, "n": 0 }).await.unwrap();
         let tasks: Vec<_> = (0..4).map(|_| {

@@ -6,7 +6,7 @@ async fn one(c: &Collection, id: i32) -> Document {
     c.find_one(Find::new(Filter::id(id))).await.expect("a read").expect("a document")
 }
 
-/// Sets a document, updates it, and returns what became of it with its fields in order.
+/// Stores a document, updates it and returns the result with its fields in order.
 async fn changed(c: &Collection, document: Document, update: Update) -> Result<Document, Error> {
     c.delete_many(&Filter::All).await.expect("a delete");
     c.insert_one(document).await.expect("an insert");
@@ -19,7 +19,7 @@ fn same(a: &Document, b: &Document) -> bool {
 }
 
 testkit::stores! {
-    async fn each_change(db: Database) {
+    async fn each_update_operator(db: Database) {
         let c = db.collection("things");
         for (before, update, after) in [
             (doc! {}, Update::new().set("a", 1), doc! { "a": 1 }),
@@ -41,7 +41,7 @@ testkit::stores! {
             wanted.extend(after);
             match changed(&c, start, update.clone()).await {
                 Ok(got) => assert!(same(&got, &wanted), "{before} {update:?}\n  got {got}\n  wanted {wanted}"),
-                // A field name with a dollar may not be stored by an update; on neither engine.
+                // Neither engine lets an update store a field name with a dollar.
                 Err(error) => assert!(
                     matches!(error, Error::Invalid(_)) && format!("{update:?}").contains("$each"),
                     "{update:?}: {error:?}"
@@ -50,7 +50,7 @@ testkit::stores! {
         }
     }
 
-    async fn what_does_not_fit_is_refused(db: Database) {
+    async fn inapplicable_updates_are_rejected(db: Database) {
         let c = db.collection("things");
         for (before, update) in [
             (doc! { "a": "x" }, Update::new().inc("a", 1)),
@@ -74,14 +74,14 @@ testkit::stores! {
         refused(c.update_one(&Filter::All, &Update::new().inc("a", "1")).await.unwrap_err());
     }
 
-    async fn counts_tell_matches_from_changes(db: Database) {
+    async fn matched_and_modified_counts_differ(db: Database) {
         let c = db.collection("things");
         c.insert_many((0..4).map(|n| doc! { "_id": n, "a": n % 2 }).collect()).await.unwrap();
         let done = c.update_many(&Filter::gte("_id", 0), &Update::new().set("a", 1)).await.unwrap();
         assert_eq!((done.matched, done.modified, done.upserted_id), (4, 2, None));
         let done = c.update_one(&Filter::id(9), &Update::new().set("a", 1)).await.unwrap();
         assert_eq!((done.matched, done.modified), (0, 0));
-        // The same value of another width is a change.
+        // The same number with another width counts as modified.
         let done = c.update_one(&Filter::id(1), &Update::new().set("a", 1.0)).await.unwrap();
         assert_eq!((done.matched, done.modified), (1, 1));
         assert_eq!(c.delete_one(&Filter::eq("a", 1)).await.unwrap(), 1);

@@ -2,7 +2,7 @@ use docstore::bson::oid::ObjectId;
 use docstore::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use docstore::{Collection, Database, Direction, Filter, Find, Index, Sort};
 
-/// Values of every type that comes in orders, some of them equal.
+/// Values of every sortable type, some of them equal.
 fn values() -> Vec<Option<Bson>> {
     let some = [
         Bson::Null,
@@ -42,7 +42,7 @@ async fn read(c: &Collection, find: Find) -> Vec<Document> {
     c.find(find).await.expect("a read").documents().await.expect("documents")
 }
 
-/// Two at a time, from position to position.
+/// Reads two documents at a time, from position to position.
 async fn walked(c: &Collection, find: &Find) -> Vec<Document> {
     let mut all: Vec<Document> = Vec::new();
     loop {
@@ -86,7 +86,7 @@ async fn check(c: &Collection) {
         for sort in orders() {
             let merges = matches!(filter, Filter::Or(_) | Filter::In(..));
             if merges && sort.fields()[0].0.as_str() != "v" {
-                // Where MongoDB merges, null and a missing value are the same in the first field only.
+                // Where MongoDB merges, null and a missing value are equal in the first field only.
                 continue;
             }
             let find = Find::new(filter.clone()).sort(sort);
@@ -99,11 +99,11 @@ async fn check(c: &Collection) {
 }
 
 testkit::stores! {
-    async fn a_walk_meets_everything_once_whatever_its_type(db: Database) {
+    async fn cursor_walk_returns_every_value_type_once(db: Database) {
         check(&filled(&db).await).await;
     }
 
-    async fn a_walk_by_an_index_meets_everything_once(db: Database) {
+    async fn indexed_cursor_walk_returns_everything_once(db: Database) {
         let c = filled(&db).await;
         for sort in orders() {
             let fields = sort.fields().to_vec();
@@ -114,7 +114,7 @@ testkit::stores! {
         check(&c).await;
     }
 
-    async fn a_position_has_a_value_for_each_field(db: Database) {
+    async fn position_needs_a_value_for_each_field(db: Database) {
         let c = db.collection("things");
         let find = Find::new(Filter::All).sort(Sort::ascending("v"));
         for bad in [vec![Bson::Null, Bson::Null], vec![Bson::Array(Vec::new())]] {

@@ -12,23 +12,23 @@ use testkit::Target;
 
 use crate::generate::Op;
 
-/// Both engines, and which collection comes next.
+/// Both engines, and the number of the next collection.
 pub(crate) struct Pair {
     mongo: Database,
     embedded: Database,
     next: AtomicU64,
-    /// Keeps the embedded store's folder.
+    /// Keeps the folder of the embedded store alive.
     _file: Arc<Target>,
 }
 
-/// How much was done.
+/// Counts of executed operations.
 #[derive(Default)]
 pub(crate) struct Tally {
     operations: AtomicU64,
     failures: Mutex<BTreeMap<String, u64>>,
 }
 
-/// What is compared of an operation.
+/// The compared outcome of an operation.
 #[derive(Debug, Clone)]
 enum Outcome {
     Documents { documents: Vec<Document>, in_order: bool },
@@ -89,7 +89,7 @@ impl Pair {
         }
     }
 
-    /// Runs a sequence on a new collection of both; `Err` tells the first difference.
+    /// Runs a sequence on a new collection of both engines; `Err` describes the first difference.
     pub(crate) async fn run(&self, ops: &[Op], tally: &Tally) -> Result<(), String> {
         let name = format!("c{}", self.next.fetch_add(1, Ordering::Relaxed));
         let mut ids = HashMap::new();
@@ -112,7 +112,7 @@ impl Pair {
         }
     }
 
-    /// Leaves out operations of a sequence that differs, as long as it still does.
+    /// Removes operations from a failing sequence as long as it still fails.
     pub(crate) async fn least(&self, mut ops: Vec<Op>) -> (Vec<Op>, String) {
         let tally = Tally::default();
         let mut size = ops.len();
@@ -213,7 +213,7 @@ fn failure(error: &Error) -> Failure {
     let at = if let Error::Batch { at, .. } = error { Some(*at) } else { None };
     let fields =
         if let Error::DuplicateKey { fields, .. } = error.root() { fields.clone() } else { Vec::new() };
-    // The variant's name is its class.
+    // The name of the variant is its class.
     let debug = format!("{:?}", error.root());
     let class = debug.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
     assert!(class != "Engine" && class != "Unavailable", "{error:?}");
@@ -238,7 +238,7 @@ fn same(op: &Op, a: &Outcome, b: &Outcome) -> bool {
         (Outcome::Text(a), Outcome::Text(b)) => a == b,
         (Outcome::Done, Outcome::Done) => true,
         (Outcome::Failed(a), Outcome::Failed(b)) => {
-            // Of several documents that stand in the way, which one is met first is left open.
+            // If several documents violate the index, the first one reported is unspecified.
             let any_of_many = matches!(op, Op::EnsureIndex(_) | Op::UpdateManyOrNone { .. });
             let in_the_way =
                 |f: &Failure| ["DuplicateKey", "Inapplicable", "InvalidDocument"].contains(&f.class.as_str());
@@ -255,7 +255,7 @@ fn bytes(document: &Document) -> Vec<u8> {
     serialize_to_vec(document).expect("a document encodes")
 }
 
-/// Ids that an engine made up are different; which one stands for which is learned from the upserts' results.
+/// Maps generated ids, which differ between the engines, by the results of upserts.
 fn learn(mongo: &Outcome, embedded: &Outcome, ids: &mut HashMap<ObjectId, ObjectId>) {
     match (mongo, embedded) {
         (Outcome::Updated(a), Outcome::Updated(b)) => {

@@ -1,10 +1,10 @@
-//! Where MongoDB leaves something open, the generator stays away from it:
+//! Random operations. The generator avoids what MongoDB leaves unspecified:
 //!
-//! - which of several matches is *the first* without a total order: changes of one document name its id, or a key
-//!   that one document has at the most; only `find_one_and_update` takes any filter, with a sort that ends with the id;
-//! - how far a change of many documents got before it failed: outside of a transaction such changes only touch
-//!   fields without an index and cannot fail, the others run in a transaction of their own;
-//! - the order of a result without a total sort: windows are only asked of total ones;
+//! - which of several matches is *the first* without a total order: updates of one document name its id, or a key that at
+//!   most one document has; only `find_one_and_update` takes any filter, with a sort that ends with the id;
+//! - the progress of an update of many documents before it failed: outside a transaction such updates only touch fields
+//!   without an index and cannot fail, the others run in a transaction of their own;
+//! - the order of a result without a total sort: windows are only requested with a total sort;
 //! - `lte` and `gte` of null: they match a missing field, unless MongoDB 6.0 answers them from a sparse index, which
 //!   does not have it;
 //! - a field named twice in one document.
@@ -31,7 +31,7 @@ pub(crate) enum Op {
         update: Update,
         upsert: bool,
     },
-    /// Cannot fail.
+    /// An update that cannot fail.
     UpdateMany {
         filter: Filter,
         update: Update,
@@ -47,7 +47,7 @@ pub(crate) enum Op {
         ops: Vec<Op>,
         commit: bool,
     },
-    /// In a transaction of its own.
+    /// Runs in a transaction of its own.
     UpdateManyOrNone {
         filter: Filter,
         update: Update,
@@ -65,7 +65,7 @@ fn document() -> BoxedStrategy<Document> {
     (id(), fields, vec(value(), 3), any::<prop::sample::Index>())
         .prop_map(|(id, names, values, place)| {
             let mut fields: Vec<(String, Bson)> = names.into_iter().map(str::to_owned).zip(values).collect();
-            // The id may come anywhere; both engines put it first.
+            // The id may be at any position; both engines move it to the front.
             fields.insert(place.index(fields.len() + 1), ("_id".to_owned(), id));
             fields.into_iter().collect()
         })
@@ -104,7 +104,7 @@ fn filter() -> BoxedStrategy<Filter> {
         .boxed()
 }
 
-/// Matches one document at the most.
+/// A filter that matches at most one document.
 fn one() -> BoxedStrategy<Filter> {
     prop_oneof![
         2 => id().prop_map(Filter::id),
@@ -113,7 +113,7 @@ fn one() -> BoxedStrategy<Filter> {
     .boxed()
 }
 
-/// As [`one`], also by a key that only upserts give.
+/// Like [`one`], or by a key that only upserts set.
 fn one_to_upsert() -> BoxedStrategy<Filter> {
     let keyed = select(vec!["k1", "k2", "k3"]).prop_map(|k| Filter::eq("k", k));
     prop_oneof![3 => one(), 1 => keyed].boxed()
@@ -145,7 +145,7 @@ fn update() -> BoxedStrategy<Update> {
     vec(change(path()), 1..4).prop_map(|ops| ops.into_iter().fold(Update::new(), Update::with)).boxed()
 }
 
-/// Fields that no index has and that no other operation makes anything but a value of its own.
+/// An update of fields without an index that no other operation sets to an unexpected type.
 fn safe_update() -> BoxedStrategy<Update> {
     (select(vec!["m", "o"]), value(), 0..3)
         .prop_map(|(field, value, kind)| match kind {
@@ -279,7 +279,7 @@ fn op() -> BoxedStrategy<Op> {
         28 => writing(),
         32 => reading(),
         2 => (filter(), update()).prop_map(|(filter, update)| Op::UpdateManyOrNone { filter, update }),
-        // To build one over documents takes the server a tenth of a second.
+        // Building an index over documents takes the server a tenth of a second.
         1 => index().prop_map(Op::EnsureIndex),
         1 => index().prop_map(|index| Op::DropIndex(index.name().to_owned())),
         1 => Just(Op::ListIndexes),
@@ -288,7 +288,7 @@ fn op() -> BoxedStrategy<Op> {
     .boxed()
 }
 
-/// A collection's life: some indexes and documents first, then anything.
+/// The operations on one collection: first some indexes and documents, then anything.
 pub(crate) fn sequence() -> BoxedStrategy<Vec<Op>> {
     let indexes = vec(index().prop_map(Op::EnsureIndex), 0..4);
     let filling = vec(document(), 1..12).prop_map(|documents| {

@@ -1,8 +1,8 @@
-//! The same random operations on both engines, a real `mongod` being the oracle: equal results, equal errors, and in
-//! the end equal documents, to the byte.
+//! Runs the same random operations on both engines, with a real `mongod` as the oracle: equal results, equal errors and,
+//! at the end, byte-identical documents.
 //!
-//! `DIFFERENTIAL_CASES` sets how many sequences are run (of about fifty operations each), `DIFFERENTIAL_SEED` which
-//! ones; each run with the same seed does the same.
+//! `DIFFERENTIAL_CASES` sets the number of sequences (of about fifty operations each), `DIFFERENTIAL_SEED` the random
+//! seed; runs with the same seed are identical.
 
 use std::env;
 
@@ -11,17 +11,17 @@ use testkit::{Engine, Target};
 
 use crate::apply::Tally;
 
-/// Carrying out an operation, and what is compared of it.
+/// Execution and comparison of operations.
 mod apply;
 /// Random operations.
 mod generate;
-/// Sequences that once went different ways.
+/// Sequences in which the engines once differed.
 mod regressions;
-/// Random values of a small world, so that they meet often.
+/// Random values from a small set, so that they collide often.
 mod values;
 
 const CASES: u32 = 220;
-/// What the issue of this store asks of a default run.
+/// Minimum number of operations in a default run.
 const LEAST: u64 = 10_000;
 
 fn number(name: &str) -> Option<u64> {
@@ -29,7 +29,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn both_engines_do_the_same() {
+fn engines_agree() {
     testkit::on(Engine::Mongo, |target| async move {
         let pair = apply::Pair::open(&target).await;
         let cases = number("DIFFERENTIAL_CASES").map(|n| u32::try_from(n).expect("fewer cases"));
@@ -39,7 +39,7 @@ fn both_engines_do_the_same() {
         let config = Config {
             cases: cases.unwrap_or(CASES),
             failure_persistence: None,
-            // Shrinking is done below: leaving operations out tells more than smaller values do.
+            // Shrinking is done below: removing operations helps more than smaller values.
             max_shrink_iters: 0,
             ..Config::default()
         };
@@ -51,9 +51,9 @@ fn both_engines_do_the_same() {
                 tokio::runtime::Handle::current().block_on(run).map_err(TestCaseError::fail)
             })
         });
-        let told = format!("differential test: seed {seed}, {tally}");
-        println!("{told}");
-        testkit::record::note(&told);
+        let summary = format!("differential test: seed {seed}, {tally}");
+        println!("{summary}");
+        testkit::record::note(&summary);
         match outcome {
             Ok(()) => {}
             Err(TestError::Fail(_, sequence)) => {
@@ -80,7 +80,7 @@ fn both_engines_do_the_same() {
     });
 }
 
-/// Runs a sequence that is written down.
+/// Runs a fixed sequence and asserts that the engines agree.
 fn agree(sequence: impl FnOnce() -> Vec<generate::Op> + Send + 'static) {
     testkit::on(Engine::Mongo, |target: std::sync::Arc<Target>| async move {
         let pair = apply::Pair::open(&target).await;

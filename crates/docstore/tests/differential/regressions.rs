@@ -5,7 +5,7 @@ use crate::agree;
 use crate::generate::Op;
 
 #[test]
-fn an_upsert_takes_over_equalities() {
+fn upsert_copies_equalities() {
     agree(|| {
         vec![
             Op::UpdateOne {
@@ -24,7 +24,7 @@ fn an_upsert_takes_over_equalities() {
 }
 
 #[test]
-fn a_sort_by_two_arrays_is_refused_and_ends_a_transaction() {
+fn sort_by_two_arrays_fails_and_ends_the_transaction() {
     agree(|| {
         let sort = Sort::ascending("a").then_descending("b").then_ascending(Field::ID);
         let find = Op::Find(Find::new(Filter::All).sort(sort));
@@ -34,7 +34,7 @@ fn a_sort_by_two_arrays_is_refused_and_ends_a_transaction() {
 }
 
 #[test]
-fn an_ended_transaction_can_be_aborted() {
+fn ended_transaction_can_be_aborted() {
     agree(|| {
         let twice = Op::Insert(vec![doc! { "_id": 1 }, doc! { "_id": 1.0 }]);
         vec![Op::Transaction { ops: vec![twice.clone(), Op::Count(Filter::All)], commit: false }, twice]
@@ -42,7 +42,7 @@ fn an_ended_transaction_can_be_aborted() {
 }
 
 #[test]
-fn a_sparse_index_does_not_answer_for_null() {
+fn sparse_index_is_not_used_for_null() {
     agree(|| {
         let sparse = Index::by([("b", Direction::Descending)]).sparse();
         vec![

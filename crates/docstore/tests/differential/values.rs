@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// One object id of this world.
+/// Returns one of the generated object ids.
 pub(crate) fn object_id(n: u8) -> ObjectId {
     ObjectId::from_bytes([n; 12])
 }
@@ -33,7 +33,7 @@ fn scalars() -> Vec<Bson> {
     all
 }
 
-/// A value without an inside. The first few are the commonest, so that values meet.
+/// A scalar value. The first few are the most common, so that values collide.
 pub(crate) fn scalar() -> BoxedStrategy<Bson> {
     let common =
         vec![Bson::Null, Bson::Int32(1), Bson::Double(1.0), Bson::Int64(2), Bson::from("a"), Bson::Int32(0)];
@@ -46,7 +46,7 @@ pub(crate) fn inner_document(value: impl Strategy<Value = Bson> + 'static) -> Bo
         .boxed()
 }
 
-/// Any value: also arrays and documents, one in the other.
+/// Any value, including nested arrays and documents.
 pub(crate) fn value() -> BoxedStrategy<Bson> {
     let element = prop_oneof![
         5 => scalar(),
@@ -58,7 +58,7 @@ pub(crate) fn value() -> BoxedStrategy<Bson> {
     prop_oneof![6 => scalar(), 2 => list, 2 => document].boxed()
 }
 
-/// Ids that meet: few, and some of them equal over types.
+/// Ids that collide: few, and some of them equal across types.
 pub(crate) fn id() -> BoxedStrategy<Bson> {
     let mut ids: Vec<Bson> = (0..7).map(Bson::Int32).collect();
     ids.extend([

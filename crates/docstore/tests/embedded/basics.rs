@@ -4,7 +4,7 @@ use docstore::{Direction, Error, Filter, Find, FindAndUpdate, Index, Projection,
 use super::{Fixture, all};
 
 #[tokio::test]
-async fn what_is_inserted_is_found_updated_and_deleted() {
+async fn documents_are_inserted_found_updated_and_deleted() {
     let store = Fixture::new().await;
     let stories = store.database.collection("stories");
     let id = stories.insert_one(doc! { "slug": "one", "n": 1 }).await.unwrap();
@@ -34,7 +34,7 @@ async fn what_is_inserted_is_found_updated_and_deleted() {
 }
 
 #[tokio::test]
-async fn the_id_comes_first_and_cannot_be_an_array() {
+async fn id_comes_first_and_must_not_be_an_array() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     c.insert_one(doc! { "a": 1, "_id": 7, "b": 2 }).await.unwrap();
@@ -46,7 +46,7 @@ async fn the_id_comes_first_and_cannot_be_an_array() {
 }
 
 #[tokio::test]
-async fn a_unique_index_refuses_and_names_itself() {
+async fn unique_violation_names_the_index() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     store.database.ensure_index("c", &Index::on(["slug"]).unique()).await.unwrap();
@@ -55,11 +55,11 @@ async fn a_unique_index_refuses_and_names_itself() {
     assert_eq!(refused.duplicate_index(), Some("slug_1"));
     let refused = c.insert_one(doc! { "_id": 1.0, "slug": "a" }).await.unwrap_err();
     assert_eq!(refused.duplicate_index(), Some("_id_"));
-    // A missing field counts as null, so there can be one such document only.
+    // A missing field counts as null, so only one such document can exist.
     c.insert_one(doc! { "_id": 3 }).await.unwrap();
     let refused = c.insert_one(doc! { "_id": 4, "slug": null }).await.unwrap_err();
     assert_eq!(refused.duplicate_index(), Some("slug_1"));
-    // The same document may keep its key, or have it twice in an array.
+    // The same document may keep its key or contain it twice in an array.
     c.update_one(&Filter::id(1), &Update::new().set("slug", vec!["a", "b", "a"])).await.unwrap();
     let refused = c.update_one(&Filter::id(3), &Update::new().set("slug", "b")).await.unwrap_err();
     assert_eq!(refused.duplicate_index(), Some("slug_1"));
@@ -72,7 +72,7 @@ async fn a_unique_index_refuses_and_names_itself() {
 }
 
 #[tokio::test]
-async fn an_index_over_documents_that_break_it_is_not_made() {
+async fn unique_index_over_duplicates_is_not_created() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     c.insert_many(vec![doc! { "a": 1 }, doc! { "a": 1.0 }, doc! { "a": [1, 2], "b": [3] }]).await.unwrap();
@@ -91,7 +91,7 @@ async fn an_index_over_documents_that_break_it_is_not_made() {
 }
 
 #[tokio::test]
-async fn an_upsert_takes_its_fields_from_the_filter() {
+async fn upsert_copies_fields_from_the_filter() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     let filter = Filter::and([Filter::eq("z", 1), Filter::eq("b.c", "x"), Filter::gt("n", 5)]);
@@ -111,7 +111,7 @@ async fn an_upsert_takes_its_fields_from_the_filter() {
 }
 
 #[tokio::test]
-async fn a_batch_stops_at_the_first_refusal() {
+async fn batch_stops_at_the_first_failure() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     let writes = vec![
@@ -135,7 +135,7 @@ async fn a_batch_stops_at_the_first_refusal() {
 }
 
 #[tokio::test]
-async fn a_long_result_is_streamed_and_may_be_left() {
+async fn long_result_is_streamed_and_can_be_dropped() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     store.database.ensure_index("c", &Index::on(["n"])).await.unwrap();
@@ -165,18 +165,18 @@ async fn a_long_result_is_streamed_and_may_be_left() {
         }
         assert!(ns.is_sorted());
     }
-    // Each document has three entries in this index, and comes once.
+    // Each document has three entries in this index and is returned once.
     let found = all(&store.database, "c", Find::new(Filter::gte("tags", -5000))).await;
     assert_eq!(found.len(), 3000);
 
-    // More cursors than idle connections, all open at once, all left early.
+    // More cursors than idle connections, all open concurrently, all dropped early.
     let mut cursors = Vec::new();
     for _ in 0..20 {
         let mut cursor = c.find(Find::new(Filter::All)).await.unwrap();
         assert_eq!(cursor.next_document().await.unwrap().unwrap().get_i32("_id").unwrap(), 0);
         cursors.push(cursor);
     }
-    // An open cursor sees the store as it was when it began.
+    // An open cursor reads a snapshot.
     assert_eq!(c.delete_many(&Filter::All).await.unwrap(), 3000);
     let rest = cursors.pop().unwrap().documents().await.unwrap();
     assert_eq!(rest.len(), 2999);
@@ -185,7 +185,7 @@ async fn a_long_result_is_streamed_and_may_be_left() {
 }
 
 #[tokio::test]
-async fn a_document_over_the_limit_is_refused() {
+async fn document_over_the_size_limit_is_rejected() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     let limit = 16 * 1024 * 1024;
@@ -201,7 +201,7 @@ async fn a_document_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn a_closed_store_says_so() {
+async fn closed_store_returns_unavailable() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     c.insert_one(doc! { "_id": 1 }).await.unwrap();
@@ -214,7 +214,7 @@ async fn a_closed_store_says_so() {
     ] {
         assert!(matches!(&refused, Error::Unavailable(why) if why == "the store is closed"), "{refused}");
     }
-    // All of it is in the one file.
+    // Everything is in one file.
     let names: Vec<_> =
         std::fs::read_dir(store.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["store.db"]);

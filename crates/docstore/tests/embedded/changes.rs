@@ -5,7 +5,7 @@ use docstore::{Change, ChangeKind, Filter, Update};
 
 use super::Fixture;
 
-/// Long enough that no poll comes into a test that does not wait for one.
+/// Long enough that no poll happens in a test that does not wait for one.
 const NEVER: Duration = Duration::from_hours(1);
 
 fn change(id: i32, kind: ChangeKind) -> Change {
@@ -13,14 +13,14 @@ fn change(id: i32, kind: ChangeKind) -> Change {
 }
 
 #[tokio::test]
-async fn changes_are_told_once_they_are_committed() {
+async fn changes_are_reported_after_commit() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     c.insert_one(doc! { "_id": 0 }).await.unwrap();
     let mut feed = store.database.watch(NEVER).await.unwrap();
     c.insert_one(doc! { "_id": 1 }).await.unwrap();
     c.update_one(&Filter::id(1), &Update::new().set("a", 1)).await.unwrap();
-    // What alters nothing is no change, and neither is what is undone.
+    // Updates without effect and rolled back writes are not changes.
     c.update_one(&Filter::id(1), &Update::new().set("a", 1)).await.unwrap();
     let transaction = store.database.begin().await.unwrap();
     transaction.collection("c").insert_one(doc! { "_id": 2 }).await.unwrap();
@@ -37,19 +37,19 @@ async fn changes_are_told_once_they_are_committed() {
 }
 
 #[tokio::test]
-async fn what_another_store_writes_is_noticed() {
+async fn writes_of_another_process_are_noticed() {
     let store = Fixture::new().await;
     let other = store.again().await;
     let mut feed = store.database.watch(Duration::from_millis(5)).await.unwrap();
     other.collection("c").insert_one(doc! { "_id": 1 }).await.unwrap();
     assert_eq!(feed.next().await.unwrap(), Some(Change::Unknown));
-    // Our own writes are not taken for another's.
+    // Own writes are not attributed to another process.
     store.database.collection("c").insert_one(doc! { "_id": 2 }).await.unwrap();
     assert_eq!(feed.next().await.unwrap(), Some(change(2, ChangeKind::Inserted)));
 }
 
 #[tokio::test]
-async fn who_is_far_behind_is_told_to_look_again() {
+async fn lagging_subscriber_gets_an_unknown_change() {
     let store = Fixture::new().await;
     let mut feed = store.database.watch(NEVER).await.unwrap();
     for part in 0..3 {

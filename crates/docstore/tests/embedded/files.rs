@@ -8,7 +8,7 @@ use docstore::{Error, Filter, Find};
 
 use super::Fixture;
 
-/// Every file of a folder, with its bytes.
+/// Returns every file of a folder with its bytes.
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(Result::unwrap);
     files.map(|f| (f.file_name().into_string().unwrap(), fs::read(f.path()).unwrap())).collect()
@@ -21,7 +21,7 @@ async fn refusal(folder: &Path) -> Error {
     refused
 }
 
-/// A closed store's file, changed in one place.
+/// Creates a closed store whose file is changed at one offset.
 async fn changed(at: usize, bytes: &[u8]) -> Fixture {
     let store = Fixture::new().await;
     store.database.collection("c").insert_one(doc! { "_id": 1 }).await.unwrap();
@@ -34,7 +34,7 @@ async fn changed(at: usize, bytes: &[u8]) -> Fixture {
 }
 
 #[tokio::test]
-async fn a_foreign_file_is_left_alone() {
+async fn foreign_file_is_rejected_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     for foreign in [&b"hello"[..], &[7; 5000]] {
         fs::write(folder.path().join("store.db"), foreign).unwrap();
@@ -47,14 +47,14 @@ async fn a_foreign_file_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_newer_file_is_left_alone() {
+async fn newer_file_version_is_rejected_unchanged() {
     let newer = changed(60, &[0, 0, 0, 9]).await;
     let refused = refusal(newer.folder.path()).await;
     assert!(matches!(refused, Error::NewerFormat { found: 9, supported: 1, .. }), "{refused}");
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_told() {
+async fn damaged_file_is_reported() {
     let store = Fixture::new().await;
     let documents = (0..2000).map(|n| doc! { "_id": n, "text": "x".repeat(100) }).collect();
     store.database.collection("c").insert_many(documents).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_damaged_file_is_told() {
     let refused = open(Options { path: path.clone() }).await.map(drop).unwrap_err();
     assert!(refused.to_string().starts_with("the store file is damaged"), "{refused}");
 
-    // Damaged further on, it opens, and the read that meets the damage says so.
+    // With damage further on, the file opens, and the read that reaches the damage fails.
     let store = changed(100, &[]).await;
     let path = store.folder.path().join("store.db");
     let database = store.again().await;
@@ -86,7 +86,7 @@ async fn a_damaged_file_is_told() {
 }
 
 #[tokio::test]
-async fn a_place_that_cannot_be_written_is_named() {
+async fn unwritable_path_is_named() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     let path = folder.path().join("file").join("store.db");
@@ -96,7 +96,7 @@ async fn a_place_that_cannot_be_written_is_named() {
 }
 
 #[tokio::test]
-async fn a_new_file_gets_its_folder_and_an_empty_one_is_new() {
+async fn missing_folder_is_created_and_empty_file_initialized() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/store.db");
     let database = open(Options { path: path.clone() }).await.unwrap();

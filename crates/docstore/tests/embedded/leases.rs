@@ -16,7 +16,7 @@ fn request(owner: &str) -> LeaseRequest {
 }
 
 #[tokio::test]
-async fn one_holds_it_until_it_is_released() {
+async fn lease_is_held_until_released() {
     let store = Fixture::new().await;
     let other = store.again().await;
     assert_eq!(store.database.lease_holder("leases", "migrate/all").await.unwrap(), None);
@@ -34,13 +34,13 @@ async fn one_holds_it_until_it_is_released() {
 
     let next = other.acquire_lease(request("b")).await.unwrap().unwrap();
     assert!(next.fence() > lease.fence());
-    // The old holder's release does not concern the new one.
+    // A release by the former holder does not affect the new one.
     lease.release().await.unwrap();
     assert!(next.renew().await.unwrap());
 }
 
 #[tokio::test]
-async fn one_that_has_run_out_is_taken_over() {
+async fn expired_lease_is_taken_over() {
     let store = Fixture::new().await;
     let old = store.database.acquire_lease(request("a")).await.unwrap().unwrap();
     let past = Update::new().set("expires_at", DateTime::from_millis(0));
@@ -48,7 +48,7 @@ async fn one_that_has_run_out_is_taken_over() {
     let holder = store.database.lease_holder("leases", "migrate/all").await.unwrap().unwrap();
     assert_eq!((holder.owner.as_str(), holder.remaining), ("a", Duration::ZERO));
 
-    // The old holder's process lives and keeps its lock; the new one holds the lease by the clock alone.
+    // The former holder's process is alive and keeps its file lock; the new one holds the lease by the clock alone.
     let other = store.again().await;
     let new = other.acquire_lease(request("b")).await.unwrap().unwrap();
     assert!(new.fence() > old.fence());
@@ -57,16 +57,16 @@ async fn one_that_has_run_out_is_taken_over() {
     assert_eq!(third.err().unwrap().owner, "b");
 }
 
-/// The child takes the lease for an hour and is killed.
+/// The child acquires the lease for an hour and is killed.
 #[tokio::test]
-async fn one_of_a_process_that_died_is_taken_over_at_once() {
+async fn lease_of_a_dead_process_is_taken_over_at_once() {
     if let Some(database) = child().await {
         let lease = database.acquire_lease(request("child")).await.unwrap().unwrap();
         println!("ready {}", lease.fence());
         std::future::pending::<()>().await;
     }
     let store = Fixture::new().await;
-    let mut child = child_of(&store, "leases::one_of_a_process_that_died_is_taken_over_at_once");
+    let mut child = child_of(&store, "leases::lease_of_a_dead_process_is_taken_over_at_once");
     wait_for(&mut child, "ready");
     let holder = store.database.acquire_lease(request("b")).await.unwrap().err().unwrap();
     assert_eq!(holder.owner, "child");

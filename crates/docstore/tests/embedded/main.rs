@@ -1,12 +1,12 @@
-//! The embedded engine through the port: what it stores, and what it keeps through faults.
+//! Tests of the embedded engine: storage and durability.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-/// Bulk writes, cursors and what a collection does in general.
+/// Collections, bulk writes and cursors.
 mod basics;
-/// What a feed of changes tells.
+/// Change feeds.
 mod changes;
-/// Files that are not ours, newer, damaged or cannot be opened.
+/// Foreign, newer, damaged and unreadable files.
 mod files;
 /// Leases between stores and processes.
 mod leases;
@@ -19,7 +19,7 @@ use docstore::sqlite::{Options, open};
 use docstore::{Database, Find};
 use tempfile::TempDir;
 
-/// A store in a folder of its own.
+/// A store in its own folder.
 struct Fixture {
     folder: TempDir,
     database: Database,
@@ -32,13 +32,13 @@ impl Fixture {
         Self { folder, database }
     }
 
-    /// Another handle to the same file, as another process would have.
+    /// Opens the same file again, as another process would.
     async fn again(&self) -> Database {
         open(Options { path: self.folder.path().join("store.db") }).await.unwrap()
     }
 }
 
-/// The documents of a read.
+/// Collects the documents of a read.
 async fn all(database: &Database, collection: &str, find: Find) -> Vec<docstore::bson::Document> {
     database.collection(collection).find(find).await.unwrap().documents().await.unwrap()
 }

@@ -9,13 +9,13 @@ use super::{Fixture, all};
 
 const STORE: &str = "DOCSTORE_TEST_CHILD";
 
-/// In a child process, the store that it is to use.
+/// Opens the store of the parent, in a child process.
 pub(super) async fn child() -> Option<Database> {
     let path = std::env::var_os(STORE)?;
     Some(open(Options { path: path.into() }).await.unwrap())
 }
 
-/// Runs one test of this binary again, as a child.
+/// Runs one test of this binary in a child process.
 pub(super) fn child_of(store: &Fixture, test: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads", "1"])
@@ -25,7 +25,7 @@ pub(super) fn child_of(store: &Fixture, test: &str) -> Child {
         .unwrap()
 }
 
-/// Reads what a child prints until a line has this word.
+/// Reads the output of a child until a line contains this word.
 pub(super) fn wait_for(child: &mut Child, word: &str) -> BufReader<ChildStdout> {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     loop {
@@ -41,9 +41,9 @@ fn next(lines: &mut BufReader<ChildStdout>) -> Option<String> {
     (lines.read_line(&mut line).unwrap() > 0).then_some(line)
 }
 
-/// The child says of each write that it was acknowledged, until it is killed.
+/// The child prints each acknowledged write until it is killed.
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+async fn acknowledged_writes_survive_kill() {
     if let Some(database) = child().await {
         database.ensure_index("c", &Index::on(["n"]).unique()).await.unwrap();
         println!("begin");
@@ -60,7 +60,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     store.database.close().await;
     for _ in 0..3 {
         std::fs::remove_dir_all(store.folder.path()).unwrap();
-        let mut child = child_of(&store, "processes::what_was_acknowledged_survives_a_kill");
+        let mut child = child_of(&store, "processes::acknowledged_writes_survive_kill");
         let mut lines = wait_for(&mut child, "begin");
         let mut acknowledged = 0;
         while acknowledged < 150 {
@@ -69,7 +69,7 @@ async fn what_was_acknowledged_survives_a_kill() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        // What it could still say before it died counts too.
+        // Lines printed just before the kill count too.
         while let Some(line) = next(&mut lines) {
             if let Some(n) = line.strip_suffix('\n').and_then(|l| l.strip_prefix("ack ")) {
                 acknowledged = n.parse().unwrap();
@@ -86,7 +86,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     }
 }
 
-/// Both processes write, make collections and indexes, and each sees what the other did.
+/// Two processes write and create collections and indexes; each sees the changes of the other.
 #[tokio::test]
 async fn two_processes_share_a_file() {
     if let Some(database) = child().await {
@@ -109,7 +109,7 @@ async fn two_processes_share_a_file() {
     wait_for(&mut child, "done");
     let counter = c.find_one(Find::new(Filter::id("counter"))).await.unwrap().unwrap();
     assert_eq!(counter.get_i32("n").unwrap(), 200);
-    // The index of the other process binds this one, whose cached catalogue did not have it.
+    // The index created by the other process applies here, although the cached catalog did not have it.
     let refused = c.insert_one(doc! { "a": 7 }).await.unwrap_err();
     assert_eq!(refused.duplicate_index(), Some("a_1"));
     assert_eq!(store.database.list_indexes("shared").await.unwrap(), [Index::on(["a"]).unique()]);
@@ -117,9 +117,9 @@ async fn two_processes_share_a_file() {
     child.wait().unwrap();
 }
 
-/// Several processes make the same new file at once.
+/// Several processes create the same file concurrently.
 #[tokio::test]
-async fn a_race_to_create_has_one_file_in_the_end() {
+async fn concurrent_creation_yields_one_file() {
     if let Some(database) = child().await {
         database.collection("c").insert_one(doc! {}).await.unwrap();
         println!("done");
@@ -129,9 +129,9 @@ async fn a_race_to_create_has_one_file_in_the_end() {
     store.database.close().await;
     std::fs::remove_file(store.folder.path().join("store.db")).unwrap();
     let mut children: Vec<_> =
-        (0..6).map(|_| child_of(&store, "processes::a_race_to_create_has_one_file_in_the_end")).collect();
+        (0..6).map(|_| child_of(&store, "processes::concurrent_creation_yields_one_file")).collect();
     for child in &mut children {
-        // Its output is kept open, so that the end of its report does not fail.
+        // Keep the output open, so that the child's last print does not fail.
         let _output = wait_for(child, "done");
         assert!(child.wait().unwrap().success());
     }

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use super::{Fixture, all};
 
 #[tokio::test]
-async fn it_sees_its_own_writes_and_others_do_not_until_the_commit() {
+async fn writes_are_invisible_to_others_until_commit() {
     let store = Fixture::new().await;
     let outside = store.database.collection("c");
     outside.insert_one(doc! { "_id": 1, "n": 1 }).await.unwrap();
@@ -22,12 +22,12 @@ async fn it_sees_its_own_writes_and_others_do_not_until_the_commit() {
     let seen = inside.find_one(Find::new(Filter::eq("n", 10))).await.unwrap();
     assert_eq!(seen, Some(doc! { "_id": 1, "n": 10 }));
 
-    // Readers go on beside it, and see what is committed.
+    // Concurrent readers continue and see committed data.
     let reads = (0..8).map(|_| all(&store.database, "c", Find::new(Filter::All)));
     for found in futures_util::future::join_all(reads).await {
         assert_eq!(found, [doc! { "_id": 1, "n": 1 }]);
     }
-    // Another writer waits for its end.
+    // Another writer waits for the end of the transaction.
     let other = tokio::spawn({
         let outside = outside.clone();
         async move { outside.insert_one(doc! { "_id": 3 }).await }
@@ -39,7 +39,7 @@ async fn it_sees_its_own_writes_and_others_do_not_until_the_commit() {
 }
 
 #[tokio::test]
-async fn dropped_or_aborted_it_leaves_nothing() {
+async fn dropped_or_aborted_transaction_leaves_nothing() {
     let store = Fixture::new().await;
     let transaction = store.database.begin().await.unwrap();
     let kept = transaction.collection("made");
@@ -51,19 +51,19 @@ async fn dropped_or_aborted_it_leaves_nothing() {
     let transaction = store.database.begin().await.unwrap();
     transaction.collection("made").insert_one(doc! { "_id": 1 }).await.unwrap();
     drop(transaction);
-    // This write can only begin once the other has been undone.
+    // This write can only start once the other transaction is rolled back.
     store.database.collection("other").insert_one(doc! { "_id": 1 }).await.unwrap();
     assert_eq!(store.database.collection_names().await.unwrap(), ["other"]);
 }
 
 #[tokio::test]
-async fn a_failed_operation_ends_it() {
+async fn failed_operation_ends_transaction() {
     let store = Fixture::new().await;
     store.database.ensure_index("c", &Index::on(["a"]).unique()).await.unwrap();
     let transaction = store.database.begin().await.unwrap();
     let inside = transaction.collection("c");
     inside.insert_one(doc! { "_id": 1, "a": 1 }).await.unwrap();
-    // A request that is wrong by itself never reaches the transaction.
+    // An invalid request never reaches the transaction.
     assert!(matches!(inside.count(&Filter::eq("$a", 1)).await, Err(Error::Invalid(_))));
     let refused = inside.insert_one(doc! { "_id": 2, "a": 1 }).await.unwrap_err();
     assert_eq!(refused.duplicate_index(), Some("a_1"));
@@ -75,14 +75,14 @@ async fn a_failed_operation_ends_it() {
 }
 
 #[tokio::test]
-async fn its_time_is_limited() {
+async fn transaction_has_a_time_limit() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { path: folder.path().join("store.db") };
     let limits = Limits { transaction: Duration::from_millis(50) };
     let database = open_with(options, limits).await.unwrap();
     let transaction = database.begin().await.unwrap();
     let _ = transaction.collection("c").insert_one(doc! { "_id": 1 }).await;
-    // Waits for the writer, which comes free only because the transaction's time is over.
+    // Waits for the writer, which becomes free only because the transaction exceeds its time limit.
     database.collection("d").insert_one(doc! { "_id": 1 }).await.unwrap();
     let late = transaction.commit().await.unwrap_err();
     assert!(matches!(late, Error::TransactionEnded(_)), "{late}");
@@ -90,7 +90,7 @@ async fn its_time_is_limited() {
 }
 
 #[tokio::test]
-async fn work_in_a_transaction_happens_at_once_or_not_at_all() {
+async fn transaction_is_atomic() {
     let store = Fixture::new().await;
     let done: Result<u64, Error> = store
         .database
@@ -119,7 +119,7 @@ async fn work_in_a_transaction_happens_at_once_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn writes_at_once_are_all_kept() {
+async fn concurrent_writes_are_all_kept() {
     let store = Fixture::new().await;
     let c = store.database.collection("c");
     c.insert_one(doc! { "_id": 0, "n": 0 }).await.unwrap();
@@ -129,7 +129,7 @@ async fn writes_at_once_are_all_kept() {
         let (c, update, filter) = (c.clone(), &update, &filter);
         async move {
             if i % 50 == 0 {
-                // A refusal beside the others is nobody else's business.
+                // A failed write does not affect concurrent ones.
                 assert!(c.insert_one(doc! { "_id": 0 }).await.is_err());
             }
             c.update_one(filter, update).await.unwrap();
