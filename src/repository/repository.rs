@@ -17,6 +17,7 @@ use crate::domain::Id;
 const MAX_LOGGED_CORRUPT: usize = 10_000;
 
 /// Reads and writes the entities of one collection. Cheap to clone.
+#[derive(Clone)]
 pub struct Repository<E> {
     pub(super) collection: Collection,
     /// Former slugs, of all collections.
@@ -32,19 +33,6 @@ pub struct Repository<E> {
 struct Corrupt {
     count: AtomicU64,
     logged: Mutex<HashSet<String>>,
-}
-
-impl<E> Clone for Repository<E> {
-    fn clone(&self) -> Self {
-        Self {
-            collection: self.collection.clone(),
-            history: self.history.clone(),
-            totals: Arc::clone(&self.totals),
-            cursors: Arc::clone(&self.cursors),
-            corrupt: Arc::clone(&self.corrupt),
-            entity: PhantomData,
-        }
-    }
 }
 
 impl<E: Entity> Repository<E> {
@@ -85,18 +73,7 @@ impl<E: Entity> Repository<E> {
 
     /// Reads an entity from a document.
     pub(super) fn read(document: &RawDocument) -> Result<E, Error> {
-        Self::read_with(document, E::from_row)
-    }
-
-    /// Reads a document with `from_row`.
-    pub(super) fn read_with<T>(
-        document: &RawDocument,
-        from_row: impl FnOnce(&Row<'_>) -> Result<T, BadField>,
-    ) -> Result<T, Error> {
-        Row::new(document).and_then(|row| from_row(&row)).map_err(|BadField(field)| {
-            let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
-            Error::Corrupt { collection: E::COLLECTION, id: display_id(&id.unwrap_or(Bson::Null)), field }
-        })
+        read_row(E::COLLECTION, document, E::from_row)
     }
 
     /// Drops what a list cannot read: counts it, and logs each corrupt document once.
@@ -114,6 +91,18 @@ impl<E: Entity> Repository<E> {
         }
         None
     }
+}
+
+/// Reads a document of a collection with `from_row`.
+pub(super) fn read_row<T>(
+    collection: &'static str,
+    document: &RawDocument,
+    from_row: impl FnOnce(&Row<'_>) -> Result<T, BadField>,
+) -> Result<T, Error> {
+    Row::new(document).and_then(|row| from_row(&row)).map_err(|BadField(field)| {
+        let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+        Error::Corrupt { collection, id: display_id(&id.unwrap_or(Bson::Null)), field }
+    })
 }
 
 /// Formats an id of any type for people.

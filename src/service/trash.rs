@@ -9,7 +9,7 @@ use crate::domain::{
     Caller, DeletedItem, Item as _, Listing, Page, PageRequest, Project, Restored, Role, Section, Story,
     TrashType,
 };
-use crate::repository::{PageRestore, Repository};
+use crate::repository::{PageRestore, Repository, Sluggable};
 
 /// Lists, restores and purges deleted items. Cheap to clone.
 #[derive(Clone)]
@@ -74,14 +74,8 @@ impl Trash {
     pub async fn restore(&self, caller: &Caller, kind: TrashType, id: &str) -> Result<Restored, Error> {
         authorize(caller)?;
         let restored = match kind {
-            TrashType::Stories => {
-                let restored = self.stories.restore(parse_id::<Story>(id)?).await?;
-                restored.ok_or(Error::NotInTrash(Story::NAME))?
-            }
-            TrashType::Projects => {
-                let restored = self.projects.restore(parse_id::<Project>(id)?).await?;
-                restored.ok_or(Error::NotInTrash(Project::NAME))?
-            }
+            TrashType::Stories => restore(&self.stories, id).await?,
+            TrashType::Projects => restore(&self.projects, id).await?,
             TrashType::Pages => match self.pages.restore_page(parse_id::<Page>(id)?).await? {
                 PageRestore::Restored(restored) => restored,
                 PageRestore::NotFound => return Err(Error::NotInTrash(Page::NAME)),
@@ -109,6 +103,10 @@ impl Trash {
     fn before(&self, age: TimeDelta) -> DateTime<Utc> {
         self.clock.now().checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
+}
+
+async fn restore<E: Sluggable>(items: &Repository<E>, id: &str) -> Result<Restored, Error> {
+    items.restore(parse_id::<E>(id)?).await?.ok_or(Error::NotInTrash(E::NAME))
 }
 
 fn authorize(caller: &Caller) -> Result<(), Error> {

@@ -1,5 +1,3 @@
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use validator::ValidateEmail as _;
@@ -45,13 +43,19 @@ pub(super) struct ValidToken {
 }
 
 /// The reason that a token is rejected although Google knows it. It never contains values of the token.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub(super) enum TokenFlaw {
+    #[error("expired")]
     Expired,
+    #[error("issued to another application")]
     Audience,
+    #[error("does not grant access to the e-mail address")]
     MissingScope,
+    #[error("has no e-mail address")]
     NoEmail,
+    #[error("has a malformed e-mail address")]
     MalformedEmail,
+    #[error("has an unverified e-mail address")]
     UnverifiedEmail,
 }
 
@@ -63,19 +67,6 @@ impl TokenFlaw {
                 TokenError::Rejected
             }
         }
-    }
-}
-
-impl fmt::Display for TokenFlaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Expired => "expired",
-            Self::Audience => "issued to another application",
-            Self::MissingScope => "does not grant access to the e-mail address",
-            Self::NoEmail => "has no e-mail address",
-            Self::MalformedEmail => "has a malformed e-mail address",
-            Self::UnverifiedEmail => "has an unverified e-mail address",
-        })
     }
 }
 

@@ -24,23 +24,16 @@ fields! {
     }
 }
 
-impl From<DisplayType> for Bson {
-    fn from(display_type: DisplayType) -> Self {
-        display_type.as_str().into()
-    }
+macro_rules! stored_as_word {
+    ($($type:ty),+) => {
+        $(impl From<$type> for Bson {
+            fn from(value: $type) -> Self {
+                value.as_str().into()
+            }
+        })+
+    };
 }
-
-impl From<ContentType> for Bson {
-    fn from(content_type: ContentType) -> Self {
-        content_type.as_str().into()
-    }
-}
-
-impl From<NavVisibility> for Bson {
-    fn from(nav_visibility: NavVisibility) -> Self {
-        nav_visibility.as_str().into()
-    }
-}
+stored_as_word!(DisplayType, ContentType, NavVisibility);
 
 impl Entity for Section {
     const COLLECTION: &'static str = "sections";

@@ -1,9 +1,11 @@
-use bson::{Bson, Document, doc};
+use bson::{Bson, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Collection, Database, Filter, FindAndUpdate, Index, Update};
 
 use crate::domain::{Id, Role};
-use crate::repository::{BadField, Error};
+use crate::repository::Error;
+use crate::repository::repository::read_row;
+use crate::repository::row::{object_id, text};
 
 /// The collection of users.
 pub(in crate::repository) const COLLECTION: &str = "users";
@@ -72,24 +74,16 @@ impl Users {
             None => update.set_on_insert("auth_providers", Vec::<Bson>::new()),
         };
         let upsert = FindAndUpdate::new(Filter::eq("email", email), update).upsert();
-        let stored = match self.collection.find_one_and_update(upsert.clone()).await {
+        let stored = match self.collection.find_one_and_update_raw(upsert.clone()).await {
             // Another request inserted the same address first; now it can be updated.
             Err(error) if error.duplicate_index().is_some() => {
-                self.collection.find_one_and_update(upsert).await?
+                self.collection.find_one_and_update_raw(upsert).await?
             }
             outcome => outcome?,
         };
-        stored.map_or_else(|| Err(corrupt(&Bson::Null, BadField("_id"))), |document| read_user(&document))
+        let stored = stored.expect("an upsert returns the document");
+        read_row(COLLECTION, &stored, |row| {
+            Ok(User { id: row.read("_id", object_id)?, name: row.read("name", text)? })
+        })
     }
-}
-
-fn read_user(document: &Document) -> Result<User, Error> {
-    let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-    let own = id.as_object_id().map(Id::from).ok_or(BadField("_id"));
-    let name = document.get_str("name").map_err(|_| BadField("name"));
-    own.and_then(|own| Ok(User { id: own, name: name?.to_owned() })).map_err(|bad| corrupt(&id, bad))
-}
-
-fn corrupt(id: &Bson, BadField(field): BadField) -> Error {
-    Error::Corrupt { collection: COLLECTION, id: id.to_string(), field }
 }

@@ -6,6 +6,7 @@ use docstore::{Field, Filter, Find, Projection, Sort, Update};
 use super::create_update::{DELETED, SLUG, UPDATED, VERSION, instant, undecodable};
 use super::slugs::slug_or_id;
 use crate::domain::{DeletedItem, Id, Listing, PageRequest, Restored, slug_suffix, slugify};
+use crate::repository::repository::read_row;
 use crate::repository::row::{is_deleted, object_id, optional_date, text};
 use crate::repository::{Error, Repository, Sluggable, SoftDelete};
 
@@ -95,7 +96,7 @@ impl<E: SoftDelete> Repository<E> {
 
     /// Reads what a list shows of a deleted document. Unreadable fields may be the reason that it was deleted.
     fn read_deleted(document: &RawDocument) -> Result<DeletedItem, Error> {
-        Self::read_with(document, |row| {
+        read_row(E::COLLECTION, document, |row| {
             let name = |field| row.read(field, Some).ok().flatten();
             let name = name(E::FORMER_NAME_FIELD).or_else(|| name(E::NAME_FIELD));
             Ok(DeletedItem {
