@@ -16,7 +16,7 @@ mod patch;
 mod permissions;
 /// Projects.
 mod project;
-/// What all resources share, and the macro that declares one.
+/// The common parts of all resources, and the macro that declares one.
 mod resource;
 /// Sections.
 mod section;
@@ -35,18 +35,20 @@ mod url;
 
 pub use etag::{Precondition, Revised, Revision};
 pub use id::{Id, InvalidId};
-pub use navlink::{NavLink, NavLinkDraft, NavLinkPatch};
-pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type, is_page_type};
+pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
+pub use page::{MAX_PAGE_LENGTH, Page, PageDraft, PagePatch, is_builtin_page_type, is_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};
 pub use patch::{FieldPatch, Patch};
 pub use permissions::{Authorship, Caller, Role, Visibility};
-pub use project::{Project, ProjectDraft, ProjectFilter, ProjectPatch};
-pub use resource::{Draft, Item, Meta, PatchOf};
+pub use project::{
+    MAX_PROJECT_LENGTH, MAX_SUMMARY_LENGTH, Project, ProjectDraft, ProjectFilter, ProjectPatch,
+};
+pub use resource::{Draft, Item, MAX_TITLE_LENGTH, Meta, PatchOf};
 pub use section::{
     ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionDraft, SectionFilter, SectionPatch,
 };
 pub use slug::{nth_slug, slug_suffix, slugify};
-pub use story::{Story, StoryDraft, StoryFilter, StoryPatch};
+pub use story::{MAX_STORY_LENGTH, Story, StoryDraft, StoryFilter, StoryPatch};
 pub use trash::{DeletedItem, Restored, TrashType};
 pub use tree::{MAX_SECTION_DEPTH, PlacementError, SectionTree};
 pub use url::{is_link_target, is_script_url, is_web_url};

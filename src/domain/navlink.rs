@@ -1,5 +1,10 @@
 use super::resource::resource;
 
+/// The maximum length of a link's label, in characters.
+pub const MAX_LABEL_LENGTH: u64 = 100;
+/// The maximum length of a link's URL, in characters.
+pub const MAX_LINK_LENGTH: u64 = 500;
+
 resource! {
     /// A navigation link. Links of the original have no owner.
     NavLink {}

@@ -1,6 +1,11 @@
 use super::resource::resource;
 use super::{Id, Visibility};
 
+/// The maximum length of a project's summary, in characters.
+pub const MAX_SUMMARY_LENGTH: u64 = 500;
+/// The maximum length of a project's text, in characters.
+pub const MAX_PROJECT_LENGTH: u64 = 50_000;
+
 resource! {
     /// A project, shown on a card.
     Project {
@@ -17,7 +22,7 @@ resource! {
         summary: String,
         /// Text, as HTML.
         content: String,
-        /// What it is built with.
+        /// The technologies it is built with.
         technologies: Vec<String>,
         /// URL of the source code.
         github_url: Option<String>,

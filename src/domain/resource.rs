@@ -2,6 +2,9 @@ use chrono::{DateTime, Utc};
 
 use super::{Caller, Id};
 
+/// The maximum length of a title, and of a slug that is requested in place of it, in characters.
+pub const MAX_TITLE_LENGTH: u64 = 200;
+
 /// The fields that every stored item has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {

@@ -1,4 +1,4 @@
-//! What the services of all resources share.
+//! The use cases that all resources share.
 
 use std::sync::Arc;
 

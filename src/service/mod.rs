@@ -1,6 +1,6 @@
 //! Use cases: visibility, permissions, slugs and sanitizing.
 
-/// What the services of all resources share.
+/// The use cases that all resources share.
 mod content;
 /// Service errors.
 mod error;

@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use axum::http::Uri;
 
-use crate::domain::{Caller, Meta, NavLink, NavLinkDraft, NavLinkPatch, PageRequest, is_link_target};
+use crate::domain::{
+    Caller, MAX_LABEL_LENGTH, MAX_LINK_LENGTH, Meta, NavLink, NavLinkDraft, NavLinkPatch, PageRequest,
+    is_link_target,
+};
 use crate::http::ApiError;
 use crate::http::extract::{
     Auth, Authorized, Field, IfMatch, MAX_SAFE_INTEGER, PathParam, ValidQuery, absent_is, default, omittable,
@@ -15,7 +18,7 @@ use crate::service::Services;
 fn target<V>(field: Field<String, V>) -> Field<String, V> {
     let msg = "must start with http:, https:, mailto: or tel:, or be a path of this site";
     let pattern = "^(?:[Hh][Tt][Tt][Pp][Ss]?:|[Mm][Aa][Ii][Ll][Tt][Oo]:|[Tt][Ee][Ll]:|[^:/?#]*(?:[/?#]|$))";
-    field.length(1..=500).check(is_link_target, msg).pattern(pattern)
+    field.length(1..=MAX_LINK_LENGTH).check(is_link_target, msg).pattern(pattern)
 }
 
 query! {
@@ -30,7 +33,7 @@ query! {
 request! {
     /// A new navigation link.
     NavLinkDraft as "NavLinkCreate" {
-        label: required().length(1..=100),
+        label: required().length(1..=MAX_LABEL_LENGTH),
         /// A URL with the scheme http, https, mailto or tel, or a path of this site.
         url: target(required()),
         sort_order: absent_is(0).range(0..=MAX_SAFE_INTEGER),
@@ -42,7 +45,7 @@ request! {
 request! {
     /// Changes to a navigation link. A field that is absent stays as it is.
     NavLinkPatch as "NavLinkUpdate" {
-        label: omittable().length(1..=100),
+        label: omittable().length(1..=MAX_LABEL_LENGTH),
         /// As for a new link.
         url: target(omittable()),
         sort_order: omittable().range(0..=MAX_SAFE_INTEGER),

@@ -3,7 +3,10 @@ use std::sync::Arc;
 use axum::http::Uri;
 
 use super::articles::ArticleResource;
-use crate::domain::{Meta, PageRequest, Patch, Project, ProjectDraft, ProjectPatch, is_web_url};
+use crate::domain::{
+    MAX_PROJECT_LENGTH, MAX_SUMMARY_LENGTH, MAX_TITLE_LENGTH, Meta, PageRequest, Patch, Project,
+    ProjectDraft, ProjectPatch, is_web_url,
+};
 use crate::http::ApiError;
 use crate::http::extract::{
     Auth, Field, MAX_SAFE_INTEGER, ValidQuery, default, optional, optional_as, page, query, request, required,
@@ -44,9 +47,9 @@ query! {
 request! {
     /// A new project.
     ProjectDraft as "ProjectCreate" {
-        title: required().length(1..=200),
-        summary: required().length(1..=500),
-        content: required().length(1..=50000),
+        title: required().length(1..=MAX_TITLE_LENGTH),
+        summary: required().length(1..=MAX_SUMMARY_LENGTH),
+        content: required().length(1..=MAX_PROJECT_LENGTH),
         technologies: default(Vec::new()),
         github_url: draft_url(),
         live_url: draft_url(),
@@ -64,9 +67,9 @@ request! {
 request! {
     /// Changes to a project. A field that is absent or null stays as it is.
     ProjectPatch as "ProjectUpdate" {
-        title: optional().length(1..=200),
-        summary: optional().length(1..=500),
-        content: optional().length(1..=50000),
+        title: optional().length(1..=MAX_TITLE_LENGTH),
+        summary: optional().length(1..=MAX_SUMMARY_LENGTH),
+        content: optional().length(1..=MAX_PROJECT_LENGTH),
         technologies: optional(),
         github_url: patch_url(),
         live_url: patch_url(),

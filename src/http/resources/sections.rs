@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use axum::http::Uri;
 
-use crate::domain::{Caller, Meta, NavVisibility, PageRequest, Section, SectionDraft, SectionPatch};
+use crate::domain::{
+    Caller, MAX_TITLE_LENGTH, Meta, NavVisibility, PageRequest, Section, SectionDraft, SectionPatch,
+};
 use crate::http::ApiError;
 use crate::http::extract::{
     Auth, Authorized, IfMatch, MAX_SAFE_INTEGER, PathParam, ValidQuery, absent_is, default, omittable,
@@ -41,11 +43,11 @@ request! {
 request! {
     /// A new section.
     SectionDraft as "SectionCreate" {
-        title: required().length(1..=200),
+        title: required().length(1..=MAX_TITLE_LENGTH),
         display_type: required(),
         content_type: required(),
         /// Validated and ignored: the slug follows the title.
-        slug: optional().length(1..=200),
+        slug: optional().length(1..=MAX_TITLE_LENGTH),
         parent_id: optional().id(),
         nav_visibility: absent_is(NavVisibility::Main),
         sort_order: absent_is(0).range(0..=MAX_SAFE_INTEGER),
@@ -61,9 +63,9 @@ request! {
 request! {
     /// Changes to a section. A field that is absent stays as it is; only `parent_id` may be null.
     UpdateSection as "SectionUpdate" {
-        title: omittable().length(1..=200),
+        title: omittable().length(1..=MAX_TITLE_LENGTH),
         /// Converted to a slug like a title. Must contain a letter or a digit.
-        slug: omittable().length(1..=200),
+        slug: omittable().length(1..=MAX_TITLE_LENGTH),
         parent_id: patch().id(),
         display_type: omittable(),
         content_type: omittable(),

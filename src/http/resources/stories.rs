@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::http::Uri;
 
 use super::articles::ArticleResource;
-use crate::domain::{Meta, PageRequest, Story, StoryDraft};
+use crate::domain::{MAX_STORY_LENGTH, MAX_TITLE_LENGTH, Meta, PageRequest, Story, StoryDraft};
 use crate::http::ApiError;
 use crate::http::extract::{Auth, ValidQuery, default, optional, page, query, request, required};
 use crate::http::respond::{List, response};
@@ -23,9 +23,9 @@ query! {
 request! {
     /// A new story, or the new state of an existing one.
     StoryDraft as "StoryWrite" {
-        title: required().length(1..=200),
+        title: required().length(1..=MAX_TITLE_LENGTH),
         /// HTML.
-        content: required().length(1..=10000),
+        content: required().length(1..=MAX_STORY_LENGTH),
         is_published: required(),
     }
     example { "title": "First light", "content": "<p>The river was still.</p>", "is_published": true }

@@ -171,7 +171,7 @@ impl<E: Entity> Repository<E> {
 }
 
 impl<E> Versioned<E> {
-    /// Selects the entity while nobody has changed or deleted it.
+    /// Selects the entity unless it was changed or deleted since it was read.
     fn unchanged(&self) -> Filter {
         Filter::and([Filter::id(self.id), not_deleted(), self.same_version.clone()])
     }
