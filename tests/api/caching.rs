@@ -35,7 +35,7 @@ testkit::stores! {
         for path in ["/sections", "/sections?include_unpublished=true", "/sections/slug/blog", "/sections/slug/none"] {
             let answer = app.get_as("admin", path).await;
             assert_eq!(answer.header("cache-control"), "private, no-store", "{path}");
-            // A single item has the tag of its state for whoever wants to change it.
+            // A single item has the entity tag that a client needs to change it.
             assert_eq!(answer.headers.contains_key("etag"), path.ends_with("blog"), "{path}");
         }
         assert_eq!(app.get("/sections/slug/none").await.header("cache-control"), "no-store");

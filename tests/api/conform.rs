@@ -11,10 +11,10 @@ use crate::support::Answer;
 pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(openapi_document()).expect("the document is JSON"));
 
-/// Validators of components, by reference: compiled once, asked by every test.
+/// Validators by schema, compiled once for all tests.
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
 
-/// A validator of a schema that may refer to components.
+/// Returns the validator of a schema that may refer to components.
 pub(crate) fn validator(schema: &Value) -> Arc<Validator> {
     let mut known = VALIDATORS.lock().expect("no test panics while it holds this");
     let compile = || {
@@ -26,7 +26,7 @@ pub(crate) fn validator(schema: &Value) -> Arc<Validator> {
     Arc::clone(known.entry(schema.to_string()).or_insert_with(compile))
 }
 
-/// What is wrong with a value, in words; nothing if it is valid.
+/// Returns the messages of a schema's violations; none if the value is valid.
 pub(crate) fn complaints(schema: &Value, value: &Value) -> Vec<String> {
     validator(schema).iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
@@ -52,7 +52,7 @@ fn template(path: &str) -> Option<&'static str> {
     routes().iter().map(|route| route.path).filter(fits).min_by_key(|template| template.matches('{').count())
 }
 
-/// Whatever a test asks: an answer of a route has a status that the document names, and the body that it promises.
+/// Checks the response to any request of a test: its status is documented, and its body matches the schema.
 pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     let Some(template) = template(path) else { return };
     let verb = if method == Method::HEAD { "get".to_owned() } else { method.as_str().to_lowercase() };
@@ -81,16 +81,19 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     }
 }
 
-/// What the API means something by is told where it is sent, and sent where it is told.
+/// Checks that a header is documented where it is sent, and sent where it is promised.
 fn check_headers(what: &str, response: &'static Value, answer: &Answer) {
     for (name, header) in DOCUMENT["components"]["headers"].as_object().expect("headers") {
-        let (told, sent) = (response["headers"].get(name).is_some(), answer.headers.contains_key(name));
-        assert!(told || !sent, "{what}: {name} is sent and not in the document");
-        assert!(sent || !told || header["required"] == false, "{what}: {name} is promised and not sent");
+        let (documented, sent) = (response["headers"].get(name).is_some(), answer.headers.contains_key(name));
+        assert!(documented || !sent, "{what}: {name} is sent and not in the document");
+        assert!(
+            sent || !documented || header["required"] == false,
+            "{what}: {name} is promised and not sent"
+        );
     }
 }
 
-/// A schema that is a reference to a component.
+/// Returns a schema that refers to a component.
 pub(crate) fn component(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }

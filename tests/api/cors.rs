@@ -79,10 +79,10 @@ testkit::stores! {
             config.middleware.trusted_proxies = vec![nowhere];
         })
         .await;
-        for (proto, told) in [("https", true), ("http", false)] {
+        for (proto, expected) in [("https", true), ("http", false)] {
             let request = Request::get("/health").header("x-forwarded-proto", proto).body(Body::empty()).unwrap();
             let answer = app.router.clone().oneshot(request).await.unwrap();
-            assert_eq!(answer.headers().contains_key("strict-transport-security"), told, "{proto}");
+            assert_eq!(answer.headers().contains_key("strict-transport-security"), expected, "{proto}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::support::{Answer, App, NOW_MS};
 
 const SCOPE: &str = "openid https://www.googleapis.com/auth/userinfo.email";
 
-/// What `tokeninfo` says of a token that is good for ten more minutes.
+/// The response of `tokeninfo` for a token that is valid for ten more minutes.
 fn info() -> Value {
     json!({
         "aud": "ours", "sub": "42", "scope": SCOPE, "exp": (NOW_MS / 1000 + 600).to_string(),
@@ -63,7 +63,7 @@ pub(crate) async fn asked(google: &MockServer, path: &str) -> usize {
     requests.iter().filter(|request| request.url.path() == path).count()
 }
 
-/// Everybody but the administrator that the migration made.
+/// Everybody but the administrator that the migration created.
 pub(crate) async fn users(db: &Database) -> Vec<Document> {
     let others = Find::new(Filter::ne("role", "admin")).sort(Sort::ascending("email"));
     let found = db.collection("users").find(others).await.expect("users are read");

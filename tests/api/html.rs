@@ -33,7 +33,7 @@ testkit::stores! {
     async fn titles_are_text_and_stay_as_they_are(db: Database) {
         let app = App::on(&db).await;
         let title = "a < b & <script>c</script>";
-        let made = app.made("author", "/stories", &json!({ "title": title, "content": "c", "is_published": true })).await;
-        assert_eq!(made["title"], title);
+        let created = app.create("author", "/stories", &json!({ "title": title, "content": "c", "is_published": true })).await;
+        assert_eq!(created["title"], title);
     }
 }

@@ -10,11 +10,11 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::support::{Answer, App};
-use crate::writing::NOBODY;
+use crate::writing::ANONYMOUS;
 
-/// How often a client may change stories in a minute.
+/// The limit of writes to stories per client and minute.
 pub(crate) const WRITES: usize = 120;
-/// How many bad tokens are looked at in a minute.
+/// The limit of rejected tokens per client and minute.
 const FAILURES: usize = 60;
 
 /// Sends a request over a connection from `peer`.
@@ -50,7 +50,7 @@ testkit::stores! {
         assert_eq!(delete(&app, "10.0.0.2:1", 0, &named).await.status, 429);
         assert_eq!(delete(&app, "10.0.0.1:1", 0, &[("x-forwarded-for", "198.51.100.2")]).await.status, 401);
         assert_eq!(delete(&app, "198.51.100.1:1", 0, &[]).await.status, 429);
-        // A stranger's word does not count.
+        // The header of an untrusted peer is ignored.
         for n in 0..WRITES {
             let made_up = [("x-forwarded-for", &*format!("203.0.113.{n}"))];
             assert_eq!(delete(&app, "192.0.2.9:1", n, &made_up).await.status, 401);
@@ -72,11 +72,11 @@ testkit::stores! {
     async fn requests_with_wrong_fields_do_not_count(db: Database) {
         let app = App::on(&db).await;
         for _ in 0..=WRITES {
-            assert_eq!(app.post(NOBODY, "/stories", &json!({})).await.status, 422);
+            assert_eq!(app.post(ANONYMOUS, "/stories", &json!({})).await.status, 422);
         }
         let fine = json!({ "title": "t", "content": "c", "is_published": true });
-        let made = app.post("author", "/stories", &fine).await;
-        assert_eq!((made.status.as_u16(), made.header("ratelimit")), (201, "\"writes\";r=119;t=60"));
+        let created = app.post("author", "/stories", &fine).await;
+        assert_eq!((created.status.as_u16(), created.header("ratelimit")), (201, "\"writes\";r=119;t=60"));
     }
 
     async fn who_shows_too_many_bad_tokens_is_not_listened_to(db: Database) {
@@ -87,7 +87,7 @@ testkit::stores! {
         }
         let refused = app.get_as("bad", "/me").await;
         assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "60"));
-        // A token that is known to be good is still good, what is open to everybody is still open.
+        // A token that is known to be valid stays valid, and public routes stay public.
         assert_eq!(app.get_as("author", "/me").await.status, 200);
         assert_eq!(app.get_as("bad", "/sections").await.status, 200);
         assert_eq!(app.get("/me").await.status, 401);

@@ -1,44 +1,46 @@
 //! The API through its router, without a socket, on the embedded store and on a real `mongod`.
 
-/// Bad input, and what it gets.
+/// Invalid input.
 mod bad_input;
 /// Entity tags, cache headers, 304.
 mod caching;
-/// Every answer is one that the document names.
+/// Checks that every response conforms to the OpenAPI document.
 mod conform;
-/// Origins, and the headers that browsers need.
+/// CORS and security headers.
 mod cors;
 /// Error bodies and the routes around them.
 mod errors;
-/// What the fields of each kind of content may hold, and what they are when they are left out.
+/// Fields of each type of content: rules and defaults.
 mod fields;
 /// The gate before, during and after a start.
 mod gate;
-/// Tokens of Google, with a double of Google over a real socket.
+/// Google tokens, with a mock of Google over a real socket.
 mod google;
 /// Health, readiness, the index.
 mod health;
-/// What is removed from content.
+/// Sanitizing of HTML.
 mod html;
 /// Declared indexes on databases that are not empty.
 mod indexes;
-/// How often a client may ask.
+/// Rate limits.
 mod limits;
-/// What all lists have in common: how they are read, how much there is, how they are walked.
+/// Lists: query plans, totals and cursors.
 mod lists;
-/// Who somebody is.
+/// The caller.
 mod me;
-/// Links of the navigation.
+/// Navigation links.
 mod navlinks;
-/// The document of the API, and its page.
+/// The OpenAPI document and its page.
 mod openapi;
 /// Pages.
 mod pages;
-/// Every route, as everybody.
+/// Every route's policy, with every type of caller.
 mod policy;
 /// Projects.
 mod projects;
-/// Rendered responses.
+/// Defects of the original.
+mod regressions;
+/// The response cache.
 mod rendered;
 /// Sections, read.
 mod sections;
@@ -46,11 +48,9 @@ mod sections;
 mod sections_write;
 /// Stories.
 mod stories;
-/// An application for each test.
+/// The application under test.
 mod support;
-/// What is deleted: listed, restored, purged.
+/// The trash: listing, restoring, purging.
 mod trash;
-/// Where the original was weak.
-mod weak_spots;
-/// Requests that write.
+/// Helpers for requests that write.
 mod writing;

@@ -19,7 +19,7 @@ testkit::stores! {
             let name = email.split('@').next().unwrap();
             assert_eq!(answer.json(), json!({ "id": id, "email": email, "name": name, "role": who }));
         }
-        // The administrator is the one that the migration made.
+        // The administrator is the one that the migration created.
         assert_eq!(db.collection("users").count(&Filter::eq("role", "admin")).await.unwrap(), 1);
     }
 

@@ -5,7 +5,7 @@ use docstore::{Database, Filter};
 use serde_json::{Value, json};
 
 use crate::support::{App, NOW_MS};
-use crate::writing::{NOBODY, stored};
+use crate::writing::{ANONYMOUS, stored};
 
 const NO_ID: &str = "65a0b1c2d3e4f50617283940";
 
@@ -29,9 +29,9 @@ pub(crate) fn labels(list: &Value) -> Vec<&str> {
 testkit::stores! {
     async fn a_link_has_the_fields_of_the_contract(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("author", "/navlinks", &json!({ "label": "GitHub", "url": "https://github.com" })).await;
-        assert_eq!(made.status, 201);
-        let body = made.json();
+        let created = app.post("author", "/navlinks", &json!({ "label": "GitHub", "url": "https://github.com" })).await;
+        assert_eq!(created.status, 201);
+        let body = created.json();
         let now = "2026-01-02T03:04:05.678000Z";
         let expected = json!({
             "label": "GitHub", "url": "https://github.com", "sort_order": 0, "is_published": true, "id": body["id"],
@@ -39,7 +39,7 @@ testkit::stores! {
         });
         assert_eq!(body, expected);
         let got = app.get(&path(&body)).await;
-        assert_eq!((got.json(), got.header("etag")), (body.clone(), made.header("etag")));
+        assert_eq!((got.json(), got.header("etag")), (body.clone(), created.header("etag")));
         let list = app.get("/navlinks").await.json();
         assert_eq!(list, json!({ "items": [body], "total": 1, "limit": 20, "offset": 0 }));
     }
@@ -48,7 +48,7 @@ testkit::stores! {
         let app = App::on(&db).await;
         assert_eq!(app.get("/navlinks").await.json(), json!({ "items": [], "total": 0, "limit": 20, "offset": 0 }));
         for (label, sort_order) in [("c", 3), ("a", 1), ("b", 2)] {
-            app.made("author", "/navlinks", &navlink(label, sort_order)).await;
+            app.create("author", "/navlinks", &navlink(label, sort_order)).await;
         }
         let list = app.get("/navlinks?limit=2&offset=1").await;
         assert_eq!(labels(&list.json()), ["b", "c"]);
@@ -72,18 +72,18 @@ testkit::stores! {
 
     async fn only_administrators_change_links(db: Database) {
         let app = App::on(&db).await;
-        let link = path(&app.made("author", "/navlinks", &navlink("x", 5)).await);
+        let link = path(&app.create("author", "/navlinks", &navlink("x", 5)).await);
         for who in ["commenter", "author"] {
             // Before anything is said of the id.
             for path in [&*link, "/navlinks/zzz", "/navlinks/65a0b1c2d3e4f50617283940"] {
                 assert_eq!(app.put(who, path, &json!({})).await.status, 403, "{who} {path}");
                 assert_eq!(app.delete(who, path).await.status, 403, "{who} {path}");
             }
-            // So many deletions are all that a client has in a minute.
+            // This is the rate limit of deletions.
             app.clock.advance(chrono::TimeDelta::minutes(1));
         }
-        assert_eq!(app.put(NOBODY, &link, &json!({})).await.status, 401);
-        assert_eq!(app.delete(NOBODY, &link).await.status, 401);
+        assert_eq!(app.put(ANONYMOUS, &link, &json!({})).await.status, 401);
+        assert_eq!(app.delete(ANONYMOUS, &link).await.status, 401);
         assert_eq!(app.put("admin", "/navlinks/zzz", &json!({})).await.status, 400);
         assert_eq!(app.put("admin", &format!("/navlinks/{NO_ID}"), &json!({})).await.status, 404);
         let changed = app.put("admin", &link, &json!({ "label": "y", "is_published": false, "id": NO_ID })).await;
@@ -95,7 +95,7 @@ testkit::stores! {
 
     async fn a_deleted_link_is_gone_for_good(db: Database) {
         let app = App::on(&db).await;
-        let body = app.made("admin", "/navlinks", &navlink("x", 0)).await;
+        let body = app.create("admin", "/navlinks", &navlink("x", 0)).await;
         assert_eq!(stored(&db, "navlinks", &body["id"]).await.get_str("label").unwrap(), "x");
         let gone = app.delete("admin", &path(&body)).await;
         assert_eq!((gone.status.as_u16(), gone.bytes.len()), (204, 0));
@@ -116,8 +116,8 @@ testkit::stores! {
             error("sort_order", "greater_than_equal"),
             error("is_published", "bool_parsing"),
         ];
-        assert_eq!(app.post(NOBODY, "/navlinks", &bad).await.errors(), expected);
-        assert_eq!(app.put(NOBODY, "/navlinks/zzz", &bad).await.errors(), expected);
+        assert_eq!(app.post(ANONYMOUS, "/navlinks", &bad).await.errors(), expected);
+        assert_eq!(app.put(ANONYMOUS, "/navlinks/zzz", &bad).await.errors(), expected);
         let missing = [error("label", "missing"), error("url", "missing")];
         assert_eq!(app.post("author", "/navlinks", &json!({})).await.errors(), missing);
         // No field of a link can be null.
@@ -128,18 +128,18 @@ testkit::stores! {
             error("sort_order", "int_parsing"),
             error("is_published", "bool_parsing"),
         ];
-        let link = app.made("author", "/navlinks", &navlink("x", 0)).await;
+        let link = app.create("author", "/navlinks", &navlink("x", 0)).await;
         assert_eq!(app.put("admin", &path(&link), &nulls).await.errors(), expected);
         assert_eq!(app.get(&path(&link)).await.json(), link);
     }
 
     async fn changes_may_name_the_state_that_they_are_for(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("admin", "/navlinks", &navlink("x", 0)).await;
-        let link = path(&made.json());
-        assert_eq!(app.put_if("admin", &link, made.header("etag"), &navlink("y", 0)).await.status, 200);
-        assert_eq!(app.put_if("admin", &link, made.header("etag"), &navlink("z", 0)).await.status, 412);
-        let headers = [("if-match", made.header("etag"))];
+        let created = app.post("admin", "/navlinks", &navlink("x", 0)).await;
+        let link = path(&created.json());
+        assert_eq!(app.put_if("admin", &link, created.header("etag"), &navlink("y", 0)).await.status, 200);
+        assert_eq!(app.put_if("admin", &link, created.header("etag"), &navlink("z", 0)).await.status, 412);
+        let headers = [("if-match", created.header("etag"))];
         assert_eq!(app.write("admin", Method::DELETE, &link, &headers, Body::empty()).await.status, 412);
     }
 }

@@ -161,7 +161,7 @@ testkit::stores! {
                 let high = property["maximum"].as_i64().map(|number| (json!(number), json!(number + 1)));
                 for (good, bad) in [least, most, low, high].into_iter().flatten() {
                     tried += 1;
-                    // Fields are judged before callers: nobody is signed in, so that nothing is written.
+                    // Fields are validated before credentials: the request has none, so that nothing is written.
                     let method = Method::from_bytes(verb.to_uppercase().as_bytes()).unwrap();
                     let accepted = app.write("", method.clone(), &path, &[], changed(schema, name, good)).await;
                     assert_eq!(accepted.status, 401, "{verb} {path} {name}: {property}");

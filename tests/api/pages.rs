@@ -5,7 +5,7 @@ use docstore::{Database, Filter};
 use serde_json::{Value, json};
 
 use crate::support::{App, NOW_MS, insert, section};
-use crate::writing::{NOBODY, stored};
+use crate::writing::{ANONYMOUS, stored};
 
 const NO_ID: &str = "65a0b1c2d3e4f50617283940";
 
@@ -21,9 +21,9 @@ testkit::stores! {
     async fn a_page_is_made_and_changed_by_put(db: Database) {
         let app = App::on(&db).await;
         assert_eq!(app.get("/pages/about").await.status, 404);
-        let made = app.put("author", "/pages/about", &page("About me")).await;
-        assert_eq!(made.status, 200);
-        let body = made.json();
+        let created = app.put("author", "/pages/about", &page("About me")).await;
+        assert_eq!(created.status, 200);
+        let body = created.json();
         let section = app.get("/sections/slug/about").await.json();
         let author = stored(&db, "pages", &body["id"]).await.get_str("user_id").unwrap().to_owned();
         let now = "2026-01-02T03:04:05.678000Z";
@@ -33,7 +33,7 @@ testkit::stores! {
         });
         assert_eq!(body, expected);
         let got = app.get("/pages/about").await;
-        assert_eq!((got.json(), got.header("etag")), (body.clone(), made.header("etag")));
+        assert_eq!((got.json(), got.header("etag")), (body.clone(), created.header("etag")));
         let title = app.put("author", "/pages/about", &json!({ "title": "Me", "content": null, "page_type": "x" })).await.json();
         assert_eq!((&title["title"], &title["content"], &title["id"]), (&json!("Me"), &json!("<p>text</p>"), &body["id"]));
         assert_eq!(title["is_published"], true);
@@ -72,7 +72,7 @@ testkit::stores! {
             (json!(["body", "content"]), "string_type".to_owned()),
             (json!(["body", "is_published"]), "bool_parsing".to_owned()),
         ];
-        assert_eq!(app.put(NOBODY, "/pages/nonsense", &body).await.errors(), expected);
+        assert_eq!(app.put(ANONYMOUS, "/pages/nonsense", &body).await.errors(), expected);
         let long = json!({ "title": "a".repeat(201), "content": "a".repeat(50_001) });
         let kinds: Vec<_> = app.put("author", "/pages/about", &long).await.errors().into_iter().map(|e| e.1).collect();
         assert_eq!(kinds, ["string_too_long", "string_too_long"]);
@@ -86,8 +86,8 @@ testkit::stores! {
     async fn a_page_type_names_a_section_of_pages(db: Database) {
         let app = App::on(&db).await;
         let terms = insert(&db, section("terms-of-use", doc! { "content_type": "page" })).await;
-        let made = app.put("author", "/pages/terms-of-use", &page("Terms")).await;
-        assert_eq!((made.status.as_u16(), &made.json()["section_id"]), (200, &json!(terms)));
+        let created = app.put("author", "/pages/terms-of-use", &page("Terms")).await;
+        assert_eq!((created.status.as_u16(), &created.json()["section_id"]), (200, &json!(terms)));
         insert(&db, section("gone", doc! { "content_type": "page", "deleted": true })).await;
         let long = "a".repeat(101);
         for unknown in ["blog", "gone", "nothing", "About", "a--b", &long, "%00", "%7E65a0b1c2d3e4f50617283940"] {
@@ -104,18 +104,18 @@ testkit::stores! {
 
     async fn who_may_do_what(db: Database) {
         let app = App::on(&db).await;
-        let made = page("About");
-        assert_eq!(app.put(NOBODY, "/pages/about", &made).await.status, 401);
-        assert_eq!(app.put("commenter", "/pages/about", &made).await.status, 403);
-        assert_eq!(app.put("author", "/pages/about", &made).await.status, 200);
-        assert_eq!(app.put(NOBODY, "/pages/about", &made).await.status, 401);
-        assert_eq!(app.put("commenter", "/pages/about", &made).await.status, 403);
-        assert_eq!(app.put("admin", "/pages/about", &made).await.status, 200);
-        // What the administrator made is not the author's.
-        assert_eq!(app.put("admin", "/pages/contact", &made).await.status, 200);
-        assert_eq!(app.put("author", "/pages/contact", &made).await.status, 403);
+        let created = page("About");
+        assert_eq!(app.put(ANONYMOUS, "/pages/about", &created).await.status, 401);
+        assert_eq!(app.put("commenter", "/pages/about", &created).await.status, 403);
+        assert_eq!(app.put("author", "/pages/about", &created).await.status, 200);
+        assert_eq!(app.put(ANONYMOUS, "/pages/about", &created).await.status, 401);
+        assert_eq!(app.put("commenter", "/pages/about", &created).await.status, 403);
+        assert_eq!(app.put("admin", "/pages/about", &created).await.status, 200);
+        // What the administrator created is not the author's.
+        assert_eq!(app.put("admin", "/pages/contact", &created).await.status, 200);
+        assert_eq!(app.put("author", "/pages/contact", &created).await.status, 403);
         assert_eq!(app.delete("author", "/pages/contact").await.status, 403);
-        assert_eq!(app.delete(NOBODY, "/pages/about").await.status, 401);
+        assert_eq!(app.delete(ANONYMOUS, "/pages/about").await.status, 401);
         assert_eq!(app.delete("commenter", "/pages/about").await.status, 403);
         assert_eq!(app.delete("author", "/pages/about").await.status, 204);
         assert_eq!(app.delete("author", "/pages/about").await.status, 404);
@@ -139,12 +139,12 @@ testkit::stores! {
     async fn changes_may_name_the_state_that_they_are_for(db: Database) {
         let app = App::on(&db).await;
         assert_eq!(app.put_if("author", "/pages/about", "\"x\"", &page("a")).await.status, 404);
-        let made = app.put_if("author", "/pages/about", "*", &page("a")).await;
-        assert_eq!(made.status, 200);
+        let created = app.put_if("author", "/pages/about", "*", &page("a")).await;
+        assert_eq!(created.status, 200);
         let stale = app.put_if("author", "/pages/about", "\"x\"", &page("b")).await;
-        assert_eq!((stale.status.as_u16(), stale.header("etag")), (412, made.header("etag")));
-        assert_eq!(app.put_if("author", "/pages/about", made.header("etag"), &page("b")).await.status, 200);
-        let headers = [("if-match", made.header("etag"))];
+        assert_eq!((stale.status.as_u16(), stale.header("etag")), (412, created.header("etag")));
+        assert_eq!(app.put_if("author", "/pages/about", created.header("etag"), &page("b")).await.status, 200);
+        let headers = [("if-match", created.header("etag"))];
         assert_eq!(app.write("author", Method::DELETE, "/pages/about", &headers, Body::empty()).await.status, 412);
     }
 

@@ -8,20 +8,20 @@ use field_notes::http::{Policy, Route, routes};
 use serde_json::json;
 
 use crate::support::{App, NOW_MS, user_id};
-use crate::writing::NOBODY;
+use crate::writing::ANONYMOUS;
 
-/// The slug and the page type of the item that a route is driven with.
+/// The slug and page type of the item that a route is called with.
 const SLUG: &str = "contact";
 
-/// Those who call, and whether the item is theirs.
+/// Callers, and whether they own the item.
 const CALLERS: [(&str, bool); 5] =
-    [(NOBODY, false), ("commenter", false), ("author", true), ("author", false), ("admin", false)];
+    [(ANONYMOUS, false), ("commenter", false), ("author", true), ("author", false), ("admin", false)];
 
-/// The status of a refusal, or none if the caller may.
+/// Returns the status of a rejection; none if the caller is admitted.
 fn refusal(policy: Policy, who: &str, owns: bool) -> Option<u16> {
     let may = match policy {
         Policy::Everyone => return None,
-        _ if who == NOBODY => return Some(401),
+        _ if who == ANONYMOUS => return Some(401),
         Policy::SignedIn => true,
         Policy::Authors => who != "commenter",
         Policy::Owner => owns || who == "admin",
@@ -39,7 +39,7 @@ async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
     let collection =
         if in_trash { "stories" } else { route.path.split('/').nth(1).expect("a path has a first part") };
     let known = ["stories", "projects", "pages", "sections", "navlinks"];
-    assert!(known.contains(&collection), "{}: say here how an item of it is made", route.path);
+    assert!(known.contains(&collection), "{}: say here how an item of it is created", route.path);
     let items = db.collection(collection);
     let before = Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)]);
     items.delete_many(&before).await.expect("the item before is deleted");
@@ -60,7 +60,7 @@ async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
         .replace("{type}", collection)
 }
 
-/// What every kind of content can be made of.
+/// Returns a body from which every type of content can be created.
 fn fields(route: &Route) -> Body {
     match route.method {
         Method::POST | Method::PUT => Body::from(
@@ -74,7 +74,7 @@ fn fields(route: &Route) -> Body {
     }
 }
 
-/// To restore something nothing has to be said.
+/// Restoring an item takes no body.
 fn reads_a_body(route: &Route) -> bool {
     matches!(route.method, Method::POST | Method::PUT) && !route.path.starts_with("/trash")
 }
@@ -107,7 +107,7 @@ testkit::stores! {
         let app = App::on(&db).await;
         for route in routes().iter().filter(|route| reads_a_body(route)) {
             let path = concrete(&db, route, "nobody").await;
-            let answer = app.write(NOBODY, route.method.clone(), &path, &[], "{").await;
+            let answer = app.write(ANONYMOUS, route.method.clone(), &path, &[], "{").await;
             assert_eq!(answer.status, 422, "{} {}", route.method.as_str(), route.path);
         }
     }

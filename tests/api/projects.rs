@@ -5,7 +5,7 @@ use docstore::Database;
 use serde_json::{Value, json};
 
 use crate::support::{App, NOW_MS};
-use crate::writing::{NOBODY, stored};
+use crate::writing::{ANONYMOUS, stored};
 
 const NO_ID: &str = "65a0b1c2d3e4f50617283940";
 
@@ -22,7 +22,7 @@ pub(crate) fn path(project: &Value) -> String {
 }
 
 /// A project as a program of another age may have left it.
-pub(crate) async fn left(db: &Database, slug: &str, more: Document) -> String {
+pub(crate) async fn insert_project(db: &Database, slug: &str, more: Document) -> String {
     let at = bson::DateTime::from_millis(NOW_MS);
     let mut document = doc! {
         "title": slug, "summary": "s", "content": "c", "is_published": true, "slug": slug, "createdDate": at,
@@ -36,8 +36,8 @@ pub(crate) async fn left(db: &Database, slug: &str, more: Document) -> String {
 testkit::stores! {
     async fn a_project_has_the_fields_of_the_contract(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("author", "/projects", &project("My Project")).await;
-        let body = made.json();
+        let created = app.post("author", "/projects", &project("My Project")).await;
+        let body = created.json();
         let section = app.get("/sections/slug/projects").await.json()["id"].clone();
         let author = stored(&db, "projects", &body["id"]).await.get_str("user_id").unwrap().to_owned();
         let now = "2026-01-02T03:04:05.678000Z";
@@ -47,11 +47,11 @@ testkit::stores! {
             "id": body["id"], "slug": "my-project", "createdDate": now, "updatedDate": now, "user_id": author,
             "section_id": section,
         });
-        assert_eq!((made.status.as_u16(), &body), (201, &expected));
+        assert_eq!((created.status.as_u16(), &body), (201, &expected));
         let by_id = app.get_as("commenter", &path(&body)).await;
         let by_slug = app.get("/projects/slug/my-project").await;
         assert_eq!((by_id.json(), by_slug.json()), (expected.clone(), expected));
-        assert_eq!((by_id.header("etag"), by_slug.header("etag")), (made.header("etag"), made.header("etag")));
+        assert_eq!((by_id.header("etag"), by_slug.header("etag")), (created.header("etag"), created.header("etag")));
         let card = json!({
             "id": body["id"], "title": "My Project", "slug": "my-project", "summary": "short", "technologies": [],
             "image_url": null, "github_url": null, "live_url": null, "is_featured": false, "user_id": author,
@@ -69,13 +69,13 @@ testkit::stores! {
             let mut body = project(title);
             body["sort_order"] = json!(order);
             body["is_featured"] = json!(featured);
-            app.made("author", "/projects", &body).await;
+            app.create("author", "/projects", &body).await;
             app.clock.advance(TimeDelta::seconds(1));
         }
         assert_eq!(app.get("/projects").await.slugs(), ["a", "c", "b"]);
         assert_eq!(app.get("/projects?featured_only=true").await.slugs(), ["b"]);
         let other = ObjectId::new();
-        left(&db, "elsewhere", doc! { "section_id": other.to_hex() }).await;
+        insert_project(&db, "elsewhere", doc! { "section_id": other.to_hex() }).await;
         assert_eq!(app.get(&format!("/projects?section_id={}", other.to_hex())).await.slugs(), ["elsewhere"]);
         db.collection("projects").delete_many(&docstore::Filter::eq("slug", "elsewhere")).await.unwrap();
         let second = app.get("/projects?limit=2&offset=2").await;
@@ -97,8 +97,8 @@ testkit::stores! {
 
     async fn checks_come_in_the_order_of_the_contract(db: Database) {
         let app = App::on(&db).await;
-        assert_eq!(app.put(NOBODY, "/projects/zzz", &json!({ "title": "" })).await.status, 422);
-        assert_eq!(app.put(NOBODY, "/projects/zzz", &json!({})).await.status, 401);
+        assert_eq!(app.put(ANONYMOUS, "/projects/zzz", &json!({ "title": "" })).await.status, 422);
+        assert_eq!(app.put(ANONYMOUS, "/projects/zzz", &json!({})).await.status, 401);
         for method in [Method::GET, Method::PUT, Method::DELETE] {
             for (id, status) in [("zzz", 400), (NO_ID, 404)] {
                 let answer = app.write("author", method.clone(), &format!("/projects/{id}"), &[], "{}").await;
@@ -112,21 +112,21 @@ testkit::stores! {
 
     async fn a_deleted_project_is_gone(db: Database) {
         let app = App::on(&db).await;
-        let made = app.made("author", "/projects", &project("x")).await;
-        assert_eq!(app.delete(NOBODY, &path(&made)).await.status, 401);
-        assert_eq!(app.put(NOBODY, &path(&made), &json!({})).await.status, 401);
-        assert_eq!(app.get("/projects/slug/x").await.json(), made);
-        let deleted = app.delete("author", &path(&made)).await;
+        let created = app.create("author", "/projects", &project("x")).await;
+        assert_eq!(app.delete(ANONYMOUS, &path(&created)).await.status, 401);
+        assert_eq!(app.put(ANONYMOUS, &path(&created), &json!({})).await.status, 401);
+        assert_eq!(app.get("/projects/slug/x").await.json(), created);
+        let deleted = app.delete("author", &path(&created)).await;
         assert_eq!((deleted.status.as_u16(), deleted.bytes.len()), (204, 0));
-        assert_eq!(app.delete("author", &path(&made)).await.status, 404);
-        assert_eq!(app.get_as("admin", &path(&made)).await.status, 404);
+        assert_eq!(app.delete("author", &path(&created)).await.status, 404);
+        assert_eq!(app.get_as("admin", &path(&created)).await.status, 404);
         assert_eq!(app.get("/projects/slug/x").await.status, 404);
         assert_eq!(app.get("/projects").await.json()["total"], 0);
     }
 
     async fn fields_are_judged_together_and_the_store_is_unchanged(db: Database) {
         let app = App::on(&db).await;
-        let made = app.made("author", "/projects", &project("Kept")).await;
+        let created = app.create("author", "/projects", &project("Kept")).await;
         let before = testkit::dump!(db);
         let all = json!({
             "title": "", "summary": "s".repeat(501), "technologies": ["a", 1], "github_url": "ftp://x", "live_url": "javascript:x",
@@ -157,7 +157,7 @@ testkit::stores! {
             ("github_url", json!("//evil.example"), "value_error"),
             ("section_id", json!(NO_ID), "value_error"),
         ] {
-            let errors = app.put("author", &path(&made), &json!({ field: value })).await.errors();
+            let errors = app.put("author", &path(&created), &json!({ field: value })).await.errors();
             assert_eq!(errors, [(json!(["body", field]), kind.to_owned())]);
         }
         assert_eq!(testkit::dump!(db), before);
@@ -169,34 +169,34 @@ testkit::stores! {
         body["technologies"] = json!(["Rust", "SQLite"]);
         body["github_url"] = json!("https://example.com/a");
         body["sort_order"] = json!("-3");
-        let made = app.made("author", "/projects", &body).await;
-        assert_eq!(made["sort_order"], -3);
+        let created = app.create("author", "/projects", &body).await;
+        assert_eq!(created["sort_order"], -3);
         app.clock.advance(TimeDelta::seconds(1));
         let nulls = json!({ "title": null, "summary": null, "technologies": null, "github_url": null, "sort_order": null });
         for nothing in [json!({}), nulls] {
-            let mut expected = made.clone();
+            let mut expected = created.clone();
             expected["updatedDate"] = json!("2026-01-02T03:04:06.678000Z");
-            assert_eq!(app.put("author", &path(&made), &nothing).await.json(), expected);
+            assert_eq!(app.put("author", &path(&created), &nothing).await.json(), expected);
         }
         let change = json!({ "summary": "new", "technologies": [], "is_featured": true, "sort_order": 7.0 });
-        let changed = app.put("author", &path(&made), &change).await.json();
+        let changed = app.put("author", &path(&created), &change).await.json();
         assert_eq!((&changed["summary"], &changed["technologies"]), (&json!("new"), &json!([])));
         assert_eq!((&changed["is_featured"], &changed["sort_order"]), (&json!(true), &json!(7)));
-        assert_eq!((&changed["title"], &changed["github_url"]), (&made["title"], &made["github_url"]));
+        assert_eq!((&changed["title"], &changed["github_url"]), (&created["title"], &created["github_url"]));
     }
 
     async fn a_change_of_another_state_is_412(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("author", "/projects", &project("x")).await;
-        let (tag, body) = (made.header("etag").to_owned(), made.json());
+        let created = app.post("author", "/projects", &project("x")).await;
+        let (tag, body) = (created.header("etag").to_owned(), created.json());
         let requests = (0..50).map(|n| {
             let (app, path, tag) = (app.clone(), path(&body), tag.clone());
             async move { app.put_if("author", &path, &tag, &json!({ "sort_order": n + 1 })).await }
         });
         let answers = app.at_once(requests).await;
-        let made: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
-        assert_eq!(made.len(), 1);
-        let current = made[0].header("etag");
+        let created: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+        assert_eq!(created.len(), 1);
+        let current = created[0].header("etag");
         for stale in answers.iter().filter(|answer| answer.status != 200) {
             assert_eq!((stale.status.as_u16(), stale.header("etag")), (412, current));
         }

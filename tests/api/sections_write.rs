@@ -6,7 +6,7 @@ use docstore::Database;
 use serde_json::{Value, json};
 
 use crate::support::{App, NOW_MS, insert, section};
-use crate::writing::{NOBODY, stored};
+use crate::writing::{ANONYMOUS, stored};
 
 pub(crate) const NO_ID: &str = "65a0b1c2d3e4f50617283940";
 
@@ -49,9 +49,9 @@ testkit::stores! {
     async fn a_section_has_the_fields_of_the_contract(db: Database) {
         let app = App::on(&db).await;
         let body = json!({ "title": "My Notes", "display_type": "card-grid", "content_type": "project", "slug": "ignored" });
-        let made = app.post("author", "/sections", &body).await;
-        assert_eq!(made.status, 201);
-        let section = made.json();
+        let created = app.post("author", "/sections", &body).await;
+        assert_eq!(created.status, 201);
+        let section = created.json();
         let author = stored(&db, "sections", &section["id"]).await.get_str("user_id").unwrap().to_owned();
         let now = "2026-01-02T03:04:05.678000Z";
         let expected = json!({
@@ -62,16 +62,16 @@ testkit::stores! {
         assert_eq!(section, expected);
         for address in [&*path(&section), "/sections/slug/my-notes", "/sections/by-slug/my-notes"] {
             let got = app.get(address).await;
-            assert_eq!((got.json(), got.header("etag")), (section.clone(), made.header("etag")), "{address}");
+            assert_eq!((got.json(), got.header("etag")), (section.clone(), created.header("etag")), "{address}");
         }
-        let again = app.made("author", "/sections", &body).await;
+        let again = app.create("author", "/sections", &body).await;
         assert_eq!(again["slug"], "my-notes-2");
     }
 
     async fn bad_bodies_are_422_before_anything_else(db: Database) {
         let app = App::on(&db).await;
         let missing = [error("title", "missing"), error("display_type", "missing"), error("content_type", "missing")];
-        assert_eq!(app.post(NOBODY, "/sections", &json!({})).await.errors(), missing);
+        assert_eq!(app.post(ANONYMOUS, "/sections", &json!({})).await.errors(), missing);
         let bad = json!({
             "title": "", "display_type": "list", "content_type": 5, "slug": "a".repeat(201), "parent_id": 7,
             "nav_visibility": "Main", "sort_order": -1, "is_published": "maybe",
@@ -86,8 +86,8 @@ testkit::stores! {
             error("sort_order", "greater_than_equal"),
             error("is_published", "bool_parsing"),
         ];
-        assert_eq!(app.post(NOBODY, "/sections", &bad).await.errors(), expected);
-        let mut put = app.put(NOBODY, "/sections/zzz", &bad).await.errors();
+        assert_eq!(app.post(ANONYMOUS, "/sections", &bad).await.errors(), expected);
+        let mut put = app.put(ANONYMOUS, "/sections/zzz", &bad).await.errors();
         put.sort_by_key(|error| error.0.to_string());
         let mut expected = expected.to_vec();
         expected.sort_by_key(|error| error.0.to_string());
@@ -96,23 +96,23 @@ testkit::stores! {
 
     async fn who_may_do_what(db: Database) {
         let app = App::on(&db).await;
-        assert_eq!(app.post(NOBODY, "/sections", &new("x")).await.status, 401);
+        assert_eq!(app.post(ANONYMOUS, "/sections", &new("x")).await.status, 401);
         assert_eq!(app.post("commenter", "/sections", &new("x")).await.status, 403);
-        let own = path(&app.made("author", "/sections", &new("Own")).await);
-        let foreign = path(&app.made("admin", "/sections", &new("Foreign")).await);
+        let own = path(&app.create("author", "/sections", &new("Own")).await);
+        let foreign = path(&app.create("admin", "/sections", &new("Foreign")).await);
         let seeded = path(&app.get("/sections/slug/blog").await.json());
         let change = json!({ "sort_order": 7 });
         for (who, path, status) in [
-            (NOBODY, &own, 401), ("commenter", &own, 403), ("author", &own, 200), ("admin", &own, 200),
+            (ANONYMOUS, &own, 401), ("commenter", &own, 403), ("author", &own, 200), ("admin", &own, 200),
             ("author", &foreign, 403), ("author", &seeded, 403), ("admin", &seeded, 200),
-            (NOBODY, &"/sections/zzz".to_owned(), 401), ("author", &"/sections/zzz".to_owned(), 400),
+            (ANONYMOUS, &"/sections/zzz".to_owned(), 401), ("author", &"/sections/zzz".to_owned(), 400),
             ("author", &format!("/sections/{NO_ID}"), 404),
         ] {
             app.clock.advance(TimeDelta::minutes(1));
             assert_eq!(app.put(who, path, &change).await.status, status, "{who} {path}");
         }
         for (who, path, status) in [
-            (NOBODY, &own, 401), ("commenter", &own, 403), ("author", &foreign, 403), ("author", &own, 204),
+            (ANONYMOUS, &own, 401), ("commenter", &own, 403), ("author", &foreign, 403), ("author", &own, 204),
             ("author", &own, 404), ("author", &"/sections/zzz".to_owned(), 400),
         ] {
             app.clock.advance(TimeDelta::minutes(1));
@@ -122,7 +122,7 @@ testkit::stores! {
         let mut hidden = new("Hidden");
         hidden["is_published"] = json!(false);
         app.clock.advance(TimeDelta::minutes(1));
-        let hidden = path(&app.made("author", "/sections", &hidden).await);
+        let hidden = path(&app.create("author", "/sections", &hidden).await);
         assert_eq!(app.put("commenter", &hidden, &change).await.status, 404);
         assert_eq!(app.delete("commenter", &hidden).await.status, 404);
         assert_eq!(app.put("author", &hidden, &change).await.status, 200);
@@ -130,19 +130,19 @@ testkit::stores! {
 
     async fn only_what_is_given_changes(db: Database) {
         let app = App::on(&db).await;
-        let made = app.made("author", "/sections", &new("Notes")).await;
-        let changed = app.put("author", &path(&made), &json!({ "nav_visibility": "hidden", "sort_order": "5" })).await;
-        let mut expected = made.clone();
+        let created = app.create("author", "/sections", &new("Notes")).await;
+        let changed = app.put("author", &path(&created), &json!({ "nav_visibility": "hidden", "sort_order": "5" })).await;
+        let mut expected = created.clone();
         expected["nav_visibility"] = json!("hidden");
         expected["sort_order"] = json!(5);
         assert_eq!(changed.json(), expected);
-        assert_eq!(app.put("author", &path(&made), &json!({})).await.json(), expected);
+        assert_eq!(app.put("author", &path(&created), &json!({})).await.json(), expected);
     }
 
     async fn moves_at_once_make_no_ring(db: Database) {
         let app = App::on(&db).await;
-        let a = app.made("author", "/sections", &new("A")).await;
-        let b = app.made("author", "/sections", &new("B")).await;
+        let a = app.create("author", "/sections", &new("A")).await;
+        let b = app.create("author", "/sections", &new("B")).await;
         let put = |(section, parent): (Value, Value)| {
             let app = app.clone();
             async move { app.put("author", &path(&section), &json!({ "parent_id": parent["id"] })).await }
@@ -156,12 +156,12 @@ testkit::stores! {
     async fn what_lies_in_a_section_can_move_to_another(db: Database) {
         let app = App::on(&db).await;
         let blog = app.get("/sections/slug/blog").await.json();
-        let parent = app.made("author", "/sections", &new("Parent")).await;
-        let child = app.made("author", "/sections", &inside("Child", &parent)).await;
+        let parent = app.create("author", "/sections", &new("Parent")).await;
+        let child = app.create("author", "/sections", &inside("Child", &parent)).await;
         let story = lies_in(&db, "stories", parent["id"].as_str().unwrap()).await;
         let contact = app.get("/sections/slug/contact").await.json();
         let to = |target: &Value| format!("{}?reassign_to={}", path(&parent), target.as_str().unwrap());
-        // To itself, to what lies in it, to where its content does not fit, to none.
+        // To itself, to a descendant, to a section of another content type, to a missing section.
         for target in [&parent["id"], &child["id"], &contact["id"], &json!(NO_ID), &json!("zzz")] {
             app.clock.advance(TimeDelta::minutes(1));
             let refused = app.delete("author", &to(target)).await;
@@ -181,9 +181,9 @@ testkit::stores! {
 
     async fn a_section_can_be_deleted_from_under_what_lies_in_it(db: Database) {
         let app = App::on(&db).await;
-        let top = app.made("author", "/sections", &new("Top")).await;
-        let middle = app.made("author", "/sections", &inside("Middle", &top)).await;
-        let child = app.made("author", "/sections", &inside("Child", &middle)).await;
+        let top = app.create("author", "/sections", &new("Top")).await;
+        let middle = app.create("author", "/sections", &inside("Middle", &top)).await;
+        let child = app.create("author", "/sections", &inside("Child", &middle)).await;
         let story = lies_in(&db, "stories", middle["id"].as_str().unwrap()).await;
         assert_eq!(app.delete("author", &format!("{}?force=maybe", path(&middle))).await.status, 422);
         assert_eq!(app.delete("author", &format!("{}?force=false", path(&middle))).await.status, 409);
@@ -209,13 +209,13 @@ testkit::stores! {
 
     async fn changes_may_name_the_state_that_they_are_for(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("author", "/sections", &new("Notes")).await;
-        let section = path(&made.json());
+        let created = app.post("author", "/sections", &new("Notes")).await;
+        let section = path(&created.json());
         let change = json!({ "sort_order": 1 });
-        assert_eq!(app.put_if("author", &section, made.header("etag"), &change).await.status, 200);
-        let stale = app.put_if("author", &section, made.header("etag"), &change).await;
+        assert_eq!(app.put_if("author", &section, created.header("etag"), &change).await.status, 200);
+        let stale = app.put_if("author", &section, created.header("etag"), &change).await;
         assert_eq!((stale.status.as_u16(), stale.header("etag")), (412, app.get(&section).await.header("etag")));
-        let headers = [("if-match", made.header("etag"))];
+        let headers = [("if-match", created.header("etag"))];
         assert_eq!(app.write("author", Method::DELETE, &section, &headers, Body::empty()).await.status, 412);
     }
 }

@@ -171,7 +171,7 @@ pub(crate) async fn insert(db: &Database, document: Document) -> String {
     id.as_object_id().map(ObjectId::to_hex).unwrap_or_default()
 }
 
-/// The id that the user of a development token has; they are made if they never asked before.
+/// The id that the user of a development token has; they are created if they never asked before.
 pub(crate) async fn user_id(app: &App, db: &Database, who: &str, email: &str) -> String {
     assert_eq!(app.get_as(who, "/sections?include_unpublished=true").await.status, StatusCode::OK);
     let find = docstore::Find::new(docstore::Filter::eq("email", email));

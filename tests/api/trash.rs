@@ -9,7 +9,7 @@ use field_notes::startup;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, App, NOW_MS, insert, section};
-use crate::writing::{NOBODY, stored};
+use crate::writing::{ANONYMOUS, stored};
 
 const NO_ID: &str = "65a0b1c2d3e4f50617283940";
 
@@ -32,7 +32,7 @@ fn section_body(title: &str, parent: &Value) -> Value {
 impl App {
     /// Makes something and deletes it; returns its id.
     async fn trashed(&self, collection: &str, body: &Value) -> Value {
-        let id = self.made("admin", &format!("/{collection}"), body).await["id"].clone();
+        let id = self.create("admin", &format!("/{collection}"), body).await["id"].clone();
         self.drop_item(collection, &id).await;
         id
     }
@@ -54,7 +54,7 @@ impl App {
     }
 }
 
-/// A document as the original left it behind: one mark, no date of the deletion.
+/// A document as the original deleted it: one mark, no date of deletion.
 async fn deleted_by_the_original(db: &Database, collection: &str, more: Document) -> Value {
     let at = bson::DateTime::from_millis(NOW_MS - 5_000);
     let mut document = doc! {
@@ -74,9 +74,9 @@ testkit::stores! {
         let restore = format!("/trash/stories/{}/restore", id.as_str().unwrap());
         let before = testkit::dump!(db);
         assert_eq!(app.get("/trash?type=stories").await.status, 401);
-        assert_eq!(app.write(NOBODY, Method::POST, &restore, &[], "").await.status, 401);
-        // They are told so before it is said whether there is such an item.
-        assert_eq!(app.write(NOBODY, Method::POST, "/trash/stories/zzz/restore", &[], "").await.status, 401);
+        assert_eq!(app.write(ANONYMOUS, Method::POST, &restore, &[], "").await.status, 401);
+        // They are rejected before it is revealed whether the item exists.
+        assert_eq!(app.write(ANONYMOUS, Method::POST, "/trash/stories/zzz/restore", &[], "").await.status, 401);
         for who in ["author", "commenter"] {
             assert_eq!(app.get_as(who, "/trash?type=stories").await.status, 403, "{who}");
             assert_eq!(app.write(who, Method::POST, &restore, &[], "").await.status, 403, "{who}");
@@ -95,7 +95,7 @@ testkit::stores! {
         let first = app.trashed("stories", &story("First")).await;
         app.clock.advance(TimeDelta::seconds(1));
         let second = app.trashed("stories", &story("Second")).await;
-        app.made("admin", "/stories", &story("Live")).await;
+        app.create("admin", "/stories", &story("Live")).await;
         app.trashed("projects", &project("Elsewhere")).await;
         let now = "2026-01-02T03:04:05.678000Z";
         let later = "2026-01-02T03:04:06.678000Z";
@@ -129,34 +129,34 @@ testkit::stores! {
             let expected: Vec<_> = expected.into_iter().map(|(loc, kind)| (loc, kind.to_owned())).collect();
             assert_eq!(app.get(&format!("/trash?{query}")).await.errors(), expected, "{query}");
         }
-        let unknown = app.write(NOBODY, Method::POST, &format!("/trash/users/{NO_ID}/restore"), &[], "").await;
+        let unknown = app.write(ANONYMOUS, Method::POST, &format!("/trash/users/{NO_ID}/restore"), &[], "").await;
         assert_eq!(unknown.errors(), [(json!(["path", "type"]), "literal_error".to_owned())]);
     }
 
     async fn a_story_comes_back_as_it_was(db: Database) {
         let app = App::on(&db).await;
-        let made = app.made("author", "/stories", &story("Back")).await;
-        let path = format!("/stories/{}", made["id"].as_str().unwrap());
-        app.drop_item("stories", &made["id"]).await;
+        let created = app.create("author", "/stories", &story("Back")).await;
+        let path = format!("/stories/{}", created["id"].as_str().unwrap());
+        app.drop_item("stories", &created["id"]).await;
         assert_eq!(app.get("/stories/slug/back").await.status, 404);
-        let restored = app.restore("stories", &made["id"]).await;
+        let restored = app.restore("stories", &created["id"]).await;
         assert_eq!(restored.status, 200);
-        assert_eq!(restored.json(), json!({ "id": made["id"], "type": "stories", "title": "Back", "slug": "back" }));
-        assert_eq!(app.get_as("author", &path).await.json(), made);
+        assert_eq!(restored.json(), json!({ "id": created["id"], "type": "stories", "title": "Back", "slug": "back" }));
+        assert_eq!(app.get_as("author", &path).await.json(), created);
         assert_eq!(app.get("/stories/slug/back").await.status, 200);
-        let document = stored(&db, "stories", &made["id"]).await;
+        let document = stored(&db, "stories", &created["id"]).await;
         assert_eq!((document.get("deleted"), document.get("is_deleted")), (Some(&Bson::Boolean(false)), Some(&Bson::Boolean(false))));
         assert!(!document.contains_key("deletedDate") && !document.contains_key("slug_before"));
         assert_eq!(app.trash("type=stories").await["total"], 0);
         // It is not there twice, and it can be deleted again.
-        assert_eq!(app.restore("stories", &made["id"]).await.status, 404);
-        app.drop_item("stories", &made["id"]).await;
-        assert_eq!(app.restore("stories", &made["id"]).await.status, 200);
+        assert_eq!(app.restore("stories", &created["id"]).await.status, 404);
+        app.drop_item("stories", &created["id"]).await;
+        assert_eq!(app.restore("stories", &created["id"]).await.status, 200);
     }
 
     async fn what_is_not_in_the_trash_is_404_and_no_id_is_400(db: Database) {
         let app = App::on(&db).await;
-        let live = app.made("admin", "/stories", &story("Live")).await["id"].clone();
+        let live = app.create("admin", "/stories", &story("Live")).await["id"].clone();
         let gone = app.trashed("projects", &project("Gone")).await;
         for (kind, id) in [("stories", &live), ("stories", &gone), ("stories", &json!(NO_ID)), ("pages", &live), ("sections", &live)] {
             let answer = app.restore(kind, id).await;
@@ -175,17 +175,17 @@ testkit::stores! {
         for (collection, body) in [("stories", story("Same")), ("projects", project("Same")), ("sections", section_body("Same", &Value::Null))] {
             let first = app.trashed(collection, &body).await;
             // A live one takes the slug; what was set aside is listed by the name that it had.
-            let live = app.made("admin", &format!("/{collection}"), &body).await;
+            let live = app.create("admin", &format!("/{collection}"), &body).await;
             assert_eq!(live["slug"], "same");
             assert_eq!(app.trash(&format!("type={collection}")).await["items"][0]["slug"], "same");
             assert_eq!(app.restore(collection, &first).await.json()["slug"], "same-2", "{collection}");
             // One that had a suffix itself goes on from there.
             let third = app.trashed(collection, &body).await;
-            app.made("admin", &format!("/{collection}"), &body).await;
+            app.create("admin", &format!("/{collection}"), &body).await;
             assert_eq!(app.restore(collection, &third).await.json()["slug"], "same-4", "{collection}");
             // When the slug is free again, it is given back.
             app.drop_item(collection, &live["id"]).await;
-            let other = app.made("admin", &format!("/{collection}"), &body).await;
+            let other = app.create("admin", &format!("/{collection}"), &body).await;
             assert_eq!(other["slug"], "same");
             app.drop_item(collection, &other["id"]).await;
             assert_eq!(app.restore(collection, &live["id"]).await.json()["slug"], "same", "{collection}");
@@ -250,7 +250,7 @@ testkit::stores! {
 
     async fn a_section_comes_back_where_it_lay_or_at_the_root(db: Database) {
         let app = App::on(&db).await;
-        let parent = app.made("admin", "/sections", &section_body("Parent", &Value::Null)).await["id"].clone();
+        let parent = app.create("admin", "/sections", &section_body("Parent", &Value::Null)).await["id"].clone();
         let child = app.trashed("sections", &section_body("Child", &parent)).await;
         assert_eq!(app.restore("sections", &child).await.status, 200);
         assert_eq!(app.get("/sections/slug/child").await.json()["parent_id"], parent);
@@ -259,7 +259,7 @@ testkit::stores! {
         app.drop_item("sections", &parent).await;
         assert_eq!(app.restore("sections", &child).await.status, 200);
         assert_eq!(app.get("/sections/slug/child").await.json()["parent_id"], Value::Null);
-        // The original left children behind; by now what it lay in lies in one of them.
+        // The original kept children of deleted sections; the former parent is now a child of one of them.
         let top = insert(&db, section("top", doc! {})).await;
         let mid = deleted_by_the_original(&db, "sections", doc! { "slug": "mid", "parent_id": &top }).await;
         let low = insert(&db, section("low", doc! { "parent_id": mid.as_str().unwrap() })).await;
@@ -292,12 +292,12 @@ testkit::stores! {
 
     async fn old_addresses_work_again(db: Database) {
         let app = App::on(&db).await;
-        let made = app.made("admin", "/stories", &story("Before")).await;
-        let path = format!("/stories/{}", made["id"].as_str().unwrap());
+        let created = app.create("admin", "/stories", &story("Before")).await;
+        let path = format!("/stories/{}", created["id"].as_str().unwrap());
         assert_eq!(app.put("admin", &path, &story("After")).await.status, 200);
-        app.drop_item("stories", &made["id"]).await;
+        app.drop_item("stories", &created["id"]).await;
         assert_eq!(app.get("/stories/slug/before").await.status, 404);
-        assert_eq!(app.restore("stories", &made["id"]).await.status, 200);
+        assert_eq!(app.restore("stories", &created["id"]).await.status, 200);
         let moved = app.get("/stories/slug/before").await;
         assert_eq!((moved.status.as_u16(), moved.header("location")), (301, "/stories/slug/after"));
     }
@@ -305,13 +305,13 @@ testkit::stores! {
     async fn purging_spares_the_young_and_the_live(db: Database) {
         let app = App::on(&db).await;
         let trash = startup::services(&app.config, &db, Arc::new(app.clock.clone())).trash;
-        let renamed = app.made("admin", "/stories", &story("Before")).await;
+        let renamed = app.create("admin", "/stories", &story("Before")).await;
         let path = format!("/stories/{}", renamed["id"].as_str().unwrap());
         assert_eq!(app.put("admin", &path, &story("After")).await.status, 200);
         app.drop_item("stories", &renamed["id"]).await;
         let back = app.trashed("stories", &story("Back")).await;
         assert_eq!(app.restore("stories", &back).await.status, 200);
-        let live = app.made("admin", "/stories", &story("Live")).await;
+        let live = app.create("admin", "/stories", &story("Live")).await;
         let live_path = format!("/stories/{}", live["id"].as_str().unwrap());
         assert_eq!(app.put("admin", &live_path, &story("Lively")).await.status, 200);
         let old = deleted_by_the_original(&db, "stories", doc! { "slug": "old" }).await;
@@ -319,9 +319,9 @@ testkit::stores! {
         let nulls = deleted_by_the_original(&db, "stories", doc! { "slug": "nulls", "updatedDate": null }).await;
         let words = doc! { "slug": "words", "deletedDate": "once", "updatedDate": "lately" };
         let words = deleted_by_the_original(&db, "stories", words).await;
-        let made = |seconds: i64| ObjectId::from_parts(u32::try_from(NOW_MS / 1000 + seconds).unwrap(), [7; 5], [7; 3]);
-        let undated = deleted_by_the_original(&db, "stories", doc! { "_id": made(0), "slug": "undated", "updatedDate": null }).await;
-        let later = doc! { "_id": made(1), "slug": "later", "deletedDate": "once", "updatedDate": null };
+        let created = |seconds: i64| ObjectId::from_parts(u32::try_from(NOW_MS / 1000 + seconds).unwrap(), [7; 5], [7; 3]);
+        let undated = deleted_by_the_original(&db, "stories", doc! { "_id": created(0), "slug": "undated", "updatedDate": null }).await;
+        let later = doc! { "_id": created(1), "slug": "later", "deletedDate": "once", "updatedDate": null };
         let later = deleted_by_the_original(&db, "stories", later).await;
         let named = doc! { "_id": "by-name", "slug": "named", "updatedDate": null, "deleted": true };
         db.collection("stories").insert_one(named).await.unwrap();

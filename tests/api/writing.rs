@@ -9,11 +9,11 @@ use tower::ServiceExt as _;
 use crate::conform;
 use crate::support::{Answer, App};
 
-/// Who sends a request, by the name of their development token; nobody is nobody.
-pub(crate) const NOBODY: &str = "";
+/// The name of no development token: the request has no credentials.
+pub(crate) const ANONYMOUS: &str = "";
 
 impl App {
-    /// Sends a body, or none.
+    /// Sends a request with a body, which may be empty.
     pub(crate) async fn write(
         &self,
         who: &str,
@@ -23,7 +23,7 @@ impl App {
         body: impl Into<Body>,
     ) -> Answer {
         let mut request = Request::builder().method(&method).uri(path);
-        if who != NOBODY {
+        if who != ANONYMOUS {
             request = request.header("authorization", format!("Bearer dev-mock-{who}"));
         }
         for (name, value) in headers {
@@ -54,14 +54,14 @@ impl App {
         self.write(who, Method::DELETE, path, &[], Body::empty()).await
     }
 
-    /// Posts what has to be accepted; returns its body.
-    pub(crate) async fn made(&self, who: &str, path: &str, body: &Value) -> Value {
+    /// Posts a body that must be accepted; returns the response's body.
+    pub(crate) async fn create(&self, who: &str, path: &str, body: &Value) -> Value {
         let answer = self.post(who, path, body).await;
         assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.bytes));
         answer.json()
     }
 
-    /// All at once, each in a task of its own.
+    /// Sends requests concurrently, each in its own task.
     pub(crate) async fn at_once<F>(&self, requests: impl IntoIterator<Item = F>) -> Vec<Answer>
     where
         F: Future<Output = Answer> + Send + 'static,
@@ -72,7 +72,7 @@ impl App {
 }
 
 impl Answer {
-    /// The `loc` and the `type` of each error of a 422.
+    /// Returns the `loc` and the `type` of each error of a 422.
     pub(crate) fn errors(&self) -> Vec<(Value, String)> {
         assert_eq!(self.status, 422, "{}", String::from_utf8_lossy(&self.bytes));
         let body = self.json();
@@ -82,7 +82,7 @@ impl Answer {
     }
 }
 
-/// A document as it is stored.
+/// Returns a stored document.
 pub(crate) async fn stored(db: &Database, collection: &str, id: &Value) -> Document {
     let id = ObjectId::parse_str(id.as_str().expect("an id")).expect("an id");
     let found = db.collection(collection).find_one(Find::new(Filter::id(id))).await;

@@ -55,7 +55,7 @@ pub(crate) const ANSWERS: &[Difference] = &[
     extend(
         "section-filter",
         "`?section_id=` filters stories and projects by section.",
-        "weak_spot_16_stories_have_a_section",
+        "regression_16_stories_have_a_section",
     ),
     fix(
         "bad-documents",
@@ -65,7 +65,7 @@ pub(crate) const ANSWERS: &[Difference] = &[
     fix(
         "references",
         "References are read as string or `ObjectId` and returned as string.",
-        "weak_spot_15_references_are_read_in_both_types",
+        "regression_15_references_are_read_in_both_types",
     ),
     extend(
         "etag",
@@ -143,7 +143,7 @@ pub(crate) const ERRORS: &[Difference] = &[
     fix(
         "store-unavailable",
         "An unreachable store is 503 with `Retry-After`; it was 500.",
-        "weak_spot_34_without_the_store_it_is_503",
+        "regression_34_without_the_store_it_is_503",
     ),
     extend(
         "time-out",
@@ -155,12 +155,12 @@ pub(crate) const ERRORS: &[Difference] = &[
     fix(
         "error-cors",
         "Errors have the CORS headers too, so that the frontend can read them.",
-        "weak_spot_35_errors_may_be_read_by_known_origins_too",
+        "regression_35_errors_may_be_read_by_known_origins_too",
     ),
     fix(
         "duplicate-key",
         "Concurrent creates never end in 500: a slug gets the next suffix, a real conflict is 409 and names the field.",
-        "weak_spot_11_equal_titles_at_once_get_different_slugs",
+        "regression_11_equal_titles_at_once_get_different_slugs",
     ),
     extend(
         "operators",

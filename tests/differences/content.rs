@@ -4,22 +4,22 @@ pub(crate) const ITEMS: &[Difference] = &[
     fix(
         "date",
         "`date` of a story is the day of its first publication, also in lists; edits changed it, and lists had null.",
-        "weak_spot_19_the_date_is_that_of_the_first_publication",
+        "regression_19_the_date_is_that_of_the_first_publication",
     ),
     extend(
         "section-id",
         "`section_id` is accepted in bodies and must name an existing section of the right content type, otherwise 422.",
-        "weak_spot_15_and_16_references_and_the_default_section",
+        "regression_15_and_16_references_and_the_default_section",
     ),
     fix(
         "default-section",
         "A new item without a `section_id` gets the first suitable section.",
-        "weak_spot_16_stories_have_a_section",
+        "regression_16_stories_have_a_section",
     ),
     extend(
         "sanitised",
         "HTML is sanitized when it is written and keeps all markup of the editor; `X-Content-Sanitized` lists what was removed.",
-        "weak_spot_7_content_is_cleaned_on_every_way_in",
+        "regression_7_content_is_cleaned_on_every_way_in",
     ),
     extend(
         "nothing-left",
@@ -29,7 +29,7 @@ pub(crate) const ITEMS: &[Difference] = &[
     fix(
         "clear-address",
         "An empty string clears a URL of a project; it could never be cleared.",
-        "weak_spot_19_an_address_is_cleared_by_an_empty_text",
+        "regression_19_an_address_is_cleared_by_an_empty_text",
     ),
     extend(
         "sort-order",
@@ -47,27 +47,27 @@ pub(crate) const SITE: &[Difference] = &[
     fix(
         "section-tree",
         "Sections stay a tree: a parent must exist and must not be a descendant.",
-        "weak_spot_18_sections_stay_a_tree",
+        "regression_18_sections_stay_a_tree",
     ),
     fix(
         "section-moves",
         "Concurrent moves of sections, also in several processes, create no cycle.",
-        "weak_spot_18_moves_at_once_in_two_processes_make_no_ring",
+        "regression_18_moves_at_once_in_two_processes_make_no_ring",
     ),
     extend(
         "section-depth",
         "Sections are at most 32 levels deep.",
-        "weak_spot_18_sections_are_at_most_32_deep",
+        "regression_18_sections_are_at_most_32_deep",
     ),
     fix(
         "section-null",
         "In an update of a section only `parent_id` may be null, otherwise 422; it corrupted the stored section.",
-        "weak_spot_18_null_is_a_value_of_the_parent_alone",
+        "regression_18_null_is_a_value_of_the_parent_alone",
     ),
     fix(
         "section-delete",
         "A section with children or content is deleted with `?reassign_to=<id>` or `?force=true`, otherwise 409; it left orphans.",
-        "weak_spot_18_a_section_with_something_in_it_is_not_deleted",
+        "regression_18_a_section_with_something_in_it_is_not_deleted",
     ),
     extend(
         "photo-essay",
@@ -90,7 +90,7 @@ pub(crate) const SLUGS: &[Difference] = &[
     fix(
         "slug-race",
         "Concurrent creates with equal titles get different slugs; one of them was 500.",
-        "weak_spot_11_equal_titles_at_once_get_different_slugs",
+        "regression_11_equal_titles_at_once_get_different_slugs",
     ),
     fix(
         "slug-letters",
@@ -100,17 +100,17 @@ pub(crate) const SLUGS: &[Difference] = &[
     fix(
         "slug-empty",
         "A title that gives an empty slug gets the id as slug; it had none.",
-        "weak_spot_13_every_title_has_an_address_and_old_addresses_lead_on",
+        "regression_13_every_title_has_an_address_and_old_addresses_lead_on",
     ),
     extend(
         "slug-moved",
         "A former slug redirects to the new one with 301.",
-        "weak_spot_13_every_title_has_an_address_and_old_addresses_lead_on",
+        "regression_13_every_title_has_an_address_and_old_addresses_lead_on",
     ),
     fix(
         "section-slug",
         "A slug given for a section is normalized and made unique; a taken one was 500.",
-        "weak_spot_18_slugs_are_normal_and_free",
+        "regression_18_slugs_are_normal_and_free",
     ),
 ];
 
@@ -118,17 +118,17 @@ pub(crate) const DELETING: &[Difference] = &[
     fix(
         "deleted-marks",
         "`deleted` and `is_deleted` both count as deleted, and both are written.",
-        "weak_spot_14_deletion_has_two_marks",
+        "regression_14_deletion_has_two_marks",
     ),
     fix(
         "deleted-title",
         "The title of a deleted item can be used again; it was 500.",
-        "weak_spot_12_the_title_of_a_deleted_story_can_be_used_again",
+        "regression_12_the_title_of_a_deleted_story_can_be_used_again",
     ),
     fix(
         "deleted-page",
         "A deleted page can be created again; it was 500 forever.",
-        "weak_spot_12_a_deleted_page_can_be_made_again",
+        "regression_12_a_deleted_page_can_be_made_again",
     ),
     extend(
         "purge",

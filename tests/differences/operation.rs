@@ -44,7 +44,7 @@ pub(crate) const START: &[Difference] = &[
     fix(
         "no-backfill",
         "A start never changes content outside a migration; it published every story without the flag.",
-        "weak_spot_22_a_start_changes_no_content",
+        "regression_22_a_start_changes_no_content",
     ),
     fix(
         "env-example",

@@ -4,17 +4,17 @@ pub(crate) const RIGHTS: &[Difference] = &[
     fix(
         "authors",
         "Creating requires an author or administrator, otherwise 403; every signed-in user could, as with `OPEN_AUTHORSHIP=true`.",
-        "weak_spot_02_authors_and_administrators_create",
+        "regression_02_authors_and_administrators_create",
     ),
     fix(
         "drafts",
         "Drafts are visible to their owner and administrators only, in lists, counts, by id and by slug; to others they are 404.",
-        "weak_spot_01_drafts_are_for_their_owner_and_for_administrators",
+        "regression_01_drafts_are_for_their_owner_and_for_administrators",
     ),
     fix(
         "unpublished-projects",
         "The same holds for unpublished projects: `include_unpublished` requires a token and shows the caller's own.",
-        "weak_spot_01_unpublished_ones_are_for_their_owner_and_for_administrators",
+        "regression_01_unpublished_ones_are_for_their_owner_and_for_administrators",
     ),
     fix(
         "unpublished-sections",
@@ -24,17 +24,17 @@ pub(crate) const RIGHTS: &[Difference] = &[
     fix(
         "unpublished-pages",
         "The same holds for unpublished pages, which were public.",
-        "weak_spot_1_unpublished_pages_are_for_their_owner_and_administrators",
+        "regression_1_unpublished_pages_are_for_their_owner_and_administrators",
     ),
     fix(
         "unpublished-links",
         "The same holds for unpublished links, which were public.",
-        "weak_spot_1_unpublished_links_are_for_their_owner_and_administrators",
+        "regression_1_unpublished_links_are_for_their_owner_and_administrators",
     ),
     fix(
         "navlink-authors",
         "Links are created by authors and administrators; every signed-in user could.",
-        "weak_spot_2_links_are_made_by_authors_and_administrators",
+        "regression_2_links_are_made_by_authors_and_administrators",
     ),
 ];
 
@@ -52,12 +52,12 @@ pub(crate) const IDENTITY: &[Difference] = &[
     fix(
         "audience",
         "A Google token must be issued to one of `GOOGLE_CLIENT_ID`, with a verified address.",
-        "weak_spot_03_tokens_that_are_not_for_us_are_refused",
+        "regression_03_tokens_that_are_not_for_us_are_refused",
     ),
     fix(
         "token-expiry",
         "A token is rejected after it expires; it was accepted for up to five more minutes.",
-        "weak_spot_09_a_token_is_not_believed_beyond_its_end",
+        "regression_09_a_token_is_not_believed_beyond_its_end",
     ),
     fix(
         "google-down",
@@ -77,7 +77,7 @@ pub(crate) const IDENTITY: &[Difference] = &[
     fix(
         "log-secrets",
         "Tokens are never logged; all request headers were.",
-        "weak_spot_04_no_log_line_holds_a_token",
+        "regression_04_no_log_line_holds_a_token",
     ),
     extend(
         "development-tokens",
@@ -90,7 +90,7 @@ pub(crate) const LIMITS: &[Difference] = &[
     fix(
         "limit-key",
         "Rate limits count by client and route; counted by URL, another id avoided them.",
-        "weak_spot_08_a_client_cannot_avoid_a_limit_by_varying_the_address",
+        "regression_08_a_client_cannot_avoid_a_limit_by_varying_the_address",
     ),
     fix(
         "limit-proxies",
@@ -110,6 +110,6 @@ pub(crate) const LIMITS: &[Difference] = &[
     extend(
         "limit-headers",
         "429 has `Retry-After` and `detail` beside `error`; limited routes send `RateLimit` and `RateLimit-Policy`.",
-        "weak_spot_08_a_client_cannot_avoid_a_limit_by_varying_the_address",
+        "regression_08_a_client_cannot_avoid_a_limit_by_varying_the_address",
     ),
 ];

@@ -24,7 +24,7 @@ fn story(more: Document) -> Document {
 }
 
 testkit::targets! {
-    async fn weak_spot_04_no_log_line_holds_a_token(target: Arc<Target>) {
+    async fn regression_04_no_log_line_holds_a_token(target: Arc<Target>) {
         let google = MockServer::start().await;
         let info = json!({
             "aud": "ours", "sub": "42", "scope": "https://www.googleapis.com/auth/userinfo.email", "exp": "4102444800",
@@ -49,7 +49,7 @@ testkit::targets! {
         assert_eq!(output.lines().find(|line| line.contains(TOKEN)), None);
     }
 
-    async fn weak_spot_22_a_start_changes_no_content(target: Arc<Target>) {
+    async fn regression_22_a_start_changes_no_content(target: Arc<Target>) {
         let program = Program::on(&target);
         program.run(&["migrate", "up"]).expect(0);
         let store = open_store(&target).await;
@@ -69,7 +69,7 @@ testkit::targets! {
         store.close().await;
     }
 
-    async fn weak_spot_26_without_its_indexes_nothing_is_served(target: Arc<Target>) {
+    async fn regression_26_without_its_indexes_nothing_is_served(target: Arc<Target>) {
         let program = Program::on(&target).with("ON_START_FAILURE", "stay");
         let store = open_store(&target).await;
         // The original accepted both as existing: an index of another kind, and one that cannot be created.
@@ -100,7 +100,7 @@ testkit::targets! {
 
 /// MongoDB only: the embedded store is part of the process.
 #[test]
-fn weak_spot_34_without_the_store_it_is_503() {
+fn regression_34_without_the_store_it_is_503() {
     testkit::with_server_binary(|binary| async move {
         let mut mongod = Mongod::standalone(&binary).await.expect("a server");
         let program = Program::bare()
@@ -146,7 +146,7 @@ fn weak_spot_34_without_the_store_it_is_503() {
 }
 
 #[tokio::test]
-async fn weak_spot_36_the_example_is_enough_to_start() {
+async fn regression_36_the_example_is_enough_to_start() {
     let program = Program::bare();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example");
     fs::copy(example, program.folder().join(".env")).expect("the example is copied");
@@ -160,7 +160,7 @@ async fn weak_spot_36_the_example_is_enough_to_start() {
 }
 
 #[test]
-fn weak_spot_36_passwords_are_escaped() {
+fn regression_36_passwords_are_escaped() {
     let (user, password) = ("me@home/x", "p@ss:w/rd?#[%41]&é$x");
     let lookup = |name: &str| match name {
         "ADMIN_EMAIL" => Some("admin@example.com".to_owned()),

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{KINDS, ways};
 use crate::support::App;
-use crate::writing::NOBODY;
+use crate::writing::ANONYMOUS;
 
 /// Lists, and what of them is asked for.
 const LISTS: [&str; 4] = ["/stories", "/projects", "/sections", "/navlinks"];
@@ -127,7 +127,7 @@ testkit::stores! {
         for list in LISTS {
             for name in disguises {
                 assert_eq!(app.write("admin", Method::GET, list, &[(name, "POST")], "{}").await.status, 200, "{list}");
-                let answer = app.write(NOBODY, Method::POST, list, &[(name, "GET")], "{}").await;
+                let answer = app.write(ANONYMOUS, Method::POST, list, &[(name, "GET")], "{}").await;
                 assert_eq!(answer.status, 422, "{list}: it is still a POST");
             }
         }

@@ -9,7 +9,7 @@ use crate::support::{Answer, App};
 
 const MANY: usize = 50;
 
-/// So many writes of a kind has a client in a minute, if that is less than [`MANY`].
+/// The rate limit of a type of writes, if it is lower than [`MANY`].
 fn allowed(kind: &str) -> usize {
     if matches!(kind, "sections" | "navlinks") { 10 } else { MANY }
 }
@@ -29,19 +29,19 @@ testkit::stores! {
                 async move { app.post("author", &format!("/{kind}"), &body).await }
             });
             let answers = app.at_once(requests).await;
-            let made = with_status(&answers, 201);
-            assert_eq!((made.len(), with_status(&answers, 429).len()), (allowed(kind), MANY - allowed(kind)), "{kind}");
-            assert!(made.iter().all(|answer| answer.json()[title] == "A"), "{kind}");
-            let ids: BTreeSet<_> = made.iter().map(|answer| answer.json()["id"].to_string()).collect();
-            assert_eq!(ids.len(), made.len(), "{kind}");
+            let created = with_status(&answers, 201);
+            assert_eq!((created.len(), with_status(&answers, 429).len()), (allowed(kind), MANY - allowed(kind)), "{kind}");
+            assert!(created.iter().all(|answer| answer.json()[title] == "A"), "{kind}");
+            let ids: BTreeSet<_> = created.iter().map(|answer| answer.json()["id"].to_string()).collect();
+            assert_eq!(ids.len(), created.len(), "{kind}");
             if kind != "navlinks" {
                 // Without a gap: the first, and then each suffix once.
-                let slugs: BTreeSet<_> = made.iter().map(|answer| answer.json()["slug"].as_str().unwrap().to_owned()).collect();
-                let expected = (1..=made.len()).map(|n| if n == 1 { "a".to_owned() } else { format!("a-{n}") });
+                let slugs: BTreeSet<_> = created.iter().map(|answer| answer.json()["slug"].as_str().unwrap().to_owned()).collect();
+                let expected = (1..=created.len()).map(|n| if n == 1 { "a".to_owned() } else { format!("a-{n}") });
                 assert_eq!(slugs, expected.collect(), "{kind}");
             }
             let after = db.collection(kind).count(&Filter::All).await.unwrap();
-            assert_eq!(after - before, made.len() as u64, "{kind}");
+            assert_eq!(after - before, created.len() as u64, "{kind}");
         }
     }
 
@@ -58,13 +58,13 @@ testkit::stores! {
                 async move { app.put_if("admin", &path, &tag, &body).await }
             });
             let answers = app.at_once(requests).await;
-            let made = with_status(&answers, 200);
-            assert_eq!(made.len(), 1, "{kind}");
+            let created = with_status(&answers, 200);
+            assert_eq!(created.len(), 1, "{kind}");
             let stale = with_status(&answers, 412);
             assert_eq!((stale.len(), with_status(&answers, 429).len()), (allowed(kind) - 1, MANY - allowed(kind)), "{kind}");
             let now = app.get_as("admin", &way.path).await;
-            assert_eq!((now.json(), now.header("etag")), (made[0].json(), made[0].header("etag")), "{kind}");
-            // Each of the others is told which state there is.
+            assert_eq!((now.json(), now.header("etag")), (created[0].json(), created[0].header("etag")), "{kind}");
+            // Each of the others receives the current version.
             for answer in stale {
                 let detail: Value = answer.json()["detail"].clone();
                 assert!(detail.as_str().unwrap().contains(now.header("etag")), "{kind}: {detail}");

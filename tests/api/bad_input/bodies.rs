@@ -9,7 +9,7 @@ use crate::support::App;
 const DEPTH: usize = 10_000;
 const TOO_MANY: usize = 2 << 20;
 
-/// What is no JSON object, where it is wrong, and how that is called.
+/// Bodies that are no JSON objects, with the location and type of the error.
 fn wrong() -> Vec<(Vec<u8>, Value, &'static str)> {
     let text = |text: &str| text.as_bytes().to_vec();
     let deep = |open: &str, close: &str| (open.repeat(DEPTH) + &close.repeat(DEPTH)).into_bytes();
@@ -80,7 +80,7 @@ testkit::stores! {
             let big = way.send(&app, &[], long.clone()).await;
             assert_eq!((big.status.as_u16(), big.header("content-type")), (413, "application/json"), "{name}");
             assert!(big.json()["detail"].as_str().unwrap().contains("1 MiB"), "{name}");
-            // Before it is there, if it is announced; in pieces, of which nobody said how many there are.
+            // Rejected before it arrives if its length is announced; otherwise while it arrives in chunks.
             let announced = [("content-length", "1048577")];
             assert_eq!(way.send(&app, &announced, "{}").await.status, 413, "{name}");
             let pieces = long.into_bytes().chunks(64 << 10).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();

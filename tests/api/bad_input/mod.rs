@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, App};
-use crate::writing::NOBODY;
+use crate::writing::ANONYMOUS;
 
 /// A way to write something.
 struct Way {
@@ -24,12 +24,12 @@ struct Way {
     good: Value,
     /// The member that is its title.
     title: &'static str,
-    /// What is answered to the good body.
+    /// The status of the response to the valid body.
     success: u16,
 }
 
 impl Way {
-    /// Whether it changes an item that is there.
+    /// True if it updates an existing item.
     fn changes(&self) -> bool {
         self.method == Method::PUT && self.path != "/pages/contact"
     }
@@ -51,10 +51,10 @@ impl Way {
         app.write("admin", self.method.clone(), &self.path, headers, body).await
     }
 
-    /// The same as nobody: what is wrong with a body is told before it is asked who sends it.
+    /// Sends the same without credentials: an invalid body is reported before missing credentials.
     async fn send_as_nobody(&self, app: &App, body: Vec<u8>) -> Answer {
         app.clock.advance(TimeDelta::minutes(1));
-        app.write(NOBODY, self.method.clone(), &self.path, &[], body).await
+        app.write(ANONYMOUS, self.method.clone(), &self.path, &[], body).await
     }
 }
 
@@ -80,7 +80,7 @@ fn good(kind: &str) -> (Value, &'static str) {
             "title",
         ),
         "navlinks" => (json!({ "label": "A", "url": "/a", "sort_order": 3, "is_published": true }), "label"),
-        other => panic!("{other}: say here what it is made of"),
+        other => panic!("{other}: say here what it is created of"),
     }
 }
 
@@ -96,8 +96,8 @@ async fn ways(app: &App) -> Vec<Way> {
             let put = |path: &str| (Method::PUT, path.to_owned(), 200);
             (put("/pages/contact"), put("/pages/about"))
         } else {
-            let made = app.made("admin", &format!("/{kind}"), &good).await;
-            let path = format!("/{kind}/{}", made["id"].as_str().expect("an id"));
+            let created = app.create("admin", &format!("/{kind}"), &good).await;
+            let path = format!("/{kind}/{}", created["id"].as_str().expect("an id"));
             ((Method::POST, format!("/{kind}"), 201), (Method::PUT, path, 200))
         };
         for (method, path, success) in [make, change] {

@@ -1,12 +1,12 @@
-/// Of links.
+/// Navigation links.
 mod navlinks;
-/// Of pages.
+/// Pages.
 mod pages;
-/// Of projects.
+/// Projects.
 mod projects;
-/// Of sections.
+/// Sections.
 mod sections;
-/// Of stories.
+/// Stories.
 mod stories;
 
 use axum::http::Method;
@@ -16,55 +16,55 @@ use serde_json::{Value, json};
 
 use crate::support::App;
 
-/// A kind of content: where it is made, and where one that is there is changed. Both take the least body.
+/// A type of content: the path that creates items, the path that updates an existing one, and the minimal body of both.
 struct Kind {
     makes: Option<&'static str>,
     changes: String,
-    least: Value,
+    minimal: Value,
 }
 
 impl Kind {
-    /// With one that is there.
-    async fn of(app: &App, makes: &'static str, least: Value) -> Self {
-        let made = app.made("admin", makes, &least).await;
-        let changes = format!("{makes}/{}", made["id"].as_str().expect("an id"));
-        Self { makes: Some(makes), changes, least }
+    /// Creates one item to update.
+    async fn new(app: &App, makes: &'static str, minimal: Value) -> Self {
+        let created = app.create("admin", makes, &minimal).await;
+        let changes = format!("{makes}/{}", created["id"].as_str().expect("an id"));
+        Self { makes: Some(makes), changes, minimal }
     }
 
-    /// The least body, with one field as it is here.
+    /// Returns the minimal body with one field changed.
     fn with(&self, field: &str, value: Value) -> Value {
-        let mut body = self.least.clone();
+        let mut body = self.minimal.clone();
         body[field] = value;
         body
     }
 
     fn without(&self, field: &str) -> Value {
-        let mut body = self.least.clone();
+        let mut body = self.minimal.clone();
         body.as_object_mut().expect("an object").remove(field).expect("a field of it");
         body
     }
 
-    /// What is made of a body that has to be accepted.
-    async fn made(&self, app: &App, body: &Value) -> Value {
+    /// Creates an item from a body that must be accepted.
+    async fn create(&self, app: &App, body: &Value) -> Value {
         app.clock.advance(TimeDelta::minutes(1));
-        app.made("admin", self.makes.expect("it is made by POST"), body).await
+        app.create("admin", self.makes.expect("it is created by POST"), body).await
     }
 
-    /// What becomes of the one that is there, by a body that has to be accepted.
-    async fn changed(&self, app: &App, body: &Value) -> Value {
+    /// Updates the existing item with a body that must be accepted.
+    async fn update(&self, app: &App, body: &Value) -> Value {
         app.clock.advance(TimeDelta::minutes(1));
         let answer = app.put("admin", &self.changes, body).await;
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.bytes));
         answer.json()
     }
 
-    /// The types of what is wrong with this value of this field, made and changed; nothing where it is accepted.
+    /// Returns the types of the errors of a field's value, in creates and updates; none if it is accepted.
     async fn wrong(&self, app: &App, field: &str, value: &Value) -> Vec<String> {
         let body = self.with(field, value.clone());
         let mut wrong = Vec::new();
         let requests = self.makes.map(|path| (Method::POST, path, 201));
         for (method, path, fine) in requests.into_iter().chain([(Method::PUT, &*self.changes, 200)]) {
-            // So that no request is one too many in its minute.
+            // So that no request exceeds the rate limit.
             app.clock.advance(TimeDelta::minutes(1));
             let answer = app.write("admin", method, path, &[], body.to_string()).await;
             if answer.status != fine {
@@ -74,13 +74,13 @@ impl Kind {
                 }
             }
         }
-        let told = wrong.len();
-        assert!(told == 0 || told == usize::from(self.makes.is_some()) + 1, "{field}: {wrong:?}");
+        let shown = wrong.len();
+        assert!(shown == 0 || shown == usize::from(self.makes.is_some()) + 1, "{field}: {wrong:?}");
         wrong.dedup();
         wrong
     }
 
-    /// A text has at least one character, and at most so many.
+    /// Checks that a text has 1 to `most` characters.
     async fn text(&self, app: &App, field: &str, most: usize) {
         for (length, expected) in
             [(0, Some("string_too_short")), (1, None), (most, None), (most + 1, Some("string_too_long"))]
@@ -90,28 +90,28 @@ impl Kind {
         }
     }
 
-    /// A field is one of these words and no other.
+    /// Checks that a field accepts exactly these words.
     async fn word(&self, app: &App, field: &str, words: &[&str]) {
         for word in words {
             assert!(self.wrong(app, field, &json!(word)).await.is_empty(), "{field}: {word}");
-            assert_eq!(self.changed(app, &json!({ field: word })).await[field], json!(word));
+            assert_eq!(self.update(app, &json!({ field: word })).await[field], json!(word));
         }
         for other in ["", "other", &words[0].to_uppercase()] {
             assert_eq!(self.wrong(app, field, &json!(other)).await, ["literal_error"], "{field}: {other}");
         }
     }
 
-    /// It cannot be made without any of these.
+    /// Checks that each of these fields is required.
     async fn needed(&self, app: &App, fields: &[&str]) {
         for field in fields {
             let answer =
-                app.post("admin", self.makes.expect("it is made by POST"), &self.without(field)).await;
+                app.post("admin", self.makes.expect("it is created by POST"), &self.without(field)).await;
             assert_eq!(answer.errors(), [(json!(["body", field]), "missing".to_owned())]);
         }
     }
 }
 
-/// What is there has no section afterwards, and what is made next has none.
+/// Deletes all sections, so that new items have none.
 async fn no_sections(db: &Database) {
     db.collection("sections").delete_many(&Filter::All).await.expect("the sections are deleted");
 }

@@ -1,16 +1,16 @@
 use super::*;
 
 async fn navlinks(app: &App) -> Kind {
-    Kind::of(app, "/navlinks", json!({ "label": "Source", "url": "https://example.com" })).await
+    Kind::new(app, "/navlinks", json!({ "label": "Source", "url": "https://example.com" })).await
 }
 
 testkit::stores! {
     async fn label_and_address_make_a_link(db: Database) {
         let app = App::on(&db).await;
         let navlinks = navlinks(&app).await;
-        let made = navlinks.made(&app, &navlinks.least).await;
-        assert_eq!((&made["label"], &made["url"]), (&navlinks.least["label"], &navlinks.least["url"]));
-        assert_eq!((&made["sort_order"], &made["is_published"]), (&json!(0), &json!(true)));
+        let created = navlinks.create(&app, &navlinks.minimal).await;
+        assert_eq!((&created["label"], &created["url"]), (&navlinks.minimal["label"], &navlinks.minimal["url"]));
+        assert_eq!((&created["sort_order"], &created["is_published"]), (&json!(0), &json!(true)));
         navlinks.needed(&app, &["label", "url"]).await;
     }
 
@@ -24,7 +24,7 @@ testkit::stores! {
         let navlinks = navlinks(&app).await;
         navlinks.text(&app, "url", 500).await;
         for address in ["/blog", "mailto:a@example.com", "#top"] {
-            assert_eq!(navlinks.changed(&app, &json!({ "url": address })).await["url"], address);
+            assert_eq!(navlinks.update(&app, &json!({ "url": address })).await["url"], address);
         }
     }
 
@@ -42,7 +42,7 @@ testkit::stores! {
         for (field, value) in [("label", json!("New")), ("url", json!("/new")), ("sort_order", json!(4)), ("is_published", json!(false))] {
             expected[field] = value.clone();
             for body in [json!({ field: value }), json!({})] {
-                let changed = navlinks.changed(&app, &body).await;
+                let changed = navlinks.update(&app, &body).await;
                 expected["updatedDate"] = changed["updatedDate"].clone();
                 assert_eq!(changed, expected, "{body}");
             }

@@ -1,9 +1,9 @@
 use super::*;
 
 async fn pages(app: &App) -> Kind {
-    let least = json!({ "title": "About", "content": "<p>c</p>" });
-    let pages = Kind { makes: None, changes: "/pages/about".to_owned(), least };
-    pages.changed(app, &pages.least).await;
+    let minimal = json!({ "title": "About", "content": "<p>c</p>" });
+    let pages = Kind { makes: None, changes: "/pages/about".to_owned(), minimal };
+    pages.update(app, &pages.minimal).await;
     pages
 }
 
@@ -12,7 +12,7 @@ testkit::stores! {
         let app = App::on(&db).await;
         let pages = pages(&app).await;
         let about = app.get("/pages/about").await.json();
-        assert_eq!((&about["title"], &about["content"]), (&pages.least["title"], &pages.least["content"]));
+        assert_eq!((&about["title"], &about["content"]), (&pages.minimal["title"], &pages.minimal["content"]));
         assert_eq!((&about["page_type"], &about["is_published"]), (&json!("about"), &json!(true)));
         let hidden = app.put("admin", "/pages/contact", &pages.with("is_published", json!(false))).await.json();
         assert_eq!((&hidden["page_type"], &hidden["is_published"]), (&json!("contact"), &json!(false)));
@@ -35,7 +35,7 @@ testkit::stores! {
         for (field, value) in [("title", "New"), ("content", "<p>new</p>")] {
             expected[field] = json!(value);
             for body in [json!({ field: value }), json!({})] {
-                let changed = pages.changed(&app, &body).await;
+                let changed = pages.update(&app, &body).await;
                 expected["updatedDate"] = changed["updatedDate"].clone();
                 assert_eq!(changed, expected, "{body}");
             }
@@ -48,7 +48,7 @@ testkit::stores! {
         let pages = pages(&app).await;
         assert_eq!(app.get("/pages/about").await.json()["section_id"], section);
         no_sections(&db).await;
-        let made = app.put("admin", "/pages/contact", &pages.least).await.json();
-        assert_eq!(made.get("section_id"), Some(&Value::Null));
+        let created = app.put("admin", "/pages/contact", &pages.minimal).await.json();
+        assert_eq!(created.get("section_id"), Some(&Value::Null));
     }
 }

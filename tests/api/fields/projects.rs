@@ -1,7 +1,7 @@
 use super::*;
 
 async fn projects(app: &App) -> Kind {
-    Kind::of(app, "/projects", json!({ "title": "Tide table", "summary": "s", "content": "<p>c</p>" })).await
+    Kind::new(app, "/projects", json!({ "title": "Tide table", "summary": "s", "content": "<p>c</p>" })).await
 }
 
 const ADDRESSES: [&str; 3] = ["github_url", "live_url", "image_url"];
@@ -10,13 +10,13 @@ testkit::stores! {
     async fn title_summary_and_content_make_a_project(db: Database) {
         let app = App::on(&db).await;
         let projects = projects(&app).await;
-        let made = projects.made(&app, &projects.least).await;
+        let created = projects.create(&app, &projects.minimal).await;
         let rest = json!({
             "technologies": [], "github_url": null, "live_url": null, "image_url": null, "is_published": true,
             "is_featured": false, "sort_order": 0,
         });
-        for (field, value) in projects.least.as_object().unwrap().iter().chain(rest.as_object().unwrap()) {
-            assert_eq!(made.get(field), Some(value), "{field}");
+        for (field, value) in projects.minimal.as_object().unwrap().iter().chain(rest.as_object().unwrap()) {
+            assert_eq!(created.get(field), Some(value), "{field}");
         }
         projects.needed(&app, &["title", "summary", "content"]).await;
     }
@@ -29,9 +29,9 @@ testkit::stores! {
             "github_url": "https://example.com/g", "live_url": "http://example.com", "image_url": "https://example.com/i.webp",
             "is_published": false, "is_featured": true, "sort_order": 12,
         });
-        for told in [projects.made(&app, &all).await, projects.changed(&app, &all).await] {
+        for shown in [projects.create(&app, &all).await, projects.update(&app, &all).await] {
             for (field, value) in all.as_object().unwrap() {
-                assert_eq!(&told[field], value, "{field}");
+                assert_eq!(&shown[field], value, "{field}");
             }
         }
     }
@@ -62,7 +62,7 @@ testkit::stores! {
                 assert_eq!(projects.wrong(&app, field, &json!(bad)).await, ["value_error"], "{field}: {bad}");
             }
             for none in [json!(""), json!(null)] {
-                assert_eq!(projects.made(&app, &projects.with(field, none)).await[field], Value::Null);
+                assert_eq!(projects.create(&app, &projects.with(field, none)).await[field], Value::Null);
             }
         }
     }
@@ -71,7 +71,7 @@ testkit::stores! {
         let app = App::on(&db).await;
         let projects = projects(&app).await;
         for order in [-9_007_199_254_740_991_i64, -1, 0, 9_007_199_254_740_991] {
-            assert_eq!(projects.made(&app, &projects.with("sort_order", json!(order))).await["sort_order"], order);
+            assert_eq!(projects.create(&app, &projects.with("sort_order", json!(order))).await["sort_order"], order);
         }
     }
 
@@ -85,7 +85,7 @@ testkit::stores! {
         ] {
             expected[field] = value.clone();
             for body in [json!({ field: value }), json!({})] {
-                let changed = projects.changed(&app, &body).await;
+                let changed = projects.update(&app, &body).await;
                 expected["updatedDate"] = changed["updatedDate"].clone();
                 assert_eq!(changed, expected, "{body}");
             }
@@ -100,8 +100,8 @@ testkit::stores! {
         assert_eq!(app.get_as("admin", &projects.changes).await.json()["section_id"], section);
         assert_eq!(card().await, Some(section));
         no_sections(&db).await;
-        let made = projects.made(&app, &projects.with("sort_order", json!(-1))).await;
-        assert_eq!(made.get("section_id"), Some(&Value::Null));
+        let created = projects.create(&app, &projects.with("sort_order", json!(-1))).await;
+        assert_eq!(created.get("section_id"), Some(&Value::Null));
         assert_eq!(card().await, Some(Value::Null));
     }
 }

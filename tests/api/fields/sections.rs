@@ -1,18 +1,18 @@
 use super::*;
 
 async fn sections(app: &App) -> Kind {
-    let least = json!({ "title": "Notes", "display_type": "feed", "content_type": "story" });
-    Kind::of(app, "/sections", least).await
+    let minimal = json!({ "title": "Notes", "display_type": "feed", "content_type": "story" });
+    Kind::new(app, "/sections", minimal).await
 }
 
 testkit::stores! {
     async fn title_display_and_content_make_a_section(db: Database) {
         let app = App::on(&db).await;
         let sections = sections(&app).await;
-        let made = sections.made(&app, &sections.least).await;
+        let created = sections.create(&app, &sections.minimal).await;
         let rest = json!({ "parent_id": null, "nav_visibility": "main", "sort_order": 0, "is_published": true });
-        for (field, value) in sections.least.as_object().unwrap().iter().chain(rest.as_object().unwrap()) {
-            assert_eq!(made.get(field), Some(value), "{field}");
+        for (field, value) in sections.minimal.as_object().unwrap().iter().chain(rest.as_object().unwrap()) {
+            assert_eq!(created.get(field), Some(value), "{field}");
         }
         sections.needed(&app, &["title", "display_type", "content_type"]).await;
     }
@@ -25,9 +25,9 @@ testkit::stores! {
             "title": "All", "parent_id": blog, "display_type": "gallery", "content_type": "image",
             "nav_visibility": "secondary", "sort_order": 12, "is_published": false,
         });
-        for told in [sections.made(&app, &all).await, sections.changed(&app, &all).await] {
+        for shown in [sections.create(&app, &all).await, sections.update(&app, &all).await] {
             for (field, value) in all.as_object().unwrap() {
-                assert_eq!(&told[field], value, "{field}");
+                assert_eq!(&shown[field], value, "{field}");
             }
         }
     }
@@ -73,7 +73,7 @@ testkit::stores! {
         ] {
             expected[field] = value.clone();
             for body in [json!({ field: value }), json!({})] {
-                let changed = sections.changed(&app, &body).await;
+                let changed = sections.update(&app, &body).await;
                 expected["updatedDate"] = changed["updatedDate"].clone();
                 assert_eq!(changed, expected, "{body}");
             }

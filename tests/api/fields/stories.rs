@@ -5,16 +5,16 @@ use super::*;
 use crate::writing::stored;
 
 async fn stories(app: &App) -> Kind {
-    Kind::of(app, "/stories", json!({ "title": "Tide", "content": "<p>c</p>", "is_published": true })).await
+    Kind::new(app, "/stories", json!({ "title": "Tide", "content": "<p>c</p>", "is_published": true })).await
 }
 
 testkit::stores! {
     async fn title_content_and_whether_it_is_published_make_a_story(db: Database) {
         let app = App::on(&db).await;
         let stories = stories(&app).await;
-        let made = stories.made(&app, &stories.least).await;
-        for (field, value) in stories.least.as_object().unwrap() {
-            assert_eq!(&made[field], value);
+        let created = stories.create(&app, &stories.minimal).await;
+        for (field, value) in stories.minimal.as_object().unwrap() {
+            assert_eq!(&created[field], value);
         }
         stories.needed(&app, &["title", "content", "is_published"]).await;
         // Nor can it be changed without one of them.
@@ -38,10 +38,10 @@ testkit::stores! {
         let app = App::on(&db).await;
         let blog = app.get("/sections/slug/blog").await.json()["id"].clone();
         let stories = stories(&app).await;
-        assert_eq!(stories.made(&app, &stories.with("section_id", blog.clone())).await["section_id"], blog);
+        assert_eq!(stories.create(&app, &stories.with("section_id", blog.clone())).await["section_id"], blog);
         no_sections(&db).await;
-        let made = stories.made(&app, &stories.least).await;
-        assert_eq!(made.get("section_id"), Some(&Value::Null));
+        let created = stories.create(&app, &stories.minimal).await;
+        assert_eq!(created.get("section_id"), Some(&Value::Null));
         assert_eq!(app.get("/stories").await.json()["items"][0].get("section_id"), Some(&Value::Null));
     }
 
@@ -49,7 +49,7 @@ testkit::stores! {
         let app = App::on(&db).await;
         let stories = stories(&app).await;
         // The store holds instants; of the zone that they were written in nothing is left.
-        for (written, told) in [
+        for (written, shown) in [
             ("2025-06-01T12:00:00Z", "2025-06-01T12:00:00Z"),
             ("2025-06-01T12:00:00.120+02:00", "2025-06-01T10:00:00.120000Z"),
             ("2025-06-01T12:00:00-05:30", "2025-06-01T17:30:00Z"),
@@ -59,7 +59,7 @@ testkit::stores! {
             db.collection("stories").update_many(&Filter::All, &dates).await.unwrap();
             let story = app.get_as("admin", &stories.changes).await.json();
             for date in ["date", "createdDate", "updatedDate"] {
-                assert_eq!(story[date], told, "{date}: {written}");
+                assert_eq!(story[date], shown, "{date}: {written}");
             }
         }
     }
@@ -69,8 +69,8 @@ testkit::stores! {
         let stories = stories(&app).await;
         let now = "2026-01-02T03:04:05.678000Z";
         for (date, value) in [("date", "2020-01-01T00:00:00"), ("createdDate", "2020-01-01T00:00:00+02:00"), ("updatedDate", "never")] {
-            let made = app.made("admin", "/stories", &stories.with(date, json!(value))).await;
-            assert_eq!((&made["date"], &made["createdDate"], &made["updatedDate"]), (&json!(now), &json!(now), &json!(now)));
+            let created = app.create("admin", "/stories", &stories.with(date, json!(value))).await;
+            assert_eq!((&created["date"], &created["createdDate"], &created["updatedDate"]), (&json!(now), &json!(now), &json!(now)));
             let changed = app.put("admin", &stories.changes, &stories.with(date, json!(value))).await.json();
             assert_eq!((&changed["date"], &changed["createdDate"], &changed["updatedDate"]), (&json!(now), &json!(now), &json!(now)));
         }
@@ -78,14 +78,14 @@ testkit::stores! {
 
     async fn the_store_s_id_is_a_text_called_id(db: Database) {
         let app = App::on(&db).await;
-        let made = app.made("admin", "/stories", &stories(&app).await.least).await;
-        let stored = stored(&db, "stories", &made["id"]).await;
-        assert_eq!(made["id"], json!(stored.get_object_id("_id").unwrap().to_hex()));
-        assert_eq!(made.get("_id"), None);
-        // A stored document has more than is told.
+        let created = app.create("admin", "/stories", &stories(&app).await.minimal).await;
+        let stored = stored(&db, "stories", &created["id"]).await;
+        assert_eq!(created["id"], json!(stored.get_object_id("_id").unwrap().to_hex()));
+        assert_eq!(created.get("_id"), None);
+        // A stored document has more fields than the response.
         let more = Update::new().set("notes", doc! { "a": 1 });
         db.collection("stories").update_many(&Filter::All, &more).await.unwrap();
-        assert_eq!(app.get(&format!("/stories/slug/{}", made["slug"].as_str().unwrap())).await.json(), made);
+        assert_eq!(app.get(&format!("/stories/slug/{}", created["slug"].as_str().unwrap())).await.json(), created);
     }
 
     async fn references_are_told_as_text(db: Database) {
@@ -104,10 +104,10 @@ testkit::stores! {
         let app = App::on(&db).await;
         let stories = stories(&app).await;
         for title in ["!!!", " ", "🦀"] {
-            let made = stories.made(&app, &stories.with("title", json!(title))).await;
-            assert_eq!(made["slug"], made["id"], "{title}");
-            let path = format!("/stories/slug/{}", made["id"].as_str().unwrap());
-            assert_eq!(app.get(&path).await.json(), made, "{title}");
+            let created = stories.create(&app, &stories.with("title", json!(title))).await;
+            assert_eq!(created["slug"], created["id"], "{title}");
+            let path = format!("/stories/slug/{}", created["id"].as_str().unwrap());
+            assert_eq!(app.get(&path).await.json(), created, "{title}");
         }
     }
 }

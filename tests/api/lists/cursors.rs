@@ -64,7 +64,7 @@ fn with(path: &str, more: &str) -> String {
     format!("{path}{}{more}", if path.contains('?') { '&' } else { '?' })
 }
 
-/// Where the `Link` with this relation leads.
+/// Returns the target of the `Link` with this relation.
 fn link(answer: &Answer, relation: &str) -> Option<String> {
     let links = answer.header("link").split(", ").map(str::to_owned).collect::<Vec<_>>();
     let ours = links.iter().find(|link| link.ends_with(&format!("rel=\"{relation}\"")))?;

@@ -1,6 +1,6 @@
 /// Walks by cursor.
 mod cursors;
-/// Which index each list is read by.
+/// The index of each list.
 mod plans;
-/// How much there is, whoever writes.
+/// Totals while other processes write.
 mod totals;

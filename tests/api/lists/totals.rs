@@ -16,9 +16,9 @@ fn story() -> Document {
     doc! { "_id": ObjectId::new(), "slug": ObjectId::new().to_hex(), "is_published": true, "createdDate": at }
 }
 
-/// A store with so many stories.
+/// A store with a number of stories.
 async fn filled(db: &Database, stories: usize) {
-    ensure_all(db).await.expect("the indexes can be made");
+    ensure_all(db).await.expect("the indexes can be created");
     let documents = (0..stories).map(|_| story()).collect();
     db.collection("stories").insert_many(documents).await.expect("inserts");
 }
@@ -42,12 +42,13 @@ impl Process {
 
     async fn total(&self) -> i64 {
         let list = self.stories.list(&PUBLISHED, Window { limit: 1, offset: 0 }).await.expect("a list");
-        i64::try_from(list.total).expect("not so many")
+        i64::try_from(list.total).expect("the count fits")
     }
 
     async fn counted(&self) -> i64 {
         let all = Filter::eq("is_published", true).also(Filter::ne("deleted", true));
-        i64::try_from(self.db.collection("stories").count(&all).await.expect("a count")).expect("not so many")
+        i64::try_from(self.db.collection("stories").count(&all).await.expect("a count"))
+            .expect("the count fits")
     }
 
     async fn until_total(&self, wanted: i64) {
@@ -63,7 +64,7 @@ impl Process {
     }
 }
 
-/// How many documents the writers have added and taken away: of those that have begun, and of those that are done.
+/// The numbers of documents that the writers have inserted and deleted: of those that have begun, and of those that are done.
 #[derive(Default)]
 struct Tally {
     adding: AtomicI64,

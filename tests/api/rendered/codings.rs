@@ -21,7 +21,7 @@ testkit::stores! {
         let plain = app.get("/pages/about").await;
         assert_eq!(plain.header("content-encoding"), "");
         for coding in ["br", "zstd", "gzip"] {
-            // Nobody waits for it: as it is until it is there.
+            // No request waits for the encoder: the identity form is sent until the encoded variant exists.
             let answer = loop {
                 let answer = coded(&app, "/pages/about", coding).await;
                 assert_eq!(status(&answer), (200, HIT));
@@ -49,7 +49,7 @@ testkit::stores! {
     async fn who_takes_nothing_else_waits_for_it(db: Database) {
         let app = with_a_long_page(&db).await;
         for (accepted, coding) in [("identity;q=0, gzip", "gzip"), ("*;q=0, zstd;q=0.1", "zstd"), ("br, identity;q=0", "br")] {
-            // Once when it is made, once when it is ready.
+            // Once when it is created, once when it is ready.
             for path in ["/pages/about", "/pages/about", "/sections?limit=1"] {
                 let answer = coded(&app, path, accepted).await;
                 assert_eq!((answer.status.as_u16(), answer.header("content-encoding")), (200, coding), "{path}");
@@ -85,10 +85,10 @@ testkit::stores! {
             assert!(held.contains(answer.header("etag")), "{held}: {}", answer.header("etag"));
             assert_eq!(answer.header("content-encoding"), "");
         }
-        // A cache that has the form for others is not told that it is good for this one.
+        // A cache that has the variant of another encoding gets no 304 for this one.
         let other = app.send(Method::GET, "/pages/about", &[("if-none-match", &of_gzip), ("accept-encoding", "br")]).await;
         assert_eq!((status(&other), other.header("content-encoding")), ((200, HIT), "br"));
-        // A change may be made for it, too: it is the same state.
+        // A change may be created for it, too: it is the same state.
         let change = json!({ "title": "Me" });
         assert_eq!(app.put_if("author", "/pages/about", &of_br, &change).await.status, 200);
         assert_eq!(app.put_if("author", "/pages/about", &of_br, &change).await.status, 412);

@@ -37,7 +37,7 @@ testkit::stores! {
         for path in ["/sections", "/navlinks", "/stories", "/docs"] {
             app.get(path).await;
         }
-        app.made("author", "/navlinks", &json!({ "label": "About", "url": "/about" })).await;
+        app.create("author", "/navlinks", &json!({ "label": "About", "url": "/about" })).await;
         assert_eq!(app.get("/navlinks").await.header("cache-status"), RENEWED);
         for path in ["/sections", "/stories"] {
             assert_eq!(app.get(path).await.header("cache-status"), HIT, "{path}");

@@ -1,9 +1,9 @@
-//! ResponseCache responses: made once, handed out until something that they are made of is written, and never to the wrong
+//! ResponseCache responses: created once, handed out until something that they are created of is written, and never to the wrong
 //! person.
 
 /// Codings of bodies.
 mod codings;
-/// What is kept, and how much of it.
+/// Contents and size of the cache.
 mod keeping;
 /// A store that is away, and too much work.
 mod trouble;
@@ -19,7 +19,7 @@ const HIT: &str = "field-notes; hit";
 const MADE: &str = "field-notes; fwd=uri-miss";
 const RENEWED: &str = "field-notes; fwd=stale";
 
-/// Keeps so many bytes, whatever the environment says.
+/// Limits the cache to a number of bytes, regardless of the environment.
 async fn keeping(db: &Database, bytes: u64) -> App {
     App::on_with(db, |config| config.cache.max_bytes = std::num::NonZeroU64::new(bytes)).await
 }

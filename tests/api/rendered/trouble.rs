@@ -15,7 +15,7 @@ testkit::stores! {
         assert_eq!(status(&app.get("/stories").await), (200, HIT));
         let refused = app.post("admin", "/navlinks", &json!({ "label": "About", "url": "/about" })).await;
         assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "2"));
-        // Somebody changed it, and it cannot be made anew.
+        // It was changed, and cannot be rendered again.
         db.versions().all_changed();
         let stale = app.get("/sections").await;
         assert_eq!((stale.status.as_u16(), &stale.bytes), (200, &before.bytes));
@@ -32,10 +32,10 @@ testkit::stores! {
         app.get("/sections").await;
         app.get("/sections").await;
         assert_eq!(app.get("/readyz").await.json().as_object().unwrap().len(), 2);
-        let told = app.get("/readyz?verbose=true").await.json();
-        let rendered = &told["rendered"];
+        let readiness = app.get("/readyz?verbose=true").await.json();
+        let rendered = &readiness["rendered"];
         assert_eq!((&rendered["entries"], &rendered["hits"], &rendered["loads"]), (&json!(1), &json!(1), &json!(1)));
-        assert!(rendered["bytes"].as_u64().unwrap() > 1000 && rendered["lag_ms"].is_u64(), "{told}");
+        assert!(rendered["bytes"].as_u64().unwrap() > 1000 && rendered["lag_ms"].is_u64(), "{readiness}");
     }
 
     async fn beyond_what_can_be_worked_on_there_is_no_queue(db: Database) {

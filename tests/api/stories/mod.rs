@@ -11,7 +11,7 @@ use docstore::{Database, Filter, Update};
 use serde_json::{Value, json};
 
 use crate::support::{App, NOW_MS};
-use crate::writing::{NOBODY, stored};
+use crate::writing::{ANONYMOUS, stored};
 
 pub(crate) const NO_ID: &str = "65a0b1c2d3e4f50617283940";
 
@@ -27,8 +27,8 @@ pub(crate) fn slug_path(story: &Value) -> String {
     format!("/stories/slug/{}", story["slug"].as_str().expect("a slug"))
 }
 
-/// A story as a program of another age may have left it.
-pub(crate) async fn left(db: &Database, slug: &str, more: Document) -> String {
+/// Inserts a story as another version of the program may have stored it.
+pub(crate) async fn insert_story(db: &Database, slug: &str, more: Document) -> String {
     let at = bson::DateTime::from_millis(NOW_MS);
     let mut document = doc! {
         "title": slug, "content": "c", "is_published": true, "slug": slug, "date": at, "createdDate": at,
@@ -42,9 +42,9 @@ pub(crate) async fn left(db: &Database, slug: &str, more: Document) -> String {
 testkit::stores! {
     async fn a_story_has_the_fields_of_the_contract(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("author", "/stories", &story("Hello, World!", true)).await;
-        assert_eq!(made.status, 201);
-        let body = made.json();
+        let created = app.post("author", "/stories", &story("Hello, World!", true)).await;
+        assert_eq!(created.status, 201);
+        let body = created.json();
         let blog = app.get("/sections/slug/blog").await.json();
         let author = stored(&db, "stories", &body["id"]).await.get_str("user_id").unwrap().to_owned();
         let now = "2026-01-02T03:04:05.678000Z";
@@ -59,17 +59,17 @@ testkit::stores! {
         let list = app.get("/stories").await.json();
         assert_eq!((by_id.json(), by_slug.json(), &list["items"][0]), (body.clone(), body.clone(), &body));
         assert_eq!((&list["total"], &list["limit"], &list["offset"]), (&json!(1), &json!(10), &json!(0)));
-        assert!(made.header("etag").len() > 10);
-        assert_eq!((by_id.header("etag"), by_slug.header("etag")), (made.header("etag"), made.header("etag")));
+        assert!(created.header("etag").len() > 10);
+        assert_eq!((by_id.header("etag"), by_slug.header("etag")), (created.header("etag"), created.header("etag")));
         assert_eq!(by_id.header("cache-control"), "private, no-store");
-        let held = app.send(Method::GET, "/stories/slug/hello-world", &[("if-none-match", made.header("etag"))]).await;
+        let held = app.send(Method::GET, "/stories/slug/hello-world", &[("if-none-match", created.header("etag"))]).await;
         assert_eq!(held.status, 304);
     }
 
     async fn lists_have_windows_the_newest_first(db: Database) {
         let app = App::on(&db).await;
         for title in ["one", "two", "three"] {
-            app.made("author", "/stories", &story(title, true)).await;
+            app.create("author", "/stories", &story(title, true)).await;
             app.clock.advance(TimeDelta::seconds(1));
         }
         assert_eq!(app.get("/stories").await.slugs(), ["three", "two", "one"]);
@@ -91,15 +91,15 @@ testkit::stores! {
 
     async fn owners_and_administrators_change_and_delete(db: Database) {
         let app = App::on(&db).await;
-        let by_author = app.made("author", "/stories", &story("Mine", true)).await;
-        let nobodys = left(&db, "nobodys", doc! { "user_id": Bson::Null }).await;
-        for (who, status) in [(NOBODY, 401), ("stranger", 401), ("commenter", 403), ("author", 200), ("admin", 200)] {
+        let by_author = app.create("author", "/stories", &story("Mine", true)).await;
+        let nobodys = insert_story(&db, "nobodys", doc! { "user_id": Bson::Null }).await;
+        for (who, status) in [(ANONYMOUS, 401), ("stranger", 401), ("commenter", 403), ("author", 200), ("admin", 200)] {
             assert_eq!(app.put(who, &path(&by_author), &story("Mine", true)).await.status, status, "{who}");
         }
-        for (who, status) in [(NOBODY, 401), ("commenter", 403), ("author", 403), ("admin", 200)] {
+        for (who, status) in [(ANONYMOUS, 401), ("commenter", 403), ("author", 403), ("admin", 200)] {
             assert_eq!(app.put(who, &format!("/stories/{nobodys}"), &story("n", true)).await.status, status, "{who}");
         }
-        for (who, status) in [(NOBODY, 401), ("stranger", 401), ("commenter", 403), ("author", 204), ("author", 404)] {
+        for (who, status) in [(ANONYMOUS, 401), ("stranger", 401), ("commenter", 403), ("author", 204), ("author", 404)] {
             assert_eq!(app.delete(who, &path(&by_author)).await.status, status, "{who}");
         }
         let answer = app.delete("admin", &format!("/stories/{nobodys}")).await;
@@ -108,11 +108,11 @@ testkit::stores! {
 
     async fn checks_come_in_the_order_of_the_contract(db: Database) {
         let app = App::on(&db).await;
-        let foreign = format!("/stories/{}", left(&db, "foreign", doc! {}).await);
-        let broken = app.write(NOBODY, Method::POST, "/stories", &[], "{\"title\": }").await;
+        let foreign = format!("/stories/{}", insert_story(&db, "foreign", doc! {}).await);
+        let broken = app.write(ANONYMOUS, Method::POST, "/stories", &[], "{\"title\": }").await;
         assert_eq!(broken.errors(), [(json!(["body", 10]), "json_invalid".to_owned())]);
-        assert_eq!(app.put(NOBODY, "/stories/zzz", &json!({})).await.status, 422);
-        let anonymous = app.put(NOBODY, "/stories/zzz", &story("x", true)).await;
+        assert_eq!(app.put(ANONYMOUS, "/stories/zzz", &json!({})).await.status, 422);
+        let anonymous = app.put(ANONYMOUS, "/stories/zzz", &story("x", true)).await;
         assert_eq!((anonymous.status.as_u16(), anonymous.header("www-authenticate")), (401, "Bearer"));
         for (method, body) in [(Method::PUT, story("x", true).to_string()), (Method::DELETE, String::new()), (Method::GET, String::new())] {
             let bad = app.write("author", method.clone(), "/stories/zzz", &[], body.clone()).await;
@@ -132,13 +132,13 @@ testkit::stores! {
 
     async fn fields_are_judged_together_and_the_store_is_unchanged(db: Database) {
         let app = App::on(&db).await;
-        let made = app.made("author", "/stories", &story("Kept", true)).await;
+        let created = app.create("author", "/stories", &story("Kept", true)).await;
         let before = testkit::dump!(db);
         let long = |n: usize| "ä".repeat(n);
         let all = json!({ "title": "", "content": { "$gt": "" }, "section_id": 5 });
         let expected = [("title", "string_too_short"), ("content", "string_type"), ("is_published", "missing"), ("section_id", "string_type")]
             .map(|(field, kind)| (json!(["body", field]), kind.to_owned()));
-        for answer in [app.post("author", "/stories", &all).await, app.put("author", &path(&made), &all).await] {
+        for answer in [app.post("author", "/stories", &all).await, app.put("author", &path(&created), &all).await] {
             assert_eq!(answer.errors(), expected);
         }
         for (body, kind) in [
@@ -148,7 +148,7 @@ testkit::stores! {
             (json!({ "title": "x", "content": "x", "is_published": true, "section_id": "zzz" }), "value_error"),
         ] {
             assert_eq!(app.post("author", "/stories", &body).await.errors()[0].1, kind);
-            assert_eq!(app.put("author", &path(&made), &body).await.errors()[0].1, kind);
+            assert_eq!(app.put("author", &path(&created), &body).await.errors()[0].1, kind);
         }
         assert_eq!(testkit::dump!(db), before);
     }
@@ -156,14 +156,14 @@ testkit::stores! {
     async fn limits_count_characters_and_types_are_read_leniently(db: Database) {
         let app = App::on(&db).await;
         let body = json!({ "title": "ä".repeat(200), "content": "ü".repeat(10_000), "is_published": "on", "_id": "x", "deleted": true, "slug": "mine" });
-        let made = app.write("author", Method::POST, "/stories", &[("content-type", "text/plain")], body.to_string()).await;
-        assert_eq!(made.status, 201);
-        let made = made.json();
-        assert_eq!((&made["is_published"], &made["slug"]), (&json!(true), &json!("a".repeat(200))));
+        let created = app.write("author", Method::POST, "/stories", &[("content-type", "text/plain")], body.to_string()).await;
+        assert_eq!(created.status, 201);
+        let created = created.json();
+        assert_eq!((&created["is_published"], &created["slug"]), (&json!(true), &json!("a".repeat(200))));
         // The frontend sends the whole story back.
-        let mut whole = made.clone();
+        let mut whole = created.clone();
         whole["content"] = json!("changed");
-        let changed = app.put("author", &path(&made), &whole).await;
+        let changed = app.put("author", &path(&created), &whole).await;
         assert_eq!((changed.status.as_u16(), changed.json()), (200, whole));
     }
 }

@@ -3,8 +3,8 @@ use super::*;
 testkit::stores! {
     async fn a_change_of_another_state_is_412(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("author", "/stories", &story("x", true)).await;
-        let (first, body) = (made.header("etag").to_owned(), made.json());
+        let created = app.post("author", "/stories", &story("x", true)).await;
+        let (first, body) = (created.header("etag").to_owned(), created.json());
         let changed = app.put_if("author", &path(&body), &first, &story("y", true)).await;
         assert_eq!(changed.status, 200);
         let second = changed.header("etag").to_owned();
@@ -28,22 +28,22 @@ testkit::stores! {
 
     async fn what_another_program_wrote_is_seen(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("author", "/stories", &story("x", true)).await;
+        let created = app.post("author", "/stories", &story("x", true)).await;
         let touched = Update::new().set("section_id", NO_ID);
         db.collection("stories").update_many(&Filter::All, &touched).await.unwrap();
-        let answer = app.put_if("author", &path(&made.json()), made.header("etag"), &story("x", true)).await;
+        let answer = app.put_if("author", &path(&created.json()), created.header("etag"), &story("x", true)).await;
         assert_eq!(answer.status, 412);
-        assert_ne!(answer.header("etag"), made.header("etag"));
+        assert_ne!(answer.header("etag"), created.header("etag"));
     }
 
     async fn of_many_changes_of_one_state_one_is_made(db: Database) {
         let app = App::on(&db).await;
-        let made = app.post("author", "/stories", &story("x", true)).await;
+        let created = app.post("author", "/stories", &story("x", true)).await;
         // A document of the original: no version, and one that wrote it since.
         let unset = Update::new().unset("version");
         db.collection("stories").update_many(&Filter::All, &unset).await.unwrap();
         let tag = app.get("/stories/slug/x").await.header("etag").to_owned();
-        let body = made.json();
+        let body = created.json();
         for tag in [Some(tag), None] {
             let wanted = if tag.is_some() { 1 } else { 50 };
             let requests = (0..50).map(|n| {
@@ -58,8 +58,8 @@ testkit::stores! {
                 }
             });
             let answers = app.at_once(requests).await;
-            let made = answers.iter().filter(|answer| answer.status == 200).count();
-            assert_eq!(made, wanted);
+            let created = answers.iter().filter(|answer| answer.status == 200).count();
+            assert_eq!(created, wanted);
             assert!(answers.iter().all(|answer| matches!(answer.status.as_u16(), 200 | 412)));
         }
         let version = stored(&db, "stories", &body["id"]).await;

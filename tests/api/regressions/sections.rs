@@ -7,10 +7,10 @@ use crate::sections_write::{NO_ID, error, field, inside, lies_in, new, path};
 use crate::support::{App, insert, section};
 
 testkit::stores! {
-    async fn weak_spot_18_null_is_a_value_of_the_parent_alone(db: Database) {
+    async fn regression_18_null_is_a_value_of_the_parent_alone(db: Database) {
         let app = App::on(&db).await;
-        let parent = app.made("author", "/sections", &new("Parent")).await;
-        let child = app.made("author", "/sections", &inside("Child", &parent)).await;
+        let parent = app.create("author", "/sections", &new("Parent")).await;
+        let child = app.create("author", "/sections", &inside("Child", &parent)).await;
         assert_eq!(child["parent_id"], parent["id"]);
         let nulls = json!({
             "title": null, "slug": null, "parent_id": null, "display_type": null, "content_type": null,
@@ -24,11 +24,11 @@ testkit::stores! {
         assert_eq!(app.get("/sections").await.json()["total"], 6);
     }
 
-    async fn weak_spot_18_sections_stay_a_tree(db: Database) {
+    async fn regression_18_sections_stay_a_tree(db: Database) {
         let app = App::on(&db).await;
-        let a = app.made("author", "/sections", &new("A")).await;
-        let b = app.made("author", "/sections", &inside("B", &a)).await;
-        let c = app.made("author", "/sections", &inside("C", &b)).await;
+        let a = app.create("author", "/sections", &new("A")).await;
+        let b = app.create("author", "/sections", &inside("B", &a)).await;
+        let c = app.create("author", "/sections", &inside("C", &b)).await;
         let wrong = [error("parent_id", "value_error")];
         for parent in ["zzz", NO_ID] {
             let mut bad = new("x");
@@ -42,8 +42,8 @@ testkit::stores! {
         assert_eq!(app.get(&path(&a)).await.json(), a);
         let moved = app.put("author", &path(&c), &json!({ "parent_id": a["id"] })).await.json();
         assert_eq!(moved["parent_id"], a["id"]);
-        // A deleted section is nobody's parent.
-        let gone = app.made("author", "/sections", &new("Gone")).await;
+        // A deleted section cannot be a parent.
+        let gone = app.create("author", "/sections", &new("Gone")).await;
         assert_eq!(app.delete("author", &path(&gone)).await.status, 204);
         assert_eq!(app.post("author", "/sections", &inside("x", &gone)).await.errors(), wrong);
         // One whose parent is gone may stay where it is.
@@ -52,23 +52,23 @@ testkit::stores! {
         assert_eq!(stays.status, 200);
     }
 
-    async fn weak_spot_18_sections_are_at_most_32_deep(db: Database) {
+    async fn regression_18_sections_are_at_most_32_deep(db: Database) {
         let app = App::on(&db).await;
-        let mut deepest = app.made("author", "/sections", &new("Level 1")).await;
+        let mut deepest = app.create("author", "/sections", &new("Level 1")).await;
         for level in 2..=32 {
             app.clock.advance(TimeDelta::minutes(1));
-            deepest = app.made("author", "/sections", &inside(&format!("Level {level}"), &deepest)).await;
+            deepest = app.create("author", "/sections", &inside(&format!("Level {level}"), &deepest)).await;
         }
         app.clock.advance(TimeDelta::minutes(1));
         let wrong = [error("parent_id", "value_error")];
         assert_eq!(app.post("author", "/sections", &inside("Level 33", &deepest)).await.errors(), wrong);
-        let other = app.made("author", "/sections", &new("Other")).await;
+        let other = app.create("author", "/sections", &new("Other")).await;
         assert_eq!(app.put("author", &path(&other), &json!({ "parent_id": deepest["id"] })).await.errors(), wrong);
     }
 
-    async fn weak_spot_18_slugs_are_normal_and_free(db: Database) {
+    async fn regression_18_slugs_are_normal_and_free(db: Database) {
         let app = App::on(&db).await;
-        let notes = app.made("author", "/sections", &new("Notes")).await;
+        let notes = app.create("author", "/sections", &new("Notes")).await;
         let slug = |slug: &str| json!({ "slug": slug });
         assert_eq!(app.put("author", &path(&notes), &slug("My Own Slug!")).await.json()["slug"], "my-own-slug");
         for (taken, status) in [("blog", 409), ("Blog", 409), ("my-own-slug", 200)] {
@@ -86,24 +86,24 @@ testkit::stores! {
         }
     }
 
-    async fn weak_spot_12_the_title_of_a_deleted_section_can_be_used_again(db: Database) {
+    async fn regression_12_the_title_of_a_deleted_section_can_be_used_again(db: Database) {
         let app = App::on(&db).await;
         for _ in 0..2 {
-            let made = app.made("author", "/sections", &new("Notes")).await;
-            assert_eq!(made["slug"], "notes");
-            let gone = app.delete("author", &path(&made)).await;
+            let created = app.create("author", "/sections", &new("Notes")).await;
+            assert_eq!(created["slug"], "notes");
+            let gone = app.delete("author", &path(&created)).await;
             assert_eq!((gone.status.as_u16(), gone.bytes.len()), (204, 0));
             for mark in ["deleted", "is_deleted"] {
-                assert_eq!(field(&db, "sections", &made["id"], mark).await, Some(Bson::Boolean(true)));
+                assert_eq!(field(&db, "sections", &created["id"], mark).await, Some(Bson::Boolean(true)));
             }
             assert_eq!(app.get("/sections/slug/notes").await.status, 404);
         }
     }
 
-    async fn weak_spot_18_a_section_with_something_in_it_is_not_deleted(db: Database) {
+    async fn regression_18_a_section_with_something_in_it_is_not_deleted(db: Database) {
         let app = App::on(&db).await;
-        let parent = app.made("author", "/sections", &new("Parent")).await;
-        let child = app.made("author", "/sections", &inside("Child", &parent)).await;
+        let parent = app.create("author", "/sections", &new("Parent")).await;
+        let child = app.create("author", "/sections", &inside("Child", &parent)).await;
         let refused = app.delete("author", &path(&parent)).await;
         assert_eq!(refused.status, 409);
         assert!(refused.json()["detail"].as_str().unwrap().contains("1 section:"), "{}", refused.json());
@@ -123,10 +123,10 @@ testkit::stores! {
         assert_eq!(app.delete("author", &path(&parent)).await.status, 204);
     }
 
-    async fn weak_spot_17_null_means_the_root(db: Database) {
+    async fn regression_17_null_means_the_root(db: Database) {
         let app = App::on(&db).await;
         let blog = app.get("/sections/slug/blog").await.json();
-        let child = app.made("author", "/sections", &inside("Child", &blog)).await;
+        let child = app.create("author", "/sections", &inside("Child", &blog)).await;
         // As the original stores them, or leaves them out.
         insert(&db, section("null", doc! { "parent_id": Bson::Null })).await;
         let mut bare = section("bare", doc! { "sort_order": 11 });

@@ -9,7 +9,7 @@ use crate::limits::{WRITES, delete, from};
 use crate::support::{App, NOW_MS};
 
 testkit::stores! {
-    async fn weak_spot_03_tokens_that_are_not_for_us_are_refused(db: Database) {
+    async fn regression_03_tokens_that_are_not_for_us_are_refused(db: Database) {
         for (info, status) in [
             (but("aud", "elsewhere"), 401),
             (but("exp", (NOW_MS / 1000).to_string()), 401),
@@ -38,7 +38,7 @@ testkit::stores! {
         assert_eq!(users(&db).await.len(), 0);
     }
 
-    async fn weak_spot_09_a_token_is_not_believed_beyond_its_end(db: Database) {
+    async fn regression_09_a_token_is_not_believed_beyond_its_end(db: Database) {
         let google = google(said(&but("exp", NOW_MS / 1000 + 60))).await;
         let app = app(&db, &google).await;
         assert_eq!(me(&app, "short").await.status, 200);
@@ -49,7 +49,7 @@ testkit::stores! {
         assert_eq!(me(&app, "short").await.status, 401);
     }
 
-    async fn weak_spot_08_a_client_cannot_avoid_a_limit_by_varying_the_address(db: Database) {
+    async fn regression_08_a_client_cannot_avoid_a_limit_by_varying_the_address(db: Database) {
         let app = App::on(&db).await;
         for n in 0..WRITES {
             let answer = delete(&app, "192.0.2.1:1000", n, &[]).await;

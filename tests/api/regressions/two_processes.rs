@@ -47,11 +47,11 @@ fn lease(owner: &str, ttl: Duration) -> LeaseRequest {
 }
 
 testkit::targets! {
-    async fn weak_spot_18_moves_at_once_in_two_processes_make_no_ring(target: Arc<Target>) {
+    async fn regression_18_moves_at_once_in_two_processes_make_no_ring(target: Arc<Target>) {
         let (apps, stores) = two(&target).await;
         let [one, other] = &apps;
-        let a = one.made("author", "/sections", &new("A")).await;
-        let b = one.made("author", "/sections", &new("B")).await;
+        let a = one.create("author", "/sections", &new("A")).await;
+        let b = one.create("author", "/sections", &new("B")).await;
         for round in 0..ROUNDS {
             next_minute(&apps);
             let moves = [
@@ -68,12 +68,12 @@ testkit::targets! {
         close(stores).await;
     }
 
-    async fn weak_spot_18_children_and_deletions_at_once_leave_no_orphan(target: Arc<Target>) {
+    async fn regression_18_children_and_deletions_at_once_leave_no_orphan(target: Arc<Target>) {
         let (apps, stores) = two(&target).await;
         let [one, other] = &apps;
         for round in 0..ROUNDS {
             next_minute(&apps);
-            let parent = one.made("author", "/sections", &new(&format!("Parent {round}"))).await;
+            let parent = one.create("author", "/sections", &new(&format!("Parent {round}"))).await;
             let make = {
                 let (app, body) = (one.clone(), inside("Child", &parent));
                 async move { app.post("author", "/sections", &body).await }
@@ -82,8 +82,8 @@ testkit::targets! {
                 let (app, path) = (other.clone(), path(&parent));
                 async move { app.delete("author", &path).await }
             };
-            let (made, deleted) = tokio::join!(tokio::spawn(make), tokio::spawn(delete));
-            let answers = [made.unwrap(), deleted.unwrap()];
+            let (created, deleted) = tokio::join!(tokio::spawn(make), tokio::spawn(delete));
+            let answers = [created.unwrap(), deleted.unwrap()];
             let there = one.get(&path(&parent)).await.status;
             match statuses(&answers) {
                 // The child was first, or the deletion.
@@ -95,11 +95,11 @@ testkit::targets! {
         close(stores).await;
     }
 
-    async fn weak_spot_18_a_move_waits_until_another_process_has_made_its_own(target: Arc<Target>) {
+    async fn regression_18_a_move_waits_until_another_process_has_made_its_own(target: Arc<Target>) {
         let (apps, stores) = two(&target).await;
         let [one, _] = &apps;
-        let a = one.made("author", "/sections", &new("A")).await;
-        let b = one.made("author", "/sections", &new("B")).await;
+        let a = one.create("author", "/sections", &new("A")).await;
+        let b = one.create("author", "/sections", &new("B")).await;
         let held = stores[1].acquire_lease(lease("another", Duration::from_mins(1))).await.unwrap().unwrap();
         let moving = tokio::spawn(put_into(one.clone(), a.clone(), b["id"].clone()));
         // Others are not in its way, and what is refused anyway does not wait.
@@ -112,11 +112,11 @@ testkit::targets! {
         close(stores).await;
     }
 
-    async fn weak_spot_18_who_died_while_moving_sections_stops_nobody_for_good(target: Arc<Target>) {
+    async fn regression_18_who_died_while_moving_sections_stops_nobody_for_good(target: Arc<Target>) {
         let (apps, stores) = two(&target).await;
         let [one, _] = &apps;
-        let a = one.made("author", "/sections", &new("A")).await;
-        let b = one.made("author", "/sections", &new("B")).await;
+        let a = one.create("author", "/sections", &new("A")).await;
+        let b = one.create("author", "/sections", &new("B")).await;
         let dead = stores[1].acquire_lease(lease("dead", Duration::from_secs(2))).await.unwrap().unwrap();
         assert_eq!(put_into(one.clone(), a, b["id"].clone()).await.status, 200);
         assert!(!dead.renew().await.unwrap(), "its lease went to another");

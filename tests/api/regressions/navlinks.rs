@@ -4,15 +4,15 @@ use serde_json::json;
 
 use crate::navlinks::{labels, navlink, path};
 use crate::support::App;
-use crate::writing::NOBODY;
+use crate::writing::ANONYMOUS;
 
 testkit::stores! {
-    async fn weak_spot_1_unpublished_links_are_for_their_owner_and_administrators(db: Database) {
+    async fn regression_1_unpublished_links_are_for_their_owner_and_administrators(db: Database) {
         let app = App::on(&db).await;
         let mut hidden = navlink("hidden", 0);
         hidden["is_published"] = json!(false);
-        let hidden = app.made("author", "/navlinks", &hidden).await;
-        app.made("author", "/navlinks", &navlink("shown", 1)).await;
+        let hidden = app.create("author", "/navlinks", &hidden).await;
+        app.create("author", "/navlinks", &navlink("shown", 1)).await;
         let all = "/navlinks?include_unpublished=true";
         // For others the parameter means nothing; a bad token does no harm.
         for list in [app.get(all).await, app.get_as("commenter", all).await, app.get_as("nonsense", all).await] {
@@ -27,18 +27,18 @@ testkit::stores! {
         assert_eq!(app.get(&path(&hidden)).await.status, 404);
     }
 
-    async fn weak_spot_2_links_are_made_by_authors_and_administrators(db: Database) {
+    async fn regression_2_links_are_made_by_authors_and_administrators(db: Database) {
         let app = App::on(&db).await;
         let link = navlink("x", 0);
-        assert_eq!(app.post(NOBODY, "/navlinks", &link).await.status, 401);
+        assert_eq!(app.post(ANONYMOUS, "/navlinks", &link).await.status, 401);
         assert_eq!(app.post("commenter", "/navlinks", &link).await.status, 403);
         assert_eq!(app.post("author", "/navlinks", &link).await.status, 201);
         assert_eq!(app.post("admin", "/navlinks", &link).await.status, 201);
     }
 
-    async fn weak_spot_20_a_bad_link_does_not_break_the_list(db: Database) {
+    async fn regression_20_a_bad_link_does_not_break_the_list(db: Database) {
         let app = App::on(&db).await;
-        app.made("author", "/navlinks", &navlink("x", 0)).await;
+        app.create("author", "/navlinks", &navlink("x", 0)).await;
         let bad = ObjectId::new();
         db.collection("navlinks").insert_one(doc! { "_id": bad, "label": 5, "is_published": true }).await.unwrap();
         assert_eq!(labels(&app.get("/navlinks").await.json()), ["x"]);

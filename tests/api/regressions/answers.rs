@@ -6,18 +6,18 @@ use serde_json::json;
 use crate::cors::{FOREIGN, OURS};
 use crate::html::{CLEAN, DIRTY, SAID, content_of, with};
 use crate::support::{App, insert, section};
-use crate::writing::NOBODY;
+use crate::writing::ANONYMOUS;
 
 testkit::stores! {
-    async fn weak_spot_7_content_is_cleaned_on_every_way_in(db: Database) {
+    async fn regression_7_content_is_cleaned_on_every_way_in(db: Database) {
         let app = App::on(&db).await;
         let story = json!({ "title": "S", "is_published": true });
         let project = json!({ "title": "P", "summary": "s" });
         for (collection, base) in [("/stories", &story), ("/projects", &project)] {
-            let made = app.post("author", collection, &with(base, DIRTY)).await;
-            assert_eq!((made.status, content_of(&made).as_str()), (StatusCode::CREATED, CLEAN), "{collection}");
-            assert_eq!(made.header(SAID), "script;1, onclick;1, onerror;1");
-            let path = format!("{collection}/{}", made.json()["id"].as_str().unwrap());
+            let created = app.post("author", collection, &with(base, DIRTY)).await;
+            assert_eq!((created.status, content_of(&created).as_str()), (StatusCode::CREATED, CLEAN), "{collection}");
+            assert_eq!(created.header(SAID), "script;1, onclick;1, onerror;1");
+            let path = format!("{collection}/{}", created.json()["id"].as_str().unwrap());
             assert_eq!(content_of(&app.get_as("author", &path).await), CLEAN);
             let clean = app.put("author", &path, &with(base, CLEAN)).await;
             assert_eq!((clean.status, content_of(&clean).as_str()), (StatusCode::OK, CLEAN));
@@ -26,7 +26,7 @@ testkit::stores! {
             assert_eq!((content_of(&dirty).as_str(), dirty.header(SAID)), ("<b>b</b>", "onclick;1"));
         }
         let page = json!({ "title": "About" });
-        for turn in ["made", "changed"] {
+        for turn in ["created", "changed"] {
             let put = app.put("author", "/pages/about", &with(&page, DIRTY)).await;
             assert_eq!(put.status, 200, "{turn}");
             assert_eq!((content_of(&put).as_str(), put.header(SAID)), (CLEAN, "script;1, onclick;1, onerror;1"), "{turn}");
@@ -34,7 +34,7 @@ testkit::stores! {
         assert_eq!(content_of(&app.get("/pages/about").await), CLEAN);
     }
 
-    async fn weak_spot_35_errors_may_be_read_by_known_origins_too(db: Database) {
+    async fn regression_35_errors_may_be_read_by_known_origins_too(db: Database) {
         let app = App::on(&db).await;
         for (path, status) in [
             ("/sections", 200), ("/sections?limit=0", 422), ("/sections/x", 400), ("/sections/slug/none", 404),
@@ -56,7 +56,7 @@ testkit::stores! {
         assert_eq!((closed.status.as_u16(), closed.header("access-control-allow-origin")), (503, OURS));
     }
 
-    async fn weak_spot_05_errors_tell_nothing_of_the_inside(db: Database) {
+    async fn regression_05_errors_tell_nothing_of_the_inside(db: Database) {
         let app = App::on(&db).await;
         let id = insert(&db, section("bad", doc! { "title": { "secret": "hunter2" } })).await;
         let path = format!("/sections/{id}");
@@ -75,13 +75,13 @@ testkit::stores! {
         assert_eq!((warmup.status.as_u16(), warmup.json()), (200, expected));
     }
 
-    async fn weak_spot_33_readiness_asks_the_store(db: Database) {
+    async fn regression_33_readiness_asks_the_store(db: Database) {
         let starting = App::closed();
         assert_eq!((starting.get("/readyz").await.status, starting.get("/health").await.status), (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK));
         let app = App::on(&db).await;
         let ready = json!({ "status": "ready", "database": "connected" });
         assert_eq!((app.get("/readyz").await.status, app.get("/readyz").await.json()), (StatusCode::OK, ready));
-        // What it answered a moment ago is good for a second: another one asks anew.
+        // Its last answer is reused for a second; another instance asks again.
         let other = App::closed();
         other.open(&db);
         db.close().await;
@@ -91,7 +91,7 @@ testkit::stores! {
         assert_eq!(other.get("/livez").await.status, 200);
     }
 
-    async fn weak_spot_35_refusals_say_what_to_do(db: Database) {
+    async fn regression_35_refusals_say_what_to_do(db: Database) {
         let app = App::on(&db).await;
         assert_eq!((app.get("/me").await.header("www-authenticate")), "Bearer");
         let bad = app.get_as("stranger", "/me").await;
@@ -99,9 +99,9 @@ testkit::stores! {
         let method = app.send(Method::PATCH, "/stories", &[]).await;
         assert_eq!((method.status.as_u16(), method.header("allow")), (405, "GET,HEAD,POST"));
         for _ in 0..5 {
-            assert_eq!(app.delete(NOBODY, "/navlinks/zzz").await.status, 401);
+            assert_eq!(app.delete(ANONYMOUS, "/navlinks/zzz").await.status, 401);
         }
-        let often = app.delete(NOBODY, "/navlinks/zzz").await;
+        let often = app.delete(ANONYMOUS, "/navlinks/zzz").await;
         assert_eq!((often.status.as_u16(), often.header("retry-after")), (429, "60"));
         assert_eq!(often.json()["detail"], "Rate limit exceeded: 5 per 1 minute");
         // A fault of ours can be read by scripts, too.

@@ -7,7 +7,7 @@ use crate::support::{App, NOW_MS};
 use crate::writing::stored;
 
 testkit::stores! {
-    async fn weak_spot_1_unpublished_pages_are_for_their_owner_and_administrators(db: Database) {
+    async fn regression_1_unpublished_pages_are_for_their_owner_and_administrators(db: Database) {
         let app = App::on(&db).await;
         assert_eq!(app.put("author", "/pages/about", &draft("Draft")).await.status, 200);
         assert_eq!(app.get("/pages/about").await.status, 404);
@@ -20,15 +20,15 @@ testkit::stores! {
         assert_eq!(app.delete("commenter", "/pages/about").await.status, 404);
     }
 
-    async fn weak_spot_12_a_deleted_page_can_be_made_again(db: Database) {
+    async fn regression_12_a_deleted_page_can_be_made_again(db: Database) {
         let app = App::on(&db).await;
         for turn in 0..3 {
-            let made = app.put("author", "/pages/about", &page(&format!("Turn {turn}"))).await;
-            assert_eq!(made.status, 200, "{turn}");
+            let created = app.put("author", "/pages/about", &page(&format!("Turn {turn}"))).await;
+            assert_eq!(created.status, 200, "{turn}");
             let deleted = app.delete("author", "/pages/about").await;
             assert_eq!((deleted.status.as_u16(), deleted.bytes.len(), deleted.header("content-type")), (204, 0, "application/json"));
             assert_eq!(app.get_as("admin", "/pages/about").await.status, 404);
-            let document = stored(&db, "pages", &made.json()["id"]).await;
+            let document = stored(&db, "pages", &created.json()["id"]).await;
             assert_eq!((document.get("deleted"), document.get("is_deleted")), (Some(&Bson::Boolean(true)), Some(&Bson::Boolean(true))));
         }
         // One that another program deleted, by either mark.
