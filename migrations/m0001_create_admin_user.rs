@@ -1,19 +1,21 @@
-//! The user whose e-mail address is `ADMIN_EMAIL` is there, and is an administrator.
+//! Ensures that the user with the e-mail address `ADMIN_EMAIL` exists and is an administrator.
 //!
-//! An existing user is promoted; nothing else about it changes.
+//! An existing user is promoted and not changed otherwise.
 
 use async_trait::async_trait;
 use bson::{Bson, doc};
 use docstore::{Filter, Find};
 use migrator::{Check, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
+/// Creates or promotes the administrator.
 pub(crate) struct CreateAdminUser;
 
 const META: Meta = Meta::new("0001_create_admin_user", "create the administrator's account")
     .requires_env(&[ADMIN_EMAIL])
     .mode(Mode::Idempotent)
     .phase(Phase::Expand)
-    .touches(&[USERS]);
+    .touches(&[USERS])
+    .former_checksums(&["v1:4c38ba926c0634bd50b3698ad0b7f7679b34171e175eec6180a8c888c3eb6c37"]);
 
 const ADMIN_EMAIL: &str = "ADMIN_EMAIL";
 const USERS: &str = "users";
@@ -52,7 +54,7 @@ impl Migration for CreateAdminUser {
 
     async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
         let is_admin = Filter::eq(EMAIL, cx.env(ADMIN_EMAIL)?);
-        cx.delete(USERS, &is_admin, "the administrator's account, even if it was there before the migration").await
+        cx.delete(USERS, &is_admin, "the administrator's account, even if it existed before the migration").await
     }
 
     async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>> {

@@ -1,12 +1,13 @@
-//! Content without an owner, deleted content included, belongs to the administrator.
+//! Makes the administrator the owner of content without one, including deleted content.
 //!
-//! The owner is the user's id as text. A `user_id` of null is an answer, and stays.
+//! The owner is stored as the user's id in text form. A `user_id` of null counts as an owner and stays.
 
 use async_trait::async_trait;
 use bson::Bson;
 use docstore::{Filter, Find};
 use migrator::{Check, Error, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
+/// Sets `user_id` where it is missing.
 pub(crate) struct AddUserIdToContent;
 
 const META: Meta = Meta::new("0002_add_user_id_to_content", "give content without an owner to the administrator")
@@ -14,7 +15,11 @@ const META: Meta = Meta::new("0002_add_user_id_to_content", "give content withou
     .requires_env(&[ADMIN_EMAIL])
     .mode(Mode::Batched)
     .phase(Phase::Expand)
-    .touches(&["stories", "pages", "projects", USERS]);
+    .touches(&["stories", "pages", "projects", USERS])
+    .former_checksums(&[
+        "v1:25d492a87b196aeab6a9996decc044811234af5c919f17d4a17af9a8d514e9a1",
+        "v1:b27a308416e9f4817ea7bea20bd7198b2ce7c84c1bc871b344229b3556a81dfb",
+    ]);
 
 const ADMIN_EMAIL: &str = "ADMIN_EMAIL";
 const USERS: &str = "users";
@@ -36,9 +41,9 @@ impl Migration for AddUserIdToContent {
             Some(Bson::String(id)) => id.clone(),
             _ => {
                 return Err(Error::migration(
-                    "no user has the e-mail address of ADMIN_EMAIL, so content has nobody to belong to; \
+                    "no user has the e-mail address in ADMIN_EMAIL, so no owner can be set; \
                      either set ADMIN_EMAIL in .env to the address of an existing user, \
-                     or run `field-notes migrate down` until 0001_create_admin_user is taken back",
+                     or run `field-notes migrate down` until 0001_create_admin_user is rolled back",
                 ));
             }
         };
@@ -55,7 +60,7 @@ impl Migration for AddUserIdToContent {
 
     async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
         for collection in CONTENT {
-            cx.unset(collection, &Filter::All, USER_ID, "owners who are not the administrator included").await?;
+            cx.unset(collection, &Filter::All, USER_ID, "including owners other than the administrator").await?;
         }
         Ok(())
     }

@@ -1,19 +1,24 @@
-//! Blog, About, Projects and Contact are there.
+//! Seeds the sections Blog, About, Projects and Contact.
 //!
-//! Each is inserted unless a section has its slug. A deleted section counts: the unique index on the slug holds it too.
+//! Each is inserted unless a section has its slug. Deleted sections count, since the unique index covers them.
 
 use async_trait::async_trait;
 use bson::{Bson, doc};
 use docstore::{Filter, Find};
 use migrator::{Check, Finding, Inserted, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
+/// Inserts the sections that a new site begins with.
 pub(crate) struct SeedInitialSections;
 
 const META: Meta = Meta::new("0003_seed_initial_sections", "seed the sections blog, about, projects and contact")
     .after(&["0002_add_user_id_to_content"])
     .mode(Mode::Idempotent)
     .phase(Phase::Expand)
-    .touches(&[SECTIONS]);
+    .touches(&[SECTIONS])
+    .former_checksums(&[
+        "v1:7a651eb17999e507e71b54211c7c60e33f8845e67075942a6683c7919ae27421",
+        "v1:5b2a8d891f25880fd50f68d06dd2a8fda95f3edea0ef5dd934f0aebf25eab0e9",
+    ]);
 
 const SECTIONS: &str = "sections";
 const SLUG: &str = "slug";
@@ -62,8 +67,8 @@ impl Migration for SeedInitialSections {
             {
                 cx.warn(format!(
                     "the section {slug} was not seeded, since a deleted section has that slug; \
-                     set its fields `deleted` and `is_deleted` to false to have it back, or give it another slug \
-                     and create the section anew"
+                     set its fields `deleted` and `is_deleted` to false to restore it, or give it another slug \
+                     and create the section again"
                 ));
             }
         }
@@ -76,21 +81,21 @@ impl Migration for SeedInitialSections {
 
     async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
         let seeded = Filter::is_in(SLUG, SEEDS.map(|seed| seed.slug));
-        cx.delete(SECTIONS, &seeded, "whoever made them; content keeps a section_id that leads nowhere").await
+        cx.delete(SECTIONS, &seeded, "regardless of their origin; content keeps the ids of the deleted sections").await
     }
 
     async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for Seed { slug, .. } in SEEDS {
             if cx.find_one(SECTIONS, Find::new(Filter::eq(SLUG, slug))).await?.is_none() {
-                findings.push(Finding::new(format!("there is no section with the slug {slug}")));
+                findings.push(Finding::new(format!("no section has the slug {slug}")));
             }
         }
         Ok(findings)
     }
 }
 
-/// Either flag marks a section as deleted: the one the program sets, and the one that seeds were given.
+/// Matches sections that are not deleted. The program sets one of these flags; earlier seeds had the other.
 fn is_live() -> Filter {
     Filter::and([Filter::ne("deleted", true), Filter::ne("is_deleted", true)])
 }

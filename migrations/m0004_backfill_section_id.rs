@@ -1,20 +1,25 @@
-//! Content that is in no section gets the one that fits it.
+//! Assigns content without a section to the section for its kind.
 //!
-//! Stories go to blog, projects to projects, the pages about and contact to the sections of the same name. The link
-//! is the section's id as text. Where a section is missing, its content is left as it is, with a warning.
+//! Stories go to blog, projects to projects, the pages about and contact to the sections of the same name. The link is the
+//! section's id in text form. If a section is missing, its content stays unassigned, with a warning.
 
 use async_trait::async_trait;
 use bson::Bson;
 use docstore::{Field, Filter, Find, Projection, Sort};
 use migrator::{Check, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
 
+/// Sets `section_id` where it is missing.
 pub(crate) struct BackfillSectionId;
 
 const META: Meta = Meta::new("0004_backfill_section_id", "put content into its section")
     .after(&["0003_seed_initial_sections"])
     .mode(Mode::Batched)
     .phase(Phase::Expand)
-    .touches(&["stories", "projects", PAGES, SECTIONS]);
+    .touches(&["stories", "projects", PAGES, SECTIONS])
+    .former_checksums(&[
+        "v1:6221cc0a16cd4a041440d13c0cb565e9658feb794b133bb3304d8d067a0b7280",
+        "v1:b0383ba49ef9a92650ec5f8767aa552fb127f11dd52e4700f7e56f05899d8120",
+    ]);
 
 const SECTIONS: &str = "sections";
 const SLUG: &str = "slug";
@@ -22,10 +27,10 @@ const SECTION_ID: &str = "section_id";
 const PAGES: &str = "pages";
 const PAGE_TYPE: &str = "page_type";
 const CONTENT: [&str; 3] = ["stories", "projects", PAGES];
-/// How many ids a finding names.
-const NAMED: u64 = 5;
+/// The number of ids that a finding lists.
+const LISTED: u64 = 5;
 
-/// A section's slug, and the collection whose documents belong to it.
+/// The slugs of sections, and the collections whose documents belong to them.
 const LINKS: [(&str, &str); 4] =
     [("blog", "stories"), ("projects", "projects"), ("about", PAGES), ("contact", PAGES)];
 
@@ -39,7 +44,7 @@ impl Migration for BackfillSectionId {
         for (slug, collection) in LINKS {
             let section = cx.find_one(SECTIONS, live_section(slug)).await?;
             let Some(id) = section.as_ref().and_then(|section| section.get("_id")) else {
-                cx.warn(format!("there is no section {slug}, so its {collection} were left without a section"));
+                cx.warn(format!("no section has the slug {slug}, so its {collection} were left without a section"));
                 continue;
             };
             let content = content_of(slug, collection);
@@ -55,7 +60,7 @@ impl Migration for BackfillSectionId {
 
     async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
         for collection in CONTENT {
-            cx.unset(collection, &Filter::All, SECTION_ID, "links that were made by hand included").await?;
+            cx.unset(collection, &Filter::All, SECTION_ID, "including links that were set by hand").await?;
         }
         Ok(())
     }
@@ -80,7 +85,7 @@ impl Migration for BackfillSectionId {
     }
 }
 
-/// Either flag marks a section as deleted: the one the program sets, and the one that seeds were given.
+/// Finds a section that is not deleted. The program sets one of these flags; earlier seeds had the other.
 fn live_section(slug: &str) -> Find {
     let live = Filter::and([
         Filter::eq(SLUG, slug),
@@ -102,10 +107,10 @@ fn as_text(id: &Bson) -> String {
     }
 }
 
-/// Links that were written as object ids: one version of this migration's predecessor did so. They are read all the
-/// same, so they are told and not changed.
+/// Reports links that are object ids, which a version of the original migration wrote. The program reads them too, so they
+/// are not changed.
 async fn object_ids(cx: &Check<'_>, collection: &str) -> Result<Option<Finding>> {
-    // Comparisons stay within a type, so this matches object ids only.
+    // Comparisons match one type only, so this matches object ids.
     let odd = Filter::gte(SECTION_ID, bson::oid::ObjectId::from_bytes([0; 12]));
     let count = cx.count(collection, &odd).await?;
     if count == 0 {
@@ -113,11 +118,11 @@ async fn object_ids(cx: &Check<'_>, collection: &str) -> Result<Option<Finding>>
     }
     let first = Find::new(odd)
         .sort(Sort::ascending(Field::ID))
-        .limit(NAMED)
+        .limit(LISTED)
         .projection(Projection::include([SECTION_ID]));
     let ids: Vec<String> =
         cx.find(collection, first).await?.iter().filter_map(|d| d.get("_id").map(as_text)).collect();
-    let more = if count > NAMED { ", …" } else { "" };
+    let more = if count > LISTED { ", …" } else { "" };
     let text = format!(
         "{count} of {collection} have a section_id that is an ObjectId instead of text: {}{more}",
         ids.join(", ")

@@ -70,6 +70,8 @@ mod run;
 mod serialize;
 /// Settings of a migrator.
 mod settings;
+/// Declared changes of migrations.
+mod step;
 /// A flag that stops a run.
 mod stop;
 
@@ -86,7 +88,7 @@ pub use ledger::LogRecord;
 pub use lint::{Lint, Rule, Severity};
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
 pub use migrator::Migrator;
-pub use operation::{Step, Value};
+pub use operation::Value;
 pub use report::{
     ActionKind, AppliedMigration, CheckLevel, DownPlan, DownReport, ImportedMigration, PlannedAction,
     Preflight, PreflightCheck, RedoReport, RepairReport, StampReport, Status, StatusEntry, UnlockOutcome,
@@ -95,4 +97,5 @@ pub use report::{
 pub use request::{DownRequest, DownTarget, HistoryRequest, Repair, Stamp, UpMode, UpRequest, UpTarget};
 pub use run::{Check, Inserted, UndoImported, Up};
 pub use settings::{Clock, Env, Settings};
+pub use step::Step;
 pub use stop::Stop;

@@ -4,81 +4,93 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::operation::Step;
+use crate::step::Step;
 use crate::{Check, Error, Result, UndoImported, Up};
 
-/// How the writes of a migration are made.
+/// How the writes of a migration are batched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// All of it in one transaction, the ledger's entry included: it is applied as a whole or not at all. For few
-    /// documents; needs a store with transactions.
+    /// One transaction for the whole migration, including its entry in the ledger: it is applied entirely or not at all.
+    /// Changes at most 10,000 documents, changes no index, and needs a store with transactions.
     Transaction,
-    /// Step by step. Each step finds out by itself what is still to be done, so that it can be run again.
+    /// Step by step. A resumed run starts each step over, and the step skips what is already done.
     #[default]
     Idempotent,
-    /// As `Idempotent`, but how far a step has come is kept with each batch, so that whoever resumes it goes on from
-    /// there. For many documents.
+    /// Step by step, and the position within a step is stored with each batch: a resumed run continues there. For
+    /// collections with many documents.
     Batched,
 }
 
-/// What a migration does to programs that do not know it yet.
+/// The effect of a migration on programs from before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// It only adds. Programs from before it go on working.
+    /// Only adds: older programs continue to work.
     #[default]
     Expand,
-    /// It takes away what programs from before it may need.
+    /// Removes what older programs may need. Ship it one release after the program stopped using what it removes.
     Contract,
 }
 
-/// What is done about a migration whose runner died.
+/// The treatment of a migration whose run was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recovery {
-    /// The next runner goes on with it.
+    /// The next run resumes it.
     #[default]
     Resume,
-    /// Nothing, until an operator has decided.
+    /// No run touches it until an operator decides with `repair`.
     Manual,
 }
 
-/// What is known of a migration before it runs. Made with [`Meta::new`], as a constant.
+/// The static description of a migration. Create it with [`Meta::new`], as a constant.
+///
+/// ```
+/// use migrator::{Meta, Mode, Phase};
+///
+/// const META: Meta = Meta::new("0007_drop_legacy_tags", "drop the field `tags` of stories")
+///     .after(&["0006_copy_tags"])
+///     .mode(Mode::Batched)
+///     .phase(Phase::Contract)
+///     .touches(&["stories"]);
+/// # assert!(META.is_breaking());
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Meta {
-    /// `NNNN_name`, the name of its file.
+    /// The id: `NNNN_name`, the name of the file without its leading `m`.
     pub id: &'static str,
-    /// What it does, in one line.
+    /// A summary in one line.
     pub summary: &'static str,
-    /// Ids of the migrations that have to be applied before.
+    /// The ids of the migrations that must be applied before.
     pub depends_on: &'static [&'static str],
-    /// Variables that it reads; all pending ones are looked for before the first migration runs.
+    /// The environment variables that it reads. A run checks those of all pending migrations before it writes anything.
     pub requires_env: &'static [&'static str],
-    /// How its writes are made.
+    /// How its writes are batched.
     pub mode: Mode,
-    /// Whether it adds or takes away.
+    /// Whether it expands or contracts.
     pub phase: Phase,
-    /// Whether programs that do not know it must not run once it is applied. [`Phase::Contract`] implies it.
+    /// Whether programs that do not know it must refuse to start once it is applied. [`Phase::Contract`] implies it.
     pub breaks_older: bool,
-    /// The collections that it writes to, and those whose content decides what it writes. Empty: not said, so nothing
-    /// can be concluded from it.
+    /// The collections that it writes to, and those whose content decides what it writes. If empty, it may touch any.
     pub touches: &'static [&'static str],
-    /// Where it is run at all: in any of these contexts. Empty: everywhere.
+    /// The contexts in which it runs, such as `production`. If empty, it runs everywhere.
     pub contexts: &'static [&'static str],
-    /// What is done if its runner dies.
+    /// The treatment after its run was killed.
     pub on_interrupt: Recovery,
-    /// For how long one attempt may run.
+    /// The longest duration of one attempt.
     pub time_limit: Option<Duration>,
-    /// Whether what it changes is written down, so that it can be taken back exactly.
+    /// Whether its changes are journaled, so that it can be rolled back exactly.
     pub journal: bool,
-    /// Whether it may be applied after others that come later and do not depend on it, whatever they touch.
+    /// Whether it may be applied after later migrations that do not depend on it, whatever they touch.
     pub out_of_order: bool,
+    /// Checksums of earlier versions with the same effect, for example with other messages.
+    pub former_checksums: &'static [&'static str],
 }
 
 impl Meta {
-    /// A migration that depends on nothing and reads no variable.
+    /// Creates the description of a migration without dependencies, in [`Mode::Idempotent`] and [`Phase::Expand`].
     pub const fn new(id: &'static str, summary: &'static str) -> Self {
         Self {
             id,
@@ -94,110 +106,75 @@ impl Meta {
             time_limit: None,
             journal: true,
             out_of_order: false,
+            former_checksums: &[],
         }
     }
 
-    /// Sets what has to be applied before.
-    #[must_use]
-    pub const fn after(mut self, ids: &'static [&'static str]) -> Self {
-        self.depends_on = ids;
-        self
-    }
-
-    /// Sets the variables that it reads.
-    #[must_use]
-    pub const fn requires_env(mut self, names: &'static [&'static str]) -> Self {
-        self.requires_env = names;
-        self
-    }
-
-    /// Sets how its writes are made.
-    #[must_use]
-    pub const fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Sets whether it adds or takes away.
-    #[must_use]
-    pub const fn phase(mut self, phase: Phase) -> Self {
-        self.phase = phase;
-        self
-    }
-
-    /// Says that programs that do not know it must not run once it is applied.
-    #[must_use]
-    pub const fn breaks_older(mut self) -> Self {
-        self.breaks_older = true;
-        self
-    }
-
-    /// Sets the collections that it writes to, and those whose content decides what it writes.
-    #[must_use]
-    pub const fn touches(mut self, collections: &'static [&'static str]) -> Self {
-        self.touches = collections;
-        self
-    }
-
-    /// Sets where it is run.
-    #[must_use]
-    pub const fn contexts(mut self, contexts: &'static [&'static str]) -> Self {
-        self.contexts = contexts;
-        self
-    }
-
-    /// Sets what is done if its runner dies.
-    #[must_use]
-    pub const fn on_interrupt(mut self, recovery: Recovery) -> Self {
-        self.on_interrupt = recovery;
-        self
-    }
-
-    /// Sets for how long one attempt may run.
-    #[must_use]
-    pub const fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = Some(limit);
-        self
-    }
-
-    /// Says that nothing is written down for an undo. Then [`Undo::Journal`] is refused.
-    #[must_use]
-    pub const fn without_journal(mut self) -> Self {
-        self.journal = false;
-        self
-    }
-
-    /// Says that its place among others that are applied does not matter.
-    #[must_use]
-    pub const fn allow_out_of_order(mut self) -> Self {
-        self.out_of_order = true;
-        self
-    }
-
-    /// Whether programs that do not know it must not run once it is applied.
+    /// Whether programs that do not know it must refuse to start once it is applied.
     pub const fn is_breaking(&self) -> bool {
         self.breaks_older || matches!(self.phase, Phase::Contract)
     }
 }
 
-/// Whether, and how, a migration is taken back.
+/// Builder methods: each sets one field of [`Meta`].
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($($field:ident: $type:ty)?) $set:ident = $value:expr;)+) => {
+        impl Meta {
+            $($(#[$doc])*
+            #[must_use]
+            pub const fn $name(mut self $(, $field: $type)?) -> Self {
+                self.$set = $value;
+                self
+            })+
+        }
+    };
+}
+
+setters! {
+    /// Sets the migrations that must be applied before.
+    after(ids: &'static [&'static str]) depends_on = ids;
+    /// Sets the environment variables that it reads.
+    requires_env(names: &'static [&'static str]) requires_env = names;
+    /// Sets how its writes are batched.
+    mode(mode: Mode) mode = mode;
+    /// Sets whether it expands or contracts.
+    phase(phase: Phase) phase = phase;
+    /// Makes programs that do not know it refuse to start once it is applied.
+    breaks_older() breaks_older = true;
+    /// Sets the collections that it writes to, and those whose content decides what it writes.
+    touches(collections: &'static [&'static str]) touches = collections;
+    /// Sets the contexts in which it runs.
+    contexts(contexts: &'static [&'static str]) contexts = contexts;
+    /// Sets the treatment after its run was killed.
+    on_interrupt(recovery: Recovery) on_interrupt = recovery;
+    /// Sets the longest duration of one attempt.
+    time_limit(limit: Duration) time_limit = Some(limit);
+    /// Writes no journal. [`Undo::Journal`] is then refused.
+    without_journal() journal = false;
+    /// Allows it to be applied after later migrations that do not depend on it.
+    allow_out_of_order() out_of_order = true;
+    /// Accepts a database that an earlier version with these checksums migrated. The effect must be the same.
+    former_checksums(checksums: &'static [&'static str]) former_checksums = checksums;
+}
+
+/// How a migration is rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undo {
     /// By the journal of its run: exactly what it changed.
     Journal,
-    /// By [`Migration::down`], whoever applied it.
+    /// By [`Migration::down`], whether this engine or another tool applied it.
     Code,
     /// Not at all, for this reason.
     Irreversible(&'static str),
 }
 
-/// Something that does not hold although the migration is applied. It is told, not repaired.
+/// A violated post-condition of an applied migration. It is reported, not repaired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding(pub String);
 
 impl Finding {
-    /// A finding with this text. It names no secret and no personal data.
+    /// Creates a finding. The text must contain no secret and no personal data.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -211,53 +188,56 @@ impl fmt::Display for Finding {
 
 /// One migration.
 ///
-/// It writes through the steps of [`Up`] only. These are idempotent and journalled, so that a run that was killed can
-/// be run again, and an applied one can be taken back.
+/// Declare [`Migration::steps`] if the change can be expressed as data; otherwise write [`Migration::up`]. Either way all
+/// writes are steps: they are idempotent and journaled, so that a killed run can be resumed and an applied migration rolled
+/// back.
 #[async_trait]
 pub trait Migration: Send + Sync {
-    /// Who it is.
+    /// Returns the static description.
     fn meta(&self) -> &'static Meta;
 
-    /// The text of the file that it is in, for its checksum; see [`crate::Sourced`].
+    /// Returns the text of the migration's source file, for its checksum; see [`crate::Sourced`].
     fn source(&self) -> Option<&'static str> {
         None
     }
 
-    /// What it does, as data, if it can be told so. Such a migration needs no [`Migration::up`].
+    /// Returns the declared steps.
     fn steps(&self) -> Vec<Step> {
         Vec::new()
     }
 
-    /// Does it. May be run again after it was interrupted or failed, on what the earlier run left. By default it
-    /// carries out the steps.
+    /// Applies the migration; by default, performs the declared steps.
+    ///
+    /// It may run again on the result of an attempt that was interrupted or failed.
     async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
         cx.run(&self.steps()).await
     }
 
-    /// Whether it can be taken back. There is no default: whoever writes a migration has to say.
+    /// Returns how the migration is rolled back. There is no default: the author must decide.
     fn undo(&self) -> Undo;
 
-    /// Takes it back, where [`Migration::undo`] says [`Undo::Code`]. May be run again after it was interrupted or failed,
-    /// on what the earlier run left; its steps have other names than those of [`Migration::up`]. The journal of the run is
-    /// dropped afterwards.
+    /// Rolls back a migration with [`Undo::Code`]. The journal of its run is then removed.
+    ///
+    /// It may run again on the result of an attempt that was interrupted or failed. Its steps have other names than those
+    /// of [`Migration::up`].
     async fn down(&self, cx: &mut Up<'_>) -> Result<()> {
         let _ = cx;
         Err(Error::Irreversible {
             id: self.meta().id.into(),
-            why: "it says that it is taken back by code, and has none".into(),
+            why: "it declares `Undo::Code` but implements no `down`".into(),
         })
     }
 
-    /// Takes back a run of another tool, for which there is no journal. It is run twice: first only counting, so that
-    /// the losses can be shown, then for real.
+    /// Rolls back a run of another tool, for which there is no journal. It runs twice: first only counting, so that the
+    /// operator sees the losses, then writing.
     async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {
         let _ = cx;
         Err(Error::Irreversible {
             id: self.meta().id.into(),
-            why: "it was applied by another tool, and it has no undo for that".into(),
+            why: "another tool applied it, and it does not implement `undo_imported`".into(),
         })
     }
 
-    /// What does not hold although it should once this is applied. Never writes.
+    /// Checks the post-condition. Called after `up` and by `field-notes migrate verify`; only reads.
     async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>>;
 }

@@ -82,7 +82,7 @@ testkit::stores! {
         ]).await;
         let report = up(&db).await;
         assert_eq!((report.imported.len(), report.applied.len()), (3, 1));
-        let missing = ["about", "projects", "contact"].map(|slug| format!("there is no section with the slug {slug}"));
+        let missing = ["about", "projects", "contact"].map(|slug| format!("no section has the slug {slug}"));
         assert_eq!(report.imported[2].warnings, missing);
         assert_eq!(report.applied[0].warnings.len(), 3);
         assert_eq!(all(&db, "stories").await[0].get_str("section_id").unwrap(), id_of_section(&db, "blog").await.to_hex());
@@ -104,15 +104,15 @@ testkit::stores! {
         let losses: Vec<_> = plans.iter().map(|plan| plan.losses.clone()).collect();
         assert_eq!(losses, [
             vec![
-                "unsets section_id on 8 of stories, links that were made by hand included",
-                "unsets section_id on 1 of projects, links that were made by hand included",
+                "unsets section_id on 8 of stories, including links that were set by hand",
+                "unsets section_id on 1 of projects, including links that were set by hand",
             ],
-            vec!["deletes 4 of sections, whoever made them; content keeps a section_id that leads nowhere"],
+            vec!["deletes 4 of sections, regardless of their origin; content keeps the ids of the deleted sections"],
             vec![
-                "unsets user_id on 7 of stories, owners who are not the administrator included",
-                "unsets user_id on 1 of projects, owners who are not the administrator included",
+                "unsets user_id on 7 of stories, including owners other than the administrator",
+                "unsets user_id on 1 of projects, including owners other than the administrator",
             ],
-            vec!["deletes 1 of users, the administrator's account, even if it was there before the migration"],
+            vec!["deletes 1 of users, the administrator's account, even if it existed before the migration"],
         ]);
         assert!(all(&db, "users").await.is_empty() && all(&db, "sections").await.is_empty());
         assert!(all(&db, "stories").await.iter().all(|s| !s.contains_key("user_id") && !s.contains_key("section_id")));

@@ -8,6 +8,8 @@ mod down;
 mod fixtures;
 /// Import of a database that the original created.
 mod import;
+/// A database that the first release migrated.
+mod released;
 /// Round trips on scratch databases, with crashes.
 mod round_trip;
 /// Application of the migrations.

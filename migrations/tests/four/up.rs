@@ -191,7 +191,7 @@ testkit::stores! {
         assert_eq!(findings, [
             "the user with the e-mail address of ADMIN_EMAIL is not an administrator",
             "2 of projects have no user_id",
-            "there is no section with the slug contact",
+            "no section has the slug contact",
             "2 of projects that belong to the section projects have no section_id",
         ]);
     }

@@ -2,17 +2,17 @@ use std::collections::VecDeque;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// One item of a file, or of an `impl`.
+/// An item of a file or of an `impl`.
 pub(super) enum Item {
-    /// A function, a constant, a type, … with its name.
+    /// A function, a constant, a type or another item with a name.
     Named { name: String, tokens: TokenStream },
-    /// An `impl` with the trait's name, if there is one, and the type's.
-    Impl { of: Option<String>, on: String, body: TokenStream, tokens: TokenStream },
-    /// The names that a `use` brings, with their paths.
+    /// An `impl`, with the names of its trait, if any, and its type.
+    Impl { of_trait: Option<String>, type_name: String, body: TokenStream, tokens: TokenStream },
+    /// The names that a `use` imports, with their paths.
     Use(Vec<(String, String)>),
 }
 
-/// Cuts a stream into items. Those for tests only are left out, and so is what is no item.
+/// Splits a stream into items, without those for tests only.
 pub(super) fn split(stream: TokenStream) -> Vec<Item> {
     let mut tokens: VecDeque<TokenTree> = stream.into_iter().collect();
     let mut items = Vec::new();
@@ -26,7 +26,7 @@ pub(super) fn split(stream: TokenStream) -> Vec<Item> {
     items
 }
 
-/// Passes over attributes; says whether one of them is `cfg(test)`.
+/// Removes leading attributes. Returns whether one of them is `cfg(test)`.
 fn attributes(tokens: &mut VecDeque<TokenTree>) -> bool {
     let mut is_test = false;
     while tokens.front().is_some_and(|token| is_punct(token, '#')) {
@@ -41,7 +41,7 @@ fn attributes(tokens: &mut VecDeque<TokenTree>) -> bool {
     is_test
 }
 
-/// The tokens of the next item: up to a semicolon, or to braces where those end it.
+/// Removes the tokens of the next item, which ends with a semicolon or with braces.
 fn take(tokens: &mut VecDeque<TokenTree>) -> Vec<TokenTree> {
     let mut item = Vec::new();
     while let Some(token) = tokens.pop_front() {
@@ -75,7 +75,7 @@ const KINDS: &[&str] = &[
     "macro_rules",
 ];
 
-/// The word that says what the item is.
+/// Returns the keyword of an item.
 fn kind(tokens: &[TokenTree]) -> Option<&'static str> {
     position(tokens).map(|(_, kind)| kind)
 }
@@ -106,8 +106,8 @@ fn read(tokens: &[TokenTree]) -> Option<Item> {
         "impl" => {
             let Some(TokenTree::Group(body)) = rest.last() else { return None };
             let (head, body) = (&rest[..rest.len() - 1], body.stream());
-            let (of, on) = implemented(head);
-            Some(Item::Impl { of, on, body, tokens: all })
+            let (of_trait, type_name) = implemented(head);
+            Some(Item::Impl { of_trait, type_name, body, tokens: all })
         }
         _ => {
             let name = rest.iter().find_map(|token| match token {
@@ -119,7 +119,7 @@ fn read(tokens: &[TokenTree]) -> Option<Item> {
     }
 }
 
-/// The trait and the type of an `impl`, each by the last part of its path.
+/// Returns the last path segments of the trait and the type of an `impl`.
 fn implemented(head: &[TokenTree]) -> (Option<String>, String) {
     let (mut depth, mut last, mut of) = (0_i32, String::new(), None);
     let mut before = ' ';
@@ -144,7 +144,7 @@ fn implemented(head: &[TokenTree]) -> (Option<String>, String) {
     (of, last)
 }
 
-/// Walks a tree of names down to its leaves: the name each has in the file, and its whole path.
+/// Collects the leaves of a `use` tree: the name in the file, and the whole path.
 fn uses(prefix: &str, tokens: &[TokenTree], leaves: &mut Vec<(String, String)>) {
     for branch in tokens.split(|token| is_punct(token, ',')) {
         let (mut path, mut name, mut alias) = (prefix.to_owned(), String::new(), false);
@@ -157,7 +157,7 @@ fn uses(prefix: &str, tokens: &[TokenTree], leaves: &mut Vec<(String, String)>) 
                 }
                 TokenTree::Ident(ident) if ident == "as" => alias = true,
                 TokenTree::Ident(ident) => {
-                    // `use a::b::{self}` brings b.
+                    // `use a::b::{self}` imports b.
                     if ident != "self" {
                         name = ident.to_string();
                     } else if name.is_empty() {
@@ -192,12 +192,14 @@ mod tests {
 
     use super::*;
 
-    fn told(source: &str) -> Vec<String> {
+    fn names(source: &str) -> Vec<String> {
         split(TokenStream::from_str(source).unwrap())
             .into_iter()
             .map(|item| match item {
                 Item::Named { name, .. } => name,
-                Item::Impl { of, on, .. } => format!("{}>{on}", of.unwrap_or_default()),
+                Item::Impl { of_trait, type_name, .. } => {
+                    format!("{}>{type_name}", of_trait.unwrap_or_default())
+                }
                 Item::Use(leaves) => {
                     leaves.into_iter().map(|(n, p)| format!("{n}={p}")).collect::<Vec<_>>().join(" ")
                 }
@@ -206,35 +208,35 @@ mod tests {
     }
 
     #[test]
-    fn items_are_found_whatever_they_are() {
+    fn items_of_every_kind_are_found() {
         let source = "
             #![attribute]
             use a::b::{self, c::{D, E as F}, *};
-            pub(crate) struct It;
+            pub(crate) struct Unit;
             struct Pair(i32, i32);
             struct Open<T> where T: Copy { a: T }
             const A: [Open; 1] = [Open { a: 1 }];
             pub const fn f() -> [u8; 2] { [0; 2] }
             static S: &str = \"s\";
-            impl<T: Fn() -> bool> a::Trait<T> for Vec<It> where T: Copy { fn x() {} }
-            impl It { const B: u8 = 1; async fn g(&self) {} }
+            impl<T: Fn() -> bool> a::Trait<T> for Vec<Unit> where T: Copy { fn x() {} }
+            impl Unit { const B: u8 = 1; async fn g(&self) {} }
             macro_rules! m { () => {}; }
             #[cfg(test)] mod tests { fn h() {} }
             enum E { A { b: u8 }, C }
         ";
         let expected = [
             "b=a::b::self D=a::b::c::D F=a::b::c::E *=a::b::",
-            "It",
+            "Unit",
             "Pair",
             "Open",
             "A",
             "f",
             "S",
             "Trait>Vec",
-            ">It",
+            ">Unit",
             "m",
             "E",
         ];
-        assert_eq!(told(source), expected);
+        assert_eq!(names(source), expected);
     }
 }

@@ -1,15 +1,15 @@
-//! Whether a migration still means what it meant when it was applied.
+//! Detects applied migrations whose meaning has changed since.
 //!
-//! A checksum is of meaning, not of bytes: of the declared steps as data; of code, its tokens, and those of the items
-//! of its file that it names. Comments, formatting, the order of items, tests, the summary and the post-condition are
-//! free. What it calls in other crates is not looked into. Each way, up and down, has its own, which begins with the
-//! version of the rule that made it.
+//! A checksum covers what a migration does: declared steps as data; of code, the tokens of the method and of the items of
+//! its file that the method names. Comments, formatting, the order of items, tests, the summary and the post-condition are
+//! not covered, and neither is code in other crates. `up` and `down` have separate checksums, which begin with the version
+//! of the algorithm.
 
-/// Cutting a file into items.
+/// Splits a file into items.
 mod items;
-/// The code of a migration.
+/// The source code of a migration.
 mod source;
-/// A migration with its file.
+/// A migration with its source file.
 mod sourced;
 
 use std::fmt;
@@ -22,51 +22,50 @@ use sha2::{Digest, Sha256};
 pub(crate) use source::Code;
 pub use sourced::Sourced;
 
-use crate::{Migration, Step, Undo};
+use crate::{Migration, Undo};
 
-/// How the checksums of this program begin.
+/// The version of the algorithm, with which each checksum begins.
 const VERSION: &str = "v1:";
 
-/// The checksums of a migration; `None` where there is nothing to take one of.
+/// The checksums of a migration; `None` where there is nothing to cover.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Checksums {
-    /// Of what `up` does.
+    /// The checksum of `up`.
     pub up: Option<String>,
-    /// Of how it is taken back.
+    /// The checksum of the rollback.
     pub down: Option<String>,
 }
 
-/// A migration that is not what it was when it was applied.
+/// A migration that has changed since it was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ChecksumDrift {
-    /// Which.
+    /// The migration.
     pub id: String,
     /// Whether `up` has changed.
     pub up: bool,
-    /// Whether the way back has changed.
+    /// Whether the rollback has changed.
     pub down: bool,
 }
 
 impl fmt::Display for ChecksumDrift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match (self.up, self.down) {
-            (true, true) => "what it does and how it is taken back have",
-            (true, false) => "what it does has",
-            _ => "how it is taken back has",
+            (true, true) => "up and rollback have",
+            (true, false) => "up has",
+            _ => "the rollback has",
         };
-        write!(f, "{}: {what} changed since it was applied", self.id)
+        write!(f, "{}: {what} changed since the migration was applied", self.id)
     }
 }
 
 impl Checksums {
-    /// With what an entry of the ledger has.
     pub(crate) fn new(up: Option<String>, down: Option<String>) -> Self {
         Self { up, down }
     }
 
-    /// Into an entry of the ledger.
+    /// Writes the checksums to an entry of the ledger.
     pub(crate) fn write(self, update: Update) -> Update {
         let sums = [("checksum_up", self.up), ("checksum_down", self.down)];
         sums.into_iter().fold(update, |update, (key, sum)| match sum {
@@ -74,21 +73,26 @@ impl Checksums {
             None => update.unset(key),
         })
     }
-
-    /// What differs from what was written down when it was applied. Only what both sides have, made by the same rule,
-    /// can be compared.
-    pub fn drift(&self, id: &str, stored: &Self) -> Option<ChecksumDrift> {
-        let differs = |now: &Option<String>, then: &Option<String>| match (now, then) {
-            (Some(now), Some(then)) => then.starts_with(VERSION) && now != then,
-            _ => false,
-        };
-        let (up, down) = (differs(&self.up, &stored.up), differs(&self.down, &stored.down));
-        (up || down).then(|| ChecksumDrift { id: id.into(), up, down })
-    }
 }
 
-/// The checksums of a migration as this program has it.
-pub fn of(migration: &dyn Migration) -> Checksums {
+/// Compares a migration with the checksums from when it was applied. A checksum that is missing on one side, or was made
+/// by another version of the algorithm, counts as equal, and so does one that the migration's
+/// [`Meta`](crate::Meta::former_checksums) lists.
+pub(crate) fn drift(migration: &dyn Migration, stored: &Checksums) -> Option<ChecksumDrift> {
+    let (current, meta) = (compute(migration), migration.meta());
+    let differs = |current: &Option<String>, stored: &Option<String>| match (current, stored) {
+        (Some(current), Some(stored)) => {
+            let is_former = meta.former_checksums.contains(&stored.as_str());
+            stored.starts_with(VERSION) && current != stored && !is_former
+        }
+        _ => false,
+    };
+    let (up, down) = (differs(&current.up, &stored.up), differs(&current.down, &stored.down));
+    (up || down).then(|| ChecksumDrift { id: meta.id.into(), up, down })
+}
+
+/// Computes the checksums of a migration.
+pub fn compute(migration: &dyn Migration) -> Checksums {
     let code = migration.source().and_then(Code::read);
     let steps = migration.steps();
     let mut up = Parts::default();
@@ -96,7 +100,7 @@ pub fn of(migration: &dyn Migration) -> Checksums {
         up.document(&step.to_document());
     }
     if let Some(code) = &code {
-        if steps.iter().any(Step::is_opaque) {
+        if steps.iter().any(|step| step.operation.is_opaque()) {
             up.lines(&code.reach("steps"));
         }
         if code.has("up") {
@@ -119,7 +123,7 @@ pub fn of(migration: &dyn Migration) -> Checksums {
     Checksums::new(up.checksum(), down.checksum())
 }
 
-/// What goes into a checksum: each part with its length before it, so that no two lists run into one.
+/// The input of a checksum. Each part is preceded by its length, so that different lists of parts differ.
 #[derive(Default)]
 struct Parts {
     hash: Sha256,
@@ -144,8 +148,7 @@ impl Parts {
     }
 
     fn document(&mut self, document: &Document) {
-        // A document that cannot be written cannot be carried out either.
-        self.bytes(&bson::serialize_to_vec(document).unwrap_or_default());
+        self.bytes(&bson::serialize_to_vec(document).expect("a step is made of values that can be encoded"));
     }
 
     fn checksum(self) -> Option<String> {

@@ -5,17 +5,16 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::items::{Item, split};
 
-/// What a migration's file says, cut into items, without what does not mean anything: comments, formatting, the order
-/// of items, tests.
+/// The source code of a migration as items, without comments, formatting and tests.
 pub(crate) struct Code {
-    /// By name; several items may have the same.
+    /// The tokens of items by name. Several items may share a name.
     items: BTreeMap<String, Vec<Vec<String>>>,
-    /// The names of the methods of the `Migration` trait that are written out.
+    /// The methods of the `Migration` trait that are implemented.
     methods: BTreeSet<String>,
 }
 
 impl Code {
-    /// Reads a file; `None` if it is not Rust.
+    /// Parses a file; `None` if it is not Rust.
     pub(crate) fn read(source: &str) -> Option<Self> {
         let mut code = Self { items: BTreeMap::new(), methods: BTreeSet::new() };
         for item in split(TokenStream::from_str(source).ok()?) {
@@ -27,7 +26,7 @@ impl Code {
     fn take(&mut self, item: Item) {
         match item {
             Item::Use(leaves) => leaves.into_iter().for_each(|(name, path)| self.add(name, vec![path])),
-            Item::Impl { of: Some(of), body, .. } if of == "Migration" => {
+            Item::Impl { of_trait: Some(name), body, .. } if name == "Migration" => {
                 for method in split(body) {
                     if let Item::Named { name, tokens } = method {
                         self.methods.insert(name.clone());
@@ -35,8 +34,12 @@ impl Code {
                     }
                 }
             }
-            Item::Impl { of: None, body, .. } => split(body).into_iter().for_each(|item| self.take(item)),
-            Item::Impl { on, tokens, .. } => self.add(on, words(tokens)),
+            Item::Impl { of_trait: None, body, .. } => {
+                for item in split(body) {
+                    self.take(item);
+                }
+            }
+            Item::Impl { type_name, tokens, .. } => self.add(type_name, words(tokens)),
             Item::Named { name, tokens } => self.add(name, words(tokens)),
         }
     }
@@ -45,12 +48,12 @@ impl Code {
         self.items.entry(name).or_default().push(words);
     }
 
-    /// Whether the migration writes this method of the trait out.
+    /// Whether the migration implements this method of the trait.
     pub(crate) fn has(&self, method: &str) -> bool {
         self.methods.contains(method)
     }
 
-    /// A method, and every item of the file that it names, directly or through others; each as a line of words.
+    /// Returns a method and all items of the file that it reaches by name, each as a line of tokens.
     pub(crate) fn reach(&self, method: &str) -> Vec<String> {
         let mut open = vec![method];
         let mut seen = BTreeSet::new();
@@ -70,15 +73,15 @@ impl Code {
     }
 }
 
-/// The tokens as words. What formatting adds and removes is made alike: a comma before a closing bracket, braces
-/// around the single expression of a match arm. Doc comments and lint levels are left out.
+/// Returns the tokens as text, normalized for what formatting adds and removes: trailing commas, and braces around the
+/// expression of a match arm. Doc comments and lint levels are left out.
 pub(super) fn words(tokens: TokenStream) -> Vec<String> {
     let mut words = Vec::new();
     write(tokens, &mut words);
     words
 }
 
-/// Attributes that change nothing in what is done.
+/// Attributes without an effect on behavior.
 const SILENT: &[&str] = &["doc", "allow", "expect", "warn", "deny", "forbid", "must_use", "rustfmt"];
 
 fn write(tokens: TokenStream, words: &mut Vec<String>) {
@@ -139,13 +142,13 @@ mod tests {
         use a::{Filter, Find as Look};
         use b::Up;
 
-        pub(crate) struct It;
+        pub(crate) struct AddColor;
         const META: Meta = Meta::new("0001_a", "a summary");
         const NAME: &str = "name";
         const OTHER: &str = "other";
 
         #[async_trait]
-        impl Migration for It {
+        impl Migration for AddColor {
             fn meta(&self) -> &'static Meta { &META }
             /// Does it.
             async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_method_reaches_counts() {
+    fn only_reachable_items_are_covered() {
         let names: Vec<_> =
             up(FILE).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
         assert_eq!(names, ["Filter", "NAME", "Up", "helper", "up"]);
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_meaning_changes_it() {
+    fn change_of_meaning_changes_the_tokens() {
         for (from, to) in [
             ("\"name\"", "\"nom\""),
             ("[1, 2]", "[1, 3]"),
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn formatting_and_order_change_nothing() {
+    fn formatting_and_order_are_not_covered() {
         for (from, to) in [
             ("1 => helper(NAME),", "1 => {\n helper(NAME)\n }"),
             ("[1, 2]", "[\n1,\n2,\n]"),
@@ -217,9 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_rust_has_no_code() {
+    fn invalid_source_has_no_code() {
         assert!(Code::read("fn up( {").is_none());
-        let code = Code::read("struct It;").unwrap();
+        let code = Code::read("struct AddColor;").unwrap();
         assert!(!code.has("up") && code.reach("up").is_empty());
     }
 }

@@ -1,16 +1,16 @@
 use async_trait::async_trait;
 
-use crate::operation::Step;
+use crate::step::Step;
 use crate::{Check, Finding, Meta, Migration, Result, Undo, UndoImported, Up};
 
-/// A migration with the text of its file, for its checksum. All else is the migration's own.
+/// A migration with the text of its source file, which its checksum covers. Every method is delegated.
 pub struct Sourced<M> {
     migration: M,
     source: &'static str,
 }
 
 impl<M: Migration> Sourced<M> {
-    /// With `include_str!` of the file that the migration is in.
+    /// Wraps a migration; `source` is the `include_str!` of its file.
     pub const fn new(migration: M, source: &'static str) -> Self {
         Self { migration, source }
     }
@@ -53,7 +53,7 @@ impl<M: Migration> Migration for Sourced<M> {
 
 #[cfg(test)]
 mod tests {
-    /// The names of the functions between two marks of a source.
+    /// Returns the names of the functions in the block after a mark.
     fn functions(source: &str, from: &str) -> Vec<String> {
         let (_, after) = source.split_once(from).unwrap();
         let end = after.find("\n}\n").unwrap();
@@ -63,12 +63,12 @@ mod tests {
         names
     }
 
-    /// A method with a default body that is not passed on would silently be the default one.
+    /// A method with a default body that is not delegated would silently be the default.
     #[test]
-    fn every_method_is_passed_on() {
+    fn every_method_is_delegated() {
         let declared = functions(include_str!("../migration.rs"), "pub trait Migration");
-        let passed_on = functions(include_str!("sourced.rs"), "Migration for Sourced<M>");
+        let delegated = functions(include_str!("sourced.rs"), "Migration for Sourced<M>");
         assert!(declared.len() > 5);
-        assert_eq!(passed_on, declared);
+        assert_eq!(delegated, declared);
     }
 }

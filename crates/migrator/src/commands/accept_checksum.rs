@@ -17,7 +17,7 @@ pub(crate) async fn checksum_drift(m: &Migrator) -> Result<Vec<ChecksumDrift>> {
 fn drift(m: &Migrator, snapshot: &LedgerSnapshot, at: usize) -> Option<ChecksumDrift> {
     let id = m.id(at);
     let entry = snapshot.entries.get(id).filter(|_| snapshot.is_applied(id))?;
-    checksum::of(m.graph.get(at)).drift(id, &entry.checksums)
+    checksum::drift(m.graph.get(at), &entry.checksums)
 }
 
 pub(crate) async fn accept_checksum(m: &Migrator, prefix: &str, reason: &str) -> Result<ChecksumDrift> {
@@ -28,7 +28,7 @@ pub(crate) async fn accept_checksum(m: &Migrator, prefix: &str, reason: &str) ->
         let session = m.session(&held).await?;
         let snapshot = m.snapshot().await?;
         let drift = require_drift(m, &snapshot, at)?;
-        let now = checksum::of(m.graph.get(at));
+        let now = checksum::compute(m.graph.get(at));
         let before = &snapshot.entries[&drift.id].checksums;
         let accept = AcceptChecksum { session: &session, id: &drift.id, now: &now, before, reason };
         session.record(&drift.id, &accept).await?;

@@ -56,7 +56,7 @@ pub(super) async fn import_applied(
         let batch = Import { session, from, name, foreign, order, warnings: &warnings };
         session.record(name, &batch).await?;
         let Some(applied_at) = foreign.applied else { continue };
-        session.tell(&Event::Imported { migration: name, applied_at });
+        session.emit(&Event::Imported { migration: name, applied_at });
         report.findings.extend(findings.into_iter().map(|finding| (name.clone(), finding)));
         report.imported.push(ImportedMigration { id: name.clone(), applied_at, warnings });
     }

@@ -1,5 +1,4 @@
 use crate::dry_run::DryRunSink;
-use crate::operation::Deed;
 use crate::run::{Attempt, Up, refuse_mode};
 use crate::{Error, Migrator, Mode, Result, Step};
 
@@ -29,11 +28,12 @@ async fn defining_step(m: &Migrator, at: usize) -> Option<String> {
     let migration = m.graph.get(at);
     let declared = migration.steps();
     if !declared.is_empty() {
-        return declared.iter().map(Step::deed).find(Deed::defines).map(|deed| deed.name);
+        return declared.into_iter().find(Step::is_ddl).map(|step| step.name);
     }
-    let mut attempt = Attempt::looking(migration.meta(), (m.settings.clock)());
-    let mut up = Up::look(DryRunSink::new(&m.db, &m.settings, None, 0), &mut attempt);
+    let mut attempt = Attempt::dry_run(migration.meta(), (m.settings.clock)());
+    let mut up = Up::dry_run(DryRunSink::new(&m.db, &m.settings, None, 0), &mut attempt);
     // The run itself reports an error; the steps before it were recorded.
     let _ = migration.up(&mut up).await;
-    up.seen()?.noted.into_iter().map(|noted| noted.deed).find(Deed::defines).map(|deed| deed.name)
+    let steps = up.into_dry_run()?.steps;
+    steps.into_iter().map(|recorded| recorded.step).find(Step::is_ddl).map(|step| step.name)
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::resolve::position;
 use crate::backup::backup_reason;
-use crate::dry_run::{DryRun, Preview, dry_run};
+use crate::dry_run::{DryRun, Preview};
 use crate::ledger::LedgerSnapshot;
 use crate::plan::{Action, PlanRequest, UpGoal, later_applied};
 use crate::{
@@ -48,7 +48,7 @@ pub(crate) async fn preview(m: &Migrator, request: &UpRequest, may_try: bool) ->
 }
 
 pub(super) async fn data_preview(m: &Migrator, apply: &[usize], may_try: bool) -> Result<Preview> {
-    dry_run(&DryRun { db: &m.db, graph: &m.graph, settings: &m.settings, apply, may_try }).await
+    DryRun { db: &m.db, graph: &m.graph, settings: &m.settings, apply, may_try }.run().await
 }
 
 pub(super) fn up_request(m: &Migrator, request: &UpRequest) -> Result<PlanRequest> {

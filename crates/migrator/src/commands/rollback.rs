@@ -94,7 +94,7 @@ pub(super) async fn roll_back(
     let claim =
         Claim { session, graph, position: at, expected, state, confirmed, journal: true, backup: None };
     let Some(entry) = session.atomically(id, &claim).await? else { return Ok(None) };
-    session.tell(&Event::RollingBack { migration: id });
+    session.emit(&Event::RollingBack { migration: id });
 
     let began = Instant::now();
     let mut done = Progress { counts: entry.counts, warnings: Vec::new() };
@@ -119,7 +119,7 @@ pub(super) async fn roll_back(
     }
     session.record(id, &finish).await?;
     let duration = finish.duration;
-    session.tell(&Event::RolledBack { migration: id });
+    session.emit(&Event::RolledBack { migration: id });
     Ok(Some(DownReport { id: id.into(), duration, counts: done.counts, warnings: done.warnings }))
 }
 
@@ -142,8 +142,8 @@ async fn by_journal(session: &RunSession<'_>, id: &str, confirmed: bool, done: &
 
 async fn by_code(m: &Migrator, session: &RunSession<'_>, at: usize, done: &mut Progress) -> Result<()> {
     let migration = m.graph.get(at);
-    let mut attempt = Attempt::undoing(migration.meta(), done.counts.clone(), session.now());
-    let outcome = migration.down(&mut Up::real(LiveSink { session, whole: None }, &mut attempt)).await;
+    let mut attempt = Attempt::rollback(migration.meta(), done.counts.clone(), session.now());
+    let outcome = migration.down(&mut Up::live(LiveSink { session, whole: None }, &mut attempt)).await;
     (done.counts, done.warnings) = (attempt.counts, attempt.warnings);
     outcome?;
     journal::discard(session, migration.meta().id).await

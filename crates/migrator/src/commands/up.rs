@@ -133,7 +133,7 @@ async fn apply(
         backup: backup.as_deref(),
     };
     let Some(entry) = session.atomically(id, &claim).await? else { return Ok(false) };
-    session.tell(&Event::Started { migration: id, attempt: entry.attempts });
+    session.emit(&Event::Started { migration: id, attempt: entry.attempts });
     session.guard.begin(meta.time_limit.or(m.settings.time_limit));
 
     let began = Instant::now();
@@ -142,7 +142,7 @@ async fn apply(
     let duration = began.elapsed();
     match outcome {
         Ok(UpOutcome { findings, warnings }) => {
-            session.tell(&Event::Applied { migration: id, duration });
+            session.emit(&Event::Applied { migration: id, duration });
             report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
             let counts = attempt.counts;
             report.applied.push(AppliedMigration { id: id.into(), duration, counts, warnings, backup });

@@ -7,47 +7,45 @@ use super::sink::RecordedStep;
 use crate::ledger::LEDGER;
 use crate::{Meta, Result};
 
-/// Documents a second, where nothing can be measured: small changes with journal, on a machine with two cores.
-const ON_MONGO: u64 = 20_000;
-const ON_EMBEDDED: u64 = 30_000;
-/// An earlier run says something from this many documents on; below, the rest of a run outweighs them.
-const ENOUGH: u64 = 1_000;
-/// So many documents are changed to see how fast that is; it takes some hundredths of a second.
+/// Documents per second where nothing can be measured: small journaled changes on a machine with two cores.
+const MONGO_DEFAULT: u64 = 20_000;
+const EMBEDDED_DEFAULT: u64 = 30_000;
+/// The smallest number of documents of an earlier run that counts. In smaller runs the fixed costs dominate.
+const MIN_RUN: u64 = 1_000;
+/// The number of documents that are changed as a sample, which takes some hundredths of a second.
 const SAMPLE: u64 = 1_000;
-/// For how long that may hold the documents.
-const SAMPLING: Duration = Duration::from_secs(2);
-/// The bytes of an entry of the journal for each document, its values apart: its id.
-const ENTRY: u64 = 24;
+/// The longest time that the sample may block other writers of these documents.
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The bytes of a journal entry for each document besides its previous values.
+const JOURNAL_ID_BYTES: u64 = 24;
 
-/// How fast migrations are carried out on this database.
+/// The speed of migrations on this database.
 pub(super) struct Rate {
     per_second: u64,
-    from: String,
+    source: String,
 }
 
 impl Rate {
-    /// From what earlier runs took, by the ledger; else from a sample of this collection, if there is one that may be
-    /// tried; else a figure for the engine.
-    pub(super) async fn of(db: &Database, sample: Option<&str>) -> Result<Self> {
-        if let Some(learned) = Self::learned(db).await? {
-            return Ok(learned);
+    /// Returns the rate of earlier runs in the ledger, or else of a sample of this collection, or else a default.
+    pub(super) async fn of_database(db: &Database, sample: Option<&str>) -> Result<Self> {
+        if let Some(rate) = Self::of_ledger(db).await? {
+            return Ok(rate);
         }
         if let Some(collection) = sample
             && let Some(per_second) = sampled(db, collection).await
         {
-            let from = format!(
-                "{per_second} documents a second, by changing {SAMPLE} of {collection} in a transaction that was ended \
-                 without effect; journal and commits come on top"
+            let source = format!(
+                "{per_second} documents per second, measured by changing {SAMPLE} of {collection} in a transaction that \
+                 was aborted; excludes journal and commits"
             );
-            return Ok(Self { per_second, from });
+            return Ok(Self { per_second, source });
         }
-        let per_second = if db.kind() == EngineKind::Mongo { ON_MONGO } else { ON_EMBEDDED };
-        let from =
-            format!("{per_second} documents a second, a figure of another machine: none was measured here");
-        Ok(Self { per_second, from })
+        let per_second = if db.kind() == EngineKind::Mongo { MONGO_DEFAULT } else { EMBEDDED_DEFAULT };
+        let source = format!("{per_second} documents per second, a default: nothing was measured here");
+        Ok(Self { per_second, source })
     }
 
-    async fn learned(db: &Database) -> Result<Option<Self>> {
+    async fn of_ledger(db: &Database) -> Result<Option<Self>> {
         let read = Find::new(Filter::eq("status", "applied"))
             .projection(Projection::include(["counts", "duration_ms"]));
         let entries = db.collection(LEDGER).find(read).await?.documents().await?;
@@ -55,7 +53,7 @@ impl Rate {
         for entry in &entries {
             let changed = changed(entry);
             if let Some(took) = number(entry.get("duration_ms"))
-                && changed >= ENOUGH
+                && changed >= MIN_RUN
             {
                 (runs, documents, millis) = (runs + 1, documents + changed, millis + took);
             }
@@ -64,28 +62,29 @@ impl Rate {
             return Ok(None);
         }
         let per_second = (documents * 1000 / millis.max(1)).max(1);
-        let from = format!("{per_second} documents a second, by earlier runs on this database ({runs})");
-        Ok(Some(Self { per_second, from }))
+        let source = format!("{per_second} documents per second, by earlier runs on this database ({runs})");
+        Ok(Some(Self { per_second, source }))
     }
 
-    /// The milliseconds for this many documents.
+    /// Returns the milliseconds that this number of documents takes.
     pub(super) fn millis(&self, documents: u64) -> u64 {
         documents.saturating_mul(1000).div_ceil(self.per_second)
     }
 
-    pub(super) fn from(&self) -> &str {
-        &self.from
+    /// Describes where the rate comes from.
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 }
 
-/// How many documents a second are read and changed; `None` if there are too few, or it cannot be tried.
+/// Returns the documents per second that are read and changed; `None` if there are too few, or without transactions.
 async fn sampled(db: &Database, collection: &str) -> Option<u64> {
     if !db.facts().await.ok()?.transactions {
         return None;
     }
     let transaction = db.begin().await.ok()?;
-    let outcome = tokio::time::timeout(SAMPLING, sample(&transaction, collection)).await;
-    // Nothing of it may stay. A transaction that cannot be aborted has ended by itself.
+    let outcome = tokio::time::timeout(SAMPLE_TIMEOUT, sample(&transaction, collection)).await;
+    // If the abort fails, the transaction has ended by itself. Either way nothing of it persists.
     let _ = transaction.abort().await;
     let (changed, took) = outcome.ok()?.ok()??;
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
@@ -125,10 +124,10 @@ fn number(value: Option<&Bson>) -> Option<u64> {
     }
 }
 
-/// The bytes that go into the journal, about.
-pub(super) fn journal(meta: &Meta, steps: &[RecordedStep]) -> u64 {
+/// Estimates the bytes that are written to the journal.
+pub(super) fn journal_bytes(meta: &Meta, steps: &[RecordedStep]) -> u64 {
     if !meta.journal {
         return 0;
     }
-    steps.iter().map(|step| step.matched * (ENTRY + step.bytes_before)).sum()
+    steps.iter().map(|step| step.matched * (JOURNAL_ID_BYTES + step.bytes_before)).sum()
 }

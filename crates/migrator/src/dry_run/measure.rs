@@ -1,16 +1,18 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
-use docstore::{Collection, Database, Field, Filter, Find, Index, Sort, Store, Update, UpdateOp};
+use docstore::{Collection, Database, Field, Filter, Find, Sort, Store, Update, UpdateOp, Write};
 
 use super::Sample;
-use crate::Inserted;
-use crate::Result;
-use crate::run::{Change, StepOutcome, Work};
+use crate::journal::has_value;
+use crate::operation::Operation;
+use crate::run::StepOutcome;
+use crate::step::Step;
+use crate::{Inserted, Result};
 
-/// How many documents of a step are shown.
+/// The number of documents that are shown of a step.
 const SAMPLES: usize = 3;
-/// Up to how many documents a function is asked for each.
-const ASKED: u64 = 10_000;
+/// The number of documents that are read one by one to count exactly what a step changes.
+const EXACT_LIMIT: u64 = 10_000;
 
 /// What a step would do.
 pub(super) struct Measure {
@@ -18,105 +20,108 @@ pub(super) struct Measure {
     pub(super) exact: bool,
     pub(super) samples: Vec<Sample>,
     pub(super) bytes_before: u64,
-    /// What the migration is told.
+    /// The outcome that the migration sees.
     pub(super) outcome: StepOutcome,
+    /// The writes that perform the step; complete if the measure is exact.
+    pub(super) writes: Vec<Write>,
 }
 
 impl Measure {
-    fn counted(matched: u64, samples: Vec<Sample>) -> Self {
+    fn new(matched: u64, samples: Vec<Sample>, writes: Vec<Write>) -> Self {
         let bytes =
             |document: &Document| bson::serialize_to_vec(document).map_or(0, |bytes| bytes.len() as u64);
         let before: u64 = samples.iter().map(|sample| bytes(&sample.before)).sum();
         let bytes_before = before / (samples.len() as u64).max(1);
-        Self { matched, exact: true, samples, bytes_before, outcome: StepOutcome::Changed(matched) }
+        let outcome = StepOutcome::Changed(matched);
+        Self { matched, exact: true, samples, bytes_before, outcome, writes }
+    }
+
+    fn of_inserts(missing: Vec<Document>) -> Self {
+        let samples = missing.iter().take(SAMPLES).map(inserted).collect();
+        Self::new(missing.len() as u64, samples, missing.into_iter().map(Write::Insert).collect())
     }
 }
 
-/// Looks at a step. Documents are read from the one store; indexes and rules from the other, since no transaction has
-/// them.
-pub(super) async fn measure(
-    store: &dyn Store,
-    db: &Database,
-    collection: &str,
-    work: &Work<'_>,
-) -> Result<Measure> {
-    let documents = store.collection(collection);
-    match work {
-        Work::Change { open, change: change @ Change::Each { .. } } => each(&documents, open, change).await,
-        Work::Change { open, change } => {
-            let matched = documents.count(open).await?;
-            let mut samples = Vec::new();
-            for document in first(&documents, open).await? {
-                let update = change.of(&document).unwrap_or_default();
-                samples.push(changed(&document, &update));
-            }
-            Ok(Measure::counted(matched, samples))
+/// Measures a step. Documents are read from `store`, indexes from `db`, since no transaction has them.
+pub(super) async fn measure(store: &dyn Store, db: &Database, step: &Step) -> Result<Measure> {
+    let documents = store.collection(&step.collection);
+    let operation = &step.operation;
+    let filter = operation.pending().unwrap_or(Filter::All);
+    match operation {
+        Operation::Set { .. } | Operation::Unset { .. } => {
+            let update = operation.uniform_update().unwrap_or_default();
+            let found = first(&documents, &filter).await?;
+            let samples = found.iter().map(|document| changed(document, &update)).collect();
+            let matched = documents.count(&filter).await?;
+            Ok(Measure::new(matched, samples, vec![Write::UpdateMany { filter, update }]))
         }
-        Work::Insert { key, document } => insert(&documents, key, document).await,
-        Work::InsertMany { key, documents: wanted } => {
-            let mut absent: Vec<&Document> = Vec::new();
+        Operation::CopyField { .. } | Operation::UpdateEach { .. } => {
+            update_each(&documents, &filter, operation).await
+        }
+        Operation::Insert { key, document } => insert(&documents, key, document).await,
+        Operation::InsertMany { key, documents: wanted, .. } => {
+            let mut missing: Vec<Document> = Vec::new();
             for document in wanted {
-                let repeated = absent.iter().any(|other| key.iter().all(|f| at(other, f) == at(document, f)));
-                if !repeated && documents.find_one(Find::new(same(key, document))).await?.is_none() {
-                    absent.push(document);
+                let same = |other: &Document| key.iter().all(|f| value_at(other, f) == value_at(document, f));
+                let key = key.iter().map(|field| has_value(field.clone(), value_at(document, field)));
+                let existing = Find::new(Filter::and(key));
+                if !missing.iter().any(same) && documents.find_one(existing).await?.is_none() {
+                    missing.push(document.clone());
                 }
             }
-            let samples = absent.iter().take(SAMPLES).map(|document| inserted(document)).collect();
-            Ok(Measure::counted(absent.len() as u64, samples))
+            Ok(Measure::of_inserts(missing))
         }
-        Work::Delete { filter } => {
-            let matched = documents.count(filter).await?;
-            let gone = first(&documents, filter).await?;
-            let samples = gone.into_iter().map(|mut document| {
+        Operation::Delete { .. } => {
+            let samples = first(&documents, &filter).await?.into_iter().map(|mut document| {
                 let id = document.remove("_id").unwrap_or(Bson::Null);
                 Sample { id, before: document, after: Document::new() }
             });
-            Ok(Measure::counted(matched, samples.collect()))
+            let matched = documents.count(&filter).await?;
+            Ok(Measure::new(matched, samples.collect(), vec![Write::DeleteMany(filter)]))
         }
-        Work::Copy { to, filter } => copy(&documents, &store.collection(to), filter).await,
-        Work::CreateIndex { index } => {
-            let there = db.list_indexes(collection).await?;
-            Ok(defined(!there.iter().any(|other: &Index| other.same_definition(index))))
+        Operation::Copy { to, .. } => copy(&documents, &store.collection(to), filter).await,
+        Operation::CreateIndex(index) => {
+            let existing = db.list_indexes(&step.collection).await?;
+            Ok(ddl(!existing.iter().any(|existing| existing.same_definition(index))))
         }
-        Work::DropIndex { name } => {
-            let there = db.list_indexes(collection).await?;
-            Ok(defined(there.iter().any(|other| other.name() == *name)))
+        Operation::DropIndex(name) => {
+            let existing = db.list_indexes(&step.collection).await?;
+            Ok(ddl(existing.iter().any(|existing| existing.name() == name)))
         }
     }
 }
 
-fn defined(changes: bool) -> Measure {
-    Measure::counted(u64::from(changes), Vec::new())
+fn ddl(changes: bool) -> Measure {
+    Measure::new(u64::from(changes), Vec::new(), Vec::new())
 }
 
-/// The first documents, for people.
 async fn first(documents: &Collection, filter: &Filter) -> Result<Vec<Document>> {
     let read = Find::new(filter.clone()).sort(Sort::ascending(Field::ID)).limit(SAMPLES as u64);
     Ok(documents.find(read).await?.documents().await?)
 }
 
-/// A function has to be asked for each document whether it changes it; where there are too many, all of them may be.
-async fn each(documents: &Collection, open: &Filter, change: &Change<'_>) -> Result<Measure> {
-    let most = documents.count(open).await?;
-    let read =
-        Find::new(open.clone()).sort(Sort::ascending(Field::ID)).projection(change.reads()).limit(ASKED);
-    let mut cursor = documents.find(read).await?;
-    let (mut matched, mut updates) = (0, Vec::new());
+/// Measures an operation whose update depends on the document. Beyond [`EXACT_LIMIT`], all matches count as changed.
+async fn update_each(documents: &Collection, filter: &Filter, operation: &Operation) -> Result<Measure> {
+    let matching = documents.count(filter).await?;
+    let read = Find::new(filter.clone()).sort(Sort::ascending(Field::ID)).projection(operation.reads());
+    let mut cursor = documents.find(read.limit(EXACT_LIMIT)).await?;
+    let mut updates = Vec::new();
     while let Some(document) = cursor.next_document().await? {
-        let Some(update) = change.of(&document) else { continue };
-        matched += 1;
-        if updates.len() < SAMPLES {
+        if let Some(update) = operation.update_for(&document) {
             updates.push((document.get("_id").cloned().unwrap_or(Bson::Null), update));
         }
     }
     let mut samples = Vec::new();
-    for (id, update) in updates {
-        if let Some(document) = documents.find_one(Find::new(Filter::id(id))).await? {
-            samples.push(changed(&document, &update));
+    for (id, update) in updates.iter().take(SAMPLES) {
+        if let Some(document) = documents.find_one(Find::new(Filter::id(id.clone()))).await? {
+            samples.push(changed(&document, update));
         }
     }
-    let exact = most <= ASKED;
-    Ok(Measure { exact, ..Measure::counted(if exact { matched } else { most }, samples) })
+    let exact = matching <= EXACT_LIMIT;
+    let matched = if exact { updates.len() as u64 } else { matching };
+    let write = |(id, update)| Write::UpdateOne { filter: Filter::id(id), update, upsert: false };
+    let writes = updates.into_iter().map(write).collect();
+    Ok(Measure { exact, ..Measure::new(matched, samples, writes) })
 }
 
 async fn insert(documents: &Collection, key: &Filter, document: &Document) -> Result<Measure> {
@@ -124,33 +129,34 @@ async fn insert(documents: &Collection, key: &Filter, document: &Document) -> Re
     if let Some(found) = documents.find_one(read).await? {
         let id = found.get("_id").cloned().unwrap_or(Bson::Null);
         let outcome = StepOutcome::Inserted(Inserted::Present(id));
-        return Ok(Measure { outcome, ..Measure::counted(0, Vec::new()) });
+        return Ok(Measure { outcome, ..Measure::of_inserts(Vec::new()) });
     }
+    let measure = Measure::of_inserts(vec![document.clone()]);
     let id = document.get("_id").cloned().unwrap_or_else(|| ObjectId::new().into());
+    let mut document = document.clone();
+    document.insert("_id", id.clone());
     let outcome = StepOutcome::Inserted(Inserted::New(id));
-    Ok(Measure { outcome, ..Measure::counted(1, vec![inserted(document)]) })
+    Ok(Measure { outcome, writes: vec![Write::Insert(document)], ..measure })
 }
 
-async fn copy(from: &Collection, to: &Collection, filter: &Filter) -> Result<Measure> {
-    let all = from.count(filter).await?;
-    let exact = all <= ASKED;
-    let mut absent = Vec::new();
-    if to.find_one(Find::new(Filter::All)).await?.is_none() {
-        let samples = first(from, filter).await?.iter().map(inserted).collect();
-        return Ok(Measure::counted(all, samples));
+/// Measures a copy. Beyond [`EXACT_LIMIT`], all matches count as copied, which is exact if the target is empty.
+async fn copy(from: &Collection, to: &Collection, filter: Filter) -> Result<Measure> {
+    let matching = from.count(&filter).await?;
+    let is_empty = to.find_one(Find::new(Filter::All)).await?.is_none();
+    if matching > EXACT_LIMIT {
+        let (exact, found) = (is_empty, if is_empty { first(from, &filter).await? } else { Vec::new() });
+        let samples = found.iter().map(inserted).collect();
+        return Ok(Measure { exact, ..Measure::new(matching, samples, Vec::new()) });
     }
-    if exact {
-        let mut cursor = from.find(Find::new(filter.clone()).sort(Sort::ascending(Field::ID))).await?;
-        while let Some(document) = cursor.next_document().await? {
-            let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-            if to.find_one(Find::new(Filter::id(id))).await?.is_none() {
-                absent.push(inserted(&document));
-            }
+    let mut missing = Vec::new();
+    let mut cursor = from.find(Find::new(filter).sort(Sort::ascending(Field::ID))).await?;
+    while let Some(document) = cursor.next_document().await? {
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        if is_empty || to.find_one(Find::new(Filter::id(id))).await?.is_none() {
+            missing.push(document);
         }
     }
-    let matched = if exact { absent.len() as u64 } else { all };
-    absent.truncate(SAMPLES);
-    Ok(Measure { exact, ..Measure::counted(matched, absent) })
+    Ok(Measure::of_inserts(missing))
 }
 
 fn inserted(document: &Document) -> Sample {
@@ -159,40 +165,24 @@ fn inserted(document: &Document) -> Sample {
     Sample { id, before: Document::new(), after }
 }
 
-/// The fields that an update changes, before and after. Steps only set and unset fields of the document itself.
+/// Returns the fields that an update changes, before and after.
 fn changed(document: &Document, update: &Update) -> Sample {
     let (mut before, mut after) = (Document::new(), Document::new());
     for op in update.ops() {
-        let field = match op {
-            UpdateOp::Set(field, value) => {
-                after.insert(field.as_str(), value.clone());
-                field
-            }
-            UpdateOp::Unset(field) => field,
-            // Any other is refused before it is carried out.
-            _ => continue,
-        };
-        if let Some(value) = at(document, field) {
+        if let UpdateOp::Set(field, value) = op {
+            after.insert(field.as_str(), value.clone());
+        }
+        if let (UpdateOp::Set(field, _) | UpdateOp::Unset(field), Some(value)) =
+            (op, value_at(document, op.field()))
+        {
             before.insert(field.as_str(), value.clone());
         }
     }
     Sample { id: document.get("_id").cloned().unwrap_or(Bson::Null), before, after }
 }
 
-/// The documents with the same values in the fields of the key.
-pub(super) fn same(key: &[Field], document: &Document) -> Filter {
-    let equal = |field: &Field| match at(document, field) {
-        Some(value) => Filter::eq(field.clone(), value.clone()),
-        None => Filter::missing(field.clone()),
-    };
-    Filter::and(key.iter().map(equal))
-}
-
-fn at<'d>(document: &'d Document, field: &Field) -> Option<&'d Bson> {
+fn value_at<'d>(document: &'d Document, field: &Field) -> Option<&'d Bson> {
     let mut parts = field.parts();
-    let mut value = document.get(parts.next()?)?;
-    for part in parts {
-        value = value.as_document()?.get(part)?;
-    }
-    Some(value)
+    let first = document.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| value.as_document()?.get(part))
 }

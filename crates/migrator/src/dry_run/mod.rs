@@ -1,26 +1,24 @@
-//! What an `up` would do, found out without doing it.
+//! The dry run of an `up`: what it would do, without doing it.
 //!
-//! Migrations are run with an [`Up`](crate::Up) that looks instead of writing. Where the store has transactions and few
-//! documents are concerned, the steps are really carried out, in a transaction that is then aborted, so that a later
-//! migration sees what an earlier one would have done. Elsewhere they are counted, each on the database as it is.
+//! Migrations run with an [`Up`](crate::Up) whose sink measures and records each step. Where the store has transactions
+//! and few documents are concerned, the steps are applied in a transaction that is then aborted, so that a migration sees
+//! what earlier ones would do. Elsewhere each is measured on the database as it is.
 
-/// The same changes, in a transaction that is aborted.
-mod apply;
-/// How long it would take, and how much it would write down.
+/// Estimates the duration and the size of the journal.
 mod estimate;
-/// What a step would do to the documents.
+/// Measures what a step would change.
 mod measure;
-/// A pass over all pending migrations.
+/// Runs all pending migrations.
 mod pass;
-/// Keeping values of variables out of what is told.
+/// Replaces values of environment variables by their names.
 mod redact;
-/// The side of an `Up` that writes nothing.
+/// The sink that records steps.
 mod sink;
 
 use bson::{Bson, Document};
 use serde::Serialize;
 
-pub(crate) use pass::{DryRun, dry_run};
+pub(crate) use pass::DryRun;
 pub(crate) use sink::DryRunSink;
 
 use crate::{Lint, Mode, Phase, Undo};
@@ -29,24 +27,24 @@ use crate::{Lint, Mode, Phase, Undo};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Preview {
-    /// How it was found out.
+    /// The method by which it was determined.
     pub path: PreviewPath,
-    /// Why it was not tried, if it was not.
+    /// The reason for which the migrations were not tried in a transaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_tried: Option<String>,
-    /// Interrupted undos that would be finished first. What they leave is not in the counts.
+    /// Interrupted rollbacks that would be completed first. The counts do not include what they change.
     pub undo_first: Vec<String>,
     /// The migrations that would be applied, in order.
     pub migrations: Vec<MigrationPreview>,
 }
 
-/// How it was found out what would be done.
+/// The method of a dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PreviewPath {
-    /// It was carried out in a transaction that was aborted. Indexes and rules were looked at only.
+    /// The steps were applied in a transaction that was aborted, except for index changes.
     Tried,
-    /// It was counted on the database as it is, so what one migration leaves is not seen by the next.
+    /// Each migration was measured on the database as it is, without the changes of earlier ones.
     Counted,
 }
 
@@ -54,35 +52,35 @@ pub enum PreviewPath {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MigrationPreview {
-    /// Which.
+    /// The migration.
     pub id: String,
-    /// What it says of itself.
+    /// Its summary.
     pub summary: String,
-    /// How its writes are made.
+    /// How its writes are batched.
     pub mode: Mode,
-    /// Whether it adds or takes away.
+    /// Whether it expands or contracts.
     pub phase: Phase,
-    /// How it is taken back.
+    /// How it is rolled back.
     pub undo: Undo,
-    /// Its steps, as far as it came.
+    /// Its steps, up to the first error.
     pub steps: Vec<StepPreview>,
-    /// How many documents it would change, insert, copy or delete.
+    /// The number of documents that it would change, insert, copy or delete.
     pub documents: u64,
-    /// How many bytes it would write into the journal, about.
+    /// The estimated size of its journal.
     pub journal_bytes: u64,
-    /// How long it would take, about.
+    /// The estimated duration.
     pub estimate_ms: u64,
-    /// Where the estimate comes from.
+    /// The source of the estimate.
     pub estimate_from: String,
-    /// What it would leave out.
+    /// What it would leave undone.
     pub warnings: Vec<String>,
-    /// Earlier migrations of this plan that write to collections which it reads or writes, and whose changes it was
-    /// looked at without.
+    /// Earlier migrations of this plan that write to collections which it reads or writes, and whose changes the counts do
+    /// not include.
     pub without: Vec<String>,
-    /// Why it would fail, or was not come to.
+    /// The reason for which it would fail, or was not reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What the rules find.
+    /// The findings of the lint rules.
     pub lints: Vec<Lint>,
 }
 
@@ -92,28 +90,28 @@ pub struct MigrationPreview {
 pub struct StepPreview {
     /// Its name.
     pub step: String,
-    /// The collection it changes; of a copy, the one that is read.
+    /// The collection that it changes; for a copy, the one that is read.
     pub collection: String,
-    /// What it does, in a line. What a variable holds is told by the variable's name.
+    /// A description in one line, with names instead of values of environment variables.
     pub text: String,
-    /// What it does, as data.
+    /// The operation as data.
     pub operation: Document,
-    /// How many documents it would change, insert, copy or delete; 1 for an index or a rule that it would change.
+    /// The number of documents that it would change, insert, copy or delete; 1 for an index that it would change.
     pub matched: u64,
-    /// Whether that is exact; otherwise it is the most that it can be.
+    /// Whether `matched` is exact; otherwise it is an upper bound.
     pub exact: bool,
-    /// Some of the documents, before and after.
+    /// The first documents, before and after.
     pub samples: Vec<Sample>,
 }
 
-/// A document that a step would change: the fields that differ, and its id.
+/// A document that a step would change: its id and the fields that differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Sample {
-    /// Its id; null if it is to get one.
+    /// Its id; null if it has none yet.
     pub id: Bson,
-    /// What the fields have; empty for a document that is not there.
+    /// The fields before; empty for a document that would be inserted.
     pub before: Document,
-    /// What they would have; empty for a document that would be deleted.
+    /// The fields after; empty for a document that would be deleted.
     pub after: Document,
 }

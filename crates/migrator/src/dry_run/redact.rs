@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bson::{Bson, Document};
 
-/// Variables whose values are not to be told.
+/// Environment variables whose values are replaced by their names, such as `${ADMIN_EMAIL}`.
 pub(super) struct Secrets(BTreeMap<String, String>);
 
 impl Secrets {
@@ -10,10 +10,10 @@ impl Secrets {
         Self(variables)
     }
 
-    /// The text with values of variables told by the variables' names.
-    pub(super) fn text(&self, text: &str) -> String {
+    /// Replaces the values in a text.
+    pub(super) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        // The longer first, since one may hold another.
+        // The longest first, since one value may contain another.
         let mut secrets: Vec<_> = self.0.iter().filter(|(_, value)| !value.is_empty()).collect();
         secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
         for (name, value) in secrets {
@@ -22,16 +22,16 @@ impl Secrets {
         text
     }
 
-    /// The same for every text in a document, names of fields apart.
-    pub(super) fn document(&self, document: &Document) -> Document {
-        document.iter().map(|(name, value)| (name.clone(), self.value(value))).collect()
+    /// Replaces the values in every string of a document, except in field names.
+    pub(super) fn redact_document(&self, document: &Document) -> Document {
+        document.iter().map(|(name, value)| (name.clone(), self.redact_value(value))).collect()
     }
 
-    fn value(&self, value: &Bson) -> Bson {
+    fn redact_value(&self, value: &Bson) -> Bson {
         match value {
-            Bson::String(text) => Bson::String(self.text(text)),
-            Bson::Document(document) => Bson::Document(self.document(document)),
-            Bson::Array(values) => Bson::Array(values.iter().map(|value| self.value(value)).collect()),
+            Bson::String(text) => Bson::String(self.redact(text)),
+            Bson::Document(document) => Bson::Document(self.redact_document(document)),
+            Bson::Array(values) => Bson::Array(values.iter().map(|value| self.redact_value(value)).collect()),
             other => other.clone(),
         }
     }
@@ -44,10 +44,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_told_by_its_name_wherever_it_is() {
+    fn values_are_replaced_by_names_at_any_depth() {
         let pairs = [("SHORT", "ada"), ("MAIL", "ada@example.org"), ("BLANK", "")];
         let secrets = Secrets::new(pairs.map(|(name, value)| (name.into(), value.into())).into());
-        let told = secrets.document(&doc! { "a": ["to ada@example.org", 1], "b": { "ada": "ada" } });
-        assert_eq!(told, doc! { "a": ["to ${MAIL}", 1], "b": { "ada": "${SHORT}" } });
+        let redacted =
+            secrets.redact_document(&doc! { "a": ["to ada@example.org", 1], "b": { "ada": "ada" } });
+        assert_eq!(redacted, doc! { "a": ["to ${MAIL}", 1], "b": { "ada": "${SHORT}" } });
     }
 }

@@ -3,42 +3,43 @@ use std::collections::{BTreeMap, BTreeSet};
 use docstore::{Collection, Database, Store, Transaction};
 use parking_lot::Mutex;
 
+use super::Sample;
 use super::measure::{Measure, measure};
-use super::{Sample, apply};
-use crate::operation::Deed;
-use crate::run::{Attempt, StepOutcome, Work};
+use crate::run::StepOutcome;
+use crate::step::Step;
 use crate::{Error, Result, Settings};
 
-/// The side of an [`Up`](crate::Up) that writes nothing that lasts: each step is looked at as it comes, and noted.
+/// The sink of an [`Up`](crate::Up) that writes nothing that persists: it measures each step and records it.
 ///
-/// With a transaction, steps are carried out in it, and reads see that; whoever made the transaction aborts it.
+/// With a transaction, steps are applied in it and reads see them; the owner of the transaction aborts it.
 pub(crate) struct DryRunSink<'a> {
     pub(crate) settings: &'a Settings,
     db: &'a Database,
     transaction: Option<&'a Transaction>,
-    /// How many documents the transaction may still change.
+    /// The number of documents that the transaction may still change.
     pub(crate) left: u64,
-    /// Whether there were more.
+    /// Whether a step would change more than that.
     pub(crate) too_many: bool,
-    pub(crate) noted: Vec<RecordedStep>,
-    told: Mutex<Told>,
+    pub(crate) steps: Vec<RecordedStep>,
+    reads: Mutex<Reads>,
 }
 
-/// What was asked for in between.
-#[derive(Default)]
-struct Told {
-    variables: BTreeMap<String, String>,
-    reads: BTreeSet<String>,
+/// What the migration read.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Reads {
+    /// Environment variables, with their values.
+    pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) collections: BTreeSet<String>,
 }
 
-/// One step, looked at.
+/// A step and what it would do.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordedStep {
-    pub(crate) deed: Deed,
+    pub(crate) step: Step,
     pub(crate) matched: u64,
     pub(crate) exact: bool,
     pub(crate) samples: Vec<Sample>,
-    /// The bytes of what one document would lose, on average.
+    /// The average size of the previous values of one document, in bytes.
     pub(crate) bytes_before: u64,
 }
 
@@ -49,12 +50,12 @@ impl<'a> DryRunSink<'a> {
         transaction: Option<&'a Transaction>,
         left: u64,
     ) -> Self {
-        Self { settings, db, transaction, left, too_many: false, noted: Vec::new(), told: Mutex::default() }
+        Self { settings, db, transaction, left, too_many: false, steps: Vec::new(), reads: Mutex::default() }
     }
 
-    /// Where a migration reads.
+    /// Returns a collection to read from.
     pub(crate) fn collection(&self, name: &str) -> Collection {
-        self.told(|told| told.reads.insert(name.to_owned()));
+        self.reads.lock().collections.insert(name.to_owned());
         self.store().collection(name)
     }
 
@@ -65,49 +66,32 @@ impl<'a> DryRunSink<'a> {
         }
     }
 
-    /// Notes that a variable was read.
-    pub(crate) fn variable(&self, name: &str, value: &str) {
-        self.told(|told| told.variables.insert(name.to_owned(), value.to_owned()));
+    /// Records that a variable was read.
+    pub(crate) fn record_variable(&self, name: &str, value: &str) {
+        self.reads.lock().variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// The variables that were read, with what they hold.
-    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
-        self.told(|told| told.variables.clone())
+    /// Returns what the migration read.
+    pub(crate) fn reads(&self) -> Reads {
+        self.reads.lock().clone()
     }
 
-    /// The collections that were read.
-    pub(crate) fn reads(&self) -> BTreeSet<String> {
-        self.told(|told| told.reads.clone())
-    }
-
-    fn told<T>(&self, with: impl FnOnce(&mut Told) -> T) -> T {
-        with(&mut self.told.lock())
-    }
-
-    /// Looks at a step, and answers as if it had been carried out.
-    pub(crate) async fn note(
-        &mut self,
-        attempt: &Attempt,
-        at: usize,
-        work: &Work<'_>,
-    ) -> Result<StepOutcome> {
-        let counts = &attempt.counts[at];
-        let (name, collection) = (&counts.step, &counts.collection);
-        let Measure { matched, exact, samples, bytes_before, outcome } =
-            measure(self.store(), self.db, collection, work).await?;
+    /// Measures and records a step. Returns the outcome that it would have.
+    pub(crate) async fn record(&mut self, step: Step) -> Result<StepOutcome> {
+        let measure = measure(self.store(), self.db, &step).await?;
+        let Measure { matched, exact, samples, bytes_before, outcome, writes } = measure;
         if let Some(transaction) = self.transaction
-            && !work.defines()
             && matched > 0
+            && !step.is_ddl()
         {
             if matched > self.left {
                 self.too_many = true;
-                return Err(Error::migration("too many documents to try it"));
+                return Err(Error::migration("it changes too many documents for a trial"));
             }
             self.left -= matched;
-            apply::perform(transaction, collection, work, &outcome).await?;
+            transaction.collection(step.writes_to()).bulk_write(writes).await?;
         }
-        let deed = Deed::of(name, collection, work);
-        self.noted.push(RecordedStep { deed, matched, exact, samples, bytes_before });
+        self.steps.push(RecordedStep { step, matched, exact, samples, bytes_before });
         Ok(outcome)
     }
 }

@@ -27,6 +27,19 @@ impl StepCounts {
         Self { step: step.into(), collection: collection.into(), ..Self::default() }
     }
 
+    /// Returns the index of a step's counts in a list, after adding them if there are none.
+    pub(crate) fn index_of(list: &mut Vec<Self>, step: &str, collection: &str) -> usize {
+        list.iter().position(|c| c.step == step && c.collection == collection).unwrap_or_else(|| {
+            list.push(Self::new(step, collection));
+            list.len() - 1
+        })
+    }
+
+    /// Returns the number of documents that the step changed.
+    pub(crate) fn changed(&self) -> u64 {
+        self.inserted + self.updated + self.deleted
+    }
+
     fn to_document(&self) -> Document {
         let Self { step, collection, inserted, updated, deleted, left } = self;
         let number = |n: &u64| i64::try_from(*n).unwrap_or(i64::MAX);

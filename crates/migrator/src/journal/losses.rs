@@ -1,47 +1,47 @@
 use bson::Document;
 use docstore::{Database, Field, Filter, Find, Sort};
 
-use super::restore::{by_id, text};
-use super::{CHUNK, JOURNAL, Record, of, print};
+use super::{CHUNK, JOURNAL, Record, by_id, content_hash, entries_of, id_key};
 use crate::Result;
 
-/// So many are named one by one.
-const NAMED: usize = 100;
+/// The number of documents that are listed one by one.
+const LISTED: usize = 100;
 
-/// A document that a run inserted and that is another one by now.
-struct Changed {
+/// A document that a run inserted and that differs now.
+struct EditedDocument {
     collection: String,
     now: Document,
-    print: i64,
+    /// The content hash of the inserted document.
+    hash: i64,
 }
 
-/// What deleting the documents that a run inserted would lose: those that were edited since.
+/// Describes what a rollback would lose: documents that the run inserted and that were edited since.
 pub(crate) async fn losses(db: &Database, migration: &str) -> Result<Vec<String>> {
-    let mut changed = differing(db, migration).await?;
-    if !changed.is_empty() {
-        changed = after_its_own(db, migration, changed).await?;
+    let mut edited = inserted_and_changed(db, migration).await?;
+    if !edited.is_empty() {
+        edited = edited_by_others(db, migration, edited).await?;
     }
-    let mut losses: Vec<String> = changed
+    let mut losses: Vec<String> = edited
         .iter()
-        .take(NAMED)
-        .filter_map(|Changed { collection, now, .. }| {
+        .take(LISTED)
+        .filter_map(|EditedDocument { collection, now, .. }| {
             let id = now.get("_id")?;
             Some(format!(
-                "deletes the document {id} of {collection}, which was changed since {migration} inserted it"
+                "deletes document {id} of {collection}, which was edited after {migration} inserted it"
             ))
         })
         .collect();
-    if changed.len() > NAMED {
-        losses.push(format!("deletes {} more documents that were changed since", changed.len() - NAMED));
+    if edited.len() > LISTED {
+        losses.push(format!("deletes {} more documents that were edited", edited.len() - LISTED));
     }
     Ok(losses)
 }
 
-async fn differing(db: &Database, migration: &str) -> Result<Vec<Changed>> {
-    let inserts = of(migration).also(Filter::eq("kind", "insert"));
+async fn inserted_and_changed(db: &Database, migration: &str) -> Result<Vec<EditedDocument>> {
+    let inserts = entries_of(migration).also(Filter::eq("kind", "insert"));
     let mut entries =
         db.collection(JOURNAL).find(Find::new(inserts).sort(Sort::ascending(Field::ID))).await?;
-    let mut changed = Vec::new();
+    let mut edited = Vec::new();
     while let Some(entry) = entries.next_document().await? {
         let (Ok(name), Some(Record::Inserted { ids, prints })) =
             (entry.get_str("collection"), Record::read(&entry))
@@ -49,23 +49,27 @@ async fn differing(db: &Database, migration: &str) -> Result<Vec<Changed>> {
             continue;
         };
         let collection = db.collection(name);
-        for (ids, prints) in ids.chunks(CHUNK).zip(prints.chunks(CHUNK)) {
+        for (ids, hashes) in ids.chunks(CHUNK).zip(prints.chunks(CHUNK)) {
             let mut found = by_id(&collection, ids, None).await?;
-            for (id, known) in ids.iter().zip(prints) {
-                let Some(now) = found.remove(&text(Some(id))) else { continue };
-                if print(&now)? != *known {
-                    changed.push(Changed { collection: name.to_owned(), now, print: *known });
+            for (id, hash) in ids.iter().zip(hashes) {
+                let Some(now) = found.remove(&id_key(Some(id))) else { continue };
+                if content_hash(&now)? != *hash {
+                    edited.push(EditedDocument { collection: name.to_owned(), now, hash: *hash });
                 }
             }
         }
     }
-    Ok(changed)
+    Ok(edited)
 }
 
-/// Leaves out those that only the migration itself changed after it had inserted them: its undo goes back before that
+/// Removes documents that only the migration itself changed after it inserted them: its rollback reverts those changes
 /// first.
-async fn after_its_own(db: &Database, migration: &str, mut changed: Vec<Changed>) -> Result<Vec<Changed>> {
-    let fields = of(migration).also(Filter::eq("kind", "fields"));
+async fn edited_by_others(
+    db: &Database,
+    migration: &str,
+    mut changed: Vec<EditedDocument>,
+) -> Result<Vec<EditedDocument>> {
+    let fields = entries_of(migration).also(Filter::eq("kind", "fields"));
     let mut entries =
         db.collection(JOURNAL).find(Find::new(fields).sort(Sort::descending(Field::ID))).await?;
     while let Some(entry) = entries.next_document().await? {
@@ -74,7 +78,7 @@ async fn after_its_own(db: &Database, migration: &str, mut changed: Vec<Changed>
         else {
             continue;
         };
-        for Changed { now, .. } in changed.iter_mut().filter(|c| c.collection == name) {
+        for EditedDocument { now, .. } in changed.iter_mut().filter(|c| c.collection == name) {
             let Some(at) = ids.iter().position(|id| Some(id) == now.get("_id")) else { continue };
             for change in &changes {
                 if now.get(&change.field) != change.after(at) {
@@ -88,9 +92,9 @@ async fn after_its_own(db: &Database, migration: &str, mut changed: Vec<Changed>
         }
     }
     let mut edited = Vec::new();
-    for one in changed {
-        if print(&one.now)? != one.print {
-            edited.push(one);
+    for edit in changed {
+        if content_hash(&edit.now)? != edit.hash {
+            edited.push(edit);
         }
     }
     Ok(edited)

@@ -1,59 +1,65 @@
-/// What deleting would lose.
+//! The journal: what runs changed, so that it can be rolled back exactly.
+//!
+//! Each batch writes one entry before its data, in the same transaction where the store has them. The `_id` of an entry
+//! is `{migration, n}`, where `n` grows with each batch: the entries of a migration are one range of ids, and they are
+//! undone from the last to the first.
+
+/// The documents that a rollback would delete although they were edited.
 mod losses;
-/// Entries as they are kept.
+/// The content of an entry.
 mod record;
-/// Taking back what one entry tells.
+/// The reverse of an entry's changes.
 mod restore;
-/// The journals of long ago.
+/// Removes journals that are no longer needed.
 mod retention;
-/// Taking back a migration.
+/// Rolls back a migration, entry by entry.
 mod undo;
-/// Writing down what is about to change.
+/// Writes entries.
 mod writer;
 
+use std::collections::HashMap;
+
 use bson::{Bson, Document, doc};
-use docstore::{Field, Filter, Find, Projection, Sort, Store};
+use docstore::{Collection, Field, Filter, Find, Projection, Sort, Store};
 
 pub(crate) use losses::losses;
-pub(crate) use record::{After, Change, Record, Sparse};
-pub(crate) use restore::{by_id, text};
+pub(crate) use record::{FieldChange, NewValue, Record, SparseValues};
 pub(crate) use retention::{discard, forget, forgettable};
 pub(crate) use undo::UndoOne;
 pub(crate) use writer::JournalWriter;
 
-use crate::{Result, StepCounts};
+use crate::{Error, Result};
 
-/// What runs changed, one document for each batch. Its `_id` is `{migration, n}`, and `n` grows with each batch, so a
-/// migration's entries are one range of ids, and the last one is taken back first.
+/// The collection of the journal.
 pub(crate) const JOURNAL: &str = "_migration_undo";
-/// So many documents of one entry are read or changed at once: the embedded engine looks up no more than 500 ids one by
-/// one.
+/// The number of ids in one read or write. The embedded engine seeks up to 500 ids one by one and scans for more.
 pub(crate) const CHUNK: usize = 400;
 
 fn key(migration: &str, n: i64) -> Document {
     doc! { "migration": migration, "n": n }
 }
 
-/// All entries of a migration.
-fn of(migration: &str) -> Filter {
+/// Returns a filter of all entries of a migration.
+fn entries_of(migration: &str) -> Filter {
     let from = doc! { "migration": migration };
-    // No id of a migration holds a control character, so none comes between.
+    // Ids of migrations contain no control characters, so no other id sorts in between.
     let to = doc! { "migration": format!("{migration}\u{1}") };
     Filter::gte(Field::ID, from).also(Filter::lt(Field::ID, to))
 }
 
-/// The number of the last entry, and how many bytes all of them have.
+/// Returns the number of the last entry, and the size of all entries in bytes.
 pub(crate) async fn last(store: &dyn Store, migration: &str) -> Result<(i64, i64)> {
-    let read =
-        Find::new(of(migration)).sort(Sort::descending(Field::ID)).projection(Projection::include(["total"]));
+    let read = Find::new(entries_of(migration))
+        .sort(Sort::descending(Field::ID))
+        .projection(Projection::include(["total"]));
     let Some(entry) = store.collection(JOURNAL).find_one(read).await? else { return Ok((0, 0)) };
     let n = entry.get_document("_id").ok().and_then(|id| id.get_i64("n").ok()).unwrap_or(0);
     Ok((n, entry.get_i64("total").unwrap_or(0)))
 }
 
-/// Whether an earlier attempt inserted this document in this step, or was about to.
+/// Whether an earlier attempt journaled the insertion of this document in this step.
 pub(crate) async fn inserted(store: &dyn Store, migration: &str, step: &str, id: &Bson) -> Result<bool> {
-    let filter = of(migration)
+    let filter = entries_of(migration)
         .also(Filter::eq("step", step))
         .also(Filter::eq("kind", "insert"))
         .also(Filter::eq("ids", id.clone()));
@@ -61,35 +67,51 @@ pub(crate) async fn inserted(store: &dyn Store, migration: &str, step: &str, id:
     Ok(store.collection(JOURNAL).find_one(read).await?.is_some())
 }
 
-/// A number that two documents share only if they are the same but for the order of their fields.
-pub(crate) fn print(document: &Document) -> Result<i64> {
+/// Reads documents by id, keyed by [`id_key`].
+pub(crate) async fn by_id(
+    collection: &Collection,
+    ids: &[Bson],
+    projection: Option<Projection>,
+) -> Result<HashMap<String, Document>> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(CHUNK) {
+        let mut read = Find::new(Filter::is_in(Field::ID, ids.iter().cloned()));
+        read.projection.clone_from(&projection);
+        let documents = collection.find(read).await?.documents().await?;
+        found.extend(documents.into_iter().map(|document| (id_key(document.get("_id")), document)));
+    }
+    Ok(found)
+}
+
+/// Returns a hashable form of an id. Ids of different types differ.
+pub(crate) fn id_key(id: Option<&Bson>) -> String {
+    format!("{id:?}")
+}
+
+/// Returns a filter of the documents whose field has this value, or is missing.
+pub(crate) fn has_value(field: Field, value: Option<&Bson>) -> Filter {
+    match value {
+        Some(value) => Filter::eq(field, value.clone()),
+        None => Filter::missing(field),
+    }
+}
+
+/// Returns a hash of a document's fields and values that does not depend on their order.
+pub(crate) fn content_hash(document: &Document) -> Result<i64> {
     let mut sum = 0_u64;
     for (name, value) in document {
-        let one = bson::serialize_to_raw_document_buf(&doc! { name: value.clone() })
-            .map_err(|_| crate::Error::migration("a document cannot be encoded"))?;
-        sum = sum.wrapping_add(fnv(one.as_bytes()));
+        let field = bson::serialize_to_raw_document_buf(&doc! { name: value.clone() })
+            .map_err(|_| Error::migration("failed to encode a document"))?;
+        sum = sum.wrapping_add(fnv(field.as_bytes()));
     }
     Ok(i64::from_le_bytes(sum.to_le_bytes()))
 }
 
-/// FNV-1a: it is kept in databases, so it must be the same in every version of this program.
+/// FNV-1a. The hash is stored in databases, so it must be the same in every version of this program.
 fn fnv(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// The counts of a step, made if they are not there.
-pub(crate) fn counts_of<'a>(
-    list: &'a mut Vec<StepCounts>,
-    step: &str,
-    collection: &str,
-) -> &'a mut StepCounts {
-    let at = list.iter().position(|c| c.step == step && c.collection == collection).unwrap_or_else(|| {
-        list.push(StepCounts::new(step, collection));
-        list.len() - 1
-    });
-    &mut list[at]
 }
 
 #[cfg(test)]
@@ -97,13 +119,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_print_is_of_names_and_values_and_not_of_their_order() {
-        let of = |document| print(&document).unwrap();
-        assert_eq!(of(doc! { "_id": 1, "a": "x", "b": 2 }), of(doc! { "b": 2, "_id": 1, "a": "x" }));
-        assert_ne!(of(doc! { "_id": 1, "a": "x" }), of(doc! { "_id": 1, "a": "y" }));
-        assert_ne!(of(doc! { "a": 1, "b": 2 }), of(doc! { "a": 2, "b": 1 }));
-        assert_ne!(of(doc! { "a": 1 }), of(doc! { "a": 1_i64 }));
-        // It is in databases.
-        assert_eq!(of(doc! { "_id": 1 }), -2_576_347_520_252_666_292);
+    fn content_hash_ignores_field_order() {
+        let hash = |document| content_hash(&document).unwrap();
+        assert_eq!(hash(doc! { "_id": 1, "a": "x", "b": 2 }), hash(doc! { "b": 2, "_id": 1, "a": "x" }));
+        assert_ne!(hash(doc! { "_id": 1, "a": "x" }), hash(doc! { "_id": 1, "a": "y" }));
+        assert_ne!(hash(doc! { "a": 1, "b": 2 }), hash(doc! { "a": 2, "b": 1 }));
+        assert_ne!(hash(doc! { "a": 1 }), hash(doc! { "a": 1_i64 }));
+        // The hash is stored in databases.
+        assert_eq!(hash(doc! { "_id": 1 }), -2_576_347_520_252_666_292);
     }
 }

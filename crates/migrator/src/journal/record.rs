@@ -1,64 +1,60 @@
 use bson::{Bson, Document, doc};
 
-use super::key;
+use super::{content_hash, key};
+use crate::Result;
 
-/// What one batch is about to change.
+/// The changes of one batch, written before they are made.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
-    /// Fields of documents.
-    Fields { ids: Vec<Bson>, changes: Vec<Change> },
-    /// Documents that come, with their prints.
+    /// Changed fields of documents.
+    Fields { ids: Vec<Bson>, changes: Vec<FieldChange> },
+    /// Inserted documents, with their content hashes.
     Inserted { ids: Vec<Bson>, prints: Vec<i64> },
-    /// Documents that go.
+    /// Deleted documents.
     Deleted { documents: Vec<Document> },
-    /// An index that comes.
+    /// A created index.
     IndexMade { index: Document },
-    /// An index that goes.
+    /// A dropped index.
     IndexDropped { index: Document },
 }
 
-/// What becomes of one field.
+/// The change of one field in the documents of an entry.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Change {
+pub(crate) struct FieldChange {
     pub(crate) field: String,
-    pub(crate) after: After,
-    /// What each had.
-    pub(crate) before: Sparse,
+    pub(crate) after: NewValue,
+    pub(crate) before: SparseValues,
 }
 
-/// What documents get.
+/// The value of a changed field.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum After {
-    /// All the same.
-    Value(Bson),
-    /// None has it any more.
-    Nothing,
-    /// Each its own.
-    Each(Sparse),
+pub(crate) enum NewValue {
+    /// The same value in all documents.
+    Set(Bson),
+    /// Removed from all documents.
+    Unset,
+    /// A value of its own in each document.
+    Each(SparseValues),
 }
 
-/// Values for some of a list's documents, by position; the others have none. Positions grow.
+/// Values of some documents of a list, by ascending position.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Sparse {
+pub(crate) struct SparseValues {
     at: Vec<i32>,
     values: Vec<Bson>,
 }
 
-impl Sparse {
-    /// Gives the document at a position, beyond those given so far, a value.
-    pub(crate) fn put(&mut self, at: usize, value: Bson) {
-        self.at.push(i32::try_from(at).unwrap_or(i32::MAX));
+impl SparseValues {
+    /// Adds the value of the document at a position after all earlier ones.
+    pub(crate) fn push(&mut self, at: usize, value: Bson) {
+        self.at.push(i32::try_from(at).expect("a batch has fewer than 2^31 documents"));
         self.values.push(value);
     }
 
-    /// The value of the document at a position.
+    /// Returns the value of the document at a position.
     pub(crate) fn get(&self, at: usize) -> Option<&Bson> {
         let at = i32::try_from(at).ok()?;
         self.values.get(self.at.binary_search(&at).ok()?)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.at.is_empty()
     }
 
     fn to_bson(&self) -> Bson {
@@ -75,24 +71,24 @@ impl Sparse {
     }
 }
 
-impl Change {
-    /// What the document at a position has after the change.
+impl FieldChange {
+    /// Returns the value of the document at a position after the change.
     pub(crate) fn after(&self, at: usize) -> Option<&Bson> {
         match &self.after {
-            After::Value(value) => Some(value),
-            After::Nothing => None,
-            After::Each(values) => values.get(at),
+            NewValue::Set(value) => Some(value),
+            NewValue::Unset => None,
+            NewValue::Each(values) => values.get(at),
         }
     }
 
     fn to_bson(&self) -> Bson {
         let mut change = doc! { "field": &self.field };
         match &self.after {
-            After::Value(value) => change.insert("set", value.clone()),
-            After::Nothing => change.insert("unset", true),
-            After::Each(values) => change.insert("after", values.to_bson()),
+            NewValue::Set(value) => change.insert("set", value.clone()),
+            NewValue::Unset => change.insert("unset", true),
+            NewValue::Each(values) => change.insert("after", values.to_bson()),
         };
-        if !self.before.is_empty() {
+        if !self.before.at.is_empty() {
             change.insert("before", self.before.to_bson());
         }
         change.into()
@@ -100,25 +96,32 @@ impl Change {
 
     fn read(document: &Document) -> Option<Self> {
         let after = match (document.get("set"), document.get("unset")) {
-            (Some(value), _) => After::Value(value.clone()),
-            (None, Some(_)) => After::Nothing,
-            (None, None) => After::Each(Sparse::read(document, "after")),
+            (Some(value), _) => NewValue::Set(value.clone()),
+            (None, Some(_)) => NewValue::Unset,
+            (None, None) => NewValue::Each(SparseValues::read(document, "after")),
         };
         Some(Self {
             field: document.get_str("field").ok()?.to_owned(),
             after,
-            before: Sparse::read(document, "before"),
+            before: SparseValues::read(document, "before"),
         })
     }
 }
 
 impl Record {
-    /// The entry.
+    /// Returns the record of documents that are about to be inserted.
+    pub(crate) fn inserted(documents: &[Document]) -> Result<Self> {
+        let ids = documents.iter().filter_map(|document| document.get("_id").cloned()).collect();
+        let prints = documents.iter().map(content_hash).collect::<Result<_>>()?;
+        Ok(Self::Inserted { ids, prints })
+    }
+
+    /// Returns the journal entry.
     pub(crate) fn to_document(&self, migration: &str, n: i64) -> Document {
         let mut entry = doc! { "_id": key(migration, n) };
-        let more = match self {
+        let fields = match self {
             Self::Fields { ids, changes } => {
-                let changes: Vec<Bson> = changes.iter().map(Change::to_bson).collect();
+                let changes: Vec<Bson> = changes.iter().map(FieldChange::to_bson).collect();
                 doc! { "kind": "fields", "ids": ids.clone(), "changes": changes }
             }
             Self::Inserted { ids, prints } => {
@@ -128,11 +131,11 @@ impl Record {
             Self::IndexMade { index } => doc! { "kind": "index_made", "index": index.clone() },
             Self::IndexDropped { index } => doc! { "kind": "index_dropped", "index": index.clone() },
         };
-        entry.extend(more);
+        entry.extend(fields);
         entry
     }
 
-    /// Returns why [`Record::read`] cannot read an entry.
+    /// Describes why [`Record::read`] cannot parse an entry.
     pub(crate) fn unreadable(entry: &Document) -> &'static str {
         match entry.get_str("kind") {
             Ok("validator_set") => {
@@ -142,14 +145,14 @@ impl Record {
         }
     }
 
-    /// From an entry; `None` if it cannot be read.
+    /// Parses a journal entry; `None` if it is not one that this program writes.
     pub(crate) fn read(entry: &Document) -> Option<Self> {
         let ids = || entry.get_array("ids").ok().cloned();
         Some(match entry.get_str("kind").ok()? {
             "fields" => {
                 let changes = entry.get_array("changes").ok()?.iter();
                 let changes =
-                    changes.map(|c| c.as_document().and_then(Change::read)).collect::<Option<_>>()?;
+                    changes.map(|c| c.as_document().and_then(FieldChange::read)).collect::<Option<_>>()?;
                 Self::Fields { ids: ids()?, changes }
             }
             "insert" => {
@@ -175,19 +178,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_survive_the_journal() {
-        let mut sparse = Sparse::default();
-        sparse.put(1, "b".into());
-        sparse.put(3, Bson::Null);
-        let change = |after| Change { field: "x".into(), after, before: sparse.clone() };
+    fn records_round_trip_through_documents() {
+        let mut sparse = SparseValues::default();
+        sparse.push(1, "b".into());
+        sparse.push(3, Bson::Null);
+        let change = |after| FieldChange { field: "x".into(), after, before: sparse.clone() };
         let ids: Vec<Bson> = vec![1.into(), "t".into()];
         let records = [
             Record::Fields {
                 ids: ids.clone(),
                 changes: vec![
-                    change(After::Value(1.into())),
-                    change(After::Nothing),
-                    change(After::Each(sparse.clone())),
+                    change(NewValue::Set(1.into())),
+                    change(NewValue::Unset),
+                    change(NewValue::Each(sparse.clone())),
                 ],
             },
             Record::Inserted { ids, prints: vec![1, -2] },

@@ -1,37 +1,16 @@
-use std::collections::HashMap;
-
 use bson::{Bson, Document};
-use docstore::{Collection, Field, Filter, Find, Projection, Update, Write};
+use docstore::{Collection, Field, Filter, Projection, Update, Write};
 
-use super::{CHUNK, Change, print};
+use super::{CHUNK, FieldChange, by_id, content_hash, has_value, id_key};
 use crate::run::Scope;
 use crate::{Result, StepCounts};
 
-/// The documents of some ids, by the text of the id.
-pub(crate) async fn by_id(
-    collection: &Collection,
-    ids: &[Bson],
-    projection: Option<Projection>,
-) -> Result<HashMap<String, Document>> {
-    let mut read = Find::new(Filter::is_in(Field::ID, ids.iter().cloned()));
-    if let Some(projection) = projection {
-        read = read.projection(projection);
-    }
-    let found = collection.find(read).await?.documents().await?;
-    Ok(found.into_iter().map(|document| (text(document.get("_id")), document)).collect())
-}
-
-/// Ids that differ in type differ in text.
-pub(crate) fn text(id: Option<&Bson>) -> String {
-    format!("{id:?}")
-}
-
-/// Gives fields back what they had, where they still have what the run gave them.
+/// Restores the previous values of fields that still have the value that the run set.
 pub(super) async fn restore(
     scope: &Scope,
     collection: &Collection,
     ids: &[Bson],
-    changes: &[Change],
+    changes: &[FieldChange],
     counts: &mut StepCounts,
 ) -> Result<()> {
     let fields = changes.iter().map(|c| Field::parse(&c.field)).collect::<Result<Vec<_>, _>>()?;
@@ -40,11 +19,11 @@ pub(super) async fn restore(
         let found = by_id(collection, chunk, Some(Projection::include(fields.clone()))).await?;
         let mut updates = Vec::with_capacity(chunk.len());
         for (at, id) in (start..).zip(chunk) {
-            match found.get(&text(Some(id))) {
-                Some(now) => match back(at, now, &fields, changes, scope.is_transaction()) {
-                    Back::Update(condition, update) => updates.push((id, condition, update)),
-                    Back::Left => counts.left += 1,
-                    Back::Same => {}
+            match found.get(&id_key(Some(id))) {
+                Some(now) => match reverse(at, now, &fields, changes, scope.is_transaction()) {
+                    Reversal::Update(condition, update) => updates.push((id, condition, update)),
+                    Reversal::Edited => counts.left += 1,
+                    Reversal::Unchanged => {}
                 },
                 None => counts.left += 1,
             }
@@ -54,48 +33,54 @@ pub(super) async fn restore(
     Ok(())
 }
 
-enum Back {
+/// The reversal of one document's changes.
+enum Reversal {
+    /// An update, and the condition under which it applies.
     Update(Filter, Update),
-    /// It has something else by now.
-    Left,
-    /// It has what it had: the run that wrote it down died before it changed it, or a later entry told the same.
-    Same,
+    /// Nothing, since someone changed the document after the run.
+    Edited,
+    /// Nothing, since it has its previous values: the run ended between journal and change, or a later entry recorded the
+    /// same change.
+    Unchanged,
 }
 
-fn back(at: usize, now: &Document, fields: &[Field], changes: &[Change], alone: bool) -> Back {
-    let (mut update, mut condition, mut left) = (Update::new(), Filter::All, false);
+fn reverse(
+    at: usize,
+    now: &Document,
+    fields: &[Field],
+    changes: &[FieldChange],
+    is_transaction: bool,
+) -> Reversal {
+    let (mut update, mut condition, mut edited) = (Update::new(), Filter::All, false);
     for (field, change) in fields.iter().zip(changes) {
         let (now, after, before) = (now.get(&change.field), change.after(at), change.before.get(at));
         if now == before {
             continue;
         }
         if now != after {
-            left = true;
+            edited = true;
             continue;
         }
         update = match before {
             Some(before) => update.set(field.clone(), before.clone()),
             None => update.unset(field.clone()),
         };
-        if !alone {
-            condition = condition.also(match after {
-                Some(after) => Filter::eq(field.clone(), after.clone()),
-                None => Filter::missing(field.clone()),
-            });
+        if !is_transaction {
+            condition = condition.also(has_value(field.clone(), after));
         }
     }
-    match (update.ops().is_empty(), left) {
-        (false, _) => Back::Update(condition, update),
-        (true, true) => Back::Left,
-        (true, false) => Back::Same,
+    match (update.ops().is_empty(), edited) {
+        (false, _) => Reversal::Update(condition, update),
+        (true, true) => Reversal::Edited,
+        (true, false) => Reversal::Unchanged,
     }
 }
 
-/// One write for all if they are alike.
+/// Returns the writes of updates: a single one if all are the same.
 fn writes(updates: Vec<(&Bson, Filter, Update)>) -> Vec<Write> {
-    let alike = updates.windows(2).all(|two| two[0].2 == two[1].2 && two[0].1 == two[1].1);
+    let same = updates.windows(2).all(|two| two[0].2 == two[1].2 && two[0].1 == two[1].1);
     match updates.first() {
-        Some((_, condition, update)) if alike => {
+        Some((_, condition, update)) if same => {
             let ids = Filter::is_in(Field::ID, updates.iter().map(|(id, ..)| (*id).clone()));
             vec![Write::UpdateMany { filter: ids.also(condition.clone()), update: update.clone() }]
         }
@@ -110,9 +95,8 @@ fn writes(updates: Vec<(&Bson, Filter, Update)>) -> Vec<Write> {
     }
 }
 
-/// Deletes documents that a run inserted; those that were edited since only if that is confirmed. Returns the ids of
-/// those that were kept.
-pub(super) async fn remove(
+/// Deletes documents that a run inserted, including edited ones only if `confirmed`. Returns the ids of those it keeps.
+pub(super) async fn delete_inserted(
     collection: &Collection,
     ids: &[Bson],
     prints: &[i64],
@@ -122,46 +106,42 @@ pub(super) async fn remove(
     let mut kept = Vec::new();
     for (ids, prints) in ids.chunks(CHUNK).zip(prints.chunks(CHUNK)) {
         let found = by_id(collection, ids, None).await?;
-        let mut going = Vec::new();
+        let mut deleted = Vec::new();
         for (id, known) in ids.iter().zip(prints) {
-            let Some(now) = found.get(&text(Some(id))) else { continue };
-            if confirmed || print(now)? == *known {
-                going.push(id.clone());
+            let Some(now) = found.get(&id_key(Some(id))) else { continue };
+            if confirmed || content_hash(now)? == *known {
+                deleted.push(id.clone());
             } else {
                 kept.push(id.clone());
             }
         }
-        counts.deleted += collection.delete_many(&Filter::is_in(Field::ID, going)).await?;
+        counts.deleted += collection.delete_many(&Filter::is_in(Field::ID, deleted)).await?;
     }
     counts.left += kept.len() as u64;
     Ok(kept)
 }
 
-/// Inserts documents that a run deleted. Returns the ids of those that somebody made anew, other than they were.
-pub(super) async fn return_deleted(
+/// Inserts documents that a run deleted. Returns the ids that meanwhile belong to different documents.
+pub(super) async fn restore_deleted(
     collection: &Collection,
-    documents: Vec<Document>,
+    documents: &[Document],
     counts: &mut StepCounts,
 ) -> Result<Vec<Bson>> {
     let mut kept = Vec::new();
-    let mut rest = documents.into_iter();
-    loop {
-        let chunk: Vec<Document> = rest.by_ref().take(CHUNK).collect();
-        if chunk.is_empty() {
-            counts.left += kept.len() as u64;
-            return Ok(kept);
-        }
+    for chunk in documents.chunks(CHUNK) {
         let ids: Vec<Bson> = chunk.iter().filter_map(|document| document.get("_id").cloned()).collect();
         let found = by_id(collection, &ids, None).await?;
-        let mut gone = Vec::new();
+        let mut missing = Vec::new();
         for document in chunk {
-            match found.get(&text(document.get("_id"))) {
-                None => gone.push(document),
-                Some(now) if *now == document => {}
+            match found.get(&id_key(document.get("_id"))) {
+                None => missing.push(document.clone()),
+                Some(now) if now == document => {}
                 Some(_) => kept.extend(document.get("_id").cloned()),
             }
         }
-        counts.inserted += gone.len() as u64;
-        collection.insert_many(gone).await?;
+        counts.inserted += missing.len() as u64;
+        collection.insert_many(missing).await?;
     }
+    counts.left += kept.len() as u64;
+    Ok(kept)
 }

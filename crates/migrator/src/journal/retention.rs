@@ -1,12 +1,11 @@
 use bson::DateTime;
 
-use super::{JOURNAL, of};
+use super::{JOURNAL, entries_of};
 use crate::entry::Entries;
 use crate::run::RunSession;
 use crate::{Result, Settings, Source, State};
 
-/// The migrations whose journals have been kept for as long as they are to be: applied that long ago, and not
-/// forgotten yet.
+/// Returns the migrations that were applied longer ago than `journal_keep` and still have a journal.
 pub(crate) fn forgettable(entries: &Entries, settings: &Settings, now: DateTime) -> Vec<String> {
     let Some(keep) = settings.journal_keep else { return Vec::new() };
     let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
@@ -19,19 +18,19 @@ pub(crate) fn forgettable(entries: &Entries, settings: &Settings, now: DateTime)
         .collect()
 }
 
-/// Removes the journal of an applied migration. The ledger says so first: a migration whose journal is gone in part is
-/// never taken back by it.
+/// Removes the journal of an applied migration. The ledger is updated first, so that a journal that is only partly
+/// removed is never used for a rollback.
 pub(crate) async fn forget(session: &RunSession<'_>, migration: &str) -> Result<()> {
-    session.may_go_on().await?;
+    session.check_limits().await?;
     session.forget_journal(migration).await?;
-    session.db.collection(JOURNAL).delete_many(&of(migration)).await?;
-    tracing::info!(migration, "removed the journal of a migration that was applied long ago");
+    session.db.collection(JOURNAL).delete_many(&entries_of(migration)).await?;
+    tracing::info!(migration, "removed the journal of a migration, which is past journal_keep");
     Ok(())
 }
 
-/// Removes the journal of a migration that is taken back otherwise.
+/// Removes the journal of a migration that was rolled back by code.
 pub(crate) async fn discard(session: &RunSession<'_>, migration: &str) -> Result<()> {
-    session.may_go_on().await?;
-    session.db.collection(JOURNAL).delete_many(&of(migration)).await?;
+    session.check_limits().await?;
+    session.db.collection(JOURNAL).delete_many(&entries_of(migration)).await?;
     Ok(())
 }

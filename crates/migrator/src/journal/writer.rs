@@ -6,36 +6,30 @@ use super::{JOURNAL, Record};
 use crate::run::{RunSession, Scope};
 use crate::{Error, Result};
 
-/// Writes a migration's journal.
+/// Writes the journal of one attempt at a migration.
 #[derive(Debug, Default)]
 pub(crate) struct JournalWriter {
-    /// The number of the last entry that was begun. A batch that is begun anew takes a number of its own: what the
-    /// first try wrote may be there.
+    /// The number of the last entry. A retried batch takes a new number, since the entry of its first try may exist.
     n: AtomicI64,
-    /// The bytes of all entries.
+    /// The size of all entries.
     bytes: AtomicI64,
 }
 
 impl JournalWriter {
-    /// Goes on after the last entry.
+    /// Continues after the last entry of an earlier attempt: its number, and the size of all entries.
     pub(crate) fn after((n, bytes): (i64, i64)) -> Self {
         Self { n: n.into(), bytes: bytes.into() }
     }
 
-    /// The bytes of all entries.
-    fn bytes(&self) -> i64 {
-        self.bytes.load(Ordering::SeqCst)
-    }
-
-    /// Counts an entry whose batch is done.
+    /// Adds the size of an entry whose batch was committed.
     pub(crate) fn written(&self, bytes: i64) {
         self.bytes.fetch_add(bytes, Ordering::SeqCst);
     }
 
-    /// Writes an entry; returns its bytes, to be told to [`JournalWriter::written`] once its batch is done.
+    /// Writes an entry. Returns its size, to be passed to [`JournalWriter::written`] once the batch is committed.
     ///
     /// # Errors
-    /// [`Error::JournalFull`] if the journal would become larger than it may; nothing of the batch is changed.
+    /// [`Error::JournalFull`] if the journal would exceed its limit; nothing of the batch is written.
     pub(crate) async fn write(
         &self,
         session: &RunSession<'_>,
@@ -49,9 +43,9 @@ impl JournalWriter {
         entry.insert("collection", collection);
         entry.insert("run_id", session.runner.run_id.as_str());
         let size = bson::serialize_to_raw_document_buf(&entry)
-            .map_err(|_| Error::migration(format!("step {step:?} changes what cannot be written down")))?;
+            .map_err(|_| Error::migration(format!("failed to encode the journal entry of step {step:?}")))?;
         let size = i64::try_from(size.as_bytes().len()).unwrap_or(i64::MAX);
-        let total = self.bytes().saturating_add(size);
+        let total = self.bytes.load(Ordering::SeqCst).saturating_add(size);
         let cap = session.settings.journal_cap_bytes;
         if u64::try_from(total).unwrap_or(0) > cap {
             return Err(Error::JournalFull { id: migration.into(), cap });

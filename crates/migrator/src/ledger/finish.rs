@@ -55,7 +55,7 @@ impl Finish<'_> {
             Err(error) => tracing::error!(migration = id, %error, "failed to record how a migration ended"),
             Ok(()) => {}
         }
-        session.tell(&if interrupted {
+        session.emit(&if interrupted {
             Event::Interrupted { migration: id }
         } else {
             Event::Failed { migration: id, error: &chain[0] }

@@ -183,5 +183,5 @@ fn declaration(graph: &Graph, at: usize) -> Update {
         .set("breaks_older", meta.is_breaking())
         .set("phase", phase)
         .set("touches", texts_to_bson(&touches));
-    checksum::of(graph.get(at)).write(update)
+    checksum::compute(graph.get(at)).write(update)
 }

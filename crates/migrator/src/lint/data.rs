@@ -1,7 +1,8 @@
 use docstore::{Database, Filter, Find, Sort};
 
 use super::{Lint, LintSubject, Rule, Severity, index};
-use crate::operation::{Deed, Does};
+use crate::operation::Operation;
+use crate::step::Step;
 use crate::{Mode, Result};
 
 /// How many documents one transaction changes at the most: one that changes more runs into limits of time and size.
@@ -13,7 +14,7 @@ pub(super) const UNINDEXED: u64 = 10_000;
 
 /// A step, with how many documents it would change.
 pub(crate) struct Measured<'a> {
-    pub(crate) deed: &'a Deed,
+    pub(crate) step: &'a Step,
     pub(crate) matched: u64,
 }
 
@@ -22,103 +23,102 @@ pub(crate) async fn against(
     db: &Database,
     subject: &LintSubject<'_>,
     steps: &[Measured<'_>],
-    earlier: &[Deed],
+    earlier: &[Step],
 ) -> Result<Vec<Lint>> {
     let names = db.collection_names().await?;
     let mut lints = Vec::new();
     let mut earlier = earlier.to_vec();
-    for Measured { deed, matched } in steps {
-        lints.extend(step(db, subject, deed, *matched, &earlier, &names).await?);
-        earlier.push((*deed).clone());
+    for Measured { step, matched } in steps {
+        lints.extend(check_step(db, subject, step, *matched, &earlier, &names).await?);
+        earlier.push((*step).clone());
     }
     Ok(lints)
 }
 
-async fn step(
+async fn check_step(
     db: &Database,
     subject: &LintSubject<'_>,
-    deed: &Deed,
+    step: &Step,
     matched: u64,
-    earlier: &[Deed],
+    earlier: &[Step],
     names: &[String],
 ) -> Result<Vec<Lint>> {
-    let mut lints: Vec<Lint> = size(subject, deed, matched).into_iter().collect();
-    let known = names.contains(&deed.collection) || earlier.iter().any(|e| e.writes_to() == deed.collection);
+    let mut lints: Vec<Lint> = size(subject, step, matched).into_iter().collect();
+    let known = names.contains(&step.collection) || earlier.iter().any(|e| e.writes_to() == step.collection);
     if !known {
-        lints.extend(unknown(subject, deed, names));
+        lints.extend(unknown(subject, step, names));
         return Ok(lints);
     }
-    lints.extend(unindexed(db, subject, deed).await?);
-    match &deed.does {
-        Does::Copy { to, .. } if names.contains(to) => {
+    lints.extend(unindexed(db, subject, step).await?);
+    match &step.operation {
+        Operation::Copy { to, .. } if names.contains(to) => {
             let there = db.collection(to).count(&Filter::All).await?;
             if there > 0 {
                 let text = format!(
                     "{to} has {there} documents already; those with the same ids are left as they are"
                 );
-                lints.push(subject.lint(Rule::CopyOverExisting, Severity::Warning, Some(deed), text));
+                lints.push(subject.lint(Rule::CopyOverExisting, Severity::Warning, Some(step), text));
             }
         }
-        Does::CreateIndex(wanted) => {
-            lints.extend(index::look(db, subject, deed, wanted, earlier).await?);
+        Operation::CreateIndex(wanted) => {
+            lints.extend(index::look(db, subject, step, wanted, earlier).await?);
         }
-        Does::Set { .. } => lints.extend(index::type_change(db, subject, deed).await?),
+        Operation::Set { .. } => lints.extend(index::type_change(db, subject, step).await?),
         _ => {}
     }
     Ok(lints)
 }
 
-fn size(subject: &LintSubject<'_>, deed: &Deed, matched: u64) -> Option<Lint> {
+fn size(subject: &LintSubject<'_>, step: &Step, matched: u64) -> Option<Lint> {
     match subject.meta.mode {
         Mode::Transaction if matched > IN_A_TRANSACTION => {
             let text = format!(
                 "it would change {matched} documents in one transaction, which takes {IN_A_TRANSACTION} at the most; \
                  use the mode `Batched`"
             );
-            Some(subject.lint(Rule::LargeTransaction, Severity::Error, Some(deed), text))
+            Some(subject.lint(Rule::LargeTransaction, Severity::Error, Some(step), text))
         }
         Mode::Idempotent if matched > LARGE => {
             let text = format!(
                 "it would change {matched} documents, and begin anew if it is interrupted; use the mode `Batched`"
             );
-            Some(subject.lint(Rule::LargeWithoutBatches, Severity::Warning, Some(deed), text))
+            Some(subject.lint(Rule::LargeWithoutBatches, Severity::Warning, Some(step), text))
         }
         _ => None,
     }
 }
 
 /// A name that nobody knows is probably misspelt, if any is known at all.
-fn unknown(subject: &LintSubject<'_>, deed: &Deed, names: &[String]) -> Option<Lint> {
-    let about_it = deed.filter().is_some() || deed.defines();
+fn unknown(subject: &LintSubject<'_>, step: &Step, names: &[String]) -> Option<Lint> {
+    let about_it = step.operation.pending().is_some() || step.is_ddl();
     let database_is_new = names.iter().all(|name| name.starts_with('_'));
     if !about_it || database_is_new {
         return None;
     }
-    let text = format!("there is no collection {}; is the name right?", deed.collection);
-    Some(subject.lint(Rule::UnknownCollection, Severity::Warning, Some(deed), text))
+    let text = format!("there is no collection {}; is the name right?", step.collection);
+    Some(subject.lint(Rule::UnknownCollection, Severity::Warning, Some(step), text))
 }
 
-async fn unindexed(db: &Database, subject: &LintSubject<'_>, deed: &Deed) -> Result<Option<Lint>> {
+async fn unindexed(db: &Database, subject: &LintSubject<'_>, step: &Step) -> Result<Option<Lint>> {
     // A batch goes by the ids, whatever its filter.
-    let Some(filter) = deed.filter() else { return Ok(None) };
-    if *filter == Filter::All || subject.meta.mode == Mode::Batched {
+    let Some(filter) = step.operation.pending() else { return Ok(None) };
+    if filter == Filter::All || subject.meta.mode == Mode::Batched {
         return Ok(None);
     }
-    let all = db.collection(&deed.collection).count(&Filter::All).await?;
+    let all = db.collection(&step.collection).count(&Filter::All).await?;
     if all <= UNINDEXED {
         return Ok(None);
     }
-    let plan =
-        db.engine().explain(&deed.collection, &Find::new(filter.clone()).sort(Sort::default())).await?;
+    let plan = db.engine().explain(&step.collection, &Find::new(filter).sort(Sort::default())).await?;
     if plan.index.is_some() {
         return Ok(None);
     }
     let text = format!(
         "no index of {} helps to find its documents, so that each of {all} is looked at, at each batch; use the mode \
          `Batched`, or make an index first",
-        deed.collection
+        step.collection
     );
-    Ok(Some(subject.lint(Rule::UnindexedFilter, Severity::Warning, Some(deed), text)))
+    Ok(Some(subject.lint(Rule::UnindexedFilter, Severity::Warning, Some(step), text)))
 }
 
 #[cfg(test)]
@@ -131,11 +131,11 @@ mod tests {
     #[test]
     fn what_many_documents_mean_depends_on_the_mode() {
         let graph = crate::Graph::new(vec![Box::new(Named)]).unwrap();
-        let deed = crate::Step::seed("seed", "things", ["a"], vec![doc! { "a": 1 }]).deed();
+        let step = crate::Step::seed("seed", "things", ["a"], vec![doc! { "a": 1 }]);
         let rule = |mode, matched| {
             let mut subject = subject(&graph);
             subject.meta = Box::leak(Box::new(subject.meta.mode(mode)));
-            size(&subject, &deed, matched).map(|lint| (lint.rule, lint.severity))
+            size(&subject, &step, matched).map(|lint| (lint.rule, lint.severity))
         };
         assert_eq!(rule(Mode::Transaction, IN_A_TRANSACTION), None);
         assert_eq!(

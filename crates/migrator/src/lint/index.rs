@@ -6,7 +6,8 @@ use docstore::{Database, Field, Filter, Find, Index, Projection};
 
 use super::{Lint, LintSubject, Rule, Severity};
 use crate::Result;
-use crate::operation::{Deed, Does};
+use crate::operation::Operation;
+use crate::step::Step;
 
 /// How many keys are held in memory while duplicates are looked for; 16 bytes each.
 const KEYS: usize = 4_000_000;
@@ -17,62 +18,64 @@ const SAMPLE: u64 = 100;
 pub(super) async fn look(
     db: &Database,
     subject: &LintSubject<'_>,
-    deed: &Deed,
+    step: &Step,
     wanted: &Index,
-    earlier: &[Deed],
+    earlier: &[Step],
 ) -> Result<Vec<Lint>> {
-    let there = db.list_indexes(&deed.collection).await?;
+    let there = db.list_indexes(&step.collection).await?;
     if there.iter().any(|index| index.same_definition(wanted)) {
         return Ok(Vec::new());
     }
     let dropped = |index: &Index| {
         earlier.iter().any(|e| {
-            e.collection == deed.collection
-                && matches!(&e.does, Does::DropIndex(name) if name == index.name())
+            e.collection == step.collection
+                && matches!(&e.operation, Operation::DropIndex(name) if name == index.name())
         })
     };
     let other = there.iter().find(|index| index.same_keys(wanted) || index.name() == wanted.name());
     let mut lints = Vec::new();
     if let Some(other) = other.filter(|index| !dropped(index)) {
         let text = format!("there is {other} already, which differs from {wanted}; drop it first, or use it");
-        lints.push(subject.lint(Rule::IndexConflict, Severity::Error, Some(deed), text));
+        lints.push(subject.lint(Rule::IndexConflict, Severity::Error, Some(step), text));
         return Ok(lints);
     }
-    let before: Vec<&Deed> = earlier.iter().filter(|e| e.writes_to() == deed.collection).collect();
-    let documents = db.collection(&deed.collection);
+    let before: Vec<&Step> = earlier.iter().filter(|e| e.writes_to() == step.collection).collect();
+    let documents = db.collection(&step.collection);
     for field in wanted.fields().iter().map(|f| &f.field) {
-        let given = before.iter().any(|e| e.filter().is_none() || e.gives() == Some(field) || is_function(e));
+        let given = before.iter().any(|e| {
+            e.operation.pending().is_none() || e.operation.written_field() == Some(field) || is_function(e)
+        });
         let without = !given
             && documents.find_one(Find::new(Filter::exists(field.clone()))).await?.is_none()
             && documents.find_one(Find::new(Filter::All)).await?.is_some();
         if without {
             let text =
-                format!("no document of {} has the field {field}; is the name right?", deed.collection);
-            lints.push(subject.lint(Rule::IndexOnMissingField, Severity::Warning, Some(deed), text));
+                format!("no document of {} has the field {field}; is the name right?", step.collection);
+            lints.push(subject.lint(Rule::IndexOnMissingField, Severity::Warning, Some(step), text));
         }
     }
     // What steps before it leave is not known.
-    if wanted.is_unique() && before.iter().all(|e| e.defines()) {
-        lints.extend(duplicates(db, subject, deed, wanted).await?);
+    if wanted.is_unique() && before.iter().all(|e| e.is_ddl()) {
+        lints.extend(duplicates(db, subject, step, wanted).await?);
     }
     Ok(lints)
 }
 
-fn is_function(deed: &Deed) -> bool {
-    matches!(deed.does, Does::Each { .. })
+fn is_function(step: &Step) -> bool {
+    matches!(step.operation, Operation::UpdateEach { .. })
 }
 
 async fn duplicates(
     db: &Database,
     subject: &LintSubject<'_>,
-    deed: &Deed,
+    step: &Step,
     wanted: &Index,
 ) -> Result<Option<Lint>> {
     let fields: Vec<Field> = wanted.fields().iter().map(|f| f.field.clone()).collect();
     let named: Vec<Field> = fields.iter().filter(|field| **field != Field::ID).cloned().collect();
     let filter = wanted.partial_filter().cloned().unwrap_or(Filter::All);
     let read = Find::new(filter).projection(Projection::Include(named));
-    let mut cursor = db.collection(&deed.collection).find(read).await?;
+    let mut cursor = db.collection(&step.collection).find(read).await?;
     let mut seen = HashSet::new();
     let (mut twice, mut first) = (0_u64, None);
     while let Some(document) = cursor.next_document().await? {
@@ -92,9 +95,9 @@ async fn duplicates(
     let text = format!(
         "{twice} documents of {} have a key that another one has too, the first of them {first}; make them unique in a \
          migration before it",
-        deed.collection
+        step.collection
     );
-    Ok(Some(subject.lint(Rule::UniqueOverDuplicates, Severity::Error, Some(deed), text)))
+    Ok(Some(subject.lint(Rule::UniqueOverDuplicates, Severity::Error, Some(step), text)))
 }
 
 /// The values of the fields. Arrays are taken as a whole, so among documents with arrays some duplicates are not seen.
@@ -149,29 +152,30 @@ fn plain(value: &Bson) -> Bson {
 pub(super) async fn type_change(
     db: &Database,
     subject: &LintSubject<'_>,
-    deed: &Deed,
+    step: &Step,
 ) -> Result<Option<Lint>> {
-    let Does::Set { field, value, .. } = &deed.does else { return Ok(None) };
-    let indexes = db.list_indexes(&deed.collection).await?;
+    let Operation::Set { field, value, .. } = &step.operation else { return Ok(None) };
+    let value = value.to_bson();
+    let indexes = db.list_indexes(&step.collection).await?;
     let Some(index) = indexes.iter().find(|index| index.fields().iter().any(|f| f.field == *field)) else {
         return Ok(None);
     };
     let read = Find::new(Filter::exists(field.clone()).also(Filter::ne(field.clone(), Bson::Null)))
         .limit(SAMPLE)
         .projection(Projection::include([field.clone()]));
-    let sample = db.collection(&deed.collection).find(read).await?.documents().await?;
+    let sample = db.collection(&step.collection).find(read).await?.documents().await?;
     let other = sample
         .iter()
         .filter_map(|document| document.get(field.as_str()))
-        .find(|old| kind(old) != kind(value));
+        .find(|old| kind(old) != kind(&value));
     let Some(other) = other else { return Ok(None) };
     let text = format!(
         "{field} is in the index {} and holds {} so far; as {} it is not found by the values of before",
         index.name(),
         kind(other),
-        kind(value)
+        kind(&value)
     );
-    Ok(Some(subject.lint(Rule::IndexedTypeChange, Severity::Warning, Some(deed), text)))
+    Ok(Some(subject.lint(Rule::IndexedTypeChange, Severity::Warning, Some(step), text)))
 }
 
 fn kind(value: &Bson) -> &'static str {

@@ -26,7 +26,7 @@ pub(crate) use data::{Measured, against};
 pub use rule::{Rule, Severity};
 
 use crate::checksum::Code;
-use crate::operation::{Deed, Step};
+use crate::step::Step;
 use crate::{Graph, Meta, Migration, Undo};
 
 /// One thing that a rule found.
@@ -63,25 +63,26 @@ pub(crate) struct LintSubject<'a> {
     pub(crate) undo: Undo,
     pub(crate) code: Option<Code>,
     /// Declared steps, or those that were seen when its code was looked at.
-    pub(crate) deeds: Vec<Deed>,
+    pub(crate) steps: Vec<Step>,
     /// Variables that it reads, as far as is known.
     pub(crate) variables: Vec<String>,
     /// The declared steps of the migrations before it; `None` if what one of them does is not known.
-    pub(crate) before: Option<Vec<Deed>>,
+    pub(crate) before: Option<Vec<Step>>,
     pub(crate) migration: &'a dyn Migration,
 }
 
 impl<'a> LintSubject<'a> {
     pub(crate) fn new(graph: &'a Graph, migration: &'a dyn Migration) -> Self {
         let steps = migration.steps();
-        let mut variables: Vec<String> = steps.iter().flat_map(Step::variables).map(str::to_owned).collect();
+        let mut variables: Vec<String> =
+            steps.iter().flat_map(|step| step.operation.variables()).map(str::to_owned).collect();
         variables.sort();
         variables.dedup();
         Self {
+            steps,
             meta: migration.meta(),
             undo: migration.undo(),
             code: migration.source().and_then(Code::read),
-            deeds: deeds(migration),
             variables,
             before: before(graph, migration),
             migration,
@@ -89,9 +90,9 @@ impl<'a> LintSubject<'a> {
     }
 
     /// With what was seen when its code was looked at.
-    pub(crate) fn seen(mut self, deeds: &[Deed], variables: &[String]) -> Self {
+    pub(crate) fn seen(mut self, steps: &[Step], variables: &[String]) -> Self {
         if self.migration.steps().is_empty() {
-            self.deeds = deeds.to_vec();
+            self.steps = steps.to_vec();
         }
         for variable in variables {
             if !self.variables.contains(variable) {
@@ -101,8 +102,8 @@ impl<'a> LintSubject<'a> {
         self
     }
 
-    fn lint(&self, rule: Rule, severity: Severity, deed: Option<&Deed>, text: impl Into<String>) -> Lint {
-        let step = deed.map(|deed| deed.name.clone());
+    fn lint(&self, rule: Rule, severity: Severity, step: Option<&Step>, text: impl Into<String>) -> Lint {
+        let step = step.map(|step| step.name.clone());
         Lint { migration: self.meta.id.into(), rule, severity, step, text: text.into() }
     }
 
@@ -121,12 +122,8 @@ pub fn check_graph(graph: &Graph) -> Vec<Lint> {
     graph.migrations().flat_map(|migration| LintSubject::new(graph, migration).without_data()).collect()
 }
 
-fn deeds(migration: &dyn Migration) -> Vec<Deed> {
-    migration.steps().iter().map(Step::deed).collect()
-}
-
 /// What the migrations that this one depends on do, directly or through others.
-fn before(graph: &Graph, migration: &dyn Migration) -> Option<Vec<Deed>> {
+fn before(graph: &Graph, migration: &dyn Migration) -> Option<Vec<Step>> {
     let mut open: Vec<&str> = migration.meta().depends_on.to_vec();
     let (mut seen, mut all) = (Vec::new(), Vec::new());
     while let Some(id) = open.pop() {
@@ -135,11 +132,11 @@ fn before(graph: &Graph, migration: &dyn Migration) -> Option<Vec<Deed>> {
         }
         seen.push(id);
         let parent = graph.migrations().find(|other| other.meta().id == id)?;
-        let deeds = deeds(parent);
-        if deeds.is_empty() {
+        let steps = parent.steps();
+        if steps.is_empty() {
             return None;
         }
-        all.extend(deeds);
+        all.extend(steps);
         open.extend(parent.meta().depends_on);
     }
     Some(all)

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use docstore::{Field, Filter};
 
 use super::{Lint, LintSubject, Rule, Severity};
-use crate::operation::{Deed, Does};
+use crate::operation::Operation;
+use crate::step::Step;
 use crate::{Mode, Undo};
 
 /// How the engine's own collections begin.
@@ -53,11 +54,11 @@ fn declared(subject: &LintSubject<'_>) -> Vec<Lint> {
         lints.push(subject.lint(Rule::TouchesUnsaid, Severity::Warning, None, text));
         return lints;
     }
-    for deed in &subject.deeds {
-        let to = deed.writes_to();
+    for step in &subject.steps {
+        let to = step.writes_to();
         if !meta.touches.contains(&to) {
             let text = format!("it writes to {to}, which is not among the collections that it `touches`");
-            lints.push(subject.lint(Rule::TouchesMore, Severity::Error, Some(deed), text));
+            lints.push(subject.lint(Rule::TouchesMore, Severity::Error, Some(step), text));
         }
     }
     lints
@@ -66,65 +67,65 @@ fn declared(subject: &LintSubject<'_>) -> Vec<Lint> {
 fn steps(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = Vec::new();
     let mut names = BTreeSet::new();
-    for deed in &subject.deeds {
-        if !names.insert(&deed.name) {
+    for step in &subject.steps {
+        if !names.insert(&step.name) {
             let text = "another step has the same name, by which a repeated run recognises what it did";
-            lints.push(subject.lint(Rule::RepeatedStep, Severity::Error, Some(deed), text));
+            lints.push(subject.lint(Rule::RepeatedStep, Severity::Error, Some(step), text));
         }
-        let changes_id = match &deed.does {
-            Does::Unset { field, .. } => *field == Field::ID,
-            _ => deed.gives() == Some(&Field::ID),
+        let changes_id = match &step.operation {
+            Operation::Unset { field, .. } => *field == Field::ID,
+            _ => step.operation.written_field() == Some(&Field::ID),
         };
         if changes_id {
             let text =
                 "no document's id can be changed; copy the documents under new ids and delete the old ones";
-            lints.push(subject.lint(Rule::ChangesId, Severity::Error, Some(deed), text));
+            lints.push(subject.lint(Rule::ChangesId, Severity::Error, Some(step), text));
         }
-        if deed.writes_to().starts_with(ENGINE) {
+        if step.writes_to().starts_with(ENGINE) {
             let text = "the engine's own collections are not for migrations";
-            lints.push(subject.lint(Rule::EngineCollection, Severity::Error, Some(deed), text));
+            lints.push(subject.lint(Rule::EngineCollection, Severity::Error, Some(step), text));
         }
         if subject.meta.mode == Mode::Transaction {
-            lints.extend(in_transaction(subject, deed));
+            lints.extend(in_transaction(subject, step));
         }
     }
     lints
 }
 
-fn in_transaction(subject: &LintSubject<'_>, deed: &Deed) -> Option<Lint> {
-    if deed.defines() {
+fn in_transaction(subject: &LintSubject<'_>, step: &Step) -> Option<Lint> {
+    if step.is_ddl() {
         let text =
             "indexes and rules cannot be made in a transaction; put them into a migration of another mode";
-        return Some(subject.lint(Rule::DefinesInTransaction, Severity::Error, Some(deed), text));
+        return Some(subject.lint(Rule::DefinesInTransaction, Severity::Error, Some(step), text));
     }
-    if !deed.filter().is_some_and(|filter| is_whole(filter, deed)) {
+    if !step.operation.pending().is_some_and(|filter| is_whole(&filter, step)) {
         return None;
     }
     let text = "it goes over the whole collection in one transaction, which fails once that has grown; \
                 use the mode `Idempotent` or `Batched`";
-    Some(subject.lint(Rule::WholeInTransaction, Severity::Warning, Some(deed), text))
+    Some(subject.lint(Rule::WholeInTransaction, Severity::Warning, Some(step), text))
 }
 
 /// Whether the filter leaves out only what was changed before.
-fn is_whole(filter: &Filter, deed: &Deed) -> bool {
-    let own = |field: &Field| match &deed.does {
-        Does::Set { field: changed, .. } | Does::Unset { field: changed, .. } => field == changed,
-        Does::CopyField { from, to, .. } => field == from || field == to,
+fn is_whole(filter: &Filter, step: &Step) -> bool {
+    let own = |field: &Field| match &step.operation {
+        Operation::Set { field: changed, .. } | Operation::Unset { field: changed, .. } => field == changed,
+        Operation::CopyField { from, to, .. } => field == from || field == to,
         _ => false,
     };
     match filter {
         Filter::All => true,
         Filter::Missing(field) | Filter::Exists(field) | Filter::Ne(field, _) => own(field),
-        Filter::And(filters) => filters.iter().all(|filter| is_whole(filter, deed)),
+        Filter::And(filters) => filters.iter().all(|filter| is_whole(filter, step)),
         _ => false,
     }
 }
 
 /// One change may need several collections, and one collection several changes; both at once are two things.
 fn concerns(subject: &LintSubject<'_>) -> Option<Lint> {
-    let collections: BTreeSet<&str> = subject.deeds.iter().map(Deed::writes_to).collect();
-    let kinds: BTreeSet<String> = subject.deeds.iter().map(kind).collect();
-    let text = if subject.deeds.iter().any(Deed::defines) && !subject.deeds.iter().all(Deed::defines) {
+    let collections: BTreeSet<&str> = subject.steps.iter().map(Step::writes_to).collect();
+    let kinds: BTreeSet<String> = subject.steps.iter().map(kind).collect();
+    let text = if subject.steps.iter().any(Step::is_ddl) && !subject.steps.iter().all(Step::is_ddl) {
         "it changes documents as well as indexes or rules; in a migration each, one can fail without the other"
     } else if collections.len() > 1 && kinds.len() > 1 {
         "it makes different changes to different collections; in a migration each, each can be taken back alone"
@@ -135,15 +136,15 @@ fn concerns(subject: &LintSubject<'_>) -> Option<Lint> {
 }
 
 /// What is the same for steps that make one change to several collections.
-fn kind(deed: &Deed) -> String {
-    match &deed.does {
-        Does::Set { field, .. } => format!("set {field}"),
-        Does::Unset { field, .. } => format!("unset {field}"),
-        Does::CopyField { from, to, .. } => format!("copy {from} to {to}"),
-        Does::Each { reads, .. } => format!("each {reads:?}"),
-        Does::Insert { .. } | Does::InsertMany { .. } => "insert".into(),
-        Does::Delete { .. } => "delete".into(),
-        Does::Copy { .. } => "copy".into(),
-        Does::CreateIndex(_) | Does::DropIndex(_) => "index".into(),
+fn kind(step: &Step) -> String {
+    match &step.operation {
+        Operation::Set { field, .. } => format!("set {field}"),
+        Operation::Unset { field, .. } => format!("unset {field}"),
+        Operation::CopyField { from, to, .. } => format!("copy {from} to {to}"),
+        Operation::UpdateEach { reads, .. } => format!("each {:?}", reads.fields()),
+        Operation::Insert { .. } | Operation::InsertMany { .. } => "insert".into(),
+        Operation::Delete { .. } => "delete".into(),
+        Operation::Copy { .. } => "copy".into(),
+        Operation::CreateIndex(_) | Operation::DropIndex(_) => "index".into(),
     }
 }

@@ -1,36 +1,36 @@
 use bson::DateTime;
+use docstore::Store;
 
 use super::progress::Progress;
-use crate::journal::JournalWriter;
+use crate::journal::{self, JournalWriter};
 use crate::{Error, Meta, Mode, Result, StepCounts};
 
-/// What one attempt at a migration did so far.
+/// The state of one attempt at a migration.
 pub(crate) struct Attempt {
     pub(crate) migration: String,
     pub(crate) counts: Vec<StepCounts>,
     pub(crate) warnings: Vec<String>,
-    /// The step at hand, for the error.
+    /// The current step, which an error names.
     pub(crate) step: Option<String>,
-    /// How its writes are made. Without transactions `Transaction` has become `Idempotent`.
+    /// The effective mode: without transactions, `Transaction` becomes `Idempotent`.
     pub(crate) mode: Mode,
-    /// Whether what it changes is written down.
+    /// Whether changes are journaled.
     pub(crate) journal: bool,
-    /// How far the steps have come, for whoever resumes it.
+    /// The position that a resumed attempt continues from.
     pub(crate) progress: Progress,
-    /// Writes the journal.
     pub(crate) writer: JournalWriter,
-    /// What earlier attempts left in the journal: the last number, and the bytes.
+    /// The number of the last journal entry of earlier attempts, and the size of all of them.
     pub(crate) found: (i64, i64),
-    /// How many documents a migration that is one transaction has taken on so far.
-    pub(crate) within: u64,
-    used: Vec<String>,
+    /// The number of documents that the migration's transaction has changed, in `Transaction` mode.
+    pub(crate) in_transaction: u64,
+    used_names: Vec<String>,
     now: DateTime,
-    /// What the attempt began with.
+    /// The counts and the progress at the start.
     before: (Vec<StepCounts>, Progress),
 }
 
 impl Attempt {
-    /// Begins with what earlier attempts have counted, and where they stopped.
+    /// Starts from the counts and the position of earlier attempts.
     pub(crate) fn new(meta: &Meta, counts: Vec<StepCounts>, progress: Progress, now: DateTime) -> Self {
         Self {
             migration: meta.id.into(),
@@ -43,58 +43,71 @@ impl Attempt {
             progress,
             writer: JournalWriter::default(),
             found: (0, 0),
-            within: 0,
-            used: Vec::new(),
+            in_transaction: 0,
+            used_names: Vec::new(),
             now,
         }
     }
 
-    /// One that only looks: it goes on from nothing.
-    pub(crate) fn looking(meta: &Meta, now: DateTime) -> Self {
+    /// Starts a dry run.
+    pub(crate) fn dry_run(meta: &Meta, now: DateTime) -> Self {
         Self::new(meta, Vec::new(), Progress::default(), now)
     }
 
-    /// Begins an undo that is code: step by step, and nothing is written down of it.
-    pub(crate) fn undoing(meta: &Meta, counts: Vec<StepCounts>, now: DateTime) -> Self {
-        let begun = Self::new(meta, counts, Progress::default(), now);
-        Self { mode: Mode::Idempotent, journal: false, ..begun }
+    /// Starts a rollback by code, which runs step by step and without a journal.
+    pub(crate) fn rollback(meta: &Meta, counts: Vec<StepCounts>, now: DateTime) -> Self {
+        let attempt = Self::new(meta, counts, Progress::default(), now);
+        Self { mode: Mode::Idempotent, journal: false, ..attempt }
     }
 
-    /// The time of this attempt.
+    /// Returns the start of this attempt.
     pub(crate) fn now(&self) -> DateTime {
         self.now
     }
 
-    /// Whether there may be entries of an earlier attempt in the journal.
+    /// Whether the journal may have entries of an earlier attempt.
     pub(crate) fn is_resumed(&self) -> bool {
         self.found.0 > 0
     }
 
-    /// Forgets all, since nothing of it was committed.
+    /// Whether the migration is one transaction, so that the ledger is written once.
+    pub(super) fn is_whole(&self) -> bool {
+        self.mode == Mode::Transaction
+    }
+
+    /// Whether the position is stored with each batch.
+    pub(super) fn keeps_progress(&self) -> bool {
+        self.mode == Mode::Batched
+    }
+
+    /// Reads which journal entries earlier attempts wrote.
+    pub(super) async fn find_journal(&mut self, store: &dyn Store) -> Result<()> {
+        self.found = journal::last(store, &self.migration).await?;
+        self.writer = JournalWriter::after(self.found);
+        Ok(())
+    }
+
+    /// Resets to the start, after the transaction of the whole migration was aborted.
     pub(crate) fn restart(&mut self) {
         (self.counts, self.progress) = self.before.clone();
         self.writer = JournalWriter::after(self.found);
-        self.within = 0;
+        self.in_transaction = 0;
         self.warnings.clear();
-        self.used.clear();
+        self.used_names.clear();
         self.step = None;
     }
 
-    /// Begins a step: the place of its counts.
+    /// Begins a step. Returns the index of its counts.
     pub(crate) fn begin(&mut self, step: &str, collection: &str) -> Result<usize> {
         self.step = Some(step.to_owned());
-        if self.used.iter().any(|used| used == step) {
+        if self.used_names.iter().any(|used| used == step) {
             return Err(Error::migration(format!("the step name {step:?} is used twice")));
         }
-        self.used.push(step.to_owned());
-        let known = self.counts.iter().position(|c| c.step == step && c.collection == collection);
-        Ok(known.unwrap_or_else(|| {
-            self.counts.push(StepCounts::new(step, collection));
-            self.counts.len() - 1
-        }))
+        self.used_names.push(step.to_owned());
+        Ok(StepCounts::index_of(&mut self.counts, step, collection))
     }
 
-    /// Ends the step at hand.
+    /// Ends the current step.
     pub(crate) fn end(&mut self) {
         self.step = None;
     }

@@ -4,47 +4,47 @@ use docstore::Database;
 
 use crate::{Result, Settings};
 
-/// Batches begin with so many documents, and have no fewer and no more than these.
-const FIRST: u64 = 1000;
-const FEWEST: u64 = 100;
-const MOST: u64 = 40_000;
-/// A batch is to take this long: long beside what a commit costs, short for those who wait for its documents.
+/// The first, smallest and largest number of documents in a batch.
+const INITIAL: u64 = 1000;
+const MIN: u64 = 100;
+const MAX: u64 = 40_000;
+/// The intended duration of a batch: long compared with a commit, short for writers that wait for its documents.
 const TARGET: Duration = Duration::from_millis(500);
-/// How often it is asked how far the secondaries are behind.
-const ASK: Duration = Duration::from_secs(2);
-/// How long a batch waits for them at the most: a secondary that is behind on purpose would never catch up.
-const WAIT: Duration = Duration::from_secs(10);
+/// The interval at which the replication lag is read.
+const LAG_INTERVAL: Duration = Duration::from_secs(2);
+/// The longest wait for secondaries. One that is delayed on purpose never catches up.
+const LAG_TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How large a batch is: steered towards the time that it is to take.
+/// Adapts the size of batches to their intended duration.
 pub(super) struct BatchSizer {
     size: u64,
-    asked: Option<Instant>,
+    lag_read: Option<Instant>,
 }
 
 impl BatchSizer {
     pub(super) fn new() -> Self {
-        Self { size: FIRST, asked: None }
+        Self { size: INITIAL, lag_read: None }
     }
 
-    /// For a migration that is one transaction.
+    /// Returns the sizer of a migration that is one transaction.
     pub(super) fn whole() -> Self {
-        Self { size: MOST, asked: None }
+        Self { size: MAX, lag_read: None }
     }
 
-    /// How many documents the next batch goes through.
+    /// Returns the number of documents in the next batch.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// A batch took this long.
+    /// Adapts the size to the duration of a batch.
     pub(super) fn took(&mut self, time: Duration) {
         let fitting = TARGET.as_secs_f64() / time.as_secs_f64().max(1e-6);
-        // Not too much at once: one slow batch says little.
+        // One slow batch says little, so the size changes gradually.
         self.scale(fitting.clamp(0.25, 2.0));
     }
 
-    /// A batch met somebody else's write.
+    /// Reduces the size after a conflict with another writer.
     pub(super) fn conflicted(&mut self) {
         self.scale(0.5);
     }
@@ -56,25 +56,25 @@ impl BatchSizer {
         reason = "a small positive number, and then clamped"
     )]
     fn scale(&mut self, by: f64) {
-        self.size = ((self.size as f64 * by) as u64).clamp(FEWEST, MOST);
+        self.size = ((self.size as f64 * by) as u64).clamp(MIN, MAX);
     }
 
-    /// Waits while the secondaries are too far behind, ten seconds at the most.
+    /// Waits while the secondaries lag too far behind, for at most ten seconds.
     pub(super) async fn throttle(&mut self, db: &Database, settings: &Settings) -> Result<()> {
         let Some(most) = settings.replication_lag else { return Ok(()) };
-        if self.asked.is_some_and(|asked| asked.elapsed() < ASK) {
+        if self.lag_read.is_some_and(|lag_read| lag_read.elapsed() < LAG_INTERVAL) {
             return Ok(());
         }
         let began = Instant::now();
         while let Some(lag) = db.replication_lag().await? {
-            self.asked = Some(Instant::now());
-            if lag <= most || began.elapsed() >= WAIT {
+            self.lag_read = Some(Instant::now());
+            if lag <= most || began.elapsed() >= LAG_TIMEOUT {
                 return Ok(());
             }
-            tracing::debug!(lag_ms = lag.as_millis(), "waiting for secondaries that are behind");
+            tracing::debug!(lag_ms = lag.as_millis(), "waiting for lagging secondaries");
             tokio::time::sleep(PAUSE).await;
         }
-        self.asked = Some(Instant::now());
+        self.lag_read = Some(Instant::now());
         Ok(())
     }
 }
@@ -84,22 +84,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_steered_towards_the_target_within_bounds() {
+    fn size_adapts_to_the_target_within_bounds() {
         let mut sizer = BatchSizer::new();
-        assert_eq!(sizer.size(), FIRST);
+        assert_eq!(sizer.size(), INITIAL);
         sizer.took(TARGET / 2);
-        assert_eq!(sizer.size(), 2 * FIRST);
+        assert_eq!(sizer.size(), 2 * INITIAL);
         sizer.took(TARGET * 2);
-        assert_eq!(sizer.size(), FIRST);
+        assert_eq!(sizer.size(), INITIAL);
         sizer.conflicted();
-        assert_eq!(sizer.size(), FIRST / 2);
+        assert_eq!(sizer.size(), INITIAL / 2);
         for _ in 0..9 {
             sizer.took(TARGET * 100);
         }
-        assert_eq!(sizer.size(), FEWEST);
+        assert_eq!(sizer.size(), MIN);
         for _ in 0..9 {
             sizer.took(Duration::ZERO);
         }
-        assert_eq!(sizer.size(), MOST);
+        assert_eq!(sizer.size(), MAX);
     }
 }

@@ -6,42 +6,44 @@ use docstore::{Collection, Field, Filter, Find, Projection, Sort, Store};
 
 use super::attempt::Attempt;
 use super::batch_sizer::BatchSizer;
-use super::id_scan::{IdRange, IdScan};
+use super::id_scan::IdScan;
 use super::live::{LiveSink, StepContext};
 use super::progress::Progress;
 use super::session::{Batch, RetryPolicy, Scope};
-use super::work::{Change, Work};
-use crate::{Event, Result, StepCounts};
+use crate::operation::Operation;
+use crate::{Error, Event, Result, StepCounts};
 
-/// What is over sooner needs no bar.
+/// Steps that end sooner need no total for a progress bar.
 const COUNT_AFTER: Duration = Duration::from_secs(1);
-/// A page that is read into memory is cut off here, so that one batch stays far below the limits of the server and of
-/// this process. Its journal entry has these bytes at the most, or one document.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// The size at which a batch of documents is cut off, so that it stays far below the limits of the server and of this
+/// process. A journal entry is at most this large, or has one document.
+pub(super) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// What came of one range.
+/// The outcome of an operation on a range of ids.
 #[derive(Default)]
-pub(super) struct Part {
-    pub(super) inserted: u64,
-    pub(super) updated: u64,
-    pub(super) deleted: u64,
-    pub(super) left: u64,
-    /// The bytes of its journal entry.
-    pub(super) noted: i64,
-    /// The last document that was handled, if the range goes on after it.
+pub(super) struct RangeOutcome {
+    /// The size of the journal entry.
+    pub(super) journal_bytes: i64,
+    /// The last document that was handled, if the range continues after it.
     pub(super) cut: Option<Bson>,
 }
 
 impl LiveSink<'_> {
-    /// Goes through a collection. Returns how many documents this attempt changed.
-    pub(super) async fn walk(&self, attempt: &mut Attempt, at: usize, work: &Work<'_>) -> Result<u64> {
-        let step = attempt.counts[at].step.clone();
+    /// Executes an operation on existing documents in batches, in the order of their ids. Returns the number of documents
+    /// that this attempt changed.
+    pub(super) async fn run_batches(
+        &self,
+        attempt: &mut Attempt,
+        at: usize,
+        operation: &Operation,
+    ) -> Result<u64> {
+        let StepCounts { step, collection, .. } = attempt.counts[at].clone();
+        let Some(filter) = operation.pending() else { return Ok(0) };
         if attempt.keeps_progress() && attempt.progress.is_done(&step) {
             return Ok(0);
         }
-        // A look first: where nothing is to be done nothing is written.
-        let collection = self.store().collection(&attempt.counts[at].collection);
-        if collection.find_one(Find::new(wanted(work).clone())).await?.is_none() {
+        // Where no document matches nothing is written, not even to the ledger.
+        if self.store().collection(&collection).find_one(Find::new(filter.clone())).await?.is_none() {
             return Ok(0);
         }
         let mut scan =
@@ -50,19 +52,15 @@ impl LiveSink<'_> {
         let mut retry = RetryPolicy::new();
         let migration = attempt.migration.clone();
         let mut total = 0;
-        let mut to_count = Some(Instant::now());
+        let mut started = Some(Instant::now());
         while !scan.is_end() {
-            if to_count.is_some_and(|began| began.elapsed() >= COUNT_AFTER) && self.whole.is_none() {
-                to_count = None;
-                self.count(attempt, at, work).await?;
+            if self.whole.is_none() && started.is_some_and(|started| started.elapsed() >= COUNT_AFTER) {
+                started = None;
+                self.emit_total(attempt, at, operation, &filter).await?;
             }
             let began = Instant::now();
-            let batch = Walk {
-                ctx: StepContext { session: self.session, attempt, at },
-                work,
-                scan: &scan,
-                size: sizer.size(),
-            };
+            let ctx = StepContext { session: self.session, attempt, at };
+            let batch = RangeBatch { ctx, operation, filter: &filter, scan: &scan, size: sizer.size() };
             let done = match self.whole {
                 Some(_) => self.batch(&migration, &batch).await?,
                 None => match self.session.once(&migration, &batch).await {
@@ -76,124 +74,107 @@ impl LiveSink<'_> {
             };
             sizer.took(began.elapsed());
             retry = RetryPolicy::new();
-            let before = &attempt.counts[at];
-            total += (done.counts.inserted - before.inserted)
-                + (done.counts.updated - before.updated)
-                + (done.counts.deleted - before.deleted);
+            total += done.counts.changed() - attempt.counts[at].changed();
             scan = done.scan;
             attempt.counts[at] = done.counts;
             attempt.progress = done.progress;
-            attempt.writer.written(done.noted);
-            self.session.tell(&Event::Progress { migration: &migration, counts: &attempt.counts[at] });
+            attempt.writer.written(done.journal_bytes);
+            self.session.emit(&Event::Progress { migration: &migration, counts: &attempt.counts[at] });
             if self.whole.is_none() && !scan.is_end() {
                 sizer.throttle(self.db(), self.session.settings).await?;
             }
         }
         Ok(total)
     }
-}
 
-impl LiveSink<'_> {
-    /// Tells how many documents a step is about, so that it can be told how far it is.
-    async fn count(&self, attempt: &Attempt, at: usize, work: &Work<'_>) -> Result<()> {
+    /// Reports the number of documents that a step will have handled at its end.
+    async fn emit_total(
+        &self,
+        attempt: &Attempt,
+        at: usize,
+        operation: &Operation,
+        filter: &Filter,
+    ) -> Result<()> {
         let counts = &attempt.counts[at];
-        let matching = self.store().collection(&counts.collection).count(wanted(work)).await?;
-        let done = counts.inserted + counts.updated + counts.deleted + counts.left;
-        // What is done matches no longer, unless it is copied or the change is made up by a function.
-        let total = match work {
-            Work::Copy { .. } | Work::Change { change: Change::Each { .. }, .. } => matching,
-            _ => matching + done,
+        let matching = self.store().collection(&counts.collection).count(filter).await?;
+        // Handled documents match no longer, except those that were copied or updated by a function.
+        let total = match operation {
+            Operation::Copy { .. } | Operation::UpdateEach { .. } => matching,
+            _ => matching + counts.changed() + counts.left,
         };
-        self.session.tell(&Event::Counted { migration: &attempt.migration, total });
+        self.session.emit(&Event::Counted { migration: &attempt.migration, total });
         Ok(())
     }
 }
 
-/// The documents that a step is about.
-fn wanted<'w>(work: &'w Work<'_>) -> &'w Filter {
-    match work {
-        Work::Change { open: filter, .. } | Work::Delete { filter } | Work::Copy { filter, .. } => filter,
-        Work::Insert { key, .. } => key,
-        Work::InsertMany { .. } | Work::CreateIndex { .. } | Work::DropIndex { .. } => &Filter::All,
-    }
-}
-
 /// The next range of a step.
-struct Walk<'a> {
-    ctx: StepContext<'a>,
-    work: &'a Work<'a>,
+pub(super) struct RangeBatch<'a> {
+    pub(super) ctx: StepContext<'a>,
+    pub(super) operation: &'a Operation,
+    /// The operation's pending documents.
+    pub(super) filter: &'a Filter,
     scan: &'a IdScan,
     size: u64,
 }
 
-struct Walked {
+/// The state of a step after a batch.
+pub(super) struct RangeBatchOutcome {
     counts: StepCounts,
     scan: IdScan,
     progress: Progress,
-    noted: i64,
+    journal_bytes: i64,
 }
 
 #[async_trait]
-impl Batch for Walk<'_> {
-    type Out = Walked;
+impl Batch for RangeBatch<'_> {
+    type Out = RangeBatchOutcome;
 
-    async fn run(&self, scope: &Scope) -> Result<Walked> {
-        let StepContext { session, attempt, .. } = self.ctx;
-        let migration = &attempt.migration;
-        let mut counts = self.ctx.counts().clone();
+    async fn run(&self, scope: &Scope) -> Result<RangeBatchOutcome> {
+        let Self { ctx, scan, .. } = self;
+        let StepContext { session, attempt, .. } = ctx;
+        let mut counts = ctx.counts().clone();
         let collection = scope.collection(&counts.collection);
-        let (scan, part) = match self.scan.next(&collection, self.size).await? {
-            None => (self.scan.at_end(), Part::default()),
+        let (scan, journal_bytes) = match scan.next(&collection, self.size).await? {
+            None => (scan.at_end(), 0),
             Some(mut range) => {
-                LiveSink::before(session, attempt, scope).await?;
-                let part = self.range(scope, &collection, &range).await?;
-                session.boundary(migration, scope).await?;
-                if let Some(last) = &part.cut {
-                    range.cut(last.clone());
+                ctx.begin_batch(scope).await?;
+                let matching = range.filter().also(self.filter.clone());
+                let outcome = match self.operation {
+                    Operation::Delete { .. } => {
+                        self.delete(scope, &collection, matching, &mut counts).await?
+                    }
+                    Operation::Copy { to, .. } => {
+                        self.copy(scope, &collection, matching, to, &mut counts).await?
+                    }
+                    _ => self.change(scope, &collection, matching, &mut counts).await?,
+                };
+                session.boundary(&attempt.migration, scope).await?;
+                if let Some(last) = outcome.cut {
+                    range.cut(last);
                 }
-                (self.scan.after(&range), part)
+                (scan.after(&range), outcome.journal_bytes)
             }
         };
-        let changed = part.inserted + part.updated + part.deleted;
-        counts.inserted += part.inserted;
-        counts.updated += part.updated;
-        counts.deleted += part.deleted;
-        counts.left += part.left;
         let mut progress = attempt.progress.clone();
         if attempt.keeps_progress() {
             progress = progress.with(&counts.step, &scan);
         }
-        // Without anything to say the ledger is not written for each range.
-        if !attempt.is_whole() && (changed > 0 || attempt.keeps_progress()) {
-            let mut all = attempt.counts.clone();
-            all[self.ctx.at] = counts.clone();
-            session.touch(scope, migration, &all, &attempt.warnings, Some(&progress)).await?;
+        // The ledger is not written for a range in which nothing changed.
+        if counts.changed() > ctx.counts().changed() || attempt.keeps_progress() {
+            ctx.record_counts(scope, &counts, Some(&progress)).await?;
         }
-        Ok(Walked { counts, scan, progress, noted: part.noted })
+        Ok(RangeBatchOutcome { counts, scan, progress, journal_bytes })
     }
 }
 
-impl Walk<'_> {
-    async fn range(&self, scope: &Scope, collection: &Collection, range: &IdRange) -> Result<Part> {
-        match self.work {
-            Work::Change { open, change } => self.ctx.change(scope, collection, range, open, change).await,
-            Work::Delete { filter } => self.ctx.delete(scope, collection, range, filter).await,
-            Work::Copy { to, filter } => self.ctx.copy(scope, collection, range, filter, to).await,
-            Work::Insert { .. }
-            | Work::InsertMany { .. }
-            | Work::CreateIndex { .. }
-            | Work::DropIndex { .. } => Ok(Part::default()),
-        }
-    }
-}
-
-/// What a range holds of a filter's documents, as far as it fits, and where it was cut off.
-pub(super) struct Page {
+/// The matching documents of a range, up to [`BATCH_BYTES`].
+pub(super) struct Documents {
     pub(super) documents: Vec<Document>,
+    /// The id of the last document, if more documents follow.
     pub(super) cut: Option<Bson>,
 }
 
-impl Page {
+impl Documents {
     pub(super) async fn read(
         collection: &Collection,
         filter: Filter,
@@ -204,24 +185,22 @@ impl Page {
             find = find.projection(projection);
         }
         let mut cursor = collection.find(find).await?;
-        let mut page = Self { documents: Vec::new(), cut: None };
+        let mut read = Self { documents: Vec::new(), cut: None };
         let mut bytes = 0;
         while let Some(raw) = cursor.next_raw().await? {
             bytes += raw.as_bytes().len();
-            if bytes > MOST_BYTES && !page.documents.is_empty() {
-                page.cut = page.documents.last().and_then(|last| last.get("_id").cloned());
+            if bytes > BATCH_BYTES && !read.documents.is_empty() {
+                read.cut = read.documents.last().and_then(|last| last.get("_id").cloned());
                 break;
             }
-            page.documents.push(docstore_document(&raw)?);
+            let document = Document::try_from(&*raw);
+            read.documents
+                .push(document.map_err(|_| Error::migration("failed to decode a stored document"))?);
         }
-        Ok(page)
+        Ok(read)
     }
 
     pub(super) fn ids(&self) -> Vec<Bson> {
         self.documents.iter().filter_map(|document| document.get("_id").cloned()).collect()
     }
-}
-
-fn docstore_document(raw: &bson::RawDocument) -> Result<Document> {
-    Document::try_from(raw).map_err(|_| crate::Error::migration("a stored document cannot be read"))
 }

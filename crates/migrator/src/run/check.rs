@@ -3,7 +3,7 @@ use docstore::{Filter, Find, Store};
 
 use crate::{Error, MissingEnv, Result, Settings};
 
-/// What a post-condition may do: look.
+/// The interface of a post-condition to the database. It only reads.
 pub struct Check<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) settings: &'a Settings,
@@ -11,22 +11,25 @@ pub struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// A variable of the configuration; an error if it is not set.
+    /// Returns the value of an environment variable.
+    ///
+    /// # Errors
+    /// If the variable is not set.
     pub fn env(&self, name: &str) -> Result<String> {
         env(self.settings, self.migration, name)
     }
 
-    /// The first document of a read.
+    /// Returns the first document of a read.
     pub async fn find_one(&self, collection: &str, find: Find) -> Result<Option<Document>> {
         Ok(self.store.collection(collection).find_one(find).await?)
     }
 
-    /// The documents of a read. Give it a limit: they are all held in memory.
+    /// Returns the documents of a read. Set a limit: all of them are held in memory.
     pub async fn find(&self, collection: &str, find: Find) -> Result<Vec<Document>> {
         Ok(self.store.collection(collection).find(find).await?.documents().await?)
     }
 
-    /// How many documents match.
+    /// Returns the number of documents that match.
     pub async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
         Ok(self.store.collection(collection).count(filter).await?)
     }

@@ -1,56 +1,40 @@
 use bson::{Bson, Document};
 use docstore::{Collection, Filter, Projection, Store};
 
-use super::batches::{Page, Part};
-use super::id_scan::IdRange;
-use super::live::StepContext;
+use super::batches::{Documents, RangeBatch, RangeOutcome};
 use super::session::Scope;
-use crate::Result;
-use crate::journal::{self, CHUNK, Record};
+use crate::journal::{self, Record};
+use crate::{Result, StepCounts};
 
-impl StepContext<'_> {
-    /// Copies the matches of a range.
+impl RangeBatch<'_> {
+    /// Copies the matching documents of a range.
     pub(super) async fn copy(
         &self,
         scope: &Scope,
         collection: &Collection,
-        range: &IdRange,
-        filter: &Filter,
+        matching: Filter,
         to: &str,
-    ) -> Result<Part> {
-        let page = Page::read(collection, range.filter().also(filter.clone()), None).await?;
+        counts: &mut StepCounts,
+    ) -> Result<RangeOutcome> {
+        let read = Documents::read(collection, matching, None).await?;
         let to = scope.collection(to);
-        let documents = page.documents.len();
-        let mut part = Part { cut: page.cut, ..Part::default() };
-        let missing = absent(&to, page.documents).await?;
-        part.left = (documents - missing.len()) as u64;
+        let found = read.documents.len();
+        let missing = absent(&to, read.documents).await?;
+        counts.left += (found - missing.len()) as u64;
+        let mut journal_bytes = 0;
         if !missing.is_empty() {
-            part.inserted = missing.len() as u64;
-            part.noted = self.note(scope, to.name(), &inserted(&missing)?).await?;
+            counts.inserted += missing.len() as u64;
+            journal_bytes = self.ctx.journal(scope, to.name(), &Record::inserted(&missing)?).await?;
             to.insert_many(missing).await?;
         }
-        Ok(part)
+        Ok(RangeOutcome { journal_bytes, cut: read.cut })
     }
 }
 
-/// Those of which no document with the same id is there.
-async fn absent(to: &Collection, documents: Vec<Document>) -> Result<Vec<Document>> {
-    let mut missing = Vec::with_capacity(documents.len());
-    let mut rest = documents.into_iter();
-    loop {
-        let chunk: Vec<Document> = rest.by_ref().take(CHUNK).collect();
-        if chunk.is_empty() {
-            return Ok(missing);
-        }
-        let ids: Vec<Bson> = chunk.iter().filter_map(|document| document.get("_id").cloned()).collect();
-        let found = journal::by_id(to, &ids, Some(Projection::Include(Vec::new()))).await?;
-        missing.extend(chunk.into_iter().filter(|d| !found.contains_key(&journal::text(d.get("_id")))));
-    }
-}
-
-/// The journal's record of documents that are about to be inserted.
-pub(super) fn inserted(documents: &[Document]) -> Result<Record> {
-    let ids = documents.iter().filter_map(|document| document.get("_id").cloned()).collect();
-    let prints = documents.iter().map(journal::print).collect::<Result<_>>()?;
-    Ok(Record::Inserted { ids, prints })
+/// Returns the documents whose id does not exist in a collection.
+async fn absent(to: &Collection, mut documents: Vec<Document>) -> Result<Vec<Document>> {
+    let ids: Vec<Bson> = documents.iter().filter_map(|document| document.get("_id").cloned()).collect();
+    let found = journal::by_id(to, &ids, Some(Projection::Include(Vec::new()))).await?;
+    documents.retain(|document| !found.contains_key(&journal::id_key(document.get("_id"))));
+    Ok(documents)
 }

@@ -1,38 +1,34 @@
 use docstore::{Collection, Field, Filter};
 
-use super::batches::{Page, Part};
-use super::id_scan::IdRange;
-use super::live::StepContext;
+use super::batches::{Documents, RangeBatch, RangeOutcome};
 use super::session::Scope;
-use crate::Result;
 use crate::journal::{CHUNK, Record};
+use crate::{Result, StepCounts};
 
-impl StepContext<'_> {
-    /// Deletes the matches of a range.
+impl RangeBatch<'_> {
+    /// Deletes the matching documents of a range.
     pub(super) async fn delete(
         &self,
         scope: &Scope,
         collection: &Collection,
-        range: &IdRange,
-        filter: &Filter,
-    ) -> Result<Part> {
-        let these = range.filter().also(filter.clone());
-        if !self.attempt.journal {
-            let deleted = collection.delete_many(&these).await?;
-            return Ok(Part { deleted, ..Part::default() });
+        matching: Filter,
+        counts: &mut StepCounts,
+    ) -> Result<RangeOutcome> {
+        if !self.ctx.attempt.journal {
+            counts.deleted += collection.delete_many(&matching).await?;
+            return Ok(RangeOutcome::default());
         }
-        let page = Page::read(collection, these, None).await?;
-        if page.documents.is_empty() {
-            return Ok(Part::default());
+        let read = Documents::read(collection, matching, None).await?;
+        if read.documents.is_empty() {
+            return Ok(RangeOutcome::default());
         }
-        let ids = page.ids();
-        let record = Record::Deleted { documents: page.documents };
-        let mut part = Part { cut: page.cut, ..Part::default() };
-        part.noted = self.note(scope, collection.name(), &record).await?;
+        let ids = read.ids();
+        let record = Record::Deleted { documents: read.documents };
+        let journal_bytes = self.ctx.journal(scope, collection.name(), &record).await?;
         for ids in ids.chunks(CHUNK) {
-            let these = Filter::is_in(Field::ID, ids.iter().cloned()).also(filter.clone());
-            part.deleted += collection.delete_many(&these).await?;
+            let these = Filter::is_in(Field::ID, ids.iter().cloned()).also(self.filter.clone());
+            counts.deleted += collection.delete_many(&these).await?;
         }
-        Ok(part)
+        Ok(RangeOutcome { journal_bytes, cut: read.cut })
     }
 }

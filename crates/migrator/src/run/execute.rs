@@ -8,26 +8,28 @@ use super::up::Up;
 use crate::ledger::Finish;
 use crate::{Error, Finding, Meta, Migration, Mode, Result, Settings, State};
 
-/// Refuses a mode that cannot hold here, before anything is written.
+/// Refuses a mode that this server does not support, before anything is written.
 pub(crate) fn refuse_mode(meta: &Meta, transactions: bool, settings: &Settings) -> Result<()> {
     if meta.mode != Mode::Transaction || transactions || settings.without_transactions {
         return Ok(());
     }
     Err(Error::ModeUnavailable {
         id: meta.id.into(),
-        why: "it is to be one transaction, and this server has none: it is no replica set".into(),
+        why: "it runs as one transaction, which a standalone server does not support; use a replica set"
+            .into(),
     })
 }
 
-/// What an attempt came to that ended well.
+/// The outcome of a successful attempt.
 pub(crate) struct UpOutcome {
     pub(crate) findings: Vec<Finding>,
-    /// What it left out, and what it found.
+    /// What the migration left undone, and the findings.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Runs a migration, checks what should hold then, and writes to the ledger that it is applied: as its mode says. If
-/// it fails, the ledger is left to the caller; in [`Mode::Transaction`] nothing is left of it then.
+/// Runs a migration in its mode, checks its post-condition and marks it as applied in the ledger.
+///
+/// If it fails, the caller writes the ledger; in [`Mode::Transaction`] nothing else of the attempt persists.
 pub(crate) async fn execute(
     session: &RunSession<'_>,
     migration: &dyn Migration,
@@ -39,8 +41,8 @@ pub(crate) async fn execute(
         attempt.mode = Mode::Idempotent;
     }
     if attempt.mode != Mode::Transaction {
-        let real = LiveSink { session, whole: None };
-        session.guard.within(migration.up(&mut Up::real(real, attempt))).await?;
+        let sink = LiveSink { session, whole: None };
+        session.guard.within(migration.up(&mut Up::live(sink, attempt))).await?;
         let check = Check { store: session.db, settings: session.settings, migration: &attempt.migration };
         let done = conclusion(session, attempt, migration.check(&check).await?)?;
         session.record(&attempt.migration, &finish(session, attempt, &done.warnings, began)).await?;
@@ -49,25 +51,25 @@ pub(crate) async fn execute(
     let mut retry = RetryPolicy::new();
     loop {
         attempt.restart();
-        session.may_go_on().await?;
-        let shield = session.held.shield();
+        session.check_limits().await?;
+        let grace = session.held.renewal_grace();
         let scope = Scope::Transaction(session.db.begin().await?);
         let outcome = inside(session, migration, attempt, &scope, began).await;
         let Scope::Transaction(transaction) = scope else { return outcome };
         let outcome = match outcome {
             Ok(done) => match transaction.commit().await {
                 Ok(()) => return Ok(done),
-                // Whether it was committed may not be known; the ledger knows.
+                // The commit may have succeeded although its answer was lost; the ledger decides.
                 Err(_) if session.is_applied_by_us(&attempt.migration).await? => return Ok(done),
                 Err(error) => Error::from(error),
             },
             Err(error) => {
-                // The first error is the one to tell; an abort that fails is an abort all the same.
+                // An abort that fails still ends the transaction.
                 let _ = transaction.abort().await;
                 error
             }
         };
-        drop(shield);
+        drop(grace);
         if !retry.again(&attempt.migration, &outcome).await {
             let step = attempt.step.take();
             attempt.restart();
@@ -84,7 +86,7 @@ async fn inside(
     scope: &Scope,
     began: Instant,
 ) -> Result<UpOutcome> {
-    let mut cx = Up::real(LiveSink { session, whole: Some(scope) }, attempt);
+    let mut cx = Up::live(LiveSink { session, whole: Some(scope) }, attempt);
     session.guard.within(migration.up(&mut cx)).await?;
     let check = Check { store: scope, settings: session.settings, migration: &attempt.migration };
     let done = conclusion(session, attempt, migration.check(&check).await?)?;

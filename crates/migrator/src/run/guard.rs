@@ -3,10 +3,10 @@ use std::time::{Duration, Instant};
 use crate::{Error, Result, Stop};
 use parking_lot::Mutex;
 
-/// For how much longer than it may an attempt is given to come to the next place between two batches.
+/// The time beyond its limit in which an attempt may reach the next batch boundary.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What may end a run between two batches, other than the lease; and when progress was written down last.
+/// The limits that may end a run between two batches, and the time of the last progress record.
 #[derive(Debug)]
 pub(crate) struct RunGuard {
     deadline: Mutex<Option<(Instant, Duration)>>,
@@ -18,14 +18,14 @@ impl RunGuard {
         Self { deadline: Mutex::new(None), progress: Mutex::new(Instant::now()) }
     }
 
-    /// An attempt begins: it may run so long.
+    /// Starts an attempt with this time limit.
     pub(crate) fn begin(&self, limit: Option<Duration>) {
         let until = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
         *self.deadline.lock() = until;
         *self.progress.lock() = Instant::now();
     }
 
-    /// Whether the next batch may be begun.
+    /// Checks before a batch that no stop was requested and the time limit is not exceeded.
     pub(crate) fn check(&self, stop: &Stop) -> Result<()> {
         if stop.is_requested() {
             return Err(Error::interrupted());
@@ -36,8 +36,7 @@ impl RunGuard {
         }
     }
 
-    /// Runs an attempt for as long as it may. It is expected to stop by itself between two batches; what does not come
-    /// to such a place is given up.
+    /// Runs an attempt within its time limit. An attempt that does not reach a batch boundary in time is dropped.
     pub(crate) async fn within(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
         let limit = *self.deadline.lock();
         let Some((until, limit)) = limit else { return work.await };
@@ -48,7 +47,7 @@ impl RunGuard {
         }
     }
 
-    /// Whether it is time to write down how far the attempt has come; if so, it is taken for done.
+    /// Whether the next progress record is due; if so, it counts as written.
     pub(crate) fn is_progress_due(&self, every: Duration) -> bool {
         let mut last = self.progress.lock();
         let due = last.elapsed() >= every;

@@ -4,35 +4,35 @@ use docstore::{Collection, Field, Filter, Find, Projection, Sort};
 
 use crate::Result;
 
-/// Goes through a collection in the order of the ids, a range at a time. What was passed is never met again, be it
-/// changed or not.
+/// A position in a collection that is read in the order of its ids, range by range. No document is read twice, whether it
+/// was changed or not.
 ///
-/// A comparison of ids stays within one type, so after the last id of a type those of the other types are asked for.
+/// Comparisons match ids of one BSON type only, so the scan goes type by type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct IdScan {
-    /// The last id passed of each type, in the order of types.
+    /// The last id that was read of each type, in the order of types.
     last: Vec<Bson>,
     within_type: bool,
     end: bool,
 }
 
-/// A part of a collection: ids of one type, one after the other.
+/// A range of consecutive ids of one type.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct IdRange {
     from: Filter,
-    /// Its last id.
+    /// The last id.
     until: Bson,
-    /// Whether there may be more of the type.
+    /// Whether more ids of the type may follow.
     more: bool,
 }
 
 impl IdRange {
-    /// Its documents.
+    /// Returns a filter of the documents in the range.
     pub(crate) fn filter(&self) -> Filter {
         self.from.clone().also(Filter::lte(Field::ID, self.until.clone()))
     }
 
-    /// Ends it at this id of it.
+    /// Shortens the range to end at an id within it.
     pub(crate) fn cut(&mut self, last: Bson) {
         self.until = last;
         self.more = true;
@@ -40,18 +40,18 @@ impl IdRange {
 }
 
 impl IdScan {
-    /// Whether everything was passed.
+    /// Whether the scan is complete.
     pub(crate) fn is_end(&self) -> bool {
         self.end
     }
 
-    /// Past everything there is.
+    /// Returns the position after the last document.
     pub(crate) fn at_end(&self) -> Self {
         Self { end: true, ..self.clone() }
     }
 
-    /// The next range of a collection, of `size` documents at the most; `None` at the end. It reads ids only, so it
-    /// costs little, and no range takes long however few of its documents are wanted.
+    /// Returns the next range, of at most `size` documents; `None` at the end. It reads only ids, so a range is found
+    /// quickly however few of its documents match a filter.
     pub(crate) async fn next(&self, collection: &Collection, size: u64) -> Result<Option<IdRange>> {
         let Some(last) = self.last.last() else {
             return match id_at(collection, Filter::All, 0, true).await? {
@@ -65,8 +65,8 @@ impl IdScan {
                 return Ok(Some(range));
             }
         }
-        // Types come one after the other, so nothing follows the one that has the last id of all. What was inserted
-        // behind it meanwhile is left alone, or whoever inserts fast enough would keep this from ever ending.
+        // The type of the greatest id is the last one. Documents that are inserted after the end of the scan are ignored:
+        // otherwise a fast writer could keep it from ending.
         match id_at(collection, Filter::All, 0, false).await? {
             Some(greatest) if !same_type(&greatest, last) => {}
             _ => return Ok(None),
@@ -79,7 +79,7 @@ impl IdScan {
         }
     }
 
-    /// Past this range.
+    /// Returns the position after a range.
     pub(crate) fn after(&self, range: &IdRange) -> Self {
         let mut next = self.clone();
         if next.last.last().is_some_and(|known| same_type(known, &range.until)) {
@@ -90,12 +90,12 @@ impl IdScan {
         next
     }
 
-    /// For the ledger.
+    /// Returns the position as it is stored in the ledger.
     pub(crate) fn to_document(&self) -> Document {
         doc! { "last": self.last.clone(), "within_type": self.within_type }
     }
 
-    /// From the ledger.
+    /// Parses a position from the ledger.
     pub(crate) fn from_document(document: &Document) -> Self {
         Self {
             last: document.get_array("last").cloned().unwrap_or_default(),
@@ -105,7 +105,7 @@ impl IdScan {
     }
 }
 
-/// The first documents of a range of ids of one type.
+/// Returns the first `size` documents of one type as a range.
 async fn range(collection: &Collection, from: Filter, size: u64) -> Result<Option<IdRange>> {
     if let Some(until) = id_at(collection, from.clone(), size.saturating_sub(1), true).await? {
         return Ok(Some(IdRange { from, until, more: true }));
@@ -120,7 +120,7 @@ async fn id_at(collection: &Collection, filter: Filter, skip: u64, up: bool) -> 
     Ok(collection.find_one(ids).await?.and_then(|mut document| document.remove("_id")))
 }
 
-/// Whether a comparison reaches from one to the other. What is not a number compares with itself alone.
+/// Whether comparisons match both ids. NaN compares only with itself.
 fn same_type(a: &Bson, b: &Bson) -> bool {
     let kind = |value: &Bson| match value {
         Bson::Double(v) if v.is_nan() => (ElementType::Double, true),
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     testkit::stores! {
-        async fn what_is_inserted_behind_the_end_does_not_keep_it_from_ending(db: docstore::Database) {
+        async fn documents_inserted_after_the_end_do_not_prolong_the_scan(db: docstore::Database) {
             let things = db.collection("things");
             things.insert_many((0..5).map(|i| doc! { "_id": i }).collect()).await.unwrap();
             let scan = IdScan::default();
@@ -144,7 +144,7 @@ mod tests {
             assert_eq!(scan.after(&all).next(&things, 10).await.unwrap(), None);
         }
 
-        async fn every_id_of_every_type_is_met_once(db: docstore::Database) {
+        async fn every_id_of_every_type_is_read_once(db: docstore::Database) {
             let things = db.collection("things");
             let numbers = (0..7).map(|i| doc! { "_id": i });
             let halves = (0..3).map(|i| doc! { "_id": f64::from(i) + 0.5 });
@@ -164,7 +164,7 @@ mod tests {
                         range.cut(found[1].get("_id").unwrap().clone());
                     }
                     met.extend(found);
-                    assert!(met.len() <= all.len(), "some are met twice: {met:?}");
+                    assert!(met.len() <= all.len(), "some are read twice: {met:?}");
                     scan = IdScan::from_document(&scan.after(&range).to_document());
                 }
                 let text = |documents: &[Document]| {

@@ -10,10 +10,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{Error, Result};
 
-/// For how many terms a store may leave a renewal without an answer until the lease counts as lost.
+/// The number of terms after which the lease counts as lost if the store answers no renewal.
 const UNANSWERED: u32 = 4;
 
-/// A held lease with its heartbeat. Dropped, the heartbeat ends and the lease runs out by itself.
+/// A held lease with its heartbeat. When it is dropped, the heartbeat ends and the lease expires.
 pub(crate) struct HeldLease {
     shared: Arc<Shared>,
     heartbeat: JoinHandle<()>,
@@ -21,35 +21,36 @@ pub(crate) struct HeldLease {
 
 struct Shared {
     lease: Lease,
-    /// When the request of the last good renewal was sent, so that our idea of the term is never too long.
+    /// The time when the last successful renewal was sent; the term is never overestimated.
     renewed: Mutex<Instant>,
     lost: watch::Sender<bool>,
-    /// How many transactions are open, see [`Shield`].
-    shields: AtomicUsize,
-    /// Whether the last renewal got no answer.
+    /// The number of open transactions; see [`RenewalGrace`].
+    graces: AtomicUsize,
+    /// Whether the last renewal was not answered.
     overdue: AtomicBool,
 }
 
-/// As long as it lives, a renewal without an answer is no loss, however long that lasts. It is held while a transaction is open that writes to
-/// the ledger: if somebody took the lease meanwhile, that write fails, and all others with it. On the embedded store an
-/// open transaction keeps renewals waiting, and everybody else's as well.
-pub(crate) struct Shield(Arc<Shared>);
+/// While it exists, an unanswered renewal never counts as a loss of the lease.
+///
+/// It is held while a transaction is open that writes to the ledger: if another process took the lease, that write fails,
+/// and the transaction with it. On the embedded store an open transaction blocks all other writers, renewals included.
+pub(crate) struct RenewalGrace(Arc<Shared>);
 
-impl Drop for Shield {
+impl Drop for RenewalGrace {
     fn drop(&mut self) {
-        self.0.shields.fetch_sub(1, Ordering::SeqCst);
+        self.0.graces.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl HeldLease {
-    /// Keeps a lease that was asked for at `asked`.
-    pub(crate) fn new(lease: Lease, asked: Instant) -> Self {
-        let (renewed, lost) = (Mutex::new(asked), watch::Sender::new(false));
+    /// Starts the heartbeat of a lease that was requested at `requested`.
+    pub(crate) fn new(lease: Lease, requested: Instant) -> Self {
+        let (renewed, lost) = (Mutex::new(requested), watch::Sender::new(false));
         let shared = Arc::new(Shared {
             lease,
             renewed,
             lost,
-            shields: AtomicUsize::new(0),
+            graces: AtomicUsize::new(0),
             overdue: AtomicBool::new(false),
         });
         let heartbeat = tokio::spawn(Arc::clone(&shared).beat());
@@ -60,38 +61,38 @@ impl HeldLease {
         self.shared.lease.fence()
     }
 
-    /// For a transaction that is about to begin.
-    pub(crate) fn shield(&self) -> Shield {
-        self.shared.shields.fetch_add(1, Ordering::SeqCst);
-        Shield(Arc::clone(&self.shared))
+    /// Suspends the loss of the lease for a transaction that is about to begin.
+    pub(crate) fn renewal_grace(&self) -> RenewalGrace {
+        self.shared.graces.fetch_add(1, Ordering::SeqCst);
+        RenewalGrace(Arc::clone(&self.shared))
     }
 
-    /// Comes back when the lease is lost.
+    /// Waits until the lease is lost.
     pub(crate) async fn lost(&self) {
-        // The sender lives as long as we do, so this ends only when the value is true.
+        // The sender lives as long as `self`, so this ends only when the value is true.
         let _ = self.shared.lost.subscribe().wait_for(|lost| *lost).await;
     }
 
-    /// Checks, before a write, that the lease is held for long enough, and renews it if not: no write is begun until the
-    /// store has said that it is still ours.
+    /// Checks before a write that enough of the term is left, and renews the lease if not: no write begins before the store
+    /// has confirmed the lease.
     pub(crate) async fn ensure(&self) -> Result<()> {
-        let mut asked = false;
+        let mut renewed = false;
         while self.shared.is_short() && !*self.shared.lost.borrow() {
-            if asked {
-                // It failed, which it may do at once.
+            if renewed {
+                // The renewal failed, possibly at once.
                 tokio::time::sleep(self.shared.lease.ttl() / 30).await;
             }
             self.shared.renew().await;
-            asked = true;
+            renewed = true;
         }
         if *self.shared.lost.borrow() { Err(Error::LeaseLost) } else { Ok(()) }
     }
 
-    /// Gives the lease back. A failure is told in the log only: the lease then runs out.
+    /// Releases the lease. A failure is only logged: the lease then expires.
     pub(crate) async fn release(&self) {
         self.heartbeat.abort();
         if let Err(error) = self.shared.lease.release().await {
-            tracing::warn!(%error, "giving back the migration lock failed; it runs out by itself");
+            tracing::warn!(%error, "failed to release the migration lock; it will expire");
         }
     }
 }
@@ -115,10 +116,10 @@ impl Shared {
 
     async fn renew(&self) {
         let sent = Instant::now();
-        let shielded = self.is_shielded();
+        let had_grace = self.has_grace();
         let left = self.lease.ttl().saturating_sub(self.age());
-        // After a long transaction, or on a machine that is too busy, the term may be over and the lease still ours: only
-        // the store knows.
+        // After a long transaction, or on a busy machine, the term may be over although the lease is still held: only the
+        // store knows.
         let overdue = self.overdue.load(Ordering::SeqCst);
         let least = if overdue { self.lease.ttl() / 3 } else { Duration::from_millis(1) };
         let gone = match timeout(left.max(least), self.lease.renew()).await {
@@ -128,30 +129,30 @@ impl Shared {
                 false
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "renewing the migration lock failed");
+                tracing::warn!(%error, "failed to renew the migration lock");
                 self.age() >= self.lease.ttl()
             }
             Err(_) => {
                 self.overdue.store(true, Ordering::SeqCst);
-                let waits = shielded || self.is_shielded();
+                let waits = had_grace || self.has_grace();
                 !waits && self.age() >= self.lease.ttl() * UNANSWERED
             }
             Ok(Ok(false)) => true,
         };
         if gone {
-            tracing::error!(fence = self.lease.fence(), "the migration lock is lost");
+            tracing::error!(fence = self.lease.fence(), "lost the migration lock");
             self.lost.send_replace(true);
         }
     }
 
-    /// Whether it has to be renewed before a write. In a transaction the ledger says whether it is held, and a renewal
-    /// might wait for the transaction's end.
+    /// Whether a renewal is needed before a write. In a transaction the fenced write to the ledger decides, and a renewal
+    /// could wait for the end of the transaction.
     fn is_short(&self) -> bool {
-        !self.is_shielded() && self.age() * 3 > self.lease.ttl() * 2
+        !self.has_grace() && self.age() * 3 > self.lease.ttl() * 2
     }
 
-    fn is_shielded(&self) -> bool {
-        self.shields.load(Ordering::SeqCst) > 0
+    fn has_grace(&self) -> bool {
+        self.graces.load(Ordering::SeqCst) > 0
     }
 
     fn age(&self) -> Duration {

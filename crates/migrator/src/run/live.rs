@@ -1,37 +1,67 @@
 use docstore::{Database, Store};
 
 use super::attempt::Attempt;
+use super::progress::Progress;
 use super::session::{Batch, RunSession, Scope};
-use super::work::{StepOutcome, Work};
-use crate::journal::{self, Record};
-use crate::{Error, Event, Mode, Result, StepCounts};
+use super::up::StepOutcome;
+use crate::journal::Record;
+use crate::operation::Operation;
+use crate::{Error, Event, Result, StepCounts};
 
-/// More documents than these are not changed in one transaction: users of other tools have met the limits of servers
-/// from about a thousand on, and the transaction keeps everybody else's hands off them until its end.
-const MOST_AT_ONCE: u64 = 10_000;
+/// The largest number of documents that one transaction changes. Servers run into limits of time and size from some
+/// thousand documents on, and other writers wait for these documents until the transaction ends.
+const TRANSACTION_LIMIT: u64 = 10_000;
 
-/// The side of an [`Up`](crate::Up) that carries steps out.
+/// Executes the steps of an [`Up`](crate::Up).
 pub(crate) struct LiveSink<'a> {
     pub(crate) session: &'a RunSession<'a>,
-    /// The transaction that the whole migration is in, if it is.
+    /// The transaction of the whole migration, in [`Mode::Transaction`](crate::Mode::Transaction).
     pub(crate) whole: Option<&'a Scope>,
 }
 
-/// Where a batch of a step is made.
+/// A step of an attempt, as its batches see it.
+#[derive(Clone, Copy)]
 pub(super) struct StepContext<'a> {
     pub(super) session: &'a RunSession<'a>,
     pub(super) attempt: &'a Attempt,
-    /// Which of the attempt's counts are the step's.
+    /// The index of the step's counts in the attempt.
     pub(super) at: usize,
 }
 
 impl StepContext<'_> {
+    /// Returns the step's counts before the batch.
     pub(super) fn counts(&self) -> &StepCounts {
         &self.attempt.counts[self.at]
     }
 
-    /// Writes down what is about to change, unless the migration has no journal; returns the entry's bytes.
-    pub(super) async fn note(&self, scope: &Scope, collection: &str, record: &Record) -> Result<i64> {
+    /// Marks the start of a batch in the ledger, where the batch is not one transaction with the ledger's entry.
+    pub(super) async fn begin_batch(&self, scope: &Scope) -> Result<()> {
+        if scope.is_transaction() {
+            return Ok(());
+        }
+        let Attempt { migration, counts, warnings, .. } = self.attempt;
+        self.session.touch(scope, migration, counts, warnings, None).await?;
+        self.session.boundary(migration, scope).await
+    }
+
+    /// Writes the step's counts to the ledger. A migration that is one transaction does so once, at its end.
+    pub(super) async fn record_counts(
+        &self,
+        scope: &Scope,
+        counts: &StepCounts,
+        progress: Option<&Progress>,
+    ) -> Result<()> {
+        let Attempt { migration, warnings, .. } = self.attempt;
+        if self.attempt.is_whole() {
+            return Ok(());
+        }
+        let mut all = self.attempt.counts.clone();
+        all[self.at] = counts.clone();
+        self.session.touch(scope, migration, &all, warnings, progress).await
+    }
+
+    /// Writes what is about to change to the journal, unless the migration has none. Returns the size of the entry.
+    pub(super) async fn journal(&self, scope: &Scope, collection: &str, record: &Record) -> Result<i64> {
         let Attempt { migration, writer, journal, .. } = self.attempt;
         if !journal {
             return Ok(0);
@@ -41,7 +71,7 @@ impl StepContext<'_> {
 }
 
 impl LiveSink<'_> {
-    /// What reads see: what was written before, in a transaction too.
+    /// Returns the store to read from, which shows the migration's own writes.
     pub(crate) fn store(&self) -> &dyn Store {
         match self.whole {
             Some(scope) => scope,
@@ -53,94 +83,67 @@ impl LiveSink<'_> {
         self.session.db
     }
 
-    /// Carries out a step.
-    pub(crate) async fn run(&self, attempt: &mut Attempt, at: usize, work: &Work<'_>) -> Result<StepOutcome> {
+    /// Executes a step, of which `at` is the index of its counts.
+    pub(crate) async fn execute(
+        &self,
+        attempt: &mut Attempt,
+        at: usize,
+        operation: &Operation,
+    ) -> Result<StepOutcome> {
         let (migration, step) = (attempt.migration.clone(), attempt.counts[at].step.clone());
-        self.session.tell(&Event::StepStarted { migration: &migration, step: &step });
+        self.session.emit(&Event::StepStarted { migration: &migration, step: &step });
         if self.whole.is_some() {
-            self.fits(attempt, at, work).await?;
+            self.check_transaction(attempt, at, operation).await?;
         }
-        let outcome = match work {
-            Work::Change { .. } | Work::Delete { .. } | Work::Copy { .. } => {
-                StepOutcome::Changed(self.walk(attempt, at, work).await?)
-            }
-            Work::Insert { key, document } => {
+        let outcome = match operation {
+            Operation::Insert { key, document } => {
                 StepOutcome::Inserted(self.insert(attempt, at, key, document).await?)
             }
-            Work::InsertMany { key, documents } => {
+            Operation::InsertMany { key, documents, .. } => {
                 StepOutcome::Changed(self.insert_many(attempt, at, key, documents).await?)
             }
-            Work::CreateIndex { index } => StepOutcome::Changed(self.create_index(attempt, at, index).await?),
-            Work::DropIndex { name } => StepOutcome::Changed(self.drop_index(attempt, at, name).await?),
+            Operation::CreateIndex(index) => {
+                StepOutcome::Changed(self.create_index(attempt, at, index).await?)
+            }
+            Operation::DropIndex(name) => StepOutcome::Changed(self.drop_index(attempt, at, name).await?),
+            _ => StepOutcome::Changed(self.run_batches(attempt, at, operation).await?),
         };
         let counts = &attempt.counts[at];
         tracing::info!(migration, "{counts}");
-        self.session.tell(&Event::StepFinished { migration: &migration, counts });
+        self.session.emit(&Event::StepFinished { migration: &migration, counts });
         Ok(outcome)
     }
 
-    /// Refuses what does not fit one transaction.
-    async fn fits(&self, attempt: &mut Attempt, at: usize, work: &Work<'_>) -> Result<()> {
-        if work.defines() {
-            let (id, step) = (attempt.migration.clone(), attempt.counts[at].step.clone());
-            return Err(Error::StepNotTransactional { id, step });
+    /// Refuses a step that one transaction cannot take.
+    async fn check_transaction(&self, attempt: &mut Attempt, at: usize, operation: &Operation) -> Result<()> {
+        let StepCounts { step, collection, .. } = &attempt.counts[at];
+        if operation.is_ddl() {
+            return Err(Error::StepNotTransactional { id: attempt.migration.clone(), step: step.clone() });
         }
-        let collection = self.store().collection(&attempt.counts[at].collection);
-        let more = match work {
-            Work::Change { open: filter, .. } | Work::Delete { filter } | Work::Copy { filter, .. } => {
-                collection.count(filter).await?
-            }
-            Work::InsertMany { documents, .. } => documents.len() as u64,
-            Work::Insert { .. } | Work::CreateIndex { .. } | Work::DropIndex { .. } => 1,
+        let documents = match (operation.pending(), operation) {
+            (Some(filter), _) => self.store().collection(collection).count(&filter).await?,
+            (None, Operation::InsertMany { documents, .. }) => documents.len() as u64,
+            (None, _) => 1,
         };
-        let all = attempt.within + more;
-        if all > MOST_AT_ONCE {
-            let why = format!(
-                "it would change {all} documents in one transaction, and {MOST_AT_ONCE} are the most"
-            );
-            return Err(Error::ModeUnavailable { id: attempt.migration.clone(), why });
+        attempt.in_transaction += documents;
+        if attempt.in_transaction <= TRANSACTION_LIMIT {
+            return Ok(());
         }
-        attempt.within = all;
-        Ok(())
+        let why = format!(
+            "it would change {} documents in one transaction; the limit is {TRANSACTION_LIMIT}",
+            attempt.in_transaction
+        );
+        Err(Error::ModeUnavailable { id: attempt.migration.clone(), why })
     }
 
-    /// Makes a batch: in the transaction of the whole migration, or by itself.
+    /// Runs a batch in the transaction of the whole migration, or else in one of its own.
     pub(super) async fn batch<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
         match self.whole {
             None => self.session.atomically(migration, batch).await,
             Some(scope) => {
-                self.session.may_go_on().await?;
+                self.session.check_limits().await?;
                 batch.run(scope).await
             }
         }
-    }
-
-    /// Writes to the ledger that a batch is about to begin, where it is not in one transaction with it.
-    pub(super) async fn before(session: &RunSession<'_>, attempt: &Attempt, scope: &Scope) -> Result<()> {
-        if !scope.is_transaction() {
-            let Attempt { migration, counts, warnings, .. } = attempt;
-            session.touch(scope, migration, counts, warnings, None).await?;
-            session.boundary(migration, scope).await?;
-        }
-        Ok(())
-    }
-}
-
-impl Attempt {
-    /// Whether the whole of it is one transaction, so that the ledger is written once.
-    pub(super) fn is_whole(&self) -> bool {
-        self.mode == Mode::Transaction
-    }
-
-    /// Whether how far it has come is kept with each batch.
-    pub(super) fn keeps_progress(&self) -> bool {
-        self.mode == Mode::Batched
-    }
-
-    /// Takes over what the journal has of earlier attempts.
-    pub(crate) async fn find_journal(&mut self, store: &dyn Store) -> Result<()> {
-        self.found = journal::last(store, &self.migration).await?;
-        self.writer = journal::JournalWriter::after(self.found);
-        Ok(())
     }
 }

@@ -36,8 +36,6 @@ mod session;
 mod undo_imported;
 /// The interface that a migration writes through.
 mod up;
-/// The operation of one step, as a value.
-mod work;
 
 pub(crate) use attempt::Attempt;
 pub use check::Check;
@@ -49,5 +47,5 @@ pub(crate) use progress::Progress;
 pub(crate) use session::{Batch, RunSession, Runner, Scope};
 pub(crate) use undo_imported::ImportedUndoPass;
 pub use undo_imported::UndoImported;
+pub(crate) use up::StepOutcome;
 pub use up::{Inserted, Up};
-pub(crate) use work::{Change, StepOutcome, Work};

@@ -2,27 +2,27 @@ use bson::{Bson, Document, doc};
 
 use super::id_scan::IdScan;
 
-/// How far the steps of a batched migration have come. It is in the ledger's entry, written with each batch.
+/// The position of a batched migration: stored in the ledger's entry with each batch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Progress {
-    /// The steps that came to their end.
+    /// The completed steps.
     done: Vec<String>,
-    /// The step at hand, and how far it has come.
+    /// The current step and the position in its collection.
     at: Option<(String, IdScan)>,
 }
 
 impl Progress {
-    /// Whether a step came to its end in an earlier attempt.
+    /// Whether an earlier attempt completed a step.
     pub(crate) fn is_done(&self, step: &str) -> bool {
         self.done.iter().any(|done| done == step)
     }
 
-    /// Where a step goes on.
+    /// Returns the position from which a step continues.
     pub(crate) fn scan(&self, step: &str) -> IdScan {
         self.at.as_ref().filter(|(at, _)| at == step).map(|(_, scan)| scan.clone()).unwrap_or_default()
     }
 
-    /// The same with a step come this far.
+    /// Returns the progress after a batch of a step.
     pub(crate) fn with(&self, step: &str, scan: &IdScan) -> Self {
         let mut next = self.clone();
         if scan.is_end() {
@@ -34,7 +34,7 @@ impl Progress {
         next
     }
 
-    /// For the ledger; `None` if there is nothing to say.
+    /// Returns the progress as it is stored in the ledger; `None` before the first batch.
     pub(crate) fn to_bson(&self) -> Option<Bson> {
         if *self == Self::default() {
             return None;
@@ -47,7 +47,7 @@ impl Progress {
         Some(document.into())
     }
 
-    /// From the ledger.
+    /// Parses the progress from the ledger.
     pub(crate) fn from_document(document: &Document) -> Self {
         let done = document.get_array("done").map(Vec::as_slice).unwrap_or_default();
         let at = match (document.get_str("step"), document.get_document("pages")) {
@@ -63,10 +63,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_survives_the_ledger() {
+    fn progress_round_trips_through_the_ledger() {
         let scan = IdScan::from_document(&doc! { "last": [2, "t"], "within_type": true });
         let progress = Progress::default().with("a", &IdScan::default().at_end()).with("b", &scan);
-        let Some(Bson::Document(kept)) = progress.to_bson() else { panic!("there is something to keep") };
+        let Some(Bson::Document(kept)) = progress.to_bson() else { panic!("progress is stored") };
         let read = Progress::from_document(&kept);
         assert_eq!(read, progress);
         assert!(read.is_done("a") && !read.is_done("b"));

@@ -9,18 +9,18 @@ use super::guard::RunGuard;
 use super::lease::HeldLease;
 use crate::{Error, Event, Result, Settings};
 
-/// For how long a batch is begun anew after conflicts. A transaction whose client died goes on holding its documents
-/// until the server ends it: after 60 seconds, looked for every 30.
+/// How long a batch is retried after conflicts. The server ends the transaction of a dead client after 60 to 90 seconds;
+/// until then its documents are locked.
 const RETRY_FOR: Duration = Duration::from_mins(2);
 
-/// Who runs, for the ledger.
+/// The process that runs migrations.
 #[derive(Debug, Clone)]
 pub(crate) struct Runner {
     pub(crate) run_id: String,
     pub(crate) host: String,
     pub(crate) pid: u32,
-    /// Where process numbers mean what they mean here: this boot of this machine, this container.
-    place: String,
+    /// The namespace of process ids: this boot of this machine, this container.
+    pid_namespace: String,
 }
 
 impl Runner {
@@ -31,27 +31,34 @@ impl Runner {
             .map(|name| name.trim().to_owned())
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "unknown".into());
-        Self { run_id: ObjectId::new().to_hex(), host, pid: std::process::id(), place: place() }
+        Self {
+            run_id: ObjectId::new().to_hex(),
+            host,
+            pid: std::process::id(),
+            pid_namespace: pid_namespace(),
+        }
     }
 
-    /// Unique for each run, and tells people where to look.
+    /// Returns the owner of the lease: unique for each run, with host and process id for the operator.
     pub(crate) fn owner(&self) -> String {
-        format!("{}/{}/{}/{}", self.host, self.pid, self.run_id, self.place)
+        format!("{}/{}/{}/{}", self.host, self.pid, self.run_id, self.pid_namespace)
     }
 
-    /// Whether the process of a run is known to be gone: it ran here, and there is no such process any more.
+    /// Whether an owner is known to be dead: its process ran in this namespace and no longer exists.
     pub(crate) fn is_gone(&self, owner: &str) -> bool {
         let mut parts = owner.rsplit('/');
-        let (place, _run, pid, host) = (parts.next(), parts.next(), parts.next(), parts.next());
-        let here = host == Some(&self.host) && place == Some(&self.place) && self.place != NOWHERE;
-        here && pid.and_then(|pid| pid.parse::<u32>().ok()).is_some_and(|pid| !is_running(pid))
+        let (namespace, _run, pid, host) = (parts.next(), parts.next(), parts.next(), parts.next());
+        let is_local = host == Some(&self.host)
+            && namespace == Some(&self.pid_namespace)
+            && self.pid_namespace != UNKNOWN_NAMESPACE;
+        is_local && pid.and_then(|pid| pid.parse::<u32>().ok()).is_some_and(|pid| !is_running(pid))
     }
 }
 
-/// The place of a machine that does not tell.
-const NOWHERE: &str = "-";
+/// The namespace on a system without `/proc`.
+const UNKNOWN_NAMESPACE: &str = "-";
 
-fn place() -> String {
+fn pid_namespace() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     let names = std::fs::read_link("/proc/self/ns/pid");
     match (boot, names) {
@@ -60,17 +67,17 @@ fn place() -> String {
             let names = names.to_string_lossy().chars().filter(char::is_ascii_digit).collect::<String>();
             format!("{boot}-{names}")
         }
-        _ => NOWHERE.to_owned(),
+        _ => UNKNOWN_NAMESPACE.to_owned(),
     }
 }
 
 fn is_running(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    // After the name, which may hold anything but ends with the last parenthesis, comes the state.
+    // The state follows the name, which may contain anything and ends with the last parenthesis.
     !matches!(stat.rsplit(')').next().map(str::trim_start), Some(rest) if rest.starts_with(['Z', 'X']))
 }
 
-/// A run that holds the lease.
+/// A run that holds the lease: everything that its writes need.
 pub(crate) struct RunSession<'a> {
     pub(crate) db: &'a Database,
     pub(crate) settings: &'a Settings,
@@ -78,13 +85,13 @@ pub(crate) struct RunSession<'a> {
     pub(crate) held: &'a HeldLease,
     /// Whether the store has transactions.
     pub(crate) transactions: bool,
-    /// What may end it between two batches, other than the lease.
+    /// The limits that may end the run between two batches.
     pub(crate) guard: RunGuard,
-    /// Whether warnings are failures.
+    /// Whether warnings count as failures.
     pub(crate) strict: bool,
 }
 
-/// For how long a batch that met conflicts is begun anew, with longer and longer pauses.
+/// Retries a batch after conflicts, with exponential back-off.
 pub(crate) struct RetryPolicy {
     began: Instant,
     pause: Duration,
@@ -95,27 +102,27 @@ impl RetryPolicy {
         Self { began: Instant::now(), pause: Duration::from_millis(5) }
     }
 
-    /// Whether to begin anew after this error; comes back when it is time.
+    /// Whether to retry after this error. Waits before it returns true.
     pub(crate) async fn again(&mut self, migration: &str, error: &Error) -> bool {
         if !error.is_transient() || self.began.elapsed() >= RETRY_FOR {
             return false;
         }
-        tracing::debug!(migration, %error, "a batch met a conflict and is begun anew");
+        tracing::debug!(migration, %error, "retrying a batch after a conflict");
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(Duration::from_millis(500));
         true
     }
 }
 
-/// Writes that belong together.
+/// Writes that are committed together.
 #[async_trait]
 pub(crate) trait Batch: Sync {
     type Out: Send;
-    /// Makes the writes. May be run again if the transaction met a conflict.
+    /// Makes the writes. May run again if the transaction had a conflict.
     async fn run(&self, scope: &Scope) -> Result<Self::Out>;
 }
 
-/// Where a batch writes: in a transaction, or straight into the database where there are none.
+/// The destination of a batch: a transaction, or the database itself where the store has no transactions.
 pub(crate) enum Scope {
     Direct(Database),
     Transaction(Transaction),
@@ -137,18 +144,19 @@ impl Store for Scope {
 }
 
 impl RunSession<'_> {
-    /// Says no if the run has to stop before its next write.
-    pub(crate) async fn may_go_on(&self) -> Result<()> {
+    /// Checks before a write that the run may continue: no stop was requested, no time limit is exceeded, and the lease is
+    /// held.
+    pub(crate) async fn check_limits(&self) -> Result<()> {
         self.guard.check(&self.settings.stop)?;
         self.held.ensure().await
     }
 
-    /// Runs a batch that says what became of a run, so it is run also when that was told to stop: in one transaction
-    /// where there are any, and begun anew after conflicts.
+    /// Runs a batch that records the outcome of a run, even if a stop was requested or a time limit is exceeded: in one
+    /// transaction where the store has them, with retries.
     pub(crate) async fn record<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
         let mut retry = RetryPolicy::new();
         loop {
-            self.tell(&Event::Boundary { migration, in_transaction: false });
+            self.emit(&Event::Boundary { migration, in_transaction: false });
             self.held.ensure().await?;
             match self.try_once(batch).await {
                 Err(error) if retry.again(migration, &error).await => {}
@@ -157,7 +165,7 @@ impl RunSession<'_> {
         }
     }
 
-    /// Runs a batch in one transaction where there are any, and begins it anew after conflicts.
+    /// Runs a batch in one transaction where the store has them, with retries.
     pub(crate) async fn atomically<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
         let mut retry = RetryPolicy::new();
         loop {
@@ -168,10 +176,10 @@ impl RunSession<'_> {
         }
     }
 
-    /// Runs a batch, after checking that the run may go on: in one transaction where there are any.
+    /// Runs a batch once, after [`RunSession::check_limits`].
     pub(crate) async fn once<B: Batch>(&self, migration: &str, batch: &B) -> Result<B::Out> {
-        self.tell(&Event::Boundary { migration, in_transaction: false });
-        self.may_go_on().await?;
+        self.emit(&Event::Boundary { migration, in_transaction: false });
+        self.check_limits().await?;
         self.try_once(batch).await
     }
 
@@ -179,7 +187,7 @@ impl RunSession<'_> {
         if !self.transactions {
             return batch.run(&Scope::Direct(self.db.clone())).await;
         }
-        let _shield = self.held.shield();
+        let _grace = self.held.renewal_grace();
         let scope = Scope::Transaction(self.db.begin().await?);
         let outcome = batch.run(&scope).await;
         let Scope::Transaction(transaction) = scope else { return outcome };
@@ -189,22 +197,21 @@ impl RunSession<'_> {
                 Ok(out)
             }
             Err(error) => {
-                // The first error is the one to tell; an abort that fails is an abort all the same.
+                // An abort that fails still ends the transaction.
                 let _ = transaction.abort().await;
                 Err(error)
             }
         }
     }
 
-    /// A place between two writes of a batch: tells the observer, and checks the lease before the next write where no
-    /// transaction does that.
+    /// Marks a boundary between two writes of a batch. Without a transaction, checks the lease before the next write.
     pub(crate) async fn boundary(&self, migration: &str, scope: &Scope) -> Result<()> {
         let in_transaction = scope.is_transaction();
-        self.tell(&Event::Boundary { migration, in_transaction });
+        self.emit(&Event::Boundary { migration, in_transaction });
         if in_transaction { Ok(()) } else { self.held.ensure().await }
     }
 
-    pub(crate) fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn emit(&self, event: &Event<'_>) {
         self.settings.emit(event);
     }
 

@@ -1,46 +1,48 @@
 use async_trait::async_trait;
-use docstore::{Field, Filter, Store, Update};
+use docstore::{Field, Filter, Store};
 
 use super::check::env;
 use super::id_scan::IdScan;
 use super::session::{Batch, RunSession, Scope};
-use crate::journal::counts_of;
+use crate::operation::Operation;
+use crate::step::Step;
 use crate::{Result, Settings, StepCounts};
 
-/// How many documents are gone through at once.
+/// The number of documents in one batch.
 const BATCH: u64 = 1000;
 
-/// What a migration is given to take back a run of another tool. Each operation is counted first, for the plan, and
-/// carried out in a second pass.
+/// The interface that a migration uses to roll back a run of another tool, for which there is no journal.
+///
+/// The rollback runs twice: the first pass only counts, so that the operator sees what would be lost; the second pass
+/// writes.
 pub struct UndoImported<'a> {
     pub(crate) migration: &'a str,
     pub(crate) settings: &'a Settings,
     pub(crate) mode: ImportedUndoPass<'a>,
-    /// What would be lost, when only counting.
+    /// The losses, in the first pass.
     pub(crate) losses: Vec<String>,
 }
 
-/// Which pass it is.
+/// A pass of the rollback.
 pub(crate) enum ImportedUndoPass<'a> {
-    /// Only counts, and says what would be lost.
+    /// Counts the documents that would be changed.
     Count(&'a docstore::Database),
-    /// Does it.
+    /// Changes them.
     Execute { session: &'a RunSession<'a>, counts: Vec<StepCounts>, warnings: &'a [String] },
 }
 
-#[derive(Clone, Copy)]
-enum ImportedUndoOperation<'a> {
-    Unset(&'a Field),
-    Delete,
-}
-
 impl UndoImported<'_> {
-    /// A variable of the configuration; an error if it is not set.
+    /// Returns the value of an environment variable. The value is never logged.
+    ///
+    /// # Errors
+    /// If the variable is not set.
     pub fn env(&self, name: &str) -> Result<String> {
         env(self.settings, self.migration, name)
     }
 
-    /// Takes a field away from all matches that have it. `note` ends the sentence that tells the loss.
+    /// Removes a field from the matching documents.
+    ///
+    /// `note` completes the sentence that describes the loss: "unsets FIELD on N of COLLECTION, `note`".
     pub async fn unset(
         &mut self,
         collection: &str,
@@ -48,51 +50,44 @@ impl UndoImported<'_> {
         field: impl Into<Field>,
         note: &str,
     ) -> Result<()> {
-        let field = field.into();
-        let filter = filter.clone().also(Filter::exists(field.clone()));
-        self.perform(collection, &filter, ImportedUndoOperation::Unset(&field), note).await
+        self.perform(Step::unset_field("unset", collection, field).only(filter.clone()), note).await
     }
 
-    /// Deletes all matches. `note` ends the sentence that tells the loss.
+    /// Deletes the matching documents.
+    ///
+    /// `note` completes the sentence that describes the loss: "deletes N of COLLECTION, `note`".
     pub async fn delete(&mut self, collection: &str, filter: &Filter, note: &str) -> Result<()> {
-        self.perform(collection, filter, ImportedUndoOperation::Delete, note).await
+        self.perform(Step::delete("delete", collection, filter.clone()), note).await
     }
 
-    async fn perform(
-        &mut self,
-        collection: &str,
-        filter: &Filter,
-        operation: ImportedUndoOperation<'_>,
-        note: &str,
-    ) -> Result<()> {
+    async fn perform(&mut self, step: Step, note: &str) -> Result<()> {
+        let filter = step.operation.pending().unwrap_or(Filter::All);
+        let collection = &step.collection;
         match &mut self.mode {
             ImportedUndoPass::Count(db) => {
-                let count = db.collection(collection).count(filter).await?;
-                let what = match operation {
-                    ImportedUndoOperation::Unset(field) => {
-                        format!("unsets {field} on {count} of {collection}")
-                    }
-                    ImportedUndoOperation::Delete => format!("deletes {count} of {collection}"),
+                let count = db.collection(collection).count(&filter).await?;
+                let what = match &step.operation {
+                    Operation::Unset { field, .. } => format!("unsets {field} on {count} of {collection}"),
+                    _ => format!("deletes {count} of {collection}"),
                 };
                 if count > 0 {
                     self.losses.push(format!("{what}, {note}"));
                 }
             }
             ImportedUndoPass::Execute { session, counts, warnings } => {
+                let migration = self.migration;
                 let mut scan = IdScan::default();
                 while !scan.is_end() {
-                    let page = UndoBatch {
+                    let batch = UndoBatch {
                         session,
-                        migration: self.migration,
-                        collection,
-                        filter,
-                        operation,
+                        migration,
+                        step: &step,
+                        filter: &filter,
                         scan: &scan,
                         counts,
                         warnings,
                     };
-                    let (next, after) = session.atomically(self.migration, &page).await?;
-                    (scan, *counts) = (next, after);
+                    (scan, *counts) = session.atomically(migration, &batch).await?;
                 }
             }
         }
@@ -100,13 +95,12 @@ impl UndoImported<'_> {
     }
 }
 
-/// Carries out an operation on the next page of documents.
+/// Performs a step on the next range of documents.
 struct UndoBatch<'a> {
     session: &'a RunSession<'a>,
     migration: &'a str,
-    collection: &'a str,
+    step: &'a Step,
     filter: &'a Filter,
-    operation: ImportedUndoOperation<'a>,
     scan: &'a IdScan,
     counts: &'a [StepCounts],
     warnings: &'a [String],
@@ -117,28 +111,24 @@ impl Batch for UndoBatch<'_> {
     type Out = (IdScan, Vec<StepCounts>);
 
     async fn run(&self, scope: &Scope) -> Result<Self::Out> {
-        let collection = scope.collection(self.collection);
+        let Self { session, migration, step, .. } = self;
+        let collection = scope.collection(&step.collection);
         let mut counts = self.counts.to_vec();
         let Some(range) = self.scan.next(&collection, BATCH).await? else {
             return Ok((self.scan.at_end(), counts));
         };
         if !scope.is_transaction() {
-            self.session.touch(scope, self.migration, &counts, self.warnings, None).await?;
-            self.session.boundary(self.migration, scope).await?;
+            session.touch(scope, migration, &counts, self.warnings, None).await?;
+            session.boundary(migration, scope).await?;
         }
-        let these = range.filter().also(self.filter.clone());
-        match self.operation {
-            ImportedUndoOperation::Unset(field) => {
-                let done = collection.update_many(&these, &Update::new().unset(field.clone())).await?;
-                counts_of(&mut counts, "unset", self.collection).updated += done.modified;
-            }
-            ImportedUndoOperation::Delete => {
-                let deleted = collection.delete_many(&these).await?;
-                counts_of(&mut counts, "delete", self.collection).deleted += deleted;
-            }
+        let matching = range.filter().also(self.filter.clone());
+        let at = StepCounts::index_of(&mut counts, &step.name, &step.collection);
+        match step.operation.uniform_update() {
+            Some(update) => counts[at].updated += collection.update_many(&matching, &update).await?.modified,
+            None => counts[at].deleted += collection.delete_many(&matching).await?,
         }
-        self.session.boundary(self.migration, scope).await?;
-        self.session.touch(scope, self.migration, &counts, self.warnings, None).await?;
+        session.boundary(migration, scope).await?;
+        session.touch(scope, migration, &counts, self.warnings, None).await?;
         Ok((self.scan.after(&range), counts))
     }
 }

@@ -4,56 +4,64 @@ use docstore::{Field, Filter, Find, Index, Projection, Update};
 use super::attempt::Attempt;
 use super::check::env;
 use super::live::LiveSink;
-use super::work::{Change, StepOutcome, Work};
 use crate::dry_run::DryRunSink;
+use crate::operation::{Operation, Value};
+use crate::step::Step;
 use crate::{Event, Result, Settings};
 
-/// What a migration is given to do its work: reads, and steps that write.
+/// The interface of a migration to its database: reads, and steps that write.
 ///
-/// Steps are idempotent and journalled. Each has a name that is used once in the migration: it is how a repeated run
-/// recognises what it did before, and how people see what happened. How their writes are made is the migration's
-/// [`Mode`](crate::Mode).
+/// Every write is a step: it is idempotent, it is journalled, and it has a name that is unique within the migration. A
+/// resumed run recognizes by the name what an earlier attempt did, and reports show it. [`Mode`](crate::Mode) decides how
+/// the writes of a step are batched. The methods that write build the same [`Step`]s that a migration can declare, and
+/// return the number of documents that this attempt changed.
 ///
-/// Fields that a step changes are fields of the document itself, not paths into it.
+/// Only top-level fields can be changed, and never `_id`.
 pub struct Up<'a> {
     pub(crate) sink: Sink<'a>,
     pub(crate) attempt: &'a mut Attempt,
 }
 
-/// Where the steps of an [`Up`] go. A method of it makes a [`Work`] and hands it to one of these; there is no other way
-/// to write.
+/// The destination of an [`Up`]'s steps.
 pub(crate) enum Sink<'a> {
-    /// They are carried out, under the lease.
+    /// Executes steps under the lease.
     Live(LiveSink<'a>),
-    /// They are looked at and noted; nothing is written.
+    /// Measures steps and records them; nothing persists.
     DryRun(Box<DryRunSink<'a>>),
 }
 
-/// What became of an insert.
+/// The outcome of [`Up::insert_if_absent`], with the document's id.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inserted {
-    /// The document was inserted, by this attempt or an earlier one, with this id.
+    /// The document was inserted, by this attempt or an earlier one.
     New(Bson),
-    /// A document with the key was there already; this is its id.
+    /// A document that matches the key existed before.
     Present(Bson),
 }
 
+/// The outcome of a step.
+#[derive(Debug)]
+pub(crate) enum StepOutcome {
+    /// The number of documents or indexes that this attempt changed.
+    Changed(u64),
+    /// The outcome of [`Operation::Insert`].
+    Inserted(Inserted),
+}
+
 impl<'a> Up<'a> {
-    /// One that writes.
-    pub(crate) fn real(real: LiveSink<'a>, attempt: &'a mut Attempt) -> Self {
-        Self { sink: Sink::Live(real), attempt }
+    pub(crate) fn live(sink: LiveSink<'a>, attempt: &'a mut Attempt) -> Self {
+        Self { sink: Sink::Live(sink), attempt }
     }
 
-    /// One that only looks.
-    pub(crate) fn look(look: DryRunSink<'a>, attempt: &'a mut Attempt) -> Self {
-        Self { sink: Sink::DryRun(Box::new(look)), attempt }
+    pub(crate) fn dry_run(sink: DryRunSink<'a>, attempt: &'a mut Attempt) -> Self {
+        Self { sink: Sink::DryRun(Box::new(sink)), attempt }
     }
 
-    /// What was seen, of one that only looks.
-    pub(crate) fn seen(self) -> Option<DryRunSink<'a>> {
+    /// Returns the sink of a dry run.
+    pub(crate) fn into_dry_run(self) -> Option<DryRunSink<'a>> {
         match self.sink {
             Sink::Live(_) => None,
-            Sink::DryRun(look) => Some(*look),
+            Sink::DryRun(sink) => Some(*sink),
         }
     }
 }
@@ -61,40 +69,28 @@ impl<'a> Up<'a> {
 impl Up<'_> {
     fn settings(&self) -> &Settings {
         match &self.sink {
-            Sink::Live(real) => real.session.settings,
-            Sink::DryRun(look) => look.settings,
+            Sink::Live(sink) => sink.session.settings,
+            Sink::DryRun(sink) => sink.settings,
         }
     }
 
     fn read(&self, collection: &str) -> docstore::Collection {
         match &self.sink {
-            Sink::Live(real) => real.store().collection(collection),
-            Sink::DryRun(look) => look.collection(collection),
+            Sink::Live(sink) => sink.store().collection(collection),
+            Sink::DryRun(sink) => sink.collection(collection),
         }
     }
 
-    /// A variable of the configuration; an error if it is not set. The value is never logged.
+    /// Returns the value of an environment variable. The value is never logged.
+    ///
+    /// # Errors
+    /// If the variable is not set.
     pub fn env(&self, name: &str) -> Result<String> {
         let value = env(self.settings(), &self.attempt.migration, name)?;
-        if let Sink::DryRun(look) = &self.sink {
-            look.variable(name, &value);
+        if let Sink::DryRun(sink) = &self.sink {
+            sink.record_variable(name, &value);
         }
         Ok(value)
-    }
-
-    /// The time of this attempt: the same at each call.
-    pub fn now(&self) -> DateTime {
-        self.attempt.now()
-    }
-
-    /// The first document of a read.
-    pub async fn find_one(&self, collection: &str, find: Find) -> Result<Option<Document>> {
-        Ok(self.read(collection).find_one(find).await?)
-    }
-
-    /// How many documents match.
-    pub async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        Ok(self.read(collection).count(filter).await?)
     }
 
     /// Returns the driver's handle of the migrated database, for what only a MongoDB server can do: validators, search
@@ -110,18 +106,33 @@ impl Up<'_> {
     /// ```
     pub fn mongo(&self) -> Option<docstore::mongo::mongodb::Database> {
         match &self.sink {
-            Sink::Live(live) => docstore::mongo::as_mongo(live.session.db),
+            Sink::Live(sink) => docstore::mongo::as_mongo(sink.session.db),
             Sink::DryRun(_) => None,
         }
     }
 
-    /// Says that something was left out. It is kept in the ledger and shown as a warning; it names no secret and no
-    /// personal data.
+    /// Returns the start of this attempt: the same time at each call.
+    pub fn now(&self) -> DateTime {
+        self.attempt.now()
+    }
+
+    /// Returns the first document of a read.
+    pub async fn find_one(&self, collection: &str, find: Find) -> Result<Option<Document>> {
+        Ok(self.read(collection).find_one(find).await?)
+    }
+
+    /// Returns the number of documents that match.
+    pub async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
+        Ok(self.read(collection).count(filter).await?)
+    }
+
+    /// Reports something that the migration leaves undone. The warning is kept in the ledger and shown to the operator, so
+    /// it must contain no secret and no personal data.
     pub fn warn(&mut self, text: impl Into<String>) {
         let warning = text.into();
         let migration = &self.attempt.migration;
-        if let Sink::Live(real) = &self.sink {
-            real.session.tell(&Event::Skipped { migration, warning: &warning });
+        if let Sink::Live(sink) = &self.sink {
+            sink.session.emit(&Event::Skipped { migration, warning: &warning });
         }
         self.attempt.warnings.push(warning);
     }
@@ -134,14 +145,14 @@ impl Up<'_> {
         key: &Filter,
         document: Document,
     ) -> Result<Inserted> {
-        match self.perform(step, collection, Work::Insert { key: key.clone(), document }).await? {
+        let operation = Operation::Insert { key: key.clone(), document };
+        match self.perform(Step::new(step, collection, operation)).await? {
             StepOutcome::Inserted(inserted) => Ok(inserted),
-            StepOutcome::Changed(_) => unreachable!("an insert says what became of it"),
+            StepOutcome::Changed(_) => unreachable!("the outcome of `Operation::Insert` is `Inserted`"),
         }
     }
 
-    /// Inserts documents, each unless there is one that has the same values in the fields of the key. Returns how many
-    /// this attempt inserted.
+    /// Inserts documents, each unless one exists with the same values in the fields of the key.
     pub async fn insert_many_if_absent<F: Into<Field>>(
         &mut self,
         step: &str,
@@ -149,12 +160,10 @@ impl Up<'_> {
         key: impl IntoIterator<Item = F> + Send,
         documents: Vec<Document>,
     ) -> Result<u64> {
-        let key = key.into_iter().map(Into::into).collect();
-        self.count_of(step, collection, Work::InsertMany { key, documents }).await
+        self.change(Step::seed(step, collection, key, documents)).await
     }
 
-    /// Sets a field on the matches that do not have it; null counts as having it. Returns how many this attempt
-    /// changed.
+    /// Sets a field on the matching documents that lack it. A field that is null counts as present.
     pub async fn set_where_missing(
         &mut self,
         step: &str,
@@ -163,11 +172,11 @@ impl Up<'_> {
         field: impl Into<Field> + Send,
         value: impl Into<Bson> + Send,
     ) -> Result<u64> {
-        let change = Change::Set { field: field.into(), value: value.into(), where_missing: true };
-        self.change(step, collection, filter, change).await
+        let step = Step::add_field(step, collection, field, Value::Is(value.into()));
+        self.change(step.only(filter.clone())).await
     }
 
-    /// Sets a field on the matches where it has another value or none. Returns how many this attempt changed.
+    /// Sets a field on the matching documents where it has another value or is missing.
     pub async fn set(
         &mut self,
         step: &str,
@@ -176,12 +185,11 @@ impl Up<'_> {
         field: impl Into<Field> + Send,
         value: impl Into<Bson> + Send,
     ) -> Result<u64> {
-        let change = Change::Set { field: field.into(), value: value.into(), where_missing: false };
-        self.change(step, collection, filter, change).await
+        let step = Step::set_field(step, collection, field, Value::Is(value.into()));
+        self.change(step.only(filter.clone())).await
     }
 
-    /// Takes a field away from the matches that have it. Returns how many this attempt changed. Taken back, the field
-    /// is the last of its document.
+    /// Removes a field from the matching documents. A rollback restores it as the last field of its document.
     pub async fn unset(
         &mut self,
         step: &str,
@@ -189,12 +197,11 @@ impl Up<'_> {
         filter: &Filter,
         field: impl Into<Field> + Send,
     ) -> Result<u64> {
-        self.change(step, collection, filter, Change::Unset { field: field.into() }).await
+        self.change(Step::unset_field(step, collection, field).only(filter.clone())).await
     }
 
-    /// Gives the matches that have the one field, and not the other, the other with the same value. Returns how many
-    /// this attempt changed. It is the second of the three steps of a rename: programs write both, what is there is
-    /// copied, the old field is unset.
+    /// Copies one field to another in the matching documents that have the first and lack the second. See
+    /// [`Step::rename_begin`] for how to rename a field.
     pub async fn copy_field(
         &mut self,
         step: &str,
@@ -203,34 +210,30 @@ impl Up<'_> {
         from: impl Into<Field> + Send,
         to: impl Into<Field> + Send,
     ) -> Result<u64> {
-        let change = Change::CopyField { from: from.into(), to: to.into() };
-        self.change(step, collection, filter, change).await
+        self.change(Step::rename_begin(step, collection, from, to).only(filter.clone())).await
     }
 
-    /// Changes each match as a function says, which is given what the projection reads, and may set and unset fields.
-    /// Returns how many this attempt changed.
+    /// Updates each matching document by a pure function of the fields that the projection reads.
     ///
-    /// The function has to be pure, and to return `None`, or the same update again, for a document that it has
-    /// changed already: a run that was killed may show it such a one.
+    /// The update may only set and unset fields. A resumed run may pass a document that was updated before: the function
+    /// must then return `None` or the same update.
     pub async fn update_each(
         &mut self,
         step: &str,
         collection: &str,
         filter: &Filter,
         reads: Projection,
-        make: impl Fn(&Document) -> Option<Update> + Send + Sync,
+        update: impl Fn(&Document) -> Option<Update> + Send + Sync + 'static,
     ) -> Result<u64> {
-        let change = Change::Each { reads, make: Box::new(make) };
-        self.change(step, collection, filter, change).await
+        self.change(Step::update_each(step, collection, reads, update).only(filter.clone())).await
     }
 
-    /// Deletes all matches. Whole documents go into the journal. Returns how many this attempt deleted.
+    /// Deletes the matching documents. The journal keeps them whole.
     pub async fn delete(&mut self, step: &str, collection: &str, filter: &Filter) -> Result<u64> {
-        self.count_of(step, collection, Work::Delete { filter: filter.clone() }).await
+        self.change(Step::delete(step, collection, filter.clone())).await
     }
 
-    /// Copies the matches into another collection, those apart whose id is there already. Returns how many this
-    /// attempt copied. Indexes are not copied.
+    /// Copies the matching documents into another collection, except those whose id exists there. Indexes are not copied.
     pub async fn copy_collection(
         &mut self,
         step: &str,
@@ -238,51 +241,48 @@ impl Up<'_> {
         to: &str,
         filter: &Filter,
     ) -> Result<u64> {
-        self.count_of(step, from, Work::Copy { to, filter: filter.clone() }).await
+        self.change(Step::copy_collection(step, from, to).only(filter.clone())).await
     }
 
-    /// Makes sure that an index is there, under whatever name. Returns whether this attempt made it. Not in
-    /// [`Mode::Transaction`](crate::Mode::Transaction).
+    /// Creates an index, unless one with the same definition exists under any name. Returns whether this attempt created
+    /// it. Not available in [`Mode::Transaction`](crate::Mode::Transaction).
     pub async fn create_index(&mut self, step: &str, collection: &str, index: &Index) -> Result<bool> {
-        Ok(self.count_of(step, collection, Work::CreateIndex { index: index.clone() }).await? > 0)
+        Ok(self.change(Step::create_index(step, collection, index.clone())).await? > 0)
     }
 
-    /// Makes sure that no index of this name is there; its definition goes into the journal. Returns whether this
-    /// attempt dropped it. Not in [`Mode::Transaction`](crate::Mode::Transaction).
+    /// Drops the index of this name if it exists. The journal keeps its definition. Returns whether this attempt dropped
+    /// it. Not available in [`Mode::Transaction`](crate::Mode::Transaction).
     pub async fn drop_index(&mut self, step: &str, collection: &str, name: &str) -> Result<bool> {
-        Ok(self.count_of(step, collection, Work::DropIndex { name }).await? > 0)
+        Ok(self.change(Step::drop_index(step, collection, name)).await? > 0)
     }
 
-    async fn change(
-        &mut self,
-        step: &str,
-        collection: &str,
-        filter: &Filter,
-        change: Change<'_>,
-    ) -> Result<u64> {
-        let open = change.open(filter);
-        self.count_of(step, collection, Work::Change { open, change }).await
+    /// Performs declared steps in order.
+    pub async fn run(&mut self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            self.perform(step.clone()).await?;
+        }
+        Ok(())
     }
 
-    async fn count_of(&mut self, step: &str, collection: &str, work: Work<'_>) -> Result<u64> {
-        match self.perform(step, collection, work).await? {
+    async fn change(&mut self, step: Step) -> Result<u64> {
+        match self.perform(step).await? {
             StepOutcome::Changed(n) => Ok(n),
-            StepOutcome::Inserted(_) => unreachable!("only an insert says so"),
+            StepOutcome::Inserted(_) => unreachable!("only `Operation::Insert` has this outcome"),
         }
     }
 
-    /// The one way from a step to what becomes of it.
-    pub(crate) async fn perform(
-        &mut self,
-        step: &str,
-        collection: &str,
-        work: Work<'_>,
-    ) -> Result<StepOutcome> {
-        let at = self.attempt.begin(step, collection)?;
-        work.check(step)?;
+    /// Sends a step to the sink. All writes of a migration pass through here.
+    async fn perform(&mut self, step: Step) -> Result<StepOutcome> {
+        let step = step.resolve(|value| match value {
+            Value::Is(value) => Ok(value.clone()),
+            Value::Now => Ok(self.now().into()),
+            Value::Env(name) => Ok(self.env(name)?.into()),
+        })?;
+        let at = self.attempt.begin(&step.name, &step.collection)?;
+        step.operation.validate(&step.name)?;
         let outcome = match &mut self.sink {
-            Sink::Live(real) => real.run(self.attempt, at, &work).await?,
-            Sink::DryRun(look) => look.note(self.attempt, at, &work).await?,
+            Sink::Live(sink) => sink.execute(self.attempt, at, &step.operation).await?,
+            Sink::DryRun(sink) => sink.record(step).await?,
         };
         self.attempt.end();
         Ok(outcome)

@@ -6,7 +6,7 @@ use crate::declared::{Declared, declared, migrator};
 use crate::toys::{all, entry};
 
 fn up(one: &Declared) -> Option<String> {
-    checksum::of(one).up
+    checksum::compute(one).up
 }
 
 fn red() -> Declared {
@@ -36,11 +36,11 @@ fn the_same_steps_have_the_same_checksum_whatever_is_said_of_them() {
 
 #[test]
 fn up_and_down_have_checksums_of_their_own() {
-    let journal = checksum::of(&red());
-    let never = checksum::of(&red().undo(Undo::Irreversible("gone")));
+    let journal = checksum::compute(&red());
+    let never = checksum::compute(&red().undo(Undo::Irreversible("gone")));
     assert_eq!(journal.up, never.up);
     assert_ne!(journal.down, never.down);
-    assert_eq!(checksum::of(&red().undo(Undo::Irreversible("gone for ever"))), never);
+    assert_eq!(checksum::compute(&red().undo(Undo::Irreversible("gone for ever"))), never);
 }
 
 #[test]
@@ -73,7 +73,7 @@ testkit::stores! {
         let drift = migrator(&db, std::slice::from_ref(&blue)).checksum_drift().await.unwrap();
         assert_eq!(drift.len(), 1);
         assert_eq!((drift[0].id.as_str(), drift[0].up, drift[0].down), ("0001_a", true, false));
-        assert_eq!(drift[0].to_string(), "0001_a: what it does has changed since it was applied");
+        assert_eq!(drift[0].to_string(), "0001_a: up has changed since the migration was applied");
         let down = migrator(&db, &[red().undo(Undo::Irreversible("no"))]).checksum_drift().await.unwrap();
         assert_eq!((down[0].up, down[0].down), (false, true));
 
@@ -83,6 +83,16 @@ testkit::stores! {
         assert!(migrator(&db, std::slice::from_ref(&blue)).checksum_drift().await.unwrap().is_empty());
         ledger.update_one(&Filter::id("0001_a"), &Update::new().unset("checksum_up")).await.unwrap();
         assert!(migrator(&db, &[blue]).checksum_drift().await.unwrap().is_empty());
+    }
+
+    async fn former_checksum_is_no_drift(db: Database) {
+        migrator(&db, &[red()]).up(UpMode::Start).await.unwrap();
+        let sums: &'static [&'static str] = Vec::leak(vec![&*up(&red()).unwrap().leak()]);
+        let steps = || vec![Step::add_field("add", "things", "color", "blue")];
+        let listed = declared("0001_a", steps()).meta(|meta| meta.former_checksums(sums));
+        assert_eq!(migrator(&db, &[listed]).checksum_drift().await.unwrap(), []);
+        let other = declared("0001_a", steps()).meta(|meta| meta.former_checksums(&["v1:00"]));
+        assert_eq!(migrator(&db, &[other]).checksum_drift().await.unwrap().len(), 1);
     }
 
     async fn a_change_is_accepted_with_a_reason(db: Database) {

@@ -16,8 +16,8 @@ pub(crate) const BAD: [Bad; 4] = [Bad::Path, Bad::Id, Bad::Increase, Bad::SameNa
 
 pub(crate) fn why(bad: Bad) -> &'static str {
     match bad {
-        Bad::Path | Bad::Id => "not a field of the document itself",
-        Bad::Increase => "otherwise than by setting or unsetting it",
+        Bad::Path | Bad::Id => "only top-level fields other than _id can be changed",
+        Bad::Increase => "other than by set or unset",
         Bad::SameName => "is used twice",
     }
 }

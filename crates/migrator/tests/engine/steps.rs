@@ -97,7 +97,7 @@ testkit::stores! {
         assert_eq!(migrator.down(NO).await.unwrap_err().exit_code(), 8);
         let down = migrator.down(DownRequest::last().confirmed()).await.unwrap().remove(0);
         assert_eq!(down.warnings.len(), 1);
-        assert!(down.warnings[0].contains("the document 7 of things was not brought back"), "{:?}", down.warnings);
+        assert!(down.warnings[0].contains("document 7 of things was not restored"), "{:?}", down.warnings);
         assert_eq!(all(&db, "copies").await, [doc! { "_id": 5, "by": "hand" }]);
         assert_eq!(things.count(&Filter::All).await.unwrap(), 1330);
     }

@@ -86,7 +86,7 @@ testkit::stores! {
         let error = migrator.down(NO).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
         let text = error.to_string();
-        assert!(text.contains("of things, which was changed since 0001_a inserted it") && text.contains("migrate down --yes"), "{text}");
+        assert!(text.contains("of things, which was edited after 0001_a inserted it") && text.contains("migrate down --yes"), "{text}");
         assert_eq!(migrator.plan_down(NO).await.unwrap().remove(0).losses.len(), 1);
         assert_eq!(testkit::dump!(db), before);
         let down = migrator.down(YES).await.unwrap().remove(0);
