@@ -110,7 +110,7 @@ pub(crate) const ANSWERS: &[Difference] = &[
     extend(
         "traceparent",
         "A W3C `traceparent` is propagated to the log.",
-        "traces_are_taken_over_if_they_are_well_formed",
+        "only_well_formed_traceparent_is_used",
     ),
     fix(
         "timestamps",
@@ -128,7 +128,7 @@ pub(crate) const ERRORS: &[Difference] = &[
     extend(
         "problem-json",
         "Errors are `application/problem+json` for clients that accept it by name.",
-        "problem_json_has_to_be_asked_for_by_name",
+        "problem_json_must_be_accepted_by_name",
     ),
     fix(
         "no-internals",
@@ -167,11 +167,7 @@ pub(crate) const ERRORS: &[Difference] = &[
         "Query parameters with `[`, `]` or a leading `$` in their names are 422.",
         "names_that_look_like_operators_are_422",
     ),
-    extend(
-        "nul",
-        "A string with a NUL character is 422.",
-        "wrong_types_and_broken_rules_have_the_words_of_the_contract",
-    ),
+    extend("nul", "A string with a NUL character is 422.", "invalid_values_have_the_kinds_of_the_contract"),
     extend(
         "body-limits",
         "A JSON body may have 1 MiB, otherwise it is 413; a form body is 415.",

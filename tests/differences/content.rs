@@ -95,7 +95,7 @@ pub(crate) const SLUGS: &[Difference] = &[
     fix(
         "slug-letters",
         "Letters of other scripts are transliterated; they were dropped.",
-        "other_letters_are_spelled_out_and_other_signs_dropped",
+        "other_scripts_are_transliterated_and_symbols_dropped",
     ),
     fix(
         "slug-empty",

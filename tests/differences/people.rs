@@ -67,12 +67,12 @@ pub(crate) const IDENTITY: &[Difference] = &[
     fix(
         "malformed-address",
         "A token with an invalid e-mail address is 401; it was 500.",
-        "addresses_that_nobody_can_have_are_refused",
+        "non_public_email_addresses_are_rejected",
     ),
     extend(
         "one-look-up",
         "Concurrent requests with one new token query Google once.",
-        "many_requests_with_one_cold_token_ask_once",
+        "concurrent_requests_with_one_token_share_one_verification",
     ),
     fix(
         "log-secrets",
