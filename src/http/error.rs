@@ -21,7 +21,7 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 pub struct FieldError {
     /// The location: `["query", "limit"]`, `["body", "technologies", 2]`.
     pub loc: Vec<LocPart>,
-    /// What the field must be. Never contains the value that was sent.
+    /// The violated rule, for people. Never contains the value that was sent.
     pub msg: String,
     /// The rule that the field violates.
     #[serde(rename = "type")]

@@ -63,7 +63,7 @@ constructors! { get GET post POST put PUT delete DELETE }
 
 impl Route {
     /// Returns the row that a request matched, if there is one.
-    pub(super) fn of(extensions: &Extensions) -> Option<&'static Self> {
+    pub(super) fn matched(extensions: &Extensions) -> Option<&'static Self> {
         extensions.get::<&'static Self>().copied()
     }
 

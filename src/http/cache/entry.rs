@@ -19,7 +19,7 @@ const VARY_WITH_ORIGIN: &[&str] = &["Authorization", "Accept", "Accept-Encoding"
 
 const REVALIDATE: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
 
-/// What decides whether an entry is still fresh: the reads that it was built from, and its age.
+/// The reads that an entry was built from, and its age: they decide whether it is fresh.
 #[derive(Clone)]
 pub(crate) struct Validity {
     pub(crate) reads: ReadSet,

@@ -21,7 +21,7 @@ use crate::http::{ApiError, AppState, Policy, Route};
 use crate::service::{ChangeTracker, ReadTracker};
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
-/// How long to wait for a fresh response before serving a stale one while the store is unreachable.
+/// The time to wait for a fresh response before serving a stale one while the store is unreachable.
 const STORE_GRACE: Duration = Duration::from_millis(250);
 
 /// At the routes of content: answers anonymous reads with a cached or a newly loaded response, and marks the responses to
@@ -126,7 +126,7 @@ async fn try_load(
     let permit = app.concurrency.try_acquire()?;
     let services = app.gate.services()?;
     let key = cache_key(request.uri()).to_owned();
-    let route = Route::of(request.extensions()).filter(|route| route.policy == Policy::Everyone);
+    let route = Route::matched(request.extensions()).filter(|route| route.policy == Policy::Everyone);
     let loaded_at = Instant::now();
     // Shorter than the timeout of the waiting requests, so that they can still serve a stale entry.
     let deadline = app.request_timeout * 9 / 10;

@@ -25,9 +25,9 @@ const MAX_ENCODERS: usize = 2;
 pub struct CacheSettings {
     /// The maximum size in bytes; `None` disables the cache.
     pub max_bytes: Option<NonZeroU64>,
-    /// How long shared caches may serve a public response without revalidation.
+    /// The time for which shared caches may serve a public response without revalidation.
     pub shared_age: Duration,
-    /// How long they may serve a stale one while they revalidate.
+    /// The time for which they may serve a stale one while they revalidate.
     pub stale_while_revalidate: Duration,
 }
 

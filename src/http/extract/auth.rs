@@ -32,7 +32,7 @@ impl Auth {
             header: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
             client: parts.extensions.get().copied(),
             // Every handler belongs to a row of the table.
-            policy: Route::of(&parts.extensions).map_or(Policy::Admins, |route| route.policy),
+            policy: Route::matched(&parts.extensions).map_or(Policy::Admins, |route| route.policy),
         })
     }
 

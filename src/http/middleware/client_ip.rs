@@ -12,7 +12,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 pub(crate) struct ClientInfo {
     /// The address; for IPv6 its /64 network, since one client has all addresses of it.
     pub(crate) address: IpAddr,
-    /// Whether a trusted proxy reports that the client used HTTPS.
+    /// True if a trusted proxy reports that the client used HTTPS.
     pub(crate) https: bool,
 }
 

@@ -42,9 +42,9 @@ pub struct MiddlewareSettings {
     pub extra_origins: Vec<String>,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether clients that used HTTPS get `Strict-Transport-Security`.
+    /// Sends `Strict-Transport-Security` to clients that used HTTPS.
     pub hsts: bool,
-    /// Whether rate limits are off.
+    /// Turns rate limits off.
     pub unlimited: bool,
 }
 

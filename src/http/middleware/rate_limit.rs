@@ -11,7 +11,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 /// Enforces the rate limit of the matched route. A request with invalid fields is not counted.
 pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let route = Route::of(request.extensions()).and_then(|route| Some((route, route.limit?)));
+    let route = Route::matched(request.extensions()).and_then(|route| Some((route, route.limit?)));
     let client = request.extensions().get::<ClientInfo>().copied();
     let (Some((route, limit)), Some(client), Some(limiter)) = (route, client, &app.middleware.rate_limiter)
     else {

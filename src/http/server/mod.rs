@@ -42,7 +42,7 @@ const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 pub struct ConnectionSettings {
     /// The maximum number of open connections.
     pub max_connections: usize,
-    /// How long a connection may wait for the complete head of its next request, and how long a response may wait for a
+    /// The time that a connection may wait for the complete head of its next request, and that a response may wait for a
     /// client that does not read.
     pub idle_timeout: Duration,
 }
