@@ -21,7 +21,7 @@ pub struct Route {
     pub(super) note: Option<&'static str>,
     /// Statuses of errors that do not follow from the other columns or from the handler's signature.
     pub(super) errors: &'static [u16],
-    /// Whether the response cache serves the route.
+    /// True if the response cache serves the route.
     pub(super) is_content: bool,
     pub(super) handler: MethodRouter<AppState>,
     pub(super) describe: Vec<fn(&mut Operation)>,
@@ -67,12 +67,12 @@ impl Route {
         extensions.get::<&'static Self>().copied()
     }
 
-    /// Returns whether the row answers a method. `GET` includes `HEAD`.
+    /// Reports whether the row answers a method. `GET` includes `HEAD`.
     pub(super) fn answers(&self, method: &Method) -> bool {
         self.method == method || (self.method == Method::GET && method == Method::HEAD)
     }
 
-    /// Returns whether the template of this row matches a path. Each `{…}` stands for one nonempty segment.
+    /// Reports whether the template of this row matches a path. Each `{…}` stands for one nonempty segment.
     pub(super) fn matches(&self, path: &str) -> bool {
         let fits = |(template, segment): (&str, &str)| {
             template == segment || (template.starts_with('{') && !segment.is_empty())
@@ -114,7 +114,7 @@ impl Route {
         operation
     }
 
-    /// Returns whether every caller gets the same response, so that it is cached and revalidated.
+    /// Reports whether every caller gets the same response, so that it is cached and revalidated.
     pub(super) fn is_public_read(&self) -> bool {
         self.is_content && self.method == Method::GET && self.policy == Policy::Everyone
     }

@@ -73,7 +73,7 @@ impl Operation {
 
 /// A type that a handler takes.
 pub(crate) trait Input {
-    /// Whether it rejects callers that the route's policy does not admit.
+    /// True if it rejects callers that the route's policy does not admit.
     const AUTHENTICATES: bool = false;
 
     /// Describes what it requires of a request, and the errors that it can return.
@@ -108,7 +108,7 @@ impl<T: Output> Output for Result<T, ApiError> {
 
 /// A handler whose signature describes its operation: `I` are the types it takes, `O` is what it returns.
 pub(crate) trait Endpoint<I, O> {
-    /// Whether one of its inputs enforces the route's policy.
+    /// True if one of its inputs enforces the route's policy.
     const AUTHENTICATES: bool;
 
     /// Describes the operation.
