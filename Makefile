@@ -111,7 +111,7 @@ openapi: ## Generate openapi.json
 differences: ## Generate docs/differences.md from tests/differences
 	WRITE_DIFFERENCES=1 cargo test -q --test differences
 
-fuzz-api: ## Fuzz the API from its OpenAPI document (EXAMPLES=10 SEED=1 CALLERS="admin nobody")
+fuzz-api: ## Fuzz the API from its OpenAPI document (EXAMPLES=10 SEED=1 CALLERS="admin anonymous")
 	cargo build --bins
 	tests/fuzz/run.sh
 
