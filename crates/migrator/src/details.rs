@@ -19,7 +19,7 @@ pub struct MigrationDetails {
     pub dependents: Vec<String>,
     /// Its state in the ledger; `None` if it never ran.
     pub state: Option<State>,
-    /// Whether it is being applied or rolled back by the holder of the lease.
+    /// `true` while the holder of the lease applies it or rolls it back.
     pub live: bool,
     /// The origin of its entry.
     pub source: Option<Source>,
@@ -37,9 +37,9 @@ pub struct MigrationDetails {
     pub applied_run: Option<String>,
     /// The run and program that wrote its entry last.
     pub by: Option<Provenance>,
-    /// What its steps did.
+    /// The counts of its steps.
     pub counts: Vec<StepCounts>,
-    /// What it left out, and conditions that do not hold.
+    /// Warnings: documents left out, and conditions that do not hold.
     pub warnings: Vec<String>,
     /// The error, if it failed.
     pub error: Option<String>,
@@ -60,28 +60,28 @@ pub struct Declaration {
     pub depends_on: Vec<String>,
     /// The mode of its writes.
     pub mode: Mode,
-    /// Whether it adds or removes.
+    /// The phase: expand or contract.
     pub phase: Phase,
-    /// Whether programs that do not know it must not run once it is applied.
+    /// `true` if programs that do not know it must not run once it is applied.
     pub breaks_older: bool,
     /// The collections that it writes to or depends on; empty if it does not declare them.
     pub touches: Vec<String>,
     /// The contexts that it runs in; empty for all.
     pub contexts: Vec<String>,
-    /// Whether it runs in the contexts at hand.
+    /// `true` if it runs in the contexts at hand.
     pub in_context: bool,
     /// The variables that it reads.
     pub requires_env: Vec<String>,
-    /// What happens if its runner dies.
+    /// The handling of an interrupted run.
     pub on_interrupt: Recovery,
     /// The time limit of one attempt, if it declares one.
     #[serde(rename = "time_limit_ms", serialize_with = "crate::serialize::maybe_milliseconds")]
     pub time_limit: Option<Duration>,
-    /// Whether it writes a journal.
+    /// `true` if it writes a journal.
     pub journal: bool,
-    /// How it is rolled back.
+    /// The way it is rolled back.
     pub undo: Undo,
-    /// Whether it may be applied after later migrations, whatever they touch.
+    /// `true` if it may be applied after later migrations, whatever they touch.
     pub out_of_order: bool,
 }
 

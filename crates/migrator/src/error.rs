@@ -69,7 +69,7 @@ errors! {
             id: String,
             /// The step that failed.
             step: Option<String>,
-            /// What its steps committed.
+            /// The counts of its committed steps.
             counts: Vec<StepCounts>,
             /// The cause.
             source: Box<Error>,
@@ -158,11 +158,11 @@ errors! {
             id: String,
             /// Its state; `None` if it never ran.
             state: Option<State>,
-            /// What was requested, as a verb phrase.
+            /// The requested action, as a verb phrase.
             action: &'static str,
             /// The required state, as a predicate.
             required: &'static str,
-            /// What to run next.
+            /// The command to run next.
             next: String,
         } = 2,
         /// A manual change needs a reason.
@@ -176,7 +176,7 @@ errors! {
         NeedsRepair {
             /// The migration.
             id: String,
-            /// Whether its rollback failed.
+            /// `true` if its rollback failed.
             undo: bool,
             /// The step that failed.
             step: Option<String>,
@@ -184,7 +184,7 @@ errors! {
             error: String,
             /// The time of the failure.
             at: Option<DateTime>,
-            /// What its steps committed.
+            /// The counts of its committed steps.
             counts: Vec<StepCounts>,
         } = 4,
         /// A migration was interrupted and declares that an operator decides what happens next.
@@ -198,7 +198,7 @@ errors! {
         DecisionRequired {
             /// The migration.
             id: String,
-            /// What its steps committed.
+            /// The counts of its committed steps.
             counts: Vec<StepCounts>,
         } = 4,
         /// A later program wrote an entry of the ledger in a format that this one cannot read.
@@ -243,7 +243,7 @@ errors! {
         Locked {
             /// The holder.
             holder: String,
-            /// How long this runner waited.
+            /// The time that this runner waited.
             waited: Duration,
         } = 5,
         /// Another process holds the lease and has renewed it.
@@ -286,7 +286,7 @@ errors! {
             late: String,
             /// The applied migration.
             applied: String,
-            /// What both touch; empty if one of them does not declare it.
+            /// The collections that both touch; empty if one of them declares none.
             shared: Vec<String>,
         } = 7,
         /// A migration in one transaction has a step that cannot run in one; nothing was changed.
@@ -327,7 +327,7 @@ errors! {
         DataLoss {
             /// The migration.
             id: String,
-            /// What would be lost.
+            /// The losses, one sentence each.
             losses: Vec<String>,
             /// The migrations that were rolled back before it.
             rolled_back: Vec<String>,
@@ -338,7 +338,7 @@ errors! {
             optional("; ", &beyond.join(", "), " was not named, and depends on what was")
         )]
         ConfirmationRequired {
-            /// What would be rolled back, in order.
+            /// The migrations that would be rolled back, in order.
             ids: Vec<String>,
             /// Those of them that were not named and depend on what was.
             beyond: Vec<String>,
@@ -396,9 +396,9 @@ errors! {
         Interrupted {
             /// The migration; `None` if the run stopped between two.
             id: Option<String>,
-            /// Whether it was being rolled back.
+            /// `true` if it was being rolled back.
             undo: bool,
-            /// What its steps committed.
+            /// The counts of its committed steps.
             counts: Vec<StepCounts>,
         } = 130,
     }

@@ -50,21 +50,21 @@ pub enum Event<'a> {
     Progress {
         /// The migration.
         migration: &'a str,
-        /// What the step has done so far.
+        /// The counts of the step so far.
         counts: &'a StepCounts,
     },
     /// A step ended.
     StepFinished {
         /// The migration.
         migration: &'a str,
-        /// What it did.
+        /// The counts of the step.
         counts: &'a StepCounts,
     },
     /// A boundary between two writes.
     Boundary {
         /// The migration.
         migration: &'a str,
-        /// Whether a transaction is open, so that the writes before the boundary are not durable yet.
+        /// `true` while a transaction is open; the writes before the boundary are not durable yet.
         in_transaction: bool,
     },
     /// A migration left something out.

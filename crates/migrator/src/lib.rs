@@ -34,7 +34,7 @@ mod commands;
 /// Details of one migration.
 mod details;
 pub mod drift;
-/// What an `up` would do, found out without doing it.
+/// Dry runs of an `up`.
 mod dry_run;
 /// Entries of the ledger.
 mod entry;

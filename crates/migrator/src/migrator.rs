@@ -279,7 +279,7 @@ impl Migrator {
     }
 }
 
-/// What the commands share.
+/// Helpers of the commands.
 impl Migrator {
     pub(crate) fn dag(&self) -> &Dag {
         self.graph.dag()

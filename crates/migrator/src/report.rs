@@ -36,9 +36,9 @@ pub struct AppliedMigration {
     /// The duration of the last attempt.
     #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
-    /// What its steps did, including earlier attempts.
+    /// The counts of its steps, including earlier attempts.
     pub counts: Vec<StepCounts>,
-    /// What it left out, and conditions that do not hold.
+    /// Warnings: documents left out, and conditions that do not hold.
     pub warnings: Vec<String>,
     /// The backup taken before it, by this attempt or an earlier one.
     pub backup: Option<String>,
@@ -89,7 +89,7 @@ pub struct ImportedMigration {
     pub warnings: Vec<String>,
 }
 
-/// What a `down` would do to one migration.
+/// The plan of a `down` for one migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DownPlan {
@@ -99,13 +99,13 @@ pub struct DownPlan {
     pub summary: String,
     /// The data that would be lost, one sentence each; if there is any, confirmation is required.
     pub losses: Vec<String>,
-    /// Whether the losses are certain. Those of the second and later migrations are as of now; the rollbacks before them
+    /// `true` if the losses are certain. Those of the second and later migrations are as of now; the rollbacks before them
     /// may reduce them.
     pub certain: bool,
-    /// Whether it was named; if not, it depends on one that was.
+    /// `true` if it was named; otherwise it depends on one that was.
     #[serde(rename = "asked")]
     pub requested: bool,
-    /// How it is rolled back.
+    /// The way it is rolled back.
     pub undo: Undo,
     /// The origin of its entry.
     pub source: Source,
@@ -128,7 +128,7 @@ pub struct UpPlan {
     pub not_in_context: Vec<String>,
 }
 
-/// What an `up` would do to one migration.
+/// The plan of an `up` for one migration.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct PlannedAction {
@@ -140,15 +140,15 @@ pub struct PlannedAction {
     pub kind: ActionKind,
     /// The mode of its writes.
     pub mode: Mode,
-    /// Whether it adds or removes.
+    /// The phase: expand or contract.
     pub phase: Phase,
-    /// Whether programs that do not know it must not run afterwards.
+    /// `true` if programs that do not know it must not run afterwards.
     pub breaks_older: bool,
     /// The collections that it writes to or depends on; empty if it does not declare them.
     pub touches: Vec<String>,
-    /// How it is rolled back.
+    /// The way it is rolled back.
     pub undo: Undo,
-    /// Whether it writes a journal.
+    /// `true` if it writes a journal.
     pub journal: bool,
     /// The reason for a backup before it; `None` if no backup is taken.
     pub backup: Option<&'static str>,
@@ -182,9 +182,9 @@ pub struct DownReport {
     /// The duration.
     #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
-    /// What was restored and deleted; `left` counts documents kept because others changed them since.
+    /// The counts of restored and deleted documents; `left` counts those kept because others changed them since.
     pub counts: Vec<StepCounts>,
-    /// What the run had created and the rollback kept.
+    /// Warnings: documents that the run had created and the rollback kept.
     pub warnings: Vec<String>,
 }
 
@@ -220,11 +220,11 @@ pub struct StatusEntry {
     pub source: Option<Source>,
     /// Its state in the ledger; `None` if it never ran.
     pub state: Option<State>,
-    /// Whether it is being applied or rolled back by the holder of the lease. A running one that is not was interrupted.
+    /// `true` while the holder of the lease applies it or rolls it back. A running one that is not was interrupted.
     pub live: bool,
     /// The error, if it failed.
     pub error: Option<String>,
-    /// What it left out, and conditions that do not hold.
+    /// Warnings: documents left out, and conditions that do not hold.
     pub warnings: Vec<String>,
 }
 
@@ -290,7 +290,7 @@ pub enum UnlockOutcome {
     Released {
         /// The previous holder.
         holder: String,
-        /// Whether the lease had expired; otherwise its process no longer existed.
+        /// `true` if the lease had expired; otherwise its process no longer existed.
         ran_out: bool,
     },
 }

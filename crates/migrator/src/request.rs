@@ -28,9 +28,9 @@ pub enum UpTarget {
 pub struct UpRequest {
     /// The caller.
     pub mode: UpMode,
-    /// How far to apply.
+    /// The target.
     pub target: UpTarget,
-    /// Whether warnings are failures: a migration that leaves something out, or whose conditions do not hold.
+    /// `true` to treat warnings as failures: a migration that leaves something out, or whose conditions do not hold.
     pub strict: bool,
 }
 
@@ -80,7 +80,7 @@ pub enum DownTarget {
     To(String),
     /// This number of migrations, last first.
     Steps(usize),
-    /// What one run applied, by run id or prefix, with everything applied that depends on it.
+    /// Everything that one run applied, by run id or prefix, and everything applied that depends on it.
     Run(String),
     /// Everything.
     All,
@@ -89,9 +89,9 @@ pub enum DownTarget {
 /// The parameters of a `down`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DownRequest {
-    /// How far to roll back.
+    /// The target.
     pub target: DownTarget,
-    /// Whether the caller accepts what the plan shows: data loss, everything, or more than the run that was named.
+    /// `true` to accept what the plan shows: data loss, everything, or more than the run that was named.
     pub confirmed: bool,
 }
 
@@ -168,6 +168,6 @@ pub struct HistoryRequest {
     pub since: Option<DateTime>,
     /// The maximum number of records, latest first; all if `None`.
     pub limit: Option<usize>,
-    /// Whether to include records of progress.
+    /// `true` to include records of progress.
     pub progress: bool,
 }

@@ -28,7 +28,7 @@ pub struct Settings {
     pub env: Env,
     /// The source of recorded times (the clock of the machine). No decision depends on it.
     pub clock: Clock,
-    /// Whether unknown names in the ledger of the earlier tool are imported instead of refused (no).
+    /// Imports unknown names in the ledger of the earlier tool instead of refusing them (no).
     pub allow_unknown: bool,
     /// The collection with the ledger of `pymongo_migrate` (none). It is only read.
     pub import_from: Option<String>,
@@ -40,8 +40,8 @@ pub struct Settings {
     pub progress_every: Duration,
     /// Stops a run at the next boundary between two batches.
     pub stop: Stop,
-    /// Whether a migration in [`Mode::Transaction`](crate::Mode::Transaction) runs step by step on a store without
-    /// transactions, instead of being refused (no).
+    /// Runs a migration in [`Mode::Transaction`](crate::Mode::Transaction) step by step on a store without
+    /// transactions, instead of refusing it (no).
     pub without_transactions: bool,
     /// The limit for the journal of one migration, in bytes (1 GiB). The migration fails before it exceeds it.
     pub journal_cap_bytes: u64,

@@ -13,7 +13,7 @@ pub(super) const LOADING: &str = "_restoring.";
 /// The parameters of a restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RestoreRequest {
-    /// Whether to replace collections that have documents.
+    /// `true` to replace collections that have documents.
     pub replace: bool,
     /// Only these collections of the backup; all if `None`.
     pub only: Option<Vec<String>>,

@@ -14,9 +14,9 @@ use crate::{DownReport, DownRequest, Error, Migrator, Result, UpMode, UpReport, 
 pub struct ResetRequest {
     /// The name of the database, or of the file, that the caller intends to reset.
     pub confirm: String,
-    /// Whether this is a production environment, where a reset is refused.
+    /// `true` in a production environment, where a reset is refused.
     pub production: bool,
-    /// Whether to drop everything, including user content, instead of rolling all migrations back.
+    /// `true` to drop everything, including user content, instead of rolling all migrations back.
     pub drop: bool,
     /// The folder for a backup of everything, taken first; no backup if `None`.
     pub backup: Option<PathBuf>,

@@ -17,7 +17,7 @@ pub(crate) struct Claim<'a> {
     /// `Running` or `RollingBack`.
     pub(crate) state: State,
     pub(crate) confirmed: bool,
-    /// Whether an `up` writes a journal.
+    /// `true` if an `up` writes a journal.
     pub(crate) journal: bool,
     /// The backup that was taken before an `up`.
     pub(crate) backup: Option<&'a str>,

@@ -30,16 +30,16 @@ pub struct LogRecord {
     /// The duration in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
-    /// What the steps have done so far.
+    /// The counts of the steps so far.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub counts: Vec<StepCounts>,
-    /// What the migration left out, and conditions that do not hold.
+    /// Warnings: documents left out, and conditions that do not hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// The step that was running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// Why it failed.
+    /// The error, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The error and its causes, outermost first.

@@ -5,7 +5,7 @@ use bson::{Bson, DateTime, Document};
 use crate::entry::id_of;
 use crate::{Error, Result};
 
-/// What the ledger of `pymongo_migrate` records for one name.
+/// The record of one name in the ledger of `pymongo_migrate`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PymongoRecord {
     /// The `_id` of its document, or of the first one if there are several.

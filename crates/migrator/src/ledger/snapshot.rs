@@ -12,7 +12,7 @@ use crate::{Error, Result, Settings, Source, State};
 /// The ledger's entries, merged with what an earlier tool recorded for names that are not in the ledger.
 pub(crate) struct LedgerSnapshot {
     pub(crate) entries: Entries,
-    /// What is to be imported.
+    /// The records to import.
     pub(crate) imports: Vec<(String, PymongoRecord)>,
     /// Applied names of the earlier tool that the program does not know and may not import.
     foreign_unknown: Vec<String>,

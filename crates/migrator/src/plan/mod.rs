@@ -18,7 +18,7 @@ pub(crate) struct PlanInput<'a> {
     pub(crate) ledger: &'a Entries,
     /// The contexts to run.
     pub(crate) contexts: &'a [String],
-    /// Whether this process holds the lease; then a migration in state `Running` is not running any more.
+    /// `true` if this process holds the lease; then a migration in state `Running` is not running any more.
     pub(crate) held: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum DownGoal {
     One(usize),
     /// This number of migrations.
     Steps(usize),
-    /// What the run with this id applied, and everything that depends on that.
+    /// Everything that the run with this id applied, and everything that depends on that.
     Run(String),
     /// Everything.
     All,
@@ -95,7 +95,7 @@ pub(crate) enum PlanRefusal {
     OutOfOrder {
         late: usize,
         applied: usize,
-        /// What both touch; empty if one of them does not declare it.
+        /// The collections that both touch; empty if one of them declares none.
         shared: Vec<String>,
     },
 }

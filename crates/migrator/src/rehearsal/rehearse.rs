@@ -17,7 +17,7 @@ const PURPOSE: &str = "rehearsal";
 /// The parameters of [`Migrator::rehearse`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RehearsalRequest {
-    /// How far to apply.
+    /// The target.
     pub target: UpTarget,
     /// The number of documents to copy of each collection that the pending migrations touch, sampled evenly. Other
     /// collections are copied completely, because migrations may read them. `None` copies everything.
@@ -30,14 +30,14 @@ pub struct RehearsalRequest {
 pub struct RehearsalReport {
     /// The scratch database, which is dropped.
     pub scratch: String,
-    /// What was copied.
+    /// The copied collections.
     pub copied: Vec<CopiedCollection>,
     /// The duration of the copy.
     #[serde(rename = "copy_ms", serialize_with = "crate::serialize::milliseconds")]
     pub copy: Duration,
-    /// What was pending.
+    /// The ids of the pending migrations.
     pub pending: Vec<String>,
-    /// What was applied.
+    /// The applied migrations.
     pub applied: Vec<AppliedMigration>,
     /// Conditions that do not hold afterwards, with the migration that declares them.
     pub findings: Vec<(String, Finding)>,

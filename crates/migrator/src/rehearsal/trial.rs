@@ -21,9 +21,9 @@ pub struct Trial {
     /// The duration of the first `up`.
     #[serde(rename = "duration_ms", serialize_with = "crate::serialize::milliseconds")]
     pub duration: Duration,
-    /// What its steps did.
+    /// The counts of its steps.
     pub counts: Vec<StepCounts>,
-    /// What it left out, and conditions that did not hold afterwards.
+    /// Warnings: documents left out, and conditions that did not hold afterwards.
     pub warnings: Vec<String>,
     /// Applying it.
     pub up: TrialOutcome,

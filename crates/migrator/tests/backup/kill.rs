@@ -68,7 +68,7 @@ fn start(target: &Target, task: &str, dir: &Path) -> Killed {
     Killed(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
 }
 
-/// Whether a backup is being written: some of its documents are on the disk.
+/// Returns whether a backup is being written: some of its documents are on the disk.
 fn in_the_midst(dir: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(dir) else { return false };
     entries.flatten().any(|entry| {
@@ -82,7 +82,7 @@ async fn loading(db: &Database) -> bool {
 }
 
 testkit::targets! {
-    async fn a_killed_backup_is_none(target: Arc<Target>) {
+    async fn killed_backup_is_not_listed(target: Arc<Target>) {
         let db = testkit::open!(target);
         build(&db).await;
         let folder = tempfile::tempdir().unwrap();
@@ -109,7 +109,7 @@ testkit::targets! {
         db.close().await;
     }
 
-    async fn a_killed_restore_leaves_whole_collections_and_is_repeated(target: Arc<Target>) {
+    async fn killed_restore_leaves_whole_collections_and_can_be_repeated(target: Arc<Target>) {
         let db = testkit::open!(target);
         build(&db).await;
         let dir = tempfile::tempdir().unwrap();

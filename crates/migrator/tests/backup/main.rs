@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-/// What stands in the way of a backup: a full disk, a cap, a damaged file.
+/// Failures of a backup: a full disk, a limit, a damaged file.
 mod faults;
 /// Writers and restorers that are killed.
 mod kill;
-/// What is done before a run.
+/// Backups before a run.
 mod policy;
-/// What an `up` needs, and whether it is there.
+/// Checks before an `up`.
 mod preflight;
 /// To the beginning, and up again.
 mod reset;

@@ -37,16 +37,16 @@ fn what_cannot_be_taken_back_exactly_is_risky() {
     assert_eq!(why(PLAIN, Undo::Journal), None);
     assert!(why(PLAIN.phase(Phase::Contract), Undo::Journal).is_some());
     assert!(why(PLAIN.without_journal(), Undo::Journal).is_some());
-    assert!(why(PLAIN, Undo::Irreversible("told")).is_some());
+    assert!(why(PLAIN, Undo::Irreversible("sent")).is_some());
     assert!(backup_reason(BackupPolicy::Always, &Toy(PLAIN, Undo::Journal)).is_some());
     assert_eq!(
-        backup_reason(BackupPolicy::Never, &Toy(PLAIN.phase(Phase::Contract), Undo::Irreversible("told"))),
+        backup_reason(BackupPolicy::Never, &Toy(PLAIN.phase(Phase::Contract), Undo::Irreversible("sent"))),
         None
     );
 }
 
 testkit::stores! {
-    async fn what_a_risky_migration_touches_is_kept_before_it(db: Database) {
+    async fn risky_migration_is_preceded_by_a_backup(db: Database) {
         build(&db).await;
         db.collection("_migrations").insert_one(doc! { "_id": "0000_x" }).await.unwrap();
         let dir = tempfile::tempdir().unwrap();

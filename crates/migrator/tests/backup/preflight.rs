@@ -26,7 +26,7 @@ testkit::stores! {
         let all = ["backups", "checksums", "connection", "effort", "heads", "ledger", "lock", "modes", "rights", "server", "space", "variables", "way back"];
         assert_eq!(names, all);
         for (name, (level, text)) in &levels {
-            // How full the disk of the machine is nobody knows.
+            // The free space of the machine is unknown.
             assert!(*level == CheckLevel::Ok || *name == "space" || *name == "backups", "{name}: {text}");
         }
         assert!(levels["ledger"].1.contains("pending: 0001_a"));
@@ -35,7 +35,7 @@ testkit::stores! {
         assert!(!dir.exists());
     }
 
-    async fn each_thing_that_is_wrong_is_told(db: Database) {
+    async fn several_heads_and_held_lock_are_reported(db: Database) {
         seed(&db).await;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
@@ -56,7 +56,7 @@ testkit::stores! {
         is("lock", CheckLevel::Warning, "held by somebody");
     }
 
-    async fn what_is_risky_and_what_is_missing_is_told(db: Database) {
+    async fn risky_migration_and_missing_variable_are_reported(db: Database) {
         seed(&db).await;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
@@ -72,7 +72,7 @@ testkit::stores! {
         assert!(without["backups"].0 == CheckLevel::Warning && without["backups"].1.contains("0001_a"), "{without:?}");
     }
 
-    async fn what_a_dead_runner_left_and_what_nobody_knows_is_told(db: Database) {
+    async fn unfinished_run_and_unknown_migration_are_warnings(db: Database) {
         let entry = |id: &str, status: &str| doc! { "_id": id, "status": status, "fence": 1_i64, "attempts": 1 };
         db.collection("_migrations").insert_many(vec![entry("0001_a", "failed"), entry("0009_z", "applied")]).await.unwrap();
         let (levels, passed) = levels(&migrator(&db, &[toy("0001_a", &[])], None)).await;
@@ -84,7 +84,7 @@ testkit::stores! {
         assert!(!passed && levels["ledger"].0 == CheckLevel::Error, "{levels:?}");
     }
 
-    async fn a_journal_that_would_not_fit_is_told(db: Database) {
+    async fn journal_over_the_limit_is_a_warning(db: Database) {
         seed(&db).await;
         let settings = Settings { journal_cap_bytes: 10, ..Settings::default() };
         let migrator = Migrator::new(db, Graph::new(vec![Box::new(toy("0001_a", &[]))]).unwrap(), settings);
@@ -93,7 +93,7 @@ testkit::stores! {
         assert!(passed && *level == CheckLevel::Warning && text.contains("0001_a would stop half-way"), "{text}");
     }
 
-    async fn a_store_that_does_not_answer_is_told(db: Database) {
+    async fn unreachable_store_fails(db: Database) {
         let migrator = migrator(&db, &[toy("0001_a", &[])], None);
         db.close().await;
         if db.ping().await.is_ok() {

@@ -30,7 +30,7 @@ testkit::stores! {
         assert_eq!(report.applied[0].backup.as_ref(), Some(&taken.id));
         assert_eq!(taken.run_id.as_deref(), Some(migrator.run_id()));
         assert_ne!(content(&db).await, before);
-        // It cannot be taken back, but it can be put back.
+        // It cannot be rolled back, but it can be restored.
         assert!(matches!(migrator.down(DownRequest::last()).await, Err(Error::Irreversible { .. })));
         let refused = migrator.restore(dir.path(), &taken.id, &RestoreRequest::default()).await.unwrap_err();
         assert!(matches!(refused, Error::Backup(_)) && refused.exit_code() == 8, "{refused:?}");

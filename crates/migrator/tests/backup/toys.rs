@@ -27,7 +27,7 @@ impl Migration for Toy {
         cx.insert_if_absent("insert", "made", &Filter::id(self.meta.id), doc! { "_id": self.meta.id })
             .await?;
         cx.set("set", "notes", &Filter::All, "by", self.meta.id).await?;
-        if self.fails.load(Ordering::SeqCst) { Err(Error::migration("told to fail")) } else { Ok(()) }
+        if self.fails.load(Ordering::SeqCst) { Err(Error::migration("fails on purpose")) } else { Ok(()) }
     }
     fn undo(&self) -> Undo {
         self.undo

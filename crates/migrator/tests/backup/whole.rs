@@ -9,7 +9,7 @@ use testkit::Target;
 use crate::site::{REPLACE, build, everything, remove_validator, request};
 
 testkit::stores! {
-    async fn what_was_taken_comes_back_exactly(db: Database) {
+    async fn restore_reproduces_the_backup_exactly(db: Database) {
         build(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let before = everything(&db).await;

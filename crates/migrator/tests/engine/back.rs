@@ -77,8 +77,8 @@ testkit::stores! {
 
         let request = DownRequest::run(&run[..]);
         let plans = first.plan_down(&request).await.unwrap();
-        let told: Vec<_> = plans.iter().map(|plan| (plan.id.as_str(), plan.requested, plan.certain)).collect();
-        assert_eq!(told, [("0004_d", false, true), ("0003_c", true, false), ("0002_b", true, false)]);
+        let reported: Vec<_> = plans.iter().map(|plan| (plan.id.as_str(), plan.requested, plan.certain)).collect();
+        assert_eq!(reported, [("0004_d", false, true), ("0003_c", true, false), ("0002_b", true, false)]);
         refused(&db, &first, &request, 8, &["0004_d, 0003_c, 0002_b", "0004_d was not named", "--yes"]).await;
         refused(&db, &first, &DownRequest::run("zz"), 2, &["no run zz", "`field-notes migrate history`", "nothing was changed"]).await;
         refused(&db, &first, &DownRequest::run(&run[..6]), 2, &["is ambiguous: it matches the runs", &run, &last]).await;
@@ -90,11 +90,11 @@ testkit::stores! {
 
     async fn the_irreversible_in_the_way_is_told_before_anything_is_taken_back(db: Database) {
         let mut toys = four();
-        toys[1] = toys[1].clone().undo(Undo::Irreversible("it is told to everybody"));
+        toys[1] = toys[1].clone().undo(Undo::Irreversible("it was sent to everyone"));
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
         for request in [DownRequest::steps(3), DownRequest::to("0001"), DownRequest::all().confirmed()] {
-            refused(&db, &migrator, &request, 8, &["0002_b cannot be rolled back: it is told to everybody", "nothing was changed"]).await;
+            refused(&db, &migrator, &request, 8, &["0002_b cannot be rolled back: it was sent to everyone", "nothing was changed"]).await;
         }
         assert_eq!(migrator.down(DownRequest::to("0002")).await.unwrap().len(), 2);
     }
@@ -146,7 +146,7 @@ testkit::stores! {
         assert!(all(&db, "things").await.iter().all(|thing| thing.get_i32("x").is_ok_and(|x| x == 1)));
     }
 
-    async fn redo_takes_back_and_applies_anew(db: Database) {
+    async fn redo_rolls_back_and_applies_again(db: Database) {
         let migrator = migrator(&db, &four());
         let error = migrator.redo("0002", false).await.unwrap_err();
         assert_eq!(error.exit_code(), 2, "{error}");
@@ -168,7 +168,7 @@ testkit::stores! {
         assert_eq!(again, ["0003_c", "0004_d"]);
     }
 
-    async fn redo_takes_nothing_back_that_it_could_not_apply_anew(db: Database) {
+    async fn redo_rolls_back_nothing_that_it_could_not_apply_again(db: Database) {
         let toys = [
             toy("0001_a", &[], vec![]),
             toy("0002_b", &["0001_a"], vec![]),

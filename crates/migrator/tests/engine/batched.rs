@@ -10,9 +10,9 @@ use migrator::{DownRequest, Event, Migrator, Mode, Observer, Settings, UpMode};
 
 use crate::counting::Counting;
 use crate::toys::{all, content, entry, settings};
-use crate::workers::{Does, ID, Worker, having, seed};
+use crate::workers::{ID, Worker, WorkerStep, having, seed};
 
-/// Ends the run, without a chance to tidy up, after so many batches.
+/// Ends the run, without a chance to tidy up, after this number of batches.
 struct Breaker {
     left: AtomicUsize,
 }
@@ -31,7 +31,7 @@ fn breaking(db: &Database, worker: &Worker, after: usize) -> Migrator {
     Migrator::new(db.clone(), worker.graph(), settings)
 }
 
-/// How far the step at hand has come, by the ledger.
+/// Reads the position of the running step from the ledger.
 async fn cursor(db: &Database) -> Option<Document> {
     entry(db, ID).await.get_document("cursor").ok().cloned()
 }
@@ -45,7 +45,7 @@ testkit::stores! {
     async fn a_backfill_that_is_broken_off_five_times_goes_on_where_it_stopped(db: Database) {
         seed(&db, 9000).await;
         let before = content(&db).await;
-        let worker = Worker::new(Mode::Batched, &[Does::Fill, Does::Each]);
+        let worker = Worker::new(Mode::Batched, &[WorkerStep::Fill, WorkerStep::Each]);
         let mut passed = 0;
         for attempt in 0..5 {
             let migrator = breaking(&db, &worker, 1);
@@ -75,7 +75,7 @@ testkit::stores! {
     async fn an_undo_that_is_broken_off_goes_on_too(db: Database) {
         seed(&db, 4000).await;
         let before = content(&db).await;
-        let worker = Worker::new(Mode::Batched, &[Does::Fill, Does::CopyField, Does::Delete]);
+        let worker = Worker::new(Mode::Batched, &[WorkerStep::Fill, WorkerStep::CopyField, WorkerStep::Delete]);
         engine(&db, &worker).up(UpMode::Start).await.unwrap();
         let entries = all(&db, "_migration_undo").await.len();
         assert!((5..40).contains(&entries), "{entries}");
@@ -92,7 +92,7 @@ testkit::stores! {
 
     async fn a_finished_step_is_not_gone_through_again(db: Database) {
         seed(&db, 100).await;
-        let worker = Worker::new(Mode::Batched, &[Does::Fill, Does::CopyField]);
+        let worker = Worker::new(Mode::Batched, &[WorkerStep::Fill, WorkerStep::CopyField]);
         engine(&db, &worker.clone().failing()).up(UpMode::Start).await.unwrap_err();
         let kept = cursor(&db).await.unwrap();
         assert_eq!(kept.get_array("done").unwrap(), &[Bson::from("Fill"), Bson::from("CopyField")]);
@@ -102,7 +102,7 @@ testkit::stores! {
         assert_eq!(having(&db, "things", "color").await, 130);
         // But it is found.
         assert_eq!(report.findings.len(), 1);
-        // An undo begins anew.
+        // A rollback starts from the beginning.
         engine(&db, &worker).down(DownRequest::default()).await.unwrap();
         assert_eq!(cursor(&db).await, None);
         engine(&db, &worker).up(UpMode::Start).await.unwrap();
@@ -114,7 +114,7 @@ testkit::stores! {
         let documents = (0..120).map(|i| doc! { "_id": i, "n": i, "text": format!("{i}{large}") });
         db.collection("things").insert_many(documents.collect()).await.unwrap();
         let before = content(&db).await;
-        let worker = Worker::new(Mode::Batched, &[Does::Delete]);
+        let worker = Worker::new(Mode::Batched, &[WorkerStep::Delete]);
         engine(&db, &worker).up(UpMode::Start).await.unwrap();
         assert!(all(&db, "things").await.is_empty());
         let journal = all(&db, "_migration_undo").await;
@@ -130,14 +130,14 @@ testkit::stores! {
         seed(&db, 5000).await;
         let (lagging, counts) = Counting::around(&db);
         counts.be_behind(&[60, 30, 0]);
-        let migrator = Migrator::new(lagging, Worker::new(Mode::Batched, &[Does::Fill]).graph(), settings());
+        let migrator = Migrator::new(lagging, Worker::new(Mode::Batched, &[WorkerStep::Fill]).graph(), settings());
         migrator.up(UpMode::Start).await.unwrap();
         assert!(counts.asked_for_lag() >= 3, "{}", counts.asked_for_lag());
         assert_eq!(having(&db, "things", "color").await, 5030);
     }
 
     async fn a_start_with_nothing_pending_is_three_reads_at_the_most(db: Database) {
-        let worker = Worker::new(Mode::Batched, &[Does::Insert]);
+        let worker = Worker::new(Mode::Batched, &[WorkerStep::Insert]);
         engine(&db, &worker).up(UpMode::Start).await.unwrap();
         let (counted, counts) = Counting::around(&db);
         let settings = Settings { import_from: Some("earlier".into()), ..settings() };

@@ -31,7 +31,7 @@ fn impatient(lease_ttl: Duration, wait: Duration) -> Settings {
 }
 
 testkit::targets! {
-    async fn of_fifty_at_once_on_an_empty_database_each_migration_is_run_by_one(target: Arc<testkit::Target>) {
+    async fn fifty_concurrent_starts_apply_each_migration_once(target: Arc<testkit::Target>) {
         let mut stores = Vec::new();
         for _ in 0..50 {
             stores.push(testkit::open!(target));
@@ -52,8 +52,8 @@ testkit::targets! {
         assert_eq!(applied, 3);
         let db = &stores[0];
         let expected: Vec<_> = ["0001_a", "0002_b", "0003_c"].iter().flat_map(|id| [format!("started {id}"), format!("applied {id}")]).collect();
-        let told = testkit::dump!(db)["_migration_log"].clone();
-        let of_migrations: Vec<_> = told
+        let reported = testkit::dump!(db)["_migration_log"].clone();
+        let of_migrations: Vec<_> = reported
             .iter()
             .filter_map(|d| Some(format!("{} {}", d.get_str("event").ok()?, d.get_str("migration").ok()?)))
             .collect();
@@ -69,7 +69,7 @@ testkit::targets! {
 }
 
 testkit::stores! {
-    async fn a_holder_that_was_superseded_changes_nothing_more(db: Database) {
+    async fn superseded_holder_writes_nothing(db: Database) {
         db.collection("old").insert_one(doc! { "_id": 1 }).await.unwrap();
         let meeting = Arc::new(Meeting::default());
         let leader = migrator(&db, &paused(&meeting));
@@ -100,14 +100,14 @@ testkit::stores! {
         meeting.reached(&mut run).await;
         let stolen = Update::new().set("owner", "another").inc("fence", 1_i64);
         db.collection("_migration_lock").update_one(&Filter::All, &stolen).await.unwrap();
-        // Nobody lets it go on: the heartbeat alone ends it.
+        // Nothing resumes it: only the heartbeat ends it.
         let error = run.await.unwrap().unwrap_err();
         assert!(matches!(error, Error::LeaseLost), "{error}");
         assert_eq!(all(&db, "things").await.len(), 1);
         assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "running");
     }
 
-    async fn a_run_longer_than_its_lease_keeps_it(db: Database) {
+    async fn long_run_renews_its_lease(db: Database) {
         let meeting = Arc::new(Meeting::default());
         let quick = impatient(Duration::from_secs(2), Duration::from_mins(1));
         let leader = Migrator::new(db.clone(), graph(&paused(&meeting)), quick);
@@ -169,7 +169,7 @@ testkit::stores! {
         assert_eq!(migrator.up(UpMode::Start).await.unwrap().applied.len(), 3);
     }
 
-    async fn a_lease_whose_answer_was_lost_is_ours_all_the_same(db: Database) {
+    async fn lease_is_acquired_although_the_answer_was_lost(db: Database) {
         let (counted, counts) = Counting::around(&db);
         counts.lose(2);
         let impatient = impatient(Duration::from_secs(15), Duration::ZERO);
@@ -177,7 +177,7 @@ testkit::stores! {
         assert_eq!(report.applied.len(), 3);
         let holder = db.lease_holder("_migration_lock", "migrations").await.unwrap();
         assert!(holder.is_none_or(|holder| holder.remaining.is_zero()));
-        // If it is lost for good, that is told, and the lease runs out.
+        // If the answer is lost for good, that is reported, and the lease expires.
         let four = [three().to_vec(), vec![toy("0004_d", &["0003_c"], vec![])]].concat();
         let (counted, counts) = Counting::around(&db);
         counts.lose(usize::MAX);

@@ -14,8 +14,8 @@ testkit::stores! {
         with(&db, std::slice::from_ref(&first), settings()).up(UpMode::Start).await.unwrap();
         let before = testkit::dump!(&db);
         let found = with(&db, &[first, second], settings()).conditions().await.unwrap();
-        let told: Vec<_> = found.iter().map(|(id, finding)| format!("{id}: {finding}")).collect();
-        assert_eq!(told, ["0001_a: a thing is lost"]);
+        let reported: Vec<_> = found.iter().map(|(id, finding)| format!("{id}: {finding}")).collect();
+        assert_eq!(reported, ["0001_a: a thing is lost"]);
         assert_eq!(testkit::dump!(&db), before);
     }
 
@@ -25,7 +25,7 @@ testkit::stores! {
         let red = Settings { env: Arc::new(|_| Some("red".into())), ..settings() };
         with(&db, &[first.clone(), second.clone()], red).up(UpMode::Start).await.unwrap();
         let found = with(&db, &[first, second], settings()).conditions().await.unwrap();
-        let told: Vec<_> = found.iter().map(|(id, finding)| format!("{id}: {finding}")).collect();
-        assert_eq!(told, ["0001_a: cannot be checked: COLOR is not set", "0002_b: a thing is lost"]);
+        let reported: Vec<_> = found.iter().map(|(id, finding)| format!("{id}: {finding}")).collect();
+        assert_eq!(reported, ["0001_a: cannot be checked: COLOR is not set", "0002_b: a thing is lost"]);
     }
 }

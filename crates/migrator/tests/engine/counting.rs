@@ -21,10 +21,10 @@ pub(crate) struct Counting {
 pub(crate) struct Counts {
     reads: AtomicUsize,
     writes: AtomicUsize,
-    /// How many answers to requests for the lease are still to be lost.
+    /// Number of answers to lease requests that are still to be lost.
     lost: AtomicUsize,
     asked_for_lag: AtomicUsize,
-    /// How many seconds secondaries are behind, at each time of asking; from the last on the same.
+    /// The replication lag in seconds at each request; the last value is repeated.
     behind: Mutex<Vec<u64>>,
 }
 

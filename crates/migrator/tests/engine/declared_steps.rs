@@ -25,7 +25,7 @@ async fn picture(db: &Database) -> Vec<(String, Vec<Document>, Vec<Index>)> {
 }
 
 /// Applies it, looks at what came of it, takes it back, and makes sure that all is as it was; then once more, since what
-/// was taken back can be applied again.
+/// was rolled back can be applied again.
 async fn there_and_back(db: &Database, one: Declared, expected: &[Document]) {
     let before = picture(db).await;
     let migrator = migrator(db, &[one]);
@@ -50,7 +50,7 @@ async fn fill(db: &Database) {
 }
 
 testkit::stores! {
-    async fn a_field_is_added_where_it_is_missing(db: Database) {
+    async fn field_is_set_where_missing(db: Database) {
         fill(&db).await;
         let steps = vec![
             Step::add_field("add", "things", "b", "new"),
@@ -83,7 +83,7 @@ testkit::stores! {
         there_and_back(&db, one, &expected).await;
     }
 
-    async fn a_rename_goes_in_three(db: Database) {
+    async fn rename_takes_three_migrations(db: Database) {
         let things = db.collection("things");
         things.insert_many(vec![doc! { "_id": 1, "old": "a" }, doc! { "_id": 2, "old": "b" }]).await.unwrap();
         let begin = declared("0001_begin", vec![Step::rename_begin("begin", "things", "old", "new")]);
@@ -93,7 +93,7 @@ testkit::stores! {
         things.insert_one(doc! { "_id": 3, "old": "c" }).await.unwrap();
         let copy = declared("0002_copy", vec![Step::rename_copy("copy", "things", "old", "new")]).after(&["0001_begin"]);
         migrator(&db, &[begin.clone(), copy.clone()]).up(UpMode::Start).await.unwrap();
-        // One that nobody copied is not lost.
+        // A field that was not copied is not lost.
         things.insert_one(doc! { "_id": 4, "old": "d" }).await.unwrap();
         let end =
             declared("0003_end", vec![Step::rename_end("end", "things", "old", "new")]).after(&["0002_copy"]).contract();
@@ -148,7 +148,7 @@ testkit::stores! {
         there_and_back(&db, declared("0001_a", steps).contract(), &expected).await;
     }
 
-    async fn a_collection_is_copied(db: Database) {
+    async fn copy_step_copies_a_collection(db: Database) {
         fill(&db).await;
         let before = all(&db, "things").await;
         let one = declared("0001_a", vec![Step::copy_collection("copy", "things", "others")])

@@ -25,22 +25,22 @@ testkit::stores! {
         let migrator = migrator(&db, &failing(&switch));
         let error = migrator.up(UpMode::Start).await.unwrap_err();
         assert_eq!(error.exit_code(), 1, "{error}");
-        assert!(error.to_string().starts_with("0002_b failed: told to fail\n  already committed:\n    step 0 (things): 1 inserted"), "{error}");
+        assert!(error.to_string().starts_with("0002_b failed: fails on purpose\n  already committed:\n    step 0 (things): 1 inserted"), "{error}");
         assert_eq!(all(&db, "things").await.len(), 2);
         let failed = entry(&db, "0002_b").await;
         assert_eq!(failed.get_str("status").unwrap(), "failed");
-        assert_eq!(failed.get_str("error").unwrap(), "told to fail");
+        assert_eq!(failed.get_str("error").unwrap(), "fails on purpose");
 
         switch.store(false, Ordering::SeqCst);
         let error = migrator.up(UpMode::Start).await.unwrap_err();
         assert_eq!(error.exit_code(), 4, "{error}");
         let text = error.to_string();
-        for part in ["0002_b failed in an earlier run", "told to fail", "step 0 (things): 1 inserted", "field-notes migrate up", "field-notes migrate down"] {
+        for part in ["0002_b failed in an earlier run", "fails on purpose", "step 0 (things): 1 inserted", "field-notes migrate up", "field-notes migrate down"] {
             assert!(text.contains(part), "{text}");
         }
         assert_eq!(all(&db, "things").await.len(), 2);
         let status = migrator.status().await.unwrap();
-        assert_eq!(status.failed[0].error.as_deref(), Some("told to fail"));
+        assert_eq!(status.failed[0].error.as_deref(), Some("fails on purpose"));
         assert_eq!(status.pending[0].id, "0003_c");
 
         let report = migrator.up(UpMode::Operator).await.unwrap();
@@ -66,7 +66,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await.len(), 4);
     }
 
-    async fn every_missing_variable_is_told_before_anything_is_written(db: Database) {
+    async fn missing_variables_are_reported_before_any_write(db: Database) {
         let toys = [
             toy("0001_a", &[], vec![Do::Insert("things", "a")]),
             needing("0002_b", &["0001_a"], &["ONE", "TWO"], vec![]),

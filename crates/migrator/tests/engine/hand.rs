@@ -85,7 +85,7 @@ testkit::stores! {
         migrator.up(UpRequest::steps(1)).await.unwrap();
         assert!(!all(&db, "_migration_undo").await.is_empty());
         let before = content(&db).await;
-        migrator.stamp("0001", Stamp::RolledBack, "taken back by hand").await.unwrap();
+        migrator.stamp("0001", Stamp::RolledBack, "rolled back by hand").await.unwrap();
         assert_eq!(content(&db).await, before);
         assert!(all(&db, "_migration_undo").await.is_empty());
         assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "rolled_back");
@@ -106,13 +106,13 @@ testkit::stores! {
         // Once only.
         assert_eq!(migrator.up(UpMode::Start).await.unwrap_err().exit_code(), 4);
 
-        // Taken back by hand: its journal is gone, and a start applies it anew.
+        // Rolled back by hand: its journal is deleted, and a start applies it again.
         db.collection("things").delete_many(&Filter::All).await.unwrap();
         migrator.repair("0001", Repair::RolledBack, "deleted by hand").await.unwrap();
         assert!(all(&db, "_migration_undo").await.is_empty());
         assert_eq!(migrator.up(UpMode::Start).await.unwrap_err().exit_code(), 1);
 
-        // Finished by hand: it is applied, and can be taken back as far as it was ours.
+        // Finished by hand: it is applied, and the part that this engine did can be rolled back.
         migrator.repair("0001", Repair::Applied, "finished by hand").await.unwrap();
         let applied = entry(&db, "0001_a").await;
         assert!(!applied.contains_key("error") && applied.get_str("reason").unwrap() == "finished by hand");
@@ -161,7 +161,7 @@ testkit::stores! {
         held.release().await.unwrap();
         assert_eq!(migrator.unlock("just in case").await.unwrap(), UnlockOutcome::Free);
 
-        // It ran out, and nobody has asked for it since.
+        // It expired, and no one has requested it since.
         let held = db.acquire_lease(lease("elsewhere/7/run/place")).await.unwrap().unwrap();
         let long_ago = Update::new().set("expires_at", DateTime::from_millis(1));
         db.collection("_migration_lock").update_one(&Filter::All, &long_ago).await.unwrap();

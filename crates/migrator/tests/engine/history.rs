@@ -21,12 +21,12 @@ fn three() -> [Toy; 3] {
     ]
 }
 
-fn told(records: &[LogRecord]) -> Vec<String> {
+fn reported(records: &[LogRecord]) -> Vec<String> {
     records.iter().map(|r| format!("{} {}", r.event, r.migration.as_deref().unwrap_or("-"))).collect()
 }
 
 testkit::stores! {
-    async fn history_tells_who_did_what_and_of_which_run(db: Database) {
+    async fn history_filters_by_migration_and_run(db: Database) {
         let toys = &three()[..2];
         let told_revision = Settings { git_revision: Some("abc123".into()), ..settings() };
         let first = Migrator::new(db.clone(), graph(toys), told_revision);
@@ -37,7 +37,7 @@ testkit::stores! {
         second.down(DownRequest::last()).await.unwrap();
 
         let records = second.history(&HistoryRequest::default()).await.unwrap();
-        assert_eq!(told(&records), ["started 0001_a", "applied 0001_a", "started 0002_b", "applied 0002_b", "rolling_back 0002_b", "rolled_back 0002_b"]);
+        assert_eq!(reported(&records), ["started 0001_a", "applied 0001_a", "started 0002_b", "applied 0002_b", "rolling_back 0002_b", "rolled_back 0002_b"]);
         let LogRecord { by, attempt, .. } = &records[0];
         assert_eq!((by.run_id.as_str(), by.actor.as_str(), by.app_version.as_str()), (first.run_id(), "a test", "1.2.3"));
         assert_eq!((by.pid, by.git_revision.as_deref(), *attempt), (i64::from(std::process::id()), Some("abc123"), Some(1)));
@@ -47,7 +47,7 @@ testkit::stores! {
         assert!(applied.duration_ms.is_some() && records[2].fence > applied.fence);
         assert_eq!(records[3].by.git_revision, None);
 
-        let of = async |request| told(&second.history(&request).await.unwrap());
+        let of = async |request| reported(&second.history(&request).await.unwrap());
         let one = HistoryRequest { migration: Some("0001".into()), ..HistoryRequest::default() };
         assert_eq!(of(one).await.len(), 2);
         let run = HistoryRequest { run: Some(second.run_id().into()), ..HistoryRequest::default() };
@@ -86,7 +86,7 @@ testkit::stores! {
         assert_eq!(shown.applied_run.as_deref(), Some(migrator.run_id()));
         assert_eq!(shown.by.as_ref().unwrap().actor, "a test");
         assert_eq!(shown.dependents, ["0002_b", "0009_later"]);
-        assert_eq!(told(&shown.log), ["started 0001_a", "applied 0001_a"]);
+        assert_eq!(reported(&shown.log), ["started 0001_a", "applied 0001_a"]);
         let json = doc_of(&shown);
         assert_eq!((&json["declared"]["time_limit_ms"], &json["declared"]["undo"], &json["state"]), (&7000.into(), &"journal".into(), &"applied".into()));
         let unknown = migrator.show("0009").await.unwrap();
@@ -123,7 +123,7 @@ testkit::stores! {
         assert!(failed.error_chain[0].contains("by_1"), "{failed:?}");
     }
 
-    async fn progress_is_logged_as_often_as_is_wanted(db: Database) {
+    async fn progress_is_logged_at_the_configured_interval(db: Database) {
         db.collection("things").insert_many((0..2500).map(|i| doc! { "_id": i }).collect()).await.unwrap();
         let toys = [
             toy("0001_a", &[], vec![Do::Fill("things", "x", 1)]),

@@ -83,7 +83,7 @@ testkit::stores! {
 
         let report = importing(&db, true).up(UpMode::Start).await.unwrap();
         assert_eq!(report.imported.len(), 2);
-        // Once taken over it no longer has to be allowed.
+        // Once imported it no longer needs to be allowed.
         let status = importing(&db, false).status().await.unwrap();
         assert_eq!(status.unknown.iter().map(|e| (e.id.as_str(), e.source)).collect::<Vec<_>>(), [("0007_theirs", Some(Source::Imported))]);
         assert_eq!(importing(&db, false).up(UpMode::Start).await.unwrap().already_applied, 3);

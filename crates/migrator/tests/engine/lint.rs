@@ -6,12 +6,12 @@ use migrator::{Lint, Meta, Mode, Rule, Severity, Step, Undo, Value, lint};
 
 use crate::declared::{Declared, declared, graph};
 
-fn of(list: &[Declared]) -> Vec<Lint> {
+fn lint(list: &[Declared]) -> Vec<Lint> {
     lint::check_graph(&graph(list))
 }
 
 fn rules(list: &[Declared]) -> BTreeSet<Rule> {
-    of(list).iter().map(|lint| lint.rule).collect()
+    lint(list).iter().map(|lint| lint.rule).collect()
 }
 
 fn add() -> Step {
@@ -209,8 +209,8 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
 #[test]
 fn each_rule_is_tripped_and_is_not_by_what_is_near_it() {
     for (rule, trips, passes) in table() {
-        assert!(rules(&trips).contains(&rule), "{rule} was not tripped by {:?}", of(&trips));
-        assert!(!rules(&passes).contains(&rule), "{rule} was tripped: {:?}", of(&passes));
+        assert!(rules(&trips).contains(&rule), "{rule} was not tripped by {:?}", lint(&trips));
+        assert!(!rules(&passes).contains(&rule), "{rule} was tripped: {:?}", lint(&passes));
     }
 }
 
@@ -227,12 +227,12 @@ fn every_rule_has_a_test() {
 
 #[test]
 fn a_migration_with_nothing_to_say_about_it_is_left_alone() {
-    assert_eq!(of(&[good()]), []);
+    assert_eq!(lint(&[good()]), []);
 }
 
 #[test]
 fn a_finding_is_told_in_a_sentence_and_as_json() {
-    let found = of(&[declared("0001_drop_color", vec![unset()])]);
+    let found = lint(&[declared("0001_drop_color", vec![unset()])]);
     let [one] = &found[..] else { panic!("one finding: {found:?}") };
     assert_eq!(one.severity, Severity::Error);
     let text = one.to_string();

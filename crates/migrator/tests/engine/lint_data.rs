@@ -80,7 +80,7 @@ testkit::stores! {
         assert!(rules(&db, &[adds]).await.is_empty());
     }
 
-    async fn a_collection_that_nobody_knows_is_seen(db: Database) {
+    async fn unknown_collection_is_reported(db: Database) {
         let misspelt = one(Step::add_field("add", "thinks", "a", 1));
         assert!(rules(&db, &misspelt).await.is_empty(), "a new database has no collections yet");
         db.collection("things").insert_one(doc! { "b": 1 }).await.unwrap();
@@ -125,13 +125,13 @@ testkit::stores! {
         let switch = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
         let toys = [toy("0001_a", &[], vec![Do::Fail(std::sync::Arc::clone(&switch))])];
         let migrator = crate::toys::migrator(&db, &toys);
-        let told = |lints: &[migrator::Lint]| lints.iter().any(|lint| lint.rule == Rule::NotForeseen);
-        assert!(told(&migrator.lint().await.unwrap()));
+        let reported = |lints: &[migrator::Lint]| lints.iter().any(|lint| lint.rule == Rule::NotForeseen);
+        assert!(reported(&migrator.lint().await.unwrap()));
         switch.store(false, std::sync::atomic::Ordering::SeqCst);
-        assert!(!told(&migrator.lint().await.unwrap()));
+        assert!(!reported(&migrator.lint().await.unwrap()));
         migrator.up(UpMode::Operator).await.unwrap();
         switch.store(true, std::sync::atomic::Ordering::SeqCst);
-        assert!(!told(&migrator.lint().await.unwrap()));
+        assert!(!reported(&migrator.lint().await.unwrap()));
     }
 
     async fn the_steps_of_code_are_linted_too(db: Database) {

@@ -9,7 +9,7 @@ use crate::counting::Counting;
 use crate::toys::{Do, Meeting, graph, migrator, settings, toy};
 
 testkit::stores! {
-    async fn looking_writes_nothing(db: Database) {
+    async fn read_only_commands_write_nothing(db: Database) {
         let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a")])];
         let (counted, counts) = Counting::around(&db);
         let importing = Settings { import_from: Some("earlier".into()), wait: Duration::ZERO, ..settings() };
@@ -38,7 +38,7 @@ testkit::stores! {
         looking.wait().await.unwrap();
     }
 
-    async fn wait_sees_another_runner_through(db: Database) {
+    async fn wait_returns_when_another_runner_has_finished(db: Database) {
         let meeting = Arc::new(Meeting::default());
         let toys = [toy("0001_a", &[], vec![Do::Meet(Arc::clone(&meeting))])];
         let leader = migrator(&db, &toys);

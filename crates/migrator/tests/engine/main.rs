@@ -10,7 +10,7 @@ mod batched;
 mod checksums;
 /// Several runners at once, and what becomes of a lease.
 mod concurrency;
-/// What should hold, looked at again.
+/// Conditions, checked again.
 mod conditions;
 /// A store that counts what is asked of it.
 mod counting;
@@ -18,13 +18,13 @@ mod counting;
 mod declared;
 /// Declared steps, there and back.
 mod declared_steps;
-/// What the database has, against what is declared.
+/// Drift of indexes.
 mod drift;
 /// Failures, and what is said of them.
 mod failure;
-/// What the ledger is told by hand.
+/// Manual changes of the ledger.
 mod hand;
-/// What was done, and by whom.
+/// The log and its authors.
 mod history;
 /// Taking over an earlier tool's ledger.
 mod import;
@@ -34,9 +34,9 @@ mod lint;
 mod lint_data;
 /// Looking without touching.
 mod look;
-/// How the writes of a migration are made.
+/// Modes of migrations.
 mod modes;
-/// What an `up` does, and in which order.
+/// The order of an `up`.
 mod order;
 /// Plans that write nothing.
 mod preview;
@@ -46,7 +46,7 @@ mod refused;
 mod server_validator;
 /// Each kind of step, there and back.
 mod steps;
-/// Ends that are neither good nor bad: told to stop, out of time, undecided.
+/// Runs that end early: stopped, out of time, awaiting a decision.
 mod stop;
 mod target;
 /// Migrations made of data.

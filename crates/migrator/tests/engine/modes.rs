@@ -10,20 +10,20 @@ use testkit::Mongod;
 
 use crate::declared::{declared, with};
 use crate::toys::{all, content, entry, log, settings};
-use crate::workers::{Does, ID, Worker, having, seed};
+use crate::workers::{ID, Worker, WorkerStep, having, seed};
 
-const WORK: [Does; 3] = [Does::Fill, Does::InsertMany, Does::Copy];
+const WORK: [WorkerStep; 3] = [WorkerStep::Fill, WorkerStep::InsertMany, WorkerStep::Copy];
 
 fn engine(db: &Database, worker: &Worker) -> Migrator {
     Migrator::new(db.clone(), worker.graph(), settings())
 }
 
 testkit::stores! {
-    async fn a_transaction_that_fails_leaves_nothing(db: Database) {
+    async fn failed_transaction_leaves_nothing(db: Database) {
         seed(&db, 1200).await;
         let before = content(&db).await;
         let error = engine(&db, &Worker::new(Mode::Transaction, &WORK).failing()).up(UpMode::Start).await.unwrap_err();
-        assert!(error.to_string().contains("told to fail\n  nothing was committed"), "{error}");
+        assert!(error.to_string().contains("fails on purpose\n  nothing was committed"), "{error}");
         assert!(content(&db).await == before);
         assert!(all(&db, "_migration_undo").await.is_empty());
         let failed = entry(&db, ID).await;
@@ -51,23 +51,23 @@ testkit::stores! {
         }
     }
 
-    async fn more_than_a_transaction_should_hold_is_refused(db: Database) {
+    async fn transaction_over_the_document_limit_is_refused(db: Database) {
         seed(&db, 10_000).await;
         let before = content(&db).await;
-        let error = engine(&db, &Worker::new(Mode::Transaction, &[Does::InsertMany, Does::Set])).up(UpMode::Start).await.unwrap_err();
+        let error = engine(&db, &Worker::new(Mode::Transaction, &[WorkerStep::InsertMany, WorkerStep::Set])).up(UpMode::Start).await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains("it would change 11030 documents in one transaction; the limit is 10000"), "{text}");
         assert!(content(&db).await == before);
         // As many as it may.
         db.collection("things").delete_many(&Filter::gte("_id", 9000)).await.unwrap();
-        engine(&db, &Worker::new(Mode::Transaction, &[Does::Set])).up(UpMode::Operator).await.unwrap();
+        engine(&db, &Worker::new(Mode::Transaction, &[WorkerStep::Set])).up(UpMode::Operator).await.unwrap();
     }
 
-    async fn an_index_in_a_transaction_is_refused_before_anything_is_begun(db: Database) {
+    async fn index_step_in_a_transaction_is_refused_before_the_run(db: Database) {
         seed(&db, 5).await;
         let before = content(&db).await;
-        for does in [Does::MakeIndex, Does::DropIndex] {
-            let worker = Worker::new(Mode::Transaction, &[Does::Fill, does]);
+        for does in [WorkerStep::MakeIndex, WorkerStep::DropIndex] {
+            let worker = Worker::new(Mode::Transaction, &[WorkerStep::Fill, does]);
             let error = engine(&db, &worker).up(UpMode::Operator).await.unwrap_err();
             assert_eq!(error.exit_code(), 7);
             assert!(error.to_string().contains("defines an index, which no transaction can"), "{error}");
@@ -76,8 +76,8 @@ testkit::stores! {
             // Before it was begun: the ledger knows nothing of it.
             assert!(all(&db, "_migrations").await.is_empty());
             let preflight = engine(&db, &worker).preflight(&UpMode::Operator.into()).await;
-            let told = preflight.checks.iter().find(|check| check.name == "modes").unwrap();
-            assert!(told.level == CheckLevel::Error && told.text.contains("which no transaction can"), "{}", told.text);
+            let reported = preflight.checks.iter().find(|check| check.name == "modes").unwrap();
+            assert!(reported.level == CheckLevel::Error && reported.text.contains("which no transaction can"), "{}", reported.text);
         }
         let steps = vec![Step::create_index("index", "things", Index::on(["color"]))];
         let declared = declared("0001_a", steps).mode(Mode::Transaction);
@@ -104,7 +104,7 @@ testkit::stores! {
                     writes
                 }
             });
-            let worker = Worker::new(mode, &[Does::Fill, Does::CopyField]);
+            let worker = Worker::new(mode, &[WorkerStep::Fill, WorkerStep::CopyField]);
             engine(&db, &worker).up(UpMode::Start).await.unwrap();
             assert_eq!((having(&db, "things", "color").await, having(&db, "things", "m").await), (2030, 2030));
             engine(&db, &worker).down(DownRequest::default()).await.unwrap();

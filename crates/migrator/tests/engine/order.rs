@@ -17,10 +17,10 @@ fn diamond() -> [crate::toys::Toy; 4] {
 }
 
 testkit::stores! {
-    async fn a_diamond_is_applied_in_order_and_once(db: Database) {
+    async fn diamond_is_applied_in_order_and_once(db: Database) {
         let notes = Arc::new(Notes::default());
-        let told = Settings { observer: Arc::clone(&notes) as _, ..settings() };
-        let migrator = Migrator::new(db.clone(), graph(&diamond()), told);
+        let reported = Settings { observer: Arc::clone(&notes) as _, ..settings() };
+        let migrator = Migrator::new(db.clone(), graph(&diamond()), reported);
         let report = migrator.up(UpMode::Start).await.unwrap();
         let ids = ["0001_first", "0002_left", "0003_right", "0004_last"];
         assert_eq!(report.applied.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ids);
@@ -36,7 +36,7 @@ testkit::stores! {
         assert_eq!(log(&db).await.len(), 8);
     }
 
-    async fn the_ledger_says_who_what_and_when(db: Database) {
+    async fn ledger_records_provenance(db: Database) {
         migrator(&db, &diamond()).up(UpMode::Operator).await.unwrap();
         let entry = entry(&db, "0001_first").await;
         let now = DateTime::from_millis(1_700_000_000_000);

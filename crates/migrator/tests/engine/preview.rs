@@ -31,7 +31,7 @@ async fn unseen(db: &Database, migrator: &Migrator) -> Preview {
     let preview = migrator.preview(UpMode::Operator).await.unwrap();
     assert_eq!(fingerprint(db).await, before);
     if db.facts().await.unwrap().precise_changes {
-        // The first that is told is what is written after it.
+        // The first sample shows what is written after it.
         let id = db.collection("marks").insert_one(doc! { "mark": 1 }).await.unwrap();
         let first = feed.next().await.unwrap().unwrap();
         assert!(matches!(&first, Change::Document { id: seen, .. } if *seen == id), "{first:?}");
@@ -130,7 +130,7 @@ fn rich() -> Vec<Step> {
 }
 
 testkit::stores! {
-    async fn a_plan_says_what_up_does_and_writes_nothing(db: Database) {
+    async fn preview_matches_up_and_writes_nothing(db: Database) {
         let things = db.collection("things");
         things.insert_many(numbered(10)).await.unwrap();
         things.insert_many(vec![doc! { "_id": "x", "old": 1 }, doc! { "_id": "y", "slug": "a" }]).await.unwrap();
@@ -197,11 +197,11 @@ testkit::stores! {
         assert_eq!(*from, format!("{rate} documents per second, by earlier runs on this database (1)"));
     }
 
-    async fn what_a_variable_holds_is_told_by_its_name(db: Database) {
+    async fn variable_values_are_redacted_to_their_names(db: Database) {
         db.collection("things").insert_many(numbered(1)).await.unwrap();
         let preview = code(&db).preview(UpMode::Operator).await.unwrap();
-        let told = serde_json::to_string(&preview).unwrap();
-        assert!(!told.contains("ada@example.org"), "{told}");
+        let reported = serde_json::to_string(&preview).unwrap();
+        assert!(!reported.contains("ada@example.org"), "{reported}");
         assert_eq!(preview.migrations[0].steps[0].samples[0].after.get_str("name").unwrap(), "the one of ${MAIL}");
     }
 
@@ -214,7 +214,7 @@ testkit::stores! {
         let migrator = crate::toys::migrator(&db, &toys);
         let preview = unseen(&db, &migrator).await;
         let errors: Vec<_> = preview.migrations.iter().map(|one| one.error.clone().unwrap_or_default()).collect();
-        assert_eq!(errors, ["told to fail", "not reached, since an earlier migration would fail"]);
+        assert_eq!(errors, ["fails on purpose", "not reached, since an earlier migration would fail"]);
         assert_eq!(preview.migrations[0].steps.len(), 1);
         assert!(content(&db).await.is_empty());
     }

@@ -23,13 +23,13 @@ pub(crate) fn why(bad: Bad) -> &'static str {
 }
 
 pub(crate) fn graph(bad: Bad) -> Graph {
-    Graph::new(vec![Box::new(It(bad))]).unwrap()
+    Graph::new(vec![Box::new(RefusedMigration(bad))]).unwrap()
 }
 
-struct It(Bad);
+struct RefusedMigration(Bad);
 
 #[async_trait]
-impl Migration for It {
+impl Migration for RefusedMigration {
     fn meta(&self) -> &'static Meta {
         const { &Meta::new("0001_bad", "is wrong") }
     }

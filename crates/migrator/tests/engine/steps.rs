@@ -5,7 +5,7 @@ use docstore::{Database, Filter, Update};
 use migrator::{DownRequest, Meta, Migrator, Mode, Settings, UpMode};
 
 use crate::toys::{all, content, settings};
-use crate::workers::{DOCUMENTS, Does, ID, Worker, having, seed};
+use crate::workers::{DOCUMENTS, ID, Worker, WorkerStep, having, seed};
 
 const NO: DownRequest = DownRequest::last();
 const MODES: [Mode; 3] = [Mode::Transaction, Mode::Idempotent, Mode::Batched];
@@ -23,7 +23,7 @@ async fn state(db: &Database) -> (BTreeMap<String, Vec<Document>>, Vec<String>) 
 }
 
 /// A run that is repeated, as if the ledger knew nothing of it, finds nothing to do.
-async fn repeated(db: &Database, mode: Mode, does: Does) {
+async fn repeated(db: &Database, mode: Mode, does: WorkerStep) {
     let engine = engine(db, &Worker::new(mode, &[does]));
     engine.up(UpMode::Start).await.unwrap();
     let after = state(db).await;
@@ -36,7 +36,7 @@ async fn repeated(db: &Database, mode: Mode, does: Does) {
     engine.down(NO).await.unwrap();
 }
 
-async fn there_and_back(db: &Database, mode: Mode, does: &[Does]) {
+async fn there_and_back(db: &Database, mode: Mode, does: &[WorkerStep]) {
     let before = state(db).await;
     let engine = engine(db, &Worker::new(mode, does));
     engine.up(UpMode::Start).await.unwrap();
@@ -62,23 +62,23 @@ testkit::stores! {
 
     async fn steps_on_the_same_documents_are_undone_from_the_last_to_the_first(db: Database) {
         seed(&db, 1300).await;
-        let chain = [Does::Fill, Does::Insert, Does::Copy, Does::CopyField, Does::Each, Does::Set, Does::Unset, Does::InsertMany];
+        let chain = [WorkerStep::Fill, WorkerStep::Insert, WorkerStep::Copy, WorkerStep::CopyField, WorkerStep::Each, WorkerStep::Set, WorkerStep::Unset, WorkerStep::InsertMany];
         for mode in MODES {
             there_and_back(&db, mode, &chain).await;
         }
-        there_and_back(&db, Mode::Batched, &[Does::Fill, Does::Delete, Does::Copy]).await;
+        there_and_back(&db, Mode::Batched, &[WorkerStep::Fill, WorkerStep::Delete, WorkerStep::Copy]).await;
     }
 
     async fn indexes_come_and_go_and_come_back(db: Database) {
         seed(&db, 10).await;
         for mode in [Mode::Idempotent, Mode::Batched] {
-            there_and_back(&db, mode, &[Does::MakeIndex]).await;
-            there_and_back(&db, mode, &[Does::DropIndex]).await;
-            there_and_back(&db, mode, &[Does::DropIndex, Does::Fill, Does::MakeIndex]).await;
+            there_and_back(&db, mode, &[WorkerStep::MakeIndex]).await;
+            there_and_back(&db, mode, &[WorkerStep::DropIndex]).await;
+            there_and_back(&db, mode, &[WorkerStep::DropIndex, WorkerStep::Fill, WorkerStep::MakeIndex]).await;
         }
         // What was there before stays.
         db.ensure_index("things", &docstore::Index::on(["n"]).named("mine")).await.unwrap();
-        let migrator = engine(&db, &Worker::new(Mode::Idempotent, &[Does::MakeIndex]));
+        let migrator = engine(&db, &Worker::new(Mode::Idempotent, &[WorkerStep::MakeIndex]));
         let report = migrator.up(UpMode::Start).await.unwrap();
         assert_eq!((report.applied[0].counts[0].inserted, report.applied[0].counts[0].left), (0, 1));
         migrator.down(NO).await.unwrap();
@@ -88,7 +88,7 @@ testkit::stores! {
     async fn what_was_made_meanwhile_is_kept_and_told(db: Database) {
         seed(&db, 1300).await;
         let things = db.collection("things");
-        let migrator = engine(&db, &Worker::new(Mode::Batched, &[Does::Delete, Does::Copy]));
+        let migrator = engine(&db, &Worker::new(Mode::Batched, &[WorkerStep::Delete, WorkerStep::Copy]));
         migrator.up(UpMode::Start).await.unwrap();
         // A deleted one comes back by hand, other than it was; a copy is edited.
         things.insert_one(doc! { "_id": 7, "by": "hand" }).await.unwrap();
@@ -117,7 +117,7 @@ testkit::stores! {
     async fn without_a_journal_nothing_is_written_down(db: Database) {
         seed(&db, 1500).await;
         for mode in MODES {
-            let worker = Worker::with(Meta::new(ID, "no journal").mode(mode).without_journal(), &[Does::Fill, Does::CopyField, Does::Each]);
+            let worker = Worker::with(Meta::new(ID, "no journal").mode(mode).without_journal(), &[WorkerStep::Fill, WorkerStep::CopyField, WorkerStep::Each]);
             let migrator = engine(&db, &worker);
             let report = migrator.up(UpMode::Start).await.unwrap();
             assert_eq!(report.applied[0].warnings.len(), 0);
@@ -135,7 +135,7 @@ testkit::stores! {
 
     async fn a_journal_that_would_be_too_large_stops_before_the_batch(db: Database) {
         seed(&db, 3000).await;
-        let worker = Worker::new(Mode::Batched, &[Does::Fill]);
+        let worker = Worker::new(Mode::Batched, &[WorkerStep::Fill]);
         let small = Settings { journal_cap_bytes: 10_000, ..settings() };
         let error = Migrator::new(db.clone(), worker.graph(), small).up(UpMode::Start).await.unwrap_err();
         let text = error.to_string();

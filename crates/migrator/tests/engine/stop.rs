@@ -56,7 +56,7 @@ testkit::stores! {
         assert_eq!(log(&db).await, ["started 0001_a", "interrupted 0001_a"]);
         let status = migrator(&db, &two(&stop)).status().await.unwrap();
         assert_eq!((status.pending[0].state, status.failed.len()), (Some(State::Interrupted), 0));
-        // A start goes on with it, and nobody waits for a lease.
+        // A start resumes it without waiting for a lease.
         let impatient = Settings { wait: Duration::ZERO, ..settings() };
         let next = Migrator::new(db.clone(), graph(&two(&Stop::new())), impatient);
         let report = next.up(UpMode::Start).await.unwrap();
@@ -76,9 +76,9 @@ testkit::stores! {
         let stop = Stop::new();
         let at = |event: &Event<'_>| matches!(event, Event::Applied { .. });
         let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
-        let told = Settings { stop: stop.clone(), observer, ..settings() };
+        let reported = Settings { stop: stop.clone(), observer, ..settings() };
         let toys = [toy("0001_a", &[], vec![]), toy("0002_b", &["0001_a"], vec![])];
-        let error = Migrator::new(db.clone(), graph(&toys), told).up(UpMode::Start).await.unwrap_err();
+        let error = Migrator::new(db.clone(), graph(&toys), reported).up(UpMode::Start).await.unwrap_err();
         says(&error, 130, &["between two migrations"]);
         assert_eq!(log(&db).await, ["started 0001_a", "applied 0001_a"]);
         assert_eq!(migrator(&db, &toys).up(UpMode::Start).await.unwrap().applied.len(), 1);
@@ -92,8 +92,8 @@ testkit::stores! {
         let stop = Stop::new();
         let at = |event: &Event<'_>| matches!(event, Event::RollingBack { .. });
         let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
-        let told = Settings { stop, observer, ..settings() };
-        let error = Migrator::new(db.clone(), graph(&toys), told).down(DownRequest::last()).await.unwrap_err();
+        let reported = Settings { stop, observer, ..settings() };
+        let error = Migrator::new(db.clone(), graph(&toys), reported).down(DownRequest::last()).await.unwrap_err();
         says(&error, 130, &["stopped on request during the rollback of 0001_a", "`field-notes migrate down` to finish it"]);
         let half = entry(&db, "0001_a").await;
         assert!(half.get_str("status").unwrap() == "rolling_back" && !half.contains_key("error"));
@@ -161,7 +161,7 @@ testkit::stores! {
         let meeting = Arc::new(Meeting::default());
         let does = vec![Do::Insert("things", "a"), Do::Meet(Arc::clone(&meeting)), Do::Insert("things", "b")];
         let toys = [toy("0001_a", &[], does).but(|meta| meta.time_limit(Duration::from_millis(500)))];
-        // Nobody ever lets it go on.
+        // Nothing ever resumes it.
         let error = migrator(&db, &toys).up(UpMode::Start).await.unwrap_err();
         says(&error, 1, &["its time limit of 0.5 s"]);
         assert_eq!(all(&db, "things").await.len(), 1);

@@ -155,13 +155,13 @@ testkit::stores! {
             // Looking goes on.
             assert!(older.status().await.unwrap().unknown.iter().any(|e| e.id == id));
         }
-        // Taken back by who knows them, they are no hindrance any more.
+        // Once a program that knows them has rolled them back, they no longer prevent a run.
         let newer = migrator(&db, &new);
         newer.down(migrator::DownRequest::to("0006")).await.unwrap();
         migrator(&db, &old).up(UpMode::Start).await.unwrap();
     }
 
-    async fn warnings_are_failures_if_that_is_asked_for(db: Database) {
+    async fn strict_run_treats_warnings_as_failures(db: Database) {
         let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Warn("one was odd")])];
         let error = migrator(&db, &toys).up(UpRequest::all(UpMode::Operator).strict()).await.unwrap_err();
         says(&error, 1, &["0001_a failed", "warnings are failures in this run: one was odd", "step 0 (things): 1 inserted"]);

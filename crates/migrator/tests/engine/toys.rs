@@ -13,7 +13,7 @@ use migrator::{
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// What a toy does, in order.
+/// The operations of a toy, in order.
 #[derive(Clone)]
 pub(crate) enum Do {
     /// Inserts `{name, by: the migration}` unless the name is there.
@@ -53,9 +53,9 @@ pub(crate) struct Toy {
     meta: &'static Meta,
     does: Vec<Do>,
     undo: Undo,
-    /// What its undo does, if that is code.
+    /// The operations of its rollback, if that is code.
     back: Vec<Do>,
-    /// Collections and fields that another tool's run is taken back from.
+    /// Collections and fields that the rollback of another tool's run changes.
     unset: Vec<(&'static str, &'static str)>,
     finds: Vec<&'static str>,
 }
@@ -93,7 +93,7 @@ impl Toy {
         self
     }
 
-    /// Is taken back by code that does this.
+    /// Sets code that rolls it back.
     pub(crate) fn back(mut self, does: Vec<Do>) -> Self {
         (self.undo, self.back) = (Undo::Code, does);
         self
@@ -117,11 +117,11 @@ impl Migration for Toy {
     }
 
     async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
-        carry_out(cx, self.meta.id, "step", &self.does).await
+        execute(cx, self.meta.id, "step", &self.does).await
     }
 
     async fn down(&self, cx: &mut Up<'_>) -> Result<()> {
-        carry_out(cx, self.meta.id, "back", &self.back).await
+        execute(cx, self.meta.id, "back", &self.back).await
     }
 
     fn undo(&self) -> Undo {
@@ -140,7 +140,7 @@ impl Migration for Toy {
     }
 }
 
-async fn carry_out(cx: &mut Up<'_>, id: &str, word: &str, does: &[Do]) -> Result<()> {
+async fn execute(cx: &mut Up<'_>, id: &str, word: &str, does: &[Do]) -> Result<()> {
     for (at, what) in does.iter().enumerate() {
         let step = format!("{word} {at}");
         match what {
@@ -155,7 +155,7 @@ async fn carry_out(cx: &mut Up<'_>, id: &str, word: &str, does: &[Do]) -> Result
                 cx.set(&step, collection, &Filter::All, *field, value.clone()).await?;
             }
             Do::Fail(switch) if switch.load(Ordering::SeqCst) => {
-                return Err(Error::migration("told to fail"));
+                return Err(Error::migration("fails on purpose"));
             }
             Do::Fail(_) => {}
             Do::Meet(meeting) => {
@@ -213,11 +213,11 @@ pub(crate) async fn entry(db: &Database, id: &str) -> Document {
     db.collection("_migrations").find_one(Find::new(Filter::id(id))).await.unwrap().unwrap()
 }
 
-/// The events of the log with their migrations, in order. Without how far a step has come: that is told as time goes by.
+/// The events of the log with their migrations, in order. Without progress, which is logged as time goes by.
 pub(crate) async fn log(db: &Database) -> Vec<String> {
     let text = |d: &Document, key| d.get_str(key).unwrap().to_owned();
-    let told = all(db, "_migration_log").await.into_iter().filter(|d| text(d, "event") != "progress");
-    told.map(|d| text(&d, "event") + " " + &text(&d, "migration")).collect()
+    let reported = all(db, "_migration_log").await.into_iter().filter(|d| text(d, "event") != "progress");
+    reported.map(|d| text(&d, "event") + " " + &text(&d, "migration")).collect()
 }
 
 /// All documents but the engine's own.

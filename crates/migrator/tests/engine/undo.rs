@@ -94,7 +94,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await.len(), 0);
     }
 
-    async fn what_was_there_before_stays(db: Database) {
+    async fn existing_data_is_kept_by_down(db: Database) {
         db.collection("things").insert_one(doc! { "_id": 1, "name": "a" }).await.unwrap();
         let before = content(&db).await;
         let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Insert("things", "a")])]);
@@ -104,7 +104,7 @@ testkit::stores! {
         assert_eq!(content(&db).await, before);
     }
 
-    async fn down_takes_one_at_a_time_from_the_end(db: Database) {
+    async fn down_rolls_back_one_at_a_time_last_first(db: Database) {
         let toys = [
             toy("0001_a", &[], vec![Do::Insert("things", "a")]),
             toy("0002_b", &["0001_a"], vec![Do::Insert("things", "b")]),
@@ -116,14 +116,14 @@ testkit::stores! {
         assert!(migrator.down(NO).await.unwrap().is_empty());
     }
 
-    async fn the_irreversible_stays_and_says_why(db: Database) {
-        let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a")]).undo(Undo::Irreversible("it is told to everybody"))];
+    async fn irreversible_migration_is_refused_with_its_reason(db: Database) {
+        let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a")]).undo(Undo::Irreversible("it was sent to everyone"))];
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
         let before = testkit::dump!(db);
         let error = migrator.down(YES).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
-        assert!(error.to_string().contains("0001_a cannot be rolled back: it is told to everybody"), "{error}");
+        assert!(error.to_string().contains("0001_a cannot be rolled back: it was sent to everyone"), "{error}");
         assert_eq!(testkit::dump!(db), before);
     }
 
@@ -159,7 +159,7 @@ testkit::stores! {
         }
     }
 
-    async fn a_failed_undo_says_what_to_run(db: Database) {
+    async fn failed_rollback_names_the_commands(db: Database) {
         let things = db.collection("things");
         things.insert_many(vec![doc! { "_id": 1, "x": "same" }, doc! { "_id": 2, "x": "other" }]).await.unwrap();
         let toys = [toy("0001_a", &[], vec![Do::Set("things", "x", Bson::Null)])];

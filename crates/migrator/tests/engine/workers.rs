@@ -7,7 +7,7 @@ use migrator::{Check, Finding, Graph, Meta, Migration, Mode, Result, Undo, Up};
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Does {
+pub(crate) enum WorkerStep {
     /// Sets `color` where it is missing.
     Fill,
     /// Sets `n` on all.
@@ -33,19 +33,19 @@ pub(crate) enum Does {
 }
 
 /// The steps that change documents.
-pub(crate) const DOCUMENTS: [Does; 9] = [
-    Does::Fill,
-    Does::Set,
-    Does::Unset,
-    Does::CopyField,
-    Does::Each,
-    Does::Delete,
-    Does::Copy,
-    Does::Insert,
-    Does::InsertMany,
+pub(crate) const DOCUMENTS: [WorkerStep; 9] = [
+    WorkerStep::Fill,
+    WorkerStep::Set,
+    WorkerStep::Unset,
+    WorkerStep::CopyField,
+    WorkerStep::Each,
+    WorkerStep::Delete,
+    WorkerStep::Copy,
+    WorkerStep::Insert,
+    WorkerStep::InsertMany,
 ];
 
-/// What comes at the end of a worker's steps.
+/// The end of a worker's steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum End {
     Well,
@@ -55,7 +55,7 @@ pub(crate) enum End {
 #[derive(Clone)]
 pub(crate) struct Worker {
     meta: &'static Meta,
-    does: Vec<Does>,
+    does: Vec<WorkerStep>,
     end: End,
 }
 
@@ -63,11 +63,11 @@ pub(crate) const ID: &str = "0001_work";
 const THINGS: &str = "things";
 
 impl Worker {
-    pub(crate) fn new(mode: Mode, does: &[Does]) -> Self {
+    pub(crate) fn new(mode: Mode, does: &[WorkerStep]) -> Self {
         Self::with(Meta::new(ID, "does things").mode(mode), does)
     }
 
-    pub(crate) fn with(meta: Meta, does: &[Does]) -> Self {
+    pub(crate) fn with(meta: Meta, does: &[WorkerStep]) -> Self {
         Self { meta: Box::leak(Box::new(meta)), does: does.to_vec(), end: End::Well }
     }
 
@@ -90,11 +90,11 @@ impl Migration for Worker {
     async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
         for does in &self.does {
             let step = format!("{does:?}");
-            carry_out(cx, &step, *does).await?;
+            execute(cx, &step, *does).await?;
         }
         match self.end {
             End::Well => Ok(()),
-            End::Fails => Err(migrator::Error::migration("told to fail")),
+            End::Fails => Err(migrator::Error::migration("fails on purpose")),
         }
     }
 
@@ -104,51 +104,51 @@ impl Migration for Worker {
 
     async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        if self.does.contains(&Does::Fill) && cx.count(THINGS, &Filter::missing("color")).await? > 0 {
+        if self.does.contains(&WorkerStep::Fill) && cx.count(THINGS, &Filter::missing("color")).await? > 0 {
             findings.push(Finding::new("there are things without color"));
         }
         Ok(findings)
     }
 }
 
-async fn carry_out(cx: &mut Up<'_>, step: &str, does: Does) -> Result<()> {
+async fn execute(cx: &mut Up<'_>, step: &str, does: WorkerStep) -> Result<()> {
     let all = Filter::All;
     match does {
-        Does::Fill => {
+        WorkerStep::Fill => {
             cx.set_where_missing(step, THINGS, &all, "color", 1).await?;
         }
-        Does::Set => {
+        WorkerStep::Set => {
             cx.set(step, THINGS, &all, "n", "all").await?;
         }
-        Does::Unset => {
+        WorkerStep::Unset => {
             cx.unset(step, THINGS, &all, "n").await?;
         }
-        Does::CopyField => {
+        WorkerStep::CopyField => {
             cx.copy_field(step, THINGS, &all, "n", "m").await?;
         }
-        Does::Each => {
+        WorkerStep::Each => {
             let reads = Projection::include(["n", "double", "odd"]);
             cx.update_each(step, THINGS, &all, reads, doubled).await?;
         }
-        Does::Delete => {
+        WorkerStep::Delete => {
             cx.delete(step, THINGS, &Filter::lt("n", 1200)).await?;
         }
-        Does::Copy => {
+        WorkerStep::Copy => {
             cx.copy_collection(step, THINGS, "copies", &all).await?;
         }
-        Does::Insert => {
+        WorkerStep::Insert => {
             let document = doc! { "_id": "one", "name": "one", "color": Bson::Null };
             cx.insert_if_absent(step, THINGS, &Filter::eq("name", "one"), document).await?;
         }
-        Does::InsertMany => {
+        WorkerStep::InsertMany => {
             let documents =
                 (0..1000).map(|i| doc! { "_id": format!("m{i}"), "slug": format!("s{i}"), "n": i });
             cx.insert_many_if_absent(step, "more", ["slug"], documents.collect()).await?;
         }
-        Does::MakeIndex => {
+        WorkerStep::MakeIndex => {
             cx.create_index(step, THINGS, &Index::on(["n"])).await?;
         }
-        Does::DropIndex => {
+        WorkerStep::DropIndex => {
             cx.drop_index(step, THINGS, "color_1").await?;
         }
     }

@@ -19,7 +19,7 @@ use migrator::{
 };
 use testkit::Mongod;
 
-/// How often a run is begun anew.
+/// Number of times that a run is retried.
 const TRIES: usize = 4;
 
 struct Fills {
@@ -102,7 +102,7 @@ async fn step_down(server: &Mongod) {
     assert!(!hello.get_bool("isWritablePrimary").unwrap());
 }
 
-/// Whether there was such a place.
+/// Returns whether there was such a boundary.
 async fn disturbed(
     server: Arc<Mongod>,
     mode: Mode,

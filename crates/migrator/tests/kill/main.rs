@@ -20,7 +20,7 @@ use migrator::{DownRequest, Event, Migrator, Mode, Observer, UpMode};
 use testkit::child::{self, Countdown, Stores, Topology, kill_self, run_until_killed};
 
 use crate::settings::settings;
-use crate::workers::{Does, Worker};
+use crate::workers::{Worker, WorkerStep};
 
 /// Number of documents: more than one batch.
 const DOCUMENTS: i32 = 1100;
@@ -34,21 +34,21 @@ enum Task {
 }
 
 /// Returns the steps that a mode supports.
-fn steps(mode: Mode) -> Vec<Does> {
+fn steps(mode: Mode) -> Vec<WorkerStep> {
     let documents = [
-        Does::Fill,
-        Does::Insert,
-        Does::CopyField,
-        Does::Each,
-        Does::InsertMany,
-        Does::Copy,
-        Does::Unset,
-        Does::Delete,
+        WorkerStep::Fill,
+        WorkerStep::Insert,
+        WorkerStep::CopyField,
+        WorkerStep::Each,
+        WorkerStep::InsertMany,
+        WorkerStep::Copy,
+        WorkerStep::Unset,
+        WorkerStep::Delete,
     ];
     let mut steps = documents.to_vec();
     if mode != Mode::Transaction {
-        steps.insert(1, Does::DropIndex);
-        steps.insert(3, Does::MakeIndex);
+        steps.insert(1, WorkerStep::DropIndex);
+        steps.insert(3, WorkerStep::MakeIndex);
     }
     steps
 }

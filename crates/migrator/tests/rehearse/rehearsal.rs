@@ -3,7 +3,7 @@ use docstore::bson::doc;
 use migrator::rehearsal::RehearsalRequest;
 use migrator::{UpMode, UpTarget};
 
-use crate::toys::{Does, migrator, seed};
+use crate::toys::{ToyBehavior, migrator, seed};
 
 async fn untouched(
     db: &Database,
@@ -14,9 +14,9 @@ async fn untouched(
 }
 
 testkit::stores! {
-    async fn what_is_pending_is_applied_to_a_copy(db: Database) {
+    async fn rehearsal_applies_pending_migrations_to_a_copy(db: Database) {
         seed(&db).await;
-        let toys = [("0001_person", Does::PersonOfStories), ("0002_fill", Does::Finds)];
+        let toys = [("0001_person", ToyBehavior::PersonOfStories), ("0002_fill", ToyBehavior::Finds)];
         migrator(&db, &toys[..1]).up(UpMode::Operator).await.unwrap();
         let before = testkit::dump!(db);
         let rehearsal = migrator(&db, &toys).rehearse(&RehearsalRequest::default()).await.unwrap();
@@ -36,7 +36,7 @@ testkit::stores! {
         seed(&db).await;
         let before = testkit::dump!(db);
         let request = RehearsalRequest { sample: Some(7), ..RehearsalRequest::default() };
-        let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&request).await.unwrap();
+        let rehearsal = migrator(&db, &[("0001_fill", ToyBehavior::Fill)]).rehearse(&request).await.unwrap();
         untouched(&db, &before).await;
         let counts: Vec<_> = rehearsal.copied.iter().map(|c| (c.collection.as_str(), c.documents, c.total)).collect();
         assert_eq!(counts, [("notes", 25, 25), ("stories", 7, 40)]);
@@ -46,7 +46,7 @@ testkit::stores! {
     async fn a_failure_names_the_documents_in_the_way(db: Database) {
         seed(&db).await;
         let before = testkit::dump!(db);
-        let toys = [("0001_fill", Does::Fill), ("0002_unique", Does::Unique("slug")), ("0003_person", Does::PersonOfStories)];
+        let toys = [("0001_fill", ToyBehavior::Fill), ("0002_unique", ToyBehavior::Unique("slug")), ("0003_person", ToyBehavior::PersonOfStories)];
         let rehearsal = migrator(&db, &toys).rehearse(&RehearsalRequest::default()).await.unwrap();
         untouched(&db, &before).await;
         assert_eq!(rehearsal.applied.len(), 1);
@@ -66,7 +66,7 @@ testkit::stores! {
         let validator = doc! { "color": { "$exists": false }, "n": { "$lt": 38 } };
         server.run_command(doc! { "collMod": "stories", "validator": validator }).await.unwrap();
         let before = testkit::dump!(db);
-        let rehearsal = migrator(&db, &[("0001_fill", Does::Fill)]).rehearse(&RehearsalRequest::default()).await.unwrap();
+        let rehearsal = migrator(&db, &[("0001_fill", ToyBehavior::Fill)]).rehearse(&RehearsalRequest::default()).await.unwrap();
         untouched(&db, &before).await;
         let failure = rehearsal.failure.unwrap();
         assert!(failure.error.contains("does not satisfy the collection's validator"), "{failure:?}");

@@ -5,7 +5,7 @@ use docstore::Database;
 use docstore::bson::doc;
 use migrator::rehearsal::{RoundTripReport, RoundTripRequest, Trial, TrialData, TrialOutcome};
 
-use crate::toys::{Does, migrator, seed};
+use crate::toys::{ToyBehavior, migrator, seed};
 
 fn request() -> RoundTripRequest {
     let stories = (0..3).map(|i| doc! { "title": format!("story {i}") }).collect();
@@ -18,7 +18,7 @@ fn request() -> RoundTripRequest {
     }
 }
 
-async fn tried(db: &Database, toys: &[(&'static str, Does)]) -> RoundTripReport {
+async fn tried(db: &Database, toys: &[(&'static str, ToyBehavior)]) -> RoundTripReport {
     seed(db).await;
     let before = testkit::dump!(db);
     let round_trip = migrator(db, toys).round_trip(&request()).await.unwrap();
@@ -40,7 +40,7 @@ fn different(outcome: &TrialOutcome) -> &str {
 
 testkit::stores! {
     async fn sound_migrations_pass_with_a_crash_at_every_place(db: Database) {
-        let toys = [("0001_person", Does::PersonOfStories), ("0002_fill", Does::Fill), ("0003_told", Does::Irreversible), ("0004_decided", Does::Decided)];
+        let toys = [("0001_person", ToyBehavior::PersonOfStories), ("0002_fill", ToyBehavior::Fill), ("0003_told", ToyBehavior::Irreversible), ("0004_decided", ToyBehavior::Decided)];
         let round_trip = tried(&db, &toys).await;
         assert!(round_trip.passed(), "{round_trip:#?}");
         assert_eq!(round_trip.trials.len(), 12);
@@ -53,11 +53,11 @@ testkit::stores! {
             assert_eq!(trial.crashes_down.tried > 0, goes_back);
         }
         let json = serde_json::to_value(&round_trip).unwrap();
-        assert_eq!(json["trials"][2]["down"], serde_json::json!({ "outcome": "not_tried", "why": "it was told to everybody" }));
+        assert_eq!(json["trials"][2]["down"], serde_json::json!({ "outcome": "not_tried", "why": "it was sent to everyone" }));
     }
 
     async fn one_that_does_something_else_each_time_is_found_out(db: Database) {
-        let round_trip = tried(&db, &[("0001_counts", Does::Counts(Arc::default()))]).await;
+        let round_trip = tried(&db, &[("0001_counts", ToyBehavior::Counts(Arc::default()))]).await;
         assert!(!round_trip.passed());
         assert!(of(&round_trip, "empty").passed(), "there is nothing to do it to");
         for data in ["seeded", "sample"] {
@@ -68,7 +68,7 @@ testkit::stores! {
     }
 
     async fn one_that_leaves_something_behind_is_found_out(db: Database) {
-        let round_trip = tried(&db, &[("0001_forgets", Does::ForgetsOnTheWayBack)]).await;
+        let round_trip = tried(&db, &[("0001_forgets", ToyBehavior::ForgetsOnTheWayBack)]).await;
         let trial = of(&round_trip, "sample");
         assert_eq!(trial.idempotent, TrialOutcome::Held);
         match &trial.down {
@@ -84,15 +84,15 @@ testkit::stores! {
     }
 
     async fn a_failure_is_told_and_what_depends_on_it_is_not_tried(db: Database) {
-        let round_trip = tried(&db, &[("0001_fails", Does::Fails), ("0002_fill", Does::Fill)]).await;
+        let round_trip = tried(&db, &[("0001_fails", ToyBehavior::Fails), ("0002_fill", ToyBehavior::Fill)]).await;
         let [first, second] = &round_trip.trials[..2] else { panic!("{round_trip:?}") };
-        assert!(matches!(&first.up, TrialOutcome::Failed { error } if error.contains("told to fail")), "{first:?}");
+        assert!(matches!(&first.up, TrialOutcome::Failed { error } if error.contains("fails on purpose")), "{first:?}");
         assert!(matches!(&second.up, TrialOutcome::Failed { error } if error.starts_with("0001_fails, which it depends on")), "{second:?}");
         assert!(!first.passed() && !second.passed());
     }
 
     async fn some_can_be_named(db: Database) {
-        let toys = [("0001_person", Does::PersonOfStories), ("0002_fill", Does::Fill)];
+        let toys = [("0001_person", ToyBehavior::PersonOfStories), ("0002_fill", ToyBehavior::Fill)];
         let one = RoundTripRequest { only: Some(vec!["0002".into()]), data: vec![TrialData::Sample(5)], max_crashes: 2 };
         seed(&db).await;
         let round_trip = migrator(&db, &toys).round_trip(&one).await.unwrap();

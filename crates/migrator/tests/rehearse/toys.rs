@@ -10,14 +10,14 @@ use migrator::{
     Check, Error, Finding, Graph, Meta, Migration, Migrator, Mode, Recovery, Result, Settings, Undo, Up,
 };
 
-/// What a toy does, and what is wrong with it.
+/// The behavior of a toy, and its defect.
 #[derive(Clone)]
-pub(crate) enum Does {
+pub(crate) enum ToyBehavior {
     /// Inserts a person, and has every story name the person by id, as a text.
     PersonOfStories,
     /// Sets a field where it is missing.
     Fill,
-    /// As `Fill`, and cannot be taken back.
+    /// As `Fill`, and cannot be rolled back.
     Irreversible,
     /// As `Fill`, and wants a decision after an interruption.
     Decided,
@@ -33,7 +33,7 @@ pub(crate) enum Does {
     Finds,
 }
 
-pub(crate) struct Toy(&'static Meta, Does);
+pub(crate) struct Toy(&'static Meta, ToyBehavior);
 
 #[async_trait]
 impl Migration for Toy {
@@ -43,7 +43,7 @@ impl Migration for Toy {
 
     async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
         match &self.1 {
-            Does::PersonOfStories => {
+            ToyBehavior::PersonOfStories => {
                 let key = Filter::eq("email", "a@example.com");
                 cx.insert_if_absent(
                     "person",
@@ -57,24 +57,24 @@ impl Migration for Toy {
                     person.get("_id").and_then(Bson::as_object_id).unwrap_or(ObjectId::from_bytes([0; 12]));
                 cx.set_where_missing("stories", "stories", &Filter::All, "person", id.to_hex()).await?;
             }
-            Does::Fill | Does::ForgetsOnTheWayBack | Does::Finds => {
+            ToyBehavior::Fill | ToyBehavior::ForgetsOnTheWayBack | ToyBehavior::Finds => {
                 cx.set_where_missing("fill", "stories", &Filter::All, "color", "red").await?;
             }
-            Does::Irreversible => {
+            ToyBehavior::Irreversible => {
                 cx.set_where_missing("tell", "stories", &Filter::All, "told", true).await?;
             }
-            Does::Decided => {
+            ToyBehavior::Decided => {
                 cx.set_where_missing("decide", "stories", &Filter::All, "decided", true).await?;
             }
-            Does::Counts(counter) => {
+            ToyBehavior::Counts(counter) => {
                 let value = counter.fetch_add(1, Ordering::SeqCst);
                 cx.set("count", "stories", &Filter::All, "count", value).await?;
             }
-            Does::Fails => {
+            ToyBehavior::Fails => {
                 cx.set_where_missing("fill", "stories", &Filter::All, "color", "red").await?;
-                return Err(Error::migration("told to fail"));
+                return Err(Error::migration("fails on purpose"));
             }
-            Does::Unique(field) => {
+            ToyBehavior::Unique(field) => {
                 cx.create_index("unique", "stories", &Index::on([*field]).unique()).await.map(|_| ())?;
             }
         }
@@ -83,8 +83,8 @@ impl Migration for Toy {
 
     fn undo(&self) -> Undo {
         match self.1 {
-            Does::Irreversible => Undo::Irreversible("it was told to everybody"),
-            Does::ForgetsOnTheWayBack => Undo::Code,
+            ToyBehavior::Irreversible => Undo::Irreversible("it was sent to everyone"),
+            ToyBehavior::ForgetsOnTheWayBack => Undo::Code,
             _ => Undo::Journal,
         }
     }
@@ -94,20 +94,24 @@ impl Migration for Toy {
     }
 
     async fn check(&self, _: &Check<'_>) -> Result<Vec<Finding>> {
-        Ok(if matches!(self.1, Does::Finds) { vec![Finding::new("something is odd")] } else { Vec::new() })
+        Ok(if matches!(self.1, ToyBehavior::Finds) {
+            vec![Finding::new("something is odd")]
+        } else {
+            Vec::new()
+        })
     }
 }
 
 /// One after the other.
-pub(crate) fn migrator(db: &Database, toys: &[(&'static str, Does)]) -> Migrator {
+pub(crate) fn migrator(db: &Database, toys: &[(&'static str, ToyBehavior)]) -> Migrator {
     let mut before: &'static [&'static str] = &[];
     let mut list: Vec<Box<dyn Migration>> = Vec::new();
     for (id, does) in toys {
         let mut meta = Meta::new(id, "a toy").after(before).touches(&["stories", "people"]);
-        if matches!(does, Does::Fill) {
+        if matches!(does, ToyBehavior::Fill) {
             meta = meta.mode(Mode::Batched);
         }
-        if matches!(does, Does::Decided) {
+        if matches!(does, ToyBehavior::Decided) {
             meta = meta.on_interrupt(Recovery::Manual);
         }
         list.push(Box::new(Toy(Box::leak(Box::new(meta)), does.clone())));

@@ -1,4 +1,4 @@
-/// What holds for every graph and every ledger.
+/// Properties of every graph and ledger.
 mod properties;
 
 use std::collections::BTreeSet;

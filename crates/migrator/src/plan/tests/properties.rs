@@ -38,7 +38,7 @@ fn graphs() -> impl Strategy<Value = Dag> {
     })
 }
 
-/// What is left of a ledger after these.
+/// Applies actions to a ledger.
 fn execute(dag: &Dag, ledger: &mut Entries, actions: &[Action]) {
     for action in actions {
         let id = dag.id(action.at());
