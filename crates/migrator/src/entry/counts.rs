@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::fields::{integer, text};
 
-/// What one step did to one collection.
+/// The changes that one step made to one collection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct StepCounts {
     /// The step's name.
@@ -18,7 +18,7 @@ pub struct StepCounts {
     pub updated: u64,
     /// Documents deleted.
     pub deleted: u64,
-    /// Documents left as they are: there already, or changed by others since.
+    /// Documents left unchanged: present already, or changed by others.
     pub left: u64,
 }
 
@@ -71,9 +71,9 @@ impl fmt::Display for StepCounts {
             (self.deleted, "deleted"),
             (self.left, "left as they are"),
         ];
-        let told: Vec<_> =
+        let texts: Vec<_> =
             parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        f.write_str(&if told.is_empty() { "nothing to do".to_owned() } else { told.join(", ") })
+        f.write_str(&if texts.is_empty() { "nothing to do".to_owned() } else { texts.join(", ") })
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_survive_the_ledger() {
+    fn counts_round_trip_through_the_ledger() {
         let mut counts = StepCounts::new("seed", "sections");
         (counts.inserted, counts.updated, counts.deleted, counts.left) = (1, 2, 3, 4);
         assert_eq!(StepCounts::from_document(&counts.to_document()), counts);

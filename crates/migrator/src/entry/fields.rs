@@ -4,7 +4,7 @@ pub(crate) fn texts_to_bson(texts: &[String]) -> Bson {
     Bson::Array(texts.iter().map(|t| Bson::String(t.clone())).collect())
 }
 
-/// The id of a document, for people.
+/// Returns the id of a document as text.
 pub(crate) fn id_of(document: &Document) -> String {
     document.get("_id").map_or_else(|| "without _id".into(), ToString::to_string)
 }

@@ -1,111 +1,83 @@
-/// What steps did.
+//! The entries of the ledger, and what they consist of.
+
+/// The counts of steps.
 mod counts;
-/// Reading fields of documents, leniently.
+/// Lenient access to fields of documents.
 mod fields;
-/// Who wrote something down.
-mod provenance;
-/// States and sources.
+/// Enums that are stored by name.
 mod state;
 
 use std::collections::BTreeMap;
 
 use bson::{DateTime, Document};
+use serde::Serialize;
 
 pub use counts::StepCounts;
 pub(crate) use counts::counts_to_bson;
 pub(crate) use fields::{documents, id_of, integer, text, texts, texts_to_bson};
-pub use provenance::Provenance;
 pub use state::{Source, State};
 
 use crate::run::Progress;
 use crate::{Checksums, Error, Result};
 
-/// The form of the ledger's entries that this program writes, and the latest that it reads. Entries without a number
-/// are of the first.
+/// The format of entries that this program writes, and the latest that it reads. Entries without a number have format 1.
 pub(crate) const FORMAT: i64 = 2;
 
 /// The ledger's entries by migration id.
 pub(crate) type Entries = BTreeMap<String, LedgerEntry>;
 
-/// One entry of the ledger, as far as decisions depend on it.
-#[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a field of the document by itself")]
+/// An entry of the ledger.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the document")]
 pub(crate) struct LedgerEntry {
     pub(crate) id: String,
     pub(crate) state: State,
     pub(crate) source: Source,
     pub(crate) attempts: i32,
     pub(crate) fence: i64,
-    /// When it was applied, by whomever.
+    /// The time when it was applied, by this engine or another tool.
     pub(crate) applied_at: Option<DateTime>,
-    /// When it began, failed, or was undone last.
+    /// The time of the last change of its state.
     pub(crate) changed_at: Option<DateTime>,
     pub(crate) counts: Vec<StepCounts>,
     pub(crate) warnings: Vec<String>,
     pub(crate) error: Option<String>,
     /// The step that failed.
     pub(crate) step: Option<String>,
-    /// Whether the undo that is under way may delete what was edited since.
+    /// Whether the current rollback may delete documents that were edited.
     pub(crate) confirmed: bool,
     pub(crate) depends_on: Vec<String>,
-    /// What it meant when it was applied.
+    /// The checksums from when it was applied.
     pub(crate) checksums: Checksums,
-    /// The run of ours that applied it, or began to.
+    /// The run of this engine that applied it, or began to.
     pub(crate) applied_run: Option<String>,
-    /// Whether programs that do not know it must not run.
+    /// Whether programs that do not know it must refuse to start.
     pub(crate) breaks_older: bool,
-    /// Whether an operator said that the next run is to go on with it.
+    /// Whether an operator decided that the next run resumes it.
     pub(crate) retry: bool,
-    /// Who wrote it last.
+    /// The origin of the last write.
     pub(crate) by: Provenance,
     pub(crate) started_at: Option<DateTime>,
     pub(crate) duration_ms: Option<i64>,
-    /// How far its steps have come.
+    /// The position of its steps.
     pub(crate) progress: Progress,
-    /// Whether what it changed is in the journal.
+    /// Whether the journal has its changes.
     pub(crate) journalled: bool,
     /// The backup that was taken before it.
     pub(crate) backup_id: Option<String>,
 }
 
 impl LedgerEntry {
-    /// An entry that is not in the ledger yet.
+    /// Creates an entry that is not in the ledger yet.
     pub(crate) fn new(id: &str, state: State, source: Source) -> Self {
-        Self {
-            id: id.into(),
-            state,
-            source,
-            attempts: 0,
-            fence: 0,
-            applied_at: None,
-            changed_at: None,
-            counts: Vec::new(),
-            warnings: Vec::new(),
-            error: None,
-            step: None,
-            confirmed: false,
-            depends_on: Vec::new(),
-            checksums: Checksums::default(),
-            applied_run: None,
-            breaks_older: false,
-            retry: false,
-            by: Provenance::default(),
-            started_at: None,
-            duration_ms: None,
-            progress: Progress::default(),
-            journalled: true,
-            backup_id: None,
-        }
+        Self { id: id.into(), state, source, journalled: true, ..Self::default() }
     }
 
-    /// Reads an entry. What is not needed to decide anything may be missing.
+    /// Parses an entry. Fields that no decision depends on may be missing.
     pub(crate) fn from_document(collection: &str, document: &Document) -> Result<Self> {
         let malformed = |what: String| Error::Malformed { collection: collection.into(), what };
         let Some(id) = text(document, "_id") else {
-            return Err(malformed(format!(
-                "the entry {} has no migration's name as its _id",
-                id_of(document)
-            )));
+            return Err(malformed(format!("the entry {} has no migration id as its _id", id_of(document))));
         };
         let format = integer(document, "format").unwrap_or(1);
         if format > FORMAT {
@@ -113,19 +85,16 @@ impl LedgerEntry {
         }
         let state = text(document, "status")
             .and_then(|name| State::parse(&name))
-            .ok_or_else(|| malformed(format!("the entry {id} has no status that this program knows")))?;
-        let source = match text(document, "source").as_deref() {
-            None | Some("native") => Source::Native,
-            Some("imported") => Source::Imported,
-            Some("stamped") => Source::Stamped,
-            Some(other) => return Err(malformed(format!("the entry {id} has the unknown source {other:?}"))),
-        };
+            .ok_or_else(|| malformed(format!("the entry {id} has an unknown status")))?;
+        let source = text(document, "source").unwrap_or_else(|| Source::Native.name().into());
+        let source = Source::parse(&source)
+            .ok_or_else(|| malformed(format!("the entry {id} has the unknown source {source:?}")))?;
         let fence =
             integer(document, "fence").ok_or_else(|| malformed(format!("the entry {id} has no fence")))?;
         let date = |key| document.get_datetime(key).ok().copied();
         let flag = |key| document.get_bool(key).unwrap_or(false);
         let by = Provenance::from_document(document);
-        // Of the first form: whoever wrote it last had applied it, as long as it was not taken back since.
+        // In format 1, the last write is that of the run that applied it, unless it was rolled back since.
         let last_run = || Some(by.run_id.clone()).filter(|run| format == 1 && !run.is_empty());
         Ok(Self {
             state,
@@ -155,6 +124,39 @@ impl LedgerEntry {
     }
 }
 
+/// The run and the program that wrote something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Provenance {
+    /// The run.
+    pub run_id: String,
+    /// The user or service that started it.
+    pub actor: String,
+    /// The host.
+    pub host: String,
+    /// The process id.
+    pub pid: i64,
+    /// The version of the program.
+    pub app_version: String,
+    /// The revision that the program was built from, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_revision: Option<String>,
+}
+
+impl Provenance {
+    pub(crate) fn from_document(document: &Document) -> Self {
+        let word = |key| text(document, key).unwrap_or_default();
+        Self {
+            run_id: word("run_id"),
+            actor: word("actor"),
+            host: word("host"),
+            pid: integer(document, "pid").unwrap_or(0),
+            app_version: word("app_version"),
+            git_revision: text(document, "git_revision"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bson::doc;
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_that_cannot_be_read_is_named() {
+    fn malformed_entry_is_named_in_the_error() {
         let read = |d| LedgerEntry::from_document("_migrations", &d);
         let error = read(doc! { "_id": 7, "status": "applied", "fence": 1_i64 }).unwrap_err();
         assert!(error.to_string().contains("_migrations") && error.to_string().contains('7'), "{error}");
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_a_later_form_is_refused_by_name() {
+    fn entry_of_a_later_format_is_rejected() {
         let later = doc! { "_id": "0001_a", "status": "applied", "fence": 1_i64, "format": FORMAT + 1 };
         let error = LedgerEntry::from_document("_migrations", &later).unwrap_err();
         assert_eq!(error.exit_code(), 4);
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_the_first_form_is_read() {
+    fn entry_of_format_1_is_parsed() {
         let at = DateTime::from_millis(1_700_000_000_000);
         let document = doc! {
             "_id": "0001_a", "status": "applied", "source": "native", "order": 0, "depends_on": [], "attempts": 1,
@@ -200,7 +202,7 @@ mod tests {
         );
         assert_eq!(entry.applied_run.as_deref(), Some("64b000000000000000000001"));
         assert_eq!((entry.applied_at, entry.duration_ms, entry.counts[0].inserted), (Some(at), Some(12), 1));
-        // It did not say, and those who wrote it only ever added.
+        // Migrations of that time only expanded.
         assert!(!entry.breaks_older && !entry.retry);
         assert_eq!(entry.by.git_revision, None);
     }

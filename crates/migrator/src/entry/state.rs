@@ -2,75 +2,67 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What the ledger says of a migration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// It is being applied, or was until its runner died.
-    Running,
-    /// It is applied.
-    Applied,
-    /// It failed; what it did until then is there.
-    Failed,
-    /// It was told to stop; what it did until then is there.
-    Interrupted,
-    /// It is being undone, or was until its runner died or failed.
-    RollingBack,
-    /// It was undone.
-    RolledBack,
-}
-
-impl State {
-    /// Its name in the ledger.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Applied => "applied",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::RollingBack => "rolling_back",
-            Self::RolledBack => "rolled_back",
+/// Defines an enum whose values are stored and serialized by name.
+macro_rules! stored_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+        pub enum $name {
+            $($(#[$attribute])* #[serde(rename = $text)] $variant,)+
         }
-    }
 
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        [Self::Running, Self::Applied, Self::Failed, Self::Interrupted, Self::RollingBack, Self::RolledBack]
-            .into_iter()
-            .find(|state| state.name() == name)
-    }
-}
+        impl $name {
+            /// Returns the name in the ledger.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Who applied a migration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// This engine; there is a journal.
-    Native,
-    /// An earlier tool; there is none.
-    Imported,
-    /// Somebody, by hand; there is none.
-    Stamped,
-}
-
-impl Source {
-    /// Its name in the ledger.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::Imported => "imported",
-            Self::Stamped => "stamped",
+            pub(super) fn parse(name: &str) -> Option<Self> {
+                match name {
+                    $($text => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
         }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+
+stored_enum! {
+    /// The state of a migration in the ledger.
+    State {
+        /// A run is applying it, or was killed while doing so.
+        #[default]
+        Running = "running",
+        /// It is applied.
+        Applied = "applied",
+        /// It failed. Its changes up to the error persist.
+        Failed = "failed",
+        /// It was stopped. Its changes up to then persist.
+        Interrupted = "interrupted",
+        /// A run is rolling it back, or failed or was killed while doing so.
+        RollingBack = "rolling_back",
+        /// It was rolled back.
+        RolledBack = "rolled_back",
     }
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+stored_enum! {
+    /// The origin of an applied migration.
+    Source {
+        /// Applied by this engine, with a journal.
+        #[default]
+        Native = "native",
+        /// Applied by an earlier tool, without a journal.
+        Imported = "imported",
+        /// Marked as applied by an operator, without a journal.
+        Stamped = "stamped",
     }
 }
