@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use futures_util::stream::BoxStream;
 
+use crate::model::validate::{check_collection_name, check_document};
 use crate::{
     ChangeFeed, CollectionOptions, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
     Plan, Result, Rights, ServerFacts, Space, Update, UpdateResult, Write, WriteResult,
@@ -25,40 +26,107 @@ pub enum Reach {
     Many,
 }
 
-/// Reads and writes of documents: what a database offers, and a transaction too.
+/// One operation on the documents of a collection.
 ///
-/// Engines check their arguments (`check` of filter, update, …) before anything is done.
-#[async_trait]
-pub trait Executor: Send + Sync + 'static {
+/// Tracking asks each operation what it reads and writes (`Operation::access`), so a new one does not compile before it
+/// answers.
+#[derive(Debug)]
+pub enum Operation {
     /// Streams the documents of a read.
-    async fn find(&self, collection: &str, find: Find) -> Result<RawStream>;
+    Find(Find),
     /// Counts matches.
-    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64>;
-    /// Inserts in order and stops at the first failure ([`crate::Error::Batch`]). Every document has an `_id`.
-    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()>;
+    Count(Filter),
+    /// Inserts in order and stops at the first failure ([`Error::Batch`]). Every document has an `_id`.
+    Insert(Vec<Document>),
     /// Updates matches. An upsert's new document gets the `_id` of an equality in the filter, else an object id.
-    async fn update(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        update: &Update,
+    Update {
+        /// Selects the documents.
+        filter: Filter,
+        /// The changes.
+        update: Update,
+        /// How many matches are updated.
         reach: Reach,
-    ) -> Result<UpdateResult>;
+    },
     /// Updates the first match and returns it.
-    async fn find_one_and_update(
-        &self,
-        collection: &str,
-        find: FindAndUpdate,
-    ) -> Result<Option<RawDocumentBuf>>;
-    /// Deletes the first match or every match; returns how many.
-    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64>;
-    /// Carries out writes in order and stops at the first failure ([`crate::Error::Batch`]). Inserts have an `_id`.
-    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult>;
+    FindAndUpdate(FindAndUpdate),
+    /// Deletes the first match or every match.
+    Delete {
+        /// Selects the documents.
+        filter: Filter,
+        /// Deletes every match instead of the first.
+        many: bool,
+    },
+    /// Executes writes in order and stops at the first failure ([`Error::Batch`]). Inserts have an `_id`.
+    Bulk(Vec<Write>),
+    /// Inserts encoded documents, bypassing any validator. Each begins with its id. Not in a transaction.
+    InsertRaw(Vec<RawDocumentBuf>),
+    /// Renames the collection atomically, replacing one that has the name. Not in a transaction.
+    RenameTo(String),
+    /// Drops the collection and its indexes; nothing happens if it does not exist. Not in a transaction.
+    Drop,
 }
 
-/// A store of documents.
+/// Declares [`Output`] and the conversion from each variant to its type.
+macro_rules! outputs {
+    ($($(#[$doc:meta])* $variant:ident($type:ty),)*) => {
+        /// The result of an [`Operation`]; it converts into the type that belongs to the operation.
+        pub enum Output {
+            $($(#[$doc])* $variant($type),)*
+        }
+
+        $(impl From<Output> for $type {
+            fn from(output: Output) -> Self {
+                match output {
+                    Output::$variant(value) => value,
+                    _ => unreachable!("an engine returns the output that belongs to the operation"),
+                }
+            }
+        })*
+    };
+}
+
+outputs! {
+    /// Of [`Operation::Find`].
+    Documents(RawStream),
+    /// Of [`Operation::Count`] and [`Operation::Delete`].
+    Count(u64),
+    /// Of [`Operation::Update`].
+    Updated(UpdateResult),
+    /// Of [`Operation::FindAndUpdate`].
+    Document(Option<RawDocumentBuf>),
+    /// Of [`Operation::Bulk`].
+    Written(WriteResult),
+    /// Of the others.
+    Done(()),
+}
+
+impl Operation {
+    /// Checks the arguments. Handles call it before an engine gets the operation.
+    pub(crate) fn check(&self, collection: &str) -> Result<()> {
+        check_collection_name(collection)?;
+        match self {
+            Self::Find(find) => find.check(),
+            Self::Count(filter) | Self::Delete { filter, .. } => filter.check(),
+            Self::Insert(documents) => documents.iter().try_for_each(check_document),
+            Self::Update { filter, update, .. } => filter.check().and_then(|()| update.check()),
+            Self::FindAndUpdate(find) => find.check(),
+            Self::Bulk(writes) => writes.iter().try_for_each(Write::check),
+            Self::RenameTo(name) => check_collection_name(name),
+            Self::InsertRaw(_) | Self::Drop => Ok(()),
+        }
+    }
+}
+
+/// Executes operations: a database, or a transaction on one.
 #[async_trait]
-pub trait Engine: Executor {
+pub trait Executor: Send + Sync + 'static {
+    /// Executes an operation whose arguments have been checked.
+    async fn execute(&self, collection: &str, operation: Operation) -> Result<Output>;
+}
+
+/// A store of documents. Handles check names and definitions before they call it.
+#[async_trait]
+pub trait Engine: Executor + Admin {
     /// Which engine this is.
     fn kind(&self) -> EngineKind;
     /// Where the data is, for people: hosts and database, or the file. Never a password.
@@ -69,8 +137,6 @@ pub trait Engine: Executor {
     async fn facts(&self) -> Result<ServerFacts>;
     /// The names of all collections, sorted.
     async fn collection_names(&self) -> Result<Vec<String>>;
-    /// Drops a collection and its indexes; nothing happens if it is not there.
-    async fn drop_collection(&self, collection: &str) -> Result<()>;
     /// Makes an index. The caller has looked for conflicts; the engine reports those it meets all the same.
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()>;
     /// The indexes of a collection in the order of their making, without that on `_id`.
@@ -91,8 +157,6 @@ pub trait Engine: Executor {
     async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>>;
     /// Changes from now on. Where the server has no change stream, [`crate::Change::Unknown`] is sent every `poll`.
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed>;
-    /// Care of the store as a whole.
-    fn admin(&self) -> &dyn Admin;
     /// How far the slowest secondary that is well is behind; `None` where nothing is replicated.
     async fn replication_lag(&self) -> Result<Option<Duration>> {
         Ok(None)
@@ -125,10 +189,6 @@ pub trait Admin: Send + Sync {
     async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
     /// Creates the indexes of these options.
     async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
-    /// Inserts encoded documents, bypassing any validator. Each begins with its id.
-    async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()>;
-    /// Gives a collection another name, at once; one that has that name already goes.
-    async fn rename_collection(&self, from: &str, to: &str) -> Result<()>;
     /// Drops the whole database. Later operations may find it empty, or fail.
     async fn drop_database(&self) -> Result<()>;
     /// Another, empty database beside this one, with this name added to its own.

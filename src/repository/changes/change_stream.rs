@@ -19,7 +19,7 @@ pub(super) async fn follow(tracker: &ChangeTracker, engine: EngineKind, max_age:
             }
         };
         // Writes before the feed was opened are not in it.
-        versions.all_changed();
+        versions.record_change_anywhere();
         versions.set_staleness_bound(StalenessBound::Zero);
         tracker.set_max_age(Duration::ZERO);
         tracker.set_last_seen(Instant::now());
@@ -35,9 +35,9 @@ pub(super) async fn follow(tracker: &ChangeTracker, engine: EngineKind, max_age:
                 // The embedded store names only writes of this process, which are recorded already.
                 Ok(Some(Change::Document { .. })) if engine == EngineKind::Embedded => {}
                 Ok(Some(Change::Document { collection, id, .. })) => {
-                    versions.changed_document(&collection, &id);
+                    versions.record_document_change(&collection, &id);
                 }
-                Ok(Some(Change::Unknown)) => versions.all_changed(),
+                Ok(Some(Change::Unknown)) => versions.record_change_anywhere(),
                 Ok(None) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the change feed broke; reopening it");

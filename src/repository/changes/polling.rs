@@ -31,7 +31,7 @@ pub(super) async fn follow(tracker: &ChangeTracker) {
         tracing::warn!(%error, "failed to read the write numbers; retrying");
         tokio::time::sleep(RETRY_DELAY).await;
     }
-    versions.all_changed();
+    versions.record_change_anywhere();
     versions.set_staleness_bound(tracker.staleness_bound());
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -73,7 +73,7 @@ impl WriteNumbers<'_> {
                     // An increment of more than one includes writes of other processes.
                     let before = self.known.insert(name.clone(), number).unwrap_or_default();
                     if number != before + 1 {
-                        self.tracker.database.versions().changed(&name);
+                        self.tracker.database.versions().record_change(&name);
                     }
                 }
                 Ok(None) => {}
@@ -93,7 +93,7 @@ impl WriteNumbers<'_> {
             let Ok(name) = document.get_str("_id") else { continue };
             let number = number(&document);
             if self.known.insert(name.to_owned(), number) != Some(number) {
-                self.tracker.database.versions().changed(name);
+                self.tracker.database.versions().record_change(name);
             }
         }
         self.tracker.set_last_seen(started);

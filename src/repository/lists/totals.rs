@@ -59,7 +59,7 @@ impl Totals {
             return KnownTotal::Unknown;
         }
         // A response with the total depends on the collection.
-        self.versions.read(self.collection.name());
+        self.versions.record_read(self.collection.name());
         let Some(total) = key(filter).and_then(|key| self.kept.get(&key)) else { return KnownTotal::Unknown };
         // A count in progress holds the lock. The list may be long, so it is not read to its end.
         let Ok(mut ranges) = total.try_lock() else { return KnownTotal::About(u64::MAX) };
@@ -77,7 +77,7 @@ impl Totals {
         else {
             return self.collection.count(filter).await;
         };
-        self.versions.read(self.collection.name());
+        self.versions.record_read(self.collection.name());
         let total = self.kept.get_with(key, Arc::default);
         let mut ranges = total.lock().await;
         self.catch_up(&mut ranges);

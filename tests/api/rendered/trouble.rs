@@ -16,7 +16,7 @@ testkit::stores! {
         let refused = app.post("admin", "/navlinks", &json!({ "label": "About", "url": "/about" })).await;
         assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "2"));
         // It was changed, and cannot be rendered again.
-        db.versions().all_changed();
+        db.versions().record_change_anywhere();
         let stale = app.get("/sections").await;
         assert_eq!((stale.status.as_u16(), &stale.bytes), (200, &before.bytes));
         assert_eq!(stale.header("cache-status"), "field-notes; fwd=stale; fwd-status=503; detail=stale");
@@ -54,7 +54,7 @@ testkit::stores! {
             assert_eq!(answer.json()["detail"], "too many concurrent requests");
         }
         // Of what does not hold any more nothing is given out: the store would have answered.
-        db.versions().all_changed();
+        db.versions().record_change_anywhere();
         let many = paths.iter().map(String::as_str).chain(["/sections"; 50]);
         let answers = join_all(many.map(|path| app.get(path))).await;
         assert!(answers.iter().any(|answer| answer.status == 503));

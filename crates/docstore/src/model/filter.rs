@@ -1,5 +1,6 @@
 use bson::Bson;
 
+use crate::model::validate::check_value;
 use crate::{Error, Field, Result};
 
 /// A condition that selects documents. Both engines follow MongoDB's matching rules:
@@ -156,24 +157,5 @@ impl Filter {
             Self::And(filters) | Self::Or(filters) => filters.iter().try_for_each(Self::check),
             Self::Not(filter) => filter.check(),
         }
-    }
-}
-
-/// Accepts the BSON types that both engines store, compare and index alike.
-pub(crate) fn check_value(value: &Bson) -> Result<()> {
-    match value {
-        Bson::Null
-        | Bson::Boolean(_)
-        | Bson::Int32(_)
-        | Bson::Int64(_)
-        | Bson::Double(_)
-        | Bson::String(_)
-        | Bson::DateTime(_)
-        | Bson::Timestamp(_)
-        | Bson::Binary(_)
-        | Bson::ObjectId(_) => Ok(()),
-        Bson::Array(values) => values.iter().try_for_each(check_value),
-        Bson::Document(document) => document.values().try_for_each(check_value),
-        other => Err(Error::Invalid(format!("values of type {:?} are not supported", other.element_type()))),
     }
 }

@@ -1,6 +1,6 @@
 use bson::{Bson, RawArray, RawBsonRef, RawDocument};
 
-use crate::model::filter::check_value;
+use crate::model::validate::check_value;
 use crate::order::{key_encoding as key, paths};
 use crate::{Error, Field, Filter, Result, Update};
 

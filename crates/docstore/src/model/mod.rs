@@ -3,10 +3,11 @@
 mod collection_options;
 pub(crate) mod definition;
 mod field;
-pub(crate) mod filter;
+mod filter;
 pub(crate) mod find;
 mod index;
 mod update;
+pub(crate) mod validate;
 
 pub use collection_options::CollectionOptions;
 pub use field::Field;

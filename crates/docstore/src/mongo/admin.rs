@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bson::RawDocumentBuf;
 
 use crate::engine::{Admin, Engine};
 use crate::mongo::engine::MongoEngine;
@@ -51,14 +50,6 @@ impl Admin for MongoEngine {
 
     async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
         self.core.complete_collection(collection, shape).await
-    }
-
-    async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
-        self.core.insert_raw(collection, documents).await
-    }
-
-    async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
-        self.core.rename_collection(from, to).await
     }
 
     async fn drop_database(&self) -> Result<()> {

@@ -4,19 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bson::{Document, RawDocumentBuf, doc};
+use bson::doc;
 use mongodb::options::WriteConcern;
 use tokio::sync::watch;
 
-use crate::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
-use crate::mongo::checks::check_collection;
+use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
 use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::pool::PoolLimiter;
 use crate::mongo::write::operations::Core;
 use crate::mongo::write::transaction::MongoTransaction;
 use crate::{
-    ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
-    Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
+    ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Result, ServerFacts,
+    Topology,
 };
 
 /// A database on a MongoDB server.
@@ -50,42 +49,8 @@ impl MongoEngine {
 
 #[async_trait]
 impl Executor for MongoEngine {
-    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        self.core.find(collection, &find, None).await
-    }
-
-    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        self.core.count(collection, filter, None).await
-    }
-
-    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        self.core.insert(collection, documents, None).await
-    }
-
-    async fn update(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        update: &Update,
-        reach: Reach,
-    ) -> Result<UpdateResult> {
-        self.core.update(collection, filter, update, reach, None).await
-    }
-
-    async fn find_one_and_update(
-        &self,
-        collection: &str,
-        find: FindAndUpdate,
-    ) -> Result<Option<RawDocumentBuf>> {
-        self.core.find_one_and_update(collection, &find, None).await
-    }
-
-    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        self.core.delete(collection, filter, many, None).await
-    }
-
-    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        self.core.bulk_write(collection, writes, None).await
+    async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
+        self.core.execute(collection, operation, None).await
     }
 }
 
@@ -143,14 +108,6 @@ impl Engine for MongoEngine {
         Ok(names)
     }
 
-    async fn drop_collection(&self, collection: &str) -> Result<()> {
-        check_collection(collection)?;
-        match self.core.raw(collection).drop().await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.core.error("dropping a collection", collection, &error).await),
-        }
-    }
-
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
         self.core.create_index(collection, index).await
     }
@@ -198,10 +155,6 @@ impl Engine for MongoEngine {
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
         let precise = self.facts().await?.precise_changes;
         self.core.watch(precise, poll, self.closed.subscribe()).await
-    }
-
-    fn admin(&self) -> &dyn Admin {
-        self
     }
 
     async fn replication_lag(&self) -> Result<Option<Duration>> {

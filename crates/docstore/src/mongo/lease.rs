@@ -4,7 +4,6 @@ use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
-use crate::mongo::checks::check_collection;
 use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::write::operations::Core;
 use crate::{Error, LeaseHolder, LeaseRequest, Result};
@@ -29,7 +28,6 @@ impl Core {
     /// Decides and acquires in one command. The condition is in the update, because the filter of an upsert cannot compare
     /// with the server's clock.
     pub(crate) async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {
-        check_collection(&request.collection)?;
         // `$literal` keeps an owner that starts with a dollar a value.
         let owner = doc! { "$literal": &request.owner };
         let free = doc! { "$or": [
@@ -92,7 +90,6 @@ impl Core {
     }
 
     pub(crate) async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
-        check_collection(collection)?;
         let pipeline = vec![
             doc! { "$match": { "_id": name } },
             doc! { "$project": { "owner": 1, "fence": 1, "remaining": remaining() } },

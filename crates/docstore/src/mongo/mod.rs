@@ -22,8 +22,6 @@ use crate::{Database, Result};
 mod admin;
 /// Change streams, and polling on a standalone server.
 mod change_stream;
-/// Checks of requests before they are sent.
-mod checks;
 mod connect;
 mod engine;
 mod error;

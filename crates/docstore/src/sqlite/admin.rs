@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bson::{Document, RawDocumentBuf};
+use bson::Document;
 
-use crate::engine::{Admin, Engine};
+use crate::engine::{Admin, Engine, Executor, Operation};
 use crate::sqlite::engine::SqliteEngine;
 use crate::sqlite::file::{Keeping, folder_of};
-use crate::sqlite::write::ddl as define;
-use crate::sqlite::write::operations as write;
 use crate::sqlite::{Limits, Options};
 use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space};
 
@@ -40,7 +38,7 @@ impl Admin for SqliteEngine {
     }
 
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
-        let collection = write::check_name(collection)?;
+        let collection = collection.to_owned();
         self.readers
             .read(move |_, catalog| {
                 let Some(stored) = catalog.collections.get(&collection) else {
@@ -53,7 +51,7 @@ impl Admin for SqliteEngine {
     }
 
     async fn create_collection(&self, collection: &str, _: &CollectionOptions) -> Result<()> {
-        let collection = write::check_name(collection)?;
+        let collection = collection.to_owned();
         self.write(move |s| s.collection_or_new(&collection).map(|_| ())).await
     }
 
@@ -65,16 +63,6 @@ impl Admin for SqliteEngine {
             tracing::warn!(collection, "the validator of the collection is dropped: SQLite has none");
         }
         Ok(())
-    }
-
-    async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
-        let collection = write::check_name(collection)?;
-        self.write(move |s| write::insert_raw(s, &collection, &documents)).await
-    }
-
-    async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
-        let (from, to) = (write::check_name(from)?, write::check_name(to)?);
-        self.write(move |s| define::rename_collection(s, &from, &to)).await
     }
 
     /// A sibling goes with its folder; of the main store the collections go and the file stays.
@@ -90,7 +78,7 @@ impl Admin for SqliteEngine {
             return Ok(());
         }
         for name in self.collection_names().await? {
-            self.drop_collection(&name).await?;
+            self.execute(&name, Operation::Drop).await?;
         }
         Ok(())
     }

@@ -7,13 +7,13 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bson::{Document, RawDocumentBuf};
 use parking_lot::Mutex;
+use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
-use crate::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
+use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
+use crate::sqlite::catalog::Catalog;
 use crate::sqlite::changes as feed;
-use crate::sqlite::checked;
 use crate::sqlite::file;
 use crate::sqlite::lease::{self, Locks};
 use crate::sqlite::query::cursor;
@@ -22,11 +22,11 @@ use crate::sqlite::write::ddl as define;
 use crate::sqlite::write::operations as write;
 use crate::sqlite::write::session::Session;
 use crate::sqlite::write::transaction::Transaction;
-use crate::sqlite::write::writer::{self, Job, Operation};
+use crate::sqlite::write::writer::{self, FnTask, Job};
 use crate::sqlite::{Limits, Options};
 use crate::{
-    Change, ChangeFeed, EngineKind, Error, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
-    Plan, Result, ServerFacts, Topology, Update, UpdateResult, Write, WriteResult,
+    Change, ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Result, ServerFacts,
+    Topology,
 };
 
 /// Changes that a feed may be behind before it loses some.
@@ -54,7 +54,7 @@ impl SqliteEngine {
             .map_err(|e| Error::Unavailable(format!("{}: {e}", options.path.display())))?;
         let connection = file::open_writer(&path, keeping)?;
         // A file that is damaged where everything begins is told now, not at the first request.
-        crate::sqlite::catalog::Catalog::refresh(&mut Arc::default(), &connection)?;
+        Catalog::refresh(&mut Arc::default(), &connection)?;
         let (events, _) = broadcast::channel(BEHIND);
         let jobs = writer::start(connection, &path, events.clone(), limits.transaction)?;
         let readers = Readers::new(&path);
@@ -67,49 +67,25 @@ impl SqliteEngine {
         run: impl FnOnce(&mut Session<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, result) = oneshot::channel();
-        self.jobs.send(Job::Write(Box::new(Operation { run, reply }))).map_err(|_| closed())?;
+        self.jobs.send(Job::Write(Box::new(FnTask { run, reply }))).map_err(|_| closed())?;
         result.await.map_err(|_| closed())?
     }
 }
 
 #[async_trait]
 impl Executor for SqliteEngine {
-    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        self.readers.find(checked::find(collection, &find)?, find).await
-    }
-
-    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        self.readers.read(checked::count(collection, filter)?).await
-    }
-
-    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        self.write(checked::insert_many(collection, documents)?).await
-    }
-
-    async fn update(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        update: &Update,
-        reach: Reach,
-    ) -> Result<UpdateResult> {
-        self.write(checked::update(collection, filter, update, reach)?).await
-    }
-
-    async fn find_one_and_update(
-        &self,
-        collection: &str,
-        find: FindAndUpdate,
-    ) -> Result<Option<RawDocumentBuf>> {
-        self.write(checked::find_one_and_update(collection, find)?).await
-    }
-
-    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        self.write(checked::delete(collection, filter, many)?).await
-    }
-
-    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        self.write(checked::bulk_write(collection, writes)?).await
+    async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
+        let collection = collection.to_owned();
+        match operation {
+            Operation::Find(find) => self.readers.find(collection, find).await.map(Output::Documents),
+            Operation::Count(filter) => {
+                let count = move |connection: &Connection, catalog: &Catalog| {
+                    cursor::count(connection, catalog, &collection, &filter)
+                };
+                self.readers.read(count).await.map(Output::Count)
+            }
+            write => self.write(move |session| write::execute(session, &collection, write)).await,
+        }
     }
 }
 
@@ -148,19 +124,13 @@ impl Engine for SqliteEngine {
             .await
     }
 
-    async fn drop_collection(&self, collection: &str) -> Result<()> {
-        let collection = write::check_name(collection)?;
-        self.write(move |s| define::drop_collection(s, &collection)).await
-    }
-
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
-        index.check()?;
-        let (collection, index) = (write::check_name(collection)?, index.clone());
+        let (collection, index) = (collection.to_owned(), index.clone());
         self.write(move |s| define::create_index(s, &collection, &index)).await
     }
 
     async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
-        let collection = write::check_name(collection)?;
+        let collection = collection.to_owned();
         self.readers
             .read(move |_, catalog| {
                 let stored = catalog.collections.get(&collection);
@@ -170,13 +140,13 @@ impl Engine for SqliteEngine {
     }
 
     async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
-        let (collection, name) = (write::check_name(collection)?, name.to_owned());
+        let (collection, name) = (collection.to_owned(), name.to_owned());
         self.write(move |s| define::drop_index(s, &collection, &name)).await
     }
 
     async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
         find.check()?;
-        let (collection, find) = (write::check_name(collection)?, find.clone());
+        let (collection, find) = (collection.to_owned(), find.clone());
         self.readers
             .read(move |_, catalog| match catalog.collections.get(&collection) {
                 None => Ok(Plan { index: None, sorts_in_memory: false }),
@@ -205,7 +175,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
-        let (collection, name) = (write::check_name(collection)?, name.to_owned());
+        let (collection, name) = (collection.to_owned(), name.to_owned());
         self.readers
             .read(move |connection, catalog| lease::holder(connection, catalog, &collection, &name))
             .await
@@ -214,10 +184,6 @@ impl Engine for SqliteEngine {
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
         let events = self.events.lock().as_ref().map(broadcast::Sender::subscribe);
         feed::watch(events.ok_or_else(closed)?, self.jobs.clone(), poll).await
-    }
-
-    fn admin(&self) -> &dyn Admin {
-        self
     }
 
     async fn close(&self) {

@@ -16,8 +16,6 @@ mod admin;
 mod catalog;
 /// The change feed.
 mod changes;
-/// Operations that are ready to be run.
-mod checked;
 /// The port, answered by the writer and the readers.
 mod engine;
 /// Mapping of SQLite's errors.

@@ -3,6 +3,8 @@ use std::time::Duration;
 use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
 
+use crate::engine::Operation;
+use crate::model::validate::check_collection_name;
 use crate::{CollectionOptions, Database, Result};
 
 /// What the user of a connection may do in the database.
@@ -26,7 +28,7 @@ pub struct Space {
 impl Database {
     /// The name of the database, or of the file.
     pub fn name(&self) -> String {
-        self.engine().admin().name()
+        self.engine().name()
     }
 
     /// What a collection is besides its documents.
@@ -34,12 +36,14 @@ impl Database {
     /// # Errors
     /// [`crate::Error::Unsupported`] for a time series: its documents are not what was put in.
     pub async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
-        self.engine().admin().collection_options(collection).await
+        check_collection_name(collection)?;
+        self.engine().collection_options(collection).await
     }
 
     /// Creates a collection with these options; its indexes are not created yet. Nothing happens if it exists.
     pub async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
-        self.engine().admin().create_collection(collection, shape).await
+        check_collection_name(collection)?;
+        self.engine().create_collection(collection, shape).await
     }
 
     /// Creates the indexes of these options, once the documents are in.
@@ -47,7 +51,8 @@ impl Database {
     /// # Errors
     /// [`crate::Error::Invalid`] if the shape comes from the other engine, and this one has no words for it.
     pub async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
-        self.engine().admin().complete_collection(collection, shape).await
+        check_collection_name(collection)?;
+        self.engine().complete_collection(collection, shape).await
     }
 
     /// Inserts encoded documents, bypassing any validator. Each begins with its id.
@@ -55,41 +60,41 @@ impl Database {
         if documents.is_empty() {
             return Ok(());
         }
-        self.engine().admin().insert_raw(collection, documents).await
+        self.execute(collection, Operation::InsertRaw(documents)).await
     }
 
     /// Gives a collection another name, at once; one that has that name already goes.
     pub async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
-        self.engine().admin().rename_collection(from, to).await
+        self.execute(from, Operation::RenameTo(to.to_owned())).await
     }
 
     /// What the user may do.
     pub async fn rights(&self) -> Result<Rights> {
-        self.engine().admin().rights().await
+        self.engine().rights().await
     }
 
     /// How much room there is.
     pub async fn space(&self) -> Result<Space> {
-        self.engine().admin().space().await
+        self.engine().space().await
     }
 
     /// An empty database for a while, beside this one: another database of the same server, or another file. It is
     /// as real as this one, but a file is not kept safe against a power cut.
     pub async fn scratch(&self, purpose: &str) -> Result<Scratch> {
         let name = format!("{purpose}_{}", ObjectId::new().to_hex());
-        Ok(Scratch { database: Self::new(self.engine().admin().sibling(&name).await?) })
+        Ok(Scratch { database: Self::new(self.engine().sibling(&name).await?) })
     }
 
     /// Drops scratch databases whose maker died: those of a purpose that are older than this. Returns how many.
     pub async fn sweep_scratches(&self, purpose: &str, age: Duration) -> Result<usize> {
-        let upkeep = self.engine().admin();
+        let engine = self.engine();
         let mut swept = 0;
-        for name in upkeep.siblings().await? {
+        for name in engine.siblings().await? {
             let made = name.strip_prefix(purpose).and_then(|rest| rest.strip_prefix('_'));
             let made = made.and_then(|id| ObjectId::parse_str(id).ok());
             let Some(made) = made else { continue };
             if made.timestamp().to_system_time().elapsed().is_ok_and(|elapsed| elapsed >= age) {
-                let sibling = Self::new(upkeep.sibling(&name).await?);
+                let sibling = Self::new(engine.sibling(&name).await?);
                 Scratch { database: sibling }.discard().await?;
                 swept += 1;
             }
@@ -111,7 +116,8 @@ impl Scratch {
 
     /// Drops it with all that is in it.
     pub async fn discard(self) -> Result<()> {
-        let dropped = self.database.engine().admin().drop_database().await;
+        let dropped = self.database.engine().drop_database().await;
+        self.database.versions().record_change_anywhere();
         self.database.close().await;
         dropped
     }

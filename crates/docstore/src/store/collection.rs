@@ -5,7 +5,7 @@ use bson::{Bson, Document, RawDocumentBuf};
 use futures_util::stream::StreamExt;
 use serde::de::DeserializeOwned;
 
-use crate::engine::{Executor, RawStream, Reach};
+use crate::engine::{Executor, Operation, Output, RawStream, Reach};
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
 
 /// A handle to a collection, of a database or within a transaction. Cheap to clone.
@@ -25,9 +25,17 @@ impl Collection {
         &self.name
     }
 
+    async fn execute<T: From<Output>>(&self, operation: Operation) -> Result<T> {
+        self.executor.execute(&self.name, operation).await.map(T::from)
+    }
+
+    async fn update(&self, filter: &Filter, update: &Update, reach: Reach) -> Result<UpdateResult> {
+        self.execute(Operation::Update { filter: filter.clone(), update: update.clone(), reach }).await
+    }
+
     /// Streams the documents of a read.
     pub async fn find(&self, find: Find) -> Result<Cursor> {
-        let stream = self.executor.find(&self.name, find).await?;
+        let stream = self.execute(Operation::Find(find)).await?;
         Ok(Cursor { stream, collection: Arc::clone(&self.name) })
     }
 
@@ -44,13 +52,13 @@ impl Collection {
 
     /// Counts matches.
     pub async fn count(&self, filter: &Filter) -> Result<u64> {
-        self.executor.count(&self.name, filter).await
+        self.execute(Operation::Count(filter.clone())).await
     }
 
     /// Inserts a document and returns its id; one without `_id` gets an object id.
     pub async fn insert_one(&self, mut document: Document) -> Result<Bson> {
         let id = give_id(&mut document);
-        match self.executor.insert_many(&self.name, vec![document]).await {
+        match self.execute::<()>(Operation::Insert(vec![document])).await {
             Ok(()) => Ok(id),
             Err(Error::Batch { source, .. }) => Err(*source),
             Err(other) => Err(other),
@@ -64,24 +72,24 @@ impl Collection {
     pub async fn insert_many(&self, mut documents: Vec<Document>) -> Result<Vec<Bson>> {
         let ids = documents.iter_mut().map(give_id).collect();
         if !documents.is_empty() {
-            self.executor.insert_many(&self.name, documents).await?;
+            self.execute::<()>(Operation::Insert(documents)).await?;
         }
         Ok(ids)
     }
 
     /// Updates the first match.
     pub async fn update_one(&self, filter: &Filter, update: &Update) -> Result<UpdateResult> {
-        self.executor.update(&self.name, filter, update, Reach::One).await
+        self.update(filter, update, Reach::One).await
     }
 
     /// Updates the first match, or inserts a document made of the filter's equalities and the update.
     pub async fn upsert_one(&self, filter: &Filter, update: &Update) -> Result<UpdateResult> {
-        self.executor.update(&self.name, filter, update, Reach::OneOrInsert).await
+        self.update(filter, update, Reach::OneOrInsert).await
     }
 
     /// Updates every match. Outside a transaction a failure midway leaves the earlier ones updated.
     pub async fn update_many(&self, filter: &Filter, update: &Update) -> Result<UpdateResult> {
-        self.executor.update(&self.name, filter, update, Reach::Many).await
+        self.update(filter, update, Reach::Many).await
     }
 
     /// Updates the first match and returns it.
@@ -92,17 +100,17 @@ impl Collection {
 
     /// As [`Collection::find_one_and_update`], not decoded.
     pub async fn find_one_and_update_raw(&self, find: FindAndUpdate) -> Result<Option<RawDocumentBuf>> {
-        self.executor.find_one_and_update(&self.name, find).await
+        self.execute(Operation::FindAndUpdate(find)).await
     }
 
     /// Deletes the first match; returns how many were deleted.
     pub async fn delete_one(&self, filter: &Filter) -> Result<u64> {
-        self.executor.delete(&self.name, filter, false).await
+        self.execute(Operation::Delete { filter: filter.clone(), many: false }).await
     }
 
     /// Deletes every match; returns how many were deleted.
     pub async fn delete_many(&self, filter: &Filter) -> Result<u64> {
-        self.executor.delete(&self.name, filter, true).await
+        self.execute(Operation::Delete { filter: filter.clone(), many: true }).await
     }
 
     /// Carries out writes in order.
@@ -118,7 +126,7 @@ impl Collection {
         if writes.is_empty() {
             return Ok(WriteResult::default());
         }
-        self.executor.bulk_write(&self.name, writes).await
+        self.execute(Operation::Bulk(writes)).await
     }
 
     fn decode(&self, raw: &RawDocumentBuf) -> Result<Document> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::Ensured;
-use crate::engine::{Engine, EngineTransaction};
+use crate::engine::{Engine, EngineTransaction, Executor, Operation};
+use crate::model::validate::check_collection_name;
 use crate::tracking::{OnCancel, Tracked};
 use crate::{
     ChangeFeed, Collection, CollectionVersions, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest,
@@ -23,80 +24,81 @@ pub trait Store: Send + Sync {
 /// A database on either engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
-    /// What this handle goes through.
-    engine: Arc<dyn Engine>,
-    /// What all handles come to.
-    bare: Arc<dyn Engine>,
-    revisions: CollectionVersions,
+    tracked: Arc<Tracked>,
 }
 
 impl Database {
-    /// Wraps an engine. A write that nobody waits for any more is given up; it may be carried out all the same.
+    /// Wraps an engine. A write whose caller is gone is dropped; the engine may execute it nevertheless.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
         Self::handle(engine, CollectionVersions::default(), OnCancel::Drop)
     }
 
-    /// The same database, whose writes and commits are seen through to their end even if nobody waits for them any
-    /// more: so none is carried out after [`CollectionVersions`] have counted it. For what is written while reads of it are
-    /// kept; not for work that has to end with whoever began it.
+    /// Returns a handle to the same database whose writes and commits run to completion even if their caller is gone, so
+    /// that none is executed after [`CollectionVersions`] recorded it. Meant for a process that caches what it reads; not
+    /// for work that must end with its caller.
     #[must_use]
     pub fn completing_writes(&self) -> Self {
-        Self::handle(Arc::clone(&self.bare), self.revisions.clone(), OnCancel::Complete)
+        Self::handle(Arc::clone(self.engine()), self.versions().clone(), OnCancel::Complete)
     }
 
-    fn handle(bare: Arc<dyn Engine>, revisions: CollectionVersions, on_cancel: OnCancel) -> Self {
-        let engine = Arc::new(Tracked::new(Arc::clone(&bare), revisions.clone(), on_cancel));
-        Self { engine, bare, revisions }
+    fn handle(engine: Arc<dyn Engine>, versions: CollectionVersions, on_cancel: OnCancel) -> Self {
+        Self { tracked: Arc::new(Tracked::new(engine, versions, on_cancel)) }
     }
 
-    /// Which collections were written through this database and its clones, and through their transactions.
+    /// Returns the versions of the collections, which all handles and transactions of this database share.
     pub fn versions(&self) -> &CollectionVersions {
-        &self.revisions
+        self.tracked.versions()
     }
 
-    /// The engine itself, for its escape hatches.
+    /// Returns the engine itself. What is written through it is not recorded.
     pub fn engine(&self) -> &Arc<dyn Engine> {
-        &self.engine
+        self.tracked.engine()
     }
 
-    /// A handle to the collection of this name; it need not exist yet.
+    /// Executes an operation that only a database offers.
+    pub(crate) async fn execute(&self, collection: &str, operation: Operation) -> Result<()> {
+        self.tracked.execute(collection, operation).await.map(<()>::from)
+    }
+
+    /// Returns a handle to the collection of this name; it need not exist yet.
     pub fn collection(&self, name: &str) -> Collection {
-        Collection::new(Arc::clone(&self.engine) as _, name)
+        Collection::new(Arc::clone(&self.tracked) as _, name)
     }
 
     /// Which engine serves it.
     pub fn kind(&self) -> EngineKind {
-        self.engine.kind()
+        self.engine().kind()
     }
 
     /// Where the data is, for people. Never holds a password.
     pub fn location(&self) -> String {
-        self.engine.location()
+        self.engine().location()
     }
 
     /// Asks the server for a sign of life; waits as long as the driver does, so give it a deadline.
     pub async fn ping(&self) -> Result<()> {
-        self.engine.ping().await
+        self.engine().ping().await
     }
 
     /// What is known of the server.
     pub async fn facts(&self) -> Result<ServerFacts> {
-        self.engine.facts().await
+        self.engine().facts().await
     }
 
     /// The names of all collections, sorted.
     pub async fn collection_names(&self) -> Result<Vec<String>> {
-        self.engine.collection_names().await
+        self.engine().collection_names().await
     }
 
     /// Drops a collection and its indexes; nothing happens if it is not there.
     pub async fn drop_collection(&self, name: &str) -> Result<()> {
-        self.engine.drop_collection(name).await
+        self.execute(name, Operation::Drop).await
     }
 
     /// The indexes of a collection in the order of their making, without that on the id.
     pub async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
-        self.engine.list_indexes(collection).await
+        check_collection_name(collection)?;
+        self.engine().list_indexes(collection).await
     }
 
     /// Makes sure that a declared index is there, under whatever name.
@@ -105,8 +107,9 @@ impl Database {
     /// [`Error::IndexConflict`] with both definitions if an index of the same keys or the same name is different;
     /// [`Error::DuplicateKey`] if it is unique and the documents are not.
     pub async fn ensure_index(&self, collection: &str, index: &Index) -> Result<Ensured> {
+        check_collection_name(collection)?;
         index.check()?;
-        let existing = self.engine.list_indexes(collection).await?;
+        let existing = self.engine().list_indexes(collection).await?;
         if let Some(same) = existing.iter().find(|e| e.same_definition(index)) {
             let named_alike = same.name() == index.name();
             return Ok(if named_alike {
@@ -122,13 +125,14 @@ impl Database {
                 existing: Box::new(other),
             });
         }
-        self.engine.create_index(collection, index).await?;
+        self.engine().create_index(collection, index).await?;
         Ok(Ensured::Created)
     }
 
     /// Drops an index by name; nothing happens if it is not there.
     pub async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
-        self.engine.drop_index(collection, name).await
+        check_collection_name(collection)?;
+        self.engine().drop_index(collection, name).await
     }
 
     /// Begins a transaction.
@@ -136,7 +140,7 @@ impl Database {
     /// # Errors
     /// [`Error::Unsupported`] on a standalone MongoDB server; see [`ServerFacts::transactions`].
     pub async fn begin(&self) -> Result<Transaction> {
-        Ok(Transaction { inner: self.engine.begin().await? })
+        Ok(Transaction { inner: self.tracked.begin().await? })
     }
 
     /// Runs `work` in a transaction and commits it; begins anew, up to ten times, if it met a write conflict. `work`
@@ -169,9 +173,10 @@ impl Database {
 
     /// Asks for a lease. `Ok(Err(holder))` names who has it.
     pub async fn acquire_lease(&self, request: LeaseRequest) -> Result<Result<Lease, LeaseHolder>> {
-        let holder = self.engine.acquire_lease(&request).await?;
+        check_collection_name(&request.collection)?;
+        let holder = self.engine().acquire_lease(&request).await?;
         if holder.owner == request.owner {
-            Ok(Ok(Lease { engine: Arc::clone(&self.engine), request, fence: holder.fence }))
+            Ok(Ok(Lease { engine: Arc::clone(self.engine()), request, fence: holder.fence }))
         } else {
             Ok(Err(holder))
         }
@@ -179,23 +184,24 @@ impl Database {
 
     /// Who holds a lease; `None` if nobody does. Writes nothing.
     pub async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
-        self.engine.lease_holder(collection, name).await
+        check_collection_name(collection)?;
+        self.engine().lease_holder(collection, name).await
     }
 
     /// Changes from now on; see [`crate::Change`]. `poll` is the interval where changes cannot be named one by one.
     pub async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
-        self.engine.watch(poll).await
+        self.engine().watch(poll).await
     }
 
     /// How far the slowest secondary that is well is behind the primary, in whole seconds or better; `None` where
     /// nothing is replicated, and on a sharded cluster.
     pub async fn replication_lag(&self) -> Result<Option<Duration>> {
-        self.engine.replication_lag().await
+        self.engine().replication_lag().await
     }
 
     /// Ends background work and flushes what is left; later operations fail.
     pub async fn close(&self) {
-        self.engine.close().await;
+        self.engine().close().await;
     }
 }
 

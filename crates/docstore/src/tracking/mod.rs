@@ -1,18 +1,11 @@
-//! Which collections were written, and what was read of them: so that whoever keeps something that is made of reads
-//! knows when it no longer holds.
+//! Tracks which collections are read and written, so that a cache knows when its entries are out of date.
 //!
-//! Each collection has a number that grows with every write to it. A read under [`track_reads`] takes the number down
-//! *before* it asks the store; a write moves it on *after* the store has answered, whatever the answer was, since a
-//! write that failed may have been carried out. What was made of reads holds for as long as the numbers are those that
-//! were taken down.
+//! Each collection has a version that grows with every write to it. A read under [`ReadTracker::track`] notes the
+//! version *before* it asks the store; a write increments it *after* the store has answered, whatever the answer was,
+//! since a write that failed may have been executed. A result made of reads is current as long as the versions are the
+//! noted ones.
 
-/// Writes that are noted when they end, however they do.
-mod on_cancel;
-/// The engine that every [`crate::Database`] goes through.
 mod tracked;
-/// Transactions of that engine.
-mod transaction;
-/// Which documents were written.
 mod write_set;
 
 use std::collections::{BTreeSet, HashMap};
@@ -25,18 +18,17 @@ use bson::Bson;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-pub(crate) use on_cancel::OnCancel;
-pub(crate) use tracked::Tracked;
-pub(crate) use write_set::WriteSet;
+pub(crate) use tracked::{OnCancel, Tracked};
+use write_set::WriteSet;
 pub use write_set::{StalenessBound, WriteLog};
 
-type Counter = Arc<AtomicU64>;
+type Version = Arc<AtomicU64>;
 
 tokio::task_local! {
-    static LOG: ReadTracker;
+    static TRACKER: ReadTracker;
 }
 
-/// The numbers of a database's collections. Cheap to clone; all handles of a database share them.
+/// The versions of a database's collections. Cheap to clone; all handles of a database share them.
 #[derive(Clone, Default)]
 pub struct CollectionVersions {
     inner: Arc<Inner>,
@@ -45,104 +37,108 @@ pub struct CollectionVersions {
 #[derive(Default)]
 struct Inner {
     /// Grows with every write to any collection.
-    any: Counter,
-    collections: RwLock<HashMap<String, Counter>>,
-    /// Written by this process and not yet taken by [`CollectionVersions::own_writes`].
+    any: Version,
+    collections: RwLock<HashMap<String, Version>>,
+    /// Collections that this process wrote and [`CollectionVersions::own_writes`] has not returned yet.
     own: Mutex<BTreeSet<String>>,
-    more: Notify,
-    /// Which documents were written, where anybody wants to know.
+    own_changed: Notify,
+    /// The written documents of the collections for which someone asked.
     logs: RwLock<HashMap<String, Arc<WriteLog>>>,
-    trust: Mutex<StalenessBound>,
+    staleness_bound: Mutex<StalenessBound>,
 }
 
 impl CollectionVersions {
-    /// Somebody else wrote to a collection.
-    pub fn changed(&self, collection: &str) {
-        self.touched(collection, &WriteSet::Anything);
+    /// Records that another process wrote to a collection.
+    pub fn record_change(&self, collection: &str) {
+        self.advance(collection, &WriteSet::Anything);
     }
 
-    /// Somebody else wrote a document.
-    pub fn changed_document(&self, collection: &str, id: &Bson) {
-        self.touched(collection, &WriteSet::one(id));
+    /// Records that another process wrote a document.
+    pub fn record_document_change(&self, collection: &str, id: &Bson) {
+        self.advance(collection, &WriteSet::document(id));
     }
 
-    /// The log before the number: who sees the number finds the write in the log.
-    fn touched(&self, collection: &str, what: &WriteSet) {
-        if let Some(log) = self.inner.logs.read().get(collection) {
-            log.note(what);
-        }
-        self.counter(collection).fetch_add(1, Ordering::SeqCst);
-        self.inner.any.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Somebody else may have written to any collection.
-    pub fn all_changed(&self) {
+    /// Records that another process may have written to any collection.
+    pub fn record_change_anywhere(&self) {
         for log in self.inner.logs.read().values() {
-            log.note(&WriteSet::Anything);
+            log.append(&WriteSet::Anything);
         }
-        for counter in self.inner.collections.read().values() {
-            counter.fetch_add(1, Ordering::SeqCst);
+        for version in self.inner.collections.read().values() {
+            version.fetch_add(1, Ordering::SeqCst);
         }
         self.inner.any.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The collections that were written through this database since the last call; waits until there is one.
+    /// Appends to the log before it increments the version: a reader that sees the version finds the write in the log.
+    fn advance(&self, collection: &str, set: &WriteSet) {
+        if let Some(log) = self.inner.logs.read().get(collection) {
+            log.append(set);
+        }
+        self.version(collection).fetch_add(1, Ordering::SeqCst);
+        self.inner.any.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Records a write of this process.
+    fn record_write(&self, collection: &str, set: &WriteSet) {
+        self.advance(collection, set);
+        self.inner.own.lock().insert(collection.to_owned());
+        self.inner.own_changed.notify_one();
+    }
+
+    /// Returns the collections that were written through this database since the last call; waits until there is one.
     pub async fn own_writes(&self) -> BTreeSet<String> {
         loop {
-            let more = self.inner.more.notified();
+            let changed = self.inner.own_changed.notified();
             let names = std::mem::take(&mut *self.inner.own.lock());
             if !names.is_empty() {
                 return names;
             }
-            more.await;
+            changed.await;
         }
     }
 
-    /// As if every collection had been read now.
+    /// Returns a read set of every collection as of now.
     pub fn everything(&self) -> ReadSet {
-        let log = ReadTracker::default();
-        log.note("", &self.inner.any);
-        log.so_far()
+        let tracker = ReadTracker::default();
+        tracker.note("", &self.inner.any);
+        tracker.so_far()
     }
 
-    /// Which documents of a collection are written, from the first time that this is asked.
+    /// Returns the log of the written documents of a collection, which starts with the first call.
     pub fn write_log(&self, collection: &str) -> Arc<WriteLog> {
-        let mut logs = self.inner.logs.write();
-        Arc::clone(logs.entry(collection.to_owned()).or_default())
+        Arc::clone(self.inner.logs.write().entry(collection.to_owned()).or_default())
     }
 
-    /// Says how far others' writes are learned. Nobody does before this is said.
-    pub fn set_staleness_bound(&self, trust: StalenessBound) {
-        *self.inner.trust.lock() = trust;
+    /// Sets how long a write of another process may go unnoticed.
+    pub fn set_staleness_bound(&self, bound: StalenessBound) {
+        *self.inner.staleness_bound.lock() = bound;
     }
 
-    /// How far others' writes are learned.
+    /// Returns how long a write of another process may go unnoticed.
     pub fn staleness_bound(&self) -> StalenessBound {
-        *self.inner.trust.lock()
+        *self.inner.staleness_bound.lock()
     }
 
-    fn written(&self, collection: &str, what: &WriteSet) {
-        self.touched(collection, what);
-        self.inner.own.lock().insert(collection.to_owned());
-        self.inner.more.notify_one();
+    /// Notes the version of a collection in the current [`ReadTracker`], if there is one. Reads do so by themselves; call it
+    /// for an answer about a collection that was given without asking the store.
+    pub fn record_read(&self, collection: &str) {
+        let _ = TRACKER.try_with(|tracker| tracker.note(collection, &self.version(collection)));
     }
 
-    /// Takes the number of a collection down, if anybody wants to know. For what is known of a collection without
-    /// asking the store; reads do it by themselves.
-    pub fn read(&self, collection: &str) {
-        let _ = LOG.try_with(|log| log.note(collection, &self.counter(collection)));
+    /// As [`CollectionVersions::record_read`], for a read in a transaction: its snapshot may be older than the version.
+    fn record_snapshot_read(&self, collection: &str) {
+        let _ = TRACKER.try_with(|tracker| tracker.note_outdated(collection, &self.version(collection)));
     }
 
-    fn counter(&self, collection: &str) -> Counter {
-        if let Some(counter) = self.inner.collections.read().get(collection) {
-            return Arc::clone(counter);
+    fn version(&self, collection: &str) -> Version {
+        if let Some(version) = self.inner.collections.read().get(collection) {
+            return Arc::clone(version);
         }
-        let mut collections = self.inner.collections.write();
-        Arc::clone(collections.entry(collection.to_owned()).or_default())
+        Arc::clone(self.inner.collections.write().entry(collection.to_owned()).or_default())
     }
 }
 
-/// What a piece of work has read so far. Cheap to clone; all clones are one log.
+/// Collects what a piece of work reads. Cheap to clone; all clones share one collection.
 #[derive(Clone, Default)]
 pub struct ReadTracker {
     entries: Arc<Mutex<Vec<Entry>>>,
@@ -151,72 +147,71 @@ pub struct ReadTracker {
 #[derive(Clone)]
 struct Entry {
     collection: Box<str>,
-    counter: Counter,
-    /// `None` if what was read may be older than the number.
+    version: Version,
+    /// `None` if what was read may be older than the version.
     at: Option<u64>,
 }
 
 impl Entry {
     fn is_current(&self) -> bool {
-        self.at == Some(self.counter.load(Ordering::SeqCst))
+        self.at == Some(self.version.load(Ordering::SeqCst))
     }
 }
 
 impl ReadTracker {
-    /// Runs `work` and notes what it reads, in any database. What it reads in tasks of its own is not seen.
+    /// Runs `work` and collects what it reads, in any database. Reads in tasks that it spawns are not seen.
     pub async fn track<F: Future>(&self, work: F) -> F::Output {
-        LOG.scope(self.clone(), work).await
+        TRACKER.scope(self.clone(), work).await
     }
 
-    /// Whether nothing that was read so far has been written since.
+    /// Returns whether nothing that was read so far has been written since.
     pub fn is_current(&self) -> bool {
         self.entries.lock().iter().all(Entry::is_current)
     }
 
-    /// What was read so far.
+    /// Returns what was read so far.
     pub fn so_far(&self) -> ReadSet {
         ReadSet(self.entries.lock().as_slice().into())
     }
 
-    fn note(&self, collection: &str, counter: &Counter) {
+    fn note(&self, collection: &str, version: &Version) {
         let mut entries = self.entries.lock();
-        // The first number counts: it is the oldest.
-        if !entries.iter().any(|entry| Arc::ptr_eq(&entry.counter, counter)) {
-            let at = Some(counter.load(Ordering::SeqCst));
-            entries.push(Entry { collection: collection.into(), counter: Arc::clone(counter), at });
+        // The first version counts: it is the oldest.
+        if !entries.iter().any(|entry| Arc::ptr_eq(&entry.version, version)) {
+            let at = Some(version.load(Ordering::SeqCst));
+            entries.push(Entry { collection: collection.into(), version: Arc::clone(version), at });
         }
     }
 
-    /// Something was read whose age is not known.
-    fn note_undated(&self, collection: &str, counter: &Counter) {
-        let entry = Entry { collection: collection.into(), counter: Arc::clone(counter), at: None };
+    fn note_outdated(&self, collection: &str, version: &Version) {
+        let entry = Entry { collection: collection.into(), version: Arc::clone(version), at: None };
         self.entries.lock().push(entry);
     }
 }
 
-/// Notes what `work` reads.
+/// Runs `work` and returns what it read.
 pub async fn track_reads<F: Future>(work: F) -> (F::Output, ReadSet) {
-    let log = ReadTracker::default();
-    let output = log.track(work).await;
-    (output, log.so_far())
+    let tracker = ReadTracker::default();
+    let output = tracker.track(work).await;
+    (output, tracker.so_far())
 }
 
-/// What something was made of.
+/// The collections that a result was made of, with their versions at the time.
 #[derive(Clone)]
 pub struct ReadSet(Box<[Entry]>);
 
 impl ReadSet {
-    /// Whether nothing of it has been written since. Two loads and a comparison for each collection; takes no lock.
+    /// Returns whether none of it has been written since. Costs two loads and a comparison per collection, and no lock.
     pub fn are_current(&self) -> bool {
         self.0.iter().all(Entry::is_current)
     }
 
-    /// Whether nothing was read.
+    /// Returns whether nothing was read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The collections.
+    /// Returns the names of the collections.
     pub fn collections(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|entry| &*entry.collection)
     }

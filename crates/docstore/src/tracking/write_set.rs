@@ -5,11 +5,11 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use parking_lot::Mutex;
 
-use crate::engine::Reach;
-use crate::{Field, Filter, FindAndUpdate};
+use crate::engine::{Operation, Reach};
+use crate::{Field, Filter, Write};
 
-/// So many documents are remembered, for those who look less often than they are written.
-const REMEMBERED: usize = 8192;
+/// Number of written documents that a log keeps for readers that poll it less often than documents are written.
+const LOG_LENGTH: usize = 8192;
 
 /// Bounds how long a write of another process may go unnoticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,64 +23,55 @@ pub enum StalenessBound {
     Zero,
 }
 
-/// Which documents a write touched.
+/// The documents that a write may change.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum WriteSet {
-    /// These.
+    /// Only documents with these ids.
     Documents(Vec<ObjectId>),
-    /// Any of the collection.
+    /// Any document of the collection.
     Anything,
 }
 
 impl WriteSet {
-    /// The document with this id.
-    pub(crate) fn one(id: &Bson) -> Self {
+    /// Returns the set of the document with this id.
+    pub(crate) fn document(id: &Bson) -> Self {
         id.as_object_id().map_or(Self::Anything, |id| Self::Documents(vec![id]))
     }
 
-    /// These documents.
-    pub(crate) fn these<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Self {
+    /// Returns the set of these documents.
+    fn documents<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Self {
         let ids = documents.into_iter().map(|document| document.get_object_id("_id"));
         ids.collect::<Result<_, _>>().map_or(Self::Anything, Self::Documents)
     }
 
-    /// The documents that a filter may mean.
-    pub(crate) fn by(filter: &Filter) -> Self {
+    /// Returns the set of the documents that a filter may match. With `upsert`, the inserted document counts too: it has
+    /// a new id unless the filter gives it one.
+    fn matching(filter: &Filter, upsert: bool) -> Self {
         match filter {
-            Filter::Eq(field, id) if *field == Field::ID => Self::one(id),
-            Filter::In(field, ids) if *field == Field::ID => {
+            Filter::Eq(field, id) if *field == Field::ID => Self::document(id),
+            Filter::In(field, ids) if *field == Field::ID && !upsert => {
                 let ids = ids.iter().map(Bson::as_object_id);
                 ids.collect::<Option<_>>().map_or(Self::Anything, Self::Documents)
             }
             Filter::And(filters) => {
-                let known = filters.iter().map(Self::by).find(|touched| *touched != Self::Anything);
-                known.unwrap_or(Self::Anything)
+                let mut sets = filters.iter().map(|filter| Self::matching(filter, upsert));
+                sets.find(|set| *set != Self::Anything).unwrap_or(Self::Anything)
             }
             _ => Self::Anything,
         }
     }
 
-    pub(crate) fn of_update(filter: &Filter, reach: Reach) -> Self {
-        if reach == Reach::OneOrInsert { Self::by_upsert(filter) } else { Self::by(filter) }
-    }
-
-    pub(crate) fn of_find_and_update(find: &FindAndUpdate) -> Self {
-        if find.upsert { Self::by_upsert(&find.filter) } else { Self::by(&find.filter) }
-    }
-
-    /// As [`WriteSet::by`], of a write that may insert. It has an id of its own unless the filter says which.
-    pub(crate) fn by_upsert(filter: &Filter) -> Self {
-        match filter {
-            Filter::Eq(field, id) if *field == Field::ID => Self::one(id),
-            Filter::And(filters) => {
-                let known = filters.iter().map(Self::by_upsert).find(|touched| *touched != Self::Anything);
-                known.unwrap_or(Self::Anything)
+    fn of_write(write: &Write) -> Self {
+        match write {
+            Write::Insert(document) => Self::documents([document]),
+            Write::UpdateOne { filter, upsert, .. } => Self::matching(filter, *upsert),
+            Write::UpdateMany { filter, .. } | Write::DeleteOne(filter) | Write::DeleteMany(filter) => {
+                Self::matching(filter, false)
             }
-            _ => Self::Anything,
         }
     }
 
-    /// These and those.
+    /// Returns the union of two sets.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Documents(mut all), Self::Documents(more)) => {
@@ -92,42 +83,73 @@ impl WriteSet {
     }
 }
 
-/// Which documents of a collection were written, by anybody, one after the other. As with the numbers of collections, a
-/// position is taken down before the store is asked: what is in the log from there on may or may not be in the answer.
+/// What an operation does to its collection.
+pub(crate) enum Access {
+    /// It reads documents.
+    Read,
+    /// It writes documents, by collection.
+    Write(Vec<(String, WriteSet)>),
+}
+
+impl Operation {
+    /// Returns what the operation reads or writes.
+    pub(crate) fn access(&self, collection: &str) -> Access {
+        let set = match self {
+            Self::Find(_) | Self::Count(_) => return Access::Read,
+            Self::Insert(documents) => WriteSet::documents(documents),
+            Self::Update { filter, reach, .. } => WriteSet::matching(filter, *reach == Reach::OneOrInsert),
+            Self::FindAndUpdate(find) => WriteSet::matching(&find.filter, find.upsert),
+            Self::Delete { filter, .. } => WriteSet::matching(filter, false),
+            Self::Bulk(writes) => {
+                writes.iter().map(WriteSet::of_write).fold(WriteSet::Documents(Vec::new()), WriteSet::and)
+            }
+            Self::InsertRaw(_) | Self::Drop => WriteSet::Anything,
+            Self::RenameTo(name) => {
+                let both = [collection, name].map(|name| (name.to_owned(), WriteSet::Anything));
+                return Access::Write(both.into());
+            }
+        };
+        Access::Write(vec![(collection.to_owned(), set)])
+    }
+}
+
+/// A log of the written documents of a collection, by any process. As with versions, a reader takes its position before it
+/// asks the store: what the log holds from there on may or may not be in the answer.
 #[derive(Default)]
 pub struct WriteLog {
-    kept: Mutex<Kept>,
+    entries: Mutex<LogEntries>,
 }
 
 #[derive(Default)]
-struct Kept {
-    /// The position of the first.
+struct LogEntries {
+    /// The position of the first id.
     first: u64,
     ids: VecDeque<ObjectId>,
 }
 
 impl WriteLog {
-    /// The documents that were written since a position, and the position now. `None` if it is not known which.
+    /// Returns the documents that were written since a position, `None` if the log no longer knows them, and the current
+    /// position.
     pub fn since(&self, position: u64) -> (Option<Vec<ObjectId>>, u64) {
-        let kept = self.kept.lock();
-        let now = kept.first + kept.ids.len() as u64;
-        let skipped = position.checked_sub(kept.first).and_then(|skipped| usize::try_from(skipped).ok());
-        (skipped.map(|skipped| kept.ids.iter().skip(skipped).copied().collect()), now)
+        let entries = self.entries.lock();
+        let now = entries.first + entries.ids.len() as u64;
+        let skipped = position.checked_sub(entries.first).and_then(|skipped| usize::try_from(skipped).ok());
+        (skipped.map(|skipped| entries.ids.iter().skip(skipped).copied().collect()), now)
     }
 
-    pub(super) fn note(&self, touched: &WriteSet) {
-        let mut kept = self.kept.lock();
-        match touched {
-            WriteSet::Documents(ids) if ids.len() <= REMEMBERED => {
-                kept.ids.extend(ids);
-                while kept.ids.len() > REMEMBERED {
-                    kept.ids.pop_front();
-                    kept.first += 1;
+    pub(super) fn append(&self, set: &WriteSet) {
+        let mut entries = self.entries.lock();
+        match set {
+            WriteSet::Documents(ids) if ids.len() <= LOG_LENGTH => {
+                entries.ids.extend(ids);
+                while entries.ids.len() > LOG_LENGTH {
+                    entries.ids.pop_front();
+                    entries.first += 1;
                 }
             }
             _ => {
-                kept.first += kept.ids.len() as u64 + 1;
-                kept.ids.clear();
+                entries.first += entries.ids.len() as u64 + 1;
+                entries.ids.clear();
             }
         }
     }
@@ -142,36 +164,36 @@ mod tests {
     }
 
     #[test]
-    fn a_log_tells_what_was_written_since_or_that_it_does_not_know() {
+    fn a_log_returns_writes_since_a_position_or_none() {
         let log = WriteLog::default();
         assert_eq!(log.since(0), (Some(vec![]), 0));
-        log.note(&WriteSet::Documents(vec![id(1), id(2)]));
+        log.append(&WriteSet::Documents(vec![id(1), id(2)]));
         assert_eq!(log.since(0), (Some(vec![id(1), id(2)]), 2));
         assert_eq!(log.since(1), (Some(vec![id(2)]), 2));
-        log.note(&WriteSet::Anything);
+        log.append(&WriteSet::Anything);
         assert_eq!(log.since(2), (None, 3));
         assert_eq!(log.since(3), (Some(vec![]), 3));
-        for _ in 0..=REMEMBERED {
-            log.note(&WriteSet::Documents(vec![id(3)]));
+        for _ in 0..=LOG_LENGTH {
+            log.append(&WriteSet::Documents(vec![id(3)]));
         }
-        assert_eq!(log.since(3).0, None, "the first of them is forgotten");
-        assert_eq!(log.since(4).0.map(|ids| ids.len()), Some(REMEMBERED));
+        assert_eq!(log.since(3).0, None, "the oldest entry is dropped");
+        assert_eq!(log.since(4).0.map(|ids| ids.len()), Some(LOG_LENGTH));
     }
 
     #[test]
-    fn a_filter_that_names_ids_touches_no_others() {
+    fn a_filter_on_ids_writes_only_those() {
         let pinned = Filter::and([Filter::ne("deleted", true), Filter::id(id(1))]);
-        assert_eq!(WriteSet::by(&pinned), WriteSet::Documents(vec![id(1)]));
+        assert_eq!(WriteSet::matching(&pinned, false), WriteSet::Documents(vec![id(1)]));
         assert_eq!(
-            WriteSet::by(&Filter::is_in("_id", [id(1), id(2)])),
+            WriteSet::matching(&Filter::is_in("_id", [id(1), id(2)]), false),
             WriteSet::Documents(vec![id(1), id(2)])
         );
         for open in [Filter::All, Filter::id("x"), Filter::or([Filter::id(id(1))]), Filter::gt("_id", id(1))]
         {
-            assert_eq!(WriteSet::by(&open), WriteSet::Anything, "{open:?}");
+            assert_eq!(WriteSet::matching(&open, false), WriteSet::Anything, "{open:?}");
         }
         // What an upsert inserts has one of these ids only if there is one.
-        assert_eq!(WriteSet::by_upsert(&pinned), WriteSet::Documents(vec![id(1)]));
-        assert_eq!(WriteSet::by_upsert(&Filter::is_in("_id", [id(1), id(2)])), WriteSet::Anything);
+        assert_eq!(WriteSet::matching(&pinned, true), WriteSet::Documents(vec![id(1)]));
+        assert_eq!(WriteSet::matching(&Filter::is_in("_id", [id(1), id(2)]), true), WriteSet::Anything);
     }
 }

@@ -64,9 +64,9 @@ testkit::stores! {
         t.collection("more").insert_one(doc! { "_id": 1 }).await.unwrap();
         t.commit().await.unwrap();
         assert_eq!(db.collection("things").count(&Filter::All).await.unwrap(), 1);
-        assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 1);
+        assert_eq!(db.engine().siblings().await.unwrap().len(), 1);
         scratch.discard().await.unwrap();
-        assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 0);
+        assert_eq!(db.engine().siblings().await.unwrap().len(), 0);
         assert_eq!(db.collection_names().await.unwrap(), ["things"]);
         db.ping().await.unwrap();
 
@@ -74,10 +74,10 @@ testkit::stores! {
         left.database().collection("things").insert_one(doc! {}).await.unwrap();
         left.database().close().await;
         assert_eq!(db.sweep_scratches("left", Duration::from_hours(1)).await.unwrap(), 0);
-        assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 1);
+        assert_eq!(db.engine().siblings().await.unwrap().len(), 1);
         assert_eq!(db.sweep_scratches("try", Duration::ZERO).await.unwrap(), 0);
         assert_eq!(db.sweep_scratches("left", Duration::ZERO).await.unwrap(), 1);
-        assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 0);
+        assert_eq!(db.engine().siblings().await.unwrap().len(), 0);
     }
 
     async fn rights_and_space_are_told(db: Database) {

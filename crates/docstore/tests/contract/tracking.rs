@@ -51,9 +51,9 @@ testkit::stores! {
 
     async fn somebody_elses_changes_count_as_ours(db: Database) {
         let (a, b) = (read(&db, "a").await, read(&db, "b").await);
-        db.versions().changed("a");
+        db.versions().record_change("a");
         assert!(!a.are_current() && b.are_current());
-        db.versions().all_changed();
+        db.versions().record_change_anywhere();
         assert!(!b.are_current());
     }
 

@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docstore::bson::{Document, RawDocumentBuf};
-use docstore::engine::{Admin, Engine, EngineTransaction, Executor, RawStream, Reach};
+use docstore::engine::{Admin, Engine, EngineTransaction, Executor, Operation, Output};
 use docstore::{
-    ChangeFeed, Database, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest, Plan,
-    Result, ServerFacts, Update, UpdateResult, Write, WriteResult,
+    ChangeFeed, CollectionOptions, Database, EngineKind, Find, Index, LeaseHolder, LeaseRequest, Plan,
+    Result, Rights, ServerFacts, Space,
 };
 
 /// A store that counts what is asked of it.
@@ -71,36 +70,43 @@ impl Counting {
 
 #[async_trait]
 impl Executor for Counting {
-    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        self.read().find(collection, find).await
+    async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
+        let inner = match operation {
+            Operation::Find(_) | Operation::Count(_) => self.read(),
+            _ => self.write(),
+        };
+        inner.execute(collection, operation).await
     }
-    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        self.read().count(collection, filter).await
+}
+
+#[async_trait]
+impl Admin for Counting {
+    fn name(&self) -> String {
+        self.inner.name()
     }
-    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        self.write().insert_many(collection, documents).await
+    async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
+        self.inner.collection_options(collection).await
     }
-    async fn update(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        update: &Update,
-        reach: Reach,
-    ) -> Result<UpdateResult> {
-        self.write().update(collection, filter, update, reach).await
+    async fn create_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()> {
+        self.inner.create_collection(collection, options).await
     }
-    async fn find_one_and_update(
-        &self,
-        collection: &str,
-        find: FindAndUpdate,
-    ) -> Result<Option<RawDocumentBuf>> {
-        self.write().find_one_and_update(collection, find).await
+    async fn complete_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()> {
+        self.inner.complete_collection(collection, options).await
     }
-    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        self.write().delete(collection, filter, many).await
+    async fn drop_database(&self) -> Result<()> {
+        self.inner.drop_database().await
     }
-    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        self.write().bulk_write(collection, writes).await
+    async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>> {
+        self.inner.sibling(name).await
+    }
+    async fn siblings(&self) -> Result<Vec<String>> {
+        self.inner.siblings().await
+    }
+    async fn rights(&self) -> Result<Rights> {
+        self.inner.rights().await
+    }
+    async fn space(&self) -> Result<Space> {
+        self.inner.space().await
     }
 }
 
@@ -120,9 +126,6 @@ impl Engine for Counting {
     }
     async fn collection_names(&self) -> Result<Vec<String>> {
         self.read().collection_names().await
-    }
-    async fn drop_collection(&self, collection: &str) -> Result<()> {
-        self.write().drop_collection(collection).await
     }
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
         self.write().create_index(collection, index).await
@@ -158,9 +161,6 @@ impl Engine for Counting {
     }
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
         self.read().watch(poll).await
-    }
-    fn admin(&self) -> &dyn Admin {
-        self.inner.admin()
     }
     async fn replication_lag(&self) -> Result<Option<Duration>> {
         let asked = self.counts.asked_for_lag.fetch_add(1, SeqCst);

@@ -10,7 +10,7 @@ async fn untouched(
     before: &std::collections::BTreeMap<String, Vec<docstore::bson::Document>>,
 ) {
     assert_eq!(&testkit::dump!(db), before);
-    assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 0, "nothing is left");
+    assert_eq!(db.engine().siblings().await.unwrap().len(), 0, "nothing is left");
 }
 
 testkit::stores! {

@@ -23,7 +23,7 @@ async fn tried(db: &Database, toys: &[(&'static str, ToyBehavior)]) -> RoundTrip
     let before = testkit::dump!(db);
     let round_trip = migrator(db, toys).round_trip(&request()).await.unwrap();
     assert_eq!(testkit::dump!(db), before, "the database itself is only read");
-    assert_eq!(db.engine().admin().siblings().await.unwrap().len(), 0, "nothing is left");
+    assert_eq!(db.engine().siblings().await.unwrap().len(), 0, "nothing is left");
     round_trip
 }
 

@@ -1,6 +1,5 @@
 use bson::{Bson, Document, doc};
 
-use crate::mongo::checks::check_collection;
 use crate::mongo::query::find::find_command;
 use crate::mongo::query::seek;
 use crate::mongo::write::operations::Core;
@@ -9,7 +8,6 @@ use crate::{Find, Plan, Result};
 impl Core {
     pub(crate) async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
         find.check()?;
-        check_collection(collection)?;
         let mut worst: Option<Plan> = None;
         for part in seek::queries(find) {
             let find = find_command(collection, find, part);

@@ -5,7 +5,6 @@ use mongodb::error::Error as DriverError;
 use mongodb::options::{CountOptions, FindOptions, Hint};
 
 use crate::engine::RawStream;
-use crate::mongo::checks::check_collection;
 use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::query::seek::{self, Part};
 use crate::mongo::translate;
@@ -18,8 +17,6 @@ const COUNTING: &str = "counting documents";
 
 impl Core {
     pub(crate) async fn find(&self, name: &str, find: &Find, session: Session<'_>) -> Result<RawStream> {
-        find.check()?;
-        check_collection(name)?;
         if find.limit == Some(0) {
             // The server treats 0 as no limit.
             return Ok(futures_util::stream::empty().boxed());
@@ -90,8 +87,6 @@ impl Core {
     }
 
     pub(crate) async fn count(&self, name: &str, filter: &Filter, session: Session<'_>) -> Result<u64> {
-        filter.check()?;
-        check_collection(name)?;
         let (collection, query) = (self.raw(name), translate::filter(filter));
         let mut options = CountOptions::default();
         options.hint = hint(filter);

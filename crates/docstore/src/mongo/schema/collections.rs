@@ -1,7 +1,6 @@
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures_util::stream::TryStreamExt;
 
-use crate::mongo::checks::check_collection;
 use crate::mongo::error::{ErrorContext, MAX_DOCUMENT, classify, server_error};
 use crate::mongo::schema::indexes;
 use crate::mongo::write::operations::Core;
@@ -18,7 +17,6 @@ const CHUNK: (usize, usize) = (1000, 8 * 1024 * 1024);
 impl Core {
     /// Returns the options of a collection; `None` if it does not exist.
     pub(crate) async fn options(&self, collection: &str) -> Result<Option<Document>> {
-        check_collection(collection)?;
         let listed = async {
             let command = doc! { "listCollections": 1, "filter": { "name": collection } };
             self.database.run_cursor_command(command).await?.try_collect::<Vec<_>>().await
@@ -62,7 +60,6 @@ impl Core {
         collection: &str,
         options: &CollectionOptions,
     ) -> Result<()> {
-        check_collection(collection)?;
         let mut command = doc! { "create": collection };
         if let Some(native) =
             options.native(EngineKind::Mongo).and_then(|native| native.get_document("options").ok())
@@ -113,13 +110,12 @@ impl Core {
         Ok(())
     }
 
-    pub(crate) async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
-        check_collection(collection)?;
+    pub(crate) async fn insert_raw(&self, collection: &str, documents: &[RawDocumentBuf]) -> Result<()> {
         let size = |document: &RawDocumentBuf| document.as_bytes().len();
         if let Some(bytes) = documents.iter().map(size).find(|bytes| *bytes > MAX_DOCUMENT) {
             return Err(Error::TooLarge { collection: collection.to_owned(), bytes });
         }
-        let mut rest = documents.as_slice();
+        let mut rest = documents;
         while !rest.is_empty() {
             let mut bytes = 0;
             let fits = |document: &&RawDocumentBuf| {
@@ -138,9 +134,14 @@ impl Core {
         Ok(())
     }
 
+    pub(crate) async fn drop_collection(&self, collection: &str) -> Result<()> {
+        match self.raw(collection).drop().await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.error("dropping a collection", collection, &error).await),
+        }
+    }
+
     pub(crate) async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
-        check_collection(from)?;
-        check_collection(to)?;
         let full = |name: &str| format!("{}.{name}", self.database.name());
         let mut command = doc! { "renameCollection": full(from), "to": full(to), "dropTarget": true };
         if let Some(concern) = &self.write_concern {

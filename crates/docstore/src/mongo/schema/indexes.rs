@@ -9,7 +9,6 @@
 use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 
-use crate::mongo::checks::check_collection;
 use crate::mongo::error::{ErrorContext, classify, server_error};
 use crate::mongo::parse::{condition, truth};
 use crate::mongo::translate;
@@ -30,8 +29,6 @@ const HARMLESS: &[&str] =
 
 impl Core {
     pub(crate) async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
-        index.check()?;
-        check_collection(collection)?;
         let command = doc! { "createIndexes": collection, "indexes": [specification(index)] };
         let Err(error) = self.write_command(command, None).await else { return Ok(()) };
         let conflict = server_error(&error).is_some_and(|coded| CONFLICTS.contains(&coded.code));
@@ -58,7 +55,6 @@ impl Core {
 
     /// Returns the server's index documents, including that on `_id`.
     pub(crate) async fn raw_indexes(&self, collection: &str) -> Result<Vec<Document>> {
-        check_collection(collection)?;
         let listed = async {
             let cursor = self.database.run_cursor_command(doc! { "listIndexes": collection }).await?;
             cursor.try_collect::<Vec<_>>().await
@@ -73,7 +69,6 @@ impl Core {
     }
 
     pub(crate) async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
-        check_collection(collection)?;
         if name == "_id_" || name == "*" || name.is_empty() {
             return Err(Error::Invalid(format!("the index {name:?} must not be dropped")));
         }

@@ -1,10 +1,9 @@
 use bson::{Bson, Document, doc};
 use mongodb::error::{CommandError, TRANSIENT_TRANSACTION_ERROR};
 
-use crate::mongo::checks::{check_collection, check_document, encoded};
 use crate::mongo::error::{ErrorContext, ServerError, from_code};
 use crate::mongo::translate;
-use crate::mongo::write::operations::{Core, DELETING, Session, UPDATING, in_batch};
+use crate::mongo::write::operations::{Core, DELETING, Session, UPDATING, encoded, in_batch};
 use crate::{Error, Result, Write, WriteResult};
 
 /// Statements of one command at the most.
@@ -24,22 +23,6 @@ fn kind(write: &Write) -> Kind {
         Write::Insert(_) => Kind::Insert,
         Write::UpdateOne { .. } | Write::UpdateMany { .. } => Kind::Update,
         Write::DeleteOne(_) | Write::DeleteMany(_) => Kind::Delete,
-    }
-}
-
-pub(crate) fn check(name: &str, writes: &[Write]) -> Result<()> {
-    check_collection(name)?;
-    writes.iter().try_for_each(check_one)
-}
-
-fn check_one(write: &Write) -> Result<()> {
-    match write {
-        Write::Insert(document) => check_document(document),
-        Write::UpdateOne { filter, update, .. } | Write::UpdateMany { filter, update } => {
-            filter.check()?;
-            update.check()
-        }
-        Write::DeleteOne(filter) | Write::DeleteMany(filter) => filter.check(),
     }
 }
 
@@ -66,10 +49,9 @@ impl Core {
     pub(crate) async fn bulk_write(
         &self,
         name: &str,
-        writes: Vec<Write>,
+        writes: &[Write],
         mut session: Session<'_>,
     ) -> Result<WriteResult> {
-        check(name, &writes)?;
         let mut total = WriteResult::default();
         let mut start = 0;
         while let Some(first) = writes.get(start) {
@@ -102,7 +84,7 @@ impl Core {
                 |write| if let Write::Insert(document) = write { Some(document.clone()) } else { None },
             )
             .collect();
-        self.insert_checked(name, &documents, session).await.map_err(|error| match error {
+        self.insert(name, &documents, session).await.map_err(|error| match error {
             Error::Batch { at, source } => Error::Batch { at: start + at, source },
             other => other,
         })?;

@@ -4,8 +4,7 @@ use mongodb::error::{Error as DriverError, ErrorKind};
 use mongodb::options::{ReturnDocument, WriteConcern};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::engine::Reach;
-use crate::mongo::checks::{check_collection, check_insert, check_update, encoded};
+use crate::engine::{Operation, Output, Reach};
 use crate::mongo::error::{ErrorContext, MAX_DOCUMENT, classify};
 use crate::mongo::pool::PoolLimiter;
 use crate::mongo::schema::indexes;
@@ -49,23 +48,55 @@ impl Core {
         }
     }
 
+    /// Executes an operation, in the session of a transaction if there is one.
+    pub(crate) async fn execute(
+        &self,
+        collection: &str,
+        operation: Operation,
+        session: Session<'_>,
+    ) -> Result<Output> {
+        Ok(match (operation, session) {
+            (Operation::Find(find), session) => {
+                Output::Documents(self.find(collection, &find, session).await?)
+            }
+            (Operation::Count(filter), session) => {
+                Output::Count(self.count(collection, &filter, session).await?)
+            }
+            (Operation::Insert(documents), session) => {
+                Output::Done(self.insert(collection, &documents, session).await?)
+            }
+            (Operation::Update { filter, update, reach }, session) => {
+                Output::Updated(self.update(collection, &filter, &update, reach, session).await?)
+            }
+            (Operation::FindAndUpdate(find), session) => {
+                Output::Document(self.find_one_and_update(collection, &find, session).await?)
+            }
+            (Operation::Delete { filter, many }, session) => {
+                Output::Count(self.delete(collection, &filter, many, session).await?)
+            }
+            (Operation::Bulk(writes), session) => {
+                Output::Written(self.bulk_write(collection, &writes, session).await?)
+            }
+            (Operation::InsertRaw(documents), None) => {
+                Output::Done(self.insert_raw(collection, &documents).await?)
+            }
+            (Operation::RenameTo(name), None) => {
+                Output::Done(self.rename_collection(collection, &name).await?)
+            }
+            (Operation::Drop, None) => Output::Done(self.drop_collection(collection).await?),
+            (Operation::InsertRaw(_) | Operation::RenameTo(_) | Operation::Drop, Some(_)) => {
+                return Err(Error::Unsupported("this operation takes no part in transactions".into()));
+            }
+        })
+    }
+
     /// Waits for a turn to write. A transaction has its own connection's time, and begins with nobody in front of it.
     pub(crate) async fn turn(&self, in_transaction: bool) -> Result<Option<OwnedSemaphorePermit>> {
         if in_transaction { Ok(None) } else { self.limiter.take().await.map(Some) }
     }
 
-    pub(crate) async fn insert(
-        &self,
-        name: &str,
-        documents: Vec<Document>,
-        session: Session<'_>,
-    ) -> Result<()> {
-        check_insert(name, &documents)?;
-        self.insert_checked(name, &documents, session).await
-    }
-
     /// Inserts in order; [`Error::Batch`] at the first that fails.
-    pub(crate) async fn insert_checked(
+    pub(crate) async fn insert(
         &self,
         name: &str,
         documents: &[Document],
@@ -111,7 +142,6 @@ impl Core {
         reach: Reach,
         session: Session<'_>,
     ) -> Result<UpdateResult> {
-        check_update(name, filter, update)?;
         let _turn = self.turn(session.is_some()).await?;
         let collection = self.raw(name);
         let mut action = match reach {
@@ -140,8 +170,6 @@ impl Core {
         find: &FindAndUpdate,
         session: Session<'_>,
     ) -> Result<Option<RawDocumentBuf>> {
-        find.check()?;
-        check_collection(name)?;
         let _turn = self.turn(session.is_some()).await?;
         let collection = self.raw(name);
         let (query, update) = if find.upsert {
@@ -171,8 +199,6 @@ impl Core {
         many: bool,
         session: Session<'_>,
     ) -> Result<u64> {
-        filter.check()?;
-        check_collection(name)?;
         let _turn = self.turn(session.is_some()).await?;
         let collection = self.raw(name);
         let query = translate::filter(filter);
@@ -216,4 +242,9 @@ pub(crate) fn in_batch(at: Option<usize>, source: Error) -> Error {
         Some(at) => Error::Batch { at, source: Box::new(source) },
         None => source,
     }
+}
+
+pub(crate) fn encoded(document: &Document) -> Result<RawDocumentBuf> {
+    RawDocumentBuf::try_from(document)
+        .map_err(|_| Error::Invalid("a document contains a field name that cannot be stored".into()))
 }

@@ -2,18 +2,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bson::{Document, RawDocumentBuf};
 use mongodb::ClientSession;
 use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
 use tokio::sync::Mutex;
 
-use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
-use crate::mongo::checks::{check_collection, check_insert, check_update};
+use crate::engine::{EngineTransaction, Executor, Operation, Output};
 use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::write::bulk;
 use crate::mongo::write::operations::Core;
-use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
+use crate::{Error, Result};
 
 const BEGINNING: ErrorContext<'static> = ErrorContext { what: "beginning a transaction", collection: "" };
 const COMMITTING: ErrorContext<'static> = ErrorContext { what: "committing a transaction", collection: "" };
@@ -64,71 +61,13 @@ impl MongoTransaction {
     }
 }
 
-/// Runs an operation of the core in the session of a transaction. What is wrong with a request by itself is told
-/// before, and does not end the transaction.
-macro_rules! within {
-    ($self:ident, $check:expr, |$session:ident| $operation:expr) => {{
-        $check?;
-        let mut state = $self.state.lock().await;
-        state.check()?;
-        let $session = Some(&mut state.session);
-        let result = $operation.await;
-        $self.after(&mut state, result).await
-    }};
-}
-
 #[async_trait]
 impl Executor for MongoTransaction {
-    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        within!(self, find.check().and_then(|()| check_collection(collection)), |session| self
-            .core
-            .find(collection, &find, session))
-    }
-
-    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        within!(self, filter.check().and_then(|()| check_collection(collection)), |session| self
-            .core
-            .count(collection, filter, session))
-    }
-
-    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        within!(self, check_insert(collection, &documents), |session| self
-            .core
-            .insert(collection, documents, session))
-    }
-
-    async fn update(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        update: &Update,
-        reach: Reach,
-    ) -> Result<UpdateResult> {
-        within!(self, check_update(collection, filter, update), |session| self
-            .core
-            .update(collection, filter, update, reach, session))
-    }
-
-    async fn find_one_and_update(
-        &self,
-        collection: &str,
-        find: FindAndUpdate,
-    ) -> Result<Option<RawDocumentBuf>> {
-        within!(self, find.check().and_then(|()| check_collection(collection)), |session| self
-            .core
-            .find_one_and_update(collection, &find, session))
-    }
-
-    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        within!(self, filter.check().and_then(|()| check_collection(collection)), |session| self
-            .core
-            .delete(collection, filter, many, session))
-    }
-
-    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        within!(self, bulk::check(collection, &writes), |session| self
-            .core
-            .bulk_write(collection, writes, session))
+    async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
+        let mut state = self.state.lock().await;
+        state.check()?;
+        let result = self.core.execute(collection, operation, Some(&mut state.session)).await;
+        self.after(&mut state, result).await
     }
 }
 

@@ -2,52 +2,48 @@
 //! before a refusal stays, as on MongoDB.
 
 use bson::oid::ObjectId;
-use bson::{Bson, Document, RawDocumentBuf};
+use bson::{Document, RawDocumentBuf};
+use futures_util::stream::{self, StreamExt};
 
-use crate::engine::Reach;
-use crate::model::filter::check_value;
+use crate::engine::{Operation, Output, RawStream, Reach};
+use crate::model::validate::check_document;
 use crate::order::key_encoding::unreadable;
 use crate::sqlite::catalog::CollectionMeta;
-use crate::sqlite::query::cursor;
+use crate::sqlite::query::cursor::{self, BatchLimits, Cursor};
+use crate::sqlite::write::ddl;
 use crate::sqlite::write::session::Session;
 use crate::sqlite::write::update;
-use crate::{Error, Filter, FindAndUpdate, Result, Sort, Update, UpdateResult, Write, WriteResult};
+use crate::{Error, Filter, Find, FindAndUpdate, Result, Sort, Update, UpdateResult, Write, WriteResult};
 
-/// Checks that every value of a document is of a type that the store keeps, and names the field if not.
-pub(crate) fn check_document(document: &Document) -> Result<()> {
-    if matches!(document.get("_id"), Some(Bson::Array(_))) {
-        return Err(Error::Invalid("the id of a document cannot be an array".into()));
-    }
-    for (field, value) in document {
-        if let Err(error) = check_value(value) {
-            return Err(match error {
-                Error::Invalid(what) => Error::Invalid(format!("{field}: {what}")),
-                other => other,
-            });
+/// Executes any operation in the writer's session: a write by itself, or whatever a transaction asks for.
+pub(crate) fn execute(session: &mut Session<'_>, collection: &str, operation: Operation) -> Result<Output> {
+    Ok(match operation {
+        Operation::Find(find) => Output::Documents(find_all(session, collection, find)?),
+        Operation::Count(filter) => {
+            Output::Count(cursor::count(session.connection, &session.catalog, collection, &filter)?)
         }
-    }
-    Ok(())
+        Operation::Insert(documents) => Output::Done(insert_many(session, collection, documents)?),
+        Operation::Update { filter, update, reach } => {
+            Output::Updated(self::update(session, collection, &filter, &update, reach)?)
+        }
+        Operation::FindAndUpdate(find) => Output::Document(find_one_and_update(session, collection, &find)?),
+        Operation::Delete { filter, many } => Output::Count(delete(session, collection, &filter, many)?),
+        Operation::Bulk(writes) => Output::Written(bulk_write(session, collection, writes)?),
+        Operation::InsertRaw(documents) => Output::Done(insert_raw(session, collection, &documents)?),
+        Operation::RenameTo(name) => Output::Done(ddl::rename_collection(session, collection, &name)?),
+        Operation::Drop => Output::Done(ddl::drop_collection(session, collection)?),
+    })
 }
 
-/// Checks the name of a collection, by MongoDB's rules.
-pub(crate) fn check_name(collection: &str) -> Result<String> {
-    let bad = collection.is_empty()
-        || collection.starts_with('.')
-        || collection.ends_with('.')
-        || collection.contains(['$', '\0']);
-    if bad {
-        Err(Error::Invalid(format!("{collection:?} cannot be the name of a collection")))
-    } else {
-        Ok(collection.to_owned())
-    }
+/// Reads everything at once: later writes of the transaction do not show in a stream that is still open.
+fn find_all(session: &Session<'_>, collection: &str, find: Find) -> Result<RawStream> {
+    let mut cursor = Cursor::open(session.connection, &session.catalog, collection, find)?;
+    let documents = cursor.next_batch(session.connection, BatchLimits::ALL)?.documents;
+    Ok(stream::iter(documents.into_iter().map(Ok)).boxed())
 }
 
 /// Inserts in order, up to the first that is refused.
-pub(crate) fn insert_many(
-    session: &mut Session<'_>,
-    collection: &str,
-    documents: Vec<Document>,
-) -> Result<()> {
+fn insert_many(session: &mut Session<'_>, collection: &str, documents: Vec<Document>) -> Result<()> {
     for (at, document) in documents.into_iter().enumerate() {
         session.insert(collection, &id_first(document)).map_err(|source| batch(at, source))?;
     }
@@ -80,7 +76,7 @@ pub(crate) fn update(
 }
 
 /// Updates the first match and returns it.
-pub(crate) fn find_one_and_update(
+fn find_one_and_update(
     session: &mut Session<'_>,
     collection: &str,
     find: &FindAndUpdate,
@@ -100,12 +96,7 @@ pub(crate) fn find_one_and_update(
 }
 
 /// Deletes the first match or every match.
-pub(crate) fn delete(
-    session: &mut Session<'_>,
-    collection: &str,
-    filter: &Filter,
-    many: bool,
-) -> Result<u64> {
+fn delete(session: &mut Session<'_>, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
     let Some(stored) = session.collection(collection) else { return Ok(0) };
     let most = (!many).then_some(1);
     let rids = cursor::matches(session.connection, &stored, filter, &Sort::default(), most)?;
@@ -117,11 +108,7 @@ pub(crate) fn delete(
 }
 
 /// Carries out writes in order, up to the first that is refused.
-pub(crate) fn bulk_write(
-    session: &mut Session<'_>,
-    collection: &str,
-    writes: Vec<Write>,
-) -> Result<WriteResult> {
+fn bulk_write(session: &mut Session<'_>, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
     let mut done = WriteResult::default();
     for (at, write) in writes.into_iter().enumerate() {
         bulk_one(session, collection, write, &mut done).map_err(|source| batch(at, source))?;
@@ -157,11 +144,7 @@ fn bulk_one(session: &mut Session<'_>, collection: &str, write: Write, done: &mu
 }
 
 /// Inserts encoded documents.
-pub(crate) fn insert_raw(
-    session: &mut Session<'_>,
-    collection: &str,
-    documents: &[RawDocumentBuf],
-) -> Result<()> {
+fn insert_raw(session: &mut Session<'_>, collection: &str, documents: &[RawDocumentBuf]) -> Result<()> {
     for (at, raw) in documents.iter().enumerate() {
         let document = Document::try_from(raw.as_ref()).map_err(unreadable)?;
         check_document(&document)

@@ -4,18 +4,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use async_trait::async_trait;
-use bson::{Document, RawDocumentBuf};
-use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::engine::{EngineTransaction, Executor, RawStream, Reach};
-use crate::sqlite::checked;
-use crate::sqlite::query::cursor::{BatchLimits, Cursor};
+use crate::engine::{EngineTransaction, Executor, Operation, Output};
 use crate::sqlite::query::readers::closed;
+use crate::sqlite::write::operations;
 use crate::sqlite::write::session::Session;
-use crate::sqlite::write::writer::{Begin, Job, Operation, Step};
-use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
+use crate::sqlite::write::writer::{Begin, FnTask, Job, Step};
+use crate::{Error, Result};
 
 /// The handle. The writer notices when it is dropped.
 pub(crate) struct Transaction {
@@ -40,7 +37,7 @@ impl Transaction {
         run: impl FnOnce(&mut Session<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, result) = oneshot::channel();
-        self.steps.send(Step::Run(Box::new(Operation { run, reply }))).map_err(|_| self.why())?;
+        self.steps.send(Step::Run(Box::new(FnTask { run, reply }))).map_err(|_| self.why())?;
         result.await.map_err(|_| self.why())?
     }
 
@@ -58,51 +55,9 @@ impl Transaction {
 
 #[async_trait]
 impl Executor for Transaction {
-    /// Reads everything at once: later writes of the transaction do not show in a stream that is still open.
-    async fn find(&self, collection: &str, find: Find) -> Result<RawStream> {
-        let collection = checked::find(collection, &find)?;
-        let documents = self
-            .run(move |session| {
-                let mut cursor = Cursor::open(session.connection, &session.catalog, &collection, find)?;
-                Ok(cursor.next_batch(session.connection, BatchLimits::ALL)?.documents)
-            })
-            .await?;
-        Ok(stream::iter(documents.into_iter().map(Ok)).boxed())
-    }
-
-    async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
-        let count = checked::count(collection, filter)?;
-        self.run(move |session| count(session.connection, &session.catalog)).await
-    }
-
-    async fn insert_many(&self, collection: &str, documents: Vec<Document>) -> Result<()> {
-        self.run(checked::insert_many(collection, documents)?).await
-    }
-
-    async fn update(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        update: &Update,
-        reach: Reach,
-    ) -> Result<UpdateResult> {
-        self.run(checked::update(collection, filter, update, reach)?).await
-    }
-
-    async fn find_one_and_update(
-        &self,
-        collection: &str,
-        find: FindAndUpdate,
-    ) -> Result<Option<RawDocumentBuf>> {
-        self.run(checked::find_one_and_update(collection, find)?).await
-    }
-
-    async fn delete(&self, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
-        self.run(checked::delete(collection, filter, many)?).await
-    }
-
-    async fn bulk_write(&self, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-        self.run(checked::bulk_write(collection, writes)?).await
+    async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
+        let collection = collection.to_owned();
+        self.run(move |session| operations::execute(session, &collection, operation)).await
     }
 }
 

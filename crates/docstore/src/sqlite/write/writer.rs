@@ -73,12 +73,12 @@ pub(crate) enum Step {
 }
 
 /// A function of the session as a [`Task`].
-pub(crate) struct Operation<F, T> {
+pub(crate) struct FnTask<F, T> {
     pub(crate) run: F,
     pub(crate) reply: oneshot::Sender<Result<T>>,
 }
 
-impl<F, T> Task for Operation<F, T>
+impl<F, T> Task for FnTask<F, T>
 where
     F: FnOnce(&mut Session<'_>) -> Result<T> + Send,
     T: Send + 'static,
