@@ -15,7 +15,7 @@ use crate::{
 /// Documents as they come from an engine, not yet decoded.
 pub type RawStream = BoxStream<'static, Result<RawDocumentBuf>>;
 
-/// Which documents an update may reach, and whether it may insert.
+/// Selects how many matches an update changes, and whether it may insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// The first match.
@@ -44,7 +44,7 @@ pub enum Operation {
         filter: Filter,
         /// The changes.
         update: Update,
-        /// How many matches are updated.
+        /// Selects the matches that are updated.
         reach: Reach,
     },
     /// Updates the first match and returns it.
@@ -127,76 +127,76 @@ pub trait Executor: Send + Sync + 'static {
 /// A store of documents. Handles check names and definitions before they call it.
 #[async_trait]
 pub trait Engine: Executor + Admin {
-    /// Which engine this is.
+    /// Returns the kind of engine.
     fn kind(&self) -> EngineKind;
-    /// Where the data is, for people: hosts and database, or the file. Never a password.
+    /// Returns where the data is, for display: hosts and database, or the file. Never contains a password.
     fn location(&self) -> String;
-    /// Asks the server for a sign of life.
+    /// Checks that the store answers.
     async fn ping(&self) -> Result<()>;
-    /// What is known of the server.
+    /// Returns the facts about the server.
     async fn facts(&self) -> Result<ServerFacts>;
-    /// The names of all collections, sorted.
+    /// Returns the names of all collections, sorted.
     async fn collection_names(&self) -> Result<Vec<String>>;
-    /// Makes an index. The caller has looked for conflicts; the engine reports those it meets all the same.
+    /// Creates an index. The caller has checked for conflicts; the engine reports those that arise nevertheless.
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()>;
-    /// The indexes of a collection in the order of their making, without that on `_id`.
+    /// Returns the indexes of a collection in order of creation, without the one on `_id`.
     async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>>;
-    /// Drops an index by name; nothing happens if it is not there.
+    /// Drops an index by name; nothing happens if it does not exist.
     async fn drop_index(&self, collection: &str, name: &str) -> Result<()>;
-    /// How a read would be carried out.
+    /// Returns the plan of a read.
     async fn explain(&self, collection: &str, find: &Find) -> Result<Plan>;
     /// Begins a transaction.
     async fn begin(&self) -> Result<Arc<dyn EngineTransaction>>;
-    /// Takes the lease if it is free, has run out, or is already this owner's; returns who holds it afterwards.
+    /// Acquires the lease if it is free, has expired, or is already held by this owner; returns its holder afterwards.
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder>;
-    /// Starts the term of a held lease anew; `false` if it is no longer held.
+    /// Renews a held lease; `false` if it is no longer held.
     async fn renew_lease(&self, request: &LeaseRequest, fence: i64) -> Result<bool>;
-    /// Gives a held lease back; nothing happens if it is no longer held.
+    /// Releases a held lease; nothing happens if it is no longer held.
     async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()>;
-    /// Who holds a lease; `None` if nobody does.
+    /// Returns the holder of a lease; `None` if it is free.
     async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>>;
-    /// Changes from now on. Where the server has no change stream, [`crate::Change::Unknown`] is sent every `poll`.
+    /// Returns a feed of changes from now on. Where the server has no change stream, [`crate::Change::Unknown`] is sent every `poll`.
     async fn watch(&self, poll: Duration) -> Result<ChangeFeed>;
-    /// How far the slowest secondary that is well is behind; `None` where nothing is replicated.
+    /// Returns the lag of the slowest healthy secondary; `None` without replication.
     async fn replication_lag(&self) -> Result<Option<Duration>> {
         Ok(None)
     }
-    /// Ends background work and flushes what is left; later operations fail.
+    /// Stops background work and flushes pending writes; later operations fail.
     async fn close(&self);
-    /// For the escape hatches of the engines.
+    /// Allows downcasts to the engine's own type.
     fn as_any(&self) -> &dyn Any;
 }
 
-/// A transaction: all of its writes happen, or none does. Dropped without an end, it is aborted.
+/// A transaction: all of its writes happen, or none does. It is aborted if it is dropped before it ends.
 #[async_trait]
 pub trait EngineTransaction: Executor {
     /// Makes the writes durable and visible.
     async fn commit(&self) -> Result<()>;
-    /// Undoes the writes.
+    /// Rolls back the writes.
     async fn abort(&self) -> Result<()>;
 }
 
-/// Care of a store as a whole: what is done to it seldom, by people and by migrations.
+/// Rare operations on a store as a whole, used by the command line and by migrations.
 ///
-/// None of it takes part in transactions.
+/// None of them takes part in transactions.
 #[async_trait]
 pub trait Admin: Send + Sync {
-    /// The name of the database, or of the file.
+    /// Returns the name of the database or of the file.
     fn name(&self) -> String;
-    /// What a collection is besides its documents.
+    /// Returns the indexes and options of a collection.
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions>;
     /// Creates a collection with these options; its indexes are not created yet. Nothing happens if it exists.
     async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
     /// Creates the indexes of these options.
     async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
-    /// Drops the whole database. Later operations may find it empty, or fail.
+    /// Drops the database. Later operations may find it empty, or fail.
     async fn drop_database(&self) -> Result<()>;
-    /// Another, empty database beside this one, with this name added to its own.
+    /// Opens another, empty database beside this one, with this suffix to its name.
     async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>>;
-    /// The added names of the databases that [`Admin::sibling`] made and that are still there.
+    /// Returns the suffixes of the databases that [`Admin::sibling`] made and that still exist.
     async fn siblings(&self) -> Result<Vec<String>>;
-    /// What the user may do.
+    /// Returns the privileges of the connected user.
     async fn rights(&self) -> Result<Rights>;
-    /// How much room there is.
+    /// Returns the disk space.
     async fn space(&self) -> Result<Space>;
 }

@@ -21,7 +21,7 @@ mod order;
 pub mod sqlite;
 /// Handles to databases, collections, transactions and leases.
 mod store;
-/// Which collections were read and written.
+/// Tracking of reads and writes by collection.
 mod tracking;
 
 pub use bson;

@@ -3,7 +3,7 @@ use bson::{Bson, Document, doc};
 use crate::model::definition::broken;
 use crate::{EngineKind, Index, Result};
 
-/// What describes a collection besides its documents: indexes and options.
+/// The indexes and options of a collection.
 ///
 /// It also holds the native definition of the engine that it comes from, which covers what the typed part cannot
 /// express: text indexes, collations, validators, expiry, … Restored to the same engine, the collection is exactly what

@@ -94,7 +94,7 @@ fn first_of(array: &RawArray, direction: Direction) -> Result<Bson> {
     let mut elements = Vec::new();
     for element in array {
         let element = owned(element.map_err(|error| Error::Invalid(error.to_string()))?)?;
-        elements.push((key::of(&element)?, element));
+        elements.push((key::encode_value(&element)?, element));
     }
     elements.sort_by(|(a, _), (b, _)| a.cmp(b));
     let first = if direction == Direction::Ascending { elements.into_iter().next() } else { elements.pop() };

@@ -3,18 +3,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::engine::{Admin, Engine};
+use crate::mongo::core::Core;
 use crate::mongo::engine::MongoEngine;
 use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::write::operations::Core;
 use crate::{CollectionOptions, Result, Rights, Space};
 
 /// Between the name of a database and what is added for a sibling.
 const JOINT: &str = "__";
-/// Bytes of a database's name at the most.
+/// Maximum length of a database name in bytes.
 const LONGEST: usize = 63;
 
 impl MongoEngine {
-    /// What the names of siblings begin with, for an addition of this length.
+    /// Returns the prefix of sibling names whose suffix has this length.
     fn stem(&self, added: usize) -> String {
         stem(self.core.database.name(), added)
     }
@@ -26,7 +26,7 @@ fn stem(name: &str, added: usize) -> String {
     if name.len() <= room {
         return format!("{name}{JOINT}");
     }
-    // FNV-1a: it has to be the same in every version of this program.
+    // FNV-1a: it must be the same in every version of this program.
     let sum =
         name.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let room = room.saturating_sub(9);

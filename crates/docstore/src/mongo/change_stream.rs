@@ -6,8 +6,8 @@ use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use tokio::sync::watch;
 
+use crate::mongo::core::Core;
 use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::write::operations::Core;
 use crate::{Change, ChangeFeed, ChangeKind, Result};
 
 const WATCHING: ErrorContext<'static> = ErrorContext { what: "watching for changes", collection: "" };

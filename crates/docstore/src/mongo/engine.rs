@@ -9,9 +9,9 @@ use mongodb::options::WriteConcern;
 use tokio::sync::watch;
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
+use crate::mongo::core::Core;
 use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::pool::PoolLimiter;
-use crate::mongo::write::operations::Core;
 use crate::mongo::write::transaction::MongoTransaction;
 use crate::{
     ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Result, ServerFacts,

@@ -3,8 +3,8 @@ use std::time::Duration;
 use bson::{Bson, DateTime, Document, doc};
 
 use crate::Result;
+use crate::mongo::core::Core;
 use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::write::operations::Core;
 
 /// `replSetGetStatus` state of a secondary.
 const SECONDARY: i32 = 2;

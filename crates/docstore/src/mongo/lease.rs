@@ -4,8 +4,8 @@ use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
+use crate::mongo::core::Core;
 use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::write::operations::Core;
 use crate::{Error, LeaseHolder, LeaseRequest, Result};
 
 const ACQUIRING: &str = "acquiring a lease";

@@ -23,6 +23,8 @@ mod admin;
 /// Change streams, and polling on a standalone server.
 mod change_stream;
 mod connect;
+/// The database handle that engine and transactions share.
+mod core;
 mod engine;
 mod error;
 mod lag;

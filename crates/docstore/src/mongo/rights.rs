@@ -1,7 +1,7 @@
 use bson::{Bson, Document, doc};
 
+use crate::mongo::core::Core;
 use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::write::operations::Core;
 use crate::{Result, Rights, Space};
 
 /// The privilege actions that this program needs on a database.

@@ -12,18 +12,18 @@ use crate::sqlite::file::{Keeping, folder_of};
 use crate::sqlite::{Limits, Options};
 use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space};
 
-/// The file of a sibling, in a folder of its own.
+/// The file name of a sibling, in its own folder.
 const FILE: &str = "store.db";
 
 impl SqliteEngine {
-    /// The folder with the siblings of this store, one folder each.
+    /// Returns the folder that contains the siblings of this store, one folder each.
     fn siblings_folder(&self) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
         path.push(".scratch");
         path.into()
     }
 
-    /// The folder of this store, if it is a sibling of another.
+    /// Returns the folder of this store, if it is a sibling of another.
     fn own_folder(&self) -> Option<&Path> {
         let folder = self.path.parent()?;
         let of_siblings = folder.parent()?.extension().is_some_and(|extension| extension == "scratch");
@@ -65,13 +65,13 @@ impl Admin for SqliteEngine {
         Ok(())
     }
 
-    /// A sibling goes with its folder; of the main store the collections go and the file stays.
+    /// Deletes a sibling with its folder. Of the main store only the collections are dropped; the file stays.
     async fn drop_database(&self) -> Result<()> {
         if let Some(folder) = self.own_folder() {
             let folder = folder.to_owned();
             self.close().await;
             fs::remove_dir_all(&folder).map_err(|e| failed("dropping a scratch store", e))?;
-            // The last one takes the folder of them all with it.
+            // Succeeds only for the last sibling, when the common folder is empty.
             if let Some(write_set_of_batch) = folder.parent() {
                 let _ = fs::remove_dir(write_set_of_batch);
             }
@@ -96,11 +96,11 @@ impl Admin for SqliteEngine {
         let entries = match fs::read_dir(self.siblings_folder()) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed("looking for scratch stores", error)),
+            Err(error) => return Err(failed("listing scratch stores", error)),
         };
         let mut names = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(|e| failed("looking for scratch stores", e))?;
+            let entry = entry.map_err(|e| failed("listing scratch stores", e))?;
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
         names.sort();
@@ -112,9 +112,10 @@ impl Admin for SqliteEngine {
     }
 
     async fn space(&self) -> Result<Space> {
-        let used = fs::metadata(&self.path).map_err(|e| failed("looking at the store", e))?.len();
+        let used = fs::metadata(&self.path).map_err(|e| failed("reading the size of the store", e))?.len();
         let folder = folder_of(&self.path).unwrap_or(Path::new("."));
-        let room = rustix::fs::statvfs(folder).map_err(|e| failed("looking for room", e.into()))?;
+        let room =
+            rustix::fs::statvfs(folder).map_err(|e| failed("reading the free disk space", e.into()))?;
         Ok(Space { used, free: Some(room.f_bavail.saturating_mul(room.f_frsize)) })
     }
 }

@@ -1,5 +1,5 @@
-//! What collections and indexes there are. It is kept in tables and cached by each connection; a version, read in the
-//! same transaction as the data, tells when a cache is out of date.
+//! The catalog of collections and indexes. It is stored in tables and cached by each connection; a version, read in the
+//! same transaction as the data, invalidates outdated caches.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::sqlite::error::failed;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::{Index, Result};
 
-const READING: &str = "reading the catalogue of the store";
-const WRITING: &str = "writing the catalogue of the store";
+const READING: &str = "reading the catalog of the store";
+const WRITING: &str = "writing the catalog of the store";
 
-/// All collections as of one version.
+/// The collections as of one version.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     version: i64,
@@ -28,7 +28,7 @@ pub(crate) struct CollectionMeta {
     /// Its table is `c_{id}`.
     pub(crate) id: i64,
     pub(crate) name: String,
-    /// In the order of their making.
+    /// In order of creation.
     pub(crate) indexes: Vec<Arc<IndexMeta>>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct IndexMeta {
     pub(crate) index: Index,
     pub(crate) fields: Vec<KeyField>,
     pub(crate) partial: Option<CompiledFilter>,
-    /// Whether a document ever had an array in one of its fields.
+    /// Set once a document had an array in one of the fields.
     pub(crate) multikey: bool,
 }
 
@@ -53,7 +53,7 @@ impl IndexMeta {
 }
 
 impl Catalog {
-    /// The catalogue as this connection sees it now: the cached one if that is still right.
+    /// Reloads a cached catalog if its version is outdated.
     pub(crate) fn refresh(cached: &mut Arc<Self>, connection: &Connection) -> Result<()> {
         let version: i64 = connection
             .prepare_cached("SELECT version FROM catalogue")
@@ -89,7 +89,7 @@ impl Catalog {
         Ok(Self { version, collections })
     }
 
-    /// Gives a collection another name.
+    /// Renames a collection.
     pub(crate) fn rename_collection(
         connection: &Connection,
         stored: &CollectionMeta,
@@ -101,7 +101,7 @@ impl Catalog {
         Self::bump(connection)
     }
 
-    /// A version that no cache has yet.
+    /// Increments the version, which invalidates all caches.
     fn bump(connection: &Connection) -> Result<()> {
         connection.execute("UPDATE catalogue SET version = version + 1", []).map_err(failed(WRITING))?;
         Ok(())
@@ -119,7 +119,7 @@ impl Catalog {
         Self::bump(connection)
     }
 
-    /// Takes a collection away, with its indexes.
+    /// Removes a collection and its indexes.
     pub(crate) fn remove_collection(connection: &Connection, stored: &CollectionMeta) -> Result<()> {
         for index in &stored.indexes {
             Self::remove_index(connection, index)?;
@@ -130,7 +130,7 @@ impl Catalog {
         Self::bump(connection)
     }
 
-    /// Adds an index, empty as yet.
+    /// Adds an empty index.
     pub(crate) fn add_index(connection: &Connection, collection: i64, index: &Index) -> Result<IndexMeta> {
         let bytes = bson::RawDocumentBuf::try_from(&definition::encode(index))
             .map_err(crate::order::key_encoding::unreadable)?;
@@ -150,7 +150,7 @@ impl Catalog {
         IndexMeta::new(id, index.clone(), false)
     }
 
-    /// Takes an index away.
+    /// Removes an index.
     pub(crate) fn remove_index(connection: &Connection, index: &IndexMeta) -> Result<()> {
         connection
             .execute_batch(&format!("DROP TABLE x_{}; DELETE FROM indexes WHERE id = {0}", index.id))
@@ -158,7 +158,7 @@ impl Catalog {
         Self::bump(connection)
     }
 
-    /// Remembers that an index has met an array.
+    /// Marks an index as multikey.
     pub(crate) fn mark_multikey(connection: &Connection, index: &IndexMeta) -> Result<()> {
         connection
             .execute("UPDATE indexes SET multikey = 1 WHERE id = ?", [index.id])
@@ -171,7 +171,7 @@ fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>, at: usize) -> Resul
     row.get(at).map_err(failed(READING))
 }
 
-/// The document that a definition is kept as.
+/// Decodes a stored definition.
 fn definition(bytes: &[u8]) -> Result<bson::Document> {
     let raw = bson::RawDocument::from_bytes(bytes).map_err(crate::order::key_encoding::unreadable)?;
     bson::Document::try_from(raw).map_err(crate::order::key_encoding::unreadable)

@@ -19,7 +19,7 @@ struct Feed {
     version: i64,
 }
 
-/// A feed of the changes from now on.
+/// Returns a feed of changes from now on.
 pub(crate) async fn watch(
     events: broadcast::Receiver<Change>,
     jobs: Sender<Job>,
@@ -45,7 +45,7 @@ impl Feed {
                     Err(RecvError::Closed) => None,
                 },
                 _ = self.ticks.tick() => {
-                    // A store that is closed ends the feed by way of its events.
+                    // A closed store ends the feed through its events.
                     let Ok(version) = data_version(&self.jobs).await else { continue };
                     if version != self.version {
                         self.version = version;
@@ -57,7 +57,7 @@ impl Feed {
     }
 }
 
-/// A number that another connection's commit changes, and ours do not.
+/// Returns a number that changes with every commit of another connection, but not with our own.
 async fn data_version(jobs: &Sender<Job>) -> Result<i64> {
     let (reply, version) = oneshot::channel();
     jobs.send(Job::DataVersion(reply)).map_err(|_| closed())?;

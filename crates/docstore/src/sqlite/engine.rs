@@ -29,16 +29,16 @@ use crate::{
     Topology,
 };
 
-/// Changes that a feed may be behind before it loses some.
+/// Number of changes that a feed may lag behind before it loses some.
 const BEHIND: usize = 1024;
 
-/// The engine.
+/// A store in one SQLite file.
 pub(crate) struct SqliteEngine {
     pub(crate) path: PathBuf,
     jobs: Sender<Job>,
     pub(crate) readers: Arc<Readers>,
     locks: Arc<Locks>,
-    /// Gone once the store is closed, so that feeds end.
+    /// Taken when the store is closed, so that feeds end.
     events: Mutex<Option<broadcast::Sender<Change>>>,
 }
 
@@ -48,12 +48,12 @@ impl SqliteEngine {
         Self::open_kept(options, limits, file::Keeping::Safe)
     }
 
-    /// As [`SqliteEngine::open`]; says whether a power cut may cost what was written.
+    /// As [`SqliteEngine::open`]; with a choice of durability.
     pub(crate) fn open_kept(options: &Options, limits: &Limits, keeping: file::Keeping) -> Result<Self> {
         let path = std::path::absolute(&options.path)
             .map_err(|e| Error::Unavailable(format!("{}: {e}", options.path.display())))?;
         let connection = file::open_writer(&path, keeping)?;
-        // A file that is damaged where everything begins is told now, not at the first request.
+        // Reports a damaged catalog now rather than at the first request.
         Catalog::refresh(&mut Arc::default(), &connection)?;
         let (events, _) = broadcast::channel(BEHIND);
         let jobs = writer::start(connection, &path, events.clone(), limits.transaction)?;

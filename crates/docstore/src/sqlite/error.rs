@@ -1,10 +1,10 @@
-//! SQLite's errors in the words of the store.
+//! Mapping of SQLite's errors.
 
 use rusqlite::ErrorCode;
 
 use crate::Error;
 
-/// What SQLite reported while `what` was being done.
+/// Maps an error that SQLite reported while doing `what`.
 pub(crate) fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
     move |source| match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {

@@ -1,4 +1,4 @@
-//! The file: whose it is, how it comes into being, how it is opened.
+//! Creation and opening of the file.
 //!
 //! Its header is read before SQLite sees it, so that a file that is not ours is left exactly as it is. The header is
 //! written in rollback-journal mode, before the switch to write-ahead logging, and never changes afterwards: it is
@@ -14,12 +14,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::sqlite::error::failed;
 use crate::{Error, Result};
 
-/// Marks a file as ours: `FNDS` in the header.
+/// Marks a file as a store of this program: `FNDS` in the header.
 const APPLICATION_ID: u32 = u32::from_be_bytes(*b"FNDS");
-/// The layout of tables that this program writes, and the newest that it reads.
+/// The table layout that this program writes, and the newest that it reads.
 const FORMAT: u32 = 1;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// How long one process waits for another.
+/// Maximum time to wait for a lock of another process.
 const BUSY: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = "
@@ -34,12 +34,12 @@ CREATE TABLE indexes (
 );
 ";
 
-/// How safe what is written has to be.
+/// The durability of writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeping {
-    /// It outlives a power cut.
+    /// Writes survive a power cut.
     Safe,
-    /// It outlives the process, which is enough for what is thrown away.
+    /// Writes survive the process, which is enough for scratch databases.
     Fast,
 }
 
@@ -118,7 +118,7 @@ fn create(connection: &mut Connection, path: &Path) -> Result<()> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Exclusive)
         .map_err(|e| unavailable(path, &e))?;
-    // Another process may have been quicker.
+    // Another process may have created it first.
     let id: u32 =
         transaction.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed(creating))?;
     if id != APPLICATION_ID {
@@ -129,7 +129,7 @@ fn create(connection: &mut Connection, path: &Path) -> Result<()> {
             .map_err(failed(creating))?;
     }
     transaction.commit().map_err(|e| unavailable(path, &e))?;
-    // Without it, a power cut could take the name of the new file from its folder.
+    // Otherwise a power cut could lose the directory entry of the new file.
     if let Some(folder) = folder_of(path) {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| unavailable(path, &e))?;
     }
@@ -165,7 +165,7 @@ fn damaged_or_unavailable(path: &Path, error: rusqlite::Error) -> Error {
     }
 }
 
-/// The folder that a file is in.
+/// Returns the folder of a file.
 pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }

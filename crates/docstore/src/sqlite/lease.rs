@@ -23,7 +23,7 @@ use crate::sqlite::write::operations as write;
 use crate::sqlite::write::session::Session;
 use crate::{Error, Field, Filter, Find, LeaseHolder, LeaseRequest, Result, Update, UpdateOp};
 
-/// The locks that this process keeps, by collection and name of the lease.
+/// The locks that this process holds, by collection and name of the lease.
 pub(crate) struct Locks {
     store: PathBuf,
     held: Mutex<HashMap<(String, String), Lock>>,
@@ -39,12 +39,12 @@ impl Locks {
         Self { store: store.to_owned(), held: Mutex::default() }
     }
 
-    /// Frees all locks.
+    /// Releases all locks.
     pub(crate) fn clear(&self) {
         self.held().clear();
     }
 
-    /// Frees the lock, if it is that of this token.
+    /// Releases the lock if it belongs to this token.
     pub(crate) fn free(&self, request: &LeaseRequest, fence: i64) {
         let mut held = self.held();
         if held.get(&name(request)).is_some_and(|lock| lock.fence == fence) {
@@ -52,7 +52,7 @@ impl Locks {
         }
     }
 
-    /// Takes the lock for the holder of this token, if it can be had; a lease is a lease without it.
+    /// Locks the file for the holder of this token, if possible. The lease is valid without the lock.
     fn keep(&self, request: &LeaseRequest, fence: i64) {
         let mut held = self.held();
         let file = if let Some(lock) = held.remove(&name(request)) {
@@ -79,13 +79,13 @@ impl Locks {
         }
     }
 
-    /// Whether the holder of this token had the lock and has it no longer.
+    /// Returns whether the holder of this token had the lock and lost it, so that its process is dead.
     fn is_dead(&self, request: &LeaseRequest, fence: i64) -> bool {
         if self.held().contains_key(&name(request)) {
             return false;
         }
-        // The lock is given back at the end, and nobody takes it meanwhile: that happens in a write transaction only,
-        // and this is one.
+        // The lock is released at the end. No other process takes it concurrently: that happens only in a write
+        // transaction, and this is one.
         let Ok(mut file) = File::open(self.path(request)) else { return false };
         let mut token = String::new();
         file.try_lock().is_ok() && file.read_to_string(&mut token).is_ok() && token == fence.to_string()
@@ -119,7 +119,7 @@ fn name(request: &LeaseRequest) -> (String, String) {
     (request.collection.clone(), request.name.clone())
 }
 
-/// Takes the lease if it is free, has run out, is this owner's or was left by a process that died.
+/// Acquires the lease if it is free, has expired, is held by this owner or by a process that died.
 pub(crate) fn acquire(
     session: &mut Session<'_>,
     locks: &Locks,
@@ -149,7 +149,7 @@ pub(crate) fn acquire(
     Ok(LeaseHolder { owner: request.owner.clone(), fence, remaining: request.ttl })
 }
 
-/// Starts the term anew, if the lease is still held.
+/// Renews the lease if it is still held.
 pub(crate) fn renew(
     session: &mut Session<'_>,
     locks: &Locks,
@@ -164,7 +164,7 @@ pub(crate) fn renew(
     Ok(result.matched > 0)
 }
 
-/// Gives the lease back, if it is still held; the document stays, and with it the fencing token.
+/// Releases the lease if it is still held. The document stays, and with it the fencing token.
 pub(crate) fn release(
     session: &mut Session<'_>,
     locks: &Locks,
@@ -177,7 +177,7 @@ pub(crate) fn release(
     Ok(())
 }
 
-/// Who holds a lease.
+/// Returns the holder of a lease.
 pub(crate) fn holder(
     connection: &Connection,
     catalog: &Catalog,
@@ -209,7 +209,7 @@ fn look(
     };
     read().map(Some).ok_or_else(|| Error::Decode {
         collection: collection.to_owned(),
-        source: "it is no document of a lease".into(),
+        source: "it is not a lease".into(),
     })
 }
 

@@ -1,8 +1,8 @@
-//! The embedded engine: BSON documents in one SQLite file of this process.
+//! The SQLite engine: BSON documents in one file.
 //!
 //! SQLite does storage, order, durability and transactions. A collection is a table of documents in the order of their
-//! insertion, with their encoded ids; an index is a table of encoded keys. Which documents a filter matches, what an
-//! update makes of them and how they sort is decided here, on their bytes, by MongoDB's rules.
+//! insertion, with their encoded ids; an index is a table of encoded keys. Matching, updating and sorting happen here, on
+//! the documents' bytes, by MongoDB's rules.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,28 +27,28 @@ mod lease;
 mod query;
 mod write;
 
-/// How the file is opened.
+/// The location of the store.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The file; its folder is made if it is not there.
+    /// The file; its folder is created if necessary.
     pub path: PathBuf,
 }
 
-/// How long things may take.
+/// Time limits.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How long a transaction may be open before it is undone.
+    /// Maximum duration of a transaction before it is rolled back.
     pub transaction: Duration,
 }
 
 impl Default for Limits {
-    /// As MongoDB has them.
+    /// Returns MongoDB's limits.
     fn default() -> Self {
         Self { transaction: Duration::from_mins(1) }
     }
 }
 
-/// Opens the store, or creates it.
+/// Opens or creates the store.
 ///
 /// # Errors
 /// [`crate::Error::NotOurs`] and [`crate::Error::NewerFormat`], leaving the file as it was;
@@ -57,7 +57,7 @@ pub async fn open(options: Options) -> Result<Database> {
     open_with(options, Limits::default()).await
 }
 
-/// [`open`] with other limits than the usual ones.
+/// Opens or creates the store with other limits than the defaults.
 pub async fn open_with(options: Options, limits: Limits) -> Result<Database> {
     let opened = tokio::task::spawn_blocking(move || engine::SqliteEngine::open(&options, &limits)).await;
     match opened {

@@ -7,34 +7,34 @@ use crate::engine::Operation;
 use crate::model::validate::check_collection_name;
 use crate::{CollectionOptions, Database, Result};
 
-/// What the user of a connection may do in the database.
+/// The privileges of the connected user in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rights {
-    /// Everything: nobody has to log in, or it is a file.
+    /// All privileges: the server requires no login, or the store is a file.
     Unlimited,
-    /// Everything but these actions, by the store's names for them; none if the list is empty.
+    /// All privileges but these actions, by the server's names; an empty list lacks none.
     Lacking(Vec<String>),
 }
 
-/// How much room a store takes, and how much there is.
+/// Disk space used and free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes that the store takes: its documents, or its file.
+    /// Bytes used by the documents, or by the file.
     pub used: u64,
-    /// Bytes that are free where it is; `None` if the server does not tell.
+    /// Bytes free on its disk; `None` if the server does not report them.
     pub free: Option<u64>,
 }
 
 impl Database {
-    /// The name of the database, or of the file.
+    /// Returns the name of the database or of the file.
     pub fn name(&self) -> String {
         self.engine().name()
     }
 
-    /// What a collection is besides its documents.
+    /// Returns the indexes and options of a collection.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] for a time series: its documents are not what was put in.
+    /// [`crate::Error::Unsupported`] for a time series, which does not store documents as they were inserted.
     pub async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
         check_collection_name(collection)?;
         self.engine().collection_options(collection).await
@@ -49,7 +49,7 @@ impl Database {
     /// Creates the indexes of these options, once the documents are in.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] if the shape comes from the other engine, and this one has no words for it.
+    /// [`crate::Error::Invalid`] if the options come from the other engine and this one cannot express them.
     pub async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
         check_collection_name(collection)?;
         self.engine().complete_collection(collection, shape).await
@@ -63,29 +63,30 @@ impl Database {
         self.execute(collection, Operation::InsertRaw(documents)).await
     }
 
-    /// Gives a collection another name, at once; one that has that name already goes.
+    /// Renames a collection atomically, replacing one that has the name.
     pub async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
         self.execute(from, Operation::RenameTo(to.to_owned())).await
     }
 
-    /// What the user may do.
+    /// Returns the privileges of the connected user.
     pub async fn rights(&self) -> Result<Rights> {
         self.engine().rights().await
     }
 
-    /// How much room there is.
+    /// Returns the disk space.
     pub async fn space(&self) -> Result<Space> {
         self.engine().space().await
     }
 
-    /// An empty database for a while, beside this one: another database of the same server, or another file. It is
-    /// as real as this one, but a file is not kept safe against a power cut.
+    /// Creates an empty scratch database beside this one: another database of the same server, or another file. A file is
+    /// not safe against a power cut.
     pub async fn scratch(&self, purpose: &str) -> Result<Scratch> {
         let name = format!("{purpose}_{}", ObjectId::new().to_hex());
         Ok(Scratch { database: Self::new(self.engine().sibling(&name).await?) })
     }
 
-    /// Drops scratch databases whose maker died: those of a purpose that are older than this. Returns how many.
+    /// Drops scratch databases that a dead process left behind: those of a purpose that are older than `age`. Returns their
+    /// number.
     pub async fn sweep_scratches(&self, purpose: &str, age: Duration) -> Result<usize> {
         let engine = self.engine();
         let mut swept = 0;
@@ -103,18 +104,18 @@ impl Database {
     }
 }
 
-/// A database for a while.
+/// A scratch database.
 pub struct Scratch {
     database: Database,
 }
 
 impl Scratch {
-    /// The database.
+    /// Returns the database.
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Drops it with all that is in it.
+    /// Drops the database.
     pub async fn discard(self) -> Result<()> {
         let dropped = self.database.engine().drop_database().await;
         self.database.versions().record_change_anywhere();

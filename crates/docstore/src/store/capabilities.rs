@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Which engine serves a database.
+/// The engine of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EngineKind {
     /// A MongoDB server.
@@ -18,10 +18,10 @@ impl fmt::Display for EngineKind {
     }
 }
 
-/// How the store is laid out.
+/// The topology of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topology {
-    /// A file of this process.
+    /// A local file.
     File,
     /// One MongoDB server without replication: no transactions, no change stream.
     Standalone,
@@ -31,20 +31,20 @@ pub enum Topology {
     Sharded,
 }
 
-/// What is known of the store behind a database.
+/// Facts about the store behind a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
-    /// Which engine.
+    /// The engine.
     pub engine: EngineKind,
     /// The version of the server, or of SQLite.
     pub version: String,
-    /// MongoDB's wire version; 0 for the embedded engine.
+    /// MongoDB's wire version; 0 on SQLite.
     pub wire_version: i32,
-    /// How it is laid out.
+    /// The topology.
     pub topology: Topology,
-    /// Whether [`crate::Database::begin`] works.
+    /// Set if [`crate::Database::begin`] is supported.
     pub transactions: bool,
-    /// Whether [`crate::Database::watch`] names each changed document. If not, it tells at intervals that something
-    /// may have changed.
+    /// Set if [`crate::Database::watch`] names each changed document. Otherwise it reports at intervals that something may
+    /// have changed.
     pub precise_changes: bool,
 }

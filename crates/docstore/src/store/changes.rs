@@ -3,7 +3,7 @@ use futures_util::stream::{BoxStream, StreamExt};
 
 use crate::Result;
 
-/// What happened to a document.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
     /// It was inserted.
@@ -23,12 +23,12 @@ pub enum Change {
         collection: String,
         /// The document's id.
         id: Bson,
-        /// What happened.
+        /// The kind of change.
         kind: ChangeKind,
     },
-    /// Something may have changed that this feed cannot name: the listener has to look again. Sent where the
-    /// server has no change stream, where another process wrote to the embedded file, after events were lost, and
-    /// when a collection was dropped.
+    /// Something may have changed that this feed cannot name, so the listener must read again. Sent where the server has no
+    /// change stream, when another process wrote to the SQLite file, after events were lost, and when a collection was
+    /// dropped.
     Unknown,
 }
 
@@ -41,8 +41,8 @@ impl ChangeFeed {
         Self(stream)
     }
 
-    /// The next change; `None` at the end of the feed. After an error the feed can be asked again: it goes on as soon as
-    /// the store lets it, with [`Change::Unknown`].
+    /// Returns the next change; `None` at the end of the feed. After an error the feed can be polled again: it resumes with
+    /// [`Change::Unknown`] as soon as the store allows.
     pub async fn next(&mut self) -> Result<Option<Change>> {
         self.0.next().await.transpose()
     }

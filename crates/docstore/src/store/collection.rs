@@ -20,7 +20,7 @@ impl Collection {
         Self { executor, name: name.into() }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -39,7 +39,7 @@ impl Collection {
         Ok(Cursor { stream, collection: Arc::clone(&self.name) })
     }
 
-    /// The first document of a read.
+    /// Returns the first document of a read.
     pub async fn find_one(&self, find: Find) -> Result<Option<Document>> {
         let mut cursor = self.find(find.limit(1)).await?;
         cursor.next_document().await
@@ -55,7 +55,7 @@ impl Collection {
         self.execute(Operation::Count(filter.clone())).await
     }
 
-    /// Inserts a document and returns its id; one without `_id` gets an object id.
+    /// Inserts a document and returns its id; a document without `_id` gets an object id.
     pub async fn insert_one(&self, mut document: Document) -> Result<Bson> {
         let id = give_id(&mut document);
         match self.execute::<()>(Operation::Insert(vec![document])).await {
@@ -82,7 +82,7 @@ impl Collection {
         self.update(filter, update, Reach::One).await
     }
 
-    /// Updates the first match, or inserts a document made of the filter's equalities and the update.
+    /// Updates the first match, or inserts a document built from the filter's equalities and the update.
     pub async fn upsert_one(&self, filter: &Filter, update: &Update) -> Result<UpdateResult> {
         self.update(filter, update, Reach::OneOrInsert).await
     }
@@ -103,17 +103,17 @@ impl Collection {
         self.execute(Operation::FindAndUpdate(find)).await
     }
 
-    /// Deletes the first match; returns how many were deleted.
+    /// Deletes the first match; returns the number of deleted documents.
     pub async fn delete_one(&self, filter: &Filter) -> Result<u64> {
         self.execute(Operation::Delete { filter: filter.clone(), many: false }).await
     }
 
-    /// Deletes every match; returns how many were deleted.
+    /// Deletes every match; returns the number of deleted documents.
     pub async fn delete_many(&self, filter: &Filter) -> Result<u64> {
         self.execute(Operation::Delete { filter: filter.clone(), many: true }).await
     }
 
-    /// Carries out writes in order.
+    /// Executes writes in order.
     ///
     /// # Errors
     /// [`Error::Batch`] at the first that fails: those before it stay done.
@@ -139,7 +139,7 @@ fn give_id(document: &mut Document) -> Bson {
         return id.clone();
     }
     let id = Bson::ObjectId(ObjectId::new());
-    // Like the driver, the id goes first, where a reader of raw documents looks for it.
+    // The id goes first, as with the driver, where readers of raw documents expect it.
     let rest = std::mem::take(document);
     document.insert("_id", id.clone());
     document.extend(rest);
@@ -151,25 +151,25 @@ fn decode<T: DeserializeOwned>(collection: &str, raw: &RawDocumentBuf) -> Result
         .map_err(|source| Error::Decode { collection: collection.to_owned(), source: Box::new(source) })
 }
 
-/// The documents of a read, as they come.
+/// A stream of the documents of a read.
 pub struct Cursor {
     stream: RawStream,
     collection: Arc<str>,
 }
 
 impl Cursor {
-    /// The next document, not decoded; `None` at the end.
+    /// Returns the next document, not decoded; `None` at the end.
     pub async fn next_raw(&mut self) -> Result<Option<RawDocumentBuf>> {
         self.stream.next().await.transpose()
     }
 
-    /// The next document; `None` at the end.
+    /// Returns the next document; `None` at the end.
     pub async fn next_document(&mut self) -> Result<Option<Document>> {
         let raw = self.next_raw().await?;
         raw.map(|raw| decode(&self.collection, &raw)).transpose()
     }
 
-    /// The rest of the documents, not decoded.
+    /// Returns the remaining documents, not decoded.
     pub async fn raw_documents(mut self) -> Result<Vec<RawDocumentBuf>> {
         let mut documents = Vec::new();
         while let Some(document) = self.next_raw().await? {
@@ -178,7 +178,7 @@ impl Cursor {
         Ok(documents)
     }
 
-    /// The rest of the documents.
+    /// Returns the remaining documents.
     pub async fn documents(mut self) -> Result<Vec<Document>> {
         let mut documents = Vec::new();
         while let Some(document) = self.next_document().await? {
@@ -187,7 +187,10 @@ impl Cursor {
         Ok(documents)
     }
 
-    /// The rest of the documents as rows. A document that is no such row is [`Error::Decode`].
+    /// Returns the remaining documents as rows.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for a document that is not such a row.
     pub async fn rows<T: DeserializeOwned>(mut self) -> Result<Vec<T>> {
         let mut rows = Vec::new();
         while let Some(raw) = self.next_raw().await? {

@@ -12,12 +12,12 @@ use crate::{
     Result, ServerFacts,
 };
 
-/// How often a transaction that met a write conflict is begun anew.
+/// Maximum number of attempts of a transaction that meets write conflicts.
 const TRANSACTION_TRIES: u32 = 10;
 
-/// Hands out collections: a [`Database`], or a [`Transaction`] on one.
+/// A source of collections: a [`Database`], or a [`Transaction`] on one.
 pub trait Store: Send + Sync {
-    /// A handle to the collection of this name; it need not exist yet.
+    /// Returns a handle to the collection of this name; it need not exist yet.
     fn collection(&self, name: &str) -> Collection;
 }
 
@@ -65,43 +65,43 @@ impl Database {
         Collection::new(Arc::clone(&self.tracked) as _, name)
     }
 
-    /// Which engine serves it.
+    /// Returns the engine.
     pub fn kind(&self) -> EngineKind {
         self.engine().kind()
     }
 
-    /// Where the data is, for people. Never holds a password.
+    /// Returns where the data is, for display. Never contains a password.
     pub fn location(&self) -> String {
         self.engine().location()
     }
 
-    /// Asks the server for a sign of life; waits as long as the driver does, so give it a deadline.
+    /// Checks that the server answers. Waits as long as the driver does, so use a timeout.
     pub async fn ping(&self) -> Result<()> {
         self.engine().ping().await
     }
 
-    /// What is known of the server.
+    /// Returns the facts about the server.
     pub async fn facts(&self) -> Result<ServerFacts> {
         self.engine().facts().await
     }
 
-    /// The names of all collections, sorted.
+    /// Returns the names of all collections, sorted.
     pub async fn collection_names(&self) -> Result<Vec<String>> {
         self.engine().collection_names().await
     }
 
-    /// Drops a collection and its indexes; nothing happens if it is not there.
+    /// Drops a collection and its indexes; nothing happens if it does not exist.
     pub async fn drop_collection(&self, name: &str) -> Result<()> {
         self.execute(name, Operation::Drop).await
     }
 
-    /// The indexes of a collection in the order of their making, without that on the id.
+    /// Returns the indexes of a collection in order of creation, without the one on the id.
     pub async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
         check_collection_name(collection)?;
         self.engine().list_indexes(collection).await
     }
 
-    /// Makes sure that a declared index is there, under whatever name.
+    /// Creates a declared index unless it exists under any name.
     ///
     /// # Errors
     /// [`Error::IndexConflict`] with both definitions if an index of the same keys or the same name is different;
@@ -129,7 +129,7 @@ impl Database {
         Ok(Ensured::Created)
     }
 
-    /// Drops an index by name; nothing happens if it is not there.
+    /// Drops an index by name; nothing happens if it does not exist.
     pub async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
         check_collection_name(collection)?;
         self.engine().drop_index(collection, name).await
@@ -143,8 +143,8 @@ impl Database {
         Ok(Transaction { inner: self.tracked.begin().await? })
     }
 
-    /// Runs `work` in a transaction and commits it; begins anew, up to ten times, if it met a write conflict. `work`
-    /// may therefore run more than once.
+    /// Runs `work` in a transaction and commits it; retries up to ten times after a write conflict, so `work` may run more
+    /// than once.
     pub async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: for<'a> Fn(&'a Transaction) -> BoxFuture<'a, Result<T, E>>,
@@ -156,7 +156,7 @@ impl Database {
             let outcome = match work(&transaction).await {
                 Ok(value) => transaction.commit().await.map(|()| value).map_err(E::from),
                 Err(error) => {
-                    // The first error is the one to tell; an abort that fails is an abort all the same.
+                    // The first error is reported; a failed abort still ends the transaction.
                     let _ = transaction.abort().await;
                     Err(error)
                 }
@@ -171,7 +171,7 @@ impl Database {
         }
     }
 
-    /// Asks for a lease. `Ok(Err(holder))` names who has it.
+    /// Requests a lease. Returns `Ok(Err(holder))` if it is held by another owner.
     pub async fn acquire_lease(&self, request: LeaseRequest) -> Result<Result<Lease, LeaseHolder>> {
         check_collection_name(&request.collection)?;
         let holder = self.engine().acquire_lease(&request).await?;
@@ -182,24 +182,25 @@ impl Database {
         }
     }
 
-    /// Who holds a lease; `None` if nobody does. Writes nothing.
+    /// Returns the holder of a lease; `None` if it is free. Writes nothing.
     pub async fn lease_holder(&self, collection: &str, name: &str) -> Result<Option<LeaseHolder>> {
         check_collection_name(collection)?;
         self.engine().lease_holder(collection, name).await
     }
 
-    /// Changes from now on; see [`crate::Change`]. `poll` is the interval where changes cannot be named one by one.
+    /// Returns a feed of changes from now on; see [`crate::Change`]. `poll` is the interval where changes cannot be named
+    /// one by one.
     pub async fn watch(&self, poll: Duration) -> Result<ChangeFeed> {
         self.engine().watch(poll).await
     }
 
-    /// How far the slowest secondary that is well is behind the primary, in whole seconds or better; `None` where
-    /// nothing is replicated, and on a sharded cluster.
+    /// Returns the lag of the slowest healthy secondary, in whole seconds or better; `None` without replication and on a
+    /// sharded cluster.
     pub async fn replication_lag(&self) -> Result<Option<Duration>> {
         self.engine().replication_lag().await
     }
 
-    /// Ends background work and flushes what is left; later operations fail.
+    /// Stops background work and flushes pending writes; later operations fail.
     pub async fn close(&self) {
         self.engine().close().await;
     }
@@ -211,7 +212,7 @@ impl Store for Database {
     }
 }
 
-/// Whether an error of a transaction's work means that the transaction may be begun anew.
+/// Errors of a transaction's work, which say whether it may be retried.
 pub trait AsTransient {
     /// See [`Error::is_transient`].
     fn is_transient(&self) -> bool;
@@ -223,14 +224,14 @@ impl AsTransient for Error {
     }
 }
 
-/// A transaction. Dropped without [`Transaction::commit`], it is aborted. It lives 60 seconds at the most. Reads in
-/// it see its own writes.
+/// A transaction of up to 60 seconds. It is aborted if it is dropped without [`Transaction::commit`]. Its reads see its own
+/// writes.
 pub struct Transaction {
     inner: Arc<dyn EngineTransaction>,
 }
 
 impl Transaction {
-    /// A handle to a collection within the transaction.
+    /// Returns a handle to a collection within the transaction.
     pub fn collection(&self, name: &str) -> Collection {
         Collection::new(Arc::clone(&self.inner) as _, name)
     }
@@ -240,7 +241,7 @@ impl Transaction {
         self.inner.commit().await
     }
 
-    /// Undoes the writes.
+    /// Rolls back the writes.
     pub async fn abort(self) -> Result<()> {
         self.inner.abort().await
     }

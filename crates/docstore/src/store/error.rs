@@ -5,9 +5,9 @@ use crate::Index;
 /// The result of an operation of the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong in the store; the same on both engines.
+/// An error of the store; the same on both engines.
 ///
-/// No variant's text holds a password, a connection string or the content of a document.
+/// No message contains a password, a connection string or the content of a document.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,15 +21,15 @@ pub enum Error {
         /// The fields of that index, in order.
         fields: Vec<String>,
     },
-    /// One write of an ordered batch failed; those before it are done, those after it were not tried.
+    /// One write of an ordered batch failed; those before it are done, those after it were not attempted.
     #[error("write {at} of the batch failed: {source}")]
     Batch {
-        /// Position of the failed write, from 0; this many were done.
+        /// Position of the failed write, from 0, which is also the number of writes done.
         at: usize,
-        /// What went wrong with it.
+        /// The error of that write.
         source: Box<Error>,
     },
-    /// The request itself is wrong and no engine carries it out: two updates of one field, a bad field name, …
+    /// The request is invalid on every engine: two updates of one field, a bad field name, …
     #[error("invalid request: {0}")]
     Invalid(String),
     /// The update does not fit the stored document: `inc` of a text, `push` to a number, …
@@ -37,7 +37,7 @@ pub enum Error {
     Inapplicable {
         /// The collection written to.
         collection: String,
-        /// What does not fit.
+        /// The reason.
         what: String,
     },
     /// A document is over the limit of 16 MiB.
@@ -48,20 +48,20 @@ pub enum Error {
         /// The size of the document.
         bytes: usize,
     },
-    /// A document does not satisfy the validator of its collection; it was not written.
+    /// A document does not satisfy the server's validator of its collection; it was not written.
     #[error("a document for {collection} does not satisfy the collection's validator")]
     InvalidDocument {
         /// The collection written to.
         collection: String,
     },
-    /// Another transaction wrote one of the documents first, or the server had no room for this one; the whole
-    /// transaction may be tried again.
-    #[error("write conflict with another transaction, or no room for this one in the server's cache")]
+    /// Another transaction wrote one of the documents first, or the server's cache is full; the whole transaction may be
+    /// retried.
+    #[error("write conflict with another transaction, or the server's cache is full")]
     WriteConflict,
     /// The transaction has ended: by its time limit, or because an operation in it failed.
     #[error("the transaction has ended: {0}")]
     TransactionEnded(String),
-    /// This server or engine does not offer it.
+    /// This server or engine does not support the operation.
     #[error("not supported here: {0}")]
     Unsupported(String),
     /// The store cannot be reached, or did not answer in time.
@@ -80,15 +80,15 @@ pub enum Error {
         /// The definition found.
         existing: Box<Index>,
     },
-    /// The file exists and is not a store of ours. It was not touched.
+    /// The file exists and is not a store of this program. It was not changed.
     #[error("{} is not a field-notes store: {reason}; nothing was changed", path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,
-        /// How that was seen.
+        /// The reason.
         reason: String,
     },
-    /// The file was written by a newer version. It was not touched.
+    /// The file was written by a newer version. It was not changed.
     #[error("{} has store format {found}; this program reads up to {supported}: use a newer program; nothing was changed", path.display())]
     NewerFormat {
         /// The file.
@@ -109,7 +109,7 @@ pub enum Error {
     /// Anything else that an engine reports.
     #[error("{what}: {source}")]
     Engine {
-        /// What was being done.
+        /// The activity that failed.
         what: &'static str,
         /// The engine's own error.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -117,7 +117,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error at the bottom of a [`Error::Batch`], else the error itself.
+    /// Returns the innermost error of an [`Error::Batch`], or the error itself.
     pub fn root(&self) -> &Self {
         match self {
             Self::Batch { source, .. } => source.root(),
@@ -125,7 +125,7 @@ impl Error {
         }
     }
 
-    /// The name of the violated unique index, if that is what went wrong.
+    /// Returns the name of the violated unique index, if this is a duplicate key.
     pub fn duplicate_index(&self) -> Option<&str> {
         match self.root() {
             Self::DuplicateKey { index, .. } => Some(index),
@@ -133,7 +133,7 @@ impl Error {
         }
     }
 
-    /// Whether the same transaction, begun anew, may succeed.
+    /// Returns whether a retry of the transaction may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self.root(), Self::WriteConflict)
     }

@@ -5,8 +5,7 @@ use tracing::Instrument as _;
 
 use crate::{Error, Result};
 
-/// Carries work out in a task of its own: once begun it goes on to its end, whether anybody waits for it or not. If it
-/// panics, so does who waits.
+/// Runs work in its own task, so that it completes even if the caller is dropped. A panic is propagated to the caller.
 ///
 /// # Errors
 /// [`Error::Unavailable`] if the process ends before the work does.
@@ -15,6 +14,6 @@ pub async fn run_to_completion<T: Send + 'static>(
 ) -> Result<T> {
     tokio::spawn(work.in_current_span()).await.map_err(|ended| match ended.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
-        Err(_) => Error::Unavailable("the process is ending".into()),
+        Err(_) => Error::Unavailable("the process is shutting down".into()),
     })
 }

@@ -10,7 +10,7 @@ use super::{CollectionVersions, WriteSet};
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
 use crate::{Result, run_to_completion};
 
-/// What happens to a write whose caller is gone.
+/// Decides about a write whose caller is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnCancel {
     /// It is dropped. The engine may execute it nevertheless, after it was recorded.

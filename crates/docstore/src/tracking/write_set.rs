@@ -83,7 +83,7 @@ impl WriteSet {
     }
 }
 
-/// What an operation does to its collection.
+/// The effect of an operation on its collection.
 pub(crate) enum Access {
     /// It reads documents.
     Read,

@@ -1,8 +1,8 @@
 use bson::{Bson, Document, doc};
 
+use crate::mongo::core::Core;
 use crate::mongo::query::find::find_command;
 use crate::mongo::query::seek;
-use crate::mongo::write::operations::Core;
 use crate::{Find, Plan, Result};
 
 impl Core {

@@ -5,10 +5,11 @@ use mongodb::error::Error as DriverError;
 use mongodb::options::{CountOptions, FindOptions, Hint};
 
 use crate::engine::RawStream;
+use crate::mongo::core::{Core, Session};
 use crate::mongo::error::{ErrorContext, classify};
 use crate::mongo::query::seek::{self, Part};
 use crate::mongo::translate;
-use crate::mongo::write::operations::{Core, READING, Session};
+use crate::mongo::write::operations::READING;
 use crate::{Field, Filter, Find, Result};
 
 /// Maximum number of documents for which all parts of a read run concurrently, although some may be discarded.

@@ -1,9 +1,9 @@
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures_util::stream::TryStreamExt;
 
+use crate::mongo::core::Core;
 use crate::mongo::error::{ErrorContext, MAX_DOCUMENT, classify, server_error};
 use crate::mongo::schema::indexes;
-use crate::mongo::write::operations::Core;
 use crate::{CollectionOptions, EngineKind, Error, Result};
 
 const LOOKING: &str = "reading the options of a collection";

@@ -7,18 +7,15 @@
 //! `$expireAfterSeconds` and so on. Names that start with a dollar are rejected in every declaration.
 
 use bson::{Bson, Document, doc};
-use futures_util::stream::TryStreamExt;
 
-use crate::mongo::error::{ErrorContext, classify, server_error};
+use crate::mongo::core::{Core, NAMESPACE_NOT_FOUND};
+use crate::mongo::error::server_error;
 use crate::mongo::parse::{condition, truth};
 use crate::mongo::translate;
-use crate::mongo::write::operations::Core;
 use crate::{Direction, Error, Field, Filter, Index, Result};
 
-const LISTING: &str = "listing indexes";
 const CREATING: &str = "creating an index";
 const DROPPING: &str = "dropping an index";
-const NAMESPACE_NOT_FOUND: i32 = 26;
 const INDEX_NOT_FOUND: i32 = 27;
 /// `IndexOptionsConflict` and `IndexKeySpecsConflict`.
 const CONFLICTS: [i32; 2] = [85, 86];
@@ -53,21 +50,6 @@ impl Core {
         Ok(listed.iter().filter(|one| !is_on_id(one)).map(read).collect())
     }
 
-    /// Returns the server's index documents, including that on `_id`.
-    pub(crate) async fn raw_indexes(&self, collection: &str) -> Result<Vec<Document>> {
-        let listed = async {
-            let cursor = self.database.run_cursor_command(doc! { "listIndexes": collection }).await?;
-            cursor.try_collect::<Vec<_>>().await
-        };
-        match listed.await {
-            Ok(listed) => Ok(listed),
-            Err(error) if server_error(&error).is_some_and(|coded| coded.code == NAMESPACE_NOT_FOUND) => {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(classify(ErrorContext { what: LISTING, collection }, &error)),
-        }
-    }
-
     pub(crate) async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
         if name == "_id_" || name == "*" || name.is_empty() {
             return Err(Error::Invalid(format!("the index {name:?} must not be dropped")));
@@ -84,16 +66,6 @@ impl Core {
             Err(error) => Err(self.error(DROPPING, collection, &error).await),
         }
     }
-}
-
-/// Returns the fields of an index by name; empty if they cannot be determined.
-pub(crate) async fn fields_of(core: &Core, collection: &str, name: &str) -> Vec<String> {
-    let listed = core.raw_indexes(collection).await.unwrap_or_default();
-    let index = listed.iter().find(|one| one.get_str("name").is_ok_and(|other| other == name));
-    index
-        .and_then(|one| one.get_document("key").ok())
-        .map(|keys| keys.keys().cloned().collect())
-        .unwrap_or_default()
 }
 
 /// Builds the argument of `createIndexes`.

@@ -1,14 +1,15 @@
 use bson::{Bson, Document, doc};
 use mongodb::error::{CommandError, TRANSIENT_TRANSACTION_ERROR};
 
+use crate::mongo::core::{Core, Session, encoded};
 use crate::mongo::error::{ErrorContext, ServerError, from_code};
 use crate::mongo::translate;
-use crate::mongo::write::operations::{Core, DELETING, Session, UPDATING, encoded, in_batch};
+use crate::mongo::write::operations::{DELETING, UPDATING, in_batch};
 use crate::{Error, Result, Write, WriteResult};
 
-/// Statements of one command at the most.
+/// Maximum number of statements in one command.
 const MAX_STATEMENTS: usize = 1000;
-/// Bytes of one command at the most; the server takes 48 MB.
+/// Maximum size of one command in bytes; the server accepts 48 MB.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,7 @@ fn kind(write: &Write) -> Kind {
     }
 }
 
-/// What a statement looks like in an `update` or `delete` command; `None` for an insert.
+/// Encodes a statement of an `update` or `delete` command; `None` for an insert.
 fn statement(write: &Write) -> Option<Document> {
     Some(match write {
         Write::Insert(_) => return None,
@@ -183,13 +184,13 @@ fn number(response: &Document, key: &str) -> u64 {
 fn first_write_error(response: &Document) -> Option<(usize, ServerError)> {
     let Some(Bson::Document(error)) = response.get_array("writeErrors").ok()?.first() else { return None };
     let at = usize::try_from(number(error, "index")).unwrap_or(0);
-    let told: CommandError = bson::deserialize_from_document(error.clone()).ok()?;
+    let failure: CommandError = bson::deserialize_from_document(error.clone()).ok()?;
     Some((
         at,
         ServerError {
-            code: told.code,
-            name: told.code_name,
-            message: told.message,
+            code: failure.code,
+            name: failure.code_name,
+            message: failure.message,
             key_pattern: error.get_document("keyPattern").ok().cloned(),
         },
     ))

@@ -1,26 +1,12 @@
 use bson::{Document, RawDocumentBuf};
-use mongodb::ClientSession;
 use mongodb::error::{Error as DriverError, ErrorKind};
-use mongodb::options::{ReturnDocument, WriteConcern};
-use tokio::sync::OwnedSemaphorePermit;
+use mongodb::options::ReturnDocument;
 
 use crate::engine::{Operation, Output, Reach};
-use crate::mongo::error::{ErrorContext, MAX_DOCUMENT, classify};
-use crate::mongo::pool::PoolLimiter;
-use crate::mongo::schema::indexes;
+use crate::mongo::core::{Core, Session, encoded};
+use crate::mongo::error::MAX_DOCUMENT;
 use crate::mongo::translate;
 use crate::{Error, Filter, FindAndUpdate, Result, Update, UpdateResult};
-
-/// The database of an engine and of its transactions. Each operation takes the session of a transaction, if it is in
-/// one.
-#[derive(Clone)]
-pub(crate) struct Core {
-    pub(crate) database: mongodb::Database,
-    pub(crate) write_concern: Option<WriteConcern>,
-    pub(crate) limiter: PoolLimiter,
-}
-
-pub(crate) type Session<'a> = Option<&'a mut ClientSession>;
 
 pub(crate) const READING: &str = "reading documents";
 const INSERTING: &str = "inserting documents";
@@ -28,26 +14,6 @@ pub(crate) const UPDATING: &str = "updating documents";
 pub(crate) const DELETING: &str = "deleting documents";
 
 impl Core {
-    pub(crate) fn raw(&self, collection: &str) -> mongodb::Collection<RawDocumentBuf> {
-        self.database.collection(collection)
-    }
-
-    /// One of ours for an error of the driver; looks up what the driver leaves out.
-    pub(crate) async fn error(&self, what: &'static str, collection: &str, error: &DriverError) -> Error {
-        self.complete(classify(ErrorContext { what, collection }, error)).await
-    }
-
-    /// The driver drops the server's answer to `insert_many`, and with it the fields of a violated index.
-    pub(crate) async fn complete(&self, error: Error) -> Error {
-        match error {
-            Error::DuplicateKey { collection, index, fields } if fields.is_empty() => {
-                let fields = indexes::fields_of(self, &collection, &index).await;
-                Error::DuplicateKey { collection, index, fields }
-            }
-            other => other,
-        }
-    }
-
     /// Executes an operation, in the session of a transaction if there is one.
     pub(crate) async fn execute(
         &self,
@@ -88,11 +54,6 @@ impl Core {
                 return Err(Error::Unsupported("this operation takes no part in transactions".into()));
             }
         })
-    }
-
-    /// Waits for a turn to write. A transaction has its own connection's time, and begins with nobody in front of it.
-    pub(crate) async fn turn(&self, in_transaction: bool) -> Result<Option<OwnedSemaphorePermit>> {
-        if in_transaction { Ok(None) } else { self.limiter.take().await.map(Some) }
     }
 
     /// Inserts in order; [`Error::Batch`] at the first that fails.
@@ -211,21 +172,6 @@ impl Core {
             Err(error) => Err(self.error(DELETING, name, &error).await),
         }
     }
-
-    /// A command of this database, with the write concern that the driver adds to its own.
-    pub(crate) async fn write_command(
-        &self,
-        mut command: Document,
-        session: Session<'_>,
-    ) -> Result<Document, DriverError> {
-        if let Some(session) = session {
-            return self.database.run_command(command).session(session).await;
-        }
-        if let Some(concern) = &self.write_concern {
-            command.insert("writeConcern", bson::serialize_to_bson(concern).map_err(ErrorKind::from)?);
-        }
-        self.database.run_command(command).await
-    }
 }
 
 /// The position of the document that an insert failed at; `None` if it did not fail at a document.
@@ -242,9 +188,4 @@ pub(crate) fn in_batch(at: Option<usize>, source: Error) -> Error {
         Some(at) => Error::Batch { at, source: Box::new(source) },
         None => source,
     }
-}
-
-pub(crate) fn encoded(document: &Document) -> Result<RawDocumentBuf> {
-    RawDocumentBuf::try_from(document)
-        .map_err(|_| Error::Invalid("a document contains a field name that cannot be stored".into()))
 }

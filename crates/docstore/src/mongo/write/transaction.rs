@@ -8,8 +8,8 @@ use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
 use tokio::sync::Mutex;
 
 use crate::engine::{EngineTransaction, Executor, Operation, Output};
+use crate::mongo::core::Core;
 use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::write::operations::Core;
 use crate::{Error, Result};
 
 const BEGINNING: ErrorContext<'static> = ErrorContext { what: "beginning a transaction", collection: "" };

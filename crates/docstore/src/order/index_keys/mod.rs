@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use bson::{RawArray, RawBsonRef, RawDocument};
 
-use crate::Result;
 use crate::order::key_encoding::{self as key, unreadable};
 use crate::order::paths::{KeyField, same, walk};
+use crate::{Error, Result};
 
 /// The index keys of one document.
 #[derive(Debug, Default, PartialEq)]
@@ -138,6 +138,15 @@ fn join(parts: &[Part<'_>], fields: &[KeyField]) -> Result<Vec<u8>> {
         }
     }
     Ok(out)
+}
+
+/// Returns the key by which a document is sorted: with an array, the first of its keys in the order of the sort.
+pub(crate) fn sort_key(document: &RawDocument, fields: &[KeyField]) -> Result<Vec<u8>> {
+    let keys = extract(document, fields, false)?;
+    if let Some((a, b)) = keys.parallel {
+        return Err(Error::Invalid(format!("cannot sort by {a} and {b}: both are arrays in one document")));
+    }
+    Ok(keys.set.into_iter().next().unwrap_or_default())
 }
 
 #[cfg(test)]

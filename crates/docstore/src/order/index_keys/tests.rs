@@ -20,8 +20,9 @@ fn check(
 ) {
     let fields: Vec<_> = fields.iter().map(|f| (*f, UP)).collect();
     let keys = keys(document, &fields, sparse);
-    let encode =
-        |value: &Option<Bson>| value.as_ref().map_or(vec![key::EMPTY_ARRAY], |v| key::of(v).unwrap());
+    let encode = |value: &Option<Bson>| {
+        value.as_ref().map_or(vec![key::EMPTY_ARRAY], |v| key::encode_value(v).unwrap())
+    };
     let expected: BTreeSet<Vec<u8>> =
         expected.iter().map(|key| key.iter().flat_map(encode).collect()).collect();
     assert_eq!((keys.set, keys.multikey), (expected, multikey));
@@ -69,7 +70,7 @@ fn parallel_arrays_have_no_keys() {
 
 #[test]
 fn descending_keys_are_inverted() {
-    let mut expected = key::of(&Bson::Int32(1)).unwrap();
+    let mut expected = key::encode_value(&Bson::Int32(1)).unwrap();
     key::invert(&mut expected);
     assert_eq!(
         keys(&doc! { "a": 1 }, &[("a", Direction::Descending)], false).set,

@@ -96,7 +96,7 @@ fn encode_payload(value: RawBsonRef<'_>, out: &mut Vec<u8>) -> Result<()> {
 }
 
 /// Encodes one value.
-pub(crate) fn of(value: &Bson) -> Result<Vec<u8>> {
+pub(crate) fn encode_value(value: &Bson) -> Result<Vec<u8>> {
     let raw = RawBson::try_from(value.clone()).map_err(|e| Error::Invalid(e.to_string()))?;
     let mut out = Vec::new();
     encode(raw.as_raw_bson_ref(), &mut out)?;

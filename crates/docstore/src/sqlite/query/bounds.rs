@@ -1,11 +1,11 @@
-//! What a condition of a filter says about the keys of an index.
+//! The index keys that a condition of a filter selects.
 
 use bson::Bson;
 
 use crate::order::key_encoding as key;
 use crate::{Field, Filter, Result};
 
-/// The keys from one on (inclusive) up to another (exclusive).
+/// A range of keys from one (inclusive) to another (exclusive).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) from: Vec<u8>,
@@ -84,7 +84,7 @@ fn next(bytes: Vec<u8>) -> Vec<u8> {
     key::after_prefix(bytes).unwrap_or_else(|| vec![u8::MAX])
 }
 
-/// The parts of a filter that all have to hold.
+/// Collects the parts of a filter that must all hold.
 pub(crate) fn conjuncts<'a>(filter: &'a Filter, into: &mut Vec<&'a Filter>) {
     match filter {
         Filter::All => {}
@@ -93,16 +93,16 @@ pub(crate) fn conjuncts<'a>(filter: &'a Filter, into: &mut Vec<&'a Filter>) {
     }
 }
 
-/// A field, and the keys that it must have one of.
+/// A field, and the keys of which it must have one.
 pub(crate) type Points<'f> = (&'f Field, Vec<Vec<u8>>);
 
-/// The field and the keys that it must have one of. Arrays are left out: they match whole or by an element, so no
-/// single key tells.
+/// Returns the field of an equality and the keys of which it must have one. Arrays are excluded: they match whole or by
+/// an element, so no single key decides.
 pub(crate) fn points(condition: &Filter) -> Result<Option<Points<'_>>> {
     let (field, values): (_, &[Bson]) = match condition {
         Filter::Eq(field, value) => (field, std::slice::from_ref(value)),
         Filter::In(field, values) => (field, values),
-        // What is compared with null here can only be equal to it.
+        // Only null itself compares with null.
         Filter::Lte(field, value @ Bson::Null) | Filter::Gte(field, value @ Bson::Null) => {
             (field, std::slice::from_ref(value))
         }
@@ -111,13 +111,13 @@ pub(crate) fn points(condition: &Filter) -> Result<Option<Points<'_>>> {
     if values.iter().any(|value| matches!(value, Bson::Array(_))) {
         return Ok(None);
     }
-    let mut keys = values.iter().map(key::of).collect::<Result<Vec<_>>>()?;
+    let mut keys = values.iter().map(key::encode_value).collect::<Result<Vec<_>>>()?;
     keys.sort_unstable();
     keys.dedup();
     Ok(Some((field, keys)))
 }
 
-/// The field and the interval that its value must be in.
+/// Returns the field of a comparison and the interval of its values.
 pub(crate) fn interval(condition: &Filter) -> Result<Option<(&Field, Interval)>> {
     let edge = |bytes: Vec<u8>, inclusive| Edge { bytes, inclusive };
     let (field, value) = match condition {
@@ -131,14 +131,14 @@ pub(crate) fn interval(condition: &Filter) -> Result<Option<(&Field, Interval)>>
         | Filter::Gte(field, value) => (field, value),
         _ => return Ok(None),
     };
-    let bytes = key::of(value)?;
+    let bytes = key::encode_value(value)?;
     if matches!(value, Bson::Array(_) | Bson::Null) || key::is_nan(&bytes) {
         return Ok(None);
     }
-    // Comparisons stay within the type, and never reach what is not a number.
+    // Comparisons stay within the type and never match NaN.
     let kind = bytes[0];
     let lowest = if kind == key::NUMBER {
-        edge(key::of(&Bson::Double(f64::NAN))?, false)
+        edge(key::encode_value(&Bson::Double(f64::NAN))?, false)
     } else {
         edge(vec![kind], true)
     };
@@ -154,7 +154,7 @@ pub(crate) fn interval(condition: &Filter) -> Result<Option<(&Field, Interval)>>
     )))
 }
 
-/// Whether a document that meets the condition has the field for certain.
+/// Returns whether every document that meets the condition has the field.
 pub(crate) fn implies_presence(condition: &Filter, field: &Field) -> bool {
     let null = |value: &Bson| matches!(value, Bson::Null);
     match condition {
@@ -167,7 +167,7 @@ pub(crate) fn implies_presence(condition: &Filter, field: &Field) -> bool {
     }
 }
 
-/// Whether every document that meets all the conditions matches `wanted`. May say no where the answer is yes.
+/// Returns whether every document that meets all conditions matches `wanted`. May return `false` where it does.
 pub(crate) fn imply(conditions: &[&Filter], wanted: &Filter) -> Result<bool> {
     Ok(match wanted {
         Filter::All => true,

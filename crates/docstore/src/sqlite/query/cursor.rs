@@ -1,11 +1,13 @@
 //! A read in progress: filter, order, window and projection over the documents that a plan reaches.
 
+use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bson::{RawDocument, RawDocumentBuf};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
+use crate::order::index_keys::sort_key;
 use crate::order::key_encoding as key;
 use crate::order::paths::KeyField;
 use crate::sqlite::catalog::{Catalog, CollectionMeta};
@@ -13,8 +15,7 @@ use crate::sqlite::error::failed;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::sqlite::query::plan;
 use crate::sqlite::query::project::project;
-use crate::sqlite::query::scan::{self, Scan};
-use crate::sqlite::query::sorting::{sort_key, sorted};
+use crate::sqlite::query::scan::{Scan, with_document};
 use crate::{Direction, Filter, Find, Projection, Result, Sort};
 
 /// A read that gives its documents in batches.
@@ -26,15 +27,15 @@ pub(crate) struct Cursor {
     rows: Rows,
 }
 
-/// Which documents a read is of.
-pub(crate) struct Matcher {
+/// Decides which documents belong to a read.
+struct Matcher {
     filter: CompiledFilter,
-    /// The order, and the position in it after which the read begins.
+    /// The sort fields, and the position after which the read begins.
     after: Option<(Vec<KeyField>, Vec<u8>)>,
 }
 
 impl Matcher {
-    fn of(find: &Find) -> Result<Self> {
+    fn new(find: &Find) -> Result<Self> {
         let filter = CompiledFilter::new(&find.filter)?;
         // An empty position is the beginning.
         let Some(position) = find.after.as_ref().filter(|position| !position.is_empty()) else {
@@ -43,7 +44,7 @@ impl Matcher {
         let mut place = Vec::new();
         for (value, (_, direction)) in position.iter().zip(find.sort.fields()) {
             let start = place.len();
-            place.extend(key::of(value)?);
+            place.extend(key::encode_value(value)?);
             if *direction == Direction::Descending {
                 key::invert(&mut place[start..]);
             }
@@ -51,7 +52,7 @@ impl Matcher {
         Ok(Self { filter, after: Some((plan::sort_fields(&find.sort), place)) })
     }
 
-    pub(crate) fn matches(&self, document: &RawDocument) -> Result<bool> {
+    fn matches(&self, document: &RawDocument) -> Result<bool> {
         if let Some((fields, place)) = &self.after
             && sort_key(document, fields)? <= *place
         {
@@ -63,22 +64,22 @@ impl Matcher {
 
 enum Rows {
     None,
-    /// As they come.
+    /// In the order of the scan.
     Walked(Scan),
-    /// Sorted in memory: row numbers only, so that a long result takes little room.
+    /// Sorted in memory: row numbers only, so that a long result takes little memory.
     Sorted {
         collection: i64,
         rids: std::vec::IntoIter<i64>,
     },
 }
 
-/// How much of a read is made at a time.
+/// Limits of one batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchLimits {
     pub(crate) documents: usize,
-    /// Of documents that are looked at, whether they are wanted or not.
+    /// Bytes of the examined documents, whether they match or not.
     pub(crate) bytes: usize,
-    /// Such documents.
+    /// Number of examined documents.
     pub(crate) visits: usize,
 }
 
@@ -92,28 +93,28 @@ pub(crate) struct Batch {
     pub(crate) more: bool,
 }
 
-/// A read of which is known how it goes, and nothing is done.
+/// A planned read that has not run yet.
 pub(crate) struct Planned {
     find: Find,
     wanted: Matcher,
-    /// The collection, if there is one, and the way to its documents.
+    /// The collection and how its documents are reached; `None` if there is nothing to read.
     way: Option<(Arc<CollectionMeta>, plan::Access)>,
 }
 
 impl Planned {
     pub(crate) fn new(catalog: &Catalog, collection: &str, find: Find) -> Result<Self> {
-        let wanted = Matcher::of(&find)?;
+        let wanted = Matcher::new(&find)?;
         let stored = catalog.collections.get(collection).filter(|_| find.limit != Some(0));
         let way = stored.map(|stored| Ok((Arc::clone(stored), access(stored, &find)?))).transpose()?;
         Ok(Self { find, wanted, way })
     }
 
-    /// Whether documents come as they are met, so that a part of them is a part of the work.
+    /// Returns whether documents come in index order, so that a batch costs only its share of the work.
     pub(crate) fn is_walk(&self) -> bool {
         self.way.as_ref().is_none_or(|(_, access)| access.ordered == self.find.sort.fields().len())
     }
 
-    /// Begins; whatever has to be sorted in memory is sorted now.
+    /// Starts the read; sorts now if the sort must be done in memory.
     pub(crate) fn open(self, connection: &Connection) -> Result<Cursor> {
         let Self { find, wanted, way } = self;
         let Find { sort, mut skip, limit, projection, .. } = find;
@@ -121,7 +122,7 @@ impl Planned {
         if let Some((stored, access)) = way {
             let most = limit.map(|limit| limit.saturating_add(skip));
             there = rows(connection, &stored, access, &wanted, &sort, most)?;
-            // What comes after a position is told by documents, not by entries.
+            // Only documents show whether they come after a position; index entries do not.
             if let (Rows::Walked(scan), None) = (&mut there, &wanted.after)
                 && skip > 0
                 && scan.pass(connection, skip)?
@@ -134,7 +135,7 @@ impl Planned {
 }
 
 impl Cursor {
-    /// Begins a read.
+    /// Plans and starts a read.
     pub(crate) fn open(
         connection: &Connection,
         catalog: &Catalog,
@@ -144,7 +145,7 @@ impl Cursor {
         Planned::new(catalog, collection, find)?.open(connection)
     }
 
-    /// The next documents: about as many as were asked for, fewer if they are large or rare.
+    /// Returns the next batch; smaller than its limits if documents are large or matches rare.
     pub(crate) fn next_batch(&mut self, connection: &Connection, limits: BatchLimits) -> Result<Batch> {
         let BatchLimits { documents: most, bytes, visits } = limits;
         let mut documents = Vec::new();
@@ -186,7 +187,7 @@ impl Cursor {
     }
 }
 
-/// The row numbers of the matches, `most` at the most, in the order of the sort.
+/// Returns the row numbers of up to `most` matches, in the order of the sort.
 pub(crate) fn matches(
     connection: &Connection,
     stored: &Arc<CollectionMeta>,
@@ -213,7 +214,7 @@ pub(crate) fn matches(
     Ok(found)
 }
 
-/// Counts matches, on the entries of an index alone where they say it all.
+/// Counts matches, on index entries alone where those are exact.
 pub(crate) fn count(
     connection: &Connection,
     catalog: &Catalog,
@@ -248,28 +249,11 @@ pub(crate) fn count(
     Ok(found)
 }
 
-/// Calls `with` for the document of a row, if it is there.
-pub(crate) fn with_document<T>(
-    connection: &Connection,
-    collection: i64,
-    rid: i64,
-    with: &mut dyn FnMut(&RawDocument) -> Result<T>,
-) -> Result<Option<T>> {
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT doc FROM c_{collection} WHERE rid = ?"))
-        .map_err(failed("reading documents"))?;
-    statement
-        .query_row([rid], |row| Ok(scan::document(row, 0).and_then(&mut *with)))
-        .optional()
-        .map_err(failed("reading documents"))?
-        .transpose()
-}
-
-/// How a read reaches its documents.
+/// Chooses how a read reaches its documents.
 pub(crate) fn access(stored: &CollectionMeta, find: &Find) -> Result<plan::Access> {
     let mut access = plan::choose(stored, &find.filter, &find.sort, find.limit.is_some())?;
     if let Some(position) = &find.after {
-        access.seek(&find.sort, &position.iter().map(key::of).collect::<Result<Vec<_>>>()?);
+        access.seek(&find.sort, &position.iter().map(key::encode_value).collect::<Result<Vec<_>>>()?);
     }
     Ok(access)
 }
@@ -288,4 +272,45 @@ fn rows(
     }
     let rids = sorted(connection, scan, wanted, &plan::sort_fields(sort), most)?;
     Ok(Rows::Sorted { collection: stored.id, rids: rids.into_iter() })
+}
+
+/// A document to sort, compared by key and then by arrival.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    key: Vec<u8>,
+    nth: usize,
+    rid: i64,
+    /// The part of the key by which the scan is already ordered.
+    leading: Vec<u8>,
+}
+
+/// Sorts in memory. With a limit only that many documents are kept, and where the scan is ordered by the leading fields, it
+/// ends as soon as no better document can follow.
+fn sorted(
+    connection: &Connection,
+    mut scan: Scan,
+    wanted: &Matcher,
+    fields: &[KeyField],
+    most: Option<u64>,
+) -> Result<Vec<i64>> {
+    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let ordered = if most == usize::MAX { 0 } else { scan.access().ordered };
+    let mut heap: BinaryHeap<Entry> = BinaryHeap::new();
+    let mut nth = 0;
+    scan.run(connection, &mut |rid, document| {
+        if !wanted.matches(document)? {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let leading = if ordered > 0 { sort_key(document, &fields[..ordered])? } else { Vec::new() };
+        if heap.len() >= most && heap.peek().is_some_and(|last| last.leading < leading) {
+            return Ok(ControlFlow::Break(()));
+        }
+        heap.push(Entry { key: sort_key(document, fields)?, nth, rid, leading });
+        nth += 1;
+        if heap.len() > most {
+            heap.pop();
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(heap.into_sorted_vec().into_iter().map(|entry| entry.rid).collect())
 }

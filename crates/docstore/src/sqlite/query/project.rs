@@ -1,4 +1,4 @@
-//! Leaving fields out of documents that are read.
+//! Projections of documents.
 
 use bson::raw::{CStr, RawElement};
 use bson::{RawArray, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf};
@@ -6,7 +6,7 @@ use bson::{RawArray, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf};
 use crate::order::key_encoding::unreadable;
 use crate::{Projection, Result};
 
-/// The part of a document that is asked for, fields in the document's order.
+/// Returns the projected part of a document, with fields in the document's order.
 pub(crate) fn project(document: &RawDocument, projection: &Projection) -> Result<RawDocumentBuf> {
     let including = matches!(projection, Projection::Include(_));
     let paths: Vec<Vec<&str>> = projection.fields().iter().map(|f| f.parts().collect()).collect();
@@ -57,7 +57,7 @@ fn field(
     Ok(())
 }
 
-/// Paths go through arrays; of what is no document there, an inclusion keeps nothing and an exclusion everything.
+/// Projects the documents in an array. An inclusion drops the other elements, an exclusion keeps them.
 fn array(values: &RawArray, paths: &[&[&str]], including: bool) -> Result<RawArrayBuf> {
     let mut out = RawArrayBuf::new();
     for value in values {

@@ -1,7 +1,7 @@
-//! Reads: a small pool of read-only connections. No reader ever waits for the writer, nor the writer for a reader.
+//! A small pool of read-only connections. Readers and the writer never wait for each other.
 //!
-//! What is surely little work is done on the thread that asks: to hand it to another and to be woken again takes longer
-//! than to read some documents. All else is done on the runtime's threads for blocking work.
+//! Short reads run on the calling thread, since a switch to another thread takes longer than reading a few documents. All
+//! others run on the runtime's blocking threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::sqlite::file;
 use crate::sqlite::query::cursor::{Batch, BatchLimits, Cursor, Planned};
 use crate::{Error, Find, Result};
 
-/// So many idle connections are kept. More are opened when all are in use, so that reads within reads never wait.
+/// Number of idle connections that are kept. More are opened when all are in use, so that nested reads never wait.
 const IDLE: usize = 4;
-/// A read of so many documents is little work, unless others have to be looked at for it: that ends with [`HERE`].
+/// Maximum number of documents of a short read. One that examines too many others ends at [`HERE`].
 const FEW: u64 = 64;
-/// What is read at most by the thread that asks.
+/// Limits of a read on the calling thread.
 const HERE: BatchLimits = BatchLimits { documents: 64, bytes: 256 * 1024, visits: 256 };
-/// A first batch, and those that follow.
+/// Limits of the first batch, and of those that follow.
 const FIRST: BatchLimits = BatchLimits { documents: 128, bytes: 256 * 1024, visits: usize::MAX };
 const NEXT: BatchLimits = BatchLimits { documents: 1000, bytes: 2 * 1024 * 1024, visits: usize::MAX };
 
@@ -41,7 +41,7 @@ struct Reader {
     catalog: Arc<Catalog>,
 }
 
-/// A connection within a transaction: it sees one state of the store until it is given back.
+/// A connection within a read transaction, which sees one snapshot until it returns to the pool.
 struct PooledReader {
     reader: Option<Reader>,
     pool: Arc<Readers>,
@@ -52,13 +52,13 @@ impl Readers {
         Arc::new(Self { path: path.to_owned(), idle: Mutex::default(), closed: AtomicBool::new(false) })
     }
 
-    /// Closes the connections; those in use follow when they are given back.
+    /// Closes the connections; those in use are closed when they return.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.idle.lock().clear();
     }
 
-    /// A connection that is open already, if one is free.
+    /// Takes an idle connection, if there is one.
     fn idle(&self) -> Result<Option<Reader>> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(closed());
@@ -89,7 +89,7 @@ impl Readers {
         blocking(move || pool.lend()?.with(read)).await
     }
 
-    /// Streams the documents of a read: as one batch if they are few.
+    /// Streams the documents of a read; a short one as a single batch.
     pub(crate) async fn find(self: &Arc<Self>, collection: String, find: Find) -> Result<RawStream> {
         let few = find.limit.is_some_and(|limit| limit.saturating_add(find.skip) <= FEW);
         let idle = if few { self.idle()? } else { None };
@@ -120,8 +120,8 @@ enum Pending {
     Rest(PooledReader, Cursor),
 }
 
-/// The next batch, and what is left. Whatever follows the first batch is read only when it is asked for; a stream that
-/// is dropped gives its connection back.
+/// Returns the next batch and the rest of the stream. Batches after the first are read on demand; a dropped stream returns
+/// its connection.
 async fn step(pending: Option<Pending>) -> Option<(Vec<Result<RawDocumentBuf>>, Option<Pending>)> {
     let ready = match pending? {
         Pending::Rest(lent, cursor) => blocking(move || next(lent, cursor, NEXT)).await,
@@ -159,7 +159,7 @@ impl PooledReader {
 impl Drop for PooledReader {
     fn drop(&mut self) {
         let Some(reader) = self.reader.take() else { return };
-        // A connection that cannot end its transaction is not used again.
+        // A connection that cannot end its transaction is not reused.
         if statement(&reader.connection, "ROLLBACK").is_err() || self.pool.closed.load(Ordering::SeqCst) {
             return;
         }
@@ -174,7 +174,7 @@ fn statement(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-/// What every operation on a closed store gets.
+/// Returns the error of every operation on a closed store.
 pub(crate) fn closed() -> Error {
     Error::Unavailable("the store is closed".into())
 }

@@ -1,37 +1,38 @@
-//! Walking over the documents that a plan reaches, with rests: a walk can stop anywhere and go on later, as long as
-//! the connection keeps its snapshot.
+//! Scans over the documents that a plan reaches. A scan can stop anywhere and continue later, as long as the connection
+//! keeps its snapshot.
+//!
+//! Several index ranges are merged: of their next entries the first is taken, so documents come in the common order.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use bson::RawDocument;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params_from_iter};
 
 use crate::Result;
 use crate::order::key_encoding::unreadable;
 use crate::sqlite::error::failed;
 use crate::sqlite::query::bounds::Range;
-use crate::sqlite::query::merge::Merge;
-use crate::sqlite::query::plan::{Access, Source};
+use crate::sqlite::query::plan::{Access, IndexRange, Source};
 
 const READING: &str = "reading documents";
 
-/// A walk.
+/// A scan.
 pub(crate) struct Scan {
     collection: i64,
     access: Access,
-    /// The ranges that are done.
+    /// Index of the current range.
     range: usize,
-    /// The entry that was visited last in the current range.
+    /// The last visited entry of the current range.
     after: Option<(Vec<u8>, i64)>,
-    /// The documents that were visited, where one may have several entries.
+    /// The visited documents, where one may have several entries.
     seen: Option<HashSet<i64>>,
-    /// How far each of several ranges is that are walked at once.
+    /// The state of a merge of several ranges.
     merge: Option<Merge>,
 }
 
-/// What is done with a document.
+/// Callback for a document and its row number.
 pub(crate) type Visit<'v> = dyn FnMut(i64, &RawDocument) -> Result<ControlFlow<()>> + 'v;
 
 impl Scan {
@@ -48,8 +49,8 @@ impl Scan {
         &self.access
     }
 
-    /// Passes over the next `count` entries without reading their documents, where the entries of one range are exactly
-    /// the matches; tells whether it could.
+    /// Skips the next `count` entries without reading their documents, where the entries of one range are exactly the
+    /// matches; returns whether it could.
     pub(crate) fn pass(&mut self, connection: &Connection, count: u64) -> Result<bool> {
         let (c, order) = (self.collection, self.order());
         let (entries, ranges) = match &self.access.source {
@@ -89,14 +90,14 @@ impl Scan {
         if self.access.reverse { "DESC" } else { "ASC" }
     }
 
-    /// Visits documents with their row numbers until `visit` says stop, or to the end; tells whether that was reached.
+    /// Visits documents until `visit` breaks; returns whether the end was reached.
     pub(crate) fn run(&mut self, connection: &Connection, visit: &mut Visit<'_>) -> Result<bool> {
         if let Some(merge) = &mut self.merge {
             return merge.run(connection, self.collection, &mut self.seen, visit);
         }
         let sql = self.sql();
         let mut statement = connection.prepare_cached(&sql).map_err(failed(READING))?;
-        // Several ranges are never read for their order, so they need not be turned round.
+        // Several ranges are never read for their order, so their sequence does not matter.
         while let Some(bounds) = self.bounds() {
             let mut rows = statement.query(params_from_iter(bounds)).map_err(failed(READING))?;
             while let Some(row) = rows.next().map_err(failed(READING))? {
@@ -122,7 +123,7 @@ impl Scan {
             }
             Source::Index(index, _) => {
                 let bounds = entries(self.access.reverse);
-                // A cross join is taken in the order in which it is written: the index leads.
+                // SQLite keeps the order of a cross join: the index leads.
                 format!(
                     "SELECT x.k, x.rid, c.doc FROM x_{} x CROSS JOIN c_{c} c ON c.rid = x.rid \
                      WHERE {bounds} ORDER BY x.k {order}, x.rid {order}",
@@ -132,7 +133,7 @@ impl Scan {
         }
     }
 
-    /// The parameters for what is left of the current range; `None` after the last.
+    /// Returns the parameters for the rest of the current range; `None` after the last.
     fn bounds(&self) -> Option<Vec<Value>> {
         let ranges = match &self.access.source {
             Source::Table if self.range == 0 => {
@@ -152,7 +153,7 @@ impl Scan {
             (_, None) => vec![from.into(), until.into()],
             (true, Some((key, _))) => vec![from.into(), key.into()],
             (false, Some((mut key, _))) => {
-                // The next greater string of bytes.
+                // The next greater byte string.
                 key.push(0);
                 vec![key.into(), until.into()]
             }
@@ -174,13 +175,13 @@ impl Scan {
     }
 }
 
-/// The condition on the entries of an index, called `x`; [`entry_bounds`] gives its parameters.
-pub(crate) fn entries(reverse: bool) -> &'static str {
+/// Returns the condition on the entries of an index named `x`; [`entry_bounds`] returns its parameters.
+fn entries(reverse: bool) -> &'static str {
     if reverse { "x.k >= ?1 AND (x.k, x.rid) < (?2, ?3)" } else { "x.k < ?1 AND (x.k, x.rid) > (?2, ?3)" }
 }
 
-/// What is left of a range after an entry of it.
-pub(crate) fn entry_bounds(range: Range, reverse: bool, after: Option<(Vec<u8>, i64)>) -> [Value; 3] {
+/// Returns the parameters for the rest of a range after an entry.
+fn entry_bounds(range: Range, reverse: bool, after: Option<(Vec<u8>, i64)>) -> [Value; 3] {
     let Range { from, until } = range;
     match (reverse, after) {
         (true, None) => [from.into(), until.into(), i64::MIN.into()],
@@ -190,9 +191,111 @@ pub(crate) fn entry_bounds(range: Range, reverse: bool, after: Option<(Vec<u8>, 
     }
 }
 
-/// The document in a column of a row.
+/// Returns the document in a column of a row.
 pub(crate) fn document<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a RawDocument> {
     let bytes =
         row.get_ref(column).and_then(|value| value.as_blob().map_err(Into::into)).map_err(failed(READING))?;
     RawDocument::from_bytes(bytes).map_err(unreadable)
+}
+
+/// Calls `with` for the document of a row, if it exists.
+pub(crate) fn with_document<T>(
+    connection: &Connection,
+    collection: i64,
+    rid: i64,
+    with: &mut dyn FnMut(&RawDocument) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT doc FROM c_{collection} WHERE rid = ?"))
+        .map_err(failed(READING))?;
+    statement
+        .query_row([rid], |row| Ok(document(row, 0).and_then(&mut *with)))
+        .optional()
+        .map_err(failed(READING))?
+        .transpose()
+}
+
+/// A merge of several index ranges.
+struct Merge {
+    ways: Vec<Progress>,
+    reverse: bool,
+}
+
+struct Progress {
+    /// The table of the index.
+    index: i64,
+    range: Range,
+    prefix: usize,
+    /// The entry taken last.
+    after: Option<(Vec<u8>, i64)>,
+}
+
+/// The next entry of a range.
+type Head = Option<(Vec<u8>, i64)>;
+
+impl Merge {
+    fn new(ways: &[IndexRange], reverse: bool) -> Self {
+        let progress = |way: &IndexRange| {
+            let IndexRange { index, range, prefix, .. } = way;
+            Progress { index: index.id, range: range.clone(), prefix: *prefix, after: None }
+        };
+        Self { ways: ways.iter().map(progress).collect(), reverse }
+    }
+
+    /// As [`Scan::run`].
+    fn run(
+        &mut self,
+        connection: &Connection,
+        collection: i64,
+        seen: &mut Option<HashSet<i64>>,
+        visit: &mut Visit<'_>,
+    ) -> Result<bool> {
+        let order = if self.reverse { "DESC" } else { "ASC" };
+        let sql = |way: &Progress| {
+            let bounds = entries(self.reverse);
+            format!(
+                "SELECT x.k, x.rid FROM x_{} x WHERE {bounds} ORDER BY x.k {order}, x.rid {order}",
+                way.index
+            )
+        };
+        let mut statements = Vec::with_capacity(self.ways.len());
+        for way in &self.ways {
+            statements.push(connection.prepare_cached(&sql(way)).map_err(failed(READING))?);
+        }
+        let mut rows = Vec::with_capacity(self.ways.len());
+        let mut heads = Vec::with_capacity(self.ways.len());
+        for (way, statement) in self.ways.iter().zip(&mut statements) {
+            let bounds = entry_bounds(way.range.clone(), self.reverse, way.after.clone());
+            let mut found = statement.query(params_from_iter(bounds)).map_err(failed(READING))?;
+            heads.push(next(&mut found)?);
+            rows.push(found);
+        }
+        while let Some(first) = self.first(&heads) {
+            let Some((key, rid)) = heads[first].take() else { break };
+            self.ways[first].after = Some((key, rid));
+            let is_new = seen.as_mut().is_none_or(|seen| seen.insert(rid));
+            if is_new
+                && with_document(connection, collection, rid, &mut |document| visit(rid, document))?
+                    .is_some_and(|flow| flow.is_break())
+            {
+                return Ok(false);
+            }
+            heads[first] = next(&mut rows[first])?;
+        }
+        Ok(true)
+    }
+
+    /// Returns the range whose next entry comes first.
+    fn first(&self, heads: &[Head]) -> Option<usize> {
+        let there = heads.iter().enumerate().filter_map(|(at, head)| {
+            let (key, rid) = head.as_ref()?;
+            Some((&key[self.ways[at].prefix..], *rid, at))
+        });
+        if self.reverse { there.max() } else { there.min() }.map(|(.., at)| at)
+    }
+}
+
+fn next(rows: &mut Rows<'_>) -> Result<Head> {
+    let Some(row) = rows.next().map_err(failed(READING))? else { return Ok(None) };
+    Ok(Some((row.get(0).map_err(failed(READING))?, row.get(1).map_err(failed(READING))?)))
 }

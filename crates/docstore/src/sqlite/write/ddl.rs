@@ -1,10 +1,10 @@
-//! Making, changing and dropping collections and indexes, within a transaction of SQLite.
+//! Creating, renaming and dropping collections and indexes, within an SQLite transaction.
 
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::write::session::Session;
 use crate::{Change, Error, Index, Result};
 
-/// Makes an index, or finds that it is there.
+/// Creates an index unless it exists.
 pub(crate) fn create_index(session: &mut Session<'_>, collection: &str, index: &Index) -> Result<()> {
     if let Some(stored) = session.collection(collection) {
         for existing in stored.indexes.iter().map(|stored| &stored.index) {
@@ -22,9 +22,9 @@ pub(crate) fn create_index(session: &mut Session<'_>, collection: &str, index: &
         }
     }
     let run = |session: &Session<'_>, sql: &str| {
-        session.connection.execute_batch(sql).map_err(crate::sqlite::error::failed("making an index"))
+        session.connection.execute_batch(sql).map_err(crate::sqlite::error::failed("creating an index"))
     };
-    // The one operation that may be refused halfway, by a document that does not fit.
+    // This is the only operation that a document can make fail halfway.
     run(session, "SAVEPOINT making_an_index")?;
     let built = session.collection_or_new(collection).and_then(|stored| session.build_index(&stored, index));
     if built.is_err() {
@@ -36,7 +36,7 @@ pub(crate) fn create_index(session: &mut Session<'_>, collection: &str, index: &
     built
 }
 
-/// Drops an index by name, if it is there.
+/// Drops an index by name, if it exists.
 pub(crate) fn drop_index(session: &mut Session<'_>, collection: &str, name: &str) -> Result<()> {
     let Some(stored) = session.collection(collection) else { return Ok(()) };
     if let Some(index) = stored.indexes.iter().find(|stored| stored.index.name() == name) {
@@ -46,7 +46,7 @@ pub(crate) fn drop_index(session: &mut Session<'_>, collection: &str, name: &str
     Ok(())
 }
 
-/// Drops a collection, if it is there.
+/// Drops a collection, if it exists.
 pub(crate) fn drop_collection(session: &mut Session<'_>, collection: &str) -> Result<()> {
     let Some(stored) = session.collection(collection) else { return Ok(()) };
     Catalog::remove_collection(session.connection, &stored)?;
@@ -54,10 +54,10 @@ pub(crate) fn drop_collection(session: &mut Session<'_>, collection: &str) -> Re
     session.refresh()
 }
 
-/// Gives a collection another name; one that has that name already goes.
+/// Renames a collection, replacing one that has the name.
 pub(crate) fn rename_collection(session: &mut Session<'_>, from: &str, to: &str) -> Result<()> {
     let Some(stored) = session.collection(from) else {
-        return Err(Error::Invalid(format!("{from:?} cannot be renamed: it is not there")));
+        return Err(Error::Invalid(format!("{from:?} cannot be renamed: it does not exist")));
     };
     if from == to {
         return Err(Error::Invalid(format!("{from:?} has that name already")));

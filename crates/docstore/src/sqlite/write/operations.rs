@@ -1,5 +1,4 @@
-//! The writing operations, within a transaction of SQLite. Each either does its part or refuses it; what was done
-//! before a refusal stays, as on MongoDB.
+//! Execution of operations within an SQLite transaction. A rejected write keeps what was written before it, as on MongoDB.
 
 use bson::oid::ObjectId;
 use bson::{Document, RawDocumentBuf};
@@ -10,12 +9,13 @@ use crate::model::validate::check_document;
 use crate::order::key_encoding::unreadable;
 use crate::sqlite::catalog::CollectionMeta;
 use crate::sqlite::query::cursor::{self, BatchLimits, Cursor};
+use crate::sqlite::query::scan::with_document;
 use crate::sqlite::write::ddl;
 use crate::sqlite::write::session::Session;
 use crate::sqlite::write::update;
 use crate::{Error, Filter, Find, FindAndUpdate, Result, Sort, Update, UpdateResult, Write, WriteResult};
 
-/// Executes any operation in the writer's session: a write by itself, or whatever a transaction asks for.
+/// Executes any operation in the writer's session: a single write, or any operation of a transaction.
 pub(crate) fn execute(session: &mut Session<'_>, collection: &str, operation: Operation) -> Result<Output> {
     Ok(match operation {
         Operation::Find(find) => Output::Documents(find_all(session, collection, find)?),
@@ -42,7 +42,7 @@ fn find_all(session: &Session<'_>, collection: &str, find: Find) -> Result<RawSt
     Ok(stream::iter(documents.into_iter().map(Ok)).boxed())
 }
 
-/// Inserts in order, up to the first that is refused.
+/// Inserts in order, up to the first that is rejected.
 fn insert_many(session: &mut Session<'_>, collection: &str, documents: Vec<Document>) -> Result<()> {
     for (at, document) in documents.into_iter().enumerate() {
         session.insert(collection, &id_first(document)).map_err(|source| batch(at, source))?;
@@ -107,7 +107,7 @@ fn delete(session: &mut Session<'_>, collection: &str, filter: &Filter, many: bo
     Ok(rids.len() as u64)
 }
 
-/// Carries out writes in order, up to the first that is refused.
+/// Executes writes in order, up to the first that is rejected.
 fn bulk_write(session: &mut Session<'_>, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
     let mut done = WriteResult::default();
     for (at, write) in writes.into_iter().enumerate() {
@@ -156,7 +156,7 @@ fn insert_raw(session: &mut Session<'_>, collection: &str, documents: &[RawDocum
 
 struct Changed {
     before: RawDocumentBuf,
-    /// `None` if nothing is different.
+    /// `None` if nothing changed.
     after: Option<RawDocumentBuf>,
 }
 
@@ -169,8 +169,8 @@ fn change(session: &mut Session<'_>, stored: &CollectionMeta, rid: i64, update: 
 }
 
 fn fetch(session: &Session<'_>, stored: &CollectionMeta, rid: i64) -> Result<RawDocumentBuf> {
-    cursor::with_document(session.connection, stored.id, rid, &mut |document| Ok(document.to_owned()))?
-        .ok_or_else(|| Error::Engine { what: "reading documents", source: "a document is not there".into() })
+    with_document(session.connection, stored.id, rid, &mut |document| Ok(document.to_owned()))?
+        .ok_or_else(|| Error::Engine { what: "reading documents", source: "a document is missing".into() })
 }
 
 fn insert_for(
@@ -188,12 +188,12 @@ fn insert_for(
     Ok(document)
 }
 
-/// A document begins with its id, wherever it was given.
+/// Moves the id to the front of a document.
 fn id_first(mut document: Document) -> Document {
     if document.keys().next().is_none_or(|first| first == "_id") {
         return document;
     }
-    // Not `swap_remove`: the other fields keep their order.
+    // The other fields keep their order.
     let Some(id) = document.remove("_id") else { return document };
     let mut ordered = Document::new();
     ordered.insert("_id", id);
@@ -209,7 +209,7 @@ fn batch(at: usize, source: Error) -> Error {
     Error::Batch { at, source: Box::new(source) }
 }
 
-/// Whether an error is a refusal of this one write, so that the writes beside it are not concerned.
+/// Returns whether an error concerns only this write, so that the writes grouped with it are not affected.
 pub(crate) fn is_refusal(error: &Error) -> bool {
     matches!(
         error.root(),

@@ -1,7 +1,7 @@
 //! Writes of single documents, with all of their index entries.
 //!
-//! Everything that can be wrong with a write is checked before its first statement that changes anything. So a refused
-//! write leaves nothing to undo, and an error of SQLite itself is one of the machine: it fails the whole transaction.
+//! A write is validated before its first statement that changes anything. So a rejected write leaves nothing to roll back,
+//! and an error of SQLite itself is a fault of the machine, which fails the whole transaction.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta};
 use crate::sqlite::error::failed;
 use crate::{Change, ChangeKind, Error, Index, Result};
 
-/// More changes than these in one transaction are not told one by one.
+/// Maximum number of changes in one transaction that are reported one by one.
 const MOST_CHANGES: usize = 1000;
 
 const WRITING: &str = "writing documents";
@@ -27,23 +27,25 @@ const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 pub(crate) struct Session<'c> {
     pub(crate) connection: &'c Connection,
     pub(crate) catalog: Arc<Catalog>,
-    /// What a change feed is told once all of it is durable.
+    /// Reported to change feeds after the commit.
     pub(crate) changes: Vec<Change>,
 }
 
 impl Session<'_> {
-    /// The collection, made if it is not there.
+    /// Returns the collection, creating it if necessary.
     pub(crate) fn collection_or_new(&mut self, name: &str) -> Result<Arc<CollectionMeta>> {
         if let Some(stored) = self.collection(name) {
             return Ok(stored);
         }
         Catalog::add_collection(self.connection, name)?;
         self.refresh()?;
-        self.collection(name)
-            .ok_or_else(|| Error::Engine { what: "making a collection", source: "it is not there".into() })
+        self.collection(name).ok_or_else(|| Error::Engine {
+            what: "creating a collection",
+            source: "it does not exist afterwards".into(),
+        })
     }
 
-    /// The collection, if it is there.
+    /// Returns the collection, if it exists.
     pub(crate) fn collection(&self, name: &str) -> Option<Arc<CollectionMeta>> {
         self.catalog.collections.get(name).cloned()
     }
@@ -59,7 +61,7 @@ impl Session<'_> {
             return Err(Error::Invalid("the id of a document cannot be an array".into()));
         }
         let raw = encode(collection, document)?;
-        let id_key = key::of(id)?;
+        let id_key = key::encode_value(id)?;
         if let Some(stored) = self.collection(collection)
             && self.rid_of(&stored, &id_key)?.is_some()
         {
@@ -76,7 +78,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Puts a changed document in the place of a stored one.
+    /// Replaces a stored document.
     pub(crate) fn replace(
         &mut self,
         stored: &CollectionMeta,
@@ -114,7 +116,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Makes an index over what is stored already. The caller undoes it if it fails.
+    /// Builds an index over the stored documents. The caller rolls back if it fails.
     pub(crate) fn build_index(&mut self, stored: &CollectionMeta, index: &Index) -> Result<()> {
         let new = Arc::new(Catalog::add_index(self.connection, stored.id, index)?);
         let mut last = i64::MIN;
@@ -149,17 +151,20 @@ impl Session<'_> {
                 "SELECT rid, doc FROM c_{} WHERE rid > ? ORDER BY rid LIMIT 200",
                 stored.id
             ))
-            .map_err(failed("making an index"))?;
-        let mut rows = statement.query([last]).map_err(failed("making an index"))?;
+            .map_err(failed("creating an index"))?;
+        let mut rows = statement.query([last]).map_err(failed("creating an index"))?;
         let mut batch = Vec::new();
-        while let Some(row) = rows.next().map_err(failed("making an index"))? {
-            let rid = row.get(0).map_err(failed("making an index"))?;
+        while let Some(row) = rows.next().map_err(failed("creating an index"))? {
+            let rid = row.get(0).map_err(failed("creating an index"))?;
             batch.push((rid, crate::sqlite::query::scan::document(row, 1)?.to_owned()));
         }
         Ok(batch)
     }
 
-    /// What has to change in the indexes; an error if a unique one forbids it.
+    /// Returns the changes to the indexes.
+    ///
+    /// # Errors
+    /// [`Error::DuplicateKey`] if a unique index rejects them.
     fn entries(
         &self,
         stored: &CollectionMeta,
@@ -250,12 +255,12 @@ impl Session<'_> {
     }
 }
 
-/// What changes in one index.
+/// The changes to one index.
 struct Entry {
     index: Arc<IndexMeta>,
     add: BTreeSet<Vec<u8>>,
     remove: BTreeSet<Vec<u8>>,
-    /// It meets an array for the first time.
+    /// Set if the index contains an array for the first time.
     multikey: bool,
 }
 

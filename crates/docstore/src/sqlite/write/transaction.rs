@@ -1,4 +1,4 @@
-//! A transaction: it has the writer to itself until it ends.
+//! A transaction, which has exclusive use of the writer until it ends.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -14,14 +14,14 @@ use crate::sqlite::write::session::Session;
 use crate::sqlite::write::writer::{Begin, FnTask, Job, Step};
 use crate::{Error, Result};
 
-/// The handle. The writer notices when it is dropped.
+/// A handle to a transaction. The writer rolls back when it is dropped.
 pub(crate) struct Transaction {
     steps: Sender<Step>,
     ended: Arc<Mutex<Option<String>>>,
 }
 
 impl Transaction {
-    /// Waits for the writer, and begins.
+    /// Waits for the writer, then begins.
     pub(crate) async fn begin(jobs: &Sender<Job>) -> Result<Self> {
         let (steps, queue) = channel();
         let (begun, started) = oneshot::channel();
@@ -69,7 +69,7 @@ impl EngineTransaction for Transaction {
 
     async fn abort(&self) -> Result<()> {
         match self.end(Step::Abort).await {
-            // What has ended is undone already.
+            // A transaction that has ended without a commit is rolled back already.
             Err(Error::TransactionEnded(_)) => Ok(()),
             other => other,
         }

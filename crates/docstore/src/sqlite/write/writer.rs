@@ -1,7 +1,7 @@
-//! The one writer: a thread with its own connection, fed by a channel.
+//! The writer: a thread with its own connection, fed by a channel.
 //!
-//! Writes that wait in the channel share one transaction of SQLite, hence one flush to disk; each is acknowledged once
-//! that is done. A `Begin` has the thread to itself until it ends.
+//! Writes that wait in the channel share one SQLite transaction, hence one flush to disk; each is acknowledged after the
+//! commit. A `Begin` has the thread to itself until it ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -19,56 +19,56 @@ use crate::sqlite::write::operations::is_refusal;
 use crate::sqlite::write::session::Session;
 use crate::{Change, Error, Result};
 
-/// So many writes share a flush at the most, if they take no longer than this.
+/// Maximum number of writes that share a flush, and the maximum time to collect them.
 const GROUP: (usize, Duration) = (256, Duration::from_millis(10));
 
-/// An operation, and the caller who waits for its result.
+/// An operation, and the caller that waits for its result.
 pub(crate) trait Task: Send {
-    /// Carries it out; the caller is told by way of [`Done`].
+    /// Runs the operation; [`Done`] passes the result to the caller.
     fn run(self: Box<Self>, session: &mut Session<'_>) -> Done;
-    /// Tells the caller that it cannot be carried out.
+    /// Reports to the caller that the operation cannot run.
     fn refuse(self: Box<Self>, error: Error);
 }
 
-/// What came of a task.
+/// The outcome of a task.
 pub(crate) struct Done {
-    /// Why the operation failed, if it did.
+    /// The reason why the operation failed, if it did.
     failed: Option<String>,
-    /// Whether it failed in a way that spoils the transaction it ran in.
+    /// Set if it failed in a way that spoils the transaction it ran in.
     spoilt: bool,
-    /// Tells the caller, given how the commit went.
+    /// Sends the result to the caller, given the outcome of the commit.
     acknowledge: Acknowledge,
 }
 
 type Acknowledge = Box<dyn FnOnce(Result<()>) + Send>;
 
-/// Work for the writer.
+/// A job for the writer.
 pub(crate) enum Job {
-    /// A write by itself.
+    /// A single write.
     Write(Box<dyn Task>),
     /// A transaction.
     Begin(Begin),
-    /// Asks for the number that changes when another process writes.
+    /// Asks for the number that changes when another process commits.
     DataVersion(oneshot::Sender<Result<i64>>),
     /// Ends the thread.
     Close(oneshot::Sender<()>),
 }
 
-/// A transaction that wants to begin.
+/// A request to begin a transaction.
 pub(crate) struct Begin {
     pub(crate) steps: Receiver<Step>,
     pub(crate) begun: oneshot::Sender<Result<()>>,
-    /// Where it is said why the transaction ended.
+    /// Receives the reason why the transaction ended.
     pub(crate) ended: Arc<Mutex<Option<String>>>,
 }
 
-/// What can be asked of a transaction.
+/// A step of a transaction.
 pub(crate) enum Step {
     /// An operation in it.
     Run(Box<dyn Task>),
-    /// Makes it durable.
+    /// Commits.
     Commit(oneshot::Sender<Result<()>>),
-    /// Undoes it.
+    /// Rolls back.
     Abort(oneshot::Sender<Result<()>>),
 }
 
@@ -92,7 +92,7 @@ where
             failed: error.map(ToString::to_string),
             spoilt,
             acknowledge: Box::new(move |committed| {
-                // The caller may have gone; then nobody wants to know.
+                // The caller may be gone.
                 let _ = reply.send(match committed {
                     Err(error) if !spoilt => Err(error),
                     _ => result,
@@ -140,11 +140,11 @@ impl Writer {
                     let version = self
                         .connection
                         .query_row("PRAGMA data_version", [], |row| row.get(0))
-                        .map_err(failed("looking for changes"));
+                        .map_err(failed("checking for changes"));
                     let _ = reply.send(version);
                 }
                 Job::Close(reply) => {
-                    // If readers are still at it, the log stays, and whoever opens the file next reads it.
+                    // If readers are still active, the log stays, and the next process that opens the file reads it.
                     let _ = self.connection.busy_timeout(Duration::from_millis(200));
                     let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
                     drop(self);
@@ -155,7 +155,7 @@ impl Writer {
         }
     }
 
-    /// Carries out a write and those that wait behind it; returns the first job that is something else.
+    /// Runs a write and those that wait behind it; returns the first job of another kind.
     fn group(&mut self, first: Box<dyn Task>, queue: &Receiver<Job>) -> Option<Job> {
         let started = Instant::now();
         let mut session = match self.begin() {
@@ -176,7 +176,7 @@ impl Writer {
                     spoilt |= done.spoilt;
                     waiting.push(done.acknowledge);
                 }
-                // The caller's channel went with the panic, which tells it enough.
+                // The panic dropped the caller's channel, which reports the failure.
                 Err(_) => spoilt = true,
             }
             if spoilt || waiting.len() >= GROUP.0 || started.elapsed() >= GROUP.1 {
@@ -273,22 +273,22 @@ impl Writer {
         Ok(session)
     }
 
-    /// After a commit: remembers the catalogue and tells the changes. Else: sees to it that nothing is left.
+    /// After a commit, keeps the catalog and publishes the changes; otherwise rolls back.
     fn settle(&mut self, committed: bool, catalog: Arc<Catalog>, changes: Vec<Change>) {
         if committed {
             self.catalog = catalog;
             for change in changes {
-                // Nobody may be listening.
+                // There may be no feed.
                 let _ = self.events.send(change);
             }
             return;
         }
-        // The version may be given again to another state of the catalogue.
+        // The version may be reused for another state of the catalog.
         self.catalog = Arc::default();
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            tracing::error!(%error, "the store could not undo a transaction");
+            tracing::error!(%error, "the store could not roll back a transaction");
         }
     }
 }

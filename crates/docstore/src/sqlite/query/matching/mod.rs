@@ -1,4 +1,4 @@
-//! Whether a document matches a filter, decided on its bytes.
+//! Matching of encoded documents against filters.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ pub(crate) enum CompiledFilter {
     Not(Box<CompiledFilter>),
 }
 
-/// What is asked of the values at a path.
+/// A test of the values at a path.
 #[derive(Debug)]
 pub(crate) enum Test {
-    /// Whether the value stands to the operand in one of these orders.
+    /// Passes if the value compares to the operand in one of these ways.
     Compare {
         operand: Vec<u8>,
         less: bool,
@@ -34,16 +34,19 @@ pub(crate) enum Test {
 }
 
 impl CompiledFilter {
-    /// Takes a filter that was checked.
+    /// Compiles a checked filter.
     pub(crate) fn new(filter: &Filter) -> Result<Self> {
         let compare = |field, value: &Bson, less, equal, greater| {
             Ok(Self::Leaf(
                 Path::from(field),
-                Test::Compare { operand: key::of(value)?, less, equal, greater },
+                Test::Compare { operand: key::encode_value(value)?, less, equal, greater },
             ))
         };
         let set = |field, values: &[Bson]| {
-            Ok(Self::Leaf(Path::from(field), Test::In(values.iter().map(key::of).collect::<Result<_>>()?)))
+            Ok(Self::Leaf(
+                Path::from(field),
+                Test::In(values.iter().map(key::encode_value).collect::<Result<_>>()?),
+            ))
         };
         let all = |filters: &[Filter]| filters.iter().map(Self::new).collect::<Result<_>>();
         let not = |inner: Result<Self>| inner.map(|inner| Self::Not(Box::new(inner)));
@@ -65,7 +68,7 @@ impl CompiledFilter {
         }
     }
 
-    /// Whether a document matches.
+    /// Returns whether a document matches.
     pub(crate) fn matches(&self, document: &RawDocument) -> Result<bool> {
         match self {
             Self::All => Ok(true),
@@ -111,7 +114,7 @@ impl Test {
                 encode(value, &mut scratch)?;
                 Ok(match scratch.cmp(operand) {
                     std::cmp::Ordering::Equal => *equal,
-                    // Not a number is neither less nor greater than anything.
+                    // NaN is neither less nor greater than anything.
                     _ if key::is_nan(operand) || key::is_nan(&scratch) => false,
                     std::cmp::Ordering::Less => *less,
                     std::cmp::Ordering::Greater => *greater,

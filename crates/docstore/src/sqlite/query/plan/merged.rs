@@ -5,17 +5,17 @@ use crate::order::key_encoding as key;
 use crate::sqlite::catalog::CollectionMeta;
 use crate::{Direction, Field, Filter, Result, Sort};
 
-/// More ranges than these are not walked at once.
+/// Maximum number of ranges that are merged.
 const MOST_WAYS: usize = 16;
 
-/// Whether ranges with these prefixes can be merged into the order of a sort: each has that order, and what differs
-/// between them is no part of it.
+/// Returns whether ranges with these prefixes can be merged into the order of a sort: each has that order, and the fields
+/// in which they differ are not part of it.
 pub(super) fn possible(prefixes: &[Vec<u8>], constant: &[(&Field, bool)], sort: &Sort) -> bool {
     prefixes.len() <= MOST_WAYS
         && !sort.fields().iter().any(|(field, _)| constant.iter().any(|(other, _)| *other == field))
 }
 
-/// For a choice of conditions: an index for each that gives the order, all merged; and what that is worth.
+/// Plans an `or` as the merge of one ordered index per branch, and returns its score.
 pub(super) fn choice(
     stored: &CollectionMeta,
     conditions: &[&Filter],
@@ -54,7 +54,7 @@ pub(super) fn choice(
     Ok(None)
 }
 
-/// The best index that has the whole order after an equality.
+/// Returns the best index that has the whole order after an equality.
 fn in_order(
     stored: &CollectionMeta,
     conditions: &[&Filter],
@@ -82,8 +82,8 @@ fn constant(index: &IndexMeta, equal: usize) -> Vec<(&Field, bool)> {
 }
 
 impl Access {
-    /// Leaves out what comes before a position in the order of the sort, of which `values` are the encoded values. What
-    /// is at the position may still be reached.
+    /// Skips what comes before a position in the order of the sort, given by its encoded values. Documents at the position
+    /// may still be reached.
     pub(crate) fn seek(&mut self, sort: &Sort, values: &[Vec<u8>]) {
         if self.ordered < sort.fields().len() {
             return;

@@ -1,4 +1,4 @@
-//! Which index a read uses.
+//! The choice of an index for a read.
 //!
 //! One index as a rule: its leading fields have equalities, then one field may have a range; what is left of it may
 //! give the order. The whole filter is checked again on each document, so a plan may only ever reach too many
@@ -15,26 +15,26 @@ use crate::sqlite::catalog::{CollectionMeta, IndexMeta};
 use crate::sqlite::query::bounds::{self, Interval, Range};
 use crate::{Direction, Field, Filter, Plan, Result, Sort};
 
-/// More combinations of equalities than these are not looked up one by one.
+/// Maximum number of combinations of equalities that are looked up one by one.
 const MOST_RANGES: usize = 500;
-/// What an equality is worth; one with a truth value tells less, since half of all documents may have it.
+/// Scores of equalities; one with a boolean is less selective, since half of all documents may have it.
 const EQUALITY: u32 = 100;
 const EQUAL_TRUTH: u32 = 95;
-/// What both ends of a range of ids are worth: documents have one each.
+/// Score of a range of ids with both ends, since each document has one id.
 const ID_RANGE: u32 = 300;
-/// What the order of ids is worth, beside an order: with it, more than a truth value.
+/// Additional score of an index in id order: together with the sort, more than a boolean equality.
 const ID_ORDER: u32 = 66;
 
-/// Where documents are looked for.
+/// The source of candidate documents.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// Everywhere, in natural order.
+    /// All documents, in natural order.
     Table,
-    /// In the table's own index on the id.
+    /// Ranges of the table's own index on the id.
     Id(Vec<Range>),
-    /// In a declared index.
+    /// Ranges of a declared index.
     Index(Arc<IndexMeta>, Vec<Range>),
-    /// In several ranges of declared indexes at once, in the order that they have in common.
+    /// Several ranges of declared indexes, merged in their common order.
     Merged(Vec<IndexRange>),
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct IndexRange {
     pub(crate) prefix: usize,
 }
 
-/// How a read reaches its documents.
+/// The plan of a read.
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) source: Source,
@@ -77,7 +77,7 @@ impl Access {
         }
     }
 
-    /// For people and tests.
+    /// Returns the plan in the form of the public API.
     pub(crate) fn explain(&self, sort: &Sort) -> Plan {
         let index = match &self.source {
             Source::Table => None,
@@ -89,7 +89,7 @@ impl Access {
     }
 }
 
-/// An index as the planner sees it; the table's own on the id looks like any other.
+/// An index as the planner sees it; the table's own index on the id looks like any other.
 struct Shape<'a> {
     fields: Vec<(&'a Field, bool)>,
     unique: bool,
@@ -98,7 +98,7 @@ struct Shape<'a> {
 
 struct Candidate {
     ranges: Vec<Range>,
-    /// How many fields are constant in each range, and how many bytes they take.
+    /// The number of fields that are constant in each range, and their length in bytes.
     equal: usize,
     prefixes: Vec<usize>,
     reverse: bool,
@@ -124,7 +124,7 @@ impl Candidate {
     }
 }
 
-/// Chooses the way to the documents of a read.
+/// Chooses the plan with the highest score.
 pub(crate) fn choose(stored: &CollectionMeta, filter: &Filter, sort: &Sort, limited: bool) -> Result<Access> {
     let mut conditions = Vec::new();
     bounds::conjuncts(filter, &mut conditions);
@@ -134,7 +134,7 @@ pub(crate) fn choose(stored: &CollectionMeta, filter: &Filter, sort: &Sort, limi
         best = (c.score, c.access(None));
     }
     for index in &stored.indexes {
-        if let Some(c) = of_index(index, &conditions, sort, limited)?
+        if let Some(c) = rate_index(index, &conditions, sort, limited)?
             && c.score > best.0
         {
             best = (c.score, c.access(Some(index)));
@@ -148,8 +148,8 @@ pub(crate) fn choose(stored: &CollectionMeta, filter: &Filter, sort: &Sort, limi
     Ok(best.1)
 }
 
-/// What a declared index can do for a read; `None` if nothing.
-fn of_index(
+/// Rates a declared index for a read; `None` if it is of no use.
+fn rate_index(
     index: &IndexMeta,
     conditions: &[&Filter],
     sort: &Sort,
@@ -176,8 +176,8 @@ fn of_index(
     candidate(&shape, conditions, sort, limited, narrow)
 }
 
-/// What an index can do for a read; `None` if nothing. `narrow` is what it is worth that the index leaves out
-/// documents that are not wanted.
+/// Rates an index for a read; `None` if it is of no use. `narrow` is the score of a partial or sparse index, which holds
+/// fewer documents.
 fn candidate(
     shape: &Shape<'_>,
     conditions: &[&Filter],
@@ -262,7 +262,7 @@ fn candidate(
     Ok(Some(Candidate { ranges, equal, prefixes, reverse, ordered, exact, score }))
 }
 
-/// The equality on a field that leaves the fewest keys.
+/// Returns the equality on a field that selects the fewest keys.
 fn equality(conditions: &[&Filter], field: &Field) -> Result<Option<(usize, Vec<Vec<u8>>)>> {
     let mut best: Option<(usize, Vec<Vec<u8>>)> = None;
     for (at, condition) in conditions.iter().enumerate() {
@@ -291,8 +291,8 @@ fn extend(prefixes: &[Vec<u8>], keys: &[Vec<u8>], descending: bool) -> Vec<Vec<u
     all
 }
 
-/// How many leading fields of the sort the index gives after its first `equal` fields, which are constant, and
-/// whether it has to be read backwards for it.
+/// Returns the number of leading sort fields that the index orders after its first `equal` fields, which are constant, and
+/// whether it must be read backwards.
 fn order(shape: &Shape<'_>, equal: usize, sort: &Sort) -> (usize, bool) {
     let mut rest = shape.fields[equal..].iter();
     let mut reverse = None;
@@ -313,7 +313,7 @@ fn order(shape: &Shape<'_>, equal: usize, sort: &Sort) -> (usize, bool) {
     (given, reverse.unwrap_or(false))
 }
 
-/// The fields of a sort as the fields of a key.
+/// Returns the fields of a sort as key fields.
 pub(crate) fn sort_fields(sort: &Sort) -> Vec<KeyField> {
     sort.fields().iter().map(|(field, direction)| KeyField::new(field, *direction)).collect()
 }

@@ -90,7 +90,7 @@ fn arrays_take_the_order_and_narrow_the_bounds() {
     let Source::Index(_, ranges) = choose(&within, &both, &Sort::default(), false).unwrap().source else {
         panic!("an index was expected")
     };
-    assert_eq!(ranges, [Range::prefix(key::of(&bson::Bson::Int32(1)).unwrap())]);
+    assert_eq!(ranges, [Range::prefix(key::encode_value(&bson::Bson::Int32(1)).unwrap())]);
 }
 
 #[test]

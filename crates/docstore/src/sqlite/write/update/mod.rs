@@ -1,4 +1,4 @@
-//! Carrying out an update on a document.
+//! Applying an update to a document.
 
 use bson::{Bson, Document, RawDocumentBuf};
 
@@ -6,10 +6,10 @@ use crate::model::find::upsert_seeds;
 use crate::order::key_encoding as key;
 use crate::{Error, Field, Filter, Result, Update, UpdateOp};
 
-/// Why a change does not fit a document; the caller knows the collection.
+/// The reason why a change does not fit a document; the caller knows the collection.
 pub(crate) type Unfit = String;
 
-/// Makes the changes; tells whether the document is a different one now.
+/// Applies the changes; returns whether the document differs now.
 pub(crate) fn apply(document: &mut Document, update: &Update, inserting: bool) -> Result<bool, Unfit> {
     let mut ops: Vec<&UpdateOp> = update.ops().iter().collect();
     // MongoDB's order, and it is by part: `a.b` comes before `a-b`, which it would not as text.
@@ -68,10 +68,10 @@ fn apply_one(document: &mut Document, op: &UpdateOp, inserting: bool) -> Result<
 }
 
 fn encode(value: &Bson) -> Result<Vec<u8>, Unfit> {
-    key::of(value).map_err(|error| error.to_string())
+    key::encode_value(value).map_err(|error| error.to_string())
 }
 
-/// The document that holds the last part of a path, if it is there.
+/// Returns the document that holds the last part of a path, if it exists.
 fn find_parent<'a>(mut document: &'a mut Document, parents: &[&str]) -> Option<&'a mut Document> {
     for part in parents {
         document = document.get_document_mut(part).ok()?;
@@ -79,7 +79,7 @@ fn find_parent<'a>(mut document: &'a mut Document, parents: &[&str]) -> Option<&
     Some(document)
 }
 
-/// The same, made where it is missing.
+/// Returns the document that holds the last part of a path, creating missing parents.
 fn make_parent<'a>(
     mut document: &'a mut Document,
     parents: &[&str],
@@ -88,7 +88,7 @@ fn make_parent<'a>(
     for part in parents {
         let inner = document.entry((*part).to_owned()).or_insert_with(|| Bson::Document(Document::new()));
         let Bson::Document(inner) = inner else {
-            return Err(format!("{field} leads through {part}, no document"));
+            return Err(format!("{field} leads through {part}, which is not a document"));
         };
         document = inner;
     }
@@ -111,7 +111,7 @@ fn array_in<'a>(parent: &'a mut Document, last: &str, field: &Field) -> Result<&
     }
 }
 
-/// Whether two values have the same bytes: 1 and 1.0 are equal, but not identical.
+/// Returns whether two values have the same bytes: 1 and 1.0 are equal, but not identical.
 fn identical(a: &Bson, b: &Bson) -> bool {
     let bytes = |value: &Bson| {
         let mut document = Document::new();
@@ -127,7 +127,7 @@ fn identical(a: &Bson, b: &Bson) -> bool {
     }
 }
 
-/// As MongoDB judges whether an addition did anything: 0.0 added to -0.0 does not, and anything added to NaN does.
+/// Returns whether MongoDB considers an addition a no-op: 0.0 added to -0.0 is one, and anything added to NaN is not.
 fn same_number(a: &Bson, b: &Bson) -> bool {
     match (a, b) {
         #[expect(clippy::float_cmp, reason = "equality is what is asked")]
@@ -161,7 +161,7 @@ fn add(old: &Bson, by: &Bson) -> Result<Bson, &'static str> {
     }
 }
 
-/// The document that an upsert inserts, without an id if the filter gives none.
+/// Returns the document that an upsert inserts, without an id if the filter gives none.
 pub(crate) fn upserted(filter: &Filter, update: &Update) -> Result<Result<Document, Unfit>> {
     let mut seeds = upsert_seeds(filter);
     seeds.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
@@ -169,7 +169,7 @@ pub(crate) fn upserted(filter: &Filter, update: &Update) -> Result<Result<Docume
     for (i, (field, value)) in seeds.iter().enumerate() {
         if let Some((other, _)) = seeds[..i].iter().find(|(other, _)| other.overlaps(field)) {
             return Err(Error::Invalid(format!(
-                "an upsert cannot tell {field} from a filter on {other} and {field}"
+                "an upsert cannot derive {field} from a filter on {other} and {field}"
             )));
         }
         let parts: Vec<&str> = field.parts().collect();
