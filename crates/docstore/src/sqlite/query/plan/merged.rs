@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Access, Candidate, EQUAL_TRUTH, IndexMeta, IndexRange, Source, bounds, of_index};
+use super::{Access, Candidate, EQUAL_TRUTH, IndexMeta, IndexRange, Source, bounds, rate_index};
 use crate::order::key_encoding as key;
 use crate::sqlite::catalog::CollectionMeta;
 use crate::{Direction, Field, Filter, Result, Sort};
@@ -62,7 +62,7 @@ fn in_order(
 ) -> Result<Option<(Arc<IndexMeta>, Candidate)>> {
     let mut best: Option<(Arc<IndexMeta>, Candidate)> = None;
     for index in &stored.indexes {
-        if let Some(found) = of_index(index, conditions, sort, true)?
+        if let Some(found) = rate_index(index, conditions, sort, true)?
             && found.score >= EQUAL_TRUTH
             && found.equal > 0
             && found.ordered == sort.fields().len()
