@@ -125,6 +125,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
+        index.check()?;
         let (collection, index) = (collection.to_owned(), index.clone());
         self.write(move |s| define::create_index(s, &collection, &index)).await
     }

@@ -26,6 +26,7 @@ const HARMLESS: &[&str] =
 
 impl Core {
     pub(crate) async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
+        index.check()?;
         let command = doc! { "createIndexes": collection, "indexes": [specification(index)] };
         let Err(error) = self.write_command(command, None).await else { return Ok(()) };
         let conflict = server_error(&error).is_some_and(|coded| CONFLICTS.contains(&coded.code));
