@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::step::Step;
 use crate::{Check, Error, Result, UndoImported, Up};
 
-/// How the writes of a migration are batched.
+/// The batching of a migration's writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -67,11 +67,11 @@ pub struct Meta {
     pub depends_on: &'static [&'static str],
     /// The environment variables that it reads. A run checks those of all pending migrations before it writes anything.
     pub requires_env: &'static [&'static str],
-    /// How its writes are batched.
+    /// The mode, which determines how writes are batched.
     pub mode: Mode,
-    /// Whether it expands or contracts.
+    /// The phase: expand or contract.
     pub phase: Phase,
-    /// Whether programs that do not know it must refuse to start once it is applied. [`Phase::Contract`] implies it.
+    /// True if programs that do not know it must refuse to start once it is applied. [`Phase::Contract`] implies it.
     pub breaks_older: bool,
     /// The collections that it writes to, and those whose content decides what it writes. If empty, it may touch any.
     pub touches: &'static [&'static str],
@@ -81,9 +81,9 @@ pub struct Meta {
     pub on_interrupt: Recovery,
     /// The longest duration of one attempt.
     pub time_limit: Option<Duration>,
-    /// Whether its changes are journaled, so that it can be rolled back exactly.
+    /// True if its changes are journaled, so that it can be rolled back exactly.
     pub journal: bool,
-    /// Whether it may be applied after later migrations that do not depend on it, whatever they touch.
+    /// True if it may be applied after later migrations that do not depend on it, whatever they touch.
     pub out_of_order: bool,
     /// Checksums of earlier versions with the same effect, for example with other messages.
     pub former_checksums: &'static [&'static str],
@@ -110,7 +110,7 @@ impl Meta {
         }
     }
 
-    /// Whether programs that do not know it must refuse to start once it is applied.
+    /// Returns true if programs that do not know it must refuse to start once it is applied.
     pub const fn is_breaking(&self) -> bool {
         self.breaks_older || matches!(self.phase, Phase::Contract)
     }
@@ -157,7 +157,7 @@ setters! {
     former_checksums(checksums: &'static [&'static str]) former_checksums = checksums;
 }
 
-/// How a migration is rolled back.
+/// The kind of rollback of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undo {

@@ -197,12 +197,12 @@ impl Operation {
         }
     }
 
-    /// Whether the operation changes indexes instead of documents. No transaction takes such an operation.
+    /// Returns true if the operation changes indexes instead of documents. No transaction takes such an operation.
     pub(crate) fn is_ddl(&self) -> bool {
         matches!(self, Self::CreateIndex(_) | Self::DropIndex(_))
     }
 
-    /// Whether a function is part of the operation, so that its description does not say everything.
+    /// Returns true if a function is part of the operation, so that its description does not say everything.
     pub(crate) fn is_opaque(&self) -> bool {
         matches!(self, Self::UpdateEach { .. })
     }

@@ -157,7 +157,7 @@ impl Step {
         }
     }
 
-    /// Whether the step changes indexes instead of documents.
+    /// Returns true if the step changes indexes instead of documents.
     pub(crate) fn is_ddl(&self) -> bool {
         self.operation.is_ddl()
     }

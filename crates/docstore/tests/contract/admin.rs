@@ -80,7 +80,7 @@ testkit::stores! {
         assert_eq!(db.engine().siblings().await.unwrap().len(), 0);
     }
 
-    async fn rights_and_space_are_told(db: Database) {
+    async fn rights_and_space_are_reported(db: Database) {
         db.collection("things").insert_one(doc! { "text": "x".repeat(1000) }).await.unwrap();
         assert_eq!(db.rights().await.unwrap(), Rights::Unlimited);
         let space = db.space().await.unwrap();

@@ -9,7 +9,7 @@ async fn read(db: &Database, collection: &str) -> ReadSet {
 }
 
 testkit::stores! {
-    async fn what_was_read_is_current_until_it_is_written(db: Database) {
+    async fn read_set_is_current_until_a_write(db: Database) {
         let things = db.collection("things");
         let id = Filter::eq("_id", 1);
         let bump = Update::new().inc("n", 1);
@@ -36,7 +36,7 @@ testkit::stores! {
         assert!(!everything.are_current());
     }
 
-    async fn every_read_is_noted_and_the_first_one_counts(db: Database) {
+    async fn every_read_is_recorded_with_its_first_version(db: Database) {
         let (a, b) = (db.collection("a"), db.collection("b"));
         let ((), reads) = track_reads(async {
             a.find(Find::new(Filter::All)).await.unwrap();
@@ -49,7 +49,7 @@ testkit::stores! {
         assert!(track_reads(async {}).await.1.is_empty());
     }
 
-    async fn somebody_elses_changes_count_as_ours(db: Database) {
+    async fn changes_of_other_processes_invalidate_too(db: Database) {
         let (a, b) = (read(&db, "a").await, read(&db, "b").await);
         db.versions().record_change("a");
         assert!(!a.are_current() && b.are_current());
@@ -57,7 +57,7 @@ testkit::stores! {
         assert!(!b.are_current());
     }
 
-    async fn a_write_that_nobody_waits_for_is_seen_through_if_that_is_wanted(db: Database) {
+    async fn canceled_writes_run_to_completion_on_request(db: Database) {
         let db = db.completing_writes();
         let things = db.collection("things");
         let before = read(&db, "things").await;
@@ -69,7 +69,7 @@ testkit::stores! {
         assert_eq!(things.count(&Filter::All).await.unwrap(), 1, "it is noted when it is done");
     }
 
-    async fn own_writes_are_told_once(db: Database) {
+    async fn own_writes_are_reported_once(db: Database) {
         db.collection("b").insert_one(doc! {}).await.unwrap();
         db.collection("a").insert_many(vec![doc! {}, doc! {}]).await.unwrap();
         assert_eq!(db.versions().own_writes().await.into_iter().collect::<Vec<_>>(), ["a", "b"]);
@@ -78,14 +78,14 @@ testkit::stores! {
         assert_eq!(waiting.await.unwrap().into_iter().collect::<Vec<_>>(), ["c"]);
     }
 
-    async fn a_transaction_is_noted_when_it_is_committed(db: Database) {
+    async fn transaction_is_recorded_at_commit(db: Database) {
         if !db.facts().await.unwrap().transactions {
             return;
         }
         let before = read(&db, "things").await;
         let transaction = db.begin().await.unwrap();
         transaction.collection("things").insert_one(doc! {}).await.unwrap();
-        assert!(before.are_current(), "nobody can see it yet");
+        assert!(before.are_current(), "the write is not visible yet");
         // What is read in a transaction may be older than it seems.
         let (_, within) = track_reads(transaction.collection("things").count(&Filter::All)).await;
         assert!(!within.are_current());

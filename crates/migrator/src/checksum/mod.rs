@@ -43,9 +43,9 @@ pub struct Checksums {
 pub struct ChecksumDrift {
     /// The migration.
     pub id: String,
-    /// Whether `up` has changed.
+    /// True if `up` has changed.
     pub up: bool,
-    /// Whether the rollback has changed.
+    /// True if the rollback has changed.
     pub down: bool,
 }
 

@@ -48,7 +48,7 @@ impl Code {
         self.items.entry(name).or_default().push(words);
     }
 
-    /// Whether the migration implements this method of the trait.
+    /// Returns true if the migration implements this method of the trait.
     pub(crate) fn has(&self, method: &str) -> bool {
         self.methods.contains(method)
     }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     const FILE: &str = r#"
-        //! What it does.
+        //! Documentation.
         use a::{Filter, Find as Look};
         use b::Up;
 

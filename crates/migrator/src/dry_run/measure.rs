@@ -14,7 +14,7 @@ const SAMPLES: usize = 3;
 /// The number of documents that are read one by one to count exactly what a step changes.
 const EXACT_LIMIT: u64 = 10_000;
 
-/// What a step would do.
+/// The effect of a step.
 pub(super) struct Measure {
     pub(super) matched: u64,
     pub(super) exact: bool,

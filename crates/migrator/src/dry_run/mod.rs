@@ -23,7 +23,7 @@ pub(crate) use sink::DryRunSink;
 
 use crate::{Lint, Mode, Phase, Undo};
 
-/// What an `up` would do.
+/// The effect of an `up`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Preview {
@@ -48,7 +48,7 @@ pub enum PreviewPath {
     Counted,
 }
 
-/// What one migration would do.
+/// The effect of one migration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MigrationPreview {
@@ -56,11 +56,11 @@ pub struct MigrationPreview {
     pub id: String,
     /// Its summary.
     pub summary: String,
-    /// How its writes are batched.
+    /// The mode, which determines how writes are batched.
     pub mode: Mode,
-    /// Whether it expands or contracts.
+    /// The phase: expand or contract.
     pub phase: Phase,
-    /// How it is rolled back.
+    /// The kind of rollback.
     pub undo: Undo,
     /// Its steps, up to the first error.
     pub steps: Vec<StepPreview>,
@@ -72,7 +72,7 @@ pub struct MigrationPreview {
     pub estimate_ms: u64,
     /// The source of the estimate.
     pub estimate_from: String,
-    /// What it would leave undone.
+    /// Warnings about what it would not do.
     pub warnings: Vec<String>,
     /// Earlier migrations of this plan that write to collections which it reads or writes, and whose changes the counts do
     /// not include.
@@ -84,7 +84,7 @@ pub struct MigrationPreview {
     pub lints: Vec<Lint>,
 }
 
-/// What one step would do.
+/// The effect of one step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct StepPreview {
@@ -98,7 +98,7 @@ pub struct StepPreview {
     pub operation: Document,
     /// The number of documents that it would change, insert, copy or delete; 1 for an index that it would change.
     pub matched: u64,
-    /// Whether `matched` is exact; otherwise it is an upper bound.
+    /// True if `matched` is exact; otherwise it is an upper bound.
     pub exact: bool,
     /// The first documents, before and after.
     pub samples: Vec<Sample>,

@@ -23,11 +23,11 @@ pub(crate) struct DryRun<'a> {
     pub(crate) settings: &'a Settings,
     /// The positions in the graph of the migrations that would be applied, in order.
     pub(crate) apply: &'a [usize],
-    /// Whether the migrations may be tried in a transaction.
+    /// True if the migrations may be tried in a transaction.
     pub(crate) may_try: bool,
 }
 
-/// What one migration would do.
+/// Determines the effect of one migration.
 struct RecordedMigration {
     steps: Vec<RecordedStep>,
     warnings: Vec<String>,

@@ -18,13 +18,13 @@ pub(crate) struct DryRunSink<'a> {
     transaction: Option<&'a Transaction>,
     /// The number of documents that the transaction may still change.
     pub(crate) left: u64,
-    /// Whether a step would change more than that.
+    /// True if a step would change more than that.
     pub(crate) too_many: bool,
     pub(crate) steps: Vec<RecordedStep>,
     reads: Mutex<Reads>,
 }
 
-/// What the migration read.
+/// The variables that the migration read.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Reads {
     /// Environment variables, with their values.

@@ -44,16 +44,16 @@ pub(crate) struct LedgerEntry {
     pub(crate) error: Option<String>,
     /// The step that failed.
     pub(crate) step: Option<String>,
-    /// Whether the current rollback may delete documents that were edited.
+    /// True if the current rollback may delete documents that were edited.
     pub(crate) confirmed: bool,
     pub(crate) depends_on: Vec<String>,
     /// The checksums from when it was applied.
     pub(crate) checksums: Checksums,
     /// The run of this engine that applied it, or began to.
     pub(crate) applied_run: Option<String>,
-    /// Whether programs that do not know it must refuse to start.
+    /// True if programs that do not know it must refuse to start.
     pub(crate) breaks_older: bool,
-    /// Whether an operator decided that the next run resumes it.
+    /// True if an operator decided that the next run resumes it.
     pub(crate) retry: bool,
     /// The origin of the last write.
     pub(crate) by: Provenance,
@@ -61,7 +61,7 @@ pub(crate) struct LedgerEntry {
     pub(crate) duration_ms: Option<i64>,
     /// The position of its steps.
     pub(crate) progress: Progress,
-    /// Whether the journal has its changes.
+    /// True if the journal has its changes.
     pub(crate) journalled: bool,
     /// The backup that was taken before it.
     pub(crate) backup_id: Option<String>,

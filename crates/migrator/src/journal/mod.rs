@@ -57,7 +57,7 @@ pub(crate) async fn last(store: &dyn Store, migration: &str) -> Result<(i64, i64
     Ok((n, entry.get_i64("total").unwrap_or(0)))
 }
 
-/// Whether an earlier attempt journaled the insertion of this document in this step.
+/// Returns true if an earlier attempt journaled the insertion of this document in this step.
 pub(crate) async fn inserted(store: &dyn Store, migration: &str, step: &str, id: &Bson) -> Result<bool> {
     let filter = entries_of(migration)
         .also(Filter::eq("step", step))

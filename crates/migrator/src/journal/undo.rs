@@ -11,7 +11,7 @@ use crate::{Result, StepCounts};
 pub(crate) struct UndoOne<'a> {
     pub(crate) session: &'a RunSession<'a>,
     pub(crate) migration: &'a str,
-    /// Whether inserted documents are deleted even if they were edited.
+    /// True if inserted documents are deleted even if they were edited.
     pub(crate) confirmed: bool,
     pub(crate) counts: &'a [StepCounts],
     pub(crate) warnings: &'a [String],
@@ -19,7 +19,7 @@ pub(crate) struct UndoOne<'a> {
 
 /// The state of a rollback after an entry.
 pub(crate) struct Undone {
-    /// Whether there was an entry.
+    /// True if there was an entry.
     pub(crate) any: bool,
     pub(crate) counts: Vec<StepCounts>,
     pub(crate) warnings: Vec<String>,

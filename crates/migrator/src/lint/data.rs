@@ -5,20 +5,20 @@ use crate::operation::Operation;
 use crate::step::Step;
 use crate::{Mode, Result};
 
-/// How many documents one transaction changes at the most: one that changes more runs into limits of time and size.
+/// Maximum number of documents changed in one transaction; more exceed the server's limits of time and size.
 pub(super) const IN_A_TRANSACTION: u64 = 10_000;
-/// From how many documents on a collection is large: there a change takes seconds, and is worth going on with.
+/// Number of documents from which a collection is large: a change takes seconds and is worth resuming.
 pub(super) const LARGE: u64 = 100_000;
-/// From how many documents on looking at each takes a noticeable time.
+/// Number of documents from which a full scan takes noticeable time.
 pub(super) const UNINDEXED: u64 = 10_000;
 
-/// A step, with how many documents it would change.
+/// A step and the number of documents that it would change.
 pub(crate) struct Measured<'a> {
     pub(crate) step: &'a Step,
     pub(crate) matched: u64,
 }
 
-/// What the rules find in the data. `earlier` are the steps that run before these.
+/// Runs the rules about the data. `earlier` are the steps that run before these.
 pub(crate) async fn against(
     db: &Database,
     subject: &LintSubject<'_>,
@@ -55,7 +55,7 @@ async fn check_step(
             let there = db.collection(to).count(&Filter::All).await?;
             if there > 0 {
                 let text = format!(
-                    "{to} has {there} documents already; those with the same ids are left as they are"
+                    "{to} already has {there} documents; existing documents with the same ids are not changed"
                 );
                 lints.push(subject.lint(Rule::CopyOverExisting, Severity::Warning, Some(step), text));
             }
@@ -73,14 +73,14 @@ fn size(subject: &LintSubject<'_>, step: &Step, matched: u64) -> Option<Lint> {
     match subject.meta.mode {
         Mode::Transaction if matched > IN_A_TRANSACTION => {
             let text = format!(
-                "it would change {matched} documents in one transaction, which takes {IN_A_TRANSACTION} at the most; \
+                "it would change {matched} documents in one transaction, of which {IN_A_TRANSACTION} is the maximum; \
                  use the mode `Batched`"
             );
             Some(subject.lint(Rule::LargeTransaction, Severity::Error, Some(step), text))
         }
         Mode::Idempotent if matched > LARGE => {
             let text = format!(
-                "it would change {matched} documents, and begin anew if it is interrupted; use the mode `Batched`"
+                "it would change {matched} documents and start over if it is interrupted; use the mode `Batched`"
             );
             Some(subject.lint(Rule::LargeWithoutBatches, Severity::Warning, Some(step), text))
         }
@@ -88,19 +88,19 @@ fn size(subject: &LintSubject<'_>, step: &Step, matched: u64) -> Option<Lint> {
     }
 }
 
-/// A name that nobody knows is probably misspelt, if any is known at all.
+/// Reports an unknown collection, which is probably a misspelled name, unless the database is empty.
 fn unknown(subject: &LintSubject<'_>, step: &Step, names: &[String]) -> Option<Lint> {
     let about_it = step.operation.pending().is_some() || step.is_ddl();
     let database_is_new = names.iter().all(|name| name.starts_with('_'));
     if !about_it || database_is_new {
         return None;
     }
-    let text = format!("there is no collection {}; is the name right?", step.collection);
+    let text = format!("the collection {} does not exist; check the name", step.collection);
     Some(subject.lint(Rule::UnknownCollection, Severity::Warning, Some(step), text))
 }
 
 async fn unindexed(db: &Database, subject: &LintSubject<'_>, step: &Step) -> Result<Option<Lint>> {
-    // A batch goes by the ids, whatever its filter.
+    // A batch scans by id, whatever its filter.
     let Some(filter) = step.operation.pending() else { return Ok(None) };
     if filter == Filter::All || subject.meta.mode == Mode::Batched {
         return Ok(None);
@@ -114,8 +114,8 @@ async fn unindexed(db: &Database, subject: &LintSubject<'_>, step: &Step) -> Res
         return Ok(None);
     }
     let text = format!(
-        "no index of {} helps to find its documents, so that each of {all} is looked at, at each batch; use the mode \
-         `Batched`, or make an index first",
+        "no index of {} supports its filter, so each batch scans all {all} documents; use the mode `Batched`, or create an \
+         index first",
         step.collection
     );
     Ok(Some(subject.lint(Rule::UnindexedFilter, Severity::Warning, Some(step), text)))

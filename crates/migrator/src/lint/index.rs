@@ -9,12 +9,12 @@ use crate::Result;
 use crate::operation::Operation;
 use crate::step::Step;
 
-/// How many keys are held in memory while duplicates are looked for; 16 bytes each.
+/// Maximum number of keys held in memory while searching for duplicates; 16 bytes each.
 const KEYS: usize = 4_000_000;
-/// How many documents are looked at to learn the type of a field.
+/// Number of documents that are read to determine the type of a field.
 const SAMPLE: u64 = 100;
 
-/// Looks at an index that would be made.
+/// Checks an index that would be created.
 pub(super) async fn look(
     db: &Database,
     subject: &LintSubject<'_>,
@@ -35,7 +35,7 @@ pub(super) async fn look(
     let other = there.iter().find(|index| index.same_keys(wanted) || index.name() == wanted.name());
     let mut lints = Vec::new();
     if let Some(other) = other.filter(|index| !dropped(index)) {
-        let text = format!("there is {other} already, which differs from {wanted}; drop it first, or use it");
+        let text = format!("the existing index {other} differs from {wanted}; drop it first, or use it");
         lints.push(subject.lint(Rule::IndexConflict, Severity::Error, Some(step), text));
         return Ok(lints);
     }
@@ -49,12 +49,11 @@ pub(super) async fn look(
             && documents.find_one(Find::new(Filter::exists(field.clone()))).await?.is_none()
             && documents.find_one(Find::new(Filter::All)).await?.is_some();
         if without {
-            let text =
-                format!("no document of {} has the field {field}; is the name right?", step.collection);
+            let text = format!("no document of {} has the field {field}; check the name", step.collection);
             lints.push(subject.lint(Rule::IndexOnMissingField, Severity::Warning, Some(step), text));
         }
     }
-    // What steps before it leave is not known.
+    // The result of earlier steps is unknown.
     if wanted.is_unique() && before.iter().all(|e| e.is_ddl()) {
         lints.extend(duplicates(db, subject, step, wanted).await?);
     }

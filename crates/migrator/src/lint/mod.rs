@@ -1,21 +1,20 @@
-//! What is unsafe, or only looks so, about a migration before it runs.
+//! Rules that find unsafe or suspicious parts of a migration before it runs.
 //!
-//! Rules look at what is said about a migration ([`crate::Meta`]), at its declared steps, at its code where its source
-//! is given, and, where there is a database, at what its steps would do to the data.
+//! They inspect the declaration ([`crate::Meta`]), the declared steps, the code where its source is available and, with a
+//! database, the effect of the steps on the data.
 
-/// Rules that need the data.
+/// Rules about the data.
 mod data;
-/// Rules about an index that would be made.
+/// Rules about indexes.
 mod index;
-/// Rules about what it is called.
+/// Rules about the name.
 mod name;
 /// Rules about expanding and contracting.
 mod phase;
-/// The rules.
 mod rule;
 /// Rules about the code.
 mod source;
-/// Rules about what is declared.
+/// Rules about the declaration and the declared steps.
 mod static_rules;
 
 use std::fmt;
@@ -29,20 +28,20 @@ use crate::checksum::Code;
 use crate::step::Step;
 use crate::{Graph, Meta, Migration, Undo};
 
-/// One thing that a rule found.
+/// A finding of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Lint {
-    /// In which migration.
+    /// The migration.
     pub migration: String,
-    /// By which rule.
+    /// The rule.
     pub rule: Rule,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// In which step.
+    /// The step; `None` if the finding is about the whole migration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// A sentence that says what it is and what to do.
+    /// The problem and its remedy.
     pub text: String,
 }
 
@@ -62,11 +61,11 @@ pub(crate) struct LintSubject<'a> {
     pub(crate) meta: &'static Meta,
     pub(crate) undo: Undo,
     pub(crate) code: Option<Code>,
-    /// Declared steps, or those that were seen when its code was looked at.
+    /// Declared steps, or those recorded by a dry run of its code.
     pub(crate) steps: Vec<Step>,
-    /// Variables that it reads, as far as is known.
+    /// Variables that it reads, as far as known.
     pub(crate) variables: Vec<String>,
-    /// The declared steps of the migrations before it; `None` if what one of them does is not known.
+    /// The declared steps of the migrations before it; `None` if one of them has only code.
     pub(crate) before: Option<Vec<Step>>,
     pub(crate) migration: &'a dyn Migration,
 }
@@ -89,7 +88,7 @@ impl<'a> LintSubject<'a> {
         }
     }
 
-    /// With what was seen when its code was looked at.
+    /// Adds the steps and variables that a dry run of its code recorded.
     pub(crate) fn seen(mut self, steps: &[Step], variables: &[String]) -> Self {
         if self.migration.steps().is_empty() {
             self.steps = steps.to_vec();
@@ -107,7 +106,7 @@ impl<'a> LintSubject<'a> {
         Lint { migration: self.meta.id.into(), rule, severity, step, text: text.into() }
     }
 
-    /// What can be told without a database.
+    /// Returns the findings that need no database.
     pub(crate) fn without_data(&self) -> Vec<Lint> {
         let mut lints = name::look(self);
         lints.extend(static_rules::look(self));
@@ -117,12 +116,12 @@ impl<'a> LintSubject<'a> {
     }
 }
 
-/// What the rules find without a database, in the order of the graph.
+/// Runs the rules that need no database, in the order of the graph.
 pub fn check_graph(graph: &Graph) -> Vec<Lint> {
     graph.migrations().flat_map(|migration| LintSubject::new(graph, migration).without_data()).collect()
 }
 
-/// What the migrations that this one depends on do, directly or through others.
+/// Collects the steps of all direct and indirect dependencies; `None` if one of them has only code.
 fn before(graph: &Graph, migration: &dyn Migration) -> Option<Vec<Step>> {
     let mut open: Vec<&str> = migration.meta().depends_on.to_vec();
     let (mut seen, mut all) = (Vec::new(), Vec::new());
@@ -149,7 +148,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{Check, Finding, Result};
 
-    /// A migration that is a name.
+    /// A migration without steps.
     pub(crate) struct Named;
 
     const META: Meta = Meta::new("0001_name", "a name");

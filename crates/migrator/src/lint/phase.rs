@@ -3,7 +3,7 @@ use crate::Phase;
 use crate::operation::Operation;
 use crate::step::Step;
 
-/// Methods of code that take something away.
+/// Methods that remove something.
 const TAKE_AWAY: &[&str] = &["unset", "delete"];
 
 pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
@@ -22,30 +22,28 @@ fn expand(subject: &LintSubject<'_>) -> Vec<Lint> {
             Operation::Unset { .. } | Operation::Delete { .. } => (
                 Rule::ExpandTakesAway,
                 Severity::Error,
-                "it takes away what programs from before it may need; declare it as `Phase::Contract`, and run it \
-                 once those are gone",
+                "it removes what older programs may need; declare it as `Phase::Contract`, and run it once they are gone",
             ),
             Operation::DropIndex(_) => (
                 Rule::ExpandTakesAway,
                 Severity::Warning,
-                "programs from before it may need the index to be fast; declare it as `Phase::Contract`",
+                "older programs may need the index; declare it as `Phase::Contract`",
             ),
             Operation::CreateIndex(index) if index.is_unique() => (
                 Rule::ExpandTightens,
                 Severity::Warning,
-                "writes of programs from before it may be refused as duplicates; make sure that they never write any",
+                "writes of older programs may be rejected as duplicates; make sure that they never write any",
             ),
             _ => continue,
         };
         lints.push(subject.lint(rule, severity, Some(step), text));
     }
-    // Steps that are made in code are seen only where it is looked at; the code can always be read.
+    // Steps made in code are known only after a dry run; its source can always be read.
     if subject.steps.is_empty()
         && let Some(method) = TAKE_AWAY.iter().find(|method| calls(subject, method))
     {
         let text = format!(
-            "its code calls `{method}`, which takes away what programs from before it may need; declare it as \
-             `Phase::Contract`"
+            "its code calls `{method}`, which removes what older programs may need; declare it as `Phase::Contract`"
         );
         lints.push(subject.lint(Rule::ExpandTakesAway, Severity::Error, None, text));
     }
@@ -70,11 +68,11 @@ fn contract(subject: &LintSubject<'_>) -> Option<Lint> {
     if subject.steps.is_empty() || !subject.steps.iter().all(adds) {
         return None;
     }
-    let text = "it only adds; as `Phase::Expand` it could run while older programs do";
+    let text = "it only adds; as `Phase::Expand` it could run beside older programs";
     Some(subject.lint(Rule::ContractOnlyAdds, Severity::Warning, None, text))
 }
 
-/// A rename goes in three: copy, let no program use the old field, take it away.
+/// A rename needs three steps: copy, stop using the old field, remove it.
 fn renames(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = Vec::new();
     for step in &subject.steps {
@@ -85,8 +83,8 @@ fn renames(subject: &LintSubject<'_>) -> Vec<Lint> {
         };
         if subject.steps.iter().any(|other| copies(&other)) {
             let text = format!(
-                "it copies {old} and takes it away at once, so programs that read it fail in between; begin the rename \
-                 here, and end it in a later migration, after a program that uses the new field"
+                "it copies {old} and removes it at once, so programs that read it fail in between; begin the rename here, and \
+                 end it in a later migration, after a program that uses the new field"
             );
             lints.push(subject.lint(Rule::RenameAtOnce, Severity::Error, Some(step), text));
             continue;
@@ -98,7 +96,7 @@ fn renames(subject: &LintSubject<'_>) -> Vec<Lint> {
         };
         if subject.before.as_ref().is_some_and(|before| !before.iter().any(begun)) {
             let text = format!(
-                "it takes {old} away where there is {new}, and no migration before it copies the one to the other"
+                "it removes {old} where {new} exists, but no earlier migration copies {old} to {new}"
             );
             lints.push(subject.lint(Rule::RenameWithoutCopy, Severity::Error, Some(step), text));
         }

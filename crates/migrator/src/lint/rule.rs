@@ -2,13 +2,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Worth a second look; it may be right.
+    /// Suspicious, but possibly right.
     Warning,
-    /// It would fail, lose something, or break a promise.
+    /// Fails, loses data or breaks a guarantee.
     Error,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for Severity {
 
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident = $id:literal,)+) => {
-        /// A rule, by what it looks for.
+        /// A lint rule.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[non_exhaustive]
         pub enum Rule {
@@ -31,17 +31,17 @@ macro_rules! rules {
         }
 
         impl Rule {
-            /// All of them.
+            /// All rules.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// Its id.
+            /// Returns the id of the rule.
             pub fn id(self) -> &'static str {
                 match self {
                     $(Self::$name => $id,)+
                 }
             }
 
-            /// What it looks for.
+            /// Returns the description of the rule.
             pub fn about(self) -> &'static str {
                 match self {
                     $(Self::$name => concat!($($doc),+).trim_ascii(),)+
@@ -52,69 +52,69 @@ macro_rules! rules {
 }
 
 rules! {
-    /// The name does not say what it does.
+    /// The name does not describe the change.
     VagueName = "vague-name",
-    /// The name joins two things with "and".
+    /// The name joins two changes with "and".
     TwoInName = "two-in-name",
-    /// It has no summary.
+    /// The summary is empty.
     NoSummary = "no-summary",
-    /// It does several things that have nothing to do with each other.
+    /// The migration makes several unrelated changes.
     SeveralConcerns = "several-concerns",
-    /// It cannot be taken back, and says no reason.
+    /// The migration is irreversible without a stated reason.
     NoReason = "no-reason",
-    /// It is to be taken back by a journal that it does not keep.
+    /// The rollback needs a journal that the migration does not keep.
     NoJournal = "no-journal",
-    /// It is to be taken back by code that it does not have.
+    /// The rollback needs a `down` method that the migration does not have.
     NoDown = "no-down",
-    /// It reads a variable that it does not declare.
+    /// The migration reads a variable that it does not declare.
     UndeclaredVariable = "undeclared-variable",
-    /// It does not say which collections it writes to.
+    /// The migration does not declare the collections that it writes to.
     TouchesUnsaid = "touches-unsaid",
-    /// It writes to a collection that it does not declare.
+    /// The migration writes to a collection that it does not declare.
     TouchesMore = "touches-more",
-    /// Two of its steps have the same name.
+    /// Two steps have the same name.
     RepeatedStep = "repeated-step",
-    /// It changes the id of documents.
+    /// A step changes the id of documents.
     ChangesId = "changes-id",
-    /// It writes to the engine's own collections.
+    /// A step writes to the engine's own collections.
     EngineCollection = "engine-collection",
-    /// It says that it only adds, and takes something away.
+    /// An expanding migration removes something.
     ExpandTakesAway = "expand-takes-away",
-    /// It says that it only adds, and forbids what was allowed.
+    /// An expanding migration forbids what was allowed.
     ExpandTightens = "expand-tightens",
-    /// It says that it takes away, and only adds.
+    /// A contracting migration only adds.
     ContractOnlyAdds = "contract-only-adds",
-    /// It renames a field at once.
+    /// A field is renamed in one migration.
     RenameAtOnce = "rename-at-once",
-    /// It ends a rename that nothing before it began.
+    /// A rename ends that no earlier migration began.
     RenameWithoutCopy = "rename-without-copy",
-    /// It makes or drops indexes or rules within a transaction.
+    /// A step creates or drops an index within a transaction.
     DefinesInTransaction = "defines-in-transaction",
-    /// It changes whole collections within one transaction.
+    /// A step changes a whole collection within one transaction.
     WholeInTransaction = "whole-in-transaction",
-    /// It uses a value that is another one each time.
+    /// The code uses a value that differs between attempts.
     NotDeterministic = "not-deterministic",
-    /// It reads the environment past the configuration.
+    /// The code reads the environment directly.
     ProcessEnvironment = "process-environment",
-    /// What it would do could not be looked at.
+    /// The dry run of the migration failed.
     NotForeseen = "not-foreseen",
-    /// It changes more documents than one transaction takes.
+    /// A step changes more documents than fit into one transaction.
     LargeTransaction = "large-transaction",
-    /// It changes many documents and does not keep how far it has come.
+    /// A step changes many documents without storing its progress.
     LargeWithoutBatches = "large-without-batches",
-    /// It looks for documents of a large collection without an index.
+    /// A step searches a large collection without an index.
     UnindexedFilter = "unindexed-filter",
-    /// It names a collection that is not there.
+    /// A step names a collection that does not exist.
     UnknownCollection = "unknown-collection",
-    /// It copies into a collection that has documents.
+    /// A step copies into a collection that has documents.
     CopyOverExisting = "copy-over-existing",
-    /// It makes an index that contradicts one that is there.
+    /// A step creates an index that conflicts with an existing one.
     IndexConflict = "index-conflict",
-    /// It makes a unique index over documents that are not unique.
+    /// A step creates a unique index over duplicate documents.
     UniqueOverDuplicates = "unique-over-duplicates",
-    /// It makes an index on a field that no document has.
+    /// A step creates an index on a field that no document has.
     IndexOnMissingField = "index-on-missing-field",
-    /// It gives an indexed field a value of another type.
+    /// A step sets an indexed field to a value of another type.
     IndexedTypeChange = "indexed-type-change",
 }
 

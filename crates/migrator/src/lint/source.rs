@@ -1,6 +1,6 @@
 use super::{Lint, LintSubject, Rule, Severity};
 
-/// Calls whose value is another one each time, as the words of the code.
+/// Calls whose value differs between attempts, as tokens of the source.
 const RANDOM: &[&str] = &[
     "Utc :: now (",
     "Local :: now (",
@@ -13,7 +13,7 @@ const RANDOM: &[&str] = &[
     "rand :: ",
 ];
 
-/// Ways to the environment of the process.
+/// Calls that read the environment of the process, as tokens of the source.
 const ENVIRONMENT: &[&str] = &["env :: var (", "env :: var_os (", "env :: vars (", "dotenvy :: "];
 
 pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
@@ -25,15 +25,15 @@ pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut found = Vec::new();
     if let Some(call) = first(RANDOM) {
         let text = format!(
-            "it uses `{}`, which is another value at each attempt; use `cx.now()`, `Value::Now`, or let the store make \
-             the id",
+            "it uses `{}`, whose value differs between attempts; use `cx.now()`, `Value::Now`, or let the store \
+             generate the id",
             spoken(call)
         );
         found.push(subject.lint(Rule::NotDeterministic, Severity::Warning, None, text));
     }
     if let Some(call) = first(ENVIRONMENT) {
         let text = format!(
-            "it uses `{}` past the configuration; require the variable and read it with `cx.env`",
+            "it uses `{}`, which bypasses the configuration; require the variable and read it with `cx.env`",
             spoken(call)
         );
         found.push(subject.lint(Rule::ProcessEnvironment, Severity::Error, None, text));
@@ -41,7 +41,7 @@ pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
     found
 }
 
-/// Whether the words are there, not as the end of longer ones.
+/// Returns true if the line contains these tokens, not as the end of a longer one.
 fn has(line: &str, words: &str) -> bool {
     line.match_indices(&words.replace("::", ": :")).any(|(at, _)| at == 0 || line[..at].ends_with(' '))
 }

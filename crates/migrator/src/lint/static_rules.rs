@@ -7,7 +7,7 @@ use crate::operation::Operation;
 use crate::step::Step;
 use crate::{Mode, Undo};
 
-/// How the engine's own collections begin.
+/// Prefix of the engine's own collections.
 const ENGINE: &str = "_migration";
 
 pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
@@ -22,15 +22,16 @@ fn undo(subject: &LintSubject<'_>) -> Option<Lint> {
     match subject.undo {
         Undo::Irreversible(why) if why.trim().is_empty() => {
             let text =
-                "it cannot be taken back, and the reason is left blank; say why, for whoever has to decide";
+                "it is irreversible without a stated reason; give the reason, for the operator who decides";
             Some(subject.lint(Rule::NoReason, Severity::Error, None, text))
         }
         Undo::Journal if !subject.meta.journal => {
-            let text = "it is to be taken back by its journal, and keeps none; keep it, or say that it is irreversible";
+            let text =
+                "its rollback needs a journal, which it does not keep; keep one, or declare it irreversible";
             Some(subject.lint(Rule::NoJournal, Severity::Error, None, text))
         }
         Undo::Code if subject.code.as_ref().is_some_and(|code| !code.has("down")) => {
-            let text = "it is to be taken back by its `down`, and has none";
+            let text = "its rollback is code, but it has no method `down`";
             Some(subject.lint(Rule::NoDown, Severity::Error, None, text))
         }
         _ => None,
@@ -69,7 +70,7 @@ fn steps(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut names = BTreeSet::new();
     for step in &subject.steps {
         if !names.insert(&step.name) {
-            let text = "another step has the same name, by which a repeated run recognises what it did";
+            let text = "another step has the same name, by which a repeated run identifies its journal";
             lints.push(subject.lint(Rule::RepeatedStep, Severity::Error, Some(step), text));
         }
         let changes_id = match &step.operation {
@@ -77,12 +78,11 @@ fn steps(subject: &LintSubject<'_>) -> Vec<Lint> {
             _ => step.operation.written_field() == Some(&Field::ID),
         };
         if changes_id {
-            let text =
-                "no document's id can be changed; copy the documents under new ids and delete the old ones";
+            let text = "the id of a document cannot be changed; copy the documents under new ids and delete the old ones";
             lints.push(subject.lint(Rule::ChangesId, Severity::Error, Some(step), text));
         }
         if step.writes_to().starts_with(ENGINE) {
-            let text = "the engine's own collections are not for migrations";
+            let text = "migrations must not write to the engine's own collections";
             lints.push(subject.lint(Rule::EngineCollection, Severity::Error, Some(step), text));
         }
         if subject.meta.mode == Mode::Transaction {
@@ -94,19 +94,18 @@ fn steps(subject: &LintSubject<'_>) -> Vec<Lint> {
 
 fn in_transaction(subject: &LintSubject<'_>, step: &Step) -> Option<Lint> {
     if step.is_ddl() {
-        let text =
-            "indexes and rules cannot be made in a transaction; put them into a migration of another mode";
+        let text = "indexes cannot be created in a transaction; move them to a migration with another mode";
         return Some(subject.lint(Rule::DefinesInTransaction, Severity::Error, Some(step), text));
     }
     if !step.operation.pending().is_some_and(|filter| is_whole(&filter, step)) {
         return None;
     }
-    let text = "it goes over the whole collection in one transaction, which fails once that has grown; \
+    let text = "it changes the whole collection in one transaction, which fails once the collection has grown; \
                 use the mode `Idempotent` or `Batched`";
     Some(subject.lint(Rule::WholeInTransaction, Severity::Warning, Some(step), text))
 }
 
-/// Whether the filter leaves out only what was changed before.
+/// Returns true if the filter excludes only documents that were changed before.
 fn is_whole(filter: &Filter, step: &Step) -> bool {
     let own = |field: &Field| match &step.operation {
         Operation::Set { field: changed, .. } | Operation::Unset { field: changed, .. } => field == changed,
@@ -121,21 +120,21 @@ fn is_whole(filter: &Filter, step: &Step) -> bool {
     }
 }
 
-/// One change may need several collections, and one collection several changes; both at once are two things.
+/// Reports a migration that makes several changes in several collections, which are separate concerns.
 fn concerns(subject: &LintSubject<'_>) -> Option<Lint> {
     let collections: BTreeSet<&str> = subject.steps.iter().map(Step::writes_to).collect();
     let kinds: BTreeSet<String> = subject.steps.iter().map(kind).collect();
     let text = if subject.steps.iter().any(Step::is_ddl) && !subject.steps.iter().all(Step::is_ddl) {
-        "it changes documents as well as indexes or rules; in a migration each, one can fail without the other"
+        "it changes documents and indexes; in separate migrations, one can fail without the other"
     } else if collections.len() > 1 && kinds.len() > 1 {
-        "it makes different changes to different collections; in a migration each, each can be taken back alone"
+        "it makes different changes to different collections; in separate migrations, each can be rolled back alone"
     } else {
         return None;
     };
     Some(subject.lint(Rule::SeveralConcerns, Severity::Warning, None, text))
 }
 
-/// What is the same for steps that make one change to several collections.
+/// Returns a key that is equal for steps that make the same change to different collections.
 fn kind(step: &Step) -> String {
     match &step.operation {
         Operation::Set { field, .. } => format!("set {field}"),

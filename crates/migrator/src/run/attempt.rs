@@ -1,4 +1,4 @@
-use bson::DateTime;
+use bson::{Bson, DateTime};
 use docstore::Store;
 
 use super::progress::Progress;
@@ -14,7 +14,7 @@ pub(crate) struct Attempt {
     pub(crate) step: Option<String>,
     /// The effective mode: without transactions, `Transaction` becomes `Idempotent`.
     pub(crate) mode: Mode,
-    /// Whether changes are journaled.
+    /// True if changes are journaled.
     pub(crate) journal: bool,
     /// The position that a resumed attempt continues from.
     pub(crate) progress: Progress,
@@ -65,17 +65,17 @@ impl Attempt {
         self.now
     }
 
-    /// Whether the journal may have entries of an earlier attempt.
+    /// Returns true if the journal may have entries of an earlier attempt.
     pub(crate) fn is_resumed(&self) -> bool {
         self.found.0 > 0
     }
 
-    /// Whether the migration is one transaction, so that the ledger is written once.
+    /// Returns true if the migration is one transaction, so that the ledger is written once.
     pub(super) fn is_whole(&self) -> bool {
         self.mode == Mode::Transaction
     }
 
-    /// Whether the position is stored with each batch.
+    /// Returns true if the position is stored with each batch.
     pub(super) fn keeps_progress(&self) -> bool {
         self.mode == Mode::Batched
     }
@@ -111,4 +111,22 @@ impl Attempt {
     pub(crate) fn end(&mut self) {
         self.step = None;
     }
+}
+
+/// The outcome of [`Up::insert_if_absent`], with the document's id.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inserted {
+    /// The document was inserted, by this attempt or an earlier one.
+    New(Bson),
+    /// A document that matches the key existed before.
+    Present(Bson),
+}
+
+/// The outcome of a step.
+#[derive(Debug)]
+pub(crate) enum StepOutcome {
+    /// The number of documents or indexes that this attempt changed.
+    Changed(u64),
+    /// The outcome of [`Operation::Insert`].
+    Inserted(Inserted),
 }

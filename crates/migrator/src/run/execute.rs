@@ -23,7 +23,7 @@ pub(crate) fn refuse_mode(meta: &Meta, transactions: bool, settings: &Settings) 
 /// The outcome of a successful attempt.
 pub(crate) struct UpOutcome {
     pub(crate) findings: Vec<Finding>,
-    /// What the migration left undone, and the findings.
+    /// Warnings of the migration, and the findings of its postcondition.
     pub(crate) warnings: Vec<String>,
 }
 

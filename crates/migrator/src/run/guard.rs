@@ -47,7 +47,7 @@ impl RunGuard {
         }
     }
 
-    /// Whether the next progress record is due; if so, it counts as written.
+    /// Returns true if the next progress record is due; if so, it counts as written.
     pub(crate) fn is_progress_due(&self, every: Duration) -> bool {
         let mut last = self.progress.lock();
         let due = last.elapsed() >= every;

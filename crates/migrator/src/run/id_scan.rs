@@ -22,7 +22,7 @@ pub(crate) struct IdRange {
     from: Filter,
     /// The last id.
     until: Bson,
-    /// Whether more ids of the type may follow.
+    /// True if more ids of the type may follow.
     more: bool,
 }
 
@@ -40,7 +40,7 @@ impl IdRange {
 }
 
 impl IdScan {
-    /// Whether the scan is complete.
+    /// Returns true if the scan is complete.
     pub(crate) fn is_end(&self) -> bool {
         self.end
     }
@@ -120,7 +120,7 @@ async fn id_at(collection: &Collection, filter: Filter, skip: u64, up: bool) -> 
     Ok(collection.find_one(ids).await?.and_then(|mut document| document.remove("_id")))
 }
 
-/// Whether comparisons match both ids. NaN compares only with itself.
+/// Returns true if comparisons match both ids. NaN compares only with itself.
 fn same_type(a: &Bson, b: &Bson) -> bool {
     let kind = |value: &Bson| match value {
         Bson::Double(v) if v.is_nan() => (ElementType::Double, true),

@@ -5,11 +5,10 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use docstore::{Field, Filter, Find, Projection, Sort, Store};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Inserted};
 use super::batches::BATCH_BYTES;
 use super::live::{LiveSink, StepContext};
 use super::session::{Batch, Scope};
-use super::up::Inserted;
 use crate::journal::{self, CHUNK, Record};
 use crate::{Error, Event, Result, StepCounts};
 

@@ -26,7 +26,7 @@ struct Shared {
     lost: watch::Sender<bool>,
     /// The number of open transactions; see [`RenewalGrace`].
     graces: AtomicUsize,
-    /// Whether the last renewal was not answered.
+    /// True if the last renewal was not answered.
     overdue: AtomicBool,
 }
 
@@ -145,7 +145,7 @@ impl Shared {
         }
     }
 
-    /// Whether a renewal is needed before a write. In a transaction the fenced write to the ledger decides, and a renewal
+    /// Returns true if a renewal is needed before a write. In a transaction the fenced write to the ledger decides, and a renewal
     /// could wait for the end of the transaction.
     fn is_short(&self) -> bool {
         !self.has_grace() && self.age() * 3 > self.lease.ttl() * 2

@@ -1,9 +1,8 @@
 use docstore::{Database, Store};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, StepOutcome};
 use super::progress::Progress;
 use super::session::{Batch, RunSession, Scope};
-use super::up::StepOutcome;
 use crate::journal::Record;
 use crate::operation::Operation;
 use crate::{Error, Event, Result, StepCounts};

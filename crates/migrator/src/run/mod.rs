@@ -37,7 +37,8 @@ mod undo_imported;
 /// The interface that a migration writes through.
 mod up;
 
-pub(crate) use attempt::Attempt;
+pub use attempt::Inserted;
+pub(crate) use attempt::{Attempt, StepOutcome};
 pub use check::Check;
 pub(crate) use execute::{UpOutcome, execute, refuse_mode};
 pub(crate) use guard::RunGuard;
@@ -47,5 +48,4 @@ pub(crate) use progress::Progress;
 pub(crate) use session::{Batch, RunSession, Runner, Scope};
 pub(crate) use undo_imported::ImportedUndoPass;
 pub use undo_imported::UndoImported;
-pub(crate) use up::StepOutcome;
-pub use up::{Inserted, Up};
+pub use up::Up;

@@ -12,7 +12,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Whether an earlier attempt completed a step.
+    /// Returns true if an earlier attempt completed a step.
     pub(crate) fn is_done(&self, step: &str) -> bool {
         self.done.iter().any(|done| done == step)
     }

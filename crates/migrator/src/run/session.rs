@@ -9,7 +9,7 @@ use super::guard::RunGuard;
 use super::lease::HeldLease;
 use crate::{Error, Event, Result, Settings};
 
-/// How long a batch is retried after conflicts. The server ends the transaction of a dead client after 60 to 90 seconds;
+/// Duration for which a batch is retried after conflicts. The server ends the transaction of a dead client after 60 to 90 seconds;
 /// until then its documents are locked.
 const RETRY_FOR: Duration = Duration::from_mins(2);
 
@@ -44,7 +44,7 @@ impl Runner {
         format!("{}/{}/{}/{}", self.host, self.pid, self.run_id, self.pid_namespace)
     }
 
-    /// Whether an owner is known to be dead: its process ran in this namespace and no longer exists.
+    /// Returns true if an owner is known to be dead: its process ran in this namespace and no longer exists.
     pub(crate) fn is_gone(&self, owner: &str) -> bool {
         let mut parts = owner.rsplit('/');
         let (namespace, _run, pid, host) = (parts.next(), parts.next(), parts.next(), parts.next());
@@ -83,11 +83,11 @@ pub(crate) struct RunSession<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) runner: &'a Runner,
     pub(crate) held: &'a HeldLease,
-    /// Whether the store has transactions.
+    /// True if the store has transactions.
     pub(crate) transactions: bool,
     /// The limits that may end the run between two batches.
     pub(crate) guard: RunGuard,
-    /// Whether warnings count as failures.
+    /// True if warnings count as failures.
     pub(crate) strict: bool,
 }
 
@@ -102,7 +102,7 @@ impl RetryPolicy {
         Self { began: Instant::now(), pause: Duration::from_millis(5) }
     }
 
-    /// Whether to retry after this error. Waits before it returns true.
+    /// Returns true, after a pause, if the operation should be retried after this error.
     pub(crate) async fn again(&mut self, migration: &str, error: &Error) -> bool {
         if !error.is_transient() || self.began.elapsed() >= RETRY_FOR {
             return false;

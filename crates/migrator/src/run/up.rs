@@ -1,7 +1,7 @@
 use bson::{Bson, DateTime, Document};
 use docstore::{Field, Filter, Find, Index, Projection, Update};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Inserted, StepOutcome};
 use super::check::env;
 use super::live::LiveSink;
 use crate::dry_run::DryRunSink;
@@ -28,24 +28,6 @@ pub(crate) enum Sink<'a> {
     Live(LiveSink<'a>),
     /// Measures steps and records them; nothing persists.
     DryRun(Box<DryRunSink<'a>>),
-}
-
-/// The outcome of [`Up::insert_if_absent`], with the document's id.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Inserted {
-    /// The document was inserted, by this attempt or an earlier one.
-    New(Bson),
-    /// A document that matches the key existed before.
-    Present(Bson),
-}
-
-/// The outcome of a step.
-#[derive(Debug)]
-pub(crate) enum StepOutcome {
-    /// The number of documents or indexes that this attempt changed.
-    Changed(u64),
-    /// The outcome of [`Operation::Insert`].
-    Inserted(Inserted),
 }
 
 impl<'a> Up<'a> {

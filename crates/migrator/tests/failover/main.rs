@@ -138,7 +138,7 @@ async fn disturbed(
     }
     assert!(content(&db).await == *expected, "{mode:?}, place {at}");
     migrator(&db, mode, Arc::new(())).down(DownRequest::last()).await.unwrap();
-    assert!(content(&db).await == before, "{mode:?}, place {at}, taken back");
+    assert!(content(&db).await == before, "{mode:?}, place {at}, rolled back");
     db.close().await;
     found
 }

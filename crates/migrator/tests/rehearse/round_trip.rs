@@ -40,7 +40,7 @@ fn different(outcome: &TrialOutcome) -> &str {
 
 testkit::stores! {
     async fn sound_migrations_pass_with_a_crash_at_every_place(db: Database) {
-        let toys = [("0001_person", ToyBehavior::PersonOfStories), ("0002_fill", ToyBehavior::Fill), ("0003_told", ToyBehavior::Irreversible), ("0004_decided", ToyBehavior::Decided)];
+        let toys = [("0001_person", ToyBehavior::PersonOfStories), ("0002_fill", ToyBehavior::Fill), ("0003_reported", ToyBehavior::Irreversible), ("0004_decided", ToyBehavior::Decided)];
         let round_trip = tried(&db, &toys).await;
         assert!(round_trip.passed(), "{round_trip:#?}");
         assert_eq!(round_trip.trials.len(), 12);
@@ -48,7 +48,7 @@ testkit::stores! {
             assert_eq!((&trial.up, &trial.idempotent), (&TrialOutcome::Held, &TrialOutcome::Held));
             assert!(trial.counts.iter().map(|c| c.updated).sum::<u64>() > 0, "{trial:?}");
             assert!(trial.crashes_up.places >= 3 && trial.crashes_up.tried == trial.crashes_up.places, "{trial:?}");
-            let goes_back = trial.id != "0003_told";
+            let goes_back = trial.id != "0003_reported";
             assert_eq!(trial.down == TrialOutcome::Held, goes_back);
             assert_eq!(trial.crashes_down.tried > 0, goes_back);
         }
@@ -83,7 +83,7 @@ testkit::stores! {
         assert!(!trial.passed());
     }
 
-    async fn a_failure_is_told_and_what_depends_on_it_is_not_tried(db: Database) {
+    async fn failure_is_reported_and_dependents_are_skipped(db: Database) {
         let round_trip = tried(&db, &[("0001_fails", ToyBehavior::Fails), ("0002_fill", ToyBehavior::Fill)]).await;
         let [first, second] = &round_trip.trials[..2] else { panic!("{round_trip:?}") };
         assert!(matches!(&first.up, TrialOutcome::Failed { error } if error.contains("fails on purpose")), "{first:?}");

@@ -61,7 +61,7 @@ impl Migration for Toy {
                 cx.set_where_missing("fill", "stories", &Filter::All, "color", "red").await?;
             }
             ToyBehavior::Irreversible => {
-                cx.set_where_missing("tell", "stories", &Filter::All, "told", true).await?;
+                cx.set_where_missing("mark", "stories", &Filter::All, "marked", true).await?;
             }
             ToyBehavior::Decided => {
                 cx.set_where_missing("decide", "stories", &Filter::All, "decided", true).await?;

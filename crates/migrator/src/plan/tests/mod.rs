@@ -158,7 +158,7 @@ fn what_is_not_in_context_is_not_pending_and_can_be_taken_back() {
         ("0003_c", State::Applied, 2),
     ]);
     assert_eq!(down(&dag, &all), undoes(&[1]));
-    // Half done elsewhere, it is not gone on with here.
+    // An interrupted run of another graph is not resumed here.
     let half = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Failed, 3)]);
     assert_eq!(up(&dag, &half, UpMode::Start), applies(&[2]));
 }

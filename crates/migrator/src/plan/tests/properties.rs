@@ -12,7 +12,7 @@ fn specs() -> impl Strategy<Value = Vec<NodeSpec>> {
         .prop_map(|(numbers, edges)| {
             let id = |i: usize| format!("{:04}_x", numbers[i]);
             let n = numbers.len();
-            // What they touch is told by their edges too: it has to be somehow random, and the more the merrier.
+            // The touched collections also follow from the edges: any pseudo-random choice will do.
             let touches =
                 |i: usize| (0..n).skip(i).filter(|&j| edges[i][j]).map(|j| format!("c{j}")).collect();
             let node = |i: usize| NodeSpec {
