@@ -72,7 +72,7 @@ pub(crate) const MIGRATIONS: &[Difference] = &[
     fix(
         "down-one",
         "`migrate down` rolls back one migration; it rolled back all.",
-        "down_takes_one_at_a_time_from_the_end",
+        "down_rolls_back_one_at_a_time_last_first",
     ),
     fix(
         "down-exact",

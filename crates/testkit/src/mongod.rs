@@ -107,6 +107,10 @@ impl Mongod {
             "0.25",
             "--wiredTigerEngineConfigString",
             "log=(file_max=16MB,prealloc=false)",
+            // Files of dropped databases stay open for the length of the snapshot history, 5 minutes by default: a whole
+            // run of the tests would exceed the limit on open files.
+            "--setParameter",
+            "minSnapshotHistoryWindowInSeconds=5",
             "--setParameter",
             "enableTestCommands=1",
             "--setParameter",
