@@ -106,11 +106,10 @@ impl Mongod {
             "--wiredTigerCacheSizeGB",
             "0.25",
             "--wiredTigerEngineConfigString",
-            "log=(file_max=16MB,prealloc=false)",
-            // Files of dropped databases stay open for the length of the snapshot history, 5 minutes by default: a whole
-            // run of the tests would exceed the limit on open files.
-            "--setParameter",
-            "minSnapshotHistoryWindowInSeconds=5",
+            // The databases of all tests stay until the end of a run. Idle files are closed after 20 s instead of 10
+            // minutes; otherwise a run reaches the limit on open files, which ends the server.
+            "log=(file_max=16MB,prealloc=false),\
+             file_manager=(close_idle_time=20,close_scan_interval=5,close_handle_minimum=250)",
             "--setParameter",
             "enableTestCommands=1",
             "--setParameter",
