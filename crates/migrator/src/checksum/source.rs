@@ -180,7 +180,7 @@ mod tests {
             ("look(OTHER)", "look(NAME)"),
             ("\"other\"", "\"else\""),
             ("fn helper() {}", "fn helper() { 1 }"),
-            ("//! What it does.", ""),
+            ("//! Documentation.", ""),
             ("/// Does it.", "/* It does. */ #[expect(clippy::all, reason = \"\")]"),
         ] {
             assert!(FILE.contains(from));
