@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OnceCell};
@@ -47,7 +48,7 @@ pub(super) struct TokenCache {
 
 impl TokenCache {
     pub(super) fn new(verifier: Arc<dyn Verifier>, clock: Arc<dyn Clock>) -> Self {
-        Self { verifier, clock, valid: Cache::new(MAX_TOKENS), others: Cache::new(MAX_TOKENS) }
+        Self { verifier, clock, valid: least_recently_used(), others: least_recently_used() }
     }
 
     /// Returns the owner of a token.
@@ -71,6 +72,7 @@ impl TokenCache {
                 let until = expires.map_or(now + VALID_FOR, |expires| expires.min(now + VALID_FOR));
                 let owner = Arc::new(TokenOwner { identity, user: OnceCell::new() });
                 self.valid.insert(digest, Cached { outcome: Arc::clone(&owner), until });
+                self.others.invalidate(&digest);
                 Ok(owner)
             }
             Err(error) => {
@@ -93,6 +95,11 @@ impl TokenCache {
         let cached = self.valid.get(digest)?;
         (self.clock.now() < cached.until).then_some(cached.outcome)
     }
+}
+
+/// Creates a cache that always admits a new entry: the default policy may reject one in favor of expired tokens.
+fn least_recently_used<V: Clone + Send + Sync + 'static>() -> Cache<Digest, V> {
+    Cache::builder().max_capacity(MAX_TOKENS).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 fn digest(token: &str) -> Digest {

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
+use crate::model::validate::check_collection_name;
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::changes as feed;
 use crate::sqlite::file;
@@ -147,6 +148,7 @@ impl Engine for SqliteEngine {
 
     async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
         find.check()?;
+        check_collection_name(collection)?;
         let (collection, find) = (collection.to_owned(), find.clone());
         self.readers
             .read(move |_, catalog| match catalog.collections.get(&collection) {

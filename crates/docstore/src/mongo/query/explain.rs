@@ -1,5 +1,6 @@
 use bson::{Bson, Document, doc};
 
+use crate::model::validate::check_collection_name;
 use crate::mongo::core::Core;
 use crate::mongo::query::find::find_command;
 use crate::mongo::query::seek;
@@ -8,6 +9,7 @@ use crate::{Find, Plan, Result};
 impl Core {
     pub(crate) async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
         find.check()?;
+        check_collection_name(collection)?;
         let mut worst: Option<Plan> = None;
         for part in seek::queries(find) {
             let find = find_command(collection, find, part);
