@@ -9,7 +9,7 @@ use crate::domain::{Draft, Item, PatchOf, TrashType};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadField(pub &'static str);
 
-/// A draft whose fields are declared with [`fields!`](super::row::fields).
+/// A draft whose fields are declared with `fields!`.
 pub trait DraftFields: Draft {
     /// Reads the draft of a stored document.
     fn read(row: &Row<'_>) -> Result<Self, BadField>;

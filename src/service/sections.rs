@@ -1,6 +1,6 @@
 //! Sections, which form a tree.
 //!
-//! Changes of the tree run under the [`TreeLock`]. Taking it is a write, so a request is validated before, to reject it
+//! Changes of the tree run under the `TreeLock`. Taking it is a write, so a request is validated before, to reject it
 //! without one, and again under the lock.
 
 use std::sync::Arc;

@@ -36,7 +36,7 @@ pub enum Operation {
     Find(Find),
     /// Counts matches.
     Count(Filter),
-    /// Inserts in order and stops at the first failure ([`Error::Batch`]). Every document has an `_id`.
+    /// Inserts in order and stops at the first failure ([`crate::Error::Batch`]). Every document has an `_id`.
     Insert(Vec<Document>),
     /// Updates matches. An upsert's new document gets the `_id` of an equality in the filter, else an object id.
     Update {
@@ -56,7 +56,7 @@ pub enum Operation {
         /// Deletes every match instead of the first.
         many: bool,
     },
-    /// Executes writes in order and stops at the first failure ([`Error::Batch`]). Inserts have an `_id`.
+    /// Executes writes in order and stops at the first failure ([`crate::Error::Batch`]). Inserts have an `_id`.
     Bulk(Vec<Write>),
     /// Inserts encoded documents, bypassing any validator. Each begins with its id. Not in a transaction.
     InsertRaw(Vec<RawDocumentBuf>),

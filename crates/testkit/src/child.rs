@@ -1,6 +1,6 @@
 //! Child processes that are killed or stopped at a chosen boundary between two writes.
 //!
-//! A child is the test binary itself, run again for its test named `child`, which calls [`run`]. The parent passes a task
+//! A child is the test binary itself, run again for its test named `child`, which calls `run`. The parent passes a task
 //! and the location of a store in environment variables.
 
 use std::env;

@@ -2,10 +2,10 @@
 //! then served as bytes.
 //!
 //! [`CachedService`] is the outermost service and looks each request up, once. It answers hits before there is a span, a
-//! route or an extractor. On a miss it hands [`CacheMiss`](response_cache::CacheMiss) to the router; at the routes of
-//! content, [`middleware::cache`] loads the response, once for all concurrent requests, and stores it.
+//! route or an extractor. On a miss it hands `CacheMiss` to the router; at the routes of
+//! content, `middleware::cache` loads the response, once for all concurrent requests, and stores it.
 //!
-//! [`status::UncachedReason`] lists why a response does not come from the cache; the log shows it at debug level.
+//! `status::UncachedReason` lists why a response does not come from the cache; the log shows it at debug level.
 
 /// Content encodings, and their negotiation.
 mod encoding;

@@ -1,4 +1,4 @@
-//! Extractors. Their rejections are [`ApiError`](super::ApiError)s, and each describes its part of the operation.
+//! Extractors. Their rejections are `ApiError`s, and each describes its part of the operation.
 
 /// The caller, admitted by the route's policy.
 mod auth;

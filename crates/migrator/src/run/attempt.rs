@@ -113,7 +113,7 @@ impl Attempt {
     }
 }
 
-/// The outcome of [`Up::insert_if_absent`], with the document's id.
+/// The outcome of `Up::insert_if_absent`, with the document's id.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inserted {
     /// The document was inserted, by this attempt or an earlier one.
@@ -127,6 +127,6 @@ pub enum Inserted {
 pub(crate) enum StepOutcome {
     /// The number of documents or indexes that this attempt changed.
     Changed(u64),
-    /// The outcome of [`Operation::Insert`].
+    /// The outcome of `Operation::Insert`.
     Inserted(Inserted),
 }
