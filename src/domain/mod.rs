@@ -1,7 +1,5 @@
 //! Nouns and rules. No I/O, no clock, no serialization.
 
-/// Revisions of items, and preconditions on them.
-mod etag;
 /// Ids of documents.
 mod id;
 /// Navigation links.
@@ -10,13 +8,11 @@ mod navlink;
 mod page;
 /// Page requests and listings.
 mod page_request;
-/// Partial changes of fields.
-mod patch;
 /// Roles, callers and what they may do.
 mod permissions;
 /// Projects.
 mod project;
-/// The common parts of all resources, and the macro that declares one.
+/// The common parts of all resources, and the macros that declare them.
 mod resource;
 /// Sections.
 mod section;
@@ -24,8 +20,6 @@ mod section;
 mod slug;
 /// Stories.
 mod story;
-/// The macro for enums that are stored as words.
-mod string_enum;
 /// Deleted items.
 mod trash;
 /// The tree of sections.
@@ -33,17 +27,17 @@ mod tree;
 /// Link targets and web URLs.
 mod url;
 
-pub use etag::{Precondition, Revised, Revision};
 pub use id::{Id, InvalidId};
 pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
 pub use page::{MAX_PAGE_LENGTH, Page, PageDraft, PagePatch, is_builtin_page_type, is_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};
-pub use patch::{FieldPatch, Patch};
 pub use permissions::{Authorship, Caller, Role, Visibility};
 pub use project::{
     MAX_PROJECT_LENGTH, MAX_SUMMARY_LENGTH, Project, ProjectDraft, ProjectFilter, ProjectPatch,
 };
-pub use resource::{Draft, Item, MAX_TITLE_LENGTH, Meta, PatchOf};
+pub use resource::{
+    Draft, FieldPatch, Item, MAX_TITLE_LENGTH, Meta, Patch, PatchOf, Precondition, Revised, Revision,
+};
 pub use section::{
     ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionDraft, SectionFilter, SectionPatch,
 };

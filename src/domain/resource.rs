@@ -1,4 +1,9 @@
+//! The common parts of all resources: fields, revisions, patches, and the macros that declare them.
+
+use std::fmt;
+
 use chrono::{DateTime, Utc};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{Caller, Id};
 
@@ -46,6 +51,128 @@ pub trait Item {
 /// The partial change of an item's draft.
 pub type PatchOf<T> = <<T as Item>::Draft as Draft>::Patch;
 
+/// The revision of an item: a hash that differs after every change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Revision(String);
+
+impl Revision {
+    /// Hashes the stored bytes of an item and the version of the program, which may represent them differently.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let mut hasher = Xxh3::new();
+        hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+        hasher.update(&[0]);
+        hasher.update(stored);
+        Self(format!("{:032x}", hasher.digest128()))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A condition on the revision of an item that is changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// Accepts every revision.
+    None,
+    /// Accepts these revisions.
+    AnyOf(Vec<String>),
+}
+
+impl Precondition {
+    /// Reports whether it accepts a revision.
+    pub fn holds(&self, revision: &Revision) -> bool {
+        match self {
+            Self::None => true,
+            Self::AnyOf(revisions) => revisions.contains(&revision.0),
+        }
+    }
+}
+
+/// An item and its revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revised<T> {
+    /// The item.
+    pub item: T,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+/// A change of an optional field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patch<T> {
+    /// Leaves the value as it is.
+    #[default]
+    Keep,
+    /// Removes the value.
+    Clear,
+    /// Replaces the value.
+    Set(T),
+}
+
+/// A change of one field: [`Option`] for a field that always has a value, [`Patch`] for an optional one.
+pub trait FieldPatch {
+    /// The type of the field.
+    type Value;
+
+    /// Returns the new value, if the field changes.
+    fn change(self) -> Option<Self::Value>;
+}
+
+impl<T> FieldPatch for Option<T> {
+    type Value = T;
+
+    fn change(self) -> Option<T> {
+        self
+    }
+}
+
+impl<T> FieldPatch for Patch<T> {
+    type Value = Option<T>;
+
+    fn change(self) -> Option<Option<T>> {
+        match self {
+            Self::Keep => None,
+            Self::Clear => Some(None),
+            Self::Set(value) => Some(Some(value)),
+        }
+    }
+}
+
+/// A field type that a patch can change.
+pub trait Patchable: Sized {
+    /// A change of the field.
+    type Patch: FieldPatch<Value = Self>;
+
+    /// Returns the change that sets this value.
+    fn into_patch(self) -> Self::Patch;
+}
+
+impl<T> Patchable for Option<T> {
+    type Patch = Patch<T>;
+
+    fn into_patch(self) -> Patch<T> {
+        self.map_or(Patch::Clear, Patch::Set)
+    }
+}
+
+macro_rules! patchable {
+    ($($type:ty),+) => {
+        $(impl $crate::domain::resource::Patchable for $type {
+            type Patch = Option<Self>;
+
+            fn into_patch(self) -> Option<Self> {
+                Some(self)
+            }
+        })+
+    };
+}
+pub(super) use patchable;
+
+patchable!(String, bool, i64, Vec<String>);
+
 /// Declares a resource: the item, the draft that its author writes, and a patch of the draft. Each written field is
 /// declared once; in the patch it is an `Option`, or a [`Patch`](super::Patch) if the draft's field is optional.
 macro_rules! resource {
@@ -74,14 +201,14 @@ macro_rules! resource {
         #[doc = concat!("A partial change of a [`", stringify!($draft), "`].")]
         #[derive(Debug, Clone, PartialEq, Eq, Default)]
         pub struct $patch {
-            $($(#[$written_doc])* pub $written: <$written_type as $crate::domain::patch::Patchable>::Patch,)+
+            $($(#[$written_doc])* pub $written: <$written_type as $crate::domain::resource::Patchable>::Patch,)+
         }
 
         impl From<$draft> for $patch {
             /// Sets every field.
             fn from(draft: $draft) -> Self {
                 let $draft { $($written,)+ } = draft;
-                Self { $($written: $crate::domain::patch::Patchable::into_patch($written),)+ }
+                Self { $($written: $crate::domain::resource::Patchable::into_patch($written),)+ }
             }
         }
 
@@ -104,3 +231,56 @@ macro_rules! resource {
     };
 }
 pub(super) use resource;
+
+/// Declares an enum that is stored and sent as one word per variant.
+macro_rules! string_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)+
+        }
+
+        impl $name {
+            /// Every variant.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The word of every variant.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// Returns the word that is stored and sent.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = ();
+
+            fn from_str(word: &str) -> Result<Self, ()> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(()),
+                }
+            }
+        }
+    };
+}
+pub(super) use string_enum;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn precondition_accepts_listed_revisions() {
+        let (one, other) = (Revision::from_bytes(b"1"), Revision::from_bytes(b"2"));
+        assert_ne!(one, other);
+        assert_eq!(one, Revision::from_bytes(b"1"));
+        assert!(Precondition::None.holds(&one));
+        let condition = Precondition::AnyOf(vec![other.to_string(), "x".to_owned()]);
+        assert!(condition.holds(&other) && !condition.holds(&one));
+        assert!(!Precondition::AnyOf(Vec::new()).holds(&one));
+    }
+}

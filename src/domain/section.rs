@@ -1,6 +1,4 @@
-use super::patch::patchable;
-use super::resource::resource;
-use super::string_enum::string_enum;
+use super::resource::{patchable, resource, string_enum};
 use super::{Id, Visibility};
 
 string_enum! {

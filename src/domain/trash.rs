@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Id;
-use super::string_enum::string_enum;
+use super::resource::string_enum;
 
 string_enum! {
     /// A type of items that can be deleted and restored.
