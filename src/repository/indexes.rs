@@ -1,7 +1,8 @@
 use docstore::{Database, Ensured, Index};
 
+use super::Entity;
 use super::entities::user;
-use super::{Entity, SLUG_HISTORY, slug_history_indexes};
+use super::repository::SLUG_HISTORY;
 use crate::domain::{NavLink, Page, Project, Section, Story};
 
 /// An index of a collection.
@@ -51,7 +52,7 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (Section::COLLECTION, Section::indexes()),
         (NavLink::COLLECTION, NavLink::indexes()),
         (user::COLLECTION, user::indexes()),
-        (SLUG_HISTORY, slug_history_indexes()),
+        (SLUG_HISTORY, vec![Index::on(["collection", "slug"]).unique()]),
         // Reactions and comments are stored by the original and not served here.
         (
             "reactions",

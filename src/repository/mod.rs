@@ -5,7 +5,7 @@
 mod changes;
 /// One file per resource: row, filter, writes, declared indexes.
 mod entities;
-/// The trait that maps a domain type to its collection.
+/// The collection of a domain type, and the fields of its documents.
 mod entity;
 /// Repository errors.
 mod error;
@@ -13,13 +13,9 @@ mod error;
 mod indexes;
 /// List queries, orders, cursors and totals.
 mod lists;
-/// Pings the store.
-mod probe;
 /// The generic repository.
 #[expect(clippy::module_inception, reason = "the folder and its central type have one name")]
 mod repository;
-/// Reads the fields of stored documents.
-mod row;
 /// Counts and moves the contents of a section.
 mod section_contents;
 /// Serializes changes to the section tree across processes.
@@ -30,13 +26,10 @@ mod writes;
 pub use changes::ChangeTracker;
 pub use docstore::{ReadSet, ReadTracker};
 pub use entities::{NewUser, PageRestore, User, Users};
-pub use entity::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
+pub use entity::{BadField, DraftFields, Entity, Row, Sluggable, SoftDelete};
 pub use error::Error;
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
-pub use probe::Probe;
-pub use repository::Repository;
-pub use row::Row;
+pub use repository::{Repository, Versioned};
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::TreeLock;
-pub use writes::{Change, New, SlugReservation, Versioned};
-use writes::{SLUG_HISTORY, slug_history_indexes};
+pub use writes::{Change, New, SlugReservation};

@@ -1,17 +1,23 @@
+//! Reads of entities, and what they share with writes and lists.
+
 use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bson::oid::ObjectId;
 use bson::{Bson, RawDocument};
 use docstore::{Collection, Database, Field, Filter, Find};
 use parking_lot::Mutex;
 
+use super::entity::{Row, SLUG, UPDATED, VERSION, not_deleted};
 use super::lists::cursor::Cursors;
 use super::lists::totals::Totals;
-use super::row::{Row, not_deleted};
-use super::{BadField, Entity, Error, SLUG_HISTORY};
-use crate::domain::Id;
+use super::{BadField, Entity, Error, Sluggable};
+use crate::domain::{Id, Revised, Revision};
+
+/// The collection of former slugs.
+pub(super) const SLUG_HISTORY: &str = "slug_history";
 
 /// The maximum number of corrupt documents that are remembered, so that each is logged once.
 const MAX_LOGGED_CORRUPT: usize = 10_000;
@@ -26,6 +32,16 @@ pub struct Repository<E> {
     pub(super) cursors: Arc<Cursors>,
     corrupt: Arc<Corrupt>,
     entity: PhantomData<fn() -> E>,
+}
+
+/// An entity as it was read, with the version that optimistic concurrency control compares.
+#[derive(Debug, Clone)]
+pub struct Versioned<E> {
+    /// The entity and its revision.
+    pub revised: Revised<E>,
+    pub(super) id: ObjectId,
+    pub(super) version: i64,
+    same_version: Filter,
 }
 
 /// The corrupt documents that lists have skipped.
@@ -66,6 +82,14 @@ impl<E: Entity> Repository<E> {
         self.corrupt.count.load(Ordering::Relaxed)
     }
 
+    /// Returns the entity with this id and its version, unless it is deleted.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub async fn find_versioned(&self, id: Id) -> Result<Option<Versioned<E>>, Error> {
+        self.find_one_versioned(Filter::id(id.object_id()).also(not_deleted())).await
+    }
+
     pub(super) async fn find_one(&self, find: Find) -> Result<Option<E>, Error> {
         let document = self.collection.find_one_raw(find).await?;
         document.map(|document| Self::read(&document)).transpose()
@@ -74,6 +98,35 @@ impl<E: Entity> Repository<E> {
     /// Reads an entity from a document.
     pub(super) fn read(document: &RawDocument) -> Result<E, Error> {
         read_row(E::COLLECTION, document, E::from_row)
+    }
+
+    pub(super) async fn find_one_versioned(&self, filter: Filter) -> Result<Option<Versioned<E>>, Error> {
+        let document = self.collection.find_one_raw(Find::new(filter)).await?;
+        document.map(|document| Self::read_versioned(&document)).transpose()
+    }
+
+    pub(super) fn read_versioned(document: &RawDocument) -> Result<Versioned<E>, Error> {
+        // The revision covers every stored byte, so that it differs after any change by any writer.
+        let revision = Revision::from_bytes(document.as_bytes());
+        let value = |field: &'static str| -> Result<Option<Bson>, Error> {
+            let value = document.get(field).map_err(undecodable::<E>)?;
+            value.map(Bson::try_from).transpose().map_err(undecodable::<E>)
+        };
+        let version = value(VERSION)?;
+        // Writers that do not know the version change at least the date.
+        let same = |field: &'static str, value: Option<Bson>| match value {
+            Some(value) => Filter::eq(field, value),
+            None => Filter::missing(field),
+        };
+        let same_version = Filter::and([same(VERSION, version.clone()), same(UPDATED, value(UPDATED)?)]);
+        let version = match version {
+            Some(Bson::Int64(version)) => version,
+            Some(Bson::Int32(version)) => i64::from(version),
+            _ => 0,
+        };
+        let id = document.get_object_id("_id").unwrap_or_default();
+        let item = Self::read(document)?;
+        Ok(Versioned { revised: Revised { item, revision }, id, version, same_version })
     }
 
     /// Drops what a list cannot read: counts it, and logs each corrupt document once.
@@ -90,6 +143,30 @@ impl<E: Entity> Repository<E> {
             }
         }
         None
+    }
+}
+
+impl<E: Sluggable> Repository<E> {
+    /// Returns the entity with this slug, published or not.
+    pub async fn find_versioned_by_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
+        self.find_one_versioned(Filter::eq(SLUG, slug).also(not_deleted())).await
+    }
+
+    /// Returns the last entity that had this slug, whatever its slug is now.
+    pub async fn find_versioned_by_former_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
+        let former = self.history.find_one(Find::new(former_slug::<E>(slug))).await?;
+        let item = former.as_ref().and_then(|former| Id::parse(former.get_str("item").ok()?).ok());
+        match item {
+            Some(id) => self.find_versioned(id).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl<E> Versioned<E> {
+    /// Selects the entity unless it was changed or deleted since it was read.
+    pub(super) fn unchanged(&self) -> Filter {
+        Filter::and([Filter::id(self.id), not_deleted(), self.same_version.clone()])
     }
 }
 
@@ -112,4 +189,14 @@ pub(super) fn display_id(id: &Bson) -> String {
         Bson::String(text) => text.clone(),
         other => format!("{other}"),
     }
+}
+
+/// Reports stored bytes that are not a document.
+pub(super) fn undecodable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Store(docstore::Error::Decode { collection: E::COLLECTION.to_owned(), source: Box::new(error) })
+}
+
+/// Selects the entry of a former slug in the slug history.
+pub(super) fn former_slug<E: Entity>(slug: &str) -> Filter {
+    Filter::and([Filter::eq("collection", E::COLLECTION), Filter::eq(SLUG, slug)])
 }

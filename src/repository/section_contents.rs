@@ -1,8 +1,7 @@
 use bson::Bson;
 use docstore::{Collection, Database, Update};
 
-use super::row::{not_deleted, refers};
-use super::writes::VERSION;
+use super::entity::{VERSION, not_deleted, refers};
 use super::{Entity, Error};
 use crate::domain::{ContentType, Id, Page, Project, Section, Story};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::repository::{Error, Probe};
+use crate::repository::{ChangeTracker, Error};
 
 /// Results are cached for this long, so that concurrent checks cost the store one ping.
 const CACHED_FOR: Duration = Duration::from_secs(1);
@@ -14,14 +14,14 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Reports the health of the store. Cheap to clone.
 #[derive(Clone)]
 pub struct Health {
-    probe: Probe,
+    tracker: ChangeTracker,
     last: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
 impl Health {
-    /// Pings the store with this probe.
-    pub fn new(probe: Probe) -> Self {
-        Self { probe, last: Arc::default() }
+    /// Reports the health of the tracked store.
+    pub fn new(tracker: ChangeTracker) -> Self {
+        Self { tracker, last: Arc::default() }
     }
 
     /// Reports whether the store answered a ping within two seconds, now or in the last second.
@@ -33,7 +33,7 @@ impl Health {
         {
             return answer;
         }
-        let answer = match self.probe.ping(PING_TIMEOUT).await {
+        let answer = match self.tracker.ping(PING_TIMEOUT).await {
             Ok(()) => true,
             Err(Error::Unavailable(error) | Error::Store(error)) => {
                 tracing::warn!(error = %error, "the store does not answer");

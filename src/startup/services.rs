@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Section;
 use crate::identity::{self, Authenticator, DevelopmentTokens, Google, Roles, Verifier, VerifierChain};
-use crate::repository::{Probe, Repository, SectionContents, TreeLock, Users};
+use crate::repository::{Repository, SectionContents, TreeLock, Users};
 use crate::service::{ChangeTracker, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
 
 /// Creates the services over a database.
@@ -28,10 +28,11 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let items = Repository::<Section>::new(database);
     let (contents, lock) = (SectionContents::new(database), TreeLock::new(database));
     let sections = Sections::new(items.clone(), contents, lock, authorship, Arc::clone(&clock));
+    let change_tracker = ChangeTracker::new(database);
     Services {
         authenticator: Authenticator::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
-        change_tracker: ChangeTracker::new(database),
-        health: Health::new(Probe::new(database)),
+        health: Health::new(change_tracker.clone()),
+        change_tracker,
         navlinks: NavLinks::new(Repository::new(database), authorship, Arc::clone(&clock)),
         pages: Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
         projects: Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use docstore::{Database, ReadSet, StalenessBound};
 use tokio::sync::watch;
 
+use crate::repository::Error;
 use crate::repository::entities::user;
 
 /// The interval at which the store is polled for writes of other processes.
@@ -71,6 +72,18 @@ impl ChangeTracker {
     pub fn holds(&self, reads: &ReadSet, made: Instant) -> bool {
         let max_age = self.state.max_age.load(Ordering::Relaxed);
         reads.are_current() && (max_age == 0 || made.elapsed() < Duration::from_millis(max_age))
+    }
+
+    /// Pings the store and waits for at most `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store did not answer in time.
+    pub async fn ping(&self, deadline: Duration) -> Result<(), Error> {
+        if let Ok(outcome) = tokio::time::timeout(deadline, self.database.ping()).await {
+            return Ok(outcome?);
+        }
+        let text = format!("no answer within {} ms", deadline.as_millis());
+        Err(Error::Unavailable(docstore::Error::Unavailable(text)))
     }
 
     /// Reports whether the store fails to answer pings.

@@ -2,8 +2,10 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Find, Index, Sort, Update};
 
 use crate::domain::{Id, Page, PageDraft, PagePatch, Restored, TrashType, Visibility};
+use crate::repository::entity::{
+    Row, fields, flag_or_true, is_deleted, not_deleted, reference, text, visible,
+};
 use crate::repository::lists::order;
-use crate::repository::row::{Row, fields, flag_or_true, is_deleted, not_deleted, reference, text, visible};
 use crate::repository::{BadField, DraftFields, Entity, Error, New, Repository, SoftDelete, Versioned};
 
 const TYPE: &str = "page_type";

@@ -4,10 +4,10 @@ use docstore::{
 };
 
 use crate::domain::{Project, ProjectDraft, ProjectFilter, ProjectPatch, TrashType};
-use crate::repository::lists::order::{self, BY_PLACE};
-use crate::repository::row::{
+use crate::repository::entity::{
     Row, fields, flag, integer_or_zero, reference, refers, text, text_or_empty, texts, visible, web_url,
 };
+use crate::repository::lists::order::{self, BY_PLACE};
 use crate::repository::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
 
 fields! {

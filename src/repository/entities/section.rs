@@ -5,11 +5,11 @@ use crate::domain::{
     ContentType, DisplayType, Id, NavVisibility, ParentFilter, Restored, Section, SectionDraft,
     SectionFilter, SectionPatch, SectionTree, TrashType,
 };
-use crate::repository::lists::order::{self, BY_PLACE};
-use crate::repository::row::{
+use crate::repository::entity::{
     Row, fields, flag, integer_or_zero, not_deleted, object_id, reference, refers, text, visible, word,
     word_or_default,
 };
+use crate::repository::lists::order::{self, BY_PLACE};
 use crate::repository::{BadField, DraftFields, Entity, Error, Repository, Sluggable, SoftDelete};
 
 fields! {

@@ -6,10 +6,10 @@ use docstore::{
 };
 
 use crate::domain::{Story, StoryDraft, StoryFilter, StoryPatch, TrashType};
-use crate::repository::lists::order::{self, NEWEST_FIRST};
-use crate::repository::row::{
+use crate::repository::entity::{
     Row, fields, flag, optional_date, reference, refers, text, text_or_empty, visible,
 };
+use crate::repository::lists::order::{self, NEWEST_FIRST};
 use crate::repository::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
 
 fields! {

@@ -4,8 +4,8 @@ use docstore::{Collection, Database, Filter, FindAndUpdate, Index, Update};
 
 use crate::domain::{Id, Role};
 use crate::repository::Error;
+use crate::repository::entity::{object_id, text};
 use crate::repository::repository::read_row;
-use crate::repository::row::{object_id, text};
 
 /// The collection of users.
 pub(in crate::repository) const COLLECTION: &str = "users";

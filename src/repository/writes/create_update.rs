@@ -1,18 +1,12 @@
+use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
-use bson::{Bson, RawDocument, RawDocumentBuf};
 use chrono::{DateTime, Utc};
-use docstore::{Filter, Find, FindAndUpdate, Update};
+use docstore::{FindAndUpdate, Update};
 
-use crate::domain::{Id, PatchOf, Revised, Revision};
-use crate::repository::row::not_deleted;
-use crate::repository::{DraftFields, Entity, Error, Repository};
-
-/// The field that counts the changes of a document. Documents of the original do not have it.
-pub(in crate::repository) const VERSION: &str = "version";
-pub(super) const SLUG: &str = "slug";
-const CREATED: &str = "createdDate";
-pub(super) const UPDATED: &str = "updatedDate";
-pub(super) const DELETED: &str = "deletedDate";
+use crate::domain::{Id, PatchOf};
+use crate::repository::entity::{CREATED, DELETED, SLUG, UPDATED, VERSION, instant};
+use crate::repository::repository::undecodable;
+use crate::repository::{DraftFields, Entity, Error, Repository, Versioned};
 
 /// An entity to insert.
 pub struct New<E: Entity> {
@@ -32,25 +26,7 @@ pub struct Change<E: Entity> {
     pub section_id: Option<Id>,
 }
 
-/// An entity as it was read, with the version that optimistic concurrency control compares.
-#[derive(Debug, Clone)]
-pub struct Versioned<E> {
-    /// The entity and its revision.
-    pub revised: Revised<E>,
-    pub(super) id: ObjectId,
-    version: i64,
-    same_version: Filter,
-}
-
 impl<E: Entity> Repository<E> {
-    /// Returns the entity with this id and its version, unless it is deleted.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if it cannot be read.
-    pub async fn find_versioned(&self, id: Id) -> Result<Option<Versioned<E>>, Error> {
-        self.find_one_versioned(Filter::id(id.object_id()).also(not_deleted())).await
-    }
-
     /// Inserts an entity without a slug.
     ///
     /// # Errors
@@ -136,52 +112,4 @@ impl<E: Entity> Repository<E> {
         let written = self.collection.find_one_and_update_raw(find).await?;
         written.map(|document| Self::read_versioned(&document)).transpose()
     }
-
-    pub(in crate::repository) async fn find_one_versioned(
-        &self,
-        filter: Filter,
-    ) -> Result<Option<Versioned<E>>, Error> {
-        let document = self.collection.find_one_raw(Find::new(filter)).await?;
-        document.map(|document| Self::read_versioned(&document)).transpose()
-    }
-
-    fn read_versioned(document: &RawDocument) -> Result<Versioned<E>, Error> {
-        // The revision covers every stored byte, so that it differs after any change by any writer.
-        let revision = Revision::from_bytes(document.as_bytes());
-        let value = |field: &'static str| -> Result<Option<Bson>, Error> {
-            let value = document.get(field).map_err(undecodable::<E>)?;
-            value.map(Bson::try_from).transpose().map_err(undecodable::<E>)
-        };
-        let version = value(VERSION)?;
-        // Writers that do not know the version change at least the date.
-        let same = |field: &'static str, value: Option<Bson>| match value {
-            Some(value) => Filter::eq(field, value),
-            None => Filter::missing(field),
-        };
-        let same_version = Filter::and([same(VERSION, version.clone()), same(UPDATED, value(UPDATED)?)]);
-        let version = match version {
-            Some(Bson::Int64(version)) => version,
-            Some(Bson::Int32(version)) => i64::from(version),
-            _ => 0,
-        };
-        let id = document.get_object_id("_id").unwrap_or_default();
-        let item = Self::read(document)?;
-        Ok(Versioned { revised: Revised { item, revision }, id, version, same_version })
-    }
-}
-
-impl<E> Versioned<E> {
-    /// Selects the entity unless it was changed or deleted since it was read.
-    fn unchanged(&self) -> Filter {
-        Filter::and([Filter::id(self.id), not_deleted(), self.same_version.clone()])
-    }
-}
-
-/// Reports stored bytes that are not a document.
-pub(super) fn undecodable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Store(docstore::Error::Decode { collection: E::COLLECTION.to_owned(), source: Box::new(error) })
-}
-
-pub(super) fn instant(at: DateTime<Utc>) -> Bson {
-    Bson::DateTime(bson::DateTime::from_chrono(at))
 }

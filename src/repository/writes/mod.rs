@@ -7,7 +7,5 @@ mod slugs;
 /// Lists, restores and purges deleted entities.
 mod trash;
 
-pub(super) use create_update::VERSION;
-pub use create_update::{Change, New, Versioned};
+pub use create_update::{Change, New};
 pub use slugs::SlugReservation;
-pub(super) use slugs::{SLUG_HISTORY, slug_history_indexes};

@@ -10,25 +10,18 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use chrono::{DateTime, Utc};
-use docstore::{Field, Filter, Find, Index, Projection, Update};
+use docstore::{Field, Filter, Find, Projection, Update};
 
-use super::create_update::{Change, New, SLUG, Versioned, instant};
+use super::create_update::{Change, New};
 use crate::domain::{Id, nth_slug};
-use crate::repository::repository::display_id;
-use crate::repository::row::{is_deleted, not_deleted};
-use crate::repository::{Entity, Error, Repository, Sluggable, SoftDelete};
+use crate::repository::entity::{SLUG, instant, is_deleted};
+use crate::repository::repository::{display_id, former_slug};
+use crate::repository::{Error, Repository, Sluggable, SoftDelete, Versioned};
 
-/// The collection of former slugs.
-pub(in crate::repository) const SLUG_HISTORY: &str = "slug_history";
 /// The number of candidates that the first query looks up; later queries look up four times as many each.
 const FIRST_CANDIDATES: u64 = 8;
 /// The maximum number of candidates of one query.
 const MAX_CANDIDATES: u64 = 512;
-
-/// Returns the indexes of the slug history.
-pub(in crate::repository) fn slug_history_indexes() -> Vec<Index> {
-    vec![Index::on(["collection", SLUG]).unique()]
-}
 
 /// A slug for a new entity, free when it was looked up.
 #[derive(Debug)]
@@ -47,21 +40,6 @@ pub(super) struct Candidate {
 }
 
 impl<E: Sluggable> Repository<E> {
-    /// Returns the entity with this slug, published or not.
-    pub async fn find_versioned_by_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
-        self.find_one_versioned(Filter::eq(SLUG, slug).also(not_deleted())).await
-    }
-
-    /// Returns the last entity that had this slug, whatever its slug is now.
-    pub async fn find_versioned_by_former_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
-        let former = self.history.find_one(Find::new(former_slug::<E>(slug))).await?;
-        let item = former.as_ref().and_then(|former| Id::parse(former.get_str("item").ok()?).ok());
-        match item {
-            Some(id) => self.find_versioned(id).await,
-            None => Ok(None),
-        }
-    }
-
     /// Looks up a slug for a new entity: this one, or its first free suffix; the id if it is empty. Writes nothing.
     pub async fn reserve_slug(&self, slug: &str) -> Result<SlugReservation, Error> {
         let id = ObjectId::new();
@@ -206,10 +184,6 @@ impl<E: SoftDelete> Repository<E> {
 /// Returns the slug, or the id in place of an empty one.
 pub(super) fn slug_or_id(slug: &str, id: ObjectId) -> String {
     if slug.is_empty() { id.to_hex() } else { slug.to_owned() }
-}
-
-fn former_slug<E: Entity>(slug: &str) -> Filter {
-    Filter::and([Filter::eq("collection", E::COLLECTION), Filter::eq(SLUG, slug)])
 }
 
 fn has_slug(document: &Document, slug: &str) -> bool {

@@ -3,11 +3,12 @@ use bson::{Bson, Document, RawDocument};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Projection, Sort, Update};
 
-use super::create_update::{DELETED, SLUG, UPDATED, VERSION, instant, undecodable};
 use super::slugs::slug_or_id;
 use crate::domain::{DeletedItem, Id, Listing, PageRequest, Restored, slug_suffix, slugify};
-use crate::repository::repository::read_row;
-use crate::repository::row::{is_deleted, object_id, optional_date, text};
+use crate::repository::entity::{
+    DELETED, SLUG, UPDATED, VERSION, instant, is_deleted, object_id, optional_date, text,
+};
+use crate::repository::repository::{read_row, undecodable};
 use crate::repository::{Error, Repository, Sluggable, SoftDelete};
 
 /// The number of documents that are purged before their former slugs are forgotten.
