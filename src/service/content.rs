@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Error;
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, ContentType, Id, Listing, PageRequest, PatchOf, Precondition, Project, Revised,
-    Section, Story, slugify,
+    Authorship, Caller, ContentType, Id, Listing, PageRequest, PatchOf, Precondition, Project, ProjectFilter,
+    Revised, Section, Story, StoryFilter, Visibility, slugify,
 };
 use crate::html::{self, Removed, Sanitized};
 use crate::repository::{Change, Entity, New, Repository, Sluggable, Versioned};
@@ -205,7 +205,7 @@ article!(Story, Project);
 /// The use cases of articles. Cheap to clone.
 #[derive(Clone)]
 pub struct Articles<E> {
-    pub(super) content: Content<E>,
+    content: Content<E>,
     placement: Placement,
 }
 
@@ -288,6 +288,61 @@ impl<E: Article> Articles<E> {
     }
 }
 
+/// A request for a list of stories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListStories {
+    /// Only stories of this section.
+    pub section_id: Option<String>,
+    /// Includes the drafts that this caller may see.
+    pub drafts_for: Option<Caller>,
+    /// The page.
+    pub page_request: PageRequest,
+}
+
+/// The use cases of stories. Cheap to clone.
+pub type Stories = Articles<Story>;
+
+impl Stories {
+    /// Lists stories, newest first.
+    pub async fn list(&self, request: ListStories) -> Result<Listing<Story>, Error> {
+        let ListStories { section_id, drafts_for, page_request } = request;
+        let filter = StoryFilter {
+            visibility: Visibility::including_unpublished_of(drafts_for.as_ref()),
+            section: Placement::filter(section_id.as_deref())?,
+        };
+        self.content.list(&filter, page_request).await
+    }
+}
+
+/// A request for a list of projects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListProjects {
+    /// Only projects of this section.
+    pub section_id: Option<String>,
+    /// Only featured projects.
+    pub featured_only: bool,
+    /// Includes the unpublished projects that this caller may see.
+    pub unpublished_for: Option<Caller>,
+    /// The page.
+    pub page_request: PageRequest,
+}
+
+/// The use cases of projects. Cheap to clone.
+pub type Projects = Articles<Project>;
+
+impl Projects {
+    /// Lists projects by `sort_order`, then newest first.
+    pub async fn list(&self, request: ListProjects) -> Result<Listing<Project>, Error> {
+        let ListProjects { section_id, featured_only, unpublished_for, page_request } = request;
+        let filter = ProjectFilter {
+            visibility: Visibility::including_unpublished_of(unpublished_for.as_ref()),
+            featured_only,
+            section: Placement::filter(section_id.as_deref())?,
+        };
+        self.content.list(&filter, page_request).await
+    }
+}
+
 /// Finds sections for one type of content. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Placement {
@@ -321,7 +376,7 @@ impl Placement {
     }
 
     /// Parses the section that a list is filtered by.
-    pub(super) fn filter(requested: Option<&str>) -> Result<Option<Id>, Error> {
+    fn filter(requested: Option<&str>) -> Result<Option<Id>, Error> {
         let parse = |text| {
             Id::parse(text).map_err(|_| Error::InvalidParameter {
                 parameter: "section_id",

@@ -1,6 +1,6 @@
 //! Use cases: visibility, permissions, slugs and sanitizing.
 
-/// The use cases that all resources share.
+/// The use cases that all resources share, and those of stories and projects.
 mod content;
 /// Service errors.
 mod error;
@@ -10,23 +10,19 @@ mod health;
 mod navlinks;
 /// Pages.
 mod pages;
-/// Projects.
-mod projects;
 /// Sections.
 mod sections;
-/// Stories.
-mod stories;
 /// Deleted items.
 mod trash;
 
-pub use content::{Article, Articles, SlugLookup, Write, Written};
+pub use content::{
+    Article, Articles, ListProjects, ListStories, Projects, SlugLookup, Stories, Write, Written,
+};
 pub use error::Error;
 pub use health::Health;
 pub use navlinks::NavLinks;
 pub use pages::Pages;
-pub use projects::{ListProjects, Projects};
 pub use sections::{ListSections, OnDelete, Sections, UpdateSection};
-pub use stories::{ListStories, Stories};
 pub use trash::Trash;
 
 pub use crate::repository::{ChangeTracker, ReadSet, ReadTracker};
