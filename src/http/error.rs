@@ -1,13 +1,14 @@
-//! All errors of the API, with their status, text and headers.
+//! All errors of the API, with their status, text, headers and body.
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::middleware::RateLimitStatus;
+use super::middleware::{RateLimitStatus, add_vary};
 use super::respond::etag;
 use crate::identity::TokenError;
 use crate::{identity, repository, service};
@@ -15,6 +16,8 @@ use crate::{identity, repository, service};
 /// The number of seconds after which a client may retry.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// One invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -110,6 +113,31 @@ pub enum ApiError {
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The members of an error in the original API, and those of RFC 9457.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct ErrorBody<'a> {
+    /// Describes the error to people.
+    detail: &'a str,
+    /// The same as `detail`, only with status 429, where the original API had this member instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<&'a str>,
+    /// All invalid fields.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false, min_items = 1)]
+    errors: &'a [FieldError],
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'a str,
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// The path of the request.
+    instance: &'a str,
+    /// The id of the request, as in the header `x-request-id`.
+    request_id: &'a str,
+}
+
 /// The error of a response, in its extensions: the access log logs it and writes the body.
 #[derive(Debug, Clone)]
 pub(crate) struct ErrorExtension(pub(crate) Arc<ApiError>);
@@ -170,6 +198,33 @@ impl ApiError {
             Self::Overloaded => unavailable("too many concurrent requests"),
             Self::Internal(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
+    }
+
+    /// Writes the body of the error into its response.
+    pub(crate) fn write_body(
+        &self,
+        response: &mut Response,
+        path: &str,
+        request_id: &str,
+        accepts_problem: bool,
+    ) {
+        let ErrorParts { status, detail, errors, .. } = self.parts();
+        let body = ErrorBody {
+            detail,
+            error: matches!(self, Self::TooManyRequests(..)).then_some(detail),
+            errors,
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            instance: path,
+            request_id,
+        };
+        let bytes = serde_json::to_vec(&body).expect("strings and numbers can be written as JSON");
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, if accepts_problem { PROBLEM_JSON } else { JSON });
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        add_vary(headers, &["Authorization", "Accept"]);
+        *response.body_mut() = Body::from(bytes);
     }
 
     /// Returns the chain of causes, which is logged but never sent.

@@ -10,15 +10,11 @@ mod extract;
 mod middleware;
 /// The OpenAPI document.
 pub mod openapi;
-/// The policies of routes.
-mod policy;
 /// The routes of each resource.
 mod resources;
 /// Builders of responses.
 mod respond;
-/// A row of the table of routes.
-mod route;
-/// The table of routes.
+/// The table of routes and their policies.
 mod routes;
 /// The accept loop.
 mod server;
@@ -29,12 +25,10 @@ use std::time::Duration;
 
 pub use cache::{CacheCounts, CacheSettings, CachedService, ResponseCache};
 pub use error::{ApiError, FieldError, LocPart};
-pub use middleware::concurrency::ConcurrencyLimit;
-pub use middleware::gate::{Gate, StartProgress};
-pub use middleware::{MiddlewareSettings, MiddlewareState, RateLimit, RateLimitStatus};
-pub use policy::Policy;
-pub use route::Route;
-pub use routes::{openapi_document, router, routes};
+pub use middleware::{
+    ConcurrencyLimit, Gate, MiddlewareSettings, MiddlewareState, RateLimit, RateLimitStatus, StartProgress,
+};
+pub use routes::{Policy, Route, openapi_document, router, routes};
 pub use server::{ConnectionSettings, raise_socket_limit, serve};
 
 use crate::clock::Clock;

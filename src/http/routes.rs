@@ -4,17 +4,161 @@ use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::handler::Handler;
+use axum::http::{Extensions, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::Policy::{Admins, Authors, Everyone, Owner, SignedIn};
-use super::middleware::{self, access_log, gate};
-use super::resources::{articles, docs, health, me, navlinks, pages, projects, sections, stories, trash};
-use super::route::{Route, delete, get, post, put};
-use super::{ApiError, AppState, CachedService, cache, openapi};
-use crate::domain::{Project, Story};
+use super::cache::{self, ContentLoader};
+use super::openapi::operation::{Endpoint, Operation};
+use super::resources::{articles, docs, health, me, navlinks, pages, sections, trash};
+use super::{ApiError, AppState, CachedService, RateLimit, middleware, openapi};
+use crate::domain::{Project, Role, Story};
+use Policy::{Admins, Authors, Everyone, Owner, SignedIn};
+
+/// The callers that a route admits. Every route has a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// Everyone. The response may depend on the caller.
+    Everyone,
+    /// Authenticated callers.
+    SignedIn,
+    /// Administrators and authors; every authenticated caller if authorship is open, which the service decides.
+    Authors,
+    /// Administrators and the owner of the item, which the service decides.
+    Owner,
+    /// Administrators.
+    Admins,
+}
+
+impl Policy {
+    /// Rejects roles that are never admitted.
+    pub(super) fn check_role(self, role: Role) -> Result<(), ApiError> {
+        match self {
+            Self::Admins if role != Role::Admin => {
+                Err(ApiError::Forbidden("this is for administrators only"))
+            }
+            Self::Everyone | Self::SignedIn | Self::Authors | Self::Owner | Self::Admins => Ok(()),
+        }
+    }
+}
+
+/// A row of the route table: the one place where a route is declared. The router, the policy, the rate limit and the
+/// OpenAPI document come from it. The row that a request matched travels in the request's extensions.
+pub struct Route {
+    /// The method; a `GET` route also answers `HEAD`.
+    pub method: Method,
+    /// The template of the path.
+    pub path: &'static str,
+    /// The callers that are admitted.
+    pub policy: Policy,
+    /// The rate limit of each client, if there is one.
+    pub limit: Option<RateLimit>,
+    pub(super) operation_id: &'static str,
+    pub(super) summary: Option<&'static str>,
+    pub(super) note: Option<&'static str>,
+    /// Statuses of errors that do not follow from the other columns or from the handler's signature.
+    pub(super) errors: &'static [u16],
+    /// True if the response cache serves the route.
+    is_content: bool,
+    handler: MethodRouter<AppState>,
+    describe: Vec<fn(&mut Operation)>,
+}
+
+/// Declares constructors of rows, one for each method.
+macro_rules! constructors {
+    ($($name:ident $method:ident)+) => {$(
+        #[doc = concat!("Declares a `", stringify!($method), "` route.")]
+        fn $name<H, T, I, O>(
+            operation_id: &'static str,
+            path: &'static str,
+            policy: Policy,
+            handler: H,
+        ) -> Route
+        where
+            H: Handler<T, AppState> + Endpoint<I, O>,
+            T: 'static,
+        {
+            assert!(policy == Policy::Everyone || H::AUTHENTICATES, "{path}: the handler has to take a Caller");
+            Route {
+                method: Method::$method,
+                path,
+                policy,
+                limit: None,
+                operation_id,
+                summary: None,
+                note: None,
+                errors: &[],
+                is_content: false,
+                handler: on(MethodFilter::$method, handler),
+                describe: vec![H::describe],
+            }
+        }
+    )+};
+}
+
+constructors! { get GET post POST put PUT delete DELETE }
+
+impl Route {
+    /// Returns the row that a request matched, if there is one.
+    pub(super) fn matched(extensions: &Extensions) -> Option<&'static Self> {
+        extensions.get::<&'static Self>().copied()
+    }
+
+    /// Reports whether the row answers a method. `GET` includes `HEAD`.
+    fn answers(&self, method: &Method) -> bool {
+        self.method == method || (self.method == Method::GET && method == Method::HEAD)
+    }
+
+    /// Reports whether the template of this row matches a path. Each `{…}` stands for one nonempty segment.
+    fn matches(&self, path: &str) -> bool {
+        let fits = |(template, segment): (&str, &str)| {
+            template == segment || (template.starts_with('{') && !segment.is_empty())
+        };
+        let (templates, segments) = (self.path.split('/'), path.split('/'));
+        templates.clone().count() == segments.clone().count() && templates.zip(segments).all(fits)
+    }
+
+    /// Limits each client to `per_minute` requests.
+    fn limit(self, per_minute: u32) -> Self {
+        Self { limit: Some(RateLimit { name: "writes", per_minute }), ..self }
+    }
+
+    /// Replaces the summary that is derived from the operation id.
+    fn summary(self, summary: &'static str) -> Self {
+        Self { summary: Some(summary), ..self }
+    }
+
+    /// Adds a description to the operation.
+    fn note(self, note: &'static str) -> Self {
+        Self { note: Some(note), ..self }
+    }
+
+    /// Adds errors that follow from nothing else in the row.
+    fn errors(self, statuses: &'static [u16]) -> Self {
+        Self { errors: statuses, ..self }
+    }
+
+    /// Describes what the handler's signature leaves open.
+    fn describe(mut self, describe: fn(&mut Operation)) -> Self {
+        self.describe.push(describe);
+        self
+    }
+
+    /// Returns what the handler's signature says of the operation.
+    pub(super) fn operation(&self) -> Operation {
+        let mut operation = Operation::default();
+        self.describe.iter().for_each(|describe| describe(&mut operation));
+        operation
+    }
+
+    /// Reports whether every caller gets the same response, so that it is cached and revalidated.
+    pub(super) fn is_public_read(&self) -> bool {
+        self.is_content && self.method == Method::GET && self.policy == Policy::Everyone
+    }
+}
 
 /// Writes per minute and client to stories, projects and pages: more than a person makes by hand.
 const CONTENT_WRITES: u32 = 120;
@@ -55,13 +199,13 @@ fn content() -> Vec<Route> {
             .summary("Get the OpenAPI document")
             .describe(docs::describe_document),
         get("show_me", "/me", SignedIn, me::show).summary("Show the caller"),
-        get("list_stories", "/stories", Everyone, stories::list),
+        get("list_stories", "/stories", Everyone, articles::list_stories),
         post("create_story", "/stories", Authors, articles::create::<Story>).limit(CONTENT_WRITES),
         get("show_story", "/stories/{id}", SignedIn, articles::show::<Story>),
         put("update_story", "/stories/{id}", Owner, articles::update::<Story>).limit(CONTENT_WRITES),
         delete("delete_story", "/stories/{id}", Owner, articles::delete::<Story>).limit(CONTENT_WRITES),
         get("show_story_by_slug", "/stories/slug/{slug}", Everyone, articles::show_by_slug::<Story>),
-        get("list_projects", "/projects", Everyone, projects::list).errors(&[401, 403, 429]),
+        get("list_projects", "/projects", Everyone, articles::list_projects).errors(&[401, 403, 429]),
         post("create_project", "/projects", Authors, articles::create::<Project>).limit(CONTENT_WRITES),
         get("show_project", "/projects/{id}", SignedIn, articles::show::<Project>),
         put("update_project", "/projects/{id}", Owner, articles::update::<Project>).limit(CONTENT_WRITES),
@@ -126,7 +270,7 @@ pub fn router(app: AppState) -> CachedService {
     let content = content
         .into_iter()
         .fold(Router::new(), add)
-        .route_layer(from_fn_with_state(app.clone(), cache::cache));
+        .route_layer(from_fn_with_state(ContentLoader::new(app.clone()), cache::serve_or_load));
     let router = layered(operations.merge(content), app.clone());
     CachedService::new(app, router)
 }
@@ -137,11 +281,11 @@ fn layered(routes: Router<AppState>, app: AppState) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| panic_response(&*panic)))
-        .layer(from_fn_with_state(app.clone(), gate::require_open_gate))
+        .layer(from_fn_with_state(app.clone(), middleware::require_open_gate))
         .layer(from_fn_with_state(app.clone(), middleware::rate_limit))
         .layer(from_fn_with_state(app.clone(), middleware::timeout))
         .layer(from_fn_with_state(app.clone(), middleware::cors_and_security_headers))
-        .layer(from_fn_with_state(app.clone(), access_log::log_request))
+        .layer(from_fn_with_state(app.clone(), middleware::log_request))
         .layer(from_fn(identify))
         .with_state(app)
 }
@@ -191,7 +335,6 @@ mod tests {
     use std::time::Duration;
 
     use axum::body::{Body, to_bytes};
-    use axum::routing::{MethodFilter, MethodRouter, on};
     use tower::ServiceExt as _;
 
     use super::*;
@@ -250,6 +393,16 @@ mod tests {
         assert_eq!(template("/sections/slug/blog"), Some("/sections/slug/{slug}"));
         for none in ["", "/sections/", "//sections", "/sections/a/b", "/sections/slug/", "/nothing"] {
             assert_eq!(template(none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_admin_policy_depends_on_the_role_alone() {
+        for role in [Role::Admin, Role::Author, Role::Commenter] {
+            assert_eq!(Policy::Admins.check_role(role).is_ok(), role == Role::Admin);
+            for policy in [Policy::Everyone, Policy::SignedIn, Policy::Authors, Policy::Owner] {
+                assert!(policy.check_role(role).is_ok());
+            }
         }
     }
 }

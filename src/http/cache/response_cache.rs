@@ -1,21 +1,104 @@
+//! The cache, and the service in front of the router that looks each request up in it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{self, HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::future::{Either, Ready, ready};
+use moka::ops::compute::Op;
+use moka::sync::Cache;
 use tokio::sync::Semaphore;
+use tower::Service;
+use tower::util::Oneshot;
 
 use super::encoding::{AcceptedEncodings, ContentEncoding};
-use super::entry::{CacheEntry, VariantChoice};
-use super::outcome::LoadOutcome;
-use super::single_flight::SingleFlight;
-use super::status::{CacheStatus, UncachedReason};
-use super::store::{CacheCounters, CacheStore};
-use crate::http::ApiError;
+use super::entry::{CacheEntry, CacheStatus, UncachedReason, VariantChoice};
+use crate::http::middleware::{self, X_REQUEST_ID};
+use crate::http::{ApiError, AppState};
+
+/// The whole application without a socket: the response cache in front of the router. Cheap to clone.
+#[derive(Clone)]
+pub struct CachedService {
+    inner: Arc<Inner>,
+    peer: Option<SocketAddr>,
+}
+
+struct Inner {
+    app: AppState,
+    router: Router,
+}
+
+/// The future of a response from the router.
+pub(crate) type RouterFuture = Pin<Box<Oneshot<Router, Request>>>;
+
+impl CachedService {
+    pub(crate) fn new(app: AppState, router: Router) -> Self {
+        Self { inner: Arc::new(Inner { app, router }), peer: None }
+    }
+
+    /// Returns the service for a connection from this address.
+    pub(crate) fn with_peer(self, peer: SocketAddr) -> Self {
+        Self { peer: Some(peer), ..self }
+    }
+
+    /// Returns the cached response with the headers that depend on the request.
+    ///
+    /// # Errors
+    /// The miss, for [`Self::route`].
+    pub(crate) fn lookup<B>(&self, request: &http::Request<B>) -> Result<http::Response<Bytes>, CacheMiss> {
+        let app = &self.inner.app;
+        let (mut response, route) = match app.cache.lookup(request) {
+            Lookup::Hit { response, route } => (response, route),
+            Lookup::Miss(miss) => return Err(miss),
+        };
+        let id = middleware::request_id(request.headers(), &*app.clock);
+        middleware::log_cached_response(request, route, &id, response.status());
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, id);
+        if let Some(origin) = request.headers().get(header::ORIGIN) {
+            middleware::allow_origin(&app.middleware, headers, origin);
+        }
+        middleware::add_hsts(&app.middleware, headers, request, self.peer);
+        Ok(response)
+    }
+
+    /// Answers a request that is not cached by the router.
+    pub(crate) fn route(&self, mut request: Request, miss: CacheMiss) -> RouterFuture {
+        request.extensions_mut().insert(miss);
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        Box::pin(tower::ServiceExt::oneshot(self.inner.router.clone(), request))
+    }
+}
+
+impl Service<Request> for CachedService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, RouterFuture>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.lookup(&request) {
+            Ok(response) => Either::Left(ready(Ok(response.map(Body::from)))),
+            Err(miss) => Either::Right(self.route(request, miss)),
+        }
+    }
+}
 
 /// The number of bodies that are encoded at the same time, each on a thread of its own.
 const MAX_ENCODERS: usize = 2;
@@ -59,12 +142,11 @@ pub struct CacheCounts {
     pub joined: u64,
 }
 
-/// The cache of public responses: entries, and the loads in flight.
+/// The cache of public responses.
 pub struct ResponseCache {
     pub(crate) cache_control: HeaderValue,
     /// `None` if the cache is disabled.
     pub(crate) store: Option<Arc<CacheStore>>,
-    pub(crate) single_flight: SingleFlight<LoadOutcome>,
     encoders: Arc<Semaphore>,
 }
 
@@ -105,7 +187,6 @@ impl ResponseCache {
         Self {
             cache_control: cache_control(settings),
             store: settings.max_bytes.map(|bytes| Arc::new(CacheStore::new(bytes.get()))),
-            single_flight: SingleFlight::default(),
             encoders: Arc::new(Semaphore::new(MAX_ENCODERS)),
         }
     }
@@ -242,6 +323,70 @@ fn cache_control(settings: &CacheSettings) -> HeaderValue {
     let stale =
         if stale > 0 { format!("stale-while-revalidate={stale}") } else { "must-revalidate".to_owned() };
     HeaderValue::from_str(&format!("public, max-age=0{shared}, {stale}")).expect("ASCII is valid in a header")
+}
+
+/// Entries by path and query, bounded by bytes. Frequently requested entries are kept.
+pub(crate) struct CacheStore {
+    entries: Cache<Arc<str>, Arc<CacheEntry>>,
+    pub(crate) counters: CacheCounters,
+}
+
+/// Numbers of responses since the start, by their origin.
+#[derive(Default)]
+pub(crate) struct CacheCounters {
+    pub(crate) hits: AtomicU64,
+    pub(crate) stale: AtomicU64,
+    pub(crate) loads: AtomicU64,
+    pub(crate) joined: AtomicU64,
+}
+
+impl CacheCounters {
+    pub(crate) fn increment(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl CacheStore {
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let weigh = |key: &Arc<str>, entry: &Arc<CacheEntry>| {
+            u32::try_from(key.len() + entry.weight()).unwrap_or(u32::MAX)
+        };
+        let entries = Cache::builder().max_capacity(max_bytes).weigher(weigh).build();
+        Self { entries, counters: CacheCounters::default() }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<CacheEntry>> {
+        self.entries.get(key)
+    }
+
+    /// Stores an entry, unless it is stale already and there is another one. Returns whether it was stored.
+    pub(crate) fn insert(&self, key: &str, entry: &Arc<CacheEntry>) -> bool {
+        let stores = entry.is_fresh() || !self.entries.contains_key(key);
+        if stores {
+            self.entries.insert(key.into(), Arc::clone(entry));
+            // Evict now, so that the limit holds at any time.
+            self.entries.run_pending_tasks();
+        }
+        stores
+    }
+
+    /// Replaces `old` by `new`, unless another entry has replaced it already.
+    pub(crate) fn replace(&self, key: &str, old: &Arc<CacheEntry>, new: Arc<CacheEntry>) {
+        self.entries.entry(key.into()).and_compute_with(|current| match current {
+            Some(current) if Arc::ptr_eq(current.value(), old) => Op::Put(new),
+            _ => Op::Nop,
+        });
+        self.entries.run_pending_tasks();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.entry_count() == 0
+    }
+
+    /// Returns the number of entries, and their bytes.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        (self.entries.entry_count(), self.entries.weighted_size())
+    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
 
-use super::auth::Auth;
 use super::fields::{Fields, RequestBody};
+use super::head::Auth;
 use super::value::invalid;
 use crate::domain::Caller;
 use crate::http::error::{FieldError, LocPart};
-use crate::http::middleware::concurrency::Permit;
+use crate::http::middleware::Permit;
 use crate::http::openapi::operation::{Input, Operation};
 use crate::http::openapi::schema;
 use crate::http::{ApiError, AppState};

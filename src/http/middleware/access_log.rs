@@ -1,28 +1,34 @@
-//! The span of each request, one line when it completes, and one for its error.
+//! The id and the span of each request, one line when it completes, and one for its error.
 
+use std::convert::Infallible;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
+use uuid::{Builder, Uuid};
 
-use super::error_body;
-use super::request_id::{self, RequestId, X_REQUEST_ID};
+use crate::clock::Clock;
 use crate::http::error::{ErrorExtension, ErrorParts};
 use crate::http::{ApiError, AppState};
 
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Gives each request an id and a span, logs its completion and its error, and writes the body of the error.
 pub(crate) async fn log_request(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
-    let id = request_id::from_headers(request.headers(), &*app.clock);
+    let id = request_id(request.headers(), &*app.clock);
     let request_id = RequestId::from(&id);
     request.extensions_mut().insert(request_id.clone());
     let path = request.uri().path().to_owned();
-    let accepts_problem = error_body::accepts_problem_json(request.headers());
+    let accepts_problem = accepts_problem_json(request.headers());
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let span = request_span(&request, route, &request_id.0);
     let started = Instant::now();
@@ -30,7 +36,7 @@ pub(crate) async fn log_request(State(app): State<AppState>, mut request: Reques
         let mut response = next.run(request).await;
         if let Some(ErrorExtension(error)) = response.extensions_mut().remove::<ErrorExtension>() {
             log_error(&error);
-            error_body::write(&mut response, &error, &path, &request_id.0, accepts_problem);
+            error.write_body(&mut response, &path, &request_id.0, accepts_problem);
         }
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, id);
@@ -105,9 +111,75 @@ impl<'a> TraceContext<'a> {
     }
 }
 
+/// Reports whether the client asks for `application/problem+json` by name. A wildcard is not enough: the frontend reads
+/// `application/json` only.
+fn accepts_problem_json(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|text| {
+        text.split(',').any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_named =
+                parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+            is_named && !parts.any(|p| matches!(p, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        })
+    })
+}
+
+/// The id of a request, as in `x-request-id`.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+impl From<&HeaderValue> for RequestId {
+    fn from(id: &HeaderValue) -> Self {
+        Self(id.to_str().expect("request ids are ASCII").to_owned())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(Uuid::now_v7().to_string())))
+    }
+}
+
+/// Returns the id that the client sent, if it is safe in logs and headers; otherwise a new one.
+pub(crate) fn request_id(headers: &HeaderMap, clock: &dyn Clock) -> HeaderValue {
+    client_id(headers).cloned().unwrap_or_else(|| {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let text = generate(clock).hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(text).expect("a UUID is valid in a header")
+    })
+}
+
+/// Generates a UUID of version 7. Its random part is a keyed hash of a counter: as unique as random bytes of the system,
+/// which would take longer than all the rest of a cached response.
+fn generate(clock: &dyn Clock) -> Uuid {
+    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let [high, low] = &*KEYS;
+    let (high, low) = (high.hash_one(count).to_be_bytes(), low.hash_one(count).to_be_bytes());
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&high);
+    random[8..].copy_from_slice(&low[..2]);
+    let now = u64::try_from(clock.now().timestamp_millis()).unwrap_or_default();
+    Builder::from_unix_timestamp_millis(now, &random).into_uuid()
+}
+
+fn client_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let value = headers.get(X_REQUEST_ID)?;
+    let text = value.to_str().ok()?;
+    let is_safe = (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
+    is_safe.then_some(value)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::clock::SystemClock;
 
     #[test]
     fn only_well_formed_traceparent_is_used() {
@@ -128,5 +200,35 @@ mod tests {
         ] {
             assert!(TraceContext::from_headers(&headers(bad)).is_none(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn problem_json_must_be_accepted_by_name() {
+        let accepts = |text| {
+            let accept = (header::ACCEPT, HeaderValue::from_static(text));
+            accepts_problem_json(&HeaderMap::from_iter([accept]))
+        };
+        assert!(accepts("application/problem+json") && accepts("text/html, Application/Problem+JSON;q=0.5"));
+        assert!(!accepts("*/*") && !accepts("application/json") && !accepts("application/problem+json;q=0"));
+    }
+
+    fn request_id_headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn only_safe_client_ids_are_accepted() {
+        assert_eq!(request_id(&request_id_headers("abc-1.2_3:4"), &SystemClock), "abc-1.2_3:4");
+        for bad in ["", "a b", "a\"b", "<script>", &"a".repeat(129)] {
+            assert_ne!(request_id(&request_id_headers(bad), &SystemClock), bad, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn generated_ids_are_unique_and_of_version_7() {
+        let ids: HashSet<_> = (0..10_000).map(|_| generate(&SystemClock)).collect();
+        assert_eq!(ids.len(), 10_000);
+        let id = Uuid::parse_str(request_id(&HeaderMap::new(), &SystemClock).to_str().unwrap()).unwrap();
+        assert_eq!(id.get_version_num(), 7);
     }
 }

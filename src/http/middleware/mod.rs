@@ -1,39 +1,24 @@
-//! The layers around all routes: request ids, the access log, timeouts, the gate, limits, CORS and security headers.
+//! The layers around all routes: request ids, the access log, the gate, limits, CORS and security headers.
 
-/// Request spans and log lines.
-pub(crate) mod access_log;
-/// The client's address behind proxies.
-mod client_ip;
-/// The limit of concurrent requests.
-pub(crate) mod concurrency;
-/// CORS.
-mod cors;
-/// The bodies of errors.
-pub(crate) mod error_body;
-/// The gate that is closed until the start is complete.
-pub(crate) mod gate;
-/// The layer that enforces the rate limits of routes.
+/// Request ids, request spans and log lines.
+mod access_log;
+/// The gate, the limit of concurrent requests, and the request timeout.
+mod admission;
+/// CORS, browser security headers and HSTS.
+mod headers;
+/// Rate limits, and the client's address behind proxies.
 mod rate_limit;
-/// The counting of requests.
-mod rate_limiter;
-/// Request ids.
-pub(crate) mod request_id;
-/// Browser security headers and HSTS.
-mod security_headers;
-/// The request timeout.
-mod timeout;
 
-pub(crate) use client_ip::ClientInfo;
-pub(crate) use cors::{allow_origin, cors_and_security_headers};
-pub(crate) use rate_limit::rate_limit;
-pub use rate_limiter::{RateLimit, RateLimitStatus};
-pub(crate) use request_id::X_REQUEST_ID;
-pub(crate) use security_headers::{SECURITY_HEADERS, add_hsts};
-pub(crate) use timeout::timeout;
+pub(crate) use access_log::{RequestId, X_REQUEST_ID, log_cached_response, log_request, request_id};
+pub use admission::{ConcurrencyLimit, Gate, StartProgress};
+pub(crate) use admission::{GateState, Permit, require_open_gate, timeout};
+pub(crate) use headers::{SECURITY_HEADERS, add_hsts, add_vary, allow_origin, cors_and_security_headers};
+pub(crate) use rate_limit::{ClientInfo, rate_limit};
+pub use rate_limit::{RateLimit, RateLimitStatus};
 
-use cors::AllowedOrigins;
+use headers::AllowedOrigins;
 use ipnet::IpNet;
-use rate_limiter::RateLimiter;
+use rate_limit::RateLimiter;
 
 /// The settings of the middleware.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,13 +1,25 @@
-use axum::extract::{Request, State};
+//! The rate limits of routes, and the client that they apply to.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use ipnet::IpNet;
+use parking_lot::Mutex;
 
-use super::{ClientInfo, RateLimitStatus};
 use crate::http::{ApiError, AppState, Route};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const WINDOW: TimeDelta = TimeDelta::minutes(1);
+/// The maximum number of windows in memory; beyond it, the oldest are dropped.
+const MAX_WINDOWS: usize = 16_384;
 
 /// Enforces the rate limit of the matched route. A request with invalid fields is not counted.
 pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, next: Next) -> Response {
@@ -40,5 +52,260 @@ fn add_headers(headers: &mut HeaderMap, status: RateLimitStatus) {
         (RATE_LIMIT, format!("\"{}\";r={remaining};t={seconds_left}", limit.name)),
     ] {
         headers.insert(name, HeaderValue::from_str(&text).expect("names of limits are ASCII"));
+    }
+}
+
+/// The number of times that a client may do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The name in `RateLimit` headers.
+    pub name: &'static str,
+    /// The number of times per minute.
+    pub per_minute: u32,
+}
+
+/// The state of a limit for one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitStatus {
+    /// The limit.
+    pub limit: RateLimit,
+    /// The number of requests left in this window.
+    pub remaining: u32,
+    /// The number of seconds until the next window starts.
+    pub seconds_left: u64,
+}
+
+/// A client, a method and the template of a route.
+pub(crate) type RateLimitKey = (IpAddr, &'static str, &'static str);
+
+/// Counts requests in windows of a minute, which start with the first request.
+#[derive(Default)]
+pub(crate) struct RateLimiter {
+    windows: Mutex<HashMap<RateLimitKey, RateWindow>>,
+}
+
+struct RateWindow {
+    started: DateTime<Utc>,
+    count: u32,
+}
+
+impl RateLimiter {
+    /// Counts one request, if it is within the limit.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(crate) fn try_acquire(
+        &self,
+        key: RateLimitKey,
+        limit: RateLimit,
+        now: DateTime<Utc>,
+    ) -> Result<RateLimitStatus, RateLimitStatus> {
+        let mut windows = self.windows.lock();
+        if windows.len() >= MAX_WINDOWS && !windows.contains_key(&key) {
+            make_room(&mut windows, now);
+        }
+        let window = windows.entry(key).or_insert(RateWindow { started: now, count: 0 });
+        if now - window.started >= WINDOW {
+            *window = RateWindow { started: now, count: 0 };
+        }
+        let within = window.count < limit.per_minute;
+        window.count += u32::from(within);
+        let status = window.status(limit, now);
+        if within { Ok(status) } else { Err(status) }
+    }
+
+    /// Uncounts one request.
+    pub(crate) fn refund(&self, key: &RateLimitKey) {
+        if let Some(window) = self.windows.lock().get_mut(key) {
+            window.count = window.count.saturating_sub(1);
+        }
+    }
+
+    /// Checks whether one more request would be within the limit, without counting it.
+    ///
+    /// # Errors
+    /// If it would not.
+    pub(crate) fn check(
+        &self,
+        key: &RateLimitKey,
+        limit: RateLimit,
+        now: DateTime<Utc>,
+    ) -> Result<(), RateLimitStatus> {
+        match self.windows.lock().get(key) {
+            Some(window) if now - window.started < WINDOW && window.count >= limit.per_minute => {
+                Err(window.status(limit, now))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RateWindow {
+    fn status(&self, limit: RateLimit, now: DateTime<Utc>) -> RateLimitStatus {
+        let left = (WINDOW - (now - self.started)).num_milliseconds().max(0).unsigned_abs();
+        RateLimitStatus {
+            limit,
+            remaining: limit.per_minute.saturating_sub(self.count),
+            seconds_left: left.div_ceil(1000).max(1),
+        }
+    }
+}
+
+/// Drops the windows that are over; if that is not enough, the older half.
+fn make_room(windows: &mut HashMap<RateLimitKey, RateWindow>, now: DateTime<Utc>) {
+    windows.retain(|_, window| now - window.started < WINDOW);
+    if windows.len() >= MAX_WINDOWS {
+        let mut starts: Vec<_> = windows.values().map(|window| window.started).collect();
+        let (_, median, _) = starts.select_nth_unstable(MAX_WINDOWS / 2);
+        let median = *median;
+        windows.retain(|_, window| window.started > median);
+    }
+}
+
+/// The client behind trusted proxies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClientInfo {
+    /// The address; for IPv6 its /64 network, since one client has all addresses of it.
+    pub(crate) address: IpAddr,
+    /// True if a trusted proxy reports that the client used HTTPS.
+    pub(crate) https: bool,
+}
+
+impl ClientInfo {
+    pub(crate) fn from_request(request: &Request, trusted: &[IpNet]) -> Self {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        Self::from_peer(peer.map(|ConnectInfo(peer)| *peer), request.headers(), trusted)
+    }
+
+    pub(crate) fn from_peer(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        // Without a socket, all requests are of one client.
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        Self::behind_proxies(peer.to_canonical(), headers, trusted)
+    }
+
+    fn behind_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+        let mut client = peer;
+        let values = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+        if is_trusted(&peer) {
+            let hops = values(FORWARDED_FOR).collect::<Vec<_>>().join(",");
+            // Each proxy appends the address of its peer; whatever precedes the first untrusted one may be forged.
+            for hop in hops.rsplit(',') {
+                let Some(address) = parse_hop(hop.trim()) else { break };
+                client = address;
+                if !is_trusted(&client) {
+                    break;
+                }
+            }
+        }
+        let https =
+            is_trusted(&peer) && values(FORWARDED_PROTO).any(|proto| proto.eq_ignore_ascii_case("https"));
+        Self { address: client_network(client), https }
+    }
+}
+
+/// Parses an address with an optional port.
+fn parse_hop(text: &str) -> Option<IpAddr> {
+    let bare = text.parse::<IpAddr>().ok();
+    bare.or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip())).map(|ip| ip.to_canonical())
+}
+
+fn client_network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: RateLimit = RateLimit { name: "test", per_minute: 2 };
+
+    fn key(n: u32) -> RateLimitKey {
+        (Ipv4Addr::from_bits(n).into(), "POST", "/sections")
+    }
+
+    fn at(milliseconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(milliseconds).unwrap()
+    }
+
+    #[test]
+    fn windows_start_with_the_first_request_and_last_a_minute() {
+        let limiter = RateLimiter::default();
+        let status = |remaining, seconds_left| RateLimitStatus { limit: LIMIT, remaining, seconds_left };
+        assert_eq!(limiter.try_acquire(key(1), LIMIT, at(500)), Ok(status(1, 60)));
+        assert_eq!(limiter.check(&key(1), LIMIT, at(500)), Ok(()));
+        assert_eq!(limiter.try_acquire(key(1), LIMIT, at(30_000)), Ok(status(0, 31)));
+        assert_eq!(limiter.try_acquire(key(1), LIMIT, at(60_499)), Err(status(0, 1)));
+        assert_eq!(limiter.check(&key(1), LIMIT, at(60_499)), Err(status(0, 1)));
+        assert_eq!(limiter.try_acquire(key(2), LIMIT, at(60_499)), Ok(status(1, 60)));
+        assert_eq!(limiter.check(&key(1), LIMIT, at(60_500)), Ok(()));
+        assert_eq!(limiter.try_acquire(key(1), LIMIT, at(60_500)), Ok(status(1, 60)));
+    }
+
+    #[test]
+    fn refunded_requests_are_not_counted() {
+        let limiter = RateLimiter::default();
+        for _ in 0..10 {
+            assert!(limiter.try_acquire(key(1), LIMIT, at(0)).is_ok());
+            limiter.refund(&key(1));
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_latest_windows_are_kept() {
+        let limiter = RateLimiter::default();
+        for n in 0..100_000 {
+            _ = limiter.try_acquire(key(n), LIMIT, at(i64::from(n) / 100));
+            assert!(limiter.windows.lock().len() <= MAX_WINDOWS);
+        }
+        assert!(limiter.windows.lock().contains_key(&key(99_999)));
+        // All windows start at the same instant.
+        let limiter = RateLimiter::default();
+        for n in 0..40_000 {
+            _ = limiter.try_acquire(key(n), LIMIT, at(0));
+        }
+        assert!(limiter.windows.lock().len() <= MAX_WINDOWS);
+    }
+
+    fn client(peer: &str, forwarded: &[&'static str]) -> String {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let headers = forwarded.iter().map(|value| (FORWARDED_FOR, HeaderValue::from_static(value)));
+        let mut map = HeaderMap::new();
+        headers.for_each(|(name, value)| _ = map.append(name, value));
+        ClientInfo::behind_proxies(peer.parse().unwrap(), &map, &trusted).address.to_string()
+    }
+
+    #[test]
+    fn only_trusted_proxies_may_forward_an_address() {
+        assert_eq!(client("192.0.2.1", &["198.51.100.1"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", &["203.0.113.9", "198.51.100.1"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1:4711"]), "198.51.100.1");
+    }
+
+    #[test]
+    fn an_invalid_hop_ends_the_search() {
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1, unknown"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.7"]), "10.0.0.7");
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_client() {
+        assert_eq!(client("2001:db8::1", &[]), client("2001:db8::ffff:2", &[]));
+        assert_ne!(client("2001:db8::1", &[]), client("2001:db8:0:1::1", &[]));
+    }
+
+    #[test]
+    fn only_trusted_proxies_may_forward_https() {
+        let headers = HeaderMap::from_iter([(FORWARDED_PROTO, HeaderValue::from_static("https"))]);
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        assert!(ClientInfo::behind_proxies([10, 0, 0, 1].into(), &headers, &trusted).https);
+        assert!(!ClientInfo::behind_proxies([192, 0, 2, 1].into(), &headers, &trusted).https);
+        assert!(!ClientInfo::behind_proxies([10, 0, 0, 1].into(), &HeaderMap::new(), &trusted).https);
     }
 }

@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 use super::operation::Operation;
 use super::{errors, headers};
 use crate::domain::TrashType;
-use crate::http::middleware::error_body::ErrorBody;
+use crate::http::error::ErrorBody;
 use crate::http::{Policy, Route};
 
 const TAGS: [(&str, &str); 8] = [

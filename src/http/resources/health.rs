@@ -9,8 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::extract::{ValidQuery, default, query};
-use crate::http::middleware::gate::{GateState, StartProgress};
-use crate::http::middleware::request_id::RequestId;
+use crate::http::middleware::{GateState, RequestId, StartProgress};
 use crate::http::openapi::operation::Operation;
 use crate::http::respond::format_naive_timestamp;
 use crate::http::{AppState, CacheCounts};

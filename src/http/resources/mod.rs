@@ -1,6 +1,6 @@
 //! The routes of each resource: requests, responses and handlers.
 
-/// Stories and projects: the handlers that both share.
+/// Stories and projects.
 pub(crate) mod articles;
 /// The documentation page.
 pub(crate) mod docs;
@@ -12,11 +12,7 @@ pub(crate) mod me;
 pub(crate) mod navlinks;
 /// Pages.
 pub(crate) mod pages;
-/// Projects.
-pub(crate) mod projects;
 /// Sections.
 pub(crate) mod sections;
-/// Stories.
-pub(crate) mod stories;
 /// Deleted items.
 pub(crate) mod trash;

@@ -1,15 +1,17 @@
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+//! Responses with one item, and what else answers a request for one.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::Json;
-use super::body::{ResponseBody, Wire};
-use super::etag::etag;
-use super::redirect::permanent_redirect;
-use super::sanitized::with_sanitized_header;
-use crate::domain::Revised;
+use super::body::{Json, ResponseBody, Wire};
+use crate::domain::{Revised, Revision};
+use crate::html::Removed;
 use crate::http::openapi::operation::{Operation, Output};
 use crate::service::{SlugLookup, Written};
 
+const X_CONTENT_SANITIZED: HeaderName = HeaderName::from_static("x-content-sanitized");
+/// The number of names in the header; the others are counted together.
+const MAX_NAMES: usize = 20;
 const OK: u16 = 200;
 const CREATED: u16 = 201;
 
@@ -138,4 +140,65 @@ impl Output for Deleted {
 
 fn status(status: u16) -> StatusCode {
     StatusCode::from_u16(status).expect("a constant of this module")
+}
+
+/// Returns the entity tag of a revision.
+pub(crate) fn etag(revision: &Revision) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{revision}\"")).expect("a revision consists of letters and digits")
+}
+
+/// Redirects (301) to the current slug of an item. Must not be cached: another item may get the old slug.
+fn permanent_redirect(collection: &str, slug: &str) -> Response {
+    let location = format!("{collection}/{}", encode_segment(slug));
+    let location = HeaderValue::from_str(&location).expect("percent-encoded ASCII is valid in a header");
+    (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)]).into_response()
+}
+
+/// Percent-encodes a path segment. Old documents have slugs of any kind.
+fn encode_segment(slug: &str) -> String {
+    url::form_urlencoded::byte_serialize(slug.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+/// Adds a header that names the elements and attributes that were removed from the content, with their numbers:
+/// `script;1, onclick;2`. Adds none if nothing was removed.
+fn with_sanitized_header(mut response: Response, removed: &[Removed]) -> Response {
+    if removed.is_empty() {
+        return response;
+    }
+    let (named, others) = removed.split_at(removed.len().min(MAX_NAMES));
+    let mut parts: Vec<String> = named.iter().map(ToString::to_string).collect();
+    if !others.is_empty() {
+        let count = others.iter().map(|removed| removed.count).sum();
+        parts.push(Removed { name: "more".to_owned(), count }.to_string());
+    }
+    let value = HeaderValue::from_str(&parts.join(", ")).expect("names of removed elements are ASCII");
+    response.headers_mut().insert(X_CONTENT_SANITIZED, value);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_encoded_as_one_path_segment() {
+        let to = |slug| {
+            permanent_redirect("/stories/slug", slug).headers()[header::LOCATION].to_str().unwrap().to_owned()
+        };
+        assert_eq!(to("a-2"), "/stories/slug/a-2");
+        assert_eq!(to("a b/../+\r\né"), "/stories/slug/a%20b%2F..%2F%2B%0D%0A%C3%A9");
+    }
+
+    #[test]
+    fn sanitized_header_is_bounded_and_absent_if_nothing_was_removed() {
+        let header = |count: usize| {
+            let removed = |n| Removed { name: format!("x{n}"), count: 2 };
+            let response =
+                with_sanitized_header(().into_response(), &(0..count).map(removed).collect::<Vec<_>>());
+            response.headers().get(X_CONTENT_SANITIZED).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(header(0), None);
+        assert_eq!(header(2).unwrap(), "x0;2, x1;2");
+        assert!(header(23).unwrap().ends_with("x19;2, more;6"));
+    }
 }

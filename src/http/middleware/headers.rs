@@ -1,11 +1,13 @@
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+//! The headers of CORS and of browser security, and `Vary`.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::security_headers::{HSTS, SECURITY_HEADERS};
 use super::{ClientInfo, MiddlewareState};
-use crate::http::respond::vary;
 use crate::http::{ApiError, AppState};
 
 /// The origins of the frontend in its environments.
@@ -26,6 +28,18 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 /// The number of seconds that a browser may keep the result of a preflight.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
+/// The security headers of every response. Responses are not pages: nothing in them may be run or framed.
+pub(crate) const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ),
+];
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+
 /// Determines the client, answers preflights, and adds the headers of CORS and browser security.
 pub(crate) async fn cors_and_security_headers(
     State(app): State<AppState>,
@@ -43,7 +57,7 @@ pub(crate) async fn cors_and_security_headers(
         _ => next.run(request).await,
     };
     let headers = response.headers_mut();
-    vary::add(headers, &["Origin"]);
+    add_vary(headers, &["Origin"]);
     if let Some(origin) = &origin {
         allow_origin(state, headers, origin);
     }
@@ -115,6 +129,39 @@ fn parse_origin(origin: &str) -> Option<HeaderValue> {
     if is_host { HeaderValue::from_str(origin).ok() } else { None }
 }
 
+/// Adds `Strict-Transport-Security` to a cached response, if it is enabled and the client used HTTPS. `peer` is the other
+/// end of the connection.
+pub(crate) fn add_hsts<B>(
+    state: &MiddlewareState,
+    headers: &mut HeaderMap,
+    request: &http::Request<B>,
+    peer: Option<SocketAddr>,
+) {
+    // Only a trusted proxy can report HTTPS.
+    if state.hsts && !state.trusted_proxies.is_empty() {
+        let peer = peer.or_else(|| request.extensions().get().map(|ConnectInfo(peer)| *peer));
+        if ClientInfo::from_peer(peer, request.headers(), &state.trusted_proxies).https {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+    }
+}
+
+/// Adds the names of request headers to `Vary`, without duplicates.
+pub(crate) fn add_vary(headers: &mut HeaderMap, names: &[&str]) {
+    let values = headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok());
+    let mut all: Vec<&str> = values.flat_map(|text| text.split(',')).map(str::trim).collect();
+    let present = all.len();
+    for name in names {
+        if !all.iter().any(|present| *present == "*" || present.eq_ignore_ascii_case(name)) {
+            all.push(name);
+        }
+    }
+    if all.len() > present {
+        let value = HeaderValue::from_str(&all.join(", ")).expect("names of headers are ASCII");
+        headers.insert(header::VARY, value);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,5 +194,16 @@ mod tests {
             assert!(!allowed(foreign), "{foreign}");
         }
         assert_eq!(origins.0.len(), OWN_ORIGINS.len() + 2);
+    }
+
+    #[test]
+    fn vary_names_each_header_once() {
+        let mut headers = HeaderMap::new();
+        add_vary(&mut headers, &["Authorization", "Accept"]);
+        add_vary(&mut headers, &["Origin", "accept"]);
+        assert_eq!(headers[header::VARY], "Authorization, Accept, Origin");
+        let mut all = HeaderMap::from_iter([(header::VARY, HeaderValue::from_static("*"))]);
+        add_vary(&mut all, &["Origin"]);
+        assert_eq!(all[header::VARY], "*");
     }
 }

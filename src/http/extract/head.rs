@@ -1,0 +1,256 @@
+//! Extractors of the head of a request: the caller, parameters of the path, and preconditions.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, IF_MATCH};
+use axum::http::request::Parts;
+
+use super::value::{self, FieldValue};
+use crate::domain::{Caller, Precondition};
+use crate::http::middleware::{ClientInfo, RateLimitStatus, RequestId};
+use crate::http::openapi::headers;
+use crate::http::openapi::operation::{Input, Operation};
+use crate::http::{ApiError, AppState, FieldError, Policy, RateLimit, Route, cache};
+use crate::identity::{self, Profile, TokenError};
+use crate::service::Services;
+
+/// The use cases. While the gate is closed there are none, and the response is a 503.
+impl FromRequestParts<AppState> for Arc<Services> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(_: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        app.gate.services()
+    }
+}
+
+impl Input for Arc<Services> {}
+impl Input for State<AppState> {}
+impl Input for RequestId {}
+
+/// The limit of rejected tokens per client. Beyond it, tokens that are not known to be valid are not verified.
+const FAILURES: RateLimit = RateLimit { name: "failed-authentication", per_minute: 60 };
+
+/// The credentials of a request, verified when the caller is asked for. Handlers of routes that are not for everyone
+/// take a [`Caller`] instead.
+pub(crate) struct Auth {
+    services: Arc<Services>,
+    app: AppState,
+    header: Option<Vec<u8>>,
+    client: Option<ClientInfo>,
+    policy: Policy,
+}
+
+impl Auth {
+    pub(super) fn new(parts: &Parts, app: &AppState) -> Result<Self, ApiError> {
+        Ok(Self {
+            services: app.gate.services()?,
+            app: app.clone(),
+            header: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
+            client: parts.extensions.get().copied(),
+            // Every handler belongs to a row of the table.
+            policy: Route::matched(&parts.extensions).map_or(Policy::Admins, |route| route.policy),
+        })
+    }
+
+    /// Returns the caller.
+    ///
+    /// # Errors
+    /// 401 without a valid token, 403 if the route's policy does not admit the caller's role.
+    pub(crate) async fn require(&self) -> Result<Caller, ApiError> {
+        Ok(self.profile().await?.caller)
+    }
+
+    /// Returns the caller if there is a valid token. An expired token does no harm on a public route.
+    pub(crate) async fn optional(&self) -> Result<Option<Caller>, ApiError> {
+        match self.verify().await {
+            Ok(Ok(profile)) => Ok(Some(profile.caller)),
+            Ok(Err(
+                identity::Error::Missing
+                | identity::Error::Malformed
+                | identity::Error::Token(TokenError::Rejected | TokenError::MissingScope),
+            ))
+            | Err(_) => Ok(None),
+            Ok(Err(error)) => Err(error.into()),
+        }
+    }
+
+    async fn profile(&self) -> Result<Profile, ApiError> {
+        let profile = self.verify().await??;
+        self.policy.check_role(profile.caller.role)?;
+        Ok(profile)
+    }
+
+    /// Verifies the token, unless it is not known to be valid and the client has sent too many rejected ones.
+    async fn verify(&self) -> Result<Result<Profile, identity::Error>, RateLimitStatus> {
+        let Self { services, app, header, client, .. } = self;
+        let header = header.as_deref();
+        let key = client.map(|client| (client.address, "", FAILURES.name));
+        let limiter = app.middleware.rate_limiter.as_ref();
+        if let (Some(key), Some(limiter)) = (&key, limiter)
+            && header.is_some()
+            && !services.authenticator.knows(header)
+        {
+            limiter.check(key, FAILURES, app.clock.now())?;
+        }
+        let outcome = services.authenticator.profile(header).await;
+        if let (
+            Some(key),
+            Some(limiter),
+            Err(identity::Error::Token(TokenError::Rejected | TokenError::MissingScope)),
+        ) = (key, limiter, &outcome)
+        {
+            _ = limiter.try_acquire(key, FAILURES, app.clock.now());
+        }
+        Ok(outcome)
+    }
+}
+
+impl FromRequestParts<AppState> for Auth {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        Self::new(parts, app)
+    }
+}
+
+impl Input for Auth {}
+
+/// The caller, whom the route's policy admits.
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        Auth::new(parts, app)?.require().await
+    }
+}
+
+impl Input for Caller {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        // A token without the scope, and too many rejected ones.
+        operation.errors.extend([401, 403, 429]);
+    }
+}
+
+/// As [`Caller`], with name and e-mail address.
+impl FromRequestParts<AppState> for Profile {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        Auth::new(parts, app)?.profile().await
+    }
+}
+
+impl Input for Profile {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        Caller::describe(operation);
+    }
+}
+
+/// The only variable part of the path. The service parses it.
+pub(crate) struct PathParam(pub(crate) String);
+
+impl FromRequestParts<AppState> for PathParam {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let [value] = params(parts, app).await?;
+        Ok(Self(value))
+    }
+}
+
+impl Input for PathParam {
+    fn describe(operation: &mut Operation) {
+        operation.errors.extend([400, 404]);
+    }
+}
+
+/// A parameter called `type`, and an id.
+pub(crate) struct TypedId<T>(pub(crate) T, pub(crate) String);
+
+impl<T: FieldValue> FromRequestParts<AppState> for TypedId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let [kind, id] = params(parts, app).await?;
+        let located = |error: FieldError| error.within(["path".into(), "type".into()]);
+        let kind = T::parse(value::Input::Text(kind.into()))
+            .map_err(|errors| ApiError::Validation(errors.into_iter().map(located).collect()))?;
+        Ok(Self(kind, id))
+    }
+}
+
+impl<T: FieldValue> Input for TypedId<T> {
+    fn describe(operation: &mut Operation) {
+        operation.errors.extend([400, 404, 422]);
+    }
+}
+
+async fn params<const N: usize>(parts: &mut Parts, app: &AppState) -> Result<[String; N], ApiError> {
+    let params = RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|_| ApiError::BadRequest("Invalid path: it is not UTF-8".to_owned()))?;
+    let values: Vec<_> = params.iter().map(|(_, value)| value.to_owned()).collect();
+    Ok(values.try_into().expect("the route's path has as many parameters as the handler takes"))
+}
+
+/// The precondition of `If-Match`. `*` requires that the item exists, which every change requires.
+pub(crate) struct IfMatch(pub(crate) Precondition);
+
+impl FromRequestParts<AppState> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        Ok(Self(condition(&parts.headers)))
+    }
+}
+
+impl Input for IfMatch {
+    fn describe(operation: &mut Operation) {
+        operation.errors.insert(412);
+        operation.headers.push(headers::request("If-Match", "The `ETag` of the version to change."));
+    }
+}
+
+fn condition(headers: &HeaderMap) -> Precondition {
+    if !headers.contains_key(IF_MATCH) {
+        return Precondition::None;
+    }
+    let texts: Vec<&str> = headers.get_all(IF_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut tags = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+    if tags.clone().any(|tag| tag == "*") {
+        return Precondition::None;
+    }
+    // Weak tags do not identify a version, so they match nothing.
+    let name = |tag: &str| Some(cache::strip_encoding(tag.strip_prefix('"')?.strip_suffix('"')?).to_owned());
+    Precondition::AnyOf(tags.by_ref().filter_map(name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn if_match_names_revisions() {
+        let of = |text: &'static str| {
+            condition(&HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static(text))]))
+        };
+        let names = |names: &[&str]| Precondition::AnyOf(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(condition(&HeaderMap::new()), Precondition::None);
+        assert_eq!(of("*"), Precondition::None);
+        assert_eq!(of("\"a\""), names(&["a"]));
+        assert_eq!(of("\"a\" , \"b\""), names(&["a", "b"]));
+        // The tag of an encoded variant identifies the same version.
+        assert_eq!(of("\"a-br\", \"b-gzip\", \"c-zstd\""), names(&["a", "b", "c"]));
+        for nothing in ["", "a", "W/\"a\"", "\""] {
+            assert_eq!(of(nothing), names(&[]), "{nothing:?}");
+        }
+    }
+}
