@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::{env, fs};
 
 use docstore::Database;
-use migrator::{Migrator, Settings, Stop};
+use migrator::{CancellationToken, Migrator, Settings};
 use uuid::Uuid;
 
 use super::output::{self, CliError};
@@ -30,7 +30,7 @@ pub(super) struct Context {
     pub(super) migrator: Migrator,
     pub(super) config: Config,
     /// Ends a run of migrations between two batches.
-    pub(super) stop: Stop,
+    pub(super) stop: CancellationToken,
     json: bool,
     display: Arc<Display>,
     /// Folder of the empty store that replaces an embedded store that does not exist.
@@ -49,7 +49,7 @@ impl Context {
         };
         let database = startup::open_store(&store).await?;
         let display = Arc::new(Display::new());
-        let stop = Stop::new();
+        let stop = CancellationToken::new();
         let actor = env::var("USER").unwrap_or_else(|_| "command line".to_owned());
         let observer = Arc::clone(&display) as _;
         let settings = Settings { observer, stop: stop.clone(), ..startup::settings(&config, &actor) };

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use docstore::Database;
 use migrator::backup::{self, BackupPolicy};
-use migrator::{Event, Graph, Migrator, Observer, Settings, Stop, UpMode};
+use migrator::{CancellationToken, Event, Graph, Migrator, Observer, Settings, UpMode};
 use parking_lot::Mutex;
 
 use super::{Failure, Meter, Reading};
@@ -62,7 +62,7 @@ pub(super) async fn on_start(
     config: &Config,
     database: &Database,
     gate: &Arc<Gate>,
-    stop: Stop,
+    stop: CancellationToken,
 ) -> Result<Summary, Failure> {
     let observer = Arc::new(ProgressReporter { gate: Arc::clone(gate), meter: Mutex::default() });
     let settings = Settings { observer, stop, ..settings(config, "start-up") };

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docstore::Database;
-use migrator::Stop;
+use migrator::CancellationToken;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -135,7 +135,7 @@ async fn start_unless(
     clock: Arc<dyn Clock>,
     shutdown: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Option<Started> {
-    let stop = Stop::new();
+    let stop = CancellationToken::new();
     let starting = start(config, gate, clock, stop.clone());
     tokio::pin!(starting);
     tokio::select! {
@@ -145,7 +145,7 @@ async fn start_unless(
     tracing::info!("shutdown requested during start-up");
     // A migration stops between two batches and records that in the ledger. If that takes too long, abandoning it is
     // safe: its lease expires and the next run resumes.
-    stop.request();
+    stop.cancel();
     match tokio::time::timeout(config.shutdown_grace, starting).await {
         Ok(Err(failure)) if failure.exit == INTERRUPTED => Some(Err(failure)),
         Ok(Ok((database, _))) => {
@@ -157,7 +157,7 @@ async fn start_unless(
 }
 
 /// Runs the phases from the store to the open gate.
-async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: Stop) -> Started {
+async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Started {
     let database = phase(gate, Phase::Store, store::open(&config.store)).await?;
     let prepared = async {
         let migrations = migrate::on_start(config, &database, gate, stop);

@@ -72,8 +72,6 @@ mod serialize;
 mod settings;
 /// Declared changes of migrations.
 mod step;
-/// A flag that stops a run.
-mod stop;
 
 pub use checksum::{ChecksumDrift, Checksums, Sourced};
 pub use commands::{ResetReport, ResetRequest};
@@ -98,4 +96,5 @@ pub use request::{DownRequest, DownTarget, HistoryRequest, Repair, Stamp, UpMode
 pub use run::{Check, Inserted, UndoImported, Up};
 pub use settings::{Clock, Env, Settings};
 pub use step::Step;
-pub use stop::Stop;
+/// Stops a run between two batches; see [`Settings::stop`].
+pub use tokio_util::sync::CancellationToken;

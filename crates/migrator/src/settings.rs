@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bson::DateTime;
 
-use crate::{Event, Observer, Stop};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Event, Observer};
 
 /// Looks up a variable of the configuration.
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -39,7 +41,7 @@ pub struct Settings {
     /// The minimum interval between two progress records in the log and the trace (1 s).
     pub progress_every: Duration,
     /// Stops a run at the next boundary between two batches.
-    pub stop: Stop,
+    pub stop: CancellationToken,
     /// Runs a migration in [`Mode::Transaction`](crate::Mode::Transaction) step by step on a store without
     /// transactions, instead of refusing it (no).
     pub without_transactions: bool,
@@ -71,7 +73,7 @@ impl Default for Settings {
             contexts: Vec::new(),
             time_limit: None,
             progress_every: Duration::from_secs(1),
-            stop: Stop::new(),
+            stop: CancellationToken::new(),
             without_transactions: false,
             journal_cap_bytes: 1 << 30,
             journal_keep: Some(Duration::from_hours(90 * 24)),

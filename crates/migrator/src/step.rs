@@ -76,16 +76,7 @@ impl Step {
         reads: impl IntoIterator<Item = F>,
         update: impl Fn(&Document) -> Option<Update> + Send + Sync + 'static,
     ) -> Self {
-        Self::update_each(name, collection, Projection::include(reads), update)
-    }
-
-    pub(crate) fn update_each(
-        name: &str,
-        collection: &str,
-        reads: Projection,
-        update: impl Fn(&Document) -> Option<Update> + Send + Sync + 'static,
-    ) -> Self {
-        let (filter, update) = (Filter::All, UpdateFn::new(update));
+        let (filter, reads, update) = (Filter::All, Projection::include(reads), UpdateFn::new(update));
         Self::new(name, collection, Operation::UpdateEach { filter, reads, update })
     }
 

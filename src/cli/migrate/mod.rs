@@ -60,7 +60,7 @@ mod verify;
 mod wait;
 
 use clap::{Args, Subcommand};
-use migrator::Stop;
+use migrator::CancellationToken;
 
 use super::context::{AccessMode, Context};
 use super::output::{CONTRADICTION, CliError, DRIFT, Lines, Output, REFUSED, count, first_line, size, time};
@@ -178,10 +178,10 @@ pub(super) async fn run(
 }
 
 /// Stops a run between two batches after the first signal, and exits at once after the second.
-async fn stop_on_signal(stop: Stop) {
+async fn stop_on_signal(stop: CancellationToken) {
     shutdown_signal().await;
     eprintln!("stopping after the current batch; send the signal again to stop at once");
-    stop.request();
+    stop.cancel();
     shutdown_signal().await;
     // Like a kill: the next run resumes.
     std::process::exit(INTERRUPTED);

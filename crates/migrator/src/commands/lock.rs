@@ -3,9 +3,10 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use docstore::{LeaseHolder, LeaseRequest};
 
+use super::resolve::required_reason;
 use crate::ledger::{LOCK, LOG, log_record};
 use crate::run::HeldLease;
-use crate::{Error, Event, Migrator, Result, Stop};
+use crate::{CancellationToken, Error, Event, Migrator, Result, UnlockOutcome};
 
 /// The name of the lease.
 const LEASE: &str = "migrations";
@@ -86,18 +87,34 @@ async fn log_wait(m: &Migrator, held: &HeldLease, holder: String, waited: Durati
     Ok(())
 }
 
-pub(super) fn lease_request(m: &Migrator, owner: String) -> LeaseRequest {
+fn lease_request(m: &Migrator, owner: String) -> LeaseRequest {
     LeaseRequest { collection: LOCK.into(), name: LEASE.into(), owner, ttl: m.settings.lease_ttl }
 }
 
 /// Returns the last holder of the lease, whether or not its lease has expired.
-pub(super) async fn last_holder(m: &Migrator) -> Result<Option<LeaseHolder>> {
+async fn last_holder(m: &Migrator) -> Result<Option<LeaseHolder>> {
     Ok(m.db.lease_holder(LOCK, LEASE).await?)
 }
 
 /// Returns the holder of the lease.
 pub(super) async fn live_holder(m: &Migrator) -> Result<Option<LeaseHolder>> {
     Ok(last_holder(m).await?.filter(|holder| !holder.remaining.is_zero()))
+}
+
+pub(crate) async fn unlock(m: &Migrator, reason: &str) -> Result<UnlockOutcome> {
+    let reason = required_reason(reason)?;
+    let Some(holder) = last_holder(m).await? else { return Ok(UnlockOutcome::Free) };
+    let ran_out = holder.remaining.is_zero();
+    if !ran_out && !m.runner.is_gone(&holder.owner) {
+        return Err(Error::LockHeld { holder: holder.owner, remaining: holder.remaining });
+    }
+    // Names owner and fence, so that a runner that acquired the lease in the meantime keeps it.
+    m.db.engine().release_lease(&lease_request(m, holder.owner.clone()), holder.fence).await?;
+    let mut record = log_record(&m.runner, &m.settings, "unlocked", holder.fence);
+    record.extend(doc! { "holder": &holder.owner, "reason": reason });
+    m.db.collection(LOG).insert_one(record).await?;
+    tracing::warn!(holder = holder.owner, reason, "released the migration lock of a dead runner");
+    Ok(UnlockOutcome::Released { holder: holder.owner, ran_out })
 }
 
 /// Runs `work` until it ends or the lease is lost, then releases the lease. If both happen, the error of `work` is
@@ -135,14 +152,14 @@ impl Backoff {
     ///
     /// # Errors
     /// [`Error::Interrupted`] if a stop is requested meanwhile.
-    pub(super) async fn pause(&mut self, stop: &Stop) -> Result<bool> {
+    pub(super) async fn pause(&mut self, stop: &CancellationToken) -> Result<bool> {
         let left = self.limit.saturating_sub(self.began.elapsed());
         if left.is_zero() {
             return Ok(false);
         }
         tokio::select! {
             () = tokio::time::sleep(self.pause.min(left)) => {}
-            () = stop.requested() => return Err(Error::interrupted()),
+            () = stop.cancelled() => return Err(Error::interrupted()),
         }
         self.pause = (self.pause * 2).min(Duration::from_secs(1));
         Ok(true)

@@ -10,7 +10,7 @@ mod down;
 mod history;
 /// Importing what an earlier tool applied.
 mod import;
-/// Acquiring the lease, or waiting for its holder.
+/// Acquiring the lease, waiting for its holder, and releasing the lease of a dead runner.
 mod lock;
 /// Manual changes of the ledger: stamp and repair.
 mod manual;
@@ -32,8 +32,6 @@ mod restore;
 mod rollback;
 /// Status, verify, wait, current.
 mod status;
-/// Releasing the lease of a dead runner.
-mod unlock;
 /// Applying what is pending.
 mod up;
 
@@ -42,6 +40,7 @@ pub(crate) use checks::{conditions, lint};
 pub(crate) use down::{down, plan_down};
 pub(crate) use history::{history, show};
 pub(crate) use import::import;
+pub(crate) use lock::unlock;
 pub(crate) use manual::{repair, stamp};
 pub(crate) use preflight::preflight;
 pub(crate) use preview::{missing_env, plan_up, preview};
@@ -51,5 +50,4 @@ pub use reset::{ResetReport, ResetRequest};
 pub(crate) use resolve::resolve_in;
 pub(crate) use restore::restore;
 pub(crate) use status::{current, status, verify, wait};
-pub(crate) use unlock::unlock;
 pub(crate) use up::up;

@@ -1,5 +1,5 @@
 use crate::dry_run::DryRunSink;
-use crate::run::{Attempt, Up, refuse_mode};
+use crate::run::{Attempt, Up};
 use crate::{Error, Migrator, Mode, Result, Step};
 
 /// Refuses migrations whose mode is impossible, before anything is written.
@@ -13,13 +13,17 @@ pub(super) async fn require_modes(m: &Migrator, transactions: bool, apply: &[usi
 /// Refuses a migration in one transaction if the store has none, or if one of its steps cannot run in one.
 pub(super) async fn require_mode(m: &Migrator, transactions: bool, at: usize) -> Result<()> {
     let meta = m.graph.get(at).meta();
-    refuse_mode(meta, transactions, &m.settings)?;
-    if meta.mode == Mode::Transaction
-        && let Some(step) = defining_step(m, at).await
-    {
-        return Err(Error::StepNotTransactional { id: meta.id.into(), step });
+    if meta.mode != Mode::Transaction {
+        return Ok(());
     }
-    Ok(())
+    if !transactions && !m.settings.without_transactions {
+        let why = "it runs as one transaction, which a standalone server does not support; use a replica set";
+        return Err(Error::ModeUnavailable { id: meta.id.into(), why: why.into() });
+    }
+    match defining_step(m, at).await {
+        Some(step) => Err(Error::StepNotTransactional { id: meta.id.into(), step }),
+        None => Ok(()),
+    }
 }
 
 /// Returns the first step that defines an index. Declared steps are inspected; code is run without writing, on the

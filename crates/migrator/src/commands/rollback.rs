@@ -3,7 +3,7 @@ use std::time::Instant;
 use crate::journal::{self, UndoOne};
 use crate::ledger::{Claim, Finish, LedgerSnapshot};
 use crate::run::{Attempt, ImportedUndoPass, LiveSink, RunSession, UndoImported, Up};
-use crate::{DownReport, Error, Event, Migrator, Result, Source, State, StepCounts, Undo};
+use crate::{DownReport, Error, Event, Migrator, Result, Source, State, Undo};
 
 /// Refuses what cannot be rolled back at all, before anything is.
 pub(super) fn require_reversible(m: &Migrator, snapshot: &LedgerSnapshot, chosen: &[usize]) -> Result<()> {
@@ -31,11 +31,11 @@ pub(super) async fn losses(m: &Migrator, snapshot: &LedgerSnapshot, at: usize) -
         (Undo::Code, _) => Ok(Vec::new()),
         (Undo::Journal, Source::Native) => journal::losses(&m.db, id).await,
         (Undo::Journal, Source::Imported | Source::Stamped) => {
-            let mode = ImportedUndoPass::Count(&m.db);
-            let mut counting =
-                UndoImported { migration: id, settings: &m.settings, mode, losses: Vec::new() };
+            let mut losses = Vec::new();
+            let pass = ImportedUndoPass::Count(&m.db, &mut losses);
+            let mut counting = UndoImported { migration: id, settings: &m.settings, pass };
             migration.undo_imported(&mut counting).await?;
-            Ok(counting.losses)
+            Ok(losses)
         }
     }
 }
@@ -97,19 +97,27 @@ pub(super) async fn roll_back(
     session.emit(&Event::RollingBack { migration: id });
 
     let began = Instant::now();
-    let mut done = Progress { counts: entry.counts, warnings: Vec::new() };
-    let outcome = match (m.graph.get(at).undo(), entry.source) {
-        (Undo::Code, _) => by_code(m, session, at, &mut done).await,
-        (_, Source::Native) => by_journal(session, id, confirmed, &mut done).await,
-        (_, Source::Imported | Source::Stamped) => by_imported_undo(m, session, at, &mut done).await,
+    let migration = m.graph.get(at);
+    let mut attempt = Attempt::rollback(migration.meta(), entry.counts, session.now());
+    let sink = LiveSink { session, whole: None };
+    let outcome = match (migration.undo(), entry.source) {
+        (Undo::Code, _) => match migration.down(&mut Up::live(sink, &mut attempt)).await {
+            Ok(()) => journal::discard(session, id).await,
+            failed => failed,
+        },
+        (_, Source::Native) => by_journal(session, id, confirmed, &mut attempt).await,
+        (_, Source::Imported | Source::Stamped) => {
+            let pass = ImportedUndoPass::Execute(sink, &mut attempt);
+            migration.undo_imported(&mut UndoImported { migration: id, settings: &m.settings, pass }).await
+        }
     };
     let finish = Finish {
         session,
         id,
         state: State::RolledBack,
         event: "rolled_back",
-        counts: &done.counts,
-        warnings: &done.warnings,
+        counts: &attempt.counts,
+        warnings: &attempt.warnings,
         duration: began.elapsed(),
         error: &[],
         step: None,
@@ -120,46 +128,21 @@ pub(super) async fn roll_back(
     session.record(id, &finish).await?;
     let duration = finish.duration;
     session.emit(&Event::RolledBack { migration: id });
-    Ok(Some(DownReport { id: id.into(), duration, counts: done.counts, warnings: done.warnings }))
+    Ok(Some(DownReport { id: id.into(), duration, counts: attempt.counts, warnings: attempt.warnings }))
 }
 
-struct Progress {
-    counts: Vec<StepCounts>,
-    warnings: Vec<String>,
-}
-
-async fn by_journal(session: &RunSession<'_>, id: &str, confirmed: bool, done: &mut Progress) -> Result<()> {
+async fn by_journal(
+    session: &RunSession<'_>,
+    migration: &str,
+    confirmed: bool,
+    attempt: &mut Attempt,
+) -> Result<()> {
     loop {
-        let one =
-            UndoOne { session, migration: id, confirmed, counts: &done.counts, warnings: &done.warnings };
-        let undone = one.run().await?;
+        let Attempt { counts, warnings, .. } = &*attempt;
+        let undone = UndoOne { session, migration, confirmed, counts, warnings }.run().await?;
         if !undone.any {
             return Ok(());
         }
-        (done.counts, done.warnings) = (undone.counts, undone.warnings);
+        (attempt.counts, attempt.warnings) = (undone.counts, undone.warnings);
     }
-}
-
-async fn by_code(m: &Migrator, session: &RunSession<'_>, at: usize, done: &mut Progress) -> Result<()> {
-    let migration = m.graph.get(at);
-    let mut attempt = Attempt::rollback(migration.meta(), done.counts.clone(), session.now());
-    let outcome = migration.down(&mut Up::live(LiveSink { session, whole: None }, &mut attempt)).await;
-    (done.counts, done.warnings) = (attempt.counts, attempt.warnings);
-    outcome?;
-    journal::discard(session, migration.meta().id).await
-}
-
-async fn by_imported_undo(
-    m: &Migrator,
-    session: &RunSession<'_>,
-    at: usize,
-    done: &mut Progress,
-) -> Result<()> {
-    let mode = ImportedUndoPass::Execute { session, counts: done.counts.clone(), warnings: &[] };
-    let mut undo = UndoImported { migration: m.id(at), settings: &m.settings, mode, losses: Vec::new() };
-    let outcome = m.graph.get(at).undo_imported(&mut undo).await;
-    if let ImportedUndoPass::Execute { counts, .. } = undo.mode {
-        done.counts = counts;
-    }
-    outcome
 }

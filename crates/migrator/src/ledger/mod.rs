@@ -1,29 +1,20 @@
 //! The collections that record the state and the history of migrations.
 
-/// The claim of an entry before a run.
-mod claim;
-/// The end of a run.
-mod finish;
-/// The import of what another tool applied.
-mod import;
 /// Records of the log.
 pub(crate) mod log;
-/// Manual changes of an entry.
-mod manual_entry;
 /// The ledger of `pymongo_migrate`.
 mod pymongo_ledger;
 /// Both ledgers, read at one moment.
 mod snapshot;
+/// Changes of an entry's state: by a run, an import or an operator.
+mod transition;
 
 use bson::{Document, doc};
 use docstore::{Filter, Find, Store, Update};
 
-pub(crate) use claim::Claim;
-pub(crate) use finish::Finish;
-pub(crate) use import::Import;
 pub use log::LogRecord;
-pub(crate) use manual_entry::{ManualDecision, ManualEntry};
 pub(crate) use snapshot::LedgerSnapshot;
+pub(crate) use transition::{Claim, Finish, Import, ManualDecision, ManualEntry};
 
 use crate::entry::{FORMAT, LedgerEntry, counts_to_bson, texts_to_bson};
 use crate::run::{Progress, RunSession, Runner, Scope};

@@ -3,8 +3,8 @@ use crate::Phase;
 use crate::operation::Operation;
 use crate::step::Step;
 
-/// Methods that remove something.
-const TAKE_AWAY: &[&str] = &["unset", "delete"];
+/// Constructors of steps that remove something.
+const TAKE_AWAY: &[&str] = &["unset_field", "rename_end", "delete"];
 
 pub(super) fn look(subject: &LintSubject<'_>) -> Vec<Lint> {
     let mut lints = renames(subject);
@@ -51,7 +51,7 @@ fn expand(subject: &LintSubject<'_>) -> Vec<Lint> {
 }
 
 fn calls(subject: &LintSubject<'_>, method: &str) -> bool {
-    let call = format!(". {method} (");
+    let call = format!("Step : : {method} (");
     subject.code.as_ref().is_some_and(|code| code.reach("up").iter().any(|line| line.contains(&call)))
 }
 

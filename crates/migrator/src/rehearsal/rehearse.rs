@@ -95,7 +95,7 @@ async fn run_in(
     let began = Instant::now();
     let mut copied = Vec::new();
     for name in m.db.collection_names().await?.into_iter().filter(|name| name != LOCK && name != LOG) {
-        if m.settings.stop.is_requested() {
+        if m.settings.stop.is_cancelled() {
             return Err(Error::interrupted());
         }
         copied.push(copy(&m.db, sandbox.db(), &name, sampled(&name)).await?);

@@ -1,7 +1,7 @@
 use bson::{Bson, DateTime};
 use docstore::Store;
 
-use super::progress::Progress;
+use super::id_scan::Progress;
 use crate::journal::{self, JournalWriter};
 use crate::{Error, Meta, Mode, Result, StepCounts};
 

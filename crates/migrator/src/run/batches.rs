@@ -6,9 +6,8 @@ use docstore::{Collection, Field, Filter, Find, Projection, Sort, Store};
 
 use super::attempt::Attempt;
 use super::batch_sizer::BatchSizer;
-use super::id_scan::IdScan;
+use super::id_scan::{IdScan, Progress};
 use super::live::{LiveSink, StepContext};
-use super::progress::Progress;
 use super::session::{Batch, RetryPolicy, Scope};
 use crate::operation::Operation;
 use crate::{Error, Event, Result, StepCounts};

@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
 use bson::{Bson, Document};
-use docstore::{Collection, Field, Filter, Projection, Update, UpdateOp, Write};
+use docstore::{Collection, Field, Filter, Projection, Store, Update, UpdateOp, Write};
 
 use super::batches::{Documents, RangeBatch, RangeOutcome};
 use super::session::Scope;
-use crate::journal::{self, FieldChange, NewValue, Record, SparseValues};
+use crate::journal::{self, CHUNK, FieldChange, NewValue, Record, SparseValues};
 use crate::operation::{Operation, set_and_unset};
 use crate::{Result, StepCounts};
 
@@ -128,6 +128,55 @@ impl RangeBatch<'_> {
         Ok(RangeOutcome { journal_bytes, cut: read.cut })
     }
 
+    /// Deletes the matching documents of a range.
+    pub(super) async fn delete(
+        &self,
+        scope: &Scope,
+        collection: &Collection,
+        matching: Filter,
+        counts: &mut StepCounts,
+    ) -> Result<RangeOutcome> {
+        if !self.ctx.attempt.journal {
+            counts.deleted += collection.delete_many(&matching).await?;
+            return Ok(RangeOutcome::default());
+        }
+        let read = Documents::read(collection, matching, None).await?;
+        if read.documents.is_empty() {
+            return Ok(RangeOutcome::default());
+        }
+        let ids = read.ids();
+        let record = Record::Deleted { documents: read.documents };
+        let journal_bytes = self.ctx.journal(scope, collection.name(), &record).await?;
+        for ids in ids.chunks(CHUNK) {
+            let these = Filter::is_in(Field::ID, ids.iter().cloned()).also(self.filter.clone());
+            counts.deleted += collection.delete_many(&these).await?;
+        }
+        Ok(RangeOutcome { journal_bytes, cut: read.cut })
+    }
+
+    /// Copies the matching documents of a range.
+    pub(super) async fn copy(
+        &self,
+        scope: &Scope,
+        collection: &Collection,
+        matching: Filter,
+        to: &str,
+        counts: &mut StepCounts,
+    ) -> Result<RangeOutcome> {
+        let read = Documents::read(collection, matching, None).await?;
+        let to = scope.collection(to);
+        let found = read.documents.len();
+        let missing = absent(&to, read.documents).await?;
+        counts.left += (found - missing.len()) as u64;
+        let mut journal_bytes = 0;
+        if !missing.is_empty() {
+            counts.inserted += missing.len() as u64;
+            journal_bytes = self.ctx.journal(scope, to.name(), &Record::inserted(&missing)?).await?;
+            to.insert_many(missing).await?;
+        }
+        Ok(RangeOutcome { journal_bytes, cut: read.cut })
+    }
+
     /// Returns a write that has no effect if someone changed these fields since the document was read: the journal has
     /// their values as they were read.
     fn update_if_unchanged(&self, read: &Document, fields: &[Field], update: Update) -> Write {
@@ -164,4 +213,12 @@ fn record(updates: &[(Bson, Update)], current: &[Option<Document>], fields: &[Fi
         FieldChange { field: field.to_string(), after: NewValue::Each(after), before }
     });
     Record::Fields { ids, changes: changes.collect() }
+}
+
+/// Returns the documents whose id does not exist in a collection.
+async fn absent(to: &Collection, mut documents: Vec<Document>) -> Result<Vec<Document>> {
+    let ids: Vec<Bson> = documents.iter().filter_map(|document| document.get("_id").cloned()).collect();
+    let found = journal::by_id(to, &ids, Some(Projection::Include(Vec::new()))).await?;
+    documents.retain(|document| !found.contains_key(&journal::id_key(document.get("_id"))));
+    Ok(documents)
 }

@@ -1,24 +1,11 @@
 use std::time::Instant;
 
 use super::attempt::Attempt;
-use super::check::Check;
 use super::live::LiveSink;
 use super::session::{Batch, RetryPolicy, RunSession, Scope};
-use super::up::Up;
+use super::up::{Check, Up};
 use crate::ledger::Finish;
-use crate::{Error, Finding, Meta, Migration, Mode, Result, Settings, State};
-
-/// Refuses a mode that this server does not support, before anything is written.
-pub(crate) fn refuse_mode(meta: &Meta, transactions: bool, settings: &Settings) -> Result<()> {
-    if meta.mode != Mode::Transaction || transactions || settings.without_transactions {
-        return Ok(());
-    }
-    Err(Error::ModeUnavailable {
-        id: meta.id.into(),
-        why: "it runs as one transaction, which a standalone server does not support; use a replica set"
-            .into(),
-    })
-}
+use crate::{Error, Finding, Migration, Mode, Result, State};
 
 /// The outcome of a successful attempt.
 pub(crate) struct UpOutcome {

@@ -1,6 +1,7 @@
 use bson::spec::ElementType;
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document};
 use docstore::{Collection, Field, Filter, Find, Projection, Sort};
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
@@ -8,11 +9,13 @@ use crate::Result;
 /// was changed or not.
 ///
 /// Comparisons match ids of one BSON type only, so the scan goes type by type.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct IdScan {
     /// The last id that was read of each type, in the order of types.
     last: Vec<Bson>,
     within_type: bool,
+    #[serde(skip)]
     end: bool,
 }
 
@@ -89,19 +92,52 @@ impl IdScan {
         next.within_type = range.more;
         next
     }
+}
 
-    /// Returns the position as it is stored in the ledger.
-    pub(crate) fn to_document(&self) -> Document {
-        doc! { "last": self.last.clone(), "within_type": self.within_type }
+/// The position of a batched migration: stored in the ledger's entry with each batch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Progress {
+    /// The completed steps.
+    done: Vec<String>,
+    /// The current step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    /// The position in the collection of the current step.
+    #[serde(rename = "pages", skip_serializing_if = "Option::is_none")]
+    scan: Option<IdScan>,
+}
+
+impl Progress {
+    /// Returns true if an earlier attempt completed a step.
+    pub(crate) fn is_done(&self, step: &str) -> bool {
+        self.done.iter().any(|done| done == step)
     }
 
-    /// Parses a position from the ledger.
-    pub(crate) fn from_document(document: &Document) -> Self {
-        Self {
-            last: document.get_array("last").cloned().unwrap_or_default(),
-            within_type: document.get_bool("within_type").unwrap_or(false),
-            end: false,
+    /// Returns the position from which a step continues.
+    pub(crate) fn scan(&self, step: &str) -> IdScan {
+        self.scan.clone().filter(|_| self.step.as_deref() == Some(step)).unwrap_or_default()
+    }
+
+    /// Returns the progress after a batch of a step.
+    pub(crate) fn with(&self, step: &str, scan: &IdScan) -> Self {
+        let mut done = self.done.clone();
+        if scan.is_end() {
+            done.push(step.to_owned());
+            return Self { done, ..Self::default() };
         }
+        Self { done, step: Some(step.to_owned()), scan: Some(scan.clone()) }
+    }
+
+    /// Returns the progress as it is stored in the ledger; `None` before the first batch.
+    pub(crate) fn to_bson(&self) -> Option<Bson> {
+        let stored = || bson::serialize_to_bson(self).expect("a position consists of strings and ids");
+        (*self != Self::default()).then(stored)
+    }
+
+    /// Parses the progress from the ledger.
+    pub(crate) fn from_document(document: &Document) -> Self {
+        bson::deserialize_from_document(document.clone()).unwrap_or_default()
     }
 }
 
@@ -132,7 +168,24 @@ fn same_type(a: &Bson, b: &Bson) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bson::doc;
+
     use super::*;
+
+    #[test]
+    fn progress_round_trips_through_the_ledger() {
+        let scan = IdScan { last: vec![2.into(), "t".into()], within_type: true, end: false };
+        let progress = Progress::default().with("a", &IdScan::default().at_end()).with("b", &scan);
+        let Some(Bson::Document(kept)) = progress.to_bson() else { panic!("progress is stored") };
+        let pages = doc! { "last": [2, "t"], "within_type": true };
+        assert_eq!(kept, doc! { "done": ["a"], "step": "b", "pages": pages });
+        let read = Progress::from_document(&kept);
+        assert_eq!(read, progress);
+        assert!(read.is_done("a") && !read.is_done("b"));
+        assert_eq!(read.scan("b"), scan);
+        assert_eq!(read.scan("c"), IdScan::default());
+        assert_eq!(Progress::default().to_bson(), None);
+    }
 
     testkit::stores! {
         async fn documents_inserted_after_the_end_do_not_prolong_the_scan(db: docstore::Database) {
@@ -165,7 +218,9 @@ mod tests {
                     }
                     met.extend(found);
                     assert!(met.len() <= all.len(), "some are read twice: {met:?}");
-                    scan = IdScan::from_document(&scan.after(&range).to_document());
+                    let progress = Progress::default().with("step", &scan.after(&range));
+                    let Some(Bson::Document(stored)) = progress.to_bson() else { panic!("progress is stored") };
+                    scan = Progress::from_document(&stored).scan("step");
                 }
                 let text = |documents: &[Document]| {
                     let mut ids: Vec<String> = documents.iter().map(ToString::to_string).collect();

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use docstore::Lease;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Result};
 
@@ -23,7 +23,7 @@ struct Shared {
     lease: Lease,
     /// The time when the last successful renewal was sent; the term is never overestimated.
     renewed: Mutex<Instant>,
-    lost: watch::Sender<bool>,
+    lost: CancellationToken,
     /// The number of open transactions; see [`RenewalGrace`].
     graces: AtomicUsize,
     /// True if the last renewal was not answered.
@@ -45,11 +45,10 @@ impl Drop for RenewalGrace {
 impl HeldLease {
     /// Starts the heartbeat of a lease that was requested at `requested`.
     pub(crate) fn new(lease: Lease, requested: Instant) -> Self {
-        let (renewed, lost) = (Mutex::new(requested), watch::Sender::new(false));
         let shared = Arc::new(Shared {
             lease,
-            renewed,
-            lost,
+            renewed: Mutex::new(requested),
+            lost: CancellationToken::new(),
             graces: AtomicUsize::new(0),
             overdue: AtomicBool::new(false),
         });
@@ -69,15 +68,14 @@ impl HeldLease {
 
     /// Waits until the lease is lost.
     pub(crate) async fn lost(&self) {
-        // The sender lives as long as `self`, so this ends only when the value is true.
-        let _ = self.shared.lost.subscribe().wait_for(|lost| *lost).await;
+        self.shared.lost.cancelled().await;
     }
 
     /// Checks before a write that enough of the term is left, and renews the lease if not: no write begins before the store
     /// has confirmed the lease.
     pub(crate) async fn ensure(&self) -> Result<()> {
         let mut renewed = false;
-        while self.shared.is_short() && !*self.shared.lost.borrow() {
+        while self.shared.is_short() && !self.shared.lost.is_cancelled() {
             if renewed {
                 // The renewal failed, possibly at once.
                 tokio::time::sleep(self.shared.lease.ttl() / 30).await;
@@ -85,7 +83,7 @@ impl HeldLease {
             self.shared.renew().await;
             renewed = true;
         }
-        if *self.shared.lost.borrow() { Err(Error::LeaseLost) } else { Ok(()) }
+        if self.shared.lost.is_cancelled() { Err(Error::LeaseLost) } else { Ok(()) }
     }
 
     /// Releases the lease. A failure is only logged: the lease then expires.
@@ -108,7 +106,7 @@ impl Shared {
         let mut ticks = interval((self.lease.ttl() / 3).max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
-        while !*self.lost.borrow() {
+        while !self.lost.is_cancelled() {
             ticks.tick().await;
             self.renew().await;
         }
@@ -141,7 +139,7 @@ impl Shared {
         };
         if gone {
             tracing::error!(fence = self.lease.fence(), "lost the migration lock");
-            self.lost.send_replace(true);
+            self.lost.cancel();
         }
     }
 

@@ -4,14 +4,17 @@ use async_trait::async_trait;
 use bson::DateTime;
 use bson::oid::ObjectId;
 use docstore::{Collection, Database, Store, Transaction};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
-use super::guard::RunGuard;
 use super::lease::HeldLease;
 use crate::{Error, Event, Result, Settings};
 
 /// Duration for which a batch is retried after conflicts. The server ends the transaction of a dead client after 60 to 90 seconds;
 /// until then its documents are locked.
 const RETRY_FOR: Duration = Duration::from_mins(2);
+/// The time beyond its limit in which an attempt may reach the next batch boundary.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The process that runs migrations.
 #[derive(Debug, Clone)]
@@ -89,6 +92,58 @@ pub(crate) struct RunSession<'a> {
     pub(crate) guard: RunGuard,
     /// True if warnings count as failures.
     pub(crate) strict: bool,
+}
+
+/// The limits that may end a run between two batches, and the time of the last progress record.
+#[derive(Debug)]
+pub(crate) struct RunGuard {
+    deadline: Mutex<Option<(Instant, Duration)>>,
+    progress: Mutex<Instant>,
+}
+
+impl RunGuard {
+    pub(crate) fn new() -> Self {
+        Self { deadline: Mutex::new(None), progress: Mutex::new(Instant::now()) }
+    }
+
+    /// Starts an attempt with this time limit.
+    pub(crate) fn begin(&self, limit: Option<Duration>) {
+        let until = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
+        *self.deadline.lock() = until;
+        *self.progress.lock() = Instant::now();
+    }
+
+    /// Checks before a batch that no stop was requested and the time limit is not exceeded.
+    pub(crate) fn check(&self, stop: &CancellationToken) -> Result<()> {
+        if stop.is_cancelled() {
+            return Err(Error::interrupted());
+        }
+        match *self.deadline.lock() {
+            Some((until, limit)) if Instant::now() >= until => Err(Error::TimeLimit { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs an attempt within its time limit. An attempt that does not reach a batch boundary in time is dropped.
+    pub(crate) async fn within(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
+        let limit = *self.deadline.lock();
+        let Some((until, limit)) = limit else { return work.await };
+        let left = until.saturating_duration_since(Instant::now()).saturating_add(GRACE);
+        match tokio::time::timeout(left, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::TimeLimit { limit }),
+        }
+    }
+
+    /// Returns true if the next progress record is due; if so, it counts as written.
+    pub(crate) fn is_progress_due(&self, every: Duration) -> bool {
+        let mut last = self.progress.lock();
+        let due = last.elapsed() >= every;
+        if due {
+            *last = Instant::now();
+        }
+        due
+    }
 }
 
 /// Retries a batch after conflicts, with exponential back-off.

@@ -1,15 +1,11 @@
-use async_trait::async_trait;
-use docstore::{Field, Filter, Store};
+use docstore::{Database, Field, Filter};
 
-use super::check::env;
-use super::id_scan::IdScan;
-use super::session::{Batch, RunSession, Scope};
+use super::attempt::Attempt;
+use super::live::LiveSink;
+use super::up::env;
 use crate::operation::Operation;
 use crate::step::Step;
 use crate::{Result, Settings, StepCounts};
-
-/// The number of documents in one batch.
-const BATCH: u64 = 1000;
 
 /// The interface that a migration uses to roll back a run of another tool, for which there is no journal.
 ///
@@ -18,17 +14,15 @@ const BATCH: u64 = 1000;
 pub struct UndoImported<'a> {
     pub(crate) migration: &'a str,
     pub(crate) settings: &'a Settings,
-    pub(crate) mode: ImportedUndoPass<'a>,
-    /// The losses, in the first pass.
-    pub(crate) losses: Vec<String>,
+    pub(crate) pass: ImportedUndoPass<'a>,
 }
 
 /// A pass of the rollback.
 pub(crate) enum ImportedUndoPass<'a> {
-    /// Counts the documents that would be changed.
-    Count(&'a docstore::Database),
+    /// Counts the documents that would be changed, and describes the losses.
+    Count(&'a Database, &'a mut Vec<String>),
     /// Changes them.
-    Execute { session: &'a RunSession<'a>, counts: Vec<StepCounts>, warnings: &'a [String] },
+    Execute(LiveSink<'a>, &'a mut Attempt),
 }
 
 impl UndoImported<'_> {
@@ -60,75 +54,24 @@ impl UndoImported<'_> {
         self.perform(Step::delete("delete", collection, filter.clone()), note).await
     }
 
-    async fn perform(&mut self, step: Step, note: &str) -> Result<()> {
-        let filter = step.operation.pending().unwrap_or(Filter::All);
-        let collection = &step.collection;
-        match &mut self.mode {
-            ImportedUndoPass::Count(db) => {
-                let count = db.collection(collection).count(&filter).await?;
-                let what = match &step.operation {
+    async fn perform(&mut self, Step { name, collection, operation }: Step, note: &str) -> Result<()> {
+        match &mut self.pass {
+            ImportedUndoPass::Count(db, losses) => {
+                let filter = operation.pending().unwrap_or(Filter::All);
+                let count = db.collection(&collection).count(&filter).await?;
+                let what = match &operation {
                     Operation::Unset { field, .. } => format!("unsets {field} on {count} of {collection}"),
                     _ => format!("deletes {count} of {collection}"),
                 };
                 if count > 0 {
-                    self.losses.push(format!("{what}, {note}"));
+                    losses.push(format!("{what}, {note}"));
                 }
             }
-            ImportedUndoPass::Execute { session, counts, warnings } => {
-                let migration = self.migration;
-                let mut scan = IdScan::default();
-                while !scan.is_end() {
-                    let batch = UndoBatch {
-                        session,
-                        migration,
-                        step: &step,
-                        filter: &filter,
-                        scan: &scan,
-                        counts,
-                        warnings,
-                    };
-                    (scan, *counts) = session.atomically(migration, &batch).await?;
-                }
+            ImportedUndoPass::Execute(sink, attempt) => {
+                let at = StepCounts::index_of(&mut attempt.counts, &name, &collection);
+                sink.execute(attempt, at, &operation).await?;
             }
         }
         Ok(())
-    }
-}
-
-/// Performs a step on the next range of documents.
-struct UndoBatch<'a> {
-    session: &'a RunSession<'a>,
-    migration: &'a str,
-    step: &'a Step,
-    filter: &'a Filter,
-    scan: &'a IdScan,
-    counts: &'a [StepCounts],
-    warnings: &'a [String],
-}
-
-#[async_trait]
-impl Batch for UndoBatch<'_> {
-    type Out = (IdScan, Vec<StepCounts>);
-
-    async fn run(&self, scope: &Scope) -> Result<Self::Out> {
-        let Self { session, migration, step, .. } = self;
-        let collection = scope.collection(&step.collection);
-        let mut counts = self.counts.to_vec();
-        let Some(range) = self.scan.next(&collection, BATCH).await? else {
-            return Ok((self.scan.at_end(), counts));
-        };
-        if !scope.is_transaction() {
-            session.touch(scope, migration, &counts, self.warnings, None).await?;
-            session.boundary(migration, scope).await?;
-        }
-        let matching = range.filter().also(self.filter.clone());
-        let at = StepCounts::index_of(&mut counts, &step.name, &step.collection);
-        match step.operation.uniform_update() {
-            Some(update) => counts[at].updated += collection.update_many(&matching, &update).await?.modified,
-            None => counts[at].deleted += collection.delete_many(&matching).await?,
-        }
-        session.boundary(migration, scope).await?;
-        session.touch(scope, migration, &counts, self.warnings, None).await?;
-        Ok((self.scan.after(&range), counts))
     }
 }

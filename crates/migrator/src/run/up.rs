@@ -1,20 +1,19 @@
 use bson::{Bson, DateTime, Document};
-use docstore::{Field, Filter, Find, Index, Projection, Update};
+use docstore::{Field, Filter, Find, Store};
 
 use super::attempt::{Attempt, Inserted, StepOutcome};
-use super::check::env;
 use super::live::LiveSink;
 use crate::dry_run::DryRunSink;
 use crate::operation::{Operation, Value};
 use crate::step::Step;
-use crate::{Event, Result, Settings};
+use crate::{Error, Event, MissingEnv, Result, Settings};
 
 /// The interface of a migration to its database: reads, and steps that write.
 ///
 /// Every write is a step: it is idempotent, it is journalled, and it has a name that is unique within the migration. A
 /// resumed run recognizes by the name what an earlier attempt did, and reports show it. [`Mode`](crate::Mode) decides how
-/// the writes of a step are batched. The methods that write build the same [`Step`]s that a migration can declare, and
-/// return the number of documents that this attempt changed.
+/// the writes of a step are batched. The methods that write perform the same [`Step`]s that a migration can declare, and
+/// return the number of documents or indexes that this attempt changed.
 ///
 /// Only top-level fields can be changed, and never `_id`.
 pub struct Up<'a> {
@@ -134,17 +133,6 @@ impl Up<'_> {
         }
     }
 
-    /// Inserts documents, each unless one exists with the same values in the fields of the key.
-    pub async fn insert_many_if_absent<F: Into<Field>>(
-        &mut self,
-        step: &str,
-        collection: &str,
-        key: impl IntoIterator<Item = F> + Send,
-        documents: Vec<Document>,
-    ) -> Result<u64> {
-        self.change(Step::seed(step, collection, key, documents)).await
-    }
-
     /// Sets a field on the matching documents that lack it. A field that is null counts as present.
     pub async fn set_where_missing(
         &mut self,
@@ -155,7 +143,7 @@ impl Up<'_> {
         value: impl Into<Bson> + Send,
     ) -> Result<u64> {
         let step = Step::add_field(step, collection, field, Value::Is(value.into()));
-        self.change(step.only(filter.clone())).await
+        self.step(step.only(filter.clone())).await
     }
 
     /// Sets a field on the matching documents where it has another value or is missing.
@@ -168,74 +156,7 @@ impl Up<'_> {
         value: impl Into<Bson> + Send,
     ) -> Result<u64> {
         let step = Step::set_field(step, collection, field, Value::Is(value.into()));
-        self.change(step.only(filter.clone())).await
-    }
-
-    /// Removes a field from the matching documents. A rollback restores it as the last field of its document.
-    pub async fn unset(
-        &mut self,
-        step: &str,
-        collection: &str,
-        filter: &Filter,
-        field: impl Into<Field> + Send,
-    ) -> Result<u64> {
-        self.change(Step::unset_field(step, collection, field).only(filter.clone())).await
-    }
-
-    /// Copies one field to another in the matching documents that have the first and lack the second. See
-    /// [`Step::rename_begin`] for how to rename a field.
-    pub async fn copy_field(
-        &mut self,
-        step: &str,
-        collection: &str,
-        filter: &Filter,
-        from: impl Into<Field> + Send,
-        to: impl Into<Field> + Send,
-    ) -> Result<u64> {
-        self.change(Step::rename_begin(step, collection, from, to).only(filter.clone())).await
-    }
-
-    /// Updates each matching document by a pure function of the fields that the projection reads.
-    ///
-    /// The update may only set and unset fields. A resumed run may pass a document that was updated before: the function
-    /// must then return `None` or the same update.
-    pub async fn update_each(
-        &mut self,
-        step: &str,
-        collection: &str,
-        filter: &Filter,
-        reads: Projection,
-        update: impl Fn(&Document) -> Option<Update> + Send + Sync + 'static,
-    ) -> Result<u64> {
-        self.change(Step::update_each(step, collection, reads, update).only(filter.clone())).await
-    }
-
-    /// Deletes the matching documents. The journal keeps them whole.
-    pub async fn delete(&mut self, step: &str, collection: &str, filter: &Filter) -> Result<u64> {
-        self.change(Step::delete(step, collection, filter.clone())).await
-    }
-
-    /// Copies the matching documents into another collection, except those whose id exists there. Indexes are not copied.
-    pub async fn copy_collection(
-        &mut self,
-        step: &str,
-        from: &str,
-        to: &str,
-        filter: &Filter,
-    ) -> Result<u64> {
-        self.change(Step::copy_collection(step, from, to).only(filter.clone())).await
-    }
-
-    /// Creates an index, unless one with the same definition exists under any name. Returns whether this attempt created
-    /// it. Not available in [`Mode::Transaction`](crate::Mode::Transaction).
-    pub async fn create_index(&mut self, step: &str, collection: &str, index: &Index) -> Result<bool> {
-        Ok(self.change(Step::create_index(step, collection, index.clone())).await? > 0)
-    }
-
-    /// Drops the index of this name if it exists. The journal keeps its definition. Returns whether this attempt dropped
-    /// it. Not available in [`Mode::Transaction`](crate::Mode::Transaction).
-    pub async fn drop_index(&mut self, step: &str, collection: &str, name: &str) -> Result<bool> {
-        Ok(self.change(Step::drop_index(step, collection, name)).await? > 0)
+        self.step(step.only(filter.clone())).await
     }
 
     /// Performs declared steps in order.
@@ -246,7 +167,8 @@ impl Up<'_> {
         Ok(())
     }
 
-    async fn change(&mut self, step: Step) -> Result<u64> {
+    /// Performs one step.
+    pub async fn step(&mut self, step: Step) -> Result<u64> {
         match self.perform(step).await? {
             StepOutcome::Changed(n) => Ok(n),
             StepOutcome::Inserted(_) => unreachable!("only `Operation::Insert` has this outcome"),
@@ -269,4 +191,42 @@ impl Up<'_> {
         self.attempt.end();
         Ok(outcome)
     }
+}
+
+/// The interface of a post-condition to the database. It only reads.
+pub struct Check<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) settings: &'a Settings,
+    pub(crate) migration: &'a str,
+}
+
+impl Check<'_> {
+    /// Returns the value of an environment variable.
+    ///
+    /// # Errors
+    /// If the variable is not set.
+    pub fn env(&self, name: &str) -> Result<String> {
+        env(self.settings, self.migration, name)
+    }
+
+    /// Returns the first document of a read.
+    pub async fn find_one(&self, collection: &str, find: Find) -> Result<Option<Document>> {
+        Ok(self.store.collection(collection).find_one(find).await?)
+    }
+
+    /// Returns the documents of a read. Set a limit: all of them are held in memory.
+    pub async fn find(&self, collection: &str, find: Find) -> Result<Vec<Document>> {
+        Ok(self.store.collection(collection).find(find).await?.documents().await?)
+    }
+
+    /// Returns the number of documents that match.
+    pub async fn count(&self, collection: &str, filter: &Filter) -> Result<u64> {
+        Ok(self.store.collection(collection).count(filter).await?)
+    }
+}
+
+pub(super) fn env(settings: &Settings, migration: &str, name: &str) -> Result<String> {
+    settings.variable(name).ok_or_else(|| {
+        Error::MissingEnv(vec![MissingEnv { variable: name.into(), migration: migration.into() }])
+    })
 }

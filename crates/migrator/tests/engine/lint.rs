@@ -139,8 +139,8 @@ fn table() -> Vec<(Rule, Vec<Declared>, Vec<Declared>)> {
         ),
         (
             Rule::ExpandTakesAway,
-            one(code("cx.unset(a).await", "")),
-            one(code("cx.set(a).await", "cx.unset(a)")),
+            one(code("cx.step(Step::unset_field(a)).await", "")),
+            one(code("cx.set(a).await", "cx.step(Step::unset_field(a))")),
         ),
         (
             Rule::ExpandTightens,

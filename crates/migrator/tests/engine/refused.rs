@@ -1,8 +1,8 @@
 //! Steps that are wrong in themselves.
 
 use async_trait::async_trait;
-use docstore::{Filter, Projection, Update};
-use migrator::{Check, Finding, Graph, Meta, Migration, Result, Undo, Up};
+use docstore::{Filter, Update};
+use migrator::{Check, Finding, Graph, Meta, Migration, Result, Step, Undo, Up};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Bad {
@@ -41,11 +41,11 @@ impl Migration for RefusedMigration {
                 cx.set("a", "things", &all, "a.b", 1).await?;
             }
             Bad::Id => {
-                cx.unset("a", "things", &all, "_id").await?;
+                cx.step(Step::unset_field("a", "things", "_id")).await?;
             }
             Bad::Increase => {
                 let more = |_: &docstore::bson::Document| Some(Update::new().inc("n", 1));
-                cx.update_each("a", "things", &all, Projection::include(["n"]), more).await?;
+                cx.step(Step::backfill("a", "things", ["n"], more)).await?;
             }
             Bad::SameName => {
                 cx.count("things", &all).await?;

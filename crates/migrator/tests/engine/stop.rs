@@ -3,15 +3,17 @@ use std::time::Duration;
 
 use docstore::bson::{DateTime, doc};
 use docstore::{Database, LeaseRequest};
-use migrator::{DownRequest, Error, Event, Migrator, Observer, Recovery, Settings, State, Stop, UpMode};
+use migrator::{
+    CancellationToken, DownRequest, Error, Event, Migrator, Observer, Recovery, Settings, State, UpMode,
+};
 
 use crate::toys::{Do, Meeting, Notes, Toy, all, content, entry, graph, log, migrator, settings, toy};
 
-fn stopping(db: &Database, toys: &[Toy], stop: &Stop) -> Migrator {
+fn stopping(db: &Database, toys: &[Toy], stop: &CancellationToken) -> Migrator {
     Migrator::new(db.clone(), graph(toys), Settings { stop: stop.clone(), ..settings() })
 }
 
-fn two(stop: &Stop) -> [Toy; 2] {
+fn two(stop: &CancellationToken) -> [Toy; 2] {
     let does = vec![
         Do::Insert("things", "a"),
         Do::Stop(stop.clone()),
@@ -23,7 +25,7 @@ fn two(stop: &Stop) -> [Toy; 2] {
 
 /// Tells a run to stop at the first event of a kind.
 struct StopAt {
-    stop: Stop,
+    stop: CancellationToken,
     at: fn(&Event<'_>) -> bool,
     seen: Mutex<Vec<String>>,
 }
@@ -32,7 +34,7 @@ impl Observer for StopAt {
     fn event(&self, event: &Event<'_>) {
         self.seen.lock().unwrap().push(format!("{event:?}"));
         if (self.at)(event) {
-            self.stop.request();
+            self.stop.cancel();
         }
     }
 }
@@ -46,7 +48,7 @@ fn says(error: &Error, code: u8, parts: &[&str]) {
 
 testkit::stores! {
     async fn who_is_told_to_stop_stops_between_two_batches_and_has_not_failed(db: Database) {
-        let stop = Stop::new();
+        let stop = CancellationToken::new();
         let error = stopping(&db, &two(&stop), &stop).up(UpMode::Start).await.unwrap_err();
         says(&error, 130, &["stopped on request during 0001_a", "it has not failed", "step 0 (things): 1 inserted", "`field-notes migrate up`", "`field-notes migrate down`"]);
         assert_eq!(all(&db, "things").await.len(), 1);
@@ -58,22 +60,22 @@ testkit::stores! {
         assert_eq!((status.pending[0].state, status.failed.len()), (Some(State::Interrupted), 0));
         // A start resumes it without waiting for a lease.
         let impatient = Settings { wait: Duration::ZERO, ..settings() };
-        let next = Migrator::new(db.clone(), graph(&two(&Stop::new())), impatient);
+        let next = Migrator::new(db.clone(), graph(&two(&CancellationToken::new())), impatient);
         let report = next.up(UpMode::Start).await.unwrap();
         assert_eq!((report.applied.len(), report.applied[0].counts.len()), (2, 3));
         assert_eq!(all(&db, "things").await.len(), 4);
     }
 
     async fn who_is_told_to_stop_before_it_begins_does_nothing(db: Database) {
-        let stop = Stop::new();
-        stop.request();
+        let stop = CancellationToken::new();
+        stop.cancel();
         let error = stopping(&db, &two(&stop), &stop).up(UpMode::Start).await.unwrap_err();
         says(&error, 130, &["stopped on request between two migrations", "run it again to resume"]);
         assert!(content(&db).await.is_empty() && all(&db, "_migrations").await.is_empty());
     }
 
     async fn between_two_migrations_a_stop_leaves_no_trace(db: Database) {
-        let stop = Stop::new();
+        let stop = CancellationToken::new();
         let at = |event: &Event<'_>| matches!(event, Event::Applied { .. });
         let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
         let reported = Settings { stop: stop.clone(), observer, ..settings() };
@@ -89,7 +91,7 @@ testkit::stores! {
         let before = content(&db).await;
         let toys = [toy("0001_a", &[], vec![Do::Fill("things", "x", 1), Do::Insert("things", "a")])];
         migrator(&db, &toys).up(UpMode::Start).await.unwrap();
-        let stop = Stop::new();
+        let stop = CancellationToken::new();
         let at = |event: &Event<'_>| matches!(event, Event::RollingBack { .. });
         let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
         let reported = Settings { stop, observer, ..settings() };
@@ -109,7 +111,7 @@ testkit::stores! {
             ttl: Duration::from_mins(10),
         };
         let lease = db.acquire_lease(request).await.unwrap().unwrap();
-        let stop = Stop::new();
+        let stop = CancellationToken::new();
         let notes = Arc::new(Notes::default());
         let waiting = Settings { stop: stop.clone(), observer: Arc::clone(&notes) as _, wait: Duration::from_hours(1), ..settings() };
         let migrator = Arc::new(Migrator::new(db.clone(), graph(&two(&stop)), waiting));
@@ -120,7 +122,7 @@ testkit::stores! {
         while notes.0.lock().unwrap().is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        stop.request();
+        stop.cancel();
         for run in runs {
             let error = run.await.unwrap().unwrap_err();
             assert!(matches!(error, Error::Interrupted { .. }), "{error}");
@@ -129,7 +131,7 @@ testkit::stores! {
     }
 
     async fn a_migration_that_is_told_to_stop_and_wants_a_decision_waits_for_it(db: Database) {
-        let stop = Stop::new();
+        let stop = CancellationToken::new();
         let toys = two(&stop).map(|toy| toy.but(|meta| meta.on_interrupt(Recovery::Manual)));
         stopping(&db, &toys, &stop).up(UpMode::Start).await.unwrap_err();
         assert!(matches!(migrator(&db, &toys).up(UpMode::Start).await.unwrap_err(), Error::DecisionRequired { .. }));

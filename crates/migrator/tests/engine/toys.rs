@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use docstore::bson::{Bson, DateTime, Document, doc};
 use docstore::{Database, Field, Filter, Find, Sort};
 use migrator::{
-    Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Result, Settings, Stop, Undo,
-    UndoImported, Up, UpReport,
+    CancellationToken, Check, Error, Event, Finding, Graph, Meta, Migration, Migrator, Observer, Result,
+    Settings, Undo, UndoImported, Up, UpReport,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ pub(crate) enum Do {
     /// Leaves something out.
     Warn(&'static str),
     /// Tells the run to stop.
-    Stop(Stop),
+    Stop(CancellationToken),
 }
 
 #[derive(Default)]
@@ -163,7 +163,7 @@ async fn execute(cx: &mut Up<'_>, id: &str, word: &str, does: &[Do]) -> Result<(
                 meeting.go.notified().await;
             }
             Do::Warn(text) => cx.warn(*text),
-            Do::Stop(flag) => flag.request(),
+            Do::Stop(flag) => flag.cancel(),
         }
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use docstore::bson::{Bson, Document, doc};
-use docstore::{Field, Filter, Index, Projection, Update};
-use migrator::{Check, Finding, Graph, Meta, Migration, Mode, Result, Undo, Up};
+use docstore::{Field, Filter, Index, Update};
+use migrator::{Check, Finding, Graph, Meta, Migration, Mode, Result, Step, Undo, Up};
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -121,20 +121,19 @@ async fn execute(cx: &mut Up<'_>, step: &str, does: WorkerStep) -> Result<()> {
             cx.set(step, THINGS, &all, "n", "all").await?;
         }
         WorkerStep::Unset => {
-            cx.unset(step, THINGS, &all, "n").await?;
+            cx.step(Step::unset_field(step, THINGS, "n")).await?;
         }
         WorkerStep::CopyField => {
-            cx.copy_field(step, THINGS, &all, "n", "m").await?;
+            cx.step(Step::rename_begin(step, THINGS, "n", "m")).await?;
         }
         WorkerStep::Each => {
-            let reads = Projection::include(["n", "double", "odd"]);
-            cx.update_each(step, THINGS, &all, reads, doubled).await?;
+            cx.step(Step::backfill(step, THINGS, ["n", "double", "odd"], doubled)).await?;
         }
         WorkerStep::Delete => {
-            cx.delete(step, THINGS, &Filter::lt("n", 1200)).await?;
+            cx.step(Step::delete(step, THINGS, Filter::lt("n", 1200))).await?;
         }
         WorkerStep::Copy => {
-            cx.copy_collection(step, THINGS, "copies", &all).await?;
+            cx.step(Step::copy_collection(step, THINGS, "copies")).await?;
         }
         WorkerStep::Insert => {
             let document = doc! { "_id": "one", "name": "one", "color": Bson::Null };
@@ -143,13 +142,13 @@ async fn execute(cx: &mut Up<'_>, step: &str, does: WorkerStep) -> Result<()> {
         WorkerStep::InsertMany => {
             let documents =
                 (0..1000).map(|i| doc! { "_id": format!("m{i}"), "slug": format!("s{i}"), "n": i });
-            cx.insert_many_if_absent(step, "more", ["slug"], documents.collect()).await?;
+            cx.step(Step::seed(step, "more", ["slug"], documents.collect())).await?;
         }
         WorkerStep::MakeIndex => {
-            cx.create_index(step, THINGS, &Index::on(["n"])).await?;
+            cx.step(Step::create_index(step, THINGS, Index::on(["n"]))).await?;
         }
         WorkerStep::DropIndex => {
-            cx.drop_index(step, THINGS, "color_1").await?;
+            cx.step(Step::drop_index(step, THINGS, "color_1")).await?;
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use docstore::bson::oid::ObjectId;
 use docstore::bson::{Bson, DateTime, doc};
 use docstore::{Database, Filter, Find, Index};
 use migrator::{
-    Check, Error, Finding, Graph, Meta, Migration, Migrator, Mode, Recovery, Result, Settings, Undo, Up,
+    Check, Error, Finding, Graph, Meta, Migration, Migrator, Mode, Recovery, Result, Settings, Step, Undo, Up,
 };
 
 /// The behavior of a toy, and its defect.
@@ -75,7 +75,7 @@ impl Migration for Toy {
                 return Err(Error::migration("fails on purpose"));
             }
             ToyBehavior::Unique(field) => {
-                cx.create_index("unique", "stories", &Index::on([*field]).unique()).await.map(|_| ())?;
+                cx.step(Step::create_index("unique", "stories", Index::on([*field]).unique())).await?;
             }
         }
         Ok(())
