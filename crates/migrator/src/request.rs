@@ -34,39 +34,17 @@ pub struct UpRequest {
     pub strict: bool,
 }
 
-impl UpRequest {
+impl From<UpMode> for UpRequest {
     /// Requests all pending migrations.
-    pub const fn all(mode: UpMode) -> Self {
+    fn from(mode: UpMode) -> Self {
         Self { mode, target: UpTarget::All, strict: false }
     }
-
-    /// Requests one migration and its dependencies, for an operator.
-    pub fn to(id: impl Into<String>) -> Self {
-        Self { target: UpTarget::To(id.into()), ..Self::all(UpMode::Operator) }
-    }
-
-    /// Requests the next `n` pending migrations, for an operator.
-    pub const fn steps(n: usize) -> Self {
-        Self { mode: UpMode::Operator, target: UpTarget::Steps(n), strict: false }
-    }
-
-    /// Treats warnings as failures.
-    #[must_use]
-    pub fn strict(mut self) -> Self {
-        self.strict = true;
-        self
-    }
 }
 
-impl From<UpMode> for UpRequest {
-    fn from(mode: UpMode) -> Self {
-        Self::all(mode)
-    }
-}
-
-impl From<&UpRequest> for UpRequest {
-    fn from(request: &UpRequest) -> Self {
-        request.clone()
+impl From<UpTarget> for UpRequest {
+    /// Requests migrations for an operator.
+    fn from(target: UpTarget) -> Self {
+        Self { mode: UpMode::Operator, target, strict: false }
     }
 }
 
@@ -95,43 +73,17 @@ pub struct DownRequest {
     pub confirmed: bool,
 }
 
-impl DownRequest {
-    /// Requests the last applied migration.
-    pub const fn last() -> Self {
-        Self { target: DownTarget::Last, confirmed: false }
-    }
-
-    /// Requests everything that depends on this migration.
-    pub fn to(id: impl Into<String>) -> Self {
-        Self { target: DownTarget::To(id.into()), confirmed: false }
-    }
-
-    /// Requests `n` migrations, last first.
-    pub const fn steps(n: usize) -> Self {
-        Self { target: DownTarget::Steps(n), confirmed: false }
-    }
-
-    /// Requests what one run applied.
-    pub fn run(id: impl Into<String>) -> Self {
-        Self { target: DownTarget::Run(id.into()), confirmed: false }
-    }
-
-    /// Requests everything.
-    pub const fn all() -> Self {
-        Self { target: DownTarget::All, confirmed: false }
-    }
-
-    /// Confirms what the plan shows.
-    #[must_use]
-    pub fn confirmed(mut self) -> Self {
-        self.confirmed = true;
-        self
+impl From<DownTarget> for DownRequest {
+    /// Requests a rollback without confirming it.
+    fn from(target: DownTarget) -> Self {
+        Self { target, confirmed: false }
     }
 }
 
-impl From<&DownRequest> for DownRequest {
-    fn from(request: &DownRequest) -> Self {
-        request.clone()
+impl DownTarget {
+    /// Requests a rollback and confirms what the plan shows.
+    pub fn confirmed(self) -> DownRequest {
+        DownRequest { target: self, confirmed: true }
     }
 }
 

@@ -1,11 +1,11 @@
 use docstore::bson::{Bson, doc};
 use docstore::{Database, Filter, Update};
-use migrator::DownRequest;
+use migrator::DownTarget;
 
 use crate::fixtures::{EMAIL, SLUGS, all, content, id_of_section, insert, migrator, seed_site, up};
 
 async fn down(db: &Database) -> migrator::DownReport {
-    migrator(db).down(DownRequest::last()).await.unwrap().remove(0)
+    migrator(db).down(DownTarget::Last).await.unwrap().remove(0)
 }
 
 testkit::stores! {
@@ -75,10 +75,10 @@ testkit::stores! {
         down(&db).await;
         let renamed = Update::new().set("title", "Journal");
         db.collection("sections").update_one(&Filter::eq("slug", "blog"), &renamed).await.unwrap();
-        let error = migrator(&db).down(DownRequest::last()).await.unwrap_err();
+        let error = migrator(&db).down(DownTarget::Last).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
         assert_eq!(all(&db, "sections").await.len(), SLUGS.len());
-        migrator(&db).down(DownRequest::last().confirmed()).await.unwrap();
+        migrator(&db).down(DownTarget::Last.confirmed()).await.unwrap();
         assert_eq!(all(&db, "sections").await, Vec::<docstore::bson::Document>::new());
         assert_eq!(all(&db, "users").await[0].get("avatar_url"), Some(&Bson::Null));
     }

@@ -1,7 +1,7 @@
 use docstore::Database;
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{Bson, DateTime, Document, doc};
-use migrator::{DownRequest, Source};
+use migrator::{DownTarget, Source};
 
 use crate::fixtures::{
     EMAIL, SLUGS, all, by_slug, content, create_unique_indexes, id_of_section, insert, migrator,
@@ -94,11 +94,11 @@ testkit::stores! {
         up(&db).await;
         let mut plans = Vec::new();
         for _ in 0..4 {
-            let plan = migrator(&db).plan_down(DownRequest::last()).await.unwrap().remove(0);
-            let error = migrator(&db).down(DownRequest::last()).await.unwrap_err();
+            let plan = migrator(&db).plan_down(DownTarget::Last).await.unwrap().remove(0);
+            let error = migrator(&db).down(DownTarget::Last).await.unwrap_err();
             assert_eq!(error.exit_code(), 8);
             assert!(!error.to_string().contains(EMAIL), "{error}");
-            migrator(&db).down(DownRequest::last().confirmed()).await.unwrap().remove(0);
+            migrator(&db).down(DownTarget::Last.confirmed()).await.unwrap().remove(0);
             plans.push(plan);
         }
         let losses: Vec<_> = plans.iter().map(|plan| plan.losses.clone()).collect();

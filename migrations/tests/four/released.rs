@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use docstore::Database;
 use docstore::bson::Document;
-use migrator::DownRequest;
+use migrator::DownTarget;
 
 use crate::fixtures::{content, migrator, up};
 
@@ -35,7 +35,7 @@ testkit::stores! {
 
     async fn released_database_is_rolled_back_exactly(db: Database) {
         let before = store_released(&db).await;
-        let reports = migrator(&db).down(DownRequest::all().confirmed()).await.unwrap();
+        let reports = migrator(&db).down(DownTarget::All.confirmed()).await.unwrap();
         assert_eq!(reports.len(), 4);
         assert!(reports.iter().all(|report| report.warnings.is_empty()), "{reports:?}");
         assert_eq!(content(&db).await, before);

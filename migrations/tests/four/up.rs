@@ -66,7 +66,7 @@ testkit::stores! {
         let applied = format!("{:?}", report.applied);
         assert!(!applied.contains(EMAIL), "{applied}");
         for _ in 0..4 {
-            migrator(&db).down(migrator::DownRequest::last()).await.unwrap().remove(0);
+            migrator(&db).down(migrator::DownTarget::Last).await.unwrap().remove(0);
         }
         assert_eq!(content(&db).await, before);
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{DateTime, Document, doc};
 use docstore::{Database, Filter};
-use migrator::{DownRequest, Event, Graph, Migrator, Observer, Settings, UpMode};
+use migrator::{DownRequest, DownTarget, Event, Graph, Migrator, Observer, Settings, UpMode};
 use testkit::child::{self, Countdown, Stores, Topology, kill_self, run_until_killed};
 
 use crate::fingerprint::fingerprint;
@@ -58,8 +58,8 @@ fn migrator(db: &Database, observer: Option<Arc<dyn Observer>>) -> Migrator {
 
 /// Rolls all migrations back; `confirmed` where losses are expected.
 async fn down(migrator: &Migrator, confirmed: bool) {
-    let last = DownRequest { confirmed, ..DownRequest::last() };
-    while !migrator.down(&last).await.unwrap().is_empty() {}
+    let last = DownRequest { target: DownTarget::Last, confirmed };
+    while !migrator.down(last.clone()).await.unwrap().is_empty() {}
 }
 
 /// Executes the successor's part of a task.

@@ -48,7 +48,7 @@ impl Run for DownArgs {
         let is_last = target.is_none();
         let is_whole = matches!(target, None | Some(DownTarget::All));
         let request = DownRequest { target: target.unwrap_or(DownTarget::Last), confirmed: yes };
-        let plans = context.migrator.plan_down(&request).await?;
+        let plans = context.migrator.plan_down(request.clone()).await?;
         if plans.is_empty() {
             let text = if is_whole { "nothing is applied\n" } else { "nothing to roll back\n" };
             return Ok(Output::new(&json!({ "taken_back": [] }), text));
@@ -58,7 +58,7 @@ impl Run for DownArgs {
         }
         let is_harmless = is_last && plans.iter().all(|plan| plan.losses.is_empty());
         let yes = yes || (!is_harmless && context.confirm(&plan_text(&plans)));
-        let reports = context.migrator.down(&DownRequest { confirmed: yes, ..request }).await?;
+        let reports = context.migrator.down(DownRequest { confirmed: yes, ..request }).await?;
         let mut text = report_text(&reports);
         if !reports.is_empty() {
             text.push_str("to apply again, run `field-notes migrate up`\n");

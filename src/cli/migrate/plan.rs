@@ -49,13 +49,13 @@ impl Run for PlanArgs {
 }
 
 pub(super) async fn dry_run(context: &Context, range: UpRange) -> Result<Output, CliError> {
-    let (migrator, request) = (&context.migrator, range.into());
-    let plan = migrator.plan_up(&request).await?;
-    let missing = migrator.missing_env(&request).await?;
+    let (migrator, request) = (&context.migrator, UpRequest::from(range));
+    let plan = migrator.plan_up(request.clone()).await?;
+    let missing = migrator.missing_env(request.clone()).await?;
     if !missing.is_empty() {
         return Err(migrator::Error::MissingEnv(missing).into());
     }
-    let preview = migrator.preview(&request).await?;
+    let preview = migrator.preview(request).await?;
     let text = plan_text(&plan, &preview);
     Ok(Output::new(&json!({ "plan": plan, "preview": preview }), text))
 }

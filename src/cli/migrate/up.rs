@@ -41,7 +41,7 @@ impl Run for UpArgs {
         if self.dry_run {
             return plan::dry_run(context, self.range).await;
         }
-        let report = context.migrator.up(&self.range.into()).await?;
+        let report = context.migrator.up(self.range).await?;
         Ok(Output::new(&report, report_text(&report)))
     }
 }

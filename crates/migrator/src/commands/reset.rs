@@ -7,7 +7,7 @@ use super::{lock, up};
 use crate::backup::{self, Manifest, TakeRequest};
 use crate::ledger::{LOCK, LOG, log_record};
 use crate::run::HeldLease;
-use crate::{DownReport, DownRequest, Error, Migrator, Result, UpMode, UpReport, UpRequest};
+use crate::{DownReport, DownTarget, Error, Migrator, Result, UpMode, UpReport};
 
 /// The parameters of [`Migrator::reset`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +68,9 @@ pub(crate) async fn reset(m: &Migrator, request: &ResetRequest) -> Result<ResetR
         let held = lock::acquire(m).await?;
         dropped = lock::under_lease(&held, drop_all(m, &held)).await?;
     } else {
-        rolled_back = super::down(m, &DownRequest::all().confirmed()).await?;
+        rolled_back = super::down(m, &DownTarget::All.confirmed()).await?;
     }
-    let report = up(m, &UpRequest::all(UpMode::Operator)).await?;
+    let report = up(m, &UpMode::Operator.into()).await?;
     Ok(ResetReport { database, backup, rolled_back, dropped, report })
 }
 

@@ -7,7 +7,7 @@ use super::copy::{CopiedCollection, copy};
 use super::sandbox::Sandbox;
 use super::violations::{Violation, violations};
 use crate::ledger::{LEDGER, LOCK, LOG, is_own};
-use crate::{AppliedMigration, Error, Finding, Migrator, Result, Settings, UpMode, UpRequest, UpTarget};
+use crate::{AppliedMigration, Error, Finding, Migrator, Result, Settings, UpTarget};
 
 /// The age after which the scratch database of a rehearsal is considered abandoned.
 const ABANDONED: Duration = Duration::from_hours(24);
@@ -66,8 +66,7 @@ pub(crate) async fn rehearse(m: &Migrator, request: &RehearsalRequest) -> Result
     if let Err(error) = m.db.sweep_scratches(PURPOSE, ABANDONED).await {
         tracing::debug!(%error, "failed to remove abandoned rehearsals");
     }
-    let up = UpRequest { mode: UpMode::Operator, target: request.target.clone(), strict: false };
-    let plan = m.plan_up(&up).await?;
+    let plan = m.plan_up(request.target.clone()).await?;
     let pending = plan.actions.iter().map(|action| action.id.clone()).collect();
     let touched: Vec<&String> = plan.actions.iter().flat_map(|action| &action.touches).collect();
     let undeclared = plan.actions.iter().any(|action| action.touches.is_empty());
@@ -114,7 +113,7 @@ async fn run_in(
     };
     // One by one, so that those before a failure are reported too.
     for id in report.pending.clone() {
-        match sandbox.migrator.up(UpRequest::to(&id)).await {
+        match sandbox.migrator.up(UpTarget::To(id.clone())).await {
             Ok(done) => {
                 report.applied.extend(done.applied);
                 report.findings.extend(done.findings);

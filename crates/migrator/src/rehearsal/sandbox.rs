@@ -10,7 +10,7 @@ use super::crash_injector::CrashInjector;
 use super::fingerprint::{Fingerprint, KnownIds};
 use crate::ledger::{LEDGER, is_own};
 use crate::{
-    DownReport, DownRequest, Error, Migrator, Observer, Repair, Result, Settings, State, UpReport, UpRequest,
+    DownReport, DownTarget, Error, Migrator, Observer, Repair, Result, Settings, State, UpReport, UpTarget,
 };
 
 /// Data to test migrations on.
@@ -133,10 +133,10 @@ impl Sandbox {
 
     /// Applies a migration and its dependencies. If it requires an operator's decision, decides to retry.
     pub(super) async fn up(&self, id: &str) -> Result<UpReport> {
-        match Box::pin(self.migrator.up(UpRequest::to(id))).await {
+        match Box::pin(self.migrator.up(UpTarget::To(id.into()))).await {
             Err(Error::DecisionRequired { .. }) => {
                 Box::pin(self.migrator.repair(id, Repair::Retry, "a trial")).await?;
-                Box::pin(self.migrator.up(UpRequest::to(id))).await
+                Box::pin(self.migrator.up(UpTarget::To(id.into()))).await
             }
             outcome => outcome,
         }
@@ -144,7 +144,7 @@ impl Sandbox {
 
     /// Rolls back the last migration, which must be this one.
     pub(super) async fn down(&self, id: &str) -> Result<DownReport> {
-        let mut reports = Box::pin(self.migrator.down(DownRequest::last().confirmed())).await?;
+        let mut reports = Box::pin(self.migrator.down(DownTarget::Last.confirmed())).await?;
         match reports.pop() {
             Some(report) if report.id == id => Ok(report),
             Some(report) => Err(Error::migration(format!("{} was rolled back instead", report.id))),

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use docstore::bson::doc;
 use docstore::{Database, LeaseRequest};
-use migrator::{CheckLevel, Graph, Migrator, Settings, UpMode, UpRequest};
+use migrator::{CheckLevel, Graph, Migrator, Settings, UpMode};
 use std::time::Duration;
 
 use crate::toys::{migrator, risky, seed, toy};
 
 async fn levels(migrator: &Migrator) -> (BTreeMap<&'static str, (CheckLevel, String)>, bool) {
-    let preflight = migrator.preflight(&UpRequest::all(UpMode::Operator)).await;
+    let preflight = migrator.preflight(&UpMode::Operator.into()).await;
     let passed = preflight.passed();
     assert_eq!(preflight.exit_code(), if passed { 0 } else { 8 });
     (preflight.checks.into_iter().map(|check| (check.name, (check.level, check.text))).collect(), passed)
@@ -99,7 +99,7 @@ testkit::stores! {
         if db.ping().await.is_ok() {
             return;
         }
-        let preflight = migrator.preflight(&UpRequest::all(UpMode::Operator)).await;
+        let preflight = migrator.preflight(&UpMode::Operator.into()).await;
         assert!(!preflight.passed());
     }
 }

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use docstore::bson::doc;
 use docstore::{Database, Filter, Find};
 use migrator::backup::{RestoreRequest, list};
-use migrator::{DownRequest, Error, State, UpMode};
+use migrator::{DownTarget, Error, State, UpMode};
 
 use crate::site::REPLACE;
 use crate::toys::{migrator, risky, seed, toy};
@@ -31,7 +31,7 @@ testkit::stores! {
         assert_eq!(taken.run_id.as_deref(), Some(migrator.run_id()));
         assert_ne!(content(&db).await, before);
         // It cannot be rolled back, but it can be restored.
-        assert!(matches!(migrator.down(DownRequest::last()).await, Err(Error::Irreversible { .. })));
+        assert!(matches!(migrator.down(DownTarget::Last).await, Err(Error::Irreversible { .. })));
         let refused = migrator.restore(dir.path(), &taken.id, &RestoreRequest::default()).await.unwrap_err();
         assert!(matches!(refused, Error::Backup(_)) && refused.exit_code() == 8, "{refused:?}");
         let restored = migrator.restore(dir.path(), &taken.id[..20], &REPLACE).await.unwrap();

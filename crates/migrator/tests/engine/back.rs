@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use docstore::bson::{Bson, doc};
 use docstore::{Database, Filter, Update};
-use migrator::{DownReport, DownRequest, Error, Migrator, Undo, UpMode, UpRequest};
+use migrator::{DownReport, DownRequest, DownTarget, Error, Migrator, Undo, UpMode, UpTarget};
 
 use crate::toys::{Do, Toy, all, content, entry, log, migrator, toy};
 
@@ -20,11 +20,17 @@ fn ids(reports: &[DownReport]) -> Vec<&str> {
     reports.iter().map(|report| report.id.as_str()).collect()
 }
 
-async fn planned(migrator: &Migrator, request: &DownRequest) -> Vec<String> {
+async fn planned(migrator: &Migrator, request: impl Into<DownRequest>) -> Vec<String> {
     migrator.plan_down(request).await.unwrap().into_iter().map(|plan| plan.id).collect()
 }
 
-async fn refused(db: &Database, migrator: &Migrator, request: &DownRequest, code: u8, parts: &[&str]) {
+async fn refused(
+    db: &Database,
+    migrator: &Migrator,
+    request: impl Into<DownRequest>,
+    code: u8,
+    parts: &[&str],
+) {
     let before = testkit::dump!(db);
     let error = migrator.down(request).await.unwrap_err();
     assert_eq!(testkit::dump!(db), before, "{error}");
@@ -41,15 +47,15 @@ testkit::stores! {
         let migrator = migrator(&db, &four());
         migrator.up(UpMode::Start).await.unwrap();
         for (request, expected) in [
-            (DownRequest::to("0002"), vec!["0004_d", "0003_c"]),
-            (DownRequest::to("0004"), vec![]),
-            (DownRequest::steps(3), vec!["0004_d", "0003_c", "0002_b"]),
-            (DownRequest::steps(0), vec![]),
-            (DownRequest::all().confirmed(), vec!["0004_d", "0003_c", "0002_b", "0001_a"]),
-            (DownRequest::steps(9).confirmed(), vec!["0004_d", "0003_c", "0002_b", "0001_a"]),
+            (DownTarget::To("0002".into()).into(), vec!["0004_d", "0003_c"]),
+            (DownTarget::To("0004".into()).into(), vec![]),
+            (DownTarget::Steps(3).into(), vec!["0004_d", "0003_c", "0002_b"]),
+            (DownTarget::Steps(0).into(), vec![]),
+            (DownTarget::All.confirmed(), vec!["0004_d", "0003_c", "0002_b", "0001_a"]),
+            (DownTarget::Steps(9).confirmed(), vec!["0004_d", "0003_c", "0002_b", "0001_a"]),
         ] {
-            assert_eq!(planned(&migrator, &request).await, expected, "{request:?}");
-            let reports = migrator.down(&request).await.unwrap();
+            assert_eq!(planned(&migrator, request.clone()).await, expected, "{request:?}");
+            let reports = migrator.down(request.clone()).await.unwrap();
             assert_eq!(ids(&reports), expected, "{request:?}");
             if expected.len() == 4 {
                 assert_eq!(content(&db).await, before);
@@ -61,30 +67,30 @@ testkit::stores! {
 
     async fn everything_has_to_be_said_twice(db: Database) {
         let migrator = migrator(&db, &four());
-        assert_eq!(migrator.down(DownRequest::all()).await.unwrap().len(), 0);
+        assert_eq!(migrator.down(DownTarget::All).await.unwrap().len(), 0);
         migrator.up(UpMode::Start).await.unwrap();
-        refused(&db, &migrator, &DownRequest::all(), 8, &["this rolls back 0004_d, 0003_c, 0002_b, 0001_a", "nothing was changed", "--yes"]).await;
+        refused(&db, &migrator, DownTarget::All, 8, &["this rolls back 0004_d, 0003_c, 0002_b, 0001_a", "nothing was changed", "--yes"]).await;
     }
 
     async fn a_run_is_taken_back_with_what_depends_on_it(db: Database) {
         let first = migrator(&db, &four());
-        first.up(UpRequest::steps(1)).await.unwrap();
+        first.up(UpTarget::Steps(1)).await.unwrap();
         let second = migrator(&db, &four());
-        let run = second.up(UpRequest::to("0003")).await.unwrap().run_id;
+        let run = second.up(UpTarget::To("0003".into())).await.unwrap().run_id;
         assert_eq!(entry(&db, "0002_b").await.get_str("applied_run").unwrap(), run);
         let third = migrator(&db, &four());
         let last = third.up(UpMode::Operator).await.unwrap().run_id;
 
-        let request = DownRequest::run(&run[..]);
-        let plans = first.plan_down(&request).await.unwrap();
+        let request = DownTarget::Run(run[..].into());
+        let plans = first.plan_down(request.clone()).await.unwrap();
         let reported: Vec<_> = plans.iter().map(|plan| (plan.id.as_str(), plan.requested, plan.certain)).collect();
         assert_eq!(reported, [("0004_d", false, true), ("0003_c", true, false), ("0002_b", true, false)]);
-        refused(&db, &first, &request, 8, &["0004_d, 0003_c, 0002_b", "0004_d was not named", "--yes"]).await;
-        refused(&db, &first, &DownRequest::run("zz"), 2, &["no run zz", "`field-notes migrate history`", "nothing was changed"]).await;
-        refused(&db, &first, &DownRequest::run(&run[..6]), 2, &["is ambiguous: it matches the runs", &run, &last]).await;
-        assert_eq!(ids(&first.down(DownRequest::run(&last[..])).await.unwrap()), ["0004_d"]);
-        assert_eq!(ids(&first.down(&request).await.unwrap()), ["0003_c", "0002_b"]);
-        refused(&db, &first, &request, 2, &["no run"]).await;
+        refused(&db, &first, request.clone(), 8, &["0004_d, 0003_c, 0002_b", "0004_d was not named", "--yes"]).await;
+        refused(&db, &first, DownTarget::Run("zz".into()), 2, &["no run zz", "`field-notes migrate history`", "nothing was changed"]).await;
+        refused(&db, &first, DownTarget::Run(run[..6].into()), 2, &["is ambiguous: it matches the runs", &run, &last]).await;
+        assert_eq!(ids(&first.down(DownTarget::Run(last[..].into())).await.unwrap()), ["0004_d"]);
+        assert_eq!(ids(&first.down(request.clone()).await.unwrap()), ["0003_c", "0002_b"]);
+        refused(&db, &first, request, 2, &["no run"]).await;
         assert_eq!(first.status().await.unwrap().applied.len(), 1);
     }
 
@@ -93,33 +99,33 @@ testkit::stores! {
         toys[1] = toys[1].clone().undo(Undo::Irreversible("it was sent to everyone"));
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
-        for request in [DownRequest::steps(3), DownRequest::to("0001"), DownRequest::all().confirmed()] {
-            refused(&db, &migrator, &request, 8, &["0002_b cannot be rolled back: it was sent to everyone", "nothing was changed"]).await;
+        for request in [DownRequest::from(DownTarget::Steps(3)), DownTarget::To("0001".into()).into(), DownTarget::All.confirmed()] {
+            refused(&db, &migrator, request, 8, &["0002_b cannot be rolled back: it was sent to everyone", "nothing was changed"]).await;
         }
-        assert_eq!(migrator.down(DownRequest::to("0002")).await.unwrap().len(), 2);
+        assert_eq!(migrator.down(DownTarget::To("0002".into())).await.unwrap().len(), 2);
     }
 
     async fn a_loss_further_down_stops_there(db: Database) {
         let migrator = migrator(&db, &four());
         migrator.up(UpMode::Start).await.unwrap();
         db.collection("things").update_one(&Filter::eq("name", "a"), &Update::new().set("text", "by hand")).await.unwrap();
-        let error = migrator.down(DownRequest::steps(4)).await.unwrap_err();
+        let error = migrator.down(DownTarget::Steps(4)).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
         let Error::DataLoss { id, rolled_back, .. } = &error else { panic!("{error}") };
         assert_eq!((id.as_str(), rolled_back.len()), ("0001_a", 3));
         assert!(error.to_string().contains("before it 0004_d, 0003_c, 0002_b were rolled back, and nothing else was changed"), "{error}");
         assert_eq!(migrator.status().await.unwrap().applied.len(), 1);
-        assert_eq!(ids(&migrator.down(DownRequest::last().confirmed()).await.unwrap()), ["0001_a"]);
+        assert_eq!(ids(&migrator.down(DownTarget::Last.confirmed()).await.unwrap()), ["0001_a"]);
         assert_eq!(all(&db, "things").await.len(), 0);
     }
 
     async fn to_one_that_is_not_applied_is_refused(db: Database) {
         let migrator = migrator(&db, &four());
-        refused(&db, &migrator, &DownRequest::to("0002"), 2, &["0002_b has never run", "nothing was changed"]).await;
-        migrator.up(UpRequest::steps(2)).await.unwrap();
-        migrator.down(DownRequest::last()).await.unwrap();
-        refused(&db, &migrator, &DownRequest::to("0002"), 2, &["0002_b was rolled back"]).await;
-        refused(&db, &migrator, &DownRequest::to("0009"), 2, &["no migration matches 0009"]).await;
+        refused(&db, &migrator, DownTarget::To("0002".into()), 2, &["0002_b has never run", "nothing was changed"]).await;
+        migrator.up(UpTarget::Steps(2)).await.unwrap();
+        migrator.down(DownTarget::Last).await.unwrap();
+        refused(&db, &migrator, DownTarget::To("0002".into()), 2, &["0002_b was rolled back"]).await;
+        refused(&db, &migrator, DownTarget::To("0009".into()), 2, &["no migration matches 0009"]).await;
     }
 
     async fn code_takes_back_what_it_knows_and_the_journal_goes(db: Database) {
@@ -130,12 +136,12 @@ testkit::stores! {
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
         assert!(!all(&db, "_migration_undo").await.is_empty());
-        assert_eq!(migrator.plan_down(DownRequest::last()).await.unwrap()[0].undo, Undo::Code);
+        assert_eq!(migrator.plan_down(DownTarget::Last).await.unwrap()[0].undo, Undo::Code);
         // It fails half-way, and goes on.
-        let error = migrator.down(DownRequest::last()).await.unwrap_err();
+        let error = migrator.down(DownTarget::Last).await.unwrap_err();
         assert!(matches!(error, Error::UndoFailed { .. }), "{error}");
         switch.store(false, Ordering::SeqCst);
-        let reports = migrator.down(DownRequest::last()).await.unwrap();
+        let reports = migrator.down(DownTarget::Last).await.unwrap();
         assert_eq!((reports[0].counts[0].updated, reports[0].counts[1].inserted), (2, 1));
         let things = all(&db, "things").await;
         assert!(things.len() == 3 && things.iter().take(2).all(|thing| thing.get("x") == Some(&Bson::Null)));
@@ -176,8 +182,8 @@ testkit::stores! {
             toy("0004_d", &["0002_b", "0003_c"], vec![]),
         ];
         let migrator = migrator(&db, &toys);
-        migrator.up(UpRequest::to("0002")).await.unwrap();
-        migrator.up(UpRequest::to("0003")).await.unwrap();
+        migrator.up(UpTarget::To("0002".into())).await.unwrap();
+        migrator.up(UpTarget::To("0003".into())).await.unwrap();
         let before = testkit::dump!(db);
         let error = migrator.redo("0002", true).await.unwrap_err();
         assert!(matches!(error, Error::OutOfOrder { .. }), "{error}");

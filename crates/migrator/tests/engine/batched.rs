@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use docstore::bson::{Bson, Document, doc};
 use docstore::{Database, Filter};
-use migrator::{DownRequest, Event, Migrator, Mode, Observer, Settings, UpMode};
+use migrator::{DownTarget, Event, Migrator, Mode, Observer, Settings, UpMode};
 
 use crate::counting::Counting;
 use crate::toys::{all, content, entry, settings};
@@ -68,7 +68,7 @@ testkit::stores! {
         let fills: Vec<Document> = all(&db, "_migration_undo").await.into_iter().filter(|e| e.get_str("step").is_ok_and(|step| step == "Fill")).collect();
         let ids = ids_in(&fills);
         assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (6000, 6000));
-        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        engine(&db, &worker).down(DownTarget::Last).await.unwrap();
         assert!(content(&db).await == before);
     }
 
@@ -82,11 +82,11 @@ testkit::stores! {
         let observer = Arc::new(AtBoundary { left: AtomicUsize::new(entries * 3 / 2) });
         let settings = Settings { observer, lease_ttl: Duration::from_secs(2), ..settings() };
         let migrator = Migrator::new(db.clone(), worker.graph(), settings);
-        let run = tokio::spawn(async move { migrator.down(DownRequest::default()).await });
+        let run = tokio::spawn(async move { migrator.down(DownTarget::Last).await });
         assert!(run.await.unwrap_err().is_panic());
         let left = all(&db, "_migration_undo").await.len();
         assert!(left > 0 && left < entries, "{left} of {entries}");
-        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        engine(&db, &worker).down(DownTarget::Last).await.unwrap();
         assert!(content(&db).await == before);
     }
 
@@ -103,7 +103,7 @@ testkit::stores! {
         // But it is found.
         assert_eq!(report.findings.len(), 1);
         // A rollback starts from the beginning.
-        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        engine(&db, &worker).down(DownTarget::Last).await.unwrap();
         assert_eq!(cursor(&db).await, None);
         engine(&db, &worker).up(UpMode::Start).await.unwrap();
         assert_eq!(having(&db, "things", "color").await, 131);
@@ -122,7 +122,7 @@ testkit::stores! {
         for entry in &journal {
             assert!(entry.get_array("documents").unwrap().len() <= 42);
         }
-        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        engine(&db, &worker).down(DownTarget::Last).await.unwrap();
         assert!(content(&db).await == before);
     }
 

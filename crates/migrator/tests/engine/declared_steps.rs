@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use docstore::bson::{Bson, DateTime, Document, doc};
 use docstore::{Database, Filter, Index, Update};
-use migrator::{DownRequest, Settings, Step, UpMode, Value};
+use migrator::{DownRequest, DownTarget, Settings, Step, UpMode, Value};
 
 use crate::declared::{Declared, declared, migrator, with};
 use crate::toys::{all, settings};
 
-const NO: DownRequest = DownRequest::last();
+const NO: DownRequest = DownRequest { target: DownTarget::Last, confirmed: false };
 
 /// Everything that a migration may change.
 async fn picture(db: &Database) -> Vec<(String, Vec<Document>, Vec<Index>)> {

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use docstore::Database;
 use docstore::bson::doc;
-use migrator::{DownRequest, Error, Migrator, Settings, UpMode};
+use migrator::{DownTarget, Error, Migrator, Settings, UpMode};
 
 use crate::toys::{Do, Toy, all, content, entry, graph, log, migrator, needing, settings, toy};
 
@@ -57,7 +57,7 @@ testkit::stores! {
         let switch = Arc::new(AtomicBool::new(true));
         let migrator = migrator(&db, &failing(&switch));
         migrator.up(UpMode::Start).await.unwrap_err();
-        let down = migrator.down(DownRequest::last()).await.unwrap().remove(0);
+        let down = migrator.down(DownTarget::Last).await.unwrap().remove(0);
         assert_eq!(down.id, "0002_b");
         assert_eq!(all(&db, "things").await.len(), 1);
         assert_eq!(all(&db, "_migration_undo").await.len(), 1);

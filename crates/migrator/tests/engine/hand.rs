@@ -5,8 +5,8 @@ use std::time::Duration;
 use docstore::bson::{DateTime, doc};
 use docstore::{Database, Filter, LeaseRequest, Update};
 use migrator::{
-    DownRequest, Error, HistoryRequest, Migrator, Recovery, Repair, Settings, Source, Stamp, State,
-    UnlockOutcome, UpMode, UpRequest,
+    DownTarget, Error, HistoryRequest, Migrator, Recovery, Repair, Settings, Source, Stamp, State,
+    UnlockOutcome, UpMode, UpTarget,
 };
 
 use crate::toys::{Do, Toy, all, content, entry, graph, log, migrator, settings, toy};
@@ -68,12 +68,12 @@ testkit::stores! {
         db.collection("things").insert_one(doc! { "_id": 1, "x": 1 }).await.unwrap();
         migrator.stamp("0001", Stamp::Applied, "by hand").await.unwrap();
         migrator.stamp("0002", Stamp::Applied, "by hand").await.unwrap();
-        let plan = migrator.plan_down(DownRequest::last()).await.unwrap().remove(0);
+        let plan = migrator.plan_down(DownTarget::Last).await.unwrap().remove(0);
         assert_eq!((plan.source, plan.losses.len()), (Source::Stamped, 1));
-        says(&migrator.down(DownRequest::last()).await.unwrap_err(), 8, &["unsets x on 1 of things", "--yes"]);
-        migrator.down(DownRequest::last().confirmed()).await.unwrap();
+        says(&migrator.down(DownTarget::Last).await.unwrap_err(), 8, &["unsets x on 1 of things", "--yes"]);
+        migrator.down(DownTarget::Last.confirmed()).await.unwrap();
         assert_eq!(all(&db, "things").await, [doc! { "_id": 1 }]);
-        migrator.down(DownRequest::last()).await.unwrap();
+        migrator.down(DownTarget::Last).await.unwrap();
         assert_eq!(migrator.status().await.unwrap().applied.len(), 0);
         // Applied for real it is ours, and has a journal.
         migrator.up(UpMode::Start).await.unwrap();
@@ -82,7 +82,7 @@ testkit::stores! {
 
     async fn a_stamp_of_taken_back_drops_the_journal(db: Database) {
         let migrator = migrator(&db, &three());
-        migrator.up(UpRequest::steps(1)).await.unwrap();
+        migrator.up(UpTarget::Steps(1)).await.unwrap();
         assert!(!all(&db, "_migration_undo").await.is_empty());
         let before = content(&db).await;
         migrator.stamp("0001", Stamp::RolledBack, "rolled back by hand").await.unwrap();
@@ -117,7 +117,7 @@ testkit::stores! {
         let applied = entry(&db, "0001_a").await;
         assert!(!applied.contains_key("error") && applied.get_str("reason").unwrap() == "finished by hand");
         assert_eq!(migrator.up(UpMode::Start).await.unwrap().applied.len(), 1);
-        assert_eq!(migrator.down(DownRequest::steps(2)).await.unwrap().len(), 2);
+        assert_eq!(migrator.down(DownTarget::Steps(2)).await.unwrap().len(), 2);
         assert!(content(&db).await.is_empty());
         let records = migrator.history(&HistoryRequest::default()).await.unwrap();
         let repairs: Vec<_> = records.iter().filter(|r| r.event == "repaired").map(|r| (r.to.as_deref().unwrap(), r.reason.as_deref().unwrap())).collect();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use docstore::bson::{DateTime, doc};
 use docstore::{Database, LeaseRequest};
 use migrator::{
-    DownRequest, HistoryRequest, LogRecord, Meta, Migrator, Mode, Recovery, Settings, Source, Stamp, State,
-    UpMode, UpRequest,
+    DownTarget, HistoryRequest, LogRecord, Meta, Migrator, Mode, Recovery, Settings, Source, Stamp, State,
+    UpMode, UpTarget,
 };
 
 use crate::counting::Counting;
@@ -30,11 +30,11 @@ testkit::stores! {
         let toys = &three()[..2];
         let told_revision = Settings { git_revision: Some("abc123".into()), ..settings() };
         let first = Migrator::new(db.clone(), graph(toys), told_revision);
-        first.up(UpRequest::steps(1)).await.unwrap();
+        first.up(UpTarget::Steps(1)).await.unwrap();
         let later = Settings { clock: Arc::new(|| DateTime::from_millis(1_700_000_100_000)), ..settings() };
         let second = Migrator::new(db.clone(), graph(toys), later);
         second.up(UpMode::Operator).await.unwrap();
-        second.down(DownRequest::last()).await.unwrap();
+        second.down(DownTarget::Last).await.unwrap();
 
         let records = second.history(&HistoryRequest::default()).await.unwrap();
         assert_eq!(reported(&records), ["started 0001_a", "applied 0001_a", "started 0002_b", "applied 0002_b", "rolling_back 0002_b", "rolled_back 0002_b"]);
@@ -98,9 +98,9 @@ testkit::stores! {
         let migrator = migrator(&db, &toys);
         let current = async || migrator.current().await.unwrap().into_iter().map(|e| e.id).collect::<Vec<_>>();
         assert!(current().await.is_empty());
-        migrator.up(UpRequest::to("0002")).await.unwrap();
+        migrator.up(UpTarget::To("0002".into())).await.unwrap();
         assert_eq!(current().await, ["0002_b"]);
-        migrator.up(UpRequest::to("0003")).await.unwrap();
+        migrator.up(UpTarget::To("0003".into())).await.unwrap();
         assert_eq!(current().await, ["0002_b", "0003_c"]);
         migrator.up(UpMode::Operator).await.unwrap();
         assert_eq!(current().await, ["0004_d"]);
@@ -130,7 +130,7 @@ testkit::stores! {
             toy("0002_b", &["0001_a"], vec![Do::Fill("things", "y", 1)]),
         ];
         let often = Settings { progress_every: Duration::ZERO, ..settings() };
-        Migrator::new(db.clone(), graph(&toys), often).up(UpRequest::steps(1)).await.unwrap();
+        Migrator::new(db.clone(), graph(&toys), often).up(UpTarget::Steps(1)).await.unwrap();
         let seldom = Settings { progress_every: Duration::from_hours(1), ..settings() };
         let migrator = Migrator::new(db.clone(), graph(&toys), seldom);
         migrator.up(UpMode::Operator).await.unwrap();
@@ -179,16 +179,16 @@ testkit::stores! {
             looking.history(&HistoryRequest { progress: true, ..HistoryRequest::default() }).await.unwrap();
             looking.show("0002").await.unwrap();
             looking.resolve("0002").await.unwrap();
-            let _ = looking.plan_up(UpRequest::to("0002")).await;
+            let _ = looking.plan_up(UpTarget::To("0002".into())).await;
             looking.missing_env(UpMode::Operator).await.unwrap();
-            let _ = looking.plan_down(DownRequest::all()).await;
+            let _ = looking.plan_down(DownTarget::All).await;
             let _ = looking.unlock("").await;
             let _ = looking.stamp("0004", Stamp::Applied, "why").await;
             looking.import().await.unwrap();
             assert_eq!(counts.writes(), 0);
             match round {
                 0 => drop(migrator(&db, &failing).up(UpMode::Start).await.unwrap_err()),
-                1 => drop(migrator(&db, &toys).up(UpRequest::to("0002")).await.unwrap()),
+                1 => drop(migrator(&db, &toys).up(UpTarget::To("0002".into())).await.unwrap()),
                 _ => {}
             }
         }

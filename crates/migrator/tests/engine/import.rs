@@ -1,6 +1,6 @@
 use docstore::Database;
 use docstore::bson::{Bson, DateTime, doc};
-use migrator::{DownRequest, Error, Migrator, Settings, Source, UpMode};
+use migrator::{DownTarget, Error, Migrator, Settings, Source, UpMode};
 
 use crate::toys::{Do, Toy, all, content, entry, graph, log, settings, toy};
 
@@ -106,15 +106,15 @@ testkit::stores! {
         db.collection("things").insert_many((0..1200).map(|i| doc! { "_id": i, "x": i }).collect()).await.unwrap();
         // The very first command may be a `down`: nothing is in our ledger yet.
         let migrator = importing(&db, false);
-        let plan = migrator.plan_down(DownRequest::last()).await.unwrap().remove(0);
+        let plan = migrator.plan_down(DownTarget::Last).await.unwrap().remove(0);
         assert_eq!((plan.id.as_str(), plan.source), ("0002_b", Source::Imported));
         assert_eq!(plan.losses, ["unsets x on 1200 of things, hand-made ones included"]);
         let before = testkit::dump!(db);
-        let error = migrator.down(DownRequest::last()).await.unwrap_err();
+        let error = migrator.down(DownTarget::Last).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
         assert_eq!(testkit::dump!(db), before);
 
-        let down = migrator.down(DownRequest::last().confirmed()).await.unwrap().remove(0);
+        let down = migrator.down(DownTarget::Last.confirmed()).await.unwrap().remove(0);
         assert_eq!((down.id.as_str(), down.counts[0].updated), ("0002_b", 1200));
         assert!(content(&db).await["things"].iter().all(|d| !d.contains_key("x")));
         assert_eq!(entry(&db, "0002_b").await.get_str("status").unwrap(), "rolled_back");
@@ -124,6 +124,6 @@ testkit::stores! {
         migrator.up(UpMode::Start).await.unwrap();
         assert_eq!(entry(&db, "0002_b").await.get_str("source").unwrap(), "native");
         // It was taken over without an undo of its own for that.
-        assert_eq!(migrator.down(DownRequest::last().confirmed()).await.unwrap().remove(0).id, "0003_c");
+        assert_eq!(migrator.down(DownTarget::Last.confirmed()).await.unwrap().remove(0).id, "0003_c");
     }
 }

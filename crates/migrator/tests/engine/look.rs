@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use docstore::Database;
-use migrator::{DownRequest, Error, Migrator, Settings, State, UpMode};
+use migrator::{DownTarget, Error, Migrator, Settings, State, UpMode};
 
 use crate::counting::Counting;
 use crate::toys::{Do, Meeting, graph, migrator, settings, toy};
@@ -18,7 +18,7 @@ testkit::stores! {
             looking.status().await.unwrap();
             let _ = looking.verify().await;
             let _ = looking.wait().await;
-            looking.plan_down(DownRequest::last()).await.unwrap();
+            looking.plan_down(DownTarget::Last).await.unwrap();
             assert_eq!(counts.writes(), 0);
             assert!(counts.reads() > 0);
             migrator(&db, &toys).up(UpMode::Start).await.unwrap();

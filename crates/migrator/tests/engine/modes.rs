@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use docstore::bson::{Document, doc};
 use docstore::{Database, Filter, Index, Update, mongo};
-use migrator::{CheckLevel, DownRequest, Migrator, Mode, Settings, Step, UpMode};
+use migrator::{CheckLevel, DownTarget, Migrator, Mode, Settings, Step, UpMode};
 use testkit::Mongod;
 
 use crate::declared::{declared, with};
@@ -36,7 +36,7 @@ testkit::stores! {
         assert_eq!(entry(&db, ID).await.get_array("counts").unwrap().len(), 3);
         assert_eq!(log(&db).await.iter().filter(|event| event.starts_with("applied")).count(), 1);
         assert_eq!(having(&db, "things", "color").await, 1230);
-        engine(&db, &Worker::new(Mode::Transaction, &WORK)).down(DownRequest::default()).await.unwrap();
+        engine(&db, &Worker::new(Mode::Transaction, &WORK)).down(DownTarget::Last).await.unwrap();
         assert!(content(&db).await == before);
     }
 
@@ -46,7 +46,7 @@ testkit::stores! {
             let error = engine(&db, &Worker::new(mode, &WORK).failing()).up(UpMode::Operator).await.unwrap_err();
             assert!(error.to_string().contains("already committed:\n    Fill (things): 33 changed"), "{error}");
             assert_eq!(having(&db, "things", "color").await, 80);
-            engine(&db, &Worker::new(mode, &WORK)).down(DownRequest::default()).await.unwrap();
+            engine(&db, &Worker::new(mode, &WORK)).down(DownTarget::Last).await.unwrap();
             assert_eq!(having(&db, "things", "color").await, 47);
         }
     }
@@ -107,7 +107,7 @@ testkit::stores! {
             let worker = Worker::new(mode, &[WorkerStep::Fill, WorkerStep::CopyField]);
             engine(&db, &worker).up(UpMode::Start).await.unwrap();
             assert_eq!((having(&db, "things", "color").await, having(&db, "things", "m").await), (2030, 2030));
-            engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+            engine(&db, &worker).down(DownTarget::Last).await.unwrap();
             assert_eq!((having(&db, "things", "color").await, having(&db, "things", "m").await), (697, 0));
             over.store(true, Ordering::SeqCst);
             assert!(others.await.unwrap() > 0);
@@ -138,7 +138,7 @@ fn where_there_are_no_transactions_the_mode_is_refused_or_given_up_by_order() {
         let anyway = Settings { without_transactions: true, ..settings() };
         Migrator::new(db.clone(), worker.graph(), anyway).up(UpMode::Start).await.unwrap();
         assert_eq!(having(&db, "things", "color").await, 60);
-        engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+        engine(&db, &worker).down(DownTarget::Last).await.unwrap();
         assert!(content(&db).await == before);
     });
 }
@@ -160,7 +160,7 @@ fn without_transactions_every_step_is_undone_exactly() {
                 let worker = Worker::new(mode, &[does]);
                 engine(&db, &worker).up(UpMode::Start).await.unwrap();
                 assert!(content(&db).await != before, "{mode:?} {does:?}");
-                engine(&db, &worker).down(DownRequest::default()).await.unwrap();
+                engine(&db, &worker).down(DownTarget::Last).await.unwrap();
                 assert!(content(&db).await == before, "{mode:?} {does:?} is not undone exactly");
             }
         }

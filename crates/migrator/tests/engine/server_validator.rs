@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use docstore::bson::{Document, doc};
 use docstore::{Database, Error};
 use migrator::{
-    Check, DownRequest, Finding, Graph, Meta, Migration, Migrator, Phase, Result, Undo, Up, UpMode,
+    Check, DownTarget, Finding, Graph, Meta, Migration, Migrator, Phase, Result, Undo, Up, UpMode,
 };
 
 use crate::toys::settings;
@@ -58,7 +58,7 @@ testkit::stores! {
         migrator.up(UpMode::Start).await.unwrap();
         let untitled = stories.insert_one(doc! { "_id": 3 }).await;
         assert_eq!(matches!(untitled, Err(Error::InvalidDocument { .. })), on_server, "{untitled:?}");
-        migrator.down(DownRequest::last()).await.unwrap();
+        migrator.down(DownTarget::Last).await.unwrap();
         stories.insert_one(doc! { "_id": 4 }).await.unwrap();
     }
 }

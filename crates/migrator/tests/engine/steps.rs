@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use docstore::bson::{Document, doc};
 use docstore::{Database, Filter, Update};
-use migrator::{DownRequest, Meta, Migrator, Mode, Settings, UpMode};
+use migrator::{DownRequest, DownTarget, Meta, Migrator, Mode, Settings, UpMode};
 
 use crate::toys::{all, content, settings};
 use crate::workers::{DOCUMENTS, ID, Worker, WorkerStep, having, seed};
 
-const NO: DownRequest = DownRequest::last();
+const NO: DownRequest = DownRequest { target: DownTarget::Last, confirmed: false };
 const MODES: [Mode; 3] = [Mode::Transaction, Mode::Idempotent, Mode::Batched];
 
 fn engine(db: &Database, worker: &Worker) -> Migrator {
@@ -41,7 +41,7 @@ async fn there_and_back(db: &Database, mode: Mode, does: &[WorkerStep]) {
     let engine = engine(db, &Worker::new(mode, does));
     engine.up(UpMode::Start).await.unwrap();
     assert!(state(db).await != before, "{mode:?} {does:?} did nothing");
-    let losses = engine.plan_down(DownRequest::last()).await.unwrap().remove(0).losses;
+    let losses = engine.plan_down(DownTarget::Last).await.unwrap().remove(0).losses;
     assert!(losses.is_empty(), "{mode:?} {does:?}: {} {:?}", losses.len(), losses.first());
     let down = engine.down(NO).await.unwrap().remove(0);
     assert!(state(db).await == before, "{mode:?} {does:?} is not undone exactly: {:?}", down.counts);
@@ -93,9 +93,9 @@ testkit::stores! {
         // A deleted one comes back by hand, other than it was; a copy is edited.
         things.insert_one(doc! { "_id": 7, "by": "hand" }).await.unwrap();
         db.collection("copies").update_one(&Filter::id(1250), &Update::new().set("by", "hand")).await.unwrap();
-        assert_eq!(migrator.plan_down(DownRequest::last()).await.unwrap().remove(0).losses.len(), 1);
+        assert_eq!(migrator.plan_down(DownTarget::Last).await.unwrap().remove(0).losses.len(), 1);
         assert_eq!(migrator.down(NO).await.unwrap_err().exit_code(), 8);
-        let down = migrator.down(DownRequest::last().confirmed()).await.unwrap().remove(0);
+        let down = migrator.down(DownTarget::Last.confirmed()).await.unwrap().remove(0);
         assert_eq!(down.warnings.len(), 1);
         assert!(down.warnings[0].contains("document 7 of things was not restored"), "{:?}", down.warnings);
         assert_eq!(all(&db, "copies").await, [doc! { "_id": 5, "by": "hand" }]);
@@ -167,7 +167,7 @@ testkit::stores! {
         let of = |entry: &Document| entry.get_document("_id").unwrap().get_str("migration").unwrap().to_owned();
         assert!(!journal.is_empty() && journal.iter().all(|entry| of(entry) == "0001_second"));
         migrator.down(NO).await.unwrap();
-        let error = migrator.down(DownRequest::last().confirmed()).await.unwrap_err();
+        let error = migrator.down(DownTarget::Last.confirmed()).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
         assert_eq!(having(&db, "things", "x").await, 40);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use docstore::bson::{DateTime, doc};
 use docstore::{Database, LeaseRequest};
 use migrator::{
-    CancellationToken, DownRequest, Error, Event, Migrator, Observer, Recovery, Settings, State, UpMode,
+    CancellationToken, DownTarget, Error, Event, Migrator, Observer, Recovery, Settings, State, UpMode,
 };
 
 use crate::toys::{Do, Meeting, Notes, Toy, all, content, entry, graph, log, migrator, settings, toy};
@@ -95,11 +95,11 @@ testkit::stores! {
         let at = |event: &Event<'_>| matches!(event, Event::RollingBack { .. });
         let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
         let reported = Settings { stop, observer, ..settings() };
-        let error = Migrator::new(db.clone(), graph(&toys), reported).down(DownRequest::last()).await.unwrap_err();
+        let error = Migrator::new(db.clone(), graph(&toys), reported).down(DownTarget::Last).await.unwrap_err();
         says(&error, 130, &["stopped on request during the rollback of 0001_a", "`field-notes migrate down` to finish it"]);
         let half = entry(&db, "0001_a").await;
         assert!(half.get_str("status").unwrap() == "rolling_back" && !half.contains_key("error"));
-        assert_eq!(migrator(&db, &toys).down(DownRequest::last()).await.unwrap().len(), 1);
+        assert_eq!(migrator(&db, &toys).down(DownTarget::Last).await.unwrap().len(), 1);
         assert_eq!(content(&db).await, before);
     }
 
@@ -135,7 +135,7 @@ testkit::stores! {
         let toys = two(&stop).map(|toy| toy.but(|meta| meta.on_interrupt(Recovery::Manual)));
         stopping(&db, &toys, &stop).up(UpMode::Start).await.unwrap_err();
         assert!(matches!(migrator(&db, &toys).up(UpMode::Start).await.unwrap_err(), Error::DecisionRequired { .. }));
-        assert_eq!(migrator(&db, &toys).down(DownRequest::last()).await.unwrap().len(), 1);
+        assert_eq!(migrator(&db, &toys).down(DownTarget::Last).await.unwrap().len(), 1);
         assert!(content(&db).await.is_empty());
     }
 
@@ -194,6 +194,6 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await.len(), 3);
         // The last is the last by its place, whatever the clocks said.
         let ahead = with_clock(hour);
-        assert_eq!(ahead.down(DownRequest::last()).await.unwrap()[0].id, "0002_b");
+        assert_eq!(ahead.down(DownTarget::Last).await.unwrap()[0].id, "0002_b");
     }
 }

@@ -1,7 +1,7 @@
 use docstore::Database;
 use docstore::bson::doc;
 use migrator::{
-    ActionKind, Error, Graph, GraphError, Meta, Migration, Migrator, Settings, UpMode, UpRequest,
+    ActionKind, Error, Graph, GraphError, Meta, Migration, Migrator, Settings, UpMode, UpRequest, UpTarget,
 };
 
 use crate::toys::{Do, Toy, all, content, entry, graph, log, migrator, settings, toy};
@@ -27,10 +27,10 @@ async fn applied(migrator: &Migrator, request: impl Into<UpRequest>) -> Vec<Stri
 }
 
 async fn refused(db: &Database, migrator: &Migrator, request: impl Into<UpRequest>) -> Error {
-    let request = request.into();
+    let request: UpRequest = request.into();
     let before = testkit::dump!(db);
-    let planned = migrator.plan_up(&request).await.unwrap_err().to_string();
-    let error = migrator.up(&request).await.unwrap_err();
+    let planned = migrator.plan_up(request.clone()).await.unwrap_err().to_string();
+    let error = migrator.up(request).await.unwrap_err();
     assert_eq!(error.to_string(), planned);
     assert_eq!(testkit::dump!(db), before, "{error}");
     error
@@ -46,20 +46,20 @@ fn says(error: &Error, code: u8, parts: &[&str]) {
 testkit::stores! {
     async fn up_goes_to_one_or_takes_so_many_steps(db: Database) {
         let migrator = migrator(&db, &fork());
-        let plan = migrator.plan_up(&UpRequest::to("0004")).await.unwrap();
+        let plan = migrator.plan_up(UpTarget::To("0004".into())).await.unwrap();
         let planned: Vec<_> = plan.actions.iter().map(|action| (action.id.as_str(), action.kind)).collect();
         let expected = ["0001_a", "0003_c", "0004_d"].map(|id| (id, ActionKind::Apply));
         assert_eq!(planned, expected);
         assert!(testkit::dump!(db).is_empty());
 
-        assert_eq!(applied(&migrator, UpRequest::steps(1)).await, ["0001_a"]);
-        assert_eq!(applied(&migrator, UpRequest::to("0004")).await, ["0003_c", "0004_d"]);
-        assert_eq!(applied(&migrator, UpRequest::to("0003_c")).await, Vec::<String>::new());
+        assert_eq!(applied(&migrator, UpTarget::Steps(1)).await, ["0001_a"]);
+        assert_eq!(applied(&migrator, UpTarget::To("0004".into())).await, ["0003_c", "0004_d"]);
+        assert_eq!(applied(&migrator, UpTarget::To("0003_c".into())).await, Vec::<String>::new());
         // 0002 is late now, and touches nothing that those after it touched.
-        let plan = migrator.plan_up(&UpRequest::steps(1)).await.unwrap();
+        let plan = migrator.plan_up(UpTarget::Steps(1)).await.unwrap();
         assert_eq!(plan.actions[0].comes_before, ["0003_c", "0004_d"]);
-        assert_eq!(applied(&migrator, UpRequest::steps(1)).await, ["0002_b"]);
-        assert_eq!(applied(&migrator, UpRequest::steps(5)).await, ["0005_e"]);
+        assert_eq!(applied(&migrator, UpTarget::Steps(1)).await, ["0002_b"]);
+        assert_eq!(applied(&migrator, UpTarget::Steps(5)).await, ["0005_e"]);
         assert_eq!(migrator.status().await.unwrap().applied.len(), 5);
     }
 
@@ -71,14 +71,14 @@ testkit::stores! {
         says(&migrator.resolve("0004_x").await.unwrap_err(), 2, &["no migration matches 0004_x; did you mean 0004_d?", "nothing was changed", "`field-notes migrate status`"]);
         says(&migrator.resolve("").await.unwrap_err(), 2, &["no migration matches"]);
         for target in ["9", "00"] {
-            let error = refused(&db, &migrator, UpRequest::to(target)).await;
+            let error = refused(&db, &migrator, UpTarget::To(target.into())).await;
             assert!(matches!(error, Error::UnknownId { .. } | Error::Ambiguous { .. }), "{error}");
         }
         // What only the ledger knows can be looked at, and not gone to.
         let later = doc! { "_id": "0009_later", "status": "applied", "fence": 1_i64 };
         db.collection("_migrations").insert_one(later).await.unwrap();
         assert_eq!(migrator.resolve("0009").await.unwrap(), "0009_later");
-        says(&refused(&db, &migrator, UpRequest::to("0009")).await, 2, &["no migration matches 0009"]);
+        says(&refused(&db, &migrator, UpTarget::To("0009".into())).await, 2, &["no migration matches 0009"]);
     }
 
     async fn several_heads_block_an_up_and_not_a_look(db: Database) {
@@ -86,10 +86,10 @@ testkit::stores! {
         let forked = migrator(&db, toys);
         assert_eq!(forked.heads(), ["0002_b", "0004_d"]);
         says(&refused(&db, &forked, UpMode::Start).await, 7, &["the graph has several heads: 0002_b, 0004_d", "nothing was changed", "`field-notes migrate merge`"]);
-        says(&refused(&db, &forked, UpRequest::steps(1)).await, 7, &["0002_b, 0004_d"]);
+        says(&refused(&db, &forked, UpTarget::Steps(1)).await, 7, &["0002_b, 0004_d"]);
         says(&forked.verify().await.unwrap_err(), 7, &["`field-notes migrate merge`"]);
         assert_eq!(forked.status().await.unwrap().pending.len(), 4);
-        assert_eq!(applied(&forked, UpRequest::to("0002")).await, ["0001_a", "0002_b"]);
+        assert_eq!(applied(&forked, UpTarget::To("0002".into())).await, ["0001_a", "0002_b"]);
         assert_eq!(migrator(&db, &fork()).heads(), ["0005_e"]);
     }
 
@@ -100,7 +100,7 @@ testkit::stores! {
             toy("0003_c", &["0001_a"], vec![Do::Insert("things", "c")]),
         ];
         let plain = within(&db, &toys, &[]);
-        says(&refused(&db, &plain, UpRequest::to("0002")).await, 2, &["0002_demo only runs in the contexts demo, test", "this run has none", "--to 0002_demo --context demo"]);
+        says(&refused(&db, &plain, UpTarget::To("0002".into())).await, 2, &["0002_demo only runs in the contexts demo, test", "this run has none", "--to 0002_demo --context demo"]);
         let plan = plain.plan_up(UpMode::Start).await.unwrap();
         assert_eq!((plan.actions.len(), &plan.not_in_context[..]), (2, &["0002_demo".to_owned()][..]));
         assert_eq!(applied(&plain, UpMode::Start).await, ["0001_a", "0003_c"]);
@@ -124,7 +124,7 @@ testkit::stores! {
             toys[1] = toys[1].clone().but(change);
             toys
         };
-        migrator(&db, &fork()).up(UpRequest::to("0004")).await.unwrap();
+        migrator(&db, &fork()).up(UpTarget::To("0004".into())).await.unwrap();
         let silent = migrator(&db, &late(|meta| meta.touches(&[])));
         says(&refused(&db, &silent, UpMode::Start).await, 7, &["0002_b comes before 0003_c, which is applied", "not both declare what they touch", "nothing was changed", "declare that 0002_b depends on 0003_c", "`field-notes migrate down`"]);
         let sharing = migrator(&db, &late(|meta| meta.touches(&["bs", "ds"])));
@@ -157,17 +157,17 @@ testkit::stores! {
         }
         // Once a program that knows them has rolled them back, they no longer prevent a run.
         let newer = migrator(&db, &new);
-        newer.down(migrator::DownRequest::to("0006")).await.unwrap();
+        newer.down(migrator::DownTarget::To("0006".into())).await.unwrap();
         migrator(&db, &old).up(UpMode::Start).await.unwrap();
     }
 
     async fn strict_run_treats_warnings_as_failures(db: Database) {
         let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Warn("one was odd")])];
-        let error = migrator(&db, &toys).up(UpRequest::all(UpMode::Operator).strict()).await.unwrap_err();
+        let error = migrator(&db, &toys).up(UpRequest { strict: true, ..UpMode::Operator.into() }).await.unwrap_err();
         says(&error, 1, &["0001_a failed", "warnings are failures in this run: one was odd", "step 0 (things): 1 inserted"]);
         assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "failed");
         let found = [toy("0001_a", &[], vec![Do::Insert("things", "a")]).finds("too few")];
-        let error = migrator(&db, &found).up(UpRequest::all(UpMode::Operator).strict()).await.unwrap_err();
+        let error = migrator(&db, &found).up(UpRequest { strict: true, ..UpMode::Operator.into() }).await.unwrap_err();
         says(&error, 1, &["too few"]);
         let report = migrator(&db, &found).up(UpMode::Operator).await.unwrap();
         assert_eq!(report.applied[0].warnings, ["too few"]);
@@ -192,7 +192,7 @@ testkit::stores! {
         let missing = migrator.missing_env(UpMode::Operator).await.unwrap();
         assert_eq!((missing[0].variable.as_str(), missing[0].migration.as_str()), ("ONE", "0002_b"));
         assert_eq!(migrator.up(UpMode::Operator).await.unwrap_err().exit_code(), 2);
-        assert_eq!(applied(&migrator, UpRequest::to("0001")).await, ["0001_a"]);
+        assert_eq!(applied(&migrator, UpTarget::To("0001".into())).await, ["0001_a"]);
         assert_eq!(log(&db).await.len(), 2);
         assert_eq!(all(&db, "_migrations").await.len(), 1);
     }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use docstore::bson::{Document, doc};
 use docstore::{Database, Filter, mongo};
 use migrator::{
-    Check, DownRequest, Event, Finding, Graph, Meta, Migration, Migrator, Mode, Observer, Result, Settings,
+    Check, DownTarget, Event, Finding, Graph, Meta, Migration, Migrator, Mode, Observer, Result, Settings,
     Undo, Up, UpMode,
 };
 use testkit::Mongod;
@@ -137,7 +137,7 @@ async fn disturbed(
         outcome = migrator(&db, mode, Arc::new(())).up(UpMode::Operator).await;
     }
     assert!(content(&db).await == *expected, "{mode:?}, place {at}");
-    migrator(&db, mode, Arc::new(())).down(DownRequest::last()).await.unwrap();
+    migrator(&db, mode, Arc::new(())).down(DownTarget::Last).await.unwrap();
     assert!(content(&db).await == before, "{mode:?}, place {at}, rolled back");
     db.close().await;
     found

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use docstore::Database;
 use docstore::bson::Document;
-use migrator::{DownRequest, Event, Migrator, Mode, Observer, UpMode};
+use migrator::{DownTarget, Event, Migrator, Mode, Observer, UpMode};
 use testkit::child::{self, Countdown, Stores, Topology, kill_self, run_until_killed};
 
 use crate::settings::settings;
@@ -60,7 +60,7 @@ fn migrator(db: &Database, mode: Mode, observer: Option<Arc<dyn Observer>>) -> M
 async fn execute(migrator: &Migrator, task: Task) {
     match task {
         Task::Up => drop(migrator.up(UpMode::Start).await.unwrap()),
-        Task::Down => drop(migrator.down(DownRequest::default()).await.unwrap()),
+        Task::Down => drop(migrator.down(DownTarget::Last).await.unwrap()),
     }
 }
 
