@@ -1,4 +1,3 @@
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,24 +95,5 @@ impl Settings {
         let value = (self.env)(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("app_version", &self.app_version)
-            .field("git_revision", &self.git_revision)
-            .field("actor", &self.actor)
-            .field("lease_ttl", &self.lease_ttl)
-            .field("wait", &self.wait)
-            .field("allow_unknown", &self.allow_unknown)
-            .field("import_from", &self.import_from)
-            .field("contexts", &self.contexts)
-            .field("time_limit", &self.time_limit)
-            .field("progress_every", &self.progress_every)
-            .field("stop", &self.stop)
-            .field("backup", &self.backup)
-            .finish_non_exhaustive()
     }
 }

@@ -111,17 +111,9 @@ pub(super) async fn roll_back(
             migration.undo_imported(&mut UndoImported { migration: id, settings: &m.settings, pass }).await
         }
     };
-    let finish = Finish {
-        session,
-        id,
-        state: State::RolledBack,
-        event: "rolled_back",
-        counts: &attempt.counts,
-        warnings: &attempt.warnings,
-        duration: began.elapsed(),
-        error: &[],
-        step: None,
-    };
+    // The ledger names the step of an application only.
+    attempt.step = None;
+    let finish = Finish::new(session, &attempt, State::RolledBack, began);
     if let Err(error) = outcome {
         return Err(finish.failed(error).await);
     }

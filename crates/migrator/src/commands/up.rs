@@ -12,7 +12,7 @@ use crate::backup::{self, BackupContext};
 use crate::journal;
 use crate::ledger::{Claim, Finish, LedgerSnapshot};
 use crate::plan::{Action, PlanRequest, UpGoal};
-use crate::run::{Attempt, RunSession, UpOutcome, execute};
+use crate::run::{Attempt, RunSession, execute};
 use crate::{AppliedMigration, Error, Event, Migrator, Result, State, UpMode, UpReport, UpRequest};
 
 /// Number of times that a plan is made again because the ledger changed under it.
@@ -139,30 +139,17 @@ async fn apply(
     let began = Instant::now();
     let mut attempt = Attempt::new(meta, entry.counts, entry.progress, session.now());
     let outcome = execute(session, migration, &mut attempt, began).await;
-    let duration = began.elapsed();
-    match outcome {
-        Ok(UpOutcome { findings, warnings }) => {
-            session.emit(&Event::Applied { migration: id, duration });
-            report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
-            let counts = attempt.counts;
-            report.applied.push(AppliedMigration { id: id.into(), duration, counts, warnings, backup });
-            Ok(true)
-        }
-        Err(error) => {
-            let finish = Finish {
-                session,
-                id,
-                state: State::Applied,
-                event: "applied",
-                counts: &attempt.counts,
-                warnings: &attempt.warnings,
-                duration,
-                error: &[],
-                step: attempt.step.as_deref(),
-            };
-            Err(finish.failed(error).await)
-        }
-    }
+    let finish = Finish::new(session, &attempt, State::Applied, began);
+    let findings = match outcome {
+        Ok(findings) => findings,
+        Err(error) => return Err(finish.failed(error).await),
+    };
+    let duration = finish.duration;
+    session.emit(&Event::Applied { migration: id, duration });
+    report.findings.extend(findings.into_iter().map(|finding| (id.to_owned(), finding)));
+    let Attempt { counts, warnings, .. } = attempt;
+    report.applied.push(AppliedMigration { id: id.into(), duration, counts, warnings, backup });
+    Ok(true)
 }
 
 /// Returns the id of the backup that a migration has, or takes one before anything is written; `None` if it needs none.

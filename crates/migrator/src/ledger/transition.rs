@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bson::{Bson, doc};
@@ -7,8 +7,8 @@ use docstore::{Field, Store, Update};
 use super::pymongo_ledger::PymongoRecord;
 use super::{LEDGER, declaration, require_match};
 use crate::entry::{LedgerEntry, counts_to_bson, texts_to_bson};
-use crate::run::{Batch, Progress, RunSession, Scope};
-use crate::{Error, Event, Graph, Repair, Result, Source, Stamp, State, StepCounts};
+use crate::run::{Attempt, Batch, Progress, RunSession, Scope};
+use crate::{Error, Event, Graph, Repair, Result, Source, Stamp, State};
 
 /// Claims an entry for this run before anything else is written. Returns `None` if the entry is not as it was when the
 /// plan was made.
@@ -94,54 +94,62 @@ impl Claim<'_> {
 
 /// Records how a run of one migration ended.
 pub(crate) struct Finish<'a> {
-    pub(crate) session: &'a RunSession<'a>,
-    pub(crate) id: &'a str,
-    /// The state in the ledger: `Applied` or `RolledBack`, unless the run failed.
-    pub(crate) state: State,
+    session: &'a RunSession<'a>,
+    attempt: &'a Attempt,
+    state: State,
     /// The event in the log.
-    pub(crate) event: &'a str,
-    pub(crate) counts: &'a [StepCounts],
-    pub(crate) warnings: &'a [String],
+    event: &'static str,
     pub(crate) duration: Duration,
     /// The error and its causes, outermost first; empty if the run did not fail.
-    pub(crate) error: &'a [String],
-    pub(crate) step: Option<&'a str>,
+    error: &'a [String],
 }
 
-impl Finish<'_> {
+impl<'a> Finish<'a> {
+    /// Records success, which sets the state to `Applied` or `RolledBack`.
+    pub(crate) fn new(
+        session: &'a RunSession<'a>,
+        attempt: &'a Attempt,
+        state: State,
+        began: Instant,
+    ) -> Self {
+        let event = if state == State::Applied { "applied" } else { "rolled_back" };
+        Self { session, attempt, state, event, duration: began.elapsed(), error: &[] }
+    }
+
     /// Records that the run ended with this error instead, and returns the error to report.
     pub(crate) async fn failed(self, error: Error) -> Error {
-        let (id, undo, session) = (self.id, self.state == State::RolledBack, self.session);
-        let (owned, counts) = (id.to_owned(), self.counts.to_vec());
+        let Attempt { migration, counts, step, .. } = self.attempt;
+        let (session, undo) = (self.session, self.state == State::RolledBack);
+        let (id, counts) = (migration.clone(), counts.clone());
         let chain = error.chain();
         let (state, event, reported) = match error {
             // The new holder of the lease writes the ledger.
             Error::LeaseLost => return Error::LeaseLost,
             Error::Interrupted { .. } => {
                 let state = if undo { State::RollingBack } else { State::Interrupted };
-                (state, "interrupted", Error::Interrupted { id: Some(owned), undo, counts })
+                (state, "interrupted", Error::Interrupted { id: Some(id), undo, counts })
             }
             source if undo => {
                 let source = Box::new(source);
-                (State::RollingBack, "undo_failed", Error::UndoFailed { id: owned, source })
+                (State::RollingBack, "undo_failed", Error::UndoFailed { id, source })
             }
             source => {
-                let (step, source) = (self.step.map(str::to_owned), Box::new(source));
-                (State::Failed, "failed", Error::Failed { id: owned, step, counts, source })
+                let (step, source) = (step.clone(), Box::new(source));
+                (State::Failed, "failed", Error::Failed { id, step, counts, source })
             }
         };
         let interrupted = event == "interrupted";
         let finish = Finish { state, event, error: if interrupted { &[] } else { &chain }, ..self };
-        match session.record(id, &finish).await {
+        match session.record(migration, &finish).await {
             // The failure may be a consequence of what the new holder of the lease did.
             Err(Error::LeaseLost) => return Error::LeaseLost,
-            Err(error) => tracing::error!(migration = id, %error, "failed to record how a migration ended"),
+            Err(error) => tracing::error!(migration, %error, "failed to record how a migration ended"),
             Ok(()) => {}
         }
         session.emit(&if interrupted {
-            Event::Interrupted { migration: id }
+            Event::Interrupted { migration }
         } else {
-            Event::Failed { migration: id, error: &chain[0] }
+            Event::Failed { migration, error: &chain[0] }
         });
         reported
     }
@@ -152,9 +160,10 @@ impl Batch for Finish<'_> {
     type Out = ();
 
     async fn run(&self, scope: &Scope) -> Result<()> {
-        let now = self.session.now();
+        let (session, Attempt { migration, counts, warnings, step, .. }) = (self.session, self.attempt);
+        let now = session.now();
         let duration = i64::try_from(self.duration.as_millis()).unwrap_or(i64::MAX);
-        let (counts, warnings) = (counts_to_bson(self.counts), texts_to_bson(self.warnings));
+        let (counts, warnings) = (counts_to_bson(counts), texts_to_bson(warnings));
         let mut update = Update::new()
             .set("status", self.state.name())
             .set("finished_at", now)
@@ -167,9 +176,9 @@ impl Batch for Finish<'_> {
             _ => update,
         };
         let mut more = doc! { "duration_ms": duration, "counts": counts, "warnings": warnings };
-        for (key, value) in [("error", self.error.first().map(String::as_str)), ("step", self.step)] {
+        for (key, value) in [("error", self.error.first()), ("step", step.as_ref())] {
             if let Some(value) = value {
-                update = update.set(Field::parse(key)?, value);
+                update = update.set(Field::parse(key)?, value.as_str());
                 more.insert(key, value);
             }
         }
@@ -177,10 +186,10 @@ impl Batch for Finish<'_> {
             update = update.set("error_chain", texts_to_bson(self.error));
             more.insert("error_chain", texts_to_bson(self.error));
         }
-        let filter = self.session.fenced(self.id);
+        let filter = session.fenced(migration);
         require_match(scope.collection(LEDGER).update_one(&filter, &update).await?.matched)?;
-        self.session.boundary(self.id, scope).await?;
-        self.session.log(scope, self.id, self.event, more).await
+        session.boundary(migration, scope).await?;
+        session.log(scope, migration, self.event, more).await
     }
 }
 

@@ -7,14 +7,8 @@ use super::up::{Check, Up};
 use crate::ledger::Finish;
 use crate::{Error, Finding, Migration, Mode, Result, State};
 
-/// The outcome of a successful attempt.
-pub(crate) struct UpOutcome {
-    pub(crate) findings: Vec<Finding>,
-    /// Warnings of the migration, and the findings of its postcondition.
-    pub(crate) warnings: Vec<String>,
-}
-
-/// Runs a migration in its mode, checks its post-condition and marks it as applied in the ledger.
+/// Runs a migration in its mode, checks its post-condition and marks it as applied in the ledger. Returns the conditions
+/// that do not hold, which are also added to the warnings of the attempt.
 ///
 /// If it fails, the caller writes the ledger; in [`Mode::Transaction`] nothing else of the attempt persists.
 pub(crate) async fn execute(
@@ -22,7 +16,7 @@ pub(crate) async fn execute(
     migration: &dyn Migration,
     attempt: &mut Attempt,
     began: Instant,
-) -> Result<UpOutcome> {
+) -> Result<Vec<Finding>> {
     attempt.find_journal(session.db).await?;
     if attempt.mode == Mode::Transaction && !session.transactions {
         attempt.mode = Mode::Idempotent;
@@ -31,9 +25,11 @@ pub(crate) async fn execute(
         let sink = LiveSink { session, whole: None };
         session.guard.within(migration.up(&mut Up::live(sink, attempt))).await?;
         let check = Check { store: session.db, settings: session.settings, migration: &attempt.migration };
-        let done = conclusion(session, attempt, migration.check(&check).await?)?;
-        session.record(&attempt.migration, &finish(session, attempt, &done.warnings, began)).await?;
-        return Ok(done);
+        let findings = migration.check(&check).await?;
+        add_warnings(session, attempt, &findings)?;
+        let finish = Finish::new(session, attempt, State::Applied, began);
+        session.record(&attempt.migration, &finish).await?;
+        return Ok(findings);
     }
     let mut retry = RetryPolicy::new();
     loop {
@@ -72,40 +68,24 @@ async fn inside(
     attempt: &mut Attempt,
     scope: &Scope,
     began: Instant,
-) -> Result<UpOutcome> {
+) -> Result<Vec<Finding>> {
     let mut cx = Up::live(LiveSink { session, whole: Some(scope) }, attempt);
     session.guard.within(migration.up(&mut cx)).await?;
     let check = Check { store: scope, settings: session.settings, migration: &attempt.migration };
-    let done = conclusion(session, attempt, migration.check(&check).await?)?;
-    finish(session, attempt, &done.warnings, began).run(scope).await?;
+    let findings = migration.check(&check).await?;
+    add_warnings(session, attempt, &findings)?;
+    Finish::new(session, attempt, State::Applied, began).run(scope).await?;
     session.boundary(&attempt.migration, scope).await?;
-    Ok(done)
+    Ok(findings)
 }
 
-fn conclusion(session: &RunSession<'_>, attempt: &Attempt, findings: Vec<Finding>) -> Result<UpOutcome> {
+/// Adds findings to the warnings of an attempt.
+fn add_warnings(session: &RunSession<'_>, attempt: &mut Attempt, findings: &[Finding]) -> Result<()> {
     let mut warnings = attempt.warnings.clone();
     warnings.extend(findings.iter().map(ToString::to_string));
     if session.strict && !warnings.is_empty() {
         return Err(Error::Warnings(warnings));
     }
-    Ok(UpOutcome { findings, warnings })
-}
-
-fn finish<'a>(
-    session: &'a RunSession<'a>,
-    attempt: &'a Attempt,
-    warnings: &'a [String],
-    began: Instant,
-) -> Finish<'a> {
-    Finish {
-        session,
-        id: &attempt.migration,
-        state: State::Applied,
-        event: "applied",
-        counts: &attempt.counts,
-        warnings,
-        duration: began.elapsed(),
-        error: &[],
-        step: None,
-    }
+    attempt.warnings = warnings;
+    Ok(())
 }

@@ -27,7 +27,7 @@ mod up;
 
 pub use attempt::Inserted;
 pub(crate) use attempt::{Attempt, StepOutcome};
-pub(crate) use execute::{UpOutcome, execute};
+pub(crate) use execute::execute;
 pub(crate) use id_scan::Progress;
 pub(crate) use lease::HeldLease;
 pub(crate) use live::LiveSink;
