@@ -8,7 +8,6 @@ use crate::{LogRecord, Migration, Mode, Phase, Recovery, Source, State, StatusEn
 
 /// Everything that is known of one migration.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct MigrationDetails {
     /// The migration.
     pub id: String,
@@ -51,7 +50,6 @@ pub struct MigrationDetails {
 
 /// The declaration of a migration in this program.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not arguments")]
 pub struct Declaration {
     /// Its summary.

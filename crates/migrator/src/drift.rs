@@ -10,7 +10,6 @@ use crate::Result;
 
 /// An index that is not as declared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
 pub struct IndexDrift {
     /// The collection.
     pub collection: String,
@@ -27,7 +26,6 @@ pub struct IndexDrift {
 /// The kind of difference of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum DriftKind {
     /// Declared, but not in the database.
     Missing,

@@ -6,7 +6,6 @@ use crate::StepCounts;
 
 /// An event of a run.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Event<'a> {
     /// Another runner holds the lease; sent at each attempt to acquire it.
     LockWait {

@@ -57,7 +57,6 @@ pub enum Recovery {
 /// # assert!(META.is_breaking());
 /// ```
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
 pub struct Meta {
     /// The id: `NNNN_name`, the name of the file without its leading `m`.
     pub id: &'static str,

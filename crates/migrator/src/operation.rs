@@ -8,7 +8,6 @@ use crate::{Error, Result};
 
 /// A value of a step: a literal, or one that is resolved when the step runs.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Value {
     /// This value.
     Is(Bson),

@@ -8,7 +8,6 @@ use crate::{Finding, Mode, Phase, Repair, Source, Stamp, State, StepCounts, Undo
 
 /// The result of an `up`.
 #[derive(Debug, Clone, Default, Serialize)]
-#[non_exhaustive]
 pub struct UpReport {
     /// The id of the run, by which all of it can be rolled back.
     pub run_id: String,
@@ -29,7 +28,6 @@ pub struct UpReport {
 
 /// A migration that was applied by an `up`.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct AppliedMigration {
     /// The migration.
     pub id: String,
@@ -46,7 +44,6 @@ pub struct AppliedMigration {
 
 /// The result of the checks before an `up`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Preflight {
     /// The checks, in order.
     pub checks: Vec<PreflightCheck>,
@@ -54,7 +51,6 @@ pub struct Preflight {
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct PreflightCheck {
     /// The subject of the check.
     pub name: &'static str,
@@ -78,7 +74,6 @@ pub enum CheckLevel {
 
 /// A migration that was imported from an earlier tool.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct ImportedMigration {
     /// The migration.
     pub id: String,
@@ -91,7 +86,6 @@ pub struct ImportedMigration {
 
 /// The plan of a `down` for one migration.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct DownPlan {
     /// The migration.
     pub id: String,
@@ -113,7 +107,6 @@ pub struct DownPlan {
 
 /// The plan of an `up`.
 #[derive(Debug, Clone, Default, Serialize)]
-#[non_exhaustive]
 pub struct UpPlan {
     /// The actions, in order.
     pub actions: Vec<PlannedAction>,
@@ -130,7 +123,6 @@ pub struct UpPlan {
 
 /// The plan of an `up` for one migration.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct PlannedAction {
     /// The migration.
     pub id: String,
@@ -175,7 +167,6 @@ pub enum ActionKind {
 
 /// The result of rolling back one migration.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct DownReport {
     /// The migration.
     pub id: String,
@@ -190,7 +181,6 @@ pub struct DownReport {
 
 /// The state of every migration.
 #[derive(Debug, Clone, Default, Serialize)]
-#[non_exhaustive]
 pub struct Status {
     /// Applied migrations, in the order of the graph.
     pub applied: Vec<StatusEntry>,
@@ -207,7 +197,6 @@ pub struct Status {
 
 /// One migration in a [`Status`].
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct StatusEntry {
     /// The migration.
     pub id: String,
@@ -246,7 +235,6 @@ impl StatusEntry {
 
 /// The result of a `redo`.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct RedoReport {
     /// The migrations that were rolled back, in order.
     #[serde(rename = "taken_back")]
@@ -257,7 +245,6 @@ pub struct RedoReport {
 
 /// The result of a `stamp`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct StampReport {
     /// The migration.
     pub id: String,
@@ -269,7 +256,6 @@ pub struct StampReport {
 
 /// The result of a `repair`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct RepairReport {
     /// The migration.
     pub id: String,
@@ -282,7 +268,6 @@ pub struct RepairReport {
 /// The result of an `unlock`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
-#[non_exhaustive]
 pub enum UnlockOutcome {
     /// No one held the lease.
     Free,

@@ -24,7 +24,7 @@ impl Run for UnlockArgs {
         let done = context.migrator.unlock(&self.reason).await?;
         let text = match &done {
             UnlockOutcome::Released { holder, .. } => format!("released the lock of {holder}\n"),
-            _ => "the lock is free\n".to_owned(),
+            UnlockOutcome::Free => "the lock is free\n".to_owned(),
         };
         Ok(Output::new(&done, text))
     }

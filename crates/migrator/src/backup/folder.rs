@@ -20,7 +20,6 @@ const LOCK: &str = "lock";
 
 /// The backups of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct BackupListing {
     /// The complete backups, newest first. Their checksums were not verified.
     pub backups: Vec<Manifest>,
@@ -30,7 +29,6 @@ pub struct BackupListing {
 
 /// A backup whose manifest cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct UnreadableBackup {
     /// The id.
     pub id: String,

@@ -5,7 +5,6 @@ pub(super) const FORMAT: u32 = 1;
 
 /// The description of a backup: `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Manifest {
     /// The format of the folder.
     pub format: u32,
@@ -43,7 +42,6 @@ pub struct Manifest {
 
 /// One collection of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct BackedUpCollection {
     /// The name.
     pub name: String,

@@ -21,7 +21,6 @@ pub struct RestoreRequest {
 
 /// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct RestoreReport {
     /// The backup.
     pub backup: String,
@@ -39,7 +38,6 @@ pub struct RestoreReport {
 
 /// A restored collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct RestoredCollection {
     /// The name.
     pub name: String,

@@ -29,7 +29,6 @@ const VERSION: &str = "v1:";
 
 /// The checksums of a migration; `None` where there is nothing to cover.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Checksums {
     /// The checksum of `up`.
     pub up: Option<String>,
@@ -39,7 +38,6 @@ pub struct Checksums {
 
 /// A migration that has changed since it was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct ChecksumDrift {
     /// The migration.
     pub id: String,

@@ -24,7 +24,6 @@ pub struct ResetRequest {
 
 /// The result of a reset.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct ResetReport {
     /// The database.
     pub database: String,

@@ -25,7 +25,6 @@ use crate::{Lint, Mode, Phase, Undo};
 
 /// The effect of an `up`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
 pub struct Preview {
     /// The method by which it was determined.
     pub path: PreviewPath,
@@ -50,7 +49,6 @@ pub enum PreviewPath {
 
 /// The effect of one migration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
 pub struct MigrationPreview {
     /// The migration.
     pub id: String,
@@ -86,7 +84,6 @@ pub struct MigrationPreview {
 
 /// The effect of one step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
 pub struct StepPreview {
     /// Its name.
     pub step: String,
@@ -106,7 +103,6 @@ pub struct StepPreview {
 
 /// A document that a step would change: its id and the fields that differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
 pub struct Sample {
     /// Its id; null if it has none yet.
     pub id: Bson,

@@ -126,7 +126,6 @@ impl LedgerEntry {
 
 /// The run and the program that wrote something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Provenance {
     /// The run.
     pub run_id: String,

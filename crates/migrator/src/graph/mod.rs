@@ -18,7 +18,6 @@ pub struct Graph {
 
 /// The reason why a list of migrations is not a valid graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum GraphError {
     /// An id is not of the form `NNNN_lower_case_name`.
     #[error(

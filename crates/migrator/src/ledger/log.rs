@@ -8,7 +8,6 @@ use crate::{Result, StepCounts};
 
 /// One record of the log, which is append-only.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct LogRecord {
     /// The time, by the clock of the machine that wrote it.
     #[serde(serialize_with = "crate::serialize::instant")]

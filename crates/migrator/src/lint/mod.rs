@@ -30,7 +30,6 @@ use crate::{Graph, Meta, Migration, Undo};
 
 /// A finding of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Lint {
     /// The migration.
     pub migration: String,

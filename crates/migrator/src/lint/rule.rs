@@ -25,7 +25,6 @@ macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident = $id:literal,)+) => {
         /// A lint rule.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[non_exhaustive]
         pub enum Rule {
             $($(#[doc = $doc])+ #[serde(rename = $id)] $name,)+
         }

@@ -9,7 +9,6 @@ use crate::raw_batch::RawBatch;
 
 /// A copied collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct CopiedCollection {
     /// The name.
     pub collection: String,

@@ -44,7 +44,6 @@ struct Content {
 
 /// A difference between two fingerprints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Difference {
     /// The collection.
     pub collection: String,

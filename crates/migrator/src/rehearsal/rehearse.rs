@@ -26,7 +26,6 @@ pub struct RehearsalRequest {
 
 /// The result of [`Migrator::rehearse`].
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct RehearsalReport {
     /// The scratch database, which is dropped.
     pub scratch: String,
@@ -47,7 +46,6 @@ pub struct RehearsalReport {
 
 /// The failure of a rehearsed migration.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct RehearsalFailure {
     /// The migration.
     pub id: Option<String>,

@@ -17,7 +17,6 @@ pub struct RoundTripRequest {
 
 /// The result of [`Migrator::round_trip`].
 #[derive(Debug, Clone, Default, Serialize)]
-#[non_exhaustive]
 pub struct RoundTripReport {
     /// Each migration on each set of data.
     pub trials: Vec<Trial>,

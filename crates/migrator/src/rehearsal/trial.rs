@@ -12,7 +12,6 @@ const PURPOSE: &str = "trial";
 
 /// The test of one migration on one set of data.
 #[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
 pub struct Trial {
     /// The migration.
     pub id: String,
@@ -66,7 +65,6 @@ pub enum TrialOutcome {
 
 /// The outcome of crashes in one direction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct CrashReport {
     /// The number of boundaries between two writes.
     pub places: usize,

@@ -10,7 +10,6 @@ const LIMIT: u64 = 10;
 
 /// A document that makes a migration fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Violation {
     /// The collection.
     pub collection: String,
