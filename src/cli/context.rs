@@ -38,7 +38,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) async fn open(config: Config, access: AccessMode, json: bool) -> Result<Self, CliError> {
+    async fn open(config: Config, access: AccessMode, json: bool) -> Result<Self, CliError> {
         let (store, placeholder) = match &config.store {
             // Opening would create the file.
             StoreConfig::Embedded { path } if access != AccessMode::Create && !path.exists() => {
@@ -67,15 +67,6 @@ impl Context {
         self.placeholder.is_some()
     }
 
-    pub(super) async fn close(self) {
-        self.display.end();
-        self.database.close().await;
-        if let Some(folder) = self.placeholder {
-            // A leftover is harmless: the system clears its temporary folder.
-            let _ = fs::remove_dir_all(folder);
-        }
-    }
-
     /// Opens the store, runs a command on it, and closes it.
     pub(super) async fn with<T>(
         config: Config,
@@ -85,7 +76,12 @@ impl Context {
     ) -> Result<T, CliError> {
         let context = Self::open(config, access, json).await?;
         let outcome = run(&context).await;
-        context.close().await;
+        context.display.end();
+        context.database.close().await;
+        if let Some(folder) = context.placeholder {
+            // A leftover is harmless: the system clears its temporary folder.
+            let _ = fs::remove_dir_all(folder);
+        }
         outcome
     }
 }

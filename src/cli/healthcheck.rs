@@ -6,19 +6,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::output::CliError;
-use crate::config::Listen;
 
 const DEADLINE: Duration = Duration::from_secs(3);
 const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// Requests `/livez` over a plain socket: one request does not justify an HTTP client in the binary.
-pub(super) async fn run(listen: Listen) -> Result<(), CliError> {
-    let host = match listen.host {
+pub(super) async fn run(listen: SocketAddr) -> Result<(), CliError> {
+    let host = match listen.ip() {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         host => host,
     };
-    let address = SocketAddr::new(host, listen.port);
+    let address = SocketAddr::new(host, listen.port());
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(REQUEST).await?;

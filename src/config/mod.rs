@@ -2,8 +2,6 @@
 
 /// `.env` files.
 mod dotenv;
-/// All invalid variables.
-mod errors;
 /// The store, from the variables of MongoDB and `DATA_DIR`.
 mod mongo;
 /// Parses variables and collects errors.
@@ -12,13 +10,13 @@ mod reader;
 mod variables;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use dotenv::{Dotenv, DotenvError};
-pub use errors::{ConfigErrors, Problem};
+pub use reader::{ConfigErrors, Problem};
 pub use variables::{VARIABLES, Variable};
 
 use clap::ValueEnum;
@@ -120,10 +118,8 @@ impl fmt::Debug for StoreConfig {
 pub struct Config {
     /// The kind of this installation.
     pub environment: Environment,
-    /// The address to listen on.
-    pub host: IpAddr,
-    /// The port to listen on; 0 lets the system choose.
-    pub port: u16,
+    /// The address to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
     /// The e-mail address of the administrator.
     pub admin_email: String,
     /// The e-mail addresses of authors.
@@ -176,15 +172,6 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
-/// The address that a server listens on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listen {
-    /// The IP address.
-    pub host: IpAddr,
-    /// The port.
-    pub port: u16,
-}
-
 impl Config {
     /// Reads every variable through `lookup`. A blank variable counts as not set.
     ///
@@ -195,11 +182,9 @@ impl Config {
         let reader = &mut Reader::new(&lookup);
         let environment = reader.choice(var::ENVIRONMENT);
         let is_production = environment == Environment::Production;
-        let Listen { host, port } = listen(reader, environment);
         let config = Self {
             environment,
-            host,
-            port,
+            listen: listen(reader, environment),
             admin_email: reader.required_email(var::ADMIN_EMAIL),
             author_emails: reader.emails(var::AUTHOR_EMAILS),
             authorship: if reader.boolean(var::OPEN_AUTHORSHIP) {
@@ -267,7 +252,7 @@ impl Config {
     /// # Errors
     ///
     /// Returns the invalid variables among those of the address.
-    pub fn read_listen(lookup: impl Fn(&str) -> Option<String>) -> Result<Listen, ConfigErrors> {
+    pub fn read_listen(lookup: impl Fn(&str) -> Option<String>) -> Result<SocketAddr, ConfigErrors> {
         let reader = &mut Reader::new(&lookup);
         let environment = reader.choice(var::ENVIRONMENT);
         let listen = listen(reader, environment);
@@ -275,12 +260,12 @@ impl Config {
     }
 }
 
-fn listen(reader: &mut Reader<'_>, environment: Environment) -> Listen {
+fn listen(reader: &mut Reader<'_>, environment: Environment) -> SocketAddr {
     let host = match environment {
         Environment::Development | Environment::Test => var::HOST,
         Environment::Staging | Environment::Production => var::HOST.or("0.0.0.0"),
     };
-    Listen { host: reader.address(host), port: reader.port(var::PORT) }
+    SocketAddr::new(reader.address(host), reader.port(var::PORT))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -8,11 +8,34 @@ use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
 use super::variables::Variable;
-use super::{ConfigErrors, Problem};
 use ipnet::IpNet;
 
 /// The longest duration, in seconds: a day.
 const MAX_SECONDS: u64 = 86_400;
+
+/// An invalid variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The name of the variable.
+    pub variable: &'static str,
+    /// The reason. Never holds the value.
+    pub message: String,
+}
+
+/// All invalid variables of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigErrors(pub Vec<Problem>);
+
+impl fmt::Display for ConfigErrors {
+    /// Writes one line per variable.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Problem { variable, message }) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "\n" };
+            write!(f, "{separator}{variable} {message}; set it in .env or in the environment")?;
+        }
+        Ok(())
+    }
+}
 
 /// Reads variables and collects the errors.
 pub(super) struct Reader<'l> {

@@ -27,7 +27,7 @@ fn mongo(config: Config) -> (String, String) {
 #[test]
 fn admin_email_is_enough() {
     let config = with(&[]);
-    assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 5001));
+    assert_eq!((config.listen.ip().to_string().as_str(), config.listen.port()), ("127.0.0.1", 5001));
     assert_eq!(config.store, StoreConfig::Embedded { path: PathBuf::from("./data/field-notes.db") });
     assert_eq!(config.migrate_on_start, MigrateOnStart::Apply);
     assert!(!config.allow_dev_auth);
@@ -132,7 +132,7 @@ fn production_has_stricter_rules() {
     let names = invalid(&[production, ("ALLOW_DEV_AUTH", "true")]);
     assert_eq!(names, ["DATA_DIR", "GOOGLE_CLIENT_ID", "ALLOW_DEV_AUTH"]);
     let config = with(&[production, ("DATA_DIR", "/srv"), ("GOOGLE_CLIENT_ID", "one")]);
-    assert_eq!((config.host.to_string().as_str(), config.log_format), ("0.0.0.0", LogFormat::Json));
+    assert_eq!((config.listen.ip().to_string().as_str(), config.log_format), ("0.0.0.0", LogFormat::Json));
     assert_eq!(invalid(&[("ENVIRONMENT", "prod")]), ["ENVIRONMENT"]);
 }
 

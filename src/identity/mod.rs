@@ -6,8 +6,6 @@ mod cache;
 mod development;
 /// Google access tokens.
 mod google;
-/// Reads the `Authorization` header.
-mod header;
 /// Assigns roles to e-mail addresses.
 mod roles;
 /// The port for token verification.
@@ -72,7 +70,7 @@ impl Authenticator {
 
     /// Authenticates the value of an `Authorization` header.
     pub async fn profile(&self, header: Option<&[u8]>) -> Result<Profile, Error> {
-        let token = header::bearer_token(header)?;
+        let token = bearer_token(header)?;
         let owner = self.tokens.verify(token).await?;
         let User { id, name } = owner.user.get_or_try_init(|| self.sign_in(&owner)).await?;
         let email = owner.identity.email.clone();
@@ -82,7 +80,7 @@ impl Authenticator {
 
     /// Reports whether the header's token is cached as valid.
     pub fn knows(&self, header: Option<&[u8]>) -> bool {
-        header::bearer_token(header).is_ok_and(|token| self.tokens.is_known(token))
+        bearer_token(header).is_ok_and(|token| self.tokens.is_known(token))
     }
 
     async fn sign_in(&self, owner: &TokenOwner) -> Result<User, repository::Error> {
@@ -90,5 +88,32 @@ impl Authenticator {
         let role = self.roles.role_of(&email);
         let account = account.map(|Account { provider, id }| (provider, id));
         self.users.sign_in(NewUser { email, name, avatar_url, role, account }, self.clock.now()).await
+    }
+}
+
+/// Returns the token of an `Authorization` header: the scheme `Bearer` in any case, white space, one token.
+fn bearer_token(header: Option<&[u8]>) -> Result<&str, Error> {
+    let text = std::str::from_utf8(header.ok_or(Error::Missing)?).map_err(|_| Error::Malformed)?;
+    let mut words = text.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some(scheme), Some(token), None) if scheme.eq_ignore_ascii_case("bearer") => Ok(token),
+        _ => Err(Error::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_must_be_bearer_with_one_token() {
+        for good in ["Bearer abc", "bearer abc", "BEARER   abc", " Bearer\tabc "] {
+            assert_eq!(bearer_token(Some(good.as_bytes())).unwrap(), "abc", "{good:?}");
+        }
+        for bad in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearer abc def", "Bearerabc"] {
+            assert!(matches!(bearer_token(Some(bad.as_bytes())), Err(Error::Malformed)), "{bad:?}");
+        }
+        assert!(matches!(bearer_token(Some(b"Bearer \xff")), Err(Error::Malformed)));
+        assert!(matches!(bearer_token(None), Err(Error::Missing)));
     }
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use docstore::Database;
+use migrator::UpReport;
 
-use super::migrate::Summary;
 use crate::config::Config;
 
 /// Prints the addresses and the state of migrations for a developer. Prints no secrets.
@@ -13,15 +13,21 @@ pub(super) fn print(
     config: &Config,
     address: SocketAddr,
     database: &Database,
-    summary: &Summary,
+    report: Option<&UpReport>,
     took: Duration,
 ) {
-    let text = text(config, address, &format!("{}, {}", database.kind(), database.location()), summary, took);
+    let text = text(config, address, &format!("{}, {}", database.kind(), database.location()), report, took);
     // A closed pipe is no reason to fail.
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-fn text(config: &Config, address: SocketAddr, store: &str, summary: &Summary, took: Duration) -> String {
+fn text(
+    config: &Config,
+    address: SocketAddr,
+    store: &str,
+    report: Option<&UpReport>,
+    took: Duration,
+) -> String {
     let host = if address.ip().is_unspecified() || address.ip().is_loopback() {
         "localhost".to_owned()
     } else {
@@ -37,17 +43,20 @@ fn text(config: &Config, address: SocketAddr, store: &str, summary: &Summary, to
     line("content", &format!("{url}/sections"));
     line("health", &format!("{url}/readyz"));
     line("store", store);
-    let Summary { applied, imported, already } = summary;
-    if !applied.is_empty() {
-        line("migrations", &format!("applied: {}", applied.join(", ")));
-    }
-    if !imported.is_empty() {
-        line("migrations", &format!("imported from the original: {}", imported.join(", ")));
-    }
-    match already {
-        Some(0) => {}
-        Some(already) => line("migrations", &format!("already applied: {already}")),
-        None => line("migrations", "skipped (MIGRATE_ON_START=off)"),
+    if let Some(UpReport { applied, imported, already_applied, .. }) = report {
+        let applied: Vec<_> = applied.iter().map(|applied| applied.id.as_str()).collect();
+        if !applied.is_empty() {
+            line("migrations", &format!("applied: {}", applied.join(", ")));
+        }
+        let imported: Vec<_> = imported.iter().map(|imported| imported.id.as_str()).collect();
+        if !imported.is_empty() {
+            line("migrations", &format!("imported from the original: {}", imported.join(", ")));
+        }
+        if *already_applied > 0 {
+            line("migrations", &format!("already applied: {already_applied}"));
+        }
+    } else {
+        line("migrations", "skipped (MIGRATE_ON_START=off)");
     }
     if config.allow_dev_auth {
         line("token", "dev-mock-admin");

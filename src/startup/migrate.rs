@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use docstore::Database;
 use migrator::backup::{self, BackupPolicy};
-use migrator::{CancellationToken, Event, Graph, Migrator, Observer, Settings, UpMode};
+use migrator::{CancellationToken, Event, Graph, Migrator, Observer, Settings, UpMode, UpReport};
 use parking_lot::Mutex;
 
 use super::{Failure, Meter, Reading};
@@ -12,17 +12,6 @@ use crate::http::{Gate, StartProgress};
 
 /// The ledger of the original.
 const ORIGINAL_LEDGER: &str = "pymongo_migrate";
-
-/// The migrations of a start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Summary {
-    /// Applied by this start.
-    pub(super) applied: Vec<String>,
-    /// Imported from the original by this start.
-    pub(super) imported: Vec<String>,
-    /// The number applied before; `None` if the phase was skipped.
-    pub(super) already: Option<usize>,
-}
 
 /// Returns the settings of the migration engine.
 pub fn settings(config: &Config, actor: &str) -> Settings {
@@ -57,13 +46,13 @@ pub fn migrator(database: &Database, settings: Settings) -> Result<Migrator, mig
     Ok(Migrator::new(database.clone(), Graph::new(migrations::all())?, settings))
 }
 
-/// Runs the migrations phase.
+/// Runs the migrations phase. Returns `None` if it is skipped.
 pub(super) async fn on_start(
     config: &Config,
     database: &Database,
     gate: &Arc<Gate>,
     stop: CancellationToken,
-) -> Result<Summary, Failure> {
+) -> Result<Option<UpReport>, Failure> {
     let observer = Arc::new(ProgressReporter { gate: Arc::clone(gate), meter: Mutex::default() });
     let settings = Settings { observer, stop, ..settings(config, "start-up") };
     let outcome = async {
@@ -74,22 +63,18 @@ pub(super) async fn on_start(
                 for (migration, finding) in &report.findings {
                     tracing::warn!(migration, finding = finding.0, "condition of a migration does not hold");
                 }
-                Ok(Summary {
-                    applied: report.applied.into_iter().map(|applied| applied.id).collect(),
-                    imported: report.imported.into_iter().map(|imported| imported.id).collect(),
-                    already: Some(report.already_applied),
-                })
+                Ok(Some(report))
             }
-            MigrateOnStart::Verify => migrator.verify().await.map(|()| all_applied(&migrator)),
-            MigrateOnStart::Wait => migrator.wait().await.map(|()| all_applied(&migrator)),
-            MigrateOnStart::Off => Ok(Summary::default()),
+            MigrateOnStart::Verify => migrator.verify().await.map(|()| Some(all_applied(&migrator))),
+            MigrateOnStart::Wait => migrator.wait().await.map(|()| Some(all_applied(&migrator))),
+            MigrateOnStart::Off => Ok(None),
         }
     };
     outcome.await.map_err(|error| Failure::migrations(&error))
 }
 
-fn all_applied(migrator: &Migrator) -> Summary {
-    Summary { already: Some(migrator.graph().migrations().len()), ..Summary::default() }
+fn all_applied(migrator: &Migrator) -> UpReport {
+    UpReport { already_applied: migrator.graph().migrations().len(), ..UpReport::default() }
 }
 
 /// Reports the progress of migrations to the gate, for `/readyz`.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docstore::Database;
-use migrator::CancellationToken;
+use migrator::{CancellationToken, UpReport};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -53,15 +53,15 @@ pub struct Application {
 }
 
 /// The result of a start: an open store and the migrations that ran.
-type Started = Result<(Database, migrate::Summary), Failure>;
+type Started = Result<(Database, Option<UpReport>), Failure>;
 
 impl Application {
     /// Binds the port.
     pub async fn bind(config: Config) -> Result<Self, Failure> {
         let started_at = Instant::now();
-        let wanted = SocketAddr::new(config.host, config.port);
-        let listener = TcpListener::bind(wanted).await.map_err(|error| Failure::bind(wanted, &error))?;
-        let address = listener.local_addr().map_err(|error| Failure::bind(wanted, &error))?;
+        let failed = |error| Failure::bind(config.listen, &error);
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
         tracing::info!(%address, "listening; content is served once start-up is complete");
         Ok(Self { config, listener, address, started_at })
     }
@@ -94,10 +94,10 @@ impl Application {
             tokio::spawn(http::serve(listener, http::router(app), connections(&config), stopped));
         tokio::pin!(shutdown);
         let outcome = match start_unless(&config, &gate, clock, shutdown.as_mut()).await {
-            Some(Ok((database, summary))) => {
+            Some(Ok((database, report))) => {
                 tracing::info!(duration_ms = started_at.elapsed().as_millis(), "serving");
                 if config.environment == Environment::Development {
-                    banner::print(&config, address, &database, &summary, started_at.elapsed());
+                    banner::print(&config, address, &database, report.as_ref(), started_at.elapsed());
                 }
                 shutdown.await;
                 gate.drain();
@@ -161,20 +161,20 @@ async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: C
     let database = phase(gate, Phase::Store, store::open(&config.store)).await?;
     let prepared = async {
         let migrations = migrate::on_start(config, &database, gate, stop);
-        let summary = phase(gate, Phase::Migrations, migrations).await?;
+        let report = phase(gate, Phase::Migrations, migrations).await?;
         let indexes =
             async { repository::ensure_all(&database).await.map_err(|error| Failure::indexes(&error)) };
         phase(gate, Phase::Indexes, indexes).await?;
-        Ok(summary)
+        Ok(report)
     };
     match prepared.await {
-        Ok(summary) => {
+        Ok(report) => {
             let services = services(config, &database, clock);
             let (change_tracker, max_age) = (services.change_tracker.clone(), config.cache_max_age);
             // Ends when the database is closed or, on a standalone server, with the process.
             tokio::spawn(async move { change_tracker.follow(max_age).await });
             gate.open(services);
-            Ok((database, summary))
+            Ok((database, report))
         }
         Err(failure) => {
             database.close().await;

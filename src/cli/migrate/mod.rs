@@ -117,9 +117,13 @@ macro_rules! verbs {
         }
 
         impl Verb {
-            async fn run(self, invocation: Invocation<impl FnOnce() -> Result<Config, CliError>>) -> Result<Output, CliError> {
+            async fn run(
+                self,
+                json: bool,
+                config: impl FnOnce() -> Result<Config, CliError>,
+            ) -> Result<Output, CliError> {
                 match self {
-                    $(Self::$verb(verb) => invocation.run(verb).await,)*
+                    $(Self::$verb(verb) => run_on_store(verb, json, config()?).await,)*
                     Self::New(verb) => verb.run(),
                     Self::Merge(verb) => verb.run(),
                 }
@@ -138,29 +142,16 @@ verbs! {
     Backup(backup::BackupArgs), Backups(backups::BackupsArgs), Restore(restore::RestoreArgs), Reset(reset::ResetArgs),
 }
 
-/// The options that all verbs share.
-struct Invocation<C> {
-    json: bool,
-    contexts: Vec<String>,
-    config: C,
-}
-
-impl<C: FnOnce() -> Result<Config, CliError>> Invocation<C> {
-    async fn run(self, verb: impl Run) -> Result<Output, CliError> {
-        let mut config = (self.config)()?;
-        config.migrate_allow_unknown |= verb.allows_unknown();
-        if !self.contexts.is_empty() {
-            config.migrate_contexts = self.contexts;
+async fn run_on_store(verb: impl Run, json: bool, mut config: Config) -> Result<Output, CliError> {
+    config.migrate_allow_unknown |= verb.allows_unknown();
+    let access = verb.access();
+    Context::with(config, access, json, async |context| {
+        if access != AccessMode::Read {
+            tokio::spawn(stop_on_signal(context.stop.clone()));
         }
-        let access = verb.access();
-        Context::with(config, access, self.json, async |context| {
-            if access != AccessMode::Read {
-                tokio::spawn(stop_on_signal(context.stop.clone()));
-            }
-            verb.run(context).await
-        })
-        .await
-    }
+        verb.run(context).await
+    })
+    .await
 }
 
 /// Runs a verb and returns its exit code.
@@ -168,7 +159,14 @@ pub(super) async fn run(
     MigrateArgs { json, contexts, verb }: MigrateArgs,
     config: impl FnOnce() -> Result<Config, CliError>,
 ) -> Result<u8, CliError> {
-    let outcome = verb.run(Invocation { json, contexts, config }).await;
+    let config = || {
+        let mut config = config()?;
+        if !contexts.is_empty() {
+            config.migrate_contexts = contexts;
+        }
+        Ok(config)
+    };
+    let outcome = verb.run(json, config).await;
     if let Err(error) = &outcome
         && json
     {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -17,18 +18,42 @@ pub(super) struct StatusArgs;
 
 impl Run for StatusArgs {
     async fn run(self, context: &Context) -> Result<Output, CliError> {
-        let view = StatusView::from(context.migrator.status().await?);
-        Ok(Output::new(&view, view.text()))
+        let Status { applied, pending, failed, unknown, not_in_context } = context.migrator.status().await?;
+        let groups = [applied, pending, failed, unknown, not_in_context];
+        let groups = groups.map(|group| group.into_iter().map(EntryView::from).collect());
+        Ok(Output::new(&value(&groups), text(&groups)))
     }
 }
 
-#[derive(Debug, Default, Serialize)]
-struct StatusView {
-    applied: Vec<EntryView>,
-    pending: Vec<EntryView>,
-    failed: Vec<EntryView>,
-    unknown: Vec<EntryView>,
-    not_in_context: Vec<EntryView>,
+/// The entries of each group.
+type Groups = [Vec<EntryView>; 5];
+/// The name in JSON, the title and the mark of each group.
+const GROUPS: [(&str, &str, &str); 5] = [
+    ("applied", "Applied migrations", "✓"),
+    ("pending", "\nPending migrations", "·"),
+    ("failed", "\nFailed migrations", "✗"),
+    ("unknown", "\nUnknown migrations (applied, not known to this program)", "?"),
+    ("not_in_context", "\nNot in this context", "-"),
+];
+
+fn value(groups: &Groups) -> BTreeMap<&str, &[EntryView]> {
+    GROUPS.iter().zip(groups).map(|((name, ..), entries)| (*name, entries.as_slice())).collect()
+}
+
+fn text(groups: &Groups) -> String {
+    let mut text = String::new();
+    for (i, ((_, title, mark), entries)) in GROUPS.iter().zip(groups).enumerate() {
+        let is_always_shown = i < 2;
+        if !entries.is_empty() {
+            text.push_line(format!("{title}:"));
+            for entry in entries {
+                entry.write(&mut text, mark);
+            }
+        } else if is_always_shown {
+            text.push_line(format!("{title}:\n  (none)"));
+        }
+    }
+    text
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -44,19 +69,6 @@ struct EntryView {
     error: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-}
-
-impl From<Status> for StatusView {
-    fn from(status: Status) -> Self {
-        let entries = |group: Vec<StatusEntry>| group.into_iter().map(EntryView::from).collect();
-        Self {
-            applied: entries(status.applied),
-            pending: entries(status.pending),
-            failed: entries(status.failed),
-            unknown: entries(status.unknown),
-            not_in_context: entries(status.not_in_context),
-        }
-    }
 }
 
 impl From<StatusEntry> for EntryView {
@@ -76,31 +88,6 @@ impl From<StatusEntry> for EntryView {
             error: entry.error,
             warnings: entry.warnings,
         }
-    }
-}
-
-impl StatusView {
-    fn text(&self) -> String {
-        let groups = [
-            ("Applied migrations", "✓", &self.applied),
-            ("\nPending migrations", "·", &self.pending),
-            ("\nFailed migrations", "✗", &self.failed),
-            ("\nUnknown migrations (applied, not known to this program)", "?", &self.unknown),
-            ("\nNot in this context", "-", &self.not_in_context),
-        ];
-        let mut text = String::new();
-        for (i, (title, mark, entries)) in groups.into_iter().enumerate() {
-            let is_always_shown = i < 2;
-            if !entries.is_empty() {
-                text.push_line(format!("{title}:"));
-                for entry in entries {
-                    entry.write(&mut text, mark);
-                }
-            } else if is_always_shown {
-                text.push_line(format!("{title}:\n  (none)"));
-            }
-        }
-        text
     }
 }
 
@@ -131,30 +118,22 @@ mod tests {
 
     #[test]
     fn status_lists_applied_and_pending() {
-        let view = StatusView {
-            applied: vec![entry("0001_a", Some("2026-01-02T03:04:05Z"))],
-            ..StatusView::default()
-        };
+        let groups = [vec![entry("0001_a", Some("2026-01-02T03:04:05Z"))], vec![], vec![], vec![], vec![]];
         let expected =
             "Applied migrations:\n  ✓ 0001_a (2026-01-02T03:04:05Z)\n\nPending migrations:\n  (none)\n";
-        assert_eq!(view.text(), expected);
+        assert_eq!(text(&groups), expected);
     }
 
     #[test]
     fn status_lists_other_groups_if_not_empty() {
         let failed =
             EntryView { error: Some("no slug".into()), warnings: vec!["w".into()], ..entry("0002_b", None) };
-        let view = StatusView {
-            failed: vec![failed],
-            unknown: vec![entry("0009_x", None)],
-            pending: vec![entry("0001_a", None)],
-            ..StatusView::default()
-        };
-        let text = view.text();
+        let groups = [vec![], vec![entry("0001_a", None)], vec![failed], vec![entry("0009_x", None)], vec![]];
+        let text = text(&groups);
         assert!(text.contains("\nPending migrations:\n  · 0001_a\n"), "{text}");
         assert!(text.contains("\nFailed migrations:\n  ✗ 0002_b [1 warning]: no slug\n"), "{text}");
         assert!(text.contains("  ? 0009_x\n"), "{text}");
-        let json = serde_json::to_value(&view).unwrap();
+        let json = serde_json::to_value(value(&groups)).unwrap();
         assert_eq!(json["pending"], serde_json::json!([{ "id": "0001_a" }]));
         assert_eq!(json["applied"], serde_json::json!([]));
         assert_eq!(json["failed"][0]["error"], "no slug");

@@ -62,36 +62,30 @@ pub(super) async fn run(Verb::Demo { yes }: Verb, config: Config) -> Result<Outp
 
 /// Adds the items that are missing. Returns for each item whether it was added.
 async fn seed(services: &Services, admin: &Caller) -> Result<Vec<bool>, CliError> {
+    let Services { stories, projects, pages, .. } = services;
     let mut added = Vec::new();
     for story in demo::stories() {
-        let missing = is_missing(services.stories.by_slug(Some(admin), &slugify(&story.fields.title)).await)?;
-        if missing {
-            services.stories.create(admin, story).await?;
-        }
-        added.push(missing);
+        let found = stories.by_slug(Some(admin), &slugify(&story.fields.title)).await;
+        added.push(add_if_missing(found, stories.create(admin, story)).await?);
     }
     for project in demo::projects() {
-        let slug = slugify(&project.fields.title);
-        let missing = is_missing(services.projects.by_slug(Some(admin), &slug).await)?;
-        if missing {
-            services.projects.create(admin, project).await?;
-        }
-        added.push(missing);
+        let found = projects.by_slug(Some(admin), &slugify(&project.fields.title)).await;
+        added.push(add_if_missing(found, projects.create(admin, project)).await?);
     }
     for (page_type, page) in demo::pages() {
-        let missing = is_missing(services.pages.by_type(Some(admin), page_type).await)?;
-        if missing {
-            services.pages.put(admin, page_type, page, &Precondition::None).await?;
-        }
-        added.push(missing);
+        let found = pages.by_type(Some(admin), page_type).await;
+        added.push(add_if_missing(found, pages.put(admin, page_type, page, &Precondition::None)).await?);
     }
     Ok(added)
 }
 
-fn is_missing<T>(found: Result<T, Error>) -> Result<bool, Error> {
+async fn add_if_missing<T, U>(
+    found: Result<T, Error>,
+    add: impl Future<Output = Result<U, Error>>,
+) -> Result<bool, Error> {
     match found {
         Ok(_) => Ok(false),
-        Err(Error::NotFound(_)) => Ok(true),
+        Err(Error::NotFound(_)) => add.await.map(|_| true),
         Err(error) => Err(error),
     }
 }

@@ -61,12 +61,7 @@ pub(super) enum TokenFlaw {
 
 impl TokenFlaw {
     pub(super) fn token_error(self) -> TokenError {
-        match self {
-            Self::MissingScope => TokenError::MissingScope,
-            Self::Expired | Self::Audience | Self::NoEmail | Self::MalformedEmail | Self::UnverifiedEmail => {
-                TokenError::Rejected
-            }
-        }
+        if self == Self::MissingScope { TokenError::MissingScope } else { TokenError::Rejected }
     }
 }
 
