@@ -10,14 +10,14 @@ use crate::commands;
 use crate::dry_run::Preview;
 use crate::graph::Dag;
 use crate::ledger::LedgerSnapshot;
-use crate::plan::{Action, PlanInput, PlanRefusal, PlanRequest, plan};
+use crate::plan::PlanInput;
 use crate::rehearsal::{self, RehearsalReport, RehearsalRequest, RoundTripReport, RoundTripRequest};
 use crate::run::{Check, HeldLease, RunGuard, RunSession, Runner};
 use crate::{
-    ChecksumDrift, DownPlan, DownReport, DownRequest, Error, Finding, Graph, GraphError, HistoryRequest,
-    ImportedMigration, Lint, LogRecord, MigrationDetails, MissingEnv, Preflight, RedoReport, Repair,
-    RepairReport, ResetReport, ResetRequest, Result, Settings, Stamp, StampReport, State, Status,
-    StatusEntry, UnlockOutcome, UpPlan, UpReport, UpRequest,
+    ChecksumDrift, DownPlan, DownReport, DownRequest, Finding, Graph, HistoryRequest, ImportedMigration,
+    Lint, LogRecord, MigrationDetails, MissingEnv, Preflight, RedoReport, Repair, RepairReport, ResetReport,
+    ResetRequest, Result, Settings, Stamp, StampReport, Status, StatusEntry, UnlockOutcome, UpPlan, UpReport,
+    UpRequest,
 };
 
 /// Applies migrations to a database, rolls them back, and reports their state.
@@ -306,50 +306,6 @@ impl Migrator {
     /// Returns the planner's input. `held` says whether this process holds the lease.
     pub(crate) fn plan_input<'a>(&'a self, snapshot: &'a LedgerSnapshot, held: bool) -> PlanInput<'a> {
         PlanInput { dag: self.dag(), ledger: &snapshot.entries, contexts: &self.settings.contexts, held }
-    }
-
-    pub(crate) fn plan(
-        &self,
-        snapshot: &LedgerSnapshot,
-        request: &PlanRequest,
-        held: bool,
-    ) -> Result<Vec<Action>> {
-        plan(self.plan_input(snapshot, held), request).map_err(|refusal| self.refusal(snapshot, refusal))
-    }
-
-    /// Turns a planner's refusal, which speaks of positions, into an error, which speaks of ids.
-    pub(crate) fn refusal(&self, snapshot: &LedgerSnapshot, refusal: PlanRefusal) -> Error {
-        let id = |at: usize| self.id(at).to_owned();
-        let entry = |at: usize| snapshot.entries[self.id(at)].clone();
-        match refusal {
-            PlanRefusal::Failed(at) => {
-                let entry = entry(at);
-                Error::NeedsRepair {
-                    undo: entry.state == State::RollingBack,
-                    id: entry.id,
-                    step: entry.step,
-                    error: entry.error.unwrap_or_default(),
-                    at: entry.changed_at,
-                    counts: entry.counts,
-                }
-            }
-            PlanRefusal::DecisionRequired(at) => {
-                Error::DecisionRequired { id: id(at), counts: entry(at).counts }
-            }
-            PlanRefusal::UnknownDependents(at, dependents) => {
-                Error::UnknownDependents { id: id(at), dependents }
-            }
-            PlanRefusal::SeveralHeads(heads) => GraphError::SeveralHeads(self.ids(&heads)).into(),
-            PlanRefusal::ProgramTooOld(ids) => Error::ProgramTooOld(ids),
-            PlanRefusal::NotInContext(at) => Error::NotInContext {
-                id: id(at),
-                needs: self.dag().spec(at).contexts.clone(),
-                has: self.settings.contexts.clone(),
-            },
-            PlanRefusal::OutOfOrder { late, applied, shared } => {
-                Error::OutOfOrder { late: id(late), applied: id(applied), shared }
-            }
-        }
     }
 
     pub(crate) async fn session<'a>(&'a self, held: &'a HeldLease) -> Result<RunSession<'a>> {

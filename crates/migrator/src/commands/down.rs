@@ -2,7 +2,7 @@ use super::resolve::{position, require_applied, run_with_prefix};
 use super::rollback::{losses, require_reversible, roll_back_all};
 use super::{import, lock};
 use crate::ledger::LedgerSnapshot;
-use crate::plan::{Action, DownGoal, PlanRequest, is_of_run};
+use crate::plan::{DownGoal, down_order, is_of_run};
 use crate::{DownPlan, DownReport, DownRequest, DownTarget, Error, Migrator, Result, Source, UpReport};
 
 pub(crate) async fn plan_down(m: &Migrator, request: &DownRequest) -> Result<Vec<DownPlan>> {
@@ -58,8 +58,7 @@ fn down_goal(m: &Migrator, snapshot: &LedgerSnapshot, target: &DownTarget) -> Re
 
 /// Returns the migrations that reaching a goal rolls back, in order, if all of them can be.
 pub(super) fn chosen(m: &Migrator, snapshot: &LedgerSnapshot, goal: &DownGoal) -> Result<Vec<usize>> {
-    let actions = m.plan(snapshot, &PlanRequest::Down(goal.clone()), true)?;
-    let chosen: Vec<usize> = actions.into_iter().map(Action::at).collect();
+    let chosen = down_order(m.plan_input(snapshot, true), goal)?;
     require_reversible(m, snapshot, &chosen)?;
     Ok(chosen)
 }

@@ -36,7 +36,7 @@ pub(crate) async fn show(m: &Migrator, prefix: &str) -> Result<MigrationDetails>
 }
 
 /// Returns the migrations that depend on it directly: known ones, and unknown ones that are applied.
-fn dependents(m: &Migrator, snapshot: &LedgerSnapshot, id: &str) -> Vec<String> {
+pub(super) fn dependents(m: &Migrator, snapshot: &LedgerSnapshot, id: &str) -> Vec<String> {
     let dag = m.dag();
     let known = (0..dag.len())
         .filter(|&at| dag.depends_on(at).iter().any(|&parent| dag.id(parent) == id))

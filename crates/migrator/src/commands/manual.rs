@@ -2,7 +2,7 @@ use super::resolve::{position, required_reason};
 use super::{import, lock};
 use crate::journal;
 use crate::ledger::{LedgerSnapshot, ManualDecision, ManualEntry};
-use crate::plan::{Action, DownGoal, PlanRequest};
+use crate::plan::{DownGoal, down_order};
 use crate::run::HeldLease;
 use crate::{Error, Migrator, Repair, RepairReport, Result, Stamp, StampReport, State, UpReport};
 
@@ -66,9 +66,8 @@ pub(super) fn require_allowed(
             wrong("stamp it as rolled back", "is applied", "nothing to do")
         }
         ManualDecision::Stamp(Stamp::RolledBack) => {
-            let actions = m.plan(snapshot, &PlanRequest::Down(DownGoal::One(at)), true)?;
-            let dependents: Vec<usize> =
-                actions.into_iter().map(Action::at).filter(|&other| other != at).collect();
+            let mut dependents = down_order(m.plan_input(snapshot, true), &DownGoal::One(at))?;
+            dependents.retain(|&other| other != at);
             if dependents.is_empty() {
                 return Ok(());
             }

@@ -4,7 +4,7 @@ use super::resolve::position;
 use crate::backup::backup_reason;
 use crate::dry_run::{DryRun, Preview};
 use crate::ledger::LedgerSnapshot;
-use crate::plan::{Action, PlanRequest, UpGoal, later_applied};
+use crate::plan::{Action, PlanRequest, UpGoal, later_applied, up_actions};
 use crate::{
     ActionKind, Error, Migrator, MissingEnv, PlannedAction, Result, State, UpPlan, UpRequest, UpTarget,
 };
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) async fn plan_up(m: &Migrator, request: &UpRequest) -> Result<UpPlan> {
     let snapshot = m.snapshot().await?;
     snapshot.refuse_unknown()?;
-    let actions = m.plan(&snapshot, &up_request(m, request)?, false)?;
+    let actions = up_actions(m.plan_input(&snapshot, false), &up_request(m, request)?)?;
     let dag = m.dag();
     let excluded =
         |at: &usize| !dag.is_in(*at, &m.settings.contexts) && !snapshot.entries.contains_key(dag.id(*at));
@@ -28,7 +28,7 @@ pub(crate) async fn plan_up(m: &Migrator, request: &UpRequest) -> Result<UpPlan>
 
 pub(crate) async fn missing_env(m: &Migrator, request: &UpRequest) -> Result<Vec<MissingEnv>> {
     let snapshot = m.snapshot().await?;
-    let actions = m.plan(&snapshot, &up_request(m, request)?, false)?;
+    let actions = up_actions(m.plan_input(&snapshot, false), &up_request(m, request)?)?;
     Ok(missing_variables(m, &snapshot, &actions))
 }
 
@@ -57,7 +57,7 @@ pub(super) fn up_request(m: &Migrator, request: &UpRequest) -> Result<PlanReques
         UpTarget::To(id) => UpGoal::To(position(m, id)?),
         UpTarget::Steps(n) => UpGoal::Steps(*n),
     };
-    Ok(PlanRequest::Up(request.mode, goal))
+    Ok(PlanRequest { mode: request.mode, goal })
 }
 
 /// Returns the actions of an `up`, if nothing refuses it: an unknown import, the plan, a missing variable.
@@ -68,7 +68,7 @@ pub(super) fn runnable(
     held: bool,
 ) -> Result<Vec<Action>> {
     snapshot.refuse_unknown()?;
-    let actions = m.plan(snapshot, request, held)?;
+    let actions = up_actions(m.plan_input(snapshot, held), request)?;
     let unknown = snapshot.unknown(m.dag());
     if !unknown.is_empty() {
         tracing::warn!(
@@ -119,8 +119,7 @@ pub(super) fn missing_variables(
     actions: &[Action],
 ) -> Vec<MissingEnv> {
     let imported = snapshot.imports.iter().filter_map(|(name, _)| m.dag().position(name));
-    let applied =
-        actions.iter().filter(|action| matches!(action, Action::Apply(_))).map(|action| action.at());
+    let applied = actions.iter().copied().filter_map(Action::applied);
     let reading: BTreeSet<usize> = imported.chain(applied).collect();
     let mut missing = Vec::new();
     for meta in reading.into_iter().map(|at| m.graph.get(at).meta()) {

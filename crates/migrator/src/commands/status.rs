@@ -1,6 +1,7 @@
+use super::history::dependents;
 use super::lock::{Backoff, live_holder};
 use crate::ledger::LedgerSnapshot;
-use crate::plan::{PlanRequest, UpGoal, is_unknown};
+use crate::plan::{PlanRequest, UpGoal, is_unknown, up_actions};
 use crate::{Error, Migrator, Result, State, Status, StatusEntry, UpMode};
 
 pub(crate) async fn status(m: &Migrator) -> Result<Status> {
@@ -29,16 +30,11 @@ pub(crate) async fn status(m: &Migrator) -> Result<Status> {
 pub(crate) async fn current(m: &Migrator) -> Result<Vec<StatusEntry>> {
     let snapshot = m.snapshot().await?;
     let live = live_holder(m).await?.map(|holder| holder.fence);
-    let applied: Vec<_> = snapshot.entries.values().filter(|entry| entry.state == State::Applied).collect();
-    let dag = m.dag();
-    let depends = |other: &str, id: &str| match dag.position(other) {
-        Some(at) => dag.depends_on(at).iter().any(|&parent| dag.id(parent) == id),
-        None => snapshot.entries[other].depends_on.iter().any(|parent| parent == id),
-    };
-    let last = applied.iter().filter(|entry| !applied.iter().any(|other| depends(&other.id, &entry.id)));
+    let is_last = |id: &str| !dependents(m, &snapshot, id).iter().any(|other| snapshot.is_applied(other));
+    let last = snapshot.entries.values().filter(|e| e.state == State::Applied && is_last(&e.id));
     Ok(last
         .map(|entry| {
-            let summary = dag.position(&entry.id).map_or("", |at| m.graph.get(at).meta().summary);
+            let summary = m.dag().position(&entry.id).map_or("", |at| m.graph.get(at).meta().summary);
             StatusEntry::new(&entry.id, summary, Some(entry), live)
         })
         .collect())
@@ -47,7 +43,8 @@ pub(crate) async fn current(m: &Migrator) -> Result<Vec<StatusEntry>> {
 pub(crate) async fn verify(m: &Migrator) -> Result<()> {
     let snapshot = m.snapshot().await?;
     snapshot.refuse_unknown()?;
-    m.plan(&snapshot, &PlanRequest::Up(UpMode::Start, UpGoal::All), false)?;
+    let request = PlanRequest { mode: UpMode::Start, goal: UpGoal::All };
+    up_actions(m.plan_input(&snapshot, false), &request)?;
     let pending = pending(m, &snapshot);
     if pending.is_empty() { Ok(()) } else { Err(Error::Pending(pending)) }
 }

@@ -11,7 +11,7 @@ use super::rollback::roll_back;
 use crate::backup::{self, BackupContext};
 use crate::journal;
 use crate::ledger::{Claim, Finish, LedgerSnapshot};
-use crate::plan::{Action, PlanRequest, UpGoal};
+use crate::plan::{Action, PlanRequest, UpGoal, up_actions};
 use crate::run::{Attempt, RunSession, execute};
 use crate::{AppliedMigration, Error, Event, Migrator, Result, State, UpMode, UpReport, UpRequest};
 
@@ -35,12 +35,14 @@ pub(crate) async fn up(m: &Migrator, request: &UpRequest) -> Result<UpReport> {
             return Ok(report);
         }
         let mut report = new_report(m, &snapshot);
-        let apply = applied_by(&m.plan(&snapshot, &plan_request, true)?);
+        let apply = up_actions(m.plan_input(&snapshot, true), &plan_request)?;
+        let apply: Vec<usize> = apply.into_iter().filter_map(Action::applied).collect();
         require_modes(m, session.transactions, &apply).await?;
         import_applied(m, &session, &snapshot, &mut report).await?;
         // The goal is fixed now: the number of migrations to apply counts once, not again after each of them.
-        let goal = applied_by(&m.plan(&m.snapshot().await?, &plan_request, true)?);
-        apply_all(m, &session, &goal.into_iter().collect(), &mut report).await?;
+        let snapshot = m.snapshot().await?;
+        let goal = up_actions(m.plan_input(&snapshot, true), &plan_request)?;
+        apply_all(m, &session, goal.into_iter().filter_map(Action::applied).collect(), &mut report).await?;
         Ok(report)
     };
     lock::under_lease(&held, work).await
@@ -66,23 +68,19 @@ fn new_report(m: &Migrator, snapshot: &LedgerSnapshot) -> UpReport {
     }
 }
 
-fn applied_by(actions: &[Action]) -> Vec<usize> {
-    actions.iter().filter(|action| matches!(action, Action::Apply(_))).map(|action| action.at()).collect()
-}
-
 /// Applies these migrations in order, after finishing interrupted rollbacks, and then deletes expired journals.
 pub(super) async fn apply_all(
     m: &Migrator,
     session: &RunSession<'_>,
-    goal: &BTreeSet<usize>,
+    goal: BTreeSet<usize>,
     report: &mut UpReport,
 ) -> Result<()> {
     // Refusals that depend on who asked were made before: an operator decided by asking, a start was refused.
-    let request = PlanRequest::Up(UpMode::Operator, UpGoal::Among(goal.clone()));
+    let request = PlanRequest { mode: UpMode::Operator, goal: UpGoal::Among(goal) };
     let mut replans = 0;
     loop {
         let snapshot = m.snapshot().await?;
-        let actions = m.plan(&snapshot, &request, true)?;
+        let actions = up_actions(m.plan_input(&snapshot, true), &request)?;
         let Some(&action) = actions.first() else {
             for id in journal::forgettable(&snapshot.entries, &m.settings, session.now()) {
                 journal::forget(session, &id).await?;

@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
-use super::{Action, DownGoal, PlanInput, PlanRefusal, is_unknown};
-use crate::{Source, State};
+use super::{DownGoal, PlanInput, is_unknown};
+use crate::{Error, Result, Source, State};
 
-pub(super) fn plan(s: PlanInput<'_>, goal: &DownGoal) -> Result<Vec<Action>, PlanRefusal> {
+/// Returns the migrations to roll back, in order.
+pub(crate) fn down_order(s: PlanInput<'_>, goal: &DownGoal) -> Result<Vec<usize>> {
     let present: BTreeSet<usize> = (0..s.dag.len()).filter(|&at| is_present(s, at)).collect();
     let chosen: BTreeSet<usize> = match goal {
         DownGoal::Steps(n) => return last_first(s, present, *n),
@@ -18,10 +19,8 @@ pub(super) fn plan(s: PlanInput<'_>, goal: &DownGoal) -> Result<Vec<Action>, Pla
             with_dependants.intersection(&present).copied().collect()
         }
     };
-    if let Some((at, dependents)) =
-        chosen.iter().find_map(|&at| Some((at, unknown_dependants(s, at))).filter(|(_, ids)| !ids.is_empty()))
-    {
-        return Err(PlanRefusal::UnknownDependents(at, dependents));
+    for &at in &chosen {
+        refuse_unknown_dependents(s, at)?;
     }
     let n = chosen.len();
     last_first(s, chosen, n)
@@ -41,33 +40,29 @@ pub(crate) fn is_of_run(s: PlanInput<'_>, at: usize, run: &str) -> bool {
 /// Returns the rollback of `n` of these migrations, last first. Among those that nothing present depends on, it prefers an
 /// interrupted rollback, then a partial application, then the latest application. A migration that unknown ones depend on
 /// is skipped as long as there is another.
-fn last_first(s: PlanInput<'_>, mut left: BTreeSet<usize>, n: usize) -> Result<Vec<Action>, PlanRefusal> {
+fn last_first(s: PlanInput<'_>, mut left: BTreeSet<usize>, n: usize) -> Result<Vec<usize>> {
     let mut present: BTreeSet<usize> = (0..s.dag.len()).filter(|&at| is_present(s, at)).collect();
-    let mut actions = Vec::new();
-    while actions.len() < n && !left.is_empty() {
+    let mut order = Vec::new();
+    while order.len() < n && !left.is_empty() {
         let is_leaf = |at: &usize| !present.iter().any(|&other| s.dag.depends_on(other).contains(at));
         let mut leaves: Vec<usize> = left.iter().copied().filter(is_leaf).collect();
         leaves.sort_by_key(|&at| (rank(s, at), s.entry(at).and_then(|entry| entry.applied_at), at));
-        let mut refusal = None;
+        let mut refusal = Ok(());
         let next = leaves.into_iter().rev().find(|&at| {
-            let dependents = unknown_dependants(s, at);
-            let free = dependents.is_empty();
-            if !free {
-                refusal.get_or_insert(PlanRefusal::UnknownDependents(at, dependents));
-            }
-            free
+            let free = refuse_unknown_dependents(s, at);
+            let is_free = free.is_ok();
+            refusal = std::mem::replace(&mut refusal, Ok(())).and(free);
+            is_free
         });
-        match (next, refusal) {
-            (Some(at), _) => {
-                left.remove(&at);
-                present.remove(&at);
-                actions.push(Action::Undo(at));
-            }
-            (None, Some(refusal)) => return Err(refusal),
-            (None, None) => break,
-        }
+        let Some(at) = next else {
+            refusal?;
+            break;
+        };
+        left.remove(&at);
+        present.remove(&at);
+        order.push(at);
     }
-    Ok(actions)
+    Ok(order)
 }
 
 fn rank(s: PlanInput<'_>, at: usize) -> u8 {
@@ -78,11 +73,11 @@ fn rank(s: PlanInput<'_>, at: usize) -> u8 {
     }
 }
 
-fn unknown_dependants(s: PlanInput<'_>, at: usize) -> Vec<String> {
-    let id = s.dag.id(at);
-    let unknown = s.ledger.values().filter(|entry| is_unknown(s.dag, entry));
-    unknown
-        .filter(|entry| entry.depends_on.iter().any(|other| other == id))
-        .map(|entry| entry.id.clone())
-        .collect()
+/// Refuses to roll back a migration that unknown ones depend on.
+fn refuse_unknown_dependents(s: PlanInput<'_>, at: usize) -> Result<()> {
+    let id = s.id(at);
+    let unknown =
+        s.ledger.values().filter(|entry| is_unknown(s.dag, entry) && entry.depends_on.contains(&id));
+    let dependents: Vec<String> = unknown.map(|entry| entry.id.clone()).collect();
+    if dependents.is_empty() { Ok(()) } else { Err(Error::UnknownDependents { id, dependents }) }
 }

@@ -1,8 +1,8 @@
-/// Plans of rollbacks.
+/// Plans of rollbacks. Pure functions.
 mod down;
 #[cfg(test)]
 mod tests;
-/// Plans of applications.
+/// Plans of applications. Pure functions.
 mod up;
 
 use std::collections::BTreeSet;
@@ -22,13 +22,11 @@ pub(crate) struct PlanInput<'a> {
     pub(crate) held: bool,
 }
 
-/// A request to the planner.
+/// A request to apply migrations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PlanRequest {
-    /// Apply migrations.
-    Up(UpMode, UpGoal),
-    /// Roll migrations back.
-    Down(DownGoal),
+pub(crate) struct PlanRequest {
+    pub(crate) mode: UpMode,
+    pub(crate) goal: UpGoal,
 }
 
 /// The goal of an application.
@@ -74,42 +72,18 @@ impl Action {
             Self::Apply(at) | Self::Undo(at) => at,
         }
     }
-}
 
-/// The reason why the planner refuses a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PlanRefusal {
-    /// Its application or rollback failed, and no operator decided to retry.
-    Failed(usize),
-    /// It was interrupted, and declares that an operator decides.
-    DecisionRequired(usize),
-    /// Migrations that this program does not know depend on it.
-    UnknownDependents(usize, Vec<String>),
-    /// The graph has several heads.
-    SeveralHeads(Vec<usize>),
-    /// Unknown migrations declare that this program must not run.
-    ProgramTooOld(Vec<String>),
-    /// It does not run in the contexts at hand.
-    NotInContext(usize),
-    /// `late` comes before `applied`, and they are not known to be independent.
-    OutOfOrder {
-        late: usize,
-        applied: usize,
-        /// The collections that both touch; empty if one of them declares none.
-        shared: Vec<String>,
-    },
-}
-
-/// Returns the actions that fulfill a request, in order. A pure function.
-pub(crate) fn plan(situation: PlanInput<'_>, request: &PlanRequest) -> Result<Vec<Action>, PlanRefusal> {
-    match request {
-        PlanRequest::Up(mode, goal) => up::plan(situation, *mode, goal),
-        PlanRequest::Down(goal) => down::plan(situation, goal),
+    /// Returns the position of the migration that it applies.
+    pub(crate) fn applied(self) -> Option<usize> {
+        match self {
+            Self::Apply(at) => Some(at),
+            Self::Undo(_) => None,
+        }
     }
 }
 
-pub(crate) use down::is_of_run;
-pub(crate) use up::{later_applied, out_of_order};
+pub(crate) use down::{down_order, is_of_run};
+pub(crate) use up::{later_applied, out_of_order, up_actions};
 
 /// Returns whether an entry is present and this program does not know its migration.
 pub(crate) fn is_unknown(dag: &Dag, entry: &LedgerEntry) -> bool {
@@ -127,6 +101,10 @@ pub(crate) fn breaking(dag: &Dag, ledger: &Entries) -> Vec<String> {
 }
 
 impl PlanInput<'_> {
+    fn id(&self, at: usize) -> String {
+        self.dag.id(at).to_owned()
+    }
+
     fn entry(&self, at: usize) -> Option<&LedgerEntry> {
         self.ledger.get(self.dag.id(at))
     }

@@ -1,22 +1,30 @@
 use std::collections::BTreeSet;
 
-use super::{Action, PlanInput, PlanRefusal, UpGoal, breaking};
-use crate::{State, UpMode};
+use super::{Action, PlanInput, PlanRequest, UpGoal, breaking};
+use crate::entry::LedgerEntry;
+use crate::{Error, GraphError, Result, State, UpMode};
 
-pub(super) fn plan(s: PlanInput<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<Action>, PlanRefusal> {
+/// Returns the actions that fulfill a request, in order.
+pub(crate) fn up_actions(
+    s: PlanInput<'_>,
+    &PlanRequest { mode, ref goal }: &PlanRequest,
+) -> Result<Vec<Action>> {
     let breaking = breaking(s.dag, s.ledger);
     if !breaking.is_empty() {
-        return Err(PlanRefusal::ProgramTooOld(breaking));
+        return Err(Error::ProgramTooOld(breaking));
     }
     let wanted: BTreeSet<usize> = match *goal {
         UpGoal::Among(ref these) => these.clone(),
-        UpGoal::To(at) if !s.dag.is_in(at, s.contexts) => return Err(PlanRefusal::NotInContext(at)),
+        UpGoal::To(at) if !s.dag.is_in(at, s.contexts) => {
+            let (needs, has) = (s.dag.spec(at).contexts.clone(), s.contexts.to_vec());
+            return Err(Error::NotInContext { id: s.id(at), needs, has });
+        }
         // A named target is one state, however many heads there are.
         UpGoal::To(at) => s.dag.ancestors(at),
         UpGoal::All | UpGoal::Steps(_) => {
             let heads = s.dag.heads();
             if heads.len() > 1 {
-                return Err(PlanRefusal::SeveralHeads(heads));
+                return Err(GraphError::SeveralHeads(heads.into_iter().map(|at| s.id(at)).collect()).into());
             }
             (0..s.dag.len()).filter(|&at| s.dag.is_in(at, s.contexts)).collect()
         }
@@ -40,13 +48,13 @@ pub(super) fn plan(s: PlanInput<'_>, mode: UpMode, goal: &UpGoal) -> Result<Vec<
 }
 
 /// Returns the interrupted rollbacks. They are finished first, because their migrations are neither applied nor not.
-fn unfinished_undos(s: PlanInput<'_>, mode: UpMode) -> Result<Vec<Action>, PlanRefusal> {
+fn unfinished_undos(s: PlanInput<'_>, mode: UpMode) -> Result<Vec<Action>> {
     let mut actions = Vec::new();
     for at in (0..s.dag.len()).rev() {
         match s.entry(at) {
             Some(entry) if entry.state == State::RollingBack => {
                 if entry.error.is_some() && mode == UpMode::Start && !entry.retry {
-                    return Err(PlanRefusal::Failed(at));
+                    return Err(needs_repair(entry));
                 }
                 actions.push(Action::Undo(at));
             }
@@ -56,15 +64,30 @@ fn unfinished_undos(s: PlanInput<'_>, mode: UpMode) -> Result<Vec<Action>, PlanR
     Ok(actions)
 }
 
-fn may_apply(s: PlanInput<'_>, mode: UpMode, at: usize) -> Result<(), PlanRefusal> {
+fn may_apply(s: PlanInput<'_>, mode: UpMode, at: usize) -> Result<()> {
     let Some(entry) = s.entry(at).filter(|entry| !entry.retry) else { return Ok(()) };
-    let manual = s.dag.spec(at).manual;
-    match entry.state {
-        State::Failed if mode == UpMode::Start => Err(PlanRefusal::Failed(at)),
-        State::Interrupted if manual => Err(PlanRefusal::DecisionRequired(at)),
+    let stopped = match entry.state {
+        State::Failed if mode == UpMode::Start => return Err(needs_repair(entry)),
+        State::Interrupted => true,
         // Without the lease it cannot be distinguished from one that is running.
-        State::Running if manual && s.held => Err(PlanRefusal::DecisionRequired(at)),
-        _ => Ok(()),
+        State::Running => s.held,
+        _ => false,
+    };
+    if stopped && s.dag.spec(at).manual {
+        return Err(Error::DecisionRequired { id: s.id(at), counts: entry.counts.clone() });
+    }
+    Ok(())
+}
+
+fn needs_repair(entry: &LedgerEntry) -> Error {
+    let entry = entry.clone();
+    Error::NeedsRepair {
+        undo: entry.state == State::RollingBack,
+        id: entry.id,
+        step: entry.step,
+        error: entry.error.unwrap_or_default(),
+        at: entry.changed_at,
+        counts: entry.counts,
     }
 }
 
@@ -72,7 +95,7 @@ fn may_apply(s: PlanInput<'_>, mode: UpMode, at: usize) -> Result<(), PlanRefusa
 /// that is disjoint, or it declares that the order does not matter.
 ///
 /// Unknown migrations are ignored, because their position is not known.
-pub(crate) fn out_of_order(s: PlanInput<'_>, late: usize) -> Result<(), PlanRefusal> {
+pub(crate) fn out_of_order(s: PlanInput<'_>, late: usize) -> Result<()> {
     if s.dag.spec(late).out_of_order {
         return Ok(());
     }
@@ -81,7 +104,7 @@ pub(crate) fn out_of_order(s: PlanInput<'_>, late: usize) -> Result<(), PlanRefu
         let theirs = &s.dag.spec(applied).touches;
         let shared: Vec<String> = mine.iter().filter(|name| theirs.contains(name)).cloned().collect();
         if mine.is_empty() || theirs.is_empty() || !shared.is_empty() {
-            return Err(PlanRefusal::OutOfOrder { late, applied, shared });
+            return Err(Error::OutOfOrder { late: s.id(late), applied: s.id(applied), shared });
         }
     }
     Ok(())

@@ -8,34 +8,57 @@ use bson::DateTime;
 use super::*;
 use crate::graph::NodeSpec;
 use crate::graph::tests::{dag, spec};
+use crate::{Error, GraphError};
 
 fn situation<'a>(dag: &'a Dag, ledger: &'a Entries) -> PlanInput<'a> {
     PlanInput { dag, ledger, contexts: &[], held: true }
 }
 
-fn up(dag: &Dag, ledger: &Entries, mode: UpMode) -> Result<Vec<Action>, PlanRefusal> {
+/// A plan, or the debug text of the error, which can be compared.
+type Planned = Result<Vec<Action>, String>;
+
+fn up(dag: &Dag, ledger: &Entries, mode: UpMode) -> Planned {
     up_to(dag, ledger, mode, UpGoal::All)
 }
 
-fn up_to(dag: &Dag, ledger: &Entries, mode: UpMode, goal: UpGoal) -> Result<Vec<Action>, PlanRefusal> {
-    plan(situation(dag, ledger), &PlanRequest::Up(mode, goal))
+fn up_to(dag: &Dag, ledger: &Entries, mode: UpMode, goal: UpGoal) -> Planned {
+    planned(situation(dag, ledger), mode, goal)
 }
 
-fn down(dag: &Dag, ledger: &Entries) -> Result<Vec<Action>, PlanRefusal> {
+fn planned(input: PlanInput<'_>, mode: UpMode, goal: UpGoal) -> Planned {
+    up_actions(input, &PlanRequest { mode, goal }).map_err(|error| format!("{error:?}"))
+}
+
+fn refused(error: impl Into<Error>) -> Planned {
+    Err(format!("{:?}", error.into()))
+}
+
+fn failed(undo: bool, error: &str) -> Planned {
+    let (id, error) = ("0002_b".to_owned(), error.to_owned());
+    refused(Error::NeedsRepair { id, undo, step: None, error, at: None, counts: Vec::new() })
+}
+
+fn unknown_dependents() -> Planned {
+    refused(Error::UnknownDependents { id: "0001_a".into(), dependents: vec!["0009_z".into()] })
+}
+
+fn down(dag: &Dag, ledger: &Entries) -> Planned {
     down_to(dag, ledger, DownGoal::Steps(1))
 }
 
-fn down_to(dag: &Dag, ledger: &Entries, goal: DownGoal) -> Result<Vec<Action>, PlanRefusal> {
-    plan(situation(dag, ledger), &PlanRequest::Down(goal))
+#[expect(clippy::needless_pass_by_value, reason = "tests write the goal in place")]
+fn down_to(dag: &Dag, ledger: &Entries, goal: DownGoal) -> Planned {
+    let order = down_order(situation(dag, ledger), &goal).map_err(|error| format!("{error:?}"))?;
+    Ok(order.into_iter().map(Action::Undo).collect())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with what the planner returns")]
-fn applies(list: &[usize]) -> Result<Vec<Action>, PlanRefusal> {
+fn applies(list: &[usize]) -> Planned {
     Ok(list.iter().map(|&at| Action::Apply(at)).collect())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with what the planner returns")]
-fn undoes(list: &[usize]) -> Result<Vec<Action>, PlanRefusal> {
+fn undoes(list: &[usize]) -> Planned {
     Ok(list.iter().map(|&at| Action::Undo(at)).collect())
 }
 
@@ -56,7 +79,7 @@ fn chain() -> Dag {
 #[test]
 fn a_start_does_not_retry_a_failure_and_an_operator_does() {
     let ledger = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Failed, 2)]);
-    assert_eq!(up(&chain(), &ledger, UpMode::Start), Err(PlanRefusal::Failed(1)));
+    assert_eq!(up(&chain(), &ledger, UpMode::Start), failed(false, ""));
     assert_eq!(up(&chain(), &ledger, UpMode::Operator), Ok(vec![Action::Apply(1), Action::Apply(2)]));
 }
 
@@ -72,7 +95,7 @@ fn an_interrupted_run_is_resumed_and_an_interrupted_undo_is_finished_first() {
     assert_eq!(up(&chain(), &undoing, UpMode::Start), finish);
     assert_eq!(down(&chain(), &undoing), Ok(vec![Action::Undo(1)]));
     undoing.get_mut("0002_b").unwrap().error = Some("no".into());
-    assert_eq!(up(&chain(), &undoing, UpMode::Start), Err(PlanRefusal::Failed(1)));
+    assert_eq!(up(&chain(), &undoing, UpMode::Start), failed(true, "no"));
     assert_eq!(up(&chain(), &undoing, UpMode::Operator), finish);
 }
 
@@ -99,7 +122,7 @@ fn down_takes_the_last_in_time_that_nothing_applied_depends_on() {
 fn down_is_refused_while_an_unknown_one_depends_on_it() {
     let mut ledger = ledger(&[("0001_a", State::Applied, 1), ("0009_z", State::Applied, 9)]);
     ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
-    assert_eq!(down(&chain(), &ledger), Err(PlanRefusal::UnknownDependents(0, vec!["0009_z".into()])));
+    assert_eq!(down(&chain(), &ledger), unknown_dependents());
     ledger.get_mut("0009_z").unwrap().state = State::RolledBack;
     assert_eq!(down(&chain(), &ledger), Ok(vec![Action::Undo(0)]));
 }
@@ -130,7 +153,10 @@ fn several_heads_block_up_but_for_a_target_that_is_named() {
     let forked = dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"])]).unwrap();
     let none = Entries::new();
     for goal in [UpGoal::All, UpGoal::Steps(1)] {
-        assert_eq!(up_to(&forked, &none, UpMode::Operator, goal), Err(PlanRefusal::SeveralHeads(vec![1, 2])));
+        assert_eq!(
+            up_to(&forked, &none, UpMode::Operator, goal),
+            refused(GraphError::SeveralHeads(vec!["0002_b".into(), "0003_c".into()]))
+        );
     }
     assert_eq!(up_to(&forked, &none, UpMode::Operator, UpGoal::To(1)), applies(&[0, 1]));
     let all = ledger(&[("0001_a", State::Applied, 1), ("0003_c", State::Applied, 2)]);
@@ -147,11 +173,12 @@ fn what_is_not_in_context_is_not_pending_and_can_be_taken_back() {
     let dag = Dag::new(&list).unwrap();
     let none = Entries::new();
     assert_eq!(up(&dag, &none, UpMode::Start), applies(&[0, 2]));
-    assert_eq!(up_to(&dag, &none, UpMode::Start, UpGoal::To(1)), Err(PlanRefusal::NotInContext(1)));
+    let not_here = Error::NotInContext { id: "0002_b".into(), needs: vec!["demo".into()], has: vec![] };
+    assert_eq!(up_to(&dag, &none, UpMode::Start, UpGoal::To(1)), refused(not_here));
     let demo = ["demo".to_owned()];
     let there = PlanInput { contexts: &demo, ..situation(&dag, &none) };
-    assert_eq!(plan(there, &PlanRequest::Up(UpMode::Start, UpGoal::All)), applies(&[0, 1, 2]));
-    assert_eq!(plan(there, &PlanRequest::Up(UpMode::Start, UpGoal::To(1))), applies(&[0, 1]));
+    assert_eq!(planned(there, UpMode::Start, UpGoal::All), applies(&[0, 1, 2]));
+    assert_eq!(planned(there, UpMode::Start, UpGoal::To(1)), applies(&[0, 1]));
     let all = ledger(&[
         ("0001_a", State::Applied, 1),
         ("0002_b", State::Applied, 3),
@@ -176,14 +203,14 @@ fn a_late_one_is_applied_if_it_is_known_to_be_apart() {
         let ledger = ledger(&[("0001_a", State::Applied, 1), ("0003_c", State::Applied, 2)]);
         up(&Dag::new(&list).unwrap(), &ledger, UpMode::Start)
     };
-    let refused = |shared: &[&str]| {
+    let late = |shared: &[&str]| {
         let shared = shared.iter().map(|&name| name.to_owned()).collect();
-        Err(PlanRefusal::OutOfOrder { late: 1, applied: 2, shared })
+        refused(Error::OutOfOrder { late: "0002_b".into(), applied: "0003_c".into(), shared })
     };
     assert_eq!(touching(&["x"], &["y", "z"], false), applies(&[1, 3]));
-    assert_eq!(touching(&["x", "y"], &["y", "z"], false), refused(&["y"]));
+    assert_eq!(touching(&["x", "y"], &["y", "z"], false), late(&["y"]));
     for (mine, theirs) in [(&[][..], &["y"][..]), (&["x"], &[]), (&[], &[])] {
-        assert_eq!(touching(mine, theirs, false), refused(&[]));
+        assert_eq!(touching(mine, theirs, false), late(&[]));
     }
     assert_eq!(touching(&["y"], &["y"], true), applies(&[1, 3]));
 }
@@ -197,7 +224,7 @@ fn a_newer_ledger_is_run_with_unless_it_says_no() {
     };
     assert_eq!(newer(State::Applied, false), applies(&[1, 2]));
     for state in [State::Applied, State::Running, State::Failed, State::RollingBack] {
-        assert_eq!(newer(state, true), Err(PlanRefusal::ProgramTooOld(vec!["0009_z".into()])));
+        assert_eq!(newer(state, true), refused(Error::ProgramTooOld(vec!["0009_z".into()])));
     }
     assert_eq!(newer(State::RolledBack, true), applies(&[1, 2]));
 }
@@ -213,7 +240,8 @@ fn what_wants_a_decision_waits_for_it() {
     };
     for mode in [UpMode::Start, UpMode::Operator] {
         for state in [State::Running, State::Interrupted] {
-            assert_eq!(up(&dag, &stuck(state, false), mode), Err(PlanRefusal::DecisionRequired(1)));
+            let decide = Error::DecisionRequired { id: "0002_b".into(), counts: Vec::new() };
+            assert_eq!(up(&dag, &stuck(state, false), mode), refused(decide));
             assert_eq!(up(&dag, &stuck(state, true), mode), applies(&[1]));
         }
         assert_eq!(up(&dag, &stuck(State::Failed, true), mode), applies(&[1]));
@@ -221,7 +249,7 @@ fn what_wants_a_decision_waits_for_it() {
     // Somebody may be running it.
     let running = stuck(State::Running, false);
     let looking = PlanInput { held: false, ..situation(&dag, &running) };
-    assert_eq!(plan(looking, &PlanRequest::Up(UpMode::Start, UpGoal::All)), applies(&[1]));
+    assert_eq!(planned(looking, UpMode::Start, UpGoal::All), applies(&[1]));
     assert_eq!(down(&dag, &stuck(State::Interrupted, false)), undoes(&[1]));
     // The others go on by themselves.
     let chain = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Interrupted, 2)]);
@@ -265,9 +293,8 @@ fn down_past_an_unknown_dependant_is_refused() {
         ("0009_z", State::Applied, 9),
     ]);
     ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
-    let refused = Err(PlanRefusal::UnknownDependents(0, vec!["0009_z".into()]));
     for goal in [DownGoal::All, DownGoal::One(0), DownGoal::Steps(2)] {
-        assert_eq!(down_to(&chain(), &ledger, goal.clone()), refused, "{goal:?}");
+        assert_eq!(down_to(&chain(), &ledger, goal.clone()), unknown_dependents(), "{goal:?}");
     }
     assert_eq!(down_to(&chain(), &ledger, DownGoal::To(0)), undoes(&[1]));
     assert_eq!(down_to(&chain(), &ledger, DownGoal::Steps(1)), undoes(&[1]));

@@ -157,7 +157,8 @@ proptest! {
                     !a.is_empty() && !b.is_empty() && !a.iter().any(|name| b.contains(name))
                 })
         };
-        match up(&dag, &ledger, UpMode::Operator) {
+        let all = PlanRequest { mode: UpMode::Operator, goal: UpGoal::All };
+        match up_actions(situation(&dag, &ledger), &all) {
             Ok(actions) => {
                 for action in actions {
                     if let Action::Apply(at) = action {
@@ -166,7 +167,7 @@ proptest! {
                     execute(&dag, &mut ledger, &[action]);
                 }
             }
-            Err(PlanRefusal::OutOfOrder { late, .. }) => prop_assert!(!apart(&ledger, late)),
+            Err(Error::OutOfOrder { late, .. }) => prop_assert!(!apart(&ledger, dag.position(&late).unwrap())),
             Err(other) => prop_assert!(false, "{other:?}"),
         }
     }
