@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::path::Path;
 
 use docstore::{EngineKind, Rights, ServerFacts, Space, Topology};
@@ -8,65 +9,66 @@ use super::mode_checks::require_mode;
 use super::preview::{missing_env, plan_up, preview};
 use crate::backup::{self, BackupPolicy};
 use crate::report::{CheckLevel, Preflight, PreflightCheck};
-use crate::{ActionKind, Migrator, Undo, UpPlan, UpRequest};
+use crate::{ActionKind, Migrator, Preview, Result, Undo, UpPlan, UpRequest};
 
 /// The oldest wire version that is supported: that of MongoDB 6.0.
 const OLDEST_WIRE: i32 = 17;
 
 pub(crate) async fn preflight(m: &Migrator, request: &UpRequest) -> Preflight {
-    let mut checks = Checks(Vec::new());
+    let mut checks = Vec::new();
+    let mut add = |name, (level, text)| checks.push(PreflightCheck { name, level, text });
     match m.db.facts().await {
-        Err(error) => checks.error("connection", format!("{}: {error}", m.db.location())),
+        Err(failed) => add("connection", error(format!("{}: {failed}", m.db.location()))),
         Ok(facts) => {
-            checks.ok("connection", m.db.location());
-            server(&mut checks, &facts);
-            rights(&mut checks, m).await;
-            space(&mut checks, m).await;
-            heads(&mut checks, m);
-            let plan = ledger(&mut checks, m, request).await;
-            if plan.is_some() {
-                variables(&mut checks, m, request).await;
-                checksums(&mut checks, m).await;
+            add("connection", ok(m.db.location()));
+            add("server", server(&facts));
+            add("rights", rights(m).await);
+            add("space", space(m).await);
+            add("heads", heads(m));
+            let plan = plan_up(m, request).await;
+            add("ledger", plan.as_ref().map_or_else(error, ledger));
+            if plan.is_ok() {
+                add("variables", variables(m, request).await.unwrap_or_else(error));
+                add("checksums", checksums(m).await.unwrap_or_else(error));
             }
-            lease(&mut checks, m).await;
-            if let Some(plan) = &plan {
-                modes(&mut checks, m, plan, &facts).await;
-                rollbacks(&mut checks, plan);
-                backups(&mut checks, m, plan).await;
-                effort(&mut checks, m, plan, request).await;
+            add("lock", lease(m).await.unwrap_or_else(error));
+            if let Ok(plan) = &plan {
+                add("modes", modes(m, plan, &facts).await);
+                add("way back", rollbacks(plan));
+                add("backups", backups(m, plan).await);
+                if !plan.actions.is_empty()
+                    // Other errors were reported by the checks above.
+                    && let Ok(preview) = preview(m, request, false).await
+                {
+                    add("effort", effort(m, &preview));
+                }
             }
         }
     }
-    Preflight { checks: checks.0 }
+    Preflight { checks }
 }
 
-/// The checks so far.
-struct Checks(Vec<PreflightCheck>);
+/// The outcome of a check, and its text.
+type Verdict = (CheckLevel, String);
 
-impl Checks {
-    fn add(&mut self, name: &'static str, level: CheckLevel, text: impl Into<String>) {
-        self.0.push(PreflightCheck { name, level, text: text.into() });
-    }
-
-    fn ok(&mut self, name: &'static str, text: impl Into<String>) {
-        self.add(name, CheckLevel::Ok, text);
-    }
-
-    fn warning(&mut self, name: &'static str, text: impl Into<String>) {
-        self.add(name, CheckLevel::Warning, text);
-    }
-
-    fn error(&mut self, name: &'static str, text: impl Into<String>) {
-        self.add(name, CheckLevel::Error, text);
-    }
-
-    /// Adds a check that lists problems, or `fine` if there are none.
-    fn list(&mut self, name: &'static str, level: CheckLevel, fine: &str, problems: &[String]) {
-        if problems.is_empty() { self.ok(name, fine) } else { self.add(name, level, problems.join("; ")) }
-    }
+fn ok(text: impl Into<String>) -> Verdict {
+    (CheckLevel::Ok, text.into())
 }
 
-fn server(checks: &mut Checks, facts: &ServerFacts) {
+fn warning(text: impl Into<String>) -> Verdict {
+    (CheckLevel::Warning, text.into())
+}
+
+fn error(text: impl Display) -> Verdict {
+    (CheckLevel::Error, format!("{text}"))
+}
+
+/// Returns the verdict on a list of problems: `fine` if there are none.
+fn list(level: CheckLevel, fine: &str, problems: &[String]) -> Verdict {
+    if problems.is_empty() { ok(fine) } else { (level, problems.join("; ")) }
+}
+
+fn server(facts: &ServerFacts) -> Verdict {
     let topology = match &facts.topology {
         Topology::File => "one file".to_owned(),
         Topology::Standalone => "a standalone server".into(),
@@ -76,61 +78,52 @@ fn server(checks: &mut Checks, facts: &ServerFacts) {
     let name = if facts.engine == EngineKind::Mongo { "MongoDB" } else { "SQLite" };
     let text = format!("{name} {}, {topology}", facts.version);
     if facts.engine == EngineKind::Mongo && facts.wire_version < OLDEST_WIRE {
-        checks.error("server", format!("{text}; the oldest supported version is MongoDB 6.0"));
+        error(format!("{text}; the oldest supported version is MongoDB 6.0"))
     } else if facts.topology == Topology::Standalone {
-        let warning = "without transactions, readers may see a half-written batch if a run is killed";
-        checks.warning("server", format!("{text}: {warning}"));
+        warning(format!(
+            "{text}: without transactions, readers may see a half-written batch if a run is killed"
+        ))
     } else {
-        checks.ok("server", text);
+        ok(text)
     }
 }
 
-async fn rights(checks: &mut Checks, m: &Migrator) {
+async fn rights(m: &Migrator) -> Verdict {
     match m.db.rights().await {
-        Ok(Rights::Unlimited) => checks.ok("rights", "the store requires no login"),
+        Ok(Rights::Unlimited) => ok("the store requires no login"),
         Ok(Rights::Lacking(actions)) if actions.is_empty() => {
-            checks.ok("rights", "the user has every privilege that is needed");
+            ok("the user has every privilege that is needed")
         }
         Ok(Rights::Lacking(actions)) => {
-            let text = format!("the user may not {} on the whole database", actions.join(", "));
-            checks.error("rights", text);
+            error(format!("the user may not {} on the whole database", actions.join(", ")))
         }
-        Err(error) => checks.warning("rights", format!("failed to read the user's privileges: {error}")),
+        Err(failed) => warning(format!("failed to read the user's privileges: {failed}")),
     }
 }
 
-async fn space(checks: &mut Checks, m: &Migrator) {
+async fn space(m: &Migrator) -> Verdict {
     match m.db.space().await {
         Ok(Space { used, free: Some(free) }) => {
             // Indexes, journal and log grow beside the data.
             let level = if free < used.max(64 << 20) { CheckLevel::Warning } else { CheckLevel::Ok };
-            checks.add("space", level, format!("{} free, {} used", bytes(free), bytes(used)));
+            (level, format!("{} free, {} used", bytes(free), bytes(used)))
         }
         Ok(Space { used, free: None }) => {
-            checks.ok("space", format!("{} used; the server does not report free space", bytes(used)));
+            ok(format!("{} used; the server does not report free space", bytes(used)))
         }
-        Err(error) => checks.warning("space", format!("failed to read the free space: {error}")),
+        Err(failed) => warning(format!("failed to read the free space: {failed}")),
     }
 }
 
-fn heads(checks: &mut Checks, m: &Migrator) {
-    let heads = m.heads();
-    if heads.len() > 1 {
-        checks.error("heads", format!("there are several: {}", heads.join(", ")));
-    } else {
-        checks.ok("heads", heads.first().map_or("there are no migrations", String::as_str));
+fn heads(m: &Migrator) -> Verdict {
+    match m.heads().as_slice() {
+        [] => ok("there are no migrations"),
+        [head] => ok(head),
+        heads => error(format!("there are several: {}", heads.join(", "))),
     }
 }
 
-/// Returns the plan, if the ledger allows one.
-async fn ledger(checks: &mut Checks, m: &Migrator, request: &UpRequest) -> Option<UpPlan> {
-    let plan = match plan_up(m, request).await {
-        Ok(plan) => plan,
-        Err(error) => {
-            checks.error("ledger", error.to_string());
-            return None;
-        }
-    };
+fn ledger(plan: &UpPlan) -> Verdict {
     let pending: Vec<_> = plan.actions.iter().map(|action| action.id.as_str()).collect();
     let mut text = match pending.as_slice() {
         [] => format!("{} applied, nothing pending", plan.already_applied),
@@ -148,65 +141,49 @@ async fn ledger(checks: &mut Checks, m: &Migrator, request: &UpRequest) -> Optio
         level = CheckLevel::Warning;
         text = format!("{text}; not known to this program: {}", plan.unknown.join(", "));
     }
-    checks.add("ledger", level, text);
-    Some(plan)
+    (level, text)
 }
 
-async fn variables(checks: &mut Checks, m: &Migrator, request: &UpRequest) {
-    match missing_env(m, request).await {
-        Ok(missing) if missing.is_empty() => checks.ok("variables", "all required variables are set"),
-        Ok(missing) => {
-            let each: Vec<_> =
-                missing.iter().map(|m| format!("{} needs {}", m.migration, m.variable)).collect();
-            checks.error("variables", format!("{}, which is not set", each.join(", ")));
-        }
-        Err(error) => checks.error("variables", error.to_string()),
+async fn variables(m: &Migrator, request: &UpRequest) -> Result<Verdict> {
+    let missing = missing_env(m, request).await?;
+    if missing.is_empty() {
+        return Ok(ok("all required variables are set"));
     }
+    let each: Vec<_> = missing.iter().map(|m| format!("{} needs {}", m.migration, m.variable)).collect();
+    Ok(error(format!("{}, which is not set", each.join(", "))))
 }
 
-async fn checksums(checks: &mut Checks, m: &Migrator) {
-    match checksum_drift(m).await {
-        Ok(drift) => {
-            let drift: Vec<_> = drift.iter().map(ToString::to_string).collect();
-            checks.list("checksums", CheckLevel::Warning, "no applied migration has changed", &drift);
-        }
-        Err(error) => checks.error("checksums", error.to_string()),
-    }
+async fn checksums(m: &Migrator) -> Result<Verdict> {
+    let drift: Vec<_> = checksum_drift(m).await?.iter().map(ToString::to_string).collect();
+    Ok(list(CheckLevel::Warning, "no applied migration has changed", &drift))
 }
 
-async fn lease(checks: &mut Checks, m: &Migrator) {
-    match live_holder(m).await {
-        Ok(Some(holder)) => {
-            let seconds = holder.remaining.as_secs();
-            let text = format!("held by {} for another {seconds} s unless renewed", holder.owner);
-            checks.warning("lock", text);
-        }
-        Ok(None) => checks.ok("lock", "free"),
-        Err(error) => checks.error("lock", error.to_string()),
-    }
+async fn lease(m: &Migrator) -> Result<Verdict> {
+    let Some(holder) = live_holder(m).await? else { return Ok(ok("free")) };
+    let seconds = holder.remaining.as_secs();
+    Ok(warning(format!("held by {} for another {seconds} s unless renewed", holder.owner)))
 }
 
-async fn modes(checks: &mut Checks, m: &Migrator, plan: &UpPlan, facts: &ServerFacts) {
+async fn modes(m: &Migrator, plan: &UpPlan, facts: &ServerFacts) -> Verdict {
     let mut refused = Vec::new();
     for at in plan.actions.iter().filter_map(|action| m.dag().position(&action.id)) {
         if let Err(error) = require_mode(m, facts.transactions, at).await {
             refused.push(error.to_string());
         }
     }
-    checks.list("modes", CheckLevel::Error, "every pending migration can run in its mode", &refused);
+    list(CheckLevel::Error, "every pending migration can run in its mode", &refused)
 }
 
-fn rollbacks(checks: &mut Checks, plan: &UpPlan) {
+fn rollbacks(plan: &UpPlan) -> Verdict {
     let irreversible = |action: &crate::PlannedAction| match action.undo {
         Undo::Irreversible(why) => Some(format!("{} cannot be rolled back ({why})", action.id)),
         _ => None,
     };
     let irreversible: Vec<_> = plan.actions.iter().filter_map(irreversible).collect();
-    let fine = "every pending migration can be rolled back";
-    checks.list("way back", CheckLevel::Warning, fine, &irreversible);
+    list(CheckLevel::Warning, "every pending migration can be rolled back", &irreversible)
 }
 
-async fn backups(checks: &mut Checks, m: &Migrator, plan: &UpPlan) {
+async fn backups(m: &Migrator, plan: &UpPlan) -> Verdict {
     let is_risky = |id: &str| {
         let migration = m.dag().position(id).map(|at| m.graph.get(at));
         migration.is_some_and(|it| backup::backup_reason(BackupPolicy::Risky, it).is_some())
@@ -214,10 +191,9 @@ async fn backups(checks: &mut Checks, m: &Migrator, plan: &UpPlan) {
     let Some(settings) = &m.settings.backup else {
         let risky: Vec<_> = plan.actions.iter().map(|a| a.id.as_str()).filter(|id| is_risky(id)).collect();
         return if risky.is_empty() {
-            checks.ok("backups", "none are taken, and no pending migration is risky");
+            ok("none are taken, and no pending migration is risky")
         } else {
-            let text = format!("none are taken, and these are risky: {}", risky.join(", "));
-            checks.warning("backups", text);
+            warning(format!("none are taken, and these are risky: {}", risky.join(", ")))
         };
     };
     let needed = plan.actions.iter().any(|action| action.backup.is_some());
@@ -227,24 +203,18 @@ async fn backups(checks: &mut Checks, m: &Migrator, plan: &UpPlan) {
         Ok(free) => {
             let short = size.is_some_and(|size| free < size);
             let level = if short { CheckLevel::Warning } else { CheckLevel::Ok };
-            let text = format!("{} is writable, {} free", settings.dir.display(), bytes(free));
-            checks.add("backups", level, text);
+            (level, format!("{} is writable, {} free", settings.dir.display(), bytes(free)))
         }
         // If this run needs no backup it is a warning, because later ones will.
-        Err(error) => {
+        Err(failed) => {
             let level = if needed { CheckLevel::Error } else { CheckLevel::Warning };
-            checks.add("backups", level, format!("{}: {error}", settings.dir.display()));
+            (level, format!("{}: {failed}", settings.dir.display()))
         }
     }
 }
 
 /// Estimates the work, and checks that the journals fit their limit.
-async fn effort(checks: &mut Checks, m: &Migrator, plan: &UpPlan, request: &UpRequest) {
-    if plan.actions.is_empty() {
-        return;
-    }
-    // Other errors were reported by the checks above.
-    let Ok(preview) = preview(m, request, false).await else { return };
+fn effort(m: &Migrator, preview: &Preview) -> Verdict {
     let all = &preview.migrations;
     let documents: u64 = all.iter().map(|one| one.documents).sum();
     let millis: u64 = all.iter().map(|one| one.estimate_ms).sum();
@@ -263,7 +233,7 @@ async fn effort(checks: &mut Checks, m: &Migrator, plan: &UpPlan, request: &UpRe
             one.id
         );
     }
-    checks.add("effort", level, text);
+    (level, text)
 }
 
 /// Returns the free bytes where a folder is, or would be created. Creates nothing.
