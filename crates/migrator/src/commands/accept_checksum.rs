@@ -1,4 +1,3 @@
-use async_trait::async_trait;
 use bson::doc;
 use docstore::{Store, Update};
 
@@ -57,7 +56,6 @@ struct AcceptChecksum<'a> {
     reason: &'a str,
 }
 
-#[async_trait]
 impl Batch for AcceptChecksum<'_> {
     type Out = ();
 

@@ -1,4 +1,3 @@
-use async_trait::async_trait;
 use bson::{Bson, Document};
 use docstore::{Field, Filter, Find, Index, Sort, Store};
 
@@ -62,7 +61,6 @@ async fn last(store: &dyn Store, migration: &str) -> Result<Option<Document>> {
     Ok(store.collection(JOURNAL).find_one(read).await?)
 }
 
-#[async_trait]
 impl Batch for UndoOne<'_> {
     type Out = Undone;
 

@@ -1,6 +1,5 @@
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use bson::{Bson, doc};
 use docstore::{Field, Store, Update};
 
@@ -26,7 +25,6 @@ pub(crate) struct Claim<'a> {
     pub(crate) backup: Option<&'a str>,
 }
 
-#[async_trait]
 impl Batch for Claim<'_> {
     type Out = Option<LedgerEntry>;
 
@@ -155,7 +153,6 @@ impl<'a> Finish<'a> {
     }
 }
 
-#[async_trait]
 impl Batch for Finish<'_> {
     type Out = ();
 
@@ -204,7 +201,6 @@ pub(crate) struct Import<'a> {
     pub(crate) warnings: &'a [String],
 }
 
-#[async_trait]
 impl Batch for Import<'_> {
     type Out = ();
 
@@ -262,7 +258,6 @@ impl ManualDecision {
     }
 }
 
-#[async_trait]
 impl Batch for ManualEntry<'_> {
     type Out = ();
 

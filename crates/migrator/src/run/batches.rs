@@ -1,6 +1,5 @@
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use bson::{Bson, Document};
 use docstore::{Collection, Field, Filter, Find, Projection, Sort, Store};
 
@@ -124,7 +123,6 @@ pub(super) struct RangeBatchOutcome {
     journal_bytes: i64,
 }
 
-#[async_trait]
 impl Batch for RangeBatch<'_> {
     type Out = RangeBatchOutcome;
 

@@ -1,6 +1,5 @@
 use std::collections::HashSet;
 
-use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use docstore::{Field, Filter, Find, Projection, Sort, Store};
@@ -153,7 +152,6 @@ impl InsertBatch<'_> {
     }
 }
 
-#[async_trait]
 impl Batch for InsertBatch<'_> {
     type Out = (StepCounts, i64);
 

@@ -1,4 +1,3 @@
-use async_trait::async_trait;
 use docstore::{Database, Index, Store};
 
 use super::attempt::{Attempt, StepOutcome};
@@ -188,7 +187,6 @@ struct JournalIntent<'a> {
     record: &'a Record,
 }
 
-#[async_trait]
 impl Batch for JournalIntent<'_> {
     type Out = i64;
 

@@ -1,6 +1,5 @@
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use bson::DateTime;
 use bson::oid::ObjectId;
 use docstore::{Collection, Database, Store, Transaction};
@@ -170,11 +169,10 @@ impl RetryPolicy {
 }
 
 /// Writes that are committed together.
-#[async_trait]
 pub(crate) trait Batch: Sync {
     type Out: Send;
     /// Makes the writes. May run again if the transaction had a conflict.
-    async fn run(&self, scope: &Scope) -> Result<Self::Out>;
+    fn run(&self, scope: &Scope) -> impl Future<Output = Result<Self::Out>> + Send;
 }
 
 /// The destination of a batch: a transaction, or the database itself where the store has no transactions.
