@@ -13,7 +13,8 @@ use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 ///   field-notes migrate down --run 0199a7c4     roll back one run
 ///   field-notes migrate down --all --yes
 ///
-/// Asks before it loses data. Without a terminal, --yes is required.
+/// Asks before it loses data, and with --to, --steps, --run or --all. Without a terminal, --yes is required to
+/// lose data, for --all, and for a run that migrations of other runs depend on.
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct DownArgs {
