@@ -1,5 +1,6 @@
 //! The open store that a command works on.
 
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::{env, fs};
@@ -8,7 +9,7 @@ use docstore::Database;
 use migrator::{CancellationToken, Migrator, Settings};
 use uuid::Uuid;
 
-use super::output::{self, CliError};
+use super::output::{CliError, print};
 use super::progress::Display;
 use crate::config::{Config, StoreConfig};
 use crate::startup;
@@ -59,7 +60,13 @@ impl Context {
 
     /// Asks for confirmation, if a person is at the terminal. Returns `false` without a terminal.
     pub(super) fn confirm(&self, warning: &str) -> bool {
-        !self.json && output::confirm(warning)
+        if self.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return false;
+        }
+        print(&format!("{warning}continue? [y/N] "));
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer).is_ok();
+        read && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
     /// Returns whether the configured store does not exist yet.

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{Display, Write as _};
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
@@ -203,17 +203,6 @@ pub(super) fn first_line(text: &str) -> &str {
 pub(super) fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// Asks the person at the terminal after showing `warning`. Returns `false` if there is no terminal.
-pub(super) fn confirm(warning: &str) -> bool {
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return false;
-    }
-    print(&format!("{warning}continue? [y/N] "));
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer).is_ok();
-    read && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 #[cfg(test)]

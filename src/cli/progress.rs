@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use migrator::{Event, Observer};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
-use crate::startup::{Meter, Reading};
+use crate::startup::Meter;
 
 /// Shows the progress of a run on standard error: a bar per step on a terminal, otherwise at most one line per second.
 pub(super) struct Display(Mutex<State>);
@@ -25,34 +25,29 @@ impl Display {
 
     /// Removes the bar from the terminal.
     pub(super) fn end(&self) {
-        if let Some(bar) = &self.state().bar {
+        if let Some(bar) = &self.0.lock().bar {
             bar.finish_and_clear();
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock()
     }
 }
 
 impl Observer for Display {
     fn event(&self, event: &Event<'_>) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let now = Instant::now();
         let due = state.meter.record(event, now);
-        let reading = state.meter.reading();
         match &state.bar {
-            Some(bar) => show(bar, reading, event),
+            Some(bar) => show(bar, &state.meter, event),
             // The report covers a run that takes less than a second.
             None if due && now.duration_since(state.started) > Duration::from_secs(1) => {
-                eprintln!("{reading}");
+                eprintln!("{}", state.meter);
             }
             None => {}
         }
     }
 }
 
-fn show(bar: &ProgressBar, reading: &Reading, event: &Event<'_>) {
+fn show(bar: &ProgressBar, meter: &Meter, event: &Event<'_>) {
     // Boundaries are too frequent to redraw, and change nothing that is shown.
     if matches!(event, Event::Boundary { .. }) {
         return;
@@ -60,16 +55,16 @@ fn show(bar: &ProgressBar, reading: &Reading, event: &Event<'_>) {
     if matches!(event, Event::StepStarted { .. } | Event::Started { .. } | Event::RollingBack { .. }) {
         bar.reset();
     }
-    if let Some(total) = reading.total {
+    if let Some(total) = meter.total {
         bar.set_style(style("{msg} {wide_bar} {percent:>3} %  {per_sec}  {eta} left"));
         bar.set_length(total);
-        bar.set_position(reading.done.min(total));
+        bar.set_position(meter.done.min(total));
     } else {
         bar.set_style(style("{spinner} {msg}  {pos}  {per_sec}"));
-        bar.set_position(reading.done);
+        bar.set_position(meter.done);
     }
-    bar.set_message(match (&reading.holder, &reading.migration, &reading.step) {
-        (Some(_), _, _) => reading.to_string(),
+    bar.set_message(match (&meter.holder, &meter.migration, &meter.step) {
+        (Some(_), _, _) => meter.to_string(),
         (None, Some(migration), Some(step)) => format!("{migration}: {step}"),
         (None, migration, _) => migration.clone().unwrap_or_default(),
     });

@@ -4,7 +4,7 @@ use std::{fs, io};
 
 /// The variables of a `.env` file. The environment of the process is not changed.
 #[derive(Clone, Default)]
-pub struct Dotenv(HashMap<String, String>);
+pub struct Dotenv(pub(super) HashMap<String, String>);
 
 /// An unusable `.env` file. The text names the line, never its content.
 #[derive(Debug, thiserror::Error)]
@@ -48,11 +48,6 @@ impl Dotenv {
         let real = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         real.or_else(|| self.0.get(name).cloned())
     }
-
-    /// Returns a variable of the file.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
 }
 
 #[cfg(test)]
@@ -71,6 +66,7 @@ mod tests {
     fn quotes_comments_and_export_are_parsed() {
         let text = "export A=1\nB='two words' # why\nC=\"x\"\nA=2\n";
         let Ok(read) = Dotenv::parse(text, Path::new(".env")) else { panic!("it was not read") };
-        assert_eq!((read.get("A"), read.get("B"), read.get("C")), (Some("2"), Some("two words"), Some("x")));
+        let get = |name: &str| read.0.get(name).map(String::as_str);
+        assert_eq!((get("A"), get("B"), get("C")), (Some("2"), Some("two words"), Some("x")));
     }
 }

@@ -6,19 +6,9 @@ use migrator::Event;
 /// The minimum time between two lines of the log.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Measures the progress of a run of migrations from its events.
-#[derive(Debug, Clone, Default)]
-pub struct Meter {
-    reading: Reading,
-    /// The start of the current step.
-    step_started: Option<Instant>,
-    /// The time of the last report.
-    reported: Option<Instant>,
-}
-
-/// The progress of a run of migrations.
+/// The progress of a run of migrations, measured from its events.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Reading {
+pub struct Meter {
     /// The current migration.
     pub migration: Option<String>,
     /// The current step.
@@ -33,6 +23,10 @@ pub struct Reading {
     pub holder: Option<String>,
     /// Set while the migration is being rolled back.
     pub rolling_back: bool,
+    /// The start of the current step.
+    step_started: Option<Instant>,
+    /// The time of the last report.
+    reported: Option<Instant>,
 }
 
 impl Meter {
@@ -40,21 +34,25 @@ impl Meter {
     pub fn record(&mut self, event: &Event<'_>, now: Instant) -> bool {
         match event {
             Event::LockWait { holder } => {
-                self.reading = Reading { holder: Some((*holder).to_owned()), ..Reading::default() };
+                *self = Self { holder: Some((*holder).to_owned()), ..self.reset() };
             }
-            Event::LockTaken { .. } => self.reading = Reading::default(),
-            Event::Started { migration, .. } => self.start(migration, false),
-            Event::RollingBack { migration } => self.start(migration, true),
+            Event::LockTaken { .. } => *self = self.reset(),
+            Event::Started { migration, .. } => {
+                *self = Self { migration: Some((*migration).to_owned()), ..self.reset() };
+            }
+            Event::RollingBack { migration } => {
+                let migration = Some((*migration).to_owned());
+                *self = Self { migration, rolling_back: true, ..self.reset() };
+            }
             Event::StepStarted { step, .. } => {
-                let Reading { migration, rolling_back, .. } = std::mem::take(&mut self.reading);
-                self.reading =
-                    Reading { migration, rolling_back, step: Some((*step).to_owned()), ..Reading::default() };
-                self.step_started = Some(now);
+                let (migration, rolling_back) = (self.migration.take(), self.rolling_back);
+                let (step, step_started) = (Some((*step).to_owned()), Some(now));
+                *self = Self { migration, step, rolling_back, step_started, ..self.reset() };
             }
-            Event::Counted { total, .. } => self.reading.total = Some(*total),
+            Event::Counted { total, .. } => self.total = Some(*total),
             Event::Progress { counts, .. } => {
-                self.reading.done = counts.inserted + counts.updated + counts.deleted + counts.left;
-                self.reading.rate = self.rate(now);
+                self.done = counts.inserted + counts.updated + counts.deleted + counts.left;
+                self.rate = self.rate(now);
             }
             _ => return false,
         }
@@ -65,24 +63,18 @@ impl Meter {
         due
     }
 
-    /// Returns the current progress.
-    pub fn reading(&self) -> &Reading {
-        &self.reading
-    }
-
-    fn start(&mut self, migration: &str, rolling_back: bool) {
-        self.reading = Reading { migration: Some(migration.to_owned()), rolling_back, ..Reading::default() };
+    /// Returns a meter that knows only the time of the last report.
+    fn reset(&self) -> Self {
+        Self { reported: self.reported, ..Self::default() }
     }
 
     fn rate(&self, now: Instant) -> Option<f64> {
         let seconds = now.saturating_duration_since(self.step_started?).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate is shown with few digits")]
-        let done = self.reading.done as f64;
+        let done = self.done as f64;
         (seconds > 0.0 && done > 0.0).then(|| done / seconds)
     }
-}
 
-impl Reading {
     /// Returns the progress from 0 to 100, if the documents were counted.
     pub fn percent(&self) -> Option<u8> {
         let total = self.total.filter(|total| *total > 0)?;
@@ -100,7 +92,7 @@ impl Reading {
 }
 
 /// Formats the progress in one line.
-impl fmt::Display for Reading {
+impl fmt::Display for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(holder) = &self.holder {
             return write!(f, "waiting for the migration lock, held by {holder}");
@@ -137,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_has_rate_and_remaining_time() {
+    fn meter_has_rate_and_remaining_time() {
         let mut meter = Meter::default();
         let start = Instant::now();
         meter.record(&Event::Started { migration: "0004_a", attempt: 1 }, start);
@@ -145,9 +137,8 @@ mod tests {
         meter.record(&Event::Counted { migration: "0004_a", total: 10_000 }, start);
         let later = start + Duration::from_secs(2);
         assert!(meter.record(&Event::Progress { migration: "0004_a", counts: &counts(2_500) }, later));
-        let reading = meter.reading();
-        assert_eq!((reading.percent(), reading.left()), (Some(25), Some(Duration::from_secs(6))));
-        assert_eq!(reading.to_string(), "0004_a: link, 2500 of 10000 (25 %), 1250/s, 6 s left");
+        assert_eq!((meter.percent(), meter.left()), (Some(25), Some(Duration::from_secs(6))));
+        assert_eq!(meter.to_string(), "0004_a: link, 2500 of 10000 (25 %), 1250/s, 6 s left");
     }
 
     #[test]
@@ -166,15 +157,15 @@ mod tests {
         let mut meter = Meter::default();
         let now = Instant::now();
         meter.record(&Event::LockWait { holder: "host:1" }, now);
-        assert_eq!(meter.reading().to_string(), "waiting for the migration lock, held by host:1");
+        assert_eq!(meter.to_string(), "waiting for the migration lock, held by host:1");
         meter.record(&Event::LockTaken { fence: 1 }, now);
-        assert_eq!(meter.reading().holder, None);
+        assert_eq!(meter.holder, None);
     }
 
     #[test]
     fn progress_is_capped_at_100_percent() {
-        let reading = Reading { done: 11, total: Some(10), rate: Some(1.0), ..Reading::default() };
-        assert_eq!((reading.percent(), reading.left()), (Some(100), Some(Duration::ZERO)));
-        assert_eq!(Reading { total: Some(0), ..Reading::default() }.percent(), None);
+        let meter = Meter { done: 11, total: Some(10), rate: Some(1.0), ..Meter::default() };
+        assert_eq!((meter.percent(), meter.left()), (Some(100), Some(Duration::ZERO)));
+        assert_eq!(Meter { total: Some(0), ..Meter::default() }.percent(), None);
     }
 }

@@ -6,7 +6,7 @@ use migrator::backup::{self, BackupPolicy};
 use migrator::{CancellationToken, Event, Graph, Migrator, Observer, Settings, UpMode, UpReport};
 use parking_lot::Mutex;
 
-use super::{Failure, Meter, Reading};
+use super::{Failure, Meter};
 use crate::config::{BackupBefore, Config, MigrateOnStart};
 use crate::http::{Gate, StartProgress};
 
@@ -87,14 +87,13 @@ impl Observer for ProgressReporter {
     fn event(&self, event: &Event<'_>) {
         let mut meter = self.meter.lock();
         meter.record(event, Instant::now());
-        let reading = meter.reading();
-        let Reading { migration, step, done, total: _, rate: _, holder, rolling_back: _ } = reading.clone();
+        let Meter { migration, step, done, holder, .. } = meter.clone();
         self.gate.progress(|progress| {
             *progress = StartProgress {
                 phase: progress.phase,
                 done: step.is_some().then_some(done),
-                percent: reading.percent(),
-                eta_seconds: reading.left().map(|left| left.as_secs()),
+                percent: meter.percent(),
+                eta_seconds: meter.left().map(|left| left.as_secs()),
                 migration,
                 step,
                 holder,

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
-pub use meter::{Meter, Reading};
+pub use meter::Meter;
 pub use migrate::{migrator, settings};
 pub use phase::{Failure, Phase};
 pub use services::services;
