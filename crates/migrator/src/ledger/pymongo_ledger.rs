@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_that_agree_are_one() {
+    fn equal_duplicates_are_merged() {
         let found = read(
             "old",
             &[
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_that_do_not_agree_are_listed() {
+    fn contradicting_duplicates_are_listed() {
         let error = read(
             "old",
             &[
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_document_is_named() {
+    fn malformed_documents_are_named() {
         for bad in [
             doc! { "_id": 77, "applied": at(1) },
             doc! { "_id": 77, "name": 1, "applied": at(1) },

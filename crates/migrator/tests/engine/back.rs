@@ -41,7 +41,7 @@ async fn refused(
 }
 
 testkit::stores! {
-    async fn down_goes_as_far_as_is_asked_for_and_up_comes_back(db: Database) {
+    async fn down_reaches_its_target_and_up_applies_again(db: Database) {
         db.collection("things").insert_one(doc! { "_id": 1, "name": "old" }).await.unwrap();
         let before = content(&db).await;
         let migrator = migrator(&db, &four());
@@ -65,14 +65,14 @@ testkit::stores! {
         assert_eq!(migrator.status().await.unwrap().applied.len(), 4);
     }
 
-    async fn everything_has_to_be_said_twice(db: Database) {
+    async fn down_all_requires_confirmation(db: Database) {
         let migrator = migrator(&db, &four());
         assert_eq!(migrator.down(DownTarget::All).await.unwrap().len(), 0);
         migrator.up(UpMode::Start).await.unwrap();
         refused(&db, &migrator, DownTarget::All, 8, &["this rolls back 0004_d, 0003_c, 0002_b, 0001_a", "nothing was changed", "--yes"]).await;
     }
 
-    async fn a_run_is_taken_back_with_what_depends_on_it(db: Database) {
+    async fn down_run_rolls_back_the_run_and_its_dependents(db: Database) {
         let first = migrator(&db, &four());
         first.up(UpTarget::Steps(1)).await.unwrap();
         let second = migrator(&db, &four());
@@ -94,7 +94,7 @@ testkit::stores! {
         assert_eq!(first.status().await.unwrap().applied.len(), 1);
     }
 
-    async fn the_irreversible_in_the_way_is_told_before_anything_is_taken_back(db: Database) {
+    async fn irreversible_migration_refuses_the_whole_down(db: Database) {
         let mut toys = four();
         toys[1] = toys[1].clone().undo(Undo::Irreversible("it was sent to everyone"));
         let migrator = migrator(&db, &toys);
@@ -105,7 +105,7 @@ testkit::stores! {
         assert_eq!(migrator.down(DownTarget::To("0002".into())).await.unwrap().len(), 2);
     }
 
-    async fn a_loss_further_down_stops_there(db: Database) {
+    async fn down_stops_at_the_first_data_loss(db: Database) {
         let migrator = migrator(&db, &four());
         migrator.up(UpMode::Start).await.unwrap();
         db.collection("things").update_one(&Filter::eq("name", "a"), &Update::new().set("text", "by hand")).await.unwrap();
@@ -119,7 +119,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await.len(), 0);
     }
 
-    async fn to_one_that_is_not_applied_is_refused(db: Database) {
+    async fn down_to_unapplied_migration_is_refused(db: Database) {
         let migrator = migrator(&db, &four());
         refused(&db, &migrator, DownTarget::To("0002".into()), 2, &["0002_b has never run", "nothing was changed"]).await;
         migrator.up(UpTarget::Steps(2)).await.unwrap();
@@ -128,7 +128,7 @@ testkit::stores! {
         refused(&db, &migrator, DownTarget::To("0009".into()), 2, &["no migration matches 0009"]).await;
     }
 
-    async fn code_takes_back_what_it_knows_and_the_journal_goes(db: Database) {
+    async fn undo_by_code_reverts_and_discards_the_journal(db: Database) {
         db.collection("things").insert_many(vec![doc! { "_id": 1 }, doc! { "_id": 2, "x": 7 }]).await.unwrap();
         let switch = Arc::new(AtomicBool::new(true));
         let back = vec![Do::Set("things", "x", Bson::Null), Do::Fail(Arc::clone(&switch)), Do::Insert("things", "gone")];

@@ -42,7 +42,7 @@ fn ids_in(journal: &[Document]) -> Vec<String> {
 }
 
 testkit::stores! {
-    async fn a_backfill_that_is_broken_off_five_times_goes_on_where_it_stopped(db: Database) {
+    async fn interrupted_backfill_resumes_at_its_cursor(db: Database) {
         seed(&db, 9000).await;
         let before = content(&db).await;
         let worker = Worker::new(Mode::Batched, &[WorkerStep::Fill, WorkerStep::Each]);
@@ -72,7 +72,7 @@ testkit::stores! {
         assert!(content(&db).await == before);
     }
 
-    async fn an_undo_that_is_broken_off_goes_on_too(db: Database) {
+    async fn interrupted_rollback_of_a_backfill_resumes(db: Database) {
         seed(&db, 4000).await;
         let before = content(&db).await;
         let worker = Worker::new(Mode::Batched, &[WorkerStep::Fill, WorkerStep::CopyField, WorkerStep::Delete]);
@@ -90,7 +90,7 @@ testkit::stores! {
         assert!(content(&db).await == before);
     }
 
-    async fn a_finished_step_is_not_gone_through_again(db: Database) {
+    async fn completed_step_is_not_scanned_again(db: Database) {
         seed(&db, 100).await;
         let worker = Worker::new(Mode::Batched, &[WorkerStep::Fill, WorkerStep::CopyField]);
         engine(&db, &worker.clone().failing()).up(UpMode::Start).await.unwrap_err();
@@ -126,7 +126,7 @@ testkit::stores! {
         assert!(content(&db).await == before);
     }
 
-    async fn it_waits_for_secondaries_that_are_behind(db: Database) {
+    async fn batches_wait_for_lagging_secondaries(db: Database) {
         seed(&db, 5000).await;
         let (lagging, counts) = Counting::around(&db);
         counts.be_behind(&[60, 30, 0]);
@@ -136,7 +136,7 @@ testkit::stores! {
         assert_eq!(having(&db, "things", "color").await, 5030);
     }
 
-    async fn a_start_with_nothing_pending_is_three_reads_at_the_most(db: Database) {
+    async fn start_with_nothing_pending_makes_at_most_three_reads(db: Database) {
         let worker = Worker::new(Mode::Batched, &[WorkerStep::Insert]);
         engine(&db, &worker).up(UpMode::Start).await.unwrap();
         let (counted, counts) = Counting::around(&db);

@@ -63,7 +63,7 @@ fn a_function_in_a_step_is_told_by_the_source() {
 }
 
 testkit::stores! {
-    async fn what_changed_since_it_was_applied_is_told(db: Database) {
+    async fn checksum_drift_is_reported(db: Database) {
         migrator(&db, &[red()]).up(UpMode::Start).await.unwrap();
         let kept = entry(&db, "0001_a").await;
         assert_eq!(Some(kept.get_str("checksum_up").unwrap().to_owned()), up(&red()));
@@ -85,7 +85,7 @@ testkit::stores! {
         assert!(migrator(&db, &[blue]).checksum_drift().await.unwrap().is_empty());
     }
 
-    async fn former_checksum_is_no_drift(db: Database) {
+    async fn former_checksum_is_not_drift(db: Database) {
         migrator(&db, &[red()]).up(UpMode::Start).await.unwrap();
         let sums: &'static [&'static str] = Vec::leak(vec![&*up(&red()).unwrap().leak()]);
         let steps = || vec![Step::add_field("add", "things", "color", "blue")];
@@ -95,7 +95,7 @@ testkit::stores! {
         assert_eq!(migrator(&db, &[other]).checksum_drift().await.unwrap().len(), 1);
     }
 
-    async fn a_change_is_accepted_with_a_reason(db: Database) {
+    async fn checksum_change_is_accepted_with_a_reason(db: Database) {
         migrator(&db, &[red()]).up(UpMode::Start).await.unwrap();
         let blue = migrator(&db, &[declared("0001_a", vec![Step::add_field("add", "things", "color", "blue")])]);
         assert!(matches!(blue.accept_checksum("0001", " ").await.unwrap_err(), Error::ReasonRequired));

@@ -92,7 +92,7 @@ testkit::stores! {
         assert_eq!(testkit::dump!(db), before);
     }
 
-    async fn a_lost_lease_ends_the_run_while_it_waits(db: Database) {
+    async fn lost_lease_ends_a_waiting_run(db: Database) {
         let meeting = Arc::new(Meeting::default());
         let quick = impatient(Duration::from_secs(2), Duration::from_mins(1));
         let leader = Migrator::new(db.clone(), graph(&paused(&meeting)), quick);
@@ -124,7 +124,7 @@ testkit::stores! {
         assert_eq!(run.await.unwrap().unwrap().applied.len(), 1);
     }
 
-    async fn a_run_that_was_dropped_is_resumed_by_who_waits(db: Database) {
+    async fn waiting_runner_resumes_a_dropped_run(db: Database) {
         db.collection("old").insert_one(doc! { "_id": 1 }).await.unwrap();
         let meeting = Arc::new(Meeting::default());
         let quick = impatient(Duration::from_secs(2), Duration::from_mins(1));
@@ -147,7 +147,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await.len(), 2);
     }
 
-    async fn who_waits_in_vain_says_for_whom(db: Database) {
+    async fn lock_timeout_names_the_holder(db: Database) {
         let request = LeaseRequest {
             collection: "_migration_lock".into(),
             name: "migrations".into(),
@@ -186,7 +186,7 @@ testkit::stores! {
         assert!(error.to_string().contains("the answer was lost"), "{error}");
     }
 
-    async fn the_lease_is_free_after_a_run_and_its_token_grows(db: Database) {
+    async fn lease_is_released_after_a_run_and_its_fence_grows(db: Database) {
         migrator(&db, &three()[..1]).up(UpMode::Start).await.unwrap();
         let first = entry(&db, "0001_a").await.get_i64("fence").unwrap();
         migrator(&db, &three()).up(UpMode::Start).await.unwrap();

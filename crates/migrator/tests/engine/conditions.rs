@@ -7,7 +7,7 @@ use crate::declared::{declared, with};
 use crate::toys::settings;
 
 testkit::stores! {
-    async fn what_does_not_hold_any_more_is_told_of_applied_ones_only(db: Database) {
+    async fn conditions_report_violations_of_applied_migrations_only(db: Database) {
         let first = declared("0001_a", vec![]).finds("an item is lost");
         let second = declared("0002_b", vec![]).after(&["0001_a"]).finds("another");
         assert!(with(&db, std::slice::from_ref(&first), settings()).conditions().await.unwrap().is_empty());
@@ -19,7 +19,7 @@ testkit::stores! {
         assert_eq!(testkit::dump!(&db), before);
     }
 
-    async fn one_that_cannot_be_looked_at_does_not_hide_the_others(db: Database) {
+    async fn uncheckable_condition_does_not_hide_the_others(db: Database) {
         let first = declared("0001_a", vec![]).meta(|meta| meta.requires_env(&["COLOR"]));
         let second = declared("0002_b", vec![]).after(&["0001_a"]).finds("an item is lost");
         let red = Settings { env: Arc::new(|_| Some("red".into())), ..settings() };

@@ -65,7 +65,7 @@ testkit::stores! {
         there_and_back(&db, declared("0001_a", steps), &expected).await;
     }
 
-    async fn a_value_may_come_from_a_variable(db: Database) {
+    async fn step_value_comes_from_a_variable(db: Database) {
         fill(&db).await;
         let steps = vec![Step::set_field("set", "things", "b", Value::Env("COLOR")).only(Filter::eq("_id", 1))];
         let one = declared("0001_a", steps).meta(|meta| meta.requires_env(&["COLOR"]));
@@ -76,7 +76,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await[0], doc! { "_id": 1, "a": 1, "b": "red" });
     }
 
-    async fn a_field_is_taken_away_and_comes_back(db: Database) {
+    async fn unset_field_is_restored_by_down(db: Database) {
         db.collection("things").insert_many(vec![doc! { "_id": 1, "a": 1, "b": "x" }, doc! { "_id": 2 }]).await.unwrap();
         let expected = [doc! { "_id": 1, "a": 1 }, doc! { "_id": 2 }];
         let one = declared("0001_a", vec![Step::unset_field("unset", "things", "b")]).contract();
@@ -107,7 +107,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await, expected);
     }
 
-    async fn a_function_makes_up_the_change(db: Database) {
+    async fn backfill_updates_by_a_function(db: Database) {
         fill(&db).await;
         let double = |document: &Document| {
             let a = document.get_i32("a").ok()?;
@@ -141,7 +141,7 @@ testkit::stores! {
         there_and_back(&db, declared("0001_a", steps), &expected).await;
     }
 
-    async fn documents_are_deleted_and_come_back(db: Database) {
+    async fn deleted_documents_are_restored_by_down(db: Database) {
         fill(&db).await;
         let steps = vec![Step::delete("clean", "things", Filter::exists("b")).only(Filter::missing("a"))];
         let expected = [doc! { "_id": 1, "a": 1 }, doc! { "_id": 3, "b": Bson::Null, "a": 3 }];

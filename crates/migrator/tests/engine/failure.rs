@@ -20,7 +20,7 @@ fn failing(switch: &Arc<AtomicBool>) -> [Toy; 3] {
 }
 
 testkit::stores! {
-    async fn a_failure_is_written_down_and_only_an_operator_retries_it(db: Database) {
+    async fn failure_is_recorded_and_only_an_operator_retries_it(db: Database) {
         let switch = Arc::new(AtomicBool::new(true));
         let migrator = migrator(&db, &failing(&switch));
         let error = migrator.up(UpMode::Start).await.unwrap_err();
@@ -53,7 +53,7 @@ testkit::stores! {
         assert_eq!(log(&db).await, expected);
     }
 
-    async fn what_failed_can_be_taken_back(db: Database) {
+    async fn failed_migration_can_be_rolled_back(db: Database) {
         let switch = Arc::new(AtomicBool::new(true));
         let migrator = migrator(&db, &failing(&switch));
         migrator.up(UpMode::Start).await.unwrap_err();
@@ -85,7 +85,7 @@ testkit::stores! {
         assert!(matches!(error, Error::MissingEnv(missing) if missing.len() == 3));
     }
 
-    async fn a_unique_index_in_the_way_is_a_failure_that_leaves_nothing_half_done(db: Database) {
+    async fn unique_index_conflict_fails_without_partial_writes(db: Database) {
         let slug = docstore::Index::on(["by"]).unique();
         db.ensure_index("things", &slug).await.unwrap();
         db.collection("things").insert_one(doc! { "name": "other", "by": "0001_a" }).await.unwrap();

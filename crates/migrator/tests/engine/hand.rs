@@ -38,7 +38,7 @@ fn says(error: &Error, code: u8, parts: &[&str]) {
 }
 
 testkit::stores! {
-    async fn a_stamp_says_applied_and_runs_nothing(db: Database) {
+    async fn stamp_applied_runs_nothing(db: Database) {
         let migrator = migrator(&db, &three());
         let before = testkit::dump!(db);
         says(&migrator.stamp("0001", Stamp::Applied, "  ").await.unwrap_err(), 2, &["--reason", "nothing was changed"]);
@@ -63,7 +63,7 @@ testkit::stores! {
         assert_eq!(log(&db).await, ["stamped 0001_a", "stamped 0002_b", "started 0003_c", "applied 0003_c"]);
     }
 
-    async fn what_was_stamped_is_taken_back_as_what_another_tool_did(db: Database) {
+    async fn stamped_migration_rolls_back_like_an_imported_one(db: Database) {
         let migrator = migrator(&db, &three());
         db.collection("things").insert_one(doc! { "_id": 1, "x": 1 }).await.unwrap();
         migrator.stamp("0001", Stamp::Applied, "by hand").await.unwrap();
@@ -80,7 +80,7 @@ testkit::stores! {
         assert_eq!(entry(&db, "0002_b").await.get_str("source").unwrap(), "native");
     }
 
-    async fn a_stamp_of_taken_back_drops_the_journal(db: Database) {
+    async fn stamp_rolled_back_discards_the_journal(db: Database) {
         let migrator = migrator(&db, &three());
         migrator.up(UpTarget::Steps(1)).await.unwrap();
         assert!(!all(&db, "_migration_undo").await.is_empty());
@@ -91,7 +91,7 @@ testkit::stores! {
         assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "rolled_back");
     }
 
-    async fn a_repair_decides_what_became_of_a_failure(db: Database) {
+    async fn repair_resolves_a_failed_migration(db: Database) {
         let switch = Arc::new(AtomicBool::new(true));
         let migrator = migrator(&db, &stuck(&switch));
         says(&migrator.repair("0001", Repair::Applied, "why").await.unwrap_err(), 2, &["0001_a has never run: cannot repair it, which requires a migration that failed or was interrupted"]);
@@ -124,7 +124,7 @@ testkit::stores! {
         assert_eq!(repairs, [("retry", "the cause is gone"), ("rolled_back", "deleted by hand"), ("applied", "finished by hand")]);
     }
 
-    async fn an_interrupted_one_that_wants_a_decision_waits_for_it(db: Database) {
+    async fn interrupted_manual_migration_waits_for_a_decision(db: Database) {
         let switch = Arc::new(AtomicBool::new(false));
         let mut toys = stuck(&switch);
         toys[0] = toys[0].clone().but(|meta| meta.on_interrupt(Recovery::Manual));
@@ -143,7 +143,7 @@ testkit::stores! {
         switch.store(true, Ordering::SeqCst);
     }
 
-    async fn a_lock_is_taken_away_from_the_dead_only(db: Database) {
+    async fn unlock_releases_only_the_lock_of_a_dead_runner(db: Database) {
         let migrator = migrator(&db, &three());
         assert_eq!(migrator.unlock("just in case").await.unwrap(), UnlockOutcome::Free);
         assert!(testkit::dump!(db).is_empty());

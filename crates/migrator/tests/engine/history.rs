@@ -64,7 +64,7 @@ testkit::stores! {
         assert_eq!(json["run_id"], first.run_id());
     }
 
-    async fn show_tells_all_of_one(db: Database) {
+    async fn show_returns_definition_state_and_log(db: Database) {
         let toys = [
             toy("0001_a", &[], vec![Do::Insert("things", "a")])
                 .but(|meta| meta.touches(&["things"]).on_interrupt(Recovery::Manual).time_limit(Duration::from_secs(7))),
@@ -93,7 +93,7 @@ testkit::stores! {
         assert!(unknown.declared.is_none() && unknown.state == Some(State::Applied));
     }
 
-    async fn current_are_the_last_that_are_applied(db: Database) {
+    async fn current_returns_applied_migrations_without_applied_dependents(db: Database) {
         let toys = [three().to_vec(), vec![toy("0004_d", &["0002_b", "0003_c"], vec![])]].concat();
         let migrator = migrator(&db, &toys);
         let current = async || migrator.current().await.unwrap().into_iter().map(|e| e.id).collect::<Vec<_>>();
@@ -109,7 +109,7 @@ testkit::stores! {
         assert_eq!(current().await, ["0009_later"]);
     }
 
-    async fn a_failure_is_logged_with_what_it_came_from(db: Database) {
+    async fn failure_is_logged_with_its_error_chain(db: Database) {
         let slug = docstore::Index::on(["by"]).unique();
         db.ensure_index("things", &slug).await.unwrap();
         db.collection("things").insert_one(doc! { "name": "other", "by": "0001_a" }).await.unwrap();
@@ -142,7 +142,7 @@ testkit::stores! {
         assert!(migrator.show("0001").await.unwrap().log.iter().all(|r| r.event != "progress"));
     }
 
-    async fn that_one_waited_is_logged_once_the_wait_is_over(db: Database) {
+    async fn lock_wait_is_logged_after_the_wait(db: Database) {
         let request = LeaseRequest {
             collection: "_migration_lock".into(),
             name: "migrations".into(),
@@ -168,7 +168,7 @@ testkit::stores! {
         assert!(records[0].duration_ms.is_some() && records.len() == 5);
     }
 
-    async fn none_of_the_looks_writes(db: Database) {
+    async fn history_and_plans_write_nothing(db: Database) {
         let toys = [three().to_vec(), vec![toy("0004_d", &["0002_b", "0003_c"], vec![])]].concat();
         let (counted, counts) = Counting::around(&db);
         let looking = Migrator::new(counted, graph(&toys), settings());

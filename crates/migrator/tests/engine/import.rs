@@ -29,7 +29,7 @@ async fn earlier(db: &Database, entries: &[(&str, Bson)]) {
 }
 
 testkit::stores! {
-    async fn what_was_applied_is_taken_over_and_the_rest_is_applied(db: Database) {
+    async fn import_records_applied_migrations_and_up_applies_the_rest(db: Database) {
         earlier(&db, &[("0001_a", at(10)), ("0002_b", at(20)), ("0003_c", Bson::Null)]).await;
         let ledger = all(&db, EARLIER).await;
         let migrator = importing(&db, false);
@@ -57,7 +57,7 @@ testkit::stores! {
         assert_eq!(migrator.up(UpMode::Start).await.unwrap().already_applied, 3);
     }
 
-    async fn entries_that_agree_are_one_and_those_that_do_not_stop_everything(db: Database) {
+    async fn import_merges_equal_entries_and_refuses_contradictions(db: Database) {
         earlier(&db, &[("0001_a", at(10)), ("0001_a", at(5))]).await;
         importing(&db, false).up(UpMode::Start).await.unwrap();
         assert_eq!(entry(&db, "0001_a").await.get("applied_at"), Some(&at(5)));
@@ -70,7 +70,7 @@ testkit::stores! {
         assert_eq!(testkit::dump!(db), before);
     }
 
-    async fn unknown_names_stop_everything_unless_allowed(db: Database) {
+    async fn import_refuses_unknown_names_unless_allowed(db: Database) {
         earlier(&db, &[("0001_a", at(10)), ("0007_theirs", at(20)), ("0008_undone", Bson::Null)]).await;
         let before = testkit::dump!(db);
         let error = importing(&db, false).up(UpMode::Start).await.unwrap_err();
@@ -89,7 +89,7 @@ testkit::stores! {
         assert_eq!(importing(&db, false).up(UpMode::Start).await.unwrap().already_applied, 3);
     }
 
-    async fn what_is_no_such_ledger_is_told_and_left(db: Database) {
+    async fn import_refuses_a_malformed_ledger(db: Database) {
         db.collection(EARLIER).insert_one(doc! { "_id": "odd", "applied": at(1) }).await.unwrap();
         let before = testkit::dump!(db);
         let error = importing(&db, false).up(UpMode::Start).await.unwrap_err();
@@ -101,7 +101,7 @@ testkit::stores! {
         assert!(error.to_string().contains("_migrations") && error.to_string().contains("0001_a"), "{error}");
     }
 
-    async fn taking_back_what_was_taken_over_tells_its_losses_first(db: Database) {
+    async fn down_of_imported_migration_requires_confirmation_of_losses(db: Database) {
         earlier(&db, &[("0001_a", at(10)), ("0002_b", at(20))]).await;
         db.collection("things").insert_many((0..1200).map(|i| doc! { "_id": i, "x": i }).collect()).await.unwrap();
         // The very first command may be a `down`: nothing is in our ledger yet.

@@ -37,7 +37,7 @@ fn unique(field: &'static str) -> [Declared; 1] {
 }
 
 testkit::stores! {
-    async fn a_unique_index_over_duplicates_is_seen(db: Database) {
+    async fn lint_finds_unique_index_over_duplicates(db: Database) {
         let things = db.collection("things");
         things.insert_many(vec![doc! { "a": 1, "b": 1, "c": "x" }, doc! { "a": 1.0, "b": 2 }, doc! { "b": "1" }]).await.unwrap();
         // Numbers are equal by value, whatever their width.
@@ -56,7 +56,7 @@ testkit::stores! {
         assert!(rules(&db, &[cleans, then]).await.is_empty());
     }
 
-    async fn an_index_that_contradicts_one_is_seen(db: Database) {
+    async fn lint_finds_conflicting_index(db: Database) {
         db.ensure_index("things", &Index::on(["a"])).await.unwrap();
         db.collection("things").insert_one(doc! { "a": 1 }).await.unwrap();
         assert_eq!(rules(&db, &unique("a")).await, [Rule::IndexConflict]);
@@ -71,7 +71,7 @@ testkit::stores! {
         assert!(rules(&db, &[declared("0001_a", steps)]).await.is_empty());
     }
 
-    async fn an_index_on_what_nothing_has_is_seen(db: Database) {
+    async fn lint_finds_index_on_absent_field(db: Database) {
         db.collection("things").insert_one(doc! { "color": 1 }).await.unwrap();
         let index = |field: &'static str| Step::create_index("index", "things", Index::on([field]));
         assert_eq!(rules(&db, &one(index("colour"))).await, [Rule::IndexOnMissingField]);
@@ -90,7 +90,7 @@ testkit::stores! {
         assert!(rules(&db, &[seeds]).await.is_empty());
     }
 
-    async fn a_copy_over_documents_is_seen(db: Database) {
+    async fn lint_finds_copy_over_existing_documents(db: Database) {
         db.collection("things").insert_one(doc! { "b": 1 }).await.unwrap();
         let copy = one(Step::copy_collection("copy", "things", "others"));
         assert!(rules(&db, &copy).await.is_empty());
@@ -98,7 +98,7 @@ testkit::stores! {
         assert_eq!(rules(&db, &copy).await, [Rule::CopyOverExisting]);
     }
 
-    async fn an_indexed_field_that_changes_its_type_is_seen(db: Database) {
+    async fn lint_finds_type_change_of_indexed_field(db: Database) {
         db.collection("things").insert_many(vec![doc! { "a": "1", "b": "1" }, doc! { "a": Bson::Null }]).await.unwrap();
         db.ensure_index("things", &Index::on(["a"])).await.unwrap();
         let set = |field: &'static str, value: Bson| one(Step::set_field("set", "things", field, value));
@@ -107,7 +107,7 @@ testkit::stores! {
         assert!(rules(&db, &set("b", 1.into())).await.is_empty());
     }
 
-    async fn what_is_too_much_is_seen(db: Database) {
+    async fn lint_finds_too_large_transactions_and_journals(db: Database) {
         let things = db.collection("things");
         let many = (0..10_001).map(|i| doc! { "_id": i, "n": i % 10, "m": i % 10 });
         things.insert_many(many.collect()).await.unwrap();
@@ -121,7 +121,7 @@ testkit::stores! {
         assert!(rules(&db, &some(Filter::eq("m", 1), Mode::Idempotent)).await.is_empty());
     }
 
-    async fn what_cannot_be_looked_at_is_said_of_pending_ones_only(db: Database) {
+    async fn lint_reports_unreadable_data_of_pending_migrations_only(db: Database) {
         let switch = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
         let toys = [toy("0001_a", &[], vec![Do::Fail(std::sync::Arc::clone(&switch))])];
         let migrator = crate::toys::migrator(&db, &toys);
@@ -134,7 +134,7 @@ testkit::stores! {
         assert!(!reported(&migrator.lint().await.unwrap()));
     }
 
-    async fn the_steps_of_code_are_linted_too(db: Database) {
+    async fn lint_covers_steps_made_in_code(db: Database) {
         db.collection("things").insert_many(numbered(2)).await.unwrap();
         db.ensure_index("things", &Index::on(["n"])).await.unwrap();
         db.collection("things").update_one(&Filter::id(1), &Update::new().set("n", 5)).await.unwrap();

@@ -25,7 +25,7 @@ testkit::stores! {
         }
     }
 
-    async fn verify_and_wait_tell_what_is_pending(db: Database) {
+    async fn verify_and_wait_report_pending_migrations(db: Database) {
         let toys = [toy("0001_a", &[], vec![]), toy("0002_b", &["0001_a"], vec![])];
         let impatient = Settings { wait: Duration::ZERO, ..settings() };
         let looking = Migrator::new(db.clone(), graph(&toys), impatient);
@@ -53,7 +53,7 @@ testkit::stores! {
         waiting.await.unwrap().unwrap();
     }
 
-    async fn wait_ends_when_one_fails(db: Database) {
+    async fn wait_ends_when_a_migration_fails(db: Database) {
         let toys = [toy("0001_a", &[], vec![Do::Fail(Arc::new(AtomicBool::new(true)))])];
         migrator(&db, &toys).up(UpMode::Start).await.unwrap_err();
         let error = migrator(&db, &toys).wait().await.unwrap_err();

@@ -40,7 +40,7 @@ testkit::stores! {
         assert!(content(&db).await == before);
     }
 
-    async fn without_a_transaction_what_was_done_stays(db: Database) {
+    async fn failure_without_transaction_keeps_committed_batches(db: Database) {
         seed(&db, 50).await;
         for mode in [Mode::Idempotent, Mode::Batched] {
             let error = engine(&db, &Worker::new(mode, &WORK).failing()).up(UpMode::Operator).await.unwrap_err();
@@ -85,7 +85,7 @@ testkit::stores! {
         assert_eq!((error.exit_code(), all(&db, "_migrations").await.len()), (7, 0));
     }
 
-    async fn writes_of_others_go_on_beside_it(db: Database) {
+    async fn concurrent_writes_proceed_during_a_batched_run(db: Database) {
         seed(&db, 2000).await;
         for mode in [Mode::Transaction, Mode::Idempotent, Mode::Batched] {
             let over = Arc::new(AtomicBool::new(false));

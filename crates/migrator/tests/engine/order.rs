@@ -61,7 +61,7 @@ testkit::stores! {
         assert!(!entry.contains_key("error"));
     }
 
-    async fn with_nothing_to_do_a_start_reads_twice_and_writes_nothing(db: Database) {
+    async fn start_with_nothing_to_do_reads_twice_and_writes_nothing(db: Database) {
         migrator(&db, &diamond()).up(UpMode::Start).await.unwrap();
         let (counting, counts) = Counting::around(&db);
         let importing = Settings { import_from: Some("earlier".into()), ..settings() };
@@ -70,7 +70,7 @@ testkit::stores! {
         assert_eq!((counts.reads(), counts.writes()), (2, 0));
     }
 
-    async fn what_a_newer_program_applied_is_told_and_does_not_block(db: Database) {
+    async fn unknown_applied_migrations_are_reported_and_do_not_block(db: Database) {
         let later = doc! { "_id": "0009_later", "status": "applied", "fence": 1_i64, "applied_at": DateTime::now() };
         db.collection("_migrations").insert_one(later).await.unwrap();
         let migrator = migrator(&db, &diamond());

@@ -159,7 +159,7 @@ testkit::stores! {
         assert!(migrator.preview(UpMode::Operator).await.unwrap().migrations.is_empty());
     }
 
-    async fn a_later_one_sees_what_an_earlier_one_would_leave(db: Database) {
+    async fn preview_of_a_migration_sees_earlier_pending_changes(db: Database) {
         db.collection("things").insert_many(numbered(3)).await.unwrap();
         let preview = unseen(&db, &code(&db)).await;
         assert_eq!(preview.path, PreviewPath::Tried);
@@ -171,7 +171,7 @@ testkit::stores! {
         assert!(!db.collection_names().await.unwrap().contains(&"users".to_owned()));
     }
 
-    async fn too_many_are_counted_and_it_is_said_what_was_not_seen(db: Database) {
+    async fn preview_counts_large_steps_and_names_unseen_changes(db: Database) {
         db.collection("things").insert_many(numbered(10_001)).await.unwrap();
         let preview = unseen(&db, &code(&db)).await;
         assert_eq!(preview.path, PreviewPath::Counted);
@@ -185,7 +185,7 @@ testkit::stores! {
         assert!(second.error.as_ref().unwrap().contains("there is no user"));
     }
 
-    async fn earlier_runs_say_how_long_it_would_take(db: Database) {
+    async fn preview_estimates_duration_from_earlier_runs(db: Database) {
         db.collection("things").insert_many(numbered(2000)).await.unwrap();
         let first = declared("0001_a", vec![Step::add_field("add", "things", "color", "red")]);
         migrator(&db, std::slice::from_ref(&first)).up(UpMode::Start).await.unwrap();
@@ -205,7 +205,7 @@ testkit::stores! {
         assert_eq!(preview.migrations[0].steps[0].samples[0].after.get_str("name").unwrap(), "the one of ${MAIL}");
     }
 
-    async fn one_that_would_fail_is_told_and_those_after_it_are_not_come_to(db: Database) {
+    async fn preview_reports_a_failure_and_stops_there(db: Database) {
         let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let toys = [
             toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Fail(fails)]),
@@ -219,7 +219,7 @@ testkit::stores! {
         assert!(content(&db).await.is_empty());
     }
 
-    async fn a_missing_variable_is_missed_before_anything_is_looked_at(db: Database) {
+    async fn preview_reports_missing_variables_first(db: Database) {
         let one = declared("0001_a", vec![]).meta(|meta| meta.requires_env(&["COLOR"]));
         let error = with(&db, &[one], settings()).preview(UpMode::Operator).await.unwrap_err();
         assert_eq!(error.exit_code(), 2);

@@ -69,7 +69,7 @@ testkit::stores! {
         there_and_back(&db, Mode::Batched, &[WorkerStep::Fill, WorkerStep::Delete, WorkerStep::Copy]).await;
     }
 
-    async fn indexes_come_and_go_and_come_back(db: Database) {
+    async fn indexes_are_created_dropped_and_restored(db: Database) {
         seed(&db, 10).await;
         for mode in [Mode::Idempotent, Mode::Batched] {
             there_and_back(&db, mode, &[WorkerStep::MakeIndex]).await;
@@ -85,7 +85,7 @@ testkit::stores! {
         assert!(db.list_indexes("things").await.unwrap().iter().any(|index| index.name() == "mine"));
     }
 
-    async fn what_was_made_meanwhile_is_kept_and_told(db: Database) {
+    async fn down_keeps_and_reports_documents_created_since(db: Database) {
         seed(&db, 1300).await;
         let things = db.collection("things");
         let migrator = engine(&db, &Worker::new(Mode::Batched, &[WorkerStep::Delete, WorkerStep::Copy]));
@@ -114,7 +114,7 @@ testkit::stores! {
         }
     }
 
-    async fn without_a_journal_nothing_is_written_down(db: Database) {
+    async fn migration_without_journal_writes_no_entries(db: Database) {
         seed(&db, 1500).await;
         for mode in MODES {
             let worker = Worker::with(Meta::new(ID, "no journal").mode(mode).without_journal(), &[WorkerStep::Fill, WorkerStep::CopyField, WorkerStep::Each]);
@@ -133,7 +133,7 @@ testkit::stores! {
         }
     }
 
-    async fn a_journal_that_would_be_too_large_stops_before_the_batch(db: Database) {
+    async fn journal_limit_stops_before_the_batch(db: Database) {
         seed(&db, 3000).await;
         let worker = Worker::new(Mode::Batched, &[WorkerStep::Fill]);
         let small = Settings { journal_cap_bytes: 10_000, ..settings() };
@@ -152,7 +152,7 @@ testkit::stores! {
         assert_eq!(having(&db, "things", "color").await, 1030);
     }
 
-    async fn journals_of_long_ago_go_and_say_so(db: Database) {
+    async fn expired_journals_are_deleted_and_reported(db: Database) {
         use std::time::Duration;
         seed(&db, 10).await;
         let later = |days: i64| std::sync::Arc::new(move || docstore::bson::DateTime::from_millis(1_700_000_000_000 + days * 86_400_000));

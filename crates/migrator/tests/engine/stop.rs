@@ -47,7 +47,7 @@ fn says(error: &Error, code: u8, parts: &[&str]) {
 }
 
 testkit::stores! {
-    async fn who_is_told_to_stop_stops_between_two_batches_and_has_not_failed(db: Database) {
+    async fn stop_request_interrupts_between_two_batches(db: Database) {
         let stop = CancellationToken::new();
         let error = stopping(&db, &two(&stop), &stop).up(UpMode::Start).await.unwrap_err();
         says(&error, 130, &["stopped on request during 0001_a", "it has not failed", "step 0 (things): 1 inserted", "`field-notes migrate up`", "`field-notes migrate down`"]);
@@ -66,7 +66,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await.len(), 4);
     }
 
-    async fn who_is_told_to_stop_before_it_begins_does_nothing(db: Database) {
+    async fn stop_request_before_the_run_changes_nothing(db: Database) {
         let stop = CancellationToken::new();
         stop.cancel();
         let error = stopping(&db, &two(&stop), &stop).up(UpMode::Start).await.unwrap_err();
@@ -74,7 +74,7 @@ testkit::stores! {
         assert!(content(&db).await.is_empty() && all(&db, "_migrations").await.is_empty());
     }
 
-    async fn between_two_migrations_a_stop_leaves_no_trace(db: Database) {
+    async fn stop_request_between_migrations_leaves_no_trace(db: Database) {
         let stop = CancellationToken::new();
         let at = |event: &Event<'_>| matches!(event, Event::Applied { .. });
         let observer = Arc::new(StopAt { stop: stop.clone(), at, seen: Mutex::default() });
@@ -86,7 +86,7 @@ testkit::stores! {
         assert_eq!(migrator(&db, &toys).up(UpMode::Start).await.unwrap().applied.len(), 1);
     }
 
-    async fn an_undo_that_is_told_to_stop_is_finished_later(db: Database) {
+    async fn stopped_rollback_is_finished_later(db: Database) {
         db.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
         let before = content(&db).await;
         let toys = [toy("0001_a", &[], vec![Do::Fill("things", "x", 1), Do::Insert("things", "a")])];
@@ -103,7 +103,7 @@ testkit::stores! {
         assert_eq!(content(&db).await, before);
     }
 
-    async fn who_waits_for_the_lease_can_be_told_to_stop(db: Database) {
+    async fn stop_request_ends_the_wait_for_the_lease(db: Database) {
         let request = LeaseRequest {
             collection: "_migration_lock".into(),
             name: "migrations".into(),
@@ -130,7 +130,7 @@ testkit::stores! {
         lease.release().await.unwrap();
     }
 
-    async fn a_migration_that_is_told_to_stop_and_wants_a_decision_waits_for_it(db: Database) {
+    async fn stopped_manual_migration_waits_for_a_decision(db: Database) {
         let stop = CancellationToken::new();
         let toys = two(&stop).map(|toy| toy.but(|meta| meta.on_interrupt(Recovery::Manual)));
         stopping(&db, &toys, &stop).up(UpMode::Start).await.unwrap_err();
@@ -139,7 +139,7 @@ testkit::stores! {
         assert!(content(&db).await.is_empty());
     }
 
-    async fn a_migration_runs_for_as_long_as_it_may(db: Database) {
+    async fn time_limit_fails_a_long_migration(db: Database) {
         let toys = |limit| {
             let does = vec![Do::Insert("things", "a"), Do::Insert("things", "b")];
             [toy("0001_a", &[], does).but(move |meta| match limit {
@@ -159,7 +159,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await.len(), 2);
     }
 
-    async fn a_migration_that_does_not_come_to_a_batch_is_given_up(db: Database) {
+    async fn time_limit_drops_a_migration_that_reaches_no_batch(db: Database) {
         let meeting = Arc::new(Meeting::default());
         let does = vec![Do::Insert("things", "a"), Do::Meet(Arc::clone(&meeting)), Do::Insert("things", "b")];
         let toys = [toy("0001_a", &[], does).but(|meta| meta.time_limit(Duration::from_millis(500)))];
@@ -171,7 +171,7 @@ testkit::stores! {
         assert!(free.is_none_or(|holder| holder.remaining.is_zero()));
     }
 
-    async fn clocks_that_are_hours_apart_change_nothing(db: Database) {
+    async fn clock_skew_between_runners_changes_nothing(db: Database) {
         let hour = 3_600_000;
         let now = DateTime::now().timestamp_millis();
         let meeting = Arc::new(Meeting::default());

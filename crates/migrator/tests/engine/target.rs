@@ -44,7 +44,7 @@ fn says(error: &Error, code: u8, parts: &[&str]) {
 }
 
 testkit::stores! {
-    async fn up_goes_to_one_or_takes_so_many_steps(db: Database) {
+    async fn up_applies_to_a_target_or_a_number_of_steps(db: Database) {
         let migrator = migrator(&db, &fork());
         let plan = migrator.plan_up(UpTarget::To("0004".into())).await.unwrap();
         let planned: Vec<_> = plan.actions.iter().map(|action| (action.id.as_str(), action.kind)).collect();
@@ -63,7 +63,7 @@ testkit::stores! {
         assert_eq!(migrator.status().await.unwrap().applied.len(), 5);
     }
 
-    async fn ids_are_known_by_their_beginning(db: Database) {
+    async fn ids_are_accepted_as_unique_prefixes(db: Database) {
         let migrator = migrator(&db, &fork());
         assert_eq!(migrator.resolve("0004").await.unwrap(), "0004_d");
         assert_eq!(migrator.resolve("0002_b").await.unwrap(), "0002_b");
@@ -81,7 +81,7 @@ testkit::stores! {
         says(&refused(&db, &migrator, UpTarget::To("0009".into())).await, 2, &["no migration matches 0009"]);
     }
 
-    async fn several_heads_block_an_up_and_not_a_look(db: Database) {
+    async fn several_heads_block_up_but_not_status(db: Database) {
         let toys = &fork()[..4];
         let forked = migrator(&db, toys);
         assert_eq!(forked.heads(), ["0002_b", "0004_d"]);
@@ -93,7 +93,7 @@ testkit::stores! {
         assert_eq!(migrator(&db, &fork()).heads(), ["0005_e"]);
     }
 
-    async fn a_context_decides_what_is_run_at_all(db: Database) {
+    async fn context_selects_the_migrations_that_run(db: Database) {
         let toys = [
             toy("0001_a", &[], vec![Do::Insert("things", "a")]),
             toy("0002_demo", &["0001_a"], vec![Do::Insert("things", "demo")]).but(|meta| meta.contexts(&["demo", "test"])),
@@ -118,7 +118,7 @@ testkit::stores! {
         assert_eq!(within(&db, &toys, &[]).status().await.unwrap().applied.len(), 3);
     }
 
-    async fn a_late_one_needs_a_proof_that_it_is_apart(db: Database) {
+    async fn out_of_order_migration_must_be_independent(db: Database) {
         let late = |change: fn(Meta) -> Meta| {
             let mut toys = fork();
             toys[1] = toys[1].clone().but(change);
@@ -134,7 +134,7 @@ testkit::stores! {
         assert_eq!(applied(&allowed, UpMode::Start).await, ["0002_b", "0005_e"]);
     }
 
-    async fn an_older_program_starts_on_a_newer_ledger_if_that_says_it_may(db: Database) {
+    async fn older_program_runs_on_a_newer_ledger_unless_it_breaks_older(db: Database) {
         let old = fork();
         let mut new = fork();
         new.push(toy("0006_f", &["0005_e"], vec![Do::Insert("things", "f")]));
@@ -174,7 +174,7 @@ testkit::stores! {
         assert_eq!(content(&db).await["things"].len(), 1);
     }
 
-    async fn a_ledger_in_an_unknown_form_is_refused(db: Database) {
+    async fn ledger_in_a_newer_format_is_refused(db: Database) {
         let migrator = migrator(&db, &fork());
         let later = doc! { "_id": "0001_a", "status": "applied", "fence": 1_i64, "format": 9 };
         db.collection("_migrations").insert_one(later).await.unwrap();
@@ -183,7 +183,7 @@ testkit::stores! {
         assert_eq!(migrator.status().await.unwrap_err().exit_code(), 4);
     }
 
-    async fn variables_are_missed_for_the_target_only(db: Database) {
+    async fn missing_variables_are_checked_for_the_target_only(db: Database) {
         let toys = [
             toy("0001_a", &[], vec![]),
             crate::toys::needing("0002_b", &["0001_a"], &["ONE"], vec![]),

@@ -19,7 +19,7 @@ fn many() -> Vec<Document> {
 }
 
 testkit::stores! {
-    async fn down_restores_every_document_exactly_and_up_goes_on_from_there(db: Database) {
+    async fn down_restores_every_document_exactly_and_up_applies_again(db: Database) {
         db.collection("things").insert_many(many()).await.unwrap();
         let before = content(&db).await;
         let does = vec![
@@ -52,7 +52,7 @@ testkit::stores! {
         assert_eq!(log(&db).await, expected);
     }
 
-    async fn a_field_set_twice_goes_back_to_what_it_was_first(db: Database) {
+    async fn field_set_twice_is_restored_to_its_first_value(db: Database) {
         db.collection("things").insert_many(vec![doc! { "_id": 1, "x": "old" }, doc! { "_id": 2 }]).await.unwrap();
         let before = content(&db).await;
         let does = vec![Do::Set("things", "x", 1.into()), Do::Set("things", "x", 2.into())];
@@ -63,7 +63,7 @@ testkit::stores! {
         assert_eq!(content(&db).await, before);
     }
 
-    async fn what_people_changed_since_is_kept_and_counted(db: Database) {
+    async fn down_keeps_and_counts_later_edits(db: Database) {
         let things = db.collection("things");
         things.insert_many((0..4).map(|i| doc! { "_id": i }).collect()).await.unwrap();
         let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Fill("things", "x", 1)])]);
@@ -78,7 +78,7 @@ testkit::stores! {
         assert_eq!(all(&db, "things").await, expected);
     }
 
-    async fn deleting_what_was_edited_has_to_be_confirmed(db: Database) {
+    async fn deleting_edited_documents_requires_confirmation(db: Database) {
         let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Insert("things", "b")])]);
         migrator.up(UpMode::Start).await.unwrap();
         db.collection("things").update_one(&Filter::eq("name", "a"), &Update::new().set("text", "by hand")).await.unwrap();
@@ -127,7 +127,7 @@ testkit::stores! {
         assert_eq!(testkit::dump!(db), before);
     }
 
-    async fn what_an_unknown_migration_depends_on_stays(db: Database) {
+    async fn down_refuses_a_migration_that_an_unknown_one_depends_on(db: Database) {
         let known = toy("0001_a", &[], vec![Do::Insert("things", "a")]);
         let newer = [known.clone(), toy("0002_b", &["0001_a"], vec![])];
         migrator(&db, &newer).up(UpMode::Start).await.unwrap();
@@ -136,7 +136,7 @@ testkit::stores! {
         assert!(error.to_string().contains("while 0002_b is applied"), "{error}");
     }
 
-    async fn an_interrupted_undo_is_finished_by_down_and_by_up(db: Database) {
+    async fn interrupted_rollback_is_finished_by_down_and_by_up(db: Database) {
         db.collection("things").insert_many((0..3).map(|i| doc! { "_id": i }).collect()).await.unwrap();
         let before = content(&db).await;
         let toys = [toy("0001_a", &[], vec![Do::Fill("things", "x", 1), Do::Fill("things", "y", 1)])];

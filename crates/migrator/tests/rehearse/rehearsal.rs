@@ -32,7 +32,7 @@ testkit::stores! {
         assert!(!rehearsal.copied.iter().any(|copied| copied.collection == "_migration_lock"));
     }
 
-    async fn of_what_is_touched_a_sample_will_do(db: Database) {
+    async fn rehearsal_copies_a_sample_of_touched_collections(db: Database) {
         seed(&db).await;
         let before = testkit::dump!(db);
         let request = RehearsalRequest { sample: Some(7), ..RehearsalRequest::default() };
@@ -43,7 +43,7 @@ testkit::stores! {
         assert_eq!(rehearsal.applied[0].counts[0].updated, 7);
     }
 
-    async fn a_failure_names_the_documents_in_the_way(db: Database) {
+    async fn rehearsal_failure_names_violating_documents(db: Database) {
         seed(&db).await;
         let before = testkit::dump!(db);
         let toys = [("0001_fill", ToyBehavior::Fill), ("0002_unique", ToyBehavior::Unique("slug")), ("0003_person", ToyBehavior::PersonOfStories)];
@@ -60,7 +60,7 @@ testkit::stores! {
         assert!(rehearsal.failure.is_none() && rehearsal.applied.len() == 1, "{rehearsal:?}");
     }
 
-    async fn a_validator_stands_in_the_way_of_the_copy_too(db: Database) {
+    async fn rehearsal_copies_validators(db: Database) {
         seed(&db).await;
         let Some(server) = docstore::mongo::as_mongo(&db) else { return };
         let validator = doc! { "color": { "$exists": false }, "n": { "$lt": 38 } };

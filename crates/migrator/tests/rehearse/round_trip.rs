@@ -56,7 +56,7 @@ testkit::stores! {
         assert_eq!(json["trials"][2]["down"], serde_json::json!({ "outcome": "not_tried", "why": "it was sent to everyone" }));
     }
 
-    async fn one_that_does_something_else_each_time_is_found_out(db: Database) {
+    async fn round_trip_finds_a_nondeterministic_migration(db: Database) {
         let round_trip = tried(&db, &[("0001_counts", ToyBehavior::Counts(Arc::default()))]).await;
         assert!(!round_trip.passed());
         assert!(of(&round_trip, "empty").passed(), "there is nothing to do it to");
@@ -67,7 +67,7 @@ testkit::stores! {
         }
     }
 
-    async fn one_that_leaves_something_behind_is_found_out(db: Database) {
+    async fn round_trip_finds_leftovers_of_a_rollback(db: Database) {
         let round_trip = tried(&db, &[("0001_forgets", ToyBehavior::ForgetsOnTheWayBack)]).await;
         let trial = of(&round_trip, "sample");
         assert_eq!(trial.idempotent, TrialOutcome::Held);
@@ -91,7 +91,7 @@ testkit::stores! {
         assert!(!first.passed() && !second.passed());
     }
 
-    async fn some_can_be_named(db: Database) {
+    async fn round_trip_runs_only_named_migrations(db: Database) {
         let toys = [("0001_person", ToyBehavior::PersonOfStories), ("0002_fill", ToyBehavior::Fill)];
         let one = RoundTripRequest { only: Some(vec!["0002".into()]), data: vec![TrialData::Sample(5)], max_crashes: 2 };
         seed(&db).await;

@@ -77,14 +77,14 @@ fn chain() -> Dag {
 }
 
 #[test]
-fn a_start_does_not_retry_a_failure_and_an_operator_does() {
+fn start_does_not_retry_a_failure_and_an_operator_does() {
     let ledger = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Failed, 2)]);
     assert_eq!(up(&chain(), &ledger, UpMode::Start), failed(false, ""));
     assert_eq!(up(&chain(), &ledger, UpMode::Operator), Ok(vec![Action::Apply(1), Action::Apply(2)]));
 }
 
 #[test]
-fn an_interrupted_run_is_resumed_and_an_interrupted_undo_is_finished_first() {
+fn interrupted_run_resumes_after_interrupted_rollbacks_are_finished() {
     let running = ledger(&[("0001_a", State::Applied, 1), ("0002_b", State::Running, 2)]);
     let both = Ok(vec![Action::Apply(1), Action::Apply(2)]);
     assert_eq!(up(&chain(), &running, UpMode::Start), both);
@@ -100,7 +100,7 @@ fn an_interrupted_run_is_resumed_and_an_interrupted_undo_is_finished_first() {
 }
 
 #[test]
-fn down_takes_the_last_in_time_that_nothing_applied_depends_on() {
+fn down_rolls_back_the_latest_migration_without_applied_dependents() {
     let forked = dag(&[
         ("0001_a", &[]),
         ("0002_b", &["0001_a"]),
@@ -119,7 +119,7 @@ fn down_takes_the_last_in_time_that_nothing_applied_depends_on() {
 }
 
 #[test]
-fn down_is_refused_while_an_unknown_one_depends_on_it() {
+fn down_is_refused_while_an_unknown_migration_depends_on_it() {
     let mut ledger = ledger(&[("0001_a", State::Applied, 1), ("0009_z", State::Applied, 9)]);
     ledger.get_mut("0009_z").unwrap().depends_on = vec!["0001_a".into()];
     assert_eq!(down(&chain(), &ledger), unknown_dependents());
@@ -128,7 +128,7 @@ fn down_is_refused_while_an_unknown_one_depends_on_it() {
 }
 
 #[test]
-fn up_to_one_applies_what_it_depends_on_and_nothing_else() {
+fn up_to_target_applies_its_dependencies_only() {
     let forked = dag(&[
         ("0001_a", &[]),
         ("0002_b", &["0001_a"]),
@@ -149,7 +149,7 @@ fn up_to_one_applies_what_it_depends_on_and_nothing_else() {
 }
 
 #[test]
-fn several_heads_block_up_but_for_a_target_that_is_named() {
+fn several_heads_block_up_unless_a_target_is_named() {
     let forked = dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"])]).unwrap();
     let none = Entries::new();
     for goal in [UpGoal::All, UpGoal::Steps(1)] {
@@ -164,7 +164,7 @@ fn several_heads_block_up_but_for_a_target_that_is_named() {
 }
 
 #[test]
-fn what_is_not_in_context_is_not_pending_and_can_be_taken_back() {
+fn migration_outside_the_context_is_not_pending_and_can_be_rolled_back() {
     let within = |id: &str, deps: &[&str], context: &str| NodeSpec {
         contexts: vec![context.into()],
         ..spec(id, deps)
@@ -191,7 +191,7 @@ fn what_is_not_in_context_is_not_pending_and_can_be_taken_back() {
 }
 
 #[test]
-fn a_late_one_is_applied_if_it_is_known_to_be_apart() {
+fn out_of_order_migration_is_applied_if_independent() {
     let touching = |mine: &[&str], theirs: &[&str], anyway: bool| {
         let touches = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
         let list = [
@@ -216,7 +216,7 @@ fn a_late_one_is_applied_if_it_is_known_to_be_apart() {
 }
 
 #[test]
-fn a_newer_ledger_is_run_with_unless_it_says_no() {
+fn newer_ledger_is_accepted_unless_it_breaks_older() {
     let newer = |state, breaks| {
         let mut entries = ledger(&[("0001_a", State::Applied, 1), ("0009_z", state, 9)]);
         entries.get_mut("0009_z").unwrap().breaks_older = breaks;
@@ -230,7 +230,7 @@ fn a_newer_ledger_is_run_with_unless_it_says_no() {
 }
 
 #[test]
-fn what_wants_a_decision_waits_for_it() {
+fn manual_recovery_waits_for_a_decision() {
     let manual = NodeSpec { manual: true, ..spec("0002_b", &["0001_a"]) };
     let dag = Dag::new(&[spec("0001_a", &[]), manual]).unwrap();
     let stuck = |state, retry| {
@@ -257,7 +257,7 @@ fn what_wants_a_decision_waits_for_it() {
 }
 
 #[test]
-fn down_reaches_what_is_asked_for_with_what_depends_on_it() {
+fn down_includes_dependents_of_its_goal() {
     let forked =
         dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"]), ("0004_d", &["0002_b"])])
             .unwrap();
@@ -286,7 +286,7 @@ fn down_reaches_what_is_asked_for_with_what_depends_on_it() {
 }
 
 #[test]
-fn down_past_an_unknown_dependant_is_refused() {
+fn down_past_an_unknown_dependent_is_refused() {
     let mut ledger = ledger(&[
         ("0001_a", State::Applied, 1),
         ("0002_b", State::Applied, 2),

@@ -77,7 +77,7 @@ fn random_ledger(dag: &Dag, states: &[u8]) -> Entries {
 
 proptest! {
     #[test]
-    fn up_comes_after_its_dependencies_and_reaches_the_full_state(dag in graphs(), states in states()) {
+    fn up_follows_dependencies_and_applies_everything(dag in graphs(), states in states()) {
         let mut ledger = random_ledger(&dag, &states);
         let applied_before: BTreeSet<_> =
             (0..dag.len()).filter(|&i| ledger.get(dag.id(i)).is_some_and(|e| e.state == State::Applied)).collect();
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn down_again_and_again_never_leaves_a_dependant_and_ends_with_nothing(
+    fn repeated_down_never_orphans_a_dependent_and_ends_empty(
         dag in graphs(),
         times in proptest::collection::vec(0_i64..5, 10),
     ) {
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn up_to_one_touches_its_ancestors_only(dag in graphs(), states in states(), which in any::<proptest::sample::Index>()) {
+    fn up_to_target_touches_its_ancestors_only(dag in graphs(), states in states(), which in any::<proptest::sample::Index>()) {
         let mut ledger = random_ledger(&dag, &states);
         let at = which.index(dag.len());
         let before = ledger.clone();
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn so_many_steps_are_the_beginning_of_all(dag in graphs(), states in states(), n in 0_usize..12) {
+    fn up_steps_is_a_prefix_of_up_all(dag in graphs(), states in states(), n in 0_usize..12) {
         let ledger = random_ledger(&dag, &states);
         let is_apply = |action: &Action| matches!(action, Action::Apply(_));
         let all: Vec<_> = up(&dag, &ledger, UpMode::Operator).unwrap().into_iter().filter(is_apply).collect();
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_runs_out_of_order_that_is_not_known_to_be_apart(list in specs(), states in states()) {
+    fn nothing_dependent_runs_out_of_order(list in specs(), states in states()) {
         let dag = Dag::new(&list).unwrap();
         let mut ledger = random_ledger(&dag, &states);
         let apart = |ledger: &Entries, at: usize| {
@@ -173,7 +173,7 @@ proptest! {
     }
 
     #[test]
-    fn down_takes_back_the_closure_and_nothing_else(
+    fn down_rolls_back_exactly_the_closure(
         dag in graphs(),
         times in proptest::collection::vec(0_i64..5, 10),
         which in any::<proptest::sample::Index>(),
