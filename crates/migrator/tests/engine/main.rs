@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-/// Taking back as much as is asked for.
-mod back;
 /// Batches with a cursor.
 mod batched;
 /// Checksums of what was applied.
@@ -18,30 +16,32 @@ mod counting;
 mod declared;
 /// Declared steps, there and back.
 mod declared_steps;
+/// Targets of `down` and `redo`.
+mod down;
 /// Drift of indexes.
 mod drift;
 /// Failures, and what is said of them.
 mod failure;
-/// Manual changes of the ledger.
-mod hand;
 /// The log and its authors.
 mod history;
 /// Taking over an earlier tool's ledger.
 mod import;
+/// Migrations with steps that are refused.
+mod invalid_steps;
 /// The rules, each with what trips it.
 mod lint;
 /// The rules that look at the data.
 mod lint_data;
-/// Looking without touching.
-mod look;
+/// Manual changes of the ledger.
+mod manual_changes;
 /// Modes of migrations.
 mod modes;
 /// The order of an `up`.
 mod order;
 /// Plans that write nothing.
 mod preview;
-/// Steps that are wrong in themselves.
-mod refused;
+/// Commands that only read.
+mod read_only;
 /// Applying as much as is asked for, where it may be.
 mod server_validator;
 /// Each kind of step, there and back.

@@ -104,11 +104,11 @@ testkit::stores! {
 
     async fn steps_that_could_not_be_repeated_or_undone_are_refused(db: Database) {
         seed(&db, 3).await;
-        for bad in crate::refused::BAD {
-            let migrator = Migrator::new(db.clone(), crate::refused::graph(bad), settings());
+        for bad in crate::invalid_steps::BAD {
+            let migrator = Migrator::new(db.clone(), crate::invalid_steps::graph(bad), settings());
             let before = content(&db).await;
             let error = migrator.up(UpMode::Start).await.unwrap_err();
-            assert!(error.to_string().contains(crate::refused::why(bad)), "{error}");
+            assert!(error.to_string().contains(crate::invalid_steps::why(bad)), "{error}");
             assert!(content(&db).await == before);
             migrator.down(NO).await.unwrap();
         }
