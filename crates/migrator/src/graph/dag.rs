@@ -1,5 +1,4 @@
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::GraphError;
 use crate::{Meta, Recovery};
@@ -42,50 +41,42 @@ struct Node {
 }
 
 impl Dag {
+    /// Sorts the nodes topologically, each time taking the smallest id whose dependencies are placed.
     pub(crate) fn new(list: &[NodeSpec]) -> Result<Self, GraphError> {
-        let mut position = BTreeMap::new();
-        for (i, NodeSpec { id, .. }) in list.iter().enumerate() {
-            if !is_id(id) {
-                return Err(GraphError::BadId(id.clone()));
+        let mut open = BTreeMap::new();
+        for spec in list {
+            if !is_id(&spec.id) {
+                return Err(GraphError::BadId(spec.id.clone()));
             }
-            if position.insert(id.clone(), i).is_some() {
-                return Err(GraphError::Duplicate(id.clone()));
+            if open.insert(spec.id.as_str(), spec).is_some() {
+                return Err(GraphError::Duplicate(spec.id.clone()));
             }
         }
-        let mut parents = vec![Vec::new(); list.len()];
-        let mut children = vec![Vec::new(); list.len()];
-        for (i, spec) in list.iter().enumerate() {
-            for name in &spec.depends_on {
-                let Some(&parent) = position.get(name) else {
-                    return Err(GraphError::Unknown { migration: spec.id.clone(), dependency: name.clone() });
+        for NodeSpec { id, depends_on, contexts, .. } in list {
+            for name in depends_on {
+                let (migration, dependency) = (id.clone(), name.clone());
+                let Some(parent) = open.get(name.as_str()) else {
+                    return Err(GraphError::Unknown { migration, dependency });
                 };
-                let narrow = &list[parent].contexts;
-                let everywhere = narrow.is_empty();
-                if !everywhere
-                    && (spec.contexts.is_empty() || spec.contexts.iter().any(|c| !narrow.contains(c)))
-                {
-                    return Err(GraphError::Context { migration: spec.id.clone(), dependency: name.clone() });
-                }
-                if !parents[i].contains(&parent) {
-                    parents[i].push(parent);
-                    children[parent].push(i);
+                let runs_in = |context: &String| parent.contexts.contains(context);
+                let is_wider = contexts.is_empty() || !contexts.iter().all(runs_in);
+                if !parent.contexts.is_empty() && is_wider {
+                    return Err(GraphError::Context { migration, dependency });
                 }
             }
         }
-        let order = sort(list, &parents, &children)?;
-        let mut place = vec![0; list.len()];
-        for (at, &i) in order.iter().enumerate() {
-            place[i] = at;
+        let mut dag = Self { nodes: Vec::with_capacity(list.len()) };
+        while !open.is_empty() {
+            let is_ready =
+                |spec: &&&NodeSpec| !spec.depends_on.iter().any(|id| open.contains_key(id.as_str()));
+            let Some(spec) = open.values().find(is_ready).copied() else {
+                return Err(GraphError::Cycle(cycle(&open)));
+            };
+            open.remove(spec.id.as_str());
+            let depends_on: BTreeSet<_> = spec.depends_on.iter().filter_map(|id| dag.position(id)).collect();
+            dag.nodes.push(Node { spec: spec.clone(), depends_on: depends_on.into_iter().collect() });
         }
-        let nodes = order
-            .iter()
-            .map(|&i| {
-                let mut depends_on: Vec<_> = parents[i].iter().map(|&p| place[p]).collect();
-                depends_on.sort_unstable();
-                Node { spec: list[i].clone(), depends_on }
-            })
-            .collect();
-        Ok(Self { nodes })
+        Ok(dag)
     }
 
     pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = &str> {
@@ -154,42 +145,20 @@ impl Dag {
     }
 }
 
-/// Sorts with Kahn's algorithm, taking the smallest id among the free ones.
-fn sort(
-    list: &[NodeSpec],
-    parents: &[Vec<usize>],
-    children: &[Vec<usize>],
-) -> Result<Vec<usize>, GraphError> {
-    let mut open: Vec<_> = parents.iter().map(Vec::len).collect();
-    let free = |i: usize| Reverse((&list[i].id, i));
-    let mut ready: BinaryHeap<_> = (0..list.len()).filter(|&i| open[i] == 0).map(free).collect();
-    let mut order = Vec::with_capacity(list.len());
-    while let Some(Reverse((_, i))) = ready.pop() {
-        order.push(i);
-        for &child in &children[i] {
-            open[child] -= 1;
-            if open[child] == 0 {
-                ready.push(free(child));
-            }
-        }
-    }
-    if order.len() == list.len() {
-        return Ok(order);
-    }
-    // Every remaining node has a remaining parent, so following parents leads into a cycle.
-    let remaining = |i: &usize| open[*i] > 0;
-    let mut path: Vec<usize> = Vec::new();
-    let mut next = (0..list.len()).filter(remaining).min_by_key(|&i| &list[i].id);
-    while let Some(i) = next {
-        if let Some(start) = path.iter().position(|&seen| seen == i) {
+/// Returns a cycle among nodes of which each depends on another one; the first is repeated at the end.
+fn cycle(open: &BTreeMap<&str, &NodeSpec>) -> Vec<String> {
+    let mut path: Vec<String> = Vec::new();
+    let mut next = open.values().next().copied();
+    while let Some(spec) = next {
+        let start = path.iter().position(|seen| *seen == spec.id);
+        path.push(spec.id.clone());
+        if let Some(start) = start {
             path.drain(..start);
-            path.push(i);
             break;
         }
-        path.push(i);
-        next = parents[i].iter().copied().find(remaining);
+        next = spec.depends_on.iter().find_map(|id| open.get(id.as_str()).copied());
     }
-    Err(GraphError::Cycle(path.iter().map(|&i| list[i].id.clone()).collect()))
+    path
 }
 
 fn is_id(id: &str) -> bool {
