@@ -5,8 +5,6 @@
 //! not covered, and neither is code in other crates. `up` and `down` have separate checksums, which begin with the version
 //! of the algorithm.
 
-/// Splits a file into items.
-mod items;
 /// The source code of a migration.
 mod source;
 /// A migration with its source file.
@@ -14,7 +12,6 @@ mod sourced;
 
 use std::fmt;
 
-use bson::Document;
 use docstore::Update;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -95,7 +92,8 @@ pub fn compute(migration: &dyn Migration) -> Checksums {
     let steps = migration.steps();
     let mut up = Parts::default();
     for step in &steps {
-        up.document(&step.to_document());
+        let document = bson::serialize_to_vec(&step.to_document());
+        up.bytes(&document.expect("a step is made of values that can be encoded"));
     }
     if let Some(code) = &code {
         if steps.iter().any(|step| step.operation.is_opaque()) {
@@ -106,11 +104,11 @@ pub fn compute(migration: &dyn Migration) -> Checksums {
         }
     }
     let mut down = Parts::default();
-    match migration.undo() {
-        Undo::Journal => down.text("journal"),
-        Undo::Irreversible(_) => down.text("irreversible"),
-        Undo::Code => down.text("code"),
-    }
+    down.bytes(match migration.undo() {
+        Undo::Journal => b"journal",
+        Undo::Irreversible(_) => b"irreversible",
+        Undo::Code => b"code",
+    });
     if let Some(code) = &code {
         for method in ["down", "undo_imported"] {
             if code.has(method) {
@@ -135,28 +133,13 @@ impl Parts {
         self.hash.update(bytes);
     }
 
-    fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
-    }
-
     fn lines(&mut self, lines: &[String]) {
         for line in lines {
-            self.text(line);
+            self.bytes(line.as_bytes());
         }
     }
 
-    fn document(&mut self, document: &Document) {
-        self.bytes(&bson::serialize_to_vec(document).expect("a step is made of values that can be encoded"));
-    }
-
     fn checksum(self) -> Option<String> {
-        use std::fmt::Write as _;
-
-        self.any.then(|| {
-            self.hash.finalize().iter().fold(VERSION.to_owned(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
-        })
+        self.any.then(|| format!("{VERSION}{}", hex::encode(self.hash.finalize())))
     }
 }

@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
-
-use super::items::{Item, split};
+use quote::ToTokens;
+use syn::{AttrStyle, Attribute, Item, ItemImpl, Type, UseName, UsePath, UseRename, UseTree};
 
 /// The source code of a migration as items, without comments, formatting and tests.
+#[derive(Default)]
 pub(crate) struct Code {
     /// The tokens of items by name. Several items may share a name.
     items: BTreeMap<String, Vec<Vec<String>>>,
@@ -16,32 +16,59 @@ pub(crate) struct Code {
 impl Code {
     /// Parses a file; `None` if it is not Rust.
     pub(crate) fn read(source: &str) -> Option<Self> {
-        let mut code = Self { items: BTreeMap::new(), methods: BTreeSet::new() };
-        for item in split(TokenStream::from_str(source).ok()?) {
-            code.take(item);
+        let mut code = Self::default();
+        for item in syn::parse_file(source).ok()?.items {
+            code.take(item, false);
         }
         Some(code)
     }
 
-    fn take(&mut self, item: Item) {
-        match item {
-            Item::Use(leaves) => leaves.into_iter().for_each(|(name, path)| self.add(name, vec![path])),
-            Item::Impl { of_trait: Some(name), body, .. } if name == "Migration" => {
-                for method in split(body) {
-                    if let Item::Named { name, tokens } = method {
-                        self.methods.insert(name.clone());
-                        self.add(name, words(tokens));
-                    }
-                }
-            }
-            Item::Impl { of_trait: None, body, .. } => {
-                for item in split(body) {
-                    self.take(item);
-                }
-            }
-            Item::Impl { type_name, tokens, .. } => self.add(type_name, words(tokens)),
-            Item::Named { name, tokens } => self.add(name, words(tokens)),
+    /// Adds an item without its attributes, unless it is for tests only. An `impl` of the `Migration` trait, or of no trait,
+    /// is added item by item.
+    fn take(&mut self, mut item: Item, is_method: bool) {
+        let Some((attributes, name)) = parts(&mut item) else { return };
+        if attributes.iter().any(is_for_tests) {
+            return;
         }
+        attributes.retain(|attribute| matches!(attribute.style, AttrStyle::Inner(_)));
+        match item {
+            Item::Use(import) => {
+                let root = if import.leading_colon.is_some() { "::" } else { "" };
+                self.import(root, &import.tree);
+            }
+            Item::Impl(block) if trait_name(&block).is_none_or(|name| name == "Migration") => {
+                let is_method = block.trait_.is_some();
+                // What an `impl` may contain is also valid outside of it.
+                for item in block.items.into_iter().flat_map(|item| syn::parse2(item.into_token_stream())) {
+                    self.take(item, is_method);
+                }
+            }
+            item => {
+                if is_method {
+                    self.methods.insert(name.clone());
+                }
+                self.add(name, words(item.into_token_stream()));
+            }
+        }
+    }
+
+    /// Adds what a `use` imports: the name in the file, with the whole path.
+    fn import(&mut self, path: &str, tree: &UseTree) {
+        let (name, last) = match tree {
+            UseTree::Path(UsePath { ident, tree, .. }) => {
+                return self.import(&format!("{path}{ident}::"), tree);
+            }
+            UseTree::Group(group) => return group.items.iter().for_each(|tree| self.import(path, tree)),
+            UseTree::Glob(_) => ("*".to_owned(), String::new()),
+            // `use a::b::{self}` imports b.
+            UseTree::Name(UseName { ident }) if ident == "self" => (
+                path.trim_end_matches(':').rsplit(':').next().unwrap_or_default().to_owned(),
+                ident.to_string(),
+            ),
+            UseTree::Name(UseName { ident }) => (ident.to_string(), ident.to_string()),
+            UseTree::Rename(UseRename { ident, rename, .. }) => (rename.to_string(), ident.to_string()),
+        };
+        self.add(name, vec![format!("{path}{last}")]);
     }
 
     fn add(&mut self, name: String, words: Vec<String>) {
@@ -73,9 +100,48 @@ impl Code {
     }
 }
 
+/// Returns the attributes and the name of an item; an `impl` is named after its type.
+fn parts(item: &mut Item) -> Option<(&mut Vec<Attribute>, String)> {
+    let (attributes, name) = match item {
+        Item::Const(item) => (&mut item.attrs, &item.ident),
+        Item::Enum(item) => (&mut item.attrs, &item.ident),
+        Item::Fn(item) => (&mut item.attrs, &item.sig.ident),
+        Item::Impl(item) => return Some((&mut item.attrs, type_name(&item.self_ty))),
+        Item::Macro(item) => (&mut item.attrs, item.ident.as_ref()?),
+        Item::Mod(item) => (&mut item.attrs, &item.ident),
+        Item::Static(item) => (&mut item.attrs, &item.ident),
+        Item::Struct(item) => (&mut item.attrs, &item.ident),
+        Item::Trait(item) => (&mut item.attrs, &item.ident),
+        Item::Type(item) => (&mut item.attrs, &item.ident),
+        Item::Union(item) => (&mut item.attrs, &item.ident),
+        Item::Use(item) => return Some((&mut item.attrs, String::new())),
+        _ => return None,
+    };
+    Some((attributes, name.to_string()))
+}
+
+fn is_for_tests(attribute: &Attribute) -> bool {
+    attribute.meta.to_token_stream().to_string().replace(' ', "") == "cfg(test)"
+}
+
+fn trait_name(block: &ItemImpl) -> Option<String> {
+    let (_, path, _) = block.trait_.as_ref()?;
+    path.segments.last().map(|segment| segment.ident.to_string())
+}
+
+fn type_name(ty: &Type) -> String {
+    match ty {
+        Type::Path(ty) => {
+            ty.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default()
+        }
+        Type::Reference(ty) => type_name(&ty.elem),
+        _ => String::new(),
+    }
+}
+
 /// Returns the tokens as text, normalized for what formatting adds and removes: trailing commas, and braces around the
 /// expression of a match arm. Doc comments and lint levels are left out.
-pub(super) fn words(tokens: TokenStream) -> Vec<String> {
+fn words(tokens: TokenStream) -> Vec<String> {
     let mut words = Vec::new();
     write(tokens, &mut words);
     words
@@ -171,6 +237,35 @@ mod tests {
     }
 
     #[test]
+    fn items_of_every_kind_are_found() {
+        let source = "
+            #![attribute]
+            use a::b::{self, c::{D, E as F}, *};
+            pub(crate) struct Unit;
+            struct Pair(i32, i32);
+            struct Open<T> where T: Copy { a: T }
+            const A: [Open; 1] = [Open { a: 1 }];
+            pub const fn f() -> [u8; 2] { [0; 2] }
+            static S: &str = \"s\";
+            impl<T: Fn() -> bool> a::Trait<T> for Vec<Unit> where T: Copy { fn x() {} }
+            impl Unit { const B: u8 = 1; async fn g(&self) {} }
+            impl Migration for Unit { type C = u8; fn up() {} #[cfg(test)] fn h() {} }
+            macro_rules! m { () => {}; }
+            #[cfg(test)] mod tests { fn h() {} }
+            enum E { A { b: u8 }, C }
+        ";
+        let code = Code::read(source).unwrap();
+        let names: Vec<_> = code.items.keys().map(String::as_str).collect();
+        let expected =
+            ["*", "A", "B", "C", "D", "E", "F", "Open", "Pair", "S", "Unit", "Vec", "b", "f", "g", "m", "up"];
+        assert_eq!(names, expected);
+        assert_eq!(code.methods.iter().map(String::as_str).collect::<Vec<_>>(), ["C", "up"]);
+        let paths = ["b", "D", "F", "*"].map(|name| code.items[name][0].concat());
+        assert_eq!(paths, ["a::b::self", "a::b::c::D", "a::b::c::E", "a::b::"]);
+        assert_eq!(code.items["Vec"][0][..3], ["impl", "<", "T"]);
+    }
+
+    #[test]
     fn only_reachable_items_are_covered() {
         let names: Vec<_> =
             up(FILE).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
@@ -215,7 +310,9 @@ mod tests {
             assert_eq!(up(&FILE.replace(from, to)), up(FILE), "{from}");
         }
         let helper = "fn helper(name: &str) -> Filter { Filter::eq(name, [1, 2]) }";
-        let moved = format!("{helper}{}", FILE.replace(helper, ""));
+        let moved =
+            FILE.replace(helper, "").replace("pub(crate) struct", &format!("{helper} pub(crate) struct"));
+        assert!(moved.find("fn helper") < moved.find("impl Migration"));
         assert_eq!(up(&moved), up(FILE));
     }
 

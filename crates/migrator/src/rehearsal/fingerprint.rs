@@ -141,8 +141,8 @@ impl GeneratedIds {
         for (collection, documents) in all {
             for document in documents {
                 if let Some(id) = generated(document) {
-                    let [a, b, c, d, ..] = sum(&blank.put_into(document))?;
-                    names.insert(id, format!("made in {collection}: {a:02x}{b:02x}{c:02x}{d:02x}"));
+                    let sum = hex::encode(sum(&blank.put_into(document))?);
+                    names.insert(id, format!("made in {collection}: {}", &sum[..8]));
                 }
             }
         }
