@@ -103,12 +103,6 @@ impl From<migrator::Error> for CliError {
     }
 }
 
-impl From<migrator::backup::BackupError> for CliError {
-    fn from(error: migrator::backup::BackupError) -> Self {
-        Self { message: error.to_string(), code: error.exit_code() }
-    }
-}
-
 impl From<service::Error> for CliError {
     fn from(error: service::Error) -> Self {
         let mut message = error.to_string();

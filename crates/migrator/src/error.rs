@@ -1,9 +1,10 @@
 use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bson::DateTime;
 
-use crate::backup::BackupError;
 use crate::{GraphError, State, StepCounts};
 
 /// The result of anything that the engine or a migration does.
@@ -35,9 +36,6 @@ macro_rules! errors {
         impl Error {
             /// Returns the exit code of a program that ends with this error.
             pub fn exit_code(&self) -> u8 {
-                if let Self::Backup(error) = self {
-                    return error.exit_code();
-                }
                 match self {
                     $(Self::$name { .. } => $code,)+
                 }
@@ -56,9 +54,33 @@ errors! {
         /// The store failed.
         #[error(transparent)]
         Store(#[from] docstore::Error) = 1,
-        /// A backup could not be taken or restored. The exit code is that of the backup error.
-        #[error(transparent)]
-        Backup(#[from] BackupError) = 1,
+        /// A file could not be written or read.
+        #[error("{}: {source}", path.display())]
+        File {
+            /// The file or folder.
+            path: PathBuf,
+            /// The cause.
+            source: io::Error,
+        } = 1,
+        /// The disk is full; what was written of the backup is deleted.
+        #[error(
+            "no space left for a backup in {}; the partial backup was deleted, and nothing was changed in the store\n  \
+             free some space, or give another folder with `--dir`", path.display()
+        )]
+        DiskFull {
+            /// The folder of backups.
+            path: PathBuf,
+        } = 1,
+        /// The number of restored documents differs from the backup; nothing was changed.
+        #[error("{collection} has {found} restored documents instead of {expected}; nothing was changed")]
+        Miscounted {
+            /// The collection.
+            collection: String,
+            /// The number in the manifest.
+            expected: u64,
+            /// The number in the store.
+            found: u64,
+        } = 1,
         /// A migration reports why it cannot continue.
         #[error("{0}")]
         Migration(String) = 1,
@@ -168,6 +190,42 @@ errors! {
         /// A manual change needs a reason.
         #[error("a reason is required for the log: add --reason; nothing was changed")]
         ReasonRequired = 2,
+        /// There is no such backup.
+        #[error("there is no backup {id:?} in {}\n  `field-notes migrate backups` lists them", dir.display())]
+        BackupNotFound {
+            /// The id or prefix.
+            id: String,
+            /// The folder.
+            dir: PathBuf,
+        } = 2,
+        /// Several backups have ids with this prefix.
+        #[error("{id:?} is ambiguous: it matches {}\n  give a longer prefix", candidates.join(", "))]
+        AmbiguousBackup {
+            /// The id or prefix.
+            id: String,
+            /// All matches.
+            candidates: Vec<String>,
+        } = 2,
+        /// The backup was written by a newer program.
+        #[error(
+            "the backup {id} has format {found}; this program reads up to {supported}\n  use a newer program"
+        )]
+        NewerBackup {
+            /// The backup.
+            id: String,
+            /// Its format.
+            found: u32,
+            /// The newest format that this program reads.
+            supported: u32,
+        } = 2,
+        /// The backup does not contain a requested collection; nothing was changed.
+        #[error("the backup {id} does not contain {collection:?}; nothing was changed")]
+        NotInBackup {
+            /// The backup.
+            id: String,
+            /// The collection.
+            collection: String,
+        } = 2,
         /// Migrations are pending.
         #[error("pending: {}\n  run `field-notes migrate up`", .0.join(", "))]
         Pending(Vec<String>) = 3,
@@ -271,6 +329,17 @@ errors! {
             .0.join(", "), if .0.len() == 1 { "it" } else { "them" }
         )]
         ProgramTooOld(Vec<String>) = 6,
+        /// A backup does not match its checksums; nothing was changed.
+        #[error(
+            "the backup {id} is damaged: {what}; nothing was changed\n  \
+             use another one: `field-notes migrate backups` lists them"
+        )]
+        BackupDamaged {
+            /// The backup.
+            id: String,
+            /// The damage.
+            what: String,
+        } = 6,
         /// The program's migrations do not form a valid graph.
         #[error(transparent)]
         Graph(#[from] GraphError) = 7,
@@ -391,6 +460,27 @@ errors! {
             /// The migrations that depend on it.
             dependents: Vec<String>,
         } = 8,
+        /// The backup would exceed its limit; what was written of it is deleted.
+        #[error(
+            "the backup would exceed {cap} bytes (reached in {collection}); the partial backup was deleted, and nothing was \
+             changed in the store\n  raise the limit, or back up with the tools of the store"
+        )]
+        BackupTooLarge {
+            /// The limit in bytes.
+            cap: u64,
+            /// The collection in which it was reached.
+            collection: String,
+        } = 8,
+        /// The target has documents in collections that would be restored; nothing was changed.
+        #[error(
+            "{} documents; nothing was changed\n  \
+             restore with `--replace` to replace them, or with `--into-scratch` to inspect it first",
+            with_verb(collections, "has", "have")
+        )]
+        NotEmpty {
+            /// The collections.
+            collections: Vec<String>,
+        } = 8,
         /// A stop was requested, and the run stopped between two batches.
         #[error("{}", interrupted_text(id.as_deref(), *undo, counts))]
         Interrupted {
@@ -413,6 +503,16 @@ impl Error {
     /// The error of a run that stops before anything is known of a migration.
     pub(crate) fn interrupted() -> Self {
         Self::Interrupted { id: None, undo: false, counts: Vec::new() }
+    }
+
+    /// Returns a conversion for `map_err` that adds the path of a file or folder.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { path: path.to_owned() }
+            }
+            _ => Self::File { path: path.to_owned(), source },
+        }
     }
 
     /// Returns the error and its causes, outermost first.

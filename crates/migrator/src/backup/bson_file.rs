@@ -1,6 +1,5 @@
-use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bson::RawDocumentBuf;
@@ -34,16 +33,19 @@ impl BsonWriter {
     pub(super) fn create(path: PathBuf) -> Self {
         let (batches, mut queue) = mpsc::channel::<Vec<RawDocumentBuf>>(WAITING);
         let done = tokio::task::spawn_blocking(move || {
-            let mut file = ChecksumWriter::create(&path)?;
-            let mut documents = 0;
+            let mut file = BufWriter::new(File::create(&path)?);
+            let mut sum = Sha256::new();
+            let (mut documents, mut bytes) = (0, 0);
             while let Some(batch) = queue.blocking_recv() {
                 for document in batch {
-                    file.write(document.as_bytes())?;
+                    sum.update(document.as_bytes());
+                    file.write_all(document.as_bytes())?;
                     documents += 1;
+                    bytes += document.as_bytes().len() as u64;
                 }
             }
-            let (bytes, sha256) = file.finish()?;
-            Ok(WrittenFile { documents, bytes, sha256 })
+            file.into_inner()?.sync_all()?;
+            Ok(WrittenFile { documents, bytes, sha256: hex::encode(sum.finalize()) })
         });
         Self { batches, done }
     }
@@ -58,32 +60,6 @@ impl BsonWriter {
     pub(super) async fn finish(self) -> io::Result<WrittenFile> {
         drop(self.batches);
         self.done.await.unwrap_or_else(|error| Err(io::Error::other(error)))
-    }
-}
-
-/// Writes bytes and computes their checksum.
-pub(super) struct ChecksumWriter {
-    file: BufWriter<File>,
-    sum: Sha256,
-    bytes: u64,
-}
-
-impl ChecksumWriter {
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: BufWriter::new(File::create(path)?), sum: Sha256::new(), bytes: 0 })
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sum.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes)
-    }
-
-    /// Flushes to disk. Returns the length and the checksum.
-    pub(super) fn finish(self) -> io::Result<(u64, String)> {
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        Ok((self.bytes, hex(&self.sum.finalize())))
     }
 }
 
@@ -131,12 +107,11 @@ impl BsonReader {
 
     /// Reads the next document; `None` at the end. A file that ends within a document is an error.
     pub(super) fn next(&mut self) -> io::Result<Option<RawDocumentBuf>> {
-        let mut length = [0; 4];
-        let first = self.file.read(&mut length[..1])?;
-        if first == 0 {
+        if self.file.fill_buf()?.is_empty() {
             return Ok(None);
         }
-        self.file.read_exact(&mut length[1..])?;
+        let mut length = [0; 4];
+        self.file.read_exact(&mut length)?;
         let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let size = usize::try_from(i32::from_le_bytes(length)).unwrap_or(0);
         if !(5..=LONGEST).contains(&size) {
@@ -153,20 +128,13 @@ impl BsonReader {
 
     /// Returns the checksum of everything read.
     pub(super) fn sum(self) -> String {
-        hex(&self.sum.finalize())
+        hex::encode(self.sum.finalize())
     }
 }
 
 /// Returns the checksum of bytes.
 pub(super) fn sum_of(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use bson::DateTime;
 use bson::oid::ObjectId;
 use serde::Serialize;
 
+use super::Manifest;
 use super::manifest::FORMAT;
-use super::{BackupError, Manifest, Result};
+use crate::{Error, Result};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SUMS: &str = "SHA256SUMS";
@@ -53,7 +54,7 @@ pub fn list(dir: &Path) -> Result<BackupListing> {
 /// Returns the id of the backup with this prefix.
 ///
 /// # Errors
-/// [`BackupError::NotFound`], [`BackupError::Ambiguous`].
+/// [`Error::BackupNotFound`], [`Error::AmbiguousBackup`].
 pub fn resolve(dir: &Path, prefix: &str) -> Result<String> {
     let mut candidates = ids(dir)?;
     candidates.retain(|id| id == prefix || (!prefix.is_empty() && id.starts_with(prefix)));
@@ -61,9 +62,9 @@ pub fn resolve(dir: &Path, prefix: &str) -> Result<String> {
         return Ok(exact.clone());
     }
     match candidates.len() {
-        0 => Err(BackupError::NotFound { id: prefix.into(), dir: dir.to_owned() }),
+        0 => Err(Error::BackupNotFound { id: prefix.into(), dir: dir.to_owned() }),
         1 => Ok(candidates.remove(0)),
-        _ => Err(BackupError::Ambiguous { id: prefix.into(), candidates }),
+        _ => Err(Error::AmbiguousBackup { id: prefix.into(), candidates }),
     }
 }
 
@@ -85,11 +86,11 @@ fn ids(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(BackupError::file(dir)(error)),
+        Err(error) => return Err(Error::file(dir)(error)),
     };
     let mut ids = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(BackupError::file(dir))?;
+        let entry = entry.map_err(Error::file(dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') && entry.path().join(MANIFEST).is_file() {
             ids.push(name);
@@ -104,17 +105,17 @@ pub(super) fn read_manifest(dir: &Path, id: &str) -> Result<Manifest> {
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(BackupError::NotFound { id: id.into(), dir: dir.to_owned() });
+            return Err(Error::BackupNotFound { id: id.into(), dir: dir.to_owned() });
         }
-        Err(error) => return Err(BackupError::file(&path)(error)),
+        Err(error) => return Err(Error::file(&path)(error)),
     };
-    let damaged = |what: String| BackupError::Damaged { id: id.into(), what };
+    let damaged = |what: String| Error::BackupDamaged { id: id.into(), what };
     let value: serde_json::Value =
         serde_json::from_slice(&text).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
     let format = value.get("format").and_then(serde_json::Value::as_u64);
     let format = format.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     if format > FORMAT {
-        return Err(BackupError::NewerFormat { id: id.into(), found: format, supported: FORMAT });
+        return Err(Error::NewerBackup { id: id.into(), found: format, supported: FORMAT });
     }
     let manifest: Manifest =
         serde_json::from_value(value).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
@@ -141,28 +142,20 @@ pub(super) struct PartialBackup {
     path: PathBuf,
     complete: bool,
     /// Released by the operating system when the process dies.
-    _lock: File,
+    lock: Option<File>,
 }
 
 impl PartialBackup {
     pub(super) fn begin(dir: &Path, id: &str) -> Result<Self> {
-        fs::create_dir_all(dir).map_err(BackupError::file(dir))?;
+        fs::create_dir_all(dir).map_err(Error::file(dir))?;
         tidy(dir)?;
         let path = dir.join(format!("{PARTIAL}{id}"));
-        fs::create_dir(&path).map_err(BackupError::file(dir))?;
-        let locked = File::create(path.join(LOCK)).and_then(|lock| {
-            lock.lock()?;
-            Ok(lock)
-        });
-        match locked {
-            Ok(lock) => {
-                Ok(Self { dir: dir.to_owned(), id: id.to_owned(), path, complete: false, _lock: lock })
-            }
-            Err(error) => {
-                let _ = fs::remove_dir_all(&path);
-                Err(BackupError::file(dir)(error))
-            }
-        }
+        fs::create_dir(&path).map_err(Error::file(dir))?;
+        let mut partial = Self { dir: dir.to_owned(), id: id.to_owned(), path, complete: false, lock: None };
+        let lock = File::create(partial.path.join(LOCK)).map_err(Error::file(dir))?;
+        lock.lock().map_err(Error::file(dir))?;
+        partial.lock = Some(lock);
+        Ok(partial)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -171,9 +164,9 @@ impl PartialBackup {
 
     /// Gives the folder its final name. Its files are flushed already.
     pub(super) fn complete(mut self) -> Result<()> {
-        fs::remove_file(self.path.join(LOCK)).map_err(BackupError::file(&self.dir))?;
+        fs::remove_file(self.path.join(LOCK)).map_err(Error::file(&self.dir))?;
         sync(&self.path)?;
-        fs::rename(&self.path, self.dir.join(&self.id)).map_err(BackupError::file(&self.dir))?;
+        fs::rename(&self.path, self.dir.join(&self.id)).map_err(Error::file(&self.dir))?;
         self.complete = true;
         sync(&self.dir)
     }
@@ -191,8 +184,8 @@ impl Drop for PartialBackup {
 
 /// Deletes what dead writers left behind.
 fn tidy(dir: &Path) -> Result<()> {
-    for entry in fs::read_dir(dir).map_err(BackupError::file(dir))? {
-        let entry = entry.map_err(BackupError::file(dir))?;
+    for entry in fs::read_dir(dir).map_err(Error::file(dir))? {
+        let entry = entry.map_err(Error::file(dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let abandoned = if name.starts_with(PARTIAL) {
             // A folder without a lock was just created, or its writer was killed right then; it is empty.
@@ -210,12 +203,12 @@ fn tidy(dir: &Path) -> Result<()> {
 /// Deletes a backup. It is renamed first, so that a part of it is never mistaken for the whole.
 fn remove(dir: &Path, id: &str) -> Result<()> {
     let deleting = dir.join(format!("{DELETING}{id}"));
-    fs::rename(dir.join(id), &deleting).map_err(BackupError::file(dir))?;
-    fs::remove_dir_all(&deleting).map_err(BackupError::file(&deleting))
+    fs::rename(dir.join(id), &deleting).map_err(Error::file(dir))?;
+    fs::remove_dir_all(&deleting).map_err(Error::file(&deleting))
 }
 
 fn sync(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(BackupError::file(folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file(folder))
 }
 
 #[cfg(test)]
@@ -258,10 +251,10 @@ mod tests {
         }
         assert_eq!(resolve(dir.path(), "2024").unwrap(), "2024-a");
         assert!(
-            matches!(resolve(dir.path(), "2023"), Err(BackupError::Ambiguous { candidates, .. }) if candidates.len() == 2)
+            matches!(resolve(dir.path(), "2023"), Err(Error::AmbiguousBackup { candidates, .. }) if candidates.len() == 2)
         );
         for wrong in ["2025", ""] {
-            assert!(matches!(resolve(dir.path(), wrong), Err(BackupError::NotFound { .. })), "{wrong}");
+            assert!(matches!(resolve(dir.path(), wrong), Err(Error::BackupNotFound { .. })), "{wrong}");
         }
         assert_eq!(list(dir.path()).unwrap().broken.len(), 3);
     }

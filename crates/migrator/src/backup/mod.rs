@@ -20,8 +20,6 @@
 
 /// Files of documents, with checksums.
 mod bson_file;
-/// Errors and exit codes.
-mod error;
 /// The folder of backups, and the folder of one.
 mod folder;
 /// The description of a backup.
@@ -35,7 +33,6 @@ mod take;
 /// Verifying a backup against its checksums.
 mod verify;
 
-pub use error::{BackupError, Result};
 pub use folder::{BackupListing, UnreadableBackup, list, prune, resolve};
 pub use manifest::{BackedUpCollection, Manifest};
 pub use policy::{BackupContext, BackupPolicy, BackupSettings, backup_reason, before_migration};

@@ -5,8 +5,8 @@ use bson::DateTime;
 use docstore::Database;
 use serde::{Deserialize, Serialize};
 
-use super::{Manifest, Result, TakeRequest, prune, take};
-use crate::{Migration, Phase, Undo};
+use super::{Manifest, TakeRequest, prune, take};
+use crate::{Migration, Phase, Result, Undo};
 
 /// The settings of backups before migrations.
 #[derive(Debug, Clone, PartialEq, Eq)]

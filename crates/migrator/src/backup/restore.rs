@@ -1,11 +1,12 @@
 use std::path::Path;
 
-use docstore::{CollectionOptions, Database, Filter, Find};
+use docstore::{CollectionOptions, Database, Filter};
 use serde::Serialize;
 
 use super::bson_file::batches;
 use super::verify::{shape_of, verify};
-use super::{BackedUpCollection, BackupError, Manifest, Result};
+use super::{BackedUpCollection, Manifest};
+use crate::{Error, Result};
 
 /// The prefix of a collection that is being loaded.
 pub(super) const LOADING: &str = "_restoring.";
@@ -51,11 +52,11 @@ pub struct RestoredCollection {
 /// atomically. Can be repeated.
 ///
 /// # Errors
-/// [`BackupError::Damaged`], [`BackupError::NotEmpty`], [`BackupError::NoSuchCollection`]: nothing was changed. [`BackupError::Store`] while
+/// [`Error::BackupDamaged`], [`Error::NotEmpty`], [`Error::NotInBackup`]: nothing was changed. [`Error::Store`] while
 /// collections are renamed leaves each of them either as it was or as in the backup.
 pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreRequest) -> Result<RestoreReport> {
     let manifest = verify(dir, id).await?;
-    let Selection { wanted, dropped } = choose(&manifest, request)?;
+    let (wanted, dropped) = choose(&manifest, request)?;
     let there = db.collection_names().await?;
     let mut before = Vec::new();
     let mut occupied_names = Vec::new();
@@ -67,7 +68,7 @@ pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreReque
         before.push(count);
     }
     if !occupied_names.is_empty() && !request.replace {
-        return Err(BackupError::NotEmpty { collections: occupied_names });
+        return Err(Error::NotEmpty { collections: occupied_names });
     }
 
     let mut loaded = Vec::new();
@@ -113,38 +114,30 @@ pub async fn restore(db: &Database, dir: &Path, id: &str, request: &RestoreReque
     Ok(restored)
 }
 
-struct Selection<'a> {
-    wanted: Vec<&'a BackedUpCollection>,
-    /// Collections that did not exist when the backup was taken.
-    dropped: Vec<String>,
-}
-
-fn choose<'a>(manifest: &'a Manifest, request: &RestoreRequest) -> Result<Selection<'a>> {
+/// Returns the collections to restore, and those to drop because they did not exist when the backup was taken.
+fn choose<'a>(
+    manifest: &'a Manifest,
+    request: &RestoreRequest,
+) -> Result<(Vec<&'a BackedUpCollection>, Vec<String>)> {
     let Some(only) = &request.only else {
-        return Ok(Selection {
-            wanted: manifest.collections.iter().collect(),
-            dropped: manifest.absent.clone(),
-        });
+        return Ok((manifest.collections.iter().collect(), manifest.absent.clone()));
     };
-    let mut choice = Selection { wanted: Vec::new(), dropped: Vec::new() };
+    let (mut wanted, mut dropped) = (Vec::new(), Vec::new());
     for name in only {
         if let Some(kept) = manifest.collections.iter().find(|kept| kept.name == *name) {
-            choice.wanted.push(kept);
+            wanted.push(kept);
         } else if manifest.absent.contains(name) {
-            choice.dropped.push(name.clone());
+            dropped.push(name.clone());
         } else {
-            return Err(BackupError::NoSuchCollection { id: manifest.id.clone(), collection: name.clone() });
+            return Err(Error::NotInBackup { id: manifest.id.clone(), collection: name.clone() });
         }
     }
-    Ok(choice)
+    Ok((wanted, dropped))
 }
 
 /// Returns the number of documents; a view has none of its own.
 async fn occupied(db: &Database, name: &str) -> Result<u64> {
     if db.collection_options(name).await?.is_view() {
-        return Ok(0);
-    }
-    if db.collection(name).find_one(Find::new(Filter::All)).await?.is_none() {
         return Ok(0);
     }
     Ok(db.collection(name).count(&Filter::All).await?)
@@ -172,12 +165,12 @@ async fn load(
     let path = dir.join(id).join(&kept.file);
     let mut incoming = batches(path.clone());
     while let Some(batch) = incoming.recv().await {
-        db.insert_raw(&name, batch.map_err(BackupError::file(&path))?).await?;
+        db.insert_raw(&name, batch.map_err(Error::file(&path))?).await?;
     }
     let found = db.collection(&name).count(&Filter::All).await?;
     if found != kept.documents {
         let collection = kept.name.clone();
-        return Err(BackupError::Miscounted { collection, expected: kept.documents, found });
+        return Err(Error::Miscounted { collection, expected: kept.documents, found });
     }
     db.complete_collection(&name, shape).await?;
     Ok(())

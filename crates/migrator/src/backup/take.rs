@@ -1,15 +1,19 @@
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
-use bson::{DateTime, RawDocumentBuf};
+use bson::DateTime;
 use docstore::{Database, Field, Filter, Find, Sort, Topology};
 
-use super::bson_file::{BsonWriter, ChecksumWriter, WrittenFile};
+use super::bson_file::{BsonWriter, WrittenFile, sum_of};
 use super::folder::{MANIFEST, PartialBackup, SUMS, new_id};
 use super::manifest::FORMAT;
 use super::restore::LOADING;
-use super::{BackedUpCollection, BackupError, Manifest, Result};
+use super::{BackedUpCollection, Manifest};
 use crate::ledger::LOCK;
 use crate::raw_batch::RawBatch;
+use crate::{Error, Result};
 
 /// The parameters of a backup.
 #[derive(Debug, Clone)]
@@ -33,8 +37,16 @@ pub struct TakeRequest {
 /// Takes a backup into a new folder below `dir`, which is created if necessary. The store is only read.
 ///
 /// # Errors
-/// [`BackupError::DiskFull`], [`BackupError::TooLarge`], [`BackupError::Store`], …: the partial backup is deleted.
+/// [`Error::DiskFull`], [`Error::BackupTooLarge`], [`Error::Store`], …: the partial backup is deleted.
 pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Manifest> {
+    match write_backup(db, dir, request).await {
+        // The folder is more useful in the message than one file in it.
+        Err(Error::DiskFull { .. }) => Err(Error::DiskFull { path: dir.to_owned() }),
+        outcome => outcome,
+    }
+}
+
+async fn write_backup(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Manifest> {
     let mut manifest = begin(db, request).await?;
     let there = db.collection_names().await?;
     let mut wanted = request.collections.clone().unwrap_or_else(|| there.clone());
@@ -43,32 +55,23 @@ pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Ma
     wanted.dedup();
 
     let partial = PartialBackup::begin(dir, &manifest.id)?;
-    let mut sums = Vec::new();
+    let mut sums = String::new();
     for (at, name) in wanted.iter().enumerate() {
         if !there.contains(name) {
             manifest.absent.push(name.clone());
             continue;
         }
-        let left = request.cap_bytes.map(|cap| cap.saturating_sub(manifest.bytes));
-        let kept = match keep(db, &partial, at + 1, name, left).await {
-            Err(BackupError::TooLarge { collection, .. }) => {
-                let cap = request.cap_bytes.unwrap_or(u64::MAX);
-                return Err(BackupError::TooLarge { cap, collection });
-            }
-            // The folder is more useful in the message than one file in it.
-            Err(BackupError::DiskFull { .. }) => return Err(BackupError::DiskFull { path: dir.to_owned() }),
-            other => other?,
-        };
-        sums.push((kept.sha256.clone(), kept.file.clone()));
-        sums.push((kept.shape_sha256.clone(), kept.shape_file.clone()));
+        let limit = request.cap_bytes.map(|cap| (cap, manifest.bytes));
+        let kept = keep(db, &partial, at + 1, name, limit).await?;
+        let BackedUpCollection { sha256, file, shape_sha256, shape_file, .. } = &kept;
+        let _ = write!(sums, "{sha256}  {file}\n{shape_sha256}  {shape_file}\n");
         manifest.documents += kept.documents;
         manifest.bytes += kept.bytes;
         manifest.collections.push(kept);
     }
-    seal(&partial, &manifest, sums).map_err(|error| match error {
-        BackupError::DiskFull { .. } => BackupError::DiskFull { path: dir.to_owned() },
-        other => other,
-    })?;
+    let text = serde_json::to_vec_pretty(&manifest).expect("a manifest has string keys");
+    let sum = write_file(&partial, MANIFEST, &text)?;
+    write_file(&partial, SUMS, format!("{sums}{sum}  {MANIFEST}\n").as_bytes())?;
     partial.complete()?;
     tracing::info!(
         backup = manifest.id,
@@ -78,18 +81,6 @@ pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Ma
         "took a backup"
     );
     Ok(manifest)
-}
-
-/// Writes the manifest and the checksums.
-fn seal(partial: &PartialBackup, manifest: &Manifest, mut sums: Vec<(String, String)>) -> Result<()> {
-    let text = serde_json::to_vec_pretty(manifest).map_err(|error| BackupError::File {
-        path: partial.path().join(MANIFEST),
-        source: std::io::Error::other(error),
-    })?;
-    sums.push((write(partial, MANIFEST, &text)?.1, MANIFEST.to_owned()));
-    let lines: Vec<_> = sums.iter().map(|(sum, file)| format!("{sum}  {file}\n")).collect();
-    write(partial, SUMS, lines.concat().as_bytes())?;
-    Ok(())
 }
 
 /// Returns the manifest before anything is read.
@@ -120,30 +111,26 @@ async fn begin(db: &Database, request: &TakeRequest) -> Result<Manifest> {
     })
 }
 
-/// Writes one collection: its shape first, then its documents.
+/// Writes one collection: its shape first, then its documents. `limit` is the limit in bytes, and the bytes written so far.
 async fn keep(
     db: &Database,
     partial: &PartialBackup,
     number: usize,
     name: &str,
-    left: Option<u64>,
+    limit: Option<(u64, u64)>,
 ) -> Result<BackedUpCollection> {
     let shape = db.collection_options(name).await?;
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let stem = format!("{number:04}-{}", name.chars().take(80).map(plain).collect::<String>());
     let (file, shape_file) = (format!("{stem}.bson"), format!("{stem}.shape.bson"));
-    let words = RawDocumentBuf::try_from(&shape.to_document()).map_err(|error| BackupError::File {
-        path: partial.path().join(&shape_file),
-        source: std::io::Error::other(error),
-    })?;
-    let (_, shape_sha256) = write(partial, &shape_file, words.as_bytes())?;
+    let encoded = bson::serialize_to_vec(&shape.to_document()).expect("a definition is made of BSON values");
+    let shape_sha256 = write_file(partial, &shape_file, &encoded)?;
 
     let path = partial.path().join(&file);
     let sink = BsonWriter::create(path.clone());
-    let filled = if shape.is_view() { Ok(()) } else { fill(db, &sink, name, left).await };
-    let written = sink.finish().await.map_err(BackupError::file(&path));
+    let filled = if shape.is_view() { Ok(()) } else { fill(db, &sink, name, limit).await };
     // An error of the disk is the cause of an error of the pipe, so it is reported first.
-    let WrittenFile { documents, bytes, sha256 } = written?;
+    let WrittenFile { documents, bytes, sha256 } = sink.finish().await.map_err(Error::file(&path))?;
     filled?;
     Ok(BackedUpCollection {
         name: name.to_owned(),
@@ -158,14 +145,16 @@ async fn keep(
     })
 }
 
-async fn fill(db: &Database, sink: &BsonWriter, name: &str, left: Option<u64>) -> Result<()> {
+async fn fill(db: &Database, sink: &BsonWriter, name: &str, limit: Option<(u64, u64)>) -> Result<()> {
     let read = Find::new(Filter::All).sort(Sort::ascending(Field::ID));
     let mut documents = db.collection(name).find(read).await?;
-    let (mut batch, mut total) = (RawBatch::default(), 0_u64);
+    let (mut batch, mut bytes) = (RawBatch::default(), 0_u64);
     while let Some(document) = documents.next_raw().await? {
-        total += document.as_bytes().len() as u64;
-        if left.is_some_and(|left| total > left) {
-            return Err(BackupError::TooLarge { cap: 0, collection: name.to_owned() });
+        bytes += document.as_bytes().len() as u64;
+        if let Some((cap, before)) = limit
+            && before + bytes > cap
+        {
+            return Err(Error::BackupTooLarge { cap, collection: name.to_owned() });
         }
         batch.push(document);
         if batch.is_full() && !sink.put(batch.take()).await {
@@ -176,11 +165,13 @@ async fn fill(db: &Database, sink: &BsonWriter, name: &str, left: Option<u64>) -
     Ok(())
 }
 
-fn write(partial: &PartialBackup, name: &str, bytes: &[u8]) -> Result<(u64, String)> {
+/// Writes a file and flushes it to disk. Returns its checksum.
+fn write_file(partial: &PartialBackup, name: &str, bytes: &[u8]) -> Result<String> {
     let path = partial.path().join(name);
-    let written = ChecksumWriter::create(&path).and_then(|mut file| {
-        file.write(bytes)?;
-        file.finish()
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
     });
-    written.map_err(BackupError::file(&path))
+    written.map_err(Error::file(&path))?;
+    Ok(sum_of(bytes))
 }

@@ -1,32 +1,31 @@
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::{fs, io};
 
 use bson::Document;
 use docstore::CollectionOptions;
 
 use super::bson_file::{BsonReader, sum_of};
 use super::folder::{MANIFEST, SUMS, read_manifest};
-use super::{BackedUpCollection, BackupError, Manifest, Result};
+use super::{BackedUpCollection, Manifest};
+use crate::{Error, Result};
 
 /// Verifies every byte of a backup against its checksums.
 ///
 /// # Errors
-/// [`BackupError::Damaged`] naming the file; [`BackupError::NotFound`], [`BackupError::NewerFormat`].
+/// [`Error::BackupDamaged`] naming the file; [`Error::BackupNotFound`], [`Error::NewerBackup`].
 pub async fn verify(dir: &Path, id: &str) -> Result<Manifest> {
     let (dir, id) = (dir.to_owned(), id.to_owned());
     let checked = tokio::task::spawn_blocking({
         let (dir, id) = (dir.clone(), id.clone());
         move || check(&dir, &id)
     });
-    checked.await.unwrap_or_else(|error| {
-        Err(BackupError::File { path: dir.join(id), source: std::io::Error::other(error) })
-    })
+    checked.await.unwrap_or_else(|error| Err(Error::file(&dir.join(id))(io::Error::other(error))))
 }
 
 fn check(dir: &Path, id: &str) -> Result<Manifest> {
     let manifest = read_manifest(dir, id)?;
-    let damaged = |what: String| BackupError::Damaged { id: id.into(), what };
+    let damaged = |what: String| Error::BackupDamaged { id: id.into(), what };
     let folder = dir.join(id);
     let read = |name: &str| match fs::read(folder.join(name)) {
         Ok(bytes) => Ok(bytes),
@@ -57,7 +56,7 @@ fn check(dir: &Path, id: &str) -> Result<Manifest> {
 }
 
 fn sum_of_documents(folder: &Path, kept: &BackedUpCollection) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", kept.file);
+    let failed = |error: io::Error| format!("{}: {error}", kept.file);
     let mut documents = BsonReader::open(&folder.join(&kept.file)).map_err(failed)?;
     while documents.next().map_err(failed)?.is_some() {}
     if (documents.count, documents.bytes) != (kept.documents, kept.bytes) {
@@ -71,10 +70,10 @@ fn sum_of_documents(folder: &Path, kept: &BackedUpCollection) -> Result<String, 
 
 /// The shape of a collection in a backup that was checked.
 pub(super) fn shape_of(folder: &Path, id: &str, kept: &BackedUpCollection) -> Result<CollectionOptions> {
-    let path: PathBuf = folder.join(&kept.shape_file);
-    let bytes = fs::read(&path).map_err(BackupError::file(&path))?;
+    let path = folder.join(&kept.shape_file);
+    let bytes = fs::read(&path).map_err(Error::file(&path))?;
     let damaged =
-        |what: String| BackupError::Damaged { id: id.into(), what: format!("{}: {what}", kept.shape_file) };
+        |what: String| Error::BackupDamaged { id: id.into(), what: format!("{}: {what}", kept.shape_file) };
     let document: Document =
         bson::deserialize_from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
     CollectionOptions::from_document(&document).map_err(|error| damaged(error.to_string()))

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use docstore::bson::doc;
 use docstore::{Database, Filter, Index};
-use migrator::backup::{BackupError, RestoreRequest, TakeRequest, list, resolve, restore, take, verify};
+use migrator::Error;
+use migrator::backup::{RestoreRequest, TakeRequest, list, resolve, restore, take, verify};
 
 use crate::site::{REPLACE, build, everything, request};
 
@@ -44,7 +45,7 @@ testkit::stores! {
         let before = everything(&db).await;
         let dir = small.0.path().join("backups");
         let error = take(&db, &dir, &request()).await.unwrap_err();
-        assert!(matches!(&error, BackupError::DiskFull { path } if *path == dir), "{error:?}");
+        assert!(matches!(&error, Error::DiskFull { path } if *path == dir), "{error:?}");
         assert_eq!(error.exit_code(), 1);
         assert!(error.to_string().contains("nothing was changed") && error.to_string().contains("--dir"), "{error}");
         assert_eq!(names(&dir).len(), 0);
@@ -59,7 +60,7 @@ testkit::stores! {
         let dir = tempfile::tempdir().unwrap();
         let small = TakeRequest { cap_bytes: Some(100_000), ..request() };
         let error = take(&db, dir.path(), &small).await.unwrap_err();
-        assert!(matches!(&error, BackupError::TooLarge { cap: 100_000, collection } if collection == "stories"), "{error:?}");
+        assert!(matches!(&error, Error::BackupTooLarge { cap: 100_000, collection } if collection == "stories"), "{error:?}");
         assert_eq!((error.exit_code(), names(dir.path()).len()), (8, 0));
         let enough = TakeRequest { cap_bytes: Some(4_000_000), ..request() };
         take(&db, dir.path(), &enough).await.unwrap();
@@ -83,7 +84,7 @@ testkit::stores! {
             let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
             file.write_all_at(&[whole[at] ^ 1], at as u64).unwrap();
             let error = restore(&db, dir.path(), &id, &REPLACE).await.unwrap_err();
-            assert!(matches!(error, BackupError::Damaged { .. }), "{name}: {error:?}");
+            assert!(matches!(error, Error::BackupDamaged { .. }), "{name}: {error:?}");
             assert_eq!(error.exit_code(), 6);
             assert!(error.to_string().contains("nothing was changed"), "{error}");
             // Cut short.
@@ -122,7 +123,7 @@ testkit::stores! {
         fs::write(folder.join("SHA256SUMS"), lines.concat()).unwrap();
         verify(dir.path(), &id).await.unwrap();
         let error = restore(&db, dir.path(), &id, &REPLACE).await.unwrap_err();
-        assert!(matches!(error, BackupError::Store(docstore::Error::DuplicateKey { .. })), "{error:?}");
+        assert!(matches!(error, Error::Store(docstore::Error::DuplicateKey { .. })), "{error:?}");
         assert_eq!(everything(&db).await, before);
     }
 
@@ -133,14 +134,14 @@ testkit::stores! {
         assert_eq!(list(&nowhere).unwrap().backups.len(), 0);
         assert!(!nowhere.exists(), "a look makes nothing");
         let error = restore(&db, dir.path(), "2023", &RestoreRequest::default()).await.unwrap_err();
-        assert!(matches!(error, BackupError::NotFound { .. }) && error.exit_code() == 2, "{error:?}");
+        assert!(matches!(error, Error::BackupNotFound { .. }) && error.exit_code() == 2, "{error:?}");
         let id = take(&db, dir.path(), &request()).await.unwrap().id;
         assert_eq!(resolve(dir.path(), &id[..12]).unwrap(), id);
         let path = dir.path().join(&id).join("manifest.json");
         let newer = fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 2");
         fs::write(&path, newer).unwrap();
         let error = restore(&db, dir.path(), &id, &REPLACE).await.unwrap_err();
-        assert!(matches!(error, BackupError::NewerFormat { found: 2, supported: 1, .. }), "{error:?}");
+        assert!(matches!(error, Error::NewerBackup { found: 2, supported: 1, .. }), "{error:?}");
         assert_eq!(list(dir.path()).unwrap().broken.len(), 1);
     }
 }

@@ -33,7 +33,7 @@ testkit::stores! {
         // It cannot be rolled back, but it can be restored.
         assert!(matches!(migrator.down(DownTarget::Last).await, Err(Error::Irreversible { .. })));
         let refused = migrator.restore(dir.path(), &taken.id, &RestoreRequest::default()).await.unwrap_err();
-        assert!(matches!(refused, Error::Backup(_)) && refused.exit_code() == 8, "{refused:?}");
+        assert!(matches!(refused, Error::NotEmpty { .. }) && refused.exit_code() == 8, "{refused:?}");
         let restored = migrator.restore(dir.path(), &taken.id[..20], &REPLACE).await.unwrap();
         assert_eq!(restored.rolled_back.as_deref(), Some("0001_a"));
         assert_eq!((restored.dropped.as_slice(), restored.applied_since.len()), (["made".to_owned()].as_slice(), 0));
@@ -106,7 +106,7 @@ testkit::stores! {
         let dir = tempfile::tempdir().unwrap();
         let migrator = migrator(&db, &[risky("0001_a", &[])], Some(dir.path()));
         let error = migrator.up(UpMode::Start).await.unwrap_err();
-        assert!(matches!(error, Error::Backup(migrator::backup::BackupError::TooLarge { .. })), "{error:?}");
+        assert!(matches!(error, Error::BackupTooLarge { .. }), "{error:?}");
         assert_eq!(content(&db).await, before);
         assert_eq!(migrator.status().await.unwrap().pending[0].state, None, "it has not begun");
     }

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use docstore::bson::{DateTime, doc};
 use docstore::{Database, EngineKind, Filter, Update};
-use migrator::backup::{BackupError, RestoreRequest, TakeRequest, list, restore, take, verify};
+use migrator::Error;
+use migrator::backup::{RestoreRequest, TakeRequest, list, restore, take, verify};
 use testkit::Target;
 
 use crate::site::{REPLACE, build, everything, remove_validator, request};
@@ -49,7 +50,7 @@ testkit::stores! {
         let before = everything(&db).await;
         let id = take(&db, dir.path(), &request()).await.unwrap().id;
         let error = restore(&db, dir.path(), &id, &RestoreRequest::default()).await.unwrap_err();
-        assert!(matches!(&error, BackupError::NotEmpty { collections } if collections == &["notes.old", "stories"]), "{error:?}");
+        assert!(matches!(&error, Error::NotEmpty { collections } if collections == &["notes.old", "stories"]), "{error:?}");
         assert_eq!(error.exit_code(), 8);
         assert!(error.to_string().contains("--replace") && error.to_string().contains("--into-scratch"), "{error}");
         assert_eq!(everything(&db).await, before);
@@ -71,9 +72,9 @@ testkit::stores! {
         db.collection("notes.old").delete_many(&Filter::All).await.unwrap();
         let only = |name: &str| RestoreRequest { replace: true, only: Some(vec![name.into()]) };
         let error = restore(&db, dir.path(), &taken.id, &only("stories")).await.unwrap_err();
-        assert!(matches!(error, BackupError::NoSuchCollection { .. }), "{error:?}");
+        assert!(matches!(error, Error::NotInBackup { .. }), "{error:?}");
         let error = restore(&db, dir.path(), &taken.id, &RestoreRequest::default()).await.unwrap_err();
-        assert!(matches!(&error, BackupError::NotEmpty { collections } if collections == &["new"]), "{error:?}");
+        assert!(matches!(&error, Error::NotEmpty { collections } if collections == &["new"]), "{error:?}");
         restore(&db, dir.path(), &taken.id, &only("notes.old")).await.unwrap();
         assert!(db.collection_names().await.unwrap().contains(&"new".to_owned()));
         let done = restore(&db, dir.path(), &taken.id, &REPLACE).await.unwrap();
