@@ -1,6 +1,6 @@
 use super::preview::data_preview;
 use super::status::pending;
-use crate::lint::LintSubject;
+use crate::lint::Linter;
 use crate::{Error, Finding, Lint, Migrator, Result};
 
 pub(crate) async fn lint(m: &Migrator) -> Result<Vec<Lint>> {
@@ -11,7 +11,7 @@ pub(crate) async fn lint(m: &Migrator) -> Result<Vec<Lint>> {
     for migration in m.graph.migrations() {
         match with_data.iter_mut().find(|preview| preview.id == migration.meta().id) {
             Some(preview) => lints.append(&mut preview.lints),
-            None => lints.extend(LintSubject::new(&m.graph, migration).without_data()),
+            None => lints.extend(Linter::check(&m.graph, migration, &migration.steps(), []).found),
         }
     }
     Ok(lints)

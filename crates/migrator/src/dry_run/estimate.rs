@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
-use bson::{Bson, Document};
 use docstore::{Database, EngineKind, Field, Filter, Find, Projection, Sort, Transaction, Update};
 
 use super::sink::RecordedStep;
+use crate::entry::{documents, integer};
 use crate::ledger::LEDGER;
-use crate::{Meta, Result};
+use crate::{Meta, Result, StepCounts};
 
 /// Documents per second where nothing can be measured: small journaled changes on a machine with two cores.
 const MONGO_DEFAULT: u64 = 20_000;
@@ -22,7 +22,8 @@ const JOURNAL_ID_BYTES: u64 = 24;
 /// The speed of migrations on this database.
 pub(super) struct Rate {
     per_second: u64,
-    source: String,
+    /// A description of where the rate comes from.
+    pub(super) source: String,
 }
 
 impl Rate {
@@ -49,19 +50,20 @@ impl Rate {
         let read = Find::new(Filter::eq("status", "applied"))
             .projection(Projection::include(["counts", "duration_ms"]));
         let entries = db.collection(LEDGER).find(read).await?.documents().await?;
-        let (mut runs, mut documents, mut millis) = (0, 0, 0);
+        let (mut runs, mut all, mut millis) = (0, 0, 0);
         for entry in &entries {
-            let changed = changed(entry);
-            if let Some(took) = number(entry.get("duration_ms"))
+            let counts = documents(entry, "counts").map(StepCounts::from_document);
+            let changed: u64 = counts.map(|counts| counts.changed()).sum();
+            if let Some(took) = integer(entry, "duration_ms").and_then(|millis| u64::try_from(millis).ok())
                 && changed >= MIN_RUN
             {
-                (runs, documents, millis) = (runs + 1, documents + changed, millis + took);
+                (runs, all, millis) = (runs + 1, all + changed, millis + took);
             }
         }
         if runs == 0 {
             return Ok(None);
         }
-        let per_second = (documents * 1000 / millis.max(1)).max(1);
+        let per_second = (all * 1000 / millis.max(1)).max(1);
         let source = format!("{per_second} documents per second, by earlier runs on this database ({runs})");
         Ok(Some(Self { per_second, source }))
     }
@@ -69,11 +71,6 @@ impl Rate {
     /// Returns the milliseconds that this number of documents takes.
     pub(super) fn millis(&self, documents: u64) -> u64 {
         documents.saturating_mul(1000).div_ceil(self.per_second)
-    }
-
-    /// Describes where the rate comes from.
-    pub(super) fn source(&self) -> &str {
-        &self.source
     }
 }
 
@@ -108,26 +105,13 @@ async fn sample(transaction: &Transaction, collection: &str) -> Result<Option<(u
     Ok(Some((done.modified, began.elapsed())))
 }
 
-fn changed(entry: &Document) -> u64 {
-    let counts = entry.get_array("counts").map(Vec::as_slice).unwrap_or_default();
-    let of = |step: &Document| -> u64 {
-        ["inserted", "updated", "deleted"].iter().filter_map(|key| number(step.get(key))).sum()
-    };
-    counts.iter().filter_map(Bson::as_document).map(of).sum()
-}
-
-fn number(value: Option<&Bson>) -> Option<u64> {
-    match value? {
-        Bson::Int32(n) => u64::try_from(*n).ok(),
-        Bson::Int64(n) => u64::try_from(*n).ok(),
-        _ => None,
-    }
-}
-
 /// Estimates the bytes that are written to the journal.
 pub(super) fn journal_bytes(meta: &Meta, steps: &[RecordedStep]) -> u64 {
     if !meta.journal {
         return 0;
     }
-    steps.iter().map(|step| step.matched * (JOURNAL_ID_BYTES + step.bytes_before)).sum()
+    steps
+        .iter()
+        .map(|RecordedStep { measure, .. }| measure.matched * (JOURNAL_ID_BYTES + measure.bytes_before))
+        .sum()
 }

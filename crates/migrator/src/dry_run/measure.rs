@@ -4,7 +4,7 @@ use docstore::{Collection, Database, Field, Filter, Find, Sort, Store, Update, U
 
 use super::Sample;
 use crate::journal::has_value;
-use crate::operation::Operation;
+use crate::operation::{Operation, value_at};
 use crate::run::StepOutcome;
 use crate::step::Step;
 use crate::{Inserted, Result};
@@ -19,6 +19,7 @@ pub(super) struct Measure {
     pub(super) matched: u64,
     pub(super) exact: bool,
     pub(super) samples: Vec<Sample>,
+    /// The average size of the previous values of one document, in bytes.
     pub(super) bytes_before: u64,
     /// The outcome that the migration sees.
     pub(super) outcome: StepOutcome,
@@ -179,10 +180,4 @@ fn changed(document: &Document, update: &Update) -> Sample {
         }
     }
     Sample { id: document.get("_id").cloned().unwrap_or(Bson::Null), before, after }
-}
-
-fn value_at<'d>(document: &'d Document, field: &Field) -> Option<&'d Bson> {
-    let mut parts = field.parts();
-    let first = document.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| value.as_document()?.get(part))
 }

@@ -3,10 +3,11 @@ use std::time::Duration;
 use docstore::{Database, Transaction};
 
 use super::estimate::{self, Rate};
+use super::measure::Measure;
 use super::redact::Secrets;
 use super::sink::{DryRunSink, Reads, RecordedStep};
 use super::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
-use crate::lint::{self, Lint, LintSubject, Measured, Rule, Severity};
+use crate::lint::{Lint, Linter, Rule};
 use crate::run::{Attempt, Up};
 use crate::step::Step;
 use crate::{Error, Graph, Migration, Result, Settings};
@@ -27,12 +28,13 @@ pub(crate) struct DryRun<'a> {
     pub(crate) may_try: bool,
 }
 
-/// Determines the effect of one migration.
+/// The recorded effect of one migration.
+#[derive(Default)]
 struct RecordedMigration {
+    id: &'static str,
     steps: Vec<RecordedStep>,
     warnings: Vec<String>,
     reads: Reads,
-    secrets: Secrets,
     error: Option<String>,
 }
 
@@ -44,22 +46,15 @@ impl DryRun<'_> {
         };
         let rate = self.rate(&recorded).await?;
         let mut migrations = Vec::new();
-        let mut earlier: Vec<(&str, Vec<Step>)> = Vec::new();
         for (place, &at) in self.apply.iter().enumerate() {
-            let migration = self.graph.get(at);
-            let recorded = recorded.get(place);
-            let without = match (path, recorded) {
-                (PreviewPath::Counted, Some(recorded)) => recorded.depends_on(&earlier),
+            let earlier = &recorded[..place.min(recorded.len())];
+            let (migration, recorded) = (self.graph.get(at), recorded.get(place));
+            let without = match recorded {
+                Some(recorded) if path == PreviewPath::Counted => recorded.depends_on(earlier),
                 _ => Vec::new(),
             };
-            let steps = |recorded: &RecordedMigration| -> Vec<Step> {
-                recorded.steps.iter().map(|recorded| recorded.step.clone()).collect()
-            };
-            let earlier_steps: Vec<Step> = earlier.iter().flat_map(|(_, steps)| steps.clone()).collect();
-            let steps = recorded.map(steps).unwrap_or_default();
-            let lints = self.lints(migration, recorded, &steps, &earlier_steps).await?;
+            let lints = self.lints(migration, recorded, earlier).await?;
             migrations.push(preview(migration, recorded, &rate, without, lints));
-            earlier.push((migration.meta().id, steps));
         }
         Ok(Preview { path, not_tried, undo_first: Vec::new(), migrations })
     }
@@ -113,18 +108,11 @@ impl DryRun<'_> {
                 }
                 Err(error) => Some(error.to_string()),
             };
-            let failed = error.is_some();
-            let reads = sink.reads();
-            let secrets = Secrets::new(reads.variables.clone());
-            all.push(RecordedMigration {
-                steps: sink.steps,
-                warnings: attempt.warnings,
-                reads,
-                secrets,
-                error,
-            });
+            let is_failed = error.is_some();
+            let (id, steps, reads) = (migration.meta().id, sink.steps, sink.reads.into_inner());
+            all.push(RecordedMigration { id, steps, warnings: attempt.warnings, reads, error });
             // A live run would end here.
-            if failed && transaction.is_some() {
+            if is_failed && transaction.is_some() {
                 break;
             }
         }
@@ -135,7 +123,7 @@ impl DryRun<'_> {
         let steps = recorded.iter().flat_map(|recorded| &recorded.steps);
         let largest = steps
             .filter(|recorded| self.may_try && !recorded.step.is_ddl())
-            .max_by_key(|recorded| recorded.matched);
+            .max_by_key(|recorded| recorded.measure.matched);
         Rate::of_database(self.db, largest.map(|recorded| recorded.step.collection())).await
     }
 
@@ -143,47 +131,46 @@ impl DryRun<'_> {
         &self,
         migration: &dyn Migration,
         recorded: Option<&RecordedMigration>,
-        steps: &[Step],
-        earlier: &[Step],
+        earlier: &[RecordedMigration],
     ) -> Result<Vec<Lint>> {
-        let subject = LintSubject::new(self.graph, migration);
-        let Some(recorded) = recorded else { return Ok(subject.without_data()) };
-        let variables: Vec<String> = recorded.reads.variables.keys().cloned().collect();
-        let subject = subject.seen(steps, &variables);
-        let mut lints = subject.without_data();
-        let measured: Vec<Measured<'_>> = recorded
-            .steps
-            .iter()
-            .map(|RecordedStep { step, matched, .. }| Measured { step, matched: *matched })
-            .collect();
-        lints.extend(lint::against(self.db, &subject, &measured, earlier).await?);
-        if let Some(error) = &recorded.error {
-            lints.push(Lint {
-                migration: migration.meta().id.into(),
-                rule: Rule::NotForeseen,
-                severity: Severity::Warning,
-                step: None,
-                text: format!("its dry run failed, so not everything it does was checked: {error}"),
-            });
+        let mut steps = migration.steps();
+        let Some(recorded) = recorded else {
+            return Ok(Linter::check(self.graph, migration, &steps, []).found);
+        };
+        let RecordedMigration { reads, error, .. } = recorded;
+        if steps.is_empty() {
+            steps = recorded.steps().cloned().collect();
         }
+        let mut linter = Linter::check(self.graph, migration, &steps, reads.variables.0.keys().cloned());
+        let measured =
+            recorded.steps.iter().map(|RecordedStep { step, measure }| (step, measure.matched)).collect();
+        let earlier = earlier.iter().flat_map(RecordedMigration::steps).collect();
+        linter.check_data(self.db, measured, earlier).await?;
+        if let Some(error) = error {
+            let text = format!("its dry run failed, so not everything it does was checked: {error}");
+            linter.add(Rule::NotForeseen, None, text);
+        }
+        let mut lints = linter.found;
         for lint in &mut lints {
-            lint.text = recorded.secrets.redact(&lint.text);
+            lint.text = reads.variables.redact(&lint.text);
         }
         Ok(lints)
     }
 }
 
 impl RecordedMigration {
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().map(|recorded| &recorded.step)
+    }
+
     /// Returns the earlier migrations that write to a collection which this one reads or writes.
-    fn depends_on(&self, earlier: &[(&str, Vec<Step>)]) -> Vec<String> {
+    fn depends_on(&self, earlier: &[Self]) -> Vec<String> {
         let concerns = |step: &Step| {
             let to = step.writes_to();
-            let mut own = self.steps.iter().map(|recorded| &recorded.step);
             self.reads.collections.contains(to)
-                || own.any(|own| own.collection == to || own.writes_to() == to)
+                || self.steps().any(|own| own.collection == to || own.writes_to() == to)
         };
-        let earlier = earlier.iter().filter(|(_, steps)| steps.iter().any(concerns));
-        earlier.map(|(id, _)| (*id).to_owned()).collect()
+        earlier.iter().filter(|other| other.steps().any(concerns)).map(|other| other.id.to_owned()).collect()
     }
 }
 
@@ -195,36 +182,34 @@ fn preview(
     lints: Vec<Lint>,
 ) -> MigrationPreview {
     let meta = migration.meta();
-    let mut preview = MigrationPreview {
+    let not_reached = RecordedMigration {
+        error: Some("not reached, since an earlier migration would fail".into()),
+        ..RecordedMigration::default()
+    };
+    let RecordedMigration { steps, warnings, reads, error, .. } = recorded.unwrap_or(&not_reached);
+    let secrets = &reads.variables;
+    let changing = steps.iter().filter(|recorded| !recorded.step.is_ddl());
+    let documents = changing.map(|recorded| recorded.measure.matched).sum();
+    MigrationPreview {
         id: meta.id.into(),
         summary: meta.summary.into(),
         mode: meta.mode,
         phase: meta.phase,
         undo: migration.undo(),
-        steps: Vec::new(),
-        documents: 0,
-        journal_bytes: 0,
-        estimate_ms: 0,
-        estimate_from: rate.source().to_owned(),
-        warnings: Vec::new(),
+        steps: steps.iter().map(|recorded| step_preview(recorded, secrets)).collect(),
+        documents,
+        journal_bytes: estimate::journal_bytes(meta, steps),
+        estimate_ms: rate.millis(documents),
+        estimate_from: rate.source.clone(),
+        warnings: warnings.iter().map(|warning| secrets.redact(warning)).collect(),
         without,
-        error: Some("not reached, since an earlier migration would fail".into()),
+        error: error.as_ref().map(|error| secrets.redact(error)),
         lints,
-    };
-    if let Some(RecordedMigration { steps, warnings, secrets, error, .. }) = recorded {
-        let changing = steps.iter().filter(|recorded| !recorded.step.is_ddl());
-        preview.documents = changing.map(|recorded| recorded.matched).sum();
-        preview.journal_bytes = estimate::journal_bytes(meta, steps);
-        preview.estimate_ms = rate.millis(preview.documents);
-        preview.steps = steps.iter().map(|recorded| step_preview(recorded, secrets)).collect();
-        preview.warnings = warnings.iter().map(|warning| secrets.redact(warning)).collect();
-        preview.error = error.as_ref().map(|error| secrets.redact(error));
     }
-    preview
 }
 
 fn step_preview(recorded: &RecordedStep, secrets: &Secrets) -> StepPreview {
-    let RecordedStep { step, matched, exact, samples, .. } = recorded;
+    let RecordedStep { step, measure: Measure { matched, exact, samples, .. } } = recorded;
     let redacted = |sample: &Sample| Sample {
         id: sample.id.clone(),
         before: secrets.redact_document(&sample.before),

@@ -3,13 +3,10 @@ use std::collections::BTreeMap;
 use bson::{Bson, Document};
 
 /// Environment variables whose values are replaced by their names, such as `${ADMIN_EMAIL}`.
-pub(super) struct Secrets(BTreeMap<String, String>);
+#[derive(Default)]
+pub(crate) struct Secrets(pub(super) BTreeMap<String, String>);
 
 impl Secrets {
-    pub(super) fn new(variables: BTreeMap<String, String>) -> Self {
-        Self(variables)
-    }
-
     /// Replaces the values in a text.
     pub(super) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -46,7 +43,7 @@ mod tests {
     #[test]
     fn values_are_replaced_by_names_at_any_depth() {
         let pairs = [("SHORT", "ada"), ("MAIL", "ada@example.org"), ("BLANK", "")];
-        let secrets = Secrets::new(pairs.map(|(name, value)| (name.into(), value.into())).into());
+        let secrets = Secrets(pairs.map(|(name, value)| (name.into(), value.into())).into());
         let redacted =
             secrets.redact_document(&doc! { "a": ["to ada@example.org", 1], "b": { "ada": "ada" } });
         assert_eq!(redacted, doc! { "a": ["to ${MAIL}", 1], "b": { "ada": "${SHORT}" } });

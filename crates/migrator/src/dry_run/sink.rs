@@ -1,10 +1,10 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use docstore::{Collection, Database, Store, Transaction};
 use parking_lot::Mutex;
 
-use super::Sample;
 use super::measure::{Measure, measure};
+use super::redact::Secrets;
 use crate::run::StepOutcome;
 use crate::step::Step;
 use crate::{Error, Result, Settings};
@@ -21,26 +21,20 @@ pub(crate) struct DryRunSink<'a> {
     /// True if a step would change more than that.
     pub(crate) too_many: bool,
     pub(crate) steps: Vec<RecordedStep>,
-    reads: Mutex<Reads>,
+    pub(super) reads: Mutex<Reads>,
 }
 
-/// The variables that the migration read.
-#[derive(Debug, Default, Clone)]
+/// The variables and the collections that the migration read.
+#[derive(Default)]
 pub(crate) struct Reads {
-    /// Environment variables, with their values.
-    pub(crate) variables: BTreeMap<String, String>,
-    pub(crate) collections: BTreeSet<String>,
+    pub(super) variables: Secrets,
+    pub(super) collections: BTreeSet<String>,
 }
 
 /// A step and what it would do.
-#[derive(Debug, Clone)]
 pub(crate) struct RecordedStep {
     pub(crate) step: Step,
-    pub(crate) matched: u64,
-    pub(crate) exact: bool,
-    pub(crate) samples: Vec<Sample>,
-    /// The average size of the previous values of one document, in bytes.
-    pub(crate) bytes_before: u64,
+    pub(super) measure: Measure,
 }
 
 impl<'a> DryRunSink<'a> {
@@ -68,30 +62,26 @@ impl<'a> DryRunSink<'a> {
 
     /// Records that a variable was read.
     pub(crate) fn record_variable(&self, name: &str, value: &str) {
-        self.reads.lock().variables.insert(name.to_owned(), value.to_owned());
-    }
-
-    /// Returns what the migration read.
-    pub(crate) fn reads(&self) -> Reads {
-        self.reads.lock().clone()
+        self.reads.lock().variables.0.insert(name.to_owned(), value.to_owned());
     }
 
     /// Measures and records a step. Returns the outcome that it would have.
     pub(crate) async fn record(&mut self, step: Step) -> Result<StepOutcome> {
-        let measure = measure(self.store(), self.db, &step).await?;
-        let Measure { matched, exact, samples, bytes_before, outcome, writes } = measure;
+        let mut measure = measure(self.store(), self.db, &step).await?;
+        let writes = std::mem::take(&mut measure.writes);
         if let Some(transaction) = self.transaction
-            && matched > 0
+            && measure.matched > 0
             && !step.is_ddl()
         {
-            if matched > self.left {
+            if measure.matched > self.left {
                 self.too_many = true;
                 return Err(Error::migration("it changes too many documents for a trial"));
             }
-            self.left -= matched;
+            self.left -= measure.matched;
             transaction.collection(step.writes_to()).bulk_write(writes).await?;
         }
-        self.steps.push(RecordedStep { step, matched, exact, samples, bytes_before });
+        let outcome = measure.outcome.clone();
+        self.steps.push(RecordedStep { step, measure });
         Ok(outcome)
     }
 }

@@ -1,6 +1,6 @@
 use docstore::{Database, Filter, Find, Sort};
 
-use super::{Lint, LintSubject, Rule, Severity, index};
+use super::{Linter, Rule};
 use crate::operation::Operation;
 use crate::step::Step;
 use crate::{Mode, Result};
@@ -12,113 +12,104 @@ pub(super) const LARGE: u64 = 100_000;
 /// Number of documents from which a full scan takes noticeable time.
 pub(super) const UNINDEXED: u64 = 10_000;
 
-/// A step and the number of documents that it would change.
-pub(crate) struct Measured<'a> {
-    pub(crate) step: &'a Step,
-    pub(crate) matched: u64,
-}
-
-/// Runs the rules about the data. `earlier` are the steps that run before these.
-pub(crate) async fn against(
-    db: &Database,
-    subject: &LintSubject<'_>,
-    steps: &[Measured<'_>],
-    earlier: &[Step],
-) -> Result<Vec<Lint>> {
-    let names = db.collection_names().await?;
-    let mut lints = Vec::new();
-    let mut earlier = earlier.to_vec();
-    for Measured { step, matched } in steps {
-        lints.extend(check_step(db, subject, step, *matched, &earlier, &names).await?);
-        earlier.push((*step).clone());
-    }
-    Ok(lints)
-}
-
-async fn check_step(
-    db: &Database,
-    subject: &LintSubject<'_>,
-    step: &Step,
-    matched: u64,
-    earlier: &[Step],
-    names: &[String],
-) -> Result<Vec<Lint>> {
-    let mut lints: Vec<Lint> = size(subject, step, matched).into_iter().collect();
-    let known = names.contains(&step.collection) || earlier.iter().any(|e| e.writes_to() == step.collection);
-    if !known {
-        lints.extend(unknown(subject, step, names));
-        return Ok(lints);
-    }
-    lints.extend(unindexed(db, subject, step).await?);
-    match &step.operation {
-        Operation::Copy { to, .. } if names.contains(to) => {
-            let there = db.collection(to).count(&Filter::All).await?;
-            if there > 0 {
-                let text = format!(
-                    "{to} already has {there} documents; existing documents with the same ids are not changed"
-                );
-                lints.push(subject.lint(Rule::CopyOverExisting, Severity::Warning, Some(step), text));
+impl Linter<'_> {
+    /// Runs the rules about the data. `measured` are the steps, each with the number of documents that it would change, and
+    /// `earlier` the steps that run before them.
+    pub(crate) async fn check_data<'s>(
+        &mut self,
+        db: &Database,
+        measured: Vec<(&'s Step, u64)>,
+        mut earlier: Vec<&'s Step>,
+    ) -> Result<()> {
+        let names = db.collection_names().await?;
+        for (step, matched) in measured {
+            self.check_size(step, matched);
+            let is_made = earlier.iter().any(|earlier| earlier.writes_to() == step.collection);
+            if is_made || names.contains(&step.collection) {
+                self.check_step(db, step, &earlier, &names).await?;
+            } else {
+                self.check_unknown(step, &names);
             }
+            earlier.push(step);
         }
-        Operation::CreateIndex(wanted) => {
-            lints.extend(index::look(db, subject, step, wanted, earlier).await?);
-        }
-        Operation::Set { .. } => lints.extend(index::type_change(db, subject, step).await?),
-        _ => {}
+        Ok(())
     }
-    Ok(lints)
-}
 
-fn size(subject: &LintSubject<'_>, step: &Step, matched: u64) -> Option<Lint> {
-    match subject.meta.mode {
-        Mode::Transaction if matched > IN_A_TRANSACTION => {
+    async fn check_step(
+        &mut self,
+        db: &Database,
+        step: &Step,
+        earlier: &[&Step],
+        names: &[String],
+    ) -> Result<()> {
+        self.check_filter(db, step).await?;
+        match &step.operation {
+            Operation::Copy { to, .. } if names.contains(to) => {
+                let there = db.collection(to).count(&Filter::All).await?;
+                if there > 0 {
+                    let text = format!(
+                        "{to} already has {there} documents; existing documents with the same ids are not changed"
+                    );
+                    self.add(Rule::CopyOverExisting, Some(step), text);
+                }
+            }
+            Operation::CreateIndex(wanted) => self.check_index(db, step, wanted, earlier).await?,
+            Operation::Set { field, value, .. } => self.check_type(db, step, field, &value.to_bson()).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_size(&mut self, step: &Step, matched: u64) {
+        match self.meta.mode {
+            Mode::Transaction if matched > IN_A_TRANSACTION => {
+                let text = format!(
+                    "it would change {matched} documents in one transaction, of which {IN_A_TRANSACTION} is the maximum; \
+                     use the mode `Batched`"
+                );
+                self.add(Rule::LargeTransaction, Some(step), text);
+            }
+            Mode::Idempotent if matched > LARGE => {
+                let text = format!(
+                    "it would change {matched} documents and start over if it is interrupted; use the mode `Batched`"
+                );
+                self.add(Rule::LargeWithoutBatches, Some(step), text);
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports an unknown collection, which is probably a misspelled name, unless the database is empty.
+    fn check_unknown(&mut self, step: &Step, names: &[String]) {
+        let about_it = step.operation.pending().is_some() || step.is_ddl();
+        if about_it && !names.iter().all(|name| name.starts_with('_')) {
+            let text = format!("the collection {} does not exist; check the name", step.collection);
+            self.add(Rule::UnknownCollection, Some(step), text);
+        }
+    }
+
+    /// Reports a filter of a large collection that no index supports.
+    async fn check_filter(&mut self, db: &Database, step: &Step) -> Result<()> {
+        // A batch scans by id, whatever its filter.
+        let Some(filter) = step.operation.pending() else { return Ok(()) };
+        if filter == Filter::All || self.meta.mode == Mode::Batched {
+            return Ok(());
+        }
+        let all = db.collection(&step.collection).count(&Filter::All).await?;
+        if all <= UNINDEXED {
+            return Ok(());
+        }
+        let plan = db.engine().explain(&step.collection, &Find::new(filter).sort(Sort::default())).await?;
+        if plan.index.is_none() {
             let text = format!(
-                "it would change {matched} documents in one transaction, of which {IN_A_TRANSACTION} is the maximum; \
-                 use the mode `Batched`"
+                "no index of {} supports its filter, so each batch scans all {all} documents; use the mode `Batched`, or \
+                 create an index first",
+                step.collection
             );
-            Some(subject.lint(Rule::LargeTransaction, Severity::Error, Some(step), text))
+            self.add(Rule::UnindexedFilter, Some(step), text);
         }
-        Mode::Idempotent if matched > LARGE => {
-            let text = format!(
-                "it would change {matched} documents and start over if it is interrupted; use the mode `Batched`"
-            );
-            Some(subject.lint(Rule::LargeWithoutBatches, Severity::Warning, Some(step), text))
-        }
-        _ => None,
+        Ok(())
     }
-}
-
-/// Reports an unknown collection, which is probably a misspelled name, unless the database is empty.
-fn unknown(subject: &LintSubject<'_>, step: &Step, names: &[String]) -> Option<Lint> {
-    let about_it = step.operation.pending().is_some() || step.is_ddl();
-    let database_is_new = names.iter().all(|name| name.starts_with('_'));
-    if !about_it || database_is_new {
-        return None;
-    }
-    let text = format!("the collection {} does not exist; check the name", step.collection);
-    Some(subject.lint(Rule::UnknownCollection, Severity::Warning, Some(step), text))
-}
-
-async fn unindexed(db: &Database, subject: &LintSubject<'_>, step: &Step) -> Result<Option<Lint>> {
-    // A batch scans by id, whatever its filter.
-    let Some(filter) = step.operation.pending() else { return Ok(None) };
-    if filter == Filter::All || subject.meta.mode == Mode::Batched {
-        return Ok(None);
-    }
-    let all = db.collection(&step.collection).count(&Filter::All).await?;
-    if all <= UNINDEXED {
-        return Ok(None);
-    }
-    let plan = db.engine().explain(&step.collection, &Find::new(filter).sort(Sort::default())).await?;
-    if plan.index.is_some() {
-        return Ok(None);
-    }
-    let text = format!(
-        "no index of {} supports its filter, so each batch scans all {all} documents; use the mode `Batched`, or create an \
-         index first",
-        step.collection
-    );
-    Ok(Some(subject.lint(Rule::UnindexedFilter, Severity::Warning, Some(step), text)))
 }
 
 #[cfg(test)]
@@ -126,16 +117,19 @@ mod tests {
     use docstore::bson::doc;
 
     use super::*;
-    use crate::lint::tests::{Named, subject};
+    use crate::lint::Severity;
+    use crate::lint::tests::Named;
 
     #[test]
     fn what_many_documents_mean_depends_on_the_mode() {
         let graph = crate::Graph::new(vec![Box::new(Named)]).unwrap();
         let step = crate::Step::seed("seed", "things", ["a"], vec![doc! { "a": 1 }]);
         let rule = |mode, matched| {
-            let mut subject = subject(&graph);
-            subject.meta = Box::leak(Box::new(subject.meta.mode(mode)));
-            size(&subject, &step, matched).map(|lint| (lint.rule, lint.severity))
+            let mut linter = Linter::check(&graph, &Named, &[], []);
+            linter.found.clear();
+            linter.meta = Box::leak(Box::new(linter.meta.mode(mode)));
+            linter.check_size(&step, matched);
+            linter.found.first().map(|lint| (lint.rule, lint.severity))
         };
         assert_eq!(rule(Mode::Transaction, IN_A_TRANSACTION), None);
         assert_eq!(

@@ -7,21 +7,15 @@
 mod data;
 /// Rules about indexes.
 mod index;
-/// Rules about the name.
-mod name;
-/// Rules about expanding and contracting.
-mod phase;
 mod rule;
-/// Rules about the code.
-mod source;
-/// Rules about the declaration and the declared steps.
+/// Rules about the declaration, the steps and the code.
 mod static_rules;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
-pub(crate) use data::{Measured, against};
 pub use rule::{Rule, Severity};
 
 use crate::checksum::Code;
@@ -55,89 +49,67 @@ impl fmt::Display for Lint {
     }
 }
 
-/// A migration as the rules see it.
-pub(crate) struct LintSubject<'a> {
-    pub(crate) meta: &'static Meta,
-    pub(crate) undo: Undo,
-    pub(crate) code: Option<Code>,
+/// A migration as the rules see it, and what they find.
+pub(crate) struct Linter<'a> {
+    meta: &'static Meta,
+    undo: Undo,
+    code: Option<Code>,
     /// Declared steps, or those recorded by a dry run of its code.
-    pub(crate) steps: Vec<Step>,
+    steps: &'a [Step],
     /// Variables that it reads, as far as known.
-    pub(crate) variables: Vec<String>,
+    variables: BTreeSet<String>,
     /// The declared steps of the migrations before it; `None` if one of them has only code.
-    pub(crate) before: Option<Vec<Step>>,
-    pub(crate) migration: &'a dyn Migration,
+    before: Option<Vec<Step>>,
+    pub(crate) found: Vec<Lint>,
 }
 
-impl<'a> LintSubject<'a> {
-    pub(crate) fn new(graph: &'a Graph, migration: &'a dyn Migration) -> Self {
-        let steps = migration.steps();
-        let mut variables: Vec<String> =
-            steps.iter().flat_map(|step| step.operation.variables()).map(str::to_owned).collect();
-        variables.sort();
-        variables.dedup();
-        Self {
-            steps,
+impl<'a> Linter<'a> {
+    /// Runs the rules that need no database. `recorded` are the variables that a dry run of its code recorded.
+    pub(crate) fn check(
+        graph: &Graph,
+        migration: &dyn Migration,
+        steps: &'a [Step],
+        recorded: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let declared = steps.iter().flat_map(|step| step.operation.variables()).map(str::to_owned);
+        let mut linter = Self {
             meta: migration.meta(),
             undo: migration.undo(),
             code: migration.source().and_then(Code::read),
-            variables,
+            steps,
+            variables: declared.chain(recorded).collect(),
             before: before(graph, migration),
-            migration,
-        }
+            found: Vec::new(),
+        };
+        linter.check_declaration();
+        linter
     }
 
-    /// Adds the steps and variables that a dry run of its code recorded.
-    pub(crate) fn seen(mut self, steps: &[Step], variables: &[String]) -> Self {
-        if self.migration.steps().is_empty() {
-            self.steps = steps.to_vec();
-        }
-        for variable in variables {
-            if !self.variables.contains(variable) {
-                self.variables.push(variable.clone());
-            }
-        }
-        self
+    /// Adds a finding with the severity of its rule.
+    pub(crate) fn add(&mut self, rule: Rule, step: Option<&Step>, text: impl Into<String>) {
+        self.add_as(rule.severity(), rule, step, text);
     }
 
-    fn lint(&self, rule: Rule, severity: Severity, step: Option<&Step>, text: impl Into<String>) -> Lint {
+    fn add_as(&mut self, severity: Severity, rule: Rule, step: Option<&Step>, text: impl Into<String>) {
         let step = step.map(|step| step.name.clone());
-        Lint { migration: self.meta.id.into(), rule, severity, step, text: text.into() }
-    }
-
-    /// Returns the findings that need no database.
-    pub(crate) fn without_data(&self) -> Vec<Lint> {
-        let mut lints = name::look(self);
-        lints.extend(static_rules::look(self));
-        lints.extend(phase::look(self));
-        lints.extend(source::look(self));
-        lints
+        self.found.push(Lint { migration: self.meta.id.into(), rule, severity, step, text: text.into() });
     }
 }
 
 /// Runs the rules that need no database, in the order of the graph.
 pub fn check_graph(graph: &Graph) -> Vec<Lint> {
-    graph.migrations().flat_map(|migration| LintSubject::new(graph, migration).without_data()).collect()
+    graph
+        .migrations()
+        .flat_map(|migration| Linter::check(graph, migration, &migration.steps(), []).found)
+        .collect()
 }
 
 /// Collects the steps of all direct and indirect dependencies; `None` if one of them has only code.
 fn before(graph: &Graph, migration: &dyn Migration) -> Option<Vec<Step>> {
-    let mut open: Vec<&str> = migration.meta().depends_on.to_vec();
-    let (mut seen, mut all) = (Vec::new(), Vec::new());
-    while let Some(id) = open.pop() {
-        if seen.contains(&id) {
-            continue;
-        }
-        seen.push(id);
-        let parent = graph.migrations().find(|other| other.meta().id == id)?;
-        let steps = parent.steps();
-        if steps.is_empty() {
-            return None;
-        }
-        all.extend(steps);
-        open.extend(parent.meta().depends_on);
-    }
-    Some(all)
+    let mut ancestors = graph.dag().ancestors(graph.dag().position(migration.meta().id)?);
+    ancestors.pop_last();
+    let steps = ancestors.into_iter().map(|at| Some(graph.get(at).steps()).filter(|steps| !steps.is_empty()));
+    steps.collect::<Option<Vec<_>>>().map(|steps| steps.concat())
 }
 
 #[cfg(test)]
@@ -165,9 +137,5 @@ pub(crate) mod tests {
         async fn check(&self, _: &Check<'_>) -> Result<Vec<Finding>> {
             Ok(Vec::new())
         }
-    }
-
-    pub(crate) fn subject(graph: &Graph) -> LintSubject<'_> {
-        LintSubject::new(graph, &Named)
     }
 }

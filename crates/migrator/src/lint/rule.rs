@@ -22,7 +22,7 @@ impl fmt::Display for Severity {
 }
 
 macro_rules! rules {
-    ($($(#[doc = $doc:literal])+ $name:ident = $id:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $severity:ident = $id:literal,)+) => {
         /// A lint rule.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum Rule {
@@ -40,10 +40,10 @@ macro_rules! rules {
                 }
             }
 
-            /// Returns the description of the rule.
-            pub fn about(self) -> &'static str {
+            /// Returns the severity of its findings, unless a finding says otherwise.
+            pub(super) fn severity(self) -> Severity {
                 match self {
-                    $(Self::$name => concat!($($doc),+).trim_ascii(),)+
+                    $(Self::$name => Severity::$severity,)+
                 }
             }
         }
@@ -52,69 +52,69 @@ macro_rules! rules {
 
 rules! {
     /// The name does not describe the change.
-    VagueName = "vague-name",
+    VagueName: Warning = "vague-name",
     /// The name joins two changes with "and".
-    TwoInName = "two-in-name",
+    TwoInName: Warning = "two-in-name",
     /// The summary is empty.
-    NoSummary = "no-summary",
+    NoSummary: Warning = "no-summary",
     /// The migration makes several unrelated changes.
-    SeveralConcerns = "several-concerns",
+    SeveralConcerns: Warning = "several-concerns",
     /// The migration is irreversible without a stated reason.
-    NoReason = "no-reason",
+    NoReason: Error = "no-reason",
     /// The rollback needs a journal that the migration does not keep.
-    NoJournal = "no-journal",
+    NoJournal: Error = "no-journal",
     /// The rollback needs a `down` method that the migration does not have.
-    NoDown = "no-down",
+    NoDown: Error = "no-down",
     /// The migration reads a variable that it does not declare.
-    UndeclaredVariable = "undeclared-variable",
+    UndeclaredVariable: Error = "undeclared-variable",
     /// The migration does not declare the collections that it writes to.
-    TouchesUnsaid = "touches-unsaid",
+    TouchesUnsaid: Warning = "touches-unsaid",
     /// The migration writes to a collection that it does not declare.
-    TouchesMore = "touches-more",
+    TouchesMore: Error = "touches-more",
     /// Two steps have the same name.
-    RepeatedStep = "repeated-step",
+    RepeatedStep: Error = "repeated-step",
     /// A step changes the id of documents.
-    ChangesId = "changes-id",
+    ChangesId: Error = "changes-id",
     /// A step writes to the engine's own collections.
-    EngineCollection = "engine-collection",
+    EngineCollection: Error = "engine-collection",
     /// An expanding migration removes something.
-    ExpandTakesAway = "expand-takes-away",
+    ExpandTakesAway: Error = "expand-takes-away",
     /// An expanding migration forbids what was allowed.
-    ExpandTightens = "expand-tightens",
+    ExpandTightens: Warning = "expand-tightens",
     /// A contracting migration only adds.
-    ContractOnlyAdds = "contract-only-adds",
+    ContractOnlyAdds: Warning = "contract-only-adds",
     /// A field is renamed in one migration.
-    RenameAtOnce = "rename-at-once",
+    RenameAtOnce: Error = "rename-at-once",
     /// A rename ends that no earlier migration began.
-    RenameWithoutCopy = "rename-without-copy",
+    RenameWithoutCopy: Error = "rename-without-copy",
     /// A step creates or drops an index within a transaction.
-    DefinesInTransaction = "defines-in-transaction",
+    DefinesInTransaction: Error = "defines-in-transaction",
     /// A step changes a whole collection within one transaction.
-    WholeInTransaction = "whole-in-transaction",
+    WholeInTransaction: Warning = "whole-in-transaction",
     /// The code uses a value that differs between attempts.
-    NotDeterministic = "not-deterministic",
+    NotDeterministic: Warning = "not-deterministic",
     /// The code reads the environment directly.
-    ProcessEnvironment = "process-environment",
+    ProcessEnvironment: Error = "process-environment",
     /// The dry run of the migration failed.
-    NotForeseen = "not-foreseen",
+    NotForeseen: Warning = "not-foreseen",
     /// A step changes more documents than fit into one transaction.
-    LargeTransaction = "large-transaction",
+    LargeTransaction: Error = "large-transaction",
     /// A step changes many documents without storing its progress.
-    LargeWithoutBatches = "large-without-batches",
+    LargeWithoutBatches: Warning = "large-without-batches",
     /// A step searches a large collection without an index.
-    UnindexedFilter = "unindexed-filter",
+    UnindexedFilter: Warning = "unindexed-filter",
     /// A step names a collection that does not exist.
-    UnknownCollection = "unknown-collection",
+    UnknownCollection: Warning = "unknown-collection",
     /// A step copies into a collection that has documents.
-    CopyOverExisting = "copy-over-existing",
+    CopyOverExisting: Warning = "copy-over-existing",
     /// A step creates an index that conflicts with an existing one.
-    IndexConflict = "index-conflict",
+    IndexConflict: Error = "index-conflict",
     /// A step creates a unique index over duplicate documents.
-    UniqueOverDuplicates = "unique-over-duplicates",
+    UniqueOverDuplicates: Error = "unique-over-duplicates",
     /// A step creates an index on a field that no document has.
-    IndexOnMissingField = "index-on-missing-field",
+    IndexOnMissingField: Warning = "index-on-missing-field",
     /// A step sets an indexed field to a value of another type.
-    IndexedTypeChange = "indexed-type-change",
+    IndexedTypeChange: Warning = "indexed-type-change",
 }
 
 impl fmt::Display for Rule {

@@ -123,7 +123,7 @@ pub enum Inserted {
 }
 
 /// The outcome of a step.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum StepOutcome {
     /// The number of documents or indexes that this attempt changed.
     Changed(u64),
