@@ -57,10 +57,10 @@ pub fn list(dir: &Path) -> Result<BackupListing> {
 /// [`Error::BackupNotFound`], [`Error::AmbiguousBackup`].
 pub fn resolve(dir: &Path, prefix: &str) -> Result<String> {
     let mut candidates = ids(dir)?;
-    candidates.retain(|id| id == prefix || (!prefix.is_empty() && id.starts_with(prefix)));
-    if let Some(exact) = candidates.iter().find(|id| *id == prefix) {
-        return Ok(exact.clone());
+    if candidates.iter().any(|id| id == prefix) {
+        return Ok(prefix.to_owned());
     }
+    candidates.retain(|id| !prefix.is_empty() && id.starts_with(prefix));
     match candidates.len() {
         0 => Err(Error::BackupNotFound { id: prefix.into(), dir: dir.to_owned() }),
         1 => Ok(candidates.remove(0)),
@@ -83,32 +83,28 @@ pub fn prune(dir: &Path, keep: usize, spare: &BTreeSet<String>) -> Result<Vec<St
 
 /// Returns the ids of all backups, oldest first.
 fn ids(dir: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::file(dir)(error)),
-    };
-    let mut ids = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(Error::file(dir))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && entry.path().join(MANIFEST).is_file() {
-            ids.push(name);
-        }
-    }
+    let mut ids = names(dir)?;
+    ids.retain(|name| !name.starts_with('.') && dir.join(name).join(MANIFEST).is_file());
     ids.sort_unstable();
     Ok(ids)
 }
 
+/// Returns the names in a folder; none if it does not exist.
+fn names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::file(dir))?,
+    };
+    let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    entries.map(name).collect::<io::Result<_>>().map_err(Error::file(dir))
+}
+
 pub(super) fn read_manifest(dir: &Path, id: &str) -> Result<Manifest> {
     let path = dir.join(id).join(MANIFEST);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::BackupNotFound { id: id.into(), dir: dir.to_owned() });
-        }
-        Err(error) => return Err(Error::file(&path)(error)),
-    };
+    let text = fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::BackupNotFound { id: id.into(), dir: dir.to_owned() },
+        _ => Error::file(&path)(error),
+    })?;
     let damaged = |what: String| Error::BackupDamaged { id: id.into(), what };
     let value: serde_json::Value =
         serde_json::from_slice(&text).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
@@ -174,30 +170,29 @@ impl PartialBackup {
 
 impl Drop for PartialBackup {
     fn drop(&mut self) {
-        if !self.complete
-            && let Err(error) = fs::remove_dir_all(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "failed to delete an incomplete backup");
+        if !self.complete {
+            delete_incomplete(&self.path);
         }
     }
 }
 
 /// Deletes what dead writers left behind.
 fn tidy(dir: &Path) -> Result<()> {
-    for entry in fs::read_dir(dir).map_err(Error::file(dir))? {
-        let entry = entry.map_err(Error::file(dir))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let abandoned = if name.starts_with(PARTIAL) {
-            // A folder without a lock was just created, or its writer was killed right then; it is empty.
-            File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
-        } else {
-            name.starts_with(DELETING)
-        };
-        if abandoned && let Err(error) = fs::remove_dir_all(entry.path()) {
-            tracing::warn!(path = %entry.path().display(), %error, "failed to delete an incomplete backup");
+    for name in names(dir)? {
+        let path = dir.join(&name);
+        // A folder without a lock was just created, or its writer was killed right then; it is empty.
+        let is_dead = || File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
+        if name.starts_with(DELETING) || name.starts_with(PARTIAL) && is_dead() {
+            delete_incomplete(&path);
         }
     }
     Ok(())
+}
+
+fn delete_incomplete(path: &Path) {
+    if let Err(error) = fs::remove_dir_all(path) {
+        tracing::warn!(path = %path.display(), %error, "failed to delete an incomplete backup");
+    }
 }
 
 /// Deletes a backup. It is renamed first, so that a part of it is never mistaken for the whole.

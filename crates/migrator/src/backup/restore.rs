@@ -3,7 +3,7 @@ use std::path::Path;
 use docstore::{CollectionOptions, Database, Filter};
 use serde::Serialize;
 
-use super::bson_file::batches;
+use super::bson_file::BsonReader;
 use super::verify::{shape_of, verify};
 use super::{BackedUpCollection, Manifest};
 use crate::{Error, Result};
@@ -163,9 +163,13 @@ async fn load(
     db.drop_collection(&name).await?;
     db.create_collection(&name, shape).await?;
     let path = dir.join(id).join(&kept.file);
-    let mut incoming = batches(path.clone());
-    while let Some(batch) = incoming.recv().await {
-        db.insert_raw(&name, batch.map_err(Error::file(&path))?).await?;
+    let mut documents = BsonReader::open(&path).await.map_err(Error::file(&path))?;
+    loop {
+        let batch = documents.batch().await.map_err(Error::file(&path))?;
+        if batch.is_empty() {
+            break;
+        }
+        db.insert_raw(&name, batch).await?;
     }
     let found = db.collection(&name).count(&Filter::All).await?;
     if found != kept.documents {

@@ -1,18 +1,15 @@
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 
 use bson::DateTime;
 use docstore::{Database, Field, Filter, Find, Sort, Topology};
 
-use super::bson_file::{BsonWriter, WrittenFile, sum_of};
+use super::bson_file::BsonWriter;
 use super::folder::{MANIFEST, PartialBackup, SUMS, new_id};
 use super::manifest::FORMAT;
 use super::restore::LOADING;
 use super::{BackedUpCollection, Manifest};
 use crate::ledger::LOCK;
-use crate::raw_batch::RawBatch;
 use crate::{Error, Result};
 
 /// The parameters of a backup.
@@ -70,8 +67,8 @@ async fn write_backup(db: &Database, dir: &Path, request: &TakeRequest) -> Resul
         manifest.collections.push(kept);
     }
     let text = serde_json::to_vec_pretty(&manifest).expect("a manifest has string keys");
-    let sum = write_file(&partial, MANIFEST, &text)?;
-    write_file(&partial, SUMS, format!("{sums}{sum}  {MANIFEST}\n").as_bytes())?;
+    let sum = write_file(&partial, MANIFEST, &text).await?;
+    write_file(&partial, SUMS, format!("{sums}{sum}  {MANIFEST}\n").as_bytes()).await?;
     partial.complete()?;
     tracing::info!(
         backup = manifest.id,
@@ -124,14 +121,24 @@ async fn keep(
     let stem = format!("{number:04}-{}", name.chars().take(80).map(plain).collect::<String>());
     let (file, shape_file) = (format!("{stem}.bson"), format!("{stem}.shape.bson"));
     let encoded = bson::serialize_to_vec(&shape.to_document()).expect("a definition is made of BSON values");
-    let shape_sha256 = write_file(partial, &shape_file, &encoded)?;
+    let shape_sha256 = write_file(partial, &shape_file, &encoded).await?;
 
     let path = partial.path().join(&file);
-    let sink = BsonWriter::create(path.clone());
-    let filled = if shape.is_view() { Ok(()) } else { fill(db, &sink, name, limit).await };
-    // An error of the disk is the cause of an error of the pipe, so it is reported first.
-    let WrittenFile { documents, bytes, sha256 } = sink.finish().await.map_err(Error::file(&path))?;
-    filled?;
+    let mut sink = BsonWriter::create(&path).await.map_err(Error::file(&path))?;
+    if !shape.is_view() {
+        let read = Find::new(Filter::All).sort(Sort::ascending(Field::ID));
+        let mut cursor = db.collection(name).find(read).await?;
+        while let Some(document) = cursor.next_raw().await? {
+            sink.write(document.as_bytes()).await.map_err(Error::file(&path))?;
+            if let Some((cap, before)) = limit
+                && before + sink.bytes > cap
+            {
+                return Err(Error::BackupTooLarge { cap, collection: name.to_owned() });
+            }
+        }
+    }
+    let (documents, bytes) = (sink.documents, sink.bytes);
+    let sha256 = sink.finish().await.map_err(Error::file(&path))?;
     Ok(BackedUpCollection {
         name: name.to_owned(),
         documents,
@@ -145,33 +152,13 @@ async fn keep(
     })
 }
 
-async fn fill(db: &Database, sink: &BsonWriter, name: &str, limit: Option<(u64, u64)>) -> Result<()> {
-    let read = Find::new(Filter::All).sort(Sort::ascending(Field::ID));
-    let mut documents = db.collection(name).find(read).await?;
-    let (mut batch, mut bytes) = (RawBatch::default(), 0_u64);
-    while let Some(document) = documents.next_raw().await? {
-        bytes += document.as_bytes().len() as u64;
-        if let Some((cap, before)) = limit
-            && before + bytes > cap
-        {
-            return Err(Error::BackupTooLarge { cap, collection: name.to_owned() });
-        }
-        batch.push(document);
-        if batch.is_full() && !sink.put(batch.take()).await {
-            return Ok(());
-        }
-    }
-    sink.put(batch.take()).await;
-    Ok(())
-}
-
 /// Writes a file and flushes it to disk. Returns its checksum.
-fn write_file(partial: &PartialBackup, name: &str, bytes: &[u8]) -> Result<String> {
+async fn write_file(partial: &PartialBackup, name: &str, bytes: &[u8]) -> Result<String> {
     let path = partial.path().join(name);
-    let written = File::create(&path).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(Error::file(&path))?;
-    Ok(sum_of(bytes))
+    let written = async {
+        let mut file = BsonWriter::create(&path).await?;
+        file.write(bytes).await?;
+        file.finish().await
+    };
+    written.await.map_err(Error::file(&path))
 }

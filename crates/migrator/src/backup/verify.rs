@@ -4,8 +4,9 @@ use std::{fs, io};
 
 use bson::Document;
 use docstore::CollectionOptions;
+use sha2::{Digest, Sha256};
 
-use super::bson_file::{BsonReader, sum_of};
+use super::bson_file::BsonReader;
 use super::folder::{MANIFEST, SUMS, read_manifest};
 use super::{BackedUpCollection, Manifest};
 use crate::{Error, Result};
@@ -15,22 +16,10 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::BackupDamaged`] naming the file; [`Error::BackupNotFound`], [`Error::NewerBackup`].
 pub async fn verify(dir: &Path, id: &str) -> Result<Manifest> {
-    let (dir, id) = (dir.to_owned(), id.to_owned());
-    let checked = tokio::task::spawn_blocking({
-        let (dir, id) = (dir.clone(), id.clone());
-        move || check(&dir, &id)
-    });
-    checked.await.unwrap_or_else(|error| Err(Error::file(&dir.join(id))(io::Error::other(error))))
-}
-
-fn check(dir: &Path, id: &str) -> Result<Manifest> {
     let manifest = read_manifest(dir, id)?;
     let damaged = |what: String| Error::BackupDamaged { id: id.into(), what };
     let folder = dir.join(id);
-    let read = |name: &str| match fs::read(folder.join(name)) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) => Err(damaged(format!("{name}: {error}"))),
-    };
+    let read = |name: &str| fs::read(folder.join(name)).map_err(|error| damaged(format!("{name}: {error}")));
     let sums = read(SUMS)?;
     let sums = String::from_utf8_lossy(&sums);
     let sums: BTreeMap<&str, &str> =
@@ -42,11 +31,11 @@ fn check(dir: &Path, id: &str) -> Result<Manifest> {
             Err(damaged(format!("{name} does not match its checksum")))
         }
     };
-    agrees(MANIFEST, &sum_of(&read(MANIFEST)?))?;
+    agrees(MANIFEST, &hex::encode(Sha256::digest(read(MANIFEST)?)))?;
     for kept in &manifest.collections {
-        let shape_sum = sum_of(&read(&kept.shape_file)?);
+        let shape_sum = hex::encode(Sha256::digest(read(&kept.shape_file)?));
         agrees(&kept.shape_file, &shape_sum)?;
-        let sum = sum_of_documents(&folder, kept).map_err(damaged)?;
+        let sum = sum_of_documents(&folder, kept).await.map_err(damaged)?;
         agrees(&kept.file, &sum)?;
         if sum != kept.sha256 || shape_sum != kept.shape_sha256 {
             return Err(damaged(format!("the checksums of {} in the manifest and {SUMS} differ", kept.name)));
@@ -55,17 +44,17 @@ fn check(dir: &Path, id: &str) -> Result<Manifest> {
     Ok(manifest)
 }
 
-fn sum_of_documents(folder: &Path, kept: &BackedUpCollection) -> Result<String, String> {
+async fn sum_of_documents(folder: &Path, kept: &BackedUpCollection) -> Result<String, String> {
     let failed = |error: io::Error| format!("{}: {error}", kept.file);
-    let mut documents = BsonReader::open(&folder.join(&kept.file)).map_err(failed)?;
-    while documents.next().map_err(failed)?.is_some() {}
-    if (documents.count, documents.bytes) != (kept.documents, kept.bytes) {
+    let mut file = BsonReader::open(&folder.join(&kept.file)).await.map_err(failed)?;
+    while file.next().await.map_err(failed)?.is_some() {}
+    if (file.documents, file.bytes) != (kept.documents, kept.bytes) {
         return Err(format!(
             "{} has {} documents of {} bytes instead of {} of {}",
-            kept.file, documents.count, documents.bytes, kept.documents, kept.bytes
+            kept.file, file.documents, file.bytes, kept.documents, kept.bytes
         ));
     }
-    Ok(documents.sum())
+    Ok(file.sum())
 }
 
 /// The shape of a collection in a backup that was checked.
