@@ -1,10 +1,8 @@
-use std::time::Duration;
-
 use bson::DateTime;
 use serde::Serialize;
 
 use crate::entry::{LedgerEntry, Provenance};
-use crate::{LogRecord, Migration, Mode, Phase, Recovery, Source, State, StatusEntry, StepCounts, Undo};
+use crate::{LogRecord, Meta, Migration, Source, State, StatusEntry, StepCounts, Undo};
 
 /// Everything that is known of one migration.
 #[derive(Debug, Clone, Serialize)]
@@ -50,37 +48,14 @@ pub struct MigrationDetails {
 
 /// The declaration of a migration in this program.
 #[derive(Debug, Clone, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not arguments")]
 pub struct Declaration {
-    /// Its summary.
-    pub summary: String,
-    /// The migrations that must be applied before it.
-    pub depends_on: Vec<String>,
-    /// The mode of its writes.
-    pub mode: Mode,
-    /// The phase: expand or contract.
-    pub phase: Phase,
-    /// `true` if programs that do not know it must not run once it is applied.
-    pub breaks_older: bool,
-    /// The collections that it writes to or depends on; empty if it does not declare them.
-    pub touches: Vec<String>,
-    /// The contexts that it runs in; empty for all.
-    pub contexts: Vec<String>,
+    /// Its static description. `breaks_older` is also `true` if its phase implies it.
+    #[serde(flatten)]
+    pub meta: Meta,
     /// `true` if it runs in the contexts at hand.
     pub in_context: bool,
-    /// The variables that it reads.
-    pub requires_env: Vec<String>,
-    /// The handling of an interrupted run.
-    pub on_interrupt: Recovery,
-    /// The time limit of one attempt, if it declares one.
-    #[serde(rename = "time_limit_ms", serialize_with = "crate::serialize::maybe_milliseconds")]
-    pub time_limit: Option<Duration>,
-    /// `true` if it writes a journal.
-    pub journal: bool,
     /// The way it is rolled back.
     pub undo: Undo,
-    /// `true` if it may be applied after later migrations, whatever they touch.
-    pub out_of_order: bool,
 }
 
 impl MigrationDetails {
@@ -113,23 +88,7 @@ impl MigrationDetails {
     }
 
     pub(crate) fn declared(&mut self, migration: &dyn Migration, in_context: bool) {
-        let meta = migration.meta();
-        let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
-        self.declared = Some(Declaration {
-            summary: meta.summary.to_owned(),
-            depends_on: owned(meta.depends_on),
-            mode: meta.mode,
-            phase: meta.phase,
-            breaks_older: meta.is_breaking(),
-            touches: owned(meta.touches),
-            contexts: owned(meta.contexts),
-            in_context,
-            requires_env: owned(meta.requires_env),
-            on_interrupt: meta.on_interrupt,
-            time_limit: meta.time_limit,
-            journal: meta.journal,
-            undo: migration.undo(),
-            out_of_order: meta.out_of_order,
-        });
+        let meta = Meta { breaks_older: migration.meta().is_breaking(), ..*migration.meta() };
+        self.declared = Some(Declaration { meta, in_context, undo: migration.undo() });
     }
 }

@@ -56,9 +56,10 @@ pub enum Recovery {
 ///     .touches(&["stories"]);
 /// # assert!(META.is_breaking());
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Meta {
     /// The id: `NNNN_name`, the name of the file without its leading `m`.
+    #[serde(skip)]
     pub id: &'static str,
     /// A summary in one line.
     pub summary: &'static str,
@@ -79,12 +80,14 @@ pub struct Meta {
     /// The treatment after its run was killed.
     pub on_interrupt: Recovery,
     /// The longest duration of one attempt.
+    #[serde(rename = "time_limit_ms", serialize_with = "crate::serialize::maybe_milliseconds")]
     pub time_limit: Option<Duration>,
     /// True if its changes are journaled, so that it can be rolled back exactly.
     pub journal: bool,
     /// True if it may be applied after later migrations that do not depend on it, whatever they touch.
     pub out_of_order: bool,
     /// Checksums of earlier versions with the same effect, for example with other messages.
+    #[serde(skip)]
     pub former_checksums: &'static [&'static str],
 }
 

@@ -57,7 +57,7 @@ fn text(shown: &MigrationDetails) -> String {
     rows.push(("error", shown.error.clone().unwrap_or_default()));
 
     let summary =
-        shown.declared.as_ref().map(|declared| format!(": {}", declared.summary)).unwrap_or_default();
+        shown.declared.as_ref().map(|declared| format!(": {}", declared.meta.summary)).unwrap_or_default();
     let mut text = format!("{}{summary}\n", shown.id);
     text.push_lines(
         rows.iter()
@@ -72,16 +72,17 @@ fn text(shown: &MigrationDetails) -> String {
 }
 
 fn declared_rows(declared: &Declaration) -> [(&'static str, String); 8] {
-    let breaks = if declared.breaks_older { ", older programs must not run with it" } else { "" };
-    let time_limit = declared.time_limit.map(|limit| format!("{} s", limit.as_secs()));
+    let meta = &declared.meta;
+    let breaks = if meta.breaks_older { ", older programs must not run with it" } else { "" };
+    let time_limit = meta.time_limit.map(|limit| format!("{} s", limit.as_secs()));
     [
-        ("after", declared.depends_on.join(", ")),
-        ("phase", format!("{:?}{breaks}", declared.phase).to_lowercase()),
-        ("mode", format!("{:?}", declared.mode).to_lowercase()),
+        ("after", meta.depends_on.join(", ")),
+        ("phase", format!("{:?}{breaks}", meta.phase).to_lowercase()),
+        ("mode", format!("{:?}", meta.mode).to_lowercase()),
         ("undo", undo_text(declared.undo)),
-        ("touches", declared.touches.join(", ")),
-        ("contexts", declared.contexts.join(", ")),
-        ("needs", declared.requires_env.join(", ")),
+        ("touches", meta.touches.join(", ")),
+        ("contexts", meta.contexts.join(", ")),
+        ("needs", meta.requires_env.join(", ")),
         ("time limit", time_limit.unwrap_or_default()),
     ]
 }

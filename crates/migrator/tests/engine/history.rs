@@ -80,8 +80,8 @@ testkit::stores! {
         db.collection("_migrations").insert_one(later).await.unwrap();
         let shown = migrator.show("0001_a").await.unwrap();
         let declared = shown.declared.as_ref().unwrap();
-        assert_eq!((declared.mode, declared.on_interrupt, declared.time_limit), (Mode::Idempotent, Recovery::Manual, Some(Duration::from_secs(7))));
-        assert_eq!((declared.touches.len(), declared.in_context), (1, true));
+        assert_eq!((declared.meta.mode, declared.meta.on_interrupt, declared.meta.time_limit), (Mode::Idempotent, Recovery::Manual, Some(Duration::from_secs(7))));
+        assert_eq!((declared.meta.touches.len(), declared.in_context), (1, true));
         assert_eq!((shown.state, shown.source, shown.attempts, shown.live), (Some(State::Applied), Some(Source::Native), 1, false));
         assert_eq!(shown.applied_run.as_deref(), Some(migrator.run_id()));
         assert_eq!(shown.by.as_ref().unwrap().actor, "a test");
