@@ -63,9 +63,8 @@ pub(super) async fn copy(
 pub(super) async fn fill(to: &Database, name: &str, mut documents: Vec<Document>) -> Result<()> {
     for (nth, document) in documents.iter_mut().enumerate() {
         if !document.contains_key("_id") {
-            let sum: [u8; 32] = Sha256::digest(format!("{name} {nth}")).into();
-            let mut id = [0; 12];
-            id.copy_from_slice(&sum[..12]);
+            let sum = Sha256::digest(format!("{name} {nth}"));
+            let id = sum[..12].try_into().expect("a SHA-256 has 32 bytes");
             document.insert("_id", ObjectId::from_bytes(id));
         }
     }

@@ -12,11 +12,9 @@ mod crash_injector;
 mod fingerprint;
 /// Applying what is pending to a copy.
 mod rehearse;
-/// Testing each migration.
-mod round_trip;
 /// A scratch database with the migrations on it.
 mod sandbox;
-/// The test of one migration on one set of data.
+/// Testing each migration on sets of data.
 mod trial;
 /// Documents that make a migration fail.
 mod violations;
@@ -25,8 +23,7 @@ pub use copy::CopiedCollection;
 pub use fingerprint::{Difference, Fingerprint, GeneratedIds, KnownIds};
 pub(crate) use rehearse::rehearse;
 pub use rehearse::{RehearsalFailure, RehearsalReport, RehearsalRequest};
-pub(crate) use round_trip::round_trip;
-pub use round_trip::{RoundTripReport, RoundTripRequest};
 pub use sandbox::TrialData;
-pub use trial::{CrashReport, Trial, TrialOutcome};
+pub(crate) use trial::round_trip;
+pub use trial::{CrashReport, RoundTripReport, RoundTripRequest, Trial, TrialOutcome};
 pub use violations::Violation;

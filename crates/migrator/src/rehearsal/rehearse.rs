@@ -7,7 +7,7 @@ use super::copy::{CopiedCollection, copy};
 use super::sandbox::Sandbox;
 use super::violations::{Violation, violations};
 use crate::ledger::{LEDGER, LOCK, LOG, is_own};
-use crate::{AppliedMigration, Error, Finding, Migrator, Result, Settings, UpTarget};
+use crate::{AppliedMigration, Error, Finding, Migrator, Result, UpTarget};
 
 /// The age after which the scratch database of a rehearsal is considered abandoned.
 const ABANDONED: Duration = Duration::from_hours(24);
@@ -71,11 +71,9 @@ pub(crate) async fn rehearse(m: &Migrator, request: &RehearsalRequest) -> Result
     let sampled =
         |name: &String| request.sample.filter(|_| !is_own(name) && (undeclared || touched.contains(&name)));
 
-    let mut sandbox = Sandbox::new(m, PURPOSE, (m.settings.clock)()).await?;
     // As in the real run, the ledger of an earlier tool counts.
-    let settings =
-        Settings { import_from: m.settings.import_from.clone(), ..sandbox.migrator.settings.clone() };
-    sandbox.migrator = m.for_database(sandbox.db().clone(), settings);
+    let import_from = m.settings.import_from.clone();
+    let sandbox = Sandbox::new(m, PURPOSE, (m.settings.clock)(), import_from).await?;
     let outcome = run_in(m, &sandbox, sampled, pending).await;
     let discarded = sandbox.discard().await;
     let report = outcome?;

@@ -48,22 +48,21 @@ pub(super) struct Sandbox {
     known: KnownIds,
 }
 
-/// A sandbox that is ready for a trial, or why it is not.
-pub(super) enum Prepared {
-    Ready(Box<Sandbox>),
-    Failed(String),
-}
-
 impl Sandbox {
     /// Creates an empty sandbox. `purpose` becomes part of the database's name. `now` is the time of all attempts, so
     /// that they write the same times.
-    pub(super) async fn new(of: &Migrator, purpose: &str, now: DateTime) -> Result<Self> {
+    pub(super) async fn new(
+        of: &Migrator,
+        purpose: &str,
+        now: DateTime,
+        import_from: Option<String>,
+    ) -> Result<Self> {
         let scratch = of.db.scratch(purpose).await?;
         let crash_injector = Arc::new(CrashInjector::new());
         let settings = Settings {
             observer: Arc::clone(&crash_injector) as Arc<dyn Observer>,
             clock: Arc::new(move || now),
-            import_from: None,
+            import_from,
             wait: Duration::from_mins(1),
             ..of.settings.clone()
         };
@@ -71,21 +70,19 @@ impl Sandbox {
         Ok(Self { scratch, migrator, crash_injector, known: KnownIds::default() })
     }
 
-    /// Creates a sandbox with the data, and with the dependencies of a migration applied.
+    /// Creates a sandbox with the data, and with the dependencies of a migration applied, or returns the error of a
+    /// dependency that fails.
     pub(super) async fn prepare(
         of: &Migrator,
         purpose: &str,
         data: &TrialData,
         at: usize,
         now: DateTime,
-    ) -> Result<Prepared> {
-        let mut sandbox = Self::new(of, purpose, now).await?;
+    ) -> Result<Result<Self, String>> {
+        let mut sandbox = Self::new(of, purpose, now, None).await?;
         match sandbox.fill(of, data, at).await {
-            Ok(None) => Ok(Prepared::Ready(Box::new(sandbox))),
-            Ok(Some(error)) => {
-                sandbox.discard().await?;
-                Ok(Prepared::Failed(error))
-            }
+            Ok(Ok(())) => Ok(Ok(sandbox)),
+            Ok(Err(error)) => sandbox.discard().await.map(|()| Err(error)),
             Err(error) => {
                 // The first error is the one to report.
                 let _ = sandbox.discard().await;
@@ -94,8 +91,7 @@ impl Sandbox {
         }
     }
 
-    /// Returns the error of a dependency that fails.
-    async fn fill(&mut self, of: &Migrator, data: &TrialData, at: usize) -> Result<Option<String>> {
+    async fn fill(&mut self, of: &Migrator, data: &TrialData, at: usize) -> Result<Result<(), String>> {
         match data {
             TrialData::Empty => {}
             TrialData::Documents { collections, .. } => {
@@ -113,10 +109,10 @@ impl Sandbox {
         for &parent in of.dag().depends_on(at) {
             let id = of.id(parent);
             if let Err(error) = self.up(id).await {
-                return Ok(Some(format!("{id}, which it depends on: {error}")));
+                return Ok(Err(format!("{id}, which it depends on: {error}")));
             }
         }
-        Ok(None)
+        Ok(Ok(()))
     }
 
     pub(super) fn db(&self) -> &Database {

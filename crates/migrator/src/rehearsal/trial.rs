@@ -4,11 +4,36 @@ use bson::DateTime;
 use serde::Serialize;
 
 use super::fingerprint::{Difference, Fingerprint};
-use super::sandbox::{Prepared, Sandbox, TrialData};
+use super::sandbox::{Sandbox, TrialData};
 use crate::{Error, Migrator, Result, StepCounts, Undo};
 
 /// Part of the names of scratch databases.
 const PURPOSE: &str = "trial";
+
+/// The parameters of [`Migrator::round_trip`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundTripRequest {
+    /// Only these migrations, by id; all if `None`.
+    pub only: Option<Vec<String>>,
+    /// The data to test each migration on.
+    pub data: Vec<TrialData>,
+    /// The number of boundaries at which a run is crashed, per direction; if there are more, they are sampled evenly.
+    pub max_crashes: usize,
+}
+
+/// The result of [`Migrator::round_trip`].
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RoundTripReport {
+    /// Each migration on each set of data.
+    pub trials: Vec<Trial>,
+}
+
+impl RoundTripReport {
+    /// Returns whether every trial passed.
+    pub fn passed(&self) -> bool {
+        self.trials.iter().all(Trial::passed)
+    }
+}
 
 /// The test of one migration on one set of data.
 #[derive(Debug, Clone, Serialize)]
@@ -96,18 +121,36 @@ impl Trial {
     }
 }
 
+pub(crate) async fn round_trip(m: &Migrator, request: &RoundTripRequest) -> Result<RoundTripReport> {
+    let mut only = Vec::new();
+    for id in request.only.iter().flatten() {
+        only.push(m.resolve(id).await?);
+    }
+    let now = (m.settings.clock)();
+    let mut report = RoundTripReport::default();
+    for data in &request.data {
+        for (at, id) in m.graph.ids().enumerate() {
+            if request.only.is_none() || only.iter().any(|one| one == id) {
+                let run = TrialRun { migrator: m, data, at, now, max_crashes: request.max_crashes };
+                report.trials.push(run.run().await?);
+            }
+        }
+    }
+    Ok(report)
+}
+
 /// The parameters of one trial.
-pub(super) struct TrialRun<'a> {
-    pub(super) migrator: &'a Migrator,
-    pub(super) data: &'a TrialData,
-    pub(super) at: usize,
+struct TrialRun<'a> {
+    migrator: &'a Migrator,
+    data: &'a TrialData,
+    at: usize,
     /// The time of all attempts.
-    pub(super) now: DateTime,
-    pub(super) max_crashes: usize,
+    now: DateTime,
+    max_crashes: usize,
 }
 
 impl TrialRun<'_> {
-    pub(super) async fn run(&self) -> Result<Trial> {
+    async fn run(&self) -> Result<Trial> {
         let open = || TrialOutcome::not_tried("a part before it failed");
         let mut trial = Trial {
             id: self.migrator.id(self.at).into(),
@@ -127,8 +170,8 @@ impl TrialRun<'_> {
             return Ok(trial);
         }
         match self.sandbox().await? {
-            Prepared::Failed(error) => trial.up = TrialOutcome::Failed { error },
-            Prepared::Ready(sandbox) => {
+            Err(error) => trial.up = TrialOutcome::Failed { error },
+            Ok(sandbox) => {
                 let outcome = self.run_in(&sandbox, &mut trial).await;
                 let discarded = sandbox.discard().await;
                 outcome.and(discarded)?;
@@ -137,7 +180,7 @@ impl TrialRun<'_> {
         Ok(trial)
     }
 
-    async fn sandbox(&self) -> Result<Prepared> {
+    async fn sandbox(&self) -> Result<Result<Sandbox, String>> {
         Sandbox::prepare(self.migrator, PURPOSE, self.data, self.at, self.now).await
     }
 
@@ -211,8 +254,8 @@ impl TrialRun<'_> {
     async fn crash_fresh(&self, id: &str, after: &Fingerprint, crashes: &mut CrashReport) -> Result<()> {
         for place in spread(crashes.places, self.max_crashes) {
             let sandbox = match self.sandbox().await? {
-                Prepared::Ready(sandbox) => sandbox,
-                Prepared::Failed(error) => {
+                Ok(sandbox) => sandbox,
+                Err(error) => {
                     crashes.failures.push((place, TrialOutcome::Failed { error }));
                     return Ok(());
                 }
@@ -220,10 +263,9 @@ impl TrialRun<'_> {
             crashes.tried += 1;
             let outcome = compare(&sandbox, sandbox.up_with_crash(id, place), after).await;
             sandbox.discard().await?;
-            match outcome? {
-                TrialOutcome::Held => {}
-                outcome => crashes.failures.push((place, outcome)),
-            }
+            crashes
+                .failures
+                .extend(Some((place, outcome?)).filter(|(_, outcome)| *outcome != TrialOutcome::Held));
         }
         Ok(())
     }

@@ -41,13 +41,8 @@ fn store_error(error: &Error) -> Option<&docstore::Error> {
 
 /// Returns the documents that have the same values in these fields as the one before, ordered by these values.
 async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Result<Vec<Violation>> {
-    let mut by = Sort::default();
-    let mut kept = Vec::new();
-    for name in fields {
-        let field = Field::parse(name.clone())?;
-        by = by.then_ascending(field.clone());
-        kept.push(field);
-    }
+    let kept = fields.iter().map(|name| Field::parse(name.clone())).collect::<Result<Vec<_>, _>>()?;
+    let by = kept.iter().cloned().fold(Sort::default(), Sort::then_ascending);
     let read =
         Find::new(Filter::All).sort(by.then_ascending(Field::ID)).projection(Projection::Include(kept));
     let mut documents = db.collection(collection).find(read).await?;
