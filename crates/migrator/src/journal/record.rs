@@ -135,16 +135,6 @@ impl Record {
         entry
     }
 
-    /// Describes why [`Record::read`] cannot parse an entry.
-    pub(crate) fn unreadable(entry: &Document) -> &'static str {
-        match entry.get_str("kind") {
-            Ok("validator_set") => {
-                "it set a validator, which this version does not restore; set it by hand with `collMod`"
-            }
-            _ => "it cannot be read",
-        }
-    }
-
     /// Parses a journal entry; `None` if it is not one that this program writes.
     pub(crate) fn read(entry: &Document) -> Option<Self> {
         let ids = || entry.get_array("ids").ok().cloned();

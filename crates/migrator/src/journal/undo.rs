@@ -4,7 +4,7 @@ use docstore::{Field, Filter, Find, Index, Sort, Store};
 use super::restore::{delete_inserted, restore, restore_deleted};
 use super::{JOURNAL, Record, entries_of};
 use crate::run::{Batch, RunSession, Scope};
-use crate::{Result, StepCounts};
+use crate::{Error, Result, StepCounts};
 
 /// Undoes the last journal entry of a migration and removes it. To be run until no entry is left.
 pub(crate) struct UndoOne<'a> {
@@ -74,20 +74,29 @@ impl Batch for UndoOne<'_> {
             session.touch(scope, migration, &counts, &warnings, None).await?;
             session.boundary(migration, scope).await?;
         }
-        let record = Record::read(&entry);
-        let unreadable = Record::unreadable(&entry);
         let name = entry.get_str("collection").unwrap_or_default().to_owned();
+        let record = Record::read(&entry);
         let id = entry.remove("_id").unwrap_or(Bson::Null);
+        let Some(record) = record else {
+            let remedy = match entry.get_str("kind") {
+                Ok("validator_set") => "it set a validator; restore the one before by hand, with `collMod`",
+                _ => "this version cannot read it; revert it by hand",
+            };
+            let text = format!(
+                "the journal entry {id} of {name} was kept: {remedy}, then delete the entry from {JOURNAL}"
+            );
+            return Err(Error::migration(text));
+        };
         // The record has a copy of everything large.
         drop(entry);
         let collection = scope.collection(&name);
         let mut counts_of = |step: &str| StepCounts::index_of(&mut counts, step, &name);
         match record {
-            Some(Record::Fields { ids, changes }) => {
+            Record::Fields { ids, changes } => {
                 let at = counts_of("restore fields");
                 restore(scope, &collection, &ids, &changes, &mut counts[at]).await?;
             }
-            Some(Record::Inserted { ids, prints }) => {
+            Record::Inserted { ids, prints } => {
                 let at = counts_of("delete inserted");
                 let kept =
                     delete_inserted(&collection, &ids, &prints, self.confirmed, &mut counts[at]).await?;
@@ -95,22 +104,21 @@ impl Batch for UndoOne<'_> {
                     format!("document {id} of {name} was kept, since it was edited after it was inserted")
                 }));
             }
-            Some(Record::Deleted { documents }) => {
+            Record::Deleted { documents } => {
                 let at = counts_of("restore deleted");
                 let kept = restore_deleted(&collection, &documents, &mut counts[at]).await?;
                 warnings.extend(kept.iter().map(|id| {
                     format!("document {id} of {name} was not restored, since another one has its id")
                 }));
             }
-            Some(Record::IndexMade { .. }) => {
+            Record::IndexMade { .. } => {
                 let at = counts_of("drop index");
                 counts[at].deleted += 1;
             }
-            Some(Record::IndexDropped { .. }) => {
+            Record::IndexDropped { .. } => {
                 let at = counts_of("create index");
                 counts[at].inserted += 1;
             }
-            None => warnings.push(format!("journal entry {id} was skipped: {unreadable}")),
         }
         session.boundary(migration, scope).await?;
         scope.collection(JOURNAL).delete_one(&Filter::id(id)).await?;

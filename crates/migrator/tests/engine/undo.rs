@@ -159,6 +159,29 @@ testkit::stores! {
         }
     }
 
+    async fn rollback_keeps_a_journal_entry_that_it_cannot_revert(db: Database) {
+        db.collection("things").insert_one(doc! { "_id": 1, "x": "old" }).await.unwrap();
+        let before = content(&db).await;
+        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Set("things", "x", "new".into())])]);
+        migrator.up(UpMode::Start).await.unwrap();
+        let journal = db.collection("_migration_undo");
+        for (kind, remedy) in [("validator_set", "collMod"), ("later", "by hand")] {
+            let id = doc! { "migration": "0001_a", "n": 99_i64 };
+            let entry = doc! { "_id": id.clone(), "kind": kind, "collection": "things" };
+            journal.insert_one(entry.clone()).await.unwrap();
+            let error = migrator.down(NO).await.unwrap_err();
+            assert_eq!(error.exit_code(), 1);
+            for part in [remedy, "_migration_undo", "migrate down"] {
+                assert!(error.to_string().contains(part), "{error}");
+            }
+            assert!(all(&db, "_migration_undo").await.contains(&entry));
+            assert_ne!(content(&db).await, before);
+            assert_eq!(journal.delete_one(&Filter::id(id)).await.unwrap(), 1);
+        }
+        migrator.down(NO).await.unwrap();
+        assert_eq!(content(&db).await, before);
+    }
+
     async fn failed_rollback_names_the_commands(db: Database) {
         let things = db.collection("things");
         things.insert_many(vec![doc! { "_id": 1, "x": "same" }, doc! { "_id": 2, "x": "other" }]).await.unwrap();
