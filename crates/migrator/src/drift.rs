@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use bson::Document;
 use docstore::{Database, Index};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::Result;
 
@@ -62,11 +61,8 @@ impl fmt::Display for IndexDrift {
 }
 
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]
-fn as_mql<S: serde::Serializer>(
-    index: &Option<Index>,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    index.as_ref().map(|index| -> Document { index.to_mql() }).serialize(serializer)
+fn as_mql<S: Serializer>(index: &Option<Index>, serializer: S) -> Result<S::Ok, S::Error> {
+    index.as_ref().map(Index::to_mql).serialize(serializer)
 }
 
 /// Compares the indexes of the declared collections with those in the database. Other collections are ignored; a declared
@@ -74,51 +70,35 @@ fn as_mql<S: serde::Serializer>(
 pub async fn compare(db: &Database, declared: &[(String, Vec<Index>)]) -> Result<Vec<IndexDrift>> {
     let mut drifts = Vec::new();
     for (collection, wanted) in declared {
-        let there = db.list_indexes(collection).await?;
-        drifts.extend(differences(collection, wanted, &there));
+        drifts.extend(differences(collection, wanted, &db.list_indexes(collection).await?));
     }
     Ok(drifts)
 }
 
 fn differences(collection: &str, wanted: &[Index], there: &[Index]) -> Vec<IndexDrift> {
-    let mut drifts = Vec::new();
-    let mut matched = vec![false; there.len()];
-    let mut open = Vec::new();
+    let drift = |kind, declared: Option<&Index>, found: Option<&Index>| IndexDrift {
+        collection: collection.to_owned(),
+        kind,
+        declared: declared.cloned(),
+        found: found.cloned(),
+    };
+    let mut left: Vec<&Index> = there.iter().collect();
+    let (mut drifts, mut open) = (Vec::new(), Vec::new());
     for declared in wanted {
-        let Some(at) = there.iter().position(|found| found.same_definition(declared)) else {
-            open.push(declared);
-            continue;
-        };
-        matched[at] = true;
-        if there[at].name() != declared.name() {
-            drifts.push((DriftKind::OtherName, Some(declared), Some(&there[at])));
+        match left.iter().position(|found| found.same_definition(declared)).map(|at| left.remove(at)) {
+            Some(found) if found.name() == declared.name() => {}
+            Some(found) => drifts.push(drift(DriftKind::OtherName, Some(declared), Some(found))),
+            None => open.push(declared),
         }
     }
     for declared in open {
-        let near = |(at, found): &(usize, &Index)| {
-            !matched[*at] && (found.same_keys(declared) || found.name() == declared.name())
-        };
-        let near = there.iter().enumerate().find(near).map(|(at, _)| at);
-        match near {
-            Some(at) => {
-                matched[at] = true;
-                drifts.push((DriftKind::Different, Some(declared), Some(&there[at])));
-            }
-            None => drifts.push((DriftKind::Missing, Some(declared), None)),
-        }
+        let is_near = |found: &&Index| found.same_keys(declared) || found.name() == declared.name();
+        let found = left.iter().position(is_near).map(|at| left.remove(at));
+        let kind = if found.is_some() { DriftKind::Different } else { DriftKind::Missing };
+        drifts.push(drift(kind, Some(declared), found));
     }
-    for (found, _) in there.iter().zip(&matched).filter(|(_, matched)| !**matched) {
-        drifts.push((DriftKind::Extra, None, Some(found)));
-    }
+    drifts.extend(left.into_iter().map(|found| drift(DriftKind::Extra, None, Some(found))));
     drifts
-        .into_iter()
-        .map(|(kind, declared, found)| IndexDrift {
-            collection: collection.to_owned(),
-            kind,
-            declared: declared.cloned(),
-            found: found.cloned(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

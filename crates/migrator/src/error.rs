@@ -517,16 +517,11 @@ impl Error {
 
     /// Returns the error and its causes, outermost first.
     pub(crate) fn chain(&self) -> Vec<String> {
-        let mut texts = vec![self.to_string()];
-        let mut next = std::error::Error::source(self);
-        while let Some(error) = next {
-            let text = error.to_string();
-            // A transparent error repeats the text of its source.
-            if texts.last() != Some(&text) {
-                texts.push(text);
-            }
-            next = error.source();
-        }
+        let outermost: &dyn std::error::Error = self;
+        let causes = std::iter::successors(Some(outermost), |error| error.source());
+        let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+        // A transparent error repeats the text of its source.
+        texts.dedup();
         texts
     }
 

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use source::Code;
 pub use sourced::Sourced;
 
-use crate::{Migration, Undo};
+use crate::{Migration, Step, Undo};
 
 /// The version of the algorithm, with which each checksum begins.
 const VERSION: &str = "v1:";
@@ -56,10 +56,6 @@ impl fmt::Display for ChecksumDrift {
 }
 
 impl Checksums {
-    pub(crate) fn new(up: Option<String>, down: Option<String>) -> Self {
-        Self { up, down }
-    }
-
     /// Writes the checksums to an entry of the ledger.
     pub(crate) fn write(self, update: Update) -> Update {
         let sums = [("checksum_up", self.up), ("checksum_down", self.down)];
@@ -88,58 +84,36 @@ pub(crate) fn drift(migration: &dyn Migration, stored: &Checksums) -> Option<Che
 
 /// Computes the checksums of a migration.
 pub fn compute(migration: &dyn Migration) -> Checksums {
-    let code = migration.source().and_then(Code::read);
     let steps = migration.steps();
-    let mut up = Parts::default();
-    for step in &steps {
-        let document = bson::serialize_to_vec(&step.to_document());
-        up.bytes(&document.expect("a step is made of values that can be encoded"));
-    }
-    if let Some(code) = &code {
+    let encode = |step: &Step| bson::serialize_to_vec(&step.to_document());
+    let encoded = steps.iter().map(encode).collect::<Result<_, _>>();
+    let mut up: Vec<Vec<u8>> = encoded.expect("a step is made of values that can be encoded");
+    let mut down = vec![match migration.undo() {
+        Undo::Journal => b"journal".to_vec(),
+        Undo::Irreversible(_) => b"irreversible".to_vec(),
+        Undo::Code => b"code".to_vec(),
+    }];
+    if let Some(code) = migration.source().and_then(Code::read) {
+        let lines = |method| code.reach(method).into_iter().map(String::into_bytes);
         if steps.iter().any(|step| step.operation.is_opaque()) {
-            up.lines(&code.reach("steps"));
+            up.extend(lines("steps"));
         }
         if code.has("up") {
-            up.lines(&code.reach("up"));
+            up.extend(lines("up"));
+        }
+        for method in ["down", "undo_imported"].into_iter().filter(|method| code.has(method)) {
+            down.extend(lines(method));
         }
     }
-    let mut down = Parts::default();
-    down.bytes(match migration.undo() {
-        Undo::Journal => b"journal",
-        Undo::Irreversible(_) => b"irreversible",
-        Undo::Code => b"code",
-    });
-    if let Some(code) = &code {
-        for method in ["down", "undo_imported"] {
-            if code.has(method) {
-                down.lines(&code.reach(method));
-            }
-        }
-    }
-    Checksums::new(up.checksum(), down.checksum())
+    Checksums { up: sum(&up), down: sum(&down) }
 }
 
-/// The input of a checksum. Each part is preceded by its length, so that different lists of parts differ.
-#[derive(Default)]
-struct Parts {
-    hash: Sha256,
-    any: bool,
-}
-
-impl Parts {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.any = true;
-        self.hash.update((bytes.len() as u64).to_be_bytes());
-        self.hash.update(bytes);
+/// Returns the checksum of parts, if there are any. Each is preceded by its length, so that different lists differ.
+fn sum(parts: &[Vec<u8>]) -> Option<String> {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
     }
-
-    fn lines(&mut self, lines: &[String]) {
-        for line in lines {
-            self.bytes(line.as_bytes());
-        }
-    }
-
-    fn checksum(self) -> Option<String> {
-        self.any.then(|| format!("{VERSION}{}", hex::encode(self.hash.finalize())))
-    }
+    (!parts.is_empty()).then(|| format!("{VERSION}{}", hex::encode(hash.finalize())))
 }

@@ -10,7 +10,7 @@ mod state;
 use std::collections::BTreeMap;
 
 use bson::{DateTime, Document};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use counts::StepCounts;
 pub(crate) use counts::counts_to_bson;
@@ -109,7 +109,7 @@ impl LedgerEntry {
             step: text(document, "step"),
             confirmed: flag("confirmed"),
             depends_on: texts(document, "depends_on"),
-            checksums: Checksums::new(text(document, "checksum_up"), text(document, "checksum_down")),
+            checksums: Checksums { up: text(document, "checksum_up"), down: text(document, "checksum_down") },
             applied_run: text(document, "applied_run").or_else(last_run),
             breaks_older: flag("breaks_older"),
             retry: flag("retry"),
@@ -125,7 +125,8 @@ impl LedgerEntry {
 }
 
 /// The run and the program that wrote something.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Provenance {
     /// The run.
     pub run_id: String,
@@ -144,15 +145,7 @@ pub struct Provenance {
 
 impl Provenance {
     pub(crate) fn from_document(document: &Document) -> Self {
-        let word = |key| text(document, key).unwrap_or_default();
-        Self {
-            run_id: word("run_id"),
-            actor: word("actor"),
-            host: word("host"),
-            pid: integer(document, "pid").unwrap_or(0),
-            app_version: word("app_version"),
-            git_revision: text(document, "git_revision"),
-        }
+        bson::deserialize_from_document(document.clone()).unwrap_or_default()
     }
 }
 
