@@ -20,10 +20,8 @@
 
 /// Files of documents, with checksums.
 mod bson_file;
-/// The folder of backups, and the folder of one.
+/// The folder of backups, and the folder of one with its manifest.
 mod folder;
-/// The description of a backup.
-mod manifest;
 /// Backups before migrations.
 mod policy;
 /// Restoring a backup.
@@ -33,8 +31,7 @@ mod take;
 /// Verifying a backup against its checksums.
 mod verify;
 
-pub use folder::{BackupListing, UnreadableBackup, list, prune, resolve};
-pub use manifest::{BackedUpCollection, Manifest};
+pub use folder::{BackedUpCollection, BackupListing, Manifest, UnreadableBackup, list, prune, resolve};
 pub use policy::{BackupContext, BackupPolicy, BackupSettings, backup_reason, before_migration};
 pub use restore::{RestoreReport, RestoreRequest, RestoredCollection, restore};
 pub use take::{TakeRequest, take};

@@ -5,8 +5,7 @@ use bson::DateTime;
 use docstore::{Database, Field, Filter, Find, Sort, Topology};
 
 use super::bson_file::BsonWriter;
-use super::folder::{MANIFEST, PartialBackup, SUMS, new_id};
-use super::manifest::FORMAT;
+use super::folder::{FORMAT, MANIFEST, PartialBackup, SUMS, new_id};
 use super::restore::LOADING;
 use super::{BackedUpCollection, Manifest};
 use crate::ledger::LOCK;

@@ -6,29 +6,25 @@
 
 /// The documents that a rollback would delete although they were edited.
 mod losses;
-/// The content of an entry.
+/// The content of an entry, and its writer.
 mod record;
 /// The reverse of an entry's changes.
 mod restore;
-/// Removes journals that are no longer needed.
-mod retention;
 /// Rolls back a migration, entry by entry.
 mod undo;
-/// Writes entries.
-mod writer;
 
 use std::collections::HashMap;
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, DateTime, Document, doc};
 use docstore::{Collection, Field, Filter, Find, Projection, Sort, Store};
 
 pub(crate) use losses::losses;
-pub(crate) use record::{FieldChange, NewValue, Record, SparseValues};
-pub(crate) use retention::{discard, forget, forgettable};
+pub(crate) use record::{FieldChange, JournalWriter, NewValue, Record, SparseValues};
 pub(crate) use undo::UndoOne;
-pub(crate) use writer::JournalWriter;
 
-use crate::{Error, Result};
+use crate::entry::Entries;
+use crate::run::RunSession;
+use crate::{Error, Result, Settings, Source, State};
 
 /// The collection of the journal.
 pub(crate) const JOURNAL: &str = "_migration_undo";
@@ -112,6 +108,36 @@ fn fnv(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Returns the migrations that were applied longer ago than `journal_keep` and still have a journal.
+pub(crate) fn forgettable(entries: &Entries, settings: &Settings, now: DateTime) -> Vec<String> {
+    let Some(keep) = settings.journal_keep else { return Vec::new() };
+    let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    let before = now.timestamp_millis().saturating_sub(keep);
+    entries
+        .values()
+        .filter(|entry| entry.state == State::Applied && entry.source == Source::Native && entry.journalled)
+        .filter(|entry| entry.applied_at.is_some_and(|at| at.timestamp_millis() < before))
+        .map(|entry| entry.id.clone())
+        .collect()
+}
+
+/// Removes the journal of an applied migration. The ledger is updated first, so that a journal that is only partly
+/// removed is never used for a rollback.
+pub(crate) async fn forget(session: &RunSession<'_>, migration: &str) -> Result<()> {
+    session.check_limits().await?;
+    session.forget_journal(migration).await?;
+    discard(session, migration).await?;
+    tracing::info!(migration, "removed the journal of a migration, which is past journal_keep");
+    Ok(())
+}
+
+/// Removes the journal of a migration that was rolled back by code.
+pub(crate) async fn discard(session: &RunSession<'_>, migration: &str) -> Result<()> {
+    session.check_limits().await?;
+    session.db.collection(JOURNAL).delete_many(&entries_of(migration)).await?;
+    Ok(())
 }
 
 #[cfg(test)]

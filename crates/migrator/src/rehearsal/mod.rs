@@ -10,20 +10,17 @@ mod copy;
 mod crash_injector;
 /// The content of a database, comparable between runs.
 mod fingerprint;
-/// Applying what is pending to a copy.
+/// Applying what is pending to a copy, and the documents that make it fail.
 mod rehearse;
 /// A scratch database with the migrations on it.
 mod sandbox;
 /// Testing each migration on sets of data.
 mod trial;
-/// Documents that make a migration fail.
-mod violations;
 
 pub use copy::CopiedCollection;
 pub use fingerprint::{Difference, Fingerprint, GeneratedIds, KnownIds};
 pub(crate) use rehearse::rehearse;
-pub use rehearse::{RehearsalFailure, RehearsalReport, RehearsalRequest};
+pub use rehearse::{RehearsalFailure, RehearsalReport, RehearsalRequest, Violation};
 pub use sandbox::TrialData;
 pub(crate) use trial::round_trip;
 pub use trial::{CrashReport, RoundTripReport, RoundTripRequest, Trial, TrialOutcome};
-pub use violations::Violation;
