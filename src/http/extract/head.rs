@@ -64,11 +64,13 @@ impl Auth {
 
     /// Returns the caller if there is a valid token. An expired token does no harm on a public route.
     pub(crate) async fn optional(&self) -> Result<Option<Caller>, ApiError> {
+        if self.header.is_none() {
+            return Ok(None);
+        }
         match self.verify().await {
             Ok(Ok(profile)) => Ok(Some(profile.caller)),
             Ok(Err(
-                identity::Error::Missing
-                | identity::Error::Malformed
+                identity::Error::Malformed
                 | identity::Error::Token(TokenError::Rejected | TokenError::MissingScope),
             ))
             | Err(_) => Ok(None),
