@@ -123,7 +123,8 @@ impl Route {
 
     /// Limits each client to `per_minute` requests.
     fn limit(self, per_minute: u32) -> Self {
-        Self { limit: Some(RateLimit { name: "writes", per_minute }), ..self }
+        let name = if self.method == Method::GET { "reads" } else { "writes" };
+        Self { limit: Some(RateLimit { name, per_minute }), ..self }
     }
 
     /// Replaces the summary that is derived from the operation id.
