@@ -26,7 +26,7 @@ use std::time::Duration;
 pub use cache::{CacheCounts, CacheSettings, CachedService, ResponseCache};
 pub use error::{ApiError, FieldError, LocPart};
 pub use middleware::{
-    ConcurrencyLimit, Gate, MiddlewareSettings, MiddlewareState, RateLimit, RateLimitStatus, StartProgress,
+    ConcurrencyLimit, Gate, MiddlewareSettings, MiddlewareState, RateLimit, RateLimitStatus, Readiness,
 };
 pub use routes::{Policy, Route, openapi_document, router, routes};
 pub use server::{ConnectionSettings, raise_socket_limit, serve};

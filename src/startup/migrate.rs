@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Failure, Meter};
 use crate::config::{BackupBefore, Config, MigrateOnStart};
-use crate::http::{Gate, StartProgress};
+use crate::http::{Gate, Readiness};
 
 /// The ledger of the original.
 const ORIGINAL_LEDGER: &str = "pymongo_migrate";
@@ -89,14 +89,14 @@ impl Observer for ProgressReporter {
         meter.record(event, Instant::now());
         let Meter { migration, step, done, holder, .. } = meter.clone();
         self.gate.progress(|progress| {
-            *progress = StartProgress {
-                phase: progress.phase,
+            *progress = Readiness {
                 done: step.is_some().then_some(done),
                 percent: meter.percent(),
                 eta_seconds: meter.left().map(|left| left.as_secs()),
                 migration,
                 step,
                 holder,
+                ..Readiness::starting(progress.phase)
             };
         });
     }

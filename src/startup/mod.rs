@@ -189,7 +189,7 @@ async fn phase<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let phase = phase.name();
-    gate.progress(|progress| *progress = http::StartProgress { phase, ..http::StartProgress::default() });
+    gate.progress(|progress| *progress = http::Readiness::starting(Some(phase)));
     let started_at = Instant::now();
     let outcome = work.instrument(tracing::info_span!("start", phase)).await;
     let duration_ms = started_at.elapsed().as_millis();

@@ -7,7 +7,7 @@ testkit::stores! {
     async fn before_the_start_is_over_only_liveness_answers(db: Database) {
         let app = App::closed();
         app.gate.progress(|progress| {
-            progress.phase = "migrations";
+            progress.phase = Some("migrations");
             progress.migration = Some("0001_a".to_owned());
         });
         assert_eq!(app.get("/livez").await.status, 200);

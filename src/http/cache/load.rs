@@ -93,9 +93,9 @@ async fn read(
         parts.extensions.remove::<ConnectInfo<SocketAddr>>();
         load(app.clone(), Request::from_parts(parts, Body::empty()), next, reads)
     };
-    let Some(store) = &cache.store else {
+    if !cache.is_enabled() {
         return present(app, request, load(ReadTracker::default()).await, status).await;
-    };
+    }
     let store_unreachable = async {
         let Some(entry) = &entry else { return future::pending().await };
         entry.change_tracker().until_away().await;
@@ -105,7 +105,7 @@ async fn read(
     let loaded = tokio::select! {
         loaded = single_flight.join(&key, load) => loaded,
         entry = store_unreachable => {
-            CacheCounters::increment(&store.counters.stale);
+            CacheCounters::increment(&cache.counters.stale);
             return cache.serve(request, Arc::clone(entry), CacheStatus::StoreUnreachable).await;
         }
     };
@@ -113,10 +113,10 @@ async fn read(
         Ok(loaded) => loaded,
         Err(error) => return ApiError::Internal(Box::new(error)).into_response(),
     };
-    CacheCounters::increment(if joined { &store.counters.joined } else { &store.counters.loads });
+    CacheCounters::increment(if joined { &cache.counters.joined } else { &cache.counters.loads });
     match (&outcome, entry) {
         (LoadOutcome::Uncached(response), Some(entry)) if response.is_store_failure() => {
-            CacheCounters::increment(&store.counters.stale);
+            CacheCounters::increment(&cache.counters.stale);
             cache.serve(request, entry, CacheStatus::StaleOnError).await
         }
         _ => present(app, request, outcome, status).await,
@@ -152,6 +152,10 @@ async fn try_load(
     let permit = app.concurrency.try_acquire()?;
     let services = app.gate.services()?;
     let key = cache_key(request.uri()).to_owned();
+    // A load that completed after the lookup of this request has stored a response.
+    if let Some(entry) = app.cache.get(&key).filter(|entry| entry.is_fresh()) {
+        return Ok(LoadOutcome::Entry(entry));
+    }
     let route = Route::matched(request.extensions()).filter(|route| route.policy == Policy::Everyone);
     let loaded_at = Instant::now();
     // Shorter than the timeout of the waiting requests, so that they can still serve a stale entry.
@@ -172,12 +176,8 @@ async fn try_load(
     let validity = Validity { reads, loaded_at, change_tracker: services.change_tracker.clone() };
     let cache_control = app.cache.cache_control.clone();
     let entry = Arc::new(CacheEntry::new(parts.headers, body, cache_control, route.path, validity));
-    let not_stored = match &app.cache.store {
-        None => Some(UncachedReason::Disabled),
-        Some(_) if !may_keep => Some(UncachedReason::ReadsUsers),
-        Some(store) => (!store.insert(&key, &entry)).then_some(UncachedReason::StaleOnArrival),
-    };
-    if let Some(reason) = not_stored {
+    let stored = if may_keep { app.cache.insert(&key, &entry) } else { Err(UncachedReason::ReadsUsers) };
+    if let Err(reason) = stored {
         log_not_stored(reason);
     }
     Ok(LoadOutcome::Entry(entry))

@@ -18,5 +18,4 @@ mod response_cache;
 
 pub(crate) use entry::strip_encoding;
 pub(crate) use load::{ContentLoader, serve_or_load};
-pub(crate) use response_cache::RouterFuture;
 pub use response_cache::{CacheCounts, CacheSettings, CachedService, ResponseCache};

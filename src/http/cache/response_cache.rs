@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -18,9 +17,11 @@ use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
 use moka::ops::compute::Op;
 use moka::sync::Cache;
+use serde::Serialize;
 use tokio::sync::Semaphore;
-use tower::Service;
 use tower::util::Oneshot;
+use tower::{Service, ServiceExt as _};
+use utoipa::ToSchema;
 
 use super::encoding::{AcceptedEncodings, ContentEncoding};
 use super::entry::{CacheEntry, CacheStatus, UncachedReason, VariantChoice};
@@ -39,9 +40,6 @@ struct Inner {
     router: Router,
 }
 
-/// The future of a response from the router.
-pub(crate) type RouterFuture = Pin<Box<Oneshot<Router, Request>>>;
-
 impl CachedService {
     pub(crate) fn new(app: AppState, router: Router) -> Self {
         Self { inner: Arc::new(Inner { app, router }), peer: None }
@@ -58,10 +56,7 @@ impl CachedService {
     /// The miss, for [`Self::route`].
     pub(crate) fn lookup<B>(&self, request: &http::Request<B>) -> Result<http::Response<Bytes>, CacheMiss> {
         let app = &self.inner.app;
-        let (mut response, route) = match app.cache.lookup(request) {
-            Lookup::Hit { response, route } => (response, route),
-            Lookup::Miss(miss) => return Err(miss),
-        };
+        let (mut response, route) = app.cache.lookup(request)?;
         let id = middleware::request_id(request.headers(), &*app.clock);
         middleware::log_cached_response(request, route, &id, response.status());
         let headers = response.headers_mut();
@@ -74,19 +69,19 @@ impl CachedService {
     }
 
     /// Answers a request that is not cached by the router.
-    pub(crate) fn route(&self, mut request: Request, miss: CacheMiss) -> RouterFuture {
+    pub(crate) fn route(&self, mut request: Request, miss: CacheMiss) -> Oneshot<Router, Request> {
         request.extensions_mut().insert(miss);
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
-        Box::pin(tower::ServiceExt::oneshot(self.inner.router.clone(), request))
+        self.inner.router.clone().oneshot(request)
     }
 }
 
 impl Service<Request> for CachedService {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Response, Infallible>>, RouterFuture>;
+    type Future = Either<Ready<Result<Response, Infallible>>, Oneshot<Router, Request>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -125,28 +120,50 @@ impl Default for CacheSettings {
     }
 }
 
-/// The number of entries, and of responses since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The response cache since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RenderedResponses)]
 pub struct CacheCounts {
-    /// Entries.
+    /// Cached responses.
     pub entries: u64,
-    /// Bytes of the entries.
+    /// Their bytes.
     pub bytes: u64,
-    /// Fresh entries that were served.
+    /// Fresh cached responses that were served.
     pub hits: u64,
-    /// Entries that were served while the store was unreachable.
+    /// Cached responses that were served while the store was unreachable.
     pub stale: u64,
     /// Responses that were loaded.
     pub loads: u64,
     /// Requests that joined the load of another one.
     pub joined: u64,
+    /// The time since the writes of other processes were last seen; the cache does not know it.
+    pub lag_ms: u64,
 }
+
+/// Numbers of responses since the start, by their origin.
+#[derive(Default)]
+pub(crate) struct CacheCounters {
+    pub(crate) hits: AtomicU64,
+    pub(crate) stale: AtomicU64,
+    pub(crate) loads: AtomicU64,
+    pub(crate) joined: AtomicU64,
+}
+
+impl CacheCounters {
+    pub(crate) fn increment(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Entries by path and query, bounded by bytes. Frequently requested entries are kept.
+type Entries = Cache<Arc<str>, Arc<CacheEntry>>;
 
 /// The cache of public responses.
 pub struct ResponseCache {
     pub(crate) cache_control: HeaderValue,
     /// `None` if the cache is disabled.
-    pub(crate) store: Option<Arc<CacheStore>>,
+    entries: Option<Entries>,
+    pub(crate) counters: CacheCounters,
     encoders: Arc<Semaphore>,
 }
 
@@ -156,16 +173,6 @@ pub(crate) struct CacheRequest<'a> {
     pub(crate) key: &'a str,
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
-}
-
-/// The result of the one lookup of a request.
-pub(crate) enum Lookup {
-    Hit {
-        response: http::Response<Bytes>,
-        /// The template of the route, for the access log.
-        route: &'static str,
-    },
-    Miss(CacheMiss),
 }
 
 /// A lookup that could not be answered, in the request's extensions.
@@ -184,30 +191,65 @@ pub(crate) fn cache_key(uri: &Uri) -> &str {
 impl ResponseCache {
     /// Creates an empty cache.
     pub fn new(settings: &CacheSettings) -> Self {
+        let weigh = |key: &Arc<str>, entry: &Arc<CacheEntry>| {
+            u32::try_from(key.len() + entry.weight()).unwrap_or(u32::MAX)
+        };
+        let entries = |bytes: NonZeroU64| Cache::builder().max_capacity(bytes.get()).weigher(weigh).build();
         Self {
             cache_control: cache_control(settings),
-            store: settings.max_bytes.map(|bytes| Arc::new(CacheStore::new(bytes.get()))),
+            entries: settings.max_bytes.map(entries),
+            counters: CacheCounters::default(),
             encoders: Arc::new(Semaphore::new(MAX_ENCODERS)),
         }
     }
 
     /// Returns the current counts; all are 0 if the cache is disabled.
     pub fn counts(&self) -> CacheCounts {
-        let Some(store) = &self.store else { return CacheCounts::default() };
-        let (entries, bytes) = store.size();
-        let CacheCounters { hits, stale, loads, joined } = &store.counters;
+        let Some(all) = &self.entries else { return CacheCounts::default() };
+        let CacheCounters { hits, stale, loads, joined } = &self.counters;
         let [hits, stale, loads, joined] =
             [hits, stale, loads, joined].map(|counter| counter.load(Ordering::Relaxed));
-        CacheCounts { entries, bytes, hits, stale, loads, joined }
+        let (entries, bytes) = (all.entry_count(), all.weighted_size());
+        CacheCounts { entries, bytes, hits, stale, loads, joined, lag_ms: 0 }
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.entries.is_some()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.store.as_ref().is_none_or(|store| store.is_empty())
+        self.entries.as_ref().is_none_or(|entries| entries.entry_count() == 0)
     }
 
-    /// Looks a request up. Takes no lock.
-    pub(crate) fn lookup<B>(&self, request: &http::Request<B>) -> Lookup {
-        let miss = |reason, entry| Lookup::Miss(CacheMiss { reason, entry });
+    /// Returns the entry of a key, fresh or not.
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<CacheEntry>> {
+        self.entries.as_ref()?.get(key)
+    }
+
+    /// Stores an entry, unless it is stale already and there is another one.
+    ///
+    /// # Errors
+    /// The reason why it was not stored.
+    pub(crate) fn insert(&self, key: &str, entry: &Arc<CacheEntry>) -> Result<(), UncachedReason> {
+        let entries = self.entries.as_ref().ok_or(UncachedReason::Disabled)?;
+        if !entry.is_fresh() && entries.contains_key(key) {
+            return Err(UncachedReason::StaleOnArrival);
+        }
+        entries.insert(key.into(), Arc::clone(entry));
+        // Evict now, so that the limit holds at any time.
+        entries.run_pending_tasks();
+        Ok(())
+    }
+
+    /// Looks a request up, and returns the response and the template of its route. Takes no lock.
+    ///
+    /// # Errors
+    /// The reason why the request is not answered.
+    pub(crate) fn lookup<B>(
+        &self,
+        request: &http::Request<B>,
+    ) -> Result<(http::Response<Bytes>, &'static str), CacheMiss> {
+        let miss = |reason, entry| Err(CacheMiss { reason, entry });
         let (method, headers) = (request.method(), request.headers());
         if !matches!(*method, Method::GET | Method::HEAD) {
             return miss(UncachedReason::Method, None);
@@ -215,9 +257,9 @@ impl ResponseCache {
         if headers.contains_key(header::AUTHORIZATION) {
             return miss(UncachedReason::Authorization, None);
         }
-        let Some(store) = &self.store else { return miss(UncachedReason::Disabled, None) };
+        let Some(entries) = &self.entries else { return miss(UncachedReason::Disabled, None) };
         let key = cache_key(request.uri());
-        let Some(entry) = store.get(key) else { return miss(UncachedReason::NoEntry, None) };
+        let Some(entry) = entries.get(key) else { return miss(UncachedReason::NoEntry, None) };
         if !entry.is_fresh() {
             return miss(entry.stale_reason(), Some(entry));
         }
@@ -227,17 +269,17 @@ impl ResponseCache {
             return miss(UncachedReason::NotEncoded, Some(entry));
         };
         let (status, counter) = if entry.change_tracker().store_is_away() {
-            (CacheStatus::StoreUnreachable, &store.counters.stale)
+            (CacheStatus::StoreUnreachable, &self.counters.stale)
         } else {
-            (CacheStatus::Hit, &store.counters.hits)
+            (CacheStatus::Hit, &self.counters.hits)
         };
         CacheCounters::increment(counter);
         let response = entry.response(method, headers, encoding, status);
         let route = entry.route;
         if let Some(preferred) = preferred {
-            self.encode_in_background(store, key, entry, preferred);
+            self.encode_in_background(key, entry, preferred);
         }
-        Lookup::Hit { response, route }
+        Ok((response, route))
     }
 
     /// Serves an entry in an encoding that the client accepts, and encodes it if necessary.
@@ -251,8 +293,8 @@ impl ResponseCache {
         match entry.choose(AcceptedEncodings::from_headers(headers)) {
             VariantChoice::Available(encoding, preferred) => {
                 let response = entry.response(method, headers, encoding, status);
-                if let (Some(preferred), Some(store)) = (preferred, &self.store) {
-                    self.encode_in_background(store, key, entry, preferred);
+                if let Some(preferred) = preferred {
+                    self.encode_in_background(key, entry, preferred);
                 }
                 response.map(Body::from)
             }
@@ -272,8 +314,7 @@ impl ResponseCache {
         encoding: ContentEncoding,
     ) -> Result<Arc<CacheEntry>, ApiError> {
         let _permit = self.encoders.acquire().await.expect("the semaphore is never closed");
-        let current = self.store.as_ref().and_then(|store| store.get(key));
-        if let Some(current) = current.filter(|entry| entry.is_fresh() && entry.has_variant(encoding)) {
+        if let Some(current) = self.get(key).filter(|entry| entry.is_fresh() && entry.has_variant(encoding)) {
             return Ok(current);
         }
         let task = tokio::task::spawn_blocking({
@@ -282,30 +323,22 @@ impl ResponseCache {
         });
         let panicked = |error| ApiError::Internal(Box::new(error));
         let encoded = task.await.map_err(panicked)?.map_err(|error| ApiError::Internal(Box::new(error)))?;
-        if let Some(store) = &self.store {
-            store.replace(key, &entry, Arc::clone(&encoded));
+        if let Some(entries) = &self.entries {
+            replace(entries, key, &entry, Arc::clone(&encoded));
         }
         Ok(encoded)
     }
 
     /// Encodes an entry for later requests. Does nothing if the encoders are busy: the next request tries again.
-    fn encode_in_background(
-        &self,
-        store: &Arc<CacheStore>,
-        key: &str,
-        entry: Arc<CacheEntry>,
-        encoding: ContentEncoding,
-    ) {
-        if !entry.claim(encoding) {
-            return;
-        }
+    fn encode_in_background(&self, key: &str, entry: Arc<CacheEntry>, encoding: ContentEncoding) {
+        let Some(entries) = self.entries.as_ref().filter(|_| entry.claim(encoding)) else { return };
         let Ok(permit) = Arc::clone(&self.encoders).try_acquire_owned() else {
             return entry.release_claim(encoding);
         };
-        let (store, key) = (Arc::clone(store), key.to_owned());
+        let (entries, key) = (entries.clone(), key.to_owned());
         tokio::task::spawn_blocking(move || {
             match entry.with_variant(encoding) {
-                Ok(encoded) => store.replace(&key, &entry, Arc::new(encoded)),
+                Ok(encoded) => replace(&entries, &key, &entry, Arc::new(encoded)),
                 Err(error) => {
                     tracing::error!(%error, encoding = encoding.as_str(), "failed to encode a response");
                 }
@@ -313,6 +346,15 @@ impl ResponseCache {
             drop(permit);
         });
     }
+}
+
+/// Replaces `old` by `new`, unless another entry has replaced it already.
+fn replace(entries: &Entries, key: &str, old: &Arc<CacheEntry>, new: Arc<CacheEntry>) {
+    entries.entry(key.into()).and_compute_with(|current| match current {
+        Some(current) if Arc::ptr_eq(current.value(), old) => Op::Put(new),
+        _ => Op::Nop,
+    });
+    entries.run_pending_tasks();
 }
 
 /// Returns the `Cache-Control` of public responses. Private caches always revalidate.
@@ -323,70 +365,6 @@ fn cache_control(settings: &CacheSettings) -> HeaderValue {
     let stale =
         if stale > 0 { format!("stale-while-revalidate={stale}") } else { "must-revalidate".to_owned() };
     HeaderValue::from_str(&format!("public, max-age=0{shared}, {stale}")).expect("ASCII is valid in a header")
-}
-
-/// Entries by path and query, bounded by bytes. Frequently requested entries are kept.
-pub(crate) struct CacheStore {
-    entries: Cache<Arc<str>, Arc<CacheEntry>>,
-    pub(crate) counters: CacheCounters,
-}
-
-/// Numbers of responses since the start, by their origin.
-#[derive(Default)]
-pub(crate) struct CacheCounters {
-    pub(crate) hits: AtomicU64,
-    pub(crate) stale: AtomicU64,
-    pub(crate) loads: AtomicU64,
-    pub(crate) joined: AtomicU64,
-}
-
-impl CacheCounters {
-    pub(crate) fn increment(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl CacheStore {
-    pub(crate) fn new(max_bytes: u64) -> Self {
-        let weigh = |key: &Arc<str>, entry: &Arc<CacheEntry>| {
-            u32::try_from(key.len() + entry.weight()).unwrap_or(u32::MAX)
-        };
-        let entries = Cache::builder().max_capacity(max_bytes).weigher(weigh).build();
-        Self { entries, counters: CacheCounters::default() }
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<Arc<CacheEntry>> {
-        self.entries.get(key)
-    }
-
-    /// Stores an entry, unless it is stale already and there is another one. Returns whether it was stored.
-    pub(crate) fn insert(&self, key: &str, entry: &Arc<CacheEntry>) -> bool {
-        let stores = entry.is_fresh() || !self.entries.contains_key(key);
-        if stores {
-            self.entries.insert(key.into(), Arc::clone(entry));
-            // Evict now, so that the limit holds at any time.
-            self.entries.run_pending_tasks();
-        }
-        stores
-    }
-
-    /// Replaces `old` by `new`, unless another entry has replaced it already.
-    pub(crate) fn replace(&self, key: &str, old: &Arc<CacheEntry>, new: Arc<CacheEntry>) {
-        self.entries.entry(key.into()).and_compute_with(|current| match current {
-            Some(current) if Arc::ptr_eq(current.value(), old) => Op::Put(new),
-            _ => Op::Nop,
-        });
-        self.entries.run_pending_tasks();
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.entry_count() == 0
-    }
-
-    /// Returns the number of entries, and their bytes.
-    pub(crate) fn size(&self) -> (u64, u64) {
-        (self.entries.entry_count(), self.entries.weighted_size())
-    }
 }
 
 #[cfg(test)]

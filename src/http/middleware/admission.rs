@@ -7,80 +7,122 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use utoipa::ToSchema;
 
-use crate::http::{ApiError, AppState};
+use crate::http::{ApiError, AppState, CacheCounts};
 use crate::service::Services;
 
 /// The routes that do not depend on the gate.
 const UNGATED: [&str; 3] = ["/livez", "/readyz", "/health"];
 
-/// The progress of the start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StartProgress {
-    /// The current phase.
-    pub phase: &'static str,
+/// The readiness of the process, and the reason if it is not ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(examples(
+    json!({ "status": "ready", "database": "connected" }),
+    json!({
+        "status": "starting", "phase": "migrations", "migration": "0004_backfill_section_id", "step": "link blog",
+        "done": 250_000, "percent": 25, "eta_seconds": 31,
+    }),
+))]
+pub struct Readiness {
+    /// `ready`, `degraded` (the store does not answer; cached responses are served), `starting`, `failed`, `unavailable`
+    /// or `draining`.
+    pub status: &'static str,
+    /// `connected` or `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub database: Option<&'static str>,
+    /// The phase of the start that is in progress, or that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub phase: Option<&'static str>,
     /// The current migration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub migration: Option<String>,
     /// Its current step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub step: Option<String>,
     /// The number of documents that the step has processed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub done: Option<u64>,
-    /// The progress of the step, from 0 to 100.
+    /// The progress of the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, maximum = 100)]
     pub percent: Option<u8>,
     /// The estimated number of seconds until the step is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub eta_seconds: Option<u64>,
     /// The process that migrates, if this one waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub holder: Option<String>,
+    /// The reason of a failed start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub detail: Option<String>,
+    /// The response cache; only if `verbose` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub rendered: Option<CacheCounts>,
 }
 
-#[derive(Clone)]
-pub(crate) enum GateState {
-    Starting(StartProgress),
-    Failed { phase: &'static str, detail: String },
-    Open(Arc<Services>),
-    Draining(Arc<Services>),
+impl Readiness {
+    /// Returns the readiness while a phase of the start is in progress.
+    pub fn starting(phase: Option<&'static str>) -> Self {
+        Self { status: "starting", phase, ..Self::default() }
+    }
 }
 
 /// Keeps requests from the content until the start is complete, and for good if it failed.
 pub struct Gate {
-    state: RwLock<GateState>,
+    /// The services are present while the gate is open.
+    state: RwLock<(Readiness, Option<Arc<Services>>)>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { state: RwLock::new(GateState::Starting(StartProgress::default())) }
+        Self { state: RwLock::new((Readiness::starting(None), None)) }
     }
 }
 
 impl Gate {
     /// Updates the progress of the start. Does nothing once it is complete.
-    pub fn progress(&self, change: impl FnOnce(&mut StartProgress)) {
-        if let GateState::Starting(progress) = &mut *self.state.write() {
-            change(progress);
+    pub fn progress(&self, change: impl FnOnce(&mut Readiness)) {
+        let (readiness, _) = &mut *self.state.write();
+        if readiness.status == "starting" {
+            change(readiness);
         }
     }
 
     /// Opens the gate.
     pub fn open(&self, services: Services) {
-        *self.state.write() = GateState::Open(Arc::new(services));
+        let ready = Readiness { status: "ready", ..Readiness::default() };
+        *self.state.write() = (ready, Some(Arc::new(services)));
     }
 
     /// Closes the gate for good. `detail` is public and must not contain secrets.
     pub fn fail(&self, phase: &'static str, detail: String) {
-        *self.state.write() = GateState::Failed { phase, detail };
+        let (phase, detail) = (Some(phase), Some(detail));
+        let failed = Readiness { status: "failed", phase, detail, ..Readiness::default() };
+        *self.state.write() = (failed, None);
     }
 
     /// Reports the process as not ready, while requests are still served.
     pub fn drain(&self) {
-        let mut state = self.state.write();
-        if let GateState::Open(services) = &*state {
-            *state = GateState::Draining(Arc::clone(services));
+        let (readiness, services) = &mut *self.state.write();
+        if services.is_some() {
+            readiness.status = "draining";
         }
     }
 
-    pub(crate) fn state(&self) -> GateState {
-        self.state.read().clone()
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.state.read().0.clone()
     }
 
     /// Returns the use cases.
@@ -88,13 +130,12 @@ impl Gate {
     /// # Errors
     /// 503 while the gate is closed.
     pub(crate) fn services(&self) -> Result<Arc<Services>, ApiError> {
-        let detail = match &*self.state.read() {
-            GateState::Open(services) | GateState::Draining(services) => return Ok(Arc::clone(services)),
-            GateState::Starting(StartProgress { phase: "", .. }) => "starting".to_owned(),
-            GateState::Starting(StartProgress { phase, .. }) => format!("starting: {phase}"),
-            GateState::Failed { phase, .. } => format!("the start failed: {phase}"),
-        };
-        Err(ApiError::NotServing(detail))
+        let (Readiness { status, phase, .. }, services) = &*self.state.read();
+        if let Some(services) = services {
+            return Ok(Arc::clone(services));
+        }
+        let state = if *status == "failed" { "the start failed" } else { "starting" };
+        Err(ApiError::NotServing(phase.map_or_else(|| state.to_owned(), |phase| format!("{state}: {phase}"))))
     }
 }
 

@@ -9,10 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::extract::{ValidQuery, default, query};
-use crate::http::middleware::{GateState, RequestId, StartProgress};
+use crate::http::middleware::{Readiness, RequestId};
 use crate::http::openapi::operation::Operation;
 use crate::http::respond::format_naive_timestamp;
-use crate::http::{AppState, CacheCounts};
+use crate::http::{ApiError, AppState, CacheCounts};
 use crate::service::Services;
 
 /// The response of the liveness routes.
@@ -22,89 +22,6 @@ pub(crate) struct HealthBody {
     status: &'static str,
     /// UTC without an offset.
     timestamp: String,
-}
-
-/// The readiness of the process, and the reason if it is not ready.
-#[derive(Serialize, ToSchema, Default)]
-#[schema(as = Readiness, examples(
-    json!({ "status": "ready", "database": "connected" }),
-    json!({
-        "status": "starting", "phase": "migrations", "migration": "0004_backfill_section_id", "step": "link blog",
-        "done": 250_000, "percent": 25, "eta_seconds": 31,
-    }),
-))]
-pub(crate) struct ReadinessBody {
-    /// `ready`, `degraded` (the store does not answer; cached responses are served), `starting`, `failed`, `unavailable`
-    /// or `draining`.
-    status: &'static str,
-    /// `connected` or `failed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    database: Option<&'static str>,
-    /// The phase of the start that is in progress, or that failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    phase: Option<&'static str>,
-    /// The current migration.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    migration: Option<String>,
-    /// Its current step.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    step: Option<String>,
-    /// The number of documents that the step has processed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    done: Option<u64>,
-    /// The progress of the step.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, maximum = 100)]
-    percent: Option<u8>,
-    /// The estimated number of seconds until the step is done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    eta_seconds: Option<u64>,
-    /// The process that migrates, if this one waits for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    holder: Option<String>,
-    /// The reason of a failed start.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    detail: Option<String>,
-    /// The response cache; only if `verbose` is set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    rendered: Option<CacheStatsBody>,
-}
-
-/// The response cache since the start.
-#[derive(Serialize, ToSchema)]
-#[schema(as = RenderedResponses)]
-pub(crate) struct CacheStatsBody {
-    /// Cached responses.
-    entries: u64,
-    /// Their bytes.
-    bytes: u64,
-    /// Fresh cached responses that were served.
-    hits: u64,
-    /// Cached responses that were served while the store was unreachable.
-    stale: u64,
-    /// Responses that were loaded.
-    loads: u64,
-    /// Requests that joined the load of another one.
-    joined: u64,
-    /// The time since the writes of other processes were last seen.
-    lag_ms: u64,
-}
-
-impl CacheStatsBody {
-    fn new(app: &AppState, services: &Services) -> Self {
-        let CacheCounts { entries, bytes, hits, stale, loads, joined } = app.cache.counts();
-        let lag_ms = u64::try_from(services.change_tracker.lag().as_millis()).unwrap_or(u64::MAX);
-        Self { entries, bytes, hits, stale, loads, joined, lag_ms }
-    }
 }
 
 query! {
@@ -151,7 +68,7 @@ pub(crate) async fn health(State(app): State<AppState>) -> Json<HealthBody> {
 
 /// Describes the responses of [`readyz`].
 pub(crate) fn describe_readiness(operation: &mut Operation) {
-    let content = Some(("application/json", operation.derived::<ReadinessBody>()));
+    let content = Some(("application/json", operation.derived::<Readiness>()));
     operation.response(StatusCode::OK, "Ready", content.clone(), &[]);
     operation.response(StatusCode::SERVICE_UNAVAILABLE, "Not ready", content, &["Retry-After"]);
 }
@@ -161,45 +78,26 @@ pub(crate) fn describe_readiness(operation: &mut Operation) {
 pub(crate) async fn readyz(
     State(app): State<AppState>,
     ValidQuery(ReadinessQuery { verbose }): ValidQuery<ReadinessQuery>,
-) -> Response {
-    let body = match app.gate.state() {
-        GateState::Open(services) => {
-            let (status, database) = match (services.health.store_answers().await, app.cache.is_empty()) {
-                (true, _) => ("ready", "connected"),
-                (false, false) => ("degraded", "failed"),
-                (false, true) => ("unavailable", "failed"),
-            };
-            let rendered = verbose.then(|| CacheStatsBody::new(&app, &services));
-            let database = Some(database);
-            let body = ReadinessBody { status, database, rendered, ..ReadinessBody::default() };
-            if status != "unavailable" {
-                return Json(body).into_response();
-            }
-            body
+) -> Result<Response, ApiError> {
+    let mut readiness = app.gate.readiness();
+    if readiness.status == "ready" {
+        let services = app.gate.services()?;
+        let (status, database) = match (services.health.store_answers().await, app.cache.is_empty()) {
+            (true, _) => ("ready", "connected"),
+            (false, false) => ("degraded", "failed"),
+            (false, true) => ("unavailable", "failed"),
+        };
+        (readiness.status, readiness.database) = (status, Some(database));
+        readiness.rendered = verbose.then(|| {
+            let lag_ms = u64::try_from(services.change_tracker.lag().as_millis()).unwrap_or(u64::MAX);
+            CacheCounts { lag_ms, ..app.cache.counts() }
+        });
+        if status != "unavailable" {
+            return Ok(Json(readiness).into_response());
         }
-        GateState::Draining(_) => ReadinessBody { status: "draining", ..ReadinessBody::default() },
-        GateState::Failed { phase, detail } => ReadinessBody {
-            status: "failed",
-            phase: Some(phase),
-            detail: Some(detail),
-            ..ReadinessBody::default()
-        },
-        GateState::Starting(StartProgress { phase, migration, step, done, percent, eta_seconds, holder }) => {
-            ReadinessBody {
-                status: "starting",
-                phase: Some(phase),
-                migration,
-                step,
-                done,
-                percent,
-                eta_seconds,
-                holder,
-                ..ReadinessBody::default()
-            }
-        }
-    };
+    }
     let retry = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
-    (StatusCode::SERVICE_UNAVAILABLE, retry, Json(body)).into_response()
+    Ok((StatusCode::SERVICE_UNAVAILABLE, retry, Json(readiness)).into_response())
 }
 
 /// Asks the store, so that connections are open when they are needed. Always 200 after the start.

@@ -4,34 +4,33 @@
 //! that stop reading are disconnected after `CONNECTION_IDLE_SECONDS`.
 //!
 //! Over HTTP/1.1, hyper and the socket enforce these timeouts. Over HTTP/2 neither does, since an idle client may answer
-//! pings, and a client that stops reading closes its window and not the socket: see `idle`.
+//! pings, and a client that stops reading closes its window and not the socket: see `ConnectionActivity`.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::Response;
-use bytes::Bytes;
-use http_body_util::{Either, Full};
+use bytes::{Buf, Bytes};
+use futures_util::TryFutureExt as _;
+use futures_util::future::{BoxFuture, Either, Ready, ready};
+use http_body_util::Full;
 use hyper::Version;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_io_timeout::TimeoutStream;
 
-use super::cache::{CachedService, RouterFuture};
-use idle::{ConnectionActivity, Http2Request, TrackedBody};
-
-/// Idle connections over HTTP/2.
-mod idle;
+use super::cache::CachedService;
 
 /// Back-off after `accept` fails, for example when file descriptors are exhausted.
 const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);
@@ -148,44 +147,143 @@ struct ConnectionService {
 }
 
 /// Cached bodies are sent without a box around them.
-type ResponseBody = TrackedBody<Either<Full<Bytes>, Body>>;
+type ResponseBody = TrackedBody<http_body_util::Either<Full<Bytes>, Body>>;
+type ResponseResult = Result<hyper::Response<ResponseBody>, Infallible>;
 
 impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
     type Response = hyper::Response<ResponseBody>;
     type Error = Infallible;
-    type Future = ResponseFuture;
+    type Future = Either<Ready<ResponseResult>, BoxFuture<'static, ResponseResult>>;
 
-    fn call(&self, request: hyper::Request<Incoming>) -> ResponseFuture {
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
         let tracked = self.activity.start_request(request.version() == Version::HTTP_2);
         match self.service.lookup(&request) {
             Ok(response) => {
-                let response = response.map(|body| TrackedBody::new(Either::Left(Full::new(body)), tracked));
-                ResponseFuture::Cached(Some(response))
+                let body = |body| TrackedBody::new(http_body_util::Either::Left(Full::new(body)), tracked);
+                Either::Left(ready(Ok(response.map(body))))
             }
-            Err(miss) => ResponseFuture::Routed(self.service.route(request.map(Body::new), miss), tracked),
+            Err(miss) => {
+                let response = self.service.route(request.map(Body::new), miss);
+                let body = |body| TrackedBody::new(http_body_util::Either::Right(body), tracked);
+                Either::Right(Box::pin(response.map_ok(|response| response.map(body))))
+            }
         }
     }
 }
 
-/// A cached response, or one from the router.
-enum ResponseFuture {
-    Cached(Option<hyper::Response<ResponseBody>>),
-    Routed(RouterFuture, Option<Http2Request>),
+/// Tracks when a connection was last active.
+struct ConnectionActivity {
+    started: Instant,
+    /// The protocol, known from the first request.
+    is_http2: OnceLock<bool>,
+    /// The number of HTTP/2 requests without a response.
+    pending: AtomicUsize,
+    /// The time of the last request, response or frame that the client took, in milliseconds after `started`.
+    last_active: AtomicU64,
 }
 
-impl Future for ResponseFuture {
-    type Output = Result<hyper::Response<ResponseBody>, Infallible>;
+impl ConnectionActivity {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            is_http2: OnceLock::new(),
+            pending: AtomicUsize::new(0),
+            last_active: AtomicU64::new(0),
+        }
+    }
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::Cached(response) => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
-            Self::Routed(response, tracked) => {
-                Pin::new(response).poll(context).map_ok(|response: Response| {
-                    response.map(|body| TrackedBody::new(Either::Right(body), tracked.take()))
-                })
+    /// Records a request. Returns `None` over HTTP/1.1, which hyper watches over.
+    fn start_request(self: &Arc<Self>, is_http2: bool) -> Option<Http2Request> {
+        if !*self.is_http2.get_or_init(|| is_http2) {
+            return None;
+        }
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        self.touch();
+        Some(Http2Request { activity: Arc::clone(self), is_answered: false })
+    }
+
+    /// Waits until the connection has been idle for this long. Never returns over HTTP/1.1.
+    async fn wait_until_idle(&self, timeout: Duration) {
+        loop {
+            let last_active = self.last_active();
+            tokio::time::sleep_until(last_active + timeout).await;
+            match self.is_http2.get() {
+                Some(false) => std::future::pending().await,
+                // The request timeout bounds how long a response may take.
+                Some(true) if self.pending.load(Ordering::Relaxed) > 0 => self.touch(),
+                Some(true) if self.last_active() > last_active => {}
+                // Before the first request, no timer of hyper runs: the client may be about to send the HTTP/2 preface.
+                Some(true) | None => return,
             }
         }
+    }
+
+    fn last_active(&self) -> Instant {
+        self.started + Duration::from_millis(self.last_active.load(Ordering::Relaxed))
+    }
+
+    fn touch(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_active.store(now, Ordering::Relaxed);
+    }
+}
+
+/// An HTTP/2 request, until its response is sent.
+struct Http2Request {
+    activity: Arc<ConnectionActivity>,
+    is_answered: bool,
+}
+
+impl Http2Request {
+    fn answered(&mut self) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            self.activity.pending.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.activity.touch();
+    }
+}
+
+impl Drop for Http2Request {
+    fn drop(&mut self) {
+        self.answered();
+    }
+}
+
+/// A response body that records when the client takes a frame of it.
+struct TrackedBody<B> {
+    body: B,
+    request: Option<Http2Request>,
+}
+
+impl<B> TrackedBody<B> {
+    fn new(body: B, mut request: Option<Http2Request>) -> Self {
+        if let Some(request) = &mut request {
+            request.answered();
+        }
+        Self { body, request }
+    }
+}
+
+impl<B: hyper::body::Body<Data: Buf> + Unpin> hyper::body::Body for TrackedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.get_mut();
+        if let Some(request) = &this.request {
+            request.activity.touch();
+        }
+        Pin::new(&mut this.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
