@@ -7,7 +7,7 @@ use std::str::FromStr;
 use bson::raw::RawElement;
 use bson::{Bson, Document, RawBsonRef, RawDocument};
 use chrono::{DateTime, Utc};
-use docstore::{Filter, Index, Sort, Update};
+use docstore::{Direction, Filter, Index, Update};
 
 use crate::domain::{Draft, Id, Item, Meta, PatchOf, TrashType, Visibility, is_script_url, is_web_url};
 
@@ -40,6 +40,8 @@ pub trait DraftFields: Draft {
 pub trait Entity: Item<Draft: DraftFields> + Sized + Send + 'static {
     /// The name of the collection.
     const COLLECTION: &'static str;
+    /// The order of lists, without the id that ends it.
+    const ORDER: &'static [(&'static str, Direction)];
     /// Selects the items of a list.
     type Filter: Send + Sync;
 
@@ -51,9 +53,6 @@ pub trait Entity: Item<Draft: DraftFields> + Sized + Send + 'static {
 
     /// Returns the documents that a filter selects. The repository excludes deleted ones.
     fn filter(filter: &Self::Filter) -> Filter;
-
-    /// Returns the order of lists, without the id that ends it.
-    fn sort() -> Sort;
 
     /// Adds the fields of a new document that follow from its draft.
     fn derive_on_insert(_draft: &Self::Draft, _now: DateTime<Utc>, _document: &mut Document) {}

@@ -31,6 +31,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Reports that the store did not answer in time.
+    pub(super) fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable(docstore::Error::Unavailable(reason.into()))
+    }
+
     /// Reports whether another document has the same value of this unique field.
     pub(super) fn is_duplicate(&self, field: &str) -> bool {
         matches!(self, Self::Duplicate { fields, .. } if fields.iter().map(String::as_str).eq([field]))

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bson::oid::ObjectId;
 use bson::{Bson, RawDocument};
-use docstore::{Collection, Database, Field, Filter, Find};
+use docstore::{Collection, Database, Filter, Find};
 use parking_lot::Mutex;
 
 use super::entity::{Row, SLUG, UPDATED, VERSION, not_deleted};
 use super::lists::cursor::Cursors;
+use super::lists::order;
 use super::lists::totals::Totals;
 use super::{BadField, Entity, Error, Sluggable};
 use crate::domain::{Id, Revised, Revision};
@@ -66,7 +67,7 @@ impl<E: Entity> Repository<E> {
 
     /// Returns the query of a whole list.
     pub fn list_query(filter: &E::Filter) -> Find {
-        Find::new(E::filter(filter).also(not_deleted())).sort(E::sort().then_ascending(Field::ID))
+        Find::new(E::filter(filter).also(not_deleted())).sort(order::sort(E::ORDER))
     }
 
     /// Returns the entity with this id, unless it is deleted.

@@ -57,7 +57,9 @@ impl TreeLock {
             let _local = timeout_at(deadline, lock.local.lock()).await.map_err(|_| busy())?;
             let lease = lock.acquire(deadline).await?;
             // After a timeout a write may still be in progress, so the lease is left to expire.
-            let outcome = timeout(WORK_TIMEOUT, work).await.map_err(|_| too_long())?;
+            let outcome = timeout(WORK_TIMEOUT, work)
+                .await
+                .map_err(|_| Error::unavailable("the change of sections timed out"))?;
             if let Err(error) = lease.release().await {
                 tracing::warn!(%error, "failed to release the lock of the sections; it expires by itself");
             }
@@ -86,13 +88,5 @@ impl TreeLock {
 }
 
 fn busy() -> Error {
-    unavailable("other processes hold the lock of the sections")
-}
-
-fn too_long() -> Error {
-    unavailable("the change of sections timed out")
-}
-
-fn unavailable(what: &str) -> Error {
-    Error::Unavailable(docstore::Error::Unavailable(what.to_owned()))
+    Error::unavailable("other processes hold the lock of the sections")
 }

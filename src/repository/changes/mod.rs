@@ -1,8 +1,6 @@
 //! Tracks which writes, of this process and of others, invalidate earlier reads.
 
-/// Follows the store's change feed.
-mod change_stream;
-/// Follows other processes' writes and the store's availability.
+/// Follows the store's change feed and its availability.
 mod follow;
 /// Polls version numbers on a standalone server.
 mod polling;

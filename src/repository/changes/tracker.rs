@@ -82,8 +82,7 @@ impl ChangeTracker {
         if let Ok(outcome) = tokio::time::timeout(deadline, self.database.ping()).await {
             return Ok(outcome?);
         }
-        let text = format!("no answer within {} ms", deadline.as_millis());
-        Err(Error::Unavailable(docstore::Error::Unavailable(text)))
+        Err(Error::unavailable(format!("no answer within {} ms", deadline.as_millis())))
     }
 
     /// Reports whether the store fails to answer pings.

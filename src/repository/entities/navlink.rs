@@ -1,8 +1,8 @@
-use docstore::{Filter, Index, Sort};
+use docstore::{Filter, Index};
 
 use crate::domain::{NavLink, NavLinkDraft, NavLinkPatch, Visibility};
 use crate::repository::entity::{Row, fields, flag, integer_or_zero, link_target, text, visible};
-use crate::repository::lists::order::{self, BY_PLACE};
+use crate::repository::lists::order::{self, BY_PLACE, OrderField};
 use crate::repository::{BadField, DraftFields, Entity};
 
 fields! {
@@ -16,6 +16,7 @@ fields! {
 
 impl Entity for NavLink {
     const COLLECTION: &'static str = "navlinks";
+    const ORDER: &'static [OrderField] = BY_PLACE;
     type Filter = Visibility;
 
     fn indexes() -> Vec<Index> {
@@ -33,9 +34,5 @@ impl Entity for NavLink {
 
     fn filter(filter: &Visibility) -> Filter {
         visible(*filter)
-    }
-
-    fn sort() -> Sort {
-        order::sort(BY_PLACE)
     }
 }

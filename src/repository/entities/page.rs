@@ -1,11 +1,11 @@
 use chrono::{DateTime, Utc};
-use docstore::{Filter, Find, Index, Sort, Update};
+use docstore::{Direction, Filter, Find, Index, Update};
 
 use crate::domain::{Id, Page, PageDraft, PagePatch, Restored, TrashType, Visibility};
 use crate::repository::entity::{
     Row, fields, flag_or_true, is_deleted, not_deleted, reference, text, visible,
 };
-use crate::repository::lists::order;
+use crate::repository::lists::order::{self, OrderField};
 use crate::repository::{BadField, DraftFields, Entity, Error, New, Repository, SoftDelete, Versioned};
 
 const TYPE: &str = "page_type";
@@ -22,6 +22,7 @@ fields! {
 
 impl Entity for Page {
     const COLLECTION: &'static str = "pages";
+    const ORDER: &'static [OrderField] = &[(TYPE, Direction::Ascending)];
     type Filter = Visibility;
 
     fn indexes() -> Vec<Index> {
@@ -44,10 +45,6 @@ impl Entity for Page {
 
     fn filter(filter: &Visibility) -> Filter {
         visible(*filter)
-    }
-
-    fn sort() -> Sort {
-        Sort::ascending(TYPE)
     }
 }
 

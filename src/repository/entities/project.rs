@@ -1,13 +1,13 @@
 use docstore::{
     Direction::{Ascending, Descending},
-    Filter, Index, Sort,
+    Filter, Index,
 };
 
 use crate::domain::{Project, ProjectDraft, ProjectFilter, ProjectPatch, TrashType};
 use crate::repository::entity::{
     Row, fields, flag, integer_or_zero, reference, refers, text, text_or_empty, texts, visible, web_url,
 };
-use crate::repository::lists::order::{self, BY_PLACE};
+use crate::repository::lists::order::{self, BY_PLACE, OrderField};
 use crate::repository::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
 
 fields! {
@@ -27,6 +27,7 @@ fields! {
 
 impl Entity for Project {
     const COLLECTION: &'static str = "projects";
+    const ORDER: &'static [OrderField] = BY_PLACE;
     type Filter = ProjectFilter;
 
     fn indexes() -> Vec<Index> {
@@ -58,10 +59,6 @@ impl Entity for Project {
         let featured = if *featured_only { Filter::eq("is_featured", true) } else { Filter::All };
         let section = section.map_or(Filter::All, |section| refers("section_id", section));
         Filter::and([visible(*visibility), featured, section])
-    }
-
-    fn sort() -> Sort {
-        order::sort(BY_PLACE)
     }
 }
 

@@ -1,5 +1,5 @@
 use bson::{Bson, RawDocument};
-use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
+use docstore::{Filter, Find, Index, Projection, Update};
 
 use crate::domain::{
     ContentType, DisplayType, Id, NavVisibility, ParentFilter, Restored, Section, SectionDraft,
@@ -9,7 +9,7 @@ use crate::repository::entity::{
     Row, fields, flag, integer_or_zero, not_deleted, object_id, reference, refers, text, visible, word,
     word_or_default,
 };
-use crate::repository::lists::order::{self, BY_PLACE};
+use crate::repository::lists::order::{self, BY_PLACE, OrderField};
 use crate::repository::{BadField, DraftFields, Entity, Error, Repository, Sluggable, SoftDelete};
 
 fields! {
@@ -37,6 +37,7 @@ stored_as_word!(DisplayType, ContentType, NavVisibility);
 
 impl Entity for Section {
     const COLLECTION: &'static str = "sections";
+    const ORDER: &'static [OrderField] = BY_PLACE;
     type Filter = SectionFilter;
 
     fn indexes() -> Vec<Index> {
@@ -66,10 +67,6 @@ impl Entity for Section {
         };
         let nav = nav_visibility.map_or(Filter::All, |nav| Filter::eq("nav_visibility", nav));
         Filter::and([visible(*visibility), parent, nav])
-    }
-
-    fn sort() -> Sort {
-        order::sort(BY_PLACE)
     }
 }
 
@@ -109,6 +106,6 @@ impl Repository<Section> {
     /// Returns the first section with this type of content, in the order of lists.
     pub async fn first_with(&self, content: ContentType) -> Result<Option<Section>, Error> {
         let filter = Filter::eq("content_type", content).also(not_deleted());
-        self.find_one(Find::new(filter).sort(Section::sort().then_ascending(Field::ID))).await
+        self.find_one(Find::new(filter).sort(order::sort(Section::ORDER))).await
     }
 }

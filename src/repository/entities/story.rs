@@ -2,14 +2,14 @@ use bson::Document;
 use chrono::{DateTime, Utc};
 use docstore::{
     Direction::{Ascending, Descending},
-    Filter, Index, Sort, Update,
+    Filter, Index, Update,
 };
 
 use crate::domain::{Story, StoryDraft, StoryFilter, StoryPatch, TrashType};
 use crate::repository::entity::{
     Row, fields, flag, optional_date, reference, refers, text, text_or_empty, visible,
 };
-use crate::repository::lists::order::{self, NEWEST_FIRST};
+use crate::repository::lists::order::{self, NEWEST_FIRST, OrderField};
 use crate::repository::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
 
 fields! {
@@ -22,6 +22,7 @@ fields! {
 
 impl Entity for Story {
     const COLLECTION: &'static str = "stories";
+    const ORDER: &'static [OrderField] = NEWEST_FIRST;
     type Filter = StoryFilter;
 
     fn indexes() -> Vec<Index> {
@@ -51,10 +52,6 @@ impl Entity for Story {
         let StoryFilter { visibility, section } = filter;
         let section = section.map_or(Filter::All, |section| refers("section_id", section));
         Filter::and([visible(*visibility), section])
-    }
-
-    fn sort() -> Sort {
-        order::sort(NEWEST_FIRST)
     }
 
     /// The date is that of the first publication.

@@ -15,12 +15,13 @@ pub(in crate::repository) const NEWEST_FIRST: &[OrderField] = &[("createdDate", 
 /// Last deleted first.
 const LAST_DELETED_FIRST: &[OrderField] = &[("deletedDate", Descending)];
 
-/// Returns an order as a sort, without the id that ends it.
+/// Returns an order as a sort, ended by the id.
 pub(in crate::repository) fn sort(order: &[OrderField]) -> Sort {
-    order.iter().fold(Sort::default(), |sort, (field, direction)| match direction {
+    let sort = order.iter().fold(Sort::default(), |sort, (field, direction)| match direction {
         Ascending => sort.then_ascending(*field),
         Descending => sort.then_descending(*field),
-    })
+    });
+    sort.then_ascending(Field::ID)
 }
 
 /// Returns the index of lists in this order that one field narrows.
