@@ -37,6 +37,7 @@ pub use project::{
 };
 pub use resource::{
     Draft, FieldPatch, Item, MAX_TITLE_LENGTH, Meta, Patch, PatchOf, Precondition, Revised, Revision,
+    StringEnum,
 };
 pub use section::{
     ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionDraft, SectionFilter, SectionPatch,

@@ -1,24 +1,15 @@
 use super::Id;
+use super::resource::string_enum;
 
-/// The role of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// May do everything.
-    Admin,
-    /// May create content and change their own.
-    Author,
-    /// May comment and react.
-    Commenter,
-}
-
-impl Role {
-    /// Returns the name that is stored and sent.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Author => "author",
-            Self::Commenter => "commenter",
-        }
+string_enum! {
+    /// The role of a user.
+    Role {
+        /// May do everything.
+        Admin = "admin",
+        /// May create content and change their own.
+        Author = "author",
+        /// May comment and react.
+        Commenter = "commenter",
     }
 }
 

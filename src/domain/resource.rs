@@ -232,7 +232,16 @@ macro_rules! resource {
 }
 pub(super) use resource;
 
-/// Declares an enum that is stored and sent as one word per variant.
+/// An enum that is stored and sent as one word per variant.
+pub trait StringEnum: Copy {
+    /// The word of every variant.
+    const WORDS: &'static [&'static str];
+
+    /// Returns the word of this variant.
+    fn as_str(self) -> &'static str;
+}
+
+/// Declares a [`StringEnum`].
 macro_rules! string_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
@@ -252,6 +261,14 @@ macro_rules! string_enum {
                 match self {
                     $(Self::$variant => $word,)+
                 }
+            }
+        }
+
+        impl $crate::domain::StringEnum for $name {
+            const WORDS: &'static [&'static str] = Self::WORDS;
+
+            fn as_str(self) -> &'static str {
+                self.as_str()
             }
         }
 

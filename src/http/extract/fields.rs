@@ -119,9 +119,13 @@ pub(crate) struct Field<T, V> {
     default: Option<Value>,
 }
 
+fn field<T, V>(absent: Option<V>, null: Option<V>, wrap: fn(T) -> V) -> Field<T, V> {
+    Field { absent, null, wrap, rules: Vec::new(), default: None }
+}
+
 /// Declares a field that must be present and not null.
 pub(crate) fn required<T>() -> Field<T, T> {
-    Field { absent: None, null: None, wrap: |value| value, rules: Vec::new(), default: None }
+    field(None, None, |value| value)
 }
 
 /// Declares a field that may be absent; then it has this value.
@@ -141,23 +145,17 @@ pub(crate) fn optional<T>() -> Field<T, Option<T>> {
 
 /// Declares a field that may be absent or null, which mean `absent`. Other values are converted with `wrap`.
 pub(crate) fn optional_as<T, V: Clone>(absent: V, wrap: fn(T) -> V) -> Field<T, V> {
-    Field { absent: Some(absent.clone()), null: Some(absent), wrap, rules: Vec::new(), default: None }
+    field(Some(absent.clone()), Some(absent), wrap)
 }
 
 /// Declares a field that may be absent but not null.
 pub(crate) fn omittable<T>() -> Field<T, Option<T>> {
-    Field { absent: Some(None), null: None, wrap: Some, rules: Vec::new(), default: None }
+    field(Some(None), None, Some)
 }
 
 /// Declares a field that is kept if absent, and cleared by null.
 pub(crate) fn patch<T>() -> Field<T, Patch<T>> {
-    Field {
-        absent: Some(Patch::Keep),
-        null: Some(Patch::Clear),
-        wrap: Patch::Set,
-        rules: Vec::new(),
-        default: None,
-    }
+    field(Some(Patch::Keep), Some(Patch::Clear), Patch::Set)
 }
 
 impl<T, V> Field<T, V> {

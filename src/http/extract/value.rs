@@ -4,8 +4,9 @@ use std::str::FromStr;
 use serde_json::Value;
 use validator::{ValidateLength, ValidateRange};
 
+use crate::domain::StringEnum;
 use crate::http::error::{FieldError, LocPart};
-use crate::http::openapi::schema::{StringEnum, ValueSchema};
+use crate::http::openapi::schema::ValueSchema;
 
 /// The largest integer that every JSON parser reads exactly.
 pub(crate) const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
@@ -125,7 +126,7 @@ impl<T: StringEnum + ValueSchema + FromStr> FieldValue for T {
             Input::Text(text) => text.parse().ok(),
             Input::Json(value) => value.as_str().and_then(|text| text.parse().ok()),
         };
-        let expected = || format!("must be one of {}", T::values().join(", "));
+        let expected = || format!("must be one of {}", T::WORDS.join(", "));
         value.ok_or_else(|| vec![invalid("literal_error", expected())])
     }
 }

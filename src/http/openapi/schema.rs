@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::domain::{ContentType, DisplayType, Id, NavVisibility, Role, TrashType};
+use crate::domain::{Id, StringEnum};
 
 /// A type of a field, in a request or a response.
 pub(crate) trait ValueSchema {
@@ -9,41 +9,9 @@ pub(crate) trait ValueSchema {
     fn schema() -> Value;
 }
 
-/// An enum whose values are strings.
-pub(crate) trait StringEnum: Copy {
-    /// Returns all values.
-    fn values() -> Vec<&'static str>;
-
-    /// Returns this value.
-    fn as_str(self) -> &'static str;
-}
-
-/// Implements [`StringEnum`] for enums of the domain.
-macro_rules! string_enums {
-    ($($name:ident: $values:expr,)+) => {$(
-        impl StringEnum for $name {
-            fn values() -> Vec<&'static str> {
-                $values.to_vec()
-            }
-
-            fn as_str(self) -> &'static str {
-                Self::as_str(self)
-            }
-        }
-    )+};
-}
-
-string_enums! {
-    ContentType: ContentType::WORDS,
-    DisplayType: DisplayType::WORDS,
-    NavVisibility: NavVisibility::WORDS,
-    Role: [Role::Admin, Role::Author, Role::Commenter].map(Role::as_str),
-    TrashType: TrashType::WORDS,
-}
-
 impl<T: StringEnum> ValueSchema for T {
     fn schema() -> Value {
-        json!({ "type": "string", "enum": T::values() })
+        json!({ "type": "string", "enum": T::WORDS })
     }
 }
 

@@ -10,10 +10,10 @@ use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::domain::Id;
+use crate::domain::{Id, StringEnum};
 use crate::http::ApiError;
 use crate::http::openapi::operation::Operation;
-use crate::http::openapi::schema::{StringEnum, ValueSchema};
+use crate::http::openapi::schema::ValueSchema;
 
 /// A type with a JSON form for clients. Implemented by [`response!`].
 pub(crate) trait ResponseBody: Sized {
