@@ -77,7 +77,7 @@ pub enum ApiError {
     /// 401: missing or invalid credentials.
     Unauthenticated(&'static str),
     /// 403: valid credentials without the necessary role.
-    Forbidden(&'static str),
+    Forbidden(String),
     /// 404: absent, or hidden from the caller.
     NotFound(String),
     /// 405: the route does not support the method. The router adds `Allow`.
@@ -98,9 +98,9 @@ pub enum ApiError {
         tag: HeaderValue,
     },
     /// 413: the body is too large.
-    TooLarge(&'static str),
-    /// 415: the content type of the body is not supported.
-    UnsupportedMediaType(&'static str),
+    TooLarge,
+    /// 415: the body is a form.
+    UnsupportedMediaType,
     /// 503: the start is not complete, or failed.
     NotServing(String),
     /// 503: the store is unavailable.
@@ -186,8 +186,13 @@ impl ApiError {
             Self::Stale { detail, tag } => {
                 plain(StatusCode::PRECONDITION_FAILED, detail).with(header::ETAG, tag.clone())
             }
-            Self::TooLarge(detail) => plain(StatusCode::PAYLOAD_TOO_LARGE, detail),
-            Self::UnsupportedMediaType(detail) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
+            Self::TooLarge => {
+                plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large: the limit is 1 MiB")
+            }
+            Self::UnsupportedMediaType => plain(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON, not a form: send Content-Type: application/json",
+            ),
             Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
             Self::TooManyRequests(detail, status) => plain(StatusCode::TOO_MANY_REQUESTS, detail)
                 .with(header::RETRY_AFTER, HeaderValue::from(status.seconds_left)),
@@ -200,16 +205,10 @@ impl ApiError {
         }
     }
 
-    /// Writes the body of the error into its response.
-    pub(crate) fn write_body(
-        &self,
-        response: &mut Response,
-        path: &str,
-        request_id: &str,
-        accepts_problem: bool,
-    ) {
+    /// Returns the body of the response to a request.
+    pub(crate) fn body<'a>(&'a self, path: &'a str, request_id: &'a str) -> ErrorBody<'a> {
         let ErrorParts { status, detail, errors, .. } = self.parts();
-        let body = ErrorBody {
+        ErrorBody {
             detail,
             error: matches!(self, Self::TooManyRequests(..)).then_some(detail),
             errors,
@@ -218,8 +217,19 @@ impl ApiError {
             status: status.as_u16(),
             instance: path,
             request_id,
-        };
-        let bytes = serde_json::to_vec(&body).expect("strings and numbers can be written as JSON");
+        }
+    }
+
+    /// Writes the body into the response.
+    pub(crate) fn write_body(
+        &self,
+        response: &mut Response,
+        path: &str,
+        request_id: &str,
+        accepts_problem: bool,
+    ) {
+        let body = serde_json::to_vec(&self.body(path, request_id));
+        let bytes = body.expect("strings and numbers can be written as JSON");
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, if accepts_problem { PROBLEM_JSON } else { JSON });
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
@@ -264,40 +274,21 @@ impl From<RateLimitStatus> for ApiError {
 
 impl From<service::Error> for ApiError {
     fn from(error: service::Error) -> Self {
+        use service::Error;
+
+        let detail = error.to_string();
         match error {
-            service::Error::InvalidId(kind) => Self::BadRequest(format!(
-                "Invalid {} id: 24 hexadecimal digits are expected",
-                kind.to_lowercase()
-            )),
-            service::Error::InvalidParameter { parameter, expected } => {
-                Self::BadRequest(format!("Invalid {parameter}: {expected}"))
-            }
-            service::Error::InvalidField { field, expected } => Self::Validation(vec![FieldError {
+            Error::InvalidId(_) | Error::InvalidParameter { .. } => Self::BadRequest(detail),
+            Error::InvalidField { field, expected } => Self::Validation(vec![FieldError {
                 loc: vec!["body".into(), field.into()],
                 msg: expected,
                 kind: "value_error",
             }]),
-            service::Error::MayNotCreate => {
-                Self::Forbidden("Only authors and administrators may create content")
-            }
-            service::Error::NotAdmin => Self::Forbidden("Only administrators may do this"),
-            service::Error::MayNotChange => {
-                Self::Forbidden("Only its owner and administrators may change this item")
-            }
-            service::Error::Stale(current) => Self::Stale {
-                detail: format!("The item has changed: its current version is \"{current}\""),
-                tag: etag(&current),
-            },
-            service::Error::Taken { field } => Self::Conflict(format!("{field} is taken")),
-            service::Error::InUse(contents) => Self::Conflict(format!(
-                "The section contains {contents}: move them with reassign_to=<section id>, or delete with force=true"
-            )),
-            service::Error::NotInTrash(kind) => Self::NotFound(format!("{kind} not found in the trash")),
-            service::Error::PageExists(page_type) => Self::Conflict(format!(
-                "Page \"{page_type}\" already exists: delete it before restoring this one"
-            )),
-            service::Error::NotFound(kind) => Self::NotFound(format!("{kind} not found")),
-            service::Error::Repository(error) => error.into(),
+            Error::MayNotCreate | Error::NotAdmin | Error::MayNotChange => Self::Forbidden(detail),
+            Error::Stale(current) => Self::Stale { detail, tag: etag(&current) },
+            Error::Taken { .. } | Error::InUse(_) | Error::PageExists(_) => Self::Conflict(detail),
+            Error::NotFound(_) | Error::NotInTrash(_) => Self::NotFound(detail),
+            Error::Repository(error) => error.into(),
         }
     }
 }
@@ -330,7 +321,8 @@ impl From<identity::Error> for ApiError {
             }
             identity::Error::Token(TokenError::Rejected) => Self::Unauthenticated("Invalid or expired token"),
             identity::Error::Token(TokenError::MissingScope) => Self::Forbidden(
-                "the token does not contain the e-mail address: the scope userinfo.email is missing",
+                "the token does not contain the e-mail address: the scope userinfo.email is missing"
+                    .to_owned(),
             ),
             identity::Error::Token(TokenError::Unavailable) => Self::IssuerUnavailable,
             identity::Error::Users(error) => error.into(),

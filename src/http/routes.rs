@@ -38,7 +38,7 @@ impl Policy {
     pub(super) fn check_role(self, role: Role) -> Result<(), ApiError> {
         match self {
             Self::Admins if role != Role::Admin => {
-                Err(ApiError::Forbidden("this is for administrators only"))
+                Err(ApiError::Forbidden("this is for administrators only".to_owned()))
             }
             Self::Everyone | Self::SignedIn | Self::Authors | Self::Owner | Self::Admins => Ok(()),
         }

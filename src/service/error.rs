@@ -1,14 +1,14 @@
 use crate::domain::Revision;
 use crate::repository;
 
-/// An error of a use case. Items are named as by [`Item::NAME`](crate::domain::Item::NAME).
+/// An error of a use case, with the text that clients read. Items are named as by [`Item::NAME`](crate::domain::Item::NAME).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The id is malformed.
-    #[error("invalid {0} id")]
+    #[error("Invalid {} id: 24 hexadecimal digits are expected", .0.to_lowercase())]
     InvalidId(&'static str),
     /// A well-formed parameter has an unacceptable value.
-    #[error("invalid {parameter}: {expected}")]
+    #[error("Invalid {parameter}: {expected}")]
     InvalidParameter {
         /// The parameter.
         parameter: &'static str,
@@ -22,7 +22,7 @@ pub enum Error {
     #[error("{0} not found in the trash")]
     NotInTrash(&'static str),
     /// A page cannot be restored because another page has its type, which is this one.
-    #[error("page {0} already exists")]
+    #[error("Page \"{0}\" already exists: delete it before restoring this one")]
     PageExists(String),
     /// A well-formed field has an unacceptable value.
     #[error("invalid {field}: {expected}")]
@@ -33,25 +33,25 @@ pub enum Error {
         expected: String,
     },
     /// The caller may not create content.
-    #[error("the caller may not create content")]
+    #[error("Only authors and administrators may create content")]
     MayNotCreate,
     /// The caller is not an administrator.
-    #[error("the caller is not an administrator")]
+    #[error("Only administrators may do this")]
     NotAdmin,
     /// The item belongs to another user.
-    #[error("the caller may not change the item")]
+    #[error("Only its owner and administrators may change this item")]
     MayNotChange,
     /// The item's revision does not meet the precondition of the change.
-    #[error("the item has changed, to revision {0}")]
+    #[error("The item has changed: its current version is \"{0}\"")]
     Stale(Revision),
     /// Another item has the requested unique value.
-    #[error("{field} already exists")]
+    #[error("{field} is taken")]
     Taken {
         /// The field.
         field: &'static str,
     },
     /// The section is not empty: it contains this.
-    #[error("the section contains {0}")]
+    #[error("The section contains {0}: move them with reassign_to=<section id>, or delete with force=true")]
     InUse(String),
     /// The repository failed.
     #[error(transparent)]

@@ -18,7 +18,6 @@ use crate::http::{ApiError, AppState};
 
 /// The maximum size of a JSON body: 1 MiB.
 const MAX_BYTES: usize = 1024 * 1024;
-const TOO_LARGE: ApiError = ApiError::TooLarge("The body is too large: the limit is 1 MiB");
 
 /// A caller whom the route's policy admits, and their body. An invalid body is reported before missing credentials, as
 /// in the original.
@@ -56,7 +55,7 @@ impl<T: RequestBody> Input for Authorized<T> {
 async fn read<T: RequestBody>(mut request: Request, app: &AppState) -> Result<T, ApiError> {
     reject_forms(request.headers())?;
     if content_length(request.headers()).is_some_and(|length| length > MAX_BYTES as u64) {
-        return Err(TOO_LARGE);
+        return Err(ApiError::TooLarge);
     }
     DefaultBodyLimit::max(MAX_BYTES).apply(&mut request);
     let permit = request.extensions().get::<Permit>().cloned();
@@ -66,7 +65,7 @@ async fn read<T: RequestBody>(mut request: Request, app: &AppState) -> Result<T,
         None => body.await,
     };
     let bytes = body.map_err(|rejection| match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => TOO_LARGE,
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::TooLarge,
         _ => ApiError::BadRequest("Invalid body: it ended early".to_owned()),
     })?;
     let object = parse(&bytes).map_err(|error| ApiError::Validation(vec![error]))?;
@@ -78,9 +77,7 @@ fn reject_forms(headers: &HeaderMap) -> Result<(), ApiError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/x-www-form-urlencoded" || kind.starts_with("multipart/") {
-        return Err(ApiError::UnsupportedMediaType(
-            "The body must be JSON, not a form: send Content-Type: application/json",
-        ));
+        return Err(ApiError::UnsupportedMediaType);
     }
     Ok(())
 }

@@ -35,6 +35,11 @@ const HEADERS: &[Header] = &[
 const EVERYWHERE: [&str; 3] = ["Cache-Control", "Vary", "X-Request-Id"];
 const LIMITS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
 
+/// Returns the names of all headers.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    HEADERS.iter().map(|Header(name, ..)| *name)
+}
+
 /// Returns the header components by name.
 pub(super) fn components() -> Map<String, Value> {
     let component = |Header(name, description, always): &Header| {
