@@ -95,22 +95,20 @@ pub(super) fn unchanged<E>(stored: Versioned<E>, precondition: &Precondition) ->
 
 /// The use cases of every resource. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Content<E> {
+pub struct Content<E> {
     pub(super) items: Repository<E>,
     pub(super) clock: Arc<dyn Clock>,
     authorship: Authorship,
 }
 
 impl<E: Entity> Content<E> {
-    pub(super) fn new(items: Repository<E>, authorship: Authorship, clock: Arc<dyn Clock>) -> Self {
+    /// Stores items in `items`.
+    pub fn new(items: Repository<E>, authorship: Authorship, clock: Arc<dyn Clock>) -> Self {
         Self { items, clock, authorship }
     }
 
-    pub(super) async fn list(&self, filter: &E::Filter, page: PageRequest) -> Result<Listing<E>, Error> {
-        Ok(self.items.list(filter, page).await?)
-    }
-
-    pub(super) async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<E>, Error> {
+    /// Returns the item with this id.
+    pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<E>, Error> {
         let id = parse_id::<E>(id)?;
         Ok(visible(caller, self.items.find_versioned(id).await?)?.revised)
     }
@@ -132,7 +130,7 @@ impl<E: Entity> Content<E> {
 
 impl<E: Sluggable> Content<E> {
     /// Returns the item with this slug, or the new slug of the item that had it. A current slug wins over a former one.
-    pub(super) async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<E>, Error> {
+    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<E>, Error> {
         if let Some(stored) = self.items.find_versioned_by_slug(slug).await? {
             return Ok(SlugLookup::Current(visible(caller, Some(stored))?.revised));
         }
@@ -144,7 +142,7 @@ impl<E: Sluggable> Content<E> {
     }
 
     /// Updates an item, and renames it if it gets a new slug; `None` if it was changed since it was read.
-    pub(super) async fn update(
+    pub(super) async fn update_or_rename(
         &self,
         stored: &Versioned<E>,
         change: &Change<E>,
@@ -205,7 +203,8 @@ article!(Story, Project);
 /// The use cases of articles. Cheap to clone.
 #[derive(Clone)]
 pub struct Articles<E> {
-    content: Content<E>,
+    /// The use cases that all resources share.
+    pub content: Content<E>,
     placement: Placement,
 }
 
@@ -219,16 +218,6 @@ impl<E: Article> Articles<E> {
     ) -> Self {
         let placement = Placement::new(sections, E::CONTENT_TYPE);
         Self { content: Content::new(items, authorship, clock), placement }
-    }
-
-    /// Returns the article with this id.
-    pub async fn by_id(&self, caller: &Caller, id: &str) -> Result<Revised<E>, Error> {
-        self.content.by_id(Some(caller), id).await
-    }
-
-    /// Returns the article with this slug, or the new slug of the one that had it.
-    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<E>, Error> {
-        self.content.by_slug(caller, slug).await
     }
 
     /// Creates an article.
@@ -269,7 +258,9 @@ impl<E: Article> Articles<E> {
             let new_title = title.as_deref().filter(|title| *title != item.title());
             let new_slug = new_title.map(slugify);
             // After a concurrent change, try again from the new state, if the precondition allows it.
-            if let Some(revised) = self.content.update(&stored, &change, new_slug.as_deref()).await? {
+            if let Some(revised) =
+                self.content.update_or_rename(&stored, &change, new_slug.as_deref()).await?
+            {
                 return Ok(Written { revised, removed });
             }
         }
@@ -288,58 +279,40 @@ impl<E: Article> Articles<E> {
     }
 }
 
-/// A request for a list of stories.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListStories {
-    /// Only stories of this section.
-    pub section_id: Option<String>,
-    /// Includes the drafts that this caller may see.
-    pub drafts_for: Option<Caller>,
-    /// The page.
-    pub page_request: PageRequest,
-}
-
 /// The use cases of stories. Cheap to clone.
 pub type Stories = Articles<Story>;
 
 impl Stories {
-    /// Lists stories, newest first.
-    pub async fn list(&self, request: ListStories) -> Result<Listing<Story>, Error> {
-        let ListStories { section_id, drafts_for, page_request } = request;
-        let filter = StoryFilter {
-            visibility: Visibility::including_unpublished_of(drafts_for.as_ref()),
-            section: Placement::filter(section_id.as_deref())?,
-        };
-        self.content.list(&filter, page_request).await
+    /// Lists stories, newest first: published ones and the drafts that `drafts_for` may see, of one section if it is
+    /// given.
+    pub async fn list(
+        &self,
+        drafts_for: Option<&Caller>,
+        section_id: Option<&str>,
+        page: PageRequest,
+    ) -> Result<Listing<Story>, Error> {
+        let visibility = Visibility::including_unpublished_of(drafts_for);
+        let filter = StoryFilter { visibility, section: Placement::filter(section_id)? };
+        Ok(self.content.items.list(&filter, page).await?)
     }
-}
-
-/// A request for a list of projects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListProjects {
-    /// Only projects of this section.
-    pub section_id: Option<String>,
-    /// Only featured projects.
-    pub featured_only: bool,
-    /// Includes the unpublished projects that this caller may see.
-    pub unpublished_for: Option<Caller>,
-    /// The page.
-    pub page_request: PageRequest,
 }
 
 /// The use cases of projects. Cheap to clone.
 pub type Projects = Articles<Project>;
 
 impl Projects {
-    /// Lists projects by `sort_order`, then newest first.
-    pub async fn list(&self, request: ListProjects) -> Result<Listing<Project>, Error> {
-        let ListProjects { section_id, featured_only, unpublished_for, page_request } = request;
-        let filter = ProjectFilter {
-            visibility: Visibility::including_unpublished_of(unpublished_for.as_ref()),
-            featured_only,
-            section: Placement::filter(section_id.as_deref())?,
-        };
-        self.content.list(&filter, page_request).await
+    /// Lists projects by `sort_order`, then newest first: published ones and those that `unpublished_for` may see, of
+    /// one section if it is given.
+    pub async fn list(
+        &self,
+        unpublished_for: Option<&Caller>,
+        section_id: Option<&str>,
+        featured_only: bool,
+        page: PageRequest,
+    ) -> Result<Listing<Project>, Error> {
+        let visibility = Visibility::including_unpublished_of(unpublished_for);
+        let filter = ProjectFilter { visibility, featured_only, section: Placement::filter(section_id)? };
+        Ok(self.content.items.list(&filter, page).await?)
     }
 }
 

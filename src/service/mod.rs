@@ -15,14 +15,12 @@ mod sections;
 /// Deleted items.
 mod trash;
 
-pub use content::{
-    Article, Articles, ListProjects, ListStories, Projects, SlugLookup, Stories, Write, Written,
-};
+pub use content::{Article, Articles, Content, Projects, SlugLookup, Stories, Write, Written};
 pub use error::Error;
 pub use health::Health;
 pub use navlinks::NavLinks;
 pub use pages::Pages;
-pub use sections::{ListSections, OnDelete, Sections, UpdateSection};
+pub use sections::{OnDelete, Sections, UpdateSection};
 pub use trash::Trash;
 
 pub use crate::repository::{ChangeTracker, ReadSet, ReadTracker};

@@ -1,45 +1,29 @@
-use std::sync::Arc;
-
 use super::Error;
 use super::content::{Content, parse_id, unchanged};
-use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Item as _, Listing, NavLink, NavLinkDraft, NavLinkPatch, PageRequest, Precondition,
-    Revised, Role, Visibility,
+    Caller, Item as _, Listing, NavLink, NavLinkDraft, NavLinkPatch, PageRequest, Precondition, Revised,
+    Role, Visibility,
 };
-use crate::repository::{Change, New, Repository, Versioned};
+use crate::repository::{Change, New, Versioned};
 
 /// The use cases of navigation links. Cheap to clone.
-#[derive(Clone)]
-pub struct NavLinks {
-    content: Content<NavLink>,
-}
+pub type NavLinks = Content<NavLink>;
 
 impl NavLinks {
-    /// Stores links in `links`.
-    pub fn new(links: Repository<NavLink>, authorship: Authorship, clock: Arc<dyn Clock>) -> Self {
-        Self { content: Content::new(links, authorship, clock) }
-    }
-
     /// Lists links by `sort_order`, then newest first, including the unpublished ones that a caller may see.
     pub async fn list(
         &self,
         unpublished_for: Option<&Caller>,
-        page_request: PageRequest,
+        page: PageRequest,
     ) -> Result<Listing<NavLink>, Error> {
-        self.content.list(&Visibility::including_unpublished_of(unpublished_for), page_request).await
-    }
-
-    /// Returns the link with this id.
-    pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<NavLink>, Error> {
-        self.content.by_id(caller, id).await
+        Ok(self.items.list(&Visibility::including_unpublished_of(unpublished_for), page).await?)
     }
 
     /// Creates a link.
     pub async fn create(&self, caller: &Caller, draft: NavLinkDraft) -> Result<Revised<NavLink>, Error> {
-        self.content.authorize_create(caller)?;
+        self.authorize_create(caller)?;
         let new = New { draft, user_id: caller.id, section_id: None };
-        Ok(self.content.items.insert(&new, self.content.clock.now()).await?.revised)
+        Ok(self.items.insert(&new, self.clock.now()).await?.revised)
     }
 
     /// Updates a link; for administrators.
@@ -53,9 +37,7 @@ impl NavLinks {
         let change = Change { patch, section_id: None };
         loop {
             let stored = self.find_as_admin(caller, id, precondition).await?;
-            if let Some(updated) =
-                self.content.items.update(&stored, &change, self.content.clock.now()).await?
-            {
+            if let Some(updated) = self.items.update(&stored, &change, self.clock.now()).await? {
                 return Ok(updated.revised);
             }
         }
@@ -65,7 +47,7 @@ impl NavLinks {
     pub async fn delete(&self, caller: &Caller, id: &str, precondition: &Precondition) -> Result<(), Error> {
         loop {
             let stored = self.find_as_admin(caller, id, precondition).await?;
-            if self.content.items.remove(&stored).await? {
+            if self.items.remove(&stored).await? {
                 return Ok(());
             }
         }
@@ -82,7 +64,7 @@ impl NavLinks {
             return Err(Error::NotAdmin);
         }
         let id = parse_id::<NavLink>(id)?;
-        let stored = self.content.items.find_versioned(id).await?;
+        let stored = self.items.find_versioned(id).await?;
         unchanged(stored.ok_or(Error::NotFound(NavLink::NAME))?, precondition)
     }
 }

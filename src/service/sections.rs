@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Error;
-use super::content::{Content, EXPECTED_ID, SlugLookup, parse_id};
+use super::content::{Content, EXPECTED_ID, parse_id};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, Id, Item as _, Listing, MAX_SECTION_DEPTH, NavVisibility, PageRequest, ParentFilter,
@@ -14,19 +14,6 @@ use crate::domain::{
     SectionPatch, Visibility, slugify,
 };
 use crate::repository::{Change, ContentCounts, New, Repository, SectionContents, TreeLock};
-
-/// A request for a list of sections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListSections {
-    /// Only children of this section; `null` for sections at the root.
-    pub parent_id: Option<String>,
-    /// Only sections that this menu links to.
-    pub nav_visibility: Option<String>,
-    /// Includes the unpublished sections that this caller may see.
-    pub unpublished_for: Option<Caller>,
-    /// The page.
-    pub page_request: PageRequest,
-}
 
 /// An update of a section.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,7 +38,8 @@ pub enum OnDelete {
 /// The use cases of sections. Cheap to clone.
 #[derive(Clone)]
 pub struct Sections {
-    content: Content<Section>,
+    /// The use cases that all resources share.
+    pub content: Content<Section>,
     contents: SectionContents,
     tree_lock: TreeLock,
 }
@@ -68,25 +56,22 @@ impl Sections {
         Self { content: Content::new(sections, authorship, clock), contents, tree_lock }
     }
 
-    /// Lists sections by `sort_order`, then newest first.
-    pub async fn list(&self, request: ListSections) -> Result<Listing<Section>, Error> {
-        let ListSections { parent_id, nav_visibility, unpublished_for, page_request } = request;
+    /// Lists sections by `sort_order`, then newest first: published ones and those that `unpublished_for` may see.
+    /// `parent_id` selects the children of a section, or with `null` the sections at the root; `nav_visibility` selects
+    /// the sections that a menu links to.
+    pub async fn list(
+        &self,
+        unpublished_for: Option<&Caller>,
+        parent_id: Option<&str>,
+        nav_visibility: Option<&str>,
+        page: PageRequest,
+    ) -> Result<Listing<Section>, Error> {
         let filter = SectionFilter {
-            visibility: Visibility::including_unpublished_of(unpublished_for.as_ref()),
-            parent: parent_id.as_deref().map(parse_parent_filter).transpose()?,
-            nav_visibility: nav_visibility.as_deref().map(parse_nav_visibility).transpose()?,
+            visibility: Visibility::including_unpublished_of(unpublished_for),
+            parent: parent_id.map(parse_parent_filter).transpose()?,
+            nav_visibility: nav_visibility.map(parse_nav_visibility).transpose()?,
         };
-        self.content.list(&filter, page_request).await
-    }
-
-    /// Returns the section with this id.
-    pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<Section>, Error> {
-        self.content.by_id(caller, id).await
-    }
-
-    /// Returns the section with this slug, or the new slug of the one that had it.
-    pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<Section>, Error> {
-        self.content.by_slug(caller, slug).await
+        Ok(self.content.items.list(&filter, page).await?)
     }
 
     /// Creates a section.
@@ -145,7 +130,7 @@ impl Sections {
             let (patch, slug) = self.validate_update(&stored.revised.item, update).await?;
             let change = Change { patch, section_id: None };
             // After a concurrent change, try again from the new state, if the precondition allows it.
-            if let Some(revised) = self.content.update(&stored, &change, slug.as_deref()).await? {
+            if let Some(revised) = self.content.update_or_rename(&stored, &change, slug.as_deref()).await? {
                 return Ok(revised);
             }
         }

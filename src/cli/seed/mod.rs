@@ -65,11 +65,11 @@ async fn seed(services: &Services, admin: &Caller) -> Result<Vec<bool>, CliError
     let Services { stories, projects, pages, .. } = services;
     let mut added = Vec::new();
     for story in demo::stories() {
-        let found = stories.by_slug(Some(admin), &slugify(&story.fields.title)).await;
+        let found = stories.content.by_slug(Some(admin), &slugify(&story.fields.title)).await;
         added.push(add_if_missing(found, stories.create(admin, story)).await?);
     }
     for project in demo::projects() {
-        let found = projects.by_slug(Some(admin), &slugify(&project.fields.title)).await;
+        let found = projects.content.by_slug(Some(admin), &slugify(&project.fields.title)).await;
         added.push(add_if_missing(found, projects.create(admin, project)).await?);
     }
     for (page_type, page) in demo::pages() {

@@ -136,7 +136,7 @@ pub struct CacheCounts {
     pub loads: u64,
     /// Requests that joined the load of another one.
     pub joined: u64,
-    /// The time since the writes of other processes were last seen; the cache does not know it.
+    /// The time since the writes of other processes were last seen.
     pub lag_ms: u64,
 }
 
@@ -203,7 +203,7 @@ impl ResponseCache {
         }
     }
 
-    /// Returns the current counts; all are 0 if the cache is disabled.
+    /// Returns the current counts, all 0 if the cache is disabled. The lag is 0, since the change tracker measures it.
     pub fn counts(&self) -> CacheCounts {
         let Some(all) = &self.entries else { return CacheCounts::default() };
         let CacheCounters { hits, stale, loads, joined } = &self.counters;

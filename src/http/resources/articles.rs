@@ -16,7 +16,7 @@ use crate::http::extract::{
 use crate::http::respond::{
     CreatedSanitized, Deleted, Item, ItemAtSlug, List, ResponseBody, Sanitized, response,
 };
-use crate::service::{Article, Articles, ListProjects, ListStories, Services, Write};
+use crate::service::{Article, Articles, Services, Write};
 
 /// An article with routes of its own.
 pub(crate) trait ArticleResource: Article<Draft: RequestBody> + ResponseBody {
@@ -32,7 +32,7 @@ pub(crate) async fn show<E: ArticleResource>(
     PathParam(id): PathParam,
     caller: Caller,
 ) -> Result<Item<E>, ApiError> {
-    Ok(E::articles(&services).by_id(&caller, &id).await?.into())
+    Ok(E::articles(&services).content.by_id(Some(&caller), &id).await?.into())
 }
 
 pub(crate) async fn show_by_slug<E: ArticleResource>(
@@ -42,7 +42,7 @@ pub(crate) async fn show_by_slug<E: ArticleResource>(
     uri: Uri,
 ) -> Result<ItemAtSlug<E>, ApiError> {
     let caller = auth.optional().await?;
-    Ok(ItemAtSlug::new(&uri, E::articles(&services).by_slug(caller.as_ref(), &slug).await?))
+    Ok(ItemAtSlug::new(&uri, E::articles(&services).content.by_slug(caller.as_ref(), &slug).await?))
 }
 
 pub(crate) async fn create<E: ArticleResource>(
@@ -131,7 +131,7 @@ pub(crate) async fn list_stories(
 ) -> Result<List<Story>, ApiError> {
     let StoriesQuery { page, include_drafts, section_id } = query;
     let drafts_for = if include_drafts { auth.optional().await? } else { None };
-    let listing = services.stories.list(ListStories { section_id, drafts_for, page_request: page }).await?;
+    let listing = services.stories.list(drafts_for.as_ref(), section_id.as_deref(), page).await?;
     Ok(List::new(&uri, listing))
 }
 
@@ -289,8 +289,9 @@ pub(crate) async fn list_projects(
 ) -> Result<List<ProjectCard>, ApiError> {
     let ProjectsQuery { page, include_unpublished, featured_only, section_id } = query;
     let unpublished_for = if include_unpublished { Some(auth.require().await?) } else { None };
-    let list = ListProjects { section_id, featured_only, unpublished_for, page_request: page };
-    Ok(List::new(&uri, services.projects.list(list).await?))
+    let projects = &services.projects;
+    let listing = projects.list(unpublished_for.as_ref(), section_id.as_deref(), featured_only, page).await?;
+    Ok(List::new(&uri, listing))
 }
 
 impl ArticleResource for Project {

@@ -11,7 +11,7 @@ use crate::http::extract::{
     optional, page, patch, query, request, required,
 };
 use crate::http::respond::{Created, Deleted, Item, ItemAtSlug, List, response};
-use crate::service::{ListSections, OnDelete, Services, UpdateSection};
+use crate::service::{OnDelete, Services, UpdateSection};
 
 query! {
     /// The parameters of a list of sections.
@@ -120,8 +120,10 @@ pub(crate) async fn list(
 ) -> Result<List<Section>, ApiError> {
     let SectionsQuery { page, parent_id, nav_visibility, include_unpublished } = query;
     let unpublished_for = if include_unpublished { Some(auth.require().await?) } else { None };
-    let list = ListSections { parent_id, nav_visibility, unpublished_for, page_request: page };
-    Ok(List::new(&uri, services.sections.list(list).await?))
+    let (parent_id, nav_visibility) = (parent_id.as_deref(), nav_visibility.as_deref());
+    let sections = &services.sections;
+    let listing = sections.list(unpublished_for.as_ref(), parent_id, nav_visibility, page).await?;
+    Ok(List::new(&uri, listing))
 }
 
 pub(crate) async fn show(
@@ -130,7 +132,7 @@ pub(crate) async fn show(
     auth: Auth,
 ) -> Result<Item<Section>, ApiError> {
     let caller = auth.optional().await?;
-    Ok(services.sections.by_id(caller.as_ref(), &id).await?.into())
+    Ok(services.sections.content.by_id(caller.as_ref(), &id).await?.into())
 }
 
 pub(crate) async fn show_by_slug(
@@ -140,7 +142,7 @@ pub(crate) async fn show_by_slug(
     uri: Uri,
 ) -> Result<ItemAtSlug<Section>, ApiError> {
     let caller = auth.optional().await?;
-    Ok(ItemAtSlug::new(&uri, services.sections.by_slug(caller.as_ref(), &slug).await?))
+    Ok(ItemAtSlug::new(&uri, services.sections.content.by_slug(caller.as_ref(), &slug).await?))
 }
 
 pub(crate) async fn create(
