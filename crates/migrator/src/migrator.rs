@@ -92,7 +92,7 @@ impl Migrator {
     ///
     /// # Errors
     /// [`Error::ResetRefused`] in production and if `confirm` names another database, and those of
-    /// [`take`](crate::backup::take): nothing was changed. [`Error::Irreversible`] if a migration cannot be rolled back; request `drop` then.
+    /// [`take`](fn@crate::backup::take): nothing was changed. [`Error::Irreversible`] if a migration cannot be rolled back; request `drop` then.
     pub async fn reset(&self, request: &ResetRequest) -> Result<ResetReport> {
         commands::reset(self, request).await
     }
@@ -148,7 +148,7 @@ impl Migrator {
     /// Later changes of other migrations to the same collections are lost: [`RestoreReport::applied_since`] names them.
     ///
     /// # Errors
-    /// Those of [`restore`](crate::backup::restore); [`Error::RequiredByApplied`] if an applied migration depends on that one. Nothing was changed.
+    /// Those of [`restore`](fn@crate::backup::restore); [`Error::RequiredByApplied`] if an applied migration depends on that one. Nothing was changed.
     pub async fn restore(&self, dir: &Path, id: &str, request: &RestoreRequest) -> Result<RestoreReport> {
         commands::restore(self, dir, id, request).await
     }
