@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 
 use crate::model::validate::{check_collection_name, check_document};
 use crate::{
-    ChangeFeed, CollectionOptions, EngineKind, Filter, Find, FindAndUpdate, Index, LeaseHolder, LeaseRequest,
-    Plan, Result, Rights, ServerFacts, Space, Update, UpdateResult, Write, WriteResult,
+    ChangeFeed, CollectionOptions, EngineKind, Filter, Find, Index, LeaseHolder, LeaseRequest, Plan, Result,
+    Rights, ServerFacts, Space, Update, UpdateResult, Write,
 };
 
 /// Documents as they come from an engine, not yet decoded.
@@ -47,8 +47,15 @@ pub enum Operation {
         /// Selects the matches that are updated.
         reach: Reach,
     },
-    /// Updates the first match and returns it.
-    FindAndUpdate(FindAndUpdate),
+    /// Updates the first match and returns the document after the update.
+    FindAndUpdate {
+        /// Selects the document.
+        filter: Filter,
+        /// The changes.
+        update: Update,
+        /// Inserts a document if none matches, as [`Reach::OneOrInsert`].
+        upsert: bool,
+    },
     /// Deletes the first match or every match.
     Delete {
         /// Selects the documents.
@@ -90,12 +97,10 @@ outputs! {
     Documents(RawStream),
     /// Of [`Operation::Count`] and [`Operation::Delete`].
     Count(u64),
-    /// Of [`Operation::Update`].
+    /// Of [`Operation::Update`] and [`Operation::Bulk`].
     Updated(UpdateResult),
     /// Of [`Operation::FindAndUpdate`].
     Document(Option<RawDocumentBuf>),
-    /// Of [`Operation::Bulk`].
-    Written(WriteResult),
     /// Of the others.
     Done(()),
 }
@@ -108,8 +113,9 @@ impl Operation {
             Self::Find(find) => find.check(),
             Self::Count(filter) | Self::Delete { filter, .. } => filter.check(),
             Self::Insert(documents) => documents.iter().try_for_each(check_document),
-            Self::Update { filter, update, .. } => filter.check().and_then(|()| update.check()),
-            Self::FindAndUpdate(find) => find.check(),
+            Self::Update { filter, update, .. } | Self::FindAndUpdate { filter, update, .. } => {
+                filter.check().and_then(|()| update.check())
+            }
             Self::Bulk(writes) => writes.iter().try_for_each(Write::check),
             Self::RenameTo(name) => check_collection_name(name),
             Self::InsertRaw(_) | Self::Drop => Ok(()),

@@ -26,12 +26,11 @@ mod tracking;
 
 pub use bson;
 pub use model::{
-    CollectionOptions, Direction, Ensured, Field, Filter, Find, FindAndUpdate, Index, IndexField, Plan,
-    Projection, Sort, Update, UpdateOp, UpdateResult, Write, WriteResult,
+    CollectionOptions, Direction, Ensured, Field, Filter, Find, Index, IndexField, Plan, Projection, Sort,
+    Update, UpdateOp, UpdateResult, Write,
 };
 pub use store::{
-    Change, ChangeFeed, ChangeKind, Collection, Cursor, Database, EngineKind, Error, Lease, LeaseHolder,
-    LeaseRequest, Result, Rights, Scratch, ServerFacts, Space, Store, Topology, Transaction,
-    run_to_completion,
+    Change, ChangeFeed, Collection, Cursor, Database, EngineKind, Error, Lease, LeaseHolder, LeaseRequest,
+    Result, Rights, Scratch, ServerFacts, Space, Store, Topology, Transaction, run_to_completion,
 };
 pub use tracking::{CollectionVersions, ReadSet, ReadTracker, StalenessBound, WriteLog, track_reads};

@@ -184,7 +184,7 @@ impl Operation {
         match self {
             Self::CopyField { from, .. } => Projection::include([from.clone()]),
             Self::UpdateEach { reads, .. } => reads.clone(),
-            _ => Projection::Include(Vec::new()),
+            _ => Projection::id(),
         }
     }
 

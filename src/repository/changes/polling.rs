@@ -7,8 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
-use bson::Document;
-use docstore::{Collection, Filter, Find, FindAndUpdate, Update};
+use bson::RawDocument;
+use docstore::{Collection, Filter, Find, Update};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::tracker::{ChangeTracker, POLL_INTERVAL, RETRY_DELAY};
@@ -66,9 +66,9 @@ impl WriteNumbers<'_> {
         self.unpublished.extend(written.into_iter().filter(relevant));
         for name in std::mem::take(&mut self.unpublished) {
             let increment = Update::new().inc(NUMBER, 1_i64);
-            let upsert = FindAndUpdate::new(Filter::eq("_id", name.as_str()), increment).upsert();
-            match self.stored.find_one_and_update(upsert).await {
-                Ok(Some(stored)) => {
+            let filter = Filter::eq("_id", name.as_str());
+            match self.stored.find_one_and_upsert(filter, increment).await {
+                Ok(stored) => {
                     let number = number(&stored);
                     // An increment of more than one includes writes of other processes.
                     let before = self.known.insert(name.clone(), number).unwrap_or_default();
@@ -76,7 +76,6 @@ impl WriteNumbers<'_> {
                         self.tracker.database.versions().record_change(&name);
                     }
                 }
-                Ok(None) => {}
                 Err(error) => {
                     tracing::debug!(%error, "failed to publish a write; retrying");
                     self.unpublished.insert(name);
@@ -88,7 +87,7 @@ impl WriteNumbers<'_> {
     /// Reads the numbers and marks collections that other processes wrote as changed.
     async fn poll(&mut self) -> Result<(), docstore::Error> {
         let started = Instant::now();
-        let documents = self.stored.find(Find::new(Filter::All)).await?.documents().await?;
+        let documents = self.stored.find(Find::new(Filter::All)).await?.raw_documents().await?;
         for document in documents {
             let Ok(name) = document.get_str("_id") else { continue };
             let number = number(&document);
@@ -101,6 +100,6 @@ impl WriteNumbers<'_> {
     }
 }
 
-fn number(document: &Document) -> i64 {
+fn number(document: &RawDocument) -> i64 {
     document.get_i64(NUMBER).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 use bson::{Bson, doc};
 use chrono::{DateTime, Utc};
-use docstore::{Collection, Database, Filter, FindAndUpdate, Index, Update};
+use docstore::{Collection, Database, Filter, Index, Update};
 
 use crate::domain::{Id, Role};
 use crate::repository::Error;
@@ -73,15 +73,14 @@ impl Users {
             }
             None => update.set_on_insert("auth_providers", Vec::<Bson>::new()),
         };
-        let upsert = FindAndUpdate::new(Filter::eq("email", email), update).upsert();
-        let stored = match self.collection.find_one_and_update_raw(upsert.clone()).await {
+        let filter = Filter::eq("email", email);
+        let stored = match self.collection.find_one_and_upsert(filter.clone(), update.clone()).await {
             // Another request inserted the same address first; now it can be updated.
             Err(error) if error.duplicate_index().is_some() => {
-                self.collection.find_one_and_update_raw(upsert).await?
+                self.collection.find_one_and_upsert(filter, update).await?
             }
             outcome => outcome?,
         };
-        let stored = stored.expect("an upsert returns the document");
         read_row(COLLECTION, &stored, |row| {
             Ok(User { id: row.read("_id", object_id)?, name: row.read("name", text)? })
         })

@@ -1,7 +1,7 @@
 use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
 use chrono::{DateTime, Utc};
-use docstore::{FindAndUpdate, Update};
+use docstore::Update;
 
 use crate::domain::{Id, PatchOf};
 use crate::repository::entity::{CREATED, DELETED, SLUG, UPDATED, VERSION, instant};
@@ -108,8 +108,7 @@ impl<E: Entity> Repository<E> {
             None => update,
         };
         let update = update.set(VERSION, versioned.version.wrapping_add(1));
-        let find = FindAndUpdate::new(versioned.unchanged(), update);
-        let written = self.collection.find_one_and_update_raw(find).await?;
+        let written = self.collection.find_one_and_update(versioned.unchanged(), update).await?;
         written.map(|document| Self::read_versioned(&document)).transpose()
     }
 }

@@ -2,7 +2,7 @@ use bson::{Bson, RawArray, RawBsonRef, RawDocument};
 
 use crate::model::validate::check_value;
 use crate::order::{key_encoding as key, paths};
-use crate::{Error, Field, Filter, Result, Update};
+use crate::{Error, Field, Filter, Result};
 
 /// The sort direction of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,43 +103,35 @@ fn first_of(array: &RawArray, direction: Direction) -> Result<Bson> {
     first.map(|(_, element)| element).ok_or_else(nowhere)
 }
 
-/// The fields of a document that a read returns. The id is always included.
+/// The fields of a document that a read returns, in the document's order. The id is always included.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Projection {
-    /// Only these fields, in the document's order.
-    Include(Vec<Field>),
-    /// All but these fields.
-    Exclude(Vec<Field>),
-}
+pub struct Projection(Vec<Field>);
 
 impl Projection {
-    /// [`Projection::Include`]
-    pub fn include<F: Into<Field>>(fields: impl IntoIterator<Item = F>) -> Self {
-        Self::Include(fields.into_iter().map(Into::into).collect())
+    /// Includes only the id.
+    pub fn id() -> Self {
+        Self(Vec::new())
     }
 
-    /// [`Projection::Exclude`]
-    pub fn exclude<F: Into<Field>>(fields: impl IntoIterator<Item = F>) -> Self {
-        Self::Exclude(fields.into_iter().map(Into::into).collect())
+    /// Includes these fields.
+    pub fn include<F: Into<Field>>(fields: impl IntoIterator<Item = F>) -> Self {
+        Self(fields.into_iter().map(Into::into).collect())
     }
 
     /// Returns the named fields.
     pub fn fields(&self) -> &[Field] {
-        match self {
-            Self::Include(fields) | Self::Exclude(fields) => fields,
-        }
+        &self.0
     }
 
     fn check(&self) -> Result<()> {
-        let fields = self.fields();
-        for (i, field) in fields.iter().enumerate() {
+        for (i, field) in self.0.iter().enumerate() {
             field.check()?;
             if field.overlaps(&Field::ID) {
                 return Err(Error::Invalid(
                     "a projection always includes the id and must not name it".into(),
                 ));
             }
-            if let Some(other) = fields[..i].iter().find(|o| o.overlaps(field)) {
+            if let Some(other) = self.0[..i].iter().find(|o| o.overlaps(field)) {
                 return Err(Error::Invalid(format!("a projection names {other} and {field}, which overlap")));
             }
         }
@@ -224,56 +216,6 @@ impl Find {
             return Err(Error::Invalid("skip and limit are at most 2^63 - 1".into()));
         }
         self.projection.as_ref().map_or(Ok(()), Projection::check)
-    }
-}
-
-/// An update of the first match that returns the document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FindAndUpdate {
-    /// Selects the documents.
-    pub filter: Filter,
-    /// The changes.
-    pub update: Update,
-    /// The order that determines the first match.
-    pub sort: Sort,
-    /// Inserts a document if none matches.
-    pub upsert: bool,
-    /// Returns the document after the update instead of before it (`None` for an insert).
-    pub return_new: bool,
-}
-
-impl FindAndUpdate {
-    /// Creates an update without upsert that returns the document after the update.
-    pub fn new(filter: Filter, update: Update) -> Self {
-        Self { filter, update, sort: Sort::default(), upsert: false, return_new: true }
-    }
-
-    /// Inserts a document if none matches.
-    #[must_use]
-    pub fn upsert(mut self) -> Self {
-        self.upsert = true;
-        self
-    }
-
-    /// Sets the order that determines the first match.
-    #[must_use]
-    pub fn sort(mut self, sort: Sort) -> Self {
-        self.sort = sort;
-        self
-    }
-
-    /// Returns the document before the update.
-    #[must_use]
-    pub fn return_old(mut self) -> Self {
-        self.return_new = false;
-        self
-    }
-
-    /// Validates the operation; engines call this before they use it.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.filter.check()?;
-        self.update.check()?;
-        self.sort.check()
     }
 }
 

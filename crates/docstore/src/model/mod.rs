@@ -12,6 +12,6 @@ pub(crate) mod validate;
 pub use collection_options::CollectionOptions;
 pub use field::Field;
 pub use filter::Filter;
-pub use find::{Direction, Find, FindAndUpdate, Plan, Projection, Sort};
+pub use find::{Direction, Find, Plan, Projection, Sort};
 pub use index::{Ensured, Index, IndexField};
-pub use update::{Update, UpdateOp, UpdateResult, Write, WriteResult};
+pub use update::{Update, UpdateOp, UpdateResult, Write};

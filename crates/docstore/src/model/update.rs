@@ -23,9 +23,7 @@ pub enum UpdateOp {
     Inc(Field, Bson),
     /// Sets the field only if the update inserts the document.
     SetOnInsert(Field, Bson),
-    /// Appends to an array; a missing field becomes an array.
-    Push(Field, Bson),
-    /// Appends to an array unless it contains an equal element.
+    /// Appends to an array unless it contains an equal element; a missing field becomes an array.
     AddToSet(Field, Bson),
 }
 
@@ -57,12 +55,6 @@ impl Update {
     #[must_use]
     pub fn set_on_insert(self, field: impl Into<Field>, value: impl Into<Bson>) -> Self {
         self.with(UpdateOp::SetOnInsert(field.into(), value.into()))
-    }
-
-    /// Adds [`UpdateOp::Push`]
-    #[must_use]
-    pub fn push(self, field: impl Into<Field>, element: impl Into<Bson>) -> Self {
-        self.with(UpdateOp::Push(field.into(), element.into()))
     }
 
     /// Adds [`UpdateOp::AddToSet`]
@@ -98,10 +90,9 @@ impl Update {
                 UpdateOp::Inc(field, _) => {
                     return Err(Error::Invalid(format!("the increment of {field} must be a number")));
                 }
-                UpdateOp::Set(_, v)
-                | UpdateOp::SetOnInsert(_, v)
-                | UpdateOp::Push(_, v)
-                | UpdateOp::AddToSet(_, v) => check_value(v)?,
+                UpdateOp::Set(_, v) | UpdateOp::SetOnInsert(_, v) | UpdateOp::AddToSet(_, v) => {
+                    check_value(v)?;
+                }
             }
             if let Some(other) = self.ops[..i].iter().find(|o| o.field().overlaps(op.field())) {
                 return Err(Error::Invalid(format!(
@@ -123,13 +114,12 @@ impl UpdateOp {
             | Self::Unset(field)
             | Self::Inc(field, _)
             | Self::SetOnInsert(field, _)
-            | Self::Push(field, _)
             | Self::AddToSet(field, _) => field,
         }
     }
 }
 
-/// The result of an update.
+/// The result of an update, or the sum of those in a batch.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UpdateResult {
     /// Documents that the filter matched; 0 if one was inserted.
@@ -151,8 +141,6 @@ pub enum Write {
         filter: Filter,
         /// The changes.
         update: Update,
-        /// Inserts a document if none matches.
-        upsert: bool,
     },
     /// Updates every match.
     UpdateMany {
@@ -161,23 +149,6 @@ pub enum Write {
         /// The changes.
         update: Update,
     },
-    /// Deletes the first match.
-    DeleteOne(Filter),
     /// Deletes every match.
     DeleteMany(Filter),
-}
-
-/// The result of a batch of writes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct WriteResult {
-    /// Documents inserted, without upserts.
-    pub inserted: u64,
-    /// Documents matched by updates.
-    pub matched: u64,
-    /// Documents modified by updates.
-    pub modified: u64,
-    /// Documents inserted by upserts.
-    pub upserted: u64,
-    /// Documents deleted.
-    pub deleted: u64,
 }

@@ -50,10 +50,10 @@ impl Write {
     pub(crate) fn check(&self) -> Result<()> {
         match self {
             Self::Insert(document) => check_document(document),
-            Self::UpdateOne { filter, update, .. } | Self::UpdateMany { filter, update } => {
+            Self::UpdateOne { filter, update } | Self::UpdateMany { filter, update } => {
                 filter.check().and_then(|()| update.check())
             }
-            Self::DeleteOne(filter) | Self::DeleteMany(filter) => filter.check(),
+            Self::DeleteMany(filter) => filter.check(),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::mongo::core::Core;
 use crate::mongo::error::{ErrorContext, classify};
-use crate::{Change, ChangeFeed, ChangeKind, Result};
+use crate::{Change, ChangeFeed, Result};
 
 const WATCHING: ErrorContext<'static> = ErrorContext { what: "watching for changes", collection: "" };
 /// Pause between attempts to reopen a stream.
@@ -99,17 +99,15 @@ impl Feed {
 
 /// Converts an event; `None` for events that change no document, such as the creation of indexes and collections.
 fn change(event: ChangeStreamEvent<Document>) -> Option<Change> {
-    let kind = match event.operation_type {
-        OperationType::Insert => ChangeKind::Inserted,
-        OperationType::Update | OperationType::Replace => ChangeKind::Updated,
-        OperationType::Delete => ChangeKind::Deleted,
+    match event.operation_type {
+        OperationType::Insert | OperationType::Update | OperationType::Replace | OperationType::Delete => {}
         OperationType::Other(_) => return None,
         _ => return Some(Change::Unknown),
-    };
+    }
     let collection = event.ns.and_then(|namespace| namespace.coll);
     let id = event.document_key.and_then(|mut key| key.remove("_id"));
     Some(match (collection, id) {
-        (Some(collection), Some(id)) => Change::Document { collection, id, kind },
+        (Some(collection), Some(id)) => Change::Document { collection, id },
         _ => Change::Unknown,
     })
 }

@@ -67,9 +67,6 @@ pub(crate) fn update(update: &Update) -> Document {
             UpdateOp::Inc(field, by) => add(&mut document, "$inc", field, by.clone()),
             UpdateOp::SetOnInsert(field, value) => add(&mut document, "$setOnInsert", field, value.clone()),
             // `$each` prevents a document element from being interpreted as a modifier.
-            UpdateOp::Push(field, value) => {
-                add(&mut document, "$push", field, doc! { "$each": [value.clone()] });
-            }
             UpdateOp::AddToSet(field, value) => {
                 add(&mut document, "$addToSet", field, doc! { "$each": [value.clone()] });
             }
@@ -115,15 +112,11 @@ pub(crate) fn direction(direction: Direction) -> i32 {
 
 /// Translates a projection.
 pub(crate) fn projection(projection: &Projection) -> Document {
-    let each = |fields: &[Field], value: i32| -> Document {
-        fields.iter().map(|field| (field.to_string(), Bson::Int32(value))).collect()
-    };
-    match projection {
-        // An empty document would select all fields.
-        Projection::Include(fields) if fields.is_empty() => doc! { "_id": 1 },
-        Projection::Include(fields) => each(fields, 1),
-        Projection::Exclude(fields) => each(fields, 0),
-    }
+    // An empty document would select all fields.
+    std::iter::once("_id")
+        .chain(projection.fields().iter().map(Field::as_str))
+        .map(|field| (field.to_owned(), Bson::Int32(1)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -135,8 +128,8 @@ mod tests {
         let evil = doc! { "$gt": "" };
         assert_eq!(filter(&Filter::eq("a", evil.clone())), doc! { "a": { "$eq": { "$gt": "" } } });
         assert_eq!(
-            update(&Update::new().push("a", evil.clone()).push("b", 1)),
-            doc! { "$push": { "a": { "$each": [{ "$gt": "" }] }, "b": { "$each": [1] } } }
+            update(&Update::new().add_to_set("a", evil.clone()).add_to_set("b", 1)),
+            doc! { "$addToSet": { "a": { "$each": [{ "$gt": "" }] }, "b": { "$each": [1] } } }
         );
     }
 

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bson::Document;
 
 use crate::engine::{Admin, Engine, Executor, Operation};
+use crate::sqlite::TRANSACTION_LIMIT;
 use crate::sqlite::engine::SqliteEngine;
-use crate::sqlite::file::{Keeping, folder_of};
-use crate::sqlite::{Limits, Options};
+use crate::sqlite::file::{Durability, folder_of};
 use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space};
 
 /// The file name of a sibling, in its own folder.
@@ -72,8 +72,8 @@ impl Admin for SqliteEngine {
             self.close().await;
             fs::remove_dir_all(&folder).map_err(|e| failed("dropping a scratch store", e))?;
             // Succeeds only for the last sibling, when the common folder is empty.
-            if let Some(write_set_of_batch) = folder.parent() {
-                let _ = fs::remove_dir(write_set_of_batch);
+            if let Some(siblings) = folder.parent() {
+                let _ = fs::remove_dir(siblings);
             }
             return Ok(());
         }
@@ -84,12 +84,12 @@ impl Admin for SqliteEngine {
     }
 
     async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>> {
-        let options = Options { path: self.siblings_folder().join(name).join(FILE) };
-        let opened =
-            tokio::task::spawn_blocking(move || Self::open_kept(&options, &Limits::default(), Keeping::Fast));
-        let engine =
-            opened.await.map_err(|e| Error::Engine { what: "opening a store", source: Box::new(e) })??;
-        Ok(Arc::new(engine))
+        let path = self.siblings_folder().join(name).join(FILE);
+        let open = move || Self::open(&path, TRANSACTION_LIMIT, Durability::Process);
+        match tokio::task::spawn_blocking(open).await {
+            Ok(engine) => Ok(Arc::new(engine?)),
+            Err(error) => Err(Error::Engine { what: "opening a store", source: Box::new(error) }),
+        }
     }
 
     async fn siblings(&self) -> Result<Vec<String>> {

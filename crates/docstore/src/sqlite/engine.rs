@@ -1,7 +1,7 @@
 //! The port, answered by the writer and the readers.
 
 use std::any::Any;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
 use crate::model::validate::check_collection_name;
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::changes as feed;
-use crate::sqlite::file;
+use crate::sqlite::file::{self, Durability};
 use crate::sqlite::lease::{self, Locks};
 use crate::sqlite::query::cursor;
 use crate::sqlite::query::readers::{Readers, closed};
@@ -24,7 +24,6 @@ use crate::sqlite::write::operations as write;
 use crate::sqlite::write::session::Session;
 use crate::sqlite::write::transaction::Transaction;
 use crate::sqlite::write::writer::{self, FnTask, Job};
-use crate::sqlite::{Limits, Options};
 use crate::{
     Change, ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Result, ServerFacts,
     Topology,
@@ -45,19 +44,14 @@ pub(crate) struct SqliteEngine {
 
 impl SqliteEngine {
     /// Opens the file. Blocks.
-    pub(crate) fn open(options: &Options, limits: &Limits) -> Result<Self> {
-        Self::open_kept(options, limits, file::Keeping::Safe)
-    }
-
-    /// As [`SqliteEngine::open`]; with a choice of durability.
-    pub(crate) fn open_kept(options: &Options, limits: &Limits, keeping: file::Keeping) -> Result<Self> {
-        let path = std::path::absolute(&options.path)
-            .map_err(|e| Error::Unavailable(format!("{}: {e}", options.path.display())))?;
-        let connection = file::open_writer(&path, keeping)?;
+    pub(crate) fn open(path: &Path, transaction_limit: Duration, durability: Durability) -> Result<Self> {
+        let path =
+            std::path::absolute(path).map_err(|e| Error::Unavailable(format!("{}: {e}", path.display())))?;
+        let connection = file::open_writer(&path, durability)?;
         // Reports a damaged catalog now rather than at the first request.
         Catalog::refresh(&mut Arc::default(), &connection)?;
         let (events, _) = broadcast::channel(BEHIND);
-        let jobs = writer::start(connection, &path, events.clone(), limits.transaction)?;
+        let jobs = writer::start(connection, &path, events.clone(), transaction_limit)?;
         let readers = Readers::new(&path);
         let locks = Arc::new(Locks::new(&path));
         Ok(Self { path, jobs, readers, locks, events: Mutex::new(Some(events)) })

@@ -36,11 +36,11 @@ CREATE TABLE indexes (
 
 /// The durability of writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keeping {
+pub(crate) enum Durability {
     /// Writes survive a power cut.
-    Safe,
+    PowerCut,
     /// Writes survive the process, which is enough for scratch databases.
-    Fast,
+    Process,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ enum Found {
 }
 
 /// Opens the file for the one writer, and creates it if there is none.
-pub(crate) fn open_writer(path: &Path, keeping: Keeping) -> Result<Connection> {
+pub(crate) fn open_writer(path: &Path, durability: Durability) -> Result<Connection> {
     let found = inspect(path)?;
     if found == Found::Nothing
         && let Some(folder) = folder_of(path)
@@ -65,7 +65,7 @@ pub(crate) fn open_writer(path: &Path, keeping: Keeping) -> Result<Connection> {
         create(&mut connection, path)?;
     }
     write_ahead(&connection, path)?;
-    let synchronous = if keeping == Keeping::Safe { "FULL" } else { "OFF" };
+    let synchronous = if durability == Durability::PowerCut { "FULL" } else { "OFF" };
     connection
         .execute_batch(&format!(
             "PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY;"

@@ -34,19 +34,8 @@ pub struct Options {
     pub path: PathBuf,
 }
 
-/// Time limits.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Maximum duration of a transaction before it is rolled back.
-    pub transaction: Duration,
-}
-
-impl Default for Limits {
-    /// Returns MongoDB's limits.
-    fn default() -> Self {
-        Self { transaction: Duration::from_mins(1) }
-    }
-}
+/// Maximum duration of a transaction before it is rolled back, as on MongoDB.
+const TRANSACTION_LIMIT: Duration = Duration::from_mins(1);
 
 /// Opens or creates the store.
 ///
@@ -54,13 +43,14 @@ impl Default for Limits {
 /// [`crate::Error::NotOurs`] and [`crate::Error::NewerFormat`], leaving the file as it was;
 /// [`crate::Error::Unavailable`] if it cannot be opened.
 pub async fn open(options: Options) -> Result<Database> {
-    open_with(options, Limits::default()).await
+    open_with(options, TRANSACTION_LIMIT).await
 }
 
-/// Opens or creates the store with other limits than the defaults.
-pub async fn open_with(options: Options, limits: Limits) -> Result<Database> {
-    let opened = tokio::task::spawn_blocking(move || engine::SqliteEngine::open(&options, &limits)).await;
-    match opened {
+/// Opens or creates the store with another limit on the duration of transactions.
+pub async fn open_with(options: Options, transaction_limit: Duration) -> Result<Database> {
+    let open =
+        move || engine::SqliteEngine::open(&options.path, transaction_limit, file::Durability::PowerCut);
+    match tokio::task::spawn_blocking(open).await {
         Ok(engine) => Ok(Database::new(Arc::new(engine?))),
         Err(error) => Err(Error::Engine { what: "opening the store", source: Box::new(error) }),
     }

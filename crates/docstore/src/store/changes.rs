@@ -3,28 +3,15 @@ use futures_util::stream::{BoxStream, StreamExt};
 
 use crate::Result;
 
-/// The kind of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ChangeKind {
-    /// It was inserted.
-    Inserted,
-    /// It was updated.
-    Updated,
-    /// It was deleted.
-    Deleted,
-}
-
 /// One event of a change feed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// A document changed, and the change is durable.
+    /// A document was inserted, updated or deleted, and the change is durable.
     Document {
         /// The collection.
         collection: String,
         /// The document's id.
         id: Bson,
-        /// The kind of change.
-        kind: ChangeKind,
     },
     /// Something may have changed that this feed cannot name, so the listener must read again. Sent where the server has no
     /// change stream, when another process wrote to the SQLite file, after events were lost, and when a collection was

@@ -3,10 +3,9 @@ use std::sync::Arc;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, RawDocumentBuf};
 use futures_util::stream::StreamExt;
-use serde::de::DeserializeOwned;
 
 use crate::engine::{Executor, Operation, Output, RawStream, Reach};
-use crate::{Error, Filter, Find, FindAndUpdate, Result, Update, UpdateResult, Write, WriteResult};
+use crate::{Error, Filter, Find, Result, Update, UpdateResult, Write};
 
 /// A handle to a collection, of a database or within a transaction. Cheap to clone.
 #[derive(Clone)]
@@ -92,15 +91,19 @@ impl Collection {
         self.update(filter, update, Reach::Many).await
     }
 
-    /// Updates the first match and returns it.
-    pub async fn find_one_and_update(&self, find: FindAndUpdate) -> Result<Option<Document>> {
-        let found = self.find_one_and_update_raw(find).await?;
-        found.map(|raw| self.decode(&raw)).transpose()
+    /// Updates the first match and returns the document after the update, not decoded.
+    pub async fn find_one_and_update(
+        &self,
+        filter: Filter,
+        update: Update,
+    ) -> Result<Option<RawDocumentBuf>> {
+        self.execute(Operation::FindAndUpdate { filter, update, upsert: false }).await
     }
 
-    /// As [`Collection::find_one_and_update`], not decoded.
-    pub async fn find_one_and_update_raw(&self, find: FindAndUpdate) -> Result<Option<RawDocumentBuf>> {
-        self.execute(Operation::FindAndUpdate(find)).await
+    /// As [`Collection::find_one_and_update`], but inserts a document as [`Collection::upsert_one`] does if none matches.
+    pub async fn find_one_and_upsert(&self, filter: Filter, update: Update) -> Result<RawDocumentBuf> {
+        let found = self.execute::<Option<_>>(Operation::FindAndUpdate { filter, update, upsert: true });
+        Ok(found.await?.expect("an upsert returns the document"))
     }
 
     /// Deletes the first match; returns the number of deleted documents.
@@ -113,24 +116,20 @@ impl Collection {
         self.execute(Operation::Delete { filter: filter.clone(), many: true }).await
     }
 
-    /// Executes writes in order.
+    /// Executes writes in order; returns the sum of the updates.
     ///
     /// # Errors
     /// [`Error::Batch`] at the first that fails: those before it stay done.
-    pub async fn bulk_write(&self, mut writes: Vec<Write>) -> Result<WriteResult> {
+    pub async fn bulk_write(&self, mut writes: Vec<Write>) -> Result<UpdateResult> {
         for write in &mut writes {
             if let Write::Insert(document) = write {
                 give_id(document);
             }
         }
         if writes.is_empty() {
-            return Ok(WriteResult::default());
+            return Ok(UpdateResult::default());
         }
         self.execute(Operation::Bulk(writes)).await
-    }
-
-    fn decode(&self, raw: &RawDocumentBuf) -> Result<Document> {
-        decode(&self.name, raw)
     }
 }
 
@@ -144,11 +143,6 @@ fn give_id(document: &mut Document) -> Bson {
     document.insert("_id", id.clone());
     document.extend(rest);
     id
-}
-
-fn decode<T: DeserializeOwned>(collection: &str, raw: &RawDocumentBuf) -> Result<T> {
-    bson::deserialize_from_slice(raw.as_bytes())
-        .map_err(|source| Error::Decode { collection: collection.to_owned(), source: Box::new(source) })
 }
 
 /// A stream of the documents of a read.
@@ -165,8 +159,11 @@ impl Cursor {
 
     /// Returns the next document; `None` at the end.
     pub async fn next_document(&mut self) -> Result<Option<Document>> {
-        let raw = self.next_raw().await?;
-        raw.map(|raw| decode(&self.collection, &raw)).transpose()
+        let Some(raw) = self.next_raw().await? else { return Ok(None) };
+        bson::deserialize_from_slice(raw.as_bytes()).map(Some).map_err(|source| Error::Decode {
+            collection: self.collection.to_string(),
+            source: Box::new(source),
+        })
     }
 
     /// Returns the remaining documents, not decoded.
@@ -185,17 +182,5 @@ impl Cursor {
             documents.push(document);
         }
         Ok(documents)
-    }
-
-    /// Returns the remaining documents as rows.
-    ///
-    /// # Errors
-    /// [`Error::Decode`] for a document that is not such a row.
-    pub async fn rows<T: DeserializeOwned>(mut self) -> Result<Vec<T>> {
-        let mut rows = Vec::new();
-        while let Some(raw) = self.next_raw().await? {
-            rows.push(decode(&self.collection, &raw)?);
-        }
-        Ok(rows)
     }
 }

@@ -1,8 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
 use crate::Ensured;
 use crate::engine::{Engine, EngineTransaction, Executor, Operation};
 use crate::model::validate::check_collection_name;
@@ -11,9 +9,6 @@ use crate::{
     ChangeFeed, Collection, CollectionVersions, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest,
     Result, ServerFacts,
 };
-
-/// Maximum number of attempts of a transaction that meets write conflicts.
-const TRANSACTION_TRIES: u32 = 10;
 
 /// A source of collections: a [`Database`], or a [`Transaction`] on one.
 pub trait Store: Send + Sync {
@@ -143,34 +138,6 @@ impl Database {
         Ok(Transaction { inner: self.tracked.begin().await? })
     }
 
-    /// Runs `work` in a transaction and commits it; retries up to ten times after a write conflict, so `work` may run more
-    /// than once.
-    pub async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        F: for<'a> Fn(&'a Transaction) -> BoxFuture<'a, Result<T, E>>,
-        E: From<Error> + AsTransient,
-    {
-        let mut attempt = 1;
-        loop {
-            let transaction = self.begin().await?;
-            let outcome = match work(&transaction).await {
-                Ok(value) => transaction.commit().await.map(|()| value).map_err(E::from),
-                Err(error) => {
-                    // The first error is reported; a failed abort still ends the transaction.
-                    let _ = transaction.abort().await;
-                    Err(error)
-                }
-            };
-            match outcome {
-                Err(error) if error.is_transient() && attempt < TRANSACTION_TRIES => {
-                    tokio::time::sleep(Duration::from_millis(5 << attempt.min(6))).await;
-                    attempt += 1;
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
     /// Requests a lease. Returns `Ok(Err(holder))` if it is held by another owner.
     pub async fn acquire_lease(&self, request: LeaseRequest) -> Result<Result<Lease, LeaseHolder>> {
         check_collection_name(&request.collection)?;
@@ -209,18 +176,6 @@ impl Database {
 impl Store for Database {
     fn collection(&self, name: &str) -> Collection {
         Self::collection(self, name)
-    }
-}
-
-/// Errors of a transaction's work, which say whether it may be retried.
-pub trait AsTransient {
-    /// See [`Error::is_transient`].
-    fn is_transient(&self) -> bool;
-}
-
-impl AsTransient for Error {
-    fn is_transient(&self) -> bool {
-        Self::is_transient(self)
     }
 }
 

@@ -12,7 +12,7 @@ mod run_to_completion;
 
 pub use admin::{Rights, Scratch, Space};
 pub use capabilities::{EngineKind, ServerFacts, Topology};
-pub use changes::{Change, ChangeFeed, ChangeKind};
+pub use changes::{Change, ChangeFeed};
 pub use collection::{Collection, Cursor};
 pub use database::{Database, Store, Transaction};
 pub use error::{Error, Result};

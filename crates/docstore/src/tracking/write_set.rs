@@ -64,10 +64,9 @@ impl WriteSet {
     fn of_write(write: &Write) -> Self {
         match write {
             Write::Insert(document) => Self::documents([document]),
-            Write::UpdateOne { filter, upsert, .. } => Self::matching(filter, *upsert),
-            Write::UpdateMany { filter, .. } | Write::DeleteOne(filter) | Write::DeleteMany(filter) => {
-                Self::matching(filter, false)
-            }
+            Write::UpdateOne { filter, .. }
+            | Write::UpdateMany { filter, .. }
+            | Write::DeleteMany(filter) => Self::matching(filter, false),
         }
     }
 
@@ -98,7 +97,7 @@ impl Operation {
             Self::Find(_) | Self::Count(_) => return Access::Read,
             Self::Insert(documents) => WriteSet::documents(documents),
             Self::Update { filter, reach, .. } => WriteSet::matching(filter, *reach == Reach::OneOrInsert),
-            Self::FindAndUpdate(find) => WriteSet::matching(&find.filter, find.upsert),
+            Self::FindAndUpdate { filter, upsert, .. } => WriteSet::matching(filter, *upsert),
             Self::Delete { filter, .. } => WriteSet::matching(filter, false),
             Self::Bulk(writes) => {
                 writes.iter().map(WriteSet::of_write).fold(WriteSet::Documents(Vec::new()), WriteSet::and)

@@ -1,7 +1,5 @@
 use docstore::bson::doc;
-use docstore::{
-    Database, Direction, Ensured, Error, Filter, Find, FindAndUpdate, Index, Sort, Update, Write,
-};
+use docstore::{Database, Direction, Ensured, Error, Filter, Find, Index, Sort, Update, Write};
 
 fn duplicate(error: &Error, name: &str, names: &[&str]) {
     let fits = matches!(error.root(), Error::DuplicateKey { index, fields, collection }
@@ -59,9 +57,8 @@ testkit::stores! {
         duplicate(&c.update_one(&Filter::id(2), &clash()).await.unwrap_err(), "both of them", &names);
         duplicate(&c.update_many(&Filter::id(2), &clash()).await.unwrap_err(), "both of them", &names);
         duplicate(&c.upsert_one(&Filter::id(3), &clash()).await.unwrap_err(), "both of them", &names);
-        let found = FindAndUpdate::new(Filter::id(2), clash());
-        duplicate(&c.find_one_and_update(found).await.unwrap_err(), "both of them", &names);
-        let write = Write::UpdateOne { filter: Filter::id(2), update: clash(), upsert: false };
+        duplicate(&c.find_one_and_update(Filter::id(2), clash()).await.unwrap_err(), "both of them", &names);
+        let write = Write::UpdateOne { filter: Filter::id(2), update: clash() };
         let error = c.bulk_write(vec![Write::Insert(doc! { "_id": 4, "a": 4 }), write]).await.unwrap_err();
         assert!(matches!(error, Error::Batch { at: 1, .. }));
         duplicate(&error, "both of them", &names);
@@ -71,10 +68,10 @@ testkit::stores! {
             let error = match way {
                 0 => c.insert_one(doc! { "a": 1 }).await.unwrap_err(),
                 1 => c.update_one(&Filter::id(2), &clash()).await.map(|_| ()).unwrap_err(),
-                2 => c.find_one_and_update(FindAndUpdate::new(Filter::id(2), clash())).await.unwrap_err(),
+                2 => c.find_one_and_update(Filter::id(2), clash()).await.unwrap_err(),
                 _ => {
                     let write = Write::UpdateMany { filter: Filter::id(2), update: clash() };
-                    let error = c.bulk_write(vec![Write::DeleteOne(Filter::id(9)), write]).await.unwrap_err();
+                    let error = c.bulk_write(vec![Write::DeleteMany(Filter::id(9)), write]).await.unwrap_err();
                     assert!(matches!(error, Error::Batch { at: 1, .. }), "{error:?}");
                     error
                 }

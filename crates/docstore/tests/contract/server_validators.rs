@@ -1,6 +1,6 @@
 use docstore::bson::doc;
 use docstore::mongo::as_mongo;
-use docstore::{Database, Error, Filter, Find, FindAndUpdate, Sort, Update, Write};
+use docstore::{Database, Error, Filter, Find, Sort, Update, Write};
 
 fn refused(error: &Error) {
     assert!(
@@ -23,10 +23,10 @@ testkit::stores! {
         refused(&c.update_one(&Filter::id(1), &bad()).await.unwrap_err());
         refused(&c.update_many(&Filter::id(1), &bad()).await.unwrap_err());
         refused(&c.upsert_one(&Filter::id(9), &bad()).await.unwrap_err());
-        refused(&c.find_one_and_update(FindAndUpdate::new(Filter::id(1), bad())).await.unwrap_err());
+        refused(&c.find_one_and_update(Filter::id(1), bad()).await.unwrap_err());
         let writes = vec![
-            Write::UpdateOne { filter: Filter::id(1), update: Update::new().set("m", 1), upsert: false },
-            Write::UpdateOne { filter: Filter::id(2), update: bad(), upsert: false },
+            Write::UpdateOne { filter: Filter::id(1), update: Update::new().set("m", 1) },
+            Write::UpdateOne { filter: Filter::id(2), update: bad() },
         ];
         let error = c.bulk_write(writes).await.unwrap_err();
         assert!(matches!(error, Error::Batch { at: 1, .. }), "{error:?}");

@@ -13,7 +13,6 @@ testkit::stores! {
         let things = db.collection("things");
         let id = Filter::eq("_id", 1);
         let bump = Update::new().inc("n", 1);
-        let find = docstore::FindAndUpdate::new(id.clone(), bump.clone());
         for write in 0..9 {
             let (mine, other) = (read(&db, "things").await, read(&db, "others").await);
             assert!(mine.are_current() && other.are_current(), "{write}");
@@ -23,7 +22,7 @@ testkit::stores! {
                 2 => _ = things.update_one(&id, &bump).await.unwrap(),
                 3 => _ = things.update_many(&Filter::All, &bump).await.unwrap(),
                 4 => _ = things.upsert_one(&Filter::eq("_id", 2), &bump).await.unwrap(),
-                5 => _ = things.find_one_and_update(find.clone()).await.unwrap(),
+                5 => _ = things.find_one_and_update(id.clone(), bump.clone()).await.unwrap(),
                 6 => _ = things.bulk_write(vec![Write::Insert(doc! { "n": 0 })]).await.unwrap(),
                 // One that fails may have been carried out, for all that is known.
                 7 => assert!(things.insert_one(doc! { "_id": 1 }).await.is_err()),

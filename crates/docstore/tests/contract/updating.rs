@@ -1,6 +1,6 @@
 use docstore::bson::oid::ObjectId;
-use docstore::bson::{Bson, Document, doc};
-use docstore::{Collection, Database, Error, Field, Filter, Find, FindAndUpdate, Sort, Update};
+use docstore::bson::{Bson, Document, doc, rawdoc};
+use docstore::{Collection, Database, Error, Filter, Find, Update};
 
 async fn one(c: &Collection, id: i32) -> Document {
     c.find_one(Find::new(Filter::id(id))).await.expect("a read").expect("a document")
@@ -29,8 +29,8 @@ testkit::stores! {
             (doc! { "a": 1 }, Update::new().inc("a", 2.5), doc! { "a": 3.5 }),
             (doc! { "a": i32::MAX }, Update::new().inc("a", 1), doc! { "a": i64::from(i32::MAX) + 1 }),
             (doc! {}, Update::new().inc("a", 7_i64), doc! { "a": 7_i64 }),
-            (doc! { "a": [1] }, Update::new().push("a", vec![2]), doc! { "a": [1, [2]] }),
-            (doc! {}, Update::new().push("a", 1), doc! { "a": [1] }),
+            (doc! { "a": [1] }, Update::new().add_to_set("a", vec![2]), doc! { "a": [1, [2]] }),
+            (doc! {}, Update::new().add_to_set("a", 1), doc! { "a": [1] }),
             (doc! { "a": [1] }, Update::new().add_to_set("a", 1.0), doc! { "a": [1] }),
             (doc! { "a": [1] }, Update::new().add_to_set("a", doc! { "$each": [2] }).set("b", 1), doc! { "a": [1, { "$each": [2] }], "b": 1 }),
             (doc! {}, Update::new().set_on_insert("a", 1).set("b", 1), doc! { "b": 1 }),
@@ -55,7 +55,6 @@ testkit::stores! {
         for (before, update) in [
             (doc! { "a": "x" }, Update::new().inc("a", 1)),
             (doc! { "a": i64::MAX }, Update::new().inc("a", 1)),
-            (doc! { "a": 1 }, Update::new().push("a", 1)),
             (doc! { "a": 1 }, Update::new().add_to_set("a", 1)),
             (doc! { "a": 1 }, Update::new().set("a.b", 1)),
             (doc! { "a": [1] }, Update::new().set("a.b", 1)),
@@ -113,17 +112,19 @@ testkit::stores! {
     async fn find_and_update(db: Database) {
         let c = db.collection("things");
         c.insert_many((1..=3).map(|n| doc! { "_id": n, "n": 0 }).collect()).await.unwrap();
-        let last = FindAndUpdate::new(Filter::All, Update::new().inc("n", 1)).sort(Sort::descending(Field::ID));
-        assert_eq!(c.find_one_and_update(last.clone()).await.unwrap(), Some(doc! { "_id": 3, "n": 1 }));
-        assert_eq!(c.find_one_and_update(last.return_old()).await.unwrap(), Some(doc! { "_id": 3, "n": 1 }));
-        assert_eq!(one(&c, 3).await, doc! { "_id": 3, "n": 2 });
-        let none = FindAndUpdate::new(Filter::id(9), Update::new().set("n", 9));
-        assert_eq!(c.find_one_and_update(none.clone()).await.unwrap(), None);
-        assert_eq!(c.find_one_and_update(none.clone().upsert().return_old()).await.unwrap(), None);
-        assert_eq!(one(&c, 9).await, doc! { "_id": 9, "n": 9 });
-        let made = FindAndUpdate::new(Filter::eq("slug", "x"), Update::new().set("n", 1)).upsert();
-        let made = c.find_one_and_update(made).await.unwrap().unwrap();
-        assert!(matches!(made.get("_id"), Some(Bson::ObjectId(id)) if *id != ObjectId::from_bytes([0; 12])));
+        let increment = Update::new().inc("n", 1);
+        let found = c.find_one_and_update(Filter::id(3), increment.clone()).await.unwrap().unwrap();
+        assert_eq!(found, rawdoc! { "_id": 3, "n": 1 });
+        assert_eq!(one(&c, 3).await, doc! { "_id": 3, "n": 1 });
+        assert_eq!(one(&c, 2).await, doc! { "_id": 2, "n": 0 });
+        assert_eq!(c.find_one_and_update(Filter::id(9), increment.clone()).await.unwrap(), None);
+        for n in 1..3 {
+            let found = c.find_one_and_upsert(Filter::id(9), increment.clone()).await.unwrap();
+            assert_eq!(found, rawdoc! { "_id": 9, "n": n });
+        }
+        assert_eq!(one(&c, 9).await, doc! { "_id": 9, "n": 2 });
+        let made = c.find_one_and_upsert(Filter::eq("slug", "x"), increment).await.unwrap();
+        assert_ne!(made.get_object_id("_id").unwrap(), ObjectId::from_bytes([0; 12]));
         assert_eq!(made.get_str("slug").unwrap(), "x");
     }
 

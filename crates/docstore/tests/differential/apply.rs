@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use docstore::bson::oid::ObjectId;
 use docstore::bson::{Bson, Document, serialize_to_vec};
-use docstore::{
-    Collection, Database, Error, Field, Filter, Find, Index, Result, Sort, UpdateResult, WriteResult,
-};
+use docstore::{Collection, Database, Error, Field, Filter, Find, Index, Result, Sort, UpdateResult};
 use testkit::Target;
 
 use crate::generate::Op;
@@ -35,7 +33,6 @@ enum Outcome {
     Count(u64),
     Ids(Vec<Bson>),
     Updated(UpdateResult),
-    Written(WriteResult),
     Text(String),
     Done,
     Failed(Failure),
@@ -192,13 +189,19 @@ async fn on_collection(c: &Collection, op: &Op) -> Outcome {
             }
             Op::UpdateOne { filter, update, .. } => Outcome::Updated(c.update_one(filter, update).await?),
             Op::UpdateMany { filter, update } => Outcome::Updated(c.update_many(filter, update).await?),
-            Op::FindAndUpdate(find) => {
-                let documents = c.find_one_and_update(find.clone()).await?.into_iter().collect();
+            Op::FindAndUpdate { filter, update, upsert } => {
+                let (filter, update) = (filter.clone(), update.clone());
+                let found = if *upsert {
+                    Some(c.find_one_and_upsert(filter, update).await?)
+                } else {
+                    c.find_one_and_update(filter, update).await?
+                };
+                let documents = found.iter().map(|raw| raw.try_into().expect("a document")).collect();
                 Outcome::Documents { documents, in_order: true }
             }
             Op::DeleteOne(filter) => Outcome::Count(c.delete_one(filter).await?),
             Op::DeleteMany(filter) => Outcome::Count(c.delete_many(filter).await?),
-            Op::Bulk(writes) => Outcome::Written(c.bulk_write(writes.clone()).await?),
+            Op::Bulk(writes) => Outcome::Updated(c.bulk_write(writes.clone()).await?),
             other => panic!("not an operation of a collection: {other:?}"),
         })
     };
@@ -234,7 +237,6 @@ fn same(op: &Op, a: &Outcome, b: &Outcome) -> bool {
         (Outcome::Count(a), Outcome::Count(b)) => a == b,
         (Outcome::Ids(a), Outcome::Ids(b)) => a == b,
         (Outcome::Updated(a), Outcome::Updated(b)) => a == b,
-        (Outcome::Written(a), Outcome::Written(b)) => a == b,
         (Outcome::Text(a), Outcome::Text(b)) => a == b,
         (Outcome::Done, Outcome::Done) => true,
         (Outcome::Failed(a), Outcome::Failed(b)) => {

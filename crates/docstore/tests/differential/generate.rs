@@ -1,7 +1,7 @@
 //! Random operations. The generator avoids what MongoDB leaves unspecified:
 //!
-//! - which of several matches is *the first* without a total order: updates of one document name its id, or a key that at
-//!   most one document has; only `find_one_and_update` takes any filter, with a sort that ends with the id;
+//! - which of several matches is *the first*: updates of one document name its id, or a key that at most one document
+//!   has;
 //! - the progress of an update of many documents before it failed: outside a transaction such updates only touch fields
 //!   without an index and cannot fail, the others run in a transaction of their own;
 //! - the order of a result without a total sort: windows are only requested with a total sort;
@@ -10,9 +10,7 @@
 //! - a field named twice in one document.
 
 use docstore::bson::{Bson, Document};
-use docstore::{
-    Direction, Field, Filter, Find, FindAndUpdate, Index, Projection, Sort, Update, UpdateOp, Write,
-};
+use docstore::{Direction, Field, Filter, Find, Index, Projection, Sort, Update, UpdateOp, Write};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -36,7 +34,11 @@ pub(crate) enum Op {
         filter: Filter,
         update: Update,
     },
-    FindAndUpdate(FindAndUpdate),
+    FindAndUpdate {
+        filter: Filter,
+        update: Update,
+        upsert: bool,
+    },
     DeleteOne(Filter),
     DeleteMany(Filter),
     Bulk(Vec<Write>),
@@ -129,13 +131,12 @@ fn change(field: BoxedStrategy<Field>) -> BoxedStrategy<UpdateOp> {
         Bson::Int32(i32::MAX),
         Bson::Double(0.0),
     ]);
-    (field, value(), number, 0..8)
+    (field, value(), number, 0..7)
         .prop_map(|(field, value, by, kind)| match kind {
             0..=2 => UpdateOp::Set(field, value),
             3 => UpdateOp::Unset(field),
             4 => UpdateOp::Inc(field, by),
             5 => UpdateOp::SetOnInsert(field, value),
-            6 => UpdateOp::Push(field, value),
             _ => UpdateOp::AddToSet(field, value),
         })
         .boxed()
@@ -178,13 +179,7 @@ fn total_sort() -> BoxedStrategy<Sort> {
 fn projection() -> BoxedStrategy<Projection> {
     let all = ["a", "b", "c", "a.b", "a.c", "b.c", "a.b.c", "n"].map(Field::from).to_vec();
     let fields = subsequence(all, 0..3).prop_shuffle();
-    (fields, any::<bool>())
-        .prop_map(
-            |(fields, include)| {
-                if include { Projection::Include(fields) } else { Projection::Exclude(fields) }
-            },
-        )
-        .boxed()
+    fields.prop_map(Projection::include).boxed()
 }
 
 fn find() -> BoxedStrategy<Find> {
@@ -208,11 +203,9 @@ fn find() -> BoxedStrategy<Find> {
 fn write() -> BoxedStrategy<Write> {
     prop_oneof![
         3 => document().prop_map(Write::Insert),
-        3 => (one(), update(), any::<bool>())
-            .prop_map(|(filter, update, upsert)| Write::UpdateOne { filter, update, upsert }),
+        3 => (one(), update()).prop_map(|(filter, update)| Write::UpdateOne { filter, update }),
         1 => (filter(), safe_update()).prop_map(|(filter, update)| Write::UpdateMany { filter, update }),
-        1 => one().prop_map(Write::DeleteOne),
-        1 => filter().prop_map(Write::DeleteMany),
+        2 => prop_oneof![one(), filter()].prop_map(Write::DeleteMany),
     ]
     .boxed()
 }
@@ -256,11 +249,8 @@ fn writing() -> BoxedStrategy<Op> {
         8 => (one(), update()).prop_map(|(filter, update)| Op::UpdateOne { filter, update, upsert: false }),
         5 => (one_to_upsert(), update()).prop_map(|(filter, update)| Op::UpdateOne { filter, update, upsert: true }),
         3 => (filter(), safe_update()).prop_map(|(filter, update)| Op::UpdateMany { filter, update }),
-        4 => (filter(), update(), total_sort(), any::<bool>()).prop_map(|(filter, update, sort, return_new)| {
-            Op::FindAndUpdate(FindAndUpdate { filter, update, sort, upsert: false, return_new })
-        }),
-        2 => (one(), update(), any::<bool>()).prop_map(|(filter, update, return_new)| {
-            Op::FindAndUpdate(FindAndUpdate { filter, update, sort: Sort::default(), upsert: true, return_new })
+        6 => (one(), update(), any::<bool>()).prop_map(|(filter, update, upsert)| {
+            Op::FindAndUpdate { filter, update, upsert }
         }),
         2 => one().prop_map(Op::DeleteOne),
         1 => (filter(), filter()).prop_map(|(a, b)| Op::DeleteMany(Filter::and([a, b]))),

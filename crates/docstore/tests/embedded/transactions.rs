@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use docstore::bson::doc;
-use docstore::sqlite::{Limits, Options, open_with};
+use docstore::sqlite::{Options, open_with};
 use docstore::{Error, Filter, Find, Index, Update};
-use futures_util::FutureExt;
 
 use super::{Fixture, all};
 
@@ -78,8 +77,7 @@ async fn failed_operation_ends_transaction() {
 async fn transaction_has_a_time_limit() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { path: folder.path().join("store.db") };
-    let limits = Limits { transaction: Duration::from_millis(50) };
-    let database = open_with(options, limits).await.unwrap();
+    let database = open_with(options, Duration::from_millis(50)).await.unwrap();
     let transaction = database.begin().await.unwrap();
     let _ = transaction.collection("c").insert_one(doc! { "_id": 1 }).await;
     // Waits for the writer, which becomes free only because the transaction exceeds its time limit.
@@ -92,29 +90,15 @@ async fn transaction_has_a_time_limit() {
 #[tokio::test]
 async fn transaction_is_atomic() {
     let store = Fixture::new().await;
-    let done: Result<u64, Error> = store
-        .database
-        .transaction(|transaction| {
-            async move {
-                let c = transaction.collection("c");
-                c.insert_many(vec![doc! { "_id": 1 }, doc! { "_id": 2 }]).await?;
-                c.count(&Filter::All).await
-            }
-            .boxed()
-        })
-        .await;
-    assert_eq!(done.unwrap(), 2);
-    let failed: Result<(), Error> = store
-        .database
-        .transaction(|transaction| {
-            async move {
-                transaction.collection("c").delete_many(&Filter::All).await?;
-                Err(Error::Unsupported("it".into()))
-            }
-            .boxed()
-        })
-        .await;
-    assert!(failed.is_err());
+    let transaction = store.database.begin().await.unwrap();
+    let c = transaction.collection("c");
+    c.insert_many(vec![doc! { "_id": 1 }, doc! { "_id": 2 }]).await.unwrap();
+    assert_eq!(c.count(&Filter::All).await.unwrap(), 2);
+    assert_eq!(store.database.collection("c").count(&Filter::All).await.unwrap(), 0);
+    transaction.commit().await.unwrap();
+    let transaction = store.database.begin().await.unwrap();
+    transaction.collection("c").delete_many(&Filter::All).await.unwrap();
+    transaction.abort().await.unwrap();
     assert_eq!(store.database.collection("c").count(&Filter::All).await.unwrap(), 2);
 }
 

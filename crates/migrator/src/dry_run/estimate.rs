@@ -91,10 +91,8 @@ async fn sampled(db: &Database, collection: &str) -> Option<u64> {
 async fn sample(transaction: &Transaction, collection: &str) -> Result<Option<(u64, Duration)>> {
     let began = Instant::now();
     let documents = transaction.collection(collection);
-    let ids = Find::new(Filter::All)
-        .sort(Sort::ascending(Field::ID))
-        .limit(SAMPLE)
-        .projection(Projection::Include(Vec::new()));
+    let ids =
+        Find::new(Filter::All).sort(Sort::ascending(Field::ID)).limit(SAMPLE).projection(Projection::id());
     let mut found = documents.find(ids).await?.documents().await?;
     if (found.len() as u64) < SAMPLE {
         return Ok(None);

@@ -120,7 +120,7 @@ async fn update_each(documents: &Collection, filter: &Filter, operation: &Operat
     }
     let exact = matching <= EXACT_LIMIT;
     let matched = if exact { updates.len() as u64 } else { matching };
-    let write = |(id, update)| Write::UpdateOne { filter: Filter::id(id), update, upsert: false };
+    let write = |(id, update)| Write::UpdateOne { filter: Filter::id(id), update };
     let writes = updates.into_iter().map(write).collect();
     Ok(Measure { exact, ..Measure::new(matched, samples, writes) })
 }

@@ -59,7 +59,7 @@ pub(crate) async fn inserted(store: &dyn Store, migration: &str, step: &str, id:
         .also(Filter::eq("step", step))
         .also(Filter::eq("kind", "insert"))
         .also(Filter::eq("ids", id.clone()));
-    let read = Find::new(filter).projection(Projection::Include(Vec::new()));
+    let read = Find::new(filter).projection(Projection::id());
     Ok(store.collection(JOURNAL).find_one(read).await?.is_some())
 }
 

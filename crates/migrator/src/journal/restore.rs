@@ -89,7 +89,6 @@ fn writes(updates: Vec<(&Bson, Filter, Update)>) -> Vec<Write> {
             .map(|(id, condition, update)| Write::UpdateOne {
                 filter: Filter::id(id.clone()).also(condition),
                 update,
-                upsert: false,
             })
             .collect(),
     }

@@ -68,7 +68,7 @@ impl Linter<'_> {
         let fields: Vec<Field> = wanted.fields().iter().map(|f| f.field.clone()).collect();
         let named: Vec<Field> = fields.iter().filter(|field| **field != Field::ID).cloned().collect();
         let filter = wanted.partial_filter().cloned().unwrap_or(Filter::All);
-        let read = Find::new(filter).projection(Projection::Include(named));
+        let read = Find::new(filter).projection(Projection::include(named));
         let mut cursor = db.collection(&step.collection).find(read).await?;
         let mut seen = HashSet::new();
         let (mut twice, mut first) = (0_u64, None);

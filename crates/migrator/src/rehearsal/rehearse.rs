@@ -174,7 +174,7 @@ async fn duplicates(db: &Database, collection: &str, fields: &[String]) -> Resul
     let kept = fields.iter().map(|name| Field::parse(name.clone())).collect::<Result<Vec<_>, _>>()?;
     let by = kept.iter().cloned().fold(Sort::default(), Sort::then_ascending);
     let read =
-        Find::new(Filter::All).sort(by.then_ascending(Field::ID)).projection(Projection::Include(kept));
+        Find::new(Filter::All).sort(by.then_ascending(Field::ID)).projection(Projection::include(kept));
     let mut documents = db.collection(collection).find(read).await?;
     let mut violations = Vec::new();
     let mut before: Option<(Bson, Document)> = None;

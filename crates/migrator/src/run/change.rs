@@ -44,7 +44,7 @@ impl RangeBatch<'_> {
         let only_missing = matches!(self.operation, Operation::Set { only_missing: true, .. });
         let journaled = if only_missing { Vec::new() } else { vec![field.clone()] };
         let read =
-            Documents::read(collection, matching.clone(), Some(Projection::Include(journaled))).await?;
+            Documents::read(collection, matching.clone(), Some(Projection::include(journaled))).await?;
         let ids = read.ids();
         let Some(last) = ids.last().cloned() else { return Ok(RangeOutcome::default()) };
         let mut before = SparseValues::default();
@@ -121,7 +121,7 @@ impl RangeBatch<'_> {
                 Some(Some(current)) if !is_transaction => {
                     writes.push(self.update_if_unchanged(current, &fields, update));
                 }
-                _ => writes.push(Write::UpdateOne { filter: Filter::id(id), update, upsert: false }),
+                _ => writes.push(Write::UpdateOne { filter: Filter::id(id), update }),
             }
         }
         counts.updated += collection.bulk_write(writes).await?.modified;
@@ -185,7 +185,7 @@ impl RangeBatch<'_> {
         let filter = fields.iter().fold(pending, |filter, field| {
             filter.also(journal::has_value(field.clone(), read.get(field.as_str())))
         });
-        Write::UpdateOne { filter, update, upsert: false }
+        Write::UpdateOne { filter, update }
     }
 }
 
@@ -218,7 +218,7 @@ fn record(updates: &[(Bson, Update)], current: &[Option<Document>], fields: &[Fi
 /// Returns the documents whose id does not exist in a collection.
 async fn absent(to: &Collection, mut documents: Vec<Document>) -> Result<Vec<Document>> {
     let ids: Vec<Bson> = documents.iter().filter_map(|document| document.get("_id").cloned()).collect();
-    let found = journal::by_id(to, &ids, Some(Projection::Include(Vec::new()))).await?;
+    let found = journal::by_id(to, &ids, Some(Projection::id())).await?;
     documents.retain(|document| !found.contains_key(&journal::id_key(document.get("_id"))));
     Ok(documents)
 }

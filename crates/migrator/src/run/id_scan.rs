@@ -152,7 +152,7 @@ async fn range(collection: &Collection, from: Filter, size: u64) -> Result<Optio
 
 async fn id_at(collection: &Collection, filter: Filter, skip: u64, up: bool) -> Result<Option<Bson>> {
     let order = if up { Sort::ascending(Field::ID) } else { Sort::descending(Field::ID) };
-    let ids = Find::new(filter).sort(order).skip(skip).projection(Projection::Include(Vec::new()));
+    let ids = Find::new(filter).sort(order).skip(skip).projection(Projection::id());
     Ok(collection.find_one(ids).await?.and_then(|mut document| document.remove("_id")))
 }
 

@@ -88,7 +88,7 @@ impl StepContext<'_> {
     /// Returns the document that matches a key; a document of an earlier attempt counts as new.
     async fn existing(&self, store: &dyn Store, key: &Filter) -> Result<Option<Inserted>> {
         let StepCounts { step, collection, .. } = self.counts();
-        let ids = Projection::Include(Vec::new());
+        let ids = Projection::id();
         let read = Find::new(key.clone()).sort(Sort::ascending(Field::ID)).projection(ids);
         let Some(mut found) = store.collection(collection).find_one(read).await? else { return Ok(None) };
         let id = found.remove("_id").unwrap_or(Bson::Null);

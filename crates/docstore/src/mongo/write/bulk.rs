@@ -5,7 +5,7 @@ use crate::mongo::core::{Core, Session, encoded};
 use crate::mongo::error::{ErrorContext, ServerError, from_code};
 use crate::mongo::translate;
 use crate::mongo::write::operations::{DELETING, UPDATING, in_batch};
-use crate::{Error, Result, Write, WriteResult};
+use crate::{Error, Result, UpdateResult, Write};
 
 /// Maximum number of statements in one command.
 const MAX_STATEMENTS: usize = 1000;
@@ -23,7 +23,7 @@ fn kind(write: &Write) -> Kind {
     match write {
         Write::Insert(_) => Kind::Insert,
         Write::UpdateOne { .. } | Write::UpdateMany { .. } => Kind::Update,
-        Write::DeleteOne(_) | Write::DeleteMany(_) => Kind::Delete,
+        Write::DeleteMany(_) => Kind::Delete,
     }
 }
 
@@ -31,16 +31,12 @@ fn kind(write: &Write) -> Kind {
 fn statement(write: &Write) -> Option<Document> {
     Some(match write {
         Write::Insert(_) => return None,
-        Write::UpdateOne { filter, update, upsert: true } => doc! {
-            "q": translate::filter_to_upsert(filter), "u": translate::upsert(filter, update), "upsert": true,
-        },
-        Write::UpdateOne { filter, update, upsert: false } => {
+        Write::UpdateOne { filter, update } => {
             doc! { "q": translate::filter(filter), "u": translate::update(update) }
         }
         Write::UpdateMany { filter, update } => {
             doc! { "q": translate::filter(filter), "u": translate::update(update), "multi": true }
         }
-        Write::DeleteOne(filter) => doc! { "q": translate::filter(filter), "limit": 1 },
         Write::DeleteMany(filter) => doc! { "q": translate::filter(filter), "limit": 0 },
     })
 }
@@ -52,8 +48,8 @@ impl Core {
         name: &str,
         writes: &[Write],
         mut session: Session<'_>,
-    ) -> Result<WriteResult> {
-        let mut total = WriteResult::default();
+    ) -> Result<UpdateResult> {
+        let mut total = UpdateResult::default();
         let mut start = 0;
         while let Some(first) = writes.get(start) {
             let kind = kind(first);
@@ -61,7 +57,7 @@ impl Core {
             let run = &writes[start..start + length];
             let session = session.as_deref_mut();
             match kind {
-                Kind::Insert => self.insert_run(name, run, start, session, &mut total).await?,
+                Kind::Insert => self.insert_run(name, run, start, session).await?,
                 Kind::Update | Kind::Delete => {
                     self.command_run(name, kind, run, start, session, &mut total).await?;
                 }
@@ -71,14 +67,7 @@ impl Core {
         Ok(total)
     }
 
-    async fn insert_run(
-        &self,
-        name: &str,
-        run: &[Write],
-        start: usize,
-        session: Session<'_>,
-        total: &mut WriteResult,
-    ) -> Result<()> {
+    async fn insert_run(&self, name: &str, run: &[Write], start: usize, session: Session<'_>) -> Result<()> {
         let documents: Vec<Document> = run
             .iter()
             .filter_map(
@@ -88,9 +77,7 @@ impl Core {
         self.insert(name, &documents, session).await.map_err(|error| match error {
             Error::Batch { at, source } => Error::Batch { at: start + at, source },
             other => other,
-        })?;
-        total.inserted += documents.len() as u64;
-        Ok(())
+        })
     }
 
     async fn command_run(
@@ -100,7 +87,7 @@ impl Core {
         run: &[Write],
         mut start: usize,
         mut session: Session<'_>,
-        total: &mut WriteResult,
+        total: &mut UpdateResult,
     ) -> Result<()> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
@@ -126,7 +113,7 @@ impl Core {
         statements: Vec<Document>,
         start: usize,
         session: Session<'_>,
-        total: &mut WriteResult,
+        total: &mut UpdateResult,
     ) -> Result<()> {
         let (command, what) = match kind {
             Kind::Delete => (doc! { "delete": name, "deletes": statements, "ordered": true }, DELETING),
@@ -153,21 +140,12 @@ impl Core {
             let message = unconfirmed.get_str("errmsg").unwrap_or_default();
             return Err(Error::Unavailable(format!("{what}: not confirmed by a majority: {message}")));
         }
-        tally(kind, &response, total);
+        if kind == Kind::Update {
+            total.matched += number(&response, "n");
+            total.modified += number(&response, "nModified");
+        }
         Ok(())
     }
-}
-
-fn tally(kind: Kind, response: &Document, total: &mut WriteResult) {
-    let n = number(response, "n");
-    if kind == Kind::Delete {
-        total.deleted += n;
-        return;
-    }
-    let upserted = response.get_array("upserted").map_or(0, |list| list.len() as u64);
-    total.upserted += upserted;
-    total.matched += n.saturating_sub(upserted);
-    total.modified += number(response, "nModified");
 }
 
 /// Counts come as int32, or as int64 and double from `mongos`.

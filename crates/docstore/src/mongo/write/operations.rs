@@ -6,7 +6,7 @@ use crate::engine::{Operation, Output, Reach};
 use crate::mongo::core::{Core, Session, encoded};
 use crate::mongo::error::MAX_DOCUMENT;
 use crate::mongo::translate;
-use crate::{Error, Filter, FindAndUpdate, Result, Update, UpdateResult};
+use crate::{Error, Filter, Result, Update, UpdateResult};
 
 pub(crate) const READING: &str = "reading documents";
 const INSERTING: &str = "inserting documents";
@@ -34,14 +34,14 @@ impl Core {
             (Operation::Update { filter, update, reach }, session) => {
                 Output::Updated(self.update(collection, &filter, &update, reach, session).await?)
             }
-            (Operation::FindAndUpdate(find), session) => {
-                Output::Document(self.find_one_and_update(collection, &find, session).await?)
-            }
+            (Operation::FindAndUpdate { filter, update, upsert }, session) => Output::Document(
+                self.find_one_and_update(collection, &filter, &update, upsert, session).await?,
+            ),
             (Operation::Delete { filter, many }, session) => {
                 Output::Count(self.delete(collection, &filter, many, session).await?)
             }
             (Operation::Bulk(writes), session) => {
-                Output::Written(self.bulk_write(collection, &writes, session).await?)
+                Output::Updated(self.bulk_write(collection, &writes, session).await?)
             }
             (Operation::InsertRaw(documents), None) => {
                 Output::Done(self.insert_raw(collection, &documents).await?)
@@ -128,22 +128,22 @@ impl Core {
     pub(crate) async fn find_one_and_update(
         &self,
         name: &str,
-        find: &FindAndUpdate,
+        filter: &Filter,
+        update: &Update,
+        upsert: bool,
         session: Session<'_>,
     ) -> Result<Option<RawDocumentBuf>> {
         let _turn = self.turn(session.is_some()).await?;
         let collection = self.raw(name);
-        let (query, update) = if find.upsert {
-            (translate::filter_to_upsert(&find.filter), translate::upsert(&find.filter, &find.update))
+        let (query, update) = if upsert {
+            (translate::filter_to_upsert(filter), translate::upsert(filter, update))
         } else {
-            (translate::filter(&find.filter), translate::update(&find.update))
+            (translate::filter(filter), translate::update(update))
         };
-        let returned = if find.return_new { ReturnDocument::After } else { ReturnDocument::Before };
-        let mut action =
-            collection.find_one_and_update(query, update).upsert(find.upsert).return_document(returned);
-        if !find.sort.fields().is_empty() {
-            action = action.sort(translate::sort(&find.sort));
-        }
+        let mut action = collection
+            .find_one_and_update(query, update)
+            .upsert(upsert)
+            .return_document(ReturnDocument::After);
         if let Some(session) = session {
             action = action.session(session);
         }

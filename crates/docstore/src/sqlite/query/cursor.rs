@@ -14,14 +14,15 @@ use crate::sqlite::catalog::{Catalog, CollectionMeta};
 use crate::sqlite::error::failed;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::sqlite::query::plan;
-use crate::sqlite::query::project::project;
+use crate::sqlite::query::project::{included, project};
 use crate::sqlite::query::scan::{Scan, with_document};
-use crate::{Direction, Filter, Find, Projection, Result, Sort};
+use crate::{Direction, Filter, Find, Result, Sort};
 
 /// A read that gives its documents in batches.
 pub(crate) struct Cursor {
     wanted: Matcher,
-    projection: Option<Projection>,
+    /// The paths to return; whole documents if `None`.
+    projection: Option<Vec<Vec<String>>>,
     skip: u64,
     left: u64,
     rows: Rows,
@@ -130,6 +131,7 @@ impl Planned {
                 skip = 0;
             }
         }
+        let projection = projection.as_ref().map(included);
         Ok(Cursor { wanted, projection, skip, left: limit.unwrap_or(u64::MAX), rows: there })
     }
 }
@@ -157,7 +159,7 @@ impl Cursor {
                 return Ok(ControlFlow::Continue(()));
             }
             let document = match projection {
-                Some(projection) => project(document, projection)?,
+                Some(paths) => project(document, paths)?,
                 None => document.to_owned(),
             };
             size += document.as_bytes().len();
@@ -187,30 +189,23 @@ impl Cursor {
     }
 }
 
-/// Returns the row numbers of up to `most` matches, in the order of the sort.
+/// Returns the row numbers of up to `most` matches.
 pub(crate) fn matches(
     connection: &Connection,
     stored: &Arc<CollectionMeta>,
     filter: &Filter,
-    sort: &Sort,
-    most: Option<u64>,
+    most: Option<usize>,
 ) -> Result<Vec<i64>> {
     let mut found = Vec::new();
-    let wanted = Matcher { filter: CompiledFilter::new(filter)?, after: None };
-    let access = plan::choose(stored, filter, sort, most.is_some())?;
-    match rows(connection, stored, access, &wanted, sort, most)? {
-        Rows::None => {}
-        Rows::Sorted { rids, .. } => found = rids.collect(),
-        Rows::Walked(mut scan) => {
-            scan.run(connection, &mut |rid, document| {
-                if wanted.matches(document)? {
-                    found.push(rid);
-                }
-                let full = most.is_some_and(|most| found.len() as u64 >= most);
-                Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-            })?;
+    let compiled = CompiledFilter::new(filter)?;
+    let access = plan::choose(stored, filter, &Sort::default(), most.is_some())?;
+    Scan::new(stored.id, access).run(connection, &mut |rid, document| {
+        if compiled.matches(document)? {
+            found.push(rid);
         }
-    }
+        let full = most.is_some_and(|most| found.len() >= most);
+        Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
     Ok(found)
 }
 

@@ -13,7 +13,7 @@ use crate::sqlite::query::scan::with_document;
 use crate::sqlite::write::ddl;
 use crate::sqlite::write::session::Session;
 use crate::sqlite::write::update;
-use crate::{Error, Filter, Find, FindAndUpdate, Result, Sort, Update, UpdateResult, Write, WriteResult};
+use crate::{Error, Filter, Find, Result, Update, UpdateResult, Write};
 
 /// Executes any operation in the writer's session: a single write, or any operation of a transaction.
 pub(crate) fn execute(session: &mut Session<'_>, collection: &str, operation: Operation) -> Result<Output> {
@@ -26,9 +26,11 @@ pub(crate) fn execute(session: &mut Session<'_>, collection: &str, operation: Op
         Operation::Update { filter, update, reach } => {
             Output::Updated(self::update(session, collection, &filter, &update, reach)?)
         }
-        Operation::FindAndUpdate(find) => Output::Document(find_one_and_update(session, collection, &find)?),
+        Operation::FindAndUpdate { filter, update, upsert } => {
+            Output::Document(find_one_and_update(session, collection, &filter, &update, upsert)?)
+        }
         Operation::Delete { filter, many } => Output::Count(delete(session, collection, &filter, many)?),
-        Operation::Bulk(writes) => Output::Written(bulk_write(session, collection, writes)?),
+        Operation::Bulk(writes) => Output::Updated(bulk_write(session, collection, writes)?),
         Operation::InsertRaw(documents) => Output::Done(insert_raw(session, collection, &documents)?),
         Operation::RenameTo(name) => Output::Done(ddl::rename_collection(session, collection, &name)?),
         Operation::Drop => Output::Done(ddl::drop_collection(session, collection)?),
@@ -61,7 +63,7 @@ pub(crate) fn update(
     let mut result = UpdateResult::default();
     if let Some(stored) = session.collection(collection) {
         let most = (reach != Reach::Many).then_some(1);
-        let rids = cursor::matches(session.connection, &stored, filter, &Sort::default(), most)?;
+        let rids = cursor::matches(session.connection, &stored, filter, most)?;
         for rid in rids {
             let changed = change(session, &stored, rid, update)?;
             result.matched += 1;
@@ -79,27 +81,29 @@ pub(crate) fn update(
 fn find_one_and_update(
     session: &mut Session<'_>,
     collection: &str,
-    find: &FindAndUpdate,
+    filter: &Filter,
+    update: &Update,
+    upsert: bool,
 ) -> Result<Option<RawDocumentBuf>> {
     if let Some(stored) = session.collection(collection) {
-        let rids = cursor::matches(session.connection, &stored, &find.filter, &find.sort, Some(1))?;
+        let rids = cursor::matches(session.connection, &stored, filter, Some(1))?;
         if let Some(rid) = rids.first() {
-            let Changed { before, after } = change(session, &stored, *rid, &find.update)?;
-            return Ok(Some(if find.return_new { after.unwrap_or(before) } else { before }));
+            let Changed { before, after } = change(session, &stored, *rid, update)?;
+            return Ok(Some(after.unwrap_or(before)));
         }
     }
-    if !find.upsert {
+    if !upsert {
         return Ok(None);
     }
-    let document = insert_for(session, collection, &find.filter, &find.update)?;
-    if find.return_new { RawDocumentBuf::try_from(&document).map(Some).map_err(unreadable) } else { Ok(None) }
+    let document = insert_for(session, collection, filter, update)?;
+    RawDocumentBuf::try_from(&document).map(Some).map_err(unreadable)
 }
 
 /// Deletes the first match or every match.
 fn delete(session: &mut Session<'_>, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
     let Some(stored) = session.collection(collection) else { return Ok(0) };
     let most = (!many).then_some(1);
-    let rids = cursor::matches(session.connection, &stored, filter, &Sort::default(), most)?;
+    let rids = cursor::matches(session.connection, &stored, filter, most)?;
     for rid in &rids {
         let old = fetch(session, &stored, *rid)?;
         session.remove(&stored, *rid, &old)?;
@@ -108,38 +112,32 @@ fn delete(session: &mut Session<'_>, collection: &str, filter: &Filter, many: bo
 }
 
 /// Executes writes in order, up to the first that is rejected.
-fn bulk_write(session: &mut Session<'_>, collection: &str, writes: Vec<Write>) -> Result<WriteResult> {
-    let mut done = WriteResult::default();
+fn bulk_write(session: &mut Session<'_>, collection: &str, writes: Vec<Write>) -> Result<UpdateResult> {
+    let mut done = UpdateResult::default();
     for (at, write) in writes.into_iter().enumerate() {
         bulk_one(session, collection, write, &mut done).map_err(|source| batch(at, source))?;
     }
     Ok(done)
 }
 
-fn bulk_one(session: &mut Session<'_>, collection: &str, write: Write, done: &mut WriteResult) -> Result<()> {
-    let (filter, changes, reach) = match write {
-        Write::Insert(document) => {
-            session.insert(collection, &id_first(document))?;
-            done.inserted += 1;
-            return Ok(());
+fn bulk_one(
+    session: &mut Session<'_>,
+    collection: &str,
+    write: Write,
+    done: &mut UpdateResult,
+) -> Result<()> {
+    let result = match write {
+        Write::Insert(document) => return session.insert(collection, &id_first(document)),
+        Write::DeleteMany(filter) => return delete(session, collection, &filter, true).map(drop),
+        Write::UpdateOne { filter, update } => {
+            self::update(session, collection, &filter, &update, Reach::One)?
         }
-        Write::DeleteOne(filter) => {
-            done.deleted += delete(session, collection, &filter, false)?;
-            return Ok(());
+        Write::UpdateMany { filter, update } => {
+            self::update(session, collection, &filter, &update, Reach::Many)?
         }
-        Write::DeleteMany(filter) => {
-            done.deleted += delete(session, collection, &filter, true)?;
-            return Ok(());
-        }
-        Write::UpdateOne { filter, update, upsert } => {
-            (filter, update, if upsert { Reach::OneOrInsert } else { Reach::One })
-        }
-        Write::UpdateMany { filter, update } => (filter, update, Reach::Many),
     };
-    let result = update(session, collection, &filter, &changes, reach)?;
     done.matched += result.matched;
     done.modified += result.modified;
-    done.upserted += u64::from(result.upserted_id.is_some());
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::order::index_keys as keys;
 use crate::order::key_encoding as key;
 use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta};
 use crate::sqlite::error::failed;
-use crate::{Change, ChangeKind, Error, Index, Result};
+use crate::{Change, Error, Index, Result};
 
 /// Maximum number of changes in one transaction that are reported one by one.
 const MOST_CHANGES: usize = 1000;
@@ -74,7 +74,7 @@ impl Session<'_> {
             .and_then(|mut statement| statement.execute(params![id_key, raw.as_bytes()]))
             .map_err(failed(WRITING))?;
         self.write_entries(self.connection.last_insert_rowid(), &entries)?;
-        self.changed(collection, id.clone(), ChangeKind::Inserted);
+        self.changed(collection, id.clone());
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl Session<'_> {
             .map_err(failed(WRITING))?;
         self.write_entries(rid, &entries)?;
         let id = new.get("_id").cloned().unwrap_or(Bson::Null);
-        self.changed(&stored.name, id, ChangeKind::Updated);
+        self.changed(&stored.name, id);
         Ok(raw)
     }
 
@@ -112,7 +112,7 @@ impl Session<'_> {
         let id = crate::order::paths::get(old, "_id")?
             .and_then(|id| Bson::try_from(id).ok())
             .unwrap_or(Bson::Null);
-        self.changed(&stored.name, id, ChangeKind::Deleted);
+        self.changed(&stored.name, id);
         Ok(())
     }
 
@@ -246,9 +246,9 @@ impl Session<'_> {
             .map_err(failed(WRITING))
     }
 
-    fn changed(&mut self, collection: &str, id: Bson, kind: ChangeKind) {
+    fn changed(&mut self, collection: &str, id: Bson) {
         if self.changes.len() < MOST_CHANGES {
-            self.changes.push(Change::Document { collection: collection.to_owned(), id, kind });
+            self.changes.push(Change::Document { collection: collection.to_owned(), id });
         } else if self.changes.len() == MOST_CHANGES {
             self.changes.push(Change::Unknown);
         }

@@ -48,14 +48,14 @@ fn apply_one(document: &mut Document, op: &UpdateOp, inserting: bool) -> Result<
             }
             Ok(changed)
         }
-        UpdateOp::Push(_, value) => {
-            array_at(document, parents, last, field)?.push(value.clone());
-            Ok(true)
-        }
         UpdateOp::AddToSet(_, value) => {
             let operand = encode(value)?;
             let parent = make_parent(document, parents, field)?;
-            let array = array_in(parent, last, field)?;
+            let Bson::Array(array) =
+                parent.entry((*last).to_owned()).or_insert_with(|| Bson::Array(Vec::new()))
+            else {
+                return Err(format!("{field} is not an array to append to"));
+            };
             for element in array.iter() {
                 if encode(element)? == operand {
                     return Ok(false);
@@ -93,22 +93,6 @@ fn make_parent<'a>(
         document = inner;
     }
     Ok(document)
-}
-
-fn array_at<'a>(
-    document: &'a mut Document,
-    parents: &[&str],
-    last: &str,
-    field: &Field,
-) -> Result<&'a mut Vec<Bson>, Unfit> {
-    array_in(make_parent(document, parents, field)?, last, field)
-}
-
-fn array_in<'a>(parent: &'a mut Document, last: &str, field: &Field) -> Result<&'a mut Vec<Bson>, Unfit> {
-    match parent.entry(last.to_owned()).or_insert_with(|| Bson::Array(Vec::new())) {
-        Bson::Array(array) => Ok(array),
-        _ => Err(format!("{field} is not an array to append to")),
-    }
 }
 
 /// Returns whether two values have the same bytes: 1 and 1.0 are equal, but not identical.

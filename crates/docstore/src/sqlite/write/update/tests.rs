@@ -20,7 +20,7 @@ fn unfit(before: &Document, change: &Update) {
 
 #[test]
 fn new_fields_come_in_the_order_of_their_paths() {
-    let change = Update::new().set("z", 1).inc("a-b", 2).push("a.b", 3).unset("q").set("m", 4);
+    let change = Update::new().set("z", 1).inc("a-b", 2).add_to_set("a.b", 3).unset("q").set("m", 4);
     check(&doc! { "m": 0, "q": 9 }, &change, Some(doc! { "m": 4, "a": { "b": [3] }, "a-b": 2, "z": 1 }));
 }
 
@@ -55,10 +55,10 @@ fn inc_widens() {
 
 #[test]
 fn arrays_compare_their_elements_by_value() {
-    check(&doc! { "a": [1] }, &Update::new().push("a", 1), Some(doc! { "a": [1, 1] }));
+    check(&doc! { "a": [1] }, &Update::new().add_to_set("a", 2), Some(doc! { "a": [1, 2] }));
     check(&doc! { "a": [1] }, &Update::new().add_to_set("a", 1.0), None);
     check(&doc! {}, &Update::new().add_to_set("a", 1), Some(doc! { "a": [1] }));
-    unfit(&doc! { "a": 1 }, &Update::new().push("a", 1));
+    unfit(&doc! { "a": 1 }, &Update::new().add_to_set("a", 1));
     unfit(&doc! { "a": null }, &Update::new().add_to_set("a", 1));
 }
 
@@ -67,7 +67,7 @@ fn paths_do_not_go_through_what_is_no_document() {
     for stored in [doc! { "a": 1 }, doc! { "a": null }, doc! { "a": [{}] }] {
         unfit(&stored, &Update::new().set("a.b", 1));
         unfit(&stored, &Update::new().inc("a.b", 1));
-        unfit(&stored, &Update::new().push("a.b", 1));
+        unfit(&stored, &Update::new().add_to_set("a.b", 1));
     }
 }
 
@@ -81,5 +81,5 @@ fn an_upsert_needs_clear_seeds() {
     assert!(matches!(upserted(&Filter::eq("_id.a", 1), &set), Err(Error::Invalid(_))));
     let made = upserted(&Filter::and([Filter::eq("b.y", 1), Filter::eq("b.c", 2)]), &set).unwrap().unwrap();
     assert_eq!(made, doc! { "b": { "c": 2, "y": 1 }, "x": 1 });
-    assert!(upserted(&Filter::eq("x.y", 1), &Update::new().push("x", 1)).unwrap().is_err());
+    assert!(upserted(&Filter::eq("x.y", 1), &Update::new().add_to_set("x", 1)).unwrap().is_err());
 }
