@@ -86,7 +86,7 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
                 tracing::info!(collection, index, existing, "the index exists under another name");
             }
             Err(error) if error.duplicate_index().is_some() => {
-                let fields = index.fields().iter().map(|f| f.field.to_string()).collect();
+                let fields = index.fields().iter().map(|(field, _)| field.to_string()).collect();
                 return Err(IndexFailure::Duplicates { collection, index: index.name().to_owned(), fields });
             }
             Err(source) => {
@@ -109,7 +109,7 @@ mod tests {
     fn declared_indexes_match_contract_and_lists() {
         let all = declared_indexes();
         let (of_lists, others): (Vec<_>, Vec<_>) =
-            all.iter().partition(|d| d.index.fields().last().is_some_and(|f| f.field == Field::ID));
+            all.iter().partition(|d| d.index.fields().last().is_some_and(|(field, _)| *field == Field::ID));
         let shown = |declared: &[&DeclaredIndex]| -> BTreeSet<_> {
             declared.iter().map(|d| format!("{}.{}", d.collection, d.index.name())).collect()
         };

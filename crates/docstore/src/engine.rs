@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use futures_util::stream::BoxStream;
 
-use crate::model::validate::{check_collection_name, check_document};
+use crate::model::field::{check_collection_name, check_document};
 use crate::{
     ChangeFeed, CollectionOptions, EngineKind, Filter, Find, Index, LeaseHolder, LeaseRequest, Plan, Result,
     Rights, ServerFacts, Space, Update, UpdateResult, Write,
@@ -192,9 +192,9 @@ pub trait Admin: Send + Sync {
     /// Returns the indexes and options of a collection.
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions>;
     /// Creates a collection with these options; its indexes are not created yet. Nothing happens if it exists.
-    async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
+    async fn create_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()>;
     /// Creates the indexes of these options.
-    async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()>;
+    async fn complete_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()>;
     /// Drops the database. Later operations may find it empty, or fail.
     async fn drop_database(&self) -> Result<()>;
     /// Opens another, empty database beside this one, with this suffix to its name.

@@ -26,8 +26,8 @@ mod tracking;
 
 pub use bson;
 pub use model::{
-    CollectionOptions, Direction, Ensured, Field, Filter, Find, Index, IndexField, Plan, Projection, Sort,
-    Update, UpdateOp, UpdateResult, Write,
+    CollectionOptions, Direction, Ensured, Field, Filter, Find, Index, Plan, Projection, Sort, Update,
+    UpdateOp, UpdateResult, Write,
 };
 pub use store::{
     Change, ChangeFeed, Collection, Cursor, Database, EngineKind, Error, Lease, LeaseHolder, LeaseRequest,

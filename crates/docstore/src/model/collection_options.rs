@@ -1,6 +1,6 @@
 use bson::{Bson, Document, doc};
 
-use crate::model::definition::broken;
+use crate::model::index::broken;
 use crate::{EngineKind, Index, Result};
 
 /// The indexes and options of a collection.

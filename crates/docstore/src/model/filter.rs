@@ -1,6 +1,6 @@
 use bson::Bson;
 
-use crate::model::validate::check_value;
+use crate::model::field::check_value;
 use crate::{Error, Field, Result};
 
 /// A condition that selects documents. Both engines follow MongoDB's matching rules:
@@ -127,6 +127,23 @@ impl Filter {
             }
             one => Self::And(vec![one, other]),
         }
+    }
+
+    /// Returns the conditions that must all hold.
+    pub(crate) fn conjuncts(&self) -> Vec<&Self> {
+        match self {
+            Self::All => Vec::new(),
+            Self::And(filters) => filters.iter().flat_map(Self::conjuncts).collect(),
+            other => vec![other],
+        }
+    }
+
+    /// Returns the values that an upsert copies from the filter into the new document: equalities, alone or within `and`.
+    pub(crate) fn equalities(&self) -> impl Iterator<Item = (&Field, &Bson)> {
+        self.conjuncts().into_iter().filter_map(|condition| match condition {
+            Self::Eq(field, value) => Some((field, value)),
+            _ => None,
+        })
     }
 
     /// Validates fields and operands; engines call this before they use a filter.

@@ -1,6 +1,6 @@
 use bson::{Bson, RawArray, RawBsonRef, RawDocument};
 
-use crate::model::validate::check_value;
+use crate::model::field::check_value;
 use crate::order::{key_encoding as key, paths};
 use crate::{Error, Field, Filter, Result};
 
@@ -216,15 +216,6 @@ impl Find {
             return Err(Error::Invalid("skip and limit are at most 2^63 - 1".into()));
         }
         self.projection.as_ref().map_or(Ok(()), Projection::check)
-    }
-}
-
-/// Returns the values that an upsert copies from its filter into the new document: equalities (`eq`, alone or within `and`).
-pub(crate) fn upsert_seeds(filter: &Filter) -> Vec<(&Field, &Bson)> {
-    match filter {
-        Filter::Eq(field, value) => vec![(field, value)],
-        Filter::And(filters) => filters.iter().flat_map(upsert_seeds).collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -1,27 +1,17 @@
 use std::fmt;
 
-use bson::Document;
+use bson::{Bson, Document, doc};
 
-use crate::model::definition;
 use crate::{Direction, Error, Field, Filter, Result};
 
 /// A declared index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Index {
     name: String,
-    fields: Vec<IndexField>,
+    fields: Vec<(Field, Direction)>,
     unique: bool,
     sparse: bool,
     partial: Option<Filter>,
-}
-
-/// A field of an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexField {
-    /// The field.
-    pub field: Field,
-    /// The direction.
-    pub direction: Direction,
 }
 
 impl Index {
@@ -32,15 +22,12 @@ impl Index {
 
     /// Declares an index on fields with directions, named as MongoDB does: `is_published_1_date_-1`.
     pub fn by<F: Into<Field>>(fields: impl IntoIterator<Item = (F, Direction)>) -> Self {
-        let fields: Vec<_> = fields
-            .into_iter()
-            .map(|(field, direction)| IndexField { field: field.into(), direction })
-            .collect();
-        let name = fields
-            .iter()
-            .map(|f| format!("{}_{}", f.field, if f.direction == Direction::Ascending { "1" } else { "-1" }))
-            .collect::<Vec<_>>()
-            .join("_");
+        let fields: Vec<(Field, _)> =
+            fields.into_iter().map(|(field, direction)| (field.into(), direction)).collect();
+        let part = |(field, direction): &(Field, Direction)| {
+            format!("{field}_{}", if *direction == Direction::Ascending { "1" } else { "-1" })
+        };
+        let name = fields.iter().map(part).collect::<Vec<_>>().join("_");
         Self { name, fields, unique: false, sparse: false, partial: None }
     }
 
@@ -78,8 +65,8 @@ impl Index {
         &self.name
     }
 
-    /// Returns the fields in key order.
-    pub fn fields(&self) -> &[IndexField] {
+    /// Returns the fields and their directions in key order.
+    pub fn fields(&self) -> &[(Field, Direction)] {
         &self.fields
     }
 
@@ -111,17 +98,66 @@ impl Index {
         self.fields == other.fields
     }
 
-    /// Encodes the index as a document, for manifests and journals. [`Index::from_document`] decodes it.
+    /// Encodes the index as a document, for the catalog of a store, manifests and journals. [`Index::from_document`] decodes
+    /// it.
     pub fn to_document(&self) -> Document {
-        definition::encode(self)
+        let field = |(field, direction): &(Field, Direction)| {
+            Bson::from(doc! { "field": field.as_str(), "descending": *direction == Direction::Descending })
+        };
+        let mut document =
+            doc! { "name": &self.name, "fields": self.fields.iter().map(field).collect::<Vec<_>>() };
+        if self.unique {
+            document.insert("unique", true);
+        }
+        if self.sparse {
+            document.insert("sparse", true);
+        }
+        if let Some(filter) = &self.partial {
+            document.insert("partial", encode_filter(filter));
+        }
+        document
     }
 
-    /// Decodes an index that [`Index::to_document`] encoded; it may be one that cannot be declared.
+    /// Decodes an index that [`Index::to_document`] encoded. Field names are not checked, because an engine may report an
+    /// index that cannot be declared.
     ///
     /// # Errors
     /// [`Error::Engine`] if the document is not an encoded index.
     pub fn from_document(document: &Document) -> Result<Self> {
-        definition::decode(document)
+        let field = |field: &Bson| {
+            let Bson::Document(field) = field else { return Err(broken("a field is not a document")) };
+            let name = field.get_str("field").map_err(|_| broken("a field without a name"))?;
+            let descending = field.get_bool("descending").unwrap_or(false);
+            let direction = if descending { Direction::Descending } else { Direction::Ascending };
+            Ok((Field::unchecked(name.to_owned()), direction))
+        };
+        let fields = document.get_array("fields").map_err(|_| broken("no fields"))?;
+        Ok(Self {
+            name: document.get_str("name").map_err(|_| broken("no name"))?.to_owned(),
+            fields: fields.iter().map(field).collect::<Result<_>>()?,
+            unique: document.contains_key("unique"),
+            sparse: document.contains_key("sparse"),
+            partial: document.get_document("partial").ok().map(decode_filter).transpose()?,
+        })
+    }
+
+    /// Checks that no existing index of the collection has the name or the keys.
+    ///
+    /// # Errors
+    /// [`Error::IndexConflict`] with the first that has.
+    pub(crate) fn check_conflict<'a>(
+        &self,
+        collection: &str,
+        existing: impl IntoIterator<Item = &'a Self>,
+    ) -> Result<()> {
+        let conflicts = |other: &&Self| other.name == self.name || other.same_keys(self);
+        existing.into_iter().find(conflicts).map_or(Ok(()), |existing| {
+            Err(Error::IndexConflict {
+                collection: collection.to_owned(),
+                declared: Box::new(self.clone()),
+                existing: Box::new(existing.clone()),
+            })
+        })
     }
 
     /// Validates the declaration; engines call this before they create an index.
@@ -132,28 +168,24 @@ impl Index {
         if self.fields.is_empty() || self.fields.len() > 32 {
             return Err(Error::Invalid(format!("index {} needs 1 to 32 fields", self.name)));
         }
-        for (i, f) in self.fields.iter().enumerate() {
-            f.field.check()?;
-            if self.fields[..i].iter().any(|other| other.field == f.field) {
-                return Err(Error::Invalid(format!("index {} names {} twice", self.name, f.field)));
+        for (i, (field, _)) in self.fields.iter().enumerate() {
+            field.check()?;
+            if self.fields[..i].iter().any(|(other, _)| other == field) {
+                return Err(Error::Invalid(format!("index {} names {field} twice", self.name)));
             }
         }
         if self.sparse && self.partial.is_some() {
             return Err(Error::Invalid(format!("index {} cannot be both sparse and partial", self.name)));
         }
-        match &self.partial {
-            None => Ok(()),
-            Some(filter) => {
-                filter.check()?;
-                if !partial_allows(filter) {
-                    return Err(Error::Invalid(format!(
-                        "the filter of index {} uses an operator that a partial index does not allow",
-                        self.name
-                    )));
-                }
-                Ok(())
-            }
+        let Some(filter) = &self.partial else { return Ok(()) };
+        filter.check()?;
+        if !partial_allows(filter) {
+            return Err(Error::Invalid(format!(
+                "the filter of index {} uses an operator that a partial index does not allow",
+                self.name
+            )));
         }
+        Ok(())
     }
 }
 
@@ -176,9 +208,9 @@ fn partial_allows(filter: &Filter) -> bool {
 impl fmt::Display for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.name)?;
-        for (i, field) in self.fields.iter().enumerate() {
-            let direction = if field.direction == Direction::Ascending { "" } else { " descending" };
-            write!(f, "{}{}{direction}", if i == 0 { "" } else { ", " }, field.field)?;
+        for (i, (field, direction)) in self.fields.iter().enumerate() {
+            let direction = if *direction == Direction::Ascending { "" } else { " descending" };
+            write!(f, "{}{field}{direction}", if i == 0 { "" } else { ", " })?;
         }
         f.write_str(")")?;
         if self.unique {
@@ -203,4 +235,97 @@ pub enum Ensured {
     Existed,
     /// The index existed under this name.
     ExistedAs(String),
+}
+
+/// Encodes a filter as a document.
+fn encode_filter(filter: &Filter) -> Document {
+    let one =
+        |op: &str, field: &Field, value: Bson| doc! { "op": op, "field": field.as_str(), "value": value };
+    let text = |op: &str, field: &Field| doc! { "op": op, "field": field.as_str() };
+    let all = |op: &str, filters: &[Filter]| {
+        let filters: Vec<Bson> = filters.iter().map(|f| Bson::Document(encode_filter(f))).collect();
+        doc! { "op": op, "filters": filters }
+    };
+    match filter {
+        Filter::All => doc! { "op": "all" },
+        Filter::Eq(f, v) => one("eq", f, v.clone()),
+        Filter::Ne(f, v) => one("ne", f, v.clone()),
+        Filter::In(f, v) => one("in", f, Bson::Array(v.clone())),
+        Filter::Lt(f, v) => one("lt", f, v.clone()),
+        Filter::Lte(f, v) => one("lte", f, v.clone()),
+        Filter::Gt(f, v) => one("gt", f, v.clone()),
+        Filter::Gte(f, v) => one("gte", f, v.clone()),
+        Filter::Exists(f) => text("exists", f),
+        Filter::Missing(f) => text("missing", f),
+        Filter::StartsWith(f, prefix) => one("starts_with", f, Bson::String(prefix.clone())),
+        Filter::And(filters) => all("and", filters),
+        Filter::Or(filters) => all("or", filters),
+        Filter::Not(inner) => doc! { "op": "not", "filters": [encode_filter(inner)] },
+    }
+}
+
+/// Decodes a filter from a document.
+fn decode_filter(spec: &Document) -> Result<Filter> {
+    let field = || {
+        let name = spec.get_str("field").map_err(|_| broken("a filter without a field"))?;
+        Ok(Field::unchecked(name.to_owned()))
+    };
+    let value = || spec.get("value").cloned().ok_or_else(|| broken("a filter without a value"));
+    let values = || spec.get_array("value").cloned().map_err(|_| broken("a filter without values"));
+    let filters = || {
+        spec.get_array("filters")
+            .map_err(|_| broken("a filter without parts"))?
+            .iter()
+            .map(|f| {
+                f.as_document().ok_or_else(|| broken("a part is not a document")).and_then(decode_filter)
+            })
+            .collect::<Result<Vec<_>>>()
+    };
+    Ok(match spec.get_str("op").map_err(|_| broken("a filter without an operator"))? {
+        "all" => Filter::All,
+        "eq" => Filter::Eq(field()?, value()?),
+        "ne" => Filter::Ne(field()?, value()?),
+        "in" => Filter::In(field()?, values()?),
+        "lt" => Filter::Lt(field()?, value()?),
+        "lte" => Filter::Lte(field()?, value()?),
+        "gt" => Filter::Gt(field()?, value()?),
+        "gte" => Filter::Gte(field()?, value()?),
+        "exists" => Filter::Exists(field()?),
+        "missing" => Filter::Missing(field()?),
+        "starts_with" => Filter::StartsWith(
+            field()?,
+            spec.get_str("value").map_err(|_| broken("a prefix is not a string"))?.to_owned(),
+        ),
+        "and" => Filter::And(filters()?),
+        "or" => Filter::Or(filters()?),
+        "not" => Filter::Not(Box::new(
+            filters()?.into_iter().next().ok_or_else(|| broken("a negation without a filter"))?,
+        )),
+        other => return Err(broken(&format!("unknown operator {other}"))),
+    })
+}
+
+/// Returns the error for a stored definition that cannot be decoded.
+pub(crate) fn broken(why: &str) -> Error {
+    Error::Engine { what: "reading a definition", source: why.to_owned().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn index_definitions_round_trip() {
+        let partial = Filter::and([
+            Filter::eq("a", 1),
+            Filter::or([Filter::exists("b.c"), Filter::is_in("d", ["x", "y"]), Filter::gte("e", 1.5)]),
+        ]);
+        for index in [
+            Index::on(["slug"]).unique(),
+            Index::by([("a", Direction::Descending), ("b.c", Direction::Ascending)]).sparse().named("mine"),
+            Index::on(["a"]).partial(partial),
+        ] {
+            assert_eq!(Index::from_document(&index.to_document()).unwrap(), index);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 use bson::{Bson, Document};
 
-use crate::model::validate::check_value;
+use crate::model::field::{check_document, check_value};
 use crate::{Error, Field, Filter, Result};
 
 /// Changes to different fields of a document, applied together.
@@ -151,4 +151,17 @@ pub enum Write {
     },
     /// Deletes every match.
     DeleteMany(Filter),
+}
+
+impl Write {
+    /// Checks the arguments of a write.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            Self::Insert(document) => check_document(document),
+            Self::UpdateOne { filter, update } | Self::UpdateMany { filter, update } => {
+                filter.check().and_then(|()| update.check())
+            }
+            Self::DeleteMany(filter) => filter.check(),
+        }
+    }
 }

@@ -1,12 +1,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bson::{Bson, Document, doc};
+use futures_util::stream::TryStreamExt;
 
 use crate::engine::{Admin, Engine};
 use crate::mongo::core::Core;
 use crate::mongo::engine::MongoEngine;
-use crate::mongo::error::{ErrorContext, classify};
-use crate::{CollectionOptions, Result, Rights, Space};
+use crate::mongo::error::{failed, has_code};
+use crate::mongo::indexes;
+use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space};
+
+const CREATING: &str = "creating a collection";
+const NAMESPACE_EXISTS: i32 = 48;
 
 /// Between the name of a database and what is added for a sibling.
 const JOINT: &str = "__";
@@ -17,6 +23,20 @@ impl MongoEngine {
     /// Returns the prefix of sibling names whose suffix has this length.
     fn stem(&self, added: usize) -> String {
         stem(self.core.database.name(), added)
+    }
+
+    /// Returns the server's options of a collection; `None` if it does not exist.
+    async fn server_options(&self, collection: &str) -> Result<Option<Document>> {
+        let listed = async {
+            let command = doc! { "listCollections": 1, "filter": { "name": collection } };
+            self.core.database.run_cursor_command(command).await?.try_collect::<Vec<_>>().await
+        };
+        let listed = listed.await.map_err(failed("reading the options of a collection", collection))?;
+        let Some(found) = listed.into_iter().next() else { return Ok(None) };
+        if found.get_str("type").is_ok_and(|kind| kind == "timeseries") {
+            return Err(Error::Unsupported(format!("{collection} is a time series collection")));
+        }
+        Ok(Some(found.get_document("options").cloned().unwrap_or_default()))
     }
 }
 
@@ -41,20 +61,79 @@ impl Admin for MongoEngine {
     }
 
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
-        self.core.collection_options(collection).await
+        let Some(mut options) = self.server_options(collection).await? else {
+            return Ok(CollectionOptions::default());
+        };
+        // Make defaults explicit, and drop the remains of a removed validator.
+        let validated = options.get_document("validator").is_ok_and(|validator| !validator.is_empty());
+        for (key, usual) in [("validationLevel", "strict"), ("validationAction", "error")] {
+            if validated {
+                options.entry(key).or_insert_with(|| usual.into());
+            } else {
+                options.remove(key);
+            }
+        }
+        if !validated {
+            options.remove("validator");
+        }
+        let listed = if options.contains_key("viewOn") {
+            Vec::new()
+        } else {
+            self.core.raw_indexes(collection).await?
+        };
+        let listed: Vec<_> = listed.into_iter().filter(|one| !indexes::is_on_id(one)).collect();
+        let typed = listed.iter().map(indexes::read).collect();
+        let listed: Vec<Bson> = listed.into_iter().map(Bson::Document).collect();
+        let native = doc! { "options": options, "indexes": listed };
+        Ok(CollectionOptions::from_engine(typed, EngineKind::Mongo, native))
     }
 
-    async fn create_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
-        self.core.create_collection(collection, shape).await
+    async fn create_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()> {
+        let mut command = doc! { "create": collection };
+        if let Some(native) =
+            options.native(EngineKind::Mongo).and_then(|native| native.get_document("options").ok())
+        {
+            // A validator may stand before the documents are restored: `insert_raw` bypasses it.
+            let kept = native.iter().filter(|(key, _)| *key != "uuid");
+            command.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        match self.core.write_command(command, None).await {
+            Err(error) if has_code(&error, &[NAMESPACE_EXISTS]) => Ok(()),
+            created => created.map(drop).map_err(failed(CREATING, collection)),
+        }
     }
 
-    async fn complete_collection(&self, collection: &str, shape: &CollectionOptions) -> Result<()> {
-        self.core.complete_collection(collection, shape).await
+    async fn complete_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()> {
+        let Some(native) = options.native(EngineKind::Mongo) else {
+            for index in &options.indexes {
+                self.create_index(collection, index).await?;
+            }
+            return Ok(());
+        };
+        if options.is_view() {
+            return Ok(());
+        }
+        let collated = native.get_document("options").is_ok_and(|options| options.contains_key("collation"));
+        let mut listed = native.get_array("indexes").cloned().unwrap_or_default();
+        for index in &mut listed {
+            if let Bson::Document(index) = index {
+                // Older servers include the namespace.
+                index.remove("ns");
+                if collated && !index.contains_key("collation") {
+                    // Without an explicit collation the index would inherit that of the collection.
+                    index.insert("collation", doc! { "locale": "simple" });
+                }
+            }
+        }
+        if !listed.is_empty() {
+            let command = doc! { "createIndexes": collection, "indexes": listed };
+            self.core.write_command(command, None).await.map_err(failed(CREATING, collection))?;
+        }
+        Ok(())
     }
 
     async fn drop_database(&self) -> Result<()> {
-        let doing = ErrorContext { what: "dropping a database", collection: "" };
-        self.core.database.drop().await.map_err(|error| classify(doing, &error))
+        self.core.database.drop().await.map_err(failed("dropping a database", ""))
     }
 
     async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>> {
@@ -62,18 +141,15 @@ impl Admin for MongoEngine {
         let hosts = self.location.rsplit_once('/').map_or("", |(hosts, _)| hosts);
         let location = format!("{hosts}/{full}");
         let database = self.core.database.client().database(&full);
-        let mut engine = {
-            let Core { write_concern, limiter, .. } = self.core.clone();
-            Self::new(database, location, write_concern, limiter)
-        };
+        let core = Core { database, ..self.core.clone() };
+        let mut engine = Self::new(core, location);
         engine.shares_client = true;
         Ok(Arc::new(engine))
     }
 
     async fn siblings(&self) -> Result<Vec<String>> {
-        let doing = ErrorContext { what: "listing databases", collection: "" };
         let listed = self.core.database.client().list_database_names().authorized_databases(true).await;
-        let listed = listed.map_err(|error| classify(doing, &error))?;
+        let listed = listed.map_err(failed("listing databases", ""))?;
         let added = |full: &String| {
             let (_, name) = full.rsplit_once(JOINT)?;
             // Another database's sibling may begin alike.

@@ -7,10 +7,10 @@ use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use tokio::sync::watch;
 
 use crate::mongo::core::Core;
-use crate::mongo::error::{ErrorContext, classify};
+use crate::mongo::error::{classify, failed};
 use crate::{Change, ChangeFeed, Result};
 
-const WATCHING: ErrorContext<'static> = ErrorContext { what: "watching for changes", collection: "" };
+const WATCHING: &str = "watching for changes";
 /// Pause between attempts to reopen a stream.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -38,7 +38,7 @@ impl Core {
             return Ok(polled(poll, closed));
         }
         // Open before returning, so that no change after this call is missed.
-        let events = self.open_events().await.map_err(|error| classify(WATCHING, &error))?;
+        let events = self.open_events().await.map_err(failed(WATCHING, ""))?;
         let feed = Feed { core: self.clone(), events: Some(events), failed: false, closed };
         Ok(ChangeFeed::new(stream::unfold(feed, Feed::step).boxed()))
     }
@@ -75,7 +75,7 @@ impl Feed {
                 }
                 let opened = self.core.open_events().await;
                 self.failed = opened.is_err();
-                self.events = Some(opened.map_err(|error| classify(WATCHING, &error))?);
+                self.events = Some(opened.map_err(failed(WATCHING, ""))?);
                 // Changes in between are unknown.
                 return Ok(Change::Unknown);
             };
@@ -88,7 +88,7 @@ impl Feed {
                     }
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(error = %classify(WATCHING, &error), "the change stream broke");
+                    tracing::warn!(error = %classify(WATCHING, "", &error), "the change stream broke");
                     self.events = None;
                 }
                 None => self.events = None,

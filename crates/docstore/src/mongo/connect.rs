@@ -7,12 +7,11 @@ use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
 use crate::mongo::Options;
+use crate::mongo::core::{Core, PoolLimiter};
 use crate::mongo::engine::MongoEngine;
-use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::pool::PoolLimiter;
+use crate::mongo::error::classify;
 use crate::{Error, Result};
 
-const DOING: ErrorContext<'static> = ErrorContext { what: "connecting", collection: "" };
 const SELECTION: Duration = Duration::from_secs(5);
 /// Added to the driver's own timeout, for a server that accepts a connection and never answers.
 const GRACE: Duration = Duration::from_millis(500);
@@ -95,11 +94,11 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
     let database = client.database(&name);
     // A ping needs no privileges, but it fails with wrong credentials, because it uses an authenticated connection.
     match tokio::time::timeout(deadline, database.run_command(doc! { "ping": 1 })).await {
-        Ok(Ok(_)) => Ok(MongoEngine::new(database, location, write_concern, limiter)),
+        Ok(Ok(_)) => Ok(MongoEngine::new(Core { database, write_concern, limiter }, location)),
         outcome => {
             client.shutdown().immediate(true).await;
             Err(match outcome {
-                Ok(Err(error)) => at_location(classify(DOING, &error), &location),
+                Ok(Err(error)) => at_location(classify("connecting", "", &error), &location),
                 _ => Error::Unavailable(format!("{location}: no answer within {deadline:?}")),
             })
         }
@@ -119,14 +118,14 @@ fn at_location(error: Error, location: &str) -> Error {
 /// a frozen server is detected by its heartbeat, and callers set deadlines on operations.
 fn with_defaults(mut options: ClientOptions, app_name: &str) -> ClientOptions {
     options.app_name.get_or_insert_with(|| app_name.to_owned());
-    let most = *options.max_pool_size.get_or_insert_with(pool_size);
-    options.min_pool_size.get_or_insert(if most == 0 { 5 } else { most.min(5) });
+    let max = *options.max_pool_size.get_or_insert_with(pool_size);
+    options.min_pool_size.get_or_insert(if max == 0 { 5 } else { max.min(5) });
     options.max_idle_time.get_or_insert(Duration::from_mins(1));
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(Duration::from_secs(10));
     options.heartbeat_freq.get_or_insert(Duration::from_secs(10));
     // A secondary may lag behind, and the cache would treat its data as current.
-    if options.selection_criteria.take().is_some_and(|wanted| wanted != READ_PRIMARY) {
+    if options.selection_criteria.take().is_some_and(|criteria| criteria != READ_PRIMARY) {
         tracing::warn!("ignoring the read preference of the connection string: reads always use the primary");
     }
     options.retry_writes.get_or_insert(true);

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bson::doc;
-use mongodb::options::WriteConcern;
 use tokio::sync::watch;
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
 use crate::mongo::core::Core;
-use crate::mongo::error::{ErrorContext, classify};
-use crate::mongo::pool::PoolLimiter;
-use crate::mongo::write::transaction::MongoTransaction;
+use crate::mongo::error::failed;
+use crate::mongo::transaction::MongoTransaction;
 use crate::{
     ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Result, ServerFacts,
     Topology,
@@ -30,20 +28,9 @@ pub(crate) struct MongoEngine {
 }
 
 impl MongoEngine {
-    pub(crate) fn new(
-        database: mongodb::Database,
-        location: String,
-        write_concern: Option<WriteConcern>,
-        limiter: PoolLimiter,
-    ) -> Self {
-        let core = Core { database, write_concern, limiter };
-        Self {
-            core,
-            location,
-            shares_client: false,
-            closed: watch::Sender::new(false),
-            has_transactions: AtomicBool::new(false),
-        }
+    pub(crate) fn new(core: Core, location: String) -> Self {
+        let (closed, has_transactions) = (watch::Sender::new(false), AtomicBool::new(false));
+        Self { core, location, shares_client: false, closed, has_transactions }
     }
 }
 
@@ -67,10 +54,9 @@ impl Engine for MongoEngine {
     async fn ping(&self) -> Result<()> {
         let database = self.core.database.clone();
         let ping = async move {
-            let doing = ErrorContext { what: "asking for a sign of life", collection: "" };
-            database.run_command(doc! { "ping": 1 }).await.map_err(|error| classify(doing, &error))
+            database.run_command(doc! { "ping": 1 }).await.map_err(failed("pinging the server", ""))
         };
-        self.core.limiter.read(ping).await.map(|_| ())
+        self.core.limiter.read(ping).await.map(drop)
     }
 
     async fn facts(&self) -> Result<ServerFacts> {
@@ -80,8 +66,7 @@ impl Engine for MongoEngine {
             let build = admin.run_command(doc! { "buildInfo": 1 }).await?;
             Ok((hello, build))
         };
-        let doing = ErrorContext { what: "asking what the server is", collection: "" };
-        let (hello, build) = ask.await.map_err(|error| classify(doing, &error))?;
+        let (hello, build) = ask.await.map_err(failed("reading the facts about the server", ""))?;
         let topology = if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
             Topology::Sharded
         } else {
@@ -100,9 +85,7 @@ impl Engine for MongoEngine {
 
     async fn collection_names(&self) -> Result<Vec<String>> {
         let listed = self.core.database.list_collection_names().await;
-        let mut names = listed.map_err(|error| {
-            classify(ErrorContext { what: "listing collections", collection: "" }, &error)
-        })?;
+        let mut names = listed.map_err(failed("listing collections", ""))?;
         names.retain(|name| !name.starts_with("system."));
         names.sort();
         Ok(names)

@@ -1,5 +1,3 @@
-use std::fmt;
-
 use bson::{Bson, Document};
 use mongodb::error::{Error as DriverError, ErrorKind, TRANSIENT_TRANSACTION_ERROR, WriteFailure};
 
@@ -7,15 +5,8 @@ use crate::Error;
 
 /// Maximum size of a stored document, in bytes.
 pub(crate) const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
-
-/// The operation during which an error occurred.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ErrorContext<'a> {
-    /// Present participle, as in "reading documents".
-    pub(crate) what: &'static str,
-    /// The collection; empty for operations on the database.
-    pub(crate) collection: &'a str,
-}
+/// Stands for every write concern error: the primary applied the write, and a majority did not confirm it.
+const NOT_CONFIRMED: i32 = 64;
 
 /// A server error with a code.
 #[derive(Debug, Clone, Default)]
@@ -27,35 +18,23 @@ pub(crate) struct ServerError {
     pub(crate) key_pattern: Option<Document>,
 }
 
-/// The text of an error without a variant of its own. The driver's text is not used, because it contains the server's
-/// response and with it the content of documents.
-#[derive(Debug)]
-struct Reported(String);
-
-impl fmt::Display for Reported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Reported {}
-
-/// Maps a driver error to [`Error`].
-pub(crate) fn classify(doing: ErrorContext<'_>, error: &DriverError) -> Error {
+/// Maps a driver error to [`Error`]. `what` is the failed activity, as in "reading documents"; `collection` is empty for
+/// activities on the database.
+pub(crate) fn classify(what: &'static str, collection: &str, error: &DriverError) -> Error {
     if let Some(coded) = server_error(error) {
         let transient = error.contains_label(TRANSIENT_TRANSACTION_ERROR);
-        return from_code(doing, &coded, transient);
+        return from_code(what, collection, &coded, transient);
     }
     match error.kind.as_ref() {
         ErrorKind::Authentication { .. } => Error::Unauthorized("authentication failed".into()),
-        ErrorKind::Io(source) => Error::Unavailable(format!("{}: {source}", doing.what)),
+        ErrorKind::Io(source) => Error::Unavailable(format!("{what}: {source}")),
         ErrorKind::ServerSelection { message, .. }
         | ErrorKind::ConnectionPoolCleared { message, .. }
         | ErrorKind::DnsResolve { message, .. } => {
             if message.contains("SCRAM failure") || message.contains("AuthenticationFailed") {
                 Error::Unauthorized("authentication failed".into())
             } else {
-                Error::Unavailable(format!("{}: {}", doing.what, without_topology(message)))
+                Error::Unavailable(format!("{what}: {}", without_topology(message)))
             }
         }
         ErrorKind::Shutdown => Error::Unavailable("the store is closed".into()),
@@ -66,48 +45,42 @@ pub(crate) fn classify(doing: ErrorContext<'_>, error: &DriverError) -> Error {
         ErrorKind::SessionsNotSupported => Error::Unsupported("this server has no sessions".into()),
         ErrorKind::InvalidArgument { message, .. } => Error::Invalid(message.clone()),
         ErrorKind::IncompatibleServer { message, .. } => Error::Unsupported(message.clone()),
-        other => reported(doing, without_content(&other.to_string())),
+        other => reported(what, without_content(&other.to_string())),
     }
 }
 
+/// Returns a function that maps a driver error as [`classify`] does.
+pub(crate) fn failed(what: &'static str, collection: &str) -> impl Fn(DriverError) -> Error {
+    move |error| classify(what, collection, &error)
+}
+
+/// Returns whether the server reported one of these codes.
+pub(crate) fn has_code(error: &DriverError, codes: &[i32]) -> bool {
+    server_error(error).is_some_and(|coded| codes.contains(&coded.code))
+}
+
 /// Extracts the server's code and message from the variants in which the driver reports them.
-pub(crate) fn server_error(error: &DriverError) -> Option<ServerError> {
-    let mut coded = match error.kind.as_ref() {
-        ErrorKind::Command(e) => ServerError {
-            code: e.code,
-            name: e.code_name.clone(),
-            message: e.message.clone(),
-            key_pattern: None,
-        },
-        ErrorKind::Write(WriteFailure::WriteError(e)) => ServerError {
-            code: e.code,
-            name: e.code_name.clone().unwrap_or_default(),
-            message: e.message.clone(),
-            key_pattern: None,
-        },
-        ErrorKind::Write(WriteFailure::WriteConcernError(e)) => unconfirmed(e),
+fn server_error(error: &DriverError) -> Option<ServerError> {
+    let (code, name, message) = match error.kind.as_ref() {
+        ErrorKind::Command(e) => (e.code, Some(&e.code_name), &e.message),
+        ErrorKind::Write(WriteFailure::WriteError(e)) => (e.code, e.code_name.as_ref(), &e.message),
+        ErrorKind::Write(WriteFailure::WriteConcernError(e)) => {
+            (NOT_CONFIRMED, Some(&e.code_name), &e.message)
+        }
         ErrorKind::InsertMany(e) => match (e.write_errors.as_deref(), &e.write_concern_error) {
-            (Some([first, ..]), _) => ServerError {
-                code: first.code,
-                name: first.code_name.clone().unwrap_or_default(),
-                message: first.message.clone(),
-                key_pattern: None,
-            },
-            (_, Some(e)) => unconfirmed(e),
+            (Some([first, ..]), _) => (first.code, first.code_name.as_ref(), &first.message),
+            (_, Some(e)) => (NOT_CONFIRMED, Some(&e.code_name), &e.message),
             _ => return None,
         },
         _ => return None,
     };
-    coded.key_pattern = error
-        .server_response()
-        .and_then(|raw| Document::try_from(raw.as_ref()).ok())
-        .and_then(|response| key_pattern(&response));
-    Some(coded)
-}
-
-fn unconfirmed(error: &mongodb::error::WriteConcernError) -> ServerError {
-    // A write concern error means that the primary applied the write and a majority did not confirm it.
-    ServerError { code: 64, name: error.code_name.clone(), message: error.message.clone(), key_pattern: None }
+    let response = error.server_response().and_then(|raw| Document::try_from(raw.as_ref()).ok());
+    Some(ServerError {
+        code,
+        name: name.cloned().unwrap_or_default(),
+        message: message.clone(),
+        key_pattern: response.as_ref().and_then(key_pattern),
+    })
 }
 
 /// Finds the key pattern at the top of a response (`findAndModify`, `createIndexes`) or in its first write error.
@@ -123,19 +96,17 @@ fn key_pattern(response: &Document) -> Option<Document> {
 
 /// Maps a server code to [`Error`]. `transient`: the server labels the error as one after which the transaction may be
 /// retried.
-pub(crate) fn from_code(doing: ErrorContext<'_>, coded: &ServerError, transient: bool) -> Error {
-    let collection = doing.collection.to_owned();
+pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerError, transient: bool) -> Error {
     let inapplicable =
-        |what: &str| Error::Inapplicable { collection: collection.clone(), what: what.to_owned() };
-    let unavailable = || {
-        Error::Unavailable(format!("{}: {} ({})", doing.what, without_content(&coded.message), coded.code))
-    };
+        |what: &str| Error::Inapplicable { collection: collection.to_owned(), what: what.to_owned() };
+    let unavailable =
+        || Error::Unavailable(format!("{what}: {} ({})", without_content(&coded.message), coded.code));
     match coded.code {
         11000 | 11001 | 12582 => duplicate(collection, coded),
-        13 | 18 | 8000 => Error::Unauthorized(format!("{}: {}", doing.what, name_or_code(coded))),
+        13 | 18 | 8000 => Error::Unauthorized(format!("{what}: {}", name_or_code(coded))),
         // 388: the transaction did not fit into the server's cache. A smaller one may fit, or the same one later.
         112 | 388 => Error::WriteConflict,
-        121 => Error::InvalidDocument { collection },
+        121 => Error::InvalidDocument { collection: collection.to_owned() },
         225 | 251 | 256 | 290 => Error::TransactionEnded(without_content(&coded.message)),
         20 if coded.message.contains("Transaction numbers") => {
             Error::Unsupported("transactions need a replica set or a sharded cluster".into())
@@ -152,17 +123,18 @@ pub(crate) fn from_code(doing: ErrorContext<'_>, coded: &ServerError, transient:
         14 | 16837 | 10141 => inapplicable("a field is of the wrong type"),
         28 => inapplicable("a path traverses a value that is not a document"),
         171 => inapplicable("two arrays in one document cannot be indexed or sorted together"),
-        10334 | 17280 | 17419 | 17420 => {
-            Error::TooLarge { collection, bytes: stated_size(&coded.message).unwrap_or(MAX_DOCUMENT + 1) }
-        }
+        10334 | 17280 | 17419 | 17420 => Error::TooLarge {
+            collection: collection.to_owned(),
+            bytes: stated_size(&coded.message).unwrap_or(MAX_DOCUMENT + 1),
+        },
         40 | 54 => Error::Invalid(
             "two changes affect the same field, or the filter gives a new document two values for it".into(),
         ),
         52 | 55 | 56 | 57 => Error::Invalid("invalid field name".into()),
         53 => Error::Invalid("an id must not be an array, a regular expression or undefined".into()),
         66 => Error::Invalid("the id of a document must not be changed".into()),
-        73 => Error::Invalid(format!("{:?} is not a valid collection name", doing.collection)),
-        _ => reported(doing, format!("{} ({})", without_content(&coded.message), name_or_code(coded))),
+        73 => Error::Invalid(format!("{collection:?} is not a valid collection name")),
+        _ => reported(what, format!("{} ({})", without_content(&coded.message), name_or_code(coded))),
     }
 }
 
@@ -170,7 +142,7 @@ fn name_or_code(coded: &ServerError) -> String {
     if coded.name.is_empty() { format!("code {}", coded.code) } else { coded.name.clone() }
 }
 
-fn duplicate(collection: String, coded: &ServerError) -> Error {
+fn duplicate(collection: &str, coded: &ServerError) -> Error {
     // `E11000 duplicate key error collection: db.c index: slug_1 dup key: { slug: "x" }`: the index name appears only
     // here, before the values. A collation may stand between them.
     let index = coded.message.split_once(" index: ").map_or("", |(_, rest)| {
@@ -182,7 +154,7 @@ fn duplicate(collection: String, coded: &ServerError) -> Error {
         None if index == "_id_" => vec!["_id".to_owned()],
         None => Vec::new(),
     };
-    Error::DuplicateKey { collection, index: index.to_owned(), fields }
+    Error::DuplicateKey { collection: collection.to_owned(), index: index.to_owned(), fields }
 }
 
 /// `BSONObj size: 16777300 (0x…) is invalid …`
@@ -196,8 +168,10 @@ fn without_content(message: &str) -> String {
     message.split(['{', '"']).next().unwrap_or_default().trim_end().to_owned()
 }
 
-fn reported(doing: ErrorContext<'_>, text: String) -> Error {
-    Error::Engine { what: doing.what, source: Box::new(Reported(text)) }
+/// Returns the error without a variant of its own. The driver's text is not used whole, because it contains the server's
+/// response and with it the content of documents.
+fn reported(what: &'static str, text: String) -> Error {
+    Error::Engine { what, source: text.into() }
 }
 
 /// Removes the driver's dump of the topology and keeps the first cause in it.
@@ -215,10 +189,12 @@ mod tests {
 
     use super::*;
 
-    const DOING: ErrorContext<'static> = ErrorContext { what: "writing", collection: "things" };
+    fn mapped(coded: &ServerError, transient: bool) -> Error {
+        from_code("writing", "things", coded, transient)
+    }
 
     fn error(code: i32, message: &str) -> Error {
-        from_code(DOING, &ServerError { code, message: message.to_owned(), ..ServerError::default() }, false)
+        mapped(&ServerError { code, message: message.to_owned(), ..ServerError::default() }, false)
     }
 
     #[test]
@@ -229,7 +205,7 @@ mod tests {
             key_pattern: Some(doc! { "a": 1, "b.c": -1 }),
             ..ServerError::default()
         };
-        let error = from_code(DOING, &coded, true);
+        let error = mapped(&coded, true);
         assert!(
             matches!(&error, Error::DuplicateKey { index, fields, .. } if index == "my index" && fields == &["a", "b.c"]),
             "{error:?}"
@@ -246,7 +222,7 @@ mod tests {
 
     #[test]
     fn codes_take_precedence_over_the_transient_label() {
-        let by = |code| from_code(DOING, &ServerError { code, ..ServerError::default() }, true);
+        let by = |code| mapped(&ServerError { code, ..ServerError::default() }, true);
         assert!(matches!(by(24), Error::WriteConflict));
         assert!(matches!(
             error(388, "transaction is too large and will not fit in the storage engine cache"),
@@ -275,10 +251,10 @@ mod tests {
 
     #[test]
     fn too_large_reports_the_size_of_the_server() {
-        let mapped = error(
+        let too_large = error(
             10334,
             "BSONObj size: 16777300 (0x1000054) is invalid. Size must be between 0 and 16793600",
         );
-        assert!(matches!(mapped, Error::TooLarge { bytes: 16_777_300, .. }));
+        assert!(matches!(too_large, Error::TooLarge { bytes: 16_777_300, .. }));
     }
 }

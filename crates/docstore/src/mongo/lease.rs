@@ -5,13 +5,9 @@ use futures_util::stream::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
 use crate::mongo::core::Core;
-use crate::mongo::error::{ErrorContext, classify};
+use crate::mongo::error::failed;
 use crate::{Error, LeaseHolder, LeaseRequest, Result};
 
-const ACQUIRING: &str = "acquiring a lease";
-const RENEWING: &str = "renewing a lease";
-const RELEASING: &str = "releasing a lease";
-const LOOKING: &str = "reading a lease";
 /// Attempts: two first requests may insert concurrently; the loser retries and finds the winner's document.
 const TRIES: u32 = 5;
 
@@ -51,9 +47,7 @@ impl Core {
                 .return_document(ReturnDocument::After)
                 .projection(doc! { "owner": 1, "fence": 1, "remaining": remaining() })
                 .await
-                .map_err(|error| {
-                    classify(ErrorContext { what: ACQUIRING, collection: &request.collection }, &error)
-                });
+                .map_err(failed("acquiring a lease", &request.collection));
             match outcome {
                 Err(Error::DuplicateKey { .. }) if tries < TRIES => tries += 1,
                 Err(error) => return Err(error),
@@ -64,13 +58,13 @@ impl Core {
 
     pub(crate) async fn renew_lease(&self, request: &LeaseRequest, fence: i64) -> Result<bool> {
         let update = doc! { "$set": { "expires_at": until(request.ttl) } };
-        self.touch_lease(request, fence, update, RENEWING).await
+        self.touch_lease(request, fence, update, "renewing a lease").await
     }
 
     /// Keeps the document, because it holds the fencing token.
     pub(crate) async fn release_lease(&self, request: &LeaseRequest, fence: i64) -> Result<()> {
         let update = doc! { "$set": { "owner": "", "expires_at": "$$NOW" } };
-        self.touch_lease(request, fence, update, RELEASING).await.map(|_| ())
+        self.touch_lease(request, fence, update, "releasing a lease").await.map(drop)
     }
 
     async fn touch_lease(
@@ -82,10 +76,8 @@ impl Core {
     ) -> Result<bool> {
         let held = doc! { "_id": &request.name, "owner": &request.owner, "fence": fence };
         let collection = self.database.collection::<Document>(&request.collection);
-        let done = collection
-            .update_one(held, vec![update])
-            .await
-            .map_err(|error| classify(ErrorContext { what, collection: &request.collection }, &error))?;
+        let done =
+            collection.update_one(held, vec![update]).await.map_err(failed(what, &request.collection))?;
         Ok(done.matched_count > 0)
     }
 
@@ -98,7 +90,7 @@ impl Core {
             self.database.collection::<Document>(collection).aggregate(pipeline).await?.try_collect().await
         }
         .await
-        .map_err(|error| classify(ErrorContext { what: LOOKING, collection }, &error))?;
+        .map_err(failed("reading a lease", collection))?;
         match found.first() {
             Some(found) if found.get_str("owner").is_ok_and(|owner| !owner.is_empty()) => {
                 holder(found, collection).map(Some)

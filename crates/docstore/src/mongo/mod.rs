@@ -18,7 +18,7 @@ pub use mongodb;
 
 use crate::{Database, Result};
 
-/// Operations on the database as a whole.
+/// Operations on the database and its collections as a whole.
 mod admin;
 /// Change streams, and polling on a standalone server.
 mod change_stream;
@@ -27,19 +27,16 @@ mod connect;
 mod core;
 mod engine;
 mod error;
-mod lag;
+mod explain;
+/// Reads, and reads after a position.
+mod find;
+/// Indexes, and decoding of those that the server lists.
+mod indexes;
 /// Leases on the server's clock.
 mod lease;
-/// Filters, updates and indexes as MongoDB documents.
-mod mql;
-/// Decoding of query documents into filters.
-mod parse;
-/// The limit on concurrent operations.
-mod pool;
-mod query;
-/// Privileges of the user, and disk space.
-mod rights;
-mod schema;
+/// Privileges of the user, disk space and replication lag.
+mod status;
+mod transaction;
 /// Filters, updates, sorts and projections as documents.
 mod translate;
 mod write;

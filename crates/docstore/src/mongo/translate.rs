@@ -1,31 +1,32 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
-use crate::model::find::upsert_seeds;
-use crate::{Direction, Field, Filter, Projection, Sort, Update, UpdateOp};
+use crate::{Direction, Field, Filter, Projection, Update, UpdateOp};
 
-/// Translates a filter to a query document. Operands always follow an explicit operator, so that a document operand is
-/// never interpreted as one.
-pub(crate) fn filter(filter: &Filter) -> Document {
-    let all = |filters: &[Filter]| filters.iter().map(self::filter).collect::<Vec<_>>();
-    match filter {
-        Filter::All => Document::new(),
-        Filter::Eq(field, value) => on(field, "$eq", value.clone()),
-        Filter::Ne(field, value) => on(field, "$ne", value.clone()),
-        Filter::In(field, values) => on(field, "$in", values.clone()),
-        Filter::Lt(field, value) => on(field, "$lt", value.clone()),
-        Filter::Lte(field, value) => on(field, "$lte", value.clone()),
-        Filter::Gt(field, value) => on(field, "$gt", value.clone()),
-        Filter::Gte(field, value) => on(field, "$gte", value.clone()),
-        Filter::Exists(field) => on(field, "$exists", true),
-        Filter::Missing(field) => on(field, "$exists", false),
-        Filter::StartsWith(field, prefix) => on(field, "$regex", format!("^{}", escaped(prefix))),
-        // The server rejects empty lists.
-        Filter::And(filters) if filters.is_empty() => Document::new(),
-        Filter::Or(filters) if filters.is_empty() => doc! { "$nor": [{}] },
-        Filter::And(filters) => doc! { "$and": all(filters) },
-        Filter::Or(filters) => doc! { "$or": all(filters) },
-        Filter::Not(filter) => doc! { "$nor": [self::filter(filter)] },
+impl Filter {
+    /// Returns the filter in MongoDB's query language. Operands always follow an explicit operator, so that a document
+    /// operand is never interpreted as one.
+    pub fn to_mql(&self) -> Document {
+        let all = |filters: &[Self]| filters.iter().map(Self::to_mql).collect::<Vec<_>>();
+        match self {
+            Self::All => Document::new(),
+            Self::Eq(field, value) => on(field, "$eq", value.clone()),
+            Self::Ne(field, value) => on(field, "$ne", value.clone()),
+            Self::In(field, values) => on(field, "$in", values.clone()),
+            Self::Lt(field, value) => on(field, "$lt", value.clone()),
+            Self::Lte(field, value) => on(field, "$lte", value.clone()),
+            Self::Gt(field, value) => on(field, "$gt", value.clone()),
+            Self::Gte(field, value) => on(field, "$gte", value.clone()),
+            Self::Exists(field) => on(field, "$exists", true),
+            Self::Missing(field) => on(field, "$exists", false),
+            Self::StartsWith(field, prefix) => on(field, "$regex", format!("^{}", escaped(prefix))),
+            // The server rejects empty lists.
+            Self::And(filters) if filters.is_empty() => Document::new(),
+            Self::Or(filters) if filters.is_empty() => doc! { "$nor": [{}] },
+            Self::And(filters) => doc! { "$and": all(filters) },
+            Self::Or(filters) => doc! { "$or": all(filters) },
+            Self::Not(filter) => doc! { "$nor": [filter.to_mql()] },
+        }
     }
 }
 
@@ -36,12 +37,12 @@ pub(crate) fn filter_to_upsert(filter: &Filter) -> Document {
         Filter::And(filters) if !filters.is_empty() => {
             doc! { "$and": filters.iter().map(filter_to_upsert).collect::<Vec<_>>() }
         }
-        Filter::In(..) | Filter::Or(_) => doc! { "$nor": [{ "$nor": [self::filter(filter)] }] },
-        other => self::filter(other),
+        Filter::In(..) | Filter::Or(_) => doc! { "$nor": [{ "$nor": [filter.to_mql()] }] },
+        other => other.to_mql(),
     }
 }
 
-fn on(field: &Field, operator: &str, operand: impl Into<Bson>) -> Document {
+pub(crate) fn on(field: &Field, operator: &str, operand: impl Into<Bson>) -> Document {
     doc! { field.as_str(): { operator: operand.into() } }
 }
 
@@ -57,29 +58,33 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Translates an update to an update document.
-pub(crate) fn update(update: &Update) -> Document {
-    let mut document = Document::new();
-    for op in update.ops() {
-        match op {
-            UpdateOp::Set(field, value) => add(&mut document, "$set", field, value.clone()),
-            UpdateOp::Unset(field) => add(&mut document, "$unset", field, ""),
-            UpdateOp::Inc(field, by) => add(&mut document, "$inc", field, by.clone()),
-            UpdateOp::SetOnInsert(field, value) => add(&mut document, "$setOnInsert", field, value.clone()),
-            // `$each` prevents a document element from being interpreted as a modifier.
-            UpdateOp::AddToSet(field, value) => {
-                add(&mut document, "$addToSet", field, doc! { "$each": [value.clone()] });
+impl Update {
+    /// Returns the update in MongoDB's query language.
+    pub fn to_mql(&self) -> Document {
+        let mut document = Document::new();
+        for op in self.ops() {
+            match op {
+                UpdateOp::Set(field, value) => add(&mut document, "$set", field, value.clone()),
+                UpdateOp::Unset(field) => add(&mut document, "$unset", field, ""),
+                UpdateOp::Inc(field, by) => add(&mut document, "$inc", field, by.clone()),
+                UpdateOp::SetOnInsert(field, value) => {
+                    add(&mut document, "$setOnInsert", field, value.clone());
+                }
+                // `$each` prevents a document element from being interpreted as a modifier.
+                UpdateOp::AddToSet(field, value) => {
+                    add(&mut document, "$addToSet", field, doc! { "$each": [value.clone()] });
+                }
             }
         }
+        document
     }
-    document
 }
 
 /// Translates the update of an upsert. The id of the new document is generated here unless the filter provides it, so
 /// that it is known and has the same type on both engines.
 pub(crate) fn upsert(filter: &Filter, update: &Update) -> Document {
-    let mut document = self::update(update);
-    if !upsert_seeds(filter).iter().any(|(field, _)| field.overlaps(&Field::ID)) {
+    let mut document = update.to_mql();
+    if !filter.equalities().any(|(field, _)| field.overlaps(&Field::ID)) {
         add(&mut document, "$setOnInsert", &Field::ID, ObjectId::new());
     }
     document
@@ -97,17 +102,10 @@ fn add(document: &mut Document, operator: &str, field: &Field, operand: impl Int
     }
 }
 
-/// Translates a sort.
-pub(crate) fn sort(sort: &Sort) -> Document {
-    sort.fields().iter().map(|(field, by)| (field.to_string(), Bson::Int32(direction(*by)))).collect()
-}
-
-/// Returns 1 or -1, as used in sorts and index keys.
-pub(crate) fn direction(direction: Direction) -> i32 {
-    match direction {
-        Direction::Ascending => 1,
-        Direction::Descending => -1,
-    }
+/// Translates the fields of a sort or an index, with 1 or -1 as their directions.
+pub(crate) fn directions(fields: &[(Field, Direction)]) -> Document {
+    let number = |direction: &Direction| if *direction == Direction::Ascending { 1 } else { -1 };
+    fields.iter().map(|(field, direction)| (field.to_string(), Bson::Int32(number(direction)))).collect()
 }
 
 /// Translates a projection.
@@ -122,27 +120,41 @@ pub(crate) fn projection(projection: &Projection) -> Document {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Index;
 
     #[test]
     fn document_operands_are_never_operators() {
         let evil = doc! { "$gt": "" };
-        assert_eq!(filter(&Filter::eq("a", evil.clone())), doc! { "a": { "$eq": { "$gt": "" } } });
+        assert_eq!(Filter::eq("a", evil.clone()).to_mql(), doc! { "a": { "$eq": { "$gt": "" } } });
         assert_eq!(
-            update(&Update::new().add_to_set("a", evil.clone()).add_to_set("b", 1)),
+            Update::new().add_to_set("a", evil.clone()).add_to_set("b", 1).to_mql(),
             doc! { "$addToSet": { "a": { "$each": [{ "$gt": "" }] }, "b": { "$each": [1] } } }
         );
     }
 
     #[test]
+    fn filters_updates_and_indexes_are_shown_in_mql() {
+        let filter = Filter::eq("a", 1).also(Filter::missing("b"));
+        assert_eq!(filter.to_mql(), doc! { "$and": [{ "a": { "$eq": 1 } }, { "b": { "$exists": false } }] });
+        let update = Update::new().set("a", 1).unset("b");
+        assert_eq!(update.to_mql(), doc! { "$set": { "a": 1 }, "$unset": { "b": "" } });
+        let index = Index::on(["a"]).unique().partial(Filter::exists("a"));
+        let expected = doc! {
+            "key": { "a": 1 }, "name": "a_1", "unique": true, "partialFilterExpression": { "a": { "$exists": true } },
+        };
+        assert_eq!(index.to_mql(), expected);
+    }
+
+    #[test]
     fn empty_and_matches_all_and_empty_or_matches_none() {
-        assert_eq!(filter(&Filter::And(vec![])), doc! {});
-        assert_eq!(filter(&Filter::Or(vec![])), doc! { "$nor": [{}] });
-        assert_eq!(filter(&Filter::Or(vec![]).negated()), doc! { "$nor": [{ "$nor": [{}] }] });
+        assert_eq!(Filter::And(vec![]).to_mql(), doc! {});
+        assert_eq!(Filter::Or(vec![]).to_mql(), doc! { "$nor": [{}] });
+        assert_eq!(Filter::Or(vec![]).negated().to_mql(), doc! { "$nor": [{ "$nor": [{}] }] });
     }
 
     #[test]
     fn prefix_is_anchored_and_escaped() {
-        assert_eq!(filter(&Filter::starts_with("a", "x.(é")), doc! { "a": { "$regex": r"^x\.\(é" } });
+        assert_eq!(Filter::starts_with("a", "x.(é").to_mql(), doc! { "a": { "$regex": r"^x\.\(é" } });
     }
 
     #[test]

@@ -4,7 +4,5 @@
 pub(crate) mod index_keys;
 /// Order-preserving encoding of values.
 pub(crate) mod key_encoding;
-/// Field tests on raw BSON.
-mod layout;
 /// Dotted field paths.
 pub(crate) mod paths;

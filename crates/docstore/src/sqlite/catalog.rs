@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bson::Document;
 use rusqlite::{Connection, params};
 
-use crate::model::definition;
-use crate::order::paths::KeyField;
+use crate::order::key_encoding::unreadable;
+use crate::order::paths::{KeyField, key_fields};
 use crate::sqlite::error::failed;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::{Index, Result};
@@ -46,7 +47,7 @@ pub(crate) struct IndexMeta {
 
 impl IndexMeta {
     fn new(id: i64, index: Index, multikey: bool) -> Result<Self> {
-        let fields = index.fields().iter().map(|f| KeyField::new(&f.field, f.direction)).collect();
+        let fields = key_fields(index.fields());
         let partial = index.partial_filter().map(CompiledFilter::new).transpose()?;
         Ok(Self { id, index, fields, partial, multikey })
     }
@@ -73,8 +74,8 @@ impl Catalog {
         let mut rows = statement.query([]).map_err(failed(READING))?;
         while let Some(row) = rows.next().map_err(failed(READING))? {
             let (id, collection) = (get::<i64>(row, 0)?, get::<i64>(row, 1)?);
-            let index = definition::decode(&definition(&get::<Vec<u8>>(row, 2)?)?)?;
-            let stored = IndexMeta::new(id, index, get(row, 3)?)?;
+            let spec = Document::from_reader(&*get::<Vec<u8>>(row, 2)?).map_err(unreadable)?;
+            let stored = IndexMeta::new(id, Index::from_document(&spec)?, get(row, 3)?)?;
             indexes.entry(collection).or_default().push(Arc::new(stored));
         }
         let mut collections = HashMap::new();
@@ -132,13 +133,9 @@ impl Catalog {
 
     /// Adds an empty index.
     pub(crate) fn add_index(connection: &Connection, collection: i64, index: &Index) -> Result<IndexMeta> {
-        let bytes = bson::RawDocumentBuf::try_from(&definition::encode(index))
-            .map_err(crate::order::key_encoding::unreadable)?;
+        let spec = index.to_document().to_vec().map_err(unreadable)?;
         connection
-            .execute(
-                "INSERT INTO indexes (collection, spec) VALUES (?, ?)",
-                params![collection, bytes.as_bytes()],
-            )
+            .execute("INSERT INTO indexes (collection, spec) VALUES (?, ?)", params![collection, spec])
             .map_err(failed(WRITING))?;
         let id = connection.last_insert_rowid();
         connection
@@ -169,10 +166,4 @@ impl Catalog {
 
 fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>, at: usize) -> Result<T> {
     row.get(at).map_err(failed(READING))
-}
-
-/// Decodes a stored definition.
-fn definition(bytes: &[u8]) -> Result<bson::Document> {
-    let raw = bson::RawDocument::from_bytes(bytes).map_err(crate::order::key_encoding::unreadable)?;
-    bson::Document::try_from(raw).map_err(crate::order::key_encoding::unreadable)
 }

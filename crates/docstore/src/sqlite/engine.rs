@@ -12,18 +12,17 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
-use crate::model::validate::check_collection_name;
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::changes as feed;
+use crate::sqlite::error::closed;
 use crate::sqlite::file::{self, Durability};
 use crate::sqlite::lease::{self, Locks};
-use crate::sqlite::query::cursor;
-use crate::sqlite::query::readers::{Readers, closed};
-use crate::sqlite::write::ddl as define;
+use crate::sqlite::query::read::{PlannedRead, Readers};
+use crate::sqlite::query::scan;
+use crate::sqlite::write::ddl;
 use crate::sqlite::write::operations as write;
 use crate::sqlite::write::session::Session;
-use crate::sqlite::write::transaction::Transaction;
-use crate::sqlite::write::writer::{self, FnTask, Job};
+use crate::sqlite::write::writer::{self, Job, Transaction, task};
 use crate::{
     Change, ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Result, ServerFacts,
     Topology,
@@ -61,8 +60,8 @@ impl SqliteEngine {
         &self,
         run: impl FnOnce(&mut Session<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, result) = oneshot::channel();
-        self.jobs.send(Job::Write(Box::new(FnTask { run, reply }))).map_err(|_| closed())?;
+        let (task, result) = task(run);
+        self.jobs.send(Job::Write(task)).map_err(|_| closed())?;
         result.await.map_err(|_| closed())?
     }
 }
@@ -75,7 +74,7 @@ impl Executor for SqliteEngine {
             Operation::Find(find) => self.readers.find(collection, find).await.map(Output::Documents),
             Operation::Count(filter) => {
                 let count = move |connection: &Connection, catalog: &Catalog| {
-                    cursor::count(connection, catalog, &collection, &filter)
+                    scan::count(connection, catalog, &collection, &filter)
                 };
                 self.readers.read(count).await.map(Output::Count)
             }
@@ -122,7 +121,7 @@ impl Engine for SqliteEngine {
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
         index.check()?;
         let (collection, index) = (collection.to_owned(), index.clone());
-        self.write(move |s| define::create_index(s, &collection, &index)).await
+        self.write(move |s| ddl::create_index(s, &collection, &index)).await
     }
 
     async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
@@ -137,19 +136,12 @@ impl Engine for SqliteEngine {
 
     async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
         let (collection, name) = (collection.to_owned(), name.to_owned());
-        self.write(move |s| define::drop_index(s, &collection, &name)).await
+        self.write(move |s| ddl::drop_index(s, &collection, &name)).await
     }
 
     async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
-        find.check()?;
-        check_collection_name(collection)?;
         let (collection, find) = (collection.to_owned(), find.clone());
-        self.readers
-            .read(move |_, catalog| match catalog.collections.get(&collection) {
-                None => Ok(Plan { index: None, sorts_in_memory: false }),
-                Some(stored) => cursor::access(stored, &find).map(|access| access.explain(&find.sort)),
-            })
-            .await
+        self.readers.read(move |_, catalog| Ok(PlannedRead::new(catalog, &collection, find)?.explain())).await
     }
 
     async fn begin(&self) -> Result<Arc<dyn EngineTransaction>> {

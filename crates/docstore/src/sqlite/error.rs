@@ -4,6 +4,11 @@ use rusqlite::ErrorCode;
 
 use crate::Error;
 
+/// Returns the error of every operation on a closed store.
+pub(crate) fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}
+
 /// Maps an error that SQLite reported while doing `what`.
 pub(crate) fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
     move |source| match source.sqlite_error_code() {

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use crate::engine::Reach;
 use crate::order::key_encoding::unreadable;
 use crate::sqlite::catalog::Catalog;
-use crate::sqlite::query::cursor::{BatchLimits, Cursor};
+use crate::sqlite::query::read::PlannedRead;
 use crate::sqlite::write::operations as write;
 use crate::sqlite::write::session::Session;
 use crate::{Error, Field, Filter, Find, LeaseHolder, LeaseRequest, Result, Update, UpdateOp};
@@ -194,8 +194,8 @@ fn look(
     collection: &str,
     name: &str,
 ) -> Result<Option<LeaseHolder>> {
-    let mut cursor = Cursor::open(connection, catalog, collection, Find::new(Filter::id(name)).limit(1))?;
-    let found = cursor.next_batch(connection, BatchLimits::ALL)?.documents;
+    let read = PlannedRead::new(catalog, collection, Find::new(Filter::id(name)).limit(1))?;
+    let found = read.open(connection)?.read_all(connection)?;
     let Some(found) = found.first() else { return Ok(None) };
     let found = Document::try_from(found.as_ref()).map_err(unreadable)?;
     let read = || {

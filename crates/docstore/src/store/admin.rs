@@ -4,7 +4,7 @@ use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
 
 use crate::engine::Operation;
-use crate::model::validate::check_collection_name;
+use crate::model::field::check_collection_name;
 use crate::{CollectionOptions, Database, Result};
 
 /// The privileges of the connected user in the database.

@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use crate::Ensured;
 use crate::engine::{Engine, EngineTransaction, Executor, Operation};
-use crate::model::validate::check_collection_name;
+use crate::model::field::check_collection_name;
 use crate::tracking::{OnCancel, Tracked};
 use crate::{
-    ChangeFeed, Collection, CollectionVersions, EngineKind, Error, Index, Lease, LeaseHolder, LeaseRequest,
-    Result, ServerFacts,
+    ChangeFeed, Collection, CollectionVersions, EngineKind, Find, Index, Lease, LeaseHolder, LeaseRequest,
+    Plan, Result, ServerFacts,
 };
 
 /// A source of collections: a [`Database`], or a [`Transaction`] on one.
@@ -99,8 +99,8 @@ impl Database {
     /// Creates a declared index unless it exists under any name.
     ///
     /// # Errors
-    /// [`Error::IndexConflict`] with both definitions if an index of the same keys or the same name is different;
-    /// [`Error::DuplicateKey`] if it is unique and the documents are not.
+    /// [`crate::Error::IndexConflict`] with both definitions if an index of the same keys or the same name is different;
+    /// [`crate::Error::DuplicateKey`] if it is unique and the documents are not.
     pub async fn ensure_index(&self, collection: &str, index: &Index) -> Result<Ensured> {
         check_collection_name(collection)?;
         index.check()?;
@@ -113,15 +113,16 @@ impl Database {
                 Ensured::ExistedAs(same.name().to_owned())
             });
         }
-        if let Some(other) = existing.into_iter().find(|e| e.same_keys(index) || e.name() == index.name()) {
-            return Err(Error::IndexConflict {
-                collection: collection.to_owned(),
-                declared: Box::new(index.clone()),
-                existing: Box::new(other),
-            });
-        }
+        index.check_conflict(collection, &existing)?;
         self.engine().create_index(collection, index).await?;
         Ok(Ensured::Created)
+    }
+
+    /// Returns the plan of a read.
+    pub async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
+        check_collection_name(collection)?;
+        find.check()?;
+        self.engine().explain(collection, find).await
     }
 
     /// Drops an index by name; nothing happens if it does not exist.
@@ -133,7 +134,7 @@ impl Database {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] on a standalone MongoDB server; see [`ServerFacts::transactions`].
+    /// [`crate::Error::Unsupported`] on a standalone MongoDB server; see [`ServerFacts::transactions`].
     pub async fn begin(&self) -> Result<Transaction> {
         Ok(Transaction { inner: self.tracked.begin().await? })
     }

@@ -47,18 +47,14 @@ impl WriteSet {
     /// Returns the set of the documents that a filter may match. With `upsert`, the inserted document counts too: it has
     /// a new id unless the filter gives it one.
     fn matching(filter: &Filter, upsert: bool) -> Self {
-        match filter {
-            Filter::Eq(field, id) if *field == Field::ID => Self::document(id),
+        let ids = |condition: &Filter| match condition {
+            Filter::Eq(field, id) if *field == Field::ID => id.as_object_id().map(|id| vec![id]),
             Filter::In(field, ids) if *field == Field::ID && !upsert => {
-                let ids = ids.iter().map(Bson::as_object_id);
-                ids.collect::<Option<_>>().map_or(Self::Anything, Self::Documents)
+                ids.iter().map(Bson::as_object_id).collect()
             }
-            Filter::And(filters) => {
-                let mut sets = filters.iter().map(|filter| Self::matching(filter, upsert));
-                sets.find(|set| *set != Self::Anything).unwrap_or(Self::Anything)
-            }
-            _ => Self::Anything,
-        }
+            _ => None,
+        };
+        filter.conjuncts().into_iter().find_map(ids).map_or(Self::Anything, Self::Documents)
     }
 
     fn of_write(write: &Write) -> Self {

@@ -114,7 +114,7 @@ testkit::stores! {
         db.ensure_index("things", &listing).await.unwrap();
         c.insert_many((0..50).map(|n| doc! { "_id": n, "slug": n.to_string(), "live": n % 2 == 0, "date": n }).collect())
             .await.unwrap();
-        let plan = async |find: Find| db.engine().explain("things", &find).await.unwrap();
+        let plan = async |find: Find| db.explain("things", &find).await.unwrap();
         let by_slug = plan(Find::new(Filter::eq("slug", "7"))).await;
         assert_eq!(by_slug.index.as_deref(), Some("slug_1"));
         let newest = Find::new(Filter::eq("live", true)).sort(Sort::descending("date")).limit(5);

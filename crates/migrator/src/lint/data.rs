@@ -99,7 +99,7 @@ impl Linter<'_> {
         if all <= UNINDEXED {
             return Ok(());
         }
-        let plan = db.engine().explain(&step.collection, &Find::new(filter).sort(Sort::default())).await?;
+        let plan = db.explain(&step.collection, &Find::new(filter).sort(Sort::default())).await?;
         if plan.index.is_none() {
             let text = format!(
                 "no index of {} supports its filter, so each batch scans all {all} documents; use the mode `Batched`, or \

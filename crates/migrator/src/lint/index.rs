@@ -42,7 +42,7 @@ impl Linter<'_> {
         let before: Vec<_> =
             earlier.iter().filter(|earlier| earlier.writes_to() == step.collection).collect();
         let documents = db.collection(&step.collection);
-        for field in wanted.fields().iter().map(|f| &f.field) {
+        for field in wanted.fields().iter().map(|(field, _)| field) {
             let is_given = before.iter().any(|Step { operation, .. }| {
                 operation.pending().is_none()
                     || operation.written_field() == Some(field)
@@ -65,7 +65,7 @@ impl Linter<'_> {
     }
 
     async fn check_duplicates(&mut self, db: &Database, step: &Step, wanted: &Index) -> Result<()> {
-        let fields: Vec<Field> = wanted.fields().iter().map(|f| f.field.clone()).collect();
+        let fields: Vec<Field> = wanted.fields().iter().map(|(field, _)| field.clone()).collect();
         let named: Vec<Field> = fields.iter().filter(|field| **field != Field::ID).cloned().collect();
         let filter = wanted.partial_filter().cloned().unwrap_or(Filter::All);
         let read = Find::new(filter).projection(Projection::include(named));
@@ -107,7 +107,7 @@ impl Linter<'_> {
         value: &Bson,
     ) -> Result<()> {
         let indexes = db.list_indexes(&step.collection).await?;
-        let Some(index) = indexes.iter().find(|index| index.fields().iter().any(|f| f.field == *field))
+        let Some(index) = indexes.iter().find(|index| index.fields().iter().any(|(other, _)| other == field))
         else {
             return Ok(());
         };

@@ -42,16 +42,16 @@ fn source(index: &Index) -> Result<String, String> {
         ));
     }
     let fields = index.fields();
-    let mut text = if fields.iter().all(|field| field.direction == Direction::Ascending) {
-        let names: Vec<_> = fields.iter().map(|field| field.field.to_string()).collect();
+    let mut text = if fields.iter().all(|(_, direction)| *direction == Direction::Ascending) {
+        let names: Vec<_> = fields.iter().map(|(field, _)| field.to_string()).collect();
         format!("Index::on({names:?})")
     } else {
         let pairs = fields
             .iter()
-            .map(|field| format!("({:?}, Direction::{:?})", field.field.to_string(), field.direction));
+            .map(|(field, direction)| format!("({:?}, Direction::{direction:?})", field.to_string()));
         format!("Index::by([{}])", pairs.collect::<Vec<_>>().join(", "))
     };
-    let default = Index::by(fields.iter().map(|field| (field.field.clone(), field.direction)));
+    let default = Index::by(fields.iter().cloned());
     if index.name() != default.name() {
         _ = write!(text, ".named({:?})", index.name());
     }

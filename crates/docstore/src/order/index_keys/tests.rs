@@ -1,10 +1,12 @@
 use bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::*;
+use crate::order::paths::key_fields;
 use crate::{Direction, Field};
 
 fn keys(document: &Document, fields: &[(&'static str, Direction)], sparse: bool) -> Keys {
-    let fields: Vec<_> = fields.iter().map(|(f, d)| KeyField::new(&Field::from(*f), *d)).collect();
+    let fields: Vec<_> = fields.iter().map(|(field, direction)| (Field::from(*field), *direction)).collect();
+    let fields = key_fields(&fields);
     extract(&RawDocumentBuf::try_from(document).unwrap(), &fields, sparse).unwrap()
 }
 

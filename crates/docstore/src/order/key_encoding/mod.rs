@@ -155,15 +155,24 @@ pub(crate) fn is_nan(encoded: &[u8]) -> bool {
     encoded.first() == Some(&NUMBER) && encoded.get(1..9) == Some(&[0; 8])
 }
 
-/// Returns the lowest encoding above all that start with `prefix`; `None` if there is none.
-pub(crate) fn after_prefix(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
+/// Returns the lowest bytes above all keys that start with `prefix`; no key starts with the highest byte.
+pub(crate) fn after_prefix(mut prefix: Vec<u8>) -> Vec<u8> {
     while let Some(last) = prefix.pop() {
         if last < u8::MAX {
             prefix.push(last + 1);
-            return Some(prefix);
+            return prefix;
         }
     }
-    None
+    vec![u8::MAX]
+}
+
+/// Appends the encoding of a field to a key, inverted if the field is descending.
+pub(crate) fn push_field(key: &mut Vec<u8>, encoded: &[u8], descending: bool) {
+    let start = key.len();
+    key.extend_from_slice(encoded);
+    if descending {
+        invert(&mut key[start..]);
+    }
 }
 
 /// Inverts an encoding, which reverses its order.

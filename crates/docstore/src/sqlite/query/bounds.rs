@@ -20,7 +20,7 @@ impl Range {
 
     /// The keys that begin with these bytes.
     pub(crate) fn prefix(prefix: Vec<u8>) -> Self {
-        Self { until: next(prefix.clone()), from: prefix }
+        Self { until: key::after_prefix(prefix.clone()), from: prefix }
     }
 }
 
@@ -48,48 +48,23 @@ impl Interval {
 
     /// The range of an index whose earlier fields have the keys `prefix`.
     pub(crate) fn range(&self, prefix: &[u8], descending: bool) -> Range {
-        let place = |edge: &Edge, beyond: bool| {
+        let bound = |edge: &Edge, beyond: bool| {
             let mut bytes = prefix.to_vec();
-            bytes.extend_from_slice(&edge.bytes);
-            if descending {
-                key::invert(&mut bytes[prefix.len()..]);
-            }
-            if beyond { next(bytes) } else { bytes }
+            key::push_field(&mut bytes, &edge.bytes, descending);
+            if beyond { key::after_prefix(bytes) } else { bytes }
         };
-        if descending {
-            Range {
-                from: place(&self.high, !self.high.inclusive),
-                until: place(&self.low, self.low.inclusive),
-            }
-        } else {
-            Range {
-                from: place(&self.low, !self.low.inclusive),
-                until: place(&self.high, self.high.inclusive),
-            }
-        }
+        let (first, last) = if descending { (&self.high, &self.low) } else { (&self.low, &self.high) };
+        Range { from: bound(first, !first.inclusive), until: bound(last, last.inclusive) }
     }
 }
 
 impl Edge {
     fn as_low(&self) -> Vec<u8> {
-        if self.inclusive { self.bytes.clone() } else { next(self.bytes.clone()) }
+        if self.inclusive { self.bytes.clone() } else { key::after_prefix(self.bytes.clone()) }
     }
 
     fn as_high(&self) -> Vec<u8> {
-        if self.inclusive { next(self.bytes.clone()) } else { self.bytes.clone() }
-    }
-}
-
-fn next(bytes: Vec<u8>) -> Vec<u8> {
-    key::after_prefix(bytes).unwrap_or_else(|| vec![u8::MAX])
-}
-
-/// Collects the parts of a filter that must all hold.
-pub(crate) fn conjuncts<'a>(filter: &'a Filter, into: &mut Vec<&'a Filter>) {
-    match filter {
-        Filter::All => {}
-        Filter::And(filters) => filters.iter().for_each(|f| conjuncts(f, into)),
-        other => into.push(other),
+        if self.inclusive { key::after_prefix(self.bytes.clone()) } else { self.bytes.clone() }
     }
 }
 
@@ -167,9 +142,9 @@ pub(crate) fn implies_presence(condition: &Filter, field: &Field) -> bool {
     }
 }
 
-/// Returns whether every document that meets all conditions matches `wanted`. May return `false` where it does.
-pub(crate) fn imply(conditions: &[&Filter], wanted: &Filter) -> Result<bool> {
-    Ok(match wanted {
+/// Returns whether every document that meets all conditions matches `required`. May return `false` where it does.
+pub(crate) fn imply(conditions: &[&Filter], required: &Filter) -> Result<bool> {
+    Ok(match required {
         Filter::All => true,
         Filter::And(parts) => {
             for part in parts {
@@ -185,12 +160,12 @@ pub(crate) fn imply(conditions: &[&Filter], wanted: &Filter) -> Result<bool> {
                     return Ok(true);
                 }
             }
-            conditions.contains(&wanted)
+            conditions.contains(&required)
         }
         Filter::Exists(field) => conditions.iter().any(|condition| implies_presence(condition, field)),
-        wanted => {
+        required => {
             for condition in conditions {
-                if implies(condition, wanted)? {
+                if implies(condition, required)? {
                     return Ok(true);
                 }
             }
@@ -199,14 +174,14 @@ pub(crate) fn imply(conditions: &[&Filter], wanted: &Filter) -> Result<bool> {
     })
 }
 
-fn implies(condition: &Filter, wanted: &Filter) -> Result<bool> {
-    if condition == wanted {
+fn implies(condition: &Filter, required: &Filter) -> Result<bool> {
+    if condition == required {
         return Ok(true);
     }
-    if let (Some((field, keys)), Some((of, allowed))) = (points(condition)?, points(wanted)?) {
+    if let (Some((field, keys)), Some((of, allowed))) = (points(condition)?, points(required)?) {
         return Ok(field == of && keys.iter().all(|key| allowed.contains(key)));
     }
-    let Some((of, allowed)) = interval(wanted)? else { return Ok(false) };
+    let Some((of, allowed)) = interval(required)? else { return Ok(false) };
     let allowed = allowed.range(&[], false);
     if let Some((field, keys)) = points(condition)? {
         return Ok(field == of && keys.iter().all(|key| *key >= allowed.from && *key < allowed.until));

@@ -1,9 +1,8 @@
 //! Reads.
 
-pub(crate) mod bounds;
-pub(crate) mod cursor;
+mod bounds;
 pub(crate) mod matching;
-pub(crate) mod plan;
-pub(crate) mod project;
-pub(crate) mod readers;
+mod plan;
+mod project;
+pub(crate) mod read;
 pub(crate) mod scan;

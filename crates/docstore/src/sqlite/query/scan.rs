@@ -4,17 +4,18 @@
 //! Several index ranges are merged: of their next entries the first is taken, so documents come in the common order.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 
 use bson::RawDocument;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Rows, params_from_iter};
 
-use crate::Result;
 use crate::order::key_encoding::unreadable;
+use crate::sqlite::catalog::{Catalog, CollectionMeta};
 use crate::sqlite::error::failed;
 use crate::sqlite::query::bounds::Range;
-use crate::sqlite::query::plan::{Access, IndexRange, Source};
+use crate::sqlite::query::matching::CompiledFilter;
+use crate::sqlite::query::plan::{self, Access, IndexRange, Source};
+use crate::{Filter, Result, Sort};
 
 const READING: &str = "reading documents";
 
@@ -25,59 +26,49 @@ pub(crate) struct Scan {
     /// Index of the current range.
     range: usize,
     /// The last visited entry of the current range.
-    after: Option<(Vec<u8>, i64)>,
+    after: Option<Entry>,
     /// The visited documents, where one may have several entries.
     seen: Option<HashSet<i64>>,
     /// The state of a merge of several ranges.
     merge: Option<Merge>,
 }
 
-/// Callback for a document and its row number.
-pub(crate) type Visit<'v> = dyn FnMut(i64, &RawDocument) -> Result<ControlFlow<()>> + 'v;
+/// A key and a row number.
+type Entry = (Vec<u8>, i64);
+
+/// Callback for a document and its row number; returns whether the scan stops.
+pub(crate) type Visit<'v> = dyn FnMut(i64, &RawDocument) -> Result<bool> + 'v;
 
 impl Scan {
     pub(crate) fn new(collection: i64, access: Access) -> Self {
         let seen = access.repeats.then(HashSet::new);
         let merge = match &access.source {
-            Source::Merged(ways) => Some(Merge::new(ways, access.reverse)),
+            Source::Merged(ranges) => Some(Merge::new(ranges, access.reverse)),
             _ => None,
         };
         Self { collection, access, range: 0, after: None, seen, merge }
     }
 
-    pub(crate) fn access(&self) -> &Access {
-        &self.access
+    /// Returns the number of leading sort fields by which the documents are ordered.
+    pub(crate) fn ordered(&self) -> usize {
+        self.access.ordered
     }
 
     /// Skips the next `count` entries without reading their documents, where the entries of one range are exactly the
     /// matches; returns whether it could.
     pub(crate) fn pass(&mut self, connection: &Connection, count: u64) -> Result<bool> {
-        let (c, order) = (self.collection, self.order());
-        let (entries, ranges) = match &self.access.source {
-            Source::Id(ranges) => {
-                (format!("SELECT id, rid FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}"), ranges)
+        let sql = match &self.access.source {
+            Source::Id(ranges) if ranges.len() == 1 && self.access.exact => self.id_sql(""),
+            Source::Index(index, ranges) if ranges.len() == 1 && self.access.exact => {
+                entries_sql(index.id, self.access.reverse)
             }
-            Source::Index(index, ranges) => {
-                let (id, bounds) = (index.id, entries(self.access.reverse));
-                (
-                    format!("SELECT k, rid FROM x_{id} x WHERE {bounds} ORDER BY k {order}, rid {order}"),
-                    ranges,
-                )
-            }
-            Source::Table | Source::Merged(_) => return Ok(false),
+            _ => return Ok(false),
         };
-        let (Some(bounds), 1, true) = (self.bounds(), ranges.len(), self.access.exact) else {
-            return Ok(false);
-        };
-        let mut parameters = bounds;
+        let Some(mut parameters) = self.bounds() else { return Ok(false) };
         parameters.push(i64::try_from(count.saturating_sub(1)).unwrap_or(i64::MAX).into());
-        let sql = format!("{entries} LIMIT 1 OFFSET ?{}", parameters.len());
         let last = connection
-            .prepare_cached(&sql)
-            .and_then(|mut statement| {
-                let entry = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-                statement.query_row(params_from_iter(parameters), entry).optional()
-            })
+            .prepare_cached(&format!("{sql} LIMIT 1 OFFSET ?{}", parameters.len()))
+            .and_then(|mut statement| statement.query_row(params_from_iter(parameters), entry).optional())
             .map_err(failed(READING))?;
         match last {
             Some(_) => self.after = last,
@@ -86,11 +77,7 @@ impl Scan {
         Ok(true)
     }
 
-    fn order(&self) -> &'static str {
-        if self.access.reverse { "DESC" } else { "ASC" }
-    }
-
-    /// Visits documents until `visit` breaks; returns whether the end was reached.
+    /// Visits documents until `visit` stops; returns whether the end was reached.
     pub(crate) fn run(&mut self, connection: &Connection, visit: &mut Visit<'_>) -> Result<bool> {
         if let Some(merge) = &mut self.merge {
             return merge.run(connection, self.collection, &mut self.seen, visit);
@@ -101,7 +88,12 @@ impl Scan {
         while let Some(bounds) = self.bounds() {
             let mut rows = statement.query(params_from_iter(bounds)).map_err(failed(READING))?;
             while let Some(row) = rows.next().map_err(failed(READING))? {
-                if self.visit(row, visit)?.is_break() {
+                let rid = row.get(1).map_err(failed(READING))?;
+                if self.seen.as_mut().is_some_and(|seen| !seen.insert(rid)) {
+                    continue;
+                }
+                if visit(rid, document(row, 2)?)? {
+                    self.after = Some(entry(row).map_err(failed(READING))?);
                     return Ok(false);
                 }
             }
@@ -113,16 +105,13 @@ impl Scan {
 
     fn sql(&self) -> String {
         let c = self.collection;
-        let order = self.order();
         match &self.access.source {
             Source::Table | Source::Merged(_) => {
                 format!("SELECT x'', rid, doc FROM c_{c} WHERE rid > ?1 ORDER BY rid")
             }
-            Source::Id(_) => {
-                format!("SELECT id, rid, doc FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}")
-            }
+            Source::Id(_) => self.id_sql(", doc"),
             Source::Index(index, _) => {
-                let bounds = entries(self.access.reverse);
+                let (bounds, order) = (entry_condition(self.access.reverse), order(self.access.reverse));
                 // SQLite keeps the order of a cross join: the index leads.
                 format!(
                     "SELECT x.k, x.rid, c.doc FROM x_{} x CROSS JOIN c_{c} c ON c.rid = x.rid \
@@ -131,6 +120,11 @@ impl Scan {
                 )
             }
         }
+    }
+
+    fn id_sql(&self, columns: &str) -> String {
+        let (c, order) = (self.collection, order(self.access.reverse));
+        format!("SELECT id, rid{columns} FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}")
     }
 
     /// Returns the parameters for the rest of the current range; `None` after the last.
@@ -159,36 +153,34 @@ impl Scan {
             }
         })
     }
+}
 
-    fn visit(&mut self, row: &Row<'_>, visit: &mut Visit<'_>) -> Result<ControlFlow<()>> {
-        let rid: i64 = row.get(1).map_err(failed(READING))?;
-        if let Some(seen) = &mut self.seen
-            && !seen.insert(rid)
-        {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let flow = visit(rid, document(row, 2)?)?;
-        if flow.is_break() {
-            self.after = Some((row.get(0).map_err(failed(READING))?, rid));
-        }
-        Ok(flow)
-    }
+fn order(reverse: bool) -> &'static str {
+    if reverse { "DESC" } else { "ASC" }
+}
+
+/// Returns the statement that reads the entries of an index.
+fn entries_sql(index: i64, reverse: bool) -> String {
+    let (bounds, order) = (entry_condition(reverse), order(reverse));
+    format!("SELECT x.k, x.rid FROM x_{index} x WHERE {bounds} ORDER BY x.k {order}, x.rid {order}")
 }
 
 /// Returns the condition on the entries of an index named `x`; [`entry_bounds`] returns its parameters.
-fn entries(reverse: bool) -> &'static str {
+fn entry_condition(reverse: bool) -> &'static str {
     if reverse { "x.k >= ?1 AND (x.k, x.rid) < (?2, ?3)" } else { "x.k < ?1 AND (x.k, x.rid) > (?2, ?3)" }
 }
 
 /// Returns the parameters for the rest of a range after an entry.
-fn entry_bounds(range: Range, reverse: bool, after: Option<(Vec<u8>, i64)>) -> [Value; 3] {
+fn entry_bounds(range: Range, reverse: bool, after: Option<Entry>) -> [Value; 3] {
     let Range { from, until } = range;
-    match (reverse, after) {
-        (true, None) => [from.into(), until.into(), i64::MIN.into()],
-        (false, None) => [until.into(), from.into(), i64::MIN.into()],
-        (true, Some((key, rid))) => [from.into(), key.into(), rid.into()],
-        (false, Some((key, rid))) => [until.into(), key.into(), rid.into()],
-    }
+    let (bound, start) = if reverse { (from, until) } else { (until, from) };
+    let (key, rid) = after.unwrap_or((start, i64::MIN));
+    [bound.into(), key.into(), rid.into()]
+}
+
+/// Reads the entry at the start of a row.
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok((row.get(0)?, row.get(1)?))
 }
 
 /// Returns the document in a column of a row.
@@ -215,9 +207,62 @@ pub(crate) fn with_document<T>(
         .transpose()
 }
 
+/// Returns the row numbers of up to `limit` matches.
+pub(crate) fn matches(
+    connection: &Connection,
+    stored: &CollectionMeta,
+    filter: &Filter,
+    limit: Option<usize>,
+) -> Result<Vec<i64>> {
+    let compiled = CompiledFilter::new(filter)?;
+    let access = plan::choose(stored, filter, &Sort::default(), limit.is_some())?;
+    let mut found = Vec::new();
+    Scan::new(stored.id, access).run(connection, &mut |rid, document| {
+        if compiled.matches(document)? {
+            found.push(rid);
+        }
+        Ok(limit.is_some_and(|limit| found.len() >= limit))
+    })?;
+    Ok(found)
+}
+
+/// Counts matches, on index entries alone where those are exact.
+pub(crate) fn count(
+    connection: &Connection,
+    catalog: &Catalog,
+    collection: &str,
+    filter: &Filter,
+) -> Result<u64> {
+    let Some(stored) = catalog.collections.get(collection) else { return Ok(0) };
+    let rows = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<u64> {
+        let rows: i64 = connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(parameters, |row| row.get(0)))
+            .map_err(failed("counting documents"))?;
+        Ok(rows.unsigned_abs())
+    };
+    if *filter == Filter::All {
+        return rows(&format!("SELECT count(*) FROM c_{}", stored.id), &[]);
+    }
+    let access = plan::choose(stored, filter, &Sort::default(), false)?;
+    if let Source::Index(index, ranges) = &access.source
+        && access.exact
+    {
+        let sql = format!("SELECT count(*) FROM x_{} WHERE k >= ?1 AND k < ?2", index.id);
+        return ranges.iter().map(|range| rows(&sql, &[&range.from, &range.until])).sum();
+    }
+    let compiled = CompiledFilter::new(filter)?;
+    let mut found = 0;
+    Scan::new(stored.id, access).run(connection, &mut |_, document| {
+        found += u64::from(compiled.matches(document)?);
+        Ok(false)
+    })?;
+    Ok(found)
+}
+
 /// A merge of several index ranges.
 struct Merge {
-    ways: Vec<Progress>,
+    ranges: Vec<Progress>,
     reverse: bool,
 }
 
@@ -227,19 +272,16 @@ struct Progress {
     range: Range,
     prefix: usize,
     /// The entry taken last.
-    after: Option<(Vec<u8>, i64)>,
+    after: Option<Entry>,
 }
 
-/// The next entry of a range.
-type Head = Option<(Vec<u8>, i64)>;
-
 impl Merge {
-    fn new(ways: &[IndexRange], reverse: bool) -> Self {
-        let progress = |way: &IndexRange| {
-            let IndexRange { index, range, prefix, .. } = way;
+    fn new(ranges: &[IndexRange], reverse: bool) -> Self {
+        let progress = |range: &IndexRange| {
+            let IndexRange { index, range, prefix, .. } = range;
             Progress { index: index.id, range: range.clone(), prefix: *prefix, after: None }
         };
-        Self { ways: ways.iter().map(progress).collect(), reverse }
+        Self { ranges: ranges.iter().map(progress).collect(), reverse }
     }
 
     /// As [`Scan::run`].
@@ -250,33 +292,26 @@ impl Merge {
         seen: &mut Option<HashSet<i64>>,
         visit: &mut Visit<'_>,
     ) -> Result<bool> {
-        let order = if self.reverse { "DESC" } else { "ASC" };
-        let sql = |way: &Progress| {
-            let bounds = entries(self.reverse);
-            format!(
-                "SELECT x.k, x.rid FROM x_{} x WHERE {bounds} ORDER BY x.k {order}, x.rid {order}",
-                way.index
-            )
-        };
-        let mut statements = Vec::with_capacity(self.ways.len());
-        for way in &self.ways {
-            statements.push(connection.prepare_cached(&sql(way)).map_err(failed(READING))?);
+        let mut statements = Vec::with_capacity(self.ranges.len());
+        for range in &self.ranges {
+            let sql = entries_sql(range.index, self.reverse);
+            statements.push(connection.prepare_cached(&sql).map_err(failed(READING))?);
         }
-        let mut rows = Vec::with_capacity(self.ways.len());
-        let mut heads = Vec::with_capacity(self.ways.len());
-        for (way, statement) in self.ways.iter().zip(&mut statements) {
-            let bounds = entry_bounds(way.range.clone(), self.reverse, way.after.clone());
+        let mut rows = Vec::with_capacity(self.ranges.len());
+        let mut heads = Vec::with_capacity(self.ranges.len());
+        for (range, statement) in self.ranges.iter().zip(&mut statements) {
+            let bounds = entry_bounds(range.range.clone(), self.reverse, range.after.clone());
             let mut found = statement.query(params_from_iter(bounds)).map_err(failed(READING))?;
             heads.push(next(&mut found)?);
             rows.push(found);
         }
         while let Some(first) = self.first(&heads) {
             let Some((key, rid)) = heads[first].take() else { break };
-            self.ways[first].after = Some((key, rid));
+            self.ranges[first].after = Some((key, rid));
             let is_new = seen.as_mut().is_none_or(|seen| seen.insert(rid));
             if is_new
                 && with_document(connection, collection, rid, &mut |document| visit(rid, document))?
-                    .is_some_and(|flow| flow.is_break())
+                    .unwrap_or(false)
             {
                 return Ok(false);
             }
@@ -286,16 +321,16 @@ impl Merge {
     }
 
     /// Returns the range whose next entry comes first.
-    fn first(&self, heads: &[Head]) -> Option<usize> {
-        let there = heads.iter().enumerate().filter_map(|(at, head)| {
+    fn first(&self, heads: &[Option<Entry>]) -> Option<usize> {
+        let candidates = heads.iter().enumerate().filter_map(|(at, head)| {
             let (key, rid) = head.as_ref()?;
-            Some((&key[self.ways[at].prefix..], *rid, at))
+            Some((&key[self.ranges[at].prefix..], *rid, at))
         });
-        if self.reverse { there.max() } else { there.min() }.map(|(.., at)| at)
+        if self.reverse { candidates.max() } else { candidates.min() }.map(|(.., at)| at)
     }
 }
 
-fn next(rows: &mut Rows<'_>) -> Result<Head> {
-    let Some(row) = rows.next().map_err(failed(READING))? else { return Ok(None) };
-    Ok(Some((row.get(0).map_err(failed(READING))?, row.get(1).map_err(failed(READING))?)))
+/// Returns the next entry of a range.
+fn next(rows: &mut Rows<'_>) -> Result<Option<Entry>> {
+    rows.next().and_then(|row| row.map(entry).transpose()).map_err(failed(READING))
 }

@@ -7,19 +7,12 @@ use crate::{Change, Error, Index, Result};
 /// Creates an index unless it exists.
 pub(crate) fn create_index(session: &mut Session<'_>, collection: &str, index: &Index) -> Result<()> {
     if let Some(stored) = session.collection(collection) {
-        for existing in stored.indexes.iter().map(|stored| &stored.index) {
-            let named_alike = existing.name() == index.name();
-            if named_alike && existing.same_definition(index) {
-                return Ok(());
-            }
-            if named_alike || existing.same_keys(index) {
-                return Err(Error::IndexConflict {
-                    collection: collection.to_owned(),
-                    declared: Box::new(index.clone()),
-                    existing: Box::new(existing.clone()),
-                });
-            }
+        let existing = stored.indexes.iter().map(|stored| &stored.index);
+        if existing.clone().any(|existing| existing.name() == index.name() && existing.same_definition(index))
+        {
+            return Ok(());
         }
+        index.check_conflict(collection, existing)?;
     }
     let run = |session: &Session<'_>, sql: &str| {
         session.connection.execute_batch(sql).map_err(crate::sqlite::error::failed("creating an index"))

@@ -3,6 +3,5 @@
 pub(crate) mod ddl;
 pub(crate) mod operations;
 pub(crate) mod session;
-pub(crate) mod transaction;
 pub(crate) mod update;
 pub(crate) mod writer;

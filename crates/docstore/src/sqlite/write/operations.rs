@@ -5,11 +5,11 @@ use bson::{Document, RawDocumentBuf};
 use futures_util::stream::{self, StreamExt};
 
 use crate::engine::{Operation, Output, RawStream, Reach};
-use crate::model::validate::check_document;
+use crate::model::field::check_document;
 use crate::order::key_encoding::unreadable;
 use crate::sqlite::catalog::CollectionMeta;
-use crate::sqlite::query::cursor::{self, BatchLimits, Cursor};
-use crate::sqlite::query::scan::with_document;
+use crate::sqlite::query::read::PlannedRead;
+use crate::sqlite::query::scan::{self, with_document};
 use crate::sqlite::write::ddl;
 use crate::sqlite::write::session::Session;
 use crate::sqlite::write::update;
@@ -20,7 +20,7 @@ pub(crate) fn execute(session: &mut Session<'_>, collection: &str, operation: Op
     Ok(match operation {
         Operation::Find(find) => Output::Documents(find_all(session, collection, find)?),
         Operation::Count(filter) => {
-            Output::Count(cursor::count(session.connection, &session.catalog, collection, &filter)?)
+            Output::Count(scan::count(session.connection, &session.catalog, collection, &filter)?)
         }
         Operation::Insert(documents) => Output::Done(insert_many(session, collection, documents)?),
         Operation::Update { filter, update, reach } => {
@@ -39,8 +39,8 @@ pub(crate) fn execute(session: &mut Session<'_>, collection: &str, operation: Op
 
 /// Reads everything at once: later writes of the transaction do not show in a stream that is still open.
 fn find_all(session: &Session<'_>, collection: &str, find: Find) -> Result<RawStream> {
-    let mut cursor = Cursor::open(session.connection, &session.catalog, collection, find)?;
-    let documents = cursor.next_batch(session.connection, BatchLimits::ALL)?.documents;
+    let read = PlannedRead::new(&session.catalog, collection, find)?;
+    let documents = read.open(session.connection)?.read_all(session.connection)?;
     Ok(stream::iter(documents.into_iter().map(Ok)).boxed())
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn update(
 ) -> Result<UpdateResult> {
     let mut result = UpdateResult::default();
     if let Some(stored) = session.collection(collection) {
-        let most = (reach != Reach::Many).then_some(1);
-        let rids = cursor::matches(session.connection, &stored, filter, most)?;
+        let limit = (reach != Reach::Many).then_some(1);
+        let rids = scan::matches(session.connection, &stored, filter, limit)?;
         for rid in rids {
             let changed = change(session, &stored, rid, update)?;
             result.matched += 1;
@@ -86,7 +86,7 @@ fn find_one_and_update(
     upsert: bool,
 ) -> Result<Option<RawDocumentBuf>> {
     if let Some(stored) = session.collection(collection) {
-        let rids = cursor::matches(session.connection, &stored, filter, Some(1))?;
+        let rids = scan::matches(session.connection, &stored, filter, Some(1))?;
         if let Some(rid) = rids.first() {
             let Changed { before, after } = change(session, &stored, *rid, update)?;
             return Ok(Some(after.unwrap_or(before)));
@@ -102,8 +102,8 @@ fn find_one_and_update(
 /// Deletes the first match or every match.
 fn delete(session: &mut Session<'_>, collection: &str, filter: &Filter, many: bool) -> Result<u64> {
     let Some(stored) = session.collection(collection) else { return Ok(0) };
-    let most = (!many).then_some(1);
-    let rids = cursor::matches(session.connection, &stored, filter, most)?;
+    let limit = (!many).then_some(1);
+    let rids = scan::matches(session.connection, &stored, filter, limit)?;
     for rid in &rids {
         let old = fetch(session, &stored, *rid)?;
         session.remove(&stored, *rid, &old)?;

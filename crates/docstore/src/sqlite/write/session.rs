@@ -201,7 +201,7 @@ impl Session<'_> {
             .map_err(failed(WRITING))?;
         for key in keys {
             if statement.exists(params![key, rid]).map_err(failed(WRITING))? {
-                let fields = index.index.fields().iter().map(|f| f.field.as_str().to_owned()).collect();
+                let fields = index.index.fields().iter().map(|(field, _)| field.to_string()).collect();
                 return Err(duplicate(&stored.name, index.index.name(), fields));
             }
         }

@@ -9,26 +9,23 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
+use crate::engine::{EngineTransaction, Executor, Operation, Output};
 use crate::sqlite::catalog::Catalog;
-use crate::sqlite::error::failed;
-use crate::sqlite::write::operations::is_refusal;
+use crate::sqlite::error::{closed, failed};
+use crate::sqlite::write::operations::{self, is_refusal};
 use crate::sqlite::write::session::Session;
 use crate::{Change, Error, Result};
 
 /// Maximum number of writes that share a flush, and the maximum time to collect them.
 const GROUP: (usize, Duration) = (256, Duration::from_millis(10));
 
-/// An operation, and the caller that waits for its result.
-pub(crate) trait Task: Send {
-    /// Runs the operation; [`Done`] passes the result to the caller.
-    fn run(self: Box<Self>, session: &mut Session<'_>) -> Done;
-    /// Reports to the caller that the operation cannot run.
-    fn refuse(self: Box<Self>, error: Error);
-}
+/// An operation: it gets the session, or the error for which it cannot run.
+pub(crate) type Task = Box<dyn FnOnce(Result<&mut Session<'_>>) -> Done + Send>;
 
 /// The outcome of a task.
 pub(crate) struct Done {
@@ -45,7 +42,7 @@ type Acknowledge = Box<dyn FnOnce(Result<()>) + Send>;
 /// A job for the writer.
 pub(crate) enum Job {
     /// A single write.
-    Write(Box<dyn Task>),
+    Write(Task),
     /// A transaction.
     Begin(Begin),
     /// Asks for the number that changes when another process commits.
@@ -56,36 +53,29 @@ pub(crate) enum Job {
 
 /// A request to begin a transaction.
 pub(crate) struct Begin {
-    pub(crate) steps: Receiver<Step>,
-    pub(crate) begun: oneshot::Sender<Result<()>>,
+    steps: Receiver<Step>,
+    begun: oneshot::Sender<Result<()>>,
     /// Receives the reason why the transaction ended.
-    pub(crate) ended: Arc<Mutex<Option<String>>>,
+    ended: Arc<Mutex<Option<String>>>,
 }
 
 /// A step of a transaction.
-pub(crate) enum Step {
+enum Step {
     /// An operation in it.
-    Run(Box<dyn Task>),
+    Run(Task),
     /// Commits.
     Commit(oneshot::Sender<Result<()>>),
     /// Rolls back.
     Abort(oneshot::Sender<Result<()>>),
 }
 
-/// A function of the session as a [`Task`].
-pub(crate) struct FnTask<F, T> {
-    pub(crate) run: F,
-    pub(crate) reply: oneshot::Sender<Result<T>>,
-}
-
-impl<F, T> Task for FnTask<F, T>
-where
-    F: FnOnce(&mut Session<'_>) -> Result<T> + Send,
-    T: Send + 'static,
-{
-    fn run(self: Box<Self>, session: &mut Session<'_>) -> Done {
-        let Self { run, reply } = *self;
-        let result = run(session);
+/// Wraps an operation as a task; returns the receiver of its result.
+pub(crate) fn task<T: Send + 'static>(
+    run: impl FnOnce(&mut Session<'_>) -> Result<T> + Send + 'static,
+) -> (Task, oneshot::Receiver<Result<T>>) {
+    let (reply, receiver) = oneshot::channel();
+    let task = move |session: Result<&mut Session<'_>>| {
+        let result = session.and_then(run);
         let error = result.as_ref().err();
         let spoilt = error.is_some_and(|error| !is_refusal(error));
         Done {
@@ -99,11 +89,8 @@ where
                 });
             }),
         }
-    }
-
-    fn refuse(self: Box<Self>, error: Error) {
-        let _ = self.reply.send(Err(error));
-    }
+    };
+    (Box::new(task), receiver)
 }
 
 /// Starts the thread.
@@ -156,12 +143,12 @@ impl Writer {
     }
 
     /// Runs a write and those that wait behind it; returns the first job of another kind.
-    fn group(&mut self, first: Box<dyn Task>, queue: &Receiver<Job>) -> Option<Job> {
+    fn group(&mut self, first: Task, queue: &Receiver<Job>) -> Option<Job> {
         let started = Instant::now();
         let mut session = match self.begin() {
             Ok(session) => session,
             Err(error) => {
-                first.refuse(error);
+                (first(Err(error)).acknowledge)(Ok(()));
                 self.settle(false, Arc::default(), Vec::new());
                 return None;
             }
@@ -171,7 +158,7 @@ impl Writer {
         let mut next = Some(first);
         let mut spoilt = false;
         while let Some(task) = next.take() {
-            match catch_unwind(AssertUnwindSafe(|| task.run(&mut session))) {
+            match catch_unwind(AssertUnwindSafe(|| task(Ok(&mut session)))) {
                 Ok(done) => {
                     spoilt |= done.spoilt;
                     waiting.push(done.acknowledge);
@@ -220,11 +207,11 @@ impl Writer {
         let mut commit = false;
         loop {
             match steps.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Step::Run(task)) => match catch_unwind(AssertUnwindSafe(|| task.run(&mut session))) {
+                Ok(Step::Run(task)) => match catch_unwind(AssertUnwindSafe(|| task(Ok(&mut session)))) {
                     Ok(Done { failed: None, acknowledge, .. }) => acknowledge(Ok(())),
-                    Ok(Done { failed: Some(why), acknowledge: tell, .. }) => {
+                    Ok(Done { failed: Some(why), acknowledge: report, .. }) => {
                         end(format!("an operation in it failed: {why}"));
-                        acknowledge = Some(tell);
+                        acknowledge = Some(report);
                         break;
                     }
                     Err(_) => {
@@ -289,6 +276,61 @@ impl Writer {
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
             tracing::error!(%error, "the store could not roll back a transaction");
+        }
+    }
+}
+
+/// A handle to a transaction. The writer rolls back when it is dropped.
+pub(crate) struct Transaction {
+    steps: Sender<Step>,
+    ended: Arc<Mutex<Option<String>>>,
+}
+
+impl Transaction {
+    /// Waits for the writer, then begins.
+    pub(crate) async fn begin(jobs: &Sender<Job>) -> Result<Self> {
+        let (steps, queue) = channel();
+        let (begun, started) = oneshot::channel();
+        let ended = Arc::default();
+        jobs.send(Job::Begin(Begin { steps: queue, begun, ended: Arc::clone(&ended) }))
+            .map_err(|_| closed())?;
+        started.await.map_err(|_| closed())??;
+        Ok(Self { steps, ended })
+    }
+
+    async fn send<T>(&self, step: Step, result: oneshot::Receiver<Result<T>>) -> Result<T> {
+        self.steps.send(step).map_err(|_| self.why())?;
+        result.await.map_err(|_| self.why())?
+    }
+
+    fn why(&self) -> Error {
+        let ended = self.ended.lock();
+        Error::TransactionEnded(ended.clone().unwrap_or_else(|| "the store was closed".into()))
+    }
+}
+
+#[async_trait]
+impl Executor for Transaction {
+    async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
+        let collection = collection.to_owned();
+        let (task, result) = task(move |session| operations::execute(session, &collection, operation));
+        self.send(Step::Run(task), result).await
+    }
+}
+
+#[async_trait]
+impl EngineTransaction for Transaction {
+    async fn commit(&self) -> Result<()> {
+        let (reply, result) = oneshot::channel();
+        self.send(Step::Commit(reply), result).await
+    }
+
+    async fn abort(&self) -> Result<()> {
+        let (reply, result) = oneshot::channel();
+        match self.send(Step::Abort(reply), result).await {
+            // A transaction that has ended without a commit is rolled back already.
+            Err(Error::TransactionEnded(_)) => Ok(()),
+            other => other,
         }
     }
 }

@@ -10,7 +10,6 @@ mod merged;
 use std::sync::Arc;
 
 use crate::order::key_encoding as key;
-use crate::order::paths::KeyField;
 use crate::sqlite::catalog::{CollectionMeta, IndexMeta};
 use crate::sqlite::query::bounds::{self, Interval, Range};
 use crate::{Direction, Field, Filter, Plan, Result, Sort};
@@ -19,7 +18,7 @@ use crate::{Direction, Field, Filter, Plan, Result, Sort};
 const MOST_RANGES: usize = 500;
 /// Scores of equalities; one with a boolean is less selective, since half of all documents may have it.
 const EQUALITY: u32 = 100;
-const EQUAL_TRUTH: u32 = 95;
+const EQUAL_BOOLEAN: u32 = 95;
 /// Score of a range of ids with both ends, since each document has one id.
 const ID_RANGE: u32 = 300;
 /// Additional score of an index in id order: together with the sort, more than a boolean equality.
@@ -83,7 +82,7 @@ impl Access {
             Source::Table => None,
             Source::Id(_) => Some("_id_".to_owned()),
             Source::Index(index, _) => Some(index.index.name().to_owned()),
-            Source::Merged(ways) => ways.first().map(|way| way.index.index.name().to_owned()),
+            Source::Merged(ranges) => ranges.first().map(|range| range.index.index.name().to_owned()),
         };
         Plan { index, sorts_in_memory: self.ordered < sort.fields().len() }
     }
@@ -91,7 +90,7 @@ impl Access {
 
 /// An index as the planner sees it; the table's own index on the id looks like any other.
 struct Shape<'a> {
-    fields: Vec<(&'a Field, bool)>,
+    fields: &'a [(Field, Direction)],
     unique: bool,
     multikey: bool,
 }
@@ -114,8 +113,8 @@ impl Candidate {
         let source = match index {
             None => Source::Id(ranges),
             Some(index) if ordered > 0 && ranges.len() > 1 => {
-                let way = |(range, prefix)| IndexRange { index: Arc::clone(index), range, equal, prefix };
-                Source::Merged(ranges.into_iter().zip(prefixes).map(way).collect())
+                let range = |(range, prefix)| IndexRange { index: Arc::clone(index), range, equal, prefix };
+                Source::Merged(ranges.into_iter().zip(prefixes).map(range).collect())
             }
             Some(index) => Source::Index(Arc::clone(index), ranges),
         };
@@ -126,9 +125,8 @@ impl Candidate {
 
 /// Chooses the plan with the highest score.
 pub(crate) fn choose(stored: &CollectionMeta, filter: &Filter, sort: &Sort, limited: bool) -> Result<Access> {
-    let mut conditions = Vec::new();
-    bounds::conjuncts(filter, &mut conditions);
-    let id = Shape { fields: vec![(&Field::ID, false)], unique: true, multikey: false };
+    let conditions = filter.conjuncts();
+    let id = Shape { fields: &[(Field::ID, Direction::Ascending)], unique: true, multikey: false };
     let mut best = (0, Access::table());
     if let Some(c) = candidate(&id, &conditions, sort, limited, 0)? {
         best = (c.score, c.access(None));
@@ -140,7 +138,8 @@ pub(crate) fn choose(stored: &CollectionMeta, filter: &Filter, sort: &Sort, limi
             best = (c.score, c.access(Some(index)));
         }
     }
-    if let Some((score, access)) = merged::choice(stored, &conditions, sort)?
+    if !sort.fields().is_empty()
+        && let Some((score, access)) = merged::choice(stored, &conditions, sort)?
         && score > best.0
     {
         best = (score, access);
@@ -155,8 +154,7 @@ fn rate_index(
     sort: &Sort,
     limited: bool,
 ) -> Result<Option<Candidate>> {
-    let fields: Vec<_> =
-        index.index.fields().iter().map(|f| (&f.field, f.direction == Direction::Descending)).collect();
+    let fields = index.index.fields();
     let mut narrow = 0;
     if let Some(partial) = index.index.partial_filter() {
         if !bounds::imply(conditions, partial)? {
@@ -165,9 +163,9 @@ fn rate_index(
         narrow = 20;
     }
     if index.index.is_sparse() {
-        // With arrays only the leading field's own condition says that the entry looked for is there.
-        let telling = if index.multikey { &fields[..1] } else { &fields[..] };
-        if !telling.iter().any(|(field, _)| conditions.iter().any(|c| bounds::implies_presence(c, field))) {
+        // With arrays only the leading field's own condition says that the entry exists.
+        let decisive = if index.multikey { &fields[..1] } else { fields };
+        if !decisive.iter().any(|(field, _)| conditions.iter().any(|c| bounds::implies_presence(c, field))) {
             return Ok(None);
         }
         narrow = 20;
@@ -191,7 +189,7 @@ fn candidate(
     let mut equalities = 0;
     let mut range: Option<Interval> = None;
     let mut sides = 0;
-    for (i, (field, descending)) in shape.fields.iter().enumerate() {
+    for (i, (field, direction)) in shape.fields.iter().enumerate() {
         // Two paths through one array may be met by different elements, which have different keys.
         if shape.multikey
             && shape.fields[..i].iter().any(|(other, _)| other.parts().next() == field.parts().next())
@@ -202,15 +200,15 @@ fn candidate(
             && prefixes.len() * keys.len() <= MOST_RANGES
         {
             used[at] = true;
-            let truths = keys.iter().all(|key| key.first() == Some(&key::BOOLEAN));
-            equalities += if truths { EQUAL_TRUTH } else { EQUALITY };
-            prefixes = extend(&prefixes, &keys, *descending);
+            let booleans = keys.iter().all(|key| key.first() == Some(&key::BOOLEAN));
+            equalities += if booleans { EQUAL_BOOLEAN } else { EQUALITY };
+            prefixes = extend(&prefixes, &keys, *direction);
             equal = i + 1;
             continue;
         }
         for (at, condition) in conditions.iter().enumerate() {
             let Some((of, interval)) = bounds::interval(condition)? else { continue };
-            if of != *field || (shape.multikey && range.is_some()) {
+            if of != field || (shape.multikey && range.is_some()) {
                 continue;
             }
             used[at] = true;
@@ -233,16 +231,16 @@ fn candidate(
     }
     if range.is_some() {
         score += 40 + 10 * u32::from(sides > 1);
-        if sides > 1 && *shape.fields[equal].0 == Field::ID {
+        if sides > 1 && shape.fields[equal].0 == Field::ID {
             score += ID_RANGE;
         }
     }
     if whole && limited && equal > 0 {
-        // Nothing is read but what is wanted.
+        // Only documents of the result are read.
         score += 100;
     } else if whole {
         score += 30;
-        if equal == 0 && shape.fields.len() == 1 && *shape.fields[0].0 == Field::ID {
+        if equal == 0 && shape.fields.len() == 1 && shape.fields[0].0 == Field::ID {
             score += ID_ORDER;
         }
     } else if limited && ordered > 0 {
@@ -253,7 +251,10 @@ fn candidate(
     }
     let lengths = prefixes.iter().map(Vec::len).collect::<Vec<_>>();
     let ranges: Vec<_> = match &range {
-        Some(interval) => prefixes.iter().map(|p| interval.range(p, shape.fields[equal].1)).collect(),
+        Some(interval) => {
+            let descending = shape.fields[equal].1 == Direction::Descending;
+            prefixes.iter().map(|prefix| interval.range(prefix, descending)).collect()
+        }
         None if equal == 0 => vec![Range::all()],
         None => prefixes.into_iter().map(Range::prefix).collect(),
     };
@@ -276,19 +277,13 @@ fn equality(conditions: &[&Filter], field: &Field) -> Result<Option<(usize, Vec<
     Ok(best)
 }
 
-fn extend(prefixes: &[Vec<u8>], keys: &[Vec<u8>], descending: bool) -> Vec<Vec<u8>> {
-    let mut all = Vec::with_capacity(prefixes.len() * keys.len());
-    for prefix in prefixes {
-        for key in keys {
-            let mut bytes = prefix.clone();
-            bytes.extend_from_slice(key);
-            if descending {
-                key::invert(&mut bytes[prefix.len()..]);
-            }
-            all.push(bytes);
-        }
-    }
-    all
+fn extend(prefixes: &[Vec<u8>], keys: &[Vec<u8>], direction: Direction) -> Vec<Vec<u8>> {
+    let extended = |prefix: &Vec<u8>, key: &Vec<u8>| {
+        let mut bytes = prefix.clone();
+        key::push_field(&mut bytes, key, direction == Direction::Descending);
+        bytes
+    };
+    prefixes.iter().flat_map(|prefix| keys.iter().map(move |key| extended(prefix, key))).collect()
 }
 
 /// Returns the number of leading sort fields that the index orders after its first `equal` fields, which are constant, and
@@ -298,24 +293,19 @@ fn order(shape: &Shape<'_>, equal: usize, sort: &Sort) -> (usize, bool) {
     let mut reverse = None;
     let mut given = 0;
     for (field, direction) in sort.fields() {
-        if shape.fields[..equal].iter().any(|(constant, _)| *constant == field) {
+        if shape.fields[..equal].iter().any(|(constant, _)| constant == field) {
             given += 1;
             continue;
         }
-        let Some((next, descending)) = rest.next() else { break };
-        let turned = *descending != (*direction == Direction::Descending);
-        if *next != field || reverse.is_some_and(|reverse| reverse != turned) {
+        let Some((next, stored)) = rest.next() else { break };
+        let differs = stored != direction;
+        if next != field || reverse.is_some_and(|reverse| reverse != differs) {
             break;
         }
-        reverse = Some(turned);
+        reverse = Some(differs);
         given += 1;
     }
     (given, reverse.unwrap_or(false))
-}
-
-/// Returns the fields of a sort as key fields.
-pub(crate) fn sort_fields(sort: &Sort) -> Vec<KeyField> {
-    sort.fields().iter().map(|(field, direction)| KeyField::new(field, *direction)).collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 use super::*;
 use crate::Index;
+use crate::order::paths::key_fields;
 
 const UP: Direction = Direction::Ascending;
 const DOWN: Direction = Direction::Descending;
 
 fn stored(indexes: &[Index], multikey: bool) -> CollectionMeta {
     let index = |(id, index): (i64, &Index)| {
-        let fields = index.fields().iter().map(|f| KeyField::new(&f.field, f.direction)).collect();
+        let fields = key_fields(index.fields());
         Arc::new(IndexMeta { id, index: index.clone(), fields, partial: None, multikey })
     };
     CollectionMeta { id: 1, name: "c".into(), indexes: (1..).zip(indexes).map(index).collect() }

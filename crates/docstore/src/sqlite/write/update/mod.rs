@@ -2,7 +2,6 @@
 
 use bson::{Bson, Document, RawDocumentBuf};
 
-use crate::model::find::upsert_seeds;
 use crate::order::key_encoding as key;
 use crate::{Error, Field, Filter, Result, Update, UpdateOp};
 
@@ -147,7 +146,7 @@ fn add(old: &Bson, by: &Bson) -> Result<Bson, &'static str> {
 
 /// Returns the document that an upsert inserts, without an id if the filter gives none.
 pub(crate) fn upserted(filter: &Filter, update: &Update) -> Result<Result<Document, Unfit>> {
-    let mut seeds = upsert_seeds(filter);
+    let mut seeds: Vec<_> = filter.equalities().collect();
     seeds.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
     let mut document = Document::new();
     for (i, (field, value)) in seeds.iter().enumerate() {

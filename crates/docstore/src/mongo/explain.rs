@@ -1,23 +1,21 @@
 use bson::{Bson, Document, doc};
 
-use crate::model::validate::check_collection_name;
 use crate::mongo::core::Core;
-use crate::mongo::query::find::find_command;
-use crate::mongo::query::seek;
-use crate::{Find, Plan, Result};
+use crate::mongo::error::failed;
+use crate::mongo::find::{find_options, queries};
+use crate::{Error, Find, Plan, Result};
 
 impl Core {
     pub(crate) async fn explain(&self, collection: &str, find: &Find) -> Result<Plan> {
-        find.check()?;
-        check_collection_name(collection)?;
         let mut worst: Option<Plan> = None;
-        for part in seek::queries(find) {
-            let find = find_command(collection, find, part);
-            let command = doc! { "explain": find, "verbosity": "queryPlanner" };
-            let plan = match self.database.run_command(command).await {
-                Ok(answer) => plan(&answer),
-                Err(error) => return Err(self.error("explaining a read", collection, &error).await),
-            };
+        for part in queries(find) {
+            let options = bson::serialize_to_document(&find_options(find, &part))
+                .map_err(|error| Error::Invalid(error.to_string()))?;
+            let mut command = doc! { "find": collection, "filter": part.query };
+            command.extend(options);
+            let command = doc! { "explain": command, "verbosity": "queryPlanner" };
+            let answer = self.database.run_command(command).await;
+            let plan = plan(&answer.map_err(failed("explaining a read", collection))?);
             worst = Some(match worst {
                 None => plan,
                 Some(worst) => Plan {

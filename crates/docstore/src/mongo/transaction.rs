@@ -9,11 +9,9 @@ use tokio::sync::Mutex;
 
 use crate::engine::{EngineTransaction, Executor, Operation, Output};
 use crate::mongo::core::Core;
-use crate::mongo::error::{ErrorContext, classify};
+use crate::mongo::error::{classify, failed};
 use crate::{Error, Result};
 
-const BEGINNING: ErrorContext<'static> = ErrorContext { what: "beginning a transaction", collection: "" };
-const COMMITTING: ErrorContext<'static> = ErrorContext { what: "committing a transaction", collection: "" };
 /// The driver tries twice by itself each time.
 const COMMIT_TRIES: u32 = 5;
 
@@ -46,18 +44,8 @@ impl MongoTransaction {
                 .await?;
             Ok(session)
         };
-        let session = begin.await.map_err(|error| classify(BEGINNING, &error))?;
+        let session = begin.await.map_err(failed("beginning a transaction", ""))?;
         Ok(Arc::new(Self { core: core.clone(), state: Mutex::new(State { session, ended: None }) }))
-    }
-
-    /// Notes that a failed operation has ended the transaction, as it has on the server.
-    async fn after<T>(&self, state: &mut State, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result {
-            state.ended = Some(format!("an operation in it failed: {error}"));
-            // What it has locked is free at once; if this fails, the server's time limit does it.
-            let _ = state.session.abort_transaction().await;
-        }
-        result
     }
 }
 
@@ -67,7 +55,13 @@ impl Executor for MongoTransaction {
         let mut state = self.state.lock().await;
         state.check()?;
         let result = self.core.execute(collection, operation, Some(&mut state.session)).await;
-        self.after(&mut state, result).await
+        if let Err(error) = &result {
+            // The server has ended the transaction.
+            state.ended = Some(format!("an operation in it failed: {error}"));
+            // Releases its locks at once; if this fails, the server's time limit does it.
+            let _ = state.session.abort_transaction().await;
+        }
+        result
     }
 }
 
@@ -93,7 +87,7 @@ impl EngineTransaction for MongoTransaction {
                     break Err(if unknown {
                         Error::Unavailable("committing a transaction: its outcome is not known".into())
                     } else {
-                        classify(COMMITTING, &error)
+                        classify("committing a transaction", "", &error)
                     });
                 }
             }

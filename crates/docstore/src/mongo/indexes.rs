@@ -9,13 +9,10 @@
 use bson::{Bson, Document, doc};
 
 use crate::mongo::core::{Core, NAMESPACE_NOT_FOUND};
-use crate::mongo::error::server_error;
-use crate::mongo::parse::{condition, truth};
+use crate::mongo::error::{failed, has_code};
 use crate::mongo::translate;
 use crate::{Direction, Error, Field, Filter, Index, Result};
 
-const CREATING: &str = "creating an index";
-const DROPPING: &str = "dropping an index";
 const INDEX_NOT_FOUND: i32 = 27;
 /// `IndexOptionsConflict` and `IndexKeySpecsConflict`.
 const CONFLICTS: [i32; 2] = [85, 86];
@@ -27,23 +24,13 @@ const HARMLESS: &[&str] =
 impl Core {
     pub(crate) async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
         index.check()?;
-        let command = doc! { "createIndexes": collection, "indexes": [specification(index)] };
+        let command = doc! { "createIndexes": collection, "indexes": [index.to_mql()] };
         let Err(error) = self.write_command(command, None).await else { return Ok(()) };
-        let conflict = server_error(&error).is_some_and(|coded| CONFLICTS.contains(&coded.code));
-        if conflict {
+        if has_code(&error, &CONFLICTS) {
             // Another process created it first, or the server compares definitions less strictly.
-            let existing = self.list_indexes(collection).await?;
-            let other =
-                existing.into_iter().find(|other| other.name() == index.name() || other.same_keys(index));
-            if let Some(existing) = other {
-                return Err(Error::IndexConflict {
-                    collection: collection.to_owned(),
-                    declared: Box::new(index.clone()),
-                    existing: Box::new(existing),
-                });
-            }
+            index.check_conflict(collection, &self.list_indexes(collection).await?)?;
         }
-        Err(self.error(CREATING, collection, &error).await)
+        Err(failed("creating an index", collection)(error))
     }
 
     pub(crate) async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
@@ -57,36 +44,27 @@ impl Core {
         }
         let command = doc! { "dropIndexes": collection, "index": name };
         match self.write_command(command, None).await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if server_error(&error)
-                    .is_some_and(|c| [NAMESPACE_NOT_FOUND, INDEX_NOT_FOUND].contains(&c.code)) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(self.error(DROPPING, collection, &error).await),
+            Err(error) if has_code(&error, &[NAMESPACE_NOT_FOUND, INDEX_NOT_FOUND]) => Ok(()),
+            dropped => dropped.map(drop).map_err(failed("dropping an index", collection)),
         }
     }
 }
 
-/// Builds the argument of `createIndexes`.
-pub(crate) fn specification(index: &Index) -> Document {
-    let keys: Document = index
-        .fields()
-        .iter()
-        .map(|f| (f.field.to_string(), Bson::Int32(translate::direction(f.direction))))
-        .collect();
-    let mut specification = doc! { "key": keys, "name": index.name() };
-    if index.is_unique() {
-        specification.insert("unique", true);
+impl Index {
+    /// Returns the index as an argument of `createIndexes`: `key`, `name` and the options that are set.
+    pub fn to_mql(&self) -> Document {
+        let mut specification = doc! { "key": translate::directions(self.fields()), "name": self.name() };
+        if self.is_unique() {
+            specification.insert("unique", true);
+        }
+        if self.is_sparse() {
+            specification.insert("sparse", true);
+        }
+        if let Some(filter) = self.partial_filter() {
+            specification.insert("partialFilterExpression", filter.to_mql());
+        }
+        specification
     }
-    if index.is_sparse() {
-        specification.insert("sparse", true);
-    }
-    if let Some(filter) = index.partial_filter() {
-        specification.insert("partialFilterExpression", translate::filter(filter));
-    }
-    specification
 }
 
 pub(crate) fn is_on_id(listed: &Document) -> bool {
@@ -111,12 +89,12 @@ pub(crate) fn read(listed: &Document) -> Index {
             expression
                 .as_document()
                 .and_then(condition)
-                .unwrap_or_else(|| unspeakable("partialFilterExpression", expression))
+                .unwrap_or_else(|| undeclarable("partialFilterExpression", expression))
         })
         .into_iter()
         .collect();
     let others = listed.iter().filter(|(option, _)| !HARMLESS.contains(&option.as_str()));
-    conditions.extend(others.map(|(option, value)| unspeakable(option, value)));
+    conditions.extend(others.map(|(option, value)| undeclarable(option, value)));
     match conditions.len() {
         0 => index,
         1 => index.partial(conditions.remove(0)),
@@ -149,8 +127,67 @@ fn field(path: &str, kind: &Bson, collated: bool) -> (Field, Direction) {
     }
 }
 
-fn unspeakable(option: &str, value: &Bson) -> Filter {
+fn undeclarable(option: &str, value: &Bson) -> Filter {
     Filter::Eq(Field::unchecked(format!("${option}")), value.clone())
+}
+
+/// Decodes a query document; `None` if [`Filter`] cannot express it.
+fn condition(expression: &Document) -> Option<Filter> {
+    let mut all = Vec::new();
+    for (key, value) in expression {
+        match (key.as_str(), value) {
+            ("$and", Bson::Array(list)) => all.push(Filter::And(conditions(list)?)),
+            ("$or", Bson::Array(list)) => all.push(Filter::Or(conditions(list)?)),
+            (key, _) if key.starts_with('$') => return None,
+            (path, value) => {
+                let field = Field::parse(path).ok()?;
+                match value {
+                    Bson::Document(operators)
+                        if operators.keys().next().is_some_and(|k| k.starts_with('$')) =>
+                    {
+                        for (operator, operand) in operators {
+                            all.push(comparison(field.clone(), operator, operand)?);
+                        }
+                    }
+                    value => all.push(Filter::Eq(field, value.clone())),
+                }
+            }
+        }
+    }
+    match all.len() {
+        0 => None,
+        1 => all.pop(),
+        _ => Some(Filter::And(all)),
+    }
+}
+
+fn conditions(list: &[Bson]) -> Option<Vec<Filter>> {
+    list.iter().map(|filter| filter.as_document().and_then(condition)).collect()
+}
+
+fn comparison(field: Field, operator: &str, operand: &Bson) -> Option<Filter> {
+    let value = operand.clone();
+    Some(match (operator, operand) {
+        ("$eq", _) => Filter::Eq(field, value),
+        ("$lt", _) => Filter::Lt(field, value),
+        ("$lte", _) => Filter::Lte(field, value),
+        ("$gt", _) => Filter::Gt(field, value),
+        ("$gte", _) => Filter::Gte(field, value),
+        ("$exists", _) if truth(Some(operand)) => Filter::Exists(field),
+        ("$in", Bson::Array(values)) => Filter::In(field, values.clone()),
+        _ => return None,
+    })
+}
+
+/// Reads an option as a boolean; older servers and tools write numbers.
+fn truth(value: Option<&Bson>) -> bool {
+    match value {
+        Some(Bson::Boolean(value)) => *value,
+        Some(Bson::Int32(value)) => *value != 0,
+        Some(Bson::Int64(value)) => *value != 0,
+        Some(Bson::Double(value)) => *value != 0.0,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_declared_is_read_back() {
+    fn declared_index_is_decoded_to_itself() {
         let partial = Filter::and([Filter::eq("a", 1), Filter::exists("b.c"), Filter::is_in("d", [1, 2])]);
         for index in [
             Index::on(["a", "b.c"]).unique(),
@@ -166,20 +203,20 @@ mod tests {
             Index::on(["a"]).partial(partial),
             Index::on(["a"]).partial(Filter::or([Filter::gt("a", 1), Filter::lte("a", 0)])),
         ] {
-            assert_eq!(read(&specification(&index)), index);
+            assert_eq!(read(&index.to_mql()), index);
         }
     }
 
     #[test]
-    fn older_ways_of_writing_mean_the_same() {
+    fn older_spellings_are_decoded_alike() {
         let listed = doc! { "v": 2, "key": { "a": 1.0 }, "name": "a_1", "background": true, "unique": 1,
         "partialFilterExpression": { "x": true, "n": { "$gt": 1, "$lt": 9 } } };
-        let wanted = Filter::and([Filter::eq("x", true), Filter::gt("n", 1), Filter::lt("n", 9)]);
-        assert_eq!(read(&listed), Index::on(["a"]).unique().partial(wanted));
+        let expected = Filter::and([Filter::eq("x", true), Filter::gt("n", 1), Filter::lt("n", 9)]);
+        assert_eq!(read(&listed), Index::on(["a"]).unique().partial(expected));
     }
 
     #[test]
-    fn what_cannot_be_said_equals_no_declared_index() {
+    fn undeclarable_index_equals_no_declared_one() {
         for listed in [
             doc! { "key": { "a": "hashed" }, "name": "a_1" },
             doc! { "key": { "_fts": "text", "_ftsx": 1 }, "name": "a_1", "weights": { "a": 1 } },
@@ -193,6 +230,32 @@ mod tests {
             assert_eq!(index.name(), "a_1");
             assert!(index.check().is_err(), "{index} could be declared");
             assert!(!index.same_definition(&Index::on(["a"])), "{index}");
+        }
+    }
+
+    #[test]
+    fn query_of_a_filter_is_decoded_to_it() {
+        for filter in [
+            Filter::eq("a", doc! { "$gt": 1 }),
+            Filter::is_in("a", [1, 2]),
+            Filter::and([Filter::gt("a", 1), Filter::lte("b", 2)]),
+            Filter::or([Filter::exists("a"), Filter::lt("a", 0), Filter::gte("a", 1)]),
+        ] {
+            assert_eq!(condition(&filter.to_mql()), Some(filter));
+        }
+    }
+
+    #[test]
+    fn query_that_a_filter_cannot_express_is_none() {
+        for query in [
+            doc! { "$jsonSchema": { "required": ["a"] } },
+            doc! { "a": { "$type": "string" } },
+            doc! { "a": { "$regex": "^a.*" } },
+            doc! { "a": { "$ne": 1 } },
+            doc! { "a": { "$exists": false } },
+            doc! { "a": { "$elemMatch": { "$gt": 1 } } },
+        ] {
+            assert_eq!(condition(&query), None, "{query}");
         }
     }
 }

@@ -1,11 +1,24 @@
-//! Queries for the documents after a position in a sort order. The server's comparisons stay within a type but its sort
-//! orders do not, so the types that sort later are listed explicitly. Each part of the query is a range of one index, and
-//! the server merges them.
+//! Reads.
+//!
+//! A read after a position may take several queries. The server's comparisons stay within a type but its sort orders do
+//! not, so the types that sort later are listed explicitly. Each part of a query is a range of one index, and the server
+//! merges them.
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use mongodb::error::Error as DriverError;
+use mongodb::options::{CountOptions, FindOptions, Hint};
 
-use crate::mongo::translate;
-use crate::{Direction, Field, Filter, Find, Sort};
+use crate::engine::RawStream;
+use crate::mongo::core::{Core, Session};
+use crate::mongo::error::{classify, failed};
+use crate::mongo::translate::{self, on};
+use crate::{Direction, Field, Filter, Find, Result, Sort};
+
+const READING: &str = "reading documents";
+/// Maximum number of documents for which all parts of a read run concurrently, although some may be discarded.
+const FEW: u64 = 200;
 
 /// Types in sort order, starting after null; an array sorts by one of its elements.
 const TYPES: [&[&str]; 9] = [
@@ -19,6 +32,118 @@ const TYPES: [&[&str]; 9] = [
     &["timestamp"],
     &["regex", "javascript"],
 ];
+
+impl Core {
+    pub(crate) async fn find(&self, name: &str, find: &Find, session: Session<'_>) -> Result<RawStream> {
+        if find.limit == Some(0) {
+            // The server treats 0 as no limit.
+            return Ok(stream::empty().boxed());
+        }
+        let mut parts = queries(find);
+        match parts.pop() {
+            Some(only) if parts.is_empty() => self.find_by(name, find, only, session).await,
+            last => {
+                parts.extend(last);
+                self.find_in_parts(name, find, parts, session).await
+            }
+        }
+    }
+
+    /// Reads consecutive parts: concurrently, because most parts are empty; one after the other in a transaction and for
+    /// reads without a small limit.
+    async fn find_in_parts(
+        &self,
+        name: &str,
+        find: &Find,
+        parts: Vec<Part>,
+        mut session: Session<'_>,
+    ) -> Result<RawStream> {
+        let limit = find.limit.map(|limit| limit.saturating_add(find.skip));
+        let part = Find { skip: 0, limit, ..find.clone() };
+        let mut found: Vec<RawDocumentBuf> = Vec::new();
+        if session.is_none() && limit.is_some_and(|limit| limit <= FEW) {
+            let reads = parts.into_iter().map(|query| async {
+                self.find_by(name, &part, query, None).await?.try_collect::<Vec<_>>().await
+            });
+            found.extend(try_join_all(reads).await?.into_iter().flatten());
+        } else {
+            for query in parts {
+                if limit.is_some_and(|limit| found.len() as u64 >= limit) {
+                    break;
+                }
+                let documents = self.find_by(name, &part, query, session.as_deref_mut()).await?;
+                found.extend(documents.try_collect::<Vec<_>>().await?);
+            }
+        }
+        let window = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let found = found.into_iter().take(limit.map_or(usize::MAX, window)).skip(window(find.skip));
+        Ok(stream::iter(found.map(Ok)).boxed())
+    }
+
+    async fn find_by(&self, name: &str, find: &Find, part: Part, session: Session<'_>) -> Result<RawStream> {
+        let options = find_options(find, &part);
+        let collection = self.raw(name);
+        match session {
+            None => {
+                let name = name.to_owned();
+                let failed = move |error: DriverError| classify(READING, &name, &error);
+                let read = async move {
+                    let cursor = collection.find(part.query).with_options(options).await.map_err(&failed)?;
+                    Ok(cursor.map_err(failed).boxed())
+                };
+                self.limiter.read(read).await
+            }
+            Some(session) => {
+                // A cursor in a transaction borrows the session for each batch, and so does the next operation: read it to
+                // the end.
+                let action = collection.find(part.query).with_options(options);
+                let read = async {
+                    let mut cursor = action.session(&mut *session).await?;
+                    cursor.stream(session).try_collect::<Vec<_>>().await
+                };
+                let found = read.await.map_err(failed(READING, name))?;
+                Ok(stream::iter(found.into_iter().map(Ok)).boxed())
+            }
+        }
+    }
+
+    pub(crate) async fn count(&self, name: &str, filter: &Filter, session: Session<'_>) -> Result<u64> {
+        let (collection, query) = (self.raw(name), filter.to_mql());
+        let mut options = CountOptions::default();
+        options.hint = hint(filter);
+        let counted = match session {
+            None => {
+                let count = async move { Ok(collection.count_documents(query).with_options(options).await) };
+                self.limiter.read(count).await?
+            }
+            Some(session) => collection.count_documents(query).with_options(options).session(session).await,
+        };
+        counted.map_err(failed("counting documents", name))
+    }
+}
+
+/// Returns the index on `_id` as a hint for filters with a closed range of ids. The planner does not always choose it: where
+/// ids grow with a date, its trial run over the index on that date meets the matching documents first and misjudges the
+/// rest.
+fn hint(filter: &Filter) -> Option<Hint> {
+    let conditions = filter.conjuncts();
+    let from =
+        |condition: &&Filter| matches!(condition, Filter::Gt(f, _) | Filter::Gte(f, _) if *f == Field::ID);
+    let until =
+        |condition: &&Filter| matches!(condition, Filter::Lt(f, _) | Filter::Lte(f, _) if *f == Field::ID);
+    let is_range = conditions.iter().any(from) && conditions.iter().any(until);
+    is_range.then(|| Hint::Keys(doc! { "_id": 1 }))
+}
+
+pub(crate) fn find_options(find: &Find, part: &Part) -> FindOptions {
+    let mut options = FindOptions::default();
+    options.hint = hint(&find.filter);
+    options.skip = Some(find.skip);
+    options.limit = find.limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    options.sort = (!part.sort.fields().is_empty()).then(|| translate::directions(part.sort.fields()));
+    options.projection = find.projection.as_ref().map(translate::projection);
+    options
+}
 
 /// One query of a read, and its sort.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,8 +166,8 @@ pub(crate) fn queries(find: &Find) -> Vec<Part> {
             }
             parts
         }
-        (None, _) => whole(translate::filter(&find.filter)),
-        (Some(begin), _) if begin.is_empty() => whole(translate::filter(&find.filter)),
+        (None, _) => whole(find.filter.to_mql()),
+        (Some(begin), _) if begin.is_empty() => whole(find.filter.to_mql()),
         (Some(position), _) => {
             let parts = parts(find, position);
             if parts.is_empty() {
@@ -58,11 +183,7 @@ pub(crate) fn queries(find: &Find) -> Vec<Part> {
 
 /// Returns true if the server may merge several ranges for a filter.
 fn merges(filter: &Filter) -> bool {
-    match filter {
-        Filter::Or(_) | Filter::In(..) => true,
-        Filter::And(filters) => filters.iter().any(merges),
-        _ => false,
-    }
+    filter.conjuncts().iter().any(|condition| matches!(condition, Filter::Or(_) | Filter::In(..)))
 }
 
 /// Removes the first fields of a sort, which are null in every document of the part.
@@ -80,32 +201,24 @@ fn with(find: &Find, conditions: &[Document]) -> Document {
     };
     match &find.filter {
         Filter::Or(choices) if choices.len() > 1 => {
-            let choices = choices.iter().map(|choice| with(translate::filter(choice)));
+            let choices = choices.iter().map(|choice| with(choice.to_mql()));
             doc! { "$or": choices.collect::<Vec<_>>() }
         }
-        other => with(translate::filter(other)),
+        other => with(other.to_mql()),
     }
 }
 
 /// Returns true if a filter has at most one equality and otherwise only conditions that use no index.
 fn is_plain(filter: &Filter) -> bool {
     let mut equalities = 0;
-    let mut all = |filter: &Filter| match filter {
-        Filter::All | Filter::Ne(..) => true,
+    filter.conjuncts().into_iter().all(|condition| match condition {
+        Filter::Ne(..) => true,
         Filter::Eq(_, value) => {
             equalities += 1;
             *value != Bson::Null && equalities == 1
         }
         _ => false,
-    };
-    conjuncts(filter).into_iter().all(&mut all)
-}
-
-fn conjuncts(filter: &Filter) -> Vec<&Filter> {
-    match filter {
-        Filter::And(filters) => filters.iter().flat_map(conjuncts).collect(),
-        other => vec![other],
-    }
+    })
 }
 
 /// Returns the queries for documents after a position, in sort order.
@@ -178,10 +291,6 @@ fn rank(value: &Bson) -> Option<usize> {
     })
 }
 
-fn on(field: &Field, operator: &str, operand: impl Into<Bson>) -> Document {
-    doc! { field.as_str(): { operator: operand.into() } }
-}
-
 #[cfg(test)]
 mod tests {
     use bson::oid::ObjectId;
@@ -216,7 +325,7 @@ mod tests {
             let or = ["a", "b"].map(|field| doc! { "$and": [d.clone(), { field: { "$eq": 1 } }] });
             doc! { "$or": or.to_vec() }
         };
-        let there = Part { query: both(doc! { "d": { "$ne": null } }), sort: find.sort.clone() };
-        assert_eq!(queries(&find), [there, Part { query: both(null("d")), sort: Sort::ascending("_id") }]);
+        let present = Part { query: both(doc! { "d": { "$ne": null } }), sort: find.sort.clone() };
+        assert_eq!(queries(&find), [present, Part { query: both(null("d")), sort: Sort::ascending("_id") }]);
     }
 }

@@ -1,5 +1,0 @@
-//! Reads.
-
-pub(crate) mod explain;
-pub(crate) mod find;
-pub(crate) mod seek;

@@ -1,4 +1,0 @@
-//! Collections and indexes.
-
-pub(crate) mod collections;
-pub(crate) mod indexes;

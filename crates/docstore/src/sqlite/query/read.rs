@@ -1,0 +1,398 @@
+//! Reads: a plan's documents in batches, from a small pool of read-only connections. Readers and the writer never wait for
+//! each other.
+//!
+//! Short reads run on the calling thread, since a switch to another thread takes longer than reading a few documents. All
+//! others run on the runtime's blocking threads.
+
+use std::collections::BinaryHeap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bson::{RawDocument, RawDocumentBuf};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use crate::engine::RawStream;
+use crate::order::index_keys::sort_key;
+use crate::order::key_encoding as key;
+use crate::order::paths::{KeyField, key_fields};
+use crate::sqlite::catalog::Catalog;
+use crate::sqlite::error::{closed, failed};
+use crate::sqlite::file;
+use crate::sqlite::query::matching::CompiledFilter;
+use crate::sqlite::query::plan::{self, Access};
+use crate::sqlite::query::project::{included, project};
+use crate::sqlite::query::scan::{Scan, with_document};
+use crate::{Direction, Error, Find, Plan, Result};
+
+/// Number of idle connections that are kept. More are opened when all are in use, so that nested reads never wait.
+const IDLE: usize = 4;
+/// Maximum number of documents of a short read. One that examines too many others ends at [`HERE`].
+const FEW: u64 = 64;
+/// Limits of a read on the calling thread.
+const HERE: BatchLimits = BatchLimits { documents: 64, bytes: 256 * 1024, visits: 256 };
+/// Limits of the first batch, and of those that follow.
+const FIRST: BatchLimits = BatchLimits { documents: 128, bytes: 256 * 1024, visits: usize::MAX };
+const NEXT: BatchLimits = BatchLimits { documents: 1000, bytes: 2 * 1024 * 1024, visits: usize::MAX };
+
+/// The pool.
+pub(crate) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Reader>>,
+    closed: AtomicBool,
+}
+
+struct Reader {
+    connection: Connection,
+    catalog: Arc<Catalog>,
+}
+
+/// A connection within a read transaction, which sees one snapshot until it returns to the pool.
+struct PooledReader {
+    reader: Option<Reader>,
+    pool: Arc<Readers>,
+}
+
+impl Readers {
+    pub(crate) fn new(path: &Path) -> Arc<Self> {
+        Arc::new(Self { path: path.to_owned(), idle: Mutex::default(), closed: AtomicBool::new(false) })
+    }
+
+    /// Closes the connections; those in use are closed when they return.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.idle.lock().clear();
+    }
+
+    /// Takes an idle connection, if there is one.
+    fn idle(&self) -> Result<Option<Reader>> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        Ok(self.idle.lock().pop())
+    }
+
+    fn acquire(self: &Arc<Self>) -> Result<PooledReader> {
+        let reader = match self.idle()? {
+            Some(reader) => reader,
+            None => Reader { connection: file::open_reader(&self.path)?, catalog: Arc::default() },
+        };
+        self.begin(reader)
+    }
+
+    fn begin(self: &Arc<Self>, mut reader: Reader) -> Result<PooledReader> {
+        statement(&reader.connection, "BEGIN").map_err(failed("beginning to read"))?;
+        Catalog::refresh(&mut reader.catalog, &reader.connection)?;
+        Ok(PooledReader { reader: Some(reader), pool: Arc::clone(self) })
+    }
+
+    /// Runs a read on one of the connections.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection, &Catalog) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let pool = Arc::clone(self);
+        blocking(move || {
+            let pooled = pool.acquire()?;
+            let Reader { connection, catalog } = pooled.reader();
+            read(connection, catalog)
+        })
+        .await
+    }
+
+    /// Streams the documents of a read; a short one as a single batch.
+    pub(crate) async fn find(self: &Arc<Self>, collection: String, find: Find) -> Result<RawStream> {
+        let is_short = find.limit.is_some_and(|limit| limit.saturating_add(find.skip) <= FEW);
+        let idle = if is_short { self.idle()? } else { None };
+        let first = if let Some(reader) = idle {
+            let pooled = self.begin(reader)?;
+            let read = PlannedRead::new(&pooled.reader().catalog, &collection, find)?;
+            if read.is_ordered() {
+                pooled.start(read, HERE)?
+            } else {
+                blocking(move || pooled.start(read, FIRST)).await?
+            }
+        } else {
+            let pool = Arc::clone(self);
+            let first = move || {
+                let pooled = pool.acquire()?;
+                let read = PlannedRead::new(&pooled.reader().catalog, &collection, find)?;
+                pooled.start(read, FIRST)
+            };
+            blocking(first).await?
+        };
+        let batches = stream::try_unfold(first, next_documents);
+        Ok(batches.map_ok(|documents| stream::iter(documents.into_iter().map(Ok))).try_flatten().boxed())
+    }
+}
+
+/// A stream between two batches: documents that were read, and the cursor if more may follow.
+type Pending = (Vec<RawDocumentBuf>, Option<(PooledReader, Cursor)>);
+
+/// Batches after the first are read on demand; a dropped stream returns its connection.
+async fn next_documents((documents, rest): Pending) -> Result<Option<(Vec<RawDocumentBuf>, Pending)>> {
+    if !documents.is_empty() {
+        return Ok(Some((documents, (Vec::new(), rest))));
+    }
+    let Some((pooled, cursor)) = rest else { return Ok(None) };
+    let (documents, rest) = blocking(move || pooled.next(cursor, NEXT)).await?;
+    Ok(Some((documents, (Vec::new(), rest))))
+}
+
+impl PooledReader {
+    fn reader(&self) -> &Reader {
+        self.reader.as_ref().expect("the reader is taken when this is dropped")
+    }
+
+    fn start(self, read: PlannedRead, limits: BatchLimits) -> Result<Pending> {
+        let cursor = read.open(&self.reader().connection)?;
+        self.next(cursor, limits)
+    }
+
+    /// Reads a batch, and returns the connection to the pool after the last.
+    fn next(self, mut cursor: Cursor, limits: BatchLimits) -> Result<Pending> {
+        let Batch { documents, more } = cursor.next_batch(&self.reader().connection, limits)?;
+        Ok((documents, more.then_some((self, cursor))))
+    }
+}
+
+impl Drop for PooledReader {
+    fn drop(&mut self) {
+        let Some(reader) = self.reader.take() else { return };
+        // A connection that cannot end its transaction is not reused.
+        if statement(&reader.connection, "ROLLBACK").is_err() || self.pool.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut idle = self.pool.idle.lock();
+        if idle.len() < IDLE {
+            idle.push(reader);
+        }
+    }
+}
+
+fn statement(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Engine { what: "reading from the store", source: Box::new(error) }),
+    }
+}
+
+/// Decides which documents belong to a read.
+struct Matcher {
+    filter: CompiledFilter,
+    /// The sort fields, and the key of the position after which the read begins.
+    after: Option<(Vec<KeyField>, Vec<u8>)>,
+}
+
+impl Matcher {
+    fn new(find: &Find) -> Result<Self> {
+        let filter = CompiledFilter::new(&find.filter)?;
+        // An empty position is the beginning.
+        let Some(position) = find.after.as_ref().filter(|position| !position.is_empty()) else {
+            return Ok(Self { filter, after: None });
+        };
+        let mut start = Vec::new();
+        for (value, (_, direction)) in position.iter().zip(find.sort.fields()) {
+            key::push_field(&mut start, &key::encode_value(value)?, *direction == Direction::Descending);
+        }
+        Ok(Self { filter, after: Some((key_fields(find.sort.fields()), start)) })
+    }
+
+    fn matches(&self, document: &RawDocument) -> Result<bool> {
+        if let Some((fields, start)) = &self.after
+            && sort_key(document, fields)? <= *start
+        {
+            return Ok(false);
+        }
+        self.filter.matches(document)
+    }
+}
+
+/// A planned read that has not run yet.
+pub(crate) struct PlannedRead {
+    find: Find,
+    matcher: Matcher,
+    /// The table of the collection and how its documents are reached; `None` if there is nothing to read.
+    access: Option<(i64, Access)>,
+}
+
+impl PlannedRead {
+    pub(crate) fn new(catalog: &Catalog, collection: &str, find: Find) -> Result<Self> {
+        let matcher = Matcher::new(&find)?;
+        let stored = catalog.collections.get(collection).filter(|_| find.limit != Some(0));
+        let access = stored.map(|stored| {
+            let mut access = plan::choose(stored, &find.filter, &find.sort, find.limit.is_some())?;
+            if let Some(position) = &find.after {
+                access.seek(&find.sort, &position.iter().map(key::encode_value).collect::<Result<Vec<_>>>()?);
+            }
+            Ok((stored.id, access))
+        });
+        Ok(Self { matcher, access: access.transpose()?, find })
+    }
+
+    /// Returns the plan in the form of the public API.
+    pub(crate) fn explain(&self) -> Plan {
+        let nothing = Plan { index: None, sorts_in_memory: false };
+        self.access.as_ref().map_or(nothing, |(_, access)| access.explain(&self.find.sort))
+    }
+
+    /// Returns whether documents come in the order of the sort, so that a batch costs only its share of the work.
+    fn is_ordered(&self) -> bool {
+        self.access.as_ref().is_none_or(|(_, access)| access.ordered == self.find.sort.fields().len())
+    }
+
+    /// Starts the read; sorts now if the sort must be done in memory.
+    pub(crate) fn open(self, connection: &Connection) -> Result<Cursor> {
+        let is_ordered = self.is_ordered();
+        let Self { find, matcher, access } = self;
+        let Find { sort, mut skip, limit, projection, .. } = find;
+        let rows = match access {
+            None => Rows::None,
+            Some((collection, access)) if is_ordered => {
+                let mut scan = Scan::new(collection, access);
+                // Only documents show whether they come after a position; index entries do not.
+                if matcher.after.is_none() && skip > 0 && scan.pass(connection, skip)? {
+                    skip = 0;
+                }
+                Rows::Scan(scan)
+            }
+            Some((collection, access)) => {
+                let limit = limit.map(|limit| limit.saturating_add(skip));
+                let scan = Scan::new(collection, access);
+                let rids = sorted(connection, scan, &matcher, &key_fields(sort.fields()), limit)?;
+                Rows::Sorted { collection, rids: rids.into_iter() }
+            }
+        };
+        let projection = projection.as_ref().map(included);
+        Ok(Cursor { matcher, projection, skip, left: limit.unwrap_or(u64::MAX), rows })
+    }
+}
+
+enum Rows {
+    None,
+    /// In the order of the scan.
+    Scan(Scan),
+    /// Sorted in memory: row numbers only, so that a long result takes little memory.
+    Sorted {
+        collection: i64,
+        rids: std::vec::IntoIter<i64>,
+    },
+}
+
+/// Limits of one batch.
+#[derive(Debug, Clone, Copy)]
+struct BatchLimits {
+    documents: usize,
+    /// Bytes of the examined documents, whether they match or not.
+    bytes: usize,
+    /// Number of examined documents.
+    visits: usize,
+}
+
+/// A batch of documents, and whether more may follow.
+struct Batch {
+    documents: Vec<RawDocumentBuf>,
+    more: bool,
+}
+
+/// A read that gives its documents in batches.
+pub(crate) struct Cursor {
+    matcher: Matcher,
+    /// The paths to return; whole documents if `None`.
+    projection: Option<Vec<Vec<String>>>,
+    skip: u64,
+    left: u64,
+    rows: Rows,
+}
+
+impl Cursor {
+    /// Returns all documents.
+    pub(crate) fn read_all(mut self, connection: &Connection) -> Result<Vec<RawDocumentBuf>> {
+        let unlimited = BatchLimits { documents: usize::MAX, bytes: usize::MAX, visits: usize::MAX };
+        Ok(self.next_batch(connection, unlimited)?.documents)
+    }
+
+    /// Returns the next batch; smaller than its limits if documents are large or matches rare.
+    fn next_batch(&mut self, connection: &Connection, limits: BatchLimits) -> Result<Batch> {
+        let mut documents = Vec::new();
+        let (mut bytes, mut visits, mut visited_bytes) = (0, 0, 0);
+        let Self { matcher, projection, skip, left, rows } = self;
+        let mut take = |document: &RawDocument| -> Result<bool> {
+            if *skip > 0 {
+                *skip -= 1;
+                return Ok(false);
+            }
+            let document = match projection {
+                Some(paths) => project(document, paths)?,
+                None => document.to_owned(),
+            };
+            bytes += document.as_bytes().len();
+            documents.push(document);
+            *left -= 1;
+            Ok(*left == 0 || documents.len() >= limits.documents || bytes >= limits.bytes)
+        };
+        let ended = match rows {
+            Rows::None => true,
+            Rows::Scan(scan) => scan.run(connection, &mut |_, document| {
+                visits += 1;
+                visited_bytes += document.as_bytes().len();
+                let is_full = matcher.matches(document)? && take(document)?;
+                Ok(is_full || visits >= limits.visits || visited_bytes >= limits.bytes)
+            })?,
+            Rows::Sorted { collection, rids } => loop {
+                let Some(rid) = rids.next() else { break true };
+                if with_document(connection, *collection, rid, &mut take)?.unwrap_or(false) {
+                    break false;
+                }
+            },
+        };
+        Ok(Batch { documents, more: !ended && *left > 0 })
+    }
+}
+
+/// A document to sort, compared by key and then by arrival.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    key: Vec<u8>,
+    nth: usize,
+    rid: i64,
+    /// The part of the key by which the scan is already ordered.
+    leading: Vec<u8>,
+}
+
+/// Sorts in memory. With a limit only that many documents are kept, and where the scan is ordered by the leading fields, it
+/// ends as soon as no better document can follow.
+fn sorted(
+    connection: &Connection,
+    mut scan: Scan,
+    matcher: &Matcher,
+    fields: &[KeyField],
+    limit: Option<u64>,
+) -> Result<Vec<i64>> {
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let ordered = if limit == usize::MAX { 0 } else { scan.ordered() };
+    let mut heap: BinaryHeap<Entry> = BinaryHeap::new();
+    let mut nth = 0;
+    scan.run(connection, &mut |rid, document| {
+        if !matcher.matches(document)? {
+            return Ok(false);
+        }
+        let leading = if ordered > 0 { sort_key(document, &fields[..ordered])? } else { Vec::new() };
+        if heap.len() >= limit && heap.peek().is_some_and(|last| last.leading < leading) {
+            return Ok(true);
+        }
+        heap.push(Entry { key: sort_key(document, fields)?, nth, rid, leading });
+        nth += 1;
+        if heap.len() > limit {
+            heap.pop();
+        }
+        Ok(false)
+    })?;
+    Ok(heap.into_sorted_vec().into_iter().map(|entry| entry.rid).collect())
+}
