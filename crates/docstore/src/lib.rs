@@ -31,6 +31,8 @@ pub use model::{
 };
 pub use store::{
     Change, ChangeFeed, Collection, Cursor, Database, EngineKind, Error, Lease, LeaseHolder, LeaseRequest,
-    Result, Rights, Scratch, ServerFacts, Space, Store, Topology, Transaction, run_to_completion,
+    Result, Rights, Scratch, ServerFacts, Space, Store, Topology, Transaction,
 };
-pub use tracking::{CollectionVersions, ReadSet, ReadTracker, StalenessBound, WriteLog, track_reads};
+pub use tracking::{
+    CollectionVersions, ReadSet, ReadTracker, StalenessBound, WriteLog, run_to_completion, track_reads,
+};

@@ -48,3 +48,21 @@ pub struct ServerFacts {
     /// have changed.
     pub precise_changes: bool,
 }
+
+/// The privileges of the connected user in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rights {
+    /// All privileges: the server requires no login, or the store is a file.
+    Unlimited,
+    /// All privileges but these actions, by the server's names; an empty list lacks none.
+    Lacking(Vec<String>),
+}
+
+/// Disk space used and free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes used by the documents, or by the file.
+    pub used: u64,
+    /// Bytes free on its disk; `None` if the server does not report them.
+    pub free: Option<u64>,
+}

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Ensured;
+use bson::RawDocumentBuf;
+use bson::oid::ObjectId;
+
 use crate::engine::{Engine, EngineTransaction, Executor, Operation};
 use crate::model::field::check_collection_name;
 use crate::tracking::{OnCancel, Tracked};
 use crate::{
-    ChangeFeed, Collection, CollectionVersions, EngineKind, Find, Index, Lease, LeaseHolder, LeaseRequest,
-    Plan, Result, ServerFacts,
+    ChangeFeed, Collection, CollectionOptions, CollectionVersions, EngineKind, Ensured, Find, Index, Lease,
+    LeaseHolder, LeaseRequest, Plan, Result, Rights, ServerFacts, Space,
 };
 
 /// A source of collections: a [`Database`], or a [`Transaction`] on one.
@@ -168,6 +170,83 @@ impl Database {
         self.engine().replication_lag().await
     }
 
+    /// Returns the name of the database or of the file.
+    pub fn name(&self) -> String {
+        self.engine().name()
+    }
+
+    /// Returns the indexes and options of a collection.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] for a time series, which does not store documents as they were inserted.
+    pub async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
+        check_collection_name(collection)?;
+        self.engine().collection_options(collection).await
+    }
+
+    /// Creates a collection with these options; its indexes are not created yet. Nothing happens if it exists.
+    pub async fn create_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()> {
+        check_collection_name(collection)?;
+        self.engine().create_collection(collection, options).await
+    }
+
+    /// Creates the indexes of these options, once the documents are in.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] if the options come from the other engine and this one cannot express them.
+    pub async fn complete_collection(&self, collection: &str, options: &CollectionOptions) -> Result<()> {
+        check_collection_name(collection)?;
+        self.engine().complete_collection(collection, options).await
+    }
+
+    /// Inserts encoded documents, bypassing any validator. Each begins with its id.
+    pub async fn insert_raw(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<()> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        self.execute(collection, Operation::InsertRaw(documents)).await
+    }
+
+    /// Renames a collection atomically, replacing one that has the name.
+    pub async fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
+        self.execute(from, Operation::RenameTo(to.to_owned())).await
+    }
+
+    /// Returns the privileges of the connected user.
+    pub async fn rights(&self) -> Result<Rights> {
+        self.engine().rights().await
+    }
+
+    /// Returns the disk space.
+    pub async fn space(&self) -> Result<Space> {
+        self.engine().space().await
+    }
+
+    /// Creates an empty scratch database beside this one: another database of the same server, or another file. A file is
+    /// not safe against a power cut.
+    pub async fn scratch(&self, purpose: &str) -> Result<Scratch> {
+        let name = format!("{purpose}_{}", ObjectId::new().to_hex());
+        Ok(Scratch { database: Self::new(self.engine().sibling(&name).await?) })
+    }
+
+    /// Drops scratch databases that a dead process left behind: those of a purpose that are older than `age`. Returns their
+    /// number.
+    pub async fn sweep_scratches(&self, purpose: &str, age: Duration) -> Result<usize> {
+        let engine = self.engine();
+        let mut swept = 0;
+        for name in engine.siblings().await? {
+            let made = name.strip_prefix(purpose).and_then(|rest| rest.strip_prefix('_'));
+            let made = made.and_then(|id| ObjectId::parse_str(id).ok());
+            let Some(made) = made else { continue };
+            if made.timestamp().to_system_time().elapsed().is_ok_and(|elapsed| elapsed >= age) {
+                let sibling = Self::new(engine.sibling(&name).await?);
+                Scratch { database: sibling }.discard().await?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
     /// Stops background work and flushes pending writes; later operations fail.
     pub async fn close(&self) {
         self.engine().close().await;
@@ -177,6 +256,26 @@ impl Database {
 impl Store for Database {
     fn collection(&self, name: &str) -> Collection {
         Self::collection(self, name)
+    }
+}
+
+/// A scratch database.
+pub struct Scratch {
+    database: Database,
+}
+
+impl Scratch {
+    /// Returns the database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Drops the database.
+    pub async fn discard(self) -> Result<()> {
+        let dropped = self.database.engine().drop_database().await;
+        self.database.versions().record_change_anywhere();
+        self.database.close().await;
+        dropped
     }
 }
 

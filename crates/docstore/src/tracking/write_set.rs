@@ -5,7 +5,6 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use parking_lot::Mutex;
 
-use crate::engine::{Operation, Reach};
 use crate::{Field, Filter, Write};
 
 /// Number of written documents that a log keeps for readers that poll it less often than documents are written.
@@ -39,14 +38,14 @@ impl WriteSet {
     }
 
     /// Returns the set of these documents.
-    fn documents<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Self {
+    pub(crate) fn documents<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Self {
         let ids = documents.into_iter().map(|document| document.get_object_id("_id"));
         ids.collect::<Result<_, _>>().map_or(Self::Anything, Self::Documents)
     }
 
     /// Returns the set of the documents that a filter may match. With `upsert`, the inserted document counts too: it has
     /// a new id unless the filter gives it one.
-    fn matching(filter: &Filter, upsert: bool) -> Self {
+    pub(crate) fn matching(filter: &Filter, upsert: bool) -> Self {
         let ids = |condition: &Filter| match condition {
             Filter::Eq(field, id) if *field == Field::ID => id.as_object_id().map(|id| vec![id]),
             Filter::In(field, ids) if *field == Field::ID && !upsert => {
@@ -57,7 +56,7 @@ impl WriteSet {
         filter.conjuncts().into_iter().find_map(ids).map_or(Self::Anything, Self::Documents)
     }
 
-    fn of_write(write: &Write) -> Self {
+    pub(crate) fn of_write(write: &Write) -> Self {
         match write {
             Write::Insert(document) => Self::documents([document]),
             Write::UpdateOne { filter, .. }
@@ -75,36 +74,6 @@ impl WriteSet {
             }
             _ => Self::Anything,
         }
-    }
-}
-
-/// The effect of an operation on its collection.
-pub(crate) enum Access {
-    /// It reads documents.
-    Read,
-    /// It writes documents, by collection.
-    Write(Vec<(String, WriteSet)>),
-}
-
-impl Operation {
-    /// Returns what the operation reads or writes.
-    pub(crate) fn access(&self, collection: &str) -> Access {
-        let set = match self {
-            Self::Find(_) | Self::Count(_) => return Access::Read,
-            Self::Insert(documents) => WriteSet::documents(documents),
-            Self::Update { filter, reach, .. } => WriteSet::matching(filter, *reach == Reach::OneOrInsert),
-            Self::FindAndUpdate { filter, upsert, .. } => WriteSet::matching(filter, *upsert),
-            Self::Delete { filter, .. } => WriteSet::matching(filter, false),
-            Self::Bulk(writes) => {
-                writes.iter().map(WriteSet::of_write).fold(WriteSet::Documents(Vec::new()), WriteSet::and)
-            }
-            Self::InsertRaw(_) | Self::Drop => WriteSet::Anything,
-            Self::RenameTo(name) => {
-                let both = [collection, name].map(|name| (name.to_owned(), WriteSet::Anything));
-                return Access::Write(both.into());
-            }
-        };
-        Access::Write(vec![(collection.to_owned(), set)])
     }
 }
 
