@@ -36,6 +36,11 @@ macro_rules! errors {
         impl Error {
             /// Returns the exit code of a program that ends with this error.
             pub fn exit_code(&self) -> u8 {
+                if let Self::Failed { source, .. } | Self::UndoFailed { source, .. } = self
+                    && matches!(**source, Self::Panicked { .. })
+                {
+                    return source.exit_code();
+                }
                 match self {
                     $(Self::$name { .. } => $code,)+
                 }
@@ -244,6 +249,14 @@ errors! {
             at: Option<DateTime>,
             /// The counts of its committed steps.
             counts: Vec<StepCounts>,
+        } = 4,
+        /// The code of a migration panicked, which only a new version of it can change.
+        #[error("{what} panicked: {message}")]
+        Panicked {
+            /// The function, with the document that it was called with.
+            what: String,
+            /// The message of the panic.
+            message: String,
         } = 4,
         /// A migration was interrupted and declares that an operator decides what happens next.
         #[error(

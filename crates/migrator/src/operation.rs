@@ -1,9 +1,11 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bson::{Bson, DateTime, Document, doc};
 use docstore::{Field, Filter, Index, Projection, Update, UpdateOp};
 
+use crate::graph::panicked;
 use crate::{Error, Result};
 
 /// A value of a step: a literal, or one that is resolved when the step runs.
@@ -49,6 +51,13 @@ type DynUpdateFn = dyn Fn(&Document) -> Option<Update> + Send + Sync;
 impl UpdateFn {
     pub(crate) fn new(function: impl Fn(&Document) -> Option<Update> + Send + Sync + 'static) -> Self {
         Self(Arc::new(function))
+    }
+
+    fn call(&self, document: &Document) -> Result<Option<Update>> {
+        catch_unwind(AssertUnwindSafe(|| self.0(document))).map_err(|panic| {
+            let id = document.get("_id").unwrap_or(&Bson::Null);
+            panicked(&format!("the function of the step, called with the document {id},"), panic)
+        })
     }
 }
 
@@ -169,14 +178,17 @@ impl Operation {
     }
 
     /// Returns the update of one document, of which at least [`Operation::reads`] was read.
-    pub(crate) fn update_for(&self, document: &Document) -> Option<Update> {
-        match self {
+    ///
+    /// # Errors
+    /// If the migration's function panicked.
+    pub(crate) fn update_for(&self, document: &Document) -> Result<Option<Update>> {
+        Ok(match self {
             Self::CopyField { from, to, .. } => {
                 document.get(from.as_str()).map(|value| Update::new().set(to.clone(), value.clone()))
             }
-            Self::UpdateEach { update, .. } => update.0(document),
+            Self::UpdateEach { update, .. } => update.call(document)?,
             _ => self.uniform_update(),
-        }
+        })
     }
 
     /// Returns the fields that [`Operation::update_for`] needs.

@@ -67,8 +67,12 @@ mod tests {
     #[test]
     fn every_method_is_delegated() {
         let declared = functions(include_str!("../migration.rs"), "pub trait Migration");
-        let delegated = functions(include_str!("sourced.rs"), "Migration for Sourced<M>");
         assert!(declared.len() > 5);
-        assert_eq!(delegated, declared);
+        for (source, from) in [
+            (include_str!("sourced.rs"), "Migration for Sourced<M>"),
+            (include_str!("../graph/guarded.rs"), "Migration for Guarded"),
+        ] {
+            assert_eq!(functions(source, from), declared, "{from}");
+        }
     }
 }

@@ -108,7 +108,7 @@ async fn update_each(documents: &Collection, filter: &Filter, operation: &Operat
     let mut cursor = documents.find(read.limit(EXACT_LIMIT)).await?;
     let mut updates = Vec::new();
     while let Some(document) = cursor.next_document().await? {
-        if let Some(update) = operation.update_for(&document) {
+        if let Some(update) = operation.update_for(&document)? {
             updates.push((document.get("_id").cloned().unwrap_or(Bson::Null), update));
         }
     }

@@ -1,5 +1,7 @@
 /// The graph without its migrations.
 mod dag;
+/// Catches the panics of migrations.
+mod guarded;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -7,12 +9,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub(crate) use dag::{Dag, NodeSpec};
+use guarded::Guarded;
+pub(crate) use guarded::panicked;
 
 use crate::Migration;
 
 /// Migrations in topological order; ties are ordered by id.
 pub struct Graph {
-    migrations: Vec<Box<dyn Migration>>,
+    migrations: Vec<Guarded>,
     dag: Dag,
 }
 
@@ -24,6 +28,14 @@ pub enum GraphError {
         "{0:?} is not a migration id: must be four digits, an underscore, then lower-case letters, digits and underscores"
     )]
     BadId(String),
+    /// A declaration of a migration panicked.
+    #[error("the declarations of {migration} panicked: {message}")]
+    Panicked {
+        /// The migration.
+        migration: String,
+        /// The message of the panic.
+        message: String,
+    },
     /// Two migrations have the same id.
     #[error("two migrations have the id {0}")]
     Duplicate(String),
@@ -62,19 +74,19 @@ impl Graph {
     /// Sorts migrations.
     ///
     /// # Errors
-    /// A bad or repeated id, a dependency that does not exist, a cycle, or a dependency that runs in fewer contexts.
+    /// A panic of a declaration, a bad or repeated id, a dependency that does not exist, a cycle, or a dependency that runs in fewer contexts.
     pub fn new(migrations: Vec<Box<dyn Migration>>) -> Result<Self, GraphError> {
+        let migrations = migrations.into_iter().map(Guarded::new).collect::<Result<Vec<_>, _>>()?;
         let nodes: Vec<_> = migrations.iter().map(|m| NodeSpec::from_meta(m.meta())).collect();
         let dag = Dag::new(&nodes)?;
-        let mut by_id: BTreeMap<&str, Box<dyn Migration>> =
-            migrations.into_iter().map(|m| (m.meta().id, m)).collect();
+        let mut by_id: BTreeMap<&str, Guarded> = migrations.into_iter().map(|m| (m.meta().id, m)).collect();
         let migrations = dag.ids().filter_map(|id| by_id.remove(id)).collect();
         Ok(Self { migrations, dag })
     }
 
     /// Returns the migrations, in order.
     pub fn migrations(&self) -> impl ExactSizeIterator<Item = &dyn Migration> {
-        self.migrations.iter().map(|m| &**m)
+        self.migrations.iter().map(|m| m as &dyn Migration)
     }
 
     /// Returns the ids, in order.
@@ -93,7 +105,7 @@ impl Graph {
     }
 
     pub(crate) fn get(&self, position: usize) -> &dyn Migration {
-        &*self.migrations[position]
+        &self.migrations[position]
     }
 }
 

@@ -89,7 +89,7 @@ impl RangeBatch<'_> {
         let mut updates = Vec::new();
         let mut fields = BTreeSet::new();
         for document in &read.documents {
-            let Some(update) = self.operation.update_for(document) else { continue };
+            let Some(update) = self.operation.update_for(document)? else { continue };
             let changes = set_and_unset(&counts.step, &update)?;
             fields.extend(changes.iter().map(|(field, _)| field.as_str().to_owned()));
             if let Some(id) = document.get("_id")

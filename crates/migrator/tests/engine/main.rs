@@ -38,6 +38,8 @@ mod manual_changes;
 mod modes;
 /// The order of an `up`.
 mod order;
+/// Panics in the code of migrations.
+mod panics;
 /// Plans that write nothing.
 mod preview;
 /// Commands that only read.
