@@ -6,6 +6,8 @@
 mod age;
 /// The open store that a command works on.
 mod context;
+/// `doctor`.
+mod doctor;
 /// `healthcheck`.
 mod healthcheck;
 /// `migrate …`.
@@ -62,6 +64,7 @@ enum Command {
     ///   field-notes trash purge --older-than 30d --dry-run
     #[command(subcommand, verbatim_doc_comment)]
     Trash(trash::Verb),
+    Doctor(doctor::DoctorArgs),
     /// Add sample content
     ///
     /// Examples:
@@ -122,6 +125,9 @@ async fn dispatch(command: Command) -> Result<u8, CliError> {
         }
         Command::Migrate(arguments) => return migrate::run(arguments, command_config).await,
         Command::Trash(verb) => return Ok(trash::run(verb, command_config()?).await?.print(false)),
+        Command::Doctor(arguments) => {
+            return Ok(doctor::run(arguments, command_config()?).await?.print(false));
+        }
         Command::Seed(verb) => return Ok(seed::run(verb, command_config()?).await?.print(false)),
         Command::Openapi => std::io::stdout()
             .write_all(http::openapi_document().as_bytes())

@@ -103,6 +103,12 @@ impl From<migrator::Error> for CliError {
     }
 }
 
+impl From<docstore::Error> for CliError {
+    fn from(error: docstore::Error) -> Self {
+        migrator::Error::from(error).into()
+    }
+}
+
 impl From<service::Error> for CliError {
     fn from(error: service::Error) -> Self {
         let mut message = error.to_string();

@@ -1,6 +1,10 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use docstore::{Database, Ensured, Index};
 
 use super::Entity;
+use super::duplicates::{self, Duplicates};
 use super::entities::user;
 use super::repository::SLUG_HISTORY;
 use crate::domain::{NavLink, Page, Project, Section, Story};
@@ -19,9 +23,11 @@ pub struct DeclaredIndex {
 pub enum IndexFailure {
     /// Existing documents have the same key.
     #[error(
-        "failed to create the unique index {index} of {collection}: documents have the same {}; \
-         find them, change or delete all but one of each, and start again",
-        fields.join(", ")
+        "failed to create the unique index {index} of {collection}: documents have the same {}{}\n  \
+         change or delete all but one of each{}, and start again",
+        fields.join(", "),
+        documents.iter().flat_map(|one| ["\n  ".to_owned(), one.to_string()]).collect::<String>(),
+        if fields == &["slug"] { ", or run `field-notes doctor --fix duplicate-slugs`" } else { "" }
     )]
     Duplicates {
         /// The collection.
@@ -30,6 +36,8 @@ pub enum IndexFailure {
         index: String,
         /// Its fields.
         fields: Vec<String>,
+        /// The documents, for at most 20 keys.
+        documents: Vec<Duplicates>,
     },
     /// A conflicting index exists, or the store failed.
     #[error("failed to create the index {index} of {collection}: {source}")]
@@ -86,15 +94,51 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
                 tracing::info!(collection, index, existing, "the index exists under another name");
             }
             Err(error) if error.duplicate_index().is_some() => {
-                let fields = index.fields().iter().map(|(field, _)| field.to_string()).collect();
-                return Err(IndexFailure::Duplicates { collection, index: index.name().to_owned(), fields });
+                // The list is a help; without it the failure is the same.
+                let documents = duplicates::find(database, collection, &index).await.unwrap_or_default();
+                return Err(duplicate_failure(collection, &index, documents));
             }
-            Err(source) => {
-                return Err(IndexFailure::Store { collection, index: index.name().to_owned(), source });
-            }
+            Err(source) => return Err(store_failure(collection, &index, source)),
         }
     }
     Ok(created)
+}
+
+/// Returns the failures with which [`ensure_all`] would end, one for each index. Reads the collections whose unique index
+/// is missing, and writes nothing.
+pub async fn expected_failures(database: &Database) -> Result<Vec<IndexFailure>, docstore::Error> {
+    let mut failures = Vec::new();
+    let mut existing = HashMap::new();
+    for DeclaredIndex { collection, index } in declared_indexes() {
+        let existing = match existing.entry(collection) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(database.list_indexes(collection).await?),
+        };
+        if existing.iter().any(|other| other.same_definition(&index)) {
+            continue;
+        }
+        let conflict = existing.iter().find(|other| other.same_keys(&index) || other.name() == index.name());
+        if let Some(existing) = conflict.cloned().map(Box::new) {
+            let declared = Box::new(index.clone());
+            let source = docstore::Error::IndexConflict { collection: collection.into(), declared, existing };
+            failures.push(store_failure(collection, &index, source));
+        } else if index.is_unique() {
+            let documents = duplicates::find(database, collection, &index).await?;
+            if !documents.is_empty() {
+                failures.push(duplicate_failure(collection, &index, documents));
+            }
+        }
+    }
+    Ok(failures)
+}
+
+fn duplicate_failure(collection: &'static str, index: &Index, documents: Vec<Duplicates>) -> IndexFailure {
+    let fields = index.fields().iter().map(|(field, _)| field.to_string()).collect();
+    IndexFailure::Duplicates { collection, index: index.name().to_owned(), fields, documents }
+}
+
+fn store_failure(collection: &'static str, index: &Index, source: docstore::Error) -> IndexFailure {
+    IndexFailure::Store { collection, index: index.name().to_owned(), source }
 }
 
 #[cfg(test)]

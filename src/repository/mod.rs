@@ -3,6 +3,8 @@
 
 /// Tracks which writes invalidate earlier reads.
 mod changes;
+/// Finds documents that a unique index does not admit.
+pub mod duplicates;
 /// One file per resource: row, filter, writes, declared indexes.
 mod entities;
 /// The collection of a domain type, and the fields of its documents.
@@ -28,7 +30,7 @@ pub use docstore::{ReadSet, ReadTracker};
 pub use entities::{NewUser, PageRestore, User, Users};
 pub use entity::{BadField, DraftFields, Entity, Row, Sluggable, SoftDelete};
 pub use error::Error;
-pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all};
+pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures};
 pub use repository::{Repository, Versioned};
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::TreeLock;

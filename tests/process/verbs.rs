@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use docstore::bson::doc;
+use docstore::bson::oid::ObjectId;
 use serde_json::Value;
 use testkit::Target;
 
@@ -214,6 +215,81 @@ testkit::targets! {
         migrate(&program, &["stamp", "0001", "--pending", "--reason", "it was not"]).expect(0);
         migrate(&program, &["up"]).expect(0);
         migrate(&program, &["verify"]).expect(0);
+    }
+
+    async fn edits_since_a_run_are_reported_and_are_no_drift(target: Arc<Target>) {
+        let program = Program::on(&target).with("ADMIN_EMAIL", "first@example.com");
+        migrate(&program, &["up"]).expect(0);
+        let store = open_store(&target).await;
+        let renamed = docstore::Update::new().set("slug", "about-us").set("title", "About us");
+        store.collection("sections").update_one(&docstore::Filter::eq("slug", "about"), &renamed).await.unwrap();
+        store.close().await;
+        let program = Program::on(&target).with("ADMIN_EMAIL", "second@example.com");
+        program.serve().await;
+        for arguments in [&["verify"][..], &["check"], &["check", "--before-deploy"]] {
+            let result = migrate(&program, arguments).expect(0);
+            for edit in ["0001_create_admin_user: no user has", "0003_seed_initial_sections: no section has the slug about"] {
+                assert!(result.stdout.contains(&format!("· changed since {edit}")), "{}", result.stdout);
+            }
+            assert!(!result.stdout.contains("redo"), "{}", result.stdout);
+        }
+        let findings = json(&program, &["verify"], 0)["findings"].clone();
+        assert_eq!((findings.as_array().unwrap().len(), &findings[0]["violation"]), (2, &Value::Bool(false)), "{findings}");
+    }
+
+    async fn duplicate_slugs_are_named_by_every_check_and_repaired_by_doctor(target: Arc<Target>) {
+        let program = Program::on(&target).with("PORT", "0");
+        migrate(&program, &["up"]).expect(0);
+        let store = open_store(&target).await;
+        let stories = store.collection("stories");
+        for (id, title, slug) in [(1, "First", Some("same")), (2, "Second", Some("same")), (3, "Third", Some("same-2")), (4, "Üntitled", None), (5, "Untitled", None)] {
+            let mut story = doc! { "_id": ObjectId::from_bytes([id; 12]), "title": title };
+            story.extend(slug.map(|slug| ("slug".to_owned(), slug.into())));
+            stories.insert_one(story).await.unwrap();
+        }
+        store.close().await;
+        let (first, second) = ("01".repeat(12), "02".repeat(12));
+        let named = format!("\"same\": {first} \"First\", {second} \"Second\"");
+        for (arguments, code) in [
+            (&["migrate", "preflight"][..], 8),
+            (&["migrate", "check"], 6),
+            (&["migrate", "check", "--before-deploy"], 6),
+            (&["doctor"], 6),
+            (&["serve"], 1),
+        ] {
+            let result = program.run(arguments).expect(code);
+            let text = result.stdout + &result.stderr;
+            assert!(text.contains("failed to create the unique index slug_1 of stories: documents have the same slug"), "{arguments:?} {text}");
+            assert!(text.contains(&named) || text.contains(&named.replace('"', "\\\"")), "{arguments:?} {text}");
+            assert!(text.contains("field-notes doctor --fix duplicate-slugs"), "{arguments:?} {text}");
+        }
+
+        let planned = program.run(&["doctor", "--fix", "duplicate-slugs"]).expect(0).stdout;
+        assert!(planned.contains(&format!("stories {second} \"Second\": same-3\n")), "{planned}");
+        assert!(planned.contains("\"Untitled\": untitled\nwould change 2 slugs; nothing was changed"), "{planned}");
+        program.run(&["doctor"]).expect(6);
+        program.run(&["doctor", "--fix", "duplicate-slugs", "--yes"]).expect(0);
+        let examined = program.run(&["doctor"]).expect(0).stdout;
+        assert!(examined.contains("nothing would stop a start"), "{examined}");
+        program.serve().await;
+        let store = open_store(&target).await;
+        let slugs: Vec<_> = testkit::dump!(store)["stories"].iter().map(|story| story.get_str("slug").unwrap_or_default().to_owned()).collect();
+        assert_eq!(slugs, ["same", "same-3", "same-2", "", "untitled"]);
+        store.close().await;
+    }
+
+    async fn users_with_one_address_in_two_spellings_are_reported(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let store = open_store(&target).await;
+        for email in ["Ann@example.com", "ann@example.com"] {
+            store.collection("users").insert_one(doc! { "email": email }).await.unwrap();
+        }
+        store.close().await;
+        for arguments in [&["doctor"][..], &["migrate", "check", "--before-deploy"]] {
+            let text = program.run(arguments).expect(0).stdout;
+            assert!(text.contains("users have the same address but for case: ann@example.com:"), "{text}");
+        }
     }
 
     async fn failure_is_printed_as_json(target: Arc<Target>) {

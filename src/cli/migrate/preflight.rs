@@ -1,7 +1,9 @@
 use clap::Args;
-use migrator::CheckLevel;
+use migrator::{CheckLevel, PreflightCheck};
 
 use super::plan::UpRange;
+use crate::repository::expected_failures;
+
 use super::{CliError, Context, Lines, Output, Run};
 
 /// Check that `up` can run: server, privileges, variables, lock, modes, space for backups
@@ -26,6 +28,17 @@ impl Run for PreflightArgs {
         {
             "the store does not exist yet; `up` creates it".clone_into(&mut check.text);
         }
+        let failures = expected_failures(&context.database).await?;
+        let failures: Vec<_> = failures.iter().map(ToString::to_string).collect();
+        found.checks.push(if failures.is_empty() {
+            PreflightCheck {
+                name: "indexes",
+                level: CheckLevel::Ok,
+                text: "a start can create them".to_owned(),
+            }
+        } else {
+            PreflightCheck { name: "indexes", level: CheckLevel::Error, text: failures.join("; ") }
+        });
         let mut text = String::new();
         for check in &found.checks {
             let mark = match check.level {

@@ -1,0 +1,95 @@
+use clap::{Args, ValueEnum};
+use docstore::Database;
+
+use super::context::{AccessMode, Context};
+use super::output::{CliError, DRIFT, Lines, Output, count};
+use crate::config::Config;
+use crate::repository::duplicates::{self, SlugChange};
+use crate::repository::expected_failures;
+
+/// Find data that would stop a start, and repair it
+///
+/// Examples:
+///   field-notes doctor
+///   field-notes doctor --fix duplicate-slugs
+///   field-notes doctor --fix duplicate-slugs --yes
+///
+/// Exits with 6 if a start would fail. A repair prints what it would change; with --yes it changes it.
+#[derive(Debug, Clone, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct DoctorArgs {
+    /// Repair this
+    #[arg(long, value_name = "FAULT")]
+    fix: Option<Fault>,
+    /// Change the data
+    #[arg(long, requires = "fix")]
+    yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Fault {
+    /// Give documents whose slug an older one has the next suffix
+    DuplicateSlugs,
+}
+
+pub(super) async fn run(arguments: DoctorArgs, config: Config) -> Result<Output, CliError> {
+    let DoctorArgs { fix, yes } = arguments;
+    let access = if yes { AccessMode::Write } else { AccessMode::Read };
+    Context::with(config, access, false, async |context| {
+        if context.store_is_missing() {
+            return Ok(Output::text("the store does not exist yet: nothing to examine\n"));
+        }
+        match fix {
+            Some(Fault::DuplicateSlugs) => fix_slugs(&context.database, yes).await,
+            None => examine(&context.database).await,
+        }
+    })
+    .await
+}
+
+async fn examine(database: &Database) -> Result<Output, CliError> {
+    let failures = expected_failures(database).await?;
+    let mut text = String::new();
+    text.push_lines(failures.iter().map(|failure| format!("✗ {failure}")));
+    text.push_lines(similar_users(database).await?.iter().map(|user| format!("! {user}")));
+    let code = if failures.is_empty() { 0 } else { DRIFT };
+    text.push_line(match failures.len() {
+        0 => "nothing would stop a start".to_owned(),
+        n => format!("{} would stop a start; nothing was changed", count(n, "fault")),
+    });
+    Ok(Output::text(text).with_code(code))
+}
+
+/// Describes users whose addresses differ in case alone. They are not merged: only an operator knows which one is right.
+pub(super) async fn similar_users(database: &Database) -> Result<Vec<String>, CliError> {
+    let groups = duplicates::find_users(database).await?;
+    Ok(groups.iter().map(|group| format!("users have the same address but for case: {group}")).collect())
+}
+
+async fn fix_slugs(database: &Database, yes: bool) -> Result<Output, CliError> {
+    let changes = duplicates::plan_slugs(database).await?;
+    if changes.is_empty() {
+        return Ok(Output::text("no two documents have the same slug\n"));
+    }
+    let mut text = String::new();
+    let mut written = 0;
+    for change in &changes {
+        let SlugChange { collection, document, slug, .. } = change;
+        let mut line = format!("{collection} {} {:?}: {slug}", document.id, document.title);
+        if yes && duplicates::assign_slug(database, change).await? {
+            written += 1;
+        } else if yes {
+            line.push_str(": not changed, since the document was changed meanwhile");
+        }
+        text.push_line(line);
+    }
+    text.push_line(if yes {
+        format!("changed {}", count(written, "slug"))
+    } else {
+        format!(
+            "would change {}; nothing was changed\n  add --yes to change them",
+            count(changes.len(), "slug")
+        )
+    });
+    Ok(Output::text(text))
+}
