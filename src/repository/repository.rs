@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bson::oid::ObjectId;
 use bson::{Bson, RawDocument};
@@ -31,7 +30,8 @@ pub struct Repository<E> {
     pub(super) history: Collection,
     pub(super) totals: Arc<Totals>,
     pub(super) cursors: Arc<Cursors>,
-    corrupt: Arc<Corrupt>,
+    /// The ids of corrupt documents that lists have skipped and logged.
+    corrupt: Arc<Mutex<HashSet<String>>>,
     entity: PhantomData<fn() -> E>,
 }
 
@@ -43,13 +43,6 @@ pub struct Versioned<E> {
     pub(super) id: ObjectId,
     pub(super) version: i64,
     same_version: Filter,
-}
-
-/// The corrupt documents that lists have skipped.
-#[derive(Default)]
-struct Corrupt {
-    count: AtomicU64,
-    logged: Mutex<HashSet<String>>,
 }
 
 impl<E: Entity> Repository<E> {
@@ -76,11 +69,6 @@ impl<E: Entity> Repository<E> {
     /// [`Error::Corrupt`] if it cannot be read.
     pub async fn find(&self, id: Id) -> Result<Option<E>, Error> {
         self.find_one(Find::new(Filter::id(id.object_id()).also(not_deleted()))).await
-    }
-
-    /// Returns the number of corrupt documents that lists have skipped.
-    pub fn corrupt_count(&self) -> u64 {
-        self.corrupt.count.load(Ordering::Relaxed)
     }
 
     /// Returns the entity with this id and its version, unless it is deleted.
@@ -130,15 +118,14 @@ impl<E: Entity> Repository<E> {
         Ok(Versioned { revised: Revised { item, revision }, id, version, same_version })
     }
 
-    /// Drops what a list cannot read: counts it, and logs each corrupt document once.
+    /// Drops what a list cannot read, and logs each corrupt document once.
     pub(super) fn or_skip<T>(&self, read: Result<T, Error>) -> Option<T> {
         let error = match read {
             Ok(entity) => return Some(entity),
             Err(error) => error,
         };
-        self.corrupt.count.fetch_add(1, Ordering::Relaxed);
         if let Error::Corrupt { collection, id, field } = &error {
-            let mut logged = self.corrupt.logged.lock();
+            let mut logged = self.corrupt.lock();
             if logged.len() < MAX_LOGGED_CORRUPT && logged.insert(id.clone()) {
                 tracing::error!(collection, document.id = id, field, "a list skips a corrupt document");
             }

@@ -319,7 +319,7 @@ impl Projects {
 /// Finds sections for one type of content. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Placement {
-    sections: Repository<Section>,
+    pub(super) sections: Repository<Section>,
     content_type: ContentType,
 }
 

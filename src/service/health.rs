@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::repository::{ChangeTracker, Error};
+use crate::repository::ChangeTracker;
 
 /// Results are cached for this long, so that concurrent checks cost the store one ping.
 const CACHED_FOR: Duration = Duration::from_secs(1);
@@ -33,14 +33,11 @@ impl Health {
         {
             return answer;
         }
-        let answer = match self.tracker.ping(PING_TIMEOUT).await {
-            Ok(()) => true,
-            Err(Error::Unavailable(error) | Error::Store(error)) => {
-                tracing::warn!(error = %error, "the store does not answer");
-                false
-            }
-            Err(Error::Corrupt { .. } | Error::Duplicate { .. } | Error::Cursor) => false,
-        };
+        let answer = self.tracker.ping(PING_TIMEOUT).await;
+        if let Err(error) = &answer {
+            tracing::warn!(error = error as &dyn std::error::Error, "the store does not answer");
+        }
+        let answer = answer.is_ok();
         *last = Some((Instant::now(), answer));
         answer
     }

@@ -12,8 +12,7 @@ use crate::repository::{Change, New, Repository};
 /// The use cases of pages. Cheap to clone.
 #[derive(Clone)]
 pub struct Pages {
-    content: Content<Page>,
-    sections: Repository<Section>,
+    pub(super) content: Content<Page>,
     placement: Placement,
 }
 
@@ -25,8 +24,8 @@ impl Pages {
         authorship: Authorship,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let placement = Placement::new(sections.clone(), ContentType::Page);
-        Self { content: Content::new(pages, authorship, clock), sections, placement }
+        let placement = Placement::new(sections, ContentType::Page);
+        Self { content: Content::new(pages, authorship, clock), placement }
     }
 
     /// Returns the page of this type.
@@ -117,7 +116,7 @@ impl Pages {
         if !is_page_type(page_type) {
             return Err(Error::NotFound(Page::NAME));
         }
-        let section = self.sections.find_by_slug(page_type).await?;
+        let section = self.placement.sections.find_by_slug(page_type).await?;
         match section.filter(|section| section.draft.content_type == ContentType::Page) {
             Some(section) => Ok(Some(section.meta.id)),
             None if is_builtin_page_type(page_type) => Ok(None),

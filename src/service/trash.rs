@@ -1,25 +1,19 @@
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::content::parse_id;
-use super::{Error, Sections};
-use crate::clock::Clock;
+use super::{Error, Pages, Projects, Sections, Stories};
 use crate::domain::{
-    Caller, DeletedItem, Item as _, Listing, Page, PageRequest, Project, Restored, Role, Section, Story,
-    TrashType,
+    Caller, DeletedItem, Item as _, Listing, Page, PageRequest, Restored, Role, Section, TrashType,
 };
 use crate::repository::{PageRestore, Repository, Sluggable};
 
 /// Lists, restores and purges deleted items. Cheap to clone.
 #[derive(Clone)]
 pub struct Trash {
-    stories: Repository<Story>,
-    projects: Repository<Project>,
-    pages: Repository<Page>,
-    section_items: Repository<Section>,
+    stories: Stories,
+    projects: Projects,
+    pages: Pages,
     sections: Sections,
-    clock: Arc<dyn Clock>,
 }
 
 /// Evaluates an expression with the repository of a type.
@@ -27,19 +21,19 @@ macro_rules! with_items {
     ($trash:ident, $kind:expr, |$items:ident| $body:expr) => {
         match $kind {
             TrashType::Stories => {
-                let $items = &$trash.stories;
+                let $items = &$trash.stories.content.items;
                 $body
             }
             TrashType::Projects => {
-                let $items = &$trash.projects;
+                let $items = &$trash.projects.content.items;
                 $body
             }
             TrashType::Pages => {
-                let $items = &$trash.pages;
+                let $items = &$trash.pages.content.items;
                 $body
             }
             TrashType::Sections => {
-                let $items = &$trash.section_items;
+                let $items = &$trash.sections.content.items;
                 $body
             }
         }
@@ -47,16 +41,9 @@ macro_rules! with_items {
 }
 
 impl Trash {
-    /// Creates the trash of these repositories. Sections are restored by `sections`.
-    pub fn new(
-        stories: Repository<Story>,
-        projects: Repository<Project>,
-        pages: Repository<Page>,
-        section_items: Repository<Section>,
-        sections: Sections,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self { stories, projects, pages, section_items, sections, clock }
+    /// Creates the trash of these resources.
+    pub fn new(stories: Stories, projects: Projects, pages: Pages, sections: Sections) -> Self {
+        Self { stories, projects, pages, sections }
     }
 
     /// Lists the deleted items of a type, the last deleted first.
@@ -74,9 +61,9 @@ impl Trash {
     pub async fn restore(&self, caller: &Caller, kind: TrashType, id: &str) -> Result<Restored, Error> {
         authorize(caller)?;
         let restored = match kind {
-            TrashType::Stories => restore(&self.stories, id).await?,
-            TrashType::Projects => restore(&self.projects, id).await?,
-            TrashType::Pages => match self.pages.restore_page(parse_id::<Page>(id)?).await? {
+            TrashType::Stories => restore(&self.stories.content.items, id).await?,
+            TrashType::Projects => restore(&self.projects.content.items, id).await?,
+            TrashType::Pages => match self.pages.content.items.restore_page(parse_id::<Page>(id)?).await? {
                 PageRestore::Restored(restored) => restored,
                 PageRestore::NotFound => return Err(Error::NotInTrash(Page::NAME)),
                 PageRestore::TypeTaken(page_type) => return Err(Error::PageExists(page_type)),
@@ -101,7 +88,7 @@ impl Trash {
 
     /// An age beyond the calendar selects nothing.
     fn before(&self, age: TimeDelta) -> DateTime<Utc> {
-        self.clock.now().checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
+        self.sections.content.clock.now().checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
 }
 

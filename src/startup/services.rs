@@ -29,22 +29,18 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let (contents, lock) = (SectionContents::new(database), TreeLock::new(database));
     let sections = Sections::new(items.clone(), contents, lock, authorship, Arc::clone(&clock));
     let change_tracker = ChangeTracker::new(database);
+    let pages = Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));
+    let projects = Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));
+    let stories = Stories::new(Repository::new(database), items, authorship, Arc::clone(&clock));
     Services {
         authenticator: Authenticator::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
         health: Health::new(change_tracker.clone()),
         change_tracker,
-        navlinks: NavLinks::new(Repository::new(database), authorship, Arc::clone(&clock)),
-        pages: Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
-        projects: Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
-        stories: Stories::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock)),
-        trash: Trash::new(
-            Repository::new(database),
-            Repository::new(database),
-            Repository::new(database),
-            items,
-            sections.clone(),
-            clock,
-        ),
+        navlinks: NavLinks::new(Repository::new(database), authorship, clock),
+        trash: Trash::new(stories.clone(), projects.clone(), pages.clone(), sections.clone()),
+        pages,
+        projects,
         sections,
+        stories,
     }
 }

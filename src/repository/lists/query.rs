@@ -7,7 +7,7 @@ use crate::domain::{CursorPage, Listing, PageRequest, Position, Window};
 use crate::repository::{Entity, Error, Repository};
 
 impl<E: Entity> Repository<E> {
-    /// Lists a page of the entities that a filter selects. Documents that cannot be read are skipped, counted, and
+    /// Lists a page of the entities that a filter selects. Documents that cannot be read are skipped, and
     /// logged once each.
     ///
     /// # Errors
