@@ -114,13 +114,13 @@ pub enum ApiError {
 }
 
 /// The members of an error in the original API, and those of RFC 9457.
+#[serde_with::skip_serializing_none]
 #[derive(Serialize, ToSchema)]
 #[schema(as = Error)]
 pub(crate) struct ErrorBody<'a> {
     /// Describes the error to people.
     detail: &'a str,
     /// The same as `detail`, only with status 429, where the original API had this member instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<&'a str>,
     /// All invalid fields.

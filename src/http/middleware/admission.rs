@@ -18,6 +18,7 @@ use crate::service::Services;
 const UNGATED: [&str; 3] = ["/livez", "/readyz", "/health"];
 
 /// The readiness of the process, and the reason if it is not ready.
+#[serde_with::skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(examples(
     json!({ "status": "ready", "database": "connected" }),
@@ -31,43 +32,33 @@ pub struct Readiness {
     /// or `draining`.
     pub status: &'static str,
     /// `connected` or `failed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub database: Option<&'static str>,
     /// The phase of the start that is in progress, or that failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub phase: Option<&'static str>,
     /// The current migration.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub migration: Option<String>,
     /// Its current step.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub step: Option<String>,
     /// The number of documents that the step has processed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub done: Option<u64>,
     /// The progress of the step.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, maximum = 100)]
     pub percent: Option<u8>,
     /// The estimated number of seconds until the step is done.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub eta_seconds: Option<u64>,
     /// The process that migrates, if this one waits for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub holder: Option<String>,
     /// The reason of a failed start.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub detail: Option<String>,
     /// The response cache; only if `verbose` is set.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub rendered: Option<CacheCounts>,
 }

@@ -15,34 +15,23 @@ impl<T: StringEnum> ValueSchema for T {
     }
 }
 
-impl ValueSchema for String {
-    fn schema() -> Value {
-        json!({ "type": "string" })
-    }
+/// Declares the schemas of types.
+macro_rules! schemas {
+    ($($type:ty: $schema:tt,)+) => {$(
+        impl ValueSchema for $type {
+            fn schema() -> Value {
+                json!($schema)
+            }
+        }
+    )+};
 }
 
-impl ValueSchema for Id {
-    fn schema() -> Value {
-        json!({ "type": "string" })
-    }
-}
-
-impl ValueSchema for bool {
-    fn schema() -> Value {
-        json!({ "type": "boolean" })
-    }
-}
-
-impl ValueSchema for i64 {
-    fn schema() -> Value {
-        json!({ "type": "integer", "format": "int64" })
-    }
-}
-
-impl ValueSchema for DateTime<Utc> {
-    fn schema() -> Value {
-        json!({ "type": "string", "format": "date-time" })
-    }
+schemas! {
+    String: { "type": "string" },
+    Id: { "type": "string" },
+    bool: { "type": "boolean" },
+    i64: { "type": "integer", "format": "int64" },
+    DateTime<Utc>: { "type": "string", "format": "date-time" },
 }
 
 impl<T: ValueSchema> ValueSchema for Vec<T> {

@@ -33,6 +33,7 @@ query! {
 }
 
 /// The response of the warm-up.
+#[serde_with::skip_serializing_none]
 #[derive(Serialize, ToSchema)]
 #[schema(as = Warmth, examples(
     json!({ "status": "warm", "timestamp": "2026-01-02T03:04:05", "database": "connected" }),
@@ -45,7 +46,6 @@ pub(crate) struct WarmthBody {
     /// `connected` or `failed`.
     database: &'static str,
     /// The id in the log, if the store failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_id: Option<String>,
 }
