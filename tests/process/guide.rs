@@ -180,7 +180,7 @@ fn bash(program: &Program, text: &str) -> (bool, String) {
 }
 
 /// The sections that the tests below run.
-const RUN: [&str; 8] = [
+const RUN: [&str; 9] = [
     "Every day",
     "Writing a migration",
     "Deploying",
@@ -189,6 +189,7 @@ const RUN: [&str; 8] = [
     "Runbook: a migration failed during a deploy",
     "Runbook: wrong data",
     "Runbook: ledger and database disagree",
+    "Runbook: a start finds duplicates",
 ];
 
 #[test]
@@ -239,5 +240,9 @@ testkit::targets! {
 
     async fn ledger_and_database_disagree(target: Arc<Target>) {
         run("Runbook: ledger and database disagree", &target).await;
+    }
+
+    async fn start_finds_duplicates(target: Arc<Target>) {
+        run("Runbook: a start finds duplicates", &target).await;
     }
 }
