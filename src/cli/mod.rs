@@ -24,14 +24,19 @@ mod trash;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::task::Poll;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, Dotenv, LogFormat};
 use crate::http;
 use crate::startup::Application;
 use crate::telemetry;
 use output::CliError;
+
+/// The exit code of a process that stops at once because of a signal.
+const INTERRUPTED: u8 = 130;
 
 /// The content backend of Field Notes.
 ///
@@ -92,7 +97,7 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: failed to start the runtime: {error}");
+            CliError::failed(format!("failed to start the runtime: {error}")).print();
             return ExitCode::from(1);
         }
     };
@@ -121,7 +126,16 @@ async fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Serve => {
             let config = read_config()?;
             telemetry::init(config.log_format, &config.log_filter);
-            Application::bind(config).await?.run(shutdown_signal()).await?;
+            let mut signals = Signals::install();
+            let shutdown = async move {
+                signals.recv().await;
+                tokio::spawn(async move {
+                    signals.recv().await;
+                    tracing::warn!("stopping at once: a second signal was sent");
+                    std::process::exit(INTERRUPTED.into());
+                });
+            };
+            Application::bind(config).await?.run(shutdown).await?;
         }
         Command::Migrate(arguments) => return migrate::run(arguments, command_config).await,
         Command::Trash(verb) => return Ok(trash::run(verb, command_config()?).await?.print(false)),
@@ -139,21 +153,26 @@ async fn dispatch(command: Command) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => _ = signals.recv().await,
-            Err(error) => {
-                tracing::warn!(%error, "failed to install the SIGTERM handler");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// The signals that ask the program to stop: SIGTERM, SIGINT (Ctrl-C), and SIGHUP of a terminal that is closed.
+struct Signals([Option<Signal>; 3]);
+
+impl Signals {
+    /// Installs the handlers. From now on a signal has no other effect.
+    fn install() -> Self {
+        Self([SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(|kind| {
+            signal(kind)
+                .inspect_err(|error| tracing::warn!(%error, ?kind, "failed to install a handler"))
+                .ok()
+        }))
+    }
+
+    /// Waits for the next signal.
+    async fn recv(&mut self) {
+        let any = std::future::poll_fn(|context| {
+            let is_ready = |signal: &mut Signal| matches!(signal.poll_recv(context), Poll::Ready(Some(())));
+            if self.0.iter_mut().flatten().any(is_ready) { Poll::Ready(()) } else { Poll::Pending }
+        });
+        any.await;
     }
 }
 

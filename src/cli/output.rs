@@ -77,7 +77,7 @@ impl CliError {
     pub(super) fn print(&self) {
         for line in self.message.lines() {
             let prefix = if line.starts_with(' ') { "" } else { "error: " };
-            eprintln!("{prefix}{line}");
+            print_error(&format!("{prefix}{line}"));
         }
     }
 
@@ -197,6 +197,11 @@ pub(super) fn size(bytes: u64) -> String {
 /// Returns the first line of an error, which says what failed.
 pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+/// Prints a line to standard error. That it cannot be printed is no reason to fail.
+pub(super) fn print_error(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Prints to standard output. A reader that closed the pipe is no error.

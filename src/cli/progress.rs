@@ -5,6 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use migrator::{Event, Observer};
 use parking_lot::Mutex;
 
+use super::output::print_error;
 use crate::startup::Meter;
 
 /// Shows the progress of a run on standard error: a bar per step on a terminal, otherwise at most one line per second.
@@ -40,7 +41,7 @@ impl Observer for Display {
             Some(bar) => show(bar, &state.meter, event),
             // The report covers a run that takes less than a second.
             None if due && now.duration_since(state.started) > Duration::from_secs(1) => {
-                eprintln!("{}", state.meter);
+                print_error(&state.meter.to_string());
             }
             None => {}
         }

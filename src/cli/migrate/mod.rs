@@ -63,12 +63,11 @@ use clap::{Args, Subcommand};
 use migrator::CancellationToken;
 
 use super::context::{AccessMode, Context};
-use super::output::{CONTRADICTION, CliError, DRIFT, Lines, Output, REFUSED, count, first_line, size, time};
-use super::shutdown_signal;
+use super::output::{
+    CONTRADICTION, CliError, DRIFT, Lines, Output, REFUSED, count, first_line, print_error, size, time,
+};
+use super::{INTERRUPTED, Signals};
 use crate::config::Config;
-
-/// The exit code of a run that was stopped by a signal.
-const INTERRUPTED: i32 = 130;
 
 /// Apply, roll back and inspect migrations
 ///
@@ -177,10 +176,11 @@ pub(super) async fn run(
 
 /// Stops a run between two batches after the first signal, and exits at once after the second.
 async fn stop_on_signal(stop: CancellationToken) {
-    shutdown_signal().await;
-    eprintln!("stopping after the current batch; send the signal again to stop at once");
+    let mut signals = Signals::install();
+    signals.recv().await;
+    print_error("stopping after the current batch; send the signal again to stop at once");
     stop.cancel();
-    shutdown_signal().await;
+    signals.recv().await;
     // Like a kill: the next run resumes.
-    std::process::exit(INTERRUPTED);
+    std::process::exit(INTERRUPTED.into());
 }
