@@ -53,7 +53,8 @@ impl Context {
         let stop = CancellationToken::new();
         let actor = env::var("USER").unwrap_or_else(|_| "command line".to_owned());
         let observer = Arc::clone(&display) as _;
-        let settings = Settings { observer, stop: stop.clone(), ..startup::settings(&config, &actor) };
+        let settings =
+            Settings { observer, stop: stop.clone(), ..startup::settings(&config, &database, &actor).await };
         let migrator = startup::migrator(&database, settings)?;
         Ok(Self { database, migrator, config, stop, json, display, placeholder })
     }

@@ -9,13 +9,17 @@ use parking_lot::Mutex;
 use super::{Failure, Meter};
 use crate::config::{BackupBefore, Config, MigrateOnStart};
 use crate::http::{Gate, Readiness};
+use crate::repository::Users;
 
 /// The ledger of the original.
 const ORIGINAL_LEDGER: &str = "pymongo_migrate";
 
-/// Returns the settings of the migration engine.
-pub fn settings(config: &Config, actor: &str) -> Settings {
-    let admin_email = config.admin_email.clone();
+/// Returns the settings of the migration engine. Migrations look the administrator up by the exact address, so they get
+/// `ADMIN_EMAIL` in the spelling that a stored user has.
+pub async fn settings(config: &Config, database: &Database, actor: &str) -> Settings {
+    let stored = Users::new(database).stored_address(&config.admin_email).await;
+    // A store that cannot be read fails in the migration, with its error.
+    let admin_email = stored.ok().flatten().unwrap_or_else(|| config.admin_email.clone());
     Settings {
         app_version: env!("CARGO_PKG_VERSION").to_owned(),
         git_revision: option_env!("GIT_REVISION").map(str::to_owned),
@@ -54,7 +58,7 @@ pub(super) async fn on_start(
     stop: CancellationToken,
 ) -> Result<Option<UpReport>, Failure> {
     let observer = Arc::new(ProgressReporter { gate: Arc::clone(gate), meter: Mutex::default() });
-    let settings = Settings { observer, stop, ..settings(config, "start-up") };
+    let settings = Settings { observer, stop, ..settings(config, database, "start-up").await };
     let outcome = async {
         let migrator = migrator(database, settings)?;
         match config.migrate_on_start {

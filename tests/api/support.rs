@@ -111,7 +111,7 @@ impl App {
     pub(crate) async fn on_with(db: &Database, change: impl FnOnce(&mut Config)) -> Self {
         let app = Self::closed_with(change);
         let clock = Arc::new(|| bson::DateTime::from_millis(NOW_MS));
-        let settings = Settings { clock, ..startup::settings(&app.config, "test") };
+        let settings = Settings { clock, ..startup::settings(&app.config, db, "test").await };
         let migrator = startup::migrator(db, settings).expect("the migrations are a graph");
         // Unlike a real start, indexes come first: building them on empty collections takes MongoDB a fraction of the time.
         repository::ensure_all(db).await.expect("the indexes can be made");
