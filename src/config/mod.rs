@@ -27,6 +27,9 @@ use crate::domain::Authorship;
 use crate::http::{CacheSettings, ConnectionSettings, MiddlewareSettings};
 use crate::identity::GoogleSettings;
 
+/// The time for which a server that shuts down asks clients to close their connections before it refuses new ones.
+const CLOSE_NOTICE: Duration = Duration::from_secs(1);
+
 /// The kind of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Environment {
@@ -168,7 +171,9 @@ pub struct Config {
     pub max_concurrent: usize,
     /// The limits of connections.
     pub connections: ConnectionSettings,
-    /// The time that running requests get after a signal to stop.
+    /// The time of normal service after a signal to stop.
+    pub shutdown_delay: Duration,
+    /// The time that running requests get after that.
     pub shutdown_grace: Duration,
 }
 
@@ -182,9 +187,14 @@ impl Config {
         let reader = &mut Reader::new(&lookup);
         let environment = reader.choice(var::ENVIRONMENT);
         let is_production = environment == Environment::Production;
+        let listen = listen(reader, environment);
+        let shutdown_delay = reader.seconds(
+            if is_production { var::SHUTDOWN_DELAY_SECONDS.or("5") } else { var::SHUTDOWN_DELAY_SECONDS },
+            0,
+        );
         let config = Self {
             environment,
-            listen: listen(reader, environment),
+            listen,
             admin_email: reader.required_email(var::ADMIN_EMAIL),
             author_emails: reader.emails(var::AUTHOR_EMAILS),
             authorship: if reader.boolean(var::OPEN_AUTHORSHIP) {
@@ -192,7 +202,7 @@ impl Config {
             } else {
                 Authorship::Restricted
             },
-            allow_dev_auth: reader.boolean(var::ALLOW_DEV_AUTH),
+            allow_dev_auth: reader.dev_auth(var::ALLOW_DEV_AUTH, listen.ip(), is_production),
             google: GoogleSettings {
                 base: reader.base_url(var::GOOGLE_API_BASE),
                 audiences: reader.list(var::GOOGLE_CLIENT_ID),
@@ -200,9 +210,11 @@ impl Config {
             },
             middleware: MiddlewareSettings {
                 extra_origins: reader.list(var::CORS_EXTRA_ORIGINS),
+                local_origins: matches!(environment, Environment::Development | Environment::Test),
                 trusted_proxies: reader.networks(var::TRUSTED_PROXIES),
                 hsts: is_production,
                 unlimited: !reader.boolean(var::RATE_LIMITS),
+                log_requests: reader.boolean(var::LOG_REQUESTS),
             },
             store: mongo::store(reader, is_production),
             migrate_on_start: reader.choice(var::MIGRATE_ON_START),
@@ -224,6 +236,7 @@ impl Config {
             request_timeout: reader.seconds(var::REQUEST_TIMEOUT_SECONDS, 1),
             cache: CacheSettings {
                 max_bytes: NonZeroU64::new(reader.bytes(var::CACHE_MAX_BYTES)),
+                in_flight_bytes: reader.bytes(var::RESPONSES_MAX_BYTES),
                 shared_age: reader.seconds(var::CACHE_S_MAXAGE, 0),
                 stale_while_revalidate: reader.seconds(var::CACHE_STALE_WHILE_REVALIDATE, 0),
             },
@@ -232,17 +245,13 @@ impl Config {
             connections: ConnectionSettings {
                 max_connections: reader.count(var::MAX_CONNECTIONS, 1, usize::MAX),
                 idle_timeout: reader.seconds(var::CONNECTION_IDLE_SECONDS, 1),
+                close_notice: shutdown_delay.min(CLOSE_NOTICE),
             },
+            shutdown_delay,
             shutdown_grace: reader.seconds(var::SHUTDOWN_GRACE_SECONDS, 0),
         };
         if is_production && config.google.audiences.is_empty() {
             reader.error(var::GOOGLE_CLIENT_ID, "is required in production: without it no one can sign in");
-        }
-        if is_production && config.allow_dev_auth {
-            reader.error(
-                var::ALLOW_DEV_AUTH,
-                "must be false in production: anyone could sign in as administrator",
-            );
         }
         reader.finish(config)
     }

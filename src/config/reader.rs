@@ -82,12 +82,25 @@ impl<'l> Reader<'l> {
     }
 
     pub(super) fn boolean(&mut self, variable: Variable) -> bool {
-        let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Some(true),
-            "false" | "0" | "no" | "off" => Some(false),
-            _ => None,
-        };
-        self.parse(variable, parse, "true or false")
+        self.parse(variable, parse_boolean, "true or false")
+    }
+
+    /// Parses whether development tokens are accepted. Anyone who reaches the server can use them.
+    pub(super) fn dev_auth(&mut self, variable: Variable, host: IpAddr, is_production: bool) -> bool {
+        let is_insecure = self.given(variable).is_some_and(|text| text.eq_ignore_ascii_case("insecure"));
+        if !is_insecure && !self.parse(variable, parse_boolean, "true, false or insecure") {
+            return false;
+        }
+        if is_production {
+            self.error(variable, "must be false in production: anyone could sign in as administrator");
+        } else if !is_insecure && !host.to_canonical().is_loopback() {
+            let message = format!(
+                "must not be true with HOST={host}: anyone who reaches this address could sign in as administrator; \
+                 set HOST=127.0.0.1, or ALLOW_DEV_AUTH=insecure to accept that"
+            );
+            self.error(variable, message);
+        }
+        true
     }
 
     pub(super) fn choice<T: ValueEnum>(&mut self, variable: Variable) -> T {
@@ -184,6 +197,14 @@ impl<'l> Reader<'l> {
             self.error(variable, "must be e-mail addresses, separated by commas");
         }
         emails
+    }
+}
+
+fn parse_boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
     }
 }
 

@@ -130,10 +130,29 @@ fn cluster_variables_are_percent_encoded() {
 fn production_has_stricter_rules() {
     let production = ("ENVIRONMENT", "production");
     let names = invalid(&[production, ("ALLOW_DEV_AUTH", "true")]);
-    assert_eq!(names, ["DATA_DIR", "GOOGLE_CLIENT_ID", "ALLOW_DEV_AUTH"]);
+    assert_eq!(names, ["ALLOW_DEV_AUTH", "DATA_DIR", "GOOGLE_CLIENT_ID"]);
     let config = with(&[production, ("DATA_DIR", "/srv"), ("GOOGLE_CLIENT_ID", "one")]);
     assert_eq!((config.listen.ip().to_string().as_str(), config.log_format), ("0.0.0.0", LogFormat::Json));
+    assert_eq!(
+        (config.shutdown_delay, config.connections.close_notice),
+        (Duration::from_secs(5), CLOSE_NOTICE)
+    );
+    assert!(!config.middleware.local_origins && with(&[]).middleware.local_origins);
     assert_eq!(invalid(&[("ENVIRONMENT", "prod")]), ["ENVIRONMENT"]);
+}
+
+#[test]
+fn development_tokens_on_a_public_address_must_be_asked_for() {
+    let tokens = |value, host| with(&[("ALLOW_DEV_AUTH", value), ("HOST", host)]).allow_dev_auth;
+    assert!(tokens("true", "127.0.0.1") && tokens("on", "::1") && tokens("true", "localhost"));
+    assert!(tokens("insecure", "0.0.0.0") && tokens("Insecure", "127.0.0.1") && !tokens("false", "0.0.0.0"));
+    for host in ["0.0.0.0", "::", "192.0.2.1"] {
+        assert_eq!(invalid(&[("ALLOW_DEV_AUTH", "true"), ("HOST", host)]), ["ALLOW_DEV_AUTH"], "{host}");
+    }
+    assert_eq!(invalid(&[("ALLOW_DEV_AUTH", "true"), ("ENVIRONMENT", "staging")]), ["ALLOW_DEV_AUTH"]);
+    assert_eq!(invalid(&[("ALLOW_DEV_AUTH", "perhaps")]), ["ALLOW_DEV_AUTH"]);
+    let production = [("ENVIRONMENT", "production"), ("DATA_DIR", "/srv"), ("GOOGLE_CLIENT_ID", "one")];
+    assert_eq!(invalid(&[&production[..], &[("ALLOW_DEV_AUTH", "insecure")]].concat()), ["ALLOW_DEV_AUTH"]);
 }
 
 #[test]
@@ -202,6 +221,7 @@ fn cache_and_limit_variables_are_parsed() {
     assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(30), 256));
     let config = with(&[
         ("CACHE_MAX_BYTES", "0"),
+        ("RESPONSES_MAX_BYTES", "1000"),
         ("CACHE_MAX_AGE", "5"),
         ("CACHE_S_MAXAGE", "60"),
         ("CACHE_STALE_WHILE_REVALIDATE", "300"),
@@ -211,6 +231,7 @@ fn cache_and_limit_variables_are_parsed() {
     ]);
     let cache = CacheSettings {
         max_bytes: None,
+        in_flight_bytes: 1000,
         shared_age: Duration::from_mins(1),
         stale_while_revalidate: Duration::from_mins(5),
     };
@@ -218,7 +239,11 @@ fn cache_and_limit_variables_are_parsed() {
     assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(5), 8));
     assert_eq!(
         config.connections,
-        ConnectionSettings { max_connections: 100, idle_timeout: Duration::from_secs(5) }
+        ConnectionSettings {
+            max_connections: 100,
+            idle_timeout: Duration::from_secs(5),
+            close_notice: Duration::ZERO
+        }
     );
     for bad in [
         ("CACHE_MAX_BYTES", "-1"),

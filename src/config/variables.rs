@@ -33,7 +33,7 @@ variables! {
     AUTHOR_EMAILS = "";
     /// Allow everyone who is signed in to create content, as the original did.
     OPEN_AUTHORSHIP = "false";
-    /// Accept the tokens dev-mock-admin, dev-mock-author and dev-mock-commenter; refused in production.
+    /// Accept the tokens dev-mock-admin, dev-mock-author and dev-mock-commenter: true, or insecure to do so on a HOST that others reach; refused in production.
     ALLOW_DEV_AUTH = "false";
     /// Client ids of the applications whose Google tokens are accepted, separated by commas; required in production.
     GOOGLE_CLIENT_ID = "";
@@ -91,10 +91,14 @@ variables! {
     LOG_FORMAT = "text";
     /// Log filter, such as warn,field_notes=debug.
     RUST_LOG = "info";
+    /// Log a line for each request: on or off.
+    LOG_REQUESTS = "on";
     /// Time limit of a request in seconds.
     REQUEST_TIMEOUT_SECONDS = "30";
     /// Size limit of the response cache in bytes; 0 disables it.
     CACHE_MAX_BYTES = "134217728";
+    /// Limit of the bytes of responses that clients are receiving, beside CACHE_MAX_BYTES; above it, uncached requests get 503.
+    RESPONSES_MAX_BYTES = "134217728";
     /// Seconds after which cached responses expire where other writers cannot be seen: on a standalone MongoDB server.
     CACHE_MAX_AGE = "30";
     /// Seconds for which shared caches may serve a public response without revalidation.
@@ -107,6 +111,8 @@ variables! {
     MAX_CONNECTIONS = "16384";
     /// Seconds until an idle connection, or one whose client stops reading, is closed.
     CONNECTION_IDLE_SECONDS = "75";
-    /// Seconds that running requests get after a signal to stop.
+    /// Seconds of normal service after a signal to stop, while /readyz is 503; 5 is the default in production.
+    SHUTDOWN_DELAY_SECONDS = "0";
+    /// Seconds that running requests get after that.
     SHUTDOWN_GRACE_SECONDS = "10";
 }

@@ -86,6 +86,8 @@ pub enum ApiError {
     TooManyRequests(String, RateLimitStatus),
     /// 503: the token cannot be verified, since its issuer does not answer.
     IssuerUnavailable,
+    /// 503: the token cannot be verified, since too many others are being verified.
+    VerificationBusy,
     /// 406: `Accept-Encoding` excludes every available encoding.
     NotAcceptable,
     /// 409: the request conflicts with another item.
@@ -97,10 +99,18 @@ pub enum ApiError {
         /// The entity tag of the current revision.
         tag: HeaderValue,
     },
+    /// 408: the body arrives too slowly.
+    BodyTooSlow,
     /// 413: the body is too large.
     TooLarge,
-    /// 415: the body is a form.
+    /// 414: the URL is too long.
+    UrlTooLong,
+    /// 415: the body is not JSON.
     UnsupportedMediaType,
+    /// 415: the content encoding of the body is not supported.
+    UnsupportedEncoding,
+    /// 417: the expectation of `Expect` is unknown.
+    ExpectationFailed,
     /// 503: the start is not complete, or failed.
     NotServing(String),
     /// 503: the store is unavailable.
@@ -191,12 +201,23 @@ impl ApiError {
             }
             Self::UnsupportedMediaType => plain(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON, not a form: send Content-Type: application/json",
+                "The body must be JSON: send Content-Type: application/json",
             ),
+            Self::BodyTooSlow => plain(StatusCode::REQUEST_TIMEOUT, "The body arrives too slowly"),
+            Self::UrlTooLong => plain(StatusCode::URI_TOO_LONG, "The URL is too long: the limit is 8 KiB"),
+            Self::ExpectationFailed => {
+                plain(StatusCode::EXPECTATION_FAILED, "Unknown expectation: only 100-continue is supported")
+            }
+            Self::UnsupportedEncoding => plain(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must not be encoded: send it without Content-Encoding",
+            )
+            .with(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
             Self::MethodNotAllowed => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
             Self::TooManyRequests(detail, status) => plain(StatusCode::TOO_MANY_REQUESTS, detail)
                 .with(header::RETRY_AFTER, HeaderValue::from(status.seconds_left)),
             Self::IssuerUnavailable => unavailable("the token cannot be verified at the moment"),
+            Self::VerificationBusy => unavailable("too many tokens are being verified"),
             Self::NotServing(detail) => unavailable(detail),
             Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
             Self::TimedOut => unavailable("the request took too long"),
@@ -325,6 +346,7 @@ impl From<identity::Error> for ApiError {
                     .to_owned(),
             ),
             identity::Error::Token(TokenError::Unavailable) => Self::IssuerUnavailable,
+            identity::Error::Token(TokenError::Busy) => Self::VerificationBusy,
             identity::Error::Users(error) => error.into(),
         }
     }

@@ -1,6 +1,6 @@
 //! The route table, and the application that is built from it.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -14,6 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
 use super::resources::{articles, docs, health, me, navlinks, pages, sections, trash};
+use super::server::reject_malformed;
 use super::{ApiError, AppState, CachedService, RateLimit, middleware, openapi};
 use crate::domain::{Project, Role, Story};
 use Policy::{Admins, Authors, Everyone, Owner, SignedIn};
@@ -54,7 +55,7 @@ pub struct Route {
     pub path: &'static str,
     /// The callers that are admitted.
     pub policy: Policy,
-    /// The rate limit of each client, if there is one.
+    /// The rate limit of each client and path, if there is one.
     pub limit: Option<RateLimit>,
     pub(super) operation_id: &'static str,
     pub(super) summary: Option<&'static str>,
@@ -65,6 +66,7 @@ pub struct Route {
     is_content: bool,
     handler: MethodRouter<AppState>,
     describe: Vec<fn(&mut Operation)>,
+    parameters: OnceLock<Vec<String>>,
 }
 
 /// Declares constructors of rows, one for each method.
@@ -94,6 +96,7 @@ macro_rules! constructors {
                 is_content: false,
                 handler: on(MethodFilter::$method, handler),
                 describe: vec![H::describe],
+                parameters: OnceLock::new(),
             }
         }
     )+};
@@ -119,6 +122,26 @@ impl Route {
         };
         let (templates, segments) = (self.path.split('/'), path.split('/'));
         templates.clone().count() == segments.clone().count() && templates.zip(segments).all(fits)
+    }
+
+    /// Returns the row that answers a method and a path: of several the one with the fewest variable parts, as in the
+    /// router.
+    pub(super) fn find<'a>(routes: &'a [Self], method: &Method, path: &str) -> Option<&'a Self> {
+        let matching = routes.iter().filter(|route| route.answers(method) && route.matches(path));
+        matching.min_by_key(|route| route.path.matches('{').count())
+    }
+
+    /// Returns the names of the query parameters, in the order of their declaration.
+    pub(super) fn parameters(&self) -> &[String] {
+        self.parameters.get_or_init(|| {
+            let query = self.operation().query;
+            query.iter().filter_map(|parameter| Some(parameter["name"].as_str()?.to_owned())).collect()
+        })
+    }
+
+    /// Reports whether the name of a query parameter looks like an operator of a query language.
+    pub(super) fn is_operator(name: &str) -> bool {
+        name.starts_with('$') || name.contains(['[', ']'])
     }
 
     /// Limits each client to `per_minute` requests.
@@ -206,7 +229,7 @@ fn content() -> Vec<Route> {
         put("update_story", "/stories/{id}", Owner, articles::update::<Story>).limit(CONTENT_WRITES),
         delete("delete_story", "/stories/{id}", Owner, articles::delete::<Story>).limit(CONTENT_WRITES),
         get("show_story_by_slug", "/stories/slug/{slug}", Everyone, articles::show_by_slug::<Story>),
-        get("list_projects", "/projects", Everyone, articles::list_projects).errors(&[401, 403, 429]),
+        get("list_projects", "/projects", Everyone, articles::list_projects).errors(&[401, 403]),
         post("create_project", "/projects", Authors, articles::create::<Project>).limit(CONTENT_WRITES),
         get("show_project", "/projects/{id}", SignedIn, articles::show::<Project>),
         put("update_project", "/projects/{id}", Owner, articles::update::<Project>).limit(CONTENT_WRITES),
@@ -223,7 +246,7 @@ fn content() -> Vec<Route> {
         get("show_navlink", "/navlinks/{id}", Everyone, navlinks::show),
         put("update_navlink", "/navlinks/{id}", Admins, navlinks::update).limit(SITE_WRITES),
         delete("delete_navlink", "/navlinks/{id}", Admins, navlinks::delete).limit(SITE_DELETES),
-        get("list_sections", "/sections", Everyone, sections::list).errors(&[401, 403, 429]),
+        get("list_sections", "/sections", Everyone, sections::list).errors(&[401, 403]),
         post("create_section", "/sections", Authors, sections::create).limit(SITE_WRITES),
         get("show_section", "/sections/{id}", Everyone, sections::show),
         put("update_section", "/sections/{id}", Owner, sections::update).limit(SITE_WRITES),
@@ -273,7 +296,7 @@ pub fn router(app: AppState) -> CachedService {
         .fold(Router::new(), add)
         .route_layer(from_fn_with_state(ContentLoader::new(app.clone()), cache::serve_or_load));
     let router = layered(operations.merge(content), app.clone());
-    CachedService::new(app, router)
+    CachedService::new(app, router, routes())
 }
 
 /// Adds the layers that every request passes.
@@ -284,6 +307,7 @@ fn layered(routes: Router<AppState>, app: AppState) -> Router {
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| panic_response(&*panic)))
         .layer(from_fn_with_state(app.clone(), middleware::require_open_gate))
         .layer(from_fn_with_state(app.clone(), middleware::rate_limit))
+        .layer(from_fn(reject_malformed))
         .layer(from_fn_with_state(app.clone(), middleware::timeout))
         .layer(from_fn_with_state(app.clone(), middleware::cors_and_security_headers))
         .layer(from_fn_with_state(app.clone(), middleware::log_request))
@@ -302,18 +326,12 @@ async fn identify(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Returns the template that matches a path: the one with the fewest variable parts, as in the router.
-fn template(path: &str) -> Option<&'static str> {
-    let matching = routes().iter().filter(|route| route.matches(path)).map(|route| route.path);
-    matching.min_by_key(|template| template.matches('{').count())
-}
-
 /// Responds with 404, or redirects to the same path without its trailing slash if that is a route.
 async fn not_found(State(_): State<AppState>, request: Request) -> Response {
     let uri = request.uri();
     if let Some(without) = uri.path().strip_suffix('/')
         && without != "/"
-        && template(without).is_some()
+        && routes().iter().any(|route| route.matches(without))
     {
         let location = uri.query().map_or_else(|| without.to_owned(), |query| format!("{without}?{query}"));
         return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
@@ -387,7 +405,8 @@ mod tests {
     }
 
     #[test]
-    fn paths_find_their_templates() {
+    fn paths_find_their_routes() {
+        let template = |path| Route::find(routes(), &Method::GET, path).map(|route| route.path);
         assert_eq!(template("/"), Some("/"));
         assert_eq!(template("/sections"), Some("/sections"));
         assert_eq!(template("/sections/abc"), Some("/sections/{id}"));

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::{Identity, TokenError, VerifiedToken, Verifier};
+use super::{Identity, Lookup, TokenError, VerifiedToken, Verifier};
 
 /// The address of the development author, which the configuration of roles must include.
 pub const AUTHOR_EMAIL: &str = "dev-author@dev.example.com";
@@ -21,8 +21,8 @@ impl DevelopmentTokens {
 
 #[async_trait]
 impl Verifier for DevelopmentTokens {
-    async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError> {
-        let email = match token {
+    async fn verify(&self, lookup: Lookup<'_>) -> Result<VerifiedToken, TokenError> {
+        let email = match lookup.token {
             "dev-mock-admin" => self.admin_email.as_str(),
             "dev-mock-author" => AUTHOR_EMAIL,
             "dev-mock-commenter" => COMMENTER_EMAIL,

@@ -6,23 +6,32 @@ mod cache;
 mod development;
 /// Google access tokens.
 mod google;
+/// Bounds the look-ups of tokens at their issuer.
+mod lookups;
 /// Assigns roles to e-mail addresses.
 mod roles;
 /// The port for token verification.
 mod verifier;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use development::{AUTHOR_EMAIL, DevelopmentTokens};
-pub use google::{Google, GoogleSettings};
+pub use google::GoogleSettings;
 pub use roles::Roles;
-pub use verifier::{Account, Identity, TokenError, VerifiedToken, Verifier, VerifierChain};
+pub use verifier::{Account, Identity, Lookup, TokenError, VerifiedToken, Verifier, VerifierChain};
 
 use cache::{TokenCache, TokenOwner};
 
 use crate::clock::Clock;
-use crate::domain::Caller;
+use crate::domain::{Caller, Role};
 use crate::repository::{self, NewUser, User, Users};
+
+/// Creates a verifier that asks Google, with bounded look-ups.
+pub fn google(settings: GoogleSettings, clock: &Arc<dyn Clock>) -> Box<dyn Verifier> {
+    let google = google::Google::new(settings, Arc::clone(clock));
+    Box::new(lookups::BoundedVerifier::new(google, Arc::clone(clock)))
+}
 
 /// An authentication error.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +61,9 @@ pub struct Profile {
     pub name: String,
 }
 
+/// A caller whose token was verified.
+pub struct VerifiedCaller(Arc<TokenOwner>);
+
 /// Authenticates requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Authenticator {
@@ -68,27 +80,57 @@ impl Authenticator {
         Self { tokens, users, roles: Arc::new(roles), clock }
     }
 
-    /// Authenticates the value of an `Authorization` header.
-    pub async fn profile(&self, header: Option<&[u8]>) -> Result<Profile, Error> {
-        let token = bearer_token(header)?;
-        let owner = self.tokens.verify(token).await?;
-        let User { id, name } = owner.user.get_or_try_init(|| self.sign_in(&owner)).await?;
-        let email = owner.identity.email.clone();
-        let caller = Caller { id: *id, role: self.roles.role_of(&email) };
-        Ok(Profile { caller, email, name: name.clone() })
+    /// Returns what is known of an `Authorization` header without asking the issuer of its token.
+    pub fn recall(&self, header: Option<&[u8]>) -> Option<Result<VerifiedCaller, Error>> {
+        match bearer_token(header) {
+            Ok(token) => Some(self.tokens.recall(token)?.map(VerifiedCaller).map_err(Error::Token)),
+            Err(error) => Some(Err(error)),
+        }
     }
 
-    /// Reports whether the header's token is cached as valid.
-    pub fn knows(&self, header: Option<&[u8]>) -> bool {
-        bearer_token(header).is_ok_and(|token| self.tokens.is_known(token))
+    /// Verifies the token of an `Authorization` header that `client` sent.
+    pub async fn verify(&self, header: Option<&[u8]>, client: IpAddr) -> Result<VerifiedCaller, Error> {
+        let token = bearer_token(header)?;
+        Ok(VerifiedCaller(self.tokens.verify(token, client).await?))
+    }
+
+    /// Returns the profile of a caller, who is stored as a user at the first request.
+    pub async fn profile(&self, caller: &VerifiedCaller) -> Result<Profile, Error> {
+        let VerifiedCaller(owner) = caller;
+        let user = owner.user.get_or_try_init(|| self.sign_in(owner)).await?;
+        Ok(self.profile_of(owner, user))
+    }
+
+    /// Returns the profile of a caller, unless they are new and therefore have no content: then they see what everyone
+    /// sees, and nothing has to be written to show it.
+    pub async fn stored_profile(&self, caller: &VerifiedCaller) -> Result<Option<Profile>, Error> {
+        let VerifiedCaller(owner) = caller;
+        // An administrator sees the content of others.
+        if owner.user.initialized() || self.roles.role_of(&owner.identity.email) == Role::Admin {
+            return self.profile(caller).await.map(Some);
+        }
+        match self.users.find(&new_user(owner, &self.roles)).await? {
+            Some(_) => self.profile(caller).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn profile_of(&self, owner: &TokenOwner, user: &User) -> Profile {
+        let email = owner.identity.email.clone();
+        let caller = Caller { id: user.id, role: self.roles.role_of(&email) };
+        Profile { caller, email, name: user.name.clone() }
     }
 
     async fn sign_in(&self, owner: &TokenOwner) -> Result<User, repository::Error> {
-        let Identity { email, name, avatar_url, account } = owner.identity.clone();
-        let role = self.roles.role_of(&email);
-        let account = account.map(|Account { provider, id }| (provider, id));
-        self.users.sign_in(NewUser { email, name, avatar_url, role, account }, self.clock.now()).await
+        self.users.sign_in(new_user(owner, &self.roles), self.clock.now()).await
     }
+}
+
+fn new_user(owner: &TokenOwner, roles: &Roles) -> NewUser {
+    let Identity { email, name, avatar_url, account } = owner.identity.clone();
+    let role = roles.role_of(&email);
+    let account = account.map(|Account { provider, id }| (provider, id));
+    NewUser { email, name, avatar_url, role, account }
 }
 
 /// Returns the token of an `Authorization` header: the scheme `Bearer` in any case, white space, one token.

@@ -1,6 +1,6 @@
 use crate::domain::Role;
 
-/// Assigns roles to e-mail addresses. Roles are looked up per request, so that a configuration change takes effect.
+/// Assigns roles to e-mail addresses, which are compared without regard to case. Roles are looked up per request, so that a configuration change takes effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roles {
     admin: String,
@@ -9,15 +9,19 @@ pub struct Roles {
 
 impl Roles {
     /// Assigns one administrator and any number of authors, by e-mail address.
-    pub fn new(admin: String, authors: Vec<String>) -> Self {
-        Self { admin, authors }
+    pub fn new(admin: &str, authors: &[String]) -> Self {
+        Self {
+            admin: admin.to_lowercase(),
+            authors: authors.iter().map(|author| author.to_lowercase()).collect(),
+        }
     }
 
     /// Returns the role of an e-mail address.
     pub fn role_of(&self, email: &str) -> Role {
+        let email = email.to_lowercase();
         if email == self.admin {
             Role::Admin
-        } else if self.authors.iter().any(|author| author == email) {
+        } else if self.authors.contains(&email) {
             Role::Author
         } else {
             Role::Commenter
@@ -31,10 +35,18 @@ mod tests {
 
     #[test]
     fn unlisted_addresses_are_commenters() {
-        let roles = Roles::new("a@example.com".into(), vec!["b@example.com".into(), "a@example.com".into()]);
+        let roles = Roles::new("a@example.com", &["b@example.com".into(), "a@example.com".into()]);
         assert_eq!(roles.role_of("a@example.com"), Role::Admin);
         assert_eq!(roles.role_of("b@example.com"), Role::Author);
         assert_eq!(roles.role_of("c@example.com"), Role::Commenter);
         assert_eq!(roles.role_of(""), Role::Commenter);
+    }
+
+    #[test]
+    fn addresses_are_compared_without_regard_to_case() {
+        let roles = Roles::new("Boss@Example.com", &["Jo@EXAMPLE.com".into()]);
+        assert_eq!(roles.role_of("boss@example.com"), Role::Admin);
+        assert_eq!(roles.role_of("BOSS@example.COM"), Role::Admin);
+        assert_eq!(roles.role_of("jo@example.com"), Role::Author);
     }
 }

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -44,13 +46,27 @@ pub enum TokenError {
     /// The issuer did not answer.
     #[error("the issuer of the token does not answer")]
     Unavailable,
+    /// Too many other tokens are being verified.
+    #[error("too many tokens are being verified")]
+    Busy,
+}
+
+/// A token to verify, and what is known of it.
+#[derive(Clone, Copy)]
+pub struct Lookup<'a> {
+    /// The token.
+    pub token: &'a str,
+    /// The address of the client that sent it.
+    pub client: IpAddr,
+    /// True if it was valid when it was last verified.
+    pub was_valid: bool,
 }
 
 /// Verifies tokens.
 #[async_trait]
 pub trait Verifier: Send + Sync + 'static {
     /// Returns the owner of a token.
-    async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError>;
+    async fn verify(&self, lookup: Lookup<'_>) -> Result<VerifiedToken, TokenError>;
 }
 
 /// Asks verifiers in turn until one does not reject the token. An empty chain rejects every token.
@@ -58,9 +74,9 @@ pub struct VerifierChain(pub Vec<Box<dyn Verifier>>);
 
 #[async_trait]
 impl Verifier for VerifierChain {
-    async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError> {
+    async fn verify(&self, lookup: Lookup<'_>) -> Result<VerifiedToken, TokenError> {
         for verifier in &self.0 {
-            match verifier.verify(token).await {
+            match verifier.verify(lookup).await {
                 Err(TokenError::Rejected) => {}
                 outcome => return outcome,
             }

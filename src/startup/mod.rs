@@ -63,6 +63,9 @@ impl Application {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         tracing::info!(%address, "listening; content is served once start-up is complete");
+        if config.allow_dev_auth && !address.ip().to_canonical().is_loopback() {
+            tracing::warn!(%address, "development tokens are accepted: anyone who reaches this address is administrator");
+        }
         Ok(Self { config, listener, address, started_at })
     }
 
@@ -95,12 +98,17 @@ impl Application {
         tokio::pin!(shutdown);
         let outcome = match start_unless(&config, &gate, clock, shutdown.as_mut()).await {
             Some(Ok((database, report))) => {
-                tracing::info!(duration_ms = started_at.elapsed().as_millis(), "serving");
+                tracing::info!(duration_ms = milliseconds(started_at), "serving");
                 if config.environment == Environment::Development {
                     banner::print(&config, address, &database, report.as_ref(), started_at.elapsed());
                 }
                 shutdown.await;
                 gate.drain();
+                tracing::info!(
+                    seconds = config.shutdown_delay.as_secs(),
+                    "shutting down: serving until no new requests are routed here (SHUTDOWN_DELAY_SECONDS)"
+                );
+                tokio::time::sleep(config.shutdown_delay).await;
                 Ok(Some(database))
             }
             Some(Err(failure))
@@ -115,12 +123,17 @@ impl Application {
             Some(Err(failure)) => Err(failure),
             None => Ok(None),
         };
-        tracing::info!("shutting down");
-        drop(stop_server);
         let grace = if outcome.is_ok() { config.shutdown_grace } else { Duration::ZERO };
-        if tokio::time::timeout(grace, &mut server).await.is_err() {
+        tracing::info!(
+            seconds = grace.as_secs(),
+            "shutting down: waiting at most this long for requests in progress (SHUTDOWN_GRACE_SECONDS)"
+        );
+        drop(stop_server);
+        if tokio::time::timeout(config.connections.close_notice + grace, &mut server).await.is_err() {
+            tracing::warn!("requests in progress are aborted");
             server.abort();
         }
+        tracing::info!("stopped");
         if let Some(database) = outcome? {
             database.close().await;
         }
@@ -143,6 +156,13 @@ async fn start_unless(
         () = shutdown => {}
     }
     tracing::info!("shutdown requested during start-up");
+    if gate.readiness().phase != Some(Phase::Migrations.name()) {
+        return None;
+    }
+    tracing::info!(
+        seconds = config.shutdown_grace.as_secs(),
+        "waiting for the migration to stop between two batches"
+    );
     // A migration stops between two batches and records that in the ledger. If that takes too long, abandoning it is
     // safe: its lease expires and the next run resumes.
     stop.cancel();
@@ -192,9 +212,12 @@ async fn phase<T>(
     gate.progress(|progress| *progress = http::Readiness::starting(Some(phase)));
     let started_at = Instant::now();
     let outcome = work.instrument(tracing::info_span!("start", phase)).await;
-    let duration_ms = started_at.elapsed().as_millis();
-    tracing::info!(phase, duration_ms, ok = outcome.is_ok(), "phase completed");
+    tracing::info!(phase, duration_ms = milliseconds(started_at), ok = outcome.is_ok(), "phase completed");
     outcome
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Raises the limit of open files, and lowers `MAX_CONNECTIONS` to what it allows.

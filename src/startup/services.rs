@@ -5,7 +5,7 @@ use docstore::Database;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Section;
-use crate::identity::{self, Authenticator, DevelopmentTokens, Google, Roles, Verifier, VerifierChain};
+use crate::identity::{self, Authenticator, DevelopmentTokens, Roles, Verifier, VerifierChain};
 use crate::repository::{Repository, SectionContents, TreeLock, Users};
 use crate::service::{ChangeTracker, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
 
@@ -20,10 +20,10 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         verifiers.push(Box::new(DevelopmentTokens::new(config.admin_email.clone())));
     }
     if !config.google.audiences.is_empty() {
-        verifiers.push(Box::new(Google::new(config.google.clone(), Arc::clone(&clock))));
+        verifiers.push(identity::google(config.google.clone(), &clock));
     }
     let verifier = Arc::new(VerifierChain(verifiers));
-    let roles = Roles::new(config.admin_email.clone(), authors);
+    let roles = Roles::new(&config.admin_email, &authors);
     let authorship = config.authorship;
     let items = Repository::<Section>::new(database);
     let (contents, lock) = (SectionContents::new(database), TreeLock::new(database));

@@ -20,6 +20,8 @@ mod google;
 mod health;
 /// Sanitizing of HTML.
 mod html;
+/// Users: accounts and addresses.
+mod identity;
 /// Declared indexes on databases that are not empty.
 mod indexes;
 /// Rate limits.

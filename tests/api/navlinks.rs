@@ -116,8 +116,8 @@ testkit::stores! {
             error("sort_order", "greater_than_equal"),
             error("is_published", "bool_parsing"),
         ];
-        assert_eq!(app.post(ANONYMOUS, "/navlinks", &bad).await.errors(), expected);
-        assert_eq!(app.put(ANONYMOUS, "/navlinks/zzz", &bad).await.errors(), expected);
+        assert_eq!(app.post("author", "/navlinks", &bad).await.errors(), expected);
+        assert_eq!(app.put("admin", "/navlinks/zzz", &bad).await.errors(), expected);
         let missing = [error("label", "missing"), error("url", "missing")];
         assert_eq!(app.post("author", "/navlinks", &json!({})).await.errors(), missing);
         // No field of a link can be null.

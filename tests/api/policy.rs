@@ -103,12 +103,12 @@ testkit::stores! {
         }
     }
 
-    async fn fields_are_judged_before_callers(db: Database) {
+    async fn callers_are_judged_before_bodies(db: Database) {
         let app = App::on(&db).await;
         for route in routes().iter().filter(|route| reads_a_body(route)) {
             let path = concrete(&db, route, "anonymous").await;
             let answer = app.write(ANONYMOUS, route.method.clone(), &path, &[], "{").await;
-            assert_eq!(answer.status, 422, "{} {}", route.method.as_str(), route.path);
+            assert_eq!(answer.status, 401, "{} {}", route.method.as_str(), route.path);
         }
     }
 

@@ -97,7 +97,8 @@ testkit::stores! {
 
     async fn checks_come_in_the_order_of_the_contract(db: Database) {
         let app = App::on(&db).await;
-        assert_eq!(app.put(ANONYMOUS, "/projects/zzz", &json!({ "title": "" })).await.status, 422);
+        assert_eq!(app.put(ANONYMOUS, "/projects/zzz", &json!({ "title": "" })).await.status, 401);
+        assert_eq!(app.put("commenter", "/projects/zzz", &json!({ "title": "" })).await.status, 422);
         assert_eq!(app.put(ANONYMOUS, "/projects/zzz", &json!({})).await.status, 401);
         for method in [Method::GET, Method::PUT, Method::DELETE] {
             for (id, status) in [("zzz", 400), (NO_ID, 404)] {

@@ -71,7 +71,7 @@ testkit::stores! {
     async fn bad_bodies_are_422_before_anything_else(db: Database) {
         let app = App::on(&db).await;
         let missing = [error("title", "missing"), error("display_type", "missing"), error("content_type", "missing")];
-        assert_eq!(app.post(ANONYMOUS, "/sections", &json!({})).await.errors(), missing);
+        assert_eq!(app.post("author", "/sections", &json!({})).await.errors(), missing);
         let bad = json!({
             "title": "", "display_type": "list", "content_type": 5, "slug": "a".repeat(201), "parent_id": 7,
             "nav_visibility": "Main", "sort_order": -1, "is_published": "maybe",
@@ -86,8 +86,8 @@ testkit::stores! {
             error("sort_order", "greater_than_equal"),
             error("is_published", "bool_parsing"),
         ];
-        assert_eq!(app.post(ANONYMOUS, "/sections", &bad).await.errors(), expected);
-        let mut put = app.put(ANONYMOUS, "/sections/zzz", &bad).await.errors();
+        assert_eq!(app.post("author", "/sections", &bad).await.errors(), expected);
+        let mut put = app.put("author", "/sections/zzz", &bad).await.errors();
         put.sort_by_key(|error| error.0.to_string());
         let mut expected = expected.to_vec();
         expected.sort_by_key(|error| error.0.to_string());

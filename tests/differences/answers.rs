@@ -170,8 +170,23 @@ pub(crate) const ERRORS: &[Difference] = &[
     extend("nul", "A string with a NUL character is 422.", "invalid_values_have_the_kinds_of_the_contract"),
     extend(
         "body-limits",
-        "A JSON body may have 1 MiB, otherwise it is 413; a form body is 415.",
+        "A JSON body may have 1 MiB, otherwise it is 413.",
         "fields_are_judged_together_and_the_store_is_unchanged",
+    ),
+    extend(
+        "body-types",
+        "Bodies of other types than JSON, and encoded ones, are 415; a byte order mark is ignored.",
+        "other_types_and_encodings_than_plain_json_are_415",
+    ),
+    extend(
+        "request-heads",
+        "Ambiguous `Host` or `Authorization` headers are 400, URLs over 8 KiB 414, unknown expectations 417.",
+        "odd_request_heads_are_refused_with_their_status",
+    ),
+    extend(
+        "refused-bodies",
+        "A body that is refused is read up to 16 MiB or 2 seconds, so that clients receive the response.",
+        "refused_bodies_are_read_to_their_end",
     ),
     fix("error-echo", "A 422 never repeats the value that was sent.", "errors_never_repeat_the_value"),
 ];

@@ -46,6 +46,21 @@ pub(crate) const START: &[Difference] = &[
         "A start never changes content outside a migration; it published every story without the flag.",
         "regression_22_a_start_changes_no_content",
     ),
+    extend(
+        "drain",
+        "After SIGTERM `/readyz` is 503 first; service goes on for `SHUTDOWN_DELAY_SECONDS`, then connections are drained. A second signal exits at once.",
+        "shutdown_fails_readiness_then_drains",
+    ),
+    extend(
+        "request-log",
+        "Each request is one line in the log, with path, client, caller, status and duration; `LOG_REQUESTS=off` turns them off.",
+        "each_request_has_a_line_in_the_log",
+    ),
+    fix(
+        "local-origins",
+        "`http://localhost:3000` and the other local origins may read responses in development only.",
+        "production_has_stricter_rules",
+    ),
     fix(
         "env-example",
         "`.env.example` lists every variable that is read.",

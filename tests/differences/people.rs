@@ -84,12 +84,42 @@ pub(crate) const IDENTITY: &[Difference] = &[
         "`ALLOW_DEV_AUTH=true` accepts `dev-mock-admin`, `dev-mock-author` and `dev-mock-commenter`; production refuses to start with it.",
         "development_tokens_are_refused_in_production",
     ),
+    extend(
+        "development-tokens-public",
+        "On an address that others reach, development tokens are accepted with `ALLOW_DEV_AUTH=insecure` only.",
+        "development_tokens_on_a_public_address_are_refused_or_warned_about",
+    ),
+    fix(
+        "address-case",
+        "E-mail addresses are compared without regard to case, also those of `ADMIN_EMAIL` and `AUTHOR_EMAILS`.",
+        "addresses_are_one_whatever_their_case",
+    ),
+    fix(
+        "account-first",
+        "A user is found by the account first, then by address; another address or spelling made another user.",
+        "an_account_is_one_user_whatever_its_address",
+    ),
+    fix(
+        "token-first",
+        "Credentials are checked before the body is received: 401 comes before 413, 415 and 422.",
+        "callers_are_judged_before_bodies",
+    ),
+    extend(
+        "known-bad-tokens",
+        "A rejected token is not looked up again for a minute.",
+        "rejected_and_overlong_tokens_are_recalled_without_asking",
+    ),
+    extend(
+        "issuer-pause",
+        "After several look-ups without an answer, tokens that are not known are 503 at once for a few seconds.",
+        "silent_issuer_of_tokens_delays_no_one_else",
+    ),
 ];
 
 pub(crate) const LIMITS: &[Difference] = &[
     fix(
         "limit-key",
-        "Rate limits count by client and route; counted by URL, another id avoided them.",
+        "Rate limits count by client and path, as before, and all writes of a client are limited to 300 per minute; another id avoided every limit.",
         "regression_08_a_client_cannot_avoid_a_limit_by_varying_the_address",
     ),
     fix(
@@ -104,8 +134,18 @@ pub(crate) const LIMITS: &[Difference] = &[
     ),
     extend(
         "limit-sign-in",
-        "Clients that send too many invalid tokens within a minute are rejected.",
-        "who_shows_too_many_bad_tokens_is_not_listened_to",
+        "Look-ups of bad tokens are slowed down per client; valid tokens are not refused because of them.",
+        "thousand_bad_tokens_do_not_keep_others_from_signing_in",
+    ),
+    extend(
+        "limit-bodies",
+        "Bodies that arrive too slowly are 408; one client may send a quarter of all bodies that are received at a time.",
+        "slow_bodies_take_a_share_of_the_places_and_are_given_up",
+    ),
+    extend(
+        "limit-responses",
+        "Responses that clients are receiving have a budget of bytes (`RESPONSES_MAX_BYTES`), beyond which uncached reads are 503; slow readers are disconnected.",
+        "bodies_beyond_the_budget_are_refused",
     ),
     extend(
         "limit-headers",

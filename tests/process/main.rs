@@ -14,6 +14,8 @@ mod failure;
 mod first_run;
 /// The commands of the migration guide.
 mod guide;
+/// Clients that send too much, too slowly or something odd.
+mod hostile;
 /// Stopped, killed and waiting runs.
 mod interrupted;
 /// `migrate backup`, `restore`, `reset`, `diff`, `test`, `rehearse`, `preflight`.
@@ -30,6 +32,8 @@ mod regressions;
 mod scaffold;
 /// `seed demo`.
 mod seed;
+/// Shutdown, signals and the log.
+mod shutdown;
 /// A database of the original.
 mod takeover;
 /// `trash purge`.

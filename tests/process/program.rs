@@ -24,12 +24,18 @@ pub(crate) fn long_documents() -> Option<u32> {
 pub(crate) struct Program {
     folder: TempDir,
     variables: Vec<(String, String)>,
+    /// The file that receives standard error instead of the log file.
+    error_output: Option<PathBuf>,
 }
 
 impl Program {
     /// Creates a program without variables.
     pub(crate) fn bare() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder"), variables: Vec::new() }
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            variables: Vec::new(),
+            error_output: None,
+        }
     }
 
     /// Creates a program that serves from the store of a test.
@@ -50,6 +56,12 @@ impl Program {
     /// Sets a variable.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sends standard error to a file.
+    pub(crate) fn with_error_output(mut self, path: &str) -> Self {
+        self.error_output = Some(path.into());
         self
     }
 
@@ -95,7 +107,11 @@ impl Program {
             .expect("a log file");
         let mut command = self.command(arguments);
         command.envs(variables.iter().copied());
-        command.stdout(file.try_clone().expect("a second handle")).stderr(file);
+        let error: Stdio = match &self.error_output {
+            Some(path) => fs::File::options().write(true).open(path).expect("a file").into(),
+            None => file.try_clone().expect("a second handle").into(),
+        };
+        command.stdout(file).stderr(error);
         Running { child: command.spawn().expect("the program starts"), log }
     }
 
@@ -254,6 +270,19 @@ impl Server {
                 }
             }
             assert!(began.elapsed() < timeout(), "it was never printed:\n{}", self.output());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until `/readyz` of a server that was ready is 503 and meets a condition, and returns its body.
+    pub(crate) async fn wait_for_readyz_after_start(&self, expected: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let (status, body) = self.get("/readyz").await;
+            if status == 503 && expected(&body) {
+                return body;
+            }
+            assert!(began.elapsed() < timeout(), "{body}:\n{}", self.output());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

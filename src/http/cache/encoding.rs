@@ -1,7 +1,6 @@
 use std::io::{self, Write as _};
 
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
 
 /// Shorter bodies are not compressed: they fit into one packet as they are.
 const MIN_ENCODED_BYTES: usize = 1024;
@@ -39,8 +38,8 @@ impl ContentEncoding {
     }
 
     /// Encodes a body. Blocks for some milliseconds per megabyte.
-    pub(crate) fn encode(self, body: &[u8]) -> io::Result<Bytes> {
-        let encoded = match self {
+    pub(crate) fn encode(self, body: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(match self {
             Self::Brotli => {
                 let mut writer = brotli::CompressorWriter::new(Vec::new(), 4096, BROTLI.0, BROTLI.1);
                 writer.write_all(body)?;
@@ -53,9 +52,7 @@ impl ContentEncoding {
                 writer.finish()?
             }
             Self::Identity => body.to_vec(),
-        };
-        // The boxed slice has no spare capacity.
-        Ok(Bytes::from(encoded.into_boxed_slice()))
+        })
     }
 }
 

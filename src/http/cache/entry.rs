@@ -7,7 +7,9 @@ use std::time::Instant;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 
+use super::body_budget::BodyBudget;
 use super::encoding::{AcceptedEncodings, ContentEncoding};
+use crate::http::ApiError;
 use crate::http::middleware::{SECURITY_HEADERS, X_REQUEST_ID, add_vary};
 use crate::service::{ChangeTracker, ReadSet};
 
@@ -151,15 +153,20 @@ impl CacheEntry {
     }
 
     /// Returns a copy of the entry with one more encoded variant. Blocks.
-    pub(crate) fn with_variant(&self, encoding: ContentEncoding) -> std::io::Result<Self> {
+    pub(crate) fn with_variant(
+        &self,
+        encoding: ContentEncoding,
+        bodies: &BodyBudget,
+    ) -> Result<Self, ApiError> {
         let mut encoded = self.encoded.clone();
         if let Some(variant) = encoded.get_mut(encoding.index()) {
             let mut headers = self.identity.headers.clone();
             headers.insert(header::ETAG, self.etags()[encoding.index()].clone());
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
             // The clone has no spare capacity.
-            *variant =
-                Some(Variant { body: encoding.encode(&self.identity.body)?, headers: headers.clone() });
+            let body =
+                encoding.encode(&self.identity.body).map_err(|error| ApiError::Internal(Box::new(error)))?;
+            *variant = Some(Variant { body: bodies.count(body)?, headers: headers.clone() });
         }
         Ok(Self {
             validity: self.validity.clone(),
@@ -181,7 +188,7 @@ impl CacheEntry {
         status: CacheStatus,
     ) -> http::Response<Bytes> {
         let mut response = http::Response::new(Bytes::new());
-        if let Some(etag) = self.matching_etag(request_headers) {
+        if let Some(etag) = self.matching_etag(request_headers, encoding) {
             let mut headers = self.identity.headers.clone();
             headers.remove(header::CONTENT_TYPE);
             headers.insert(header::ETAG, etag.clone());
@@ -214,9 +221,9 @@ impl CacheEntry {
         })
     }
 
-    /// Returns the entity tag of `If-None-Match` that names an accepted variant of this entry. A cache that asks on behalf
-    /// of a client may hold others, too.
-    fn matching_etag(&self, request_headers: &HeaderMap) -> Option<&HeaderValue> {
+    /// Returns the entity tag of `If-None-Match` that names an accepted variant of this entry; for `*` that of the selected
+    /// variant. A cache that asks on behalf of a client may hold others, too.
+    fn matching_etag(&self, request_headers: &HeaderMap, selected: ContentEncoding) -> Option<&HeaderValue> {
         if !request_headers.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
@@ -226,7 +233,7 @@ impl CacheEntry {
             tags.find_map(|tag| {
                 let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
                 if tag == b"*" {
-                    return Some(&etags[ContentEncoding::Identity.index()]);
+                    return Some(&etags[selected.index()]);
                 }
                 let mut variants =
                     ContentEncoding::ALL.into_iter().filter(|encoding| accepted.accepts(*encoding));

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use super::entry::{CacheEntry, CacheStatus, UncachedReason, VARY, Validity};
-use super::response_cache::{CacheCounters, CacheMiss, CacheRequest, cache_key};
+use super::key::cache_key;
+use super::response_cache::{CacheCounters, CacheMiss, CacheRequest};
 use crate::http::error::ErrorExtension;
 use crate::http::middleware::{ClientInfo, RequestId, add_vary};
 use crate::http::{ApiError, AppState, Policy, Route};
@@ -48,9 +49,13 @@ pub(crate) async fn serve_or_load(
     next: Next,
 ) -> Response {
     let miss = request.extensions_mut().remove::<CacheMiss>();
-    let CacheMiss { reason, entry } = miss.expect("`CachedService` looks up every request");
+    let CacheMiss { reason, canonical, entry } = miss.expect("`CachedService` looks up every request");
     tracing::debug!(reason = reason.as_str(), "cache miss");
     if !matches!(reason, UncachedReason::Method | UncachedReason::Authorization) {
+        // The load sees the canonical URL, because others get its response, too.
+        if let Some(canonical) = canonical {
+            *request.uri_mut() = canonical;
+        }
         return read(&app, &single_flight, entry, request, next).await;
     }
     let permit = match app.concurrency.try_acquire() {
@@ -61,6 +66,9 @@ pub(crate) async fn serve_or_load(
     request.extensions_mut().insert(permit.clone());
     let mut response = next.run(request).await;
     drop(permit);
+    if let Err(error) = count_body(&app, &mut response).await {
+        response = error.into_response();
+    }
     add_vary(response.headers_mut(), VARY);
     if is_private {
         response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
@@ -123,6 +131,14 @@ async fn read(
     }
 }
 
+/// Counts the body of a response that is not cached, until the client has received it.
+async fn count_body(app: &AppState, response: &mut Response) -> Result<(), ApiError> {
+    let body = std::mem::take(response.body_mut());
+    let body = to_bytes(body, usize::MAX).await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    *response.body_mut() = Body::from(if body.is_empty() { body } else { app.cache.bodies.count(body)? });
+    Ok(())
+}
+
 async fn present(
     app: &AppState,
     request: CacheRequest<'_>,
@@ -169,6 +185,7 @@ async fn try_load(
     }
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    let body = app.cache.bodies.count(body)?;
     let reads = reads.so_far();
     let may_keep = ChangeTracker::may_keep(&reads);
     // Responses that read no collection are invalidated by any write.

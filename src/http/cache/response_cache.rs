@@ -23,10 +23,13 @@ use tower::util::Oneshot;
 use tower::{Service, ServiceExt as _};
 use utoipa::ToSchema;
 
+use super::body_budget::BodyBudget;
 use super::encoding::{AcceptedEncodings, ContentEncoding};
 use super::entry::{CacheEntry, CacheStatus, UncachedReason, VariantChoice};
+use super::key::{self, cache_key};
 use crate::http::middleware::{self, X_REQUEST_ID};
-use crate::http::{ApiError, AppState};
+use crate::http::server::HeadError;
+use crate::http::{ApiError, AppState, Route};
 
 /// The whole application without a socket: the response cache in front of the router. Cheap to clone.
 #[derive(Clone)]
@@ -38,11 +41,12 @@ pub struct CachedService {
 struct Inner {
     app: AppState,
     router: Router,
+    route_table: &'static [Route],
 }
 
 impl CachedService {
-    pub(crate) fn new(app: AppState, router: Router) -> Self {
-        Self { inner: Arc::new(Inner { app, router }), peer: None }
+    pub(crate) fn new(app: AppState, router: Router, route_table: &'static [Route]) -> Self {
+        Self { inner: Arc::new(Inner { app, router, route_table }), peer: None }
     }
 
     /// Returns the service for a connection from this address.
@@ -56,21 +60,35 @@ impl CachedService {
     /// The miss, for [`Self::route`].
     pub(crate) fn lookup<B>(&self, request: &http::Request<B>) -> Result<http::Response<Bytes>, CacheMiss> {
         let app = &self.inner.app;
-        let (mut response, route) = app.cache.lookup(request)?;
+        let (mut response, route) = app.cache.lookup(request, self.inner.route_table)?;
         let id = middleware::request_id(request.headers(), &*app.clock);
-        middleware::log_cached_response(request, route, &id, response.status());
+        let peer = self.peer.or_else(|| request.extensions().get().map(|ConnectInfo(peer)| *peer));
+        middleware::log_cached_response(&app.middleware, request, peer, route, &id, response.status());
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, id);
         if let Some(origin) = request.headers().get(header::ORIGIN) {
             middleware::allow_origin(&app.middleware, headers, origin);
         }
-        middleware::add_hsts(&app.middleware, headers, request, self.peer);
+        middleware::add_hsts(&app.middleware, headers, request, peer);
         Ok(response)
     }
 
     /// Answers a request that is not cached by the router.
-    pub(crate) fn route(&self, mut request: Request, miss: CacheMiss) -> Oneshot<Router, Request> {
-        request.extensions_mut().insert(miss);
+    pub(crate) fn route(&self, request: Request, miss: CacheMiss) -> Oneshot<Router, Request> {
+        self.ask_router(request, miss)
+    }
+
+    /// Answers a request with a malformed head.
+    pub(crate) fn refuse(&self, request: Request, error: HeadError) -> Oneshot<Router, Request> {
+        self.ask_router(request, error)
+    }
+
+    fn ask_router<E: Clone + Send + Sync + 'static>(
+        &self,
+        mut request: Request,
+        extension: E,
+    ) -> Oneshot<Router, Request> {
+        request.extensions_mut().insert(extension);
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
@@ -103,6 +121,8 @@ const MAX_ENCODERS: usize = 2;
 pub struct CacheSettings {
     /// The maximum size in bytes; `None` disables the cache.
     pub max_bytes: Option<NonZeroU64>,
+    /// The maximum number of bytes of bodies that are not cached, or not any more, while clients receive them.
+    pub in_flight_bytes: u64,
     /// The time for which shared caches may serve a public response without revalidation.
     pub shared_age: Duration,
     /// The time for which they may serve a stale one while they revalidate.
@@ -110,10 +130,11 @@ pub struct CacheSettings {
 }
 
 impl Default for CacheSettings {
-    /// 128 MiB; other caches always revalidate.
+    /// 128 MiB each; other caches always revalidate.
     fn default() -> Self {
         Self {
             max_bytes: NonZeroU64::new(128 * 1024 * 1024),
+            in_flight_bytes: 128 * 1024 * 1024,
             shared_age: Duration::ZERO,
             stale_while_revalidate: Duration::ZERO,
         }
@@ -164,6 +185,7 @@ pub struct ResponseCache {
     /// `None` if the cache is disabled.
     entries: Option<Entries>,
     pub(crate) counters: CacheCounters,
+    pub(crate) bodies: BodyBudget,
     encoders: Arc<Semaphore>,
 }
 
@@ -179,13 +201,10 @@ pub(crate) struct CacheRequest<'a> {
 #[derive(Clone)]
 pub(crate) struct CacheMiss {
     pub(crate) reason: UncachedReason,
+    /// The URL that stands for all requests with this response, if it is not the request's own.
+    pub(crate) canonical: Option<Uri>,
     /// The entry, if there is one.
     pub(crate) entry: Option<Arc<CacheEntry>>,
-}
-
-/// Returns the cache key of a request: path and query.
-pub(crate) fn cache_key(uri: &Uri) -> &str {
-    uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str())
 }
 
 impl ResponseCache {
@@ -199,6 +218,7 @@ impl ResponseCache {
             cache_control: cache_control(settings),
             entries: settings.max_bytes.map(entries),
             counters: CacheCounters::default(),
+            bodies: BodyBudget::new(settings.max_bytes.map_or(0, NonZeroU64::get) + settings.in_flight_bytes),
             encoders: Arc::new(Semaphore::new(MAX_ENCODERS)),
         }
     }
@@ -241,32 +261,41 @@ impl ResponseCache {
         Ok(())
     }
 
-    /// Looks a request up, and returns the response and the template of its route. Takes no lock.
+    /// Looks a request up, and returns the response and the template of its route. Takes no lock. A URL that is not canonical
+    /// is only noticed if there is no entry under it.
     ///
     /// # Errors
     /// The reason why the request is not answered.
     pub(crate) fn lookup<B>(
         &self,
         request: &http::Request<B>,
+        routes: &[Route],
     ) -> Result<(http::Response<Bytes>, &'static str), CacheMiss> {
-        let miss = |reason, entry| Err(CacheMiss { reason, entry });
+        let miss = |reason, canonical, entry| Err(CacheMiss { reason, canonical, entry });
         let (method, headers) = (request.method(), request.headers());
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return miss(UncachedReason::Method, None);
+            return miss(UncachedReason::Method, None, None);
         }
         if headers.contains_key(header::AUTHORIZATION) {
-            return miss(UncachedReason::Authorization, None);
+            return miss(UncachedReason::Authorization, None, None);
         }
-        let Some(entries) = &self.entries else { return miss(UncachedReason::Disabled, None) };
-        let key = cache_key(request.uri());
-        let Some(entry) = entries.get(key) else { return miss(UncachedReason::NoEntry, None) };
+        let Some(entries) = &self.entries else {
+            return miss(UncachedReason::Disabled, key::canonical(request.uri(), routes), None);
+        };
+        let mut canonical = None;
+        let mut entry = entries.get(cache_key(request.uri()));
+        if entry.is_none() {
+            canonical = key::canonical(request.uri(), routes);
+            entry = canonical.as_ref().and_then(|canonical| entries.get(cache_key(canonical)));
+        }
+        let Some(entry) = entry else { return miss(UncachedReason::NoEntry, canonical, None) };
         if !entry.is_fresh() {
-            return miss(entry.stale_reason(), Some(entry));
+            return miss(entry.stale_reason(), canonical, Some(entry));
         }
         let VariantChoice::Available(encoding, preferred) =
             entry.choose(AcceptedEncodings::from_headers(headers))
         else {
-            return miss(UncachedReason::NotEncoded, Some(entry));
+            return miss(UncachedReason::NotEncoded, canonical, Some(entry));
         };
         let (status, counter) = if entry.change_tracker().store_is_away() {
             (CacheStatus::StoreUnreachable, &self.counters.stale)
@@ -277,6 +306,7 @@ impl ResponseCache {
         let response = entry.response(method, headers, encoding, status);
         let route = entry.route;
         if let Some(preferred) = preferred {
+            let key = cache_key(canonical.as_ref().unwrap_or(request.uri()));
             self.encode_in_background(key, entry, preferred);
         }
         Ok((response, route))
@@ -318,11 +348,10 @@ impl ResponseCache {
             return Ok(current);
         }
         let task = tokio::task::spawn_blocking({
-            let entry = Arc::clone(&entry);
-            move || entry.with_variant(encoding).map(Arc::new)
+            let (entry, bodies) = (Arc::clone(&entry), self.bodies.clone());
+            move || entry.with_variant(encoding, &bodies).map(Arc::new)
         });
-        let panicked = |error| ApiError::Internal(Box::new(error));
-        let encoded = task.await.map_err(panicked)?.map_err(|error| ApiError::Internal(Box::new(error)))?;
+        let encoded = task.await.map_err(|error| ApiError::Internal(Box::new(error)))??;
         if let Some(entries) = &self.entries {
             replace(entries, key, &entry, Arc::clone(&encoded));
         }
@@ -335,12 +364,14 @@ impl ResponseCache {
         let Ok(permit) = Arc::clone(&self.encoders).try_acquire_owned() else {
             return entry.release_claim(encoding);
         };
-        let (entries, key) = (entries.clone(), key.to_owned());
+        let (entries, key, bodies) = (entries.clone(), key.to_owned(), self.bodies.clone());
         tokio::task::spawn_blocking(move || {
-            match entry.with_variant(encoding) {
+            match entry.with_variant(encoding, &bodies) {
                 Ok(encoded) => replace(&entries, &key, &entry, Arc::new(encoded)),
+                Err(ApiError::Overloaded) => entry.release_claim(encoding),
                 Err(error) => {
-                    tracing::error!(%error, encoding = encoding.as_str(), "failed to encode a response");
+                    let error = error.source_text().unwrap_or_default();
+                    tracing::error!(error, encoding = encoding.as_str(), "failed to encode a response");
                 }
             }
             drop(permit);

@@ -1,5 +1,6 @@
 //! Extractors of the head of a request: the caller, parameters of the path, and preconditions.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams, State};
@@ -9,11 +10,11 @@ use axum::http::request::Parts;
 
 use super::value::{self, FieldValue};
 use crate::domain::{Caller, Precondition};
-use crate::http::middleware::{ClientInfo, RateLimitStatus, RequestId};
+use crate::http::middleware::{ClientInfo, Permit, RequestId};
 use crate::http::openapi::headers;
 use crate::http::openapi::operation::{Input, Operation};
-use crate::http::{ApiError, AppState, FieldError, Policy, RateLimit, Route, cache};
-use crate::identity::{self, Profile, TokenError};
+use crate::http::{ApiError, AppState, FieldError, Policy, Route, cache};
+use crate::identity::{self, Profile, TokenError, VerifiedCaller};
 use crate::service::Services;
 
 /// The use cases. While the gate is closed there are none, and the response is a 503.
@@ -29,16 +30,14 @@ impl Input for Arc<Services> {}
 impl Input for State<AppState> {}
 impl Input for RequestId {}
 
-/// The limit of rejected tokens per client. Beyond it, tokens that are not known to be valid are not verified.
-const FAILURES: RateLimit = RateLimit { name: "failed-authentication", per_minute: 60 };
-
 /// The credentials of a request, verified when the caller is asked for. Handlers of routes that are not for everyone
 /// take a [`Caller`] instead.
 pub(crate) struct Auth {
     services: Arc<Services>,
     app: AppState,
     header: Option<Vec<u8>>,
-    client: Option<ClientInfo>,
+    client: IpAddr,
+    permit: Option<Permit>,
     policy: Policy,
 }
 
@@ -48,7 +47,8 @@ impl Auth {
             services: app.gate.services()?,
             app: app.clone(),
             header: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
-            client: parts.extensions.get().copied(),
+            client: ClientInfo::address_of(&parts.extensions),
+            permit: parts.extensions.get().cloned(),
             // Every handler belongs to a row of the table.
             policy: Route::matched(&parts.extensions).map_or(Policy::Admins, |route| route.policy),
         })
@@ -62,51 +62,51 @@ impl Auth {
         Ok(self.profile().await?.caller)
     }
 
-    /// Returns the caller if there is a valid token. An expired token does no harm on a public route.
+    /// Returns the caller if there is a valid token. An expired token does no harm on a public route, and neither does a
+    /// flood of tokens: while too many are being verified, the response is that for everyone.
     pub(crate) async fn optional(&self) -> Result<Option<Caller>, ApiError> {
         if self.header.is_none() {
             return Ok(None);
         }
-        match self.verify().await {
-            Ok(Ok(profile)) => Ok(Some(profile.caller)),
-            Ok(Err(
+        match self.verify().await? {
+            Ok(verified) => {
+                let profile = self.services.authenticator.stored_profile(&verified).await?;
+                Ok(profile.map(|profile| profile.caller).inspect(log_caller))
+            }
+            Err(
                 identity::Error::Malformed
-                | identity::Error::Token(TokenError::Rejected | TokenError::MissingScope),
-            ))
-            | Err(_) => Ok(None),
-            Ok(Err(error)) => Err(error.into()),
+                | identity::Error::Token(TokenError::Rejected | TokenError::MissingScope | TokenError::Busy),
+            ) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
     async fn profile(&self) -> Result<Profile, ApiError> {
-        let profile = self.verify().await??;
+        let verified = self.verify().await??;
+        let profile = self.services.authenticator.profile(&verified).await?;
+        log_caller(&profile.caller);
         self.policy.check_role(profile.caller.role)?;
         Ok(profile)
     }
 
-    /// Verifies the token, unless it is not known to be valid and the client has sent too many rejected ones.
-    async fn verify(&self) -> Result<Result<Profile, identity::Error>, RateLimitStatus> {
-        let Self { services, app, header, client, .. } = self;
+    /// Verifies the token. The permit is released while the issuer is asked, which may take long.
+    async fn verify(&self) -> Result<Result<VerifiedCaller, identity::Error>, ApiError> {
+        let Self { services, app, header, client, permit, .. } = self;
         let header = header.as_deref();
-        let key = client.map(|client| (client.address, "", FAILURES.name));
-        let limiter = app.middleware.rate_limiter.as_ref();
-        if let (Some(key), Some(limiter)) = (&key, limiter)
-            && header.is_some()
-            && !services.authenticator.knows(header)
-        {
-            limiter.check(key, FAILURES, app.clock.now())?;
+        if let Some(outcome) = services.authenticator.recall(header) {
+            return Ok(outcome);
         }
-        let outcome = services.authenticator.profile(header).await;
-        if let (
-            Some(key),
-            Some(limiter),
-            Err(identity::Error::Token(TokenError::Rejected | TokenError::MissingScope)),
-        ) = (key, limiter, &outcome)
-        {
-            _ = limiter.try_acquire(key, FAILURES, app.clock.now());
+        let verified = services.authenticator.verify(header, *client);
+        match permit {
+            Some(permit) => app.concurrency.without_permit(permit, verified).await,
+            None => Ok(verified.await),
         }
-        Ok(outcome)
     }
+}
+
+/// Adds the caller to the span of the request.
+fn log_caller(caller: &Caller) {
+    tracing::Span::current().record("caller", tracing::field::display(caller.id));
 }
 
 impl FromRequestParts<AppState> for Auth {
@@ -132,8 +132,8 @@ impl Input for Caller {
     const AUTHENTICATES: bool = true;
 
     fn describe(operation: &mut Operation) {
-        // A token without the scope, and too many rejected ones.
-        operation.errors.extend([401, 403, 429]);
+        // 403 is for a token without the scope, too.
+        operation.errors.extend([401, 403]);
     }
 }
 

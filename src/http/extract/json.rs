@@ -1,26 +1,35 @@
 //! JSON bodies: read whole, parsed and validated, with all errors in one response.
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::fields::{Fields, RequestBody};
 use super::head::Auth;
 use super::value::invalid;
 use crate::domain::Caller;
 use crate::http::error::{FieldError, LocPart};
-use crate::http::middleware::Permit;
+use crate::http::middleware::{ClientInfo, Permit};
 use crate::http::openapi::operation::{Input, Operation};
 use crate::http::openapi::schema;
 use crate::http::{ApiError, AppState};
 
 /// The maximum size of a JSON body: 1 MiB.
 const MAX_BYTES: usize = 1024 * 1024;
+/// The time that a body may take beyond the one that it needs at the minimum rate.
+const BODY_GRACE: Duration = Duration::from_secs(10);
+/// The rate at which a client must send a body, in bytes per second.
+const MIN_BODY_RATE: u32 = 4 * 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A caller whom the route's policy admits, and their body. An invalid body is reported before missing credentials, as
-/// in the original.
+/// A caller whom the route's policy admits, and their body. Credentials come first, unlike in the original: nothing is
+/// received from a client that may not send it.
 pub(crate) struct Authorized<T>(pub(crate) Caller, pub(crate) T);
 
 impl<T: RequestBody> FromRequest<AppState> for Authorized<T> {
@@ -28,9 +37,8 @@ impl<T: RequestBody> FromRequest<AppState> for Authorized<T> {
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let auth = Auth::new(&parts, app)?;
-        let body = read(Request::from_parts(parts, body), app).await?;
-        Ok(Self(auth.require().await?, body))
+        let caller = Auth::new(&parts, app)?.require().await?;
+        Ok(Self(caller, read(Request::from_parts(parts, body), app).await?))
     }
 }
 
@@ -39,7 +47,7 @@ impl<T: RequestBody> Input for Authorized<T> {
 
     fn describe(operation: &mut Operation) {
         Caller::describe(operation);
-        operation.errors.extend([400, 409, 413, 415, 422]);
+        operation.errors.extend([400, 408, 409, 413, 415, 422]);
         let properties = Fields::describe::<T>().into_iter().map(|field| {
             let mut property = if field.nullable { schema::nullable(field.schema) } else { field.schema };
             if let Some(description) = field.description {
@@ -52,32 +60,58 @@ impl<T: RequestBody> Input for Authorized<T> {
     }
 }
 
-async fn read<T: RequestBody>(mut request: Request, app: &AppState) -> Result<T, ApiError> {
-    reject_forms(request.headers())?;
-    if content_length(request.headers()).is_some_and(|length| length > MAX_BYTES as u64) {
+async fn read<T: RequestBody>(request: Request, app: &AppState) -> Result<T, ApiError> {
+    let (parts, body) = request.into_parts();
+    require_plain_json(&parts.headers)?;
+    if content_length(&parts.headers).is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(ApiError::TooLarge);
     }
-    DefaultBodyLimit::max(MAX_BYTES).apply(&mut request);
-    let permit = request.extensions().get::<Permit>().cloned();
-    let body = Bytes::from_request(request, app);
-    let body = match &permit {
-        Some(permit) => app.concurrency.without_permit(permit, body).await?,
-        None => body.await,
+    let body = receive(body);
+    let bytes = match parts.extensions.get::<Permit>() {
+        Some(permit) => {
+            app.concurrency.receive(permit, ClientInfo::address_of(&parts.extensions), body).await??
+        }
+        None => body.await?,
     };
-    let bytes = body.map_err(|rejection| match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::TooLarge,
-        _ => ApiError::BadRequest("Invalid body: it ended early".to_owned()),
-    })?;
     let object = parse(&bytes).map_err(|error| ApiError::Validation(vec![error]))?;
     Fields::read_body(object).map_err(ApiError::Validation)
 }
 
-/// Rejects forms. As in the original, JSON may have any other content type.
-fn reject_forms(headers: &HeaderMap) -> Result<(), ApiError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind == "application/x-www-form-urlencoded" || kind.starts_with("multipart/") {
+/// Receives a whole body.
+///
+/// # Errors
+/// 413 if it is too large, 408 if it arrives too slowly, 400 if it breaks off.
+async fn receive(mut body: Body) -> Result<BytesMut, ApiError> {
+    let started = Instant::now();
+    let mut bytes = BytesMut::new();
+    loop {
+        let received = u32::try_from(bytes.len()).expect("the size is limited");
+        let deadline = started + BODY_GRACE + Duration::from_secs(1) * received / MIN_BODY_RATE;
+        let frame = tokio::time::timeout_at(deadline, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| ApiError::BodyTooSlow)? else { return Ok(bytes) };
+        let frame = frame.map_err(|_| ApiError::BadRequest("Invalid body: it ended early".to_owned()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > MAX_BYTES {
+            return Err(ApiError::TooLarge);
+        }
+        bytes.extend_from_slice(&data);
+    }
+}
+
+/// Rejects other types than JSON, and encoded bodies. A body without a type is taken for JSON.
+fn require_plain_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let text = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
+    let is_json = |kind: &str| {
+        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    };
+    if !text(header::CONTENT_TYPE).all(is_json) {
         return Err(ApiError::UnsupportedMediaType);
+    }
+    let is_plain =
+        |encoding: &str| encoding.trim().is_empty() || encoding.trim().eq_ignore_ascii_case("identity");
+    if !text(header::CONTENT_ENCODING).flat_map(|text| text.split(',')).all(is_plain) {
+        return Err(ApiError::UnsupportedEncoding);
     }
     Ok(())
 }
@@ -87,6 +121,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, FieldError> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let missing = || invalid("missing", "body required").within(["body".into()]);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
@@ -133,6 +168,37 @@ mod tests {
             (b"3", "model_attributes_type"),
         ] {
             assert_eq!(error(body), (vec!["body".into()], kind), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn leading_byte_order_mark_is_ignored() {
+        assert_eq!(parse(b"\xef\xbb\xbf{\"a\": 1}").unwrap()["a"], 1);
+        assert_eq!(error(b"\xef\xbb\xbf\xef\xbb\xbf{}").1, "json_invalid");
+        assert_eq!(error(b"\xef\xbb\xbf").1, "missing");
+    }
+
+    #[test]
+    fn only_plain_json_is_accepted() {
+        let check = |name, text: &'static str| {
+            let value = axum::http::HeaderValue::from_static(text);
+            require_plain_json(&HeaderMap::from_iter([(name, value)]))
+        };
+        assert!(require_plain_json(&HeaderMap::new()).is_ok());
+        for json in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert!(check(header::CONTENT_TYPE, json).is_ok(), "{json}");
+        }
+        for other in
+            ["text/plain", "text/plain;charset=UTF-8", "nonsense", "", "application/jsonp", "text/x+json"]
+        {
+            assert!(
+                matches!(check(header::CONTENT_TYPE, other), Err(ApiError::UnsupportedMediaType)),
+                "{other}"
+            );
+        }
+        assert!(check(header::CONTENT_ENCODING, "identity").is_ok());
+        for encoding in ["gzip", "br", "identity, gzip", "nonsense"] {
+            assert!(matches!(check(header::CONTENT_ENCODING, encoding), Err(ApiError::UnsupportedEncoding)));
         }
     }
 

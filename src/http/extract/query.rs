@@ -6,7 +6,7 @@ use super::fields::{Fields, FromFields};
 use super::value::invalid;
 use crate::http::error::FieldError;
 use crate::http::openapi::operation::{Input, Operation};
-use crate::http::{ApiError, AppState};
+use crate::http::{ApiError, AppState, Route};
 
 /// Errors repeat the name of a parameter up to this length.
 const MAX_NAME: usize = 64;
@@ -49,7 +49,7 @@ fn read<T: FromFields>(query: &str) -> Result<T, Vec<FieldError>> {
     let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
     let mut names = Vec::<&str>::new();
     for (name, _) in &pairs {
-        if (name.starts_with('$') || name.contains(['[', ']'])) && !names.contains(&&**name) {
+        if Route::is_operator(name) && !names.contains(&&**name) {
             names.push(name);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -14,6 +15,7 @@ use axum::response::Response;
 use tracing::Instrument;
 use uuid::{Builder, Uuid};
 
+use super::{ClientInfo, MiddlewareState};
 use crate::clock::Clock;
 use crate::http::error::{ErrorExtension, ErrorParts};
 use crate::http::{ApiError, AppState};
@@ -29,8 +31,10 @@ pub(crate) async fn log_request(State(app): State<AppState>, mut request: Reques
     request.extensions_mut().insert(request_id.clone());
     let path = request.uri().path().to_owned();
     let accepts_problem = accepts_problem_json(request.headers());
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let span = request_span(&request, route, &request_id.0);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let client = ClientInfo::from_request(&request, &app.middleware.trusted_proxies);
+    request.extensions_mut().insert(client);
+    let span = request_span(&request, route.as_ref().map(MatchedPath::as_str), client, &request_id.0);
     let started = Instant::now();
     let respond = async move {
         let mut response = next.run(request).await;
@@ -41,8 +45,8 @@ pub(crate) async fn log_request(State(app): State<AppState>, mut request: Reques
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, id);
         headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-        let duration_ms = started.elapsed().as_millis();
-        tracing::debug!(status = response.status().as_u16(), duration_ms, "request completed");
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        log_completed(&app.middleware, response.status(), duration_ms);
         response
     };
     respond.instrument(span).await
@@ -51,23 +55,49 @@ pub(crate) async fn log_request(State(app): State<AppState>, mut request: Reques
 /// Logs the same line for a response from the cache. The span costs more than the response, so it is only created if the
 /// line is logged.
 pub(crate) fn log_cached_response<B>(
+    state: &MiddlewareState,
     request: &http::Request<B>,
+    peer: Option<SocketAddr>,
     route: &str,
     id: &HeaderValue,
     status: StatusCode,
 ) {
-    if tracing::enabled!(tracing::Level::DEBUG) {
-        let _entered = request_span(request, Some(route), &RequestId::from(id).0).entered();
-        tracing::debug!(status = status.as_u16(), duration_ms = 0_u128, "request completed");
+    let is_logged = if state.log_requests {
+        tracing::enabled!(tracing::Level::INFO)
+    } else {
+        tracing::enabled!(tracing::Level::DEBUG)
+    };
+    if is_logged {
+        let client = ClientInfo::from_peer(peer, request.headers(), &state.trusted_proxies);
+        let _entered = request_span(request, Some(route), client, &RequestId::from(id).0).entered();
+        log_completed(state, status, 0);
     }
 }
 
-fn request_span<B>(request: &http::Request<B>, route: Option<&str>, id: &str) -> tracing::Span {
+fn log_completed(state: &MiddlewareState, status: StatusCode, duration_ms: u64) {
+    let status = status.as_u16();
+    if state.log_requests {
+        tracing::info!(status, duration_ms, "request completed");
+    } else {
+        tracing::debug!(status, duration_ms, "request completed");
+    }
+}
+
+fn request_span<B>(
+    request: &http::Request<B>,
+    route: Option<&str>,
+    client: ClientInfo,
+    id: &str,
+) -> tracing::Span {
     let trace = TraceContext::from_headers(request.headers());
     tracing::info_span!(
         "http.request",
         method = %request.method(),
+        path = request.uri().path(),
         route = route.unwrap_or("(none)"),
+        client = %client.address,
+        // Recorded once the token is verified.
+        caller = tracing::field::Empty,
         request_id = id,
         trace_id = trace.as_ref().map(|trace| trace.id),
         parent_id = trace.as_ref().map(|trace| trace.parent),

@@ -1,6 +1,8 @@
 //! Conditions for a request to run: the gate, the limit of concurrent requests, and the timeout.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -141,11 +143,14 @@ pub(crate) async fn require_open_gate(State(app): State<AppState>, request: Requ
     }
 }
 
-/// Limits concurrent requests. Cache hits, requests that join an in-flight load, and requests still receiving their body
-/// are not counted.
+/// The share of bodies that one client may send at the same time: one in this many.
+const CLIENT_SHARE: usize = 4;
+
+/// Limits concurrent requests. Cache hits, requests that join an in-flight load, requests still receiving their body and
+/// requests whose token is being verified are not counted.
 pub struct ConcurrencyLimit {
     running: Arc<Semaphore>,
-    receiving: Semaphore,
+    receiving: Receiving,
 }
 
 /// The permit of a running request, released when the last clone is dropped.
@@ -153,10 +158,10 @@ pub struct ConcurrencyLimit {
 pub(crate) struct Permit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl ConcurrencyLimit {
-    /// Allows `limit` requests to run, and as many more to receive their bodies.
+    /// Allows `limit` requests to run, and as many more to receive their bodies, a quarter of them from one client.
     pub fn new(limit: usize) -> Self {
         let limit = limit.min(Semaphore::MAX_PERMITS);
-        Self { running: Arc::new(Semaphore::new(limit)), receiving: Semaphore::new(limit) }
+        Self { running: Arc::new(Semaphore::new(limit)), receiving: Receiving::new(limit) }
     }
 
     /// Acquires a permit for one request.
@@ -167,25 +172,74 @@ impl ConcurrencyLimit {
         self.try_acquire_running().map(|permit| Permit(Arc::new(Mutex::new(Some(permit)))))
     }
 
-    /// Receives a body while the permit is released, so that slow clients do not block other requests.
+    /// Receives a body from a client while the permit is released, so that slow clients do not block other requests.
     ///
     /// # Errors
-    /// 503 if too many bodies are being received, or if no permit is available afterwards.
+    /// 503 if too many bodies are being received, in total or from this client, or if no permit is available afterwards.
+    pub(crate) async fn receive<T>(
+        &self,
+        permit: &Permit,
+        client: IpAddr,
+        body: impl Future<Output = T>,
+    ) -> Result<T, ApiError> {
+        let _place = self.receiving.enter(client)?;
+        self.without_permit(permit, body).await
+    }
+
+    /// Waits for an outside party while the permit is released. What bounds the number of such waits is up to the caller.
+    ///
+    /// # Errors
+    /// 503 if no permit is available afterwards.
     pub(crate) async fn without_permit<T>(
         &self,
         permit: &Permit,
-        receive: impl Future<Output = T>,
+        wait: impl Future<Output = T>,
     ) -> Result<T, ApiError> {
-        let receiving = self.receiving.try_acquire().map_err(|_| ApiError::Overloaded)?;
         *permit.0.lock() = None;
-        let received = receive.await;
-        drop(receiving);
+        let outcome = wait.await;
         *permit.0.lock() = Some(self.try_acquire_running()?);
-        Ok(received)
+        Ok(outcome)
     }
 
     fn try_acquire_running(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         Arc::clone(&self.running).try_acquire_owned().map_err(|_| ApiError::Overloaded)
+    }
+}
+
+/// The bodies that are being received, by client.
+struct Receiving {
+    limit: usize,
+    clients: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Receiving {
+    fn new(limit: usize) -> Self {
+        Self { limit, clients: Mutex::default() }
+    }
+
+    fn enter(&self, client: IpAddr) -> Result<ReceivingPlace<'_>, ApiError> {
+        let mut clients = self.clients.lock();
+        let own = clients.get(&client).copied().unwrap_or(0);
+        if own >= self.limit.div_ceil(CLIENT_SHARE) || clients.values().sum::<usize>() >= self.limit {
+            return Err(ApiError::Overloaded);
+        }
+        clients.insert(client, own + 1);
+        Ok(ReceivingPlace { receiving: self, client })
+    }
+}
+
+struct ReceivingPlace<'a> {
+    receiving: &'a Receiving,
+    client: IpAddr,
+}
+
+impl Drop for ReceivingPlace<'_> {
+    fn drop(&mut self) {
+        let mut clients = self.receiving.clients.lock();
+        match clients.get_mut(&self.client) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => _ = clients.remove(&self.client),
+        }
     }
 }
 
@@ -201,6 +255,10 @@ pub(crate) async fn timeout(State(app): State<AppState>, request: Request, next:
 mod tests {
     use super::*;
 
+    fn client(n: u8) -> IpAddr {
+        [192, 0, 2, n].into()
+    }
+
     #[test]
     fn requests_beyond_the_limit_are_refused() {
         let limit = ConcurrencyLimit::new(2);
@@ -214,16 +272,29 @@ mod tests {
     async fn receiving_a_body_holds_no_permit() {
         let limit = ConcurrencyLimit::new(1);
         let permit = limit.try_acquire().unwrap();
-        let receiving = limit.without_permit(&permit, async {
+        let receiving = limit.receive(&permit, client(1), async {
             assert!(limit.try_acquire().is_ok());
             // The number of bodies is limited, too.
             let other = limit.try_acquire().unwrap();
-            assert!(matches!(limit.without_permit(&other, async {}).await, Err(ApiError::Overloaded)));
+            assert!(matches!(limit.receive(&other, client(2), async {}).await, Err(ApiError::Overloaded)));
         });
         receiving.await.unwrap();
         assert!(matches!(limit.try_acquire(), Err(ApiError::Overloaded)));
         // It does not wait for a permit that another request has acquired in the meantime.
         let taken = limit.without_permit(&permit, async { limit.try_acquire().unwrap() }).await;
         assert!(matches!(taken, Err(ApiError::Overloaded)));
+    }
+
+    #[test]
+    fn one_client_receives_a_share_of_all_bodies() {
+        let receiving = Receiving::new(8);
+        let mut places: Vec<_> = (0..2).map(|_| receiving.enter(client(1)).unwrap()).collect();
+        assert!(receiving.enter(client(1)).is_err());
+        for n in 2..5 {
+            places.extend((0..2).map(|_| receiving.enter(client(n)).unwrap()));
+        }
+        assert!(receiving.enter(client(5)).is_err(), "all places are taken");
+        places.clear();
+        assert!(receiving.clients.lock().is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -10,15 +10,11 @@ use axum::response::{IntoResponse as _, Response};
 use super::{ClientInfo, MiddlewareState};
 use crate::http::{ApiError, AppState};
 
-/// The origins of the frontend in its environments.
-const OWN_ORIGINS: [&str; 6] = [
-    "https://api.ghostmonk.com",
-    "https://ghostmonk.com",
-    "https://www.ghostmonk.com",
-    "http://localhost:3000",
-    "http://localhost:5001",
-    "http://frontend:3000",
-];
+/// The origins of the frontend.
+const OWN_ORIGINS: [&str; 3] =
+    ["https://api.ghostmonk.com", "https://ghostmonk.com", "https://www.ghostmonk.com"];
+/// The origins of a frontend on a developer's machine. Any program on a visitor's machine can have them.
+const LOCAL_ORIGINS: [&str; 3] = ["http://localhost:3000", "http://localhost:5001", "http://frontend:3000"];
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// The response headers that scripts of other origins may read.
@@ -40,15 +36,14 @@ pub(crate) const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
 ];
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
-/// Determines the client, answers preflights, and adds the headers of CORS and browser security.
+/// Answers preflights, and adds the headers of CORS and browser security.
 pub(crate) async fn cors_and_security_headers(
     State(app): State<AppState>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let state = &app.middleware;
-    let client = ClientInfo::from_request(&request, &state.trusted_proxies);
-    request.extensions_mut().insert(client);
+    let client = request.extensions().get::<ClientInfo>().copied();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -64,7 +59,7 @@ pub(crate) async fn cors_and_security_headers(
     for (name, value) in SECURITY_HEADERS {
         headers.entry(name).or_insert(value);
     }
-    if state.hsts && client.https {
+    if state.hsts && client.is_some_and(|client| client.https) {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     response
@@ -101,9 +96,11 @@ fn preflight(state: &MiddlewareState, origin: &HeaderValue, requested: &HeaderMa
 pub(crate) struct AllowedOrigins(Vec<HeaderValue>);
 
 impl AllowedOrigins {
-    /// Creates the set of our own origins and `extra`. Invalid ones are logged and ignored.
-    pub(crate) fn new(extra: &[String]) -> Self {
-        let mut all: Vec<_> = OWN_ORIGINS.into_iter().map(HeaderValue::from_static).collect();
+    /// Creates the set of our own origins, those of developers if `local`, and `extra`. Invalid ones are logged and
+    /// ignored.
+    pub(crate) fn new(local: bool, extra: &[String]) -> Self {
+        let local = LOCAL_ORIGINS.into_iter().filter(|_| local);
+        let mut all: Vec<_> = OWN_ORIGINS.into_iter().chain(local).map(HeaderValue::from_static).collect();
         for origin in extra {
             if let Some(value) = parse_origin(origin) {
                 all.push(value);
@@ -137,11 +134,11 @@ pub(crate) fn add_hsts<B>(
     peer: Option<SocketAddr>,
 ) {
     // Only a trusted proxy can report HTTPS.
-    if state.hsts && !state.trusted_proxies.is_empty() {
-        let peer = peer.or_else(|| request.extensions().get().map(|ConnectInfo(peer)| *peer));
-        if ClientInfo::from_peer(peer, request.headers(), &state.trusted_proxies).https {
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
-        }
+    if state.hsts
+        && !state.trusted_proxies.is_empty()
+        && ClientInfo::from_peer(peer, request.headers(), &state.trusted_proxies).https
+    {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
 }
 
@@ -177,7 +174,8 @@ mod tests {
             "https://d..example",
             "https://e.example/path",
         ];
-        let origins = AllowedOrigins::new(&extra.map(str::to_owned));
+        let extra = extra.map(str::to_owned);
+        let origins = AllowedOrigins::new(true, &extra);
         let allowed = |origin| origins.contains(&HeaderValue::from_static(origin));
         assert!(allowed("https://ghostmonk.com") && allowed("http://localhost:3000"));
         assert!(allowed("https://a.example:8443") && allowed("http://b.example"));
@@ -192,7 +190,11 @@ mod tests {
         ] {
             assert!(!allowed(foreign), "{foreign}");
         }
-        assert_eq!(origins.0.len(), OWN_ORIGINS.len() + 2);
+        assert_eq!(origins.0.len(), OWN_ORIGINS.len() + LOCAL_ORIGINS.len() + 2);
+        let origins = AllowedOrigins::new(false, &extra);
+        for local in LOCAL_ORIGINS {
+            assert!(!origins.contains(&HeaderValue::from_static(local)), "{local}");
+        }
     }
 
     #[test]

@@ -21,16 +21,21 @@ use ipnet::IpNet;
 use rate_limit::RateLimiter;
 
 /// The settings of the middleware.
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MiddlewareSettings {
     /// The origins, beside our own, that may read responses.
     pub extra_origins: Vec<String>,
+    /// Lets a frontend on a developer's machine read responses.
+    pub local_origins: bool,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Sends `Strict-Transport-Security` to clients that used HTTPS.
     pub hsts: bool,
     /// Turns rate limits off.
     pub unlimited: bool,
+    /// Logs a line for each request.
+    pub log_requests: bool,
 }
 
 /// The state of the middleware: allowed origins, trusted proxies, rate limits.
@@ -38,6 +43,7 @@ pub struct MiddlewareState {
     origins: AllowedOrigins,
     trusted_proxies: Vec<IpNet>,
     hsts: bool,
+    pub(crate) log_requests: bool,
     /// `None` if rate limits are off.
     pub(crate) rate_limiter: Option<RateLimiter>,
 }
@@ -45,8 +51,16 @@ pub struct MiddlewareState {
 impl MiddlewareState {
     /// Creates the state, with nothing counted yet. Logs and ignores invalid extra origins.
     pub fn new(settings: MiddlewareSettings) -> Self {
-        let MiddlewareSettings { extra_origins, trusted_proxies, hsts, unlimited } = settings;
+        let MiddlewareSettings {
+            extra_origins,
+            local_origins,
+            trusted_proxies,
+            hsts,
+            unlimited,
+            log_requests,
+        } = settings;
         let rate_limiter = (!unlimited).then(RateLimiter::default);
-        Self { origins: AllowedOrigins::new(&extra_origins), trusted_proxies, hsts, rate_limiter }
+        let origins = AllowedOrigins::new(local_origins, &extra_origins);
+        Self { origins, trusted_proxies, hsts, log_requests, rate_limiter }
     }
 }

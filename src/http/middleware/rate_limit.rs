@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
 use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::http::{ApiError, AppState, Route};
 
@@ -21,20 +23,25 @@ const WINDOW: TimeDelta = TimeDelta::minutes(1);
 /// The maximum number of windows in memory; beyond it, the oldest are dropped.
 const MAX_WINDOWS: usize = 16_384;
 
-/// Enforces the rate limit of the matched route. A request with invalid fields is not counted.
+/// The limit of all writes of a client together, which bounds what it can do by varying the path.
+const ALL_WRITES: RateLimit = RateLimit { name: "all-writes", per_minute: 300 };
+
+/// Enforces the rate limit of the matched route, for each path, and the limit of all writes. A request with invalid fields
+/// is not counted.
 pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let route = Route::matched(request.extensions()).and_then(|route| Some((route, route.limit?)));
+    let limit = Route::matched(request.extensions()).and_then(|route| route.limit);
     let client = request.extensions().get::<ClientInfo>().copied();
-    let (Some((route, limit)), Some(client), Some(limiter)) = (route, client, &app.middleware.rate_limiter)
-    else {
+    let (Some(limit), Some(client), Some(limiter)) = (limit, client, &app.middleware.rate_limiter) else {
         return next.run(request).await;
     };
-    let key = (client.address, route.method.as_str(), route.path);
-    let (mut response, status) = match limiter.try_acquire(key, limit, app.clock.now()) {
+    let own = (RateLimitKey::of_path(client.address, request.method(), request.uri().path()), limit);
+    let all = (RateLimitKey::of_client(client.address), ALL_WRITES);
+    let (mut response, status) = match limiter.try_acquire_both(own, all, app.clock.now()) {
         Ok(mut status) => {
             let response = next.run(request).await;
             if response.status() == StatusCode::UNPROCESSABLE_ENTITY {
-                limiter.refund(&key);
+                limiter.refund(&own.0);
+                limiter.refund(&all.0);
                 status.remaining += 1;
             }
             (response, status)
@@ -75,8 +82,25 @@ pub struct RateLimitStatus {
     pub seconds_left: u64,
 }
 
-/// A client, a method and the template of a route.
-pub(crate) type RateLimitKey = (IpAddr, &'static str, &'static str);
+/// A client, and the hash of what it does: method and path, or 0 for everything together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct RateLimitKey(IpAddr, u64);
+
+impl RateLimitKey {
+    /// Returns the key of everything that a client does.
+    pub(crate) fn of_client(client: IpAddr) -> Self {
+        Self(client, 0)
+    }
+
+    /// Returns the key of a method and a path. Spellings of one path with other percent-encodings are the same.
+    pub(crate) fn of_path(client: IpAddr, method: &Method, path: &str) -> Self {
+        let mut hash = Xxh3::new();
+        hash.update(method.as_str().as_bytes());
+        let path: Vec<u8> = percent_decode_str(path).collect();
+        hash.update(&path);
+        Self(client, hash.digest())
+    }
+}
 
 /// Counts requests in windows of a minute, which start with the first request.
 #[derive(Default)]
@@ -121,22 +145,19 @@ impl RateLimiter {
         }
     }
 
-    /// Checks whether one more request would be within the limit, without counting it.
+    /// Counts one request against two limits, if it is within both. Returns the status of the one with less left.
     ///
     /// # Errors
-    /// If it would not.
-    pub(crate) fn check(
+    /// If it is not.
+    pub(crate) fn try_acquire_both(
         &self,
-        key: &RateLimitKey,
-        limit: RateLimit,
+        (first, first_limit): (RateLimitKey, RateLimit),
+        (second, second_limit): (RateLimitKey, RateLimit),
         now: DateTime<Utc>,
-    ) -> Result<(), RateLimitStatus> {
-        match self.windows.lock().get(key) {
-            Some(window) if now - window.started < WINDOW && window.count >= limit.per_minute => {
-                Err(window.status(limit, now))
-            }
-            _ => Ok(()),
-        }
+    ) -> Result<RateLimitStatus, RateLimitStatus> {
+        let status = self.try_acquire(first, first_limit, now)?;
+        let other = self.try_acquire(second, second_limit, now).inspect_err(|_| self.refund(&first))?;
+        Ok(if other.remaining < status.remaining { other } else { status })
     }
 }
 
@@ -172,6 +193,11 @@ pub(crate) struct ClientInfo {
 }
 
 impl ClientInfo {
+    /// Returns the address that the middleware found. Requests without one count as those of one client.
+    pub(crate) fn address_of(extensions: &Extensions) -> IpAddr {
+        extensions.get::<Self>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.address)
+    }
+
     pub(crate) fn from_request(request: &Request, trusted: &[IpNet]) -> Self {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         Self::from_peer(peer.map(|ConnectInfo(peer)| *peer), request.headers(), trusted)
@@ -204,9 +230,10 @@ impl ClientInfo {
     }
 }
 
-/// Parses an address with an optional port.
+/// Parses an address with an optional port. An IPv6 address may be in brackets.
 fn parse_hop(text: &str) -> Option<IpAddr> {
-    let bare = text.parse::<IpAddr>().ok();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let bare = bare.parse::<IpAddr>().ok();
     bare.or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip())).map(|ip| ip.to_canonical())
 }
 
@@ -224,7 +251,7 @@ mod tests {
     const LIMIT: RateLimit = RateLimit { name: "test", per_minute: 2 };
 
     fn key(n: u32) -> RateLimitKey {
-        (Ipv4Addr::from_bits(n).into(), "POST", "/sections")
+        RateLimitKey::of_path(Ipv4Addr::from_bits(n).into(), &Method::POST, "/sections")
     }
 
     fn at(milliseconds: i64) -> DateTime<Utc> {
@@ -236,13 +263,28 @@ mod tests {
         let limiter = RateLimiter::default();
         let status = |remaining, seconds_left| RateLimitStatus { limit: LIMIT, remaining, seconds_left };
         assert_eq!(limiter.try_acquire(key(1), LIMIT, at(500)), Ok(status(1, 60)));
-        assert_eq!(limiter.check(&key(1), LIMIT, at(500)), Ok(()));
         assert_eq!(limiter.try_acquire(key(1), LIMIT, at(30_000)), Ok(status(0, 31)));
         assert_eq!(limiter.try_acquire(key(1), LIMIT, at(60_499)), Err(status(0, 1)));
-        assert_eq!(limiter.check(&key(1), LIMIT, at(60_499)), Err(status(0, 1)));
         assert_eq!(limiter.try_acquire(key(2), LIMIT, at(60_499)), Ok(status(1, 60)));
-        assert_eq!(limiter.check(&key(1), LIMIT, at(60_500)), Ok(()));
         assert_eq!(limiter.try_acquire(key(1), LIMIT, at(60_500)), Ok(status(1, 60)));
+    }
+
+    #[test]
+    fn request_beyond_either_limit_is_counted_in_neither() {
+        let limiter = RateLimiter::default();
+        let path = |path| RateLimitKey::of_path(Ipv4Addr::from_bits(1).into(), &Method::PUT, path);
+        let all = (
+            RateLimitKey::of_client(Ipv4Addr::from_bits(1).into()),
+            RateLimit { name: "all", per_minute: 3 },
+        );
+        let put =
+            |name| limiter.try_acquire_both((path(name), LIMIT), all, at(0)).map(|status| status.remaining);
+        assert_eq!(
+            (put("/a"), put("/a"), put("/%61").is_err(), put("/a").is_err()),
+            (Ok(1), Ok(0), true, true)
+        );
+        assert_eq!((put("/b"), put("/c").is_err()), (Ok(0), true));
+        assert!(limiter.try_acquire(path("/c"), LIMIT, at(0)).is_ok_and(|status| status.remaining == 1));
     }
 
     #[test]
@@ -285,6 +327,9 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9", "198.51.100.1"]), "198.51.100.1");
         assert_eq!(client("10.0.0.1", &["198.51.100.1:4711"]), "198.51.100.1");
+        for v6 in ["2001:db8:1:2::1", "[2001:db8:1:2::1]", "[2001:db8:1:2::1]:4711"] {
+            assert_eq!(client("10.0.0.1", &[v6]), "2001:db8:1:2::", "{v6}");
+        }
     }
 
     #[test]

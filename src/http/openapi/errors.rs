@@ -9,7 +9,7 @@ use crate::{identity, service};
 type ErrorExample = (&'static str, &'static str, ApiError);
 
 /// Returns an example for each status.
-fn examples() -> [ErrorExample; 14] {
+fn examples() -> [ErrorExample; 15] {
     let missing = FieldError {
         loc: vec!["body".into(), "title".into()],
         msg: "field required".into(),
@@ -40,6 +40,7 @@ fn examples() -> [ErrorExample; 14] {
             ApiError::MethodNotAllowed,
         ),
         ("NotAcceptable", "`Accept-Encoding` excludes every available encoding", ApiError::NotAcceptable),
+        ("BodyTooSlow", "The body arrives too slowly", ApiError::BodyTooSlow),
         (
             "Conflict",
             "The change conflicts with another item",
@@ -47,7 +48,7 @@ fn examples() -> [ErrorExample; 14] {
         ),
         ("Stale", "The item is not in the state that `If-Match` names", stale),
         ("TooLarge", "The body is too large", ApiError::TooLarge),
-        ("UnsupportedMediaType", "The body is a form", ApiError::UnsupportedMediaType),
+        ("UnsupportedMediaType", "The body is not JSON, or is encoded", ApiError::UnsupportedMediaType),
         ("Invalid", "Fields are invalid; `errors` lists all of them", ApiError::Validation(vec![missing])),
         ("TooManyRequests", "The client exceeded a rate limit", limited.into()),
         (
@@ -135,6 +136,9 @@ mod tests {
             ApiError::TimedOut,
             ApiError::Overloaded,
             ApiError::IssuerUnavailable,
+            ApiError::VerificationBusy,
+            ApiError::BodyTooSlow,
+            ApiError::UnsupportedEncoding,
             ApiError::Internal("".into()),
         ];
         for error in &all {
@@ -154,7 +158,13 @@ mod tests {
                 | ApiError::TimedOut
                 | ApiError::Overloaded
                 | ApiError::IssuerUnavailable
+                | ApiError::VerificationBusy
+                | ApiError::BodyTooSlow
+                | ApiError::UnsupportedEncoding
                 | ApiError::Internal(_)
+                // 414 and 417 are answered before routing, so no operation has them.
+                | ApiError::UrlTooLong
+                | ApiError::ExpectationFailed
                 // 503 and 429, like others above; the tests of limits cover them.
                 | ApiError::StoreUnavailable(_)
                 | ApiError::TooManyRequests(..) => {}

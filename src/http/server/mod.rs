@@ -1,40 +1,61 @@
 //! The accept loop. Serves HTTP/1.1, and HTTP/2 to clients that start with its preface (h2c with prior knowledge).
 //!
 //! The number of connections is limited: beyond it, clients wait in the backlog of the system. Idle connections and clients
-//! that stop reading are disconnected after `CONNECTION_IDLE_SECONDS`.
+//! that stop reading or read too slowly are disconnected, after `CONNECTION_IDLE_SECONDS` or a few times that.
 //!
-//! Over HTTP/1.1, hyper and the socket enforce these timeouts. Over HTTP/2 neither does, since an idle client may answer
-//! pings, and a client that stops reading closes its window and not the socket: see `ConnectionActivity`.
+//! Over HTTP/1.1, hyper and the socket enforce the timeouts of idle connections. Over HTTP/2 neither does, since an idle client
+//! may answer pings, and a client that stops reading closes its window and not the socket: see `activity`.
+
+/// The requests and responses of a connection.
+mod activity;
+/// Checks of request heads.
+mod head;
+/// Request bodies whose rest is discarded.
+mod request_body;
+/// 414 for URLs that fill the buffer of a head.
+mod request_line;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Buf, Bytes};
-use futures_util::TryFutureExt as _;
-use futures_util::future::{BoxFuture, Either, Ready, ready};
-use http_body_util::Full;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http_body_util::{Either, Full};
 use hyper::Version;
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::conn::auto::{Builder, Connection};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 
 use super::cache::CachedService;
+use activity::{ConnectionActivity, Exchange, TrackedBody};
+use request_body::DrainedBody;
+use request_line::RequestLineStream;
+
+pub(crate) use head::{HeadError, reject_malformed};
 
 /// Back-off after `accept` fails, for example when file descriptors are exhausted.
 const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The number of concurrent requests of an HTTP/2 connection.
+const HTTP2_STREAMS: u32 = 32;
+/// The maximum size of a request head, in bytes.
+const MAX_HEAD: u32 = 64 * 1024;
+/// During a shutdown, the time that a connection without a request gets for one.
+const LAST_REQUEST: Duration = Duration::from_millis(250);
 
 /// The limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +65,18 @@ pub struct ConnectionSettings {
     /// The time that a connection may wait for the complete head of its next request, and that a response may wait for a
     /// client that does not read.
     pub idle_timeout: Duration,
+    /// During a shutdown, the time for which connections are still accepted while responses ask clients to close theirs.
+    pub close_notice: Duration,
+}
+
+/// The stages of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Stage {
+    Serving,
+    /// Responses ask clients to close their connections.
+    Closing,
+    /// No connection is accepted any more.
+    Stopped,
 }
 
 /// Accepts connections until `shutdown` completes, and then waits for the requests in progress.
@@ -53,41 +86,85 @@ pub async fn serve(
     settings: ConnectionSettings,
     shutdown: impl Future<Output = ()>,
 ) {
-    let ConnectionSettings { max_connections, idle_timeout } = settings;
-    let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
-    let builder = connection_builder(idle_timeout);
-    let open = GracefulShutdown::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accept = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
-            (permit, listener.accept().await)
+    let stage = watch::Sender::new(Stage::Serving);
+    let server = Server {
+        builder: connection_builder(settings.idle_timeout),
+        service,
+        idle_timeout: settings.idle_timeout,
+        closing: Arc::default(),
+        stage,
+    };
+    let permits = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    {
+        let closed = async {
+            shutdown.await;
+            server.closing.store(true, Ordering::Relaxed);
+            server.stage.send_replace(Stage::Closing);
+            tokio::time::sleep(settings.close_notice).await;
         };
-        let (permit, accepted) = tokio::select! {
-            accepted = accept => accepted,
-            () = &mut shutdown => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let activity = Arc::new(ConnectionActivity::new());
-                let service = ConnectionService {
-                    service: service.clone().with_peer(peer),
-                    activity: Arc::clone(&activity),
-                };
-                let io = with_write_timeout(stream, idle_timeout);
-                let connection = open.watch(builder.serve_connection(io, service).into_owned());
-                tokio::spawn(drive(connection, activity, idle_timeout, permit));
+        tokio::select! {
+            () = server.accept(&listener, &permits) => {}
+            () = closed => {}
+        }
+    }
+    // Connections that the system has already established are served as well; later ones are refused.
+    match listener.into_std() {
+        Ok(listener) => {
+            while let Ok((stream, peer)) = listener.accept() {
+                if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                    server.serve(stream, peer, ());
+                }
             }
-            Err(error) if is_client_error(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "failed to accept a connection; retrying");
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
+        }
+        Err(error) => tracing::warn!(%error, "failed to empty the queue of new connections"),
+    }
+    server.stage.send_replace(Stage::Stopped);
+    tracing::info!(connections = server.stage.receiver_count(), "waiting for open connections");
+    server.stage.closed().await;
+}
+
+/// What every connection needs.
+struct Server {
+    builder: Builder<TokioExecutor>,
+    service: CachedService,
+    idle_timeout: Duration,
+    /// Whether responses ask clients to close their connections.
+    closing: Arc<AtomicBool>,
+    /// Each connection holds a receiver.
+    stage: watch::Sender<Stage>,
+}
+
+impl Server {
+    /// Accepts connections for ever.
+    async fn accept(&self, listener: &TcpListener, permits: &Arc<Semaphore>) {
+        loop {
+            let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
+            match listener.accept().await {
+                Ok((stream, peer)) => self.serve(stream, peer, permit),
+                Err(error) if is_client_error(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "failed to accept a connection; retrying");
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
             }
         }
     }
-    // Refuse new connections instead of letting them wait in the backlog.
-    drop(listener);
-    open.shutdown().await;
+
+    /// Serves a connection in a task, which holds `permit`.
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, permit: impl Send + 'static) {
+        let activity = Arc::new(ConnectionActivity::new(self.idle_timeout, Arc::clone(&self.closing)));
+        let service = ConnectionService {
+            service: self.service.clone().with_peer(peer),
+            activity: Arc::clone(&activity),
+        };
+        let io = with_write_timeout(stream, self.idle_timeout);
+        let connection = self.builder.serve_connection(io, service).into_owned();
+        let stage = self.stage.subscribe();
+        tokio::spawn(async move {
+            drive(connection, &activity, stage).await;
+            drop(permit);
+        });
+    }
 }
 
 /// Raises the limit of open sockets to the maximum that the system allows, and returns it.
@@ -97,41 +174,76 @@ pub fn raise_socket_limit() -> Option<u64> {
 
 fn connection_builder(idle_timeout: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(idle_timeout);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle_timeout)
+        .max_buf_size(MAX_HEAD as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(HTTP2_PING_INTERVAL)
-        .keep_alive_timeout(idle_timeout);
+        .keep_alive_timeout(idle_timeout)
+        .max_concurrent_streams(HTTP2_STREAMS)
+        .max_header_list_size(MAX_HEAD);
     builder
 }
 
-type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
+type Io = TokioIo<Pin<Box<TimeoutStream<RequestLineStream>>>>;
 
 fn with_write_timeout(stream: TcpStream, timeout: Duration) -> Io {
     // Responses are written as a whole, so Nagle's algorithm would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "failed to set TCP_NODELAY");
     }
-    let mut stream = TimeoutStream::new(stream);
+    let mut stream = TimeoutStream::new(RequestLineStream::new(stream));
     stream.set_write_timeout(Some(timeout));
     TokioIo::new(Box::pin(stream))
 }
 
-/// Drives a connection until it ends or is idle for too long.
-async fn drive<E: std::fmt::Display>(
-    connection: impl Future<Output = Result<(), E>>,
-    activity: Arc<ConnectionActivity>,
-    idle_timeout: Duration,
-    permit: OwnedSemaphorePermit,
+/// Drives a connection until it ends, is idle for too long, or reads too slowly.
+async fn drive(
+    connection: Connection<'static, Io, ConnectionService, TokioExecutor>,
+    activity: &ConnectionActivity,
+    mut stage: watch::Receiver<Stage>,
 ) {
-    tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            tracing::trace!(%error, "connection failed");
-        },
-        () = activity.wait_until_idle(idle_timeout) => {}
+    let mut connection = pin!(connection);
+    let stalled = async {
+        tokio::select! {
+            () = activity.wait_until_idle() => {}
+            () = activity.wait_until_overdue() => {}
+        }
+    };
+    let mut stalled = pin!(stalled);
+    let mut reached = *stage.borrow_and_update();
+    loop {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::trace!(%error, "connection failed");
+                }
+                return;
+            }
+            () = &mut stalled => return,
+            changed = stage.changed(), if reached < Stage::Stopped => {
+                reached = if changed.is_ok() { *stage.borrow_and_update() } else { Stage::Stopped };
+                // Over HTTP/1.1 this would close a connection whose next request is under way.
+                if activity.is_http2() {
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+            () = until_quiet(activity), if reached == Stage::Stopped => return,
+        }
     }
-    drop(permit);
+}
+
+/// Waits until no request is in progress. A request that is under way has a moment to arrive; half a head is not waited for.
+async fn until_quiet(activity: &ConnectionActivity) {
+    tokio::time::sleep(LAST_REQUEST).await;
+    while activity.is_busy() {
+        tokio::time::sleep(LAST_REQUEST / 10).await;
+    }
 }
 
 /// Returns whether a failure of `accept` is that of one client, which went away.
@@ -147,143 +259,80 @@ struct ConnectionService {
 }
 
 /// Cached bodies are sent without a box around them.
-type ResponseBody = TrackedBody<http_body_util::Either<Full<Bytes>, Body>>;
-type ResponseResult = Result<hyper::Response<ResponseBody>, Infallible>;
+type ResponseBody = TrackedBody<Either<Full<Bytes>, Body>>;
+
+/// Gives a request the body that the router reads.
+fn with_body(request: hyper::Request<Incoming>) -> axum::extract::Request {
+    let (parts, body) = request.into_parts();
+    let body = if body.is_end_stream() {
+        Body::empty()
+    } else if parts.version == Version::HTTP_2 {
+        Body::new(body)
+    } else {
+        Body::new(DrainedBody::new(body, &parts.headers))
+    };
+    hyper::Request::from_parts(parts, body)
+}
 
 impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
     type Response = hyper::Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Either<Ready<ResponseResult>, BoxFuture<'static, ResponseResult>>;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
-        let tracked = self.activity.start_request(request.version() == Version::HTTP_2);
-        match self.service.lookup(&request) {
-            Ok(response) => {
-                let body = |body| TrackedBody::new(http_body_util::Either::Left(Full::new(body)), tracked);
-                Either::Left(ready(Ok(response.map(body))))
-            }
-            Err(miss) => {
-                let response = self.service.route(request.map(Body::new), miss);
-                let body = |body| TrackedBody::new(http_body_util::Either::Right(body), tracked);
-                Either::Right(Box::pin(response.map_ok(|response| response.map(body))))
-            }
-        }
+    fn call(&self, request: hyper::Request<Incoming>) -> ResponseFuture {
+        let exchange = self.activity.start_request(request.version() == Version::HTTP_2);
+        let answer = match head::check(&request) {
+            Ok(()) => match self.service.lookup(&request) {
+                Ok(response) => {
+                    // A body that no one asked for is discarded as well.
+                    if !request.body().is_end_stream() {
+                        drop(with_body(request));
+                    }
+                    Answer::Cached(Some(response))
+                }
+                Err(miss) => Answer::Routed(Box::pin(self.service.route(with_body(request), miss))),
+            },
+            Err(error) => Answer::Routed(Box::pin(self.service.refuse(with_body(request), error))),
+        };
+        ResponseFuture { answer, exchange: Some(exchange) }
     }
 }
 
-/// Tracks when a connection was last active.
-struct ConnectionActivity {
-    started: Instant,
-    /// The protocol, known from the first request.
-    is_http2: OnceLock<bool>,
-    /// The number of HTTP/2 requests without a response.
-    pending: AtomicUsize,
-    /// The time of the last request, response or frame that the client took, in milliseconds after `started`.
-    last_active: AtomicU64,
+/// A cached response, or one from the router.
+enum Answer {
+    Cached(Option<hyper::Response<Bytes>>),
+    Routed(BoxFuture<'static, Result<Response, Infallible>>),
 }
 
-impl ConnectionActivity {
-    fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            is_http2: OnceLock::new(),
-            pending: AtomicUsize::new(0),
-            last_active: AtomicU64::new(0),
-        }
-    }
-
-    /// Records a request. Returns `None` over HTTP/1.1, which hyper watches over.
-    fn start_request(self: &Arc<Self>, is_http2: bool) -> Option<Http2Request> {
-        if !*self.is_http2.get_or_init(|| is_http2) {
-            return None;
-        }
-        self.pending.fetch_add(1, Ordering::Relaxed);
-        self.touch();
-        Some(Http2Request { activity: Arc::clone(self), is_answered: false })
-    }
-
-    /// Waits until the connection has been idle for this long. Never returns over HTTP/1.1.
-    async fn wait_until_idle(&self, timeout: Duration) {
-        loop {
-            let last_active = self.last_active();
-            tokio::time::sleep_until(last_active + timeout).await;
-            match self.is_http2.get() {
-                Some(false) => std::future::pending().await,
-                // The request timeout bounds how long a response may take.
-                Some(true) if self.pending.load(Ordering::Relaxed) > 0 => self.touch(),
-                Some(true) if self.last_active() > last_active => {}
-                // Before the first request, no timer of hyper runs: the client may be about to send the HTTP/2 preface.
-                Some(true) | None => return,
-            }
-        }
-    }
-
-    fn last_active(&self) -> Instant {
-        self.started + Duration::from_millis(self.last_active.load(Ordering::Relaxed))
-    }
-
-    fn touch(&self) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_active.store(now, Ordering::Relaxed);
-    }
+/// The future of a response.
+struct ResponseFuture {
+    answer: Answer,
+    exchange: Option<Exchange>,
 }
 
-/// An HTTP/2 request, until its response is sent.
-struct Http2Request {
-    activity: Arc<ConnectionActivity>,
-    is_answered: bool,
-}
+impl Future for ResponseFuture {
+    type Output = Result<hyper::Response<ResponseBody>, Infallible>;
 
-impl Http2Request {
-    fn answered(&mut self) {
-        if !std::mem::replace(&mut self.is_answered, true) {
-            self.activity.pending.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.activity.touch();
-    }
-}
-
-impl Drop for Http2Request {
-    fn drop(&mut self) {
-        self.answered();
-    }
-}
-
-/// A response body that records when the client takes a frame of it.
-struct TrackedBody<B> {
-    body: B,
-    request: Option<Http2Request>,
-}
-
-impl<B> TrackedBody<B> {
-    fn new(body: B, mut request: Option<Http2Request>) -> Self {
-        if let Some(request) = &mut request {
-            request.answered();
-        }
-        Self { body, request }
-    }
-}
-
-impl<B: hyper::body::Body<Data: Buf> + Unpin> hyper::body::Body for TrackedBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(request) = &this.request {
-            request.activity.touch();
+        let response = match &mut this.answer {
+            Answer::Cached(response) => {
+                let Some(response) = response.take() else { return Poll::Pending };
+                response.map(|body| Either::Left(Full::new(body)))
+            }
+            Answer::Routed(response) => {
+                let Poll::Ready(Ok(response)) = Pin::new(response).poll(context) else {
+                    return Poll::Pending;
+                };
+                response.map(Either::Right)
+            }
+        };
+        let Some(exchange) = this.exchange.take() else { return Poll::Pending };
+        let closes_connection = exchange.closes_connection();
+        let mut response = response.map(|body| TrackedBody::new(body, exchange));
+        if closes_connection {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Pin::new(&mut this.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        Poll::Ready(Ok(response))
     }
 }

@@ -11,7 +11,7 @@ use reqwest::redirect;
 use serde::de::DeserializeOwned;
 
 use self::token_info::{TokenInfo, UserInfo};
-use super::{Account, Identity, TokenError, VerifiedToken, Verifier};
+use super::{Account, Identity, Lookup, TokenError, VerifiedToken, Verifier};
 use crate::clock::Clock;
 
 /// The settings of the verifier.
@@ -31,7 +31,7 @@ impl GoogleSettings {
 }
 
 /// Verifies access tokens by asking Google.
-pub struct Google {
+pub(super) struct Google {
     client: Client,
     audiences: Vec<String>,
     clock: Arc<dyn Clock>,
@@ -39,7 +39,7 @@ pub struct Google {
 
 impl Google {
     /// Creates a verifier with its own connection pool.
-    pub fn new(settings: GoogleSettings, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(settings: GoogleSettings, clock: Arc<dyn Clock>) -> Self {
         let GoogleSettings { base, audiences, deadline } = settings;
         Self { client: Client::new(base, deadline), audiences, clock }
     }
@@ -47,7 +47,7 @@ impl Google {
 
 #[async_trait]
 impl Verifier for Google {
-    async fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError> {
+    async fn verify(&self, Lookup { token, .. }: Lookup<'_>) -> Result<VerifiedToken, TokenError> {
         let info: TokenInfo = self.client.token_info(token).await.map_err(|failed| match failed {
             RequestError::Refused => TokenError::Rejected,
             RequestError::NoResponse(error) => {

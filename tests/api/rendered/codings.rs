@@ -73,6 +73,15 @@ testkit::stores! {
         }
     }
 
+    async fn any_form_is_held_by_its_own_tag(db: Database) {
+        let app = with_a_long_page(&db).await;
+        let encoded = coded(&app, "/pages/about", "br, identity;q=0").await;
+        for (accepted, tag) in [("br", encoded.header("etag")), ("identity", app.get("/pages/about").await.header("etag"))] {
+            let held = app.send(Method::GET, "/pages/about", &[("if-none-match", "*"), ("accept-encoding", accepted)]).await;
+            assert_eq!((held.status.as_u16(), held.header("etag")), (304, tag), "{accepted}");
+        }
+    }
+
     async fn the_tag_of_any_form_is_honoured(db: Database) {
         let app = with_a_long_page(&db).await;
         let first = coded(&app, "/pages/about", "br, identity;q=0").await;

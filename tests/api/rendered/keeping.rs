@@ -76,7 +76,7 @@ testkit::stores! {
         const MOST: u64 = 256 * 1024;
         let app = keeping(&db, MOST).await;
         for n in 0..10_000 {
-            assert_eq!(app.quick(&format!("/docs?n={n}")).await.status, 200);
+            assert_eq!(app.quick(&format!("/sections?offset={n}")).await.status, 200);
             if n % 100 == 0 {
                 let counts = app.cache.counts();
                 assert!(counts.bytes <= MOST, "{n}: {counts:?}");
@@ -88,6 +88,58 @@ testkit::stores! {
         let small = keeping(&db, 1000).await;
         assert_eq!((small.get("/docs").await.status.as_u16(), small.get("/docs").await.status.as_u16()), (200, 200));
         assert_eq!(small.cache.counts().entries, 0);
+    }
+
+    async fn one_response_is_kept_once_whatever_its_address(db: Database) {
+        let app = app(&db).await;
+        let first = app.get("/sections?limit=2&parent_id=null").await;
+        for same in [
+            "/sections?limit=2&parent_id=null&utm_source=x", "/sections?z=1&limit=2&parent_id=null", "/sections?parent_id=null&limit=2",
+            "/sections?limit=9&limit=2&parent_id=null", "/sections?l%69mit=2&parent_id=%6eull", "/sections?&limit=2&&parent_id=null&",
+        ] {
+            let answer = app.get(same).await;
+            assert_eq!((status(&answer), &answer.bytes), ((200, HIT), &first.bytes), "{same}");
+            assert_eq!(answer.header("link"), first.header("link"), "{same}");
+        }
+        app.get("/sections/slug/blog").await;
+        for same in ["/sections/slug/%62log", "/sections/slug/blo%67?x", "/sections/slug/blog?", "/sections/slug/blog?limit=2"] {
+            assert_eq!(status(&app.get(same).await), (200, HIT), "{same}");
+        }
+        assert_eq!(app.cache.counts().entries, 2);
+        // The first to ask may not leave traces for others, either.
+        let first = app.get("/stories?x=%3Cscript%3E&limit=3").await;
+        assert!(!first.header("link").contains("script"), "{}", first.header("link"));
+        assert_eq!(status(&app.get("/stories?limit=3").await), (200, HIT));
+        // What is an error stays one.
+        assert_eq!(app.get("/sections?limit=2&parent_id[$ne]=1").await.status, 422);
+        assert_eq!(app.get("/sections?limit=0&x=1").await.status, 422);
+        assert_eq!(app.get("/sections/slug/%ff?x=1").await.status, 400);
+    }
+
+    async fn bodies_beyond_the_budget_are_refused(db: Database) {
+        let app = App::on_with(&db, |config| {
+            config.cache.max_bytes = None;
+            config.cache.in_flight_bytes = 400_000;
+        })
+        .await;
+        let ask = async || {
+            let request = axum::http::Request::get("/openapi.json").body(axum::body::Body::empty()).unwrap();
+            tower::ServiceExt::oneshot(app.router.clone(), request).await.unwrap()
+        };
+        // Nobody reads them.
+        let mut unread = Vec::new();
+        let refused = loop {
+            let answer = ask().await;
+            if answer.status() != 200 {
+                break answer;
+            }
+            unread.push(answer);
+            assert!(unread.len() < 100, "a document has more than 4 kB");
+        };
+        assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "2"));
+        assert!(!unread.is_empty());
+        drop(unread);
+        assert_eq!(ask().await.status(), 200);
     }
 
     async fn many_who_ask_at_once_make_one_load(db: Database) {

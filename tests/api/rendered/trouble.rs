@@ -45,7 +45,7 @@ testkit::stores! {
         })
         .await;
         assert_eq!(app.get("/sections").await.status, 200);
-        let paths: Vec<_> = (0..100).map(|n| format!("/sections?n={n}")).collect();
+        let paths: Vec<_> = (0..100).map(|n| format!("/sections?offset={n}")).collect();
         let answers = join_all(paths.iter().map(|path| app.get(path))).await;
         let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
         assert!(!done.is_empty() && !refused.is_empty(), "{} and {}", done.len(), refused.len());

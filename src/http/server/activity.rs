@@ -1,0 +1,265 @@
+//! What the requests and responses of a connection are doing: the basis of its timeouts.
+//!
+//! A response counts as taken when its last byte is in the buffer of the system. Over HTTP/2 the client decides by its
+//! windows when that is, for each response separately.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+
+/// The rate at which a client must take a response, in bytes per second.
+const MIN_READ_RATE: u64 = 4 * 1024;
+/// The number of periods that responses can be due in.
+const PERIODS: usize = 16;
+
+/// Tracks the requests and responses of a connection. Time is counted in periods, each as long as the idle timeout.
+pub(super) struct ConnectionActivity {
+    started: Instant,
+    period: Duration,
+    /// The protocol, known from the first request.
+    is_http2: OnceLock<bool>,
+    /// The number of requests without a response.
+    pending: AtomicUsize,
+    /// The number of responses that were not taken yet, by the period in which they are due, modulo the number of periods.
+    due: [AtomicU16; PERIODS],
+    /// The current period.
+    current: AtomicUsize,
+    /// True while responses ask clients to close their connections.
+    closing: Arc<AtomicBool>,
+    /// Over HTTP/2, the time of the last request, response or frame that the client took, in milliseconds after `started`.
+    last_active: AtomicU64,
+}
+
+impl ConnectionActivity {
+    pub(super) fn new(period: Duration, closing: Arc<AtomicBool>) -> Self {
+        Self {
+            started: Instant::now(),
+            period,
+            is_http2: OnceLock::new(),
+            pending: AtomicUsize::new(0),
+            due: Default::default(),
+            current: AtomicUsize::new(0),
+            closing,
+            last_active: AtomicU64::new(0),
+        }
+    }
+
+    /// Records a request.
+    pub(super) fn start_request(self: &Arc<Self>, is_http2: bool) -> Exchange {
+        if *self.is_http2.get_or_init(|| is_http2) {
+            self.touch();
+        }
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        Exchange { activity: Arc::clone(self), due: None }
+    }
+
+    /// Returns whether a request is in progress, or a response was not taken yet.
+    pub(super) fn is_busy(&self) -> bool {
+        self.pending.load(Ordering::Relaxed) > 0 || self.due.iter().any(|due| due.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Returns whether the connection speaks HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.is_http2.get() == Some(&true)
+    }
+
+    /// Waits until the connection has been idle for one period. Over HTTP/1.1 hyper does that, so it never returns.
+    pub(super) async fn wait_until_idle(&self) {
+        loop {
+            let last_active = self.last_active();
+            tokio::time::sleep_until(last_active + self.period).await;
+            match self.is_http2.get() {
+                Some(false) => std::future::pending().await,
+                // The request timeout bounds how long a response may take.
+                Some(true) if self.pending.load(Ordering::Relaxed) > 0 => self.touch(),
+                Some(true) if self.last_active() > last_active => {}
+                // Before the first request, no timer of hyper runs: the client may be about to send the HTTP/2 preface.
+                Some(true) | None => return,
+            }
+        }
+    }
+
+    /// Waits until a response is overdue: the client reads too slowly.
+    pub(super) async fn wait_until_overdue(&self) {
+        loop {
+            tokio::time::sleep(self.period).await;
+            if self.end_period() {
+                return;
+            }
+        }
+    }
+
+    /// Starts the next period, and returns whether a response was due in the one that ends.
+    fn end_period(&self) -> bool {
+        let ended = self.current.fetch_add(1, Ordering::Relaxed);
+        self.due[ended % PERIODS].load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns the slot of a response of this length: the next period, and one more for each that it takes at the
+    /// minimum rate.
+    fn due_slot(&self, length: u64) -> usize {
+        let per_period = (MIN_READ_RATE * self.period.as_secs()).max(1);
+        let more = usize::try_from(length / per_period).unwrap_or(PERIODS).min(PERIODS - 2);
+        self.current.load(Ordering::Relaxed).wrapping_add(1 + more) % PERIODS
+    }
+
+    fn last_active(&self) -> Instant {
+        self.started + Duration::from_millis(self.last_active.load(Ordering::Relaxed))
+    }
+
+    fn touch(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_active.store(now, Ordering::Relaxed);
+    }
+}
+
+/// A request, until its response is taken.
+pub(super) struct Exchange {
+    activity: Arc<ConnectionActivity>,
+    /// The slot of the response, once there is one.
+    due: Option<usize>,
+}
+
+impl Exchange {
+    /// Returns whether the response has to ask the client to close the connection. Over HTTP/2 it is told otherwise.
+    pub(super) fn closes_connection(&self) -> bool {
+        !self.activity.is_http2() && self.activity.closing.load(Ordering::Relaxed)
+    }
+
+    /// Records the response.
+    fn respond(&mut self, length: u64) {
+        let slot = self.activity.due_slot(length);
+        self.activity.due[slot].fetch_add(1, Ordering::Relaxed);
+        self.activity.pending.fetch_sub(1, Ordering::Relaxed);
+        self.due = Some(slot);
+        self.touch();
+    }
+
+    fn touch(&self) {
+        if self.activity.is_http2() {
+            self.activity.touch();
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        match self.due {
+            Some(slot) => self.activity.due[slot].fetch_sub(1, Ordering::Relaxed).into(),
+            None => self.activity.pending.fetch_sub(1, Ordering::Relaxed),
+        };
+        self.touch();
+    }
+}
+
+/// A response body whose exchange ends when the client has taken it.
+pub(super) struct TrackedBody<B> {
+    body: B,
+    exchange: Option<Exchange>,
+}
+
+impl<B: Body> TrackedBody<B> {
+    pub(super) fn new(body: B, mut exchange: Exchange) -> Self {
+        let hint = body.size_hint();
+        exchange.respond(hint.upper().unwrap_or_else(|| hint.lower()));
+        Self { body, exchange: Some(exchange) }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for TrackedBody<B> {
+    type Data = TrackedData;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<TrackedData>, B::Error>>> {
+        let this = self.get_mut();
+        if let Some(exchange) = &this.exchange {
+            exchange.touch();
+        }
+        let frame = Pin::new(&mut this.body).poll_frame(context);
+        // The last frame ends the exchange when it is dropped.
+        let is_last = this.body.is_end_stream();
+        frame.map_ok(|frame| {
+            frame.map_data(|bytes| TrackedData {
+                bytes,
+                _exchange: if is_last { this.exchange.take() } else { None },
+            })
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Bytes of a response. hyper drops them when they are in the buffer of the system.
+pub(super) struct TrackedData {
+    bytes: Bytes,
+    _exchange: Option<Exchange>,
+}
+
+impl Buf for TrackedData {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(10);
+
+    fn respond(activity: &Arc<ConnectionActivity>, length: usize) -> TrackedBody<Full<Bytes>> {
+        TrackedBody::new(Full::new(Bytes::from(vec![0; length])), activity.start_request(true))
+    }
+
+    /// Returns the number of periods after which a response that is never taken is overdue.
+    fn periods_until_overdue(length: usize) -> usize {
+        let activity = Arc::new(ConnectionActivity::new(PERIOD, Arc::default()));
+        let _body = respond(&activity, length);
+        (1..100).find(|_| activity.end_period()).unwrap()
+    }
+
+    #[test]
+    fn response_is_due_after_the_time_that_it_takes_at_the_minimum_rate() {
+        let per_period = usize::try_from(MIN_READ_RATE * PERIOD.as_secs()).unwrap();
+        assert_eq!(periods_until_overdue(1), 2);
+        assert_eq!(periods_until_overdue(per_period - 1), 2);
+        assert_eq!(periods_until_overdue(3 * per_period), 5);
+        assert_eq!(periods_until_overdue(1000 * per_period), PERIODS);
+    }
+
+    #[tokio::test]
+    async fn response_that_was_taken_is_not_overdue() {
+        let activity = Arc::new(ConnectionActivity::new(PERIOD, Arc::default()));
+        for _ in 0..3 * PERIODS {
+            let data = respond(&activity, 10).frame().await.unwrap().unwrap().into_data().ok().unwrap();
+            assert!(activity.is_busy());
+            drop(data);
+            assert!(!activity.is_busy() && !activity.end_period());
+        }
+    }
+}
