@@ -1,4 +1,4 @@
-//! In-process benchmarks without a socket: slugs, HTML sanitizing, and a list served from the store or from the cache.
+//! In-process benchmarks without a socket: slugs, and a list served from the store or from the cache.
 //!
 //! Run by `make bench-micro`, never by the test suite; `make bench-micro ARGS=slug` filters by name.
 //! JSON serialization is private to the HTTP layer, so it is measured through the router: `list/uncached` reads ten
@@ -13,7 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use bson::doc;
 use bson::oid::ObjectId;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use docstore::{Database, sqlite};
 use field_notes::clock::SystemClock;
 use field_notes::config::Config;
@@ -21,7 +21,7 @@ use field_notes::domain::slugify;
 use field_notes::http::{
     self, AppState, AppStateParts, CachedService, ConcurrencyLimit, Gate, MiddlewareState, ResponseCache,
 };
-use field_notes::{html, repository, startup};
+use field_notes::{repository, startup};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
@@ -36,19 +36,6 @@ fn slugs(criterion: &mut Criterion) {
         ("han", "北京的秋天和河边的早晨"),
     ] {
         group.bench_function(name, |bencher| bencher.iter(|| slugify(black_box(title))));
-    }
-    group.finish();
-}
-
-fn sanitizing(criterion: &mut Criterion) {
-    let paragraph =
-        "<p>The river was <strong>still</strong>, and a <a href=\"https://example.com\">heron</a> stood.</p>";
-    let clean = paragraph.repeat(5000 / paragraph.len());
-    let dirty = format!("{clean}<script>alert(1)</script><p onclick=\"x()\">and more</p>");
-    let mut group = criterion.benchmark_group("html");
-    for (name, text) in [("clean-5kB", &clean), ("dirty-5kB", &dirty)] {
-        group.throughput(Throughput::Bytes(text.len() as u64));
-        group.bench_function(name, |bencher| bencher.iter(|| html::sanitize(black_box(text))));
     }
     group.finish();
 }
@@ -119,5 +106,5 @@ async fn ask(front: &CachedService, accepted: &str) -> usize {
     to_bytes(answer.into_body(), usize::MAX).await.expect("a body").len()
 }
 
-criterion_group!(benches, slugs, sanitizing, lists);
+criterion_group!(benches, slugs, lists);
 criterion_main!(benches);

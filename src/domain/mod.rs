@@ -29,21 +29,19 @@ mod url;
 
 pub use id::{Id, InvalidId};
 pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
-pub use page::{MAX_PAGE_LENGTH, Page, PageDraft, PagePatch, is_builtin_page_type, is_page_type};
+pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type, is_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};
 pub use permissions::{Authorship, Caller, Role, Visibility};
-pub use project::{
-    MAX_PROJECT_LENGTH, MAX_SUMMARY_LENGTH, Project, ProjectDraft, ProjectFilter, ProjectPatch,
-};
+pub use project::{MAX_SUMMARY_LENGTH, Project, ProjectDraft, ProjectFilter, ProjectPatch};
 pub use resource::{
-    Draft, FieldPatch, Item, MAX_TITLE_LENGTH, Meta, Patch, PatchOf, Precondition, Revised, Revision,
-    StringEnum,
+    Draft, FieldPatch, Item, MAX_CONTENT_LENGTH, MAX_TITLE_LENGTH, Meta, Patch, PatchOf, Precondition,
+    Revised, Revision, StringEnum,
 };
 pub use section::{
     ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionDraft, SectionFilter, SectionPatch,
 };
 pub use slug::{nth_slug, slug_suffix, slugify};
-pub use story::{MAX_STORY_LENGTH, Story, StoryDraft, StoryFilter, StoryPatch};
+pub use story::{Story, StoryDraft, StoryFilter, StoryPatch};
 pub use trash::{DeletedItem, Restored, TrashType};
 pub use tree::{MAX_SECTION_DEPTH, PlacementError, SectionTree};
 pub use url::{is_link_target, is_script_url, is_web_url};

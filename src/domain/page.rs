@@ -5,9 +5,6 @@ const BUILTIN_PAGE_TYPES: [&str; 2] = ["about", "contact"];
 /// The maximum length of a page type, in characters.
 const MAX_PAGE_TYPE_LENGTH: usize = 100;
 
-/// The maximum length of a page's text, in characters.
-pub const MAX_PAGE_LENGTH: u64 = 50_000;
-
 resource! {
     /// A standalone page, such as the one about the author. There is at most one of each type.
     Page {

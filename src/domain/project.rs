@@ -3,8 +3,6 @@ use super::{Id, Visibility};
 
 /// The maximum length of a project's summary, in characters.
 pub const MAX_SUMMARY_LENGTH: u64 = 500;
-/// The maximum length of a project's text, in characters.
-pub const MAX_PROJECT_LENGTH: u64 = 50_000;
 
 resource! {
     /// A project, shown on a card.

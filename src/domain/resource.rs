@@ -9,6 +9,8 @@ use super::{Caller, Id};
 
 /// The maximum length of a title, and of a slug that is requested in place of it, in characters.
 pub const MAX_TITLE_LENGTH: u64 = 200;
+/// The maximum length of the HTML of a story, project or page, in characters, as it is sent and as it is stored.
+pub const MAX_CONTENT_LENGTH: u64 = 100_000;
 
 /// The fields that every stored item has.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,6 @@ use chrono::{DateTime, Utc};
 use super::resource::resource;
 use super::{Id, Visibility};
 
-/// The maximum length of a story's text, in characters.
-pub const MAX_STORY_LENGTH: u64 = 10_000;
-
 resource! {
     /// A story, shown in a feed.
     Story {

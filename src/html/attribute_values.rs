@@ -1,18 +1,70 @@
+//! Allowed values of attributes.
+
 use std::borrow::Cow;
 
 use url::Url;
 
-/// Hosts whose players may be embedded, and the paths of the players.
-const PLAYERS: &[(&str, &str)] = &[
+use super::css;
+
+/// The rule for the values of an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Every value.
+    Any,
+    /// An address that a link may lead to.
+    Link,
+    /// An address of the site or the web.
+    Web,
+    /// Addresses of images with sizes, as in `srcset`.
+    Candidates,
+    /// The address of a player.
+    Player,
+    /// Features of the browser that a player may use.
+    Features,
+    /// What a player may do.
+    Sandbox,
+    /// The relation of a link.
+    Relations,
+    /// The window of a link.
+    Target,
+    /// A check box.
+    Checkbox,
+    /// The direction of writing.
+    Direction,
+    /// The alignment of a line or an image.
+    Align,
+    /// The vertical alignment in a cell.
+    VerticalAlign,
+    /// A color.
+    Color,
+    /// Declarations of styles.
+    Style,
+    /// Names of classes.
+    Classes,
+    /// An id.
+    Id,
+}
+
+/// The schemes that links may have; the editor allows the same.
+pub(super) const LINK_SCHEMES: &[&str] =
+    &["http", "https", "ftp", "ftps", "mailto", "tel", "callto", "sms", "cid", "xmpp"];
+/// The schemes of images and other files.
+pub(super) const WEB_SCHEMES: &[&str] = &["http", "https"];
+
+/// Hosts whose players may be embedded, and the paths of the players. They run scripts in their own origin, without
+/// access to the page.
+pub(super) const PLAYERS: &[(&str, &str)] = &[
     ("www.youtube.com", "/embed/"),
     ("youtube.com", "/embed/"),
     ("www.youtube-nocookie.com", "/embed/"),
     ("youtube-nocookie.com", "/embed/"),
     ("player.vimeo.com", "/video/"),
+    ("player.twitch.tv", "/"),
+    ("clips.twitch.tv", "/embed"),
 ];
 
 /// Browser features that a player may use; not camera, microphone or location.
-const FEATURES: &[&str] = &[
+pub(super) const FEATURES: &[&str] = &[
     "accelerometer",
     "autoplay",
     "clipboard-write",
@@ -23,8 +75,12 @@ const FEATURES: &[&str] = &[
     "web-share",
 ];
 
+/// Allowed values of `sandbox`.
+pub(super) const SANDBOX: &[&str] =
+    &["allow-popups", "allow-presentation", "allow-same-origin", "allow-scripts"];
+
 /// Allowed values of `rel`.
-const RELATIONS: &[&str] = &[
+pub(super) const RELATIONS: &[&str] = &[
     "author",
     "bookmark",
     "external",
@@ -39,22 +95,65 @@ const RELATIONS: &[&str] = &[
     "ugc",
 ];
 
-/// Returns the allowed part of an attribute's value, unchanged if all of it is allowed; `None` removes the attribute.
-pub(super) fn allowed<'v>(element: &str, attribute: &str, value: &'v str) -> Option<Cow<'v, str>> {
-    let if_so = |right: bool| right.then_some(Cow::Borrowed(value));
-    match (element, attribute) {
-        ("iframe", "src") => if_so(is_player(value)),
-        ("iframe", "allow") => keep(value, ';', "; ", |policy| FEATURES.contains(&word(policy))),
-        ("a", "rel") => Some(relations(value)),
-        ("a", "target") => if_so(matches!(value, "_blank" | "_self")),
-        ("input", "type") => if_so(value == "checkbox"),
-        ("code" | "pre", "class") => keep(value, ' ', " ", is_language),
-        (_, "src" | "poster" | "cite") => if_so(is_web(value)),
-        (_, "srcset") => if_so(value.split(',').all(is_candidate)),
-        (_, "style") => keep(value, ';', "; ", |declaration| is_style(element, declaration)),
-        (_, "dir") => if_so(matches!(value, "ltr" | "rtl" | "auto")),
-        _ => if_so(true),
+pub(super) const DIRECTIONS: &[&str] = &["auto", "ltr", "rtl"];
+pub(super) const TARGETS: &[&str] = &["_blank", "_self"];
+pub(super) const ALIGNMENTS: &[&str] = &[
+    "absmiddle",
+    "baseline",
+    "bottom",
+    "center",
+    "char",
+    "justify",
+    "left",
+    "middle",
+    "right",
+    "start",
+    "end",
+    "top",
+];
+pub(super) const VERTICAL_ALIGNMENTS: &[&str] = &["baseline", "bottom", "middle", "top"];
+
+/// Classes that the editor writes. Others could make content look like a part of the page.
+pub(super) const CLASSES: &[&str] =
+    &["details", "emoji", "hashtag", "mention", "responsive-image", "tableWrapper"];
+/// Beginnings of classes that the editor writes.
+pub(super) const CLASS_PREFIXES: &[&str] = &["language-", "tiptap-"];
+
+pub(super) const MAX_ID_LENGTH: usize = 200;
+
+impl Rule {
+    /// Returns the allowed part of a value; unchanged, without a copy, if all of it is allowed. `None` removes the
+    /// attribute.
+    pub(super) fn apply<'v>(self, element: &str, value: &'v str) -> Option<Cow<'v, str>> {
+        let if_so = |right: bool| right.then_some(Cow::Borrowed(value));
+        let one_of = |words: &[&str]| if_so(contains(words, value.trim_ascii()));
+        match self {
+            Self::Any => if_so(true),
+            Self::Link => if_so(has_scheme_of(value, LINK_SCHEMES)),
+            Self::Web => if_so(has_scheme_of(value, WEB_SCHEMES)),
+            Self::Candidates => candidates(value),
+            Self::Player => if_so(is_player(value)),
+            Self::Features => keep(value, ';', "; ", |policy| {
+                policy.split_ascii_whitespace().next().is_some_and(|feature| contains(FEATURES, feature))
+            }),
+            Self::Sandbox => keep_words(value, |word| contains(SANDBOX, word)),
+            Self::Relations => keep_words(value, |word| contains(RELATIONS, word)),
+            Self::Target => one_of(TARGETS),
+            Self::Checkbox => one_of(&["checkbox"]),
+            Self::Direction => one_of(DIRECTIONS),
+            Self::Align => one_of(ALIGNMENTS),
+            Self::VerticalAlign => one_of(VERTICAL_ALIGNMENTS),
+            Self::Color => if_so(css::is_value(value)),
+            Self::Style => keep(value, ';', "; ", |declaration| css::is_allowed(element, declaration)),
+            Self::Classes => keep_words(value, is_class),
+            Self::Id => if_so(is_id(value)),
+        }
     }
+}
+
+/// Compares as HTML does: letters of ASCII in either case are equal.
+fn contains(words: &[&str], wanted: &str) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(wanted))
 }
 
 /// Returns the allowed parts of a list, unchanged if all of them are allowed.
@@ -64,27 +163,43 @@ fn keep<'v>(
     joined: &str,
     allowed: impl Fn(&str) -> bool,
 ) -> Option<Cow<'v, str>> {
-    let parts = || list.split(separator).map(str::trim).filter(|part| !part.is_empty());
+    let parts = || list.split(separator).map(str::trim_ascii).filter(|part| !part.is_empty());
     let kept: Vec<_> = parts().filter(|part| allowed(part)).collect();
     match kept.len() {
-        0 => None,
         all if all == parts().count() => Some(Cow::Borrowed(list)),
+        0 => None,
         _ => Some(Cow::Owned(kept.join(joined))),
     }
 }
 
-/// Returns the allowed relations, and `noopener` in any case.
-fn relations(value: &str) -> Cow<'_, str> {
-    let known = |relation: &&str| RELATIONS.contains(relation);
-    let words = || value.split_ascii_whitespace();
-    if words().all(|relation| known(&relation)) && words().any(|relation| relation == "noopener") {
-        return Cow::Borrowed(value);
+/// Returns the allowed words of a list, unchanged if all of them are allowed.
+fn keep_words(list: &str, allowed: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
+    let words = || list.split_ascii_whitespace();
+    let kept: Vec<_> = words().filter(|word| allowed(word)).collect();
+    match kept.len() {
+        all if all == words().count() => Some(Cow::Borrowed(list)),
+        0 => None,
+        _ => Some(Cow::Owned(kept.join(" "))),
     }
-    let mut kept: Vec<_> = words().filter(known).collect();
-    if !kept.contains(&"noopener") {
-        kept.push("noopener");
+}
+
+/// Reports whether an address is relative or has one of these schemes. Browsers ignore tabs, line breaks and the control
+/// characters at the beginning; here everything invisible at the beginning is ignored, which only makes it stricter.
+fn has_scheme_of(address: &str, schemes: &[&str]) -> bool {
+    let invisible = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let address = address.trim_start_matches(invisible);
+    let Some(end) = address.find([':', '/', '?', '#', '\\']) else { return true };
+    if address.as_bytes()[end] != b':' {
+        return true;
     }
-    Cow::Owned(kept.join(" "))
+    let scheme: String = address[..end].chars().filter(|c| *c == ' ' || !invisible(*c)).collect();
+    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    !valid || contains(schemes, &scheme)
 }
 
 fn is_player(address: &str) -> bool {
@@ -97,63 +212,120 @@ fn is_player(address: &str) -> bool {
         && PLAYERS.iter().any(known)
 }
 
-/// Reports whether a URL is relative or on the web.
-fn is_web(address: &str) -> bool {
-    match Url::parse(address) {
-        Ok(url) => matches!(url.scheme(), "http" | "https"),
-        Err(error) => error == url::ParseError::RelativeUrlWithoutBase,
+/// Parses `srcset` as the HTML standard says, and returns the allowed candidates.
+fn candidates(list: &str) -> Option<Cow<'_, str>> {
+    let mut rest = list;
+    let (mut kept, mut all) = (Vec::new(), 0_usize);
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == ',');
+        if rest.is_empty() {
+            break;
+        }
+        all += 1;
+        let whole = rest;
+        let end = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
+        let address = rest[..end].trim_end_matches(',');
+        rest = &rest[end..];
+        let mut descriptors = "";
+        if address.len() == end {
+            // Descriptors end at the next comma outside of parentheses.
+            let mut open = 0_usize;
+            let end = rest.find(|c| {
+                match c {
+                    '(' => open += 1,
+                    ')' => open = open.saturating_sub(1),
+                    _ => {}
+                }
+                c == ',' && open == 0
+            });
+            descriptors = &rest[..end.unwrap_or(rest.len())];
+            rest = &rest[descriptors.len()..];
+        }
+        let candidate = whole[..whole.len() - rest.len()].trim_ascii();
+        if has_scheme_of(address, WEB_SCHEMES) && descriptors.split_ascii_whitespace().all(is_descriptor) {
+            kept.push(candidate.trim_end_matches(','));
+        }
+    }
+    match kept.len() {
+        0 => None,
+        kept if kept == all => Some(Cow::Borrowed(list)),
+        _ => Some(Cow::Owned(kept.join(", "))),
     }
 }
 
-/// Matches `<url> 750w`, `<url> 2x`, or a URL alone.
-fn is_candidate(candidate: &str) -> bool {
-    let mut words = candidate.split_ascii_whitespace();
-    let address = words.next().is_some_and(is_web);
-    let width = words.next().is_none_or(|width| width.strip_suffix(['w', 'x']).is_some_and(is_number));
-    address && width && words.next().is_none()
-}
-
-/// Matches `language-rust` for syntax highlighting. Other classes could make content look like a part of the page.
-fn is_language(class: &str) -> bool {
-    class.strip_prefix("language-").is_some_and(|language| {
-        !language.is_empty() && language.bytes().all(|b| b.is_ascii_alphanumeric() || b"+#-_.".contains(&b))
-    })
-}
-
-fn is_style(element: &str, declaration: &str) -> bool {
-    let Some((property, value)) = declaration.split_once(':') else { return false };
-    let value = value.trim();
-    match (element, property.trim()) {
-        ("table" | "col" | "td" | "th", "width" | "min-width") => is_length(value),
-        ("mark", "background-color") | ("span" | "mark", "color") => is_color(value),
-        ("col" | "span" | "mark", _) => false,
-        (_, "text-align") => matches!(value, "left" | "right" | "center" | "justify" | "start" | "end"),
+/// Matches `750w`, `500h` and `1.5x`.
+fn is_descriptor(descriptor: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match descriptor.as_bytes().last() {
+        Some(b'w' | b'h') => digits(&descriptor[..descriptor.len() - 1]),
+        Some(b'x') => descriptor[..descriptor.len() - 1].parse::<f64>().is_ok_and(f64::is_finite),
         _ => false,
     }
 }
 
-fn is_length(value: &str) -> bool {
-    value.strip_suffix("px").or_else(|| value.strip_suffix('%')).is_some_and(is_number)
-}
-
-fn is_color(value: &str) -> bool {
-    let hexadecimal =
-        |digits: &str| matches!(digits.len(), 3 | 4 | 6 | 8) && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    let numbers = || {
-        let inner = value.strip_prefix("rgb(").or_else(|| value.strip_prefix("rgba("))?.strip_suffix(')')?;
-        Some(inner.split(',').map(str::trim).all(is_number))
+/// Matches a class that the editor writes, and `language-rust` for syntax highlighting.
+fn is_class(class: &str) -> bool {
+    let plain = |rest: &str| {
+        !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"+#-_.".contains(&b))
     };
-    value == "inherit" || value.strip_prefix('#').is_some_and(hexadecimal) || numbers().unwrap_or(false)
+    CLASSES.contains(&class)
+        || CLASS_PREFIXES.iter().any(|prefix| class.strip_prefix(prefix).is_some_and(plain))
 }
 
-fn is_number(text: &str) -> bool {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    [whole, fraction]
-        .iter()
-        .all(|digits| (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
+fn is_id(id: &str) -> bool {
+    let valid = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    !id.is_empty() && !id.starts_with('_') && id.chars().count() <= MAX_ID_LENGTH && id.chars().all(valid)
 }
 
-/// Returns the first word.
-fn word(text: &str) -> &str {
-    text.split_ascii_whitespace().next().unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn srcset_is_parsed_as_in_the_standard() {
+        for (list, kept) in [
+            ("/a.webp 1200w, /b.webp 750w", Some("/a.webp 1200w, /b.webp 750w")),
+            ("/t/w:400,h:300/a.webp 400w, /b 2x", Some("/t/w:400,h:300/a.webp 400w, /b 2x")),
+            ("/a 1x, /b 2x,", Some("/a 1x, /b 2x,")),
+            ("/a, /b 2x", Some("/a, /b 2x")),
+            ("/a 400w 300h, /b 1.5x", Some("/a 400w 300h, /b 1.5x")),
+            ("javascript:x 1x, /b 2x", Some("/b 2x")),
+            ("/a wide, /b 2x", Some("/b 2x")),
+            ("javascript:x 1x", None),
+            ("/a,javascript:x 1x", Some("/a,javascript:x 1x")),
+            (" , ", None),
+        ] {
+            assert_eq!(candidates(list).as_deref(), kept, "{list}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_as_browsers_do() {
+        for address in [
+            "javascript:x",
+            " \u{1}java\nscript:x",
+            "\u{a0}javascript:x",
+            "\u{200b}JavaScript:x",
+            "java\tscript:x",
+            "data:text/html,x",
+            "vbscript:x",
+            "blob:https://example.com/x",
+            "file:///etc/passwd",
+        ] {
+            assert!(!has_scheme_of(address, LINK_SCHEMES), "{address:?}");
+        }
+        for address in [
+            "/a:b",
+            "a/b:c",
+            "?a:b",
+            "#a:b",
+            "//example.com:80/",
+            "HTTPS://example.com",
+            "SMS:+4412",
+            "",
+            "1:2",
+        ] {
+            assert!(has_scheme_of(address, LINK_SCHEMES), "{address:?}");
+        }
+    }
 }

@@ -1,27 +1,42 @@
 //! Sanitizes the HTML of content: everything that the editor emits is kept, everything else is removed.
+//!
+//! A text is read once and written once, in time and memory proportional to its length. What is kept is listed in
+//! `docs/content.md`.
 
-/// The allow-list.
+use std::borrow::Cow;
+
+/// The elements and attributes that are kept.
 mod allow_list;
 /// Allowed attribute values.
 mod attribute_values;
-/// Rules beyond the allow-list.
-mod postprocess;
-/// Reports removed elements and attributes.
+/// Allowed declarations of styles.
+mod css;
+/// Character references.
+mod references;
+/// Counts removed elements and attributes.
 mod removed;
 /// Tokenizes HTML without building a tree.
 mod tokenizer;
+/// Writes balanced HTML.
+mod writer;
 
+/// The generated part of `docs/content.md`.
+#[cfg(test)]
+mod documentation;
+/// The parser of html5ever, which the tests compare with.
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;
 
 pub use removed::Removed;
 
-/// The maximum number of passes until the output is stable. The editor's HTML is stable after one pass, invalid nesting
-/// after a few.
-const MAX_PASSES: usize = 8;
+/// The maximum depth of elements. For a tag, all elements around it may be searched.
+const MAX_DEPTH: usize = 200;
 
-/// The maximum depth of elements. The time to parse is proportional to the length times the depth.
-const MAX_DEPTH: usize = 100;
+/// A text may become longer by this many characters, or by a fifth, since elements are closed and attributes get
+/// quotation marks.
+const MAX_GROWTH: usize = 2000;
 
 /// Sanitized HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,28 +47,36 @@ pub struct Sanitized {
     pub removed: Vec<Removed>,
 }
 
-/// Removes everything that is not allowed. HTML that does not become stable or is too deep can only be an attack, and is
-/// reduced to its text.
-pub fn sanitize(html: &str) -> Sanitized {
-    let cleaned = stabilize(html).or_else(|| stabilize(&tokenizer::text(html))).unwrap_or_default();
-    let removed = removed::difference(html, &cleaned);
-    Sanitized { html: cleaned, removed }
+/// The sanitized HTML would be too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong {
+    /// The maximum number of characters.
+    pub limit: usize,
 }
 
-/// Repeats passes until one changes nothing. A browser parses stable HTML as it was parsed here; attacks on sanitizers
-/// rely on HTML whose meaning changes when it is parsed again.
-fn stabilize(html: &str) -> Option<String> {
-    let mut current = pass(html)?;
-    for _ in 0..MAX_PASSES {
-        let next = pass(&current)?;
-        if next == current {
-            return Some(current);
-        }
-        current = next;
+/// Removes everything that is not allowed. A browser reads the result as it is meant: whatever the text was, its elements
+/// are closed where they must be, and elements that are nested too deep are left out.
+///
+/// # Errors
+/// Fails if the text has more than `limit` characters, or would have after it is sanitized, or if it would become longer
+/// by more than a fifth and 2000 characters.
+pub fn sanitize(html: &str, limit: usize) -> Result<Sanitized, TooLong> {
+    let length = html.chars().count();
+    let limit = limit.min(length + (length / 5).max(MAX_GROWTH));
+    let too_long = TooLong { limit };
+    if length > limit {
+        return Err(too_long);
     }
-    None
+    let html = normalize_line_breaks(html);
+    // A character has up to four bytes.
+    let (html, removed) = writer::Writer::new(&html, 4 * limit).write().ok_or(too_long)?;
+    if html.chars().count() > limit {
+        return Err(too_long);
+    }
+    Ok(Sanitized { html, removed })
 }
 
-fn pass(html: &str) -> Option<String> {
-    (tokenizer::depth(html) <= MAX_DEPTH).then(|| postprocess::finish(&allow_list::apply(html)))
+/// Replaces carriage returns, as parsers do.
+fn normalize_line_breaks(html: &str) -> Cow<'_, str> {
+    if html.contains('\r') { html.replace("\r\n", "\n").replace('\r', "\n").into() } else { html.into() }
 }

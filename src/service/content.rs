@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::Error;
+use super::sanitizer::{sanitize, sanitize_patch};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, ContentType, Id, Listing, PageRequest, PatchOf, Precondition, Project, ProjectFilter,
     Revised, Section, Story, StoryFilter, Visibility, slugify,
 };
-use crate::html::{self, Removed, Sanitized};
+use crate::html::{Removed, Sanitized};
 use crate::repository::{Change, Entity, New, Repository, Sluggable, Versioned};
 
 /// The result of a lookup by slug.
@@ -37,26 +38,6 @@ pub struct Written<T> {
     pub revised: Revised<T>,
     /// The elements and attributes that were removed.
     pub removed: Vec<Removed>,
-}
-
-/// Sanitizes HTML content; fails if nothing of it remains.
-pub(super) fn sanitize(content: &str) -> Result<Sanitized, Error> {
-    let sanitized = html::sanitize(content);
-    if sanitized.html.is_empty() {
-        return Err(Error::InvalidField {
-            field: "content",
-            expected: "must contain something other than removed elements".into(),
-        });
-    }
-    Ok(sanitized)
-}
-
-/// Sanitizes the HTML content of a patch, if it has any.
-pub(super) fn sanitize_patch(content: &mut Option<String>) -> Result<Vec<Removed>, Error> {
-    let Some(text) = content else { return Ok(Vec::new()) };
-    let Sanitized { html, removed } = sanitize(text)?;
-    *text = html;
-    Ok(removed)
 }
 
 pub(super) fn parse_id<E: Entity>(text: &str) -> Result<Id, Error> {
@@ -231,7 +212,7 @@ impl<E: Article> Articles<E> {
             Ok(items.reserve_slug(&slug).await?)
         })?;
         let (_, content) = E::text(&mut draft);
-        let Sanitized { html, removed } = sanitize(content)?;
+        let Sanitized { html, removed } = sanitize(std::mem::take(content)).await?;
         *content = html;
         let new = New { draft, user_id: caller.id, section_id };
         let stored = items.insert_reserved(slug, &new, self.content.clock.now()).await?;
@@ -249,19 +230,23 @@ impl<E: Article> Articles<E> {
         let id = parse_id::<E>(id)?;
         let Write { fields, section_id } = write;
         let mut change = Change { patch: fields.into(), section_id: None };
-        let removed = sanitize_patch(E::patched_text(&mut change.patch).1)?;
         let title = E::patched_text(&mut change.patch).0.map(str::to_owned);
+        let mut removed = None;
         loop {
             let stored = self.content.find_editable(caller, id, precondition).await?;
             let item = &stored.revised.item;
             change.section_id = self.placement.for_update(item.section_id(), section_id.as_deref()).await?;
+            // Once, and only for a caller who may change the article.
+            if removed.is_none() {
+                removed = Some(sanitize_patch(E::patched_text(&mut change.patch).1).await?);
+            }
             let new_title = title.as_deref().filter(|title| *title != item.title());
             let new_slug = new_title.map(slugify);
             // After a concurrent change, try again from the new state, if the precondition allows it.
             if let Some(revised) =
                 self.content.update_or_rename(&stored, &change, new_slug.as_deref()).await?
             {
-                return Ok(Written { revised, removed });
+                return Ok(Written { revised, removed: removed.unwrap_or_default() });
             }
         }
     }

@@ -10,6 +10,8 @@ mod health;
 mod navlinks;
 /// Pages.
 mod pages;
+/// Sanitizing of HTML beside the threads that serve requests.
+mod sanitizer;
 /// Sections.
 mod sections;
 /// Deleted items.

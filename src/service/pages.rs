@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
 use super::Error;
-use super::content::{Content, Placement, Write, Written, editable, sanitize_patch, visible};
+use super::content::{Content, Placement, Write, Written, editable, visible};
+use super::sanitizer::sanitize_patch;
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, ContentType, Id, Item as _, Page, PageDraft, PagePatch, Precondition, Revised,
     Section, is_builtin_page_type, is_page_type,
 };
+use crate::html::Removed;
 use crate::repository::{Change, New, Repository};
 
 /// The use cases of pages. Cheap to clone.
@@ -43,9 +45,9 @@ impl Pages {
         page: Write<PagePatch>,
         precondition: &Precondition,
     ) -> Result<Written<Page>, Error> {
-        let Write { fields: mut patch, section_id } = page;
+        let Write { fields: patch, section_id } = page;
         let section_id = section_id.as_deref();
-        let removed = sanitize_patch(&mut patch.content)?;
+        let mut removed = None;
         let mut change = Change { patch, section_id: None };
         loop {
             let written = match self.content.items.find_versioned_by_type(page_type).await? {
@@ -53,18 +55,24 @@ impl Pages {
                     let stored = editable(caller, Some(stored), precondition)?;
                     let current = stored.revised.item.section_id.as_deref();
                     change.section_id = self.placement.for_update(current, section_id).await?;
+                    sanitize_once(&mut removed, &mut change).await?;
                     self.content.items.update(&stored, &change, self.content.clock.now()).await?
                 }
                 // A page that does not exist cannot meet a precondition.
                 None if *precondition != Precondition::None => return Err(Error::NotFound(Page::NAME)),
                 None => {
-                    let new = self.new_page(caller, page_type, &change.patch, section_id).await?;
+                    let section_of_type = self.section_of_type(page_type).await?;
+                    self.content.authorize_create(caller)?;
+                    sanitize_once(&mut removed, &mut change).await?;
+                    let new = self
+                        .new_page(caller, page_type, &change.patch, (section_id, section_of_type))
+                        .await?;
                     self.content.items.insert_page(&new, self.content.clock.now()).await?
                 }
             };
             // After a concurrent change, try again from the new state.
             if let Some(written) = written {
-                return Ok(Written { revised: written.revised, removed });
+                return Ok(Written { revised: written.revised, removed: removed.unwrap_or_default() });
             }
         }
     }
@@ -90,10 +98,8 @@ impl Pages {
         caller: &Caller,
         page_type: &str,
         patch: &PagePatch,
-        section_id: Option<&str>,
+        sections: (Option<&str>, Option<Id>),
     ) -> Result<New<Page>, Error> {
-        let section_of_type = self.section_of_type(page_type).await?;
-        self.content.authorize_create(caller)?;
         let PagePatch { title: Some(title), content: Some(content), page_type: _, is_published } =
             patch.clone()
         else {
@@ -102,7 +108,7 @@ impl Pages {
                 expected: "a new page must have title and content".into(),
             });
         };
-        let section_id = match (section_id, section_of_type) {
+        let section_id = match sections {
             (None, Some(section)) => Some(section),
             (requested, _) => self.placement.for_new(requested).await?,
         };
@@ -123,4 +129,12 @@ impl Pages {
             None => Err(Error::NotFound(Page::NAME)),
         }
     }
+}
+
+/// Sanitizes the content of a page, unless that was done before. The caller must be known to be allowed to write it.
+async fn sanitize_once(removed: &mut Option<Vec<Removed>>, change: &mut Change<Page>) -> Result<(), Error> {
+    if removed.is_none() {
+        *removed = Some(sanitize_patch(&mut change.patch.content).await?);
+    }
+    Ok(())
 }

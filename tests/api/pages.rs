@@ -73,7 +73,7 @@ testkit::stores! {
             (json!(["body", "is_published"]), "bool_parsing".to_owned()),
         ];
         assert_eq!(app.put("commenter", "/pages/nonsense", &body).await.errors(), expected);
-        let long = json!({ "title": "a".repeat(201), "content": "a".repeat(50_001) });
+        let long = json!({ "title": "a".repeat(201), "content": "a".repeat(100_001) });
         let kinds: Vec<_> = app.put("author", "/pages/about", &long).await.errors().into_iter().map(|e| e.1).collect();
         assert_eq!(kinds, ["string_too_long", "string_too_long"]);
         for section in ["zzz", NO_ID] {

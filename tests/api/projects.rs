@@ -150,7 +150,7 @@ testkit::stores! {
         assert_eq!(errors, expected.map(|(loc, kind)| (loc, kind.to_owned())));
         for (field, value, kind) in [
             ("title", json!("t".repeat(201)), "string_too_long"),
-            ("content", json!("c".repeat(50_001)), "string_too_long"),
+            ("content", json!("c".repeat(100_001)), "string_too_long"),
             ("summary", json!({ "$gt": "" }), "string_type"),
             ("technologies", json!("rust"), "list_type"),
             ("sort_order", json!(u64::MAX), "less_than_equal"),

@@ -22,6 +22,16 @@ pub(crate) const ITEMS: &[Difference] = &[
         "regression_7_content_is_cleaned_on_every_way_in",
     ),
     extend(
+        "content-length",
+        "`content` of stories, projects and pages has up to 100,000 characters, also as it is stored; it was 10,000 or 50,000 as it was sent.",
+        "content_has_1_to_100_000_characters",
+    ),
+    extend(
+        "content-again",
+        "What is returned as `content` can be sent again and is stored unchanged; content that sanitizing makes too long is 422.",
+        "content_is_accepted_again_as_it_was_returned",
+    ),
+    extend(
         "nothing-left",
         "Content that is empty after sanitizing is 422.",
         "content_of_which_nothing_may_stay_is_no_content",

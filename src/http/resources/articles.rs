@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::http::Uri;
 
 use crate::domain::{
-    Caller, MAX_PROJECT_LENGTH, MAX_STORY_LENGTH, MAX_SUMMARY_LENGTH, MAX_TITLE_LENGTH, Meta, PageRequest,
-    Patch, PatchOf, Project, ProjectDraft, ProjectPatch, Story, StoryDraft, is_web_url,
+    Caller, MAX_CONTENT_LENGTH, MAX_SUMMARY_LENGTH, MAX_TITLE_LENGTH, Meta, PageRequest, Patch, PatchOf,
+    Project, ProjectDraft, ProjectPatch, Story, StoryDraft, is_web_url,
 };
 use crate::http::ApiError;
 use crate::http::extract::{
@@ -87,7 +87,7 @@ request! {
     StoryDraft as "StoryWrite" {
         title: required().length(1..=MAX_TITLE_LENGTH),
         /// HTML.
-        content: required().length(1..=MAX_STORY_LENGTH),
+        content: required().length(1..=MAX_CONTENT_LENGTH),
         is_published: required(),
     }
     example { "title": "First light", "content": "<p>The river was still.</p>", "is_published": true }
@@ -178,7 +178,7 @@ request! {
     ProjectDraft as "ProjectCreate" {
         title: required().length(1..=MAX_TITLE_LENGTH),
         summary: required().length(1..=MAX_SUMMARY_LENGTH),
-        content: required().length(1..=MAX_PROJECT_LENGTH),
+        content: required().length(1..=MAX_CONTENT_LENGTH),
         technologies: default(Vec::new()),
         github_url: draft_url(),
         live_url: draft_url(),
@@ -198,7 +198,7 @@ request! {
     ProjectPatch as "ProjectUpdate" {
         title: optional().length(1..=MAX_TITLE_LENGTH),
         summary: optional().length(1..=MAX_SUMMARY_LENGTH),
-        content: optional().length(1..=MAX_PROJECT_LENGTH),
+        content: optional().length(1..=MAX_CONTENT_LENGTH),
         technologies: optional(),
         github_url: patch_url(),
         live_url: patch_url(),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::domain::{Caller, MAX_PAGE_LENGTH, MAX_TITLE_LENGTH, Meta, Page, PageDraft, PagePatch};
+use crate::domain::{Caller, MAX_CONTENT_LENGTH, MAX_TITLE_LENGTH, Meta, Page, PageDraft, PagePatch};
 use crate::http::ApiError;
 use crate::http::extract::{Auth, Authorized, IfMatch, PathParam, optional, request};
 use crate::http::respond::{Deleted, Item, Sanitized, response};
@@ -11,7 +11,7 @@ request! {
     PagePatch as "PageWrite" {
         title: optional().length(1..=MAX_TITLE_LENGTH),
         /// HTML.
-        content: optional().length(1..=MAX_PAGE_LENGTH),
+        content: optional().length(1..=MAX_CONTENT_LENGTH),
         is_published: optional(),
     }
     example { "title": "About", "content": "<p>Who writes here.</p>" }

@@ -23,9 +23,9 @@ testkit::stores! {
         pages(&app).await.text(&app, "title", 200).await;
     }
 
-    async fn content_has_1_to_50_000_characters(db: Database) {
+    async fn content_has_1_to_100_000_characters(db: Database) {
         let app = App::on(&db).await;
-        pages(&app).await.text(&app, "content", 50_000).await;
+        pages(&app).await.text(&app, "content", 100_000).await;
     }
 
     async fn a_change_may_name_no_field_or_one(db: Database) {

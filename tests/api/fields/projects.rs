@@ -46,9 +46,9 @@ testkit::stores! {
         projects(&app).await.text(&app, "summary", 500).await;
     }
 
-    async fn content_has_1_to_50_000_characters(db: Database) {
+    async fn content_has_1_to_100_000_characters(db: Database) {
         let app = App::on(&db).await;
-        projects(&app).await.text(&app, "content", 50_000).await;
+        projects(&app).await.text(&app, "content", 100_000).await;
     }
 
     async fn addresses_begin_with_http_or_are_none(db: Database) {

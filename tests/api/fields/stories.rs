@@ -29,9 +29,9 @@ testkit::stores! {
         stories(&app).await.text(&app, "title", 200).await;
     }
 
-    async fn content_has_1_to_10_000_characters(db: Database) {
+    async fn content_has_1_to_100_000_characters(db: Database) {
         let app = App::on(&db).await;
-        stories(&app).await.text(&app, "content", 10_000).await;
+        stories(&app).await.text(&app, "content", 100_000).await;
     }
 
     async fn a_section_is_told_and_so_is_that_there_is_none(db: Database) {

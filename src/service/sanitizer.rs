@@ -1,0 +1,44 @@
+use std::num::NonZero;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::Error;
+use crate::domain::MAX_CONTENT_LENGTH;
+use crate::html::{self, Removed, Sanitized};
+
+/// One permit for each processor. Sanitizing 100,000 characters takes milliseconds of one.
+static PERMITS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+
+/// Sanitizes HTML content, on a thread of its own, for a caller who may write it; fails if it is too long or if nothing of
+/// it remains.
+pub(super) async fn sanitize(content: String) -> Result<Sanitized, Error> {
+    let permit = PERMITS.acquire().await.expect("the semaphore is never closed");
+    let limit = usize::try_from(MAX_CONTENT_LENGTH).expect("the limit is small");
+    let sanitized = spawn_blocking(move || {
+        let _permit = permit;
+        html::sanitize(&content, limit)
+    });
+    let invalid = |expected| Error::InvalidField { field: "content", expected };
+    let sanitized = sanitized.await.expect("sanitizing does not panic").map_err(|too_long| {
+        invalid(format!(
+            "must be sanitized to at most {} characters: close elements and quote attributes",
+            too_long.limit
+        ))
+    })?;
+    if sanitized.html.is_empty() {
+        return Err(invalid("must contain something other than removed elements".into()));
+    }
+    Ok(sanitized)
+}
+
+/// Sanitizes the HTML content of a patch, if it has any.
+pub(super) async fn sanitize_patch(content: &mut Option<String>) -> Result<Vec<Removed>, Error> {
+    let Some(text) = content.take() else { return Ok(Vec::new()) };
+    let Sanitized { html, removed } = sanitize(text).await?;
+    *content = Some(html);
+    Ok(removed)
+}
