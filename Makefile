@@ -129,7 +129,7 @@ bench: ## Measure performance on the wire into docs/performance and the README (
 	BENCH_PROGRAM="$(abspath $(target))/release/field-notes-measured" cargo bench --locked --bench wire
 
 bench-micro: ## Run the micro benchmarks (ARGS=part of a name)
-	cargo bench --locked --bench micro -- $(ARGS)
+	cargo bench --locked --bench micro --bench sanitizer -- $(ARGS)
 
 bench-start: ## Measure cold start and idle memory of the release binary
 	cargo bench --bench start
