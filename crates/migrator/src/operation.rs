@@ -75,10 +75,10 @@ impl fmt::Debug for UpdateFn {
 pub(crate) enum Operation {
     /// Sets a field, everywhere or only where it is missing.
     Set { filter: Filter, field: Field, value: Value, only_missing: bool },
-    /// Removes a field. At the end of a rename, `renamed_to` is the field that replaces it.
+    /// Removes a field. At the end of a rename, `renamed_to` is the field that replaces it, and it must be equal.
     Unset { filter: Filter, field: Field, renamed_to: Option<Field> },
-    /// Copies one field to another where that one is missing.
-    CopyField { filter: Filter, from: Field, to: Field },
+    /// Copies one field to another, where that one differs or only where it is missing.
+    CopyField { filter: Filter, from: Field, to: Field, only_missing: bool },
     /// Applies the update that a function makes of the fields it reads.
     UpdateEach { filter: Filter, reads: Projection, update: UpdateFn },
     /// Inserts a document unless one matches the key.
@@ -136,7 +136,8 @@ impl Operation {
 
     /// Returns the filter of the documents that are still to be changed; `None` for inserts and indexes.
     ///
-    /// A changed document no longer matches, except with [`Operation::UpdateEach`] and [`Operation::Copy`].
+    /// A changed document no longer matches, except with [`Operation::UpdateEach`], [`Operation::Copy`] and a copy of a field
+    /// that differs.
     pub(crate) fn pending(&self) -> Option<Filter> {
         let (filter, pending) = match self {
             Self::Set { filter, field, only_missing: true, .. } => {
@@ -146,9 +147,9 @@ impl Operation {
                 (filter, Some(Filter::ne(field.clone(), value.to_bson())))
             }
             Self::Unset { filter, field, .. } => (filter, Some(Filter::exists(field.clone()))),
-            Self::CopyField { filter, from, to } => {
+            Self::CopyField { filter, from, to, only_missing } => {
                 let filter = filter.clone().also(Filter::exists(from.clone()));
-                return Some(filter.also(Filter::missing(to.clone())));
+                return Some(if *only_missing { filter.also(Filter::missing(to.clone())) } else { filter });
             }
             Self::UpdateEach { filter, .. } | Self::Delete { filter } | Self::Copy { filter, .. } => {
                 (filter, None)
@@ -164,7 +165,7 @@ impl Operation {
     pub(crate) fn uniform_change(&self) -> Option<(&Field, Option<Bson>)> {
         match self {
             Self::Set { field, value, .. } => Some((field, Some(value.to_bson()))),
-            Self::Unset { field, .. } => Some((field, None)),
+            Self::Unset { field, renamed_to: None, .. } => Some((field, None)),
             _ => None,
         }
     }
@@ -184,7 +185,13 @@ impl Operation {
     pub(crate) fn update_for(&self, document: &Document) -> Result<Option<Update>> {
         Ok(match self {
             Self::CopyField { from, to, .. } => {
-                document.get(from.as_str()).map(|value| Update::new().set(to.clone(), value.clone()))
+                let value =
+                    document.get(from.as_str()).filter(|value| document.get(to.as_str()) != Some(value));
+                value.map(|value| Update::new().set(to.clone(), value.clone()))
+            }
+            Self::Unset { field, renamed_to: Some(to), .. } => {
+                let is_copied = document.get(field.as_str()) == document.get(to.as_str());
+                is_copied.then(|| Update::new().unset(field.clone()))
             }
             Self::UpdateEach { update, .. } => update.call(document)?,
             _ => self.uniform_update(),
@@ -194,7 +201,9 @@ impl Operation {
     /// Returns the fields that [`Operation::update_for`] needs.
     pub(crate) fn reads(&self) -> Projection {
         match self {
-            Self::CopyField { from, .. } => Projection::include([from.clone()]),
+            Self::CopyField { from, to, .. } | Self::Unset { field: from, renamed_to: Some(to), .. } => {
+                Projection::include([from.clone(), to.clone()])
+            }
             Self::UpdateEach { reads, .. } => reads.clone(),
             _ => Projection::id(),
         }

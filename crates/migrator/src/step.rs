@@ -45,21 +45,30 @@ impl Step {
 
     /// Begins a rename: copies `from` to `to` where `to` is missing.
     ///
-    /// Renaming a field takes three releases: this step, then a program that writes both fields and reads the new one,
-    /// then [`Step::rename_copy`] and [`Step::rename_end`].
+    /// A field is renamed in three releases, so that no change is lost while two of them run at the same time:
+    ///
+    /// 1. The program reads `from` and writes both fields; its migration has this step.
+    /// 2. The program reads `to` and still writes both fields; its migration has [`Step::rename_copy`].
+    /// 3. The program uses `to` alone; its migration, of [`Phase::Contract`](crate::Phase::Contract), has
+    ///    [`Step::rename_end`].
+    ///
+    /// Deploy a release once no process of the one before the last is left.
     pub fn rename_begin(name: &str, collection: &str, from: impl Into<Field>, to: impl Into<Field>) -> Self {
-        let (filter, from, to) = (Filter::All, from.into(), to.into());
-        Self::new(name, collection, Operation::CopyField { filter, from, to })
+        Self::copy_field(name, collection, from.into(), to.into(), true)
     }
 
-    /// Continues a rename once every running program writes both fields: copies `from` to `to` in the documents that older
-    /// programs wrote since [`Step::rename_begin`].
+    /// Continues a rename, see [`Step::rename_begin`]: copies `from` to `to` where they differ. They differ in documents that
+    /// a program from before the first release wrote since.
     pub fn rename_copy(name: &str, collection: &str, from: impl Into<Field>, to: impl Into<Field>) -> Self {
-        Self::rename_begin(name, collection, from, to)
+        Self::copy_field(name, collection, from.into(), to.into(), false)
     }
 
-    /// Ends a rename once no program reads the old field: removes `from` where `to` exists. Belongs in a migration of
-    /// [`Phase::Contract`](crate::Phase::Contract).
+    fn copy_field(name: &str, collection: &str, from: Field, to: Field, only_missing: bool) -> Self {
+        Self::new(name, collection, Operation::CopyField { filter: Filter::All, from, to, only_missing })
+    }
+
+    /// Ends a rename, see [`Step::rename_begin`]: removes `from` where `to` is equal. Where they differ, an older program
+    /// wrote `from` after [`Step::rename_copy`]: both are kept and counted as left, so that no value is lost.
     pub fn rename_end(name: &str, collection: &str, from: impl Into<Field>, to: impl Into<Field>) -> Self {
         let (field, to) = (from.into(), to.into());
         let filter = Filter::exists(to.clone());

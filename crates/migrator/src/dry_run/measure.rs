@@ -49,14 +49,14 @@ pub(super) async fn measure(store: &dyn Store, db: &Database, step: &Step) -> Re
     let operation = &step.operation;
     let filter = operation.pending().unwrap_or(Filter::All);
     match operation {
-        Operation::Set { .. } | Operation::Unset { .. } => {
+        Operation::Set { .. } | Operation::Unset { renamed_to: None, .. } => {
             let update = operation.uniform_update().unwrap_or_default();
             let found = first(&documents, &filter).await?;
             let samples = found.iter().map(|document| changed(document, &update)).collect();
             let matched = documents.count(&filter).await?;
             Ok(Measure::new(matched, samples, vec![Write::UpdateMany { filter, update }]))
         }
-        Operation::CopyField { .. } | Operation::UpdateEach { .. } => {
+        Operation::CopyField { .. } | Operation::Unset { .. } | Operation::UpdateEach { .. } => {
             update_each(&documents, &filter, operation).await
         }
         Operation::Insert { key, document } => insert(&documents, key, document).await,

@@ -155,7 +155,7 @@ impl Linter<'_> {
         }
     }
 
-    /// A rename needs three steps: copy, stop using the old field, remove it.
+    /// A rename needs three releases; see [`Step::rename_begin`].
     fn check_renames(&mut self) {
         for step in self.steps {
             let Operation::Unset { field: old, renamed_to, .. } = &step.operation else { continue };

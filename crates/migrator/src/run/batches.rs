@@ -97,7 +97,9 @@ impl LiveSink<'_> {
         let matching = self.store().collection(&counts.collection).count(filter).await?;
         // Handled documents match no longer, except those that were copied or updated by a function.
         let total = match operation {
-            Operation::Copy { .. } | Operation::UpdateEach { .. } => matching,
+            Operation::Copy { .. }
+            | Operation::CopyField { only_missing: false, .. }
+            | Operation::UpdateEach { .. } => matching,
             _ => matching + counts.changed() + counts.left,
         };
         self.session.emit(&Event::Counted { migration: &attempt.migration, total });
