@@ -31,7 +31,7 @@ fn answered(server: &Server) -> BTreeSet<(String, String)> {
         line["message"] == "request completed" && line["status"].as_u64().is_some_and(|status| status < 400)
     });
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    well.map(|line| (text(&line["span"]["method"]), text(&line["span"]["route"]))).collect()
+    well.map(|line| (text(&line["spans"][0]["method"]), text(&line["spans"][0]["route"]))).collect()
 }
 
 testkit::targets! {
