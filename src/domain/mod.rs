@@ -40,7 +40,7 @@ pub use resource::{
 pub use section::{
     ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionDraft, SectionFilter, SectionPatch,
 };
-pub use slug::{nth_slug, slug_suffix, slugify};
+pub use slug::{SlugLookup, is_slug, nth_slug, slug_suffix, slugify};
 pub use story::{Story, StoryDraft, StoryFilter, StoryPatch};
 pub use trash::{DeletedItem, Restored, TrashType};
 pub use tree::{MAX_SECTION_DEPTH, PlacementError, SectionTree};

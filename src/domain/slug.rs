@@ -1,19 +1,41 @@
-/// The maximum length of a slug, in characters. Only titles in other scripts exceed it, since transliteration is longer.
-const MAX_SLUG_LENGTH: usize = 200;
+use unicode_normalization::UnicodeNormalization as _;
 
-/// Converts a title to a slug: lower case, `-` for white space, and `a-z0-9-` of the rest. Letters of other scripts are
-/// transliterated to ASCII. The slug is empty if the title has neither letter nor digit.
+use super::Revised;
+
+/// The maximum length of a slug without its suffix, in characters. Only titles in other scripts exceed it, since
+/// transliteration is longer.
+const MAX_SLUG_LENGTH: usize = 200;
+/// The length of the longest suffix.
+const MAX_SUFFIX_LENGTH: usize = "-18446744073709551615".len();
+
+/// The result of a lookup by a name in URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlugLookup<T> {
+    /// The item has this name.
+    Current(Revised<T>),
+    /// The item had this name; the new one is given.
+    Renamed(String),
+}
+
+/// Converts a title to a slug: lower case, `-` for white space and dashes, and `a-z0-9-` of the rest. Letters of other
+/// scripts are transliterated to ASCII. The slug is empty if the title has neither letter nor digit.
+///
+/// Titles that are canonically equivalent in Unicode have the same slug.
 pub fn slugify(title: &str) -> String {
     let mut slug = String::new();
-    for c in title.chars() {
-        if c.is_whitespace() {
+    for c in title.nfc() {
+        if c.is_whitespace() || is_separator(c) {
             push_hyphen(&mut slug);
         } else if c.is_ascii() {
             push(&mut slug, c);
         } else if c.is_alphanumeric() {
-            // A transliterated syllable ends with a space: 北京 is `Bei Jing `.
+            // In `1½` two numbers follow each other.
+            if is_number_sign(c) && slug.ends_with(|c: char| c.is_ascii_digit()) {
+                push_hyphen(&mut slug);
+            }
+            // A transliterated syllable ends with a space: 北京 is `Bei Jing `. A fraction is `1/2`.
             for c in deunicode::deunicode_char(c).unwrap_or_default().chars() {
-                if c == ' ' { push_hyphen(&mut slug) } else { push(&mut slug, c) }
+                if matches!(c, ' ' | '/') { push_hyphen(&mut slug) } else { push(&mut slug, c) }
             }
         }
     }
@@ -37,6 +59,35 @@ pub fn slug_suffix(name: &str, slug: &str) -> Option<u64> {
         return Some(1);
     }
     rest.strip_prefix('-')?.parse().ok().filter(|n| nth_slug(slug, *n) == name)
+}
+
+/// Reports whether a name has the form of a slug with or without a suffix.
+pub fn is_slug(name: &str) -> bool {
+    (1..=MAX_SLUG_LENGTH + MAX_SUFFIX_LENGTH).contains(&name.len())
+        && name.split('-').all(|word| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+}
+
+/// Reports whether a character beyond ASCII separates words or numbers: dashes, slashes, the ellipsis, and punctuation
+/// of scripts that put no space after it.
+fn is_separator(c: char) -> bool {
+    matches!(
+        c,
+        '\u{58a}' | '\u{5be}' | '\u{1806}' | '\u{2010}'..='\u{2015}' | '\u{2022}' | '\u{2026}' | '\u{2044}'
+            | '\u{2212}' | '\u{2215}' | '\u{3001}' | '\u{3002}' | '\u{301c}' | '\u{30fb}' | '\u{fe58}' | '\u{fe63}'
+            | '\u{ff01}' | '\u{ff08}' | '\u{ff09}' | '\u{ff0c}'..='\u{ff0f}' | '\u{ff1a}' | '\u{ff1b}' | '\u{ff1f}'
+            | '\u{ff5c}' | '\u{ff5e}'
+    )
+}
+
+/// Reports whether a character is a number by itself rather than a digit: superscripts, fractions, numbers in circles.
+fn is_number_sign(c: char) -> bool {
+    matches!(
+        c,
+        '\u{b2}' | '\u{b3}' | '\u{b9}' | '\u{bc}'..='\u{be}' | '\u{2070}'..='\u{2089}' | '\u{2150}'..='\u{218b}'
+            | '\u{2460}'..='\u{249b}' | '\u{24ea}'..='\u{24ff}' | '\u{2776}'..='\u{2793}'
+    )
 }
 
 fn push(slug: &mut String, c: char) {
@@ -92,8 +143,51 @@ mod tests {
             ("a\u{a0}b\u{3000}c", "a-b-c"),
             ("🦀", ""),
             ("“quoted” — dash", "quoted-dash"),
+            ("what’s up", "whats-up"),
         ] {
             assert_eq!(slugify(title), slug, "{title:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_words_stay_apart() {
+        for (title, slug) in [
+            ("1½ cups", "1-1-2-cups"),
+            ("1\u{2044}2 cup", "1-2-cup"),
+            ("¾", "3-4"),
+            ("10² metres", "10-2-metres"),
+            ("x²", "x2"),
+            ("1939–1945", "1939-1945"),
+            ("before—after", "before-after"),
+            ("−5", "5"),
+            ("wait…what", "wait-what"),
+            ("٢٠٢٦", "2026"),
+            ("東京、大阪", "dong-jing-da-ban"),
+        ] {
+            assert_eq!(slugify(title), slug, "{title:?}");
+        }
+    }
+
+    #[test]
+    fn composed_and_decomposed_titles_have_one_slug() {
+        for (composed, slug) in
+            [("パンダ", "panda"), ("Ещё", "eshchio"), ("Їжак", "yizhak"), ("Café Ångström", "cafe-angstrom")]
+        {
+            let decomposed: String = composed.nfd().collect();
+            assert_ne!(composed, decomposed);
+            assert_eq!((slugify(composed), slugify(&decomposed)), (slug.to_owned(), slug.to_owned()));
+        }
+    }
+
+    #[test]
+    fn slugs_have_a_form() {
+        let longest = nth_slug(&"a".repeat(MAX_SLUG_LENGTH), u64::MAX);
+        for good in ["about", "contact", "a", "2026", "terms-of-use", &"a".repeat(101), &longest] {
+            assert!(is_slug(good), "{good}");
+        }
+        let too_long = format!("{longest}1");
+        for bad in ["", "-", "a-", "-a", "a--b", "About", "a b", "é", "~65a0", "a/b", "a\0", &too_long] {
+            assert!(!is_slug(bad), "{bad:?}");
         }
     }
 

@@ -104,7 +104,7 @@ pub(crate) const SLUGS: &[Difference] = &[
     ),
     fix(
         "slug-letters",
-        "Letters of other scripts are transliterated; they were dropped.",
+        "Letters of other scripts are transliterated, dashes and fractions separate; they were dropped.",
         "other_scripts_are_transliterated_and_symbols_dropped",
     ),
     fix(
