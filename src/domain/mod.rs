@@ -20,6 +20,8 @@ mod section;
 mod slug;
 /// Stories.
 mod story;
+/// Visible text.
+mod text;
 /// Deleted items.
 mod trash;
 /// The tree of sections.
@@ -32,7 +34,10 @@ pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavL
 pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type, is_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};
 pub use permissions::{Authorship, Caller, Role, Visibility};
-pub use project::{MAX_SUMMARY_LENGTH, Project, ProjectDraft, ProjectFilter, ProjectPatch};
+pub use project::{
+    MAX_SUMMARY_LENGTH, MAX_TECHNOLOGIES, MAX_TECHNOLOGY_LENGTH, Project, ProjectDraft, ProjectFilter,
+    ProjectPatch,
+};
 pub use resource::{
     Draft, FieldPatch, Item, MAX_CONTENT_LENGTH, MAX_TITLE_LENGTH, Meta, Patch, PatchOf, Precondition,
     Revised, Revision, StringEnum,
@@ -42,6 +47,7 @@ pub use section::{
 };
 pub use slug::{SlugLookup, is_slug, nth_slug, slug_suffix, slugify};
 pub use story::{Story, StoryDraft, StoryFilter, StoryPatch};
+pub use text::is_visible;
 pub use trash::{DeletedItem, Restored, TrashType};
 pub use tree::{MAX_SECTION_DEPTH, PlacementError, SectionTree};
 pub use url::{is_link_target, is_script_url, is_web_url};

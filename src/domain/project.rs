@@ -3,6 +3,10 @@ use super::{Id, Visibility};
 
 /// The maximum length of a project's summary, in characters.
 pub const MAX_SUMMARY_LENGTH: u64 = 500;
+/// The maximum number of a project's technologies.
+pub const MAX_TECHNOLOGIES: u64 = 50;
+/// The maximum length of a technology's name, in characters.
+pub const MAX_TECHNOLOGY_LENGTH: u64 = 50;
 
 resource! {
     /// A project, shown on a card.

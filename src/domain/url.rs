@@ -8,12 +8,18 @@ pub fn is_web_url(url: &str) -> bool {
     url.starts_with("http://") || url.starts_with("https://")
 }
 
-/// Reports whether a link may have this target: a URL of the web, an e-mail address, a telephone number, or a relative
-/// reference, which has no scheme.
+/// Reports whether a link may have this target: a URL of the web, an e-mail address, a telephone number, or a path of
+/// this site, which has no scheme.
 ///
 /// A colon before the first of `/`, `?` and `#` ends a scheme, as in RFC 3986. The scheme must be one of the four
-/// exactly as written, because browsers remove tabs and line breaks from URLs.
+/// exactly as written. Two slashes begin a URL of another host; to browsers a backslash is a slash, and they remove
+/// control characters and the spaces around a URL.
 pub fn is_link_target(url: &str) -> bool {
+    let start = url.trim_start();
+    let other_host = start.starts_with('\\') || start.starts_with("//") || start.starts_with("/\\");
+    if other_host || url.contains(char::is_control) {
+        return false;
+    }
     let Some(end) = url.find([':', '/', '?', '#']) else { return true };
     !url[end..].starts_with(':') || LINK_SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(&url[..end]))
 }
@@ -39,7 +45,6 @@ mod tests {
         for link in [
             "https://example.com",
             "HTTP://example.com",
-            "//example.com/x",
             "mailto:a@example.com",
             "tel:+4912345",
             "/",
@@ -54,6 +59,26 @@ mod tests {
             assert!(is_link_target(link), "{link}");
             assert!(!is_script_url(link), "{link}");
         }
+    }
+
+    #[test]
+    fn paths_of_other_hosts_and_control_characters_are_rejected() {
+        for evil in [
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "\\/evil.example",
+            "\\evil.example",
+            " //evil.example",
+            "///evil.example",
+            "/\t/evil.example",
+            "/about\r\nSet-Cookie: a=b",
+            "/\u{7f}",
+            "https://example.com/\n",
+        ] {
+            assert!(!is_link_target(evil), "{evil:?}");
+        }
+        assert!(is_link_target("/a//b") && is_link_target("/a\\b"));
     }
 
     #[test]

@@ -54,8 +54,8 @@ testkit::stores! {
         assert_eq!((by_id.header("etag"), by_slug.header("etag")), (created.header("etag"), created.header("etag")));
         let card = json!({
             "id": body["id"], "title": "My Project", "slug": "my-project", "summary": "short", "technologies": [],
-            "image_url": null, "github_url": null, "live_url": null, "is_featured": false, "user_id": author,
-            "section_id": section,
+            "image_url": null, "github_url": null, "live_url": null, "is_published": true, "is_featured": false,
+            "updatedDate": now, "user_id": author, "section_id": section,
         });
         let list = app.get("/projects").await;
         assert_eq!(list.json(), json!({ "items": [card], "total": 1, "limit": 20, "offset": 0 }));
@@ -153,6 +153,7 @@ testkit::stores! {
             ("content", json!("c".repeat(100_001)), "string_too_long"),
             ("summary", json!({ "$gt": "" }), "string_type"),
             ("technologies", json!("rust"), "list_type"),
+            ("technologies", json!(vec!["rust"; 51]), "too_long"),
             ("sort_order", json!(u64::MAX), "less_than_equal"),
             ("sort_order", json!("x"), "int_parsing"),
             ("github_url", json!("//evil.example"), "value_error"),

@@ -89,7 +89,7 @@ testkit::stores! {
 
     async fn meaningless_filters_are_400(db: Database) {
         let app = App::on(&db).await;
-        for query in ["parent_id=zzz", "parent_id=", "parent_id=%00", "nav_visibility=foo", "nav_visibility=Main"] {
+        for query in ["parent_id=zzz", "parent_id=%00", "nav_visibility=foo", "nav_visibility=Main"] {
             let answer = app.get(&format!("/sections?{query}")).await;
             assert_eq!(answer.status, 400, "{query}");
             assert!(answer.json()["detail"].as_str().unwrap().to_lowercase().contains("invalid"), "{query}");

@@ -51,6 +51,26 @@ pub(crate) const ITEMS: &[Difference] = &[
         "A page's type is `about`, `contact` or the slug of a page section; an unknown one is 404, it was 422.",
         "a_page_type_names_a_section_of_pages",
     ),
+    extend(
+        "story-patch",
+        "`PUT /stories/{id}` is partial, as for projects: an absent or null field stays.",
+        "a_change_may_name_no_field_or_one",
+    ),
+    extend(
+        "story-limit",
+        "`GET /stories` accepts `limit` up to 100; it was 50.",
+        "lists_have_windows_the_newest_first",
+    ),
+    extend(
+        "card-fields",
+        "Projects in lists have `is_published` and `updatedDate`.",
+        "a_project_has_the_fields_of_the_contract",
+    ),
+    extend(
+        "visible-titles",
+        "A title, label or summary without a visible character is 422; so are more than 50 `technologies`, or one of more than 50 characters.",
+        "blank_and_invisible_titles_are_refused",
+    ),
 ];
 
 pub(crate) const SITE: &[Difference] = &[
@@ -86,7 +106,7 @@ pub(crate) const SITE: &[Difference] = &[
     ),
     fix(
         "link-scripts",
-        "A link must be http, https, mailto, tel or a path of the site, otherwise 422; a stored script link is hidden.",
+        "A link must be http, https, mailto, tel or a path of the site (`//host` is none), otherwise 422; a stored script link is hidden.",
         "links_lead_somewhere_and_run_nothing",
     ),
     extend(

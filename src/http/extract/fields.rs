@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value, json};
 
 use super::value::{FieldValue, Input, MAX_SAFE_INTEGER, Rule, invalid};
-use crate::domain::{PageRequest, Patch, Position};
+use crate::domain::{PageRequest, Patch, Position, is_visible};
 use crate::http::error::FieldError;
 use crate::http::openapi::schema;
 use crate::service::Write;
@@ -148,14 +148,25 @@ pub(crate) fn optional_as<T, V: Clone>(absent: V, wrap: fn(T) -> V) -> Field<T, 
     field(Some(absent.clone()), Some(absent), wrap)
 }
 
+/// Declares a string that may be absent, null or empty, which mean the same.
+pub(crate) fn optional_text() -> Field<String, Option<String>> {
+    optional_as(None, |text: String| Some(text).filter(|text| !text.is_empty()))
+}
+
+/// Declares an id as [`optional_text`] declares a string.
+pub(crate) fn optional_id() -> Field<String, Option<String>> {
+    optional_text().id_or_empty()
+}
+
 /// Declares a field that may be absent but not null.
 pub(crate) fn omittable<T>() -> Field<T, Option<T>> {
     field(Some(None), None, Some)
 }
 
-/// Declares a field that is kept if absent, and cleared by null.
-pub(crate) fn patch<T>() -> Field<T, Patch<T>> {
-    field(Some(Patch::Keep), Some(Patch::Clear), Patch::Set)
+/// Declares an id that is kept if absent, and cleared by null or an empty string.
+pub(crate) fn patch_id() -> Field<String, Patch<String>> {
+    let patch = |id: String| if id.is_empty() { Patch::Clear } else { Patch::Set(id) };
+    field(Some(Patch::Keep), Some(Patch::Clear), patch).id_or_empty()
 }
 
 impl<T, V> Field<T, V> {
@@ -172,6 +183,12 @@ impl<V> Field<String, V> {
         self.rule(Rule::Length(min, max))
     }
 
+    /// Requires a character that is neither white space nor invisible.
+    pub(crate) fn visible(self) -> Self {
+        let holds = |text: &str| text.is_empty() || is_visible(text);
+        self.check(holds, "must contain a visible character")
+    }
+
     /// Requires a predicate; `msg` completes the sentence "The field …".
     pub(crate) fn check(self, holds: fn(&str) -> bool, msg: &'static str) -> Self {
         self.rule(Rule::Check(holds, msg))
@@ -182,14 +199,21 @@ impl<V> Field<String, V> {
         self.rule(Rule::Pattern(pattern))
     }
 
-    /// States in the OpenAPI document that the value is an id.
-    pub(crate) fn id(self) -> Self {
-        self.pattern("^[0-9a-fA-F]{24}$")
+    /// States in the OpenAPI document that the value is an id or empty.
+    fn id_or_empty(self) -> Self {
+        self.pattern("^([0-9a-fA-F]{24})?$")
     }
 
     /// States all values in the OpenAPI document.
     pub(crate) fn one_of(self, values: &'static [&'static str]) -> Self {
         self.rule(Rule::Values(values))
+    }
+}
+
+impl<V> Field<Vec<String>, V> {
+    /// Bounds the number of elements, and the number of characters of each.
+    pub(crate) fn items(self, max: u64, max_length: u64) -> Self {
+        self.rule(Rule::Items(max)).rule(Rule::Each(max_length))
     }
 }
 
@@ -209,7 +233,7 @@ impl<T: FieldValue, V> Field<T, V> {
             (Some(input), _) => input,
         };
         let value = T::parse(input)?;
-        let errors: Vec<_> = self.rules.iter().filter_map(|rule| value.check(rule)).collect();
+        let errors: Vec<_> = self.rules.iter().flat_map(|rule| value.check(rule)).collect();
         if errors.is_empty() { Ok((self.wrap)(value)) } else { Err(errors) }
     }
 
@@ -225,6 +249,8 @@ impl<T: FieldValue, V> Field<T, V> {
                     schema["minimum"] = json!(min);
                     schema["maximum"] = json!(max);
                 }
+                Rule::Items(max) => schema["maxItems"] = json!(max),
+                Rule::Each(max) => schema["items"]["maxLength"] = json!(max),
                 Rule::Pattern(pattern) => schema["pattern"] = json!(pattern),
                 Rule::Values(values) => schema["enum"] = json!(values),
                 Rule::Check(..) => {}
@@ -300,7 +326,7 @@ impl<T: FromFields> FromFields for Write<T> {
         let content = T::from_fields(fields);
         let docs =
             ["A section for content of this type. A new item without one belongs to the first such section."];
-        let section_id = optional().id().visit(fields, "section_id", &docs);
+        let section_id = optional_id().visit(fields, "section_id", &docs);
         Some(Self { fields: content?, section_id: section_id? })
     }
 }

@@ -13,7 +13,7 @@ mod value;
 
 pub(crate) use fields::{
     Field, FieldSpec, Fields, FromFields, RequestBody, absent_is, default, omittable, optional, optional_as,
-    page, patch, query, request, required,
+    optional_id, optional_text, page, patch_id, query, request, required,
 };
 pub(crate) use head::{Auth, IfMatch, PathParam, TypedId};
 pub(crate) use json::Authorized;

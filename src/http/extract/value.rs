@@ -25,6 +25,10 @@ pub(crate) enum Rule {
     Length(u64, u64),
     /// Bounds of a number.
     Range(i64, i64),
+    /// The largest number of elements.
+    Items(u64),
+    /// The largest number of characters of each element.
+    Each(u64),
     /// A predicate, and what it requires.
     Check(fn(&str) -> bool, &'static str),
     /// A pattern for the OpenAPI document; the service validates what it stands for.
@@ -38,9 +42,9 @@ pub(crate) trait FieldValue: ValueSchema + Sized {
     /// Parses a value. Errors are located within the value and never repeat it.
     fn parse(input: Input<'_>) -> Result<Self, Vec<FieldError>>;
 
-    /// Returns the error if the value breaks a rule.
-    fn check(&self, _: &Rule) -> Option<FieldError> {
-        None
+    /// Returns the errors if the value breaks a rule.
+    fn check(&self, _: &Rule) -> Vec<FieldError> {
+        Vec::new()
     }
 }
 
@@ -61,9 +65,9 @@ impl FieldValue for String {
         }
     }
 
-    fn check(&self, rule: &Rule) -> Option<FieldError> {
+    fn check(&self, rule: &Rule) -> Vec<FieldError> {
         let characters = |n: u64| if n == 1 { "character" } else { "characters" };
-        match *rule {
+        let error = match *rule {
             Rule::Length(min, _) if !self.validate_length(Some(min), None, None) => {
                 Some(invalid("string_too_short", format!("must contain at least {min} {}", characters(min))))
             }
@@ -72,7 +76,8 @@ impl FieldValue for String {
             }
             Rule::Check(holds, msg) if !holds(self) => Some(invalid("value_error", msg)),
             _ => None,
-        }
+        };
+        error.into_iter().collect()
     }
 }
 
@@ -107,8 +112,8 @@ impl FieldValue for i64 {
         value.ok_or_else(|| vec![invalid("int_parsing", "must be an integer")])
     }
 
-    fn check(&self, rule: &Rule) -> Option<FieldError> {
-        match *rule {
+    fn check(&self, rule: &Rule) -> Vec<FieldError> {
+        let error = match *rule {
             Rule::Range(min, _) if !self.validate_range(Some(min), None, None, None) => {
                 Some(invalid("greater_than_equal", format!("must be at least {min}")))
             }
@@ -116,7 +121,8 @@ impl FieldValue for i64 {
                 Some(invalid("less_than_equal", format!("must be at most {max}")))
             }
             _ => None,
-        }
+        };
+        error.into_iter().collect()
     }
 }
 
@@ -146,6 +152,22 @@ impl FieldValue for Vec<String> {
             }
         }
         if errors.is_empty() { Ok(values) } else { Err(errors) }
+    }
+
+    fn check(&self, rule: &Rule) -> Vec<FieldError> {
+        match *rule {
+            Rule::Items(max) if self.len() as u64 > max => {
+                vec![invalid("too_long", format!("must contain at most {max} elements"))]
+            }
+            Rule::Each(max) => {
+                let errors = |(index, element): (usize, &String)| {
+                    let errors = element.check(&Rule::Length(0, max));
+                    errors.into_iter().map(move |error| error.within([LocPart::Index(index)]))
+                };
+                self.iter().enumerate().flat_map(errors).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::http::Uri;
 
 use crate::domain::{
-    Caller, MAX_CONTENT_LENGTH, MAX_SUMMARY_LENGTH, MAX_TITLE_LENGTH, Meta, PageRequest, Patch, PatchOf,
-    Project, ProjectDraft, ProjectPatch, Story, StoryDraft, is_web_url,
+    Caller, MAX_CONTENT_LENGTH, MAX_SUMMARY_LENGTH, MAX_TECHNOLOGIES, MAX_TECHNOLOGY_LENGTH,
+    MAX_TITLE_LENGTH, Meta, PageRequest, Patch, PatchOf, Project, ProjectDraft, ProjectPatch, Story,
+    StoryDraft, StoryPatch, is_web_url,
 };
 use crate::http::ApiError;
 use crate::http::extract::{
     Auth, Authorized, Field, IfMatch, MAX_SAFE_INTEGER, PathParam, RequestBody, ValidQuery, default,
-    optional, optional_as, page, query, request, required,
+    optional, optional_as, optional_id, optional_text, page, query, request, required,
 };
 use crate::http::respond::{
     CreatedSanitized, Deleted, Item, ItemAtSlug, List, ResponseBody, Sanitized, response,
@@ -74,23 +75,34 @@ pub(crate) async fn delete<E: ArticleResource>(
 query! {
     /// The parameters of a list of stories.
     StoriesQuery {
-        page: PageRequest = page(10, 50),
+        page: PageRequest = page(10, 100),
         /// Include drafts: the caller's own, or all for administrators. Ignored without a token.
         include_drafts: bool = default(false),
         /// Only stories of this section.
-        section_id: Option<String> = optional().id(),
+        section_id: Option<String> = optional_id(),
     }
 }
 
 request! {
-    /// A new story, or the new state of an existing one.
+    /// A new story.
     StoryDraft as "StoryWrite" {
-        title: required().length(1..=MAX_TITLE_LENGTH),
+        title: required().length(1..=MAX_TITLE_LENGTH).visible(),
         /// HTML.
         content: required().length(1..=MAX_CONTENT_LENGTH),
         is_published: required(),
     }
     example { "title": "First light", "content": "<p>The river was still.</p>", "is_published": true }
+}
+
+request! {
+    /// Changes to a story. A field that is absent or null stays as it is.
+    StoryPatch as "StoryUpdate" {
+        title: optional().length(1..=MAX_TITLE_LENGTH).visible(),
+        /// HTML.
+        content: optional().length(1..=MAX_CONTENT_LENGTH),
+        is_published: optional(),
+    }
+    example { "is_published": true }
 }
 
 response! {
@@ -136,7 +148,7 @@ pub(crate) async fn list_stories(
 }
 
 impl ArticleResource for Story {
-    type Update = StoryDraft;
+    type Update = StoryPatch;
 
     fn articles(services: &Services) -> &Articles<Self> {
         &services.stories
@@ -145,13 +157,19 @@ impl ArticleResource for Story {
 
 /// Adds the rules of a URL, which may be empty.
 fn web_url<V>(field: Field<String, V>) -> Field<String, V> {
-    let is_valid = |url: &str| url.is_empty() || is_web_url(url);
-    field.check(is_valid, "must start with http:// or https://").pattern("^(https?://.*)?$")
+    let is_valid = |url: &str| url.is_empty() || (is_web_url(url) && !url.contains(char::is_control));
+    let msg = "must start with http:// or https:// and contain no control characters";
+    field.check(is_valid, msg).pattern("^(https?://[^\\u0000-\\u001f\\u007f-\\u009f]*)?$")
+}
+
+/// Bounds the technologies, since each list shows them.
+fn technologies<V>(field: Field<Vec<String>, V>) -> Field<Vec<String>, V> {
+    field.items(MAX_TECHNOLOGIES, MAX_TECHNOLOGY_LENGTH)
 }
 
 /// Declares a URL of a draft. An empty URL means none.
 fn draft_url() -> Field<String, Option<String>> {
-    web_url(optional_as(None, |url: String| Some(url).filter(|url| !url.is_empty())))
+    web_url(optional_text())
 }
 
 /// Declares a URL of a patch. An empty URL removes it; null, unlike for other optional fields, keeps it.
@@ -169,17 +187,17 @@ query! {
         /// Only featured projects.
         featured_only: bool = default(false),
         /// Only projects of this section.
-        section_id: Option<String> = optional().id(),
+        section_id: Option<String> = optional_id(),
     }
 }
 
 request! {
     /// A new project.
     ProjectDraft as "ProjectCreate" {
-        title: required().length(1..=MAX_TITLE_LENGTH),
-        summary: required().length(1..=MAX_SUMMARY_LENGTH),
+        title: required().length(1..=MAX_TITLE_LENGTH).visible(),
+        summary: required().length(1..=MAX_SUMMARY_LENGTH).visible(),
         content: required().length(1..=MAX_CONTENT_LENGTH),
-        technologies: default(Vec::new()),
+        technologies: technologies(default(Vec::new())),
         github_url: draft_url(),
         live_url: draft_url(),
         image_url: draft_url(),
@@ -196,10 +214,10 @@ request! {
 request! {
     /// Changes to a project. A field that is absent or null stays as it is.
     ProjectPatch as "ProjectUpdate" {
-        title: optional().length(1..=MAX_TITLE_LENGTH),
-        summary: optional().length(1..=MAX_SUMMARY_LENGTH),
+        title: optional().length(1..=MAX_TITLE_LENGTH).visible(),
+        summary: optional().length(1..=MAX_SUMMARY_LENGTH).visible(),
         content: optional().length(1..=MAX_CONTENT_LENGTH),
-        technologies: optional(),
+        technologies: technologies(optional()),
         github_url: patch_url(),
         live_url: patch_url(),
         image_url: patch_url(),
@@ -260,15 +278,17 @@ response! {
         image_url,
         github_url,
         live_url,
+        is_published,
         is_featured,
+        updated as "updatedDate",
         user_id,
         section_id,
     }
     from {
-        meta: Meta { id, user_id, created: _, updated: _ },
+        meta: Meta { id, user_id, updated, created: _ },
         draft: ProjectDraft {
-            title, summary, technologies, image_url, github_url, live_url, is_featured, content: _,
-            is_published: _, sort_order: _,
+            title, summary, technologies, image_url, github_url, live_url, is_published, is_featured, content: _,
+            sort_order: _,
         },
         slug,
         section_id,
@@ -276,8 +296,9 @@ response! {
     example {
         "id": "65a1b2c3d4e5f60718293a4c", "title": "Tide table", "slug": "tide-table",
         "summary": "When the water comes", "technologies": ["rust"], "image_url": null,
-        "github_url": "https://example.com/tide-table", "live_url": null, "is_featured": false,
-        "user_id": "65a1b2c3d4e5f60718293a00", "section_id": "65a1b2c3d4e5f60718293a01",
+        "github_url": "https://example.com/tide-table", "live_url": null, "is_published": true,
+        "is_featured": false, "updatedDate": "2026-01-02T03:04:05Z", "user_id": "65a1b2c3d4e5f60718293a00",
+        "section_id": "65a1b2c3d4e5f60718293a01",
     }
 }
 

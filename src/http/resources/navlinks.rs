@@ -16,8 +16,12 @@ use crate::service::Services;
 
 /// Validates the target of a link.
 fn target<V>(field: Field<String, V>) -> Field<String, V> {
-    let msg = "must start with http:, https:, mailto: or tel:, or be a path of this site";
-    let pattern = "^(?:[Hh][Tt][Tt][Pp][Ss]?:|[Mm][Aa][Ii][Ll][Tt][Oo]:|[Tt][Ee][Ll]:|[^:/?#]*(?:[/?#]|$))";
+    let msg = "must start with http:, https:, mailto: or tel:, or be a path of this site, without control characters";
+    // A path begins with one slash at most, and with no backslash, which browsers read as a slash.
+    let pattern = concat!(
+        r"^(?:[Hh][Tt][Tt][Pp][Ss]?:|[Mm][Aa][Ii][Ll][Tt][Oo]:|[Tt][Ee][Ll]:",
+        r"|\s*(?:$|[?#]|/(?:$|[^/\\])|[^\s:/?#\\][^:/?#]*(?:[/?#]|$)))[^\u0000-\u001f\u007f-\u009f]*$",
+    );
     field.length(1..=MAX_LINK_LENGTH).check(is_link_target, msg).pattern(pattern)
 }
 
@@ -33,7 +37,7 @@ query! {
 request! {
     /// A new navigation link.
     NavLinkDraft as "NavLinkCreate" {
-        label: required().length(1..=MAX_LABEL_LENGTH),
+        label: required().length(1..=MAX_LABEL_LENGTH).visible(),
         /// A URL with the scheme http, https, mailto or tel, or a path of this site.
         url: target(required()),
         sort_order: absent_is(0).range(0..=MAX_SAFE_INTEGER),
@@ -45,7 +49,7 @@ request! {
 request! {
     /// Changes to a navigation link. A field that is absent stays as it is.
     NavLinkPatch as "NavLinkUpdate" {
-        label: omittable().length(1..=MAX_LABEL_LENGTH),
+        label: omittable().length(1..=MAX_LABEL_LENGTH).visible(),
         /// As for a new link.
         url: target(omittable()),
         sort_order: omittable().range(0..=MAX_SAFE_INTEGER),

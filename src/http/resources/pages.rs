@@ -9,7 +9,7 @@ use crate::service::{Services, Write};
 request! {
     /// Changes to a page, or a new page.
     PagePatch as "PageWrite" {
-        title: optional().length(1..=MAX_TITLE_LENGTH),
+        title: optional().length(1..=MAX_TITLE_LENGTH).visible(),
         /// HTML.
         content: optional().length(1..=MAX_CONTENT_LENGTH),
         is_published: optional(),

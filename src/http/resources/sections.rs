@@ -8,7 +8,7 @@ use crate::domain::{
 use crate::http::ApiError;
 use crate::http::extract::{
     Auth, Authorized, IfMatch, MAX_SAFE_INTEGER, PathParam, ValidQuery, absent_is, default, omittable,
-    optional, page, patch, query, request, required,
+    optional, optional_id, optional_text, page, patch_id, query, request, required,
 };
 use crate::http::respond::{Created, Deleted, Item, ItemAtSlug, List, response};
 use crate::service::{OnDelete, Services, UpdateSection};
@@ -18,9 +18,9 @@ query! {
     SectionsQuery {
         page: PageRequest = page(20, 100),
         /// Only children of this section; `null` for sections at the root.
-        parent_id: Option<String> = optional().pattern("^([0-9a-fA-F]{24}|null)$"),
+        parent_id: Option<String> = optional_text().pattern("^([0-9a-fA-F]{24}|null)?$"),
         /// Only sections that are linked there.
-        nav_visibility: Option<String> = optional().one_of(NavVisibility::WORDS),
+        nav_visibility: Option<String> = optional_text().one_of(NavVisibility::WORDS),
         /// Include unpublished sections that the caller may see. Requires a token.
         include_unpublished: bool = default(false),
     }
@@ -29,7 +29,7 @@ query! {
 request! {
     OnDelete {
         /// The section that receives the children and the content.
-        reassign_to: optional().id(),
+        reassign_to: optional_id(),
         /// Delete the section although it is not empty: its children move to its parent, its content to no section.
         force: default(false),
     }
@@ -43,12 +43,12 @@ request! {
 request! {
     /// A new section.
     SectionDraft as "SectionCreate" {
-        title: required().length(1..=MAX_TITLE_LENGTH),
+        title: required().length(1..=MAX_TITLE_LENGTH).visible(),
         display_type: required(),
         content_type: required(),
         /// Validated and ignored: the slug follows the title.
         slug: optional().length(1..=MAX_TITLE_LENGTH),
-        parent_id: optional().id(),
+        parent_id: optional_id(),
         nav_visibility: absent_is(NavVisibility::Main),
         sort_order: absent_is(0).range(0..=MAX_SAFE_INTEGER),
         is_published: absent_is(true),
@@ -63,10 +63,10 @@ request! {
 request! {
     /// Changes to a section. A field that is absent stays as it is; only `parent_id` may be null.
     UpdateSection as "SectionUpdate" {
-        title: omittable().length(1..=MAX_TITLE_LENGTH),
+        title: omittable().length(1..=MAX_TITLE_LENGTH).visible(),
         /// Converted to a slug like a title. Must contain a letter or a digit.
         slug: omittable().length(1..=MAX_TITLE_LENGTH),
-        parent_id: patch().id(),
+        parent_id: patch_id(),
         display_type: omittable(),
         content_type: omittable(),
         nav_visibility: omittable(),

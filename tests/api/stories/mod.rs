@@ -80,8 +80,8 @@ testkit::stores! {
         assert_eq!(app.get("/stories?limit=3&offset=0").await.slugs(), ["three", "two", "one"]);
         assert!(second.header("link").contains("rel=\"prev\""));
         for (query, kind) in [
-            ("limit=0", "greater_than_equal"), ("limit=-1", "greater_than_equal"), ("limit=51", "less_than_equal"),
-            ("limit=100", "less_than_equal"), ("offset=-1", "greater_than_equal"), ("include_drafts=x", "bool_parsing"),
+            ("limit=0", "greater_than_equal"), ("limit=-1", "greater_than_equal"), ("limit=101", "less_than_equal"),
+            ("offset=-1", "greater_than_equal"), ("include_drafts=x", "bool_parsing"),
         ] {
             let name = query.split('=').next().unwrap();
             let errors = app.get(&format!("/stories?{query}")).await.errors();
@@ -111,7 +111,7 @@ testkit::stores! {
         let foreign = format!("/stories/{}", insert_story(&db, "foreign", doc! {}).await);
         let broken = app.write("author", Method::POST, "/stories", &[], "{\"title\": }").await;
         assert_eq!(broken.errors(), [(json!(["body", 10]), "json_invalid".to_owned())]);
-        assert_eq!(app.put("author", "/stories/zzz", &json!({})).await.status, 422);
+        assert_eq!(app.put("author", "/stories/zzz", &json!({ "title": "" })).await.status, 422);
         assert_eq!(app.put(ANONYMOUS, "/stories/zzz", &json!({})).await.status, 401);
         let anonymous = app.put(ANONYMOUS, "/stories/zzz", &story("x", true)).await;
         assert_eq!((anonymous.status.as_u16(), anonymous.header("www-authenticate")), (401, "Bearer"));
@@ -139,9 +139,9 @@ testkit::stores! {
         let all = json!({ "title": "", "content": { "$gt": "" }, "section_id": 5 });
         let expected = [("title", "string_too_short"), ("content", "string_type"), ("is_published", "missing"), ("section_id", "string_type")]
             .map(|(field, kind)| (json!(["body", field]), kind.to_owned()));
-        for answer in [app.post("author", "/stories", &all).await, app.put("author", &path(&created), &all).await] {
-            assert_eq!(answer.errors(), expected);
-        }
+        assert_eq!(app.post("author", "/stories", &all).await.errors(), expected);
+        let [title, content, _, section] = expected;
+        assert_eq!(app.put("author", &path(&created), &all).await.errors(), [title, content, section]);
         for (body, kind) in [
             (json!({ "title": long(201), "content": "x", "is_published": true }), "string_too_long"),
             (json!({ "title": "x", "content": long(100_001), "is_published": true }), "string_too_long"),
