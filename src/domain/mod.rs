@@ -31,7 +31,7 @@ mod url;
 
 pub use id::{Id, InvalidId};
 pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
-pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type, is_page_type};
+pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};
 pub use permissions::{Authorship, Caller, Role, Visibility};
 pub use project::{
@@ -40,7 +40,7 @@ pub use project::{
 };
 pub use resource::{
     Draft, FieldPatch, Item, MAX_CONTENT_LENGTH, MAX_TITLE_LENGTH, Meta, Patch, PatchOf, Precondition,
-    Revised, Revision, StringEnum,
+    Revised, Revision, RevisionMatch, StringEnum,
 };
 pub use section::{
     ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionDraft, SectionFilter, SectionPatch,

@@ -74,22 +74,42 @@ impl fmt::Display for Revision {
     }
 }
 
-/// A condition on the revision of an item that is changed.
+/// The conditions on the state of an item that is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Precondition {
+    /// The item must exist and have such a revision.
+    pub required: Option<RevisionMatch>,
+    /// The item must not exist with such a revision.
+    pub excluded: Option<RevisionMatch>,
+}
+
+/// A set of revisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Precondition {
-    /// Accepts every revision.
-    None,
-    /// Accepts these revisions.
+pub enum RevisionMatch {
+    /// Every revision.
+    Any,
+    /// These revisions.
     AnyOf(Vec<String>),
 }
 
+impl RevisionMatch {
+    fn matches(&self, current: Option<&Revision>) -> bool {
+        current.is_some_and(|current| match self {
+            Self::Any => true,
+            Self::AnyOf(revisions) => revisions.contains(&current.0),
+        })
+    }
+}
+
 impl Precondition {
-    /// Reports whether it accepts a revision.
-    pub fn holds(&self, revision: &Revision) -> bool {
-        match self {
-            Self::None => true,
-            Self::AnyOf(revisions) => revisions.contains(&revision.0),
-        }
+    /// Reports whether the item has a required revision. An item that does not exist has none.
+    pub fn accepts(&self, current: Option<&Revision>) -> bool {
+        self.required.as_ref().is_none_or(|required| required.matches(current))
+    }
+
+    /// Reports whether the item has an excluded revision.
+    pub fn excludes(&self, current: Option<&Revision>) -> bool {
+        self.excluded.as_ref().is_some_and(|excluded| excluded.matches(current))
     }
 }
 
@@ -293,13 +313,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn precondition_accepts_listed_revisions() {
+    fn precondition_compares_revisions() {
         let (one, other) = (Revision::from_bytes(b"1"), Revision::from_bytes(b"2"));
         assert_ne!(one, other);
         assert_eq!(one, Revision::from_bytes(b"1"));
-        assert!(Precondition::None.holds(&one));
-        let condition = Precondition::AnyOf(vec![other.to_string(), "x".to_owned()]);
-        assert!(condition.holds(&other) && !condition.holds(&one));
-        assert!(!Precondition::AnyOf(Vec::new()).holds(&one));
+        let none = Precondition::default();
+        assert!(none.accepts(Some(&one)) && none.accepts(None) && !none.excludes(Some(&one)));
+        let listed = Some(RevisionMatch::AnyOf(vec![other.to_string(), "x".to_owned()]));
+        let listed = Precondition { required: listed.clone(), excluded: listed };
+        assert!(listed.accepts(Some(&other)) && !listed.accepts(Some(&one)) && !listed.accepts(None));
+        assert!(listed.excludes(Some(&other)) && !listed.excludes(Some(&one)) && !listed.excludes(None));
+        let any = Precondition { required: Some(RevisionMatch::Any), excluded: Some(RevisionMatch::Any) };
+        assert!(any.accepts(Some(&one)) && !any.accepts(None));
+        assert!(any.excludes(Some(&one)) && !any.excludes(None));
+        let nothing = Precondition { required: Some(RevisionMatch::AnyOf(Vec::new())), excluded: None };
+        assert!(!nothing.accepts(Some(&one)));
     }
 }

@@ -92,12 +92,12 @@ pub enum ApiError {
     NotAcceptable,
     /// 409: the request conflicts with another item.
     Conflict(String),
-    /// 412: the item has another revision than `If-Match` names.
+    /// 412: the item is not in the state that `If-Match` or `If-None-Match` requires.
     Stale {
-        /// Names the current revision.
+        /// Describes the current state.
         detail: String,
-        /// The entity tag of the current revision.
-        tag: HeaderValue,
+        /// The entity tag of the current revision, if the item exists.
+        tag: Option<HeaderValue>,
     },
     /// 408: the body arrives too slowly.
     BodyTooSlow,
@@ -194,7 +194,11 @@ impl ApiError {
             ),
             Self::Conflict(detail) => plain(StatusCode::CONFLICT, detail),
             Self::Stale { detail, tag } => {
-                plain(StatusCode::PRECONDITION_FAILED, detail).with(header::ETAG, tag.clone())
+                let parts = plain(StatusCode::PRECONDITION_FAILED, detail);
+                match tag {
+                    Some(tag) => parts.with(header::ETAG, tag.clone()),
+                    None => parts,
+                }
             }
             Self::TooLarge => {
                 plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large: the limit is 1 MiB")
@@ -305,9 +309,16 @@ impl From<service::Error> for ApiError {
                 msg: expected,
                 kind: "value_error",
             }]),
-            Error::MayNotCreate | Error::NotAdmin | Error::MayNotChange => Self::Forbidden(detail),
-            Error::Stale(current) => Self::Stale { detail, tag: etag(&current) },
-            Error::Taken { .. } | Error::InUse(_) | Error::PageExists(_) => Self::Conflict(detail),
+            Error::MayNotCreate | Error::NotAdmin | Error::MayNotChange | Error::ContentOfOthers => {
+                Self::Forbidden(detail)
+            }
+            Error::Stale(current) | Error::Exists(current) => {
+                Self::Stale { detail, tag: Some(etag(&current)) }
+            }
+            Error::Absent(_) => Self::Stale { detail, tag: None },
+            Error::Taken { .. } | Error::InUse(_) | Error::ContentTypeInUse(_) | Error::PageExists(_) => {
+                Self::Conflict(detail)
+            }
             Error::NotFound(_) | Error::NotInTrash(_) => Self::NotFound(detail),
             Error::Repository(error) => error.into(),
         }

@@ -9,7 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::entities::user;
 use super::entity::{CREATED, Entity, SLUG, VERSION};
-use super::repository::{SLUG_HISTORY, display_id};
+use super::repository::display_id;
+use super::slug_history::SLUG_HISTORY;
 use crate::domain::{Project, Section, Story, nth_slug, slugify};
 
 /// The maximum number of keys of which the documents are reported.

@@ -54,6 +54,11 @@ pub trait Entity: Item<Draft: DraftFields> + Sized + Send + 'static {
     /// Returns the documents that a filter selects. The repository excludes deleted ones.
     fn filter(filter: &Self::Filter) -> Filter;
 
+    /// Returns the documents that a visibility includes.
+    fn visible(visibility: Visibility) -> Filter {
+        visible(visibility)
+    }
+
     /// Adds the fields of a new document that follow from its draft.
     fn derive_on_insert(_draft: &Self::Draft, _now: DateTime<Utc>, _document: &mut Document) {}
 

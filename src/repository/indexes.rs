@@ -6,7 +6,7 @@ use docstore::{Database, Ensured, Index};
 use super::Entity;
 use super::duplicates::{self, Duplicates};
 use super::entities::user;
-use super::repository::SLUG_HISTORY;
+use super::slug_history::{SLUG_HISTORY, slug_history_indexes};
 use crate::domain::{NavLink, Page, Project, Section, Story};
 
 /// An index of a collection.
@@ -60,7 +60,7 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (Section::COLLECTION, Section::indexes()),
         (NavLink::COLLECTION, NavLink::indexes()),
         (user::COLLECTION, user::indexes()),
-        (SLUG_HISTORY, vec![Index::on(["collection", "slug"]).unique()]),
+        (SLUG_HISTORY, slug_history_indexes()),
         // Reactions and comments are stored by the original and not served here.
         (
             "reactions",

@@ -20,6 +20,8 @@ mod lists;
 mod repository;
 /// Counts and moves the contents of a section.
 mod section_contents;
+/// Former names in URLs, and the look-up of current and former ones.
+mod slug_history;
 /// Serializes changes to the section tree across processes.
 mod tree_lock;
 /// Creates, updates, renames, deletes and restores entities.

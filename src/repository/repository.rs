@@ -9,15 +9,13 @@ use bson::{Bson, RawDocument};
 use docstore::{Collection, Database, Filter, Find};
 use parking_lot::Mutex;
 
-use super::entity::{Row, SLUG, UPDATED, VERSION, not_deleted};
+use super::entity::{Row, UPDATED, VERSION, not_deleted};
 use super::lists::cursor::Cursors;
 use super::lists::order;
 use super::lists::totals::Totals;
-use super::{BadField, Entity, Error, Sluggable};
-use crate::domain::{Id, Revised, Revision};
-
-/// The collection of former slugs.
-pub(super) const SLUG_HISTORY: &str = "slug_history";
+use super::slug_history::SLUG_HISTORY;
+use super::{BadField, Entity, Error};
+use crate::domain::{Id, Revised, Revision, Visibility};
 
 /// The maximum number of corrupt documents that are remembered, so that each is logged once.
 const MAX_LOGGED_CORRUPT: usize = 10_000;
@@ -89,6 +87,15 @@ impl<E: Entity> Repository<E> {
         read_row(E::COLLECTION, document, E::from_row)
     }
 
+    /// Returns the entity with this id if callers of this visibility see it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub async fn find_visible(&self, id: Id, visibility: Visibility) -> Result<Option<Versioned<E>>, Error> {
+        let visible = Filter::and([Filter::id(id.object_id()), not_deleted(), E::visible(visibility)]);
+        self.find_one_versioned(visible).await
+    }
+
     pub(super) async fn find_one_versioned(&self, filter: Filter) -> Result<Option<Versioned<E>>, Error> {
         let document = self.collection.find_one_raw(Find::new(filter)).await?;
         document.map(|document| Self::read_versioned(&document)).transpose()
@@ -134,23 +141,6 @@ impl<E: Entity> Repository<E> {
     }
 }
 
-impl<E: Sluggable> Repository<E> {
-    /// Returns the entity with this slug, published or not.
-    pub async fn find_versioned_by_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
-        self.find_one_versioned(Filter::eq(SLUG, slug).also(not_deleted())).await
-    }
-
-    /// Returns the last entity that had this slug, whatever its slug is now.
-    pub async fn find_versioned_by_former_slug(&self, slug: &str) -> Result<Option<Versioned<E>>, Error> {
-        let former = self.history.find_one(Find::new(former_slug::<E>(slug))).await?;
-        let item = former.as_ref().and_then(|former| Id::parse(former.get_str("item").ok()?).ok());
-        match item {
-            Some(id) => self.find_versioned(id).await,
-            None => Ok(None),
-        }
-    }
-}
-
 impl<E> Versioned<E> {
     /// Selects the entity unless it was changed or deleted since it was read.
     pub(super) fn unchanged(&self) -> Filter {
@@ -182,9 +172,4 @@ pub(super) fn display_id(id: &Bson) -> String {
 /// Reports stored bytes that are not a document.
 pub(super) fn undecodable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Store(docstore::Error::Decode { collection: E::COLLECTION.to_owned(), source: Box::new(error) })
-}
-
-/// Selects the entry of a former slug in the slug history.
-pub(super) fn former_slug<E: Entity>(slug: &str) -> Filter {
-    Filter::and([Filter::eq("collection", E::COLLECTION), Filter::eq(SLUG, slug)])
 }

@@ -1,5 +1,6 @@
 use bson::Bson;
-use docstore::{Collection, Database, Update};
+use chrono::{DateTime, Utc};
+use docstore::{Collection, Database, Filter, Update};
 
 use super::entity::{VERSION, not_deleted, refers};
 use super::{Entity, Error};
@@ -45,6 +46,17 @@ impl SectionContents {
             }
         }
         Ok(ContentCounts { sections, content })
+    }
+
+    /// Counts the contents of a section that do not belong to a user, deleted items apart.
+    pub async fn count_of_others(&self, section: Id, user: Id) -> Result<u64, Error> {
+        let others =
+            |field| Filter::and([refers(field, section), refers("user_id", user).negated(), not_deleted()]);
+        let mut count = self.sections.count(&others("parent_id")).await?;
+        for (_, collection) in &self.content {
+            count += collection.count(&others("section_id")).await?;
+        }
+        Ok(count)
     }
 
     /// Moves the contents out of a section: child sections to `parent` or the root, content to `section` or none.

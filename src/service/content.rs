@@ -6,20 +6,11 @@ use super::Error;
 use super::sanitizer::{sanitize, sanitize_patch};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, ContentType, Id, Listing, PageRequest, PatchOf, Precondition, Project, ProjectFilter,
-    Revised, Section, Story, StoryFilter, Visibility, slugify,
+    Authorship, Caller, ContentType, Id, Item as _, Listing, PageRequest, PatchOf, Precondition, Project,
+    ProjectFilter, Revised, Section, SlugLookup, Story, StoryFilter, Visibility, slugify,
 };
 use crate::html::{Removed, Sanitized};
-use crate::repository::{Change, Entity, New, Repository, Sluggable, Versioned};
-
-/// The result of a lookup by slug.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SlugLookup<T> {
-    /// The item has this slug.
-    Current(Revised<T>),
-    /// The item had this slug; the new one is given.
-    Renamed(String),
-}
+use crate::repository::{Change, Entity, New, Repository, Sluggable, SoftDelete, Versioned};
 
 /// A draft or a patch that a caller wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +58,13 @@ pub(super) fn editable<E: Entity>(
 
 /// Returns the item if it meets the precondition.
 pub(super) fn unchanged<E>(stored: Versioned<E>, precondition: &Precondition) -> Result<Versioned<E>, Error> {
-    if precondition.holds(&stored.revised.revision) {
-        Ok(stored)
-    } else {
+    let revision = Some(&stored.revised.revision);
+    if !precondition.accepts(revision) {
         Err(Error::Stale(stored.revised.revision))
+    } else if precondition.excludes(revision) {
+        Err(Error::Exists(stored.revised.revision))
+    } else {
+        Ok(stored)
     }
 }
 
@@ -91,7 +85,9 @@ impl<E: Entity> Content<E> {
     /// Returns the item with this id.
     pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<E>, Error> {
         let id = parse_id::<E>(id)?;
-        Ok(visible(caller, self.items.find_versioned(id).await?)?.revised)
+        let visibility = Visibility::including_unpublished_of(caller);
+        let found = self.items.find_visible(id, visibility).await?.ok_or(Error::NotFound(E::NAME))?;
+        Ok(found.revised)
     }
 
     /// Fails unless the caller may create content.
@@ -109,32 +105,27 @@ impl<E: Entity> Content<E> {
     }
 }
 
-impl<E: Sluggable> Content<E> {
-    /// Returns the item with this slug, or the new slug of the item that had it. A current slug wins over a former one.
+impl<E: SoftDelete> Content<E> {
+    /// Returns the item that this slug, or type of a page, leads to for a caller, or its new one.
     pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<E>, Error> {
-        if let Some(stored) = self.items.find_versioned_by_slug(slug).await? {
-            return Ok(SlugLookup::Current(visible(caller, Some(stored))?.revised));
-        }
-        let renamed = visible(caller, self.items.find_versioned_by_former_slug(slug).await?)?.revised;
-        if renamed.item.slug() == slug {
-            return Ok(SlugLookup::Current(renamed));
-        }
-        Ok(SlugLookup::Renamed(renamed.item.slug().to_owned()))
+        let visibility = Visibility::including_unpublished_of(caller);
+        self.items.find_by_name(slug, visibility).await?.ok_or(Error::NotFound(E::NAME))
     }
+}
 
+impl<E: Sluggable> Content<E> {
     /// Updates an item, and renames it if it gets a new slug; `None` if it was changed since it was read.
     pub(super) async fn update_or_rename(
         &self,
         stored: &Versioned<E>,
         change: &Change<E>,
         new_slug: Option<&str>,
-    ) -> Result<Option<Revised<E>>, Error> {
+    ) -> Result<Option<Versioned<E>>, Error> {
         let now = self.clock.now();
-        let updated = match new_slug {
+        Ok(match new_slug {
             None => self.items.update(stored, change, now).await?,
             Some(slug) => self.items.rename(stored, slug, change, now).await?,
-        };
-        Ok(updated.map(|updated| updated.revised))
+        })
     }
 }
 
@@ -208,14 +199,16 @@ impl<E: Article> Articles<E> {
         let items = &self.content.items;
         let slug = slugify(E::text(&mut draft).0);
         // Neither lookup depends on the other.
-        let (section_id, slug) = tokio::try_join!(self.placement.for_new(section_id.as_deref()), async {
-            Ok(items.reserve_slug(&slug).await?)
-        })?;
+        let (section_id, slug) =
+            tokio::try_join!(self.placement.for_new(caller, section_id.as_deref()), async {
+                Ok(items.reserve_slug(&slug).await?)
+            })?;
         let (_, content) = E::text(&mut draft);
         let Sanitized { html, removed } = sanitize(std::mem::take(content)).await?;
         *content = html;
         let new = New { draft, user_id: caller.id, section_id };
         let stored = items.insert_reserved(slug, &new, self.content.clock.now()).await?;
+        let stored = self.placement.settle(items, stored, section_id).await?;
         Ok(Written { revised: stored.revised, removed })
     }
 
@@ -235,7 +228,8 @@ impl<E: Article> Articles<E> {
         loop {
             let stored = self.content.find_editable(caller, id, precondition).await?;
             let item = &stored.revised.item;
-            change.section_id = self.placement.for_update(item.section_id(), section_id.as_deref()).await?;
+            change.section_id =
+                self.placement.for_update(caller, item.section_id(), section_id.as_deref()).await?;
             // Once, and only for a caller who may change the article.
             if removed.is_none() {
                 removed = Some(sanitize_patch(E::patched_text(&mut change.patch).1).await?);
@@ -243,10 +237,11 @@ impl<E: Article> Articles<E> {
             let new_title = title.as_deref().filter(|title| *title != item.title());
             let new_slug = new_title.map(slugify);
             // After a concurrent change, try again from the new state, if the precondition allows it.
-            if let Some(revised) =
+            if let Some(updated) =
                 self.content.update_or_rename(&stored, &change, new_slug.as_deref()).await?
             {
-                return Ok(Written { revised, removed: removed.unwrap_or_default() });
+                let settled = self.placement.settle(&self.content.items, updated, change.section_id).await?;
+                return Ok(Written { revised: settled.revised, removed: removed.unwrap_or_default() });
             }
         }
     }
@@ -313,24 +308,49 @@ impl Placement {
         Self { sections, content_type }
     }
 
-    /// Returns the section of a new item: the requested one, else the first of its content type.
-    pub(super) async fn for_new(&self, requested: Option<&str>) -> Result<Option<Id>, Error> {
+    /// Returns the section of a new item: the requested one, else the default for its content type.
+    pub(super) async fn for_new(
+        &self,
+        caller: &Caller,
+        requested: Option<&str>,
+    ) -> Result<Option<Id>, Error> {
         match requested {
-            Some(requested) => self.validate(requested).await.map(Some),
-            None => Ok(self.sections.first_with(self.content_type).await?.map(|section| section.meta.id)),
+            Some(requested) => {
+                let expected = || invalid("must be the id of an existing section".to_owned());
+                self.validate(caller, requested).await?.ok_or_else(expected).map(Some)
+            }
+            None => Ok(self.sections.default_for(self.content_type).await?.map(|section| section.meta.id)),
         }
     }
 
-    /// Returns the section that an item moves to, if it moves. It may stay in its section even if that was deleted.
+    /// Returns the section that an item moves to, if it moves. It may stay in its section even if that was deleted. A
+    /// client that sends all fields back may name a section that was deleted since; the item stays where it is.
     pub(super) async fn for_update(
         &self,
+        caller: &Caller,
         current: Option<&str>,
         requested: Option<&str>,
     ) -> Result<Option<Id>, Error> {
         match requested {
-            Some(requested) if Some(requested) != current => self.validate(requested).await.map(Some),
+            Some(requested) if Some(requested) != current => self.validate(caller, requested).await,
             _ => Ok(None),
         }
+    }
+
+    /// Takes an item out of the section that a write put it into, if the section was deleted since it was validated: the
+    /// deletion may not have seen the item.
+    pub(super) async fn settle<E: Entity>(
+        &self,
+        items: &Repository<E>,
+        written: Versioned<E>,
+        section: Option<Id>,
+    ) -> Result<Versioned<E>, Error> {
+        let Some(section) = section else { return Ok(written) };
+        if self.sections.find(section).await?.is_some() {
+            return Ok(written);
+        }
+        let settled = items.leave_section(written.revised.item.meta().id, section).await?;
+        Ok(settled.unwrap_or(written))
     }
 
     /// Parses the section that a list is filtered by.
@@ -344,18 +364,24 @@ impl Placement {
         requested.map(parse).transpose()
     }
 
-    async fn validate(&self, requested: &str) -> Result<Id, Error> {
-        let invalid = |expected| Error::InvalidField { field: "section_id", expected };
+    /// Returns the id of a section that a caller requests; `None` if it was deleted.
+    async fn validate(&self, caller: &Caller, requested: &str) -> Result<Option<Id>, Error> {
         let id = Id::parse(requested).map_err(|_| invalid(EXPECTED_ID.to_owned()))?;
-        match self.sections.find(id).await? {
+        let section = self.sections.find(id).await?.filter(|section| section.is_visible_to(Some(caller)));
+        match section {
+            None if self.sections.find_deleted(id).await?.is_some() => Ok(None),
             None => Err(invalid("must be the id of an existing section".to_owned())),
             Some(section) if section.draft.content_type != self.content_type => Err(invalid(format!(
                 "must be the id of a section with content_type {}",
                 self.content_type.as_str()
             ))),
-            Some(_) => Ok(id),
+            Some(_) => Ok(Some(id)),
         }
     }
+}
+
+fn invalid(expected: String) -> Error {
+    Error::InvalidField { field: "section_id", expected }
 }
 
 /// The description of a valid id.

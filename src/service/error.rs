@@ -44,6 +44,12 @@ pub enum Error {
     /// The item's revision does not meet the precondition of the change.
     #[error("The item has changed: its current version is \"{0}\"")]
     Stale(Revision),
+    /// The item exists, with this revision, although the precondition of the change excludes it.
+    #[error("The item exists already: its current version is \"{0}\"")]
+    Exists(Revision),
+    /// The item does not exist, although the precondition of the change requires it.
+    #[error("{0} does not exist")]
+    Absent(&'static str),
     /// Another item has the requested unique value.
     #[error("{field} is taken")]
     Taken {
@@ -53,6 +59,12 @@ pub enum Error {
     /// The section is not empty: it contains this.
     #[error("The section contains {0}: move them with reassign_to=<section id>, or delete with force=true")]
     InUse(String),
+    /// The section's type of content cannot change: it contains this.
+    #[error("The section contains {0}: move them before changing content_type")]
+    ContentTypeInUse(String),
+    /// The section contains items of other users, which the caller may not move.
+    #[error("The section contains items of other users, which only administrators may move")]
+    ContentOfOthers,
     /// The repository failed.
     #[error(transparent)]
     Repository(#[from] repository::Error),

@@ -17,7 +17,7 @@ mod sections;
 /// Deleted items.
 mod trash;
 
-pub use content::{Article, Articles, Content, Projects, SlugLookup, Stories, Write, Written};
+pub use content::{Article, Articles, Content, Projects, Stories, Write, Written};
 pub use error::Error;
 pub use health::Health;
 pub use navlinks::NavLinks;

@@ -9,9 +9,9 @@ use super::Error;
 use super::content::{Content, EXPECTED_ID, parse_id};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, Id, Item as _, Listing, MAX_SECTION_DEPTH, NavVisibility, PageRequest, ParentFilter,
-    Patch, PlacementError, Precondition, Restored, Revised, Section, SectionDraft, SectionFilter,
-    SectionPatch, Visibility, slugify,
+    Authorship, Caller, ContentType, Id, Item as _, Listing, MAX_SECTION_DEPTH, NavVisibility, Page,
+    PageRequest, ParentFilter, Patch, PlacementError, Precondition, Restored, Revised, Role, Section,
+    SectionDraft, SectionFilter, SectionPatch, Visibility, nth_slug, slugify,
 };
 use crate::repository::{Change, ContentCounts, New, Repository, SectionContents, TreeLock};
 
@@ -41,19 +41,22 @@ pub struct Sections {
     /// The use cases that all resources share.
     pub content: Content<Section>,
     contents: SectionContents,
+    pages: Repository<Page>,
     tree_lock: TreeLock,
 }
 
 impl Sections {
-    /// Stores sections in `sections`; their contents are in `contents`. Changes of the tree run under `tree_lock`.
+    /// Stores sections in `sections`; their contents are in `contents`, the pages among them in `pages`. Changes of the
+    /// tree run under `tree_lock`.
     pub fn new(
         sections: Repository<Section>,
         contents: SectionContents,
+        pages: Repository<Page>,
         tree_lock: TreeLock,
         authorship: Authorship,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { content: Content::new(sections, authorship, clock), contents, tree_lock }
+        Self { content: Content::new(sections, authorship, clock), contents, pages, tree_lock }
     }
 
     /// Lists sections by `sort_order`, then newest first: published ones and those that `unpublished_for` may see.
@@ -91,7 +94,8 @@ impl Sections {
 
     async fn insert(&self, user_id: Id, draft: SectionDraft) -> Result<Revised<Section>, Error> {
         let items = &self.content.items;
-        let slug = items.reserve_slug(&slugify(&draft.title)).await?;
+        let slug = self.slug_beside_pages(None, draft.content_type, slugify(&draft.title)).await?;
+        let slug = items.reserve_slug(&slug).await?;
         let new = New { draft, user_id, section_id: None };
         Ok(items.insert_reserved(slug, &new, self.content.clock.now()).await?.revised)
     }
@@ -105,8 +109,12 @@ impl Sections {
         precondition: &Precondition,
     ) -> Result<Revised<Section>, Error> {
         let id = parse_id::<Section>(id)?;
-        // Only an update that sets a parent or a slug can conflict with others.
-        let exclusive = matches!(update.patch.parent_id, Patch::Set(_)) || update.slug.is_some();
+        // Only an update that may set a parent, a slug or a type of content can conflict with others.
+        let UpdateSection { patch, slug } = update;
+        let exclusive = matches!(patch.parent_id, Patch::Set(_))
+            || slug.is_some()
+            || patch.title.is_some()
+            || patch.content_type.is_some();
         if !exclusive {
             return self.update_unlocked(caller, id, update, precondition).await;
         }
@@ -130,10 +138,20 @@ impl Sections {
             let (patch, slug) = self.validate_update(&stored.revised.item, update).await?;
             let change = Change { patch, section_id: None };
             // After a concurrent change, try again from the new state, if the precondition allows it.
-            if let Some(revised) = self.content.update_or_rename(&stored, &change, slug.as_deref()).await? {
-                return Ok(revised);
+            if let Some(updated) = self.content.update_or_rename(&stored, &change, slug.as_deref()).await? {
+                self.rename_page(&stored.revised.item, &updated.revised.item).await?;
+                return Ok(updated.revised);
             }
         }
+    }
+
+    /// Renames the page of a section that got another slug.
+    async fn rename_page(&self, before: &Section, now: &Section) -> Result<(), Error> {
+        if before.slug != now.slug && before.draft.content_type == ContentType::Page {
+            let at = self.content.clock.now();
+            self.pages.follow_section(now.meta.id, &before.slug, &now.slug, at).await?;
+        }
+        Ok(())
     }
 
     /// Returns the patch of a section, and its new slug if it gets one.
@@ -143,6 +161,13 @@ impl Sections {
         update: &UpdateSection,
     ) -> Result<(SectionPatch, Option<String>), Error> {
         let mut patch = update.patch.clone();
+        if let Some(content_type) = patch.content_type.filter(|new| *new != current.draft.content_type) {
+            let counts = self.contents.count(current.meta.id).await?;
+            if counts.content.iter().any(|(held, _)| *held != content_type) {
+                let content = ContentCounts { sections: 0, ..counts };
+                return Err(Error::ContentTypeInUse(describe_counts(&content)));
+            }
+        }
         if let Patch::Set(parent) = &patch.parent_id {
             // The section may stay where it is even if its parent was deleted.
             patch.parent_id = if current.draft.parent_id.as_ref() == Some(parent) {
@@ -158,7 +183,10 @@ impl Sections {
     async fn new_slug(&self, current: &Section, update: &UpdateSection) -> Result<Option<String>, Error> {
         let title = update.patch.title.as_deref();
         if let Some(title) = title.filter(|title| *title != current.draft.title) {
-            return Ok(Some(slugify(title)));
+            let slug = slugify(title);
+            let slug =
+                self.slug_beside_pages(Some(current.meta.id), current.draft.content_type, slug).await?;
+            return Ok(Some(slug));
         }
         let Some(requested) = &update.slug else { return Ok(None) };
         let slug = slugify(requested);
@@ -169,18 +197,45 @@ impl Sections {
         if slug == current.slug {
             return Ok(None);
         }
-        if self.content.items.find_by_slug(&slug).await?.is_some() {
+        let free =
+            self.slug_beside_pages(Some(current.meta.id), current.draft.content_type, slug.clone()).await?;
+        if free != slug || self.content.items.find_by_slug(&slug).await?.is_some() {
             return Err(Error::Taken { field: "slug" });
         }
         Ok(Some(slug))
     }
 
+    /// Returns a slug, or its first suffix, under which no page of another section is found: a section of pages has the
+    /// address of its page.
+    async fn slug_beside_pages(
+        &self,
+        section: Option<Id>,
+        content_type: ContentType,
+        slug: String,
+    ) -> Result<String, Error> {
+        if content_type != ContentType::Page {
+            return Ok(slug);
+        }
+        let mut n = 1;
+        loop {
+            let candidate = nth_slug(&slug, n);
+            let page = self.pages.find_versioned_by_type(&candidate).await?;
+            let owner = page.and_then(|page| Id::parse(page.revised.item.section_id.as_deref()?).ok());
+            let Some(owner) = owner.filter(|owner| Some(*owner) != section) else { return Ok(candidate) };
+            // The page of a deleted section, and one that only lies in this section, give way.
+            let owner = self.content.items.find(owner).await?;
+            if owner.is_none_or(|owner| owner.draft.content_type != ContentType::Page) {
+                return Ok(candidate);
+            }
+            n += 1;
+        }
+    }
+
     /// Returns the parent's id in its canonical form; fails if the section, or a new one, cannot be its child.
     async fn validate_parent(&self, section: Option<Id>, parent: &str) -> Result<String, Error> {
-        let invalid = |expected| Error::InvalidField { field: "parent_id", expected };
-        let parent = Id::parse(parent).map_err(|_| invalid(EXPECTED_ID.into()))?;
+        let parent = Id::parse(parent).map_err(|_| invalid_parent(EXPECTED_ID.into()))?;
         let tree = self.content.items.tree().await?;
-        tree.check_parent(section, parent).map_err(|error| invalid(describe(error)))?;
+        tree.check_parent(section, parent).map_err(|error| invalid_parent(describe(error)))?;
         Ok(parent.to_string())
     }
 
@@ -194,7 +249,7 @@ impl Sections {
     ) -> Result<(), Error> {
         let id = parse_id::<Section>(id)?;
         let stored = self.content.find_editable(caller, id, precondition).await?;
-        self.destination(&stored.revised.item, on_delete).await?;
+        self.destination(caller, &stored.revised.item, on_delete).await?;
         let (sections, caller) = (self.clone(), *caller);
         let (on_delete, precondition) = (on_delete.clone(), precondition.clone());
         let work = async move { sections.delete_unlocked(&caller, id, &on_delete, &precondition).await };
@@ -210,24 +265,42 @@ impl Sections {
     ) -> Result<(), Error> {
         loop {
             let stored = self.content.find_editable(caller, id, precondition).await?;
-            if let Some(Destination { parent, section }) =
-                self.destination(&stored.revised.item, on_delete).await?
-            {
-                self.contents.move_out(id, parent, section).await?;
-            }
-            if self.content.items.delete(&stored, self.content.clock.now()).await? {
-                return Ok(());
+            self.move_out(caller, &stored.revised.item, on_delete).await?;
+            let now = self.content.clock.now();
+            if self.content.items.delete(&stored, now).await? {
+                // Items that were put into the section since are seen here, or see the deletion themselves.
+                let moved = self.move_out(caller, &stored.revised.item, on_delete).await;
+                if moved.is_err() {
+                    self.content.items.restore(id, now).await?;
+                }
+                return moved;
             }
         }
     }
 
-    /// Returns the destination of a section's contents, if they move.
+    async fn move_out(&self, caller: &Caller, section: &Section, on_delete: &OnDelete) -> Result<(), Error> {
+        match self.destination(caller, section, on_delete).await? {
+            Some(Destination { parent, section: target }) => {
+                Ok(self.contents.move_out(section.meta.id, parent, target).await?)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the destination of a section's contents, if they move. Only administrators move items of others.
     async fn destination(
         &self,
+        caller: &Caller,
         section: &Section,
         on_delete: &OnDelete,
     ) -> Result<Option<Destination>, Error> {
         let counts = self.contents.count(section.meta.id).await?;
+        if *on_delete != OnDelete::Reject
+            && caller.role != Role::Admin
+            && self.contents.count_of_others(section.meta.id, caller.id).await? > 0
+        {
+            return Err(Error::ContentOfOthers);
+        }
         Ok(match on_delete {
             OnDelete::Reject if counts != ContentCounts::default() => {
                 return Err(Error::InUse(describe_counts(&counts)));
@@ -281,9 +354,9 @@ impl Sections {
     }
 
     async fn restore_unlocked(&self, id: Id) -> Result<Restored, Error> {
-        let items = &self.content.items;
+        let (items, now) = (&self.content.items, self.content.clock.now());
         let restored = match self.find_deleted(id).await?.draft.parent_id.map(|parent| Id::parse(&parent)) {
-            None => items.restore(id).await?,
+            None => items.restore(id, now).await?,
             Some(Ok(parent))
                 if items
                     .tree()
@@ -292,9 +365,9 @@ impl Sections {
                     .check_parent(Some(id), parent)
                     .is_ok() =>
             {
-                items.restore(id).await?
+                items.restore(id, now).await?
             }
-            Some(_) => items.restore_at_root(id).await?,
+            Some(_) => items.restore_at_root(id, now).await?,
         };
         restored.ok_or(Error::NotInTrash(Section::NAME))
     }
@@ -310,6 +383,10 @@ struct Destination {
     parent: Option<Id>,
     /// The new section of content.
     section: Option<Id>,
+}
+
+fn invalid_parent(expected: String) -> Error {
+    Error::InvalidField { field: "parent_id", expected }
 }
 
 fn parse_parent_filter(text: &str) -> Result<ParentFilter, Error> {

@@ -3,9 +3,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::content::parse_id;
 use super::{Error, Pages, Projects, Sections, Stories};
 use crate::domain::{
-    Caller, DeletedItem, Item as _, Listing, Page, PageRequest, Restored, Role, Section, TrashType,
+    Caller, DeletedItem, Id, Item as _, Listing, Page, PageRequest, Project, Restored, Role, Section, Story,
+    TrashType,
 };
-use crate::repository::{PageRestore, Repository, Sluggable};
+use crate::repository::{Entity, PageRestore, Repository, Sluggable};
 
 /// Lists, restores and purges deleted items. Cheap to clone.
 #[derive(Clone)]
@@ -61,15 +62,27 @@ impl Trash {
     pub async fn restore(&self, caller: &Caller, kind: TrashType, id: &str) -> Result<Restored, Error> {
         authorize(caller)?;
         let restored = match kind {
-            TrashType::Stories => restore(&self.stories.content.items, id).await?,
-            TrashType::Projects => restore(&self.projects.content.items, id).await?,
-            TrashType::Pages => match self.pages.content.items.restore_page(parse_id::<Page>(id)?).await? {
-                PageRestore::Restored(restored) => restored,
-                PageRestore::NotFound => return Err(Error::NotInTrash(Page::NAME)),
-                PageRestore::TypeTaken(page_type) => return Err(Error::PageExists(page_type)),
-            },
+            TrashType::Stories => self.restore_slug(&self.stories.content.items, id).await?,
+            TrashType::Projects => self.restore_slug(&self.projects.content.items, id).await?,
+            TrashType::Pages => {
+                match self.pages.content.items.restore_page(parse_id::<Page>(id)?, self.now()).await? {
+                    PageRestore::Restored(restored) => restored,
+                    PageRestore::NotFound => return Err(Error::NotInTrash(Page::NAME)),
+                    PageRestore::TypeTaken(page_type) => return Err(Error::PageExists(page_type)),
+                }
+            }
             TrashType::Sections => self.sections.restore(parse_id::<Section>(id)?).await?,
         };
+        match kind {
+            TrashType::Stories => {
+                self.leave_deleted_section(&self.stories.content.items, restored.id).await?;
+            }
+            TrashType::Projects => {
+                self.leave_deleted_section(&self.projects.content.items, restored.id).await?;
+            }
+            TrashType::Pages => self.leave_deleted_section(&self.pages.content.items, restored.id).await?,
+            TrashType::Sections => {}
+        }
         tracing::info!(kind = kind.as_str(), id = %restored.id, slug = restored.slug, "restored from the trash");
         Ok(restored)
     }
@@ -86,15 +99,49 @@ impl Trash {
         Ok(with_items!(self, kind, |items| items.purge_deleted_until(until).await)?)
     }
 
+    async fn restore_slug<E: Sluggable>(&self, items: &Repository<E>, id: &str) -> Result<Restored, Error> {
+        let restored = items.restore(parse_id::<E>(id)?, self.now()).await?;
+        restored.ok_or(Error::NotInTrash(E::NAME))
+    }
+
+    /// Takes a restored item out of its section, if that was deleted since.
+    async fn leave_deleted_section<E: Placed>(&self, items: &Repository<E>, id: Id) -> Result<(), Error> {
+        let item = items.find(id).await?;
+        let section = item.as_ref().and_then(E::section_id).and_then(|section| Id::parse(section).ok());
+        if let Some(section) = section
+            && self.sections.content.items.find(section).await?.is_none()
+        {
+            items.leave_section(id, section).await?;
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.sections.content.clock.now()
+    }
+
     /// An age beyond the calendar selects nothing.
     fn before(&self, age: TimeDelta) -> DateTime<Utc> {
-        self.sections.content.clock.now().checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
+        self.now().checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
 }
 
-async fn restore<E: Sluggable>(items: &Repository<E>, id: &str) -> Result<Restored, Error> {
-    items.restore(parse_id::<E>(id)?).await?.ok_or(Error::NotInTrash(E::NAME))
+/// An item that belongs to a section.
+trait Placed: Entity {
+    /// Returns the section it belongs to.
+    fn section_id(&self) -> Option<&str>;
 }
+
+macro_rules! placed {
+    ($($item:ident),+) => {$(
+        impl Placed for $item {
+            fn section_id(&self) -> Option<&str> {
+                self.section_id.as_deref()
+            }
+        }
+    )+};
+}
+placed!(Story, Project, Page);
 
 fn authorize(caller: &Caller) -> Result<(), Error> {
     if caller.role == Role::Admin { Ok(()) } else { Err(Error::NotAdmin) }

@@ -27,7 +27,14 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let authorship = config.authorship;
     let items = Repository::<Section>::new(database);
     let (contents, lock) = (SectionContents::new(database), TreeLock::new(database));
-    let sections = Sections::new(items.clone(), contents, lock, authorship, Arc::clone(&clock));
+    let sections = Sections::new(
+        items.clone(),
+        contents,
+        Repository::new(database),
+        lock,
+        authorship,
+        Arc::clone(&clock),
+    );
     let change_tracker = ChangeTracker::new(database);
     let pages = Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));
     let projects = Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));

@@ -1,5 +1,7 @@
 //! The API through its router, without a socket, on the embedded store and on a real `mongod`.
 
+/// Current and former addresses.
+mod addresses;
 /// Invalid input.
 mod bad_input;
 /// Entity tags, cache headers, 304.
@@ -8,6 +10,10 @@ mod caching;
 mod conform;
 /// CORS and security headers.
 mod cors;
+/// A store that counts what is asked of it.
+#[path = "../../crates/migrator/tests/engine/counting.rs"]
+#[expect(dead_code, reason = "the migrator's tests use the rest")]
+mod counting;
 /// Error bodies and the routes around them.
 mod errors;
 /// Fields of each type of content: rules and defaults.
@@ -44,6 +50,8 @@ mod projects;
 mod regressions;
 /// The response cache.
 mod rendered;
+/// The contents of sections: defaults, types, deletion.
+mod section_contents;
 /// Sections, read.
 mod sections;
 /// Sections, written.

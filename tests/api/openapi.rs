@@ -151,7 +151,12 @@ testkit::stores! {
             if wants.is_null() {
                 continue;
             }
-            let schema = resolve(wants);
+            let is_list = wants["type"] == "array";
+            let schema = resolve(if is_list { &wants["items"] } else { wants });
+            let body = |name: &str, value: Value| {
+                let object = changed(schema, name, value);
+                if is_list { format!("[{object}]") } else { object }
+            };
             let path = path.replace("{id}", "65a1b2c3d4e5f60718293a4b").replace("{page_type}", "about");
             for (name, property) in schema["properties"].as_object().unwrap() {
                 let text = |length: u64| json!("x".repeat(usize::try_from(length).unwrap()));
@@ -164,11 +169,12 @@ testkit::stores! {
                     // Each in a minute of its own, lest the rate limits be in the way.
                     app.clock.advance(chrono::TimeDelta::minutes(1));
                     let method = Method::from_bytes(verb.to_uppercase().as_bytes()).unwrap();
-                    let accepted = app.write("admin", method.clone(), &path, &[], changed(schema, name, good)).await;
+                    let accepted = app.write("admin", method.clone(), &path, &[], body(name, good)).await;
                     assert_ne!(accepted.status, 422, "{verb} {path} {name}: {property}");
-                    let refused = app.write("admin", method, &path, &[], changed(schema, name, bad)).await;
+                    let refused = app.write("admin", method, &path, &[], body(name, bad)).await;
                     assert_eq!(refused.status, 422, "{verb} {path} {name}: {property}");
-                    assert_eq!(refused.json()["errors"][0]["loc"], json!(["body", name]), "{verb} {path}");
+                    let loc = if is_list { json!(["body", 0, name]) } else { json!(["body", name]) };
+                    assert_eq!(refused.json()["errors"][0]["loc"], loc, "{verb} {path}");
                 }
             }
         }

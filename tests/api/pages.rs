@@ -138,8 +138,13 @@ testkit::stores! {
 
     async fn changes_may_name_the_state_that_they_are_for(db: Database) {
         let app = App::on(&db).await;
-        assert_eq!(app.put_if("author", "/pages/about", "\"x\"", &page("a")).await.status, 404);
-        let created = app.put_if("author", "/pages/about", "*", &page("a")).await;
+        for tag in ["\"x\"", "*"] {
+            let absent = app.put_if("author", "/pages/about", tag, &page("a")).await;
+            assert_eq!((absent.status.as_u16(), absent.header("etag")), (412, ""));
+        }
+        assert_eq!(app.put_if("commenter", "/pages/about", "*", &page("a")).await.status, 403);
+        assert_eq!(app.put_if("author", "/pages/nothing", "*", &page("a")).await.status, 404);
+        let created = app.put("author", "/pages/about", &page("a")).await;
         assert_eq!(created.status, 200);
         let stale = app.put_if("author", "/pages/about", "\"x\"", &page("b")).await;
         assert_eq!((stale.status.as_u16(), stale.header("etag")), (412, created.header("etag")));

@@ -164,14 +164,14 @@ testkit::stores! {
         // To itself, to a descendant, to a section of another content type, to a missing section.
         for target in [&parent["id"], &child["id"], &contact["id"], &json!(NO_ID), &json!("zzz")] {
             app.clock.advance(TimeDelta::minutes(1));
-            let refused = app.delete("author", &to(target)).await;
+            let refused = app.delete("admin", &to(target)).await;
             assert_eq!(refused.status, 400, "{target}");
             assert!(refused.json()["detail"].as_str().unwrap().contains("reassign_to"));
         }
         assert_eq!(app.get(&path(&child)).await.json()["parent_id"], parent["id"]);
         let before = app.get(&path(&child)).await.header("etag").to_owned();
         app.clock.advance(TimeDelta::minutes(1));
-        assert_eq!(app.delete("author", &to(&blog["id"])).await.status, 204);
+        assert_eq!(app.delete("admin", &to(&blog["id"])).await.status, 204);
         let moved = app.get(&path(&child)).await;
         assert_eq!(moved.json()["parent_id"], blog["id"]);
         assert_ne!(moved.header("etag"), before);
@@ -185,12 +185,12 @@ testkit::stores! {
         let middle = app.create("author", "/sections", &inside("Middle", &top)).await;
         let child = app.create("author", "/sections", &inside("Child", &middle)).await;
         let story = lies_in(&db, "stories", middle["id"].as_str().unwrap()).await;
-        assert_eq!(app.delete("author", &format!("{}?force=maybe", path(&middle))).await.status, 422);
-        assert_eq!(app.delete("author", &format!("{}?force=false", path(&middle))).await.status, 409);
-        assert_eq!(app.delete("author", &format!("{}?force=true", path(&middle))).await.status, 204);
+        assert_eq!(app.delete("admin", &format!("{}?force=maybe", path(&middle))).await.status, 422);
+        assert_eq!(app.delete("admin", &format!("{}?force=false", path(&middle))).await.status, 409);
+        assert_eq!(app.delete("admin", &format!("{}?force=true", path(&middle))).await.status, 204);
         assert_eq!(app.get(&path(&child)).await.json()["parent_id"], top["id"]);
         assert_eq!(field(&db, "stories", &story, "section_id").await, None);
-        assert_eq!(app.delete("author", &format!("{}?force=true", path(&top))).await.status, 204);
+        assert_eq!(app.delete("admin", &format!("{}?force=true", path(&top))).await.status, 204);
         assert_eq!(app.get(&path(&child)).await.json()["parent_id"], Value::Null);
     }
 

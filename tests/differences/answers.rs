@@ -78,6 +78,11 @@ pub(crate) const ANSWERS: &[Difference] = &[
         "a_change_of_another_state_is_412",
     ),
     extend(
+        "if-none-match",
+        "`If-None-Match: *` on PUT only creates, and `If-Match: *` needs an existing item; otherwise 412.",
+        "if_none_match_protects_existing_items",
+    ),
+    extend(
         "cache-headers",
         "Every response has `Cache-Control` and `Vary`: public ones must be revalidated, personal ones must not be stored.",
         "answers_to_somebody_are_theirs",

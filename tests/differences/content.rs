@@ -13,8 +13,8 @@ pub(crate) const ITEMS: &[Difference] = &[
     ),
     fix(
         "default-section",
-        "A new item without a `section_id` gets the first suitable section.",
-        "regression_16_stories_have_a_section",
+        "A new item without a `section_id` gets the published section of its type with the lowest `sort_order`, the oldest first.",
+        "new_items_go_to_the_oldest_published_section_of_the_lowest_order",
     ),
     extend(
         "sanitised",
@@ -48,8 +48,13 @@ pub(crate) const ITEMS: &[Difference] = &[
     ),
     extend(
         "page-types",
-        "A page's type is `about`, `contact` or the slug of a page section; an unknown one is 404, it was 422.",
+        "A page's type is `about`, `contact` or the slug of a page section, of any length; an unknown one is 404, it was 422.",
         "a_page_type_names_a_section_of_pages",
+    ),
+    extend(
+        "page-follows",
+        "The page of a section gets the new slug when the section is renamed; the old address redirects.",
+        "the_page_of_a_renamed_section_follows_it",
     ),
     extend(
         "story-patch",
@@ -65,6 +70,16 @@ pub(crate) const ITEMS: &[Difference] = &[
         "card-fields",
         "Projects in lists have `is_published` and `updatedDate`.",
         "a_project_has_the_fields_of_the_contract",
+    ),
+    extend(
+        "empty-reference",
+        "An empty `section_id` or `parent_id` means none in a body, and no filter in a query.",
+        "an_empty_reference_is_none_and_an_empty_filter_is_no_filter",
+    ),
+    extend(
+        "gone-section",
+        "An item that is sent back whole is saved although its section was deleted meanwhile.",
+        "a_whole_story_can_be_sent_back_after_its_section_is_gone",
     ),
     extend(
         "visible-titles",
@@ -98,6 +113,16 @@ pub(crate) const SITE: &[Difference] = &[
         "section-delete",
         "A section with children or content is deleted with `?reassign_to=<id>` or `?force=true`, otherwise 409; it left orphans.",
         "regression_18_a_section_with_something_in_it_is_not_deleted",
+    ),
+    extend(
+        "section-others",
+        "Only administrators move items of other users out of a section that they delete; its author gets 403.",
+        "only_administrators_move_content_of_others",
+    ),
+    extend(
+        "section-type",
+        "The `content_type` of a section that contains content cannot change: 409 with the counts.",
+        "the_content_type_of_a_section_with_content_stays",
     ),
     extend(
         "photo-essay",
@@ -134,8 +159,8 @@ pub(crate) const SLUGS: &[Difference] = &[
     ),
     extend(
         "slug-moved",
-        "A former slug redirects to the new one with 301.",
-        "regression_13_every_title_has_an_address_and_old_addresses_lead_on",
+        "A former slug redirects with 301 to the last item that had it and is public; a draft never takes a public address.",
+        "every_address_leads_to_its_last_public_holder",
     ),
     fix(
         "section-slug",

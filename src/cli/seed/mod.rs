@@ -74,7 +74,7 @@ async fn seed(services: &Services, admin: &Caller) -> Result<Vec<bool>, CliError
     }
     for (page_type, page) in demo::pages() {
         let found = pages.by_type(Some(admin), page_type).await;
-        added.push(add_if_missing(found, pages.put(admin, page_type, page, &Precondition::None)).await?);
+        added.push(add_if_missing(found, pages.put(admin, page_type, page, &Precondition::default())).await?);
     }
     Ok(added)
 }

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams, State};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, IF_MATCH};
+use axum::http::header::{AUTHORIZATION, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 
 use super::value::{self, FieldValue};
-use crate::domain::{Caller, Precondition};
+use crate::domain::{Caller, Precondition, RevisionMatch};
 use crate::http::middleware::{ClientInfo, Permit, RequestId};
 use crate::http::openapi::headers;
 use crate::http::openapi::operation::{Input, Operation};
@@ -201,36 +201,47 @@ async fn params<const N: usize>(parts: &mut Parts, app: &AppState) -> Result<[St
     Ok(values.try_into().expect("the route's path has as many parameters as the handler takes"))
 }
 
-/// The precondition of `If-Match`. `*` requires that the item exists, which every change requires.
+/// The preconditions of `If-Match` and `If-None-Match`.
 pub(crate) struct IfMatch(pub(crate) Precondition);
 
 impl FromRequestParts<AppState> for IfMatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        Ok(Self(condition(&parts.headers)))
+        Ok(Self(precondition(&parts.headers)))
     }
 }
 
 impl Input for IfMatch {
     fn describe(operation: &mut Operation) {
         operation.errors.insert(412);
-        operation.headers.push(headers::request("If-Match", "The `ETag` of the version to change."));
+        let required = "The `ETag` of the version to change; `*` if any version may be.";
+        operation.headers.push(headers::request("If-Match", required));
+        let excluded = "`*` if the item must not exist; the `ETag` of a version that must not be changed.";
+        operation.headers.push(headers::request("If-None-Match", excluded));
     }
 }
 
-fn condition(headers: &HeaderMap) -> Precondition {
-    if !headers.contains_key(IF_MATCH) {
-        return Precondition::None;
+fn precondition(headers: &HeaderMap) -> Precondition {
+    // `If-Match` compares strongly: a weak tag does not identify a version, so it matches nothing.
+    let required = revisions(headers, &IF_MATCH, |tag| tag);
+    let excluded = revisions(headers, &IF_NONE_MATCH, |tag| tag.strip_prefix("W/").unwrap_or(tag));
+    Precondition { required, excluded }
+}
+
+/// Returns the revisions that a header names, if it was sent.
+fn revisions(headers: &HeaderMap, name: &HeaderName, strong: impl Fn(&str) -> &str) -> Option<RevisionMatch> {
+    if !headers.contains_key(name) {
+        return None;
     }
-    let texts: Vec<&str> = headers.get_all(IF_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
+    let texts: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     let mut tags = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
     if tags.clone().any(|tag| tag == "*") {
-        return Precondition::None;
+        return Some(RevisionMatch::Any);
     }
-    // Weak tags do not identify a version, so they match nothing.
-    let name = |tag: &str| Some(cache::strip_encoding(tag.strip_prefix('"')?.strip_suffix('"')?).to_owned());
-    Precondition::AnyOf(tags.by_ref().filter_map(name).collect())
+    let revision =
+        |tag: &str| Some(cache::strip_encoding(strong(tag).strip_prefix('"')?.strip_suffix('"')?).to_owned());
+    Some(RevisionMatch::AnyOf(tags.by_ref().filter_map(revision).collect()))
 }
 
 #[cfg(test)]
@@ -240,19 +251,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn if_match_names_revisions() {
-        let of = |text: &'static str| {
-            condition(&HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static(text))]))
+    fn headers_name_revisions() {
+        let of = |name: HeaderName, text: &'static str| {
+            precondition(&HeaderMap::from_iter([(name, HeaderValue::from_static(text))]))
         };
-        let names = |names: &[&str]| Precondition::AnyOf(names.iter().map(|&name| name.to_owned()).collect());
-        assert_eq!(condition(&HeaderMap::new()), Precondition::None);
-        assert_eq!(of("*"), Precondition::None);
-        assert_eq!(of("\"a\""), names(&["a"]));
-        assert_eq!(of("\"a\" , \"b\""), names(&["a", "b"]));
+        let required = |text| of(IF_MATCH, text).required.unwrap();
+        let excluded = |text| of(IF_NONE_MATCH, text).excluded.unwrap();
+        let names =
+            |names: &[&str]| RevisionMatch::AnyOf(names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(precondition(&HeaderMap::new()), Precondition::default());
+        assert_eq!(of(IF_MATCH, "*"), Precondition { required: Some(RevisionMatch::Any), excluded: None });
+        assert_eq!(
+            of(IF_NONE_MATCH, "*"),
+            Precondition { required: None, excluded: Some(RevisionMatch::Any) }
+        );
+        assert_eq!(required("\"a\""), names(&["a"]));
+        assert_eq!(required("\"a\" , \"b\""), names(&["a", "b"]));
         // The tag of an encoded variant identifies the same version.
-        assert_eq!(of("\"a-br\", \"b-gzip\", \"c-zstd\""), names(&["a", "b", "c"]));
+        assert_eq!(required("\"a-br\", \"b-gzip\", \"c-zstd\""), names(&["a", "b", "c"]));
         for nothing in ["", "a", "W/\"a\"", "\""] {
-            assert_eq!(of(nothing), names(&[]), "{nothing:?}");
+            assert_eq!(required(nothing), names(&[]), "{nothing:?}");
         }
+        assert_eq!(excluded("W/\"a\", \"b-br\""), names(&["a", "b"]));
     }
 }

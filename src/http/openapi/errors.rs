@@ -17,7 +17,7 @@ fn examples() -> [ErrorExample; 15] {
     };
     let stale = ApiError::Stale {
         detail: "The item has changed: its current version is \"6f1c\"".to_owned(),
-        tag: HeaderValue::from_static("\"6f1c\""),
+        tag: Some(HeaderValue::from_static("\"6f1c\"")),
     };
     let limit = RateLimit { name: "writes", per_minute: 120 };
     let limited = RateLimitStatus { limit, remaining: 0, seconds_left: 60 };
@@ -46,7 +46,7 @@ fn examples() -> [ErrorExample; 15] {
             "The change conflicts with another item",
             service::Error::Taken { field: "slug" }.into(),
         ),
-        ("Stale", "The item is not in the state that `If-Match` names", stale),
+        ("Stale", "The item is not in the state that `If-Match` or `If-None-Match` requires", stale),
         ("TooLarge", "The body is too large", ApiError::TooLarge),
         ("UnsupportedMediaType", "The body is not JSON, or is encoded", ApiError::UnsupportedMediaType),
         ("Invalid", "Fields are invalid; `errors` lists all of them", ApiError::Validation(vec![missing])),
@@ -129,7 +129,7 @@ mod tests {
             ApiError::MethodNotAllowed,
             ApiError::NotAcceptable,
             ApiError::Conflict(String::new()),
-            ApiError::Stale { detail: String::new(), tag: HeaderValue::from_static("") },
+            ApiError::Stale { detail: String::new(), tag: None },
             ApiError::TooLarge,
             ApiError::UnsupportedMediaType,
             ApiError::NotServing(String::new()),

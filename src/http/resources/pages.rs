@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+use axum::http::Uri;
+
 use crate::domain::{Caller, MAX_CONTENT_LENGTH, MAX_TITLE_LENGTH, Meta, Page, PageDraft, PagePatch};
 use crate::http::ApiError;
 use crate::http::extract::{Auth, Authorized, IfMatch, PathParam, optional, request};
-use crate::http::respond::{Deleted, Item, Sanitized, response};
+use crate::http::respond::{Deleted, ItemAtSlug, Sanitized, response};
 use crate::service::{Services, Write};
 
 request! {
@@ -47,9 +49,10 @@ pub(crate) async fn show(
     services: Arc<Services>,
     PathParam(page_type): PathParam,
     auth: Auth,
-) -> Result<Item<Page>, ApiError> {
+    uri: Uri,
+) -> Result<ItemAtSlug<Page>, ApiError> {
     let caller = auth.optional().await?;
-    Ok(services.pages.by_type(caller.as_ref(), &page_type).await?.into())
+    Ok(ItemAtSlug::new(&uri, services.pages.by_type(caller.as_ref(), &page_type).await?))
 }
 
 pub(crate) async fn put(

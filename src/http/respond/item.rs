@@ -4,10 +4,10 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::body::{Json, ResponseBody, Wire};
-use crate::domain::{Revised, Revision};
+use crate::domain::{Revised, Revision, SlugLookup};
 use crate::html::Removed;
 use crate::http::openapi::operation::{Operation, Output};
-use crate::service::{SlugLookup, Written};
+use crate::service::Written;
 
 const X_CONTENT_SANITIZED: HeaderName = HeaderName::from_static("x-content-sanitized");
 /// The number of names in the header; the others are counted together.

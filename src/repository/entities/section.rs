@@ -1,9 +1,10 @@
 use bson::{Bson, RawDocument};
-use docstore::{Filter, Find, Index, Projection, Update};
+use chrono::{DateTime, Utc};
+use docstore::{Field, Filter, Find, Index, Projection, Sort, Update};
 
 use crate::domain::{
     ContentType, DisplayType, Id, NavVisibility, ParentFilter, Restored, Section, SectionDraft,
-    SectionFilter, SectionPatch, SectionTree, TrashType,
+    SectionFilter, SectionPatch, SectionTree, TrashType, Visibility,
 };
 use crate::repository::entity::{
     Row, fields, flag, integer_or_zero, not_deleted, object_id, reference, refers, text, visible, word,
@@ -82,8 +83,8 @@ impl SoftDelete for Section {
 
 impl Repository<Section> {
     /// Restores a deleted section as [`Repository::restore`] does, and moves it to the root.
-    pub async fn restore_at_root(&self, id: Id) -> Result<Option<Restored>, Error> {
-        self.restore_with(id, &Update::new().set("parent_id", Bson::Null)).await
+    pub async fn restore_at_root(&self, id: Id, now: DateTime<Utc>) -> Result<Option<Restored>, Error> {
+        self.restore_with(id, &Update::new().set("parent_id", Bson::Null), now).await
     }
 
     /// Returns the tree of all sections that are not deleted.
@@ -103,9 +104,12 @@ impl Repository<Section> {
         self.find_one(Find::new(Filter::eq("slug", slug).also(not_deleted()))).await
     }
 
-    /// Returns the first section with this type of content, in the order of lists.
-    pub async fn first_with(&self, content: ContentType) -> Result<Option<Section>, Error> {
-        let filter = Filter::eq("content_type", content).also(not_deleted());
-        self.find_one(Find::new(filter).sort(order::sort(Section::ORDER))).await
+    /// Returns the section of new content that names none: the first published section for this type of content by
+    /// `sort_order`, then the oldest.
+    pub async fn default_for(&self, content: ContentType) -> Result<Option<Section>, Error> {
+        let filter =
+            Filter::and([Filter::eq("content_type", content), visible(Visibility::Published), not_deleted()]);
+        let order = Sort::ascending("sort_order").then_ascending("createdDate").then_ascending(Field::ID);
+        self.find_one(Find::new(filter).sort(order)).await
     }
 }

@@ -1,10 +1,10 @@
 use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
 use chrono::{DateTime, Utc};
-use docstore::Update;
+use docstore::{Filter, Update};
 
 use crate::domain::{Id, PatchOf};
-use crate::repository::entity::{CREATED, DELETED, SLUG, UPDATED, VERSION, instant};
+use crate::repository::entity::{CREATED, DELETED, SLUG, UPDATED, VERSION, instant, not_deleted, refers};
 use crate::repository::repository::undecodable;
 use crate::repository::{DraftFields, Entity, Error, Repository, Versioned};
 
@@ -27,6 +27,15 @@ pub struct Change<E: Entity> {
 }
 
 impl<E: Entity> Repository<E> {
+    /// Removes an entity from a section; `None` if it is not in it.
+    pub async fn leave_section(&self, id: Id, section: Id) -> Result<Option<Versioned<E>>, Error> {
+        let in_section =
+            Filter::and([Filter::id(id.object_id()), not_deleted(), refers("section_id", section)]);
+        let update = Update::new().unset("section_id").inc(VERSION, 1_i64);
+        let written = self.collection.find_one_and_update(in_section, update).await?;
+        written.map(|document| Self::read_versioned(&document)).transpose()
+    }
+
     /// Inserts an entity without a slug.
     ///
     /// # Errors

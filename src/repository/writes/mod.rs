@@ -9,3 +9,4 @@ mod trash;
 
 pub use create_update::{Change, New};
 pub use slugs::SlugReservation;
+pub(super) use slugs::placeholder;

@@ -3,9 +3,6 @@
 //! The unique index decides who gets a slug; the second writer takes the next suffix. The index covers deleted documents
 //! too: when an item wants the slug of a deleted one, the deleted one is renamed to `~<its id>`, which no title can give,
 //! and keeps its slug in `slug_before` until it is restored.
-//!
-//! The slug history has one document per former slug: `{collection, slug, item, createdDate}`. It names the item and not
-//! its next slug, so there are neither chains nor loops, however often an item is renamed.
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
@@ -14,14 +11,16 @@ use docstore::{Field, Filter, Find, Projection, Update};
 
 use super::create_update::{Change, New};
 use crate::domain::{Id, nth_slug};
-use crate::repository::entity::{SLUG, instant, is_deleted};
-use crate::repository::repository::{display_id, former_slug};
+use crate::repository::entity::{SLUG, is_deleted};
+use crate::repository::repository::display_id;
 use crate::repository::{Error, Repository, Sluggable, SoftDelete, Versioned};
 
-/// The number of candidates that the first query looks up; later queries look up four times as many each.
+/// The number of candidates that the first query looks up.
 const FIRST_CANDIDATES: u64 = 8;
-/// The maximum number of candidates of one query.
-const MAX_CANDIDATES: u64 = 512;
+/// The number of candidates that the second query looks up.
+const MORE_CANDIDATES: u64 = 32;
+/// Later queries look up candidates at distances of powers of two, up to this one.
+const MAX_EXPONENT: u32 = 40;
 
 /// A slug for a new entity, free when it was looked up.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ impl<E: Sluggable> Repository<E> {
     ) -> Result<Versioned<E>, Error> {
         let SlugReservation { id, base, mut candidate } = reservation;
         loop {
-            self.release_candidate(&candidate).await?;
+            self.release_candidate(&candidate, now).await?;
             match self.insert_with_slug(id, new, Some(&candidate.slug), now).await {
                 Err(error) if error.is_duplicate(SLUG) => {
                     candidate = self.find_candidate(&base, candidate.n + 1, None).await?;
@@ -80,13 +79,13 @@ impl<E: Sluggable> Repository<E> {
         let current = versioned.revised.item.slug();
         let mut from = 1;
         loop {
-            let candidate = self.free_candidate(&base, from, Some(versioned.id)).await?;
+            let candidate = self.free_candidate(&base, from, Some(versioned.id), now).await?;
             if candidate.slug == current {
                 return self.update(versioned, change, now).await;
             }
             // Remembered before the update: until it is made, the entity itself wins over its history.
             if !current.is_empty() {
-                self.remember_slug(current, Id::from(versioned.id), now).await?;
+                self.remember_name(current, Id::from(versioned.id), now).await?;
             }
             match self.update_with_slug(versioned, change, Some(&candidate.slug), now).await {
                 Err(error) if error.is_duplicate(SLUG) => from = candidate.n + 1,
@@ -102,29 +101,67 @@ impl<E: Sluggable> Repository<E> {
         base: &str,
         from: u64,
         own: Option<ObjectId>,
+        now: DateTime<Utc>,
     ) -> Result<Candidate, Error> {
         let candidate = self.find_candidate(base, from, own).await?;
-        self.release_candidate(&candidate).await?;
+        self.release_candidate(&candidate, now).await?;
         Ok(candidate)
     }
 
-    /// Finds the first candidate from the nth on that no other entity has, deleted ones apart.
+    /// Finds a candidate from the nth on that no other entity has, deleted ones apart.
+    ///
+    /// It is the first one if few entities have equal titles. If many do, their number must not determine the time: a
+    /// free candidate is searched at growing distances, and then between it and the last one that is taken.
     async fn find_candidate(&self, base: &str, from: u64, own: Option<ObjectId>) -> Result<Candidate, Error> {
-        let (mut from, mut count) = (from, FIRST_CANDIDATES);
-        loop {
-            let slugs: Vec<String> = (from..from + count).map(|n| nth_slug(base, n)).collect();
-            let mut holders = self.slug_holders(&slugs, own).await?;
-            let is_taken = |slug: &str| {
-                let mut holders = holders.iter().filter(|holder| has_slug(holder, slug));
-                holders.any(|holder| !is_marked_deleted(holder))
-            };
-            if let Some((n, slug)) = (from..).zip(slugs).find(|(_, slug)| !is_taken(slug)) {
-                let holder = holders.iter().position(|holder| has_slug(holder, &slug));
-                return Ok(Candidate { n, slug, holder: holder.map(|at| holders.swap_remove(at)) });
+        for numbers in [0..FIRST_CANDIDATES, FIRST_CANDIDATES..FIRST_CANDIDATES + MORE_CANDIDATES] {
+            let numbers: Vec<u64> = numbers.map(|n| from + n).collect();
+            if let Some((_, candidate)) = self.first_free(base, &numbers, own).await? {
+                return Ok(candidate);
             }
-            from += count;
-            count = (count * 4).min(MAX_CANDIDATES);
         }
+        let mut taken = from + FIRST_CANDIDATES + MORE_CANDIDATES - 1;
+        let mut free = loop {
+            let numbers: Vec<u64> = (3..=MAX_EXPONENT).map(|exponent| taken + (1 << exponent)).collect();
+            match self.first_free(base, &numbers, own).await? {
+                Some((at, candidate)) => {
+                    taken = at.checked_sub(1).map_or(taken, |at| numbers[at]);
+                    break candidate;
+                }
+                // Somebody took them all on purpose.
+                None => taken += 1,
+            }
+        };
+        while free.n - taken > 1 {
+            let step = (free.n - taken - 1).div_ceil(MORE_CANDIDATES);
+            let step = usize::try_from(step).unwrap_or(usize::MAX);
+            let numbers: Vec<u64> = (taken + 1..free.n).step_by(step).collect();
+            match self.first_free(base, &numbers, own).await? {
+                Some((0, candidate)) => return Ok(candidate),
+                Some((at, candidate)) => (taken, free) = (numbers[at - 1], candidate),
+                None => taken = numbers[numbers.len() - 1],
+            }
+        }
+        Ok(free)
+    }
+
+    /// Returns the first of these candidates that no other entity has, deleted ones apart, and its position.
+    async fn first_free(
+        &self,
+        base: &str,
+        numbers: &[u64],
+        own: Option<ObjectId>,
+    ) -> Result<Option<(usize, Candidate)>, Error> {
+        let slugs: Vec<String> = numbers.iter().map(|n| nth_slug(base, *n)).collect();
+        let mut holders = self.slug_holders(&slugs, own).await?;
+        let is_taken = |slug: &str| {
+            let mut holders = holders.iter().filter(|holder| has_slug(holder, slug));
+            holders.any(|holder| !is_marked_deleted(holder))
+        };
+        let Some(at) = slugs.iter().position(|slug| !is_taken(slug)) else { return Ok(None) };
+        let (n, slug) = (numbers[at], slugs[at].clone());
+        let holder = holders.iter().position(|holder| has_slug(holder, &slug));
+        let holder = holder.map(|at| holders.swap_remove(at));
+        Ok(Some((at, Candidate { n, slug, holder })))
     }
 
     /// Returns the documents that have one of these slugs, deleted ones too.
@@ -135,50 +172,38 @@ impl<E: Sluggable> Repository<E> {
         Ok(self.collection.find(find).await?.documents().await?)
     }
 
-    async fn release_candidate(&self, candidate: &Candidate) -> Result<(), Error> {
+    async fn release_candidate(&self, candidate: &Candidate, now: DateTime<Utc>) -> Result<(), Error> {
         match &candidate.holder {
-            Some(deleted) => self.release_name(&candidate.slug, deleted).await,
+            Some(deleted) => self.release_name(&candidate.slug, deleted, now).await,
             None => Ok(()),
         }
-    }
-
-    async fn remember_slug(&self, slug: &str, item: Id, now: DateTime<Utc>) -> Result<(), Error> {
-        let former = former_slug::<E>(slug);
-        let update = Update::new().set("item", item.to_string()).set("createdDate", instant(now));
-        match self.history.upsert_one(&former, &update).await {
-            // Another process inserted it concurrently; now it can be updated.
-            Err(error) if error.duplicate_index().is_some() => {
-                self.history.update_one(&former, &update).await?;
-            }
-            outcome => drop(outcome?),
-        }
-        Ok(())
     }
 }
 
 impl<E: SoftDelete> Repository<E> {
-    /// Takes a unique name from a deleted document, unless it was restored since.
+    /// Takes a unique name from a deleted document, unless it was restored since. The document is remembered as a
+    /// former holder: restored under another name, it is still found under this one.
     pub(in crate::repository) async fn release_name(
         &self,
         name: &str,
         deleted: &Document,
+        now: DateTime<Utc>,
     ) -> Result<(), Error> {
         let id = deleted.get("_id").cloned().unwrap_or(Bson::Null);
-        let placeholder = format!("~{}", display_id(&id));
+        if let Some(id) = id.as_object_id() {
+            self.remember_name(name, Id::from(id), now).await?;
+        }
+        let placeholder = placeholder(&id);
         let still_deleted = Filter::and([Filter::id(id), Filter::eq(E::NAME_FIELD, name), is_deleted()]);
         let update = Update::new().set(E::NAME_FIELD, placeholder).set(E::FORMER_NAME_FIELD, name);
         self.collection.update_one(&still_deleted, &update).await?;
         Ok(())
     }
+}
 
-    /// Forgets the former slugs of these items.
-    pub(super) async fn forget_slugs(&self, items: &[Id]) -> Result<(), Error> {
-        if !items.is_empty() {
-            let theirs = Filter::is_in("item", items.iter().map(Id::to_string));
-            self.history.delete_many(&Filter::eq("collection", E::COLLECTION).also(theirs)).await?;
-        }
-        Ok(())
-    }
+/// Returns the name of a deleted document whose name was taken. No request can name it.
+pub(in crate::repository) fn placeholder(id: &Bson) -> String {
+    format!("~{}", display_id(id))
 }
 
 /// Returns the slug, or the id in place of an empty one.

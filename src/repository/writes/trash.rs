@@ -11,7 +11,7 @@ use crate::repository::entity::{
 use crate::repository::repository::{read_row, undecodable};
 use crate::repository::{Error, Repository, Sluggable, SoftDelete};
 
-/// The number of documents that are purged before their former slugs are forgotten.
+/// The number of documents that are purged before their former names are forgotten.
 const PURGE_BATCH: u64 = 500;
 
 impl<E: SoftDelete> Repository<E> {
@@ -45,7 +45,7 @@ impl<E: SoftDelete> Repository<E> {
         Ok(self.collection.count(&deleted_until(instant)).await?)
     }
 
-    /// Removes permanently what [`Repository::count_deleted_until`] counts, forgets its former slugs, and returns the
+    /// Removes permanently what [`Repository::count_deleted_until`] counts, forgets its former names, and returns the
     /// number of removed documents. Documents that are restored concurrently stay.
     pub async fn purge_deleted_until(&self, instant: DateTime<Utc>) -> Result<u64, Error> {
         let expired = deleted_until(instant);
@@ -65,7 +65,7 @@ impl<E: SoftDelete> Repository<E> {
                     removed.extend(id.as_object_id().map(Id::from));
                 }
             }
-            self.forget_slugs(&removed).await?;
+            self.forget_names(&removed).await?;
         }
     }
 
@@ -117,26 +117,31 @@ impl<E: Sluggable> Repository<E> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if it cannot be read; it stays in the trash.
-    pub async fn restore(&self, id: Id) -> Result<Option<Restored>, Error> {
-        self.restore_with(id, &Update::new()).await
+    pub async fn restore(&self, id: Id, now: DateTime<Utc>) -> Result<Option<Restored>, Error> {
+        self.restore_with(id, &Update::new(), now).await
     }
 
     pub(in crate::repository) async fn restore_with(
         &self,
         id: Id,
         with: &Update,
+        now: DateTime<Utc>,
     ) -> Result<Option<Restored>, Error> {
         let Some(document) = self.find_restorable(id).await? else { return Ok(None) };
         let title = document.get_str("title").unwrap_or_default().to_owned();
         let from_title = slugify(&title);
-        let former = former_slug(&document).unwrap_or(&from_title);
-        let (base, mut from) = match slug_suffix(former, &from_title) {
+        let former = former_slug(&document);
+        let wanted = former.unwrap_or(&from_title);
+        let (base, mut from) = match slug_suffix(wanted, &from_title) {
             Some(n) => (from_title.as_str(), n),
-            None => (former, 1),
+            None => (wanted, 1),
         };
         let base = slug_or_id(base, id.object_id());
         loop {
-            let candidate = self.free_candidate(&base, from, Some(id.object_id())).await?;
+            let candidate = self.free_candidate(&base, from, Some(id.object_id()), now).await?;
+            if let Some(former) = former.filter(|former| *former != candidate.slug) {
+                self.remember_name_once(former, id, now).await?;
+            }
             match self.undelete(id, &candidate.slug, with.clone()).await {
                 Ok(true) => return Ok(Some(Restored { id, title, slug: candidate.slug })),
                 Ok(false) => return Ok(None),

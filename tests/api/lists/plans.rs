@@ -80,6 +80,18 @@ async fn fill(db: &Database, id: Id) {
 }
 
 testkit::stores! {
+    async fn names_are_looked_up_in_their_unique_index(db: Database) {
+        let id = Id::from(ObjectId::new());
+        ensure_all(&db).await.unwrap();
+        fill(&db, id).await;
+        for visibility in [Visibility::Published, Visibility::PublishedOrOwned(id), Visibility::All] {
+            assert_eq!(lookup::<Story>(&db, visibility).await.as_deref(), Some("slug_1"), "{visibility:?}");
+            assert_eq!(lookup::<Project>(&db, visibility).await.as_deref(), Some("slug_1"), "{visibility:?}");
+            assert_eq!(lookup::<Section>(&db, visibility).await.as_deref(), Some("slug_1"), "{visibility:?}");
+            assert_eq!(lookup::<Page>(&db, visibility).await.as_deref(), Some("page_type_1"), "{visibility:?}");
+        }
+    }
+
     async fn every_list_comes_from_an_index_in_its_order(db: Database) {
         let id = Id::from(ObjectId::new());
         ensure_all(&db).await.unwrap();
@@ -109,6 +121,12 @@ testkit::stores! {
         }
         assert!(bad.is_empty(), "{}", bad.join("\n"));
     }
+}
+
+/// Returns the plan of a look-up by name.
+async fn lookup<E: SoftDelete>(db: &Database, visibility: Visibility) -> Option<String> {
+    let find = Find::new(Repository::<E>::name_filter("stories-7", visibility)).limit(1);
+    db.engine().explain(E::COLLECTION, &find).await.expect("a plan").index
 }
 
 /// The whole of a document of which a list shows a part.

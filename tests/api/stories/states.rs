@@ -26,6 +26,37 @@ testkit::stores! {
         assert_eq!(delete(format!("{first}, {third}")).await, 204);
     }
 
+    async fn if_none_match_protects_existing_items(db: Database) {
+        let app = App::on(&db).await;
+        let created = app.post("author", "/stories", &story("x", true)).await;
+        let page = json!({ "title": "t", "content": "<p>c</p>" });
+        let made = app.write("author", Method::PUT, "/pages/about", &[("if-none-match", "*")], page.to_string()).await;
+        assert_eq!(made.status, 200);
+        let section = app.post("author", "/sections", &json!({ "title": "s", "display_type": "feed", "content_type": "story" })).await;
+        let section_path = format!("/sections/{}", section.json()["id"].as_str().unwrap());
+        let before = testkit::dump!(db);
+        for (path, tag, body) in [
+            (path(&created.json()), created.header("etag"), json!({ "title": "y" })),
+            ("/pages/about".to_owned(), made.header("etag"), page.clone()),
+            (section_path, section.header("etag"), json!({ "sort_order": 4 })),
+        ] {
+            for excluded in ["*", tag, &format!("W/{tag}"), &format!("\"z\", {tag}")] {
+                let refused = app.write("author", Method::PUT, &path, &[("if-none-match", excluded)], body.to_string()).await;
+                assert_eq!((refused.status.as_u16(), refused.header("etag")), (412, tag), "{path} {excluded}");
+                let refused = app.write("author", Method::DELETE, &path, &[("if-none-match", excluded)], Body::empty()).await;
+                assert_eq!(refused.status, 412, "{path} {excluded}");
+            }
+        }
+        assert_eq!(testkit::dump!(db), before);
+        let other = [("if-none-match", "\"z\"")];
+        let changed = app.write("author", Method::PUT, "/pages/about", &other, page.to_string()).await;
+        assert_eq!(changed.status, 200);
+        // A page that is deleted does not exist.
+        assert_eq!(app.delete("author", "/pages/about").await.status, 204);
+        assert_eq!(app.put_if("author", "/pages/about", "*", &page).await.status, 412);
+        assert_eq!(app.get("/pages/about").await.status, 404);
+    }
+
     async fn what_another_program_wrote_is_seen(db: Database) {
         let app = App::on(&db).await;
         let created = app.post("author", "/stories", &story("x", true)).await;
