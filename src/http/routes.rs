@@ -250,6 +250,11 @@ fn content() -> Vec<Route> {
         post("create_section", "/sections", Authors, sections::create).limit(SITE_WRITES),
         get("show_section", "/sections/{id}", Everyone, sections::show),
         put("update_section", "/sections/{id}", Owner, sections::update).limit(SITE_WRITES),
+        put("reorder_sections", "/sections/order", Authors, sections::reorder)
+            .limit(SITE_WRITES)
+            .summary("Reorder sections")
+            .note("Moves all of the sections, or none if one of them may not be moved there.")
+            .errors(&[404]),
         delete("delete_section", "/sections/{id}", Owner, sections::delete)
             .limit(SITE_DELETES)
             .note("A section that is not empty is only deleted with `reassign_to` or `force`.")

@@ -2,13 +2,14 @@ use bson::Bson;
 use chrono::{DateTime, Utc};
 use docstore::{Collection, Database, Filter, Update};
 
-use super::entity::{VERSION, not_deleted, refers};
-use super::{Entity, Error};
-use crate::domain::{ContentType, Id, Page, Project, Section, Story};
+use super::entity::{UPDATED, VERSION, instant, not_deleted, refers};
+use super::{DraftFields, Entity, Error, Versioned};
+use crate::domain::{ContentType, Id, Page, Project, Section, SectionDraft, SectionPatch, Story};
 
 /// Counts and moves the contents of sections. Cheap to clone.
 #[derive(Clone)]
 pub struct SectionContents {
+    database: Database,
     sections: Collection,
     content: [(ContentType, Collection); 3],
 }
@@ -26,6 +27,7 @@ impl SectionContents {
     /// Opens the collections of a database.
     pub fn new(database: &Database) -> Self {
         Self {
+            database: database.clone(),
             sections: database.collection(Section::COLLECTION),
             content: [
                 (ContentType::Story, database.collection(Story::COLLECTION)),
@@ -46,6 +48,76 @@ impl SectionContents {
             }
         }
         Ok(ContentCounts { sections, content })
+    }
+
+    /// Updates several sections: all of them, or none if one was changed since it was read; then returns false.
+    ///
+    /// A standalone MongoDB server has no transactions. There the sections are updated one after the other, and put back
+    /// if one fails; if the process dies meanwhile, some are updated.
+    pub async fn update_sections(
+        &self,
+        changes: &[(Versioned<Section>, SectionPatch)],
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let transaction = match self.database.begin().await {
+            Ok(transaction) => transaction,
+            Err(docstore::Error::Unsupported(_)) => return self.update_in_turn(changes, now).await,
+            Err(error) => return Err(error.into()),
+        };
+        let sections = transaction.collection(Section::COLLECTION);
+        let mut outcome = Ok(true);
+        for (section, patch) in changes {
+            let updated = sections.update_one(&section.unchanged(), &update_of(section, patch, now)).await;
+            outcome = updated.map(|updated| updated.matched > 0);
+            if !matches!(outcome, Ok(true)) {
+                break;
+            }
+        }
+        let outcome = match outcome {
+            Ok(true) => transaction.commit().await.map(|()| true),
+            outcome => {
+                // The first failure is reported; a failed abort still ends the transaction.
+                let _ = transaction.abort().await;
+                outcome
+            }
+        };
+        match outcome {
+            Err(error) if error.is_transient() => Ok(false),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    async fn update_in_turn(
+        &self,
+        changes: &[(Versioned<Section>, SectionPatch)],
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        for (n, (section, patch)) in changes.iter().enumerate() {
+            let updated =
+                self.sections.update_one(&section.unchanged(), &update_of(section, patch, now)).await;
+            if !matches!(&updated, Ok(updated) if updated.matched > 0) {
+                for (section, _) in &changes[..n] {
+                    self.put_back(section).await?;
+                }
+                updated?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives a section the place back that it had before an update, unless it was changed again.
+    async fn put_back(&self, section: &Versioned<Section>) -> Result<(), Error> {
+        let Section { meta, draft, .. } = &section.revised.item;
+        let updated = section.version.wrapping_add(1);
+        let unchanged = Filter::and([Filter::id(section.id), Filter::eq(VERSION, updated)]);
+        let update = Update::new()
+            .set("sort_order", draft.sort_order)
+            .set("parent_id", draft.parent_id.clone())
+            .set(UPDATED, instant(meta.updated))
+            .set(VERSION, updated.wrapping_add(1));
+        self.sections.update_one(&unchanged, &update).await?;
+        Ok(())
     }
 
     /// Counts the contents of a section that do not belong to a user, deleted items apart.
@@ -75,4 +147,9 @@ impl SectionContents {
         }
         Ok(())
     }
+}
+
+fn update_of(section: &Versioned<Section>, patch: &SectionPatch, now: DateTime<Utc>) -> Update {
+    let update = SectionDraft::to_update(patch).set(UPDATED, instant(now));
+    update.set(VERSION, section.version.wrapping_add(1))
 }

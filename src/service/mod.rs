@@ -22,7 +22,7 @@ pub use error::Error;
 pub use health::Health;
 pub use navlinks::NavLinks;
 pub use pages::Pages;
-pub use sections::{OnDelete, Sections, UpdateSection};
+pub use sections::{OnDelete, SectionPlace, Sections, UpdateSection};
 pub use trash::Trash;
 
 pub use crate::repository::{ChangeTracker, ReadSet, ReadTracker};

@@ -3,6 +3,7 @@
 //! Changes of the tree run under the `TreeLock`. Taking it is a write, so a request is validated before, to reject it
 //! without one, and again under the lock.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Error;
@@ -13,7 +14,7 @@ use crate::domain::{
     PageRequest, ParentFilter, Patch, PlacementError, Precondition, Restored, Revised, Role, Section,
     SectionDraft, SectionFilter, SectionPatch, Visibility, nth_slug, slugify,
 };
-use crate::repository::{Change, ContentCounts, New, Repository, SectionContents, TreeLock};
+use crate::repository::{Change, ContentCounts, New, Repository, SectionContents, TreeLock, Versioned};
 
 /// An update of a section.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +23,17 @@ pub struct UpdateSection {
     pub patch: SectionPatch,
     /// The new slug. If the title changes it is ignored, since the slug follows the title.
     pub slug: Option<String>,
+}
+
+/// The new place of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionPlace {
+    /// The section.
+    pub id: String,
+    /// Its position among its siblings.
+    pub sort_order: i64,
+    /// Its parent.
+    pub parent_id: Patch<String>,
 }
 
 /// The handling of a deleted section's contents.
@@ -237,6 +249,64 @@ impl Sections {
         let tree = self.content.items.tree().await?;
         tree.check_parent(section, parent).map_err(|error| invalid_parent(describe(error)))?;
         Ok(parent.to_string())
+    }
+
+    /// Gives sections new places: all of them, or none if one of them may not be moved there.
+    pub async fn reorder(&self, caller: &Caller, places: Vec<SectionPlace>) -> Result<(), Error> {
+        self.content.authorize_create(caller)?;
+        if self.moves(caller, &places).await?.is_empty() {
+            return Ok(());
+        }
+        let (sections, caller) = (self.clone(), *caller);
+        let work = async move {
+            loop {
+                let moves = sections.moves(&caller, &places).await?;
+                // After a concurrent change, try again from the new state.
+                if sections.contents.update_sections(&moves, sections.content.clock.now()).await? {
+                    return Ok(());
+                }
+            }
+        };
+        self.tree_lock.run_exclusive(work).await
+    }
+
+    /// Returns the sections with their changes; fails unless the tree has all of them at their new places.
+    async fn moves(
+        &self,
+        caller: &Caller,
+        places: &[SectionPlace],
+    ) -> Result<Vec<(Versioned<Section>, SectionPatch)>, Error> {
+        let mut tree = self.content.items.tree().await?;
+        let (mut moves, mut seen, mut parents) = (Vec::new(), HashSet::new(), Vec::new());
+        for place in places {
+            let id = parse_id::<Section>(&place.id)?;
+            if !seen.insert(id) {
+                let expected = "must name each section once".into();
+                return Err(Error::InvalidField { field: "id", expected });
+            }
+            let stored = self.content.find_editable(caller, id, &Precondition::default()).await?;
+            let current = &stored.revised.item.draft.parent_id;
+            let parent_id = match &place.parent_id {
+                // The section may stay where it is even if its parent was deleted.
+                Patch::Set(parent) if current.as_ref() != Some(parent) => {
+                    let parent = Id::parse(parent).map_err(|_| invalid_parent(EXPECTED_ID.into()))?;
+                    tree = tree.with_section(id, Some(parent));
+                    parents.push((id, parent));
+                    Patch::Set(parent.to_string())
+                }
+                Patch::Clear => {
+                    tree = tree.with_section(id, None);
+                    Patch::Clear
+                }
+                Patch::Set(_) | Patch::Keep => Patch::Keep,
+            };
+            let sort_order = Some(place.sort_order);
+            moves.push((stored, SectionPatch { parent_id, sort_order, ..SectionPatch::default() }));
+        }
+        for (id, parent) in parents {
+            tree.check_parent(Some(id), parent).map_err(|error| invalid_parent(describe(error)))?;
+        }
+        Ok(moves)
     }
 
     /// Deletes a section, so that it can be restored. No item stays in a deleted section.

@@ -1,8 +1,12 @@
 use axum::http::Method;
 use bson::{Bson, doc};
+use chrono::DateTime;
 use docstore::{Database, Filter, Find};
+use field_notes::domain::{Id, Patch, Section, SectionPatch};
+use field_notes::repository::{Repository, SectionContents};
 use serde_json::{Value, json};
 
+use crate::counting::Counting;
 use crate::sections_write::{NO_ID, field, inside, lies_in, new, path};
 use crate::stories::{self, story};
 use crate::support::{App, insert, section};
@@ -86,6 +90,44 @@ testkit::stores! {
         assert_eq!(field(&db, "stories", &mine["id"], "section_id").await, None);
         assert_eq!(app.delete("admin", &ways[0]).await.status, 204);
         assert_eq!(field(&db, "stories", &theirs["id"], "section_id").await, None);
+    }
+
+    async fn sections_move_together_or_not_at_all(db: Database) {
+        let app = App::on(&db).await;
+        let parent = app.create("admin", "/sections", &new("Parent")).await;
+        let sections = [
+            app.create("admin", "/sections", &inside("A", &parent)).await,
+            app.create("admin", "/sections", &inside("B", &parent)).await,
+        ];
+        let (in_turn, counts) = Counting::around(&db);
+        counts.refuse_transactions();
+        let now = DateTime::from_timestamp_millis(crate::support::NOW_MS + 1_000).unwrap();
+        for (db, order) in [(&db, 50), (&in_turn, 60)] {
+            let (items, contents) = (Repository::<Section>::new(db), SectionContents::new(db));
+            let moves = async || {
+                let mut moves = Vec::new();
+                for section in &sections {
+                    let id = Id::parse(section["id"].as_str().unwrap()).unwrap();
+                    let patch = SectionPatch { sort_order: Some(order), parent_id: Patch::Clear, ..SectionPatch::default() };
+                    moves.push((items.find_versioned(id).await.unwrap().unwrap(), patch));
+                }
+                moves
+            };
+            let stale = moves().await;
+            assert_eq!(app.put("admin", &path(&sections[1]), &json!({ "sort_order": order - 1 })).await.status, 200);
+            let place = async |section: &Value| {
+                let document = stored(db, "sections", &section["id"]).await;
+                ["sort_order", "parent_id", "updatedDate"].map(|field| document.get(field).cloned())
+            };
+            let before = [place(&sections[0]).await, place(&sections[1]).await];
+            assert!(!contents.update_sections(&stale, now).await.unwrap());
+            assert_eq!([place(&sections[0]).await, place(&sections[1]).await], before);
+            assert!(contents.update_sections(&moves().await, now).await.unwrap());
+            for section in &sections {
+                let [order_now, parent, _] = place(section).await;
+                assert_eq!((order_now, parent), (Some(Bson::Int64(order)), Some(Bson::Null)));
+            }
+        }
     }
 
     async fn no_item_stays_in_a_section_that_is_deleted_meanwhile(db: Database) {

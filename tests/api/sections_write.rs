@@ -194,6 +194,77 @@ testkit::stores! {
         assert_eq!(app.get(&path(&child)).await.json()["parent_id"], Value::Null);
     }
 
+    async fn sections_are_reordered_at_once(db: Database) {
+        let app = App::on(&db).await;
+        let mut sections = Vec::new();
+        for title in ["A", "B", "C", "D"] {
+            sections.push(app.create("author", "/sections", &new(title)).await);
+        }
+        let [a, b, c, d] = sections.as_slice() else { panic!("four sections") };
+        let place = |section: &Value, order: i64| json!({ "id": section["id"], "sort_order": order });
+        let under = |section: &Value, order: i64, parent: &Value| {
+            json!({ "id": section["id"], "sort_order": order, "parent_id": parent })
+        };
+        let moved = json!([place(d, 100), under(c, 101, &a["id"]), under(b, 102, &c["id"]), place(a, 103)]);
+        let done = app.put("author", "/sections/order", &moved).await;
+        assert_eq!((done.status.as_u16(), done.bytes.len()), (204, 0));
+        let shown = async |section: &Value| {
+            let body = app.get(&path(section)).await.json();
+            (body["sort_order"].clone(), body["parent_id"].clone())
+        };
+        assert_eq!(shown(d).await, (json!(100), Value::Null));
+        assert_eq!(shown(c).await, (json!(101), a["id"].clone()));
+        assert_eq!(shown(b).await, (json!(102), c["id"].clone()));
+        assert_eq!(shown(a).await, (json!(103), Value::Null));
+        // None is moved if one may not be: a ring, a missing or a foreign section, one that is named twice, a bad field.
+        let blog = app.get("/sections/slug/blog").await.json();
+        let before = testkit::dump!(db).remove("sections");
+        for (bad, status) in [
+            (json!([place(d, 1), under(a, 2, &b["id"])]), 422),
+            (json!([place(d, 1), under(a, 2, &d["id"]), under(d, 3, &c["id"])]), 422),
+            (json!([place(d, 1), under(a, 2, &json!(NO_ID))]), 422),
+            (json!([place(d, 1), { "id": NO_ID, "sort_order": 1 }]), 404),
+            (json!([place(d, 1), { "id": "zzz", "sort_order": 1 }]), 400),
+            (json!([place(d, 1), place(&blog, 2)]), 403),
+            (json!([place(d, 1), place(d, 2)]), 422),
+            (json!([place(d, 1), { "id": a["id"] }]), 422),
+            (json!({ "id": a["id"], "sort_order": 1 }), 422),
+        ] {
+            app.clock.advance(TimeDelta::minutes(1));
+            assert_eq!(app.put("author", "/sections/order", &bad).await.status, status, "{bad}");
+        }
+        assert_eq!(testkit::dump!(db).remove("sections"), before);
+        for (who, status) in [(ANONYMOUS, 401), ("commenter", 403), ("author", 204), ("admin", 204)] {
+            assert_eq!(app.put(who, "/sections/order", &json!([place(d, 7)])).await.status, status, "{who}");
+        }
+        // To the root again, all at once; the lists show the new order.
+        app.clock.advance(TimeDelta::minutes(1));
+        let roots: Vec<_> = [b, c, a].iter().enumerate().map(|(n, section)| under(section, 200 + i64::try_from(n).unwrap(), &json!(""))).collect();
+        assert_eq!(app.put("admin", "/sections/order", &json!(roots)).await.status, 204);
+        let list = app.get("/sections?parent_id=null&limit=100").await.slugs();
+        assert_eq!(list[list.len() - 3..], ["b", "c", "a"]);
+    }
+
+    async fn reorders_at_once_are_each_whole(db: Database) {
+        let app = App::on(&db).await;
+        let mut sections = Vec::new();
+        for title in ["A", "B", "C", "D", "E"] {
+            sections.push(app.create("author", "/sections", &new(title)).await);
+        }
+        let request = |round: i64| {
+            let places: Vec<_> = (sections.iter().map(|section| json!({ "id": section["id"], "sort_order": 100 + round }))).collect();
+            let app = app.clone();
+            async move { app.put("author", "/sections/order", &json!(places)).await }
+        };
+        let answers = app.at_once((0..6).map(request)).await;
+        assert!(answers.iter().all(|answer| answer.status == 204));
+        let mut orders = std::collections::BTreeSet::new();
+        for section in &sections {
+            orders.insert(app.get(&path(section)).await.json()["sort_order"].as_i64());
+        }
+        assert_eq!(orders.len(), 1, "{orders:?}");
+    }
+
     async fn rings_of_old_databases_can_be_undone(db: Database) {
         let app = App::on(&db).await;
         let (a, b) = (ObjectId::new(), ObjectId::new());

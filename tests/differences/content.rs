@@ -125,6 +125,11 @@ pub(crate) const SITE: &[Difference] = &[
         "the_content_type_of_a_section_with_content_stays",
     ),
     extend(
+        "section-order",
+        "`PUT /sections/order` gives several sections a new order and parent: all of them, or none.",
+        "sections_are_reordered_at_once",
+    ),
+    extend(
         "photo-essay",
         "`photo_essay` is a `content_type` beside `image`.",
         "every_word_parses_to_its_variant",

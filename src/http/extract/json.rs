@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::fields::{Fields, RequestBody};
@@ -27,12 +27,78 @@ const BODY_GRACE: Duration = Duration::from_secs(10);
 /// The rate at which a client must send a body, in bytes per second.
 const MIN_BODY_RATE: u32 = 4 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The maximum number of elements of a body that is a list.
+const MAX_ELEMENTS: usize = 500;
 
 /// A caller whom the route's policy admits, and their body. Credentials come first, unlike in the original: nothing is
 /// received from a client that may not send it.
 pub(crate) struct Authorized<T>(pub(crate) Caller, pub(crate) T);
 
-impl<T: RequestBody> FromRequest<AppState> for Authorized<T> {
+/// A type that a JSON body is read as.
+pub(crate) trait JsonBody: Sized + Send {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// All invalid fields.
+    fn read(body: Value) -> Result<Self, Vec<FieldError>>;
+
+    /// Adds the schema to an operation and returns a reference to it.
+    fn describe(operation: &mut Operation) -> Value;
+}
+
+impl<T: RequestBody> JsonBody for T {
+    fn read(body: Value) -> Result<Self, Vec<FieldError>> {
+        let Value::Object(object) = body else {
+            let error = invalid("model_attributes_type", "must be a JSON object");
+            return Err(vec![error.within(["body".into()])]);
+        };
+        Fields::read_body(object)
+    }
+
+    fn describe(operation: &mut Operation) -> Value {
+        let properties = Fields::describe::<T>().into_iter().map(|field| {
+            let mut property = if field.nullable { schema::nullable(field.schema) } else { field.schema };
+            if let Some(description) = field.description {
+                property["description"] = Value::String(description);
+            }
+            (field.name, property, field.required)
+        });
+        let schema = schema::object(T::DOCS, properties, &T::example());
+        operation.component(T::NAME, schema)
+    }
+}
+
+/// A list of up to [`MAX_ELEMENTS`] objects.
+impl<T: RequestBody> JsonBody for Vec<T> {
+    fn read(body: Value) -> Result<Self, Vec<FieldError>> {
+        let error = |kind, msg: String| Err(vec![invalid(kind, msg).within(["body".into()])]);
+        let elements = match body {
+            Value::Array(elements) if elements.len() <= MAX_ELEMENTS => elements,
+            Value::Array(_) => {
+                return error("too_long", format!("must contain at most {MAX_ELEMENTS} elements"));
+            }
+            _ => return error("list_type", "must be a list".to_owned()),
+        };
+        let (mut values, mut errors) = (Self::new(), Vec::new());
+        for (index, element) in elements.into_iter().enumerate() {
+            match <T as JsonBody>::read(element) {
+                Ok(value) => values.push(value),
+                Err(invalid) => errors.extend(invalid.into_iter().map(|mut error| {
+                    error.loc.insert(1, LocPart::Index(index));
+                    error
+                })),
+            }
+        }
+        if errors.is_empty() { Ok(values) } else { Err(errors) }
+    }
+
+    fn describe(operation: &mut Operation) -> Value {
+        let element = T::describe(operation);
+        serde_json::json!({ "type": "array", "items": element, "maxItems": MAX_ELEMENTS })
+    }
+}
+
+impl<T: JsonBody> FromRequest<AppState> for Authorized<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
@@ -42,25 +108,17 @@ impl<T: RequestBody> FromRequest<AppState> for Authorized<T> {
     }
 }
 
-impl<T: RequestBody> Input for Authorized<T> {
+impl<T: JsonBody> Input for Authorized<T> {
     const AUTHENTICATES: bool = true;
 
     fn describe(operation: &mut Operation) {
         Caller::describe(operation);
         operation.errors.extend([400, 408, 409, 413, 415, 422]);
-        let properties = Fields::describe::<T>().into_iter().map(|field| {
-            let mut property = if field.nullable { schema::nullable(field.schema) } else { field.schema };
-            if let Some(description) = field.description {
-                property["description"] = Value::String(description);
-            }
-            (field.name, property, field.required)
-        });
-        let schema = schema::object(T::DOCS, properties, &T::example());
-        operation.body = Some(operation.component(T::NAME, schema));
+        operation.body = Some(T::describe(operation));
     }
 }
 
-async fn read<T: RequestBody>(request: Request, app: &AppState) -> Result<T, ApiError> {
+async fn read<T: JsonBody>(request: Request, app: &AppState) -> Result<T, ApiError> {
     let (parts, body) = request.into_parts();
     require_plain_json(&parts.headers)?;
     if content_length(&parts.headers).is_some_and(|length| length > MAX_BYTES as u64) {
@@ -73,8 +131,8 @@ async fn read<T: RequestBody>(request: Request, app: &AppState) -> Result<T, Api
         }
         None => body.await?,
     };
-    let object = parse(&bytes).map_err(|error| ApiError::Validation(vec![error]))?;
-    Fields::read_body(object).map_err(ApiError::Validation)
+    let body = parse(&bytes).map_err(|error| ApiError::Validation(vec![error]))?;
+    T::read(body).map_err(ApiError::Validation)
 }
 
 /// Receives a whole body.
@@ -120,16 +178,15 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn parse(bytes: &[u8]) -> Result<Map<String, Value>, FieldError> {
+fn parse(bytes: &[u8]) -> Result<Value, FieldError> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let missing = || invalid("missing", "body required").within(["body".into()]);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(missing());
     }
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(object)) => Ok(object),
         Ok(Value::Null) => Err(missing()),
-        Ok(_) => Err(invalid("model_attributes_type", "must be a JSON object").within(["body".into()])),
+        Ok(body) => Ok(body),
         Err(error) => {
             let msg = if error.is_eof() {
                 "invalid JSON: it ends early"
@@ -153,9 +210,29 @@ fn position(bytes: &[u8], error: &serde_json::Error) -> usize {
 mod tests {
     use super::*;
 
+    use crate::domain::NavLinkDraft;
+
     fn error(body: &[u8]) -> (Vec<LocPart>, &'static str) {
-        let FieldError { loc, kind, .. } = parse(body).unwrap_err();
+        let read = parse(body).map_err(|error| vec![error]).and_then(<NavLinkDraft as JsonBody>::read);
+        let FieldError { loc, kind, .. } = read.unwrap_err().remove(0);
         (loc, kind)
+    }
+
+    #[test]
+    fn lists_are_read_with_the_positions_of_their_errors() {
+        let read = |body: Value| <Vec<NavLinkDraft> as JsonBody>::read(body).map(|links| links.len());
+        let good = serde_json::json!({ "label": "l", "url": "/" });
+        assert_eq!(read(serde_json::json!([])).unwrap(), 0);
+        assert_eq!(read(serde_json::json!([good, good])).unwrap(), 2);
+        let errors = read(serde_json::json!([good, { "label": "l" }, 5])).unwrap_err();
+        let loc = |parts: Vec<LocPart>| [vec!["body".into()], parts].concat();
+        assert_eq!(errors[0].loc, loc(vec![LocPart::Index(1), "url".into()]));
+        assert_eq!(
+            (&errors[1].loc, errors[1].kind),
+            (&loc(vec![LocPart::Index(2)]), "model_attributes_type")
+        );
+        assert_eq!(read(good.clone()).unwrap_err()[0].kind, "list_type");
+        assert_eq!(read(vec![good; MAX_ELEMENTS + 1].into()).unwrap_err()[0].kind, "too_long");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::http::extract::{
     Auth, Authorized, IfMatch, MAX_SAFE_INTEGER, PathParam, ValidQuery, absent_is, default, omittable,
     optional, optional_id, optional_text, page, patch_id, query, request, required,
 };
-use crate::http::respond::{Created, Deleted, Item, ItemAtSlug, List, response};
-use crate::service::{OnDelete, Services, UpdateSection};
+use crate::http::respond::{Changed, Created, Deleted, Item, ItemAtSlug, List, response};
+use crate::service::{OnDelete, SectionPlace, Services, UpdateSection};
 
 query! {
     /// The parameters of a list of sections.
@@ -80,6 +80,16 @@ request! {
         };
         Self { patch, slug }
     }
+}
+
+request! {
+    /// The new place of a section. Without `parent_id` the section keeps its parent; null or empty moves it to the root.
+    SectionPlace as "SectionPlace" {
+        id: required().pattern("^[0-9a-fA-F]{24}$"),
+        sort_order: required().range(0..=MAX_SAFE_INTEGER),
+        parent_id: patch_id(),
+    }
+    example { "id": "65a1b2c3d4e5f60718293a01", "sort_order": 2 }
 }
 
 response! {
@@ -159,6 +169,14 @@ pub(crate) async fn update(
     Authorized(caller, update): Authorized<UpdateSection>,
 ) -> Result<Item<Section>, ApiError> {
     Ok(services.sections.update(&caller, &id, &update, &precondition).await?.into())
+}
+
+pub(crate) async fn reorder(
+    services: Arc<Services>,
+    Authorized(caller, places): Authorized<Vec<SectionPlace>>,
+) -> Result<Changed, ApiError> {
+    services.sections.reorder(&caller, places).await?;
+    Ok(Changed)
 }
 
 pub(crate) async fn delete(

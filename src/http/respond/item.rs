@@ -138,6 +138,21 @@ impl Output for Deleted {
     }
 }
 
+/// An empty response after a change of several items.
+pub(crate) struct Changed;
+
+impl IntoResponse for Changed {
+    fn into_response(self) -> Response {
+        Deleted.into_response()
+    }
+}
+
+impl Output for Changed {
+    fn describe(operation: &mut Operation) {
+        operation.response(StatusCode::NO_CONTENT, "The items are changed", None, &[]);
+    }
+}
+
 fn status(status: u16) -> StatusCode {
     StatusCode::from_u16(status).expect("a constant of this module")
 }

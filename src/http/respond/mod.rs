@@ -8,5 +8,5 @@ mod item;
 mod list;
 
 pub(crate) use body::{ResponseBody, WireField, format_naive_timestamp, response, schema_of};
-pub(crate) use item::{Body, Created, CreatedSanitized, Deleted, Item, ItemAtSlug, Sanitized, etag};
+pub(crate) use item::{Body, Changed, Created, CreatedSanitized, Deleted, Item, ItemAtSlug, Sanitized, etag};
 pub(crate) use list::List;

@@ -1,5 +1,5 @@
 use std::any::Any;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(crate) struct Counts {
     /// Number of answers to lease requests that are still to be lost.
     lost: AtomicUsize,
     asked_for_lag: AtomicUsize,
+    /// Transactions are refused, as on a standalone server.
+    no_transactions: AtomicBool,
     /// The replication lag in seconds at each request; the last value is repeated.
     behind: Mutex<Vec<u64>>,
 }
@@ -42,6 +44,10 @@ impl Counts {
 
     pub(crate) fn writes(&self) -> usize {
         self.writes.load(SeqCst)
+    }
+
+    pub(crate) fn refuse_transactions(&self) {
+        self.no_transactions.store(true, SeqCst);
     }
 
     /// Has this many requests for the lease be carried out and not answered.
@@ -140,6 +146,9 @@ impl Engine for Counting {
         self.read().explain(collection, find).await
     }
     async fn begin(&self) -> Result<Arc<dyn EngineTransaction>> {
+        if self.counts.no_transactions.load(SeqCst) {
+            return Err(docstore::Error::Unsupported("there are no transactions".into()));
+        }
         self.write().begin().await
     }
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<LeaseHolder> {

@@ -11,6 +11,7 @@ mod concurrency;
 /// Conditions, checked again.
 mod conditions;
 /// A store that counts what is asked of it.
+#[expect(dead_code, reason = "tests of the API use the rest")]
 mod counting;
 /// Migrations that are all data.
 mod declared;
