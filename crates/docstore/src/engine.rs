@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 
 use crate::model::field::{check_collection_name, check_document};
 use crate::{
-    ChangeFeed, CollectionOptions, EngineKind, Filter, Find, Index, LeaseHolder, LeaseRequest, Plan, Result,
-    Rights, ServerFacts, Space, Update, UpdateResult, Write,
+    ChangeFeed, CollectionOptions, EngineKind, Filter, Find, Index, LeaseHolder, LeaseRequest, Plan, Problem,
+    Result, Rights, ServerFacts, Space, Update, UpdateResult, Write,
 };
 
 /// Documents as they come from an engine, not yet decoded.
@@ -139,6 +139,14 @@ pub trait Engine: Executor + Admin {
     fn location(&self) -> String;
     /// Checks that the store answers.
     async fn ping(&self) -> Result<()>;
+    /// Returns a lasting problem of a store that answers.
+    async fn problem(&self) -> Option<Problem> {
+        None
+    }
+    /// Returns a store for reading, all of whose reads see the present state; `None` if the engine has none.
+    async fn snapshot(&self) -> Result<Option<Arc<dyn Engine>>> {
+        Ok(None)
+    }
     /// Returns the facts about the server.
     async fn facts(&self) -> Result<ServerFacts>;
     /// Returns the names of all collections, sorted.

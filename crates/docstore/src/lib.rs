@@ -31,7 +31,7 @@ pub use model::{
 };
 pub use store::{
     Change, ChangeFeed, Collection, Cursor, Database, EngineKind, Error, Lease, LeaseHolder, LeaseRequest,
-    Result, Rights, Scratch, ServerFacts, Space, Store, Topology, Transaction,
+    Problem, Result, Rights, Scratch, ServerFacts, Space, Store, Topology, Transaction,
 };
 pub use tracking::{
     CollectionVersions, ReadSet, ReadTracker, StalenessBound, WriteLog, run_to_completion, track_reads,

@@ -107,6 +107,7 @@ pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerErro
         // 388: the transaction did not fit into the server's cache. A smaller one may fit, or the same one later.
         112 | 388 => Error::WriteConflict,
         121 => Error::InvalidDocument { collection: collection.to_owned() },
+        14031 => Error::DiskFull(without_content(&coded.message)),
         225 | 251 | 256 | 290 => Error::TransactionEnded(without_content(&coded.message)),
         20 if coded.message.contains("Transaction numbers") => {
             Error::Unsupported("transactions need a replica set or a sharded cluster".into())

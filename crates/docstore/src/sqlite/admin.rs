@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bson::Document;
 
 use crate::engine::{Admin, Engine, Executor, Operation};
-use crate::sqlite::TRANSACTION_LIMIT;
+use crate::sqlite::Settings;
 use crate::sqlite::engine::SqliteEngine;
 use crate::sqlite::file::{Durability, folder_of};
 use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space};
@@ -85,7 +85,7 @@ impl Admin for SqliteEngine {
 
     async fn sibling(&self, name: &str) -> Result<Arc<dyn Engine>> {
         let path = self.siblings_folder().join(name).join(FILE);
-        let open = move || Self::open(&path, TRANSACTION_LIMIT, Durability::Process);
+        let open = move || Self::open(&path, &Settings::default(), Durability::Process);
         match tokio::task::spawn_blocking(open).await {
             Ok(engine) => Ok(Arc::new(engine?)),
             Err(error) => Err(Error::Engine { what: "opening a store", source: Box::new(error) }),

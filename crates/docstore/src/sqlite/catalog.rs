@@ -29,6 +29,9 @@ pub(crate) struct CollectionMeta {
     /// Its table is `c_{id}`.
     pub(crate) id: i64,
     pub(crate) name: String,
+    /// Set if its table has a column for checksums. One that an earlier version created gets it with the next write to
+    /// the store.
+    pub(crate) checksums: bool,
     /// In order of creation.
     pub(crate) indexes: Vec<Arc<IndexMeta>>,
 }
@@ -43,6 +46,18 @@ pub(crate) struct IndexMeta {
     pub(crate) partial: Option<CompiledFilter>,
     /// Set once a document had an array in one of the fields.
     pub(crate) multikey: bool,
+}
+
+impl CollectionMeta {
+    /// Returns the expression of a row's checksum, for queries of the table.
+    pub(crate) fn checksum(&self) -> &'static str {
+        if self.checksums { "checksum" } else { "NULL" }
+    }
+}
+
+/// Returns the checksum of a document's bytes.
+pub(crate) fn checksum(document: &[u8]) -> i64 {
+    xxhash_rust::xxh3::xxh3_64(document).cast_signed()
 }
 
 impl IndexMeta {
@@ -79,13 +94,17 @@ impl Catalog {
             indexes.entry(collection).or_default().push(Arc::new(stored));
         }
         let mut collections = HashMap::new();
-        let mut statement =
-            connection.prepare_cached("SELECT id, name FROM collections").map_err(failed(READING))?;
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT id, name, EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'c_' || id)
+                 FROM collections",
+            )
+            .map_err(failed(READING))?;
         let mut rows = statement.query([]).map_err(failed(READING))?;
         while let Some(row) = rows.next().map_err(failed(READING))? {
             let (id, name) = (get::<i64>(row, 0)?, get::<String>(row, 1)?);
-            let indexes = indexes.remove(&id).unwrap_or_default();
-            collections.insert(name.clone(), Arc::new(CollectionMeta { id, name, indexes }));
+            let (indexes, checksums) = (indexes.remove(&id).unwrap_or_default(), get(row, 2)?);
+            collections.insert(name.clone(), Arc::new(CollectionMeta { id, name, checksums, indexes }));
         }
         Ok(Self { version, collections })
     }
@@ -114,10 +133,25 @@ impl Catalog {
         let id = connection.last_insert_rowid();
         connection
             .execute_batch(&format!(
-                "CREATE TABLE c_{id} (rid INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, doc BLOB NOT NULL)"
+                "CREATE TABLE c_{id} (rid INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, doc BLOB NOT NULL); {}",
+                checksum_column(id)
             ))
             .map_err(failed(WRITING))?;
         Self::bump(connection)
+    }
+
+    /// Adds the column of checksums to the tables of an earlier version, within a write transaction; returns whether
+    /// there was one without. Their documents stay without checksums until they are written again.
+    pub(crate) fn add_checksums(&self, connection: &Connection) -> Result<bool> {
+        let mut added = false;
+        for stored in self.collections.values().filter(|stored| !stored.checksums) {
+            connection.execute_batch(&checksum_column(stored.id)).map_err(failed(WRITING))?;
+            added = true;
+        }
+        if added {
+            Self::bump(connection)?;
+        }
+        Ok(added)
     }
 
     /// Removes a collection and its indexes.
@@ -162,6 +196,17 @@ impl Catalog {
             .map_err(failed(WRITING))?;
         Self::bump(connection)
     }
+}
+
+/// Returns the statements that add the column of checksums to a table. A version without checksums changes documents
+/// without them, so the trigger removes a checksum that was not written along.
+fn checksum_column(id: i64) -> String {
+    format!(
+        "ALTER TABLE c_{id} ADD COLUMN checksum INTEGER;
+         CREATE TRIGGER t_{id} AFTER UPDATE OF doc ON c_{id}
+         WHEN old.checksum IS NOT NULL AND new.checksum IS old.checksum
+         BEGIN UPDATE c_{id} SET checksum = NULL WHERE rid = new.rid; END;"
+    )
 }
 
 fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>, at: usize) -> Result<T> {

@@ -12,20 +12,25 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
+use crate::sqlite::Settings;
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::changes as feed;
-use crate::sqlite::error::closed;
-use crate::sqlite::file::{self, Durability};
+use crate::sqlite::check;
+use crate::sqlite::condition::Condition;
+use crate::sqlite::error::{closed, failed};
+use crate::sqlite::file::{self, Access, Durability};
+use crate::sqlite::files::Files;
 use crate::sqlite::lease::{self, Locks};
+use crate::sqlite::log::{Owner, Presence};
 use crate::sqlite::query::read::{PlannedRead, Readers};
 use crate::sqlite::query::scan;
 use crate::sqlite::write::ddl;
 use crate::sqlite::write::operations as write;
 use crate::sqlite::write::session::Session;
-use crate::sqlite::write::writer::{self, Job, Transaction, task};
+use crate::sqlite::write::writer::{self, Job, Transaction, Writer, task};
 use crate::{
-    Change, ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Result, ServerFacts,
-    Topology,
+    Change, ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Problem, Result,
+    ServerFacts, Topology,
 };
 
 /// Number of changes that a feed may lag behind before it loses some.
@@ -34,8 +39,12 @@ const BEHIND: usize = 1024;
 /// A store in one SQLite file.
 pub(crate) struct SqliteEngine {
     pub(crate) path: PathBuf,
+    /// Opened for reading only.
+    read_only: bool,
     jobs: Sender<Job>,
     pub(crate) readers: Arc<Readers>,
+    files: Arc<Files>,
+    condition: Arc<Condition>,
     locks: Arc<Locks>,
     /// Taken when the store is closed, so that feeds end.
     events: Mutex<Option<broadcast::Sender<Change>>>,
@@ -43,17 +52,42 @@ pub(crate) struct SqliteEngine {
 
 impl SqliteEngine {
     /// Opens the file. Blocks.
-    pub(crate) fn open(path: &Path, transaction_limit: Duration, durability: Durability) -> Result<Self> {
+    pub(crate) fn open(path: &Path, settings: &Settings, durability: Durability) -> Result<Self> {
         let path =
             std::path::absolute(path).map_err(|e| Error::Unavailable(format!("{}: {e}", path.display())))?;
-        let connection = file::open_writer(&path, durability)?;
+        let Settings { transaction: limit, read_only, check, max_pages } = *settings;
+        let (connection, access) = if read_only {
+            file::open_read_only(&path)?
+        } else {
+            file::open_writer(&path, durability, max_pages)?
+        };
         // Reports a damaged catalog now rather than at the first request.
-        Catalog::refresh(&mut Arc::default(), &connection)?;
+        let mut catalog = Arc::default();
+        Catalog::refresh(&mut catalog, &connection)?;
+        check::check(&connection, &catalog, check)?;
+        // The log and its index exist from the first read on.
+        let files = Arc::new(Files::of(&path));
+        let condition = Arc::<Condition>::default();
+        condition.set_full(!read_only && access == Access::Immutable);
         let (events, _) = broadcast::channel(BEHIND);
-        let jobs = writer::start(connection, &path, events.clone(), transaction_limit)?;
-        let readers = Readers::new(&path);
+        let readers = Readers::new(&path, access, Arc::clone(&files), Arc::clone(&condition));
+        let jobs = writer::start(Writer {
+            connection,
+            path: path.clone(),
+            durability,
+            read_only,
+            readers: Arc::clone(&readers),
+            files: Arc::clone(&files),
+            condition: Arc::clone(&condition),
+            presence: Presence::mark(&path),
+            owner: (durability == Durability::PowerCut).then(Owner::default),
+            catalog: Arc::default(),
+            events: events.clone(),
+            limit,
+        })?;
         let locks = Arc::new(Locks::new(&path));
-        Ok(Self { path, jobs, readers, locks, events: Mutex::new(Some(events)) })
+        let events = Mutex::new(Some(events));
+        Ok(Self { path, read_only, jobs, readers, files, condition, locks, events })
     }
 
     pub(crate) async fn write<T: Send + 'static>(
@@ -94,7 +128,49 @@ impl Engine for SqliteEngine {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.readers.read(|_, _| Ok(())).await
+        self.readers.read(|_, _| Ok(())).await?;
+        self.files.check()
+    }
+
+    async fn problem(&self) -> Option<Problem> {
+        if let Err(error) = self.files.check() {
+            let what = if let Error::FileLost { what, .. } = error { what } else { "lost" };
+            let reason = format!("a file of the store was {what} while it was open: restart the server");
+            return Some(Problem { reason, serves: false });
+        }
+        if self.condition.is_full() {
+            // A write shows whether there is space again.
+            for sql in [
+                "DROP TABLE IF EXISTS space; CREATE TABLE space AS SELECT zeroblob(65536)",
+                "DROP TABLE IF EXISTS space",
+            ] {
+                let run = move |session: &mut Session<'_>| {
+                    session.connection.execute_batch(sql).map_err(failed("checking for space"))
+                };
+                if self.write(run).await.is_err() {
+                    break;
+                }
+            }
+        }
+        self.condition.problem().or_else(|| {
+            let reason = "the store is open for reading only: writes fail".to_owned();
+            self.read_only.then_some(Problem { reason, serves: true })
+        })
+    }
+
+    async fn snapshot(&self) -> Result<Option<Arc<dyn Engine>>> {
+        // The receiver is gone, so that writes fail.
+        let (jobs, _) = std::sync::mpsc::channel();
+        Ok(Some(Arc::new(Self {
+            path: self.path.clone(),
+            read_only: true,
+            jobs,
+            readers: self.readers.snapshot().await?,
+            files: Arc::clone(&self.files),
+            condition: Arc::clone(&self.condition),
+            locks: Arc::new(Locks::new(&self.path)),
+            events: Mutex::new(None),
+        })))
     }
 
     async fn facts(&self) -> Result<ServerFacts> {

@@ -4,15 +4,21 @@
 //! written in rollback-journal mode, before the switch to write-ahead logging, and never changes afterwards: it is
 //! always in the main file, never only in the log.
 
-use std::fs::{self, File};
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::sqlite::error::failed;
+use crate::sqlite::error::{failed, is_disk_full};
+use crate::sqlite::files::beside;
+use crate::sqlite::log;
 use crate::{Error, Result};
+
+const OPENING: &str = "opening the store";
 
 /// Marks a file as a store of this program: `FNDS` in the header.
 const APPLICATION_ID: u32 = u32::from_be_bytes(*b"FNDS");
@@ -32,6 +38,8 @@ CREATE TABLE indexes (
     spec BLOB NOT NULL,
     multikey INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE log_owner (current INTEGER NOT NULL, confirmed INTEGER NOT NULL);
+INSERT INTO log_owner VALUES (0, 0);
 ";
 
 /// The durability of writes.
@@ -43,48 +51,166 @@ pub(crate) enum Durability {
     Process,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Nothing,
     Ours,
 }
 
-/// Opens the file for the one writer, and creates it if there is none.
-pub(crate) fn open_writer(path: &Path, durability: Durability) -> Result<Connection> {
+/// How connections reach the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reads and writes.
+    Write,
+    /// Reads. The log of another process is seen.
+    Read,
+    /// Reads a file that nobody writes and that has no log: without locks and without files beside it.
+    Immutable,
+}
+
+/// Opens the file for the one writer, and creates it if there is none. Returns how it was opened: a full disk allows reads
+/// only.
+pub(crate) fn open_writer(
+    path: &Path,
+    durability: Durability,
+    max_pages: Option<u32>,
+) -> Result<(Connection, Access)> {
     let found = inspect(path)?;
-    if found == Found::Nothing
-        && let Some(folder) = folder_of(path)
-    {
-        fs::create_dir_all(folder).map_err(|e| unavailable(path, &e))?;
+    if found == Found::Nothing {
+        make_empty(path)?;
+    } else if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
+        return Err(Error::ReadOnly(format!("this user may not write {}", path.display())));
     }
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|e| unavailable(path, &e))?;
-    connection.busy_timeout(BUSY).map_err(failed("opening the store"))?;
+    protect(path);
+    log::check(path)?;
+    match open_writable(path, durability, max_pages, found) {
+        Ok(connection) => Ok((connection, Access::Write)),
+        // SQLite needs some space for the index of a log even to read.
+        Err(Error::DiskFull(_)) if found == Found::Ours && !log::exists(path) => {
+            tracing::error!(path = %path.display(), "the disk of the store is full: content is served, writes fail");
+            Ok((connect_immutable(path)?, Access::Immutable))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn open_writable(
+    path: &Path,
+    durability: Durability,
+    max_pages: Option<u32>,
+    found: Found,
+) -> Result<Connection> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     if found == Found::Nothing {
         create(&mut connection, path)?;
     }
     write_ahead(&connection, path)?;
     let synchronous = if durability == Durability::PowerCut { "FULL" } else { "OFF" };
+    let most = max_pages.map(|pages| format!("PRAGMA max_page_count = {pages};")).unwrap_or_default();
     connection
         .execute_batch(&format!(
-            "PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY;"
+            "PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; {most}"
         ))
-        .map_err(failed("opening the store"))?;
+        .map_err(failed(OPENING))?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
 }
 
+/// Opens a file for reading only. Returns how it was opened.
+pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, Access)> {
+    if inspect(path)? == Found::Nothing {
+        return Err(Error::ReadOnly(format!("{} does not exist and is not created", path.display())));
+    }
+    log::check(path)?;
+    let opened = open_reader(path, Access::Read);
+    let readable = opened.and_then(|connection| {
+        let read: rusqlite::Result<i64> =
+            connection.query_row("SELECT version FROM catalogue", [], |row| row.get(0));
+        read.map_err(failed(OPENING)).map(|_| connection)
+    });
+    match readable {
+        Ok(connection) => Ok((connection, Access::Read)),
+        // This user may not create the index of the log, or the disk is full.
+        Err(Error::Unavailable(_) | Error::DiskFull(_)) if !log::exists(path) => {
+            Ok((connect_immutable(path)?, Access::Immutable))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Opens another connection, for reads.
-pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|e| unavailable(path, &e))?;
-    connection.busy_timeout(BUSY).map_err(failed("opening the store"))?;
+pub(crate) fn open_reader(path: &Path, access: Access) -> Result<Connection> {
+    let connection = match access {
+        Access::Immutable => connect_immutable(path)?,
+        Access::Read | Access::Write => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+    };
     connection
         .execute_batch("PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;")
-        .map_err(failed("opening the store"))?;
+        .map_err(failed(OPENING))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Opens a connection.
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|e| unavailable(path, &e))?;
+    connection.busy_timeout(BUSY).map_err(failed(OPENING))?;
+    Ok(connection)
+}
+
+/// Opens a connection to the file itself, without its log and without locks.
+pub(crate) fn connect_immutable(path: &Path) -> Result<Connection> {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+            uri.push(char::from(*byte));
+        } else {
+            let _ = write!(uri, "%{byte:02x}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(uri, flags).map_err(|e| unavailable(path, &e))
+}
+
+/// Creates an empty file that only its owner may read; it contains addresses. SQLite gives its log the same mode.
+fn make_empty(path: &Path) -> Result<()> {
+    // Another process may have created it by now. Its file has content before its log does.
+    if log::exists(path) && inspect(path)? == Found::Nothing {
+        let reason = if path.exists() { "it is empty" } else { "it does not exist" };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        return Err(Error::WrongLog {
+            path: path.to_owned(),
+            reason: format!(
+                "{reason}, but its log {name}-wal has content: put the file back; or, to begin with an empty store, move \
+                 {name}-wal and {name}-shm away"
+            ),
+        });
+    }
+    if let Some(folder) = folder_of(path) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| unavailable(path, &e))?;
+    }
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(unavailable(path, &error)),
+    }
+}
+
+/// Takes access away from other users, which earlier versions gave them. A mode without access for others was set
+/// deliberately and is kept.
+fn protect(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let file = beside(path, suffix);
+        let Ok(found) = fs::metadata(&file) else { continue };
+        if found.mode() & 0o007 != 0
+            && let Err(error) = fs::set_permissions(&file, Permissions::from_mode(0o600))
+        {
+            tracing::warn!(path = %file.display(), %error, "other users may read the store");
+        }
+    }
 }
 
 fn inspect(path: &Path) -> Result<Found> {
@@ -117,7 +243,7 @@ fn create(connection: &mut Connection, path: &Path) -> Result<()> {
     let creating = "creating the store";
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Exclusive)
-        .map_err(|e| unavailable(path, &e))?;
+        .map_err(|e| damaged_or_unavailable(path, e))?;
     // Another process may have created it first.
     let id: u32 =
         transaction.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed(creating))?;
@@ -128,7 +254,7 @@ fn create(connection: &mut Connection, path: &Path) -> Result<()> {
             ))
             .map_err(failed(creating))?;
     }
-    transaction.commit().map_err(|e| unavailable(path, &e))?;
+    transaction.commit().map_err(|e| damaged_or_unavailable(path, e))?;
     // Otherwise a power cut could lose the directory entry of the new file.
     if let Some(folder) = folder_of(path) {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| unavailable(path, &e))?;
@@ -160,7 +286,8 @@ fn write_ahead(connection: &Connection, path: &Path) -> Result<()> {
 
 fn damaged_or_unavailable(path: &Path, error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => failed("opening the store")(error),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => failed(OPENING)(error),
+        _ if is_disk_full(&error) => failed(OPENING)(error),
         _ => unavailable(path, &error),
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,8 +60,13 @@ impl Locks {
             lock.file
         } else {
             let mut options = OpenOptions::new();
-            let Ok(file) =
-                options.create(true).read(true).write(true).truncate(false).open(self.path(request))
+            let Ok(file) = options
+                .create(true)
+                .read(true)
+                .write(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(self.path(request))
             else {
                 return;
             };
@@ -195,8 +201,9 @@ fn look(
     name: &str,
 ) -> Result<Option<LeaseHolder>> {
     let read = PlannedRead::new(catalog, collection, Find::new(Filter::id(name)).limit(1))?;
-    let found = read.open(connection)?.read_all(connection)?;
-    let Some(found) = found.first() else { return Ok(None) };
+    let Some(found) = read.open(connection)?.read_all(connection)?.next().transpose()? else {
+        return Ok(None);
+    };
     let found = Document::try_from(found.as_ref()).map_err(unreadable)?;
     let read = || {
         let left =

@@ -16,14 +16,22 @@ mod admin;
 mod catalog;
 /// The change feed.
 mod changes;
+/// The check of a file before it is used.
+mod check;
+/// Damage and a full disk, as far as they were noticed.
+mod condition;
 /// The port, answered by the writer and the readers.
 mod engine;
 /// Mapping of SQLite's errors.
 mod error;
 /// Creation and opening of the file.
 mod file;
+/// The files of an open store, and whether they are still those that were opened.
+mod files;
 /// Leases, and the locks that show whether a holder is alive.
 mod lease;
+/// The log that a killed process leaves, and whether it belongs to the file.
+mod log;
 mod query;
 mod write;
 
@@ -34,22 +42,50 @@ pub struct Options {
     pub path: PathBuf,
 }
 
-/// Maximum duration of a transaction before it is rolled back, as on MongoDB.
-const TRANSACTION_LIMIT: Duration = Duration::from_mins(1);
+/// Settings of an open store.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Maximum duration of a transaction before it is rolled back.
+    pub transaction: Duration,
+    /// Opens the file for reading only: writes fail with [`Error::ReadOnly`], and a file that does not exist is not
+    /// created.
+    pub read_only: bool,
+    /// The check of the file before it is used.
+    pub check: Check,
+    /// Limits the file to a number of pages; beyond it, writes fail with [`Error::DiskFull`].
+    pub max_pages: Option<u32>,
+}
+
+/// The check of a file before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Only a file with the log of a killed process is checked, as with [`Check::Quick`].
+    Off,
+    /// The structure of the file, which reads all of it.
+    Quick,
+    /// The structure, every index against its table, and the checksum of every document.
+    Full,
+}
+
+impl Default for Settings {
+    /// Returns MongoDB's time limit of transactions, without a check.
+    fn default() -> Self {
+        Self { transaction: Duration::from_mins(1), read_only: false, check: Check::Off, max_pages: None }
+    }
+}
 
 /// Opens or creates the store.
 ///
 /// # Errors
-/// [`crate::Error::NotOurs`] and [`crate::Error::NewerFormat`], leaving the file as it was;
-/// [`crate::Error::Unavailable`] if it cannot be opened.
+/// [`crate::Error::NotOurs`], [`crate::Error::NewerFormat`] and [`crate::Error::WrongLog`], leaving the file as it was;
+/// [`crate::Error::ReadOnly`] if this user may not write it; [`crate::Error::Unavailable`] if it cannot be opened.
 pub async fn open(options: Options) -> Result<Database> {
-    open_with(options, TRANSACTION_LIMIT).await
+    open_with(options, Settings::default()).await
 }
 
-/// Opens or creates the store with another limit on the duration of transactions.
-pub async fn open_with(options: Options, transaction_limit: Duration) -> Result<Database> {
-    let open =
-        move || engine::SqliteEngine::open(&options.path, transaction_limit, file::Durability::PowerCut);
+/// Opens or creates the store with other settings than the defaults.
+pub async fn open_with(options: Options, settings: Settings) -> Result<Database> {
+    let open = move || engine::SqliteEngine::open(&options.path, &settings, file::Durability::PowerCut);
     match tokio::task::spawn_blocking(open).await {
         Ok(engine) => Ok(Database::new(Arc::new(engine?))),
         Err(error) => Err(Error::Engine { what: "opening the store", source: Box::new(error) }),

@@ -18,6 +18,15 @@ impl fmt::Display for EngineKind {
     }
 }
 
+/// A lasting problem of a store that answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The reason. Names no path and no host.
+    pub reason: String,
+    /// Set if what the store returns is right, so that requests should still be sent here.
+    pub serves: bool,
+}
+
 /// The topology of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topology {

@@ -175,6 +175,19 @@ impl Cursor {
         Ok(documents)
     }
 
+    /// Returns the remaining documents that can be read, not decoded, and the errors of those that are damaged.
+    pub async fn readable_documents(mut self) -> Result<(Vec<RawDocumentBuf>, Vec<Error>)> {
+        let (mut documents, mut damaged) = (Vec::new(), Vec::new());
+        while let Some(next) = self.stream.next().await {
+            match next {
+                Ok(document) => documents.push(document),
+                Err(error @ Error::Damaged { .. }) => damaged.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((documents, damaged))
+    }
+
     /// Returns the remaining documents.
     pub async fn documents(mut self) -> Result<Vec<Document>> {
         let mut documents = Vec::new();

@@ -9,7 +9,7 @@ use crate::model::field::check_collection_name;
 use crate::tracking::{OnCancel, Tracked};
 use crate::{
     ChangeFeed, Collection, CollectionOptions, CollectionVersions, EngineKind, Ensured, Find, Index, Lease,
-    LeaseHolder, LeaseRequest, Plan, Result, Rights, ServerFacts, Space,
+    LeaseHolder, LeaseRequest, Plan, Problem, Result, Rights, ServerFacts, Space,
 };
 
 /// A source of collections: a [`Database`], or a [`Transaction`] on one.
@@ -75,6 +75,18 @@ impl Database {
     /// Checks that the server answers. Waits as long as the driver does, so use a timeout.
     pub async fn ping(&self) -> Result<()> {
         self.engine().ping().await
+    }
+
+    /// Returns a lasting problem of a store that answers: a full disk, a lost or damaged file. A MongoDB server reports its
+    /// own.
+    pub async fn problem(&self) -> Option<Problem> {
+        self.engine().problem().await
+    }
+
+    /// Returns a handle for reads that all see the present state, one at a time. On MongoDB it is this database itself,
+    /// whose reads see later writes.
+    pub async fn snapshot(&self) -> Result<Self> {
+        Ok(self.engine().snapshot().await?.map_or_else(|| self.clone(), Self::new))
     }
 
     /// Returns the facts about the server.

@@ -98,6 +98,36 @@ pub enum Error {
         /// The newest format this program reads.
         supported: u32,
     },
+    /// The log beside the file does not belong to it. Neither was changed.
+    #[error("{}: {reason}; nothing was changed", path.display())]
+    WrongLog {
+        /// The file.
+        path: PathBuf,
+        /// The reason, and the remedies.
+        reason: String,
+    },
+    /// A file of the embedded store was removed or replaced while the store was open. Nothing was written.
+    #[error("{} was {what} while the store was open: nothing is written any more; put it back, or restart to open what is there now", path.display())]
+    FileLost {
+        /// The file.
+        path: PathBuf,
+        /// `removed` or `replaced`.
+        what: &'static str,
+    },
+    /// The disk of the store is full. Nothing was written.
+    #[error("the disk of the store is full: {0}")]
+    DiskFull(String),
+    /// The store is open for reading only.
+    #[error("the store is read-only: {0}")]
+    ReadOnly(String),
+    /// The bytes of a stored document are not those that were written, or are no BSON.
+    #[error("{document} is damaged: {source}")]
+    Damaged {
+        /// The collection and the document's id, or its row number if the id cannot be read.
+        document: String,
+        /// The reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A stored document could not be read as the type asked for.
     #[error("a document of {collection} cannot be read: {source}")]
     Decode {

@@ -7,7 +7,7 @@ mod database;
 mod error;
 mod lease;
 
-pub use capabilities::{EngineKind, Rights, ServerFacts, Space, Topology};
+pub use capabilities::{EngineKind, Problem, Rights, ServerFacts, Space, Topology};
 pub use changes::{Change, ChangeFeed};
 pub use collection::{Collection, Cursor};
 pub use database::{Database, Scratch, Store, Transaction};

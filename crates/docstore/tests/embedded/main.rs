@@ -6,6 +6,8 @@
 mod basics;
 /// Change feeds.
 mod changes;
+/// Lost, restored, damaged and full stores.
+mod faults;
 /// Foreign, newer, damaged and unreadable files.
 mod files;
 /// Leases between stores and processes.

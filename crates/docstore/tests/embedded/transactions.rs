@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use docstore::bson::doc;
-use docstore::sqlite::{Options, open_with};
+use docstore::sqlite::{Options, Settings, open_with};
 use docstore::{Error, Filter, Find, Index, Update};
 
 use super::{Fixture, all};
@@ -77,7 +77,8 @@ async fn failed_operation_ends_transaction() {
 async fn transaction_has_a_time_limit() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { path: folder.path().join("store.db") };
-    let database = open_with(options, Duration::from_millis(50)).await.unwrap();
+    let limits = Settings { transaction: Duration::from_millis(50), ..Settings::default() };
+    let database = open_with(options, limits).await.unwrap();
     let transaction = database.begin().await.unwrap();
     let _ = transaction.collection("c").insert_one(doc! { "_id": 1 }).await;
     // Waits for the writer, which becomes free only because the transaction exceeds its time limit.

@@ -182,9 +182,12 @@ pub(crate) fn invert(bytes: &mut [u8]) {
     }
 }
 
+/// The name of a stored document in [`Error::Damaged`], where it is not known which one it is.
+pub(crate) const UNNAMED: &str = "a stored document";
+
 /// Returns the error for a stored document that is not valid BSON.
 pub(crate) fn unreadable(source: bson::error::Error) -> Error {
-    Error::Engine { what: "reading a stored document", source: Box::new(source) }
+    Error::Damaged { document: UNNAMED.to_owned(), source: Box::new(source) }
 }
 
 #[cfg(test)]

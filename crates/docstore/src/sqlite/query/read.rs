@@ -8,19 +8,22 @@ use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bson::{RawDocument, RawDocumentBuf};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use crate::engine::RawStream;
 use crate::order::index_keys::sort_key;
 use crate::order::key_encoding as key;
 use crate::order::paths::{KeyField, key_fields};
-use crate::sqlite::catalog::Catalog;
+use crate::sqlite::catalog::{Catalog, CollectionMeta};
+use crate::sqlite::condition::Condition;
 use crate::sqlite::error::{closed, failed};
 use crate::sqlite::file;
+use crate::sqlite::files::Files;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::sqlite::query::plan::{self, Access};
 use crate::sqlite::query::project::{included, project};
@@ -37,15 +40,25 @@ const HERE: BatchLimits = BatchLimits { documents: 64, bytes: 256 * 1024, visits
 const FIRST: BatchLimits = BatchLimits { documents: 128, bytes: 256 * 1024, visits: usize::MAX };
 const NEXT: BatchLimits = BatchLimits { documents: 1000, bytes: 2 * 1024 * 1024, visits: usize::MAX };
 
+/// Maximum time to wait for the connection of a snapshot.
+const SNAPSHOT_WAIT: Duration = Duration::from_secs(30);
+
 /// The pool.
 pub(crate) struct Readers {
     path: PathBuf,
+    files: Arc<Files>,
+    condition: Arc<Condition>,
+    access: Mutex<file::Access>,
     idle: Mutex<Vec<Reader>>,
+    /// Set if the pool has one connection, whose transaction stays open, so that all reads see one state.
+    snapshot: bool,
+    returned: Condvar,
     closed: AtomicBool,
 }
 
 struct Reader {
     connection: Connection,
+    access: file::Access,
     catalog: Arc<Catalog>,
 }
 
@@ -56,8 +69,49 @@ struct PooledReader {
 }
 
 impl Readers {
-    pub(crate) fn new(path: &Path) -> Arc<Self> {
-        Arc::new(Self { path: path.to_owned(), idle: Mutex::default(), closed: AtomicBool::new(false) })
+    pub(crate) fn new(
+        path: &Path,
+        access: file::Access,
+        files: Arc<Files>,
+        condition: Arc<Condition>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            path: path.to_owned(),
+            files,
+            condition,
+            access: Mutex::new(access),
+            idle: Mutex::default(),
+            snapshot: false,
+            returned: Condvar::new(),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns a pool whose reads all see the present state.
+    pub(crate) async fn snapshot(self: &Arc<Self>) -> Result<Arc<Self>> {
+        let pool = Arc::clone(self);
+        let reader = blocking(move || pool.acquire()?.reader.take().ok_or_else(closed)).await?;
+        Ok(Arc::new(Self {
+            path: self.path.clone(),
+            files: Arc::clone(&self.files),
+            condition: Arc::clone(&self.condition),
+            access: Mutex::new(*self.access.lock()),
+            idle: Mutex::new(vec![reader]),
+            snapshot: true,
+            returned: Condvar::new(),
+            closed: AtomicBool::new(false),
+        }))
+    }
+
+    /// Returns how connections reach the file.
+    pub(crate) fn access(&self) -> file::Access {
+        *self.access.lock()
+    }
+
+    /// Changes how connections reach the file, from now on.
+    pub(crate) fn set_access(&self, access: file::Access) {
+        *self.access.lock() = access;
+        self.idle.lock().clear();
     }
 
     /// Closes the connections; those in use are closed when they return.
@@ -71,18 +125,35 @@ impl Readers {
         if self.closed.load(Ordering::SeqCst) {
             return Err(closed());
         }
-        Ok(self.idle.lock().pop())
+        let mut idle = self.idle.lock();
+        if self.snapshot && idle.is_empty() {
+            self.returned.wait_for(&mut idle, SNAPSHOT_WAIT);
+        }
+        Ok(idle.pop())
     }
 
     fn acquire(self: &Arc<Self>) -> Result<PooledReader> {
         let reader = match self.idle()? {
             Some(reader) => reader,
-            None => Reader { connection: file::open_reader(&self.path)?, catalog: Arc::default() },
+            None if self.snapshot => {
+                return Err(Error::Invalid("a snapshot answers one read at a time".into()));
+            }
+            None => {
+                let access = self.access();
+                // It would read another file than the others.
+                self.files.check()?;
+                let connection = file::open_reader(&self.path, access)?;
+                self.files.check()?;
+                Reader { connection, access, catalog: Arc::default() }
+            }
         };
         self.begin(reader)
     }
 
     fn begin(self: &Arc<Self>, mut reader: Reader) -> Result<PooledReader> {
+        if self.snapshot {
+            return Ok(PooledReader { reader: Some(reader), pool: Arc::clone(self) });
+        }
         statement(&reader.connection, "BEGIN").map_err(failed("beginning to read"))?;
         Catalog::refresh(&mut reader.catalog, &reader.connection)?;
         Ok(PooledReader { reader: Some(reader), pool: Arc::clone(self) })
@@ -94,45 +165,55 @@ impl Readers {
         read: impl FnOnce(&Connection, &Catalog) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let pool = Arc::clone(self);
-        blocking(move || {
+        let outcome = blocking(move || {
             let pooled = pool.acquire()?;
-            let Reader { connection, catalog } = pooled.reader();
+            let Reader { connection, catalog, .. } = pooled.reader();
             read(connection, catalog)
-        })
-        .await
+        });
+        outcome.await.inspect_err(|error| self.condition.record(error))
     }
 
     /// Streams the documents of a read; a short one as a single batch.
     pub(crate) async fn find(self: &Arc<Self>, collection: String, find: Find) -> Result<RawStream> {
-        let is_short = find.limit.is_some_and(|limit| limit.saturating_add(find.skip) <= FEW);
+        let first = self.first_batch(collection, find).await;
+        let first = first.inspect_err(|error| self.condition.record(error))?;
+        let pool = Arc::clone(self);
+        let batches = stream::try_unfold(first, next_documents);
+        let documents = batches.map_ok(stream::iter).try_flatten();
+        let documents = documents.inspect_err(move |error| pool.condition.record(error));
+        Ok(documents.boxed())
+    }
+
+    /// Plans a read and reads its first batch.
+    async fn first_batch(self: &Arc<Self>, collection: String, find: Find) -> Result<Pending> {
+        let is_short =
+            !self.snapshot && find.limit.is_some_and(|limit| limit.saturating_add(find.skip) <= FEW);
         let idle = if is_short { self.idle()? } else { None };
-        let first = if let Some(reader) = idle {
+        if let Some(reader) = idle {
             let pooled = self.begin(reader)?;
             let read = PlannedRead::new(&pooled.reader().catalog, &collection, find)?;
             if read.is_ordered() {
-                pooled.start(read, HERE)?
-            } else {
-                blocking(move || pooled.start(read, FIRST)).await?
+                return pooled.start(read, HERE);
             }
-        } else {
-            let pool = Arc::clone(self);
-            let first = move || {
-                let pooled = pool.acquire()?;
-                let read = PlannedRead::new(&pooled.reader().catalog, &collection, find)?;
-                pooled.start(read, FIRST)
-            };
-            blocking(first).await?
-        };
-        let batches = stream::try_unfold(first, next_documents);
-        Ok(batches.map_ok(|documents| stream::iter(documents.into_iter().map(Ok))).try_flatten().boxed())
+            return blocking(move || pooled.start(read, FIRST)).await;
+        }
+        let pool = Arc::clone(self);
+        blocking(move || {
+            let pooled = pool.acquire()?;
+            let read = PlannedRead::new(&pooled.reader().catalog, &collection, find)?;
+            pooled.start(read, FIRST)
+        })
+        .await
     }
 }
 
 /// A stream between two batches: documents that were read, and the cursor if more may follow.
-type Pending = (Vec<RawDocumentBuf>, Option<(PooledReader, Cursor)>);
+type Pending = (Vec<Result<RawDocumentBuf>>, Option<(PooledReader, Cursor)>);
 
 /// Batches after the first are read on demand; a dropped stream returns its connection.
-async fn next_documents((documents, rest): Pending) -> Result<Option<(Vec<RawDocumentBuf>, Pending)>> {
+async fn next_documents(
+    (documents, rest): Pending,
+) -> Result<Option<(Vec<Result<RawDocumentBuf>>, Pending)>> {
     if !documents.is_empty() {
         return Ok(Some((documents, (Vec::new(), rest))));
     }
@@ -153,16 +234,24 @@ impl PooledReader {
 
     /// Reads a batch, and returns the connection to the pool after the last.
     fn next(self, mut cursor: Cursor, limits: BatchLimits) -> Result<Pending> {
-        let Batch { documents, more } = cursor.next_batch(&self.reader().connection, limits)?;
-        Ok((documents, more.then_some((self, cursor))))
+        let batch = cursor.next_batch(&self.reader().connection, limits)?;
+        let more = batch.more;
+        Ok((batch.into_results().collect(), more.then_some((self, cursor))))
     }
 }
 
 impl Drop for PooledReader {
     fn drop(&mut self) {
         let Some(reader) = self.reader.take() else { return };
+        if self.pool.snapshot {
+            self.pool.idle.lock().push(reader);
+            self.pool.returned.notify_one();
+            return;
+        }
         // A connection that cannot end its transaction is not reused.
-        if statement(&reader.connection, "ROLLBACK").is_err() || self.pool.closed.load(Ordering::SeqCst) {
+        let unusable =
+            statement(&reader.connection, "ROLLBACK").is_err() || reader.access != self.pool.access();
+        if unusable || self.pool.closed.load(Ordering::SeqCst) {
             return;
         }
         let mut idle = self.pool.idle.lock();
@@ -218,8 +307,8 @@ impl Matcher {
 pub(crate) struct PlannedRead {
     find: Find,
     matcher: Matcher,
-    /// The table of the collection and how its documents are reached; `None` if there is nothing to read.
-    access: Option<(i64, Access)>,
+    /// The collection and how its documents are reached; `None` if there is nothing to read.
+    access: Option<(Arc<CollectionMeta>, Access)>,
 }
 
 impl PlannedRead {
@@ -231,7 +320,7 @@ impl PlannedRead {
             if let Some(position) = &find.after {
                 access.seek(&find.sort, &position.iter().map(key::encode_value).collect::<Result<Vec<_>>>()?);
             }
-            Ok((stored.id, access))
+            Ok((Arc::clone(stored), access))
         });
         Ok(Self { matcher, access: access.transpose()?, find })
     }
@@ -255,7 +344,8 @@ impl PlannedRead {
         let rows = match access {
             None => Rows::None,
             Some((collection, access)) if is_ordered => {
-                let mut scan = Scan::new(collection, access);
+                // A read goes on beside damaged documents.
+                let mut scan = Scan::new(&collection, access).passing_over_damaged();
                 // Only documents show whether they come after a position; index entries do not.
                 if matcher.after.is_none() && skip > 0 && scan.pass(connection, skip)? {
                     skip = 0;
@@ -264,9 +354,9 @@ impl PlannedRead {
             }
             Some((collection, access)) => {
                 let limit = limit.map(|limit| limit.saturating_add(skip));
-                let scan = Scan::new(collection, access);
-                let rids = sorted(connection, scan, &matcher, &key_fields(sort.fields()), limit)?;
-                Rows::Sorted { collection, rids: rids.into_iter() }
+                let mut scan = Scan::new(&collection, access).passing_over_damaged();
+                let rids = sorted(connection, &mut scan, &matcher, &key_fields(sort.fields()), limit)?;
+                Rows::Sorted { collection, rids: rids.into_iter(), damaged: scan.take_damaged() }
             }
         };
         let projection = projection.as_ref().map(included);
@@ -280,8 +370,9 @@ enum Rows {
     Scan(Scan),
     /// Sorted in memory: row numbers only, so that a long result takes little memory.
     Sorted {
-        collection: i64,
+        collection: Arc<CollectionMeta>,
         rids: std::vec::IntoIter<i64>,
+        damaged: Vec<Error>,
     },
 }
 
@@ -298,7 +389,16 @@ struct BatchLimits {
 /// A batch of documents, and whether more may follow.
 struct Batch {
     documents: Vec<RawDocumentBuf>,
+    /// The errors of damaged documents. Whether the filter selects them is not known.
+    damaged: Vec<Error>,
     more: bool,
+}
+
+impl Batch {
+    /// Returns the documents, and after them the errors of damaged ones, so that the first document is found beside them.
+    fn into_results(self) -> impl Iterator<Item = Result<RawDocumentBuf>> {
+        self.documents.into_iter().map(Ok).chain(self.damaged.into_iter().map(Err))
+    }
 }
 
 /// A read that gives its documents in batches.
@@ -312,10 +412,13 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// Returns all documents.
-    pub(crate) fn read_all(mut self, connection: &Connection) -> Result<Vec<RawDocumentBuf>> {
+    /// Returns all documents, and the errors of damaged ones.
+    pub(crate) fn read_all(
+        mut self,
+        connection: &Connection,
+    ) -> Result<impl Iterator<Item = Result<RawDocumentBuf>> + Send + use<>> {
         let unlimited = BatchLimits { documents: usize::MAX, bytes: usize::MAX, visits: usize::MAX };
-        Ok(self.next_batch(connection, unlimited)?.documents)
+        Ok(self.next_batch(connection, unlimited)?.into_results())
     }
 
     /// Returns the next batch; smaller than its limits if documents are large or matches rare.
@@ -337,22 +440,28 @@ impl Cursor {
             *left -= 1;
             Ok(*left == 0 || documents.len() >= limits.documents || bytes >= limits.bytes)
         };
-        let ended = match rows {
-            Rows::None => true,
-            Rows::Scan(scan) => scan.run(connection, &mut |_, document| {
-                visits += 1;
-                visited_bytes += document.as_bytes().len();
-                let is_full = matcher.matches(document)? && take(document)?;
-                Ok(is_full || visits >= limits.visits || visited_bytes >= limits.bytes)
-            })?,
-            Rows::Sorted { collection, rids } => loop {
-                let Some(rid) = rids.next() else { break true };
-                if with_document(connection, *collection, rid, &mut take)?.unwrap_or(false) {
-                    break false;
+        let (ended, damaged) = match rows {
+            Rows::None => (true, Vec::new()),
+            Rows::Scan(scan) => {
+                let ended = scan.run(connection, &mut |_, document| {
+                    visits += 1;
+                    visited_bytes += document.as_bytes().len();
+                    let is_full = matcher.matches(document)? && take(document)?;
+                    Ok(is_full || visits >= limits.visits || visited_bytes >= limits.bytes)
+                })?;
+                (ended, scan.take_damaged())
+            }
+            Rows::Sorted { collection, rids, damaged } => loop {
+                let Some(rid) = rids.next() else { break (true, std::mem::take(damaged)) };
+                match with_document(connection, collection, rid, &mut take) {
+                    Ok(Some(true)) => break (false, std::mem::take(damaged)),
+                    Ok(_) => {}
+                    Err(error @ Error::Damaged { .. }) => damaged.push(error),
+                    Err(error) => return Err(error),
                 }
             },
         };
-        Ok(Batch { documents, more: !ended && *left > 0 })
+        Ok(Batch { documents, damaged, more: !ended && *left > 0 })
     }
 }
 
@@ -370,7 +479,7 @@ struct Entry {
 /// ends as soon as no better document can follow.
 fn sorted(
     connection: &Connection,
-    mut scan: Scan,
+    scan: &mut Scan,
     matcher: &Matcher,
     fields: &[KeyField],
     limit: Option<u64>,

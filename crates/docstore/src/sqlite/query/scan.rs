@@ -4,24 +4,25 @@
 //! Several index ranges are merged: of their next entries the first is taken, so documents come in the common order.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use bson::RawDocument;
+use bson::{RawBsonRef, RawDocument};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Rows, params_from_iter};
 
-use crate::order::key_encoding::unreadable;
-use crate::sqlite::catalog::{Catalog, CollectionMeta};
+use crate::order::key_encoding::{UNNAMED, unreadable};
+use crate::sqlite::catalog::{Catalog, CollectionMeta, checksum};
 use crate::sqlite::error::failed;
 use crate::sqlite::query::bounds::Range;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::sqlite::query::plan::{self, Access, IndexRange, Source};
-use crate::{Filter, Result, Sort};
+use crate::{Error, Filter, Result, Sort};
 
 const READING: &str = "reading documents";
 
 /// A scan.
 pub(crate) struct Scan {
-    collection: i64,
+    collection: Arc<CollectionMeta>,
     access: Access,
     /// Index of the current range.
     range: usize,
@@ -31,6 +32,8 @@ pub(crate) struct Scan {
     seen: Option<HashSet<i64>>,
     /// The state of a merge of several ranges.
     merge: Option<Merge>,
+    /// The damaged documents that were passed over; `None` if the first one ends the scan.
+    damaged: Option<Vec<Error>>,
 }
 
 /// A key and a row number.
@@ -40,13 +43,30 @@ type Entry = (Vec<u8>, i64);
 pub(crate) type Visit<'v> = dyn FnMut(i64, &RawDocument) -> Result<bool> + 'v;
 
 impl Scan {
-    pub(crate) fn new(collection: i64, access: Access) -> Self {
+    pub(crate) fn new(collection: &Arc<CollectionMeta>, access: Access) -> Self {
         let seen = access.repeats.then(HashSet::new);
         let merge = match &access.source {
             Source::Merged(ranges) => Some(Merge::new(ranges, access.reverse)),
             _ => None,
         };
-        Self { collection, access, range: 0, after: None, seen, merge }
+        let collection = Arc::clone(collection);
+        Self { collection, access, range: 0, after: None, seen, merge, damaged: None }
+    }
+
+    /// Scans every document of a collection.
+    pub(crate) fn whole(collection: &Arc<CollectionMeta>) -> Self {
+        Self::new(collection, Access::table())
+    }
+
+    /// Passes over damaged documents. [`Scan::take_damaged`] returns their errors.
+    #[must_use]
+    pub(crate) fn passing_over_damaged(self) -> Self {
+        Self { damaged: Some(Vec::new()), ..self }
+    }
+
+    /// Returns the errors of the damaged documents that were passed over since the last call.
+    pub(crate) fn take_damaged(&mut self) -> Vec<Error> {
+        self.damaged.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Returns the number of leading sort fields by which the documents are ordered.
@@ -80,7 +100,7 @@ impl Scan {
     /// Visits documents until `visit` stops; returns whether the end was reached.
     pub(crate) fn run(&mut self, connection: &Connection, visit: &mut Visit<'_>) -> Result<bool> {
         if let Some(merge) = &mut self.merge {
-            return merge.run(connection, self.collection, &mut self.seen, visit);
+            return merge.run(connection, &self.collection, &mut self.seen, &mut self.damaged, visit);
         }
         let sql = self.sql();
         let mut statement = connection.prepare_cached(&sql).map_err(failed(READING))?;
@@ -92,7 +112,8 @@ impl Scan {
                 if self.seen.as_mut().is_some_and(|seen| !seen.insert(rid)) {
                     continue;
                 }
-                if visit(rid, document(row, 2)?)? {
+                let stop = with_row(row, 2, &self.collection, rid, &mut |document| visit(rid, document));
+                if pass_over(&mut self.damaged, stop)? {
                     self.after = Some(entry(row).map_err(failed(READING))?);
                     return Ok(false);
                 }
@@ -104,17 +125,17 @@ impl Scan {
     }
 
     fn sql(&self) -> String {
-        let c = self.collection;
+        let (c, sum) = (self.collection.id, self.collection.checksum());
         match &self.access.source {
             Source::Table | Source::Merged(_) => {
-                format!("SELECT x'', rid, doc FROM c_{c} WHERE rid > ?1 ORDER BY rid")
+                format!("SELECT x'', rid, doc, {sum} FROM c_{c} WHERE rid > ?1 ORDER BY rid")
             }
-            Source::Id(_) => self.id_sql(", doc"),
+            Source::Id(_) => self.id_sql(&format!(", doc, {sum}")),
             Source::Index(index, _) => {
                 let (bounds, order) = (entry_condition(self.access.reverse), order(self.access.reverse));
                 // SQLite keeps the order of a cross join: the index leads.
                 format!(
-                    "SELECT x.k, x.rid, c.doc FROM x_{} x CROSS JOIN c_{c} c ON c.rid = x.rid \
+                    "SELECT x.k, x.rid, c.doc, {sum} FROM x_{} x CROSS JOIN c_{c} c ON c.rid = x.rid \
                      WHERE {bounds} ORDER BY x.k {order}, x.rid {order}",
                     index.id
                 )
@@ -123,7 +144,7 @@ impl Scan {
     }
 
     fn id_sql(&self, columns: &str) -> String {
-        let (c, order) = (self.collection, order(self.access.reverse));
+        let (c, order) = (self.collection.id, order(self.access.reverse));
         format!("SELECT id, rid{columns} FROM c_{c} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}")
     }
 
@@ -183,25 +204,76 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-/// Returns the document in a column of a row.
-pub(crate) fn document<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a RawDocument> {
+/// Returns the document in a column of a row, checked against the checksum in the next column.
+pub(crate) fn document<'a>(
+    row: &'a Row<'_>,
+    column: usize,
+    collection: &CollectionMeta,
+    rid: i64,
+) -> Result<&'a RawDocument> {
     let bytes =
         row.get_ref(column).and_then(|value| value.as_blob().map_err(Into::into)).map_err(failed(READING))?;
-    RawDocument::from_bytes(bytes).map_err(unreadable)
+    let written: Option<i64> = row.get(column + 1).map_err(failed(READING))?;
+    let document = RawDocument::from_bytes(bytes).map_err(unreadable);
+    if written.is_some_and(|written| written != checksum(bytes)) {
+        let damaged = Error::Damaged { document: UNNAMED.to_owned(), source: "its checksum differs".into() };
+        return Err(named(damaged, collection, rid, document.ok()));
+    }
+    document.map_err(|error| named(error, collection, rid, None))
+}
+
+/// Calls `with` for the document in a column of a row.
+fn with_row<T>(
+    row: &Row<'_>,
+    column: usize,
+    collection: &CollectionMeta,
+    rid: i64,
+    with: &mut dyn FnMut(&RawDocument) -> Result<T>,
+) -> Result<T> {
+    let document = document(row, column, collection, rid)?;
+    with(document).map_err(|error| named(error, collection, rid, Some(document)))
+}
+
+/// Names the document of an error: by its collection, and by its id or its row number.
+fn named(error: Error, collection: &CollectionMeta, rid: i64, document: Option<&RawDocument>) -> Error {
+    let source = match error {
+        Error::Damaged { document, source } if document == UNNAMED => source,
+        other => return other,
+    };
+    let id = document.and_then(|document| match document.get("_id").ok()?? {
+        RawBsonRef::ObjectId(id) => Some(id.to_hex()),
+        RawBsonRef::String(id) => Some(id.to_owned()),
+        _ => None,
+    });
+    let name = &collection.name;
+    let document = id.map_or_else(|| format!("row {rid} of {name}"), |id| format!("document {id} of {name}"));
+    Error::Damaged { document, source }
+}
+
+/// Keeps the error of a damaged document, where those are passed over.
+fn pass_over(damaged: &mut Option<Vec<Error>>, stop: Result<bool>) -> Result<bool> {
+    match (stop, damaged) {
+        (Err(error @ Error::Damaged { .. }), Some(damaged)) => {
+            damaged.push(error);
+            Ok(false)
+        }
+        (stop, _) => stop,
+    }
 }
 
 /// Calls `with` for the document of a row, if it exists.
 pub(crate) fn with_document<T>(
     connection: &Connection,
-    collection: i64,
+    collection: &CollectionMeta,
     rid: i64,
     with: &mut dyn FnMut(&RawDocument) -> Result<T>,
 ) -> Result<Option<T>> {
+    let (id, sum) = (collection.id, collection.checksum());
     let mut statement = connection
-        .prepare_cached(&format!("SELECT doc FROM c_{collection} WHERE rid = ?"))
+        .prepare_cached(&format!("SELECT doc, {sum} FROM c_{id} WHERE rid = ?"))
         .map_err(failed(READING))?;
     statement
-        .query_row([rid], |row| Ok(document(row, 0).and_then(&mut *with)))
+        .query_row([rid], |row| Ok(with_row(row, 0, collection, rid, with)))
         .optional()
         .map_err(failed(READING))?
         .transpose()
@@ -210,14 +282,15 @@ pub(crate) fn with_document<T>(
 /// Returns the row numbers of up to `limit` matches.
 pub(crate) fn matches(
     connection: &Connection,
-    stored: &CollectionMeta,
+    stored: &Arc<CollectionMeta>,
     filter: &Filter,
     limit: Option<usize>,
 ) -> Result<Vec<i64>> {
     let compiled = CompiledFilter::new(filter)?;
     let access = plan::choose(stored, filter, &Sort::default(), limit.is_some())?;
     let mut found = Vec::new();
-    Scan::new(stored.id, access).run(connection, &mut |rid, document| {
+    // A write does not pass over damaged documents: it cannot know whether it would change them.
+    Scan::new(stored, access).run(connection, &mut |rid, document| {
         if compiled.matches(document)? {
             found.push(rid);
         }
@@ -253,7 +326,7 @@ pub(crate) fn count(
     }
     let compiled = CompiledFilter::new(filter)?;
     let mut found = 0;
-    Scan::new(stored.id, access).run(connection, &mut |_, document| {
+    Scan::new(stored, access).passing_over_damaged().run(connection, &mut |_, document| {
         found += u64::from(compiled.matches(document)?);
         Ok(false)
     })?;
@@ -288,8 +361,9 @@ impl Merge {
     fn run(
         &mut self,
         connection: &Connection,
-        collection: i64,
+        collection: &CollectionMeta,
         seen: &mut Option<HashSet<i64>>,
+        damaged: &mut Option<Vec<Error>>,
         visit: &mut Visit<'_>,
     ) -> Result<bool> {
         let mut statements = Vec::with_capacity(self.ranges.len());
@@ -309,11 +383,11 @@ impl Merge {
             let Some((key, rid)) = heads[first].take() else { break };
             self.ranges[first].after = Some((key, rid));
             let is_new = seen.as_mut().is_none_or(|seen| seen.insert(rid));
-            if is_new
-                && with_document(connection, collection, rid, &mut |document| visit(rid, document))?
-                    .unwrap_or(false)
-            {
-                return Ok(false);
+            if is_new {
+                let stop = with_document(connection, collection, rid, &mut |document| visit(rid, document));
+                if pass_over(damaged, stop.map(|stop| stop.unwrap_or(false)))? {
+                    return Ok(false);
+                }
             }
             heads[first] = next(&mut rows[first])?;
         }

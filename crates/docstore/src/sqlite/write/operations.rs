@@ -41,7 +41,7 @@ pub(crate) fn execute(session: &mut Session<'_>, collection: &str, operation: Op
 fn find_all(session: &Session<'_>, collection: &str, find: Find) -> Result<RawStream> {
     let read = PlannedRead::new(&session.catalog, collection, find)?;
     let documents = read.open(session.connection)?.read_all(session.connection)?;
-    Ok(stream::iter(documents.into_iter().map(Ok)).boxed())
+    Ok(stream::iter(documents).boxed())
 }
 
 /// Inserts in order, up to the first that is rejected.
@@ -167,7 +167,7 @@ fn change(session: &mut Session<'_>, stored: &CollectionMeta, rid: i64, update: 
 }
 
 fn fetch(session: &Session<'_>, stored: &CollectionMeta, rid: i64) -> Result<RawDocumentBuf> {
-    with_document(session.connection, stored.id, rid, &mut |document| Ok(document.to_owned()))?
+    with_document(session.connection, stored, rid, &mut |document| Ok(document.to_owned()))?
         .ok_or_else(|| Error::Engine { what: "reading documents", source: "a document is missing".into() })
 }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::order::index_keys as keys;
 use crate::order::key_encoding as key;
-use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta};
+use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta, checksum};
 use crate::sqlite::error::failed;
 use crate::{Change, Error, Index, Result};
 
@@ -69,9 +69,10 @@ impl Session<'_> {
         }
         let stored = self.collection_or_new(collection)?;
         let entries = self.entries(&stored, None, &raw, None)?;
+        let bytes = raw.as_bytes();
         self.connection
-            .prepare_cached(&format!("INSERT INTO c_{} (id, doc) VALUES (?, ?)", stored.id))
-            .and_then(|mut statement| statement.execute(params![id_key, raw.as_bytes()]))
+            .prepare_cached(&format!("INSERT INTO c_{} (id, doc, checksum) VALUES (?, ?, ?)", stored.id))
+            .and_then(|mut statement| statement.execute(params![id_key, bytes, checksum(bytes)]))
             .map_err(failed(WRITING))?;
         self.write_entries(self.connection.last_insert_rowid(), &entries)?;
         self.changed(collection, id.clone());
@@ -88,9 +89,10 @@ impl Session<'_> {
     ) -> Result<RawDocumentBuf> {
         let raw = encode(&stored.name, new)?;
         let entries = self.entries(stored, Some(old), &raw, Some(rid))?;
+        let bytes = raw.as_bytes();
         self.connection
-            .prepare_cached(&format!("UPDATE c_{} SET doc = ? WHERE rid = ?", stored.id))
-            .and_then(|mut statement| statement.execute(params![raw.as_bytes(), rid]))
+            .prepare_cached(&format!("UPDATE c_{} SET doc = ?, checksum = ? WHERE rid = ?", stored.id))
+            .and_then(|mut statement| statement.execute(params![bytes, checksum(bytes), rid]))
             .map_err(failed(WRITING))?;
         self.write_entries(rid, &entries)?;
         let id = new.get("_id").cloned().unwrap_or(Bson::Null);
@@ -148,7 +150,7 @@ impl Session<'_> {
         let mut statement = self
             .connection
             .prepare_cached(&format!(
-                "SELECT rid, doc FROM c_{} WHERE rid > ? ORDER BY rid LIMIT 200",
+                "SELECT rid, doc, checksum FROM c_{} WHERE rid > ? ORDER BY rid LIMIT 200",
                 stored.id
             ))
             .map_err(failed("creating an index"))?;
@@ -156,7 +158,7 @@ impl Session<'_> {
         let mut batch = Vec::new();
         while let Some(row) = rows.next().map_err(failed("creating an index"))? {
             let rid = row.get(0).map_err(failed("creating an index"))?;
-            batch.push((rid, crate::sqlite::query::scan::document(row, 1)?.to_owned()));
+            batch.push((rid, crate::sqlite::query::scan::document(row, 1, stored, rid)?.to_owned()));
         }
         Ok(batch)
     }
@@ -264,7 +266,12 @@ struct Entry {
     multikey: bool,
 }
 
-fn keys_in(stored: &CollectionMeta, index: &IndexMeta, document: &RawDocument) -> Result<keys::Keys> {
+/// Returns the keys of a document in an index.
+pub(crate) fn keys_in(
+    stored: &CollectionMeta,
+    index: &IndexMeta,
+    document: &RawDocument,
+) -> Result<keys::Keys> {
     if let Some(partial) = &index.partial
         && !partial.matches(document)?
     {

@@ -4,7 +4,7 @@
 //! commit. A `Begin` has the thread to itself until it ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -16,7 +16,12 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::{EngineTransaction, Executor, Operation, Output};
 use crate::sqlite::catalog::Catalog;
+use crate::sqlite::condition::Condition;
 use crate::sqlite::error::{closed, failed};
+use crate::sqlite::file::{self, Access, Durability};
+use crate::sqlite::files::Files;
+use crate::sqlite::log::{self, Owner, Presence};
+use crate::sqlite::query::read::Readers;
 use crate::sqlite::write::operations::{self, is_refusal};
 use crate::sqlite::write::session::Session;
 use crate::{Change, Error, Result};
@@ -33,6 +38,8 @@ pub(crate) struct Done {
     failed: Option<String>,
     /// Set if it failed in a way that spoils the transaction it ran in.
     spoilt: bool,
+    /// The activity that found the disk full, if it failed for that.
+    disk_full: Option<String>,
     /// Sends the result to the caller, given the outcome of the commit.
     acknowledge: Acknowledge,
 }
@@ -81,6 +88,10 @@ pub(crate) fn task<T: Send + 'static>(
         Done {
             failed: error.map(ToString::to_string),
             spoilt,
+            disk_full: error.and_then(|error| match error.root() {
+                Error::DiskFull(what) => Some(what.clone()),
+                _ => None,
+            }),
             acknowledge: Box::new(move |committed| {
                 // The caller may be gone.
                 let _ = reply.send(match committed {
@@ -94,14 +105,9 @@ pub(crate) fn task<T: Send + 'static>(
 }
 
 /// Starts the thread.
-pub(crate) fn start(
-    connection: Connection,
-    path: &Path,
-    events: broadcast::Sender<Change>,
-    limit: Duration,
-) -> Result<Sender<Job>> {
+pub(crate) fn start(writer: Writer) -> Result<Sender<Job>> {
     let (jobs, queue) = channel();
-    let writer = Writer { connection, catalog: Arc::default(), events, limit };
+    let path = writer.path.clone();
     std::thread::Builder::new()
         .name("store writer".into())
         .spawn(move || writer.run(&queue))
@@ -109,11 +115,23 @@ pub(crate) fn start(
     Ok(jobs)
 }
 
-struct Writer {
-    connection: Connection,
-    catalog: Arc<Catalog>,
-    events: broadcast::Sender<Change>,
-    limit: Duration,
+/// The state of the thread.
+pub(crate) struct Writer {
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+    pub(crate) durability: Durability,
+    /// Set if the store was opened for reading only.
+    pub(crate) read_only: bool,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) condition: Arc<Condition>,
+    pub(crate) presence: Presence,
+    /// The owner of the log; `None` for a scratch store, which is never restored.
+    pub(crate) owner: Option<Owner>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) events: broadcast::Sender<Change>,
+    /// Maximum duration of a transaction.
+    pub(crate) limit: Duration,
 }
 
 impl Writer {
@@ -133,7 +151,10 @@ impl Writer {
                 Job::Close(reply) => {
                     // If readers are still active, the log stays, and the next process that opens the file reads it.
                     let _ = self.connection.busy_timeout(Duration::from_millis(200));
-                    let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                    if !self.read_only && self.files.check().is_ok() {
+                        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                        log::touch(&self.path);
+                    }
                     drop(self);
                     let _ = reply.send(());
                     return;
@@ -145,9 +166,11 @@ impl Writer {
     /// Runs a write and those that wait behind it; returns the first job of another kind.
     fn group(&mut self, first: Task, queue: &Receiver<Job>) -> Option<Job> {
         let started = Instant::now();
-        let mut session = match self.begin() {
+        let prepared = self.prepare();
+        let mut session = match prepared.and_then(|()| self.begin()) {
             Ok(session) => session,
             Err(error) => {
+                self.condition.record(&error);
                 (first(Err(error)).acknowledge)(Ok(()));
                 self.settle(false, Arc::default(), Vec::new());
                 return None;
@@ -157,10 +180,12 @@ impl Writer {
         let mut other = None;
         let mut next = Some(first);
         let mut spoilt = false;
+        let mut disk_full = None;
         while let Some(task) = next.take() {
             match catch_unwind(AssertUnwindSafe(|| task(Ok(&mut session)))) {
                 Ok(done) => {
                     spoilt |= done.spoilt;
+                    disk_full = disk_full.or(done.disk_full);
                     waiting.push(done.acknowledge);
                 }
                 // The panic dropped the caller's channel, which reports the failure.
@@ -176,15 +201,22 @@ impl Writer {
             }
         }
         let Session { catalog, changes, .. } = session;
-        let committed = if spoilt {
+        let committed = if let Some(what) = disk_full {
+            Err(Error::DiskFull(what))
+        } else if spoilt {
             Err(Error::Unavailable("a write beside this one failed; nothing was written".into()))
         } else {
-            self.connection.execute_batch("COMMIT").map_err(failed("committing"))
+            self.commit()
         };
+        self.note(&committed);
         self.settle(committed.is_ok(), catalog, changes);
-        let why = committed.err().map(|error| error.to_string());
         for acknowledge in waiting {
-            acknowledge(why.clone().map_or(Ok(()), |why| Err(Error::Unavailable(why))));
+            acknowledge(match &committed {
+                Ok(()) => Ok(()),
+                Err(Error::DiskFull(what)) => Err(Error::DiskFull(what.clone())),
+                Err(Error::FileLost { path, what }) => Err(Error::FileLost { path: path.clone(), what }),
+                Err(error) => Err(Error::Unavailable(error.to_string())),
+            });
         }
         other
     }
@@ -195,9 +227,11 @@ impl Writer {
             *ended.lock() = Some(why);
         };
         let deadline = Instant::now() + self.limit;
-        let mut session = match self.begin() {
+        let prepared = self.prepare();
+        let mut session = match prepared.and_then(|()| self.begin()) {
             Ok(session) => session,
             Err(error) => {
+                self.condition.record(&error);
                 let _ = begun.send(Err(error));
                 return self.settle(false, Arc::default(), Vec::new());
             }
@@ -209,7 +243,10 @@ impl Writer {
             match steps.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Step::Run(task)) => match catch_unwind(AssertUnwindSafe(|| task(Ok(&mut session)))) {
                     Ok(Done { failed: None, acknowledge, .. }) => acknowledge(Ok(())),
-                    Ok(Done { failed: Some(why), acknowledge: report, .. }) => {
+                    Ok(Done { failed: Some(why), acknowledge: report, disk_full, .. }) => {
+                        if disk_full.is_some() {
+                            self.condition.set_full(true);
+                        }
                         end(format!("an operation in it failed: {why}"));
                         acknowledge = Some(report);
                         break;
@@ -238,18 +275,30 @@ impl Writer {
             }
         }
         let Session { catalog, changes, .. } = session;
-        let done = if commit {
-            self.connection.execute_batch("COMMIT").map_err(failed("committing"))
-        } else {
-            Ok(())
-        };
+        let done = if commit { self.commit() } else { Ok(()) };
         if commit {
             end(if done.is_ok() { "it was committed".into() } else { "its commit failed".into() });
         }
+        self.note(&done);
         self.settle(commit && done.is_ok(), catalog, changes);
         if let Some(acknowledge) = acknowledge {
             acknowledge(done);
         }
+    }
+
+    /// Checks that the store can be written, before a transaction begins.
+    fn prepare(&mut self) -> Result<()> {
+        if self.read_only {
+            return Err(Error::ReadOnly("it was opened for reading only".into()));
+        }
+        self.files.check()?;
+        if self.readers.access() == Access::Immutable {
+            self.reopen()?;
+        }
+        if let Some(owner) = &mut self.owner {
+            owner.refresh(&self.connection);
+        }
+        Ok(())
     }
 
     fn begin(&self) -> Result<Session<'_>> {
@@ -257,7 +306,38 @@ impl Writer {
         let mut session =
             Session { connection: &self.connection, catalog: Arc::clone(&self.catalog), changes: Vec::new() };
         session.refresh()?;
+        if session.catalog.add_checksums(session.connection)? {
+            session.refresh()?;
+        }
         Ok(session)
+    }
+
+    /// Opens the file for writing, after it was opened on a full disk.
+    fn reopen(&mut self) -> Result<()> {
+        let (connection, access) = file::open_writer(&self.path, self.durability, None)?;
+        if access == Access::Immutable {
+            return Err(Error::DiskFull("opening the store for writing".into()));
+        }
+        self.connection = connection;
+        self.readers.set_access(access);
+        self.presence = Presence::mark(&self.path);
+        tracing::info!("the store is open for writing again");
+        Ok(())
+    }
+
+    fn commit(&self) -> Result<()> {
+        // What is written to a file that is gone would be lost.
+        self.files.check()?;
+        self.connection.execute_batch("COMMIT").map_err(failed("committing"))?;
+        self.condition.set_full(false);
+        Ok(())
+    }
+
+    /// Records the outcome of a commit.
+    fn note(&self, outcome: &Result<()>) {
+        if let Err(error) = outcome {
+            self.condition.record(error);
+        }
     }
 
     /// After a commit, keeps the catalog and publishes the changes; otherwise rolls back.

@@ -64,7 +64,8 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    fn table() -> Self {
+    /// Returns the plan that visits every document.
+    pub(crate) fn table() -> Self {
         Self {
             source: Source::Table,
             reverse: false,

@@ -10,7 +10,12 @@ fn stored(indexes: &[Index], multikey: bool) -> CollectionMeta {
         let fields = key_fields(index.fields());
         Arc::new(IndexMeta { id, index: index.clone(), fields, partial: None, multikey })
     };
-    CollectionMeta { id: 1, name: "c".into(), indexes: (1..).zip(indexes).map(index).collect() }
+    CollectionMeta {
+        id: 1,
+        name: "c".into(),
+        checksums: true,
+        indexes: (1..).zip(indexes).map(index).collect(),
+    }
 }
 
 #[track_caller]

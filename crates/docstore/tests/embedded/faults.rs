@@ -1,0 +1,414 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use docstore::bson::{Document, RawDocumentBuf, doc, rawdoc};
+use docstore::sqlite::{Check, Options, Settings, open, open_with};
+use docstore::{Database, Error, Filter, Find, Index, Projection, Result, Sort, Update};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{Fixture, all};
+
+fn path(folder: &TempDir) -> PathBuf {
+    folder.path().join("store.db")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    path.with_file_name(format!("{}{suffix}", path.file_name().unwrap().to_str().unwrap()))
+}
+
+async fn insert(database: &Database, id: &str) -> Result<()> {
+    database.collection("c").insert_one(doc! { "_id": id, "text": format!("text of {id}") }).await.map(drop)
+}
+
+async fn ids(database: &Database) -> Vec<String> {
+    let documents = all(database, "c", Find::new(Filter::All).sort(Sort::ascending("_id"))).await;
+    documents.iter().map(|document| document.get_str("_id").unwrap().to_owned()).collect()
+}
+
+async fn opened(path: &Path, settings: Settings) -> Result<Database> {
+    open_with(Options { path: path.to_owned() }, settings).await
+}
+
+async fn refusal(path: &Path) -> String {
+    let error = opened(path, Settings::default()).await.map(drop).unwrap_err();
+    assert!(matches!(error, Error::WrongLog { .. }), "{error}");
+    error.to_string()
+}
+
+/// Copies what a kill at this moment would leave: the file and its log.
+fn killed_copy(store: &Fixture) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for suffix in ["", "-wal"] {
+        let name = format!("store.db{suffix}");
+        fs::copy(store.folder.path().join(&name), folder.path().join(&name)).unwrap();
+    }
+    folder
+}
+
+/// Replaces bytes of a closed file, as a fault of the disk would.
+fn damage(path: &Path, from: &str, to: &str) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn removed_file_fails_writes_and_is_reported() {
+    for suffix in ["", "-wal", "-shm"] {
+        let store = Fixture::new().await;
+        insert(&store.database, "before").await.unwrap();
+        assert_eq!(store.database.problem().await, None);
+        assert_eq!(ids(&store.database).await, ["before"]);
+        fs::remove_file(beside(&path(&store.folder), suffix)).unwrap();
+        let error = insert(&store.database, "lost").await.unwrap_err();
+        assert!(matches!(error, Error::FileLost { what: "removed", .. }), "{suffix}: {error}");
+        let begun = store.database.begin().await.map(drop).unwrap_err();
+        assert!(matches!(begun, Error::FileLost { .. }), "{begun}");
+        assert!(store.database.ping().await.is_err());
+        let problem = store.database.problem().await.unwrap();
+        assert!(!problem.serves && problem.reason.contains("removed"), "{problem:?}");
+        // Connections that are open still read what was there.
+        assert_eq!(ids(&store.database).await, ["before"]);
+    }
+}
+
+#[tokio::test]
+async fn replaced_file_fails_writes_until_it_is_put_back() {
+    let store = Fixture::new().await;
+    insert(&store.database, "before").await.unwrap();
+    let (path, aside) = (path(&store.folder), store.folder.path().join("aside"));
+    let transaction = store.database.begin().await.unwrap();
+    transaction.collection("c").insert_one(doc! { "_id": "uncommitted" }).await.unwrap();
+    fs::rename(&path, &aside).unwrap();
+    fs::copy(&aside, &path).unwrap();
+    let error = transaction.commit().await.unwrap_err();
+    assert!(matches!(error, Error::FileLost { what: "replaced", .. }), "{error}");
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    assert!(matches!(insert(&store.database, "lost").await, Err(Error::FileLost { .. })));
+    fs::rename(&aside, &path).unwrap();
+    insert(&store.database, "after").await.unwrap();
+    assert_eq!(store.database.problem().await, None);
+    assert_eq!(ids(&store.database).await, ["after", "before"]);
+}
+
+#[tokio::test]
+async fn log_of_a_killed_process_is_used() {
+    let store = Fixture::new().await;
+    insert(&store.database, "a").await.unwrap();
+    store.database.close().await;
+    let database = store.again().await;
+    insert(&database, "b").await.unwrap();
+    let killed = killed_copy(&store);
+    let again = open(Options { path: path(&killed) }).await.unwrap();
+    assert_eq!(ids(&again).await, ["a", "b"]);
+    // A second process finds the log in use.
+    insert(&again, "c").await.unwrap();
+    let beside = open(Options { path: path(&killed) }).await.unwrap();
+    assert_eq!(ids(&beside).await, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn older_copy_beside_the_log_of_a_killed_process_is_refused() {
+    let store = Fixture::new().await;
+    insert(&store.database, "a").await.unwrap();
+    store.database.close().await;
+    let copy = fs::read(path(&store.folder)).unwrap();
+    let database = store.again().await;
+    insert(&database, "b").await.unwrap();
+    let killed = killed_copy(&store);
+    let (file, log) = (path(&killed), beside(&path(&killed), "-wal"));
+    fs::write(&file, &copy).unwrap();
+    let before = fs::read(&log).unwrap();
+    for _ in 0..2 {
+        let text = refusal(&file).await;
+        assert!(text.contains("an older copy was put back") && text.contains("store.db-wal"), "{text}");
+        assert_eq!((fs::read(&file).unwrap(), fs::read(&log).unwrap()), (copy.clone(), before.clone()));
+    }
+    // The remedy of the message.
+    fs::remove_file(&log).unwrap();
+    fs::remove_file(beside(&file, "-shm")).unwrap();
+    let restored = open(Options { path: file }).await.unwrap();
+    assert_eq!(ids(&restored).await, ["a"]);
+    insert(&restored, "c").await.unwrap();
+}
+
+#[tokio::test]
+async fn file_written_after_its_log_ended_is_refused() {
+    let store = Fixture::new().await;
+    insert(&store.database, "a").await.unwrap();
+    let killed = killed_copy(&store);
+    let (file, log) = (path(&killed), beside(&path(&killed), "-wal"));
+    let written = fs::metadata(&log).unwrap().modified().unwrap();
+    let set =
+        |path: &Path, time| fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    set(&file, written + Duration::from_mins(2));
+    let text = refusal(&file).await;
+    assert!(text.contains("run: touch store.db-wal"), "{text}");
+    set(&log, written + Duration::from_mins(2));
+    assert_eq!(ids(&open(Options { path: file }).await.unwrap()).await, ["a"]);
+}
+
+#[tokio::test]
+async fn damaged_file_with_a_log_is_refused() {
+    let store = Fixture::new().await;
+    let documents = (0..2000).map(|n| doc! { "_id": n, "text": "x".repeat(100) }).collect();
+    store.database.collection("c").insert_many(documents).await.unwrap();
+    store.database.close().await;
+    let database = store.again().await;
+    insert(&database, "a").await.unwrap();
+    let killed = killed_copy(&store);
+    let mut bytes = fs::read(path(&killed)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8192].fill(0xA5);
+    fs::write(path(&killed), bytes).unwrap();
+    let text = refusal(&path(&killed)).await;
+    assert!(text.contains("is damaged"), "{text}");
+}
+
+#[tokio::test]
+async fn empty_or_missing_file_beside_a_log_is_refused() {
+    let store = Fixture::new().await;
+    insert(&store.database, "a").await.unwrap();
+    let killed = killed_copy(&store);
+    fs::write(path(&killed), "").unwrap();
+    let text = refusal(&path(&killed)).await;
+    assert!(text.contains("it is empty, but its log store.db-wal has content"), "{text}");
+    fs::remove_file(path(&killed)).unwrap();
+    assert!(refusal(&path(&killed)).await.contains("it does not exist"));
+    assert!(!path(&killed).exists());
+}
+
+#[tokio::test]
+async fn files_are_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("new/store.db");
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    let database = open(Options { path: file.clone() }).await.unwrap();
+    insert(&database, "a").await.unwrap();
+    assert_eq!(mode(file.parent().unwrap()), 0o700);
+    for suffix in ["", "-wal", "-shm"] {
+        assert_eq!(mode(&beside(&file, suffix)), 0o600, "{suffix}");
+    }
+    database.close().await;
+    // Earlier versions let everyone read; a deliberate mode without access for others is kept.
+    for (before, after) in [(0o644, 0o600), (0o640, 0o640)] {
+        fs::set_permissions(&file, Permissions::from_mode(before)).unwrap();
+        open(Options { path: file.clone() }).await.unwrap().close().await;
+        assert_eq!(mode(&file), after);
+    }
+}
+
+#[tokio::test]
+async fn damaged_documents_are_passed_over_counted_and_named() {
+    let store = Fixture::new().await;
+    for n in 0..10 {
+        insert(&store.database, &format!("d{n}")).await.unwrap();
+    }
+    store.database.ensure_index("c", &Index::on(["text"])).await.unwrap();
+    store.database.close().await;
+    damage(&path(&store.folder), "text of d3\0", "text of d8\0");
+    let database = store.again().await;
+    let c = database.collection("c");
+    for find in [
+        Find::new(Filter::All),
+        Find::new(Filter::All).sort(Sort::ascending("_id")),
+        Find::new(Filter::All).sort(Sort::ascending("text")),
+        Find::new(Filter::All).sort(Sort::ascending("other")),
+        Find::new(Filter::gte("text", "text")),
+    ] {
+        let (documents, damaged) = c.find(find).await.unwrap().readable_documents().await.unwrap();
+        assert_eq!((documents.len(), damaged.len()), (9, 1));
+        let text = damaged[0].to_string();
+        assert_eq!(text, "document d3 of c is damaged: its checksum differs");
+    }
+    assert_eq!(c.count(&Filter::ne("other", 1)).await.unwrap(), 9);
+    // Asked for alone, or to be changed, it is an error.
+    let found = c.find_one(Find::new(Filter::id("d3"))).await.unwrap_err();
+    assert!(matches!(found, Error::Damaged { .. }), "{found}");
+    let changed = c.update_one(&Filter::id("d3"), &Update::new().set("n", 1)).await.unwrap_err();
+    assert!(matches!(changed, Error::Damaged { .. }), "{changed}");
+    c.update_one(&Filter::id("d4"), &Update::new().set("n", 1)).await.unwrap();
+    assert_eq!(c.find_one(Find::new(Filter::id("d4"))).await.unwrap().unwrap().get_i32("n").unwrap(), 1);
+    let problem = database.problem().await.unwrap();
+    assert!(problem.serves && problem.reason.contains("1 damaged documents"), "{problem:?}");
+    database.close().await;
+
+    damage(&path(&store.folder), "text of d5\0", "text of d8\0");
+    damage(&path(&store.folder), "text of d6\0", "text of d8\0");
+    let database = store.again().await;
+    let c = database.collection("c");
+    assert_eq!(c.find(Find::new(Filter::All)).await.unwrap().readable_documents().await.unwrap().1.len(), 3);
+    assert!(!database.problem().await.unwrap().serves, "repeated damage is unfit to serve");
+}
+
+#[tokio::test]
+async fn invalid_utf8_is_passed_over_in_lists() {
+    let store = Fixture::new().await;
+    for id in ["a", "b", "c"] {
+        insert(&store.database, id).await.unwrap();
+    }
+    let file = Connection::open(path(&store.folder)).unwrap();
+    let mut bytes = RawDocumentBuf::try_from(&doc! { "_id": "b", "text": "text of b" }).unwrap().into_bytes();
+    let at = bytes.len() - 3;
+    bytes[at] = 0xff;
+    let damage = "UPDATE c_1 SET doc = ? WHERE instr(doc, CAST('text of b' AS BLOB)) > 0";
+    assert_eq!(file.execute(damage, [bytes]).unwrap(), 1);
+    let c = store.database.collection("c");
+    for find in [
+        Find::new(Filter::gte("text", "text")),
+        Find::new(Filter::All).sort(Sort::descending("text")),
+        Find::new(Filter::All).sort(Sort::descending("_id")).limit(3),
+    ] {
+        let find = find.projection(Projection::include(["text"]));
+        let (documents, damaged) = c.find(find).await.unwrap().readable_documents().await.unwrap();
+        assert_eq!((documents.len(), damaged.len()), (2, 1));
+        assert!(damaged[0].to_string().starts_with("document b of c is damaged: "), "{}", damaged[0]);
+    }
+    // Where the bytes are not looked at, they are delivered as they are, as a server does.
+    assert_eq!(c.find(Find::new(Filter::All)).await.unwrap().raw_documents().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn file_of_an_earlier_version_is_taken_over_without_a_rewrite() {
+    let store = Fixture::new().await;
+    insert(&store.database, "a").await.unwrap();
+    insert(&store.database, "b").await.unwrap();
+    store.database.close().await;
+    let earlier = || Connection::open(path(&store.folder)).unwrap();
+    earlier()
+        .execute_batch("DROP TRIGGER t_1; ALTER TABLE c_1 DROP COLUMN checksum; DROP TABLE log_owner")
+        .unwrap();
+    let database = store.again().await;
+    assert_eq!(ids(&database).await, ["a", "b"]);
+    insert(&database, "c").await.unwrap();
+    assert_eq!(ids(&database).await, ["a", "b", "c"]);
+    let checked =
+        || -> i64 { earlier().query_row("SELECT count(checksum) FROM c_1", [], |row| row.get(0)).unwrap() };
+    assert_eq!(checked(), 1);
+    // An earlier version beside this one changes a document without its checksum.
+    let changed = rawdoc! { "_id": "c", "text": "changed" };
+    earlier().execute("UPDATE c_1 SET doc = ? WHERE checksum IS NOT NULL", [changed.as_bytes()]).unwrap();
+    assert_eq!(checked(), 0);
+    let found = database.collection("c").find_one(Find::new(Filter::id("c"))).await.unwrap().unwrap();
+    assert_eq!(found.get_str("text").unwrap(), "changed");
+    let all = Update::new().set("n", 1);
+    assert_eq!(database.collection("c").update_many(&Filter::All, &all).await.unwrap().modified, 3);
+    assert_eq!(checked(), 3);
+}
+
+#[tokio::test]
+async fn full_disk_fails_writes_as_such_until_there_is_space() {
+    let store = Fixture::new().await;
+    insert(&store.database, "a").await.unwrap();
+    store.database.close().await;
+    let settings = || Settings { max_pages: Some(60), ..Settings::default() };
+    let database = opened(&path(&store.folder), settings()).await.unwrap();
+    let c = database.collection("c");
+    let big = |id: i32| doc! { "_id": id, "text": "x".repeat(50_000) };
+    let mut inserted = 0;
+    let error = loop {
+        match c.insert_one(big(inserted)).await {
+            Ok(_) => inserted += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::DiskFull(_)), "{error}");
+    let problem = database.problem().await.unwrap();
+    assert!(problem.serves && problem.reason.contains("full"), "{problem:?}");
+    let within = database.begin().await.unwrap();
+    let error = within.collection("c").insert_one(big(100)).await.unwrap_err();
+    assert!(matches!(error, Error::DiskFull(_)), "{error}");
+    // Reads go on, and nothing of the failed writes is there.
+    assert_eq!(c.count(&Filter::All).await.unwrap(), u64::try_from(inserted).unwrap() + 1);
+    assert_eq!(c.delete_many(&Filter::gte("_id", 0)).await.unwrap(), u64::try_from(inserted).unwrap());
+    c.insert_one(big(0)).await.unwrap();
+    assert_eq!(database.problem().await, None);
+}
+
+#[tokio::test]
+async fn read_only_store_is_read_and_not_written() {
+    let store = Fixture::new().await;
+    insert(&store.database, "a").await.unwrap();
+    let settings = || Settings { read_only: true, ..Settings::default() };
+    let (file, missing) = (path(&store.folder), store.folder.path().join("missing.db"));
+    let reader = opened(&file, settings()).await.unwrap();
+    assert_eq!(ids(&reader).await, ["a"]);
+    let error = insert(&reader, "b").await.unwrap_err();
+    assert!(matches!(error, Error::ReadOnly(_)), "{error}");
+    assert!(matches!(reader.begin().await, Err(Error::ReadOnly(_))));
+    assert!(reader.problem().await.unwrap().serves);
+    // It sees the writes of others, and does not empty their log.
+    insert(&store.database, "b").await.unwrap();
+    assert_eq!(ids(&reader).await, ["a", "b"]);
+    reader.close().await;
+    insert(&store.database, "c").await.unwrap();
+    assert_eq!(ids(&store.database).await, ["a", "b", "c"]);
+    let refused = opened(&missing, settings()).await.map(drop).unwrap_err();
+    assert!(matches!(refused, Error::ReadOnly(_)), "{refused}");
+    assert!(!missing.exists());
+}
+
+#[tokio::test]
+async fn check_finds_faults_in_pages_documents_and_indexes() {
+    let store = Fixture::new().await;
+    insert(&store.database, "a").await.unwrap();
+    store.database.ensure_index("c", &Index::on(["text"])).await.unwrap();
+    let documents = (0..2000).map(|n| doc! { "_id": n, "text": "x".repeat(100) }).collect();
+    store.database.collection("c").insert_many(documents).await.unwrap();
+    store.database.close().await;
+    let file = path(&store.folder);
+    let with = |check| opened(&file, Settings { check, ..Settings::default() });
+    for check in [Check::Off, Check::Quick, Check::Full] {
+        with(check).await.unwrap().close().await;
+    }
+    let whole = fs::read(&file).unwrap();
+    // A damaged document does not prevent the use of the others.
+    damage(&file, "text of a\0", "text of z\0");
+    with(Check::Full).await.unwrap().close().await;
+    for (sql, expected) in [
+        ("DELETE FROM x_1 WHERE rid = 1000", "lacks a document"),
+        ("INSERT INTO x_1 VALUES (x'00', 5)", "names a document that it should not"),
+    ] {
+        fs::write(&file, &whole).unwrap();
+        Connection::open(&file).unwrap().execute(sql, []).unwrap();
+        with(Check::Quick).await.unwrap().close().await;
+        let error = with(Check::Full).await.map(drop).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let mut bytes = whole.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8192].fill(0xA5);
+    fs::write(&file, bytes).unwrap();
+    with(Check::Off).await.unwrap().close().await;
+    let error = with(Check::Quick).await.map(drop).unwrap_err().to_string();
+    assert!(error.starts_with("the store file is damaged: "), "{error}");
+}
+
+#[tokio::test]
+async fn snapshot_is_of_one_moment() {
+    let store = Fixture::new().await;
+    let other = store.database.collection("other");
+    insert(&store.database, "a").await.unwrap();
+    other.insert_one(doc! { "_id": 1 }).await.unwrap();
+    let snapshot = store.database.snapshot().await.unwrap();
+    insert(&store.database, "b").await.unwrap();
+    other.insert_one(doc! { "_id": 2 }).await.unwrap();
+    store.database.ensure_index("later", &Index::on(["n"])).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(ids(&snapshot).await, ["a"]);
+        assert_eq!(all(&snapshot, "other", Find::new(Filter::All)).await, [doc! { "_id": 1 }]);
+        assert_eq!(snapshot.collection("other").count(&Filter::All).await.unwrap(), 1);
+    }
+    assert_eq!(snapshot.collection_names().await.unwrap(), ["c", "other"]);
+    // A stream that is read to its middle and dropped does not block the next read.
+    let mut stream = snapshot.collection("c").find(Find::new(Filter::All)).await.unwrap();
+    let _: Option<Document> = stream.next_document().await.unwrap();
+    drop(stream);
+    assert_eq!(ids(&snapshot).await, ["a"]);
+    assert!(insert(&snapshot, "x").await.is_err());
+    assert_eq!(ids(&store.database).await, ["a", "b"]);
+}
