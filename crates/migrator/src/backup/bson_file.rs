@@ -21,7 +21,10 @@ pub(super) struct BsonWriter {
 
 impl BsonWriter {
     pub(super) async fn create(path: &Path) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(BYTES, File::create(path).await?);
+        // Only its owner may read it: it contains addresses and keys.
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path).await?;
+        let file = BufWriter::with_capacity(BYTES, file);
         Ok(Self { file, sum: Sha256::new(), documents: 0, bytes: 0 })
     }
 

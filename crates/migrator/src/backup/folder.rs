@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use bson::DateTime;
@@ -204,10 +205,11 @@ pub(super) struct PartialBackup {
 
 impl PartialBackup {
     pub(super) fn begin(dir: &Path, id: &str) -> Result<Self> {
-        fs::create_dir_all(dir).map_err(Error::file(dir))?;
+        let mut private = DirBuilder::new();
+        private.recursive(true).mode(0o700).create(dir).map_err(Error::file(dir))?;
         tidy(dir)?;
         let path = dir.join(format!("{PARTIAL}{id}"));
-        fs::create_dir(&path).map_err(Error::file(dir))?;
+        private.recursive(false).create(&path).map_err(Error::file(dir))?;
         let mut partial = Self { dir: dir.to_owned(), id: id.to_owned(), path, complete: false, lock: None };
         let lock = File::create(partial.path.join(LOCK)).map_err(Error::file(dir))?;
         lock.lock().map_err(Error::file(dir))?;

@@ -30,12 +30,13 @@ pub struct TakeRequest {
     pub cap_bytes: Option<u64>,
 }
 
-/// Takes a backup into a new folder below `dir`, which is created if necessary. The store is only read.
+/// Takes a backup into a new folder below `dir`, which is created if necessary. The store is only read: an embedded one as
+/// it is at this moment, a MongoDB database one collection after the other, beside the writes of others.
 ///
 /// # Errors
 /// [`Error::DiskFull`], [`Error::BackupTooLarge`], [`Error::Store`], …: the partial backup is deleted.
 pub async fn take(db: &Database, dir: &Path, request: &TakeRequest) -> Result<Manifest> {
-    match write_backup(db, dir, request).await {
+    match write_backup(&db.snapshot().await?, dir, request).await {
         // The folder is more useful in the message than one file in it.
         Err(Error::DiskFull { .. }) => Err(Error::DiskFull { path: dir.to_owned() }),
         outcome => outcome,

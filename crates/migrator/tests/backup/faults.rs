@@ -37,6 +37,41 @@ impl Drop for Small {
     }
 }
 
+/// Every write keeps two collections equal; a backup beside it must not see one without the other.
+#[tokio::test]
+async fn backup_of_the_embedded_store_is_of_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = |name: &str| docstore::sqlite::Options { path: folder.path().join(name) };
+    let db = docstore::sqlite::open(options("store.db")).await.unwrap();
+    build(&db).await;
+    let writer = db.clone();
+    let write = async move {
+        for n in 0.. {
+            let transaction = writer.begin().await.unwrap();
+            for collection in ["a_first", "z_last"] {
+                transaction.collection(collection).insert_one(doc! { "_id": n }).await.unwrap();
+            }
+            transaction.commit().await.unwrap();
+        }
+    };
+    let writing = tokio::spawn(write);
+    let dir = folder.path().join("backups");
+    let mut sizes = Vec::new();
+    for round in 0..5 {
+        while db.collection("a_first").count(&Filter::All).await.unwrap() <= round * 10 {
+            tokio::task::yield_now().await;
+        }
+        let taken = take(&db, &dir, &request()).await.unwrap();
+        let documents =
+            |name: &str| taken.collections.iter().find(|kept| kept.name == name).unwrap().documents;
+        assert_eq!(documents("a_first"), documents("z_last"), "round {round}");
+        sizes.push(documents("a_first"));
+        assert!(verify(&dir, &taken.id).await.is_ok());
+    }
+    writing.abort();
+    assert!(sizes.is_sorted() && sizes[0] < sizes[4], "writes went on: {sizes:?}");
+}
+
 testkit::stores! {
     async fn a_full_disk_is_told_and_leaves_nothing(db: Database) {
         // Where nothing may be mounted, the full device of the unit test stands for it.
