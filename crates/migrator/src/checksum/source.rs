@@ -17,7 +17,9 @@ impl Code {
     /// Parses a file; `None` if it is not Rust.
     pub(crate) fn read(source: &str) -> Option<Self> {
         let mut code = Self::default();
-        for item in syn::parse_file(source).ok()?.items {
+        // Of a literal over several lines the compiler takes the ends of lines so, too.
+        let source = source.replace("\r\n", "\n");
+        for item in syn::parse_file(&source).ok()?.items {
             code.take(item, false);
         }
         Some(code)
@@ -314,6 +316,15 @@ mod tests {
             FILE.replace(helper, "").replace("pub(crate) struct", &format!("{helper} pub(crate) struct"));
         assert!(moved.find("fn helper") < moved.find("impl Migration"));
         assert_eq!(up(&moved), up(FILE));
+    }
+
+    #[test]
+    fn line_ends_are_not_covered() {
+        let source = "impl Migration for M {\n  /// Doc.\n  fn up() { run(\"a\nb\", r\"c\nd\", HELP) }\n}\nconst HELP: &str = \"x \\\n y\";\n";
+        let windows = source.replace('\n', "\r\n");
+        let reach = |source: &str| Code::read(source).unwrap().reach("up");
+        assert_eq!(reach(source).len(), 2);
+        assert_eq!(reach(&windows), reach(source));
     }
 
     #[test]
