@@ -103,7 +103,7 @@ doc: ## Build the documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 build: ## Build the release binary
-	cargo build --release --locked
+	GIT_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown) cargo build --release --locked
 
 openapi: ## Generate openapi.json
 	cargo run -q -- openapi > openapi.json.new && mv openapi.json.new openapi.json
@@ -138,7 +138,7 @@ bench-migrations: ## Measure backfills, memory, and a start with nothing pending
 	cargo bench -p migrator --bench migrations
 
 docker-up: .env ## Start MongoDB and the backend in containers
-	docker compose up --build --detach --wait
+	GIT_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null) docker compose up --build --detach --wait
 
 docker-down: ## Stop the containers; the data stays in its volume
 	docker compose down

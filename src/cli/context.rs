@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::output::{CliError, print};
 use super::progress::Display;
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, StoreCheck, StoreConfig};
 use crate::startup;
 
 /// The access of a command to the store.
@@ -42,13 +42,14 @@ impl Context {
     async fn open(config: Config, access: AccessMode, json: bool) -> Result<Self, CliError> {
         let (store, placeholder) = match &config.store {
             // Opening would create the file.
-            StoreConfig::Embedded { path } if access != AccessMode::Create && !path.exists() => {
+            StoreConfig::Embedded { path, .. } if access != AccessMode::Create && !path.exists() => {
                 let folder = env::temp_dir().join(format!("field-notes-{}", Uuid::new_v4()));
-                (StoreConfig::Embedded { path: folder.join("empty.db") }, Some(folder))
+                let path = folder.join("empty.db");
+                (StoreConfig::Embedded { path, read_only: false, check: StoreCheck::Off }, Some(folder))
             }
             store => (store.clone(), None),
         };
-        let database = startup::open_store(&store).await?;
+        let database = startup::open_store(&store, &config.backup_dir).await?;
         let display = Arc::new(Display::new());
         let stop = CancellationToken::new();
         let actor = env::var("USER").unwrap_or_else(|_| "command line".to_owned());

@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 use super::output::CliError;
 
 const DEADLINE: Duration = Duration::from_secs(3);
-const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// Requests `/livez` over a plain socket: one request does not justify an HTTP client in the binary.
-pub(super) async fn run(listen: SocketAddr) -> Result<(), CliError> {
+/// Requests `/livez`, or `/readyz` if `ready`, over a plain socket: one request does not justify an HTTP client in the binary.
+pub(super) async fn run(listen: SocketAddr, ready: bool) -> Result<(), CliError> {
+    let path = if ready { "/readyz" } else { "/livez" };
     let host = match listen.ip() {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -20,7 +20,8 @@ pub(super) async fn run(listen: SocketAddr) -> Result<(), CliError> {
     let address = SocketAddr::new(host, listen.port());
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(REQUEST).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
         let mut status = [0; 12];
         stream.read_exact(&mut status).await?;
         io::Result::Ok(status)
@@ -31,5 +32,5 @@ pub(super) async fn run(listen: SocketAddr) -> Result<(), CliError> {
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it did not answer in time".to_owned(),
     };
-    Err(CliError::failed(format!("no healthy server at {address}: {failure}")))
+    Err(CliError::failed(format!("no healthy server at {address}{path}: {failure}")))
 }

@@ -24,9 +24,12 @@ mod trash;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::task::Poll;
+use std::thread;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, Dotenv, LogFormat};
@@ -38,6 +41,12 @@ use output::CliError;
 /// The exit code of a process that stops at once because of a signal.
 const INTERRUPTED: u8 = 130;
 
+/// The version, and the commit that it was built from if the build knew it.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    option_env!("GIT_REVISION").map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"))
+});
+
 /// The content backend of Field Notes.
 ///
 /// Examples:
@@ -47,7 +56,7 @@ const INTERRUPTED: u8 = 130;
 ///
 /// Configured by environment variables and by .env in the working directory; .env.example lists them.
 #[derive(Debug, Parser)]
-#[command(name = "field-notes", version, verbatim_doc_comment)]
+#[command(name = "field-notes", version = VERSION.as_str(), verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -86,22 +95,38 @@ enum Command {
     ///
     /// Examples:
     ///   field-notes healthcheck
+    ///   field-notes healthcheck --ready
     ///   PORT=8080 field-notes healthcheck
     #[command(verbatim_doc_comment)]
-    Healthcheck,
+    Healthcheck {
+        /// Ask for readiness instead of liveness
+        #[arg(long)]
+        ready: bool,
+    },
 }
 
 /// Runs the program.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let dotenv = match Dotenv::read(Path::new(".env")) {
+        Ok(dotenv) => dotenv,
+        Err(error) => {
+            let error = CliError::usage(error);
+            error.print();
+            return ExitCode::from(error.code);
+        }
+    };
+    // Set in any case, because Tokio panics on an invalid variable.
+    let threads = Config::read_worker_threads(|name| dotenv.lookup(name));
+    let threads = threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let runtime = match Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             CliError::failed(format!("failed to start the runtime: {error}")).print();
             return ExitCode::from(1);
         }
     };
-    let outcome = runtime.block_on(dispatch(arguments.command.unwrap_or(Command::Serve)));
+    let outcome = runtime.block_on(dispatch(arguments.command.unwrap_or(Command::Serve), &dotenv));
     // Does not wait for blocking tasks.
     runtime.shutdown_background();
     ExitCode::from(outcome.unwrap_or_else(|error| {
@@ -111,8 +136,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Runs a command and returns its exit code.
-async fn dispatch(command: Command) -> Result<u8, CliError> {
-    let dotenv = Dotenv::read(Path::new(".env")).map_err(CliError::usage)?;
+async fn dispatch(command: Command, dotenv: &Dotenv) -> Result<u8, CliError> {
     let lookup = |name: &str| dotenv.lookup(name);
     let read_config = || Config::read(lookup).map_err(CliError::usage);
     // Commands log warnings only, unless RUST_LOG says otherwise: their result is what they print.
@@ -120,12 +144,14 @@ async fn dispatch(command: Command) -> Result<u8, CliError> {
         read_config().inspect(|config| {
             let filter = lookup("RUST_LOG").map_or("warn", |_| config.log_filter.as_str());
             telemetry::init(LogFormat::Text, filter);
+            dotenv.warn_about_unknown_names();
         })
     };
     match command {
         Command::Serve => {
             let config = read_config()?;
             telemetry::init(config.log_format, &config.log_filter);
+            dotenv.warn_about_unknown_names();
             let mut signals = Signals::install();
             let shutdown = async move {
                 signals.recv().await;
@@ -146,8 +172,8 @@ async fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Openapi => std::io::stdout()
             .write_all(http::openapi_document().as_bytes())
             .map_err(|error| CliError::failed(format!("failed to print the document: {error}")))?,
-        Command::Healthcheck => {
-            healthcheck::run(Config::read_listen(lookup).map_err(CliError::usage)?).await?;
+        Command::Healthcheck { ready } => {
+            healthcheck::run(Config::read_listen(lookup).map_err(CliError::usage)?, ready).await?;
         }
     }
     Ok(0)

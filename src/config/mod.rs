@@ -85,6 +85,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// The check of the embedded store before it is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StoreCheck {
+    /// Only a store that a killed process left.
+    Off,
+    /// Its structure.
+    Quick,
+    /// Its structure, every document and every index.
+    Full,
+}
+
 /// The store.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreConfig {
@@ -101,7 +112,18 @@ pub enum StoreConfig {
     Embedded {
         /// The path of its file.
         path: PathBuf,
+        /// Never writes it.
+        read_only: bool,
+        /// The check before it is served.
+        check: StoreCheck,
     },
+}
+
+impl StoreConfig {
+    /// Reports whether the store must not be written.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Embedded { read_only: true, .. })
+    }
 }
 
 impl fmt::Debug for StoreConfig {
@@ -111,7 +133,12 @@ impl fmt::Debug for StoreConfig {
             Self::Mongo { database, .. } => {
                 f.debug_struct("Mongo").field("database", database).finish_non_exhaustive()
             }
-            Self::Embedded { path } => f.debug_struct("Embedded").field("path", path).finish(),
+            Self::Embedded { path, read_only, check } => f
+                .debug_struct("Embedded")
+                .field("path", path)
+                .field("read_only", read_only)
+                .field("check", check)
+                .finish(),
         }
     }
 }
@@ -167,6 +194,8 @@ pub struct Config {
     pub cache: CacheSettings,
     /// The age at which cached responses expire where other writers cannot be seen.
     pub cache_max_age: Duration,
+    /// The number of threads that serve requests; `None` for one for each processor.
+    pub worker_threads: Option<usize>,
     /// The limit of concurrent requests.
     pub max_concurrent: usize,
     /// The limits of connections.
@@ -241,6 +270,7 @@ impl Config {
                 stale_while_revalidate: reader.seconds(var::CACHE_STALE_WHILE_REVALIDATE, 0),
             },
             cache_max_age: reader.seconds(var::CACHE_MAX_AGE, 1),
+            worker_threads: reader.worker_threads(var::TOKIO_WORKER_THREADS),
             max_concurrent: reader.count(var::MAX_CONCURRENT_REQUESTS, 1, usize::MAX),
             connections: ConnectionSettings {
                 max_connections: reader.count(var::MAX_CONNECTIONS, 1, usize::MAX),
@@ -254,6 +284,11 @@ impl Config {
             reader.error(var::GOOGLE_CLIENT_ID, "is required in production: without it no one can sign in");
         }
         reader.finish(config)
+    }
+
+    /// Reads only the number of threads that serve requests. [`Config::read`] reports an invalid one.
+    pub fn read_worker_threads(lookup: impl Fn(&str) -> Option<String>) -> Option<usize> {
+        Reader::new(&lookup).worker_threads(var::TOKIO_WORKER_THREADS)
     }
 
     /// Reads only the address that the server listens on.

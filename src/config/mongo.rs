@@ -32,6 +32,9 @@ pub(super) fn store(reader: &mut Reader<'_>, is_production: bool) -> StoreConfig
             .error(var::MONGO_DB_NAME, "must not differ from the database in MONGO_URI: remove one of them");
     }
     let database = in_uri.unwrap_or_else(|| reader.text(var::MONGO_DB_NAME));
+    if reader.boolean(var::READ_ONLY) {
+        reader.error(var::READ_ONLY, "is for the embedded store; on MongoDB, use a user with the role read");
+    }
     StoreConfig::Mongo { uri, database, app_name }
 }
 
@@ -40,7 +43,11 @@ fn embedded(reader: &mut Reader<'_>, is_production: bool) -> StoreConfig {
         let message = "is required in production for the embedded store; to use MongoDB, set MONGO_URI";
         reader.error(var::DATA_DIR, message);
     }
-    StoreConfig::Embedded { path: Path::new(&reader.text(var::DATA_DIR)).join(FILE) }
+    StoreConfig::Embedded {
+        path: Path::new(&reader.text(var::DATA_DIR)).join(FILE),
+        read_only: reader.boolean(var::READ_ONLY),
+        check: reader.choice(var::STORE_CHECK),
+    }
 }
 
 /// Returns the connection string of an Atlas cluster, if one of its variables is set.

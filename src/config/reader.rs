@@ -13,6 +13,9 @@ use ipnet::IpNet;
 /// The longest duration, in seconds: a day.
 const MAX_SECONDS: u64 = 86_400;
 
+/// The maximum number of threads that serve requests.
+const MAX_THREADS: usize = 1024;
+
 /// An invalid variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -137,6 +140,15 @@ impl<'l> Reader<'l> {
     ) -> T {
         let expected = format!("a whole number, {min} or more");
         self.number(variable, min..=max, &expected)
+    }
+
+    pub(super) fn worker_threads(&mut self, variable: Variable) -> Option<usize> {
+        let given = self.given(variable)?;
+        let parsed = given.parse().ok().filter(|n| (1..=MAX_THREADS).contains(n));
+        if parsed.is_none() {
+            self.error(variable, format!("must be a whole number, from 1 to {MAX_THREADS}"));
+        }
+        parsed
     }
 
     pub(super) fn port(&mut self, variable: Variable) -> u16 {

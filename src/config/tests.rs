@@ -28,7 +28,8 @@ fn mongo(config: Config) -> (String, String) {
 fn admin_email_is_enough() {
     let config = with(&[]);
     assert_eq!((config.listen.ip().to_string().as_str(), config.listen.port()), ("127.0.0.1", 5001));
-    assert_eq!(config.store, StoreConfig::Embedded { path: PathBuf::from("./data/field-notes.db") });
+    let path = PathBuf::from("./data/field-notes.db");
+    assert_eq!(config.store, StoreConfig::Embedded { path, read_only: false, check: StoreCheck::Off });
     assert_eq!(config.migrate_on_start, MigrateOnStart::Apply);
     assert!(!config.allow_dev_auth);
 }

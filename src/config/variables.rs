@@ -53,6 +53,10 @@ variables! {
     PORT = "5001";
     /// Folder of the embedded store, used without MONGO_URI; required in production.
     DATA_DIR = "./data";
+    /// Serve the embedded store without writing: for a file that this user may not write.
+    READ_ONLY = "false";
+    /// Check of the embedded store before it is served: off, quick (structure) or full (every document and index).
+    STORE_CHECK = "off";
     /// Connection string of MongoDB; without it the embedded store is used.
     MONGO_URI = "";
     /// Database, unless the path of MONGO_URI names one; both must agree.
@@ -105,6 +109,8 @@ variables! {
     CACHE_S_MAXAGE = "0";
     /// Seconds for which caches may serve a stale public response while they revalidate it.
     CACHE_STALE_WHILE_REVALIDATE = "0";
+    /// Number of threads that serve requests; by default one for each processor.
+    TOKIO_WORKER_THREADS = "";
     /// Limit of concurrent requests, above which the answer is 503; cache hits are not counted.
     MAX_CONCURRENT_REQUESTS = "256";
     /// Limit of connections, above which new ones wait; lowered to the system's limit of open files.

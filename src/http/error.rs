@@ -115,6 +115,10 @@ pub enum ApiError {
     NotServing(String),
     /// 503: the store is unavailable.
     StoreUnavailable(repository::Error),
+    /// 503: the store is open for reading only.
+    ReadOnly(repository::Error),
+    /// 507: the disk of the store is full.
+    StorageFull(Box<dyn std::error::Error + Send + Sync>),
     /// 503: the request took too long.
     TimedOut,
     /// 503: the limit of concurrent requests is reached.
@@ -224,6 +228,10 @@ impl ApiError {
             Self::VerificationBusy => unavailable("too many tokens are being verified"),
             Self::NotServing(detail) => unavailable(detail),
             Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
+            Self::ReadOnly(_) => unavailable("the server is read-only at present: nothing was written"),
+            Self::StorageFull(_) => {
+                plain(StatusCode::INSUFFICIENT_STORAGE, "the disk of the server is full: nothing was written")
+            }
             Self::TimedOut => unavailable("the request took too long"),
             Self::Overloaded => unavailable("too many concurrent requests"),
             Self::Internal(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
@@ -265,8 +273,8 @@ impl ApiError {
     /// Returns the chain of causes, which is logged but never sent.
     pub(crate) fn source_text(&self) -> Option<String> {
         let source: &dyn std::error::Error = match self {
-            Self::StoreUnavailable(error) => error,
-            Self::Internal(error) => &**error,
+            Self::StoreUnavailable(error) | Self::ReadOnly(error) => error,
+            Self::Internal(error) | Self::StorageFull(error) => &**error,
             _ => return None,
         };
         let mut text = source.to_string();
@@ -329,6 +337,8 @@ impl From<repository::Error> for ApiError {
     fn from(error: repository::Error) -> Self {
         match error {
             repository::Error::Unavailable(_) => Self::StoreUnavailable(error),
+            repository::Error::DiskFull(_) => Self::StorageFull(Box::new(error)),
+            repository::Error::ReadOnly(_) => Self::ReadOnly(error),
             repository::Error::Duplicate { fields, .. } => {
                 Self::Conflict(format!("{} is taken", fields.join(", ")))
             }

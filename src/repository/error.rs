@@ -4,6 +4,12 @@ pub enum Error {
     /// The store cannot be reached, or did not answer in time.
     #[error("the store is unavailable")]
     Unavailable(#[source] docstore::Error),
+    /// The disk of the store is full; nothing was written.
+    #[error("the disk of the store is full")]
+    DiskFull(#[source] docstore::Error),
+    /// The store is open for reading only.
+    #[error("the store is read-only")]
+    ReadOnly(#[source] docstore::Error),
     /// A stored document has a field with an unexpected value.
     #[error("cannot read document {id} of {collection}: invalid field {field}")]
     Corrupt {
@@ -45,7 +51,9 @@ impl Error {
 impl From<docstore::Error> for Error {
     fn from(error: docstore::Error) -> Self {
         match error.root() {
-            docstore::Error::Unavailable(_) => Self::Unavailable(error),
+            docstore::Error::Unavailable(_) | docstore::Error::FileLost { .. } => Self::Unavailable(error),
+            docstore::Error::DiskFull(_) => Self::DiskFull(error),
+            docstore::Error::ReadOnly(_) => Self::ReadOnly(error),
             docstore::Error::DuplicateKey { collection, fields, .. } => {
                 Self::Duplicate { collection: collection.clone(), fields: fields.clone() }
             }

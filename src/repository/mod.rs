@@ -28,7 +28,7 @@ mod tree_lock;
 mod writes;
 
 pub use changes::ChangeTracker;
-pub use docstore::{ReadSet, ReadTracker};
+pub use docstore::{Problem, ReadSet, ReadTracker};
 pub use entities::{NewUser, PageRestore, User, Users};
 pub use entity::{BadField, DraftFields, Entity, Row, Sluggable, SoftDelete};
 pub use error::Error;

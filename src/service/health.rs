@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::repository::ChangeTracker;
+use crate::repository::{ChangeTracker, Problem};
 
 /// Results are cached for this long, so that concurrent checks cost the store one ping.
 const CACHED_FOR: Duration = Duration::from_secs(1);
@@ -15,7 +15,20 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Health {
     tracker: ChangeTracker,
-    last: Arc<Mutex<Option<(Instant, bool)>>>,
+    last: Arc<Mutex<Option<(Instant, StoreHealth)>>>,
+}
+
+/// The health of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreHealth {
+    /// It answers.
+    Good,
+    /// It answers, with a problem that lets content be served: writes fail, or some documents are damaged.
+    Degraded(String),
+    /// It does not answer.
+    Silent,
+    /// It should not be used, for this reason.
+    Unfit(String),
 }
 
 impl Health {
@@ -24,21 +37,33 @@ impl Health {
         Self { tracker, last: Arc::default() }
     }
 
-    /// Reports whether the store answered a ping within two seconds, now or in the last second.
-    pub async fn store_answers(&self) -> bool {
+    /// Returns the health of the store, now or in the last second. A store is silent if it does not answer a ping within
+    /// two seconds.
+    pub async fn store(&self) -> StoreHealth {
         // The lock is held during the ping, so that concurrent checks wait for its result.
         let mut last = self.last.lock().await;
-        if let Some((asked, answer)) = *last
+        if let Some((asked, answer)) = &*last
             && asked.elapsed() < CACHED_FOR
         {
-            return answer;
+            return answer.clone();
         }
-        let answer = self.tracker.ping(PING_TIMEOUT).await;
-        if let Err(error) = &answer {
-            tracing::warn!(error = error as &dyn std::error::Error, "the store does not answer");
-        }
-        let answer = answer.is_ok();
-        *last = Some((Instant::now(), answer));
+        let answer = self.ask().await;
+        *last = Some((Instant::now(), answer.clone()));
         answer
+    }
+
+    async fn ask(&self) -> StoreHealth {
+        match self.tracker.problem(PING_TIMEOUT).await {
+            Some(Problem { reason, serves: false }) => return StoreHealth::Unfit(reason),
+            Some(Problem { reason, serves: true }) => return StoreHealth::Degraded(reason),
+            None => {}
+        }
+        match self.tracker.ping(PING_TIMEOUT).await {
+            Ok(()) => StoreHealth::Good,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer");
+                StoreHealth::Silent
+            }
+        }
     }
 }

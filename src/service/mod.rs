@@ -19,7 +19,7 @@ mod trash;
 
 pub use content::{Article, Articles, Content, Projects, Stories, Write, Written};
 pub use error::Error;
-pub use health::Health;
+pub use health::{Health, StoreHealth};
 pub use navlinks::NavLinks;
 pub use pages::Pages;
 pub use sections::{OnDelete, SectionPlace, Sections, UpdateSection};

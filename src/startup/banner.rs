@@ -41,6 +41,7 @@ fn text(
     );
     let mut line = |name: &str, value: &str| _ = writeln!(out, "  {name:<12} {value}");
     line("content", &format!("{url}/sections"));
+    line("API", &format!("{url}/docs"));
     line("health", &format!("{url}/readyz"));
     line("store", store);
     if let Some(UpReport { applied, imported, already_applied, .. }) = report {

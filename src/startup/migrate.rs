@@ -61,7 +61,11 @@ pub(super) async fn on_start(
     let settings = Settings { observer, stop, ..settings(config, database, "start-up").await };
     let outcome = async {
         let migrator = migrator(database, settings)?;
-        match config.migrate_on_start {
+        let mode = match config.migrate_on_start {
+            MigrateOnStart::Apply if config.store.is_read_only() => MigrateOnStart::Verify,
+            mode => mode,
+        };
+        match mode {
             MigrateOnStart::Apply => {
                 let report = migrator.up(UpMode::Start).await?;
                 for (migration, finding) in &report.findings {

@@ -178,12 +178,19 @@ async fn start_unless(
 
 /// Runs the phases from the store to the open gate.
 async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Started {
-    let database = phase(gate, Phase::Store, store::open(&config.store)).await?;
+    let database = phase(gate, Phase::Store, store::open(&config.store, &config.backup_dir)).await?;
     let prepared = async {
         let migrations = migrate::on_start(config, &database, gate, stop);
         let report = phase(gate, Phase::Migrations, migrations).await?;
-        let indexes =
-            async { repository::ensure_all(&database).await.map_err(|error| Failure::indexes(&error)) };
+        let indexes = async {
+            match repository::ensure_all(&database).await {
+                Err(error) if config.store.is_read_only() => {
+                    tracing::warn!(%error, "reads may be slow without an index");
+                    Ok(0)
+                }
+                outcome => outcome.map_err(|error| Failure::indexes(&error)),
+            }
+        };
         phase(gate, Phase::Indexes, indexes).await?;
         Ok(report)
     };

@@ -1,16 +1,19 @@
+use std::path::Path;
 use std::time::Duration;
 
+use docstore::sqlite::{Check, Settings};
 use docstore::{Database, Error, mongo, sqlite};
+use migrator::backup;
 
 use super::{Failure, Phase};
-use crate::config::StoreConfig;
+use crate::config::{StoreCheck, StoreConfig};
 
 /// The time to connect. The driver's own deadline is a little shorter and does not cover a server that accepts the
 /// connection and never answers.
 const DEADLINE: Duration = Duration::from_millis(5_700);
 
-/// Opens the configured store and pings it.
-pub async fn open(config: &StoreConfig) -> Result<Database, Failure> {
+/// Opens the configured store and pings it. `backups` is the folder of backups.
+pub async fn open(config: &StoreConfig, backups: &Path) -> Result<Database, Failure> {
     let opened = match config {
         StoreConfig::Mongo { uri, database, app_name } => {
             let options = mongo::Options {
@@ -21,7 +24,16 @@ pub async fn open(config: &StoreConfig) -> Result<Database, Failure> {
             let late = || Err(Error::Unavailable(format!("{}/{database}: no answer in time", hosts(uri))));
             tokio::time::timeout(DEADLINE, mongo::connect(options)).await.unwrap_or_else(|_| late())
         }
-        StoreConfig::Embedded { path } => sqlite::open(sqlite::Options { path: path.clone() }).await,
+        StoreConfig::Embedded { path, read_only, check } => {
+            refuse_emptied(path, backups)?;
+            let check = match check {
+                StoreCheck::Off => Check::Off,
+                StoreCheck::Quick => Check::Quick,
+                StoreCheck::Full => Check::Full,
+            };
+            let settings = Settings { read_only: *read_only, check, ..Settings::default() };
+            sqlite::open_with(sqlite::Options { path: path.clone() }, settings).await
+        }
     };
     opened.map_err(|error| failure(config, &error))
 }
@@ -36,9 +48,30 @@ fn failure(config: &StoreConfig, error: &Error) -> Failure {
             format!("MONGO_URI: {error}; set it in .env or in the environment")
         }
         (StoreConfig::Mongo { uri, database, .. }, _) => at(format!("{}/{database}", hosts(uri))),
-        (StoreConfig::Embedded { path }, _) => at(path.display().to_string()),
+        (StoreConfig::Embedded { read_only: false, .. }, Error::ReadOnly(_)) => {
+            format!("{text}; make it writable, or set READ_ONLY=true to serve it without writes")
+        }
+        (StoreConfig::Embedded { path, .. }, _) => at(path.display().to_string()),
     };
     Failure { phase: Phase::Store, message, exit }
+}
+
+/// Fails on an empty file of which there is a backup: it had content, so it is not taken for a new store.
+fn refuse_emptied(path: &Path, backups: &Path) -> Result<(), Failure> {
+    if !std::fs::metadata(path).is_ok_and(|found| found.len() == 0) {
+        return Ok(());
+    }
+    let location = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let listing = backup::list(backups).unwrap_or_default();
+    let Some(newest) = listing.backups.iter().find(|manifest| manifest.location == location) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{location} is empty, but there is a backup of it: {}; delete the file to begin with an empty store, or to \
+         restore the backup with: field-notes migrate restore {0}",
+        newest.id
+    );
+    Err(Failure { phase: Phase::Store, message, exit: 1 })
 }
 
 /// Returns the hosts of a connection string, without the credentials.

@@ -14,6 +14,8 @@ mod cors;
 #[path = "../../crates/migrator/tests/engine/counting.rs"]
 #[expect(dead_code, reason = "the migrator's tests use the rest")]
 mod counting;
+/// Faults of the embedded store: full, damaged, read-only.
+mod embedded_store;
 /// Error bodies and the routes around them.
 mod errors;
 /// Fields of each type of content: rules and defaults.

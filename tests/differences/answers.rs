@@ -62,6 +62,16 @@ pub(crate) const ANSWERS: &[Difference] = &[
         "An unreadable stored document is skipped in lists and logged; requested alone it is 500. It broke the whole list.",
         "corrupt_documents_are_passed_over_in_lists_and_500_alone",
     ),
+    extend(
+        "damaged-documents",
+        "The embedded store has a checksum for each document; a damaged one is skipped in lists and makes `/readyz` degraded, repeated damage 503.",
+        "damaged_documents_are_skipped_in_lists_and_500_alone",
+    ),
+    extend(
+        "disk-full",
+        "On a full disk, writes are 507, content is served, and `/readyz` is `degraded`.",
+        "full_disk_is_507_and_readiness_is_degraded",
+    ),
     fix(
         "references",
         "References are read as string or `ObjectId` and returned as string.",

@@ -61,6 +61,26 @@ pub(crate) const START: &[Difference] = &[
         "`http://localhost:3000` and the other local origins may read responses in development only.",
         "production_has_stricter_rules",
     ),
+    extend(
+        "dotenv-as-written",
+        "Values of `.env` are taken as written, `$` included; names that are almost those of a variable are warned about.",
+        "values_are_taken_as_written",
+    ),
+    extend(
+        "lost-store-file",
+        "If the embedded file is removed or replaced while it is served, writes are 503 and `/readyz` says why.",
+        "file_removed_while_served_is_503_and_readyz_says_why",
+    ),
+    extend(
+        "wrong-log",
+        "A copy of the embedded file that was put back beside the log of a killed server is refused at start.",
+        "older_copy_beside_the_log_of_a_killed_server_is_refused",
+    ),
+    extend(
+        "read-only",
+        "`READ_ONLY=true` serves an embedded file that must not be written; without it, a file that this user may not write stops the start.",
+        "unwritable_file_fails_the_start_unless_it_is_only_read",
+    ),
     fix(
         "env-example",
         "`.env.example` lists every variable that is read.",

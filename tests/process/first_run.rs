@@ -57,6 +57,7 @@ async fn first_start_prints_migrations_and_example_requests() {
         "0004_backfill_section_id",
         "field-notes.db",
         "dev-mock-admin",
+        "/docs",
         "curl ",
     ] {
         assert!(printed.contains(expected), "{expected:?} is missing from:\n{printed}");

@@ -8,6 +8,8 @@ mod cache;
 mod concurrent_start;
 /// Connections: many, slow, pipelined, HTTP/2.
 mod connections;
+/// The compose file and the image.
+mod containers;
 /// A failing migration: ledger, messages, readiness.
 mod failure;
 /// The first start in an empty folder.
@@ -34,6 +36,8 @@ mod scaffold;
 mod seed;
 /// Shutdown, signals and the log.
 mod shutdown;
+/// Lost, restored, emptied and unwritable store files.
+mod store_faults;
 /// A database of the original.
 mod takeover;
 /// `trash purge`.

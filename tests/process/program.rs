@@ -1,5 +1,6 @@
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub(crate) struct Program {
     variables: Vec<(String, String)>,
     /// The file that receives standard error instead of the log file.
     error_output: Option<PathBuf>,
+    /// The user it runs as, if not this one.
+    user: Option<u32>,
 }
 
 impl Program {
@@ -35,7 +38,16 @@ impl Program {
             folder: tempfile::tempdir().expect("a temporary folder"),
             variables: Vec::new(),
             error_output: None,
+            user: None,
         }
+    }
+
+    /// Runs as this user, from a copy that this user can reach.
+    pub(crate) fn run_by(mut self, user: u32) -> Self {
+        let (built, copy) = (env!("CARGO_BIN_EXE_field-notes"), self.folder().join("field-notes"));
+        fs::hard_link(built, &copy).or_else(|_| fs::copy(built, &copy).map(drop)).expect("a copy");
+        self.user = Some(user);
+        self
     }
 
     /// Creates a program that serves from the store of a test.
@@ -82,9 +94,13 @@ impl Program {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_field-notes"));
+        let copy = self.user.map(|_| self.folder().join("field-notes"));
+        let mut command = Command::new(copy.unwrap_or_else(|| env!("CARGO_BIN_EXE_field-notes").into()));
         command.args(arguments).current_dir(self.folder()).env_clear().stdin(Stdio::null());
         command.envs(self.variables());
+        if let Some(user) = self.user {
+            command.uid(user);
+        }
         command
     }
 

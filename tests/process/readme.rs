@@ -73,3 +73,38 @@ testkit::targets! {
         }
     }
 }
+
+/// The example of a migration that does not exist yet.
+const EXAMPLES: &[&str] = &["migrations/m0005_what_it_does.rs"];
+
+#[test]
+fn documents_name_files_that_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src/", "crates/", "tests/", "docs/", "migrations/", "benches/", "tools/"];
+    let is_path = |word: &str| {
+        folders.iter().any(|folder| word.starts_with(folder))
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
+    };
+    let documents = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/api.md",
+        "docs/embedded.md",
+        "docs/migrations.md",
+    ];
+    let (mut named, mut missing) = (0, Vec::new());
+    for document in documents {
+        let text = std::fs::read_to_string(root.join(document)).expect("the document is there");
+        for word in
+            text.split('`').skip(1).step_by(2).filter(|word| is_path(word) && !EXAMPLES.contains(word))
+        {
+            named += 1;
+            if !root.join(word).exists() {
+                missing.push(format!("{document}: {word}"));
+            }
+        }
+    }
+    assert!(named > 20, "only {named} paths were found");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}

@@ -30,8 +30,8 @@ const UNGATED: [&str; 3] = ["/livez", "/readyz", "/health"];
     }),
 ))]
 pub struct Readiness {
-    /// `ready`, `degraded` (the store does not answer; cached responses are served), `starting`, `failed`, `unavailable`
-    /// or `draining`.
+    /// `ready`, `degraded` (cached responses are served while the store does not answer; or content is served and writes
+    /// fail), `starting`, `failed`, `unavailable` or `draining`.
     pub status: &'static str,
     /// `connected` or `failed`.
     #[schema(nullable = false)]
@@ -57,7 +57,7 @@ pub struct Readiness {
     /// The process that migrates, if this one waits for it.
     #[schema(nullable = false)]
     pub holder: Option<String>,
-    /// The reason of a failed start.
+    /// The reason of a failed start, or of a degraded or unusable store.
     #[schema(nullable = false)]
     pub detail: Option<String>,
     /// The response cache; only if `verbose` is set.

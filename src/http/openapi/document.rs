@@ -1,3 +1,4 @@
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::operation::Operation;
@@ -67,6 +68,9 @@ fn describe(route: &Route, mut operation: Operation) -> Value {
         Policy::SignedIn | Policy::Authors | Policy::Owner | Policy::Admins => json!([{ "bearer": [] }]),
     };
     operation.errors.extend([500, 503].iter().chain(route.errors));
+    if route.method != Method::GET {
+        operation.errors.insert(507);
+    }
     if route.limit.is_some() {
         operation.errors.insert(429);
     }

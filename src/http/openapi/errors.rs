@@ -9,7 +9,7 @@ use crate::{identity, service};
 type ErrorExample = (&'static str, &'static str, ApiError);
 
 /// Returns an example for each status.
-fn examples() -> [ErrorExample; 15] {
+fn examples() -> [ErrorExample; 16] {
     let missing = FieldError {
         loc: vec!["body".into(), "title".into()],
         msg: "field required".into(),
@@ -61,6 +61,7 @@ fn examples() -> [ErrorExample; 15] {
             "The server is starting, a dependency does not respond, or too many requests are in progress",
             ApiError::Overloaded,
         ),
+        ("StorageFull", "The disk of the server is full", ApiError::StorageFull("".into())),
     ]
 }
 
@@ -140,6 +141,7 @@ mod tests {
             ApiError::BodyTooSlow,
             ApiError::UnsupportedEncoding,
             ApiError::Internal("".into()),
+            ApiError::StorageFull("".into()),
         ];
         for error in &all {
             match error {
@@ -162,11 +164,13 @@ mod tests {
                 | ApiError::BodyTooSlow
                 | ApiError::UnsupportedEncoding
                 | ApiError::Internal(_)
+                | ApiError::StorageFull(_)
                 // 414 and 417 are answered before routing, so no operation has them.
                 | ApiError::UrlTooLong
                 | ApiError::ExpectationFailed
                 // 503 and 429, like others above; the tests of limits cover them.
                 | ApiError::StoreUnavailable(_)
+                | ApiError::ReadOnly(_)
                 | ApiError::TooManyRequests(..) => {}
             }
         }

@@ -13,7 +13,7 @@ use crate::http::middleware::{Readiness, RequestId};
 use crate::http::openapi::operation::Operation;
 use crate::http::respond::format_naive_timestamp;
 use crate::http::{ApiError, AppState, CacheCounts};
-use crate::service::Services;
+use crate::service::{Services, StoreHealth};
 
 /// The response of the liveness routes.
 #[derive(Serialize, ToSchema)]
@@ -82,12 +82,14 @@ pub(crate) async fn readyz(
     let mut readiness = app.gate.readiness();
     if readiness.status == "ready" {
         let services = app.gate.services()?;
-        let (status, database) = match (services.health.store_answers().await, app.cache.is_empty()) {
-            (true, _) => ("ready", "connected"),
-            (false, false) => ("degraded", "failed"),
-            (false, true) => ("unavailable", "failed"),
+        let (status, database, detail) = match services.health.store().await {
+            StoreHealth::Good => ("ready", "connected", None),
+            StoreHealth::Degraded(reason) => ("degraded", "connected", Some(reason)),
+            StoreHealth::Silent if !app.cache.is_empty() => ("degraded", "failed", None),
+            StoreHealth::Silent => ("unavailable", "failed", None),
+            StoreHealth::Unfit(reason) => ("unavailable", "failed", Some(reason)),
         };
-        (readiness.status, readiness.database) = (status, Some(database));
+        (readiness.status, readiness.database, readiness.detail) = (status, Some(database), detail);
         readiness.rendered = verbose.then(|| {
             let lag_ms = u64::try_from(services.change_tracker.lag().as_millis()).unwrap_or(u64::MAX);
             CacheCounts { lag_ms, ..app.cache.counts() }
@@ -107,7 +109,7 @@ pub(crate) async fn warmup(
     request_id: RequestId,
 ) -> Json<WarmthBody> {
     let timestamp = format_naive_timestamp(app.clock.now());
-    Json(if services.health.store_answers().await {
+    Json(if matches!(services.health.store().await, StoreHealth::Good | StoreHealth::Degraded(_)) {
         WarmthBody { status: "warm", timestamp, database: "connected", request_id: None }
     } else {
         let RequestId(request_id) = request_id;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use docstore::{Database, ReadSet, StalenessBound};
+use docstore::{Database, Problem, ReadSet, StalenessBound};
 use tokio::sync::watch;
 
 use crate::repository::Error;
@@ -72,6 +72,11 @@ impl ChangeTracker {
     pub fn holds(&self, reads: &ReadSet, made: Instant) -> bool {
         let max_age = self.state.max_age.load(Ordering::Relaxed);
         reads.are_current() && (max_age == 0 || made.elapsed() < Duration::from_millis(max_age))
+    }
+
+    /// Returns a lasting problem of the store, as far as it is found within `deadline`.
+    pub async fn problem(&self, deadline: Duration) -> Option<Problem> {
+        tokio::time::timeout(deadline, self.database.problem()).await.unwrap_or_default()
     }
 
     /// Pings the store and waits for at most `deadline`.

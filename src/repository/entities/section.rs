@@ -90,7 +90,7 @@ impl Repository<Section> {
     /// Returns the tree of all sections that are not deleted.
     pub async fn tree(&self) -> Result<SectionTree, Error> {
         let find = Find::new(not_deleted()).projection(Projection::include(["parent_id"]));
-        let documents = self.collection.find(find).await?.raw_documents().await?;
+        let (documents, _) = self.collection.find(find).await?.readable_documents().await?;
         let node = |document: &RawDocument| {
             let row = Row::new(document).ok()?;
             let parent = row.read("parent_id", reference).ok().flatten();

@@ -115,7 +115,9 @@ impl<E: Entity> Repository<E> {
         Ok((documents, total))
     }
 
+    /// Reads documents; skips damaged ones, which the store counts and logs.
     async fn documents(&self, find: Find) -> Result<Vec<RawDocumentBuf>, docstore::Error> {
-        self.collection.find(find).await?.raw_documents().await
+        let (documents, _) = self.collection.find(find).await?.readable_documents().await?;
+        Ok(documents)
     }
 }

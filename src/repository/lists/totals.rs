@@ -217,7 +217,14 @@ impl Ranges {
             .projection(Projection::include::<Field>([]));
         let mut ids = collection.find(find).await?;
         let mut mixed = false;
-        while let Some(document) = ids.next_raw().await? {
+        loop {
+            let document = match ids.next_raw().await {
+                Ok(Some(document)) => document,
+                Ok(None) => break,
+                // It is not counted either where the store counts.
+                Err(Error::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             let id = document.get_object_id("_id").ok();
             mixed |= id.is_none();
             let full = ranges.last().is_some_and(|range| range.count >= RANGE_SIZE);

@@ -1,0 +1,100 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use field_notes::config::VARIABLES;
+use serde_yaml_ng::Value;
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the file is there")
+}
+
+fn service(name: &str) -> Value {
+    let compose: Value = serde_yaml_ng::from_str(&read("docker-compose.yml")).expect("it is YAML");
+    compose["services"][name].clone()
+}
+
+/// Returns the variables that the file lists, commented out or not, with a value each.
+fn example() -> BTreeMap<String, String> {
+    let text = read(".env.example");
+    let lines = text.lines().map(|line| line.trim_start_matches('#'));
+    let variables = lines.filter_map(|line| line.split_once('='));
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    variables
+        .filter(|(name, _)| is_name(name))
+        .map(|(name, _)| (name.to_owned(), "from .env".to_owned()))
+        .collect()
+}
+
+/// The environment of the backend's process: the image, then `env_file`, then `environment`, as Compose merges them.
+#[test]
+fn every_variable_reaches_the_backend_through_compose() {
+    let backend = service("backend");
+    assert_eq!(backend["env_file"], Value::from(".env"));
+    let mut process = BTreeMap::new();
+    for line in read("Dockerfile").lines().filter_map(|line| line.strip_prefix("ENV ")) {
+        process.extend(line.split_whitespace().map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap();
+            (name.to_owned(), value.to_owned())
+        }));
+    }
+    assert_eq!(process["ENVIRONMENT"], "production");
+    process.extend(example());
+    let mut set = Vec::new();
+    for (name, value) in backend["environment"].as_mapping().unwrap() {
+        set.push(name.as_str().unwrap().to_owned());
+        process.insert(set[set.len() - 1].clone(), value.as_str().unwrap().to_owned());
+    }
+    assert_eq!(set, ["HOST", "PORT", "MONGO_URI"], "only what the containers themselves decide is set");
+    for variable in VARIABLES {
+        let value = process.get(variable.name);
+        let expected =
+            if set.iter().any(|name| name == variable.name) { value } else { Some(&"from .env".to_owned()) };
+        assert!(
+            value.is_some() && value == expected,
+            "{} does not reach the process: {value:?}",
+            variable.name
+        );
+    }
+}
+
+#[test]
+fn services_restart_stop_in_time_and_report_readiness() {
+    for name in ["mongo", "backend"] {
+        let service = service(name);
+        assert_eq!(service["restart"], Value::from("unless-stopped"), "{name}");
+        assert!(service["stop_grace_period"].is_string(), "{name}");
+        assert!(service["healthcheck"]["test"].is_sequence(), "{name}");
+    }
+    let test = service("backend")["healthcheck"]["test"].clone();
+    let words: Vec<_> = test.as_sequence().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(words, ["CMD", "field-notes", "healthcheck", "--ready"]);
+    let dockerfile = read("Dockerfile");
+    assert!(dockerfile.contains(r#"CMD ["field-notes", "healthcheck", "--ready"]"#), "{dockerfile}");
+    assert!(
+        dockerfile.contains("\nVOLUME /data\n") && dockerfile.contains("\nUSER 65532:65532\n"),
+        "{dockerfile}"
+    );
+}
+
+#[test]
+fn mongodb_requires_authentication_and_publishes_no_port() {
+    let mongo = service("mongo");
+    assert_eq!(mongo["image"], Value::from("mongo:8.0"));
+    assert!(mongo["ports"].is_null());
+    let start = mongo["entrypoint"].as_sequence().unwrap().last().unwrap().as_str().unwrap();
+    assert!(start.contains("--keyFile"), "a key file turns authentication on: {start}");
+    let password = mongo["environment"]["MONGO_INITDB_ROOT_PASSWORD"].as_str().unwrap();
+    assert!(password.starts_with("${MONGO_ROOT_PASSWORD:?"), "there is no default: {password}");
+    let uri = service("backend")["environment"]["MONGO_URI"].as_str().unwrap().to_owned();
+    assert!(uri.contains("${MONGO_ROOT_PASSWORD}") && uri.contains("authSource=admin"), "{uri}");
+}
+
+#[test]
+fn image_excludes_local_data() {
+    let ignored = read(".dockerignore");
+    for path in ["/target", "/data", "/backups", "/.git", "/.env"] {
+        assert!(ignored.lines().any(|line| line == path), "{path}");
+    }
+}
