@@ -196,7 +196,7 @@ pub(super) use patchable;
 patchable!(String, bool, i64, Vec<String>);
 
 /// Declares a resource: the item, the draft that its author writes, and a patch of the draft. Each written field is
-/// declared once; in the patch it is an `Option`, or a [`Patch`](super::Patch) if the draft's field is optional.
+/// declared once; in the patch it is an `Option`, or a [`Patch`] if the draft's field is optional.
 macro_rules! resource {
     (
         $(#[$doc:meta])*

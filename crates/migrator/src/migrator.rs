@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use docstore::Database;
 
+#[cfg(doc)]
+use crate::Error;
 use crate::backup::{RestoreReport, RestoreRequest};
 use crate::commands;
 use crate::dry_run::Preview;

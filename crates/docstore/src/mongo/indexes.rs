@@ -1,6 +1,6 @@
 //! Listing, creating and dropping indexes.
 //!
-//! The server may list an index that [`Index`] cannot express. It is represented by one that cannot be declared and
+//! The server may list an index that [`Index`](crate::Index) cannot express. It is represented by one that cannot be declared and
 //! therefore equals no declared index: a field of a kind other than ascending or descending becomes `$hashed.path`,
 //! `$text.path` and so on; with a collation, all fields become `$collation.path`; an option that changes the content of the
 //! index (`expireAfterSeconds`, `hidden`, a partial filter with other operators) becomes a condition on a field named

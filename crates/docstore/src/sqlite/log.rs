@@ -2,7 +2,7 @@
 //!
 //! SQLite applies such a log to whatever file lies beside it: an older copy that was put back would silently become the
 //! newest state again, or a mixture of both. So the file says which log is its own. A random number in the file is changed
-//! at the first write of a process and every [`INTERVAL`], and written through to the file at once. The log of a killed
+//! at the first write of a process and every ten minutes, and written through to the file at once. The log of a killed
 //! process names the number that the file had, and a copy made before that has another one. A file that was written long
 //! after its log ended was put back too.
 //!
