@@ -21,7 +21,7 @@ pub(super) enum Rule {
     Player,
     /// Features of the browser that a player may use.
     Features,
-    /// What a player may do.
+    /// The permissions of a player.
     Sandbox,
     /// The relation of a link.
     Relations,

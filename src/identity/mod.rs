@@ -102,7 +102,7 @@ impl Authenticator {
     }
 
     /// Returns the profile of a caller, unless they are new and therefore have no content: then they see what everyone
-    /// sees, and nothing has to be written to show it.
+    /// sees, and nothing is written to show it.
     pub async fn stored_profile(&self, caller: &VerifiedCaller) -> Result<Option<Profile>, Error> {
         let VerifiedCaller(owner) = caller;
         // An administrator sees the content of others.

@@ -52,7 +52,7 @@ impl SectionContents {
 
     /// Updates several sections: all of them, or none if one was changed since it was read; then returns false.
     ///
-    /// A standalone MongoDB server has no transactions. There the sections are updated one after the other, and put back
+    /// A standalone MongoDB server has no transactions. There the sections are updated one after the other, and restored
     /// if one fails; if the process dies meanwhile, some are updated.
     pub async fn update_sections(
         &self,

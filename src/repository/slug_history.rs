@@ -76,8 +76,8 @@ impl<E: SoftDelete> Repository<E> {
         visibility: Visibility,
     ) -> Result<Option<(ObjectId, String)>, Error> {
         // Without a holder an id that no item has is looked up, which takes as long.
-        let nobody = [ObjectId::from_bytes([0; 12])];
-        let ids = if holders.is_empty() { &nobody[..] } else { holders };
+        let none = [ObjectId::from_bytes([0; 12])];
+        let ids = if holders.is_empty() { &none[..] } else { holders };
         let find = Find::new(seen::<E>(Filter::is_in(Field::ID, ids.iter().copied()), visibility))
             .projection(Projection::include([E::NAME_FIELD]));
         let documents = self.collection.find(find).await?.documents().await?;

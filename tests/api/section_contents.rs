@@ -192,7 +192,7 @@ testkit::stores! {
         db.collection("stories").update_many(&Filter::All, &dangling).await.unwrap();
         let kept = app.put("admin", &stories::path(&whole), &whole).await.json();
         assert_eq!(kept["section_id"], section["id"]);
-        // A new story is told.
+        // A new story is refused.
         assert_eq!(app.post("admin", "/stories", &story_in(&section)).await.status, 422);
         let other = db.collection("stories").find_one(Find::new(Filter::eq("section_id", Bson::Null))).await.unwrap();
         assert_eq!(other, None);

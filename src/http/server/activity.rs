@@ -1,4 +1,4 @@
-//! What the requests and responses of a connection are doing: the basis of its timeouts.
+//! The activity of the requests and responses of a connection: the basis of its timeouts.
 //!
 //! A response counts as taken when its last byte is in the buffer of the system. Over HTTP/2 the client decides by its
 //! windows when that is, for each response separately.
@@ -127,7 +127,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Returns whether the response has to ask the client to close the connection. Over HTTP/2 it is told otherwise.
+    /// Returns whether the response has to ask the client to close the connection. Over HTTP/2, GOAWAY does that.
     pub(super) fn closes_connection(&self) -> bool {
         !self.activity.is_http2() && self.activity.closing.load(Ordering::Relaxed)
     }

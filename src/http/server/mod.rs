@@ -123,12 +123,12 @@ pub async fn serve(
     server.stage.closed().await;
 }
 
-/// What every connection needs.
+/// The state that all connections share.
 struct Server {
     builder: Builder<TokioExecutor>,
     service: CachedService,
     idle_timeout: Duration,
-    /// Whether responses ask clients to close their connections.
+    /// True if responses ask clients to close their connections.
     closing: Arc<AtomicBool>,
     /// Each connection holds a receiver.
     stage: watch::Sender<Stage>,

@@ -181,7 +181,7 @@ impl Users {
     }
 }
 
-/// What identifies a stored user.
+/// The key that identifies a stored user.
 struct StoredUser {
     user: User,
     email: String,

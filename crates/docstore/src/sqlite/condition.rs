@@ -9,10 +9,10 @@ use crate::{Error, Problem};
 
 /// From this number of damaged documents, or of reads that met damaged pages, the store is no longer fit to serve.
 const REPEATED: u64 = 3;
-/// Maximum number of damaged documents that are told apart.
+/// Maximum number of damaged documents that are distinguished.
 const MAX_DOCUMENTS: usize = 1000;
 
-/// What operations have noticed since the store was opened.
+/// The faults that operations have noticed since the store was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Condition {
     documents: Mutex<BTreeSet<String>>,

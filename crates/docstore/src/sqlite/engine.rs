@@ -66,7 +66,7 @@ impl SqliteEngine {
         Catalog::refresh(&mut catalog, &connection)?;
         check::check(&connection, &catalog, check)?;
         // The log and its index exist from the first read on.
-        let files = Arc::new(Files::of(&path));
+        let files = Arc::new(Files::record(&path));
         let condition = Arc::<Condition>::default();
         condition.set_full(!read_only && access == Access::Immutable);
         let (events, _) = broadcast::channel(BEHIND);

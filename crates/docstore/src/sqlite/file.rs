@@ -4,7 +4,6 @@
 //! written in rollback-journal mode, before the switch to write-ahead logging, and never changes afterwards: it is
 //! always in the main file, never only in the log.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -13,20 +12,17 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use crate::sqlite::connection::{BUSY, OPENING, connect, connect_immutable, unavailable};
 use crate::sqlite::error::{failed, is_disk_full};
 use crate::sqlite::files::beside;
 use crate::sqlite::log;
 use crate::{Error, Result};
-
-const OPENING: &str = "opening the store";
 
 /// Marks a file as a store of this program: `FNDS` in the header.
 const APPLICATION_ID: u32 = u32::from_be_bytes(*b"FNDS");
 /// The table layout that this program writes, and the newest that it reads.
 const FORMAT: u32 = 1;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// Maximum time to wait for a lock of another process.
-const BUSY: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = "
 CREATE TABLE catalogue (version INTEGER NOT NULL);
@@ -57,14 +53,14 @@ enum Found {
     Ours,
 }
 
-/// How connections reach the file.
+/// The access of connections to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Reads and writes.
     Write,
     /// Reads. The log of another process is seen.
     Read,
-    /// Reads a file that nobody writes and that has no log: without locks and without files beside it.
+    /// Reads a file that no process writes and that has no log: without locks and without files beside it.
     Immutable,
 }
 
@@ -149,30 +145,6 @@ pub(crate) fn open_reader(path: &Path, access: Access) -> Result<Connection> {
         .map_err(failed(OPENING))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
-}
-
-/// Opens a connection.
-pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|e| unavailable(path, &e))?;
-    connection.busy_timeout(BUSY).map_err(failed(OPENING))?;
-    Ok(connection)
-}
-
-/// Opens a connection to the file itself, without its log and without locks.
-pub(crate) fn connect_immutable(path: &Path) -> Result<Connection> {
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
-            uri.push(char::from(*byte));
-        } else {
-            let _ = write!(uri, "%{byte:02x}");
-        }
-    }
-    uri.push_str("?immutable=1");
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(uri, flags).map_err(|e| unavailable(path, &e))
 }
 
 /// Creates an empty file that only its owner may read; it contains addresses. SQLite gives its log the same mode.
@@ -295,8 +267,4 @@ fn damaged_or_unavailable(path: &Path, error: rusqlite::Error) -> Error {
 /// Returns the folder of a file.
 pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
-}
-
-fn unavailable(path: &Path, error: &dyn std::error::Error) -> Error {
-    Error::Unavailable(format!("{}: {error}", path.display()))
 }

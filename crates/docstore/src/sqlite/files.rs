@@ -1,4 +1,4 @@
-//! The files of an open store. SQLite goes on with a file that was removed or replaced, and everything written to it is
+//! The files of an open store. SQLite continues with a file that was removed or replaced, and everything written to it is
 //! lost at the end; so each write first compares the files at the path with those that were opened.
 
 use std::fs::{self, Metadata};
@@ -18,8 +18,8 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Remembers the files that exist now.
-    pub(crate) fn of(path: &Path) -> Self {
+    /// Records the files that exist now.
+    pub(crate) fn record(path: &Path) -> Self {
         let paths = SUFFIXES.iter().map(|suffix| beside(path, suffix));
         Self { opened: paths.filter_map(|path| Some((path.clone(), identity(&path).ok()?))).collect() }
     }

@@ -16,8 +16,8 @@ use bson::oid::ObjectId;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use crate::sqlite::connection::{connect, connect_immutable};
 use crate::sqlite::error::{DAMAGED, failed};
-use crate::sqlite::file;
 use crate::sqlite::files::beside;
 use crate::{Error, Result};
 
@@ -75,7 +75,7 @@ pub(crate) fn check(path: &Path) -> Result<()> {
          move {name}-wal and {name}-shm away"
     );
     let of_file = owner_in_file(path)?;
-    let connection = file::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Otherwise the log would be applied to the file when the connection closes.
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
@@ -127,7 +127,7 @@ fn pragma_check(connection: &Connection, pragma: &str) -> Result<Option<String>>
 
 /// Returns the number in the file itself, without the log.
 fn owner_in_file(path: &Path) -> Result<Option<i64>> {
-    let connection = file::connect_immutable(path)?;
+    let connection = connect_immutable(path)?;
     // A file that cannot be read without its log may be right with it.
     Ok(owner(&connection).ok().flatten().map(|(current, _)| current))
 }

@@ -20,6 +20,8 @@ mod changes;
 mod check;
 /// Damage and a full disk, as far as they were noticed.
 mod condition;
+/// Opens connections.
+mod connection;
 /// The port, answered by the writer and the readers.
 mod engine;
 /// Mapping of SQLite's errors.

@@ -77,7 +77,7 @@ impl Up<'_> {
     /// Returns the driver's handle of the migrated database, for what only a MongoDB server can do: validators, search
     /// indexes, … `None` on the SQLite engine and in a dry run.
     ///
-    /// What is done through it is neither journaled nor fenced nor shown by a dry run. Make it idempotent, and revert it
+    /// Changes made through it are neither journaled nor fenced nor shown by a dry run. Make it idempotent, and revert it
     /// in [`Migration::down`](crate::Migration::down) with [`Undo::Code`](crate::Undo::Code):
     ///
     /// ```ignore
