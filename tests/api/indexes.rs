@@ -21,13 +21,12 @@ testkit::stores! {
         }
     }
 
-    async fn duplicates_are_told_with_what_to_do(db: Database) {
-        let twice = vec![doc! { "slug": "hunter2" }, doc! { "slug": "hunter2" }];
+    async fn duplicates_are_listed_with_the_remedy(db: Database) {
+        let twice = vec![doc! { "slug": "twice" }, doc! { "slug": "twice" }];
         db.collection("projects").insert_many(twice).await.unwrap();
         let said = ensure_all(&db).await.unwrap_err().to_string();
-        for part in ["slug_1", "projects", "the same slug", "delete all but one"] {
+        for part in ["slug_1", "projects", "the same slug", "delete all but one", "\"twice\": "] {
             assert!(said.contains(part), "{said}");
         }
-        assert!(!said.contains("hunter2"), "{said}");
     }
 }

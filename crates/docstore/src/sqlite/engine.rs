@@ -133,6 +133,10 @@ impl Engine for SqliteEngine {
     }
 
     async fn problem(&self) -> Option<Problem> {
+        // Closing removes the log.
+        if self.readers.is_closed() {
+            return None;
+        }
         if let Err(error) = self.files.check() {
             let what = if let Error::FileLost { what, .. } = error { what } else { "lost" };
             let reason = format!("a file of the store was {what} while it was open: restart the server");

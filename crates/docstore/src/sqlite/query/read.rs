@@ -114,6 +114,11 @@ impl Readers {
         self.idle.lock().clear();
     }
 
+    /// Returns whether [`Readers::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
     /// Closes the connections; those in use are closed when they return.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -122,7 +127,7 @@ impl Readers {
 
     /// Takes an idle connection, if there is one.
     fn idle(&self) -> Result<Option<Reader>> {
-        if self.closed.load(Ordering::SeqCst) {
+        if self.is_closed() {
             return Err(closed());
         }
         let mut idle = self.idle.lock();
