@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
-use crate::rehearsal::Crash;
 use crate::step::Step;
 use crate::{Check, Error, Finding, GraphError, Meta, Migration, Result, Undo, UndoImported, Up};
 
@@ -73,7 +72,7 @@ impl Migration for Guarded {
     }
 }
 
-/// Returns the error of a panic in `what`. The injected crash of a rehearsal is not a panic of the migration: it unwinds on.
+/// Returns the error of a panic in `what`. A payload that is no text is an injected crash, as in rehearsals: it unwinds on.
 pub(crate) fn panicked(what: &str, panic: Box<dyn Any + Send>) -> Error {
     Error::Panicked { what: what.into(), message: message(panic) }
 }
@@ -81,7 +80,9 @@ pub(crate) fn panicked(what: &str, panic: Box<dyn Any + Send>) -> Error {
 fn message(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<String>().map(|text| *text) {
         Ok(text) => text,
-        Err(panic) if panic.is::<Crash>() => resume_unwind(panic),
-        Err(panic) => panic.downcast_ref::<&str>().copied().unwrap_or("without a message").to_owned(),
+        Err(panic) => match panic.downcast_ref::<&str>() {
+            Some(text) => (*text).to_owned(),
+            None => resume_unwind(panic),
+        },
     }
 }

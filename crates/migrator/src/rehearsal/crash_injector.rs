@@ -15,7 +15,7 @@ pub(super) struct CrashInjector {
 }
 
 /// The panic payload of a crash.
-pub(crate) struct Crash;
+struct Crash;
 
 impl CrashInjector {
     pub(super) const fn new() -> Self {

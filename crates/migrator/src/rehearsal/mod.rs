@@ -18,7 +18,6 @@ mod sandbox;
 mod trial;
 
 pub use copy::CopiedCollection;
-pub(crate) use crash_injector::Crash;
 pub use fingerprint::{Difference, Fingerprint, GeneratedIds, KnownIds};
 pub(crate) use rehearse::rehearse;
 pub use rehearse::{RehearsalFailure, RehearsalReport, RehearsalRequest, Violation};

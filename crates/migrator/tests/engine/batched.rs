@@ -17,10 +17,13 @@ struct Breaker {
     left: AtomicUsize,
 }
 
+/// The panic payload of a crash, which is no panic of the migration.
+struct Crash;
+
 impl Observer for Breaker {
     fn event(&self, event: &Event<'_>) {
         if matches!(event, Event::Progress { .. }) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            resume_unwind(Box::new("broken off"));
+            resume_unwind(Box::new(Crash));
         }
     }
 }
@@ -164,7 +167,7 @@ struct AtBoundary {
 impl Observer for AtBoundary {
     fn event(&self, event: &Event<'_>) {
         if matches!(event, Event::Boundary { .. }) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            resume_unwind(Box::new("broken off"));
+            resume_unwind(Box::new(Crash));
         }
     }
 }
