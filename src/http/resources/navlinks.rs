@@ -20,7 +20,9 @@ fn target<V>(field: Field<String, V>) -> Field<String, V> {
     // A path begins with one slash at most, and with no backslash, which browsers read as a slash.
     let pattern = concat!(
         r"^(?:[Hh][Tt][Tt][Pp][Ss]?:|[Mm][Aa][Ii][Ll][Tt][Oo]:|[Tt][Ee][Ll]:",
-        r"|\s*(?:$|[?#]|/(?:$|[^/\\])|[^\s:/?#\\][^:/?#]*(?:[/?#]|$)))[^\u0000-\u001f\u007f-\u009f]*$",
+        r"|[^\S\u0000-\u001f\u007f-\u009f]*(?:$|[?#]|/(?:$|[^/\\\u0000-\u001f\u007f-\u009f])",
+        r"|[^\s:/?#\\\u0000-\u001f\u007f-\u009f][^:/?#\u0000-\u001f\u007f-\u009f]*(?:[/?#]|$)))",
+        r"[^\u0000-\u001f\u007f-\u009f]*$",
     );
     field.length(1..=MAX_LINK_LENGTH).check(is_link_target, msg).pattern(pattern)
 }
