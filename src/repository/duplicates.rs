@@ -1,4 +1,4 @@
-//! Documents with the same key, which a unique index does not admit.
+//! Documents with the same key, which a unique index does not allow.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -48,7 +48,7 @@ impl fmt::Display for Duplicates {
     }
 }
 
-/// Returns the documents that a unique index would not admit, for at most 20 keys. Reads every document of the collection.
+/// Returns the documents that a unique index would not allow, for at most 20 keys. Reads every document of the collection.
 pub async fn find(
     database: &Database,
     collection: &str,
@@ -57,7 +57,8 @@ pub async fn find(
     let fields: Vec<Field> = index.fields().iter().map(|(field, _)| field.clone()).collect();
     let filter = index.partial_filter().cloned().unwrap_or(Filter::All);
     let key = |document: &Document| {
-        let values: Vec<_> = fields.iter().map(|field| value_at(document, field).to_string()).collect();
+        let values: Vec<_> =
+            fields.iter().map(|field| field.value_in(document).unwrap_or(&Bson::Null).to_string()).collect();
         values.join(", ")
     };
     groups(&database.collection(collection), filter, &fields, key).await
@@ -82,7 +83,8 @@ pub struct SlugChange {
     before: Bson,
 }
 
-/// Returns a free slug for every document whose slug an older one has, or that has none like an older one. Writes nothing.
+/// Returns a free slug for each document whose slug is that of an older one; documents without a slug count as having the
+/// same one. Writes nothing.
 pub async fn plan_slugs(database: &Database) -> Result<Vec<SlugChange>, docstore::Error> {
     let mut changes = Vec::new();
     for collection in [Story::COLLECTION, Project::COLLECTION, Section::COLLECTION] {
@@ -128,18 +130,19 @@ async fn free_slug(
     base: &str,
     assigned: &mut HashSet<String>,
 ) -> Result<String, docstore::Error> {
-    let mut n = 1;
+    let mut n = 0;
     loop {
+        n += 1;
         let slug = nth_slug(base, n);
+        let key = Bson::from(slug.as_str()).to_string();
         let former = Filter::and([Filter::eq("collection", collection), Filter::eq(SLUG, slug.as_str())]);
-        if !assigned.contains(&Bson::from(slug.as_str()).to_string())
+        if !assigned.contains(&key)
             && database.collection(collection).count(&Filter::eq(SLUG, slug.as_str())).await? == 0
             && database.collection(SLUG_HISTORY).count(&former).await? == 0
         {
-            assigned.insert(Bson::from(slug.as_str()).to_string());
+            assigned.insert(key);
             return Ok(slug);
         }
-        n += 1;
     }
 }
 
@@ -149,11 +152,8 @@ async fn groups(
     fields: &[Field],
     key: impl Fn(&Document) -> String,
 ) -> Result<Vec<Duplicates>, docstore::Error> {
-    let mut duplicated = repeated(collection, &filter, fields, &key).await?;
-    while duplicated.len() > MAX_GROUPS {
-        let Some(any) = duplicated.iter().next().copied() else { break };
-        duplicated.remove(&any);
-    }
+    let duplicated = repeated(collection, &filter, fields, &key).await?;
+    let duplicated = duplicated.into_iter().take(MAX_GROUPS).collect();
     let mut groups: BTreeMap<String, Vec<DuplicateDocument>> = BTreeMap::new();
     for document in matching(collection, filter, fields, &key, &duplicated).await? {
         groups.entry(key(&document)).or_default().push(summary(&document));
@@ -215,11 +215,4 @@ fn summary(document: &Document) -> DuplicateDocument {
 
 fn document_id(document: &Document) -> String {
     display_id(document.get("_id").unwrap_or(&Bson::Null))
-}
-
-fn value_at<'d>(document: &'d Document, field: &Field) -> &'d Bson {
-    let mut parts = field.parts();
-    let first = parts.next().and_then(|part| document.get(part));
-    let found = parts.fold(first, |value, part| value?.as_document()?.get(part));
-    found.unwrap_or(&Bson::Null)
 }

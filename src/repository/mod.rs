@@ -3,7 +3,7 @@
 
 /// Tracks which writes invalidate earlier reads.
 mod changes;
-/// Finds documents that a unique index does not admit.
+/// Finds documents that a unique index does not allow.
 pub mod duplicates;
 /// One file per resource: row, filter, writes, declared indexes.
 mod entities;

@@ -43,9 +43,9 @@ impl Pages {
         Ok(found)
     }
 
-    /// Updates the page of this type, or creates it. A former type updates the page that had it. Page types are `about`, `contact`, and the slugs of sections of
-    /// pages. A new page is published by default; without a section it goes to the section of its type, else to the
-    /// first section of pages.
+    /// Updates the page of this type, or creates it. A former type updates the page that had it. Page types are `about`,
+    /// `contact`, and the slugs of sections of pages. A new page is published by default; without a section it goes to the
+    /// section of its type, else to the first section of pages.
     pub async fn put(
         &self,
         caller: &Caller,

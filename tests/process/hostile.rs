@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use wiremock::matchers::{path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::program::{Program, Server};
+use crate::program::{Program, Server, read_one};
 
 /// The address of a client other than the one of [`Server`].
 const OTHER: [u8; 4] = [127, 0, 0, 2];
@@ -33,18 +33,6 @@ async fn exchange(server: &Server, sent: impl AsRef<[u8]>) -> String {
     let mut answer = Vec::new();
     _ = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
-}
-
-/// Reads one response with a body of JSON, and leaves the connection open.
-async fn read_one(stream: &mut TcpStream) -> String {
-    let mut answer = String::new();
-    let mut part = [0; 4096];
-    while !answer.contains("\r\n\r\n") || !answer.trim_end().ends_with('}') {
-        let length = stream.read(&mut part).await.expect("an answer");
-        assert!(length > 0, "the connection is closed: {answer}");
-        answer.push_str(&String::from_utf8_lossy(&part[..length]));
-    }
-    answer
 }
 
 fn status(answer: &str) -> &str {

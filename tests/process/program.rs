@@ -10,6 +10,8 @@ use docstore::sqlite::Options;
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::Target;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
 /// Returns the time after which a program counts as hung: a minute, and more for a long run.
 fn timeout() -> Duration {
@@ -219,7 +221,7 @@ impl Running {
         let _ = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
     }
 
-    /// Waits for it to end and returns the exit code; `None` if a signal result it.
+    /// Waits for it to end and returns the exit code; `None` if a signal ended it.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().expect("the child can be waited for").code()
     }
@@ -351,10 +353,22 @@ impl Server {
         self.running.signal(name);
     }
 
-    /// Waits for it to end and returns the exit code; `None` if a signal result it.
+    /// Waits for it to end and returns the exit code; `None` if a signal ended it.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.running.wait()
     }
+}
+
+/// Reads one response with a body of JSON, and leaves the connection open.
+pub(crate) async fn read_one(stream: &mut TcpStream) -> String {
+    let mut answer = String::new();
+    let mut part = [0; 4096];
+    while !answer.contains("\r\n\r\n") || !answer.trim_end().ends_with('}') {
+        let length = stream.read(&mut part).await.expect("an answer");
+        assert!(length > 0, "the connection is closed: {answer}");
+        answer.push_str(&String::from_utf8_lossy(&part[..length]));
+    }
+    answer
 }
 
 /// Returns the slugs of a list's items, in order.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::program::{Program, Server};
+use crate::program::{Program, Server, read_one};
 
 /// A time in seconds that a test does not wait for: it fails as hung.
 const FOR_EVER: &str = "3600";
@@ -22,14 +22,7 @@ async fn connect(server: &Server) -> TcpStream {
 /// Sends a request and reads its response, which has a body of JSON. Leaves the connection open.
 async fn get(stream: &mut TcpStream, path: &str) -> String {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await.expect("it is sent");
-    let mut answer = String::new();
-    let mut part = [0; 4096];
-    while !answer.contains("\r\n\r\n") || !answer.trim_end().ends_with('}') {
-        let length = stream.read(&mut part).await.expect("an answer");
-        assert!(length > 0, "the connection is closed: {answer}");
-        answer.push_str(&String::from_utf8_lossy(&part[..length]));
-    }
-    answer
+    read_one(stream).await
 }
 
 /// Begins a request whose body is not complete yet.

@@ -322,13 +322,6 @@ pub(crate) fn set_and_unset<'u>(
     update.ops().iter().map(change).collect()
 }
 
-/// Returns the value at the path of a field; arrays are not looked into.
-pub(crate) fn value_at<'d>(document: &'d Document, field: &Field) -> Option<&'d Bson> {
-    let mut parts = field.parts();
-    let first = document.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| value.as_document()?.get(part))
-}
-
 fn insert_field(documents: &mut [Document], field: &Field, value: &Bson) {
     for document in documents {
         document.insert(field.as_str(), value.clone());

@@ -42,6 +42,13 @@ impl Field {
         self.0.split('.')
     }
 
+    /// Returns the value at this path; arrays are not looked into.
+    pub fn value_in<'d>(&self, document: &'d Document) -> Option<&'d Bson> {
+        let mut parts = self.parts();
+        let first = document.get(parts.next()?)?;
+        parts.try_fold(first, |value, part| value.as_document()?.get(part))
+    }
+
     /// Returns true if the paths are equal or one is a parent of the other.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };

@@ -4,7 +4,7 @@ use docstore::{Collection, Database, Field, Filter, Find, Sort, Store, Update, U
 
 use super::Sample;
 use crate::journal::has_value;
-use crate::operation::{Operation, value_at};
+use crate::operation::Operation;
 use crate::run::StepOutcome;
 use crate::step::Step;
 use crate::{Inserted, Result};
@@ -63,8 +63,8 @@ pub(super) async fn measure(store: &dyn Store, db: &Database, step: &Step) -> Re
         Operation::InsertMany { key, documents: wanted, .. } => {
             let mut missing: Vec<Document> = Vec::new();
             for document in wanted {
-                let same = |other: &Document| key.iter().all(|f| value_at(other, f) == value_at(document, f));
-                let key = key.iter().map(|field| has_value(field.clone(), value_at(document, field)));
+                let same = |other: &Document| key.iter().all(|f| f.value_in(other) == f.value_in(document));
+                let key = key.iter().map(|field| has_value(field.clone(), field.value_in(document)));
                 let existing = Find::new(Filter::and(key));
                 if !missing.iter().any(same) && documents.find_one(existing).await?.is_none() {
                     missing.push(document.clone());
@@ -174,7 +174,7 @@ fn changed(document: &Document, update: &Update) -> Sample {
             after.insert(field.as_str(), value.clone());
         }
         if let (UpdateOp::Set(field, _) | UpdateOp::Unset(field), Some(value)) =
-            (op, value_at(document, op.field()))
+            (op, op.field().value_in(document))
         {
             before.insert(field.as_str(), value.clone());
         }

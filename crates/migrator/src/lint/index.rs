@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Linter, Rule};
 use crate::Result;
-use crate::operation::{Operation, value_at};
+use crate::operation::Operation;
 use crate::step::Step;
 
 /// Maximum number of keys held in memory while searching for duplicates; 16 bytes each.
@@ -77,7 +77,7 @@ impl Linter<'_> {
                 return Ok(());
             }
             // Arrays are taken as a whole, so among documents with arrays some duplicates are not seen.
-            let key: Vec<_> = fields.iter().map(|field| value_at(&document, field)).collect();
+            let key: Vec<_> = fields.iter().map(|field| field.value_in(&document)).collect();
             if wanted.is_sparse() && key.iter().all(Option::is_none) {
                 continue;
             }
