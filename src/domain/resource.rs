@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use xxhash_rust::xxh3::Xxh3;
+use twox_hash::XxHash3_128;
 
 use super::{Caller, Id};
 
@@ -60,11 +60,11 @@ pub struct Revision(String);
 impl Revision {
     /// Hashes the stored bytes of an item and the version of the program, which may represent them differently.
     pub fn from_bytes(stored: &[u8]) -> Self {
-        let mut hasher = Xxh3::new();
-        hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
-        hasher.update(&[0]);
-        hasher.update(stored);
-        Self(format!("{:032x}", hasher.digest128()))
+        let mut hasher = XxHash3_128::new();
+        hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
+        hasher.write(&[0]);
+        hasher.write(stored);
+        Self(format!("{:032x}", hasher.finish_128()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bson::{Bson, Document};
 use docstore::{Collection, Database, Field, Filter, Find, Index, Projection, Sort, Update};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use super::entities::user;
 use super::entity::{CREATED, Entity, SLUG, VERSION};
@@ -172,7 +172,7 @@ async fn repeated(
     let find = Find::new(filter.clone()).projection(Projection::include(fields.to_vec()));
     let mut cursor = collection.find(find).await?;
     while let Some(document) = cursor.next_document().await? {
-        let hash = xxh3_64(key(&document).as_bytes());
+        let hash = XxHash3_64::oneshot(key(&document).as_bytes());
         if !seen.insert(hash) {
             repeated.insert(hash);
         }
@@ -196,7 +196,7 @@ async fn matching(
     let find = Find::new(filter).sort(Sort::ascending(Field::ID)).projection(Projection::include(shown));
     let mut cursor = collection.find(find).await?;
     while let Some(document) = cursor.next_document().await? {
-        if hashes.contains(&xxh3_64(key(&document).as_bytes())) {
+        if hashes.contains(&XxHash3_64::oneshot(key(&document).as_bytes())) {
             documents.push(document);
         }
     }

@@ -1,6 +1,7 @@
 //! The rate limits of routes, and the client that they apply to.
 
 use std::collections::HashMap;
+use std::hash::Hasher as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -11,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
-use xxhash_rust::xxh3::Xxh3;
+use twox_hash::XxHash3_64;
 
 use crate::http::{ApiError, AppState, Route};
 
@@ -94,11 +95,11 @@ impl RateLimitKey {
 
     /// Returns the key of a method and a path. Spellings of one path with other percent-encodings are the same.
     pub(crate) fn of_path(client: IpAddr, method: &Method, path: &str) -> Self {
-        let mut hash = Xxh3::new();
-        hash.update(method.as_str().as_bytes());
+        let mut hash = XxHash3_64::new();
+        hash.write(method.as_str().as_bytes());
         let path: Vec<u8> = percent_decode_str(path).collect();
-        hash.update(&path);
-        Self(client, hash.digest())
+        hash.write(&path);
+        Self(client, hash.finish())
     }
 }
 

@@ -57,7 +57,7 @@ impl CollectionMeta {
 
 /// Returns the checksum of a document's bytes.
 pub(crate) fn checksum(document: &[u8]) -> i64 {
-    xxhash_rust::xxh3::xxh3_64(document).cast_signed()
+    twox_hash::XxHash3_64::oneshot(document).cast_signed()
 }
 
 impl IndexMeta {
