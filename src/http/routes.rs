@@ -117,11 +117,14 @@ impl Route {
 
     /// Reports whether the template of this row matches a path. Each `{…}` stands for one nonempty segment.
     fn matches(&self, path: &str) -> bool {
-        let fits = |(template, segment): (&str, &str)| {
-            template == segment || (template.starts_with('{') && !segment.is_empty())
+        let mut segments = path.split('/');
+        let mut fits = |template: &str| {
+            let segment = segments.next();
+            segment.is_some_and(|segment| {
+                template == segment || (template.starts_with('{') && !segment.is_empty())
+            })
         };
-        let (templates, segments) = (self.path.split('/'), path.split('/'));
-        templates.clone().count() == segments.clone().count() && templates.zip(segments).all(fits)
+        self.path.split('/').all(&mut fits) && segments.next().is_none()
     }
 
     /// Returns the row that answers a method and a path: of several the one with the fewest variable parts, as in the

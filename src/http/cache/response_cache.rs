@@ -280,7 +280,7 @@ impl ResponseCache {
             return miss(UncachedReason::Authorization, None, None);
         }
         let Some(entries) = &self.entries else {
-            return miss(UncachedReason::Disabled, key::canonical(request.uri(), routes), None);
+            return miss(UncachedReason::Disabled, None, None);
         };
         let mut canonical = None;
         let mut entry = entries.get(cache_key(request.uri()));
