@@ -36,4 +36,4 @@ pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all, exp
 pub use repository::{Repository, Versioned};
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::TreeLock;
-pub use writes::{Change, New, SlugReservation};
+pub use writes::{Change, New};

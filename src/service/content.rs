@@ -197,17 +197,14 @@ impl<E: Article> Articles<E> {
         self.content.authorize_create(caller)?;
         let Write { fields: mut draft, section_id } = write;
         let items = &self.content.items;
-        let slug = slugify(E::text(&mut draft).0);
-        // Neither lookup depends on the other.
-        let (section_id, slug) =
-            tokio::try_join!(self.placement.for_new(caller, section_id.as_deref()), async {
-                Ok(items.reserve_slug(&slug).await?)
-            })?;
-        let (_, content) = E::text(&mut draft);
-        let Sanitized { html, removed } = sanitize(std::mem::take(content)).await?;
-        *content = html;
+        let (title, content) = E::text(&mut draft);
+        let (slug, content) = (slugify(title), std::mem::take(content));
+        // Neither depends on the other.
+        let section = self.placement.for_new(caller, section_id.as_deref());
+        let (section_id, Sanitized { html, removed }) = tokio::try_join!(section, sanitize(content))?;
+        *E::text(&mut draft).1 = html;
         let new = New { draft, user_id: caller.id, section_id };
-        let stored = items.insert_reserved(slug, &new, self.content.clock.now()).await?;
+        let stored = items.insert_under_slug(&slug, &new, self.content.clock.now()).await?;
         let stored = self.placement.settle(items, stored, section_id).await?;
         Ok(Written { revised: stored.revised, removed })
     }

@@ -107,9 +107,8 @@ impl Sections {
     async fn insert(&self, user_id: Id, draft: SectionDraft) -> Result<Revised<Section>, Error> {
         let items = &self.content.items;
         let slug = self.slug_beside_pages(None, draft.content_type, slugify(&draft.title)).await?;
-        let slug = items.reserve_slug(&slug).await?;
         let new = New { draft, user_id, section_id: None };
-        Ok(items.insert_reserved(slug, &new, self.content.clock.now()).await?.revised)
+        Ok(items.insert_under_slug(&slug, &new, self.content.clock.now()).await?.revised)
     }
 
     /// Updates a section.

@@ -8,5 +8,4 @@ mod slugs;
 mod trash;
 
 pub use create_update::{Change, New};
-pub use slugs::SlugReservation;
 pub(super) use slugs::placeholder;

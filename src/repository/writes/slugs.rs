@@ -22,14 +22,6 @@ const MORE_CANDIDATES: u64 = 32;
 /// Later queries look up candidates at distances of powers of two, up to this one.
 const MAX_EXPONENT: u32 = 40;
 
-/// A slug for a new entity, free when it was looked up.
-#[derive(Debug)]
-pub struct SlugReservation {
-    id: ObjectId,
-    base: String,
-    candidate: Candidate,
-}
-
 /// The nth name of a slug, and the deleted document that has it.
 #[derive(Debug)]
 pub(super) struct Candidate {
@@ -39,31 +31,24 @@ pub(super) struct Candidate {
 }
 
 impl<E: Sluggable> Repository<E> {
-    /// Looks up a slug for a new entity: this one, or its first free suffix; the id if it is empty. Writes nothing.
-    pub async fn reserve_slug(&self, slug: &str) -> Result<SlugReservation, Error> {
-        let id = ObjectId::new();
-        let base = slug_or_id(slug, id);
-        let candidate = self.find_candidate(&base, 1, None).await?;
-        Ok(SlugReservation { id, base, candidate })
-    }
-
-    /// Inserts an entity under a reserved slug, or under the next free suffix if it was taken since.
-    pub async fn insert_reserved(
+    /// Inserts an entity under this slug, or under its first free suffix; under its id if the slug is empty.
+    pub async fn insert_under_slug(
         &self,
-        reservation: SlugReservation,
+        slug: &str,
         new: &New<E>,
         now: DateTime<Utc>,
     ) -> Result<Versioned<E>, Error> {
-        let SlugReservation { id, base, mut candidate } = reservation;
-        loop {
-            self.release_candidate(&candidate, now).await?;
-            match self.insert_with_slug(id, new, Some(&candidate.slug), now).await {
-                Err(error) if error.is_duplicate(SLUG) => {
-                    candidate = self.find_candidate(&base, candidate.n + 1, None).await?;
-                }
-                outcome => return outcome,
-            }
+        let id = ObjectId::new();
+        let base = slug_or_id(slug, id);
+        // Few titles are equal, so the slug is not looked up before the index refuses it.
+        let mut from = 1;
+        let mut outcome = self.insert_with_slug(id, new, Some(&base), now).await;
+        while outcome.as_ref().is_err_and(|error| error.is_duplicate(SLUG)) {
+            let candidate = self.free_candidate(&base, from, None, now).await?;
+            from = candidate.n + 1;
+            outcome = self.insert_with_slug(id, new, Some(&candidate.slug), now).await;
         }
+        outcome
     }
 
     /// Updates an entity as [`Repository::update`] does, and gives it this slug or its first free suffix. Its former
