@@ -21,8 +21,8 @@ pub(crate) const INPUTS: &[(&str, Generator)] = &[
         })
     }),
     ("closed-tables", |size| fill(size, |_| "<table><tbody><tr><td>a</td></tr></tbody></table>".to_owned())),
-    ("deep", |size| format!("{}{}", "<b>".repeat(100), fill(size - 300, |_| "<i>a</p></b>".to_owned()))),
-    ("deep-items", |size| format!("{}{}", "<div>".repeat(150), fill(size - 750, |_| "<li>a".to_owned()))),
+    ("deep", |size| format!("{}{}", "<b>".repeat(199), fill(size - 597, |_| "<i>a</p></b>".to_owned()))),
+    ("deep-items", |size| format!("{}{}", "<div>".repeat(198), fill(size - 990, |_| "<li>a".to_owned()))),
     ("removed-elements", |size| fill(size, |n| format!("<x{n:x}>a"))),
     ("references", |size| fill(size, |_| "&<x>a".to_owned())),
     ("ampersands", |size| "&".repeat(size)),
