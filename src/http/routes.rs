@@ -14,7 +14,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
 use super::resources::{articles, docs, health, me, navlinks, pages, sections, trash};
-use super::server::reject_malformed;
 use super::{ApiError, AppState, CachedService, RateLimit, middleware, openapi};
 use crate::domain::{Project, Role, Story};
 use Policy::{Admins, Authors, Everyone, Owner, SignedIn};
@@ -315,7 +314,7 @@ fn layered(routes: Router<AppState>, app: AppState) -> Router {
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| panic_response(&*panic)))
         .layer(from_fn_with_state(app.clone(), middleware::require_open_gate))
         .layer(from_fn_with_state(app.clone(), middleware::rate_limit))
-        .layer(from_fn(reject_malformed))
+        .layer(from_fn(middleware::reject_malformed))
         .layer(from_fn_with_state(app.clone(), middleware::timeout))
         .layer(from_fn_with_state(app.clone(), middleware::cors_and_security_headers))
         .layer(from_fn_with_state(app.clone(), middleware::log_request))

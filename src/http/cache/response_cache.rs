@@ -27,8 +27,7 @@ use super::body_budget::BodyBudget;
 use super::encoding::{AcceptedEncodings, ContentEncoding};
 use super::entry::{CacheEntry, CacheStatus, UncachedReason, VariantChoice};
 use super::key::{self, cache_key};
-use crate::http::middleware::{self, X_REQUEST_ID};
-use crate::http::server::HeadError;
+use crate::http::middleware::{self, HeadError, X_REQUEST_ID};
 use crate::http::{ApiError, AppState, Route};
 
 /// The whole application without a socket: the response cache in front of the router. Cheap to clone.

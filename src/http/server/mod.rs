@@ -8,8 +8,6 @@
 
 /// The requests and responses of a connection.
 mod activity;
-/// Checks of request heads.
-mod head;
 /// Request bodies whose rest is discarded.
 mod request_body;
 /// 414 for URLs that fill the buffer of a head.
@@ -40,11 +38,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 
 use super::cache::CachedService;
+use super::middleware::check_head;
 use activity::{ConnectionActivity, Exchange, TrackedBody};
 use request_body::DrainedBody;
 use request_line::RequestLineStream;
-
-pub(crate) use head::{HeadError, reject_malformed};
 
 /// Back-off after `accept` fails, for example when file descriptors are exhausted.
 const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);
@@ -281,7 +278,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
 
     fn call(&self, request: hyper::Request<Incoming>) -> ResponseFuture {
         let exchange = self.activity.start_request(request.version() == Version::HTTP_2);
-        let answer = match head::check(&request) {
+        let answer = match check_head(&request) {
             Ok(()) => match self.service.lookup(&request) {
                 Ok(response) => {
                     // A body that no one asked for is discarded as well.
