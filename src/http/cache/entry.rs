@@ -1,17 +1,116 @@
-//! A cached response with its variants, and where a response came from.
+//! Cached responses: the keys under which they are stored, the memory of their bodies, their variants, and where a response
+//! came from.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::body_budget::BodyBudget;
 use super::encoding::{AcceptedEncodings, ContentEncoding};
-use crate::http::ApiError;
 use crate::http::middleware::{SECURITY_HEADERS, X_REQUEST_ID, add_vary};
+use crate::http::{ApiError, Route};
 use crate::service::{ChangeTracker, ReadSet};
+
+/// The characters that stay as they are in a segment of a path.
+const SEGMENT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Returns the cache key of a URL: path and query.
+pub(crate) fn cache_key(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str())
+}
+
+/// Returns the URL that stands for all requests with the same response: with the known query parameters alone, each once
+/// and in the order of their declaration, and with one spelling of percent-encodings. Otherwise a client could fill the cache
+/// with copies of one response. Returns `None` if the URL is canonical already, and if the response is an error anyway.
+pub(crate) fn canonical_url(uri: &Uri, routes: &[Route]) -> Option<Uri> {
+    let (path, query) = (uri.path(), uri.query());
+    if query.is_none() && !path.contains('%') {
+        return None;
+    }
+    let route = Route::find(routes, &Method::GET, path)?;
+    let mut canonical = String::with_capacity(path.len());
+    for (template, segment) in route.path.split('/').zip(path.split('/')).skip(1) {
+        canonical.push('/');
+        if template.starts_with('{') {
+            let segment = percent_decode_str(segment).decode_utf8().ok()?;
+            canonical.extend(utf8_percent_encode(&segment, &SEGMENT));
+        } else {
+            canonical.push_str(segment);
+        }
+    }
+    let pairs: Vec<_> = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
+    // Such a name is an error.
+    if pairs.iter().any(|(name, _)| Route::is_operator(name)) {
+        return None;
+    }
+    let mut separator = "?";
+    for parameter in route.parameters() {
+        // The last one of a repeated parameter counts.
+        if let Some((_, value)) = pairs.iter().rev().find(|(name, _)| name == parameter) {
+            canonical.push_str(separator);
+            canonical.push_str(parameter);
+            canonical.push('=');
+            canonical.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
+            separator = "&";
+        }
+    }
+    if canonical == cache_key(uri) {
+        return None;
+    }
+    Uri::from_str(&canonical).ok()
+}
+
+/// Bounds the memory of response bodies: those in the cache, and those that clients are still receiving. A body that is
+/// sent to several clients counts once, so that cached responses cost nothing. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct BodyBudget {
+    used: Arc<AtomicU64>,
+    limit: u64,
+}
+
+/// A body of exactly the size that it needs, counted until its last copy is dropped.
+struct CountedBody {
+    bytes: Box<[u8]>,
+    used: Arc<AtomicU64>,
+}
+
+impl AsRef<[u8]> for CountedBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for CountedBody {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
+impl BodyBudget {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { used: Arc::default(), limit }
+    }
+
+    /// Counts a body.
+    ///
+    /// # Errors
+    /// 503 if the limit is reached.
+    pub(super) fn count(&self, body: impl Into<Vec<u8>>) -> Result<Bytes, ApiError> {
+        let bytes = body.into().into_boxed_slice();
+        let length = bytes.len() as u64;
+        // From here on the body counts, also while it is refused.
+        let used = self.used.fetch_add(length, Ordering::Relaxed) + length;
+        let body = CountedBody { bytes, used: Arc::clone(&self.used) };
+        if used > self.limit {
+            return Err(ApiError::Overloaded);
+        }
+        Ok(Bytes::from_owner(body))
+    }
+}
 
 /// The caller decides what is shown, `Accept-Encoding` the encoding, and `Accept` the type of an error.
 pub(crate) const VARY: &[&str] = &["Authorization", "Accept", "Accept-Encoding"];
@@ -341,5 +440,23 @@ impl UncachedReason {
             Self::ReadsUsers => "reads_users",
             Self::StaleOnArrival => "stale_on_arrival",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_count_until_their_last_copy_is_dropped() {
+        let budget = BodyBudget::new(10);
+        let first = budget.count(vec![0; 6]).unwrap();
+        assert!(budget.count(vec![0; 5]).is_err());
+        let second = budget.count(vec![0; 4]).unwrap();
+        let part = first.slice(1..2);
+        drop((first, second));
+        assert!(budget.count(vec![0; 5]).is_err());
+        drop(part);
+        assert_eq!(budget.count(vec![0; 10]).unwrap().len(), 10);
     }
 }

@@ -16,8 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use super::entry::{CacheEntry, CacheStatus, UncachedReason, VARY, Validity};
-use super::key::cache_key;
+use super::entry::{CacheEntry, CacheStatus, UncachedReason, VARY, Validity, cache_key};
 use super::response_cache::{CacheCounters, CacheMiss, CacheRequest};
 use crate::http::error::ErrorExtension;
 use crate::http::middleware::{ClientInfo, RequestId, add_vary};

@@ -7,14 +7,10 @@
 //!
 //! `entry::UncachedReason` lists why a response does not come from the cache; the log shows it at debug level.
 
-/// The memory of response bodies.
-mod body_budget;
 /// Content encodings, and their negotiation.
 mod encoding;
-/// A cached response with its variants, and `Cache-Status`.
+/// Cached responses with their keys, bodies and variants, and `Cache-Status`.
 mod entry;
-/// Cache keys.
-mod key;
 /// Loading and storing responses, at the routes of content.
 mod load;
 /// The cache and the outermost service.

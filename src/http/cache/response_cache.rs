@@ -23,10 +23,10 @@ use tower::util::Oneshot;
 use tower::{Service, ServiceExt as _};
 use utoipa::ToSchema;
 
-use super::body_budget::BodyBudget;
 use super::encoding::{AcceptedEncodings, ContentEncoding};
-use super::entry::{CacheEntry, CacheStatus, UncachedReason, VariantChoice};
-use super::key::{self, cache_key};
+use super::entry::{
+    BodyBudget, CacheEntry, CacheStatus, UncachedReason, VariantChoice, cache_key, canonical_url,
+};
 use crate::http::middleware::{self, HeadError, X_REQUEST_ID};
 use crate::http::{ApiError, AppState, Route};
 
@@ -284,7 +284,7 @@ impl ResponseCache {
         let mut canonical = None;
         let mut entry = entries.get(cache_key(request.uri()));
         if entry.is_none() {
-            canonical = key::canonical(request.uri(), routes);
+            canonical = canonical_url(request.uri(), routes);
             entry = canonical.as_ref().and_then(|canonical| entries.get(cache_key(canonical)));
         }
         let Some(entry) = entry else { return miss(UncachedReason::NoEntry, canonical, None) };
