@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
 
-use super::body::{Json, ResponseBody, Wire};
+use super::item::{Json, ResponseBody, Wire};
 use crate::domain::{CursorPage, Listing, Window};
 use crate::http::openapi::operation::{Operation, Output};
 
