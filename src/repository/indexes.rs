@@ -6,7 +6,8 @@ use docstore::{Database, Ensured, Index};
 use super::Entity;
 use super::duplicates::{self, Duplicates};
 use super::entities::user;
-use super::slug_history::{SLUG_HISTORY, slug_history_indexes};
+use super::entity::SLUG_HISTORY;
+use super::slug_history::slug_history_indexes;
 use crate::domain::{NavLink, Page, Project, Section, Story};
 
 /// An index of a collection.

@@ -7,7 +7,7 @@ mod changes;
 pub mod duplicates;
 /// One file per resource: row, filter, writes, declared indexes.
 mod entities;
-/// The collection of a domain type, and the fields of its documents.
+/// The stored form of a domain type, and the repository that reads it.
 mod entity;
 /// Repository errors.
 mod error;
@@ -15,9 +15,6 @@ mod error;
 mod indexes;
 /// List queries, orders, cursors and totals.
 mod lists;
-/// The generic repository.
-#[expect(clippy::module_inception, reason = "the folder and its central type have one name")]
-mod repository;
 /// Counts and moves the contents of a section.
 mod section_contents;
 /// Former names in URLs, and the look-up of current and former ones.
@@ -30,10 +27,9 @@ mod writes;
 pub use changes::ChangeTracker;
 pub use docstore::{Problem, ReadSet, ReadTracker};
 pub use entities::{NewUser, PageRestore, User, Users};
-pub use entity::{BadField, DraftFields, Entity, Row, Sluggable, SoftDelete};
+pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
 pub use error::Error;
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures};
-pub use repository::{Repository, Versioned};
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::TreeLock;
 pub use writes::{Change, New};

@@ -17,8 +17,6 @@ use super::entity::{CREATED, SLUG, instant, not_deleted};
 use super::{Entity, Error, Repository, SoftDelete};
 use crate::domain::{Id, SlugLookup, Visibility};
 
-/// The collection of former names.
-pub(super) const SLUG_HISTORY: &str = "slug_history";
 const COLLECTION: &str = "collection";
 const LAST: &str = "item";
 const EARLIER: &str = "earlier";

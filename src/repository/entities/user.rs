@@ -6,8 +6,7 @@ use docstore::{Collection, Database, Filter, Find, Index, Sort, Update};
 
 use crate::domain::{Id, Role};
 use crate::repository::Error;
-use crate::repository::entity::{object_id, text};
-use crate::repository::repository::read_row;
+use crate::repository::entity::{object_id, read_row, text};
 
 /// The number of characters of an address that index look-ups vary in case.
 const SPELLED: usize = 3;

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Update};
 
 use crate::domain::{Id, PatchOf};
-use crate::repository::entity::{CREATED, DELETED, SLUG, UPDATED, VERSION, instant, not_deleted, refers};
-use crate::repository::repository::undecodable;
+use crate::repository::entity::{
+    CREATED, DELETED, SLUG, UPDATED, VERSION, instant, not_deleted, refers, undecodable,
+};
 use crate::repository::{DraftFields, Entity, Error, Repository, Versioned};
 
 /// An entity to insert.

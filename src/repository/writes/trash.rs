@@ -6,9 +6,9 @@ use docstore::{Field, Filter, Find, Projection, Sort, Update};
 use super::slugs::slug_or_id;
 use crate::domain::{DeletedItem, Id, Listing, PageRequest, Restored, slug_suffix, slugify};
 use crate::repository::entity::{
-    DELETED, SLUG, UPDATED, VERSION, instant, is_deleted, object_id, optional_date, text,
+    DELETED, SLUG, UPDATED, VERSION, instant, is_deleted, object_id, optional_date, read_row, text,
+    undecodable,
 };
-use crate::repository::repository::{read_row, undecodable};
 use crate::repository::{Error, Repository, Sluggable, SoftDelete};
 
 /// The number of documents that are purged before their former names are forgotten.
