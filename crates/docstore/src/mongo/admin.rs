@@ -5,8 +5,7 @@ use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 
 use crate::engine::{Admin, Engine};
-use crate::mongo::core::Core;
-use crate::mongo::engine::MongoEngine;
+use crate::mongo::engine::{Core, MongoEngine};
 use crate::mongo::error::{failed, has_code};
 use crate::mongo::indexes;
 use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space};

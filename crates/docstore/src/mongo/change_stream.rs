@@ -6,7 +6,7 @@ use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use tokio::sync::watch;
 
-use crate::mongo::core::Core;
+use crate::mongo::engine::Core;
 use crate::mongo::error::{classify, failed};
 use crate::{Change, ChangeFeed, Result};
 

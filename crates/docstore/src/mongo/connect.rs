@@ -7,8 +7,7 @@ use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
 use crate::mongo::Options;
-use crate::mongo::core::{Core, PoolLimiter};
-use crate::mongo::engine::MongoEngine;
+use crate::mongo::engine::{Core, MongoEngine, PoolLimiter};
 use crate::mongo::error::classify;
 use crate::{Error, Result};
 

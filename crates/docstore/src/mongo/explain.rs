@@ -1,6 +1,6 @@
 use bson::{Bson, Document, doc};
 
-use crate::mongo::core::Core;
+use crate::mongo::engine::Core;
 use crate::mongo::error::failed;
 use crate::mongo::find::{find_options, queries};
 use crate::{Error, Find, Plan, Result};

@@ -11,7 +11,7 @@ use mongodb::error::Error as DriverError;
 use mongodb::options::{CountOptions, FindOptions, Hint};
 
 use crate::engine::RawStream;
-use crate::mongo::core::{Core, Session};
+use crate::mongo::engine::{Core, Session};
 use crate::mongo::error::{classify, failed};
 use crate::mongo::translate::{self, on};
 use crate::{Direction, Field, Filter, Find, Result, Sort};

@@ -8,7 +8,7 @@
 
 use bson::{Bson, Document, doc};
 
-use crate::mongo::core::{Core, NAMESPACE_NOT_FOUND};
+use crate::mongo::engine::{Core, NAMESPACE_NOT_FOUND};
 use crate::mongo::error::{failed, has_code};
 use crate::mongo::translate;
 use crate::{Direction, Error, Field, Filter, Index, Result};

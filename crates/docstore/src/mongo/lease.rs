@@ -4,7 +4,7 @@ use bson::{Bson, Document, doc};
 use futures_util::stream::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
-use crate::mongo::core::Core;
+use crate::mongo::engine::Core;
 use crate::mongo::error::failed;
 use crate::{Error, LeaseHolder, LeaseRequest, Result};
 

@@ -23,8 +23,7 @@ mod admin;
 /// Change streams, and polling on a standalone server.
 mod change_stream;
 mod connect;
-/// The database handle that engine and transactions share.
-mod core;
+/// The engine, its transactions, and the database handle that both share.
 mod engine;
 mod error;
 mod explain;
@@ -36,7 +35,6 @@ mod indexes;
 mod lease;
 /// Privileges of the user, disk space and replication lag.
 mod status;
-mod transaction;
 /// Filters, updates, sorts and projections as documents.
 mod translate;
 mod write;

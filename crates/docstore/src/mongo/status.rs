@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
 
-use crate::mongo::core::{Core, number};
+use crate::mongo::engine::{Core, number};
 use crate::mongo::error::failed;
 use crate::{Result, Rights, Space};
 

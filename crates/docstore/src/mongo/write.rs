@@ -6,7 +6,7 @@ use mongodb::error::{CommandError, Error as DriverError, ErrorKind, TRANSIENT_TR
 use mongodb::options::ReturnDocument;
 
 use crate::engine::Reach;
-use crate::mongo::core::{Core, Session, number};
+use crate::mongo::engine::{Core, Session, number};
 use crate::mongo::error::{MAX_DOCUMENT, ServerError, classify, failed, from_code};
 use crate::mongo::translate;
 use crate::{Error, Filter, Result, Update, UpdateResult, Write};
