@@ -1,7 +1,7 @@
 use bson::{Bson, RawArray, RawBsonRef, RawDocument};
 
 use crate::model::field::check_value;
-use crate::order::{key_encoding as key, paths};
+use crate::order;
 use crate::{Error, Field, Filter, Result};
 
 /// The sort direction of one field.
@@ -61,7 +61,7 @@ impl Sort {
             if field.parts().count() > 1 {
                 return Err(Error::Invalid(format!("{field} is a path into a nested document")));
             }
-            match paths::get(document, field.as_str())? {
+            match order::get(document, field.as_str())? {
                 None => Ok(Bson::Null),
                 Some(RawBsonRef::Array(array)) => first_of(array, *direction),
                 Some(value) => owned(value),
@@ -94,7 +94,7 @@ fn first_of(array: &RawArray, direction: Direction) -> Result<Bson> {
     let mut elements = Vec::new();
     for element in array {
         let element = owned(element.map_err(|error| Error::Invalid(error.to_string()))?)?;
-        elements.push((key::encode_value(&element)?, element));
+        elements.push((order::encode_value(&element)?, element));
     }
     elements.sort_by(|(a, _), (b, _)| a.cmp(b));
     let first = if direction == Direction::Ascending { elements.into_iter().next() } else { elements.pop() };

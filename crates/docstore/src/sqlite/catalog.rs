@@ -7,8 +7,7 @@ use std::sync::Arc;
 use bson::Document;
 use rusqlite::{Connection, params};
 
-use crate::order::key_encoding::unreadable;
-use crate::order::paths::{KeyField, key_fields};
+use crate::order::{KeyField, key_fields, unreadable};
 use crate::sqlite::error::failed;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::{Index, Result};

@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use crate::engine::Reach;
-use crate::order::key_encoding::unreadable;
+use crate::order::unreadable;
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::query::read::PlannedRead;
 use crate::sqlite::write::operations as write;

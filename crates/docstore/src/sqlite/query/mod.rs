@@ -1,6 +1,5 @@
 //! Reads.
 
-mod bounds;
 pub(crate) mod matching;
 mod plan;
 mod project;

@@ -2,7 +2,7 @@
 
 use bson::{RawArray, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf};
 
-use crate::order::key_encoding::unreadable;
+use crate::order::unreadable;
 use crate::{Field, Projection, Result};
 
 /// Returns the paths that a projection includes, with that of the id.

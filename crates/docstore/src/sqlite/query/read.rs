@@ -16,9 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use crate::engine::RawStream;
-use crate::order::index_keys::sort_key;
-use crate::order::key_encoding as key;
-use crate::order::paths::{KeyField, key_fields};
+use crate::order::{self, KeyField, key_fields, sort_key};
 use crate::sqlite::catalog::{Catalog, CollectionMeta};
 use crate::sqlite::condition::Condition;
 use crate::sqlite::error::{closed, failed};
@@ -293,7 +291,7 @@ impl Matcher {
         };
         let mut start = Vec::new();
         for (value, (_, direction)) in position.iter().zip(find.sort.fields()) {
-            key::push_field(&mut start, &key::encode_value(value)?, *direction == Direction::Descending);
+            order::push_field(&mut start, &order::encode_value(value)?, *direction == Direction::Descending);
         }
         Ok(Self { filter, after: Some((key_fields(find.sort.fields()), start)) })
     }
@@ -323,7 +321,8 @@ impl PlannedRead {
         let access = stored.map(|stored| {
             let mut access = plan::choose(stored, &find.filter, &find.sort, find.limit.is_some())?;
             if let Some(position) = &find.after {
-                access.seek(&find.sort, &position.iter().map(key::encode_value).collect::<Result<Vec<_>>>()?);
+                access
+                    .seek(&find.sort, &position.iter().map(order::encode_value).collect::<Result<Vec<_>>>()?);
             }
             Ok((Arc::clone(stored), access))
         });

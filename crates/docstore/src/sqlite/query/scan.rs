@@ -10,12 +10,11 @@ use bson::{RawBsonRef, RawDocument};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Rows, params_from_iter};
 
-use crate::order::key_encoding::{UNNAMED, unreadable};
+use crate::order::{UNNAMED, unreadable};
 use crate::sqlite::catalog::{Catalog, CollectionMeta, checksum};
 use crate::sqlite::error::failed;
-use crate::sqlite::query::bounds::Range;
 use crate::sqlite::query::matching::CompiledFilter;
-use crate::sqlite::query::plan::{self, Access, IndexRange, Source};
+use crate::sqlite::query::plan::{self, Access, IndexRange, Range, Source};
 use crate::{Error, Filter, Result, Sort};
 
 const READING: &str = "reading documents";

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::engine::{Operation, Output, RawStream, Reach};
 use crate::model::field::check_document;
-use crate::order::key_encoding::unreadable;
+use crate::order::unreadable;
 use crate::sqlite::catalog::CollectionMeta;
 use crate::sqlite::query::read::PlannedRead;
 use crate::sqlite::query::scan::{self, with_document};

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::order::index_keys as keys;
-use crate::order::key_encoding as key;
+use crate::order;
 use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta, checksum};
 use crate::sqlite::error::failed;
 use crate::{Change, Error, Index, Result};
@@ -61,7 +60,7 @@ impl Session<'_> {
             return Err(Error::Invalid("the id of a document cannot be an array".into()));
         }
         let raw = encode(collection, document)?;
-        let id_key = key::encode_value(id)?;
+        let id_key = order::encode_value(id)?;
         if let Some(stored) = self.collection(collection)
             && self.rid_of(&stored, &id_key)?.is_some()
         {
@@ -111,9 +110,7 @@ impl Session<'_> {
             .prepare_cached(&format!("DELETE FROM c_{} WHERE rid = ?", stored.id))
             .and_then(|mut statement| statement.execute([rid]))
             .map_err(failed(WRITING))?;
-        let id = crate::order::paths::get(old, "_id")?
-            .and_then(|id| Bson::try_from(id).ok())
-            .unwrap_or(Bson::Null);
+        let id = order::get(old, "_id")?.and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null);
         self.changed(&stored.name, id);
         Ok(())
     }
@@ -271,13 +268,13 @@ pub(crate) fn keys_in(
     stored: &CollectionMeta,
     index: &IndexMeta,
     document: &RawDocument,
-) -> Result<keys::Keys> {
+) -> Result<order::Keys> {
     if let Some(partial) = &index.partial
         && !partial.matches(document)?
     {
-        return Ok(keys::Keys::default());
+        return Ok(order::Keys::default());
     }
-    let keys = keys::extract(document, &index.fields, index.index.is_sparse())?;
+    let keys = order::extract(document, &index.fields, index.index.is_sparse())?;
     match &keys.parallel {
         None => Ok(keys),
         Some((a, b)) => Err(Error::Inapplicable {

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use bson::{Bson, RawBsonRef, RawDocument};
 
-use crate::order::key_encoding as key;
-use crate::order::paths::{Path, any};
+use crate::order::{self, Path, any_value};
 use crate::{Filter, Result};
 
 /// A filter with its operands encoded.
@@ -39,13 +38,13 @@ impl CompiledFilter {
         let compare = |field, value: &Bson, less, equal, greater| {
             Ok(Self::Leaf(
                 Path::from(field),
-                Test::Compare { operand: key::encode_value(value)?, less, equal, greater },
+                Test::Compare { operand: order::encode_value(value)?, less, equal, greater },
             ))
         };
         let set = |field, values: &[Bson]| {
             Ok(Self::Leaf(
                 Path::from(field),
-                Test::In(values.iter().map(key::encode_value).collect::<Result<_>>()?),
+                Test::In(values.iter().map(order::encode_value).collect::<Result<_>>()?),
             ))
         };
         let all = |filters: &[Filter]| filters.iter().map(Self::new).collect::<Result<_>>();
@@ -98,28 +97,30 @@ impl Test {
     fn passes(&self, document: &RawDocument, path: &Path) -> Result<bool> {
         let mut scratch = Vec::new();
         match self {
-            Self::Exists => any(document, &path.0, false, &mut |value| Ok(value.is_some())),
-            Self::StartsWith(prefix) => any(document, &path.0, true, &mut |value| {
+            Self::Exists => any_value(document, &path.0, false, &mut |value| Ok(value.is_some())),
+            Self::StartsWith(prefix) => any_value(document, &path.0, true, &mut |value| {
                 Ok(matches!(value, Some(RawBsonRef::String(text)) if text.starts_with(prefix.as_str())))
             }),
-            Self::In(operands) => any(document, &path.0, true, &mut |value| {
+            Self::In(operands) => any_value(document, &path.0, true, &mut |value| {
                 encode(value, &mut scratch)?;
                 Ok(operands.contains(&scratch))
             }),
-            Self::Compare { operand, less, equal, greater } => any(document, &path.0, true, &mut |value| {
-                let tag = value.map_or(key::NULL, key::tag);
-                if operand.first() != Some(&tag) {
-                    return Ok(false);
-                }
-                encode(value, &mut scratch)?;
-                Ok(match scratch.cmp(operand) {
-                    std::cmp::Ordering::Equal => *equal,
-                    // NaN is neither less nor greater than anything.
-                    _ if key::is_nan(operand) || key::is_nan(&scratch) => false,
-                    std::cmp::Ordering::Less => *less,
-                    std::cmp::Ordering::Greater => *greater,
+            Self::Compare { operand, less, equal, greater } => {
+                any_value(document, &path.0, true, &mut |value| {
+                    let tag = value.map_or(order::NULL, order::tag);
+                    if operand.first() != Some(&tag) {
+                        return Ok(false);
+                    }
+                    encode(value, &mut scratch)?;
+                    Ok(match scratch.cmp(operand) {
+                        std::cmp::Ordering::Equal => *equal,
+                        // NaN is neither less nor greater than anything.
+                        _ if order::is_nan(operand) || order::is_nan(&scratch) => false,
+                        std::cmp::Ordering::Less => *less,
+                        std::cmp::Ordering::Greater => *greater,
+                    })
                 })
-            }),
+            }
         }
     }
 }
@@ -127,7 +128,7 @@ impl Test {
 /// A missing value counts as null.
 fn encode(value: Option<RawBsonRef<'_>>, out: &mut Vec<u8>) -> Result<()> {
     out.clear();
-    key::encode(value.unwrap_or(RawBsonRef::Null), out)
+    order::encode(value.unwrap_or(RawBsonRef::Null), out)
 }
 
 #[cfg(test)]

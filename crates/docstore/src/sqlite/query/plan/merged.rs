@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use super::{Access, Candidate, EQUAL_BOOLEAN, IndexMeta, IndexRange, Source, bounds, rate_index};
-use crate::order::key_encoding as key;
+use super::{Access, Candidate, EQUAL_BOOLEAN, IndexMeta, IndexRange, Range, Source, rate_index};
+use crate::order;
 use crate::sqlite::catalog::CollectionMeta;
 use crate::{Direction, Field, Filter, Result, Sort};
 
@@ -80,15 +80,15 @@ impl Access {
             return;
         }
         let reverse = self.reverse;
-        let narrow = |index: &IndexMeta, range: &mut bounds::Range, equal: usize, prefix: usize| {
+        let narrow = |index: &IndexMeta, range: &mut Range, equal: usize, prefix: usize| {
             let mut position = range.from[..prefix.min(range.from.len())].to_vec();
             for (field, direction) in &index.index.fields()[equal..] {
                 let nth = sort.fields().iter().position(|(sorted, _)| sorted == field);
                 let Some(value) = nth.and_then(|nth| values.get(nth)) else { break };
-                key::push_field(&mut position, value, *direction == Direction::Descending);
+                order::push_field(&mut position, value, *direction == Direction::Descending);
             }
             if reverse {
-                range.until = key::after_prefix(position).min(std::mem::take(&mut range.until));
+                range.until = order::after_prefix(position).min(std::mem::take(&mut range.until));
             } else {
                 range.from = position.max(std::mem::take(&mut range.from));
             }

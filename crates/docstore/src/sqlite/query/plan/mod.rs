@@ -1,4 +1,4 @@
-//! The choice of an index for a read.
+//! The choice of an index for a read, and the ranges of its keys that the filter selects.
 //!
 //! One index as a rule: its leading fields have equalities, then one field may have a range; what is left of it may
 //! give the order. The whole filter is checked again on each document, so a plan may only ever reach too many
@@ -9,9 +9,10 @@ mod merged;
 
 use std::sync::Arc;
 
-use crate::order::key_encoding as key;
+use bson::Bson;
+
+use crate::order;
 use crate::sqlite::catalog::{CollectionMeta, IndexMeta};
-use crate::sqlite::query::bounds::{self, Interval, Range};
 use crate::{Direction, Field, Filter, Plan, Result, Sort};
 
 /// Maximum number of combinations of equalities that are looked up one by one.
@@ -158,7 +159,7 @@ fn rate_index(
     let fields = index.index.fields();
     let mut narrow = 0;
     if let Some(partial) = index.index.partial_filter() {
-        if !bounds::imply(conditions, partial)? {
+        if !imply(conditions, partial)? {
             return Ok(None);
         }
         narrow = 20;
@@ -166,7 +167,7 @@ fn rate_index(
     if index.index.is_sparse() {
         // With arrays only the leading field's own condition says that the entry exists.
         let decisive = if index.multikey { &fields[..1] } else { fields };
-        if !decisive.iter().any(|(field, _)| conditions.iter().any(|c| bounds::implies_presence(c, field))) {
+        if !decisive.iter().any(|(field, _)| conditions.iter().any(|c| implies_presence(c, field))) {
             return Ok(None);
         }
         narrow = 20;
@@ -201,14 +202,14 @@ fn candidate(
             && prefixes.len() * keys.len() <= MOST_RANGES
         {
             used[at] = true;
-            let booleans = keys.iter().all(|key| key.first() == Some(&key::BOOLEAN));
+            let booleans = keys.iter().all(|key| key.first() == Some(&order::BOOLEAN));
             equalities += if booleans { EQUAL_BOOLEAN } else { EQUALITY };
             prefixes = extend(&prefixes, &keys, *direction);
             equal = i + 1;
             continue;
         }
         for (at, condition) in conditions.iter().enumerate() {
-            let Some((of, interval)) = bounds::interval(condition)? else { continue };
+            let Some((of, interval)) = interval(condition)? else { continue };
             if of != field || (shape.multikey && range.is_some()) {
                 continue;
             }
@@ -268,7 +269,7 @@ fn candidate(
 fn equality(conditions: &[&Filter], field: &Field) -> Result<Option<(usize, Vec<Vec<u8>>)>> {
     let mut best: Option<(usize, Vec<Vec<u8>>)> = None;
     for (at, condition) in conditions.iter().enumerate() {
-        if let Some((of, keys)) = bounds::points(condition)?
+        if let Some((of, keys)) = points(condition)?
             && of == field
             && best.as_ref().is_none_or(|(_, others)| keys.len() < others.len())
         {
@@ -281,7 +282,7 @@ fn equality(conditions: &[&Filter], field: &Field) -> Result<Option<(usize, Vec<
 fn extend(prefixes: &[Vec<u8>], keys: &[Vec<u8>], direction: Direction) -> Vec<Vec<u8>> {
     let extended = |prefix: &Vec<u8>, key: &Vec<u8>| {
         let mut bytes = prefix.clone();
-        key::push_field(&mut bytes, key, direction == Direction::Descending);
+        order::push_field(&mut bytes, key, direction == Direction::Descending);
         bytes
     };
     prefixes.iter().flat_map(|prefix| keys.iter().map(move |key| extended(prefix, key))).collect()
@@ -307,6 +308,194 @@ fn order(shape: &Shape<'_>, equal: usize, sort: &Sort) -> (usize, bool) {
         given += 1;
     }
     (given, reverse.unwrap_or(false))
+}
+
+/// A range of keys from one (inclusive) to another (exclusive).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) from: Vec<u8>,
+    pub(crate) until: Vec<u8>,
+}
+
+impl Range {
+    /// Every key: none begins with this byte.
+    pub(crate) fn all() -> Self {
+        Self { from: Vec::new(), until: vec![u8::MAX] }
+    }
+
+    /// The keys that begin with these bytes.
+    pub(crate) fn prefix(prefix: Vec<u8>) -> Self {
+        Self { until: order::after_prefix(prefix.clone()), from: prefix }
+    }
+}
+
+/// One end of an interval: values whose encodings begin with `bytes` are within it or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edge {
+    bytes: Vec<u8>,
+    inclusive: bool,
+}
+
+/// The values of one field between two edges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interval {
+    low: Edge,
+    high: Edge,
+}
+
+impl Interval {
+    /// The values that are in both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let low = if other.low.as_low() > self.low.as_low() { other.low } else { self.low };
+        let high = if other.high.as_high() < self.high.as_high() { other.high } else { self.high };
+        Self { low, high }
+    }
+
+    /// The range of an index whose earlier fields have the keys `prefix`.
+    pub(crate) fn range(&self, prefix: &[u8], descending: bool) -> Range {
+        let bound = |edge: &Edge, beyond: bool| {
+            let mut bytes = prefix.to_vec();
+            order::push_field(&mut bytes, &edge.bytes, descending);
+            if beyond { order::after_prefix(bytes) } else { bytes }
+        };
+        let (first, last) = if descending { (&self.high, &self.low) } else { (&self.low, &self.high) };
+        Range { from: bound(first, !first.inclusive), until: bound(last, last.inclusive) }
+    }
+}
+
+impl Edge {
+    fn as_low(&self) -> Vec<u8> {
+        if self.inclusive { self.bytes.clone() } else { order::after_prefix(self.bytes.clone()) }
+    }
+
+    fn as_high(&self) -> Vec<u8> {
+        if self.inclusive { order::after_prefix(self.bytes.clone()) } else { self.bytes.clone() }
+    }
+}
+
+/// A field, and the keys of which it must have one.
+pub(crate) type Points<'f> = (&'f Field, Vec<Vec<u8>>);
+
+/// Returns the field of an equality and the keys of which it must have one. Arrays are excluded: they match whole or by
+/// an element, so no single key decides.
+pub(crate) fn points(condition: &Filter) -> Result<Option<Points<'_>>> {
+    let (field, values): (_, &[Bson]) = match condition {
+        Filter::Eq(field, value) => (field, std::slice::from_ref(value)),
+        Filter::In(field, values) => (field, values),
+        // Only null itself compares with null.
+        Filter::Lte(field, value @ Bson::Null) | Filter::Gte(field, value @ Bson::Null) => {
+            (field, std::slice::from_ref(value))
+        }
+        _ => return Ok(None),
+    };
+    if values.iter().any(|value| matches!(value, Bson::Array(_))) {
+        return Ok(None);
+    }
+    let mut keys = values.iter().map(order::encode_value).collect::<Result<Vec<_>>>()?;
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(Some((field, keys)))
+}
+
+/// Returns the field of a comparison and the interval of its values.
+pub(crate) fn interval(condition: &Filter) -> Result<Option<(&Field, Interval)>> {
+    let edge = |bytes: Vec<u8>, inclusive| Edge { bytes, inclusive };
+    let (field, value) = match condition {
+        Filter::StartsWith(field, prefix) => {
+            let bytes = order::text_prefix(prefix);
+            return Ok(Some((field, Interval { low: edge(bytes.clone(), true), high: edge(bytes, true) })));
+        }
+        Filter::Lt(field, value)
+        | Filter::Lte(field, value)
+        | Filter::Gt(field, value)
+        | Filter::Gte(field, value) => (field, value),
+        _ => return Ok(None),
+    };
+    let bytes = order::encode_value(value)?;
+    if matches!(value, Bson::Array(_) | Bson::Null) || order::is_nan(&bytes) {
+        return Ok(None);
+    }
+    // Comparisons stay within the type and never match NaN.
+    let kind = bytes[0];
+    let lowest = if kind == order::NUMBER {
+        edge(order::encode_value(&Bson::Double(f64::NAN))?, false)
+    } else {
+        edge(vec![kind], true)
+    };
+    let highest = edge(vec![kind], true);
+    Ok(Some((
+        field,
+        match condition {
+            Filter::Lt(..) => Interval { low: lowest, high: edge(bytes, false) },
+            Filter::Lte(..) => Interval { low: lowest, high: edge(bytes, true) },
+            Filter::Gt(..) => Interval { low: edge(bytes, false), high: highest },
+            _ => Interval { low: edge(bytes, true), high: highest },
+        },
+    )))
+}
+
+/// Returns whether every document that meets the condition has the field.
+pub(crate) fn implies_presence(condition: &Filter, field: &Field) -> bool {
+    let null = |value: &Bson| matches!(value, Bson::Null);
+    match condition {
+        Filter::Exists(f) | Filter::StartsWith(f, _) => f == field,
+        Filter::Eq(f, v) | Filter::Lt(f, v) | Filter::Lte(f, v) | Filter::Gt(f, v) | Filter::Gte(f, v) => {
+            f == field && !null(v)
+        }
+        Filter::In(f, values) => f == field && !values.iter().any(null),
+        _ => false,
+    }
+}
+
+/// Returns whether every document that meets all conditions matches `required`. May return `false` where it does.
+pub(crate) fn imply(conditions: &[&Filter], required: &Filter) -> Result<bool> {
+    Ok(match required {
+        Filter::All => true,
+        Filter::And(parts) => {
+            for part in parts {
+                if !imply(conditions, part)? {
+                    return Ok(false);
+                }
+            }
+            true
+        }
+        Filter::Or(parts) => {
+            for part in parts {
+                if imply(conditions, part)? {
+                    return Ok(true);
+                }
+            }
+            conditions.contains(&required)
+        }
+        Filter::Exists(field) => conditions.iter().any(|condition| implies_presence(condition, field)),
+        required => {
+            for condition in conditions {
+                if implies(condition, required)? {
+                    return Ok(true);
+                }
+            }
+            false
+        }
+    })
+}
+
+fn implies(condition: &Filter, required: &Filter) -> Result<bool> {
+    if condition == required {
+        return Ok(true);
+    }
+    if let (Some((field, keys)), Some((of, allowed))) = (points(condition)?, points(required)?) {
+        return Ok(field == of && keys.iter().all(|key| allowed.contains(key)));
+    }
+    let Some((of, allowed)) = interval(required)? else { return Ok(false) };
+    let allowed = allowed.range(&[], false);
+    if let Some((field, keys)) = points(condition)? {
+        return Ok(field == of && keys.iter().all(|key| *key >= allowed.from && *key < allowed.until));
+    }
+    if let Some((field, within)) = interval(condition)? {
+        let within = within.range(&[], false);
+        return Ok(field == of && within.from >= allowed.from && within.until <= allowed.until);
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

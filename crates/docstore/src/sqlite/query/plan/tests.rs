@@ -1,6 +1,6 @@
 use super::*;
 use crate::Index;
-use crate::order::paths::key_fields;
+use crate::order::key_fields;
 
 const UP: Direction = Direction::Ascending;
 const DOWN: Direction = Direction::Descending;
@@ -96,7 +96,7 @@ fn arrays_take_the_order_and_narrow_the_bounds() {
     let Source::Index(_, ranges) = choose(&within, &both, &Sort::default(), false).unwrap().source else {
         panic!("an index was expected")
     };
-    assert_eq!(ranges, [Range::prefix(key::encode_value(&bson::Bson::Int32(1)).unwrap())]);
+    assert_eq!(ranges, [Range::prefix(order::encode_value(&bson::Bson::Int32(1)).unwrap())]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use bson::{Bson, Document, RawDocumentBuf};
 
-use crate::order::key_encoding as key;
+use crate::order;
 use crate::{Error, Field, Filter, Result, Update, UpdateOp};
 
 /// The reason why a change does not fit a document; the caller knows the collection.
@@ -67,7 +67,7 @@ fn apply_one(document: &mut Document, op: &UpdateOp, inserting: bool) -> Result<
 }
 
 fn encode(value: &Bson) -> Result<Vec<u8>, Unfit> {
-    key::encode_value(value).map_err(|error| error.to_string())
+    order::encode_value(value).map_err(|error| error.to_string())
 }
 
 /// Returns the document that holds the last part of a path, if it exists.

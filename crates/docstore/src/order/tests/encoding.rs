@@ -4,7 +4,7 @@ use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Document, Timestamp, doc};
 use proptest::prelude::*;
 
-use super::*;
+use crate::order::*;
 
 /// Compares in MongoDB's order, as a plain specification: type, then value.
 fn compare(a: &Bson, b: &Bson) -> Ordering {

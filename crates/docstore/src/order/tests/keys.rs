@@ -1,7 +1,6 @@
 use bson::{Bson, Document, RawDocumentBuf, doc};
 
-use super::*;
-use crate::order::paths::key_fields;
+use crate::order::*;
 use crate::{Direction, Field};
 
 fn keys(document: &Document, fields: &[(&'static str, Direction)], sparse: bool) -> Keys {
@@ -22,9 +21,8 @@ fn check(
 ) {
     let fields: Vec<_> = fields.iter().map(|f| (*f, UP)).collect();
     let keys = keys(document, &fields, sparse);
-    let encode = |value: &Option<Bson>| {
-        value.as_ref().map_or(vec![key::EMPTY_ARRAY], |v| key::encode_value(v).unwrap())
-    };
+    let encode =
+        |value: &Option<Bson>| value.as_ref().map_or(vec![EMPTY_ARRAY], |v| encode_value(v).unwrap());
     let expected: BTreeSet<Vec<u8>> =
         expected.iter().map(|key| key.iter().flat_map(encode).collect()).collect();
     assert_eq!((keys.set, keys.multikey), (expected, multikey));
@@ -72,8 +70,8 @@ fn parallel_arrays_have_no_keys() {
 
 #[test]
 fn descending_keys_are_inverted() {
-    let mut expected = key::encode_value(&Bson::Int32(1)).unwrap();
-    key::invert(&mut expected);
+    let mut expected = encode_value(&Bson::Int32(1)).unwrap();
+    invert(&mut expected);
     assert_eq!(
         keys(&doc! { "a": 1 }, &[("a", Direction::Descending)], false).set,
         BTreeSet::from([expected])
