@@ -27,7 +27,7 @@ use super::encoding::{AcceptedEncodings, ContentEncoding};
 use super::entry::{
     BodyBudget, CacheEntry, CacheStatus, UncachedReason, VariantChoice, cache_key, canonical_url,
 };
-use crate::http::middleware::{self, HeadError, X_REQUEST_ID};
+use crate::http::middleware::{self, X_REQUEST_ID};
 use crate::http::{ApiError, AppState, Route};
 
 /// The whole application without a socket: the response cache in front of the router. Cheap to clone.
@@ -72,22 +72,13 @@ impl CachedService {
         Ok(response)
     }
 
-    /// Answers a request that is not cached by the router.
-    pub(crate) fn route(&self, request: Request, miss: CacheMiss) -> Oneshot<Router, Request> {
-        self.ask_router(request, miss)
-    }
-
-    /// Answers a request with a malformed head.
-    pub(crate) fn refuse(&self, request: Request, error: HeadError) -> Oneshot<Router, Request> {
-        self.ask_router(request, error)
-    }
-
-    fn ask_router<E: Clone + Send + Sync + 'static>(
+    /// Passes a request to the router, with the reason in its extensions: a [`CacheMiss`], or the error of its head.
+    pub(crate) fn route<R: Clone + Send + Sync + 'static>(
         &self,
         mut request: Request,
-        extension: E,
+        reason: R,
     ) -> Oneshot<Router, Request> {
-        request.extensions_mut().insert(extension);
+        request.extensions_mut().insert(reason);
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }

@@ -289,7 +289,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
                 }
                 Err(miss) => Answer::Routed(Box::pin(self.service.route(with_body(request), miss))),
             },
-            Err(error) => Answer::Routed(Box::pin(self.service.refuse(with_body(request), error))),
+            Err(error) => Answer::Routed(Box::pin(self.service.route(with_body(request), error))),
         };
         ResponseFuture { answer, exchange: Some(exchange) }
     }
