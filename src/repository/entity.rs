@@ -20,7 +20,8 @@ use super::lists::cursor::Cursors;
 use super::lists::order;
 use super::lists::totals::Totals;
 use crate::domain::{
-    Draft, Id, Item, Meta, PatchOf, Revised, Revision, TrashType, Visibility, is_script_url, is_web_url,
+    Draft, Id, Item, Meta, PatchOf, Revised, Revision, SlugLookup, TrashType, Visibility, is_script_url,
+    is_web_url,
 };
 
 /// The collection of former names.
@@ -172,8 +173,7 @@ impl<E: Entity> Repository<E> {
     /// # Errors
     /// [`Error::Corrupt`] if it cannot be read.
     pub async fn find_visible(&self, id: Id, visibility: Visibility) -> Result<Option<Versioned<E>>, Error> {
-        let visible = Filter::and([Filter::id(id.object_id()), not_deleted(), E::visible(visibility)]);
-        self.find_one_versioned(visible).await
+        self.find_one_versioned(seen::<E>(Filter::id(id.object_id()), visibility)).await
     }
 
     pub(super) async fn find_one_versioned(&self, filter: Filter) -> Result<Option<Versioned<E>>, Error> {
@@ -218,6 +218,28 @@ impl<E: Entity> Repository<E> {
             }
         }
         None
+    }
+}
+
+impl<E: SoftDelete> Repository<E> {
+    /// Returns the filter of the item that has a name, if callers of this visibility see it.
+    pub fn name_filter(name: &str, visibility: Visibility) -> Filter {
+        seen::<E>(Filter::eq(E::NAME_FIELD, name), visibility)
+    }
+
+    /// Looks up the item that a name leads to for callers of this visibility: its current holder, else a former one.
+    ///
+    /// The common case is one query. Every name that leads nowhere takes the same queries, whether it is unknown or
+    /// belongs to a deleted item or a draft, so that their times do not differ.
+    pub async fn find_by_name(
+        &self,
+        name: &str,
+        visibility: Visibility,
+    ) -> Result<Option<SlugLookup<E>>, Error> {
+        match self.find_one_versioned(Self::name_filter(name, visibility)).await? {
+            Some(current) => Ok(Some(SlugLookup::Current(current.revised))),
+            None => self.find_by_former_name(name, visibility).await,
+        }
     }
 }
 
@@ -315,6 +337,12 @@ macro_rules! fields {
     };
 }
 pub(super) use fields;
+
+/// Narrows a filter to what callers of this visibility see. The store applies it, so that a document which they do not
+/// see is neither sent nor decoded.
+pub(super) fn seen<E: Entity>(filter: Filter, visibility: Visibility) -> Filter {
+    Filter::and([filter, not_deleted(), E::visible(visibility)])
+}
 
 /// Selects documents that are not deleted. Deleted ones have either of two marks, or both.
 pub(super) fn not_deleted() -> Filter {

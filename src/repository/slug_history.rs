@@ -13,7 +13,7 @@ use bson::{Bson, Document};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Index, Projection, Update};
 
-use super::entity::{CREATED, SLUG, instant, not_deleted};
+use super::entity::{CREATED, SLUG, instant, seen};
 use super::{Entity, Error, Repository, SoftDelete};
 use crate::domain::{Id, SlugLookup, Visibility};
 
@@ -29,23 +29,12 @@ pub(super) fn slug_history_indexes() -> Vec<Index> {
 }
 
 impl<E: SoftDelete> Repository<E> {
-    /// Returns the filter of the item that has a name, if callers of this visibility see it.
-    pub fn name_filter(name: &str, visibility: Visibility) -> Filter {
-        seen::<E>(Filter::eq(E::NAME_FIELD, name), visibility)
-    }
-
-    /// Looks up the item that a name leads to for callers of this visibility.
-    ///
-    /// The common case is one query. Every name that leads nowhere takes the same queries, whether it is unknown or
-    /// belongs to a deleted item or a draft, so that their times do not differ.
-    pub async fn find_by_name(
+    /// Returns the item that the former holders of a name lead to: its name, or the item itself if it has this name again.
+    pub(super) async fn find_by_former_name(
         &self,
         name: &str,
         visibility: Visibility,
     ) -> Result<Option<SlugLookup<E>>, Error> {
-        if let Some(current) = self.find_one_versioned(Self::name_filter(name, visibility)).await? {
-            return Ok(Some(SlugLookup::Current(current.revised)));
-        }
         let holders = self.former_holders(name).await?;
         let mut found = self.last_seen(&holders, Visibility::Published).await?;
         if found.is_none() && visibility != Visibility::Published {
@@ -55,7 +44,7 @@ impl<E: SoftDelete> Repository<E> {
         if now != name {
             return Ok(Some(SlugLookup::Renamed(now)));
         }
-        // It got the name back since the first query.
+        // It got the name back since the caller asked for its current holder.
         let current = self.find_one_versioned(seen::<E>(Filter::id(id), visibility)).await?;
         Ok(current.map(|current| SlugLookup::Current(current.revised)))
     }
@@ -205,12 +194,6 @@ impl<E: SoftDelete> Repository<E> {
         }
         Ok(())
     }
-}
-
-/// Narrows a filter to what callers of this visibility see. The store applies it, so that a document which they do not
-/// see is neither sent nor decoded.
-fn seen<E: Entity>(filter: Filter, visibility: Visibility) -> Filter {
-    Filter::and([filter, not_deleted(), E::visible(visibility)])
 }
 
 fn history_of<E: Entity>(name: &str) -> Filter {
