@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf};
 use futures_util::stream::BoxStream;
 
-use crate::model::field::{check_collection_name, check_document};
 use crate::{
     ChangeFeed, CollectionOptions, EngineKind, Filter, Find, Index, LeaseHolder, LeaseRequest, Plan, Problem,
     Result, Rights, ServerFacts, Space, Update, UpdateResult, Write,
@@ -103,24 +102,6 @@ outputs! {
     Document(Option<RawDocumentBuf>),
     /// Of the others.
     Done(()),
-}
-
-impl Operation {
-    /// Checks the arguments. Handles call it before an engine gets the operation.
-    pub(crate) fn check(&self, collection: &str) -> Result<()> {
-        check_collection_name(collection)?;
-        match self {
-            Self::Find(find) => find.check(),
-            Self::Count(filter) | Self::Delete { filter, .. } => filter.check(),
-            Self::Insert(documents) => documents.iter().try_for_each(check_document),
-            Self::Update { filter, update, .. } | Self::FindAndUpdate { filter, update, .. } => {
-                filter.check().and_then(|()| update.check())
-            }
-            Self::Bulk(writes) => writes.iter().try_for_each(Write::check),
-            Self::RenameTo(name) => check_collection_name(name),
-            Self::InsertRaw(_) | Self::Drop => Ok(()),
-        }
-    }
 }
 
 /// Executes operations: a database, or a transaction on one.

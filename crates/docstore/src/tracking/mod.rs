@@ -21,7 +21,8 @@ use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output, Reach};
-use crate::{Error, Result};
+use crate::model::field::{check_collection_name, check_document};
+use crate::{Error, Result, Write};
 use write_set::WriteSet;
 pub use write_set::{StalenessBound, WriteLog};
 
@@ -235,6 +236,22 @@ enum Access {
 }
 
 impl Operation {
+    /// Checks the arguments, so that engines get valid ones alone.
+    fn check(&self, collection: &str) -> Result<()> {
+        check_collection_name(collection)?;
+        match self {
+            Self::Find(find) => find.check(),
+            Self::Count(filter) | Self::Delete { filter, .. } => filter.check(),
+            Self::Insert(documents) => documents.iter().try_for_each(check_document),
+            Self::Update { filter, update, .. } | Self::FindAndUpdate { filter, update, .. } => {
+                filter.check().and_then(|()| update.check())
+            }
+            Self::Bulk(writes) => writes.iter().try_for_each(Write::check),
+            Self::RenameTo(name) => check_collection_name(name),
+            Self::InsertRaw(_) | Self::Drop => Ok(()),
+        }
+    }
+
     /// Returns what the operation reads or writes.
     fn access(&self, collection: &str) -> Access {
         let set = match self {
