@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use docstore::{Database, Ensured, Index};
+use docstore::{Database, EngineKind, Ensured, Index};
 
 use super::Entity;
 use super::duplicates::{self, Duplicates};
@@ -40,14 +40,31 @@ pub enum IndexFailure {
         /// The documents, for at most 20 keys.
         documents: Vec<Duplicates>,
     },
-    /// A conflicting index exists, or the store failed.
+    /// An index with the same name or the same keys has another definition.
+    #[error(
+        "failed to create the index {} of {collection}, because a different one exists\n  declared: {declared}\n  \
+         existing: {existing}\n  {}",
+        declared.name(),
+        conflict_remedy(*engine, collection, existing)
+    )]
+    Conflict {
+        /// The engine, which decides how an index is dropped.
+        engine: EngineKind,
+        /// The collection.
+        collection: &'static str,
+        /// The declared index.
+        declared: Box<Index>,
+        /// The existing index.
+        existing: Box<Index>,
+    },
+    /// The store failed.
     #[error("failed to create the index {index} of {collection}: {source}")]
     Store {
         /// The collection.
         collection: &'static str,
         /// The name of the index.
         index: String,
-        /// The cause; for a conflict it shows both definitions.
+        /// The cause.
         source: docstore::Error,
     },
 }
@@ -99,7 +116,18 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
                 let documents = duplicates::find(database, collection, &index).await.unwrap_or_default();
                 return Err(duplicate_failure(collection, &index, documents));
             }
-            Err(source) => return Err(store_failure(collection, &index, source)),
+            Err(docstore::Error::IndexConflict { declared, existing, .. }) => {
+                return Err(IndexFailure::Conflict {
+                    engine: database.kind(),
+                    collection,
+                    declared,
+                    existing,
+                });
+            }
+            Err(source) => {
+                let index = index.name().to_owned();
+                return Err(IndexFailure::Store { collection, index, source });
+            }
         }
     }
     Ok(created)
@@ -120,9 +148,8 @@ pub async fn expected_failures(database: &Database) -> Result<Vec<IndexFailure>,
         }
         let conflict = existing.iter().find(|other| other.same_keys(&index) || other.name() == index.name());
         if let Some(existing) = conflict.cloned().map(Box::new) {
-            let declared = Box::new(index.clone());
-            let source = docstore::Error::IndexConflict { collection: collection.into(), declared, existing };
-            failures.push(store_failure(collection, &index, source));
+            let declared = Box::new(index);
+            failures.push(IndexFailure::Conflict { engine: database.kind(), collection, declared, existing });
         } else if index.is_unique() {
             let documents = duplicates::find(database, collection, &index).await?;
             if !documents.is_empty() {
@@ -138,8 +165,18 @@ fn duplicate_failure(collection: &'static str, index: &Index, documents: Vec<Dup
     IndexFailure::Duplicates { collection, index: index.name().to_owned(), fields, documents }
 }
 
-fn store_failure(collection: &'static str, index: &Index, source: docstore::Error) -> IndexFailure {
-    IndexFailure::Store { collection, index: index.name().to_owned(), source }
+/// Says how to replace an index by the declared one. A hint only: whether the existing one is needed is for the operator
+/// to decide.
+fn conflict_remedy(engine: EngineKind, collection: &str, existing: &Index) -> String {
+    match engine {
+        EngineKind::Mongo => format!(
+            "to replace it, drop it in mongosh and start again: db.{collection}.dropIndex({:?})",
+            existing.name()
+        ),
+        EngineKind::Embedded => {
+            "to replace it, write a migration: field-notes migrate diff \"repair the indexes\"".to_owned()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use bson::doc;
-use docstore::{Database, Index};
+use docstore::{Database, EngineKind, Index};
 use field_notes::repository::{declared_indexes, ensure_all};
 
 testkit::stores! {
@@ -19,6 +19,11 @@ testkit::stores! {
         for part in ["sections", "declared: slug_1 (slug) unique", "existing: slug_1 (slug)"] {
             assert!(said.contains(part), "{said}");
         }
+        let remedy = match db.kind() {
+            EngineKind::Mongo => r#"db.sections.dropIndex("slug_1")"#,
+            EngineKind::Embedded => "field-notes migrate diff",
+        };
+        assert!(said.contains(remedy), "{said}");
     }
 
     async fn duplicates_are_listed_with_the_remedy(db: Database) {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use docstore::bson::{Document, doc, rawdoc};
 use docstore::mongo::{Options, as_mongo, connect};
-use docstore::{Change, Database, Error, Filter, Find, Index, LeaseRequest, Result, Topology, Update, Write};
+use docstore::{
+    Change, Database, Ensured, Error, Filter, Find, Index, LeaseRequest, Result, Topology, Update, Write,
+};
 use testkit::{Credentials, Mongod, ReplicaSet, with_server_binary};
 
 const POLL: Duration = Duration::from_millis(50);
@@ -261,6 +263,38 @@ fn unsupported_indexes_are_listed_and_equal_none() {
         let error = db.ensure_index("things", &Index::on(["when"])).await.unwrap_err();
         assert!(
             matches!(&error, Error::IndexConflict { .. }) && error.to_string().contains("expireAfterSeconds"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn default_collation_of_a_collection_is_no_index_conflict() {
+    on_a_server(|binary| async move {
+        let server = Mongod::standalone(&binary).await.unwrap();
+        let db = open(&server.uri()).await;
+        let mongo = as_mongo(&db).unwrap();
+        let collation = doc! { "locale": "en", "strength": 2 };
+        mongo.run_command(doc! { "create": "things", "collation": &collation }).await.unwrap();
+        let slug = Index::on(["slug"]).unique();
+        assert_eq!(db.ensure_index("things", &slug).await.unwrap(), Ensured::Created);
+        assert_eq!(db.ensure_index("things", &slug).await.unwrap(), Ensured::Existed);
+        let things = db.collection("things");
+        // A declared index compares bytes.
+        things.insert_many(vec![doc! { "slug": "a" }, doc! { "slug": "A" }]).await.unwrap();
+        db.drop_index("things", "slug_1").await.unwrap();
+        things.delete_many(&Filter::All).await.unwrap();
+
+        // An earlier version let it inherit the collation, and an operator hid it.
+        let inheriting = doc! { "key": { "slug": 1 }, "name": "slug_1", "unique": true, "hidden": true };
+        mongo.run_command(doc! { "createIndexes": "things", "indexes": [inheriting] }).await.unwrap();
+        assert_eq!(db.ensure_index("things", &slug).await.unwrap(), Ensured::Existed);
+        // Another collation is that of another index.
+        let own = doc! { "key": { "title": 1 }, "name": "title_1", "collation": { "locale": "de" } };
+        mongo.run_command(doc! { "createIndexes": "things", "indexes": [own] }).await.unwrap();
+        let error = db.ensure_index("things", &Index::on(["title"])).await.unwrap_err().to_string();
+        assert!(
+            error.contains(r#"{ "key": { "title": 1 }, "name": "title_1", "collation": { "locale": "de""#),
             "{error}"
         );
     });

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::diff::index_drift;
 use super::{CONTRADICTION, CliError, Context, DRIFT, Lines, Output, Run};
 use crate::cli::doctor;
-use crate::repository::{IndexFailure, declared_indexes, expected_failures};
+use crate::repository::{declared_indexes, expected_failures};
 
 /// The exit code of pending migrations.
 const PENDING: u8 = 3;
@@ -144,19 +144,16 @@ impl CheckReport {
             self.accepted.push("indexes are not created yet: the first start creates them".to_owned());
         }
         let failures = expected_failures(&context.database).await?;
-        let mut problems: Vec<_> = failures
-            .iter()
-            .filter(|failure| matches!(failure, IndexFailure::Duplicates { .. }))
-            .map(ToString::to_string)
-            .collect();
+        let mut problems: Vec<_> = failures.iter().map(ToString::to_string).collect();
         self.accepted.extend(doctor::similar_users(&context.database).await?);
         for drift in drifts {
             match drift.kind {
-                DriftKind::OtherName => {}
+                // A conflict is among the failures.
+                DriftKind::OtherName | DriftKind::Different => {}
                 DriftKind::Missing if never_started => {}
                 DriftKind::Missing if self.before_deploy => self.accepted.push(drift.to_string()),
                 DriftKind::Missing => problems.push(format!("{drift}; the next start creates it")),
-                _ => {
+                DriftKind::Extra => {
                     problems
                         .push(format!("{drift}\n  run `field-notes migrate diff \"repair the indexes\"`"));
                 }

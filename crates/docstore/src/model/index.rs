@@ -205,8 +205,12 @@ fn partial_allows(filter: &Filter) -> bool {
     }
 }
 
+/// Shows an index that cannot be declared as the server defines it.
 impl fmt::Display for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.check().is_err() {
+            return self.to_mql().fmt(f);
+        }
         write!(f, "{} (", self.name)?;
         for (i, (field, direction)) in self.fields.iter().enumerate() {
             let direction = if *direction == Direction::Ascending { "" } else { " descending" };
@@ -220,7 +224,7 @@ impl fmt::Display for Index {
             f.write_str(" sparse")?;
         }
         if let Some(filter) = &self.partial {
-            write!(f, " partial {filter:?}")?;
+            write!(f, " where {}", filter.to_mql())?;
         }
         Ok(())
     }

@@ -23,12 +23,14 @@ impl MongoEngine {
     fn stem(&self, added: usize) -> String {
         stem(self.core.database.name(), added)
     }
+}
 
+impl Core {
     /// Returns the server's options of a collection; `None` if it does not exist.
-    async fn server_options(&self, collection: &str) -> Result<Option<Document>> {
+    pub(crate) async fn server_options(&self, collection: &str) -> Result<Option<Document>> {
         let listed = async {
             let command = doc! { "listCollections": 1, "filter": { "name": collection } };
-            self.core.database.run_cursor_command(command).await?.try_collect::<Vec<_>>().await
+            self.database.run_cursor_command(command).await?.try_collect::<Vec<_>>().await
         };
         let listed = listed.await.map_err(failed("reading the options of a collection", collection))?;
         let Some(found) = listed.into_iter().next() else { return Ok(None) };
@@ -60,7 +62,7 @@ impl Admin for MongoEngine {
     }
 
     async fn collection_options(&self, collection: &str) -> Result<CollectionOptions> {
-        let Some(mut options) = self.server_options(collection).await? else {
+        let Some(mut options) = self.core.server_options(collection).await? else {
             return Ok(CollectionOptions::default());
         };
         // Make defaults explicit, and drop the remains of a removed validator.
@@ -81,7 +83,7 @@ impl Admin for MongoEngine {
             self.core.raw_indexes(collection).await?
         };
         let listed: Vec<_> = listed.into_iter().filter(|one| !indexes::is_on_id(one)).collect();
-        let typed = listed.iter().map(indexes::read).collect();
+        let typed = listed.iter().map(|one| indexes::read(one, &options)).collect();
         let listed: Vec<Bson> = listed.into_iter().map(Bson::Document).collect();
         let native = doc! { "options": options, "indexes": listed };
         Ok(CollectionOptions::from_engine(typed, EngineKind::Mongo, native))

@@ -2,9 +2,13 @@
 //!
 //! The server may list an index that [`Index`](crate::Index) cannot express. It is represented by one that cannot be declared and
 //! therefore equals no declared index: a field of a kind other than ascending or descending becomes `$hashed.path`,
-//! `$text.path` and so on; with a collation, all fields become `$collation.path`; an option that changes the content of the
-//! index (`expireAfterSeconds`, `hidden`, a partial filter with other operators) becomes a condition on a field named
-//! `$expireAfterSeconds` and so on. Names that start with a dollar are rejected in every declaration.
+//! `$text.path` and so on; with a collation of its own, all fields become `$collation.path`; an option that changes the
+//! content of the index (`expireAfterSeconds`, a partial filter with other operators) becomes a condition on a field named
+//! `$expireAfterSeconds` and so on. Names that start with a dollar are rejected in every declaration. [`Index::to_mql`]
+//! returns such an index as the server defines it.
+//!
+//! A declared index compares strings by their bytes, whatever the default collation of its collection. An index that
+//! inherited that collation when it was created counts as the declared one.
 
 use bson::{Bson, Document, doc};
 
@@ -19,12 +23,19 @@ const CONFLICTS: [i32; 2] = [85, 86];
 
 /// Options that do not change the content of an index.
 const HARMLESS: &[&str] =
-    &["v", "key", "name", "ns", "background", "unique", "sparse", "partialFilterExpression"];
+    &["v", "key", "name", "ns", "background", "hidden", "unique", "sparse", "partialFilterExpression"];
+
+/// The option, and the mark of fields of an index that has it.
+const COLLATION: &str = "collation";
+const WILDCARD: &str = "wildcard";
 
 impl Core {
     pub(crate) async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
         index.check()?;
-        let command = doc! { "createIndexes": collection, "indexes": [index.to_mql()] };
+        let mut definition = index.to_mql();
+        // Without an explicit collation the index would inherit that of the collection.
+        definition.insert(COLLATION, doc! { "locale": "simple" });
+        let command = doc! { "createIndexes": collection, "indexes": [definition] };
         let Err(error) = self.write_command(command, None).await else { return Ok(()) };
         if has_code(&error, &CONFLICTS) {
             // Another process created it first, or the server compares definitions less strictly.
@@ -35,7 +46,12 @@ impl Core {
 
     pub(crate) async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
         let listed = self.raw_indexes(collection).await?;
-        Ok(listed.iter().filter(|one| !is_on_id(one)).map(read).collect())
+        let inherited = if listed.iter().any(|one| one.contains_key(COLLATION)) {
+            self.server_options(collection).await?.unwrap_or_default()
+        } else {
+            Document::new()
+        };
+        Ok(listed.iter().filter(|one| !is_on_id(one)).map(|one| read(one, &inherited)).collect())
     }
 
     pub(crate) async fn drop_index(&self, collection: &str, name: &str) -> Result<()> {
@@ -53,6 +69,16 @@ impl Core {
 impl Index {
     /// Returns the index as an argument of `createIndexes`: `key`, `name` and the options that are set.
     pub fn to_mql(&self) -> Document {
+        let conditions = match self.partial_filter() {
+            Some(Filter::And(all)) => all.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        };
+        let options: Document = conditions.iter().filter_map(option).collect();
+        let is_marked = |(field, _): &(Field, Direction)| field.as_str().starts_with('$');
+        if !options.is_empty() || self.fields().iter().any(is_marked) {
+            return self.undeclarable_to_mql(conditions, options);
+        }
         let mut specification = doc! { "key": translate::directions(self.fields()), "name": self.name() };
         if self.is_unique() {
             specification.insert("unique", true);
@@ -65,16 +91,52 @@ impl Index {
         }
         specification
     }
+
+    fn undeclarable_to_mql(&self, conditions: &[Filter], options: Document) -> Document {
+        let key = |(field, direction): &(Field, Direction)| {
+            let direction = Bson::from(if *direction == Direction::Descending { -1 } else { 1 });
+            let Some((mark, path)) = field.as_str().strip_prefix('$').and_then(|rest| rest.split_once('.'))
+            else {
+                return (field.as_str().to_owned(), direction);
+            };
+            let kind = if [COLLATION, WILDCARD].contains(&mark) { direction } else { mark.into() };
+            (path.to_owned(), kind)
+        };
+        let key: Document = self.fields().iter().map(key).collect();
+        let mut definition = doc! { "key": key, "name": self.name() };
+        if self.is_unique() {
+            definition.insert("unique", true);
+        }
+        if self.is_sparse() {
+            definition.insert("sparse", true);
+        }
+        let filters: Vec<_> = conditions.iter().filter(|filter| option(filter).is_none()).cloned().collect();
+        match filters.as_slice() {
+            [] => {}
+            [one] => _ = definition.insert("partialFilterExpression", one.to_mql()),
+            _ => _ = definition.insert("partialFilterExpression", Filter::And(filters).to_mql()),
+        }
+        definition.extend(options);
+        definition
+    }
+}
+
+/// Returns the option that a condition represents.
+fn option(condition: &Filter) -> Option<(String, Bson)> {
+    let Filter::Eq(field, value) = condition else { return None };
+    Some((field.as_str().strip_prefix('$')?.to_owned(), value.clone()))
 }
 
 pub(crate) fn is_on_id(listed: &Document) -> bool {
     listed.get_str("name").is_ok_and(|name| name == "_id_")
 }
 
-pub(crate) fn read(listed: &Document) -> Index {
+/// Decodes an index of a collection with these options.
+pub(crate) fn read(listed: &Document, collection_options: &Document) -> Index {
     let none = Document::new();
     let keys = listed.get_document("key").unwrap_or(&none);
-    let collated = listed.contains_key("collation");
+    let inherits = listed.get(COLLATION) == collection_options.get(COLLATION);
+    let collated = listed.contains_key(COLLATION) && !inherits;
     let fields = keys.iter().map(|(path, kind)| field(path, kind, collated));
     let mut index = Index::by(fields).named(listed.get_str("name").unwrap_or_default());
     if truth(listed.get("unique")) {
@@ -93,7 +155,9 @@ pub(crate) fn read(listed: &Document) -> Index {
         })
         .into_iter()
         .collect();
-    let others = listed.iter().filter(|(option, _)| !HARMLESS.contains(&option.as_str()));
+    let others = listed.iter().filter(|(option, _)| {
+        !HARMLESS.contains(&option.as_str()) && (collated || option.as_str() != COLLATION)
+    });
     conditions.extend(others.map(|(option, value)| undeclarable(option, value)));
     match conditions.len() {
         0 => index,
@@ -116,8 +180,8 @@ fn field(path: &str, kind: &Bson, collated: bool) -> (Field, Direction) {
             let direction = if n < 0.0 { Direction::Descending } else { Direction::Ascending };
             let wildcard = path == "$**" || path.ends_with(".$**");
             let field = match (collated, wildcard) {
-                (true, _) => marked("collation"),
-                (false, true) => marked("wildcard"),
+                (true, _) => marked(COLLATION),
+                (false, true) => marked(WILDCARD),
                 (false, false) => Field::unchecked(path.to_owned()),
             };
             (field, direction)
@@ -203,7 +267,7 @@ mod tests {
             Index::on(["a"]).partial(partial),
             Index::on(["a"]).partial(Filter::or([Filter::gt("a", 1), Filter::lte("a", 0)])),
         ] {
-            assert_eq!(read(&index.to_mql()), index);
+            assert_eq!(read(&index.to_mql(), &doc! {}), index);
         }
     }
 
@@ -212,7 +276,7 @@ mod tests {
         let listed = doc! { "v": 2, "key": { "a": 1.0 }, "name": "a_1", "background": true, "unique": 1,
         "partialFilterExpression": { "x": true, "n": { "$gt": 1, "$lt": 9 } } };
         let expected = Filter::and([Filter::eq("x", true), Filter::gt("n", 1), Filter::lt("n", 9)]);
-        assert_eq!(read(&listed), Index::on(["a"]).unique().partial(expected));
+        assert_eq!(read(&listed, &doc! {}), Index::on(["a"]).unique().partial(expected));
     }
 
     #[test]
@@ -221,16 +285,28 @@ mod tests {
             doc! { "key": { "a": "hashed" }, "name": "a_1" },
             doc! { "key": { "_fts": "text", "_ftsx": 1 }, "name": "a_1", "weights": { "a": 1 } },
             doc! { "key": { "a": 1 }, "name": "a_1", "expireAfterSeconds": 60 },
-            doc! { "key": { "a": 1 }, "name": "a_1", "hidden": true },
-            doc! { "key": { "a": 1 }, "name": "a_1", "collation": { "locale": "en" } },
+            doc! { "key": { "a": -1, "b": 1 }, "name": "a_1", "collation": { "locale": "en" } },
             doc! { "key": { "a": 1 }, "name": "a_1", "partialFilterExpression": { "a": { "$type": 2 } } },
+            doc! { "key": { "a": 1 }, "name": "a_1", "unique": true, "partialFilterExpression": { "b": { "$eq": 1 } },
+            "expireAfterSeconds": 60 },
             doc! { "key": { "$**": 1 }, "name": "a_1" },
         ] {
-            let index = read(&listed);
+            let index = read(&listed, &doc! {});
             assert_eq!(index.name(), "a_1");
             assert!(index.check().is_err(), "{index} could be declared");
             assert!(!index.same_definition(&Index::on(["a"])), "{index}");
+            assert_eq!(index.to_mql(), listed);
+            assert_eq!(index.to_string(), listed.to_string());
         }
+    }
+
+    #[test]
+    fn hidden_index_and_inherited_collation_are_no_difference() {
+        let collation = doc! { "locale": "en", "strength": 2 };
+        let listed = doc! { "key": { "a": 1 }, "name": "a_1", "hidden": true, "collation": &collation };
+        assert_eq!(read(&listed, &doc! { "collation": &collation }), Index::on(["a"]));
+        let other = doc! { "collation": { "locale": "de" } };
+        assert!(!read(&listed, &other).same_definition(&Index::on(["a"])));
     }
 
     #[test]

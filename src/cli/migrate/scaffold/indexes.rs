@@ -37,8 +37,7 @@ pub(in crate::cli::migrate) fn repair(drifts: &[IndexDrift]) -> Result<Option<Bo
 fn source(index: &Index) -> Result<String, String> {
     if index.partial_filter().is_some() {
         return Err(format!(
-            "{} is a partial index: write this migration by hand, its filter is code",
-            index.name()
+            "{index} cannot be generated: write this migration by hand, or drop the index in mongosh",
         ));
     }
     let fields = index.fields();
