@@ -72,7 +72,7 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     let wrong = |reason: String| Error::WrongLog { path: path.to_owned(), reason };
     let remedy = format!(
         "put back the file that the log belongs to; or, to serve this file as it is and lose what only the log has, \
-         move {name}-wal and {name}-shm away"
+         copy all its files and then move {name}-wal and {name}-shm away"
     );
     let of_file = owner_in_file(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -83,8 +83,8 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     let with_log = owner(&connection).map_err(|error| {
         wrong(format!("the file with the log {name}-wal cannot be read ({error}): {remedy}"))
     })?;
-    if let Some((current, confirmed)) = with_log
-        && ![current, confirmed].contains(&of_file.unwrap_or(0))
+    if let (Some((current, confirmed)), Some(of_file)) = (with_log, of_file)
+        && ![current, confirmed].contains(&of_file)
     {
         return Err(wrong(format!(
             "the log {name}-wal was left by a killed process and belongs to another state of the file, probably because \
@@ -125,11 +125,12 @@ fn pragma_check(connection: &Connection, pragma: &str) -> Result<Option<String>>
     }
 }
 
-/// Returns the number in the file itself, without the log.
+/// Returns the number in the file itself, without the log: 0 if it has none, `None` if the file cannot be read alone. The
+/// process was then killed while it wrote the log into the file, for example after the first page, which states a size that
+/// the file does not have yet. A copy that was put back can be read.
 fn owner_in_file(path: &Path) -> Result<Option<i64>> {
     let connection = connect_immutable(path)?;
-    // A file that cannot be read without its log may be right with it.
-    Ok(owner(&connection).ok().flatten().map(|(current, _)| current))
+    Ok(owner(&connection).ok().map(|owner| owner.map_or(0, |(current, _)| current)))
 }
 
 fn owner(connection: &Connection) -> Result<Option<(i64, i64)>> {

@@ -112,6 +112,37 @@ async fn log_of_a_killed_process_is_used() {
 }
 
 #[tokio::test]
+async fn log_is_used_after_a_kill_at_any_page_of_a_checkpoint() {
+    const PAGE: usize = 4096;
+    let store = Fixture::new().await;
+    insert(&store.database, "0").await.unwrap();
+    store.database.close().await;
+    let database = store.again().await;
+    for n in 1..30 {
+        let long = doc! { "_id": n.to_string(), "text": "x".repeat(5000) };
+        database.collection("c").insert_one(long).await.unwrap();
+    }
+    let killed = killed_copy(&store);
+    let [before, log] = ["", "-wal"].map(|suffix| fs::read(beside(&path(&killed), suffix)).unwrap());
+    database.close().await;
+    let after = fs::read(path(&store.folder)).unwrap();
+    assert!(after.len() > before.len() + 20 * PAGE);
+    // A checkpoint writes the pages in order.
+    for written in (0..after.len()).step_by(PAGE) {
+        let mut file = before.clone();
+        file.resize(before.len().max(written), 0);
+        file[..written].copy_from_slice(&after[..written]);
+        fs::write(path(&killed), &file).unwrap();
+        fs::write(beside(&path(&killed), "-wal"), &log).unwrap();
+        let _ = fs::remove_file(beside(&path(&killed), "-shm"));
+        let again = open(Options { path: path(&killed) }).await;
+        let again = again.unwrap_or_else(|error| panic!("{} pages written: {error}", written / PAGE));
+        assert_eq!(ids(&again).await.len(), 30);
+        again.close().await;
+    }
+}
+
+#[tokio::test]
 async fn older_copy_beside_the_log_of_a_killed_process_is_refused() {
     let store = Fixture::new().await;
     insert(&store.database, "a").await.unwrap();
