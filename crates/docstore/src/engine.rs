@@ -27,7 +27,7 @@ pub enum Reach {
 
 /// One operation on the documents of a collection.
 ///
-/// Tracking asks each operation what it reads and writes (`Operation::access`), so a new one does not compile before it
+/// Tracking asks each operation what it reads and writes (`Operation::effect`), so a new one does not compile before it
 /// answers.
 #[derive(Debug)]
 pub enum Operation {

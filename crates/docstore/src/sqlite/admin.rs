@@ -9,7 +9,7 @@ use bson::Document;
 use crate::engine::{Admin, Engine, Executor, Operation};
 use crate::sqlite::Settings;
 use crate::sqlite::engine::SqliteEngine;
-use crate::sqlite::file::{Durability, folder_of};
+use crate::sqlite::open::{Durability, folder_of};
 use crate::{CollectionOptions, EngineKind, Error, Result, Rights, Space};
 
 /// The file name of a sibling, in its own folder.

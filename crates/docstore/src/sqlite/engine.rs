@@ -18,10 +18,10 @@ use crate::sqlite::changes as feed;
 use crate::sqlite::check;
 use crate::sqlite::condition::Condition;
 use crate::sqlite::error::{closed, failed};
-use crate::sqlite::file::{self, Access, Durability};
-use crate::sqlite::files::Files;
+use crate::sqlite::identity::FileIdentities;
 use crate::sqlite::lease::{self, Locks};
 use crate::sqlite::log::{Owner, Presence};
+use crate::sqlite::open::{self, Durability, FileAccess};
 use crate::sqlite::query::read::{PlannedRead, Readers};
 use crate::sqlite::query::scan;
 use crate::sqlite::write::ddl;
@@ -43,7 +43,7 @@ pub(crate) struct SqliteEngine {
     read_only: bool,
     jobs: Sender<Job>,
     pub(crate) readers: Arc<Readers>,
-    files: Arc<Files>,
+    files: Arc<FileIdentities>,
     condition: Arc<Condition>,
     locks: Arc<Locks>,
     /// Taken when the store is closed, so that feeds end.
@@ -57,18 +57,18 @@ impl SqliteEngine {
             std::path::absolute(path).map_err(|e| Error::Unavailable(format!("{}: {e}", path.display())))?;
         let Settings { transaction: limit, read_only, check, max_pages } = *settings;
         let (connection, access) = if read_only {
-            file::open_read_only(&path)?
+            open::open_read_only(&path)?
         } else {
-            file::open_writer(&path, durability, max_pages)?
+            open::open_writer(&path, durability, max_pages)?
         };
         // Reports a damaged catalog now rather than at the first request.
         let mut catalog = Arc::default();
         Catalog::refresh(&mut catalog, &connection)?;
         check::check(&connection, &catalog, check)?;
         // The log and its index exist from the first read on.
-        let files = Arc::new(Files::record(&path));
+        let files = Arc::new(FileIdentities::record(&path));
         let condition = Arc::<Condition>::default();
-        condition.set_full(!read_only && access == Access::Immutable);
+        condition.set_full(!read_only && access == FileAccess::Immutable);
         let (events, _) = broadcast::channel(BEHIND);
         let readers = Readers::new(&path, access, Arc::clone(&files), Arc::clone(&condition));
         let jobs = writer::start(Writer {

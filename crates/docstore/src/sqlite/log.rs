@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::sqlite::connection::{connect, connect_immutable};
 use crate::sqlite::error::{DAMAGED, failed};
-use crate::sqlite::files::beside;
+use crate::sqlite::identity::beside;
 use crate::{Error, Result};
 
 /// The number changes at the first write after this time.

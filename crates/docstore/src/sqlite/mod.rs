@@ -26,14 +26,14 @@ mod connection;
 mod engine;
 /// Mapping of SQLite's errors.
 mod error;
-/// Creation and opening of the file.
-mod file;
-/// The files of an open store, and whether they are still those that were opened.
-mod files;
+/// The identities of the files of an open store, and whether they are still those that were opened.
+mod identity;
 /// Leases, and the locks that show whether a holder is alive.
 mod lease;
 /// The log that a killed process leaves, and whether it belongs to the file.
 mod log;
+/// Creation and opening of the file.
+mod open;
 mod query;
 mod write;
 
@@ -87,7 +87,7 @@ pub async fn open(options: Options) -> Result<Database> {
 
 /// Opens or creates the store with other settings than the defaults.
 pub async fn open_with(options: Options, settings: Settings) -> Result<Database> {
-    let open = move || engine::SqliteEngine::open(&options.path, &settings, file::Durability::PowerCut);
+    let open = move || engine::SqliteEngine::open(&options.path, &settings, open::Durability::PowerCut);
     match tokio::task::spawn_blocking(open).await {
         Ok(engine) => Ok(Database::new(Arc::new(engine?))),
         Err(error) => Err(Error::Engine { what: "opening the store", source: Box::new(error) }),

@@ -145,18 +145,18 @@ impl CollectionVersions {
 /// Collects what a piece of work reads. Cheap to clone; all clones share one collection.
 #[derive(Clone, Default)]
 pub struct ReadTracker {
-    entries: Arc<Mutex<Vec<Entry>>>,
+    entries: Arc<Mutex<Vec<TrackedVersion>>>,
 }
 
 #[derive(Clone)]
-struct Entry {
+struct TrackedVersion {
     collection: Box<str>,
     version: Version,
     /// `None` if what was read may be older than the version.
     at: Option<u64>,
 }
 
-impl Entry {
+impl TrackedVersion {
     fn is_current(&self) -> bool {
         self.at == Some(self.version.load(Ordering::SeqCst))
     }
@@ -170,7 +170,7 @@ impl ReadTracker {
 
     /// Returns whether nothing that was read so far has been written since.
     pub fn is_current(&self) -> bool {
-        self.entries.lock().iter().all(Entry::is_current)
+        self.entries.lock().iter().all(TrackedVersion::is_current)
     }
 
     /// Returns what was read so far.
@@ -183,12 +183,12 @@ impl ReadTracker {
         // The first version counts: it is the oldest.
         if !entries.iter().any(|entry| Arc::ptr_eq(&entry.version, version)) {
             let at = Some(version.load(Ordering::SeqCst));
-            entries.push(Entry { collection: collection.into(), version: Arc::clone(version), at });
+            entries.push(TrackedVersion { collection: collection.into(), version: Arc::clone(version), at });
         }
     }
 
     fn note_outdated(&self, collection: &str, version: &Version) {
-        let entry = Entry { collection: collection.into(), version: Arc::clone(version), at: None };
+        let entry = TrackedVersion { collection: collection.into(), version: Arc::clone(version), at: None };
         self.entries.lock().push(entry);
     }
 }
@@ -202,12 +202,12 @@ pub async fn track_reads<F: Future>(work: F) -> (F::Output, ReadSet) {
 
 /// The collections that a result was made of, with their versions at the time.
 #[derive(Clone)]
-pub struct ReadSet(Box<[Entry]>);
+pub struct ReadSet(Box<[TrackedVersion]>);
 
 impl ReadSet {
     /// Returns whether none of it has been written since. Costs two loads and a comparison per collection, and no lock.
     pub fn are_current(&self) -> bool {
-        self.0.iter().all(Entry::is_current)
+        self.0.iter().all(TrackedVersion::is_current)
     }
 
     /// Returns whether nothing was read.
@@ -228,7 +228,7 @@ impl fmt::Debug for ReadSet {
 }
 
 /// The effect of an operation on its collection.
-enum Access {
+enum Effect {
     /// It reads documents.
     Read,
     /// It writes documents, by collection.
@@ -253,9 +253,9 @@ impl Operation {
     }
 
     /// Returns what the operation reads or writes.
-    fn access(&self, collection: &str) -> Access {
+    fn effect(&self, collection: &str) -> Effect {
         let set = match self {
-            Self::Find(_) | Self::Count(_) => return Access::Read,
+            Self::Find(_) | Self::Count(_) => return Effect::Read,
             Self::Insert(documents) => WriteSet::documents(documents),
             Self::Update { filter, reach, .. } => WriteSet::matching(filter, *reach == Reach::OneOrInsert),
             Self::FindAndUpdate { filter, upsert, .. } => WriteSet::matching(filter, *upsert),
@@ -266,10 +266,10 @@ impl Operation {
             Self::InsertRaw(_) | Self::Drop => WriteSet::Anything,
             Self::RenameTo(name) => {
                 let both = [collection, name].map(|name| (name.to_owned(), WriteSet::Anything));
-                return Access::Write(both.into());
+                return Effect::Write(both.into());
             }
         };
-        Access::Write(vec![(collection.to_owned(), set)])
+        Effect::Write(vec![(collection.to_owned(), set)])
     }
 }
 
@@ -346,12 +346,12 @@ impl Tracked {
 impl Executor for Tracked {
     async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
         operation.check(collection)?;
-        match operation.access(collection) {
-            Access::Read => {
+        match operation.effect(collection) {
+            Effect::Read => {
                 self.versions.record_read(collection);
                 self.engine.execute(collection, operation).await
             }
-            Access::Write(written) => {
+            Effect::Write(written) => {
                 let (engine, collection) = (Arc::clone(&self.engine), collection.to_owned());
                 self.record(written, async move { engine.execute(&collection, operation).await }).await
             }
@@ -369,9 +369,9 @@ struct TrackedTransaction {
 impl Executor for TrackedTransaction {
     async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
         operation.check(collection)?;
-        match operation.access(collection) {
-            Access::Read => self.tracked.versions.record_snapshot_read(collection),
-            Access::Write(sets) => {
+        match operation.effect(collection) {
+            Effect::Read => self.tracked.versions.record_snapshot_read(collection),
+            Effect::Write(sets) => {
                 let mut written = self.written.lock();
                 for (collection, set) in sets {
                     let before = written.remove(&collection).unwrap_or(WriteSet::Documents(Vec::new()));

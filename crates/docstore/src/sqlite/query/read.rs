@@ -20,10 +20,10 @@ use crate::order::{self, KeyField, key_fields, sort_key};
 use crate::sqlite::catalog::{Catalog, CollectionMeta};
 use crate::sqlite::condition::Condition;
 use crate::sqlite::error::{closed, failed};
-use crate::sqlite::file;
-use crate::sqlite::files::Files;
+use crate::sqlite::identity::FileIdentities;
+use crate::sqlite::open;
 use crate::sqlite::query::matching::CompiledFilter;
-use crate::sqlite::query::plan::{self, Access};
+use crate::sqlite::query::plan::{self, AccessPath};
 use crate::sqlite::query::project::{included, project};
 use crate::sqlite::query::scan::{Scan, with_document};
 use crate::{Direction, Error, Find, Plan, Result};
@@ -44,9 +44,9 @@ const SNAPSHOT_WAIT: Duration = Duration::from_secs(30);
 /// The pool.
 pub(crate) struct Readers {
     path: PathBuf,
-    files: Arc<Files>,
+    files: Arc<FileIdentities>,
     condition: Arc<Condition>,
-    access: Mutex<file::Access>,
+    access: Mutex<open::FileAccess>,
     idle: Mutex<Vec<Reader>>,
     /// Set if the pool has one connection, whose transaction stays open, so that all reads see one state.
     snapshot: bool,
@@ -56,7 +56,7 @@ pub(crate) struct Readers {
 
 struct Reader {
     connection: Connection,
-    access: file::Access,
+    access: open::FileAccess,
     catalog: Arc<Catalog>,
 }
 
@@ -69,8 +69,8 @@ struct PooledReader {
 impl Readers {
     pub(crate) fn new(
         path: &Path,
-        access: file::Access,
-        files: Arc<Files>,
+        access: open::FileAccess,
+        files: Arc<FileIdentities>,
         condition: Arc<Condition>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -102,12 +102,12 @@ impl Readers {
     }
 
     /// Returns how connections reach the file.
-    pub(crate) fn access(&self) -> file::Access {
+    pub(crate) fn access(&self) -> open::FileAccess {
         *self.access.lock()
     }
 
     /// Changes how connections reach the file, from now on.
-    pub(crate) fn set_access(&self, access: file::Access) {
+    pub(crate) fn set_access(&self, access: open::FileAccess) {
         *self.access.lock() = access;
         self.idle.lock().clear();
     }
@@ -145,7 +145,7 @@ impl Readers {
                 let access = self.access();
                 // It would read another file than the others.
                 self.files.check()?;
-                let connection = file::open_reader(&self.path, access)?;
+                let connection = open::open_reader(&self.path, access)?;
                 self.files.check()?;
                 Reader { connection, access, catalog: Arc::default() }
             }
@@ -210,8 +210,8 @@ impl Readers {
     }
 }
 
-/// A stream between two batches: documents that were read, and the cursor if more may follow.
-type Pending = (Vec<Result<RawDocumentBuf>>, Option<(PooledReader, Cursor)>);
+/// A stream between two batches: documents that were read, and the read if more may follow.
+type Pending = (Vec<Result<RawDocumentBuf>>, Option<(PooledReader, RunningRead)>);
 
 /// Batches after the first are read on demand; a dropped stream returns its connection.
 async fn next_documents(
@@ -220,8 +220,8 @@ async fn next_documents(
     if !documents.is_empty() {
         return Ok(Some((documents, (Vec::new(), rest))));
     }
-    let Some((pooled, cursor)) = rest else { return Ok(None) };
-    let (documents, rest) = blocking(move || pooled.next(cursor, NEXT)).await?;
+    let Some((pooled, running)) = rest else { return Ok(None) };
+    let (documents, rest) = blocking(move || pooled.next(running, NEXT)).await?;
     Ok(Some((documents, (Vec::new(), rest))))
 }
 
@@ -231,15 +231,15 @@ impl PooledReader {
     }
 
     fn start(self, read: PlannedRead, limits: BatchLimits) -> Result<Pending> {
-        let cursor = read.open(&self.reader().connection)?;
-        self.next(cursor, limits)
+        let running = read.open(&self.reader().connection)?;
+        self.next(running, limits)
     }
 
     /// Reads a batch, and returns the connection to the pool after the last.
-    fn next(self, mut cursor: Cursor, limits: BatchLimits) -> Result<Pending> {
-        let batch = cursor.next_batch(&self.reader().connection, limits)?;
+    fn next(self, mut running: RunningRead, limits: BatchLimits) -> Result<Pending> {
+        let batch = running.next_batch(&self.reader().connection, limits)?;
         let more = batch.more;
-        Ok((batch.into_results().collect(), more.then_some((self, cursor))))
+        Ok((batch.into_results().collect(), more.then_some((self, running))))
     }
 }
 
@@ -311,7 +311,7 @@ pub(crate) struct PlannedRead {
     find: Find,
     matcher: Matcher,
     /// The collection and how its documents are reached; `None` if there is nothing to read.
-    access: Option<(Arc<CollectionMeta>, Access)>,
+    access: Option<(Arc<CollectionMeta>, AccessPath)>,
 }
 
 impl PlannedRead {
@@ -341,7 +341,7 @@ impl PlannedRead {
     }
 
     /// Starts the read; sorts now if the sort must be done in memory.
-    pub(crate) fn open(self, connection: &Connection) -> Result<Cursor> {
+    pub(crate) fn open(self, connection: &Connection) -> Result<RunningRead> {
         let is_ordered = self.is_ordered();
         let Self { find, matcher, access } = self;
         let Find { sort, mut skip, limit, projection, .. } = find;
@@ -364,7 +364,7 @@ impl PlannedRead {
             }
         };
         let projection = projection.as_ref().map(included);
-        Ok(Cursor { matcher, projection, skip, left: limit.unwrap_or(u64::MAX), rows })
+        Ok(RunningRead { matcher, projection, skip, left: limit.unwrap_or(u64::MAX), rows })
     }
 }
 
@@ -406,7 +406,7 @@ impl Batch {
 }
 
 /// A read that gives its documents in batches.
-pub(crate) struct Cursor {
+pub(crate) struct RunningRead {
     matcher: Matcher,
     /// The paths to return; whole documents if `None`.
     projection: Option<Vec<Vec<String>>>,
@@ -415,7 +415,7 @@ pub(crate) struct Cursor {
     rows: Rows,
 }
 
-impl Cursor {
+impl RunningRead {
     /// Returns all documents, and the errors of damaged ones.
     pub(crate) fn read_all(
         mut self,
@@ -471,7 +471,7 @@ impl Cursor {
 
 /// A document to sort, compared by key and then by arrival.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+struct SortEntry {
     key: Vec<u8>,
     nth: usize,
     rid: i64,
@@ -490,7 +490,7 @@ fn sorted(
 ) -> Result<Vec<i64>> {
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let ordered = if limit == usize::MAX { 0 } else { scan.ordered() };
-    let mut heap: BinaryHeap<Entry> = BinaryHeap::new();
+    let mut heap: BinaryHeap<SortEntry> = BinaryHeap::new();
     let mut nth = 0;
     scan.run(connection, &mut |rid, document| {
         if !matcher.matches(document)? {
@@ -500,7 +500,7 @@ fn sorted(
         if heap.len() >= limit && heap.peek().is_some_and(|last| last.leading < leading) {
             return Ok(true);
         }
-        heap.push(Entry { key: sort_key(document, fields)?, nth, rid, leading });
+        heap.push(SortEntry { key: sort_key(document, fields)?, nth, rid, leading });
         nth += 1;
         if heap.len() > limit {
             heap.pop();

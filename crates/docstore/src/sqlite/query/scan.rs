@@ -14,7 +14,7 @@ use crate::order::{UNNAMED, unreadable};
 use crate::sqlite::catalog::{Catalog, CollectionMeta, checksum};
 use crate::sqlite::error::failed;
 use crate::sqlite::query::matching::CompiledFilter;
-use crate::sqlite::query::plan::{self, Access, IndexRange, Range, Source};
+use crate::sqlite::query::plan::{self, AccessPath, IndexRange, Range, Source};
 use crate::{Error, Filter, Result, Sort};
 
 const READING: &str = "reading documents";
@@ -22,11 +22,11 @@ const READING: &str = "reading documents";
 /// A scan.
 pub(crate) struct Scan {
     collection: Arc<CollectionMeta>,
-    access: Access,
+    access: AccessPath,
     /// Index of the current range.
     range: usize,
     /// The last visited entry of the current range.
-    after: Option<Entry>,
+    after: Option<IndexEntry>,
     /// The visited documents, where one may have several entries.
     seen: Option<HashSet<i64>>,
     /// The state of a merge of several ranges.
@@ -36,13 +36,13 @@ pub(crate) struct Scan {
 }
 
 /// A key and a row number.
-type Entry = (Vec<u8>, i64);
+type IndexEntry = (Vec<u8>, i64);
 
 /// Callback for a document and its row number; returns whether the scan stops.
 pub(crate) type Visit<'v> = dyn FnMut(i64, &RawDocument) -> Result<bool> + 'v;
 
 impl Scan {
-    pub(crate) fn new(collection: &Arc<CollectionMeta>, access: Access) -> Self {
+    pub(crate) fn new(collection: &Arc<CollectionMeta>, access: AccessPath) -> Self {
         let seen = access.repeats.then(HashSet::new);
         let merge = match &access.source {
             Source::Merged(ranges) => Some(Merge::new(ranges, access.reverse)),
@@ -54,7 +54,7 @@ impl Scan {
 
     /// Scans every document of a collection.
     pub(crate) fn whole(collection: &Arc<CollectionMeta>) -> Self {
-        Self::new(collection, Access::table())
+        Self::new(collection, AccessPath::table())
     }
 
     /// Passes over damaged documents. [`Scan::take_damaged`] returns their errors.
@@ -191,7 +191,7 @@ fn entry_condition(reverse: bool) -> &'static str {
 }
 
 /// Returns the parameters for the rest of a range after an entry.
-fn entry_bounds(range: Range, reverse: bool, after: Option<Entry>) -> [Value; 3] {
+fn entry_bounds(range: Range, reverse: bool, after: Option<IndexEntry>) -> [Value; 3] {
     let Range { from, until } = range;
     let (bound, start) = if reverse { (from, until) } else { (until, from) };
     let (key, rid) = after.unwrap_or((start, i64::MIN));
@@ -199,7 +199,7 @@ fn entry_bounds(range: Range, reverse: bool, after: Option<Entry>) -> [Value; 3]
 }
 
 /// Reads the entry at the start of a row.
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+fn entry(row: &Row<'_>) -> rusqlite::Result<IndexEntry> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
@@ -344,7 +344,7 @@ struct Progress {
     range: Range,
     prefix: usize,
     /// The entry taken last.
-    after: Option<Entry>,
+    after: Option<IndexEntry>,
 }
 
 impl Merge {
@@ -394,7 +394,7 @@ impl Merge {
     }
 
     /// Returns the range whose next entry comes first.
-    fn first(&self, heads: &[Option<Entry>]) -> Option<usize> {
+    fn first(&self, heads: &[Option<IndexEntry>]) -> Option<usize> {
         let candidates = heads.iter().enumerate().filter_map(|(at, head)| {
             let (key, rid) = head.as_ref()?;
             Some((&key[self.ranges[at].prefix..], *rid, at))
@@ -404,6 +404,6 @@ impl Merge {
 }
 
 /// Returns the next entry of a range.
-fn next(rows: &mut Rows<'_>) -> Result<Option<Entry>> {
+fn next(rows: &mut Rows<'_>) -> Result<Option<IndexEntry>> {
     rows.next().and_then(|row| row.map(entry).transpose()).map_err(failed(READING))
 }

@@ -128,7 +128,7 @@ impl Session<'_> {
                 let keys = keys_in(stored, &new, &document)?;
                 self.check_unique(stored, &new, &keys.set, Some(rid))?;
                 multikey |= keys.multikey;
-                let entry = Entry {
+                let entry = IndexChange {
                     index: Arc::clone(&new),
                     add: keys.set,
                     remove: BTreeSet::new(),
@@ -170,7 +170,7 @@ impl Session<'_> {
         old: Option<&RawDocument>,
         new: &RawDocument,
         rid: Option<i64>,
-    ) -> Result<Vec<Entry>> {
+    ) -> Result<Vec<IndexChange>> {
         let mut entries = Vec::with_capacity(stored.indexes.len());
         for index in &stored.indexes {
             let keys = keys_in(stored, index, new)?;
@@ -179,7 +179,7 @@ impl Session<'_> {
             let remove = before.difference(&keys.set).cloned().collect();
             self.check_unique(stored, index, &add, rid)?;
             let multikey = keys.multikey && !index.multikey;
-            entries.push(Entry { index: Arc::clone(index), add, remove, multikey });
+            entries.push(IndexChange { index: Arc::clone(index), add, remove, multikey });
         }
         Ok(entries)
     }
@@ -207,9 +207,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn write_entries(&mut self, rid: i64, entries: &[Entry]) -> Result<()> {
+    fn write_entries(&mut self, rid: i64, entries: &[IndexChange]) -> Result<()> {
         let mut stale = false;
-        for Entry { index, add, remove, multikey } in entries {
+        for IndexChange { index, add, remove, multikey } in entries {
             for key in remove {
                 self.delete_entry(index, key, rid)?;
             }
@@ -255,7 +255,7 @@ impl Session<'_> {
 }
 
 /// The changes to one index.
-struct Entry {
+struct IndexChange {
     index: Arc<IndexMeta>,
     add: BTreeSet<Vec<u8>>,
     remove: BTreeSet<Vec<u8>>,

@@ -18,9 +18,9 @@ use crate::engine::{EngineTransaction, Executor, Operation, Output};
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::condition::Condition;
 use crate::sqlite::error::{closed, failed};
-use crate::sqlite::file::{self, Access, Durability};
-use crate::sqlite::files::Files;
+use crate::sqlite::identity::FileIdentities;
 use crate::sqlite::log::{self, Owner, Presence};
+use crate::sqlite::open::{self, Durability, FileAccess};
 use crate::sqlite::query::read::Readers;
 use crate::sqlite::write::operations::{self, is_refusal};
 use crate::sqlite::write::session::Session;
@@ -123,7 +123,7 @@ pub(crate) struct Writer {
     /// Set if the store was opened for reading only.
     pub(crate) read_only: bool,
     pub(crate) readers: Arc<Readers>,
-    pub(crate) files: Arc<Files>,
+    pub(crate) files: Arc<FileIdentities>,
     pub(crate) condition: Arc<Condition>,
     pub(crate) presence: Presence,
     /// The owner of the log; `None` for a scratch store, which is never restored.
@@ -292,7 +292,7 @@ impl Writer {
             return Err(Error::ReadOnly("it was opened for reading only".into()));
         }
         self.files.check()?;
-        if self.readers.access() == Access::Immutable {
+        if self.readers.access() == FileAccess::Immutable {
             self.reopen()?;
         }
         if let Some(owner) = &mut self.owner {
@@ -314,8 +314,8 @@ impl Writer {
 
     /// Opens the file for writing, after it was opened on a full disk.
     fn reopen(&mut self) -> Result<()> {
-        let (connection, access) = file::open_writer(&self.path, self.durability, None)?;
-        if access == Access::Immutable {
+        let (connection, access) = open::open_writer(&self.path, self.durability, None)?;
+        if access == FileAccess::Immutable {
             return Err(Error::DiskFull("opening the store for writing".into()));
         }
         self.connection = connection;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Access, Candidate, EQUAL_BOOLEAN, IndexMeta, IndexRange, Range, Source, rate_index};
+use super::{AccessPath, Candidate, EQUAL_BOOLEAN, IndexMeta, IndexRange, Range, Source, rate_index};
 use crate::order;
 use crate::sqlite::catalog::CollectionMeta;
 use crate::{Direction, Field, Filter, Result, Sort};
@@ -20,7 +20,7 @@ pub(super) fn choice(
     stored: &CollectionMeta,
     conditions: &[&Filter],
     sort: &Sort,
-) -> Result<Option<(u32, Access)>> {
+) -> Result<Option<(u32, AccessPath)>> {
     for (at, condition) in conditions.iter().enumerate() {
         let Filter::Or(branches) = condition else { continue };
         let rest = || conditions.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, c)| *c);
@@ -44,7 +44,10 @@ pub(super) fn choice(
         if planned == branches.len() && planned > 0 {
             let (ordered, reverse) = (sort.fields().len(), reverse.unwrap_or_default());
             let source = Source::Merged(ranges);
-            return Ok(Some((score, Access { source, reverse, ordered, repeats: true, ..Access::table() })));
+            return Ok(Some((
+                score,
+                AccessPath { source, reverse, ordered, repeats: true, ..AccessPath::table() },
+            )));
         }
     }
     Ok(None)
@@ -72,7 +75,7 @@ fn in_order(
     Ok(best)
 }
 
-impl Access {
+impl AccessPath {
     /// Skips what comes before a position in the order of the sort, given by its encoded values. Documents at the position
     /// may still be reached.
     pub(crate) fn seek(&mut self, sort: &Sort, values: &[Vec<u8>]) {

@@ -50,7 +50,7 @@ pub(crate) struct IndexRange {
 
 /// The plan of a read.
 #[derive(Debug)]
-pub(crate) struct Access {
+pub(crate) struct AccessPath {
     pub(crate) source: Source,
     pub(crate) reverse: bool,
     /// Documents come in the order of this many leading fields of the sort.
@@ -64,7 +64,7 @@ pub(crate) struct Access {
     prefix: usize,
 }
 
-impl Access {
+impl AccessPath {
     /// Returns the plan that visits every document.
     pub(crate) fn table() -> Self {
         Self {
@@ -109,7 +109,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn access(self, index: Option<&Arc<IndexMeta>>) -> Access {
+    fn access(self, index: Option<&Arc<IndexMeta>>) -> AccessPath {
         let Self { ranges, equal, prefixes, reverse, ordered, exact, .. } = self;
         let prefix = prefixes.first().copied().unwrap_or_default();
         let source = match index {
@@ -121,15 +121,20 @@ impl Candidate {
             Some(index) => Source::Index(Arc::clone(index), ranges),
         };
         let repeats = index.is_some_and(|index| index.multikey);
-        Access { source, reverse, ordered, exact, repeats, equal, prefix }
+        AccessPath { source, reverse, ordered, exact, repeats, equal, prefix }
     }
 }
 
 /// Chooses the plan with the highest score.
-pub(crate) fn choose(stored: &CollectionMeta, filter: &Filter, sort: &Sort, limited: bool) -> Result<Access> {
+pub(crate) fn choose(
+    stored: &CollectionMeta,
+    filter: &Filter,
+    sort: &Sort,
+    limited: bool,
+) -> Result<AccessPath> {
     let conditions = filter.conjuncts();
     let id = Shape { fields: &[(Field::ID, Direction::Ascending)], unique: true, multikey: false };
-    let mut best = (0, Access::table());
+    let mut best = (0, AccessPath::table());
     if let Some(c) = candidate(&id, &conditions, sort, limited, 0)? {
         best = (c.score, c.access(None));
     }

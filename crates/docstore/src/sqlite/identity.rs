@@ -13,11 +13,11 @@ const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// The files of a store: device and inode of each.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub(crate) struct FileIdentities {
     opened: Vec<(PathBuf, (u64, u64))>,
 }
 
-impl Files {
+impl FileIdentities {
     /// Records the files that exist now.
     pub(crate) fn record(path: &Path) -> Self {
         let paths = SUFFIXES.iter().map(|suffix| beside(path, suffix));

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::sqlite::connection::{BUSY, OPENING, connect, connect_immutable, unavailable};
 use crate::sqlite::error::{failed, is_disk_full};
-use crate::sqlite::files::beside;
+use crate::sqlite::identity::beside;
 use crate::sqlite::log;
 use crate::{Error, Result};
 
@@ -55,7 +55,7 @@ enum Found {
 
 /// The access of connections to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum FileAccess {
     /// Reads and writes.
     Write,
     /// Reads. The log of another process is seen.
@@ -70,7 +70,7 @@ pub(crate) fn open_writer(
     path: &Path,
     durability: Durability,
     max_pages: Option<u32>,
-) -> Result<(Connection, Access)> {
+) -> Result<(Connection, FileAccess)> {
     let found = inspect(path)?;
     if found == Found::Nothing {
         make_empty(path)?;
@@ -80,11 +80,11 @@ pub(crate) fn open_writer(
     protect(path);
     log::check(path)?;
     match open_writable(path, durability, max_pages, found) {
-        Ok(connection) => Ok((connection, Access::Write)),
+        Ok(connection) => Ok((connection, FileAccess::Write)),
         // SQLite needs some space for the index of a log even to read.
         Err(Error::DiskFull(_)) if found == Found::Ours && !log::exists(path) => {
             tracing::error!(path = %path.display(), "the disk of the store is full: content is served, writes fail");
-            Ok((connect_immutable(path)?, Access::Immutable))
+            Ok((connect_immutable(path)?, FileAccess::Immutable))
         }
         Err(error) => Err(error),
     }
@@ -113,32 +113,32 @@ fn open_writable(
 }
 
 /// Opens a file for reading only. Returns how it was opened.
-pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, Access)> {
+pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, FileAccess)> {
     if inspect(path)? == Found::Nothing {
         return Err(Error::ReadOnly(format!("{} does not exist and is not created", path.display())));
     }
     log::check(path)?;
-    let opened = open_reader(path, Access::Read);
+    let opened = open_reader(path, FileAccess::Read);
     let readable = opened.and_then(|connection| {
         let read: rusqlite::Result<i64> =
             connection.query_row("SELECT version FROM catalogue", [], |row| row.get(0));
         read.map_err(failed(OPENING)).map(|_| connection)
     });
     match readable {
-        Ok(connection) => Ok((connection, Access::Read)),
+        Ok(connection) => Ok((connection, FileAccess::Read)),
         // This user may not create the index of the log, or the disk is full.
         Err(Error::Unavailable(_) | Error::DiskFull(_)) if !log::exists(path) => {
-            Ok((connect_immutable(path)?, Access::Immutable))
+            Ok((connect_immutable(path)?, FileAccess::Immutable))
         }
         Err(error) => Err(error),
     }
 }
 
 /// Opens another connection, for reads.
-pub(crate) fn open_reader(path: &Path, access: Access) -> Result<Connection> {
+pub(crate) fn open_reader(path: &Path, access: FileAccess) -> Result<Connection> {
     let connection = match access {
-        Access::Immutable => connect_immutable(path)?,
-        Access::Read | Access::Write => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        FileAccess::Immutable => connect_immutable(path)?,
+        FileAccess::Read | FileAccess::Write => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
     };
     connection
         .execute_batch("PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;")
