@@ -97,7 +97,7 @@ impl SectionContents {
                 self.sections.update_one(&section.unchanged(), &update_of(section, patch, now)).await;
             if !matches!(&updated, Ok(updated) if updated.matched > 0) {
                 for (section, _) in &changes[..n] {
-                    self.put_back(section).await?;
+                    self.restore_place(section).await?;
                 }
                 updated?;
                 return Ok(false);
@@ -107,7 +107,7 @@ impl SectionContents {
     }
 
     /// Gives a section the place back that it had before an update, unless it was changed again.
-    async fn put_back(&self, section: &Versioned<Section>) -> Result<(), Error> {
+    async fn restore_place(&self, section: &Versioned<Section>) -> Result<(), Error> {
         let Section { meta, draft, .. } = &section.revised.item;
         let updated = section.version.wrapping_add(1);
         let unchanged = Filter::and([Filter::id(section.id), Filter::eq(VERSION, updated)]);

@@ -233,7 +233,7 @@ impl Sections {
             let page = self.pages.find_versioned_by_type(&candidate).await?;
             let owner = page.and_then(|page| Id::parse(page.revised.item.section_id.as_deref()?).ok());
             let Some(owner) = owner.filter(|owner| Some(*owner) != section) else { return Ok(candidate) };
-            // The page of a deleted section, and one that only lies in this section, give way.
+            // The page of a deleted section, and one that only belongs to this section, give way.
             let owner = self.content.items.find(owner).await?;
             if owner.is_none_or(|owner| owner.draft.content_type != ContentType::Page) {
                 return Ok(candidate);

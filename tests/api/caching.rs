@@ -5,7 +5,7 @@ use docstore::Database;
 use crate::support::{App, insert, section};
 
 testkit::stores! {
-    async fn what_is_held_already_is_not_sent_again(db: Database) {
+    async fn if_none_match_returns_304(db: Database) {
         let app = App::on(&db).await;
         for path in ["/sections", "/sections/slug/blog"] {
             let first = app.get(path).await;
@@ -21,7 +21,7 @@ testkit::stores! {
         }
     }
 
-    async fn a_change_changes_the_tag(db: Database) {
+    async fn etag_changes_with_the_item(db: Database) {
         let app = App::on(&db).await;
         let before = app.get("/sections").await.header("etag").to_owned();
         insert(&db, section("more", doc! {})).await;

@@ -59,7 +59,7 @@ testkit::stores! {
         assert_eq!(preflight(&app, FOREIGN, "GET").await.status, 400);
     }
 
-    async fn browsers_are_told_to_be_careful(db: Database) {
+    async fn responses_have_security_headers(db: Database) {
         let app = App::on(&db).await;
         for path in ["/sections", "/nothing", "/health"] {
             let answer = app.get(path).await;

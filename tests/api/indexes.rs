@@ -13,7 +13,7 @@ testkit::stores! {
         assert_eq!(ensure_all(&db).await.unwrap(), declared_indexes().len() - 1);
     }
 
-    async fn a_conflict_is_told_with_both_definitions(db: Database) {
+    async fn index_conflict_reports_both_definitions(db: Database) {
         db.ensure_index("sections", &Index::on(["slug"])).await.unwrap();
         let said = ensure_all(&db).await.unwrap_err().to_string();
         for part in ["sections", "declared: slug_1 (slug) unique", "existing: slug_1 (slug)"] {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::App;
 
 testkit::stores! {
-    async fn everybody_is_told_who_they_are(db: Database) {
+    async fn me_returns_the_caller(db: Database) {
         let app = App::on(&db).await;
         for (who, email) in [
             ("admin", "admin@example.com"),
@@ -23,7 +23,7 @@ testkit::stores! {
         assert_eq!(db.collection("users").count(&Filter::eq("role", "admin")).await.unwrap(), 1);
     }
 
-    async fn nobody_is_told_to_sign_in(db: Database) {
+    async fn me_without_a_valid_token_is_401(db: Database) {
         let app = App::on(&db).await;
         let missing = app.get("/me").await;
         assert_eq!((missing.status.as_u16(), missing.header("www-authenticate")), (401, "Bearer"));

@@ -7,7 +7,7 @@ use field_notes::repository::{Repository, SectionContents};
 use serde_json::{Value, json};
 
 use crate::counting::Counting;
-use crate::sections_write::{NO_ID, field, inside, lies_in, new, path};
+use crate::sections_write::{NO_ID, field, insert_into_section, inside, new, path};
 use crate::stories::{self, story};
 use crate::support::{App, insert, section};
 use crate::writing::stored;
@@ -44,7 +44,7 @@ testkit::stores! {
         let app = App::on(&db).await;
         let notes = app.create("admin", "/sections", &new("Notes")).await;
         for _ in 0..2 {
-            lies_in(&db, "stories", notes["id"].as_str().unwrap()).await;
+            insert_into_section(&db, "stories", notes["id"].as_str().unwrap()).await;
         }
         let refused = app.put("admin", &path(&notes), &json!({ "content_type": "project" })).await;
         assert_eq!(refused.status, 409);

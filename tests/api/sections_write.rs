@@ -29,7 +29,7 @@ pub(crate) fn error(field: &str, kind: &str) -> (Value, String) {
 }
 
 /// A document in a section, as a program of another age may have left it.
-pub(crate) async fn lies_in(db: &Database, collection: &str, section: impl Into<Bson>) -> Value {
+pub(crate) async fn insert_into_section(db: &Database, collection: &str, section: impl Into<Bson>) -> Value {
     let at = bson::DateTime::from_millis(NOW_MS);
     let id = ObjectId::new();
     let document = doc! {
@@ -153,12 +153,12 @@ testkit::stores! {
         assert_eq!(statuses, [200, 422]);
     }
 
-    async fn what_lies_in_a_section_can_move_to_another(db: Database) {
+    async fn contents_of_a_deleted_section_can_move_to_another(db: Database) {
         let app = App::on(&db).await;
         let blog = app.get("/sections/slug/blog").await.json();
         let parent = app.create("author", "/sections", &new("Parent")).await;
         let child = app.create("author", "/sections", &inside("Child", &parent)).await;
-        let story = lies_in(&db, "stories", parent["id"].as_str().unwrap()).await;
+        let story = insert_into_section(&db, "stories", parent["id"].as_str().unwrap()).await;
         let contact = app.get("/sections/slug/contact").await.json();
         let to = |target: &Value| format!("{}?reassign_to={}", path(&parent), target.as_str().unwrap());
         // To itself, to a descendant, to a section of another content type, to a missing section.
@@ -179,12 +179,12 @@ testkit::stores! {
         assert_eq!(app.get(&path(&parent)).await.status, 404);
     }
 
-    async fn a_section_can_be_deleted_from_under_what_lies_in_it(db: Database) {
+    async fn section_can_be_deleted_without_its_contents(db: Database) {
         let app = App::on(&db).await;
         let top = app.create("author", "/sections", &new("Top")).await;
         let middle = app.create("author", "/sections", &inside("Middle", &top)).await;
         let child = app.create("author", "/sections", &inside("Child", &middle)).await;
-        let story = lies_in(&db, "stories", middle["id"].as_str().unwrap()).await;
+        let story = insert_into_section(&db, "stories", middle["id"].as_str().unwrap()).await;
         assert_eq!(app.delete("admin", &format!("{}?force=maybe", path(&middle))).await.status, 422);
         assert_eq!(app.delete("admin", &format!("{}?force=false", path(&middle))).await.status, 409);
         assert_eq!(app.delete("admin", &format!("{}?force=true", path(&middle))).await.status, 204);

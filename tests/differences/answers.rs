@@ -80,7 +80,7 @@ pub(crate) const ANSWERS: &[Difference] = &[
     extend(
         "etag",
         "Public responses have a strong `ETag`; `If-None-Match` returns 304.",
-        "what_is_held_already_is_not_sent_again",
+        "if_none_match_returns_304",
     ),
     extend(
         "if-match",
@@ -115,7 +115,7 @@ pub(crate) const ANSWERS: &[Difference] = &[
     extend(
         "security-headers",
         "Every response has `Content-Security-Policy`, `X-Content-Type-Options`, `X-Frame-Options` and `Referrer-Policy`.",
-        "browsers_are_told_to_be_careful",
+        "responses_have_security_headers",
     ),
     extend(
         "request-id",
@@ -165,7 +165,7 @@ pub(crate) const ERRORS: &[Difference] = &[
         "A request that takes too long is 503 (`REQUEST_TIMEOUT_SECONDS`).",
         "a_request_without_end_is_a_503",
     ),
-    fix("www-authenticate", "401 has `WWW-Authenticate`.", "nobody_is_told_to_sign_in"),
+    fix("www-authenticate", "401 has `WWW-Authenticate`.", "me_without_a_valid_token_is_401"),
     fix("allow", "405 has `Allow`.", "other_methods_are_405_with_allow"),
     fix(
         "error-cors",

@@ -39,7 +39,7 @@ pub(crate) const START: &[Difference] = &[
     fix(
         "index-failures",
         "An index that cannot be created stops the start, and both definitions are reported; it was a line in the log.",
-        "a_conflict_is_told_with_both_definitions",
+        "index_conflict_reports_both_definitions",
     ),
     fix(
         "no-backfill",
@@ -73,7 +73,7 @@ pub(crate) const START: &[Difference] = &[
     ),
     extend(
         "wrong-log",
-        "A copy of the embedded file that was put back beside the log of a killed server is refused at start.",
+        "A copy of the embedded file that was restored beside the log of a killed server is refused at start.",
         "older_copy_beside_the_log_of_a_killed_server_is_refused",
     ),
     extend(

@@ -42,7 +42,7 @@ pub(crate) const IDENTITY: &[Difference] = &[
     extend(
         "roles",
         "Roles are `admin`, `author` and `commenter`; `AUTHOR_EMAILS` lists the authors.",
-        "everybody_is_told_who_they_are",
+        "me_returns_the_caller",
     ),
     fix(
         "role-changes",

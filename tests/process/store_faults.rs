@@ -53,7 +53,7 @@ async fn older_copy_beside_the_log_of_a_killed_server_is_refused() {
     server.wait();
     fs::write(file(&program), &copy).unwrap();
     let refused = program.run(&["serve"]).expect(1);
-    assert!(refused.stderr.contains("an older copy was put back"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("an older copy was restored"), "{}", refused.stderr);
     assert_eq!(fs::read(file(&program)).unwrap(), copy, "nothing was changed");
     for suffix in ["wal", "shm"] {
         fs::remove_file(program.folder().join(format!("data/field-notes.db-{suffix}"))).unwrap();

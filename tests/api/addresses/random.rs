@@ -52,7 +52,7 @@ struct Item {
     is_deleted: bool,
 }
 
-/// What the addresses must do, kept beside the application: the holders of each slug, the last one last.
+/// A model of the addresses, kept beside the application: the holders of each slug, the last one last.
 #[derive(Debug, Default)]
 struct Model {
     items: Vec<Item>,

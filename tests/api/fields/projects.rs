@@ -92,7 +92,7 @@ testkit::stores! {
         }
     }
 
-    async fn a_section_is_told_and_so_is_that_there_is_none(db: Database) {
+    async fn section_id_is_returned_and_null_without_a_section(db: Database) {
         let app = App::on(&db).await;
         let section = app.get("/sections/slug/projects").await.json()["id"].clone();
         let projects = projects(&app).await;

@@ -43,7 +43,7 @@ testkit::stores! {
         stories(&app).await.text(&app, "content", 100_000).await;
     }
 
-    async fn a_section_is_told_and_so_is_that_there_is_none(db: Database) {
+    async fn section_id_is_returned_and_null_without_a_section(db: Database) {
         let app = App::on(&db).await;
         let blog = app.get("/sections/slug/blog").await.json()["id"].clone();
         let stories = stories(&app).await;
@@ -54,7 +54,7 @@ testkit::stores! {
         assert_eq!(app.get("/stories").await.json()["items"][0].get("section_id"), Some(&Value::Null));
     }
 
-    async fn dates_are_told_in_utc(db: Database) {
+    async fn dates_are_returned_in_utc(db: Database) {
         let app = App::on(&db).await;
         let stories = stories(&app).await;
         // The store holds instants; of the zone that they were written in nothing is left.
@@ -97,7 +97,7 @@ testkit::stores! {
         assert_eq!(app.get(&format!("/stories/slug/{}", created["slug"].as_str().unwrap())).await.json(), created);
     }
 
-    async fn references_are_told_as_text(db: Database) {
+    async fn references_are_returned_as_text(db: Database) {
         let app = App::on(&db).await;
         let stories = stories(&app).await;
         let (section, owner) = (ObjectId::new(), ObjectId::new());

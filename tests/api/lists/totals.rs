@@ -191,7 +191,7 @@ testkit::stores! {
 }
 
 testkit::targets! {
-    async fn only_the_range_of_a_write_is_counted_anew(target: Arc<Target>) {
+    async fn only_the_range_of_a_write_is_recounted(target: Arc<Target>) {
         let (db, other) = (testkit::open!(target), testkit::open!(target));
         filled(&db, 5_000).await;
         // As if others' writes were learned, which they are not.

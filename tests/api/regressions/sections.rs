@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use docstore::{Database, Filter, Update};
 use serde_json::{Value, json};
 
-use crate::sections_write::{NO_ID, error, field, inside, lies_in, new, path};
+use crate::sections_write::{NO_ID, error, field, insert_into_section, inside, new, path};
 use crate::support::{App, insert, section};
 
 testkit::stores! {
@@ -109,9 +109,9 @@ testkit::stores! {
         assert!(refused.json()["detail"].as_str().unwrap().contains("1 section:"), "{}", refused.json());
         assert_eq!(app.delete("author", &path(&child)).await.status, 204);
         let id = parent["id"].as_str().unwrap();
-        lies_in(&db, "stories", id).await;
-        lies_in(&db, "stories", ObjectId::parse_str(id).unwrap()).await;
-        lies_in(&db, "pages", id).await;
+        insert_into_section(&db, "stories", id).await;
+        insert_into_section(&db, "stories", ObjectId::parse_str(id).unwrap()).await;
+        insert_into_section(&db, "pages", id).await;
         let refused = app.delete("author", &path(&parent)).await;
         assert!(refused.json()["detail"].as_str().unwrap().contains("2 stories, 1 page:"), "{}", refused.json());
         assert_eq!(app.get(&path(&parent)).await.json(), parent);

@@ -126,7 +126,7 @@ testkit::stores! {
             let request = axum::http::Request::get("/openapi.json").body(axum::body::Body::empty()).unwrap();
             tower::ServiceExt::oneshot(app.router.clone(), request).await.unwrap()
         };
-        // Nobody reads them.
+        // No one reads them.
         let mut unread = Vec::new();
         let refused = loop {
             let answer = ask().await;

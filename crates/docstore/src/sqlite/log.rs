@@ -1,10 +1,10 @@
 //! The log (`-wal`) that a killed process leaves beside the file.
 //!
-//! SQLite applies such a log to whatever file lies beside it: an older copy that was put back would silently become the
+//! SQLite applies such a log to whatever file lies beside it: an older copy that was restored would silently become the
 //! newest state again, or a mixture of both. So the file says which log is its own. A random number in the file is changed
 //! at the first write of a process and every ten minutes, and written through to the file at once. The log of a killed
 //! process names the number that the file had, and a copy made before that has another one. A file that was written long
-//! after its log ended was put back too.
+//! after its log ended was restored, too.
 //!
 //! A process keeps a shared lock on the log. Only the first process that opens the file finds it free.
 
@@ -71,7 +71,7 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let wrong = |reason: String| Error::WrongLog { path: path.to_owned(), reason };
     let remedy = format!(
-        "put back the file that the log belongs to; or, to serve this file as it is and lose what only the log has, \
+        "restore the file that the log belongs to; or, to serve this file as it is and lose what only the log has, \
          copy all its files and then move {name}-wal and {name}-shm away"
     );
     let of_file = owner_in_file(path)?;
@@ -88,12 +88,12 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     {
         return Err(wrong(format!(
             "the log {name}-wal was left by a killed process and belongs to another state of the file, probably because \
-             an older copy was put back: {remedy}"
+             an older copy was restored: {remedy}"
         )));
     }
     if is_written_after_log(path) {
         return Err(wrong(format!(
-            "it was written after the log {name}-wal had ended, probably because a copy was put back: {remedy}; if it is \
+            "it was written after the log {name}-wal had ended, probably because a copy was restored: {remedy}; if it is \
              the file of the log, run: touch {name}-wal"
         )));
     }

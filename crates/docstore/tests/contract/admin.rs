@@ -17,7 +17,7 @@ fn shape() -> CollectionOptions {
 }
 
 testkit::stores! {
-    async fn a_shape_is_found_as_it_was_made_and_can_be_made_again(db: Database) {
+    async fn collection_options_round_trip(db: Database) {
         let declared = shape();
         db.create_collection("things", &declared).await.unwrap();
         db.create_collection("things", &declared).await.unwrap();

@@ -77,7 +77,7 @@ async fn removed_file_fails_writes_and_is_reported() {
 }
 
 #[tokio::test]
-async fn replaced_file_fails_writes_until_it_is_put_back() {
+async fn replaced_file_fails_writes_until_it_is_restored() {
     let store = Fixture::new().await;
     insert(&store.database, "before").await.unwrap();
     let (path, aside) = (path(&store.folder), store.folder.path().join("aside"));
@@ -156,7 +156,7 @@ async fn older_copy_beside_the_log_of_a_killed_process_is_refused() {
     let before = fs::read(&log).unwrap();
     for _ in 0..2 {
         let text = refusal(&file).await;
-        assert!(text.contains("an older copy was put back") && text.contains("store.db-wal"), "{text}");
+        assert!(text.contains("an older copy was restored") && text.contains("store.db-wal"), "{text}");
         assert_eq!((fs::read(&file).unwrap(), fs::read(&log).unwrap()), (copy.clone(), before.clone()));
     }
     // The remedy of the message.

@@ -32,7 +32,7 @@ fn a_dependency_wins_over_the_number() {
 }
 
 #[test]
-fn a_circle_is_named_without_those_that_hang_on_it() {
+fn cycle_is_named_without_its_dependents() {
     let list: &[(&str, &[&str])] =
         &[("0001_a", &["0003_c"]), ("0002_b", &["0001_a"]), ("0003_c", &["0002_b"]), ("0004_d", &["0003_c"])];
     let GraphError::Cycle(members) = dag(list).unwrap_err() else { panic!("a circle was not seen") };
@@ -56,7 +56,7 @@ fn nothing_is_a_graph_too() {
 }
 
 #[test]
-fn several_heads_are_told_and_do_not_hinder_looking() {
+fn several_heads_are_reported_and_do_not_block_reads() {
     let forked = dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a"])]).unwrap();
     assert_eq!(forked.heads(), [1, 2]);
     let merged = dag(&[("0001_a", &[]), ("0002_b", &["0001_a"]), ("0003_c", &["0001_a", "0002_b"])]).unwrap();

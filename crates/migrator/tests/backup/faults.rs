@@ -73,7 +73,7 @@ async fn backup_of_the_embedded_store_is_of_one_moment() {
 }
 
 testkit::stores! {
-    async fn a_full_disk_is_told_and_leaves_nothing(db: Database) {
+    async fn full_disk_is_reported_and_leaves_nothing(db: Database) {
         // Where nothing may be mounted, the full device of the unit test stands for it.
         let Some(small) = Small::mount("1m") else { return println!("not run: no file system may be mounted") };
         build(&db).await;
@@ -90,7 +90,7 @@ testkit::stores! {
         assert_eq!(list(&dir).unwrap().backups.len(), 1);
     }
 
-    async fn one_over_the_cap_is_refused_and_leaves_nothing(db: Database) {
+    async fn backup_over_the_cap_is_refused_and_leaves_nothing(db: Database) {
         build(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let small = TakeRequest { cap_bytes: Some(100_000), ..request() };
@@ -101,7 +101,7 @@ testkit::stores! {
         take(&db, dir.path(), &enough).await.unwrap();
     }
 
-    async fn a_damaged_one_is_refused_wherever_the_damage_is(db: Database) {
+    async fn damaged_backup_is_refused_wherever_the_damage_is(db: Database) {
         build(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let id = take(&db, dir.path(), &request()).await.unwrap().id;
@@ -134,7 +134,7 @@ testkit::stores! {
         assert_eq!(db.collection("stories").count(&Filter::All).await.unwrap(), 1202);
     }
 
-    async fn a_restore_that_fails_while_it_loads_changes_nothing(db: Database) {
+    async fn restore_that_fails_midway_changes_nothing(db: Database) {
         build(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let id = take(&db, dir.path(), &request()).await.unwrap().id;
@@ -162,7 +162,7 @@ testkit::stores! {
         assert_eq!(everything(&db).await, before);
     }
 
-    async fn what_is_not_there_and_what_is_newer_is_told(db: Database) {
+    async fn missing_and_newer_backups_are_reported(db: Database) {
         db.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let nowhere = dir.path().join("nowhere");

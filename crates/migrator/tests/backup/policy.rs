@@ -32,7 +32,7 @@ impl Migration for Toy {
 const PLAIN: Meta = Meta::new("0001_a", "a toy");
 
 #[test]
-fn what_cannot_be_taken_back_exactly_is_risky() {
+fn migration_without_exact_rollback_is_risky() {
     let why = |meta: Meta, undo| backup_reason(BackupPolicy::Risky, &Toy(meta, undo));
     assert_eq!(why(PLAIN, Undo::Journal), None);
     assert!(why(PLAIN.phase(Phase::Contract), Undo::Journal).is_some());

@@ -15,7 +15,7 @@ async fn levels(migrator: &Migrator) -> (BTreeMap<&'static str, (CheckLevel, Str
 }
 
 testkit::stores! {
-    async fn all_is_well_and_nothing_is_written(db: Database) {
+    async fn preflight_passes_and_writes_nothing(db: Database) {
         seed(&db).await;
         let before = testkit::dump!(db);
         let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ fn request(db: &Database) -> ResetRequest {
 }
 
 testkit::stores! {
-    async fn a_reset_goes_down_and_up_again_after_a_backup(db: Database) {
+    async fn reset_rolls_back_and_reapplies_after_a_backup(db: Database) {
         seed(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let migrator = migrator(&db, &[toy("0001_a", &[]), toy("0002_b", &["0001_a"])], None);
@@ -31,7 +31,7 @@ testkit::stores! {
         scratch.discard().await.unwrap();
     }
 
-    async fn everything_is_dropped_only_if_that_is_said(db: Database) {
+    async fn reset_drops_everything_only_on_request(db: Database) {
         seed(&db).await;
         db.collection("others").insert_one(doc! { "_id": 1 }).await.unwrap();
         let migrator = migrator(&db, &[risky("0001_a", &[])], None);

@@ -17,7 +17,7 @@ async fn content(db: &Database) -> Vec<(String, Vec<docstore::bson::Document>)> 
 }
 
 testkit::stores! {
-    async fn a_risky_migration_has_a_backup_and_goes_back_by_it(db: Database) {
+    async fn risky_migration_is_backed_up_and_rolled_back_from_the_backup(db: Database) {
         seed(&db).await;
         let before = content(&db).await;
         let dir = tempfile::tempdir().unwrap();
@@ -47,7 +47,7 @@ testkit::stores! {
         assert!(again.applied[0].backup.is_some() && again.applied[0].backup.as_ref() != Some(&taken.id));
     }
 
-    async fn what_is_resumed_keeps_the_backup_of_its_beginning(db: Database) {
+    async fn resumed_run_keeps_its_first_backup(db: Database) {
         seed(&db).await;
         let before = content(&db).await;
         let dir = tempfile::tempdir().unwrap();
@@ -65,7 +65,7 @@ testkit::stores! {
         assert_eq!(content(&db).await, before);
     }
 
-    async fn one_that_failed_goes_back_by_its_backup_too(db: Database) {
+    async fn failed_migration_is_rolled_back_from_its_backup(db: Database) {
         seed(&db).await;
         let before = content(&db).await;
         let dir = tempfile::tempdir().unwrap();
@@ -80,7 +80,7 @@ testkit::stores! {
         assert_eq!(migrator.status().await.unwrap().pending[0].state, Some(State::RolledBack));
     }
 
-    async fn what_others_did_since_is_told_and_what_depends_on_it_is_in_the_way(db: Database) {
+    async fn restore_reports_later_migrations_and_is_refused_with_dependents(db: Database) {
         seed(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let chain = [risky("0001_a", &[]), toy("0002_b", &["0001_a"])];
@@ -98,7 +98,7 @@ testkit::stores! {
         assert_eq!(chained.status().await.unwrap().applied.len(), 2);
     }
 
-    async fn without_room_for_its_backup_a_migration_does_not_run(db: Database) {
+    async fn migration_without_space_for_its_backup_does_not_run(db: Database) {
         seed(&db).await;
         let big = doc! { "_id": "big", "by": "hand", "text": "x".repeat(1 << 21) };
         db.collection("notes").insert_one(big).await.unwrap();
@@ -111,7 +111,7 @@ testkit::stores! {
         assert_eq!(migrator.status().await.unwrap().pending[0].state, None, "it has not begun");
     }
 
-    async fn backups_that_applied_migrations_have_stay(db: Database) {
+    async fn backups_of_applied_migrations_are_kept(db: Database) {
         seed(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let three = [risky("0001_a", &[]), risky("0002_b", &["0001_a"]), risky("0003_c", &["0002_b"])];

@@ -44,7 +44,7 @@ testkit::stores! {
         assert!(stories.insert_one(doc! { "slug": "s5" }).await.is_err());
     }
 
-    async fn it_can_be_looked_at_in_a_scratch_database_first(db: Database) {
+    async fn backup_can_be_restored_into_a_scratch_database(db: Database) {
         build(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let before = everything(&db).await;
@@ -61,7 +61,7 @@ testkit::stores! {
         assert_eq!(everything(&db).await, before);
     }
 
-    async fn some_collections_are_taken_and_those_that_were_not_there_go_again(db: Database) {
+    async fn partial_restore_drops_collections_absent_at_the_backup(db: Database) {
         build(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let before = everything(&db).await;
@@ -82,7 +82,7 @@ testkit::stores! {
         assert_eq!(everything(&db).await, before);
     }
 
-    async fn the_sums_are_those_that_other_tools_make(db: Database) {
+    async fn checksums_match_those_of_other_tools(db: Database) {
         build(&db).await;
         let dir = tempfile::tempdir().unwrap();
         let id = take(&db, dir.path(), &request()).await.unwrap().id;
@@ -92,7 +92,7 @@ testkit::stores! {
         assert!(checked.status.success() && said.lines().count() == 7, "{said}");
     }
 
-    async fn what_only_the_server_can_say_comes_back_too(db: Database) {
+    async fn restore_keeps_server_side_options_and_views(db: Database) {
         if db.kind() != EngineKind::Mongo {
             return;
         }
@@ -116,7 +116,7 @@ testkit::stores! {
 }
 
 testkit::targets! {
-    async fn a_backup_of_one_engine_goes_into_the_other(target: Arc<Target>) {
+    async fn backup_of_one_engine_is_restored_into_the_other(target: Arc<Target>) {
         let db = testkit::open!(target);
         build(&db).await;
         // SQLite has no validators.

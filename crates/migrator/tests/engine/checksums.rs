@@ -44,7 +44,7 @@ fn up_and_down_have_checksums_of_their_own() {
 }
 
 #[test]
-fn a_function_in_a_step_is_told_by_the_source() {
+fn function_of_a_step_is_checksummed_by_its_source() {
     let step = || vec![Step::backfill("b", "things", ["a"], |_| None)];
     let with = |source| up(&declared("0001_a", step()).source(source));
     let one = with(

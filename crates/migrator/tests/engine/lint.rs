@@ -230,7 +230,7 @@ fn a_migration_with_nothing_to_say_about_it_is_left_alone() {
 }
 
 #[test]
-fn a_finding_is_told_in_a_sentence_and_as_json() {
+fn findings_are_reported_as_text_and_json() {
     let found = lint(&[declared("0001_drop_color", vec![unset()])]);
     let [one] = &found[..] else { panic!("one finding: {found:?}") };
     assert_eq!(one.severity, Severity::Error);
