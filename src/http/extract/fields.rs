@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
 
-use super::value::{FieldValue, Input, MAX_SAFE_INTEGER, Rule, invalid};
+use super::value::{FieldValue, MAX_SAFE_INTEGER, RawValue, Rule, invalid};
 use crate::domain::{PageRequest, Patch, Position, is_visible};
 use crate::http::error::FieldError;
 use crate::http::openapi::schema;
@@ -84,12 +84,12 @@ impl<'a> Fields<'a> {
     }
 
     /// Returns the value that the client sent. The last one of a repeated query parameter counts.
-    fn take(&mut self, name: &str) -> Option<Input<'a>> {
+    fn take(&mut self, name: &str) -> Option<RawValue<'a>> {
         match &mut self.source {
-            Source::Body(object) => object.remove(name).map(Input::Json),
+            Source::Body(object) => object.remove(name).map(RawValue::Json),
             Source::Query(pairs) => {
                 let (_, value) = pairs.iter().rev().find(|(key, _)| key == name)?;
-                Some(Input::Text(value.clone()))
+                Some(RawValue::Text(value.clone()))
             }
             Source::Description(_) => None,
         }
@@ -226,10 +226,10 @@ impl<V> Field<i64, V> {
 }
 
 impl<T: FieldValue, V> Field<T, V> {
-    fn read(self, input: Option<Input<'_>>) -> Result<V, Vec<FieldError>> {
+    fn read(self, input: Option<RawValue<'_>>) -> Result<V, Vec<FieldError>> {
         let input = match (input, self.null) {
             (None, _) => return self.absent.ok_or_else(|| vec![invalid("missing", "field required")]),
-            (Some(Input::Json(Value::Null)), Some(null)) => return Ok(null),
+            (Some(RawValue::Json(Value::Null)), Some(null)) => return Ok(null),
             (Some(input), _) => input,
         };
         let value = T::parse(input)?;

@@ -181,7 +181,7 @@ impl<T: FieldValue> FromRequestParts<AppState> for TypedId<T> {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let [kind, id] = params(parts, app).await?;
         let located = |error: FieldError| error.within(["path".into(), "type".into()]);
-        let kind = T::parse(value::Input::Text(kind.into()))
+        let kind = T::parse(value::RawValue::Text(kind.into()))
             .map_err(|errors| ApiError::Validation(errors.into_iter().map(located).collect()))?;
         Ok(Self(kind, id))
     }

@@ -12,7 +12,7 @@ use crate::http::openapi::schema::ValueSchema;
 pub(crate) const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
 /// The value of a field as a client sends it.
-pub(crate) enum Input<'a> {
+pub(crate) enum RawValue<'a> {
     /// A member of a JSON body.
     Json(Value),
     /// A query parameter or a segment of the path.
@@ -40,7 +40,7 @@ pub(crate) enum Rule {
 /// A type that a field can have. It is parsed leniently: numbers and booleans may be strings.
 pub(crate) trait FieldValue: ValueSchema + Sized {
     /// Parses a value. Errors are located within the value and never repeat it.
-    fn parse(input: Input<'_>) -> Result<Self, Vec<FieldError>>;
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>>;
 
     /// Returns the errors if the value breaks a rule.
     fn check(&self, _: &Rule) -> Vec<FieldError> {
@@ -54,14 +54,14 @@ pub(crate) fn invalid(kind: &'static str, msg: impl Into<String>) -> FieldError 
 }
 
 impl FieldValue for String {
-    fn parse(input: Input<'_>) -> Result<Self, Vec<FieldError>> {
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
         match input {
-            Input::Text(text) => Ok(text.into_owned()),
-            Input::Json(Value::String(text)) if text.contains('\0') => {
+            RawValue::Text(text) => Ok(text.into_owned()),
+            RawValue::Json(Value::String(text)) if text.contains('\0') => {
                 Err(vec![invalid("value_error", "must not contain NUL characters")])
             }
-            Input::Json(Value::String(text)) => Ok(text),
-            Input::Json(_) => Err(vec![invalid("string_type", "must be a string")]),
+            RawValue::Json(Value::String(text)) => Ok(text),
+            RawValue::Json(_) => Err(vec![invalid("string_type", "must be a string")]),
         }
     }
 
@@ -82,32 +82,32 @@ impl FieldValue for String {
 }
 
 impl FieldValue for bool {
-    fn parse(input: Input<'_>) -> Result<Self, Vec<FieldError>> {
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
         let value = match &input {
-            Input::Text(text) => parse_bool(text),
-            Input::Json(Value::String(text)) => parse_bool(text),
-            Input::Json(Value::Bool(value)) => Some(*value),
-            Input::Json(Value::Number(number)) if number.as_f64() == Some(1.0) => Some(true),
-            Input::Json(Value::Number(number)) if number.as_f64() == Some(0.0) => Some(false),
-            Input::Json(_) => None,
+            RawValue::Text(text) => parse_bool(text),
+            RawValue::Json(Value::String(text)) => parse_bool(text),
+            RawValue::Json(Value::Bool(value)) => Some(*value),
+            RawValue::Json(Value::Number(number)) if number.as_f64() == Some(1.0) => Some(true),
+            RawValue::Json(Value::Number(number)) if number.as_f64() == Some(0.0) => Some(false),
+            RawValue::Json(_) => None,
         };
         value.ok_or_else(|| vec![invalid("bool_parsing", "must be true or false")])
     }
 }
 
 impl FieldValue for i64 {
-    fn parse(input: Input<'_>) -> Result<Self, Vec<FieldError>> {
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
         let value = match &input {
-            Input::Text(text) => parse_integer(text),
-            Input::Json(Value::String(text)) => parse_integer(text),
-            Input::Json(Value::Bool(value)) => Some(Self::from(*value)),
-            Input::Json(Value::Number(number)) => match (number.as_i64(), number.as_f64()) {
+            RawValue::Text(text) => parse_integer(text),
+            RawValue::Json(Value::String(text)) => parse_integer(text),
+            RawValue::Json(Value::Bool(value)) => Some(Self::from(*value)),
+            RawValue::Json(Value::Number(number)) => match (number.as_i64(), number.as_f64()) {
                 (Some(number), _) => Some(number),
                 #[expect(clippy::cast_possible_truncation, reason = "whole; out of range it saturates")]
                 (None, Some(number)) if number.fract() == 0.0 => Some(number as Self),
                 _ => return Err(vec![invalid("int_from_float", "must be an integer")]),
             },
-            Input::Json(_) => None,
+            RawValue::Json(_) => None,
         };
         value.ok_or_else(|| vec![invalid("int_parsing", "must be an integer")])
     }
@@ -127,10 +127,10 @@ impl FieldValue for i64 {
 }
 
 impl<T: StringEnum + ValueSchema + FromStr> FieldValue for T {
-    fn parse(input: Input<'_>) -> Result<Self, Vec<FieldError>> {
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
         let value = match &input {
-            Input::Text(text) => text.parse().ok(),
-            Input::Json(value) => value.as_str().and_then(|text| text.parse().ok()),
+            RawValue::Text(text) => text.parse().ok(),
+            RawValue::Json(value) => value.as_str().and_then(|text| text.parse().ok()),
         };
         let expected = || format!("must be one of {}", T::WORDS.join(", "));
         value.ok_or_else(|| vec![invalid("literal_error", expected())])
@@ -138,13 +138,13 @@ impl<T: StringEnum + ValueSchema + FromStr> FieldValue for T {
 }
 
 impl FieldValue for Vec<String> {
-    fn parse(input: Input<'_>) -> Result<Self, Vec<FieldError>> {
-        let Input::Json(Value::Array(elements)) = input else {
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
+        let RawValue::Json(Value::Array(elements)) = input else {
             return Err(vec![invalid("list_type", "must be a list")]);
         };
         let (mut values, mut errors) = (Self::new(), Vec::new());
         for (index, element) in elements.into_iter().enumerate() {
-            match String::parse(Input::Json(element)) {
+            match String::parse(RawValue::Json(element)) {
                 Ok(value) => values.push(value),
                 Err(invalid) => {
                     errors.extend(invalid.into_iter().map(|error| error.within([LocPart::Index(index)])));

@@ -118,7 +118,7 @@ impl RateLimiter {
     /// Counts one request, if it is within the limit.
     ///
     /// # Errors
-    /// If it is not.
+    /// The status of the limit, if it is reached.
     pub(crate) fn try_acquire(
         &self,
         key: RateLimitKey,
@@ -149,7 +149,7 @@ impl RateLimiter {
     /// Counts one request against two limits, if it is within both. Returns the status of the one with less left.
     ///
     /// # Errors
-    /// If it is not.
+    /// The status of the limit that is reached.
     pub(crate) fn try_acquire_both(
         &self,
         (first, first_limit): (RateLimitKey, RateLimit),

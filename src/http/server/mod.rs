@@ -256,7 +256,7 @@ struct ConnectionService {
 }
 
 /// Cached bodies are sent without a box around them.
-type ResponseBody = TrackedBody<Either<Full<Bytes>, Body>>;
+type SentBody = TrackedBody<Either<Full<Bytes>, Body>>;
 
 /// Gives a request the body that the router reads.
 fn with_body(request: hyper::Request<Incoming>) -> axum::extract::Request {
@@ -272,7 +272,7 @@ fn with_body(request: hyper::Request<Incoming>) -> axum::extract::Request {
 }
 
 impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
-    type Response = hyper::Response<ResponseBody>;
+    type Response = hyper::Response<SentBody>;
     type Error = Infallible;
     type Future = ResponseFuture;
 
@@ -308,7 +308,7 @@ struct ResponseFuture {
 }
 
 impl Future for ResponseFuture {
-    type Output = Result<hyper::Response<ResponseBody>, Infallible>;
+    type Output = Result<hyper::Response<SentBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
