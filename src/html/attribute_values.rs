@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use super::css;
+use super::{contains, css};
 
 /// The rule for the values of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Rule {
             Self::Web => if_so(has_scheme_of(value, WEB_SCHEMES)),
             Self::Candidates => candidates(value),
             Self::Player => if_so(is_player(value)),
-            Self::Features => keep(value, ';', "; ", |policy| {
+            Self::Features => keep_parts(value, |policy| {
                 policy.split_ascii_whitespace().next().is_some_and(|feature| contains(FEATURES, feature))
             }),
             Self::Sandbox => keep_words(value, |word| contains(SANDBOX, word)),
@@ -144,42 +144,37 @@ impl Rule {
             Self::Align => one_of(ALIGNMENTS),
             Self::VerticalAlign => one_of(VERTICAL_ALIGNMENTS),
             Self::Color => if_so(css::is_value(value)),
-            Self::Style => keep(value, ';', "; ", |declaration| css::is_allowed(element, declaration)),
+            Self::Style => keep_parts(value, |declaration| css::is_allowed(element, declaration)),
             Self::Classes => keep_words(value, is_class),
             Self::Id => if_so(is_id(value)),
         }
     }
 }
 
-/// Compares as HTML does: letters of ASCII in either case are equal.
-fn contains(words: &[&str], wanted: &str) -> bool {
-    words.iter().any(|word| word.eq_ignore_ascii_case(wanted))
+/// Returns the allowed parts of a list between semicolons.
+fn keep_parts(list: &str, allowed: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
+    let parts = list.split(';').map(str::trim_ascii).filter(|part| !part.is_empty());
+    keep(list, parts, "; ", allowed)
+}
+
+/// Returns the allowed words of a list.
+fn keep_words(list: &str, allowed: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
+    keep(list, list.split_ascii_whitespace(), " ", allowed)
 }
 
 /// Returns the allowed parts of a list, unchanged if all of them are allowed.
 fn keep<'v>(
     list: &'v str,
-    separator: char,
-    joined: &str,
+    parts: impl Iterator<Item = &'v str>,
+    separator: &str,
     allowed: impl Fn(&str) -> bool,
 ) -> Option<Cow<'v, str>> {
-    let parts = || list.split(separator).map(str::trim_ascii).filter(|part| !part.is_empty());
-    let kept: Vec<_> = parts().filter(|part| allowed(part)).collect();
+    let mut all = 0;
+    let kept: Vec<_> = parts.inspect(|_| all += 1).filter(|part| allowed(part)).collect();
     match kept.len() {
-        all if all == parts().count() => Some(Cow::Borrowed(list)),
+        kept if kept == all => Some(Cow::Borrowed(list)),
         0 => None,
-        _ => Some(Cow::Owned(kept.join(joined))),
-    }
-}
-
-/// Returns the allowed words of a list, unchanged if all of them are allowed.
-fn keep_words(list: &str, allowed: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
-    let words = || list.split_ascii_whitespace();
-    let kept: Vec<_> = words().filter(|word| allowed(word)).collect();
-    match kept.len() {
-        all if all == words().count() => Some(Cow::Borrowed(list)),
-        0 => None,
-        _ => Some(Cow::Owned(kept.join(" "))),
+        _ => Some(Cow::Owned(kept.join(separator))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Allowed declarations of styles: nothing that moves content out of its place, and nothing that loads a file.
 
+use super::contains;
+
 /// The values of a property.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Values {
@@ -80,22 +82,21 @@ pub(super) fn is_allowed(element: &str, declaration: &str) -> bool {
     match values {
         None => false,
         Some(Values::Any) => is_value(value),
-        Some(Values::Words(words)) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
+        Some(Values::Words(words)) => contains(words, value),
     }
 }
 
-/// Reports whether a style takes back the effect of the element that has it. Google Docs writes
+/// Reports whether a style cancels the effect of the element that has it. Google Docs writes
 /// `<b style="font-weight:normal">` around what is copied.
-pub(super) fn takes_back(element: &str, style: &str) -> bool {
+pub(super) fn cancels_effect(element: &str, style: &str) -> bool {
     let (names, values): (&[&str], &[&str]) = match element {
         "b" | "strong" => (&["font-weight"], &["normal", "lighter", "400", "300", "200", "100"]),
         "em" | "i" => (&["font-style"], &["normal"]),
         "ins" | "u" | "del" | "s" | "strike" => (&["text-decoration", "text-decoration-line"], &["none"]),
         _ => return false,
     };
-    let listed = |list: &[&str], wanted: &str| list.iter().any(|word| word.eq_ignore_ascii_case(wanted));
-    let mut declared = style.split(';').filter_map(split).filter(|(property, _)| listed(names, property));
-    declared.next_back().is_some_and(|(_, value)| listed(values, value))
+    let mut declared = style.split(';').filter_map(split).filter(|(property, _)| contains(names, property));
+    declared.next_back().is_some_and(|(_, value)| contains(values, value))
 }
 
 fn split(declaration: &str) -> Option<(&str, &str)> {
@@ -117,11 +118,10 @@ pub(super) fn is_value(value: &str) -> bool {
             (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '(') => {
-                if !FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(last_word(&value[..at]))) {
-                    // Parentheses inside `calc` have no name.
-                    if open == 0 || !matches!(before, ' ' | '(' | ',') {
-                        return false;
-                    }
+                // Parentheses inside `calc` have no name.
+                let is_group = open > 0 && matches!(before, ' ' | '(' | ',');
+                if !is_group && !contains(FUNCTIONS, last_word(&value[..at])) {
+                    return false;
                 }
                 open += 1;
             }
@@ -191,10 +191,10 @@ mod tests {
 
     #[test]
     fn the_last_declaration_takes_an_effect_back() {
-        assert!(takes_back("b", "font-weight:normal;"));
-        assert!(takes_back("i", "color: red; Font-Style: Normal"));
-        assert!(!takes_back("b", "font-weight: normal; font-weight: bold"));
-        assert!(!takes_back("b", "font-style: normal"));
-        assert!(!takes_back("span", "font-weight: normal"));
+        assert!(cancels_effect("b", "font-weight:normal;"));
+        assert!(cancels_effect("i", "color: red; Font-Style: Normal"));
+        assert!(!cancels_effect("b", "font-weight: normal; font-weight: bold"));
+        assert!(!cancels_effect("b", "font-style: normal"));
+        assert!(!cancels_effect("span", "font-weight: normal"));
     }
 }

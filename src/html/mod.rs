@@ -76,6 +76,11 @@ pub fn sanitize(html: &str, limit: usize) -> Result<Sanitized, TooLong> {
     Ok(Sanitized { html, removed })
 }
 
+/// Reports whether a word is listed. HTML and CSS do not distinguish the case of ASCII letters.
+fn contains(words: &[&str], wanted: &str) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(wanted))
+}
+
 /// Replaces carriage returns, as parsers do.
 fn normalize_line_breaks(html: &str) -> Cow<'_, str> {
     if html.contains('\r') { html.replace("\r\n", "\n").replace('\r', "\n").into() } else { html.into() }

@@ -139,6 +139,7 @@ impl<'h> Tokenizer<'h> {
             match next_attribute(self.html, &mut self.at) {
                 Step::Attribute(_) => {}
                 Step::TagEnd { slash } => {
+                    // The byte before `/>`.
                     let before = self.html.as_bytes()[from..self.at].iter().rev().nth(2);
                     let slash = match (slash, before) {
                         (false, _) => "",
@@ -208,7 +209,7 @@ fn next_attribute<'h>(html: &'h str, at: &mut usize) -> Step<'h> {
             *at += 1;
         }
     };
-    let find = |from: usize, end: fn(u8) -> bool| {
+    let find = |from: usize, end: &dyn Fn(u8) -> bool| {
         bytes[from..].iter().position(|byte| end(*byte)).map_or(bytes.len(), |found| from + found)
     };
     loop {
@@ -229,7 +230,7 @@ fn next_attribute<'h>(html: &'h str, at: &mut usize) -> Step<'h> {
     }
     let start = *at;
     // A `=` at the beginning belongs to the name.
-    *at = find(start + 1, |byte| is_space(byte) || matches!(byte, b'/' | b'>' | b'='));
+    *at = find(start + 1, &|byte| is_space(byte) || matches!(byte, b'/' | b'>' | b'='));
     let name = &html[start..*at];
     skip_spaces(at);
     if bytes.get(*at) != Some(&b'=') {
@@ -239,7 +240,7 @@ fn next_attribute<'h>(html: &'h str, at: &mut usize) -> Step<'h> {
     skip_spaces(at);
     let value = if let Some(&quote @ (b'"' | b'\'')) = bytes.get(*at) {
         let start = *at + 1;
-        let end = if quote == b'"' { find(start, |b| b == b'"') } else { find(start, |b| b == b'\'') };
+        let end = find(start, &|byte| byte == quote);
         *at = (end + 1).min(bytes.len());
         if end == bytes.len() {
             return Step::End;
@@ -247,7 +248,7 @@ fn next_attribute<'h>(html: &'h str, at: &mut usize) -> Step<'h> {
         &html[start..end]
     } else {
         let start = *at;
-        *at = find(start, |byte| is_space(byte) || byte == b'>');
+        *at = find(start, &|byte| is_space(byte) || byte == b'>');
         &html[start..*at]
     };
     Step::Attribute(Attribute { name, value })

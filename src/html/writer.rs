@@ -18,11 +18,14 @@ const ADDED_BY_TABLE: usize = 3;
 /// The attributes of the elements in which the editor embeds players.
 const EMBEDDING: &[&str] = &["data-twitch-video", "data-youtube-video"];
 /// Players run scripts in their own origin, without access to the page, and cannot lead away from it.
-const SANDBOX: &str = "allow-scripts allow-same-origin allow-presentation allow-popups";
+const DEFAULT_SANDBOX: &str = "allow-scripts allow-same-origin allow-presentation allow-popups";
 
 /// Elements in `svg` and `math` that contain HTML.
 const INTEGRATION_POINTS: &[&str] =
     &["annotation-xml", "desc", "foreignobject", "mi", "mn", "mo", "ms", "mtext", "title"];
+
+/// The kinds of elements in which the content of a table is. Searches for an open element end there.
+const TABLE_LIMITS: &[Kind] = &[Kind::Table, Kind::Caption, Kind::Cell];
 
 /// An element that is not closed yet.
 struct Open {
@@ -55,9 +58,9 @@ pub(super) struct Writer<'h> {
     /// parent. Their end tags have no effect.
     ignored: HashMap<&'static str, Vec<(usize, usize)>>,
     removed: Removals,
-    /// Where the `&` at the end of the written text is that the next character could make a reference.
+    /// The position of the `&` at the end of the written text that the next character could turn into a reference.
     unfinished_reference: Option<usize>,
-    /// The start tag of `pre` was written last, and something was left out since.
+    /// Set while the start tag of `pre` is what was written last: true if something was left out since.
     after_pre: Option<bool>,
 }
 
@@ -245,14 +248,14 @@ impl<'h> Writer<'h> {
             && !self.open.last().is_some_and(|open| open.embeds)
             && kept.iter().all(|attribute| attribute.name != "sandbox")
         {
-            kept.push(Kept { name: "sandbox", value: SANDBOX.into() });
+            kept.push(Kept { name: "sandbox", value: DEFAULT_SANDBOX.into() });
         }
         for name in changed {
             self.removed.attribute(name);
         }
         let style = kept.iter().find(|attribute| attribute.name == "style");
         let written = match style {
-            Some(style) if css::takes_back(element.name, &references::decode(&style.value)) => {
+            Some(style) if css::cancels_effect(element.name, &references::decode(&style.value)) => {
                 self.removed.element(element.name);
                 "span"
             }
@@ -327,7 +330,7 @@ impl<'h> Writer<'h> {
                 self.close_item(element.kind);
                 self.close_paragraph();
             }
-            Kind::RubyText if self.find_named("ruby").is_some() => {
+            Kind::RubyText if self.find_named("ruby", TABLE_LIMITS).is_some() => {
                 while matches!(
                     self.current(),
                     Some(Kind::RubyText | Kind::Paragraph | Kind::Item | Kind::Description)
@@ -448,7 +451,7 @@ impl<'h> Writer<'h> {
         let limits: &[Kind] = match element.kind {
             Kind::Table => &[],
             Kind::Caption | Kind::ColumnGroup | Kind::RowGroup | Kind::Row | Kind::Cell => &[Kind::Table],
-            _ => &[Kind::Table, Kind::Caption, Kind::Cell],
+            _ => TABLE_LIMITS,
         };
         let found = match element.kind {
             Kind::Heading => self.find(&[Kind::Heading], limits),
@@ -456,7 +459,7 @@ impl<'h> Writer<'h> {
                 |open| open.name == "li",
                 |open| limits.contains(&open.kind) || matches!(open.name, "ul" | "ol"),
             ),
-            _ => self.find_with(|open| open.name == element.name, |open| limits.contains(&open.kind)),
+            _ => self.find_named(element.name, limits),
         };
         if self.last_ignored(element.name).is_some_and(|depth| found.is_none_or(|found| depth > found)) {
             self.ignored.entry(element.name).or_default().pop();
@@ -485,7 +488,7 @@ impl<'h> Writer<'h> {
     }
 
     fn close_paragraph(&mut self) {
-        if let Some(paragraph) = self.find(&[Kind::Paragraph], &[Kind::Table, Kind::Caption, Kind::Cell]) {
+        if let Some(paragraph) = self.find(&[Kind::Paragraph], TABLE_LIMITS) {
             self.close_to(paragraph);
         }
     }
@@ -515,8 +518,8 @@ impl<'h> Writer<'h> {
         self.find_with(|open| kinds.contains(&open.kind), |open| limits.contains(&open.kind))
     }
 
-    fn find_named(&self, name: &str) -> Option<usize> {
-        let limits = [Kind::Table, Kind::Caption, Kind::Cell];
+    /// Returns the depth of the innermost open element with this name, inside the innermost one of `limits`.
+    fn find_named(&self, name: &str, limits: &[Kind]) -> Option<usize> {
         self.find_with(|open| open.name == name, |open| limits.contains(&open.kind))
     }
 
