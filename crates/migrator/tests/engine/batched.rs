@@ -10,7 +10,7 @@ use migrator::{DownTarget, Event, Migrator, Mode, Observer, Settings, UpMode};
 
 use crate::counting::Counting;
 use crate::toys::{all, content, entry, settings};
-use crate::workers::{ID, Worker, WorkerStep, having, seed};
+use crate::workers::{ID, Worker, WorkerStep, count_with_field, seed};
 
 /// Ends the run, without a chance to tidy up, after this number of batches.
 struct Breaker {
@@ -63,7 +63,7 @@ testkit::stores! {
         engine(&db, &worker).up(UpMode::Start).await.unwrap();
         assert_eq!(cursor(&db).await, None);
         assert_eq!(entry(&db, ID).await.get_i32("attempts").unwrap(), 6);
-        assert_eq!((having(&db, "things", "color").await, having(&db, "things", "double").await), (9030, 9000));
+        assert_eq!((count_with_field(&db, "things", "color").await, count_with_field(&db, "things", "double").await), (9030, 9000));
         let counts = entry(&db, ID).await.get_array("counts").unwrap().clone();
         let updated: Vec<i64> = counts.iter().map(|c| c.as_document().unwrap().get_i64("updated").unwrap()).collect();
         assert_eq!(updated, [6000, 9000]);
@@ -102,14 +102,14 @@ testkit::stores! {
         // What comes behind the cursor is not of this run.
         db.collection("things").insert_one(doc! { "_id": -1 }).await.unwrap();
         let report = engine(&db, &worker).up(UpMode::Operator).await.unwrap();
-        assert_eq!(having(&db, "things", "color").await, 130);
+        assert_eq!(count_with_field(&db, "things", "color").await, 130);
         // But it is found.
         assert_eq!(report.findings.len(), 1);
         // A rollback starts from the beginning.
         engine(&db, &worker).down(DownTarget::Last).await.unwrap();
         assert_eq!(cursor(&db).await, None);
         engine(&db, &worker).up(UpMode::Start).await.unwrap();
-        assert_eq!(having(&db, "things", "color").await, 131);
+        assert_eq!(count_with_field(&db, "things", "color").await, 131);
     }
 
     async fn large_documents_make_small_batches(db: Database) {
@@ -136,7 +136,7 @@ testkit::stores! {
         let migrator = Migrator::new(lagging, Worker::new(Mode::Batched, &[WorkerStep::Fill]).graph(), settings());
         migrator.up(UpMode::Start).await.unwrap();
         assert!(counts.asked_for_lag() >= 3, "{}", counts.asked_for_lag());
-        assert_eq!(having(&db, "things", "color").await, 5030);
+        assert_eq!(count_with_field(&db, "things", "color").await, 5030);
     }
 
     async fn start_with_nothing_pending_makes_at_most_three_reads(db: Database) {

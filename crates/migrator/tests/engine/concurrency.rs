@@ -6,24 +6,24 @@ use docstore::{Database, Field, Filter, LeaseRequest, Update};
 use migrator::{Error, Migrator, Settings, UpMode};
 
 use crate::counting::Counting;
-use crate::toys::{Do, Meeting, Notes, Toy, all, entry, graph, migrator, settings, toy};
+use crate::toys::{Action, Meeting, Notes, Toy, all, entry, graph, migrator, settings, toy};
 
 fn three() -> [Toy; 3] {
     [
-        toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Fill("old", "x", 1)]),
-        toy("0002_b", &["0001_a"], vec![Do::Insert("things", "b")]),
-        toy("0003_c", &["0002_b"], vec![Do::Insert("things", "c")]),
+        toy("0001_a", &[], vec![Action::Insert("things", "a"), Action::Fill("old", "x", 1)]),
+        toy("0002_b", &["0001_a"], vec![Action::Insert("things", "b")]),
+        toy("0003_c", &["0002_b"], vec![Action::Insert("things", "c")]),
     ]
 }
 
 fn paused(meeting: &Arc<Meeting>) -> [Toy; 1] {
-    let does = vec![
-        Do::Insert("things", "a"),
-        Do::Meet(Arc::clone(meeting)),
-        Do::Fill("old", "x", 1),
-        Do::Insert("things", "b"),
+    let actions = vec![
+        Action::Insert("things", "a"),
+        Action::Meet(Arc::clone(meeting)),
+        Action::Fill("old", "x", 1),
+        Action::Insert("things", "b"),
     ];
-    [toy("0001_a", &[], does)]
+    [toy("0001_a", &[], actions)]
 }
 
 fn impatient(lease_ttl: Duration, wait: Duration) -> Settings {

@@ -5,14 +5,14 @@ use docstore::bson::{Bson, doc};
 use docstore::{Database, Filter, Update};
 use migrator::{DownReport, DownRequest, DownTarget, Error, Migrator, Undo, UpMode, UpTarget};
 
-use crate::toys::{Do, Toy, all, content, entry, log, migrator, toy};
+use crate::toys::{Action, Toy, all, content, entry, log, migrator, toy};
 
 fn four() -> Vec<Toy> {
     vec![
-        toy("0001_a", &[], vec![Do::Insert("things", "a")]),
-        toy("0002_b", &["0001_a"], vec![Do::Fill("things", "x", 1)]),
-        toy("0003_c", &["0002_b"], vec![Do::Insert("things", "c")]),
-        toy("0004_d", &["0003_c"], vec![Do::Set("things", "x", 2.into())]),
+        toy("0001_a", &[], vec![Action::Insert("things", "a")]),
+        toy("0002_b", &["0001_a"], vec![Action::Fill("things", "x", 1)]),
+        toy("0003_c", &["0002_b"], vec![Action::Insert("things", "c")]),
+        toy("0004_d", &["0003_c"], vec![Action::Set("things", "x", 2.into())]),
     ]
 }
 
@@ -131,8 +131,8 @@ testkit::stores! {
     async fn undo_by_code_reverts_and_discards_the_journal(db: Database) {
         db.collection("things").insert_many(vec![doc! { "_id": 1 }, doc! { "_id": 2, "x": 7 }]).await.unwrap();
         let switch = Arc::new(AtomicBool::new(true));
-        let back = vec![Do::Set("things", "x", Bson::Null), Do::Fail(Arc::clone(&switch)), Do::Insert("things", "gone")];
-        let toys = [toy("0001_a", &[], vec![Do::Set("things", "x", 1.into())]).back(back)];
+        let back = vec![Action::Set("things", "x", Bson::Null), Action::Fail(Arc::clone(&switch)), Action::Insert("things", "gone")];
+        let toys = [toy("0001_a", &[], vec![Action::Set("things", "x", 1.into())]).rolled_back_by(back)];
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
         assert!(!all(&db, "_migration_undo").await.is_empty());

@@ -5,17 +5,23 @@ use docstore::Database;
 use docstore::bson::doc;
 use migrator::{DownTarget, Error, Migrator, Settings, UpMode};
 
-use crate::toys::{Do, Toy, all, content, entry, graph, log, migrator, needing, settings, toy};
+use crate::toys::{
+    Action, Toy, all, content, entry, graph, log, migrator, settings, toy, toy_with_variables,
+};
 
 fn failing(switch: &Arc<AtomicBool>) -> [Toy; 3] {
     [
-        toy("0001_a", &[], vec![Do::Insert("things", "a")]),
+        toy("0001_a", &[], vec![Action::Insert("things", "a")]),
         toy(
             "0002_b",
             &["0001_a"],
-            vec![Do::Insert("things", "b"), Do::Fail(Arc::clone(switch)), Do::Insert("things", "c")],
+            vec![
+                Action::Insert("things", "b"),
+                Action::Fail(Arc::clone(switch)),
+                Action::Insert("things", "c"),
+            ],
         ),
-        toy("0003_c", &["0002_b"], vec![Do::Insert("things", "d")]),
+        toy("0003_c", &["0002_b"], vec![Action::Insert("things", "d")]),
     ]
 }
 
@@ -68,9 +74,9 @@ testkit::stores! {
 
     async fn missing_variables_are_reported_before_any_write(db: Database) {
         let toys = [
-            toy("0001_a", &[], vec![Do::Insert("things", "a")]),
-            needing("0002_b", &["0001_a"], &["ONE", "TWO"], vec![]),
-            needing("0003_c", &["0002_b"], &["THREE"], vec![]),
+            toy("0001_a", &[], vec![Action::Insert("things", "a")]),
+            toy_with_variables("0002_b", &["0001_a"], &["ONE", "TWO"], vec![]),
+            toy_with_variables("0003_c", &["0002_b"], &["THREE"], vec![]),
         ];
         let before = testkit::dump!(db);
         let env = Settings { env: Arc::new(|name| (name == "TWO").then(|| "x".into())), ..settings() };
@@ -90,7 +96,7 @@ testkit::stores! {
         db.ensure_index("things", &slug).await.unwrap();
         db.collection("things").insert_one(doc! { "name": "other", "by": "0001_a" }).await.unwrap();
         let before = content(&db).await;
-        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Insert("things", "a")])]);
+        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Action::Insert("things", "a")])]);
         let error = migrator.up(UpMode::Start).await.unwrap_err();
         assert!(error.to_string().contains("0001_a failed in step \"step 0\"") && error.to_string().contains("by_1"), "{error}");
         assert_eq!(content(&db).await, before);

@@ -11,13 +11,13 @@ use migrator::{
 };
 
 use crate::counting::Counting;
-use crate::toys::{Do, Toy, all, graph, migrator, settings, toy};
+use crate::toys::{Action, Toy, all, graph, migrator, settings, toy};
 
 fn three() -> [Toy; 3] {
     [
-        toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Warn("a was odd")]),
-        toy("0002_b", &["0001_a"], vec![Do::Fill("things", "x", 1)]),
-        toy("0003_c", &["0001_a"], vec![]).but(Meta::allow_out_of_order),
+        toy("0001_a", &[], vec![Action::Insert("things", "a"), Action::Warn("a was odd")]),
+        toy("0002_b", &["0001_a"], vec![Action::Fill("things", "x", 1)]),
+        toy("0003_c", &["0001_a"], vec![]).with_meta(Meta::allow_out_of_order),
     ]
 }
 
@@ -66,9 +66,9 @@ testkit::stores! {
 
     async fn show_returns_definition_state_and_log(db: Database) {
         let toys = [
-            toy("0001_a", &[], vec![Do::Insert("things", "a")])
-                .but(|meta| meta.touches(&["things"]).on_interrupt(Recovery::Manual).time_limit(Duration::from_secs(7))),
-            toy("0002_b", &["0001_a"], vec![]).but(|meta| meta.contexts(&["demo"])),
+            toy("0001_a", &[], vec![Action::Insert("things", "a")])
+                .with_meta(|meta| meta.touches(&["things"]).on_interrupt(Recovery::Manual).time_limit(Duration::from_secs(7))),
+            toy("0002_b", &["0001_a"], vec![]).with_meta(|meta| meta.contexts(&["demo"])),
         ];
         let migrator = migrator(&db, &toys);
         let before = migrator.show("0001").await.unwrap();
@@ -113,7 +113,7 @@ testkit::stores! {
         let slug = docstore::Index::on(["by"]).unique();
         db.ensure_index("things", &slug).await.unwrap();
         db.collection("things").insert_one(doc! { "name": "other", "by": "0001_a" }).await.unwrap();
-        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Insert("things", "a")])]);
+        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Action::Insert("things", "a")])]);
         let error = migrator.up(UpMode::Start).await.unwrap_err();
         let records = migrator.history(&HistoryRequest::default()).await.unwrap();
         let failed = records.last().unwrap();
@@ -126,8 +126,8 @@ testkit::stores! {
     async fn progress_is_logged_at_the_configured_interval(db: Database) {
         db.collection("things").insert_many((0..2500).map(|i| doc! { "_id": i }).collect()).await.unwrap();
         let toys = [
-            toy("0001_a", &[], vec![Do::Fill("things", "x", 1)]),
-            toy("0002_b", &["0001_a"], vec![Do::Fill("things", "y", 1)]),
+            toy("0001_a", &[], vec![Action::Fill("things", "x", 1)]),
+            toy("0002_b", &["0001_a"], vec![Action::Fill("things", "y", 1)]),
         ];
         let often = Settings { progress_every: Duration::ZERO, ..settings() };
         Migrator::new(db.clone(), graph(&toys), often).up(UpTarget::Steps(1)).await.unwrap();
@@ -173,7 +173,7 @@ testkit::stores! {
         let (counted, counts) = Counting::around(&db);
         let looking = Migrator::new(counted, graph(&toys), settings());
         let fail = Arc::new(AtomicBool::new(true));
-        let failing = [toys[0].clone(), toy("0002_b", &["0001_a"], vec![Do::Fail(fail)])];
+        let failing = [toys[0].clone(), toy("0002_b", &["0001_a"], vec![Action::Fail(fail)])];
         for round in 0..3 {
             looking.current().await.unwrap();
             looking.history(&HistoryRequest { progress: true, ..HistoryRequest::default() }).await.unwrap();

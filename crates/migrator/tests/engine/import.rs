@@ -2,15 +2,15 @@ use docstore::Database;
 use docstore::bson::{Bson, DateTime, doc};
 use migrator::{DownTarget, Error, Migrator, Settings, Source, UpMode};
 
-use crate::toys::{Do, Toy, all, content, entry, graph, log, settings, toy};
+use crate::toys::{Action, Toy, all, content, entry, graph, log, settings, toy};
 
 const EARLIER: &str = "pymongo_migrate";
 
 fn toys() -> [Toy; 3] {
     [
-        toy("0001_a", &[], vec![Do::Insert("things", "a")]).finds("a is odd"),
-        toy("0002_b", &["0001_a"], vec![Do::Fill("things", "x", 1)]).unsets("things", "x"),
-        toy("0003_c", &["0002_b"], vec![Do::Insert("things", "c")]),
+        toy("0001_a", &[], vec![Action::Insert("things", "a")]).finds("a is odd"),
+        toy("0002_b", &["0001_a"], vec![Action::Fill("things", "x", 1)]).unsets("things", "x"),
+        toy("0003_c", &["0002_b"], vec![Action::Insert("things", "c")]),
     ]
 }
 

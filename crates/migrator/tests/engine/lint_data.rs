@@ -3,7 +3,7 @@ use docstore::{Database, Filter, Index, Update};
 use migrator::{Mode, Rule, Step, UpMode};
 
 use crate::declared::{Declared, declared, migrator, numbered};
-use crate::toys::{Do, toy};
+use crate::toys::{Action, toy};
 
 /// The rules that need data; each is tripped below.
 pub(crate) const RULES: &[Rule] = &[
@@ -123,7 +123,7 @@ testkit::stores! {
 
     async fn lint_reports_unreadable_data_of_pending_migrations_only(db: Database) {
         let switch = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-        let toys = [toy("0001_a", &[], vec![Do::Fail(std::sync::Arc::clone(&switch))])];
+        let toys = [toy("0001_a", &[], vec![Action::Fail(std::sync::Arc::clone(&switch))])];
         let migrator = crate::toys::migrator(&db, &toys);
         let reported = |lints: &[migrator::Lint]| lints.iter().any(|lint| lint.rule == Rule::NotForeseen);
         assert!(reported(&migrator.lint().await.unwrap()));
@@ -138,7 +138,7 @@ testkit::stores! {
         db.collection("things").insert_many(numbered(2)).await.unwrap();
         db.ensure_index("things", &Index::on(["n"])).await.unwrap();
         db.collection("things").update_one(&Filter::id(1), &Update::new().set("n", 5)).await.unwrap();
-        let toys = [toy("0001_a", &[], vec![Do::Set("things", "n", "text".into())])];
+        let toys = [toy("0001_a", &[], vec![Action::Set("things", "n", "text".into())])];
         let lints = crate::toys::migrator(&db, &toys).lint().await.unwrap();
         assert!(lints.iter().any(|lint| lint.rule == Rule::IndexedTypeChange), "{lints:?}");
     }

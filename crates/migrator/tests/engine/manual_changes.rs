@@ -9,13 +9,15 @@ use migrator::{
     UnlockOutcome, UpMode, UpTarget,
 };
 
-use crate::toys::{Do, Toy, all, content, entry, graph, log, migrator, settings, toy};
+use crate::toys::{Action, Toy, all, content, entry, graph, log, migrator, settings, toy};
 
 fn three() -> [Toy; 3] {
     [
-        toy("0001_a", &[], vec![Do::Insert("things", "a")]),
-        toy("0002_b", &["0001_a"], vec![Do::Fill("things", "x", 1)]).unsets("things", "x").finds("x is odd"),
-        toy("0003_c", &["0002_b"], vec![Do::Insert("things", "c")]),
+        toy("0001_a", &[], vec![Action::Insert("things", "a")]),
+        toy("0002_b", &["0001_a"], vec![Action::Fill("things", "x", 1)])
+            .unsets("things", "x")
+            .finds("x is odd"),
+        toy("0003_c", &["0002_b"], vec![Action::Insert("things", "c")]),
     ]
 }
 
@@ -24,7 +26,11 @@ fn stuck(switch: &Arc<AtomicBool>) -> [Toy; 2] {
         toy(
             "0001_a",
             &[],
-            vec![Do::Insert("things", "a"), Do::Fail(Arc::clone(switch)), Do::Insert("things", "b")],
+            vec![
+                Action::Insert("things", "a"),
+                Action::Fail(Arc::clone(switch)),
+                Action::Insert("things", "b"),
+            ],
         ),
         toy("0002_b", &["0001_a"], vec![]),
     ]
@@ -127,7 +133,7 @@ testkit::stores! {
     async fn interrupted_manual_migration_waits_for_a_decision(db: Database) {
         let switch = Arc::new(AtomicBool::new(false));
         let mut toys = stuck(&switch);
-        toys[0] = toys[0].clone().but(|meta| meta.on_interrupt(Recovery::Manual));
+        toys[0] = toys[0].clone().with_meta(|meta| meta.on_interrupt(Recovery::Manual));
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
         // Its runner died.

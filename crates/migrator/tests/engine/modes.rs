@@ -10,7 +10,7 @@ use testkit::Mongod;
 
 use crate::declared::{declared, with};
 use crate::toys::{all, content, entry, log, settings};
-use crate::workers::{ID, Worker, WorkerStep, having, seed};
+use crate::workers::{ID, Worker, WorkerStep, count_with_field, seed};
 
 const WORK: [WorkerStep; 3] = [WorkerStep::Fill, WorkerStep::InsertMany, WorkerStep::Copy];
 
@@ -35,7 +35,7 @@ testkit::stores! {
         assert!(report.findings.is_empty(), "{:?}", report.findings);
         assert_eq!(entry(&db, ID).await.get_array("counts").unwrap().len(), 3);
         assert_eq!(log(&db).await.iter().filter(|event| event.starts_with("applied")).count(), 1);
-        assert_eq!(having(&db, "things", "color").await, 1230);
+        assert_eq!(count_with_field(&db, "things", "color").await, 1230);
         engine(&db, &Worker::new(Mode::Transaction, &WORK)).down(DownTarget::Last).await.unwrap();
         assert!(content(&db).await == before);
     }
@@ -45,9 +45,9 @@ testkit::stores! {
         for mode in [Mode::Idempotent, Mode::Batched] {
             let error = engine(&db, &Worker::new(mode, &WORK).failing()).up(UpMode::Operator).await.unwrap_err();
             assert!(error.to_string().contains("already committed:\n    Fill (things): 33 changed"), "{error}");
-            assert_eq!(having(&db, "things", "color").await, 80);
+            assert_eq!(count_with_field(&db, "things", "color").await, 80);
             engine(&db, &Worker::new(mode, &WORK)).down(DownTarget::Last).await.unwrap();
-            assert_eq!(having(&db, "things", "color").await, 47);
+            assert_eq!(count_with_field(&db, "things", "color").await, 47);
         }
     }
 
@@ -66,8 +66,8 @@ testkit::stores! {
     async fn index_step_in_a_transaction_is_refused_before_the_run(db: Database) {
         seed(&db, 5).await;
         let before = content(&db).await;
-        for does in [WorkerStep::MakeIndex, WorkerStep::DropIndex] {
-            let worker = Worker::new(Mode::Transaction, &[WorkerStep::Fill, does]);
+        for step in [WorkerStep::MakeIndex, WorkerStep::DropIndex] {
+            let worker = Worker::new(Mode::Transaction, &[WorkerStep::Fill, step]);
             let error = engine(&db, &worker).up(UpMode::Operator).await.unwrap_err();
             assert_eq!(error.exit_code(), 7);
             assert!(error.to_string().contains("defines an index, which no transaction can"), "{error}");
@@ -106,13 +106,13 @@ testkit::stores! {
             });
             let worker = Worker::new(mode, &[WorkerStep::Fill, WorkerStep::CopyField]);
             engine(&db, &worker).up(UpMode::Start).await.unwrap();
-            assert_eq!((having(&db, "things", "color").await, having(&db, "things", "m").await), (2030, 2030));
+            assert_eq!((count_with_field(&db, "things", "color").await, count_with_field(&db, "things", "m").await), (2030, 2030));
             engine(&db, &worker).down(DownTarget::Last).await.unwrap();
-            assert_eq!((having(&db, "things", "color").await, having(&db, "things", "m").await), (697, 0));
+            assert_eq!((count_with_field(&db, "things", "color").await, count_with_field(&db, "things", "m").await), (697, 0));
             over.store(true, Ordering::SeqCst);
             assert!(others.await.unwrap() > 0);
         }
-        assert!(having(&db, "things", "seen").await > 0);
+        assert!(count_with_field(&db, "things", "seen").await > 0);
     }
 }
 
@@ -122,7 +122,7 @@ async fn opened(server: &Mongod) -> Database {
 }
 
 #[test]
-fn where_there_are_no_transactions_the_mode_is_refused_or_given_up_by_order() {
+fn transaction_mode_without_transactions_is_refused_unless_overridden() {
     testkit::with_server_binary(|binary: PathBuf| async move {
         let server = Mongod::standalone(&binary).await.unwrap();
         let db = opened(&server).await;
@@ -137,14 +137,14 @@ fn where_there_are_no_transactions_the_mode_is_refused_or_given_up_by_order() {
 
         let anyway = Settings { without_transactions: true, ..settings() };
         Migrator::new(db.clone(), worker.graph(), anyway).up(UpMode::Start).await.unwrap();
-        assert_eq!(having(&db, "things", "color").await, 60);
+        assert_eq!(count_with_field(&db, "things", "color").await, 60);
         engine(&db, &worker).down(DownTarget::Last).await.unwrap();
         assert!(content(&db).await == before);
     });
 }
 
 #[test]
-fn without_transactions_every_step_is_undone_exactly() {
+fn every_step_is_rolled_back_exactly_without_transactions() {
     testkit::with_server_binary(|binary: PathBuf| async move {
         let server = Mongod::standalone(&binary).await.unwrap();
         let db = opened(&server).await;
@@ -156,12 +156,12 @@ fn without_transactions_every_step_is_undone_exactly() {
             .unwrap();
         let before = content(&db).await;
         for mode in [Mode::Idempotent, Mode::Batched] {
-            for does in crate::workers::DOCUMENTS {
-                let worker = Worker::new(mode, &[does]);
+            for step in crate::workers::DOCUMENTS {
+                let worker = Worker::new(mode, &[step]);
                 engine(&db, &worker).up(UpMode::Start).await.unwrap();
-                assert!(content(&db).await != before, "{mode:?} {does:?}");
+                assert!(content(&db).await != before, "{mode:?} {step:?}");
                 engine(&db, &worker).down(DownTarget::Last).await.unwrap();
-                assert!(content(&db).await == before, "{mode:?} {does:?} is not undone exactly");
+                assert!(content(&db).await == before, "{mode:?} {step:?} is not rolled back exactly");
             }
         }
     });

@@ -5,14 +5,14 @@ use docstore::bson::{Bson, DateTime, doc};
 use migrator::{Migrator, Settings, UpMode};
 
 use crate::counting::Counting;
-use crate::toys::{Do, Notes, all, entry, graph, log, migrator, settings, toy};
+use crate::toys::{Action, Notes, all, entry, graph, log, migrator, settings, toy};
 
 fn diamond() -> [crate::toys::Toy; 4] {
     [
-        toy("0004_last", &["0003_right", "0002_left"], vec![Do::Insert("things", "d")]),
-        toy("0003_right", &["0001_first"], vec![Do::Insert("things", "c")]),
-        toy("0002_left", &["0001_first"], vec![Do::Insert("things", "b")]),
-        toy("0001_first", &[], vec![Do::Insert("things", "a"), Do::Warn("a was odd")]),
+        toy("0004_last", &["0003_right", "0002_left"], vec![Action::Insert("things", "d")]),
+        toy("0003_right", &["0001_first"], vec![Action::Insert("things", "c")]),
+        toy("0002_left", &["0001_first"], vec![Action::Insert("things", "b")]),
+        toy("0001_first", &[], vec![Action::Insert("things", "a"), Action::Warn("a was odd")]),
     ]
 }
 

@@ -10,7 +10,7 @@ use migrator::{
 };
 
 use crate::declared::{declared, migrator, numbered, with};
-use crate::toys::{Do, content, settings, toy};
+use crate::toys::{Action, content, settings, toy};
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -208,8 +208,8 @@ testkit::stores! {
     async fn preview_reports_a_failure_and_stops_there(db: Database) {
         let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let toys = [
-            toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Fail(fails)]),
-            toy("0002_b", &["0001_a"], vec![Do::Insert("things", "b")]),
+            toy("0001_a", &[], vec![Action::Insert("things", "a"), Action::Fail(fails)]),
+            toy("0002_b", &["0001_a"], vec![Action::Insert("things", "b")]),
         ];
         let migrator = crate::toys::migrator(&db, &toys);
         let preview = unseen(&db, &migrator).await;

@@ -6,11 +6,11 @@ use docstore::Database;
 use migrator::{DownTarget, Error, Migrator, Settings, State, UpMode};
 
 use crate::counting::Counting;
-use crate::toys::{Do, Meeting, graph, migrator, settings, toy};
+use crate::toys::{Action, Meeting, graph, migrator, settings, toy};
 
 testkit::stores! {
     async fn read_only_commands_write_nothing(db: Database) {
-        let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a")])];
+        let toys = [toy("0001_a", &[], vec![Action::Insert("things", "a")])];
         let (counted, counts) = Counting::around(&db);
         let importing = Settings { import_from: Some("earlier".into()), wait: Duration::ZERO, ..settings() };
         let looking = Migrator::new(counted, graph(&toys), importing);
@@ -40,7 +40,7 @@ testkit::stores! {
 
     async fn wait_returns_when_another_runner_has_finished(db: Database) {
         let meeting = Arc::new(Meeting::default());
-        let toys = [toy("0001_a", &[], vec![Do::Meet(Arc::clone(&meeting))])];
+        let toys = [toy("0001_a", &[], vec![Action::Meet(Arc::clone(&meeting))])];
         let leader = migrator(&db, &toys);
         let follower = migrator(&db, &toys);
         let mut run = tokio::spawn(async move { leader.up(UpMode::Start).await });
@@ -54,7 +54,7 @@ testkit::stores! {
     }
 
     async fn wait_ends_when_a_migration_fails(db: Database) {
-        let toys = [toy("0001_a", &[], vec![Do::Fail(Arc::new(AtomicBool::new(true)))])];
+        let toys = [toy("0001_a", &[], vec![Action::Fail(Arc::new(AtomicBool::new(true)))])];
         migrator(&db, &toys).up(UpMode::Start).await.unwrap_err();
         let error = migrator(&db, &toys).wait().await.unwrap_err();
         assert!(matches!(error, Error::NeedsRepair { .. }), "{error}");

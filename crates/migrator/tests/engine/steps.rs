@@ -5,7 +5,7 @@ use docstore::{Database, Filter, Update};
 use migrator::{DownRequest, DownTarget, Meta, Migrator, Mode, Settings, UpMode};
 
 use crate::toys::{all, content, settings};
-use crate::workers::{DOCUMENTS, ID, Worker, WorkerStep, having, seed};
+use crate::workers::{DOCUMENTS, ID, Worker, WorkerStep, count_with_field, seed};
 
 const NO: DownRequest = DownRequest { target: DownTarget::Last, confirmed: false };
 const MODES: [Mode; 3] = [Mode::Transaction, Mode::Idempotent, Mode::Batched];
@@ -23,28 +23,28 @@ async fn state(db: &Database) -> (BTreeMap<String, Vec<Document>>, Vec<String>) 
 }
 
 /// A run that is repeated, as if the ledger knew nothing of it, finds nothing to do.
-async fn repeated(db: &Database, mode: Mode, does: WorkerStep) {
-    let engine = engine(db, &Worker::new(mode, &[does]));
+async fn repeated(db: &Database, mode: Mode, step: WorkerStep) {
+    let engine = engine(db, &Worker::new(mode, &[step]));
     engine.up(UpMode::Start).await.unwrap();
     let after = state(db).await;
     let journal = all(db, "_migration_undo").await;
     let again = Update::new().set("status", "running");
     db.collection("_migrations").update_one(&Filter::id(ID), &again).await.unwrap();
     engine.up(UpMode::Start).await.unwrap();
-    assert!(state(db).await == after, "{mode:?} {does:?} is not idempotent");
-    assert!(all(db, "_migration_undo").await == journal, "{mode:?} {does:?} was written down twice");
+    assert!(state(db).await == after, "{mode:?} {step:?} is not idempotent");
+    assert!(all(db, "_migration_undo").await == journal, "{mode:?} {step:?} was recorded twice");
     engine.down(NO).await.unwrap();
 }
 
-async fn there_and_back(db: &Database, mode: Mode, does: &[WorkerStep]) {
+async fn up_and_down(db: &Database, mode: Mode, steps: &[WorkerStep]) {
     let before = state(db).await;
-    let engine = engine(db, &Worker::new(mode, does));
+    let engine = engine(db, &Worker::new(mode, steps));
     engine.up(UpMode::Start).await.unwrap();
-    assert!(state(db).await != before, "{mode:?} {does:?} did nothing");
+    assert!(state(db).await != before, "{mode:?} {steps:?} did nothing");
     let losses = engine.plan_down(DownTarget::Last).await.unwrap().remove(0).losses;
-    assert!(losses.is_empty(), "{mode:?} {does:?}: {} {:?}", losses.len(), losses.first());
+    assert!(losses.is_empty(), "{mode:?} {steps:?}: {} {:?}", losses.len(), losses.first());
     let down = engine.down(NO).await.unwrap().remove(0);
-    assert!(state(db).await == before, "{mode:?} {does:?} is not undone exactly: {:?}", down.counts);
+    assert!(state(db).await == before, "{mode:?} {steps:?} is not rolled back exactly: {:?}", down.counts);
     assert_eq!((down.warnings.len(), down.counts.iter().map(|c| c.left).sum::<u64>()), (0, 0));
     assert!(all(db, "_migration_undo").await.is_empty());
 }
@@ -53,9 +53,9 @@ testkit::stores! {
     async fn each_step_is_idempotent_and_undone_exactly_in_each_mode(db: Database) {
         seed(&db, 1500).await;
         for mode in MODES {
-            for does in DOCUMENTS {
-                there_and_back(&db, mode, &[does]).await;
-                repeated(&db, mode, does).await;
+            for step in DOCUMENTS {
+                up_and_down(&db, mode, &[step]).await;
+                repeated(&db, mode, step).await;
             }
         }
     }
@@ -64,17 +64,17 @@ testkit::stores! {
         seed(&db, 1300).await;
         let chain = [WorkerStep::Fill, WorkerStep::Insert, WorkerStep::Copy, WorkerStep::CopyField, WorkerStep::Each, WorkerStep::Set, WorkerStep::Unset, WorkerStep::InsertMany];
         for mode in MODES {
-            there_and_back(&db, mode, &chain).await;
+            up_and_down(&db, mode, &chain).await;
         }
-        there_and_back(&db, Mode::Batched, &[WorkerStep::Fill, WorkerStep::Delete, WorkerStep::Copy]).await;
+        up_and_down(&db, Mode::Batched, &[WorkerStep::Fill, WorkerStep::Delete, WorkerStep::Copy]).await;
     }
 
     async fn indexes_are_created_dropped_and_restored(db: Database) {
         seed(&db, 10).await;
         for mode in [Mode::Idempotent, Mode::Batched] {
-            there_and_back(&db, mode, &[WorkerStep::MakeIndex]).await;
-            there_and_back(&db, mode, &[WorkerStep::DropIndex]).await;
-            there_and_back(&db, mode, &[WorkerStep::DropIndex, WorkerStep::Fill, WorkerStep::MakeIndex]).await;
+            up_and_down(&db, mode, &[WorkerStep::MakeIndex]).await;
+            up_and_down(&db, mode, &[WorkerStep::DropIndex]).await;
+            up_and_down(&db, mode, &[WorkerStep::DropIndex, WorkerStep::Fill, WorkerStep::MakeIndex]).await;
         }
         // What was there before stays.
         db.ensure_index("things", &docstore::Index::on(["n"]).named("mine")).await.unwrap();
@@ -121,7 +121,7 @@ testkit::stores! {
             let migrator = engine(&db, &worker);
             let report = migrator.up(UpMode::Start).await.unwrap();
             assert_eq!(report.applied[0].warnings.len(), 0);
-            assert_eq!(having(&db, "things", "color").await, 1530);
+            assert_eq!(count_with_field(&db, "things", "color").await, 1530);
             assert!(all(&db, "_migration_undo").await.is_empty());
             let error = migrator.down(NO).await.unwrap_err();
             assert!(error.to_string().contains("it has no journal"), "{error}");
@@ -144,21 +144,21 @@ testkit::stores! {
         let bytes: i64 = all(&db, "_migration_undo").await.last().unwrap().get_i64("total").unwrap();
         assert!(bytes <= 10_000);
         // What was done is written down, and a larger journal goes on from there.
-        assert!(having(&db, "things", "color").await < 3030);
+        assert!(count_with_field(&db, "things", "color").await < 3030);
         let migrator = engine(&db, &worker);
         migrator.up(UpMode::Operator).await.unwrap();
-        assert_eq!(having(&db, "things", "color").await, 3030);
+        assert_eq!(count_with_field(&db, "things", "color").await, 3030);
         migrator.down(NO).await.unwrap();
-        assert_eq!(having(&db, "things", "color").await, 1030);
+        assert_eq!(count_with_field(&db, "things", "color").await, 1030);
     }
 
     async fn expired_journals_are_deleted_and_reported(db: Database) {
         use std::time::Duration;
         seed(&db, 10).await;
         let later = |days: i64| std::sync::Arc::new(move || docstore::bson::DateTime::from_millis(1_700_000_000_000 + days * 86_400_000));
-        let first = crate::toys::toy("0000_first", &[], vec![crate::toys::Do::Fill("things", "x", 1)]);
+        let first = crate::toys::toy("0000_first", &[], vec![crate::toys::Action::Fill("things", "x", 1)]);
         crate::toys::migrator(&db, std::slice::from_ref(&first)).up(UpMode::Start).await.unwrap();
-        let second = crate::toys::toy("0001_second", &["0000_first"], vec![crate::toys::Do::Fill("things", "y", 1)]);
+        let second = crate::toys::toy("0001_second", &["0000_first"], vec![crate::toys::Action::Fill("things", "y", 1)]);
         let both = [first, second];
         let aged = |days| Settings { clock: later(days), journal_keep: Some(Duration::from_hours(48)), ..settings() };
         let migrator = Migrator::new(db.clone(), crate::toys::graph(&both), aged(3));
@@ -169,6 +169,6 @@ testkit::stores! {
         migrator.down(NO).await.unwrap();
         let error = migrator.down(DownTarget::Last.confirmed()).await.unwrap_err();
         assert_eq!(error.exit_code(), 8);
-        assert_eq!(having(&db, "things", "x").await, 40);
+        assert_eq!(count_with_field(&db, "things", "x").await, 40);
     }
 }

@@ -7,20 +7,20 @@ use migrator::{
     CancellationToken, DownTarget, Error, Event, Migrator, Observer, Recovery, Settings, State, UpMode,
 };
 
-use crate::toys::{Do, Meeting, Notes, Toy, all, content, entry, graph, log, migrator, settings, toy};
+use crate::toys::{Action, Meeting, Notes, Toy, all, content, entry, graph, log, migrator, settings, toy};
 
 fn stopping(db: &Database, toys: &[Toy], stop: &CancellationToken) -> Migrator {
     Migrator::new(db.clone(), graph(toys), Settings { stop: stop.clone(), ..settings() })
 }
 
 fn two(stop: &CancellationToken) -> [Toy; 2] {
-    let does = vec![
-        Do::Insert("things", "a"),
-        Do::Stop(stop.clone()),
-        Do::Insert("things", "b"),
-        Do::Insert("things", "c"),
+    let actions = vec![
+        Action::Insert("things", "a"),
+        Action::Stop(stop.clone()),
+        Action::Insert("things", "b"),
+        Action::Insert("things", "c"),
     ];
-    [toy("0001_a", &[], does), toy("0002_b", &["0001_a"], vec![Do::Insert("things", "d")])]
+    [toy("0001_a", &[], actions), toy("0002_b", &["0001_a"], vec![Action::Insert("things", "d")])]
 }
 
 /// Tells a run to stop at the first event of a kind.
@@ -89,7 +89,7 @@ testkit::stores! {
     async fn stopped_rollback_is_finished_later(db: Database) {
         db.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
         let before = content(&db).await;
-        let toys = [toy("0001_a", &[], vec![Do::Fill("things", "x", 1), Do::Insert("things", "a")])];
+        let toys = [toy("0001_a", &[], vec![Action::Fill("things", "x", 1), Action::Insert("things", "a")])];
         migrator(&db, &toys).up(UpMode::Start).await.unwrap();
         let stop = CancellationToken::new();
         let at = |event: &Event<'_>| matches!(event, Event::RollingBack { .. });
@@ -132,7 +132,7 @@ testkit::stores! {
 
     async fn stopped_manual_migration_waits_for_a_decision(db: Database) {
         let stop = CancellationToken::new();
-        let toys = two(&stop).map(|toy| toy.but(|meta| meta.on_interrupt(Recovery::Manual)));
+        let toys = two(&stop).map(|toy| toy.with_meta(|meta| meta.on_interrupt(Recovery::Manual)));
         stopping(&db, &toys, &stop).up(UpMode::Start).await.unwrap_err();
         assert!(matches!(migrator(&db, &toys).up(UpMode::Start).await.unwrap_err(), Error::DecisionRequired { .. }));
         assert_eq!(migrator(&db, &toys).down(DownTarget::Last).await.unwrap().len(), 1);
@@ -141,8 +141,8 @@ testkit::stores! {
 
     async fn time_limit_fails_a_long_migration(db: Database) {
         let toys = |limit| {
-            let does = vec![Do::Insert("things", "a"), Do::Insert("things", "b")];
-            [toy("0001_a", &[], does).but(move |meta| match limit {
+            let actions = vec![Action::Insert("things", "a"), Action::Insert("things", "b")];
+            [toy("0001_a", &[], actions).with_meta(move |meta| match limit {
                 Some(limit) => meta.time_limit(limit),
                 None => meta,
             })]
@@ -161,8 +161,8 @@ testkit::stores! {
 
     async fn time_limit_drops_a_migration_that_reaches_no_batch(db: Database) {
         let meeting = Arc::new(Meeting::default());
-        let does = vec![Do::Insert("things", "a"), Do::Meet(Arc::clone(&meeting)), Do::Insert("things", "b")];
-        let toys = [toy("0001_a", &[], does).but(|meta| meta.time_limit(Duration::from_millis(500)))];
+        let actions = vec![Action::Insert("things", "a"), Action::Meet(Arc::clone(&meeting)), Action::Insert("things", "b")];
+        let toys = [toy("0001_a", &[], actions).with_meta(|meta| meta.time_limit(Duration::from_millis(500)))];
         // Nothing ever resumes it.
         let error = migrator(&db, &toys).up(UpMode::Start).await.unwrap_err();
         says(&error, 1, &["its time limit of 0.5 s"]);
@@ -175,8 +175,8 @@ testkit::stores! {
         let hour = 3_600_000;
         let now = DateTime::now().timestamp_millis();
         let meeting = Arc::new(Meeting::default());
-        let does = vec![Do::Insert("things", "a"), Do::Meet(Arc::clone(&meeting)), Do::Insert("things", "b")];
-        let toys = [toy("0001_a", &[], does), toy("0002_b", &["0001_a"], vec![Do::Insert("things", "c")])];
+        let actions = vec![Action::Insert("things", "a"), Action::Meet(Arc::clone(&meeting)), Action::Insert("things", "b")];
+        let toys = [toy("0001_a", &[], actions), toy("0002_b", &["0001_a"], vec![Action::Insert("things", "c")])];
         let with_clock = |off: i64| {
             let clock = Arc::new(move || DateTime::from_millis(now + off));
             Migrator::new(db.clone(), graph(&toys), Settings { clock, ..settings() })

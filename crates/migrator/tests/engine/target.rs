@@ -4,15 +4,15 @@ use migrator::{
     ActionKind, Error, Graph, GraphError, Meta, Migration, Migrator, Settings, UpMode, UpRequest, UpTarget,
 };
 
-use crate::toys::{Do, Toy, all, content, entry, graph, log, migrator, settings, toy};
+use crate::toys::{Action, Toy, all, content, entry, graph, log, migrator, settings, toy};
 
 /// A fork: 0002 and 0003 depend on 0001, 0004 on 0003, and 0005 joins them.
 fn fork() -> Vec<Toy> {
     vec![
-        toy("0001_a", &[], vec![Do::Insert("things", "a")]),
-        toy("0002_b", &["0001_a"], vec![Do::Insert("bs", "b")]).but(|meta| meta.touches(&["bs"])),
-        toy("0003_c", &["0001_a"], vec![Do::Insert("cs", "c")]).but(|meta| meta.touches(&["cs"])),
-        toy("0004_d", &["0003_c"], vec![Do::Insert("ds", "d")]).but(|meta| meta.touches(&["ds"])),
+        toy("0001_a", &[], vec![Action::Insert("things", "a")]),
+        toy("0002_b", &["0001_a"], vec![Action::Insert("bs", "b")]).with_meta(|meta| meta.touches(&["bs"])),
+        toy("0003_c", &["0001_a"], vec![Action::Insert("cs", "c")]).with_meta(|meta| meta.touches(&["cs"])),
+        toy("0004_d", &["0003_c"], vec![Action::Insert("ds", "d")]).with_meta(|meta| meta.touches(&["ds"])),
         toy("0005_e", &["0002_b", "0004_d"], vec![]),
     ]
 }
@@ -95,9 +95,9 @@ testkit::stores! {
 
     async fn context_selects_the_migrations_that_run(db: Database) {
         let toys = [
-            toy("0001_a", &[], vec![Do::Insert("things", "a")]),
-            toy("0002_demo", &["0001_a"], vec![Do::Insert("things", "demo")]).but(|meta| meta.contexts(&["demo", "test"])),
-            toy("0003_c", &["0001_a"], vec![Do::Insert("things", "c")]),
+            toy("0001_a", &[], vec![Action::Insert("things", "a")]),
+            toy("0002_demo", &["0001_a"], vec![Action::Insert("things", "demo")]).with_meta(|meta| meta.contexts(&["demo", "test"])),
+            toy("0003_c", &["0001_a"], vec![Action::Insert("things", "c")]),
         ];
         let plain = within(&db, &toys, &[]);
         says(&refused(&db, &plain, UpTarget::To("0002".into())).await, 2, &["0002_demo only runs in the contexts demo, test", "this run has none", "--to 0002_demo --context demo"]);
@@ -112,7 +112,7 @@ testkit::stores! {
         assert_eq!(demo.status().await.unwrap().pending[0].id, "0002_demo");
         // In the order of all it comes before 0003, and neither says what it touches.
         assert!(matches!(demo.up(UpMode::Start).await.unwrap_err(), Error::OutOfOrder { .. }));
-        let toys = toys.map(|toy| toy.but(Meta::allow_out_of_order));
+        let toys = toys.map(|toy| toy.with_meta(Meta::allow_out_of_order));
         assert_eq!(applied(&within(&db, &toys, &["demo"]), UpMode::Start).await, ["0002_demo"]);
         // Applied, it is known wherever one looks from.
         assert_eq!(within(&db, &toys, &[]).status().await.unwrap().applied.len(), 3);
@@ -121,7 +121,7 @@ testkit::stores! {
     async fn out_of_order_migration_must_be_independent(db: Database) {
         let late = |change: fn(Meta) -> Meta| {
             let mut toys = fork();
-            toys[1] = toys[1].clone().but(change);
+            toys[1] = toys[1].clone().with_meta(change);
             toys
         };
         migrator(&db, &fork()).up(UpTarget::To("0004".into())).await.unwrap();
@@ -137,7 +137,7 @@ testkit::stores! {
     async fn older_program_runs_on_a_newer_ledger_unless_it_breaks_older(db: Database) {
         let old = fork();
         let mut new = fork();
-        new.push(toy("0006_f", &["0005_e"], vec![Do::Insert("things", "f")]));
+        new.push(toy("0006_f", &["0005_e"], vec![Action::Insert("things", "f")]));
         migrator(&db, &new).up(UpMode::Start).await.unwrap();
         let report = migrator(&db, &old).up(UpMode::Start).await.unwrap();
         assert_eq!((report.unknown, report.already_applied), (vec!["0006_f".to_owned()], 5));
@@ -146,7 +146,7 @@ testkit::stores! {
         for (id, change) in [("0007_g", Meta::breaks_older as fn(Meta) -> Meta), ("0008_h", |meta| meta.phase(migrator::Phase::Contract))] {
             let parent = new.last().unwrap().clone();
             let parent: &'static str = parent.meta().id;
-            new.push(toy(id, Box::leak(Box::new([parent])), vec![]).but(change));
+            new.push(toy(id, Box::leak(Box::new([parent])), vec![]).with_meta(change));
             migrator(&db, &new).up(UpMode::Start).await.unwrap();
             let older = migrator(&db, &old);
             let error = refused(&db, &older, UpMode::Start).await;
@@ -162,11 +162,11 @@ testkit::stores! {
     }
 
     async fn strict_run_treats_warnings_as_failures(db: Database) {
-        let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Warn("one was odd")])];
+        let toys = [toy("0001_a", &[], vec![Action::Insert("things", "a"), Action::Warn("one was odd")])];
         let error = migrator(&db, &toys).up(UpRequest { strict: true, ..UpMode::Operator.into() }).await.unwrap_err();
         says(&error, 1, &["0001_a failed", "warnings are failures in this run: one was odd", "step 0 (things): 1 inserted"]);
         assert_eq!(entry(&db, "0001_a").await.get_str("status").unwrap(), "failed");
-        let found = [toy("0001_a", &[], vec![Do::Insert("things", "a")]).finds("too few")];
+        let found = [toy("0001_a", &[], vec![Action::Insert("things", "a")]).finds("too few")];
         let error = migrator(&db, &found).up(UpRequest { strict: true, ..UpMode::Operator.into() }).await.unwrap_err();
         says(&error, 1, &["too few"]);
         let report = migrator(&db, &found).up(UpMode::Operator).await.unwrap();
@@ -186,7 +186,7 @@ testkit::stores! {
     async fn missing_variables_are_checked_for_the_target_only(db: Database) {
         let toys = [
             toy("0001_a", &[], vec![]),
-            crate::toys::needing("0002_b", &["0001_a"], &["ONE"], vec![]),
+            crate::toys::toy_with_variables("0002_b", &["0001_a"], &["ONE"], vec![]),
         ];
         let migrator = migrator(&db, &toys);
         let missing = migrator.missing_env(UpMode::Operator).await.unwrap();
@@ -200,8 +200,10 @@ testkit::stores! {
 
 #[test]
 fn a_dependency_that_is_run_in_fewer_contexts_is_no_graph() {
-    let toys =
-        [toy("0001_a", &[], vec![]).but(|meta| meta.contexts(&["demo"])), toy("0002_b", &["0001_a"], vec![])];
+    let toys = [
+        toy("0001_a", &[], vec![]).with_meta(|meta| meta.contexts(&["demo"])),
+        toy("0002_b", &["0001_a"], vec![]),
+    ];
     let error =
         Graph::new(toys.into_iter().map(|toy| Box::new(toy) as Box<dyn Migration>).collect()).unwrap_err();
     assert!(matches!(error, GraphError::Context { .. }), "{error}");

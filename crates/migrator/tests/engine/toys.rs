@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 /// The operations of a toy, in order.
 #[derive(Clone)]
-pub(crate) enum Do {
+pub(crate) enum Action {
     /// Inserts `{name, by: the migration}` unless the name is there.
     Insert(&'static str, &'static str),
     /// Sets a field where it is missing.
@@ -24,9 +24,9 @@ pub(crate) enum Do {
     Set(&'static str, &'static str, Bson),
     /// Fails for as long as the switch is on.
     Fail(Arc<AtomicBool>),
-    /// Says that it is here, and waits.
+    /// Signals that the run has arrived, and waits.
     Meet(Arc<Meeting>),
-    /// Leaves something out.
+    /// Adds a warning.
     Warn(&'static str),
     /// Tells the run to stop.
     Stop(CancellationToken),
@@ -39,7 +39,7 @@ pub(crate) struct Meeting {
 }
 
 impl Meeting {
-    /// Waits until the run is there.
+    /// Waits until the run arrives.
     pub(crate) async fn reached(&self, run: &mut JoinHandle<Result<UpReport>>) {
         tokio::select! {
             () = self.here.notified() => {}
@@ -51,29 +51,29 @@ impl Meeting {
 #[derive(Clone)]
 pub(crate) struct Toy {
     meta: &'static Meta,
-    does: Vec<Do>,
+    actions: Vec<Action>,
     undo: Undo,
     /// The operations of its rollback, if that is code.
-    back: Vec<Do>,
+    back: Vec<Action>,
     /// Collections and fields that the rollback of another tool's run changes.
     unset: Vec<(&'static str, &'static str)>,
     finds: Vec<&'static str>,
 }
 
-pub(crate) fn toy(id: &'static str, after: &'static [&'static str], does: Vec<Do>) -> Toy {
-    needing(id, after, &[], does)
+pub(crate) fn toy(id: &'static str, after: &'static [&'static str], actions: Vec<Action>) -> Toy {
+    toy_with_variables(id, after, &[], actions)
 }
 
-pub(crate) fn needing(
+pub(crate) fn toy_with_variables(
     id: &'static str,
     after: &'static [&'static str],
     variables: &'static [&'static str],
-    does: Vec<Do>,
+    actions: Vec<Action>,
 ) -> Toy {
     let meta = Meta::new(id, "a toy").after(after).requires_env(variables);
     Toy {
         meta: Box::leak(Box::new(meta)),
-        does,
+        actions,
         undo: Undo::Journal,
         back: Vec::new(),
         unset: Vec::new(),
@@ -87,15 +87,15 @@ impl Toy {
         self
     }
 
-    /// Says more of it.
-    pub(crate) fn but(mut self, change: impl FnOnce(Meta) -> Meta) -> Self {
+    /// Changes its metadata.
+    pub(crate) fn with_meta(mut self, change: impl FnOnce(Meta) -> Meta) -> Self {
         self.meta = Box::leak(Box::new(change(*self.meta)));
         self
     }
 
     /// Sets code that rolls it back.
-    pub(crate) fn back(mut self, does: Vec<Do>) -> Self {
-        (self.undo, self.back) = (Undo::Code, does);
+    pub(crate) fn rolled_back_by(mut self, actions: Vec<Action>) -> Self {
+        (self.undo, self.back) = (Undo::Code, actions);
         self
     }
 
@@ -117,7 +117,7 @@ impl Migration for Toy {
     }
 
     async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
-        execute(cx, self.meta.id, "step", &self.does).await
+        execute(cx, self.meta.id, "step", &self.actions).await
     }
 
     async fn down(&self, cx: &mut Up<'_>) -> Result<()> {
@@ -140,30 +140,30 @@ impl Migration for Toy {
     }
 }
 
-async fn execute(cx: &mut Up<'_>, id: &str, word: &str, does: &[Do]) -> Result<()> {
-    for (at, what) in does.iter().enumerate() {
+async fn execute(cx: &mut Up<'_>, id: &str, word: &str, actions: &[Action]) -> Result<()> {
+    for (at, what) in actions.iter().enumerate() {
         let step = format!("{word} {at}");
         match what {
-            Do::Insert(collection, name) => {
+            Action::Insert(collection, name) => {
                 let document = doc! { "name": name, "by": id, "at": cx.now() };
                 cx.insert_if_absent(&step, collection, &Filter::eq("name", *name), document).await?;
             }
-            Do::Fill(collection, field, value) => {
+            Action::Fill(collection, field, value) => {
                 cx.set_where_missing(&step, collection, &Filter::All, *field, *value).await?;
             }
-            Do::Set(collection, field, value) => {
+            Action::Set(collection, field, value) => {
                 cx.set(&step, collection, &Filter::All, *field, value.clone()).await?;
             }
-            Do::Fail(switch) if switch.load(Ordering::SeqCst) => {
+            Action::Fail(switch) if switch.load(Ordering::SeqCst) => {
                 return Err(Error::migration("fails on purpose"));
             }
-            Do::Fail(_) => {}
-            Do::Meet(meeting) => {
+            Action::Fail(_) => {}
+            Action::Meet(meeting) => {
                 meeting.here.notify_one();
                 meeting.go.notified().await;
             }
-            Do::Warn(text) => cx.warn(*text),
-            Do::Stop(flag) => flag.cancel(),
+            Action::Warn(text) => cx.warn(*text),
+            Action::Stop(flag) => flag.cancel(),
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use docstore::bson::{Bson, Document, doc};
 use docstore::{Database, Filter, Update};
 use migrator::{DownRequest, DownTarget, Undo, UpMode};
 
-use crate::toys::{Do, all, content, entry, log, migrator, toy};
+use crate::toys::{Action, all, content, entry, log, migrator, toy};
 
 const YES: DownRequest = DownRequest { target: DownTarget::Last, confirmed: true };
 const NO: DownRequest = DownRequest { target: DownTarget::Last, confirmed: false };
@@ -22,13 +22,13 @@ testkit::stores! {
     async fn down_restores_every_document_exactly_and_up_applies_again(db: Database) {
         db.collection("things").insert_many(many()).await.unwrap();
         let before = content(&db).await;
-        let does = vec![
-            Do::Fill("things", "color", 1),
-            Do::Set("things", "n", Bson::from("all")),
-            Do::Insert("things", "made"),
-            Do::Insert("others", "made"),
+        let actions = vec![
+            Action::Fill("things", "color", 1),
+            Action::Set("things", "n", Bson::from("all")),
+            Action::Insert("things", "made"),
+            Action::Insert("others", "made"),
         ];
-        let migrator = migrator(&db, &[toy("0001_a", &[], does)]);
+        let migrator = migrator(&db, &[toy("0001_a", &[], actions)]);
         let report = migrator.up(UpMode::Start).await.unwrap();
         let counts: Vec<_> = report.applied[0].counts.iter().map(|c| (c.updated, c.inserted)).collect();
         assert_eq!(counts, [(1500, 0), (2703, 0), (0, 1), (0, 1)]);
@@ -55,8 +55,8 @@ testkit::stores! {
     async fn field_set_twice_is_restored_to_its_first_value(db: Database) {
         db.collection("things").insert_many(vec![doc! { "_id": 1, "x": "old" }, doc! { "_id": 2 }]).await.unwrap();
         let before = content(&db).await;
-        let does = vec![Do::Set("things", "x", 1.into()), Do::Set("things", "x", 2.into())];
-        let migrator = migrator(&db, &[toy("0001_a", &[], does)]);
+        let actions = vec![Action::Set("things", "x", 1.into()), Action::Set("things", "x", 2.into())];
+        let migrator = migrator(&db, &[toy("0001_a", &[], actions)]);
         migrator.up(UpMode::Start).await.unwrap();
         assert!(all(&db, "things").await.iter().all(|d| d.get_i32("x").unwrap() == 2));
         migrator.down(NO).await.unwrap();
@@ -66,7 +66,7 @@ testkit::stores! {
     async fn down_keeps_and_counts_later_edits(db: Database) {
         let things = db.collection("things");
         things.insert_many((0..4).map(|i| doc! { "_id": i }).collect()).await.unwrap();
-        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Fill("things", "x", 1)])]);
+        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Action::Fill("things", "x", 1)])]);
         migrator.up(UpMode::Start).await.unwrap();
         things.update_one(&Filter::id(0), &Update::new().set("x", "by hand")).await.unwrap();
         // An array with our value is not our value.
@@ -79,7 +79,7 @@ testkit::stores! {
     }
 
     async fn deleting_edited_documents_requires_confirmation(db: Database) {
-        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Insert("things", "a"), Do::Insert("things", "b")])]);
+        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Action::Insert("things", "a"), Action::Insert("things", "b")])]);
         migrator.up(UpMode::Start).await.unwrap();
         db.collection("things").update_one(&Filter::eq("name", "a"), &Update::new().set("text", "by hand")).await.unwrap();
         let before = testkit::dump!(db);
@@ -97,7 +97,7 @@ testkit::stores! {
     async fn existing_data_is_kept_by_down(db: Database) {
         db.collection("things").insert_one(doc! { "_id": 1, "name": "a" }).await.unwrap();
         let before = content(&db).await;
-        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Insert("things", "a")])]);
+        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Action::Insert("things", "a")])]);
         let report = migrator.up(UpMode::Start).await.unwrap();
         assert_eq!((report.applied[0].counts[0].inserted, report.applied[0].counts[0].left), (0, 1));
         migrator.down(NO).await.unwrap();
@@ -106,8 +106,8 @@ testkit::stores! {
 
     async fn down_rolls_back_one_at_a_time_last_first(db: Database) {
         let toys = [
-            toy("0001_a", &[], vec![Do::Insert("things", "a")]),
-            toy("0002_b", &["0001_a"], vec![Do::Insert("things", "b")]),
+            toy("0001_a", &[], vec![Action::Insert("things", "a")]),
+            toy("0002_b", &["0001_a"], vec![Action::Insert("things", "b")]),
         ];
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
@@ -117,7 +117,7 @@ testkit::stores! {
     }
 
     async fn irreversible_migration_is_refused_with_its_reason(db: Database) {
-        let toys = [toy("0001_a", &[], vec![Do::Insert("things", "a")]).undo(Undo::Irreversible("it was sent to everyone"))];
+        let toys = [toy("0001_a", &[], vec![Action::Insert("things", "a")]).undo(Undo::Irreversible("it was sent to everyone"))];
         let migrator = migrator(&db, &toys);
         migrator.up(UpMode::Start).await.unwrap();
         let before = testkit::dump!(db);
@@ -128,7 +128,7 @@ testkit::stores! {
     }
 
     async fn down_refuses_a_migration_that_an_unknown_one_depends_on(db: Database) {
-        let known = toy("0001_a", &[], vec![Do::Insert("things", "a")]);
+        let known = toy("0001_a", &[], vec![Action::Insert("things", "a")]);
         let newer = [known.clone(), toy("0002_b", &["0001_a"], vec![])];
         migrator(&db, &newer).up(UpMode::Start).await.unwrap();
         let error = migrator(&db, &[known]).down(YES).await.unwrap_err();
@@ -139,7 +139,7 @@ testkit::stores! {
     async fn interrupted_rollback_is_finished_by_down_and_by_up(db: Database) {
         db.collection("things").insert_many((0..3).map(|i| doc! { "_id": i }).collect()).await.unwrap();
         let before = content(&db).await;
-        let toys = [toy("0001_a", &[], vec![Do::Fill("things", "x", 1), Do::Fill("things", "y", 1)])];
+        let toys = [toy("0001_a", &[], vec![Action::Fill("things", "x", 1), Action::Fill("things", "y", 1)])];
         let migrator = migrator(&db, &toys);
         let interrupted = Update::new().set("status", "rolling_back").set("confirmed", false);
         for by_up in [false, true] {
@@ -162,7 +162,7 @@ testkit::stores! {
     async fn rollback_keeps_a_journal_entry_that_it_cannot_revert(db: Database) {
         db.collection("things").insert_one(doc! { "_id": 1, "x": "old" }).await.unwrap();
         let before = content(&db).await;
-        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Do::Set("things", "x", "new".into())])]);
+        let migrator = migrator(&db, &[toy("0001_a", &[], vec![Action::Set("things", "x", "new".into())])]);
         migrator.up(UpMode::Start).await.unwrap();
         let journal = db.collection("_migration_undo");
         for (kind, remedy) in [("validator_set", "collMod"), ("later", "by hand")] {
@@ -185,7 +185,7 @@ testkit::stores! {
     async fn failed_rollback_names_the_commands(db: Database) {
         let things = db.collection("things");
         things.insert_many(vec![doc! { "_id": 1, "x": "same" }, doc! { "_id": 2, "x": "other" }]).await.unwrap();
-        let toys = [toy("0001_a", &[], vec![Do::Set("things", "x", Bson::Null)])];
+        let toys = [toy("0001_a", &[], vec![Action::Set("things", "x", Bson::Null)])];
         let migrator = Arc::new(migrator(&db, &toys));
         migrator.up(UpMode::Start).await.unwrap();
         // The old value is taken meanwhile, and has become unique.

@@ -12,11 +12,11 @@ pub(crate) enum WorkerStep {
     Fill,
     /// Sets `n` on all.
     Set,
-    /// Takes `n` away.
+    /// Removes `n`.
     Unset,
     /// Copies `n` to `m`.
     CopyField,
-    /// Writes `double`, and takes `odd` away where it is.
+    /// Sets `double`, and removes `odd` where it exists.
     Each,
     /// Deletes those whose `n` is below 1200.
     Delete,
@@ -24,9 +24,9 @@ pub(crate) enum WorkerStep {
     Copy,
     /// Inserts one.
     Insert,
-    /// Inserts a thousand, of which some are there.
+    /// Inserts a thousand, some of which exist already.
     InsertMany,
-    /// Makes an index on `n`.
+    /// Creates an index on `n`.
     MakeIndex,
     /// Drops the index on `color`.
     DropIndex,
@@ -48,14 +48,14 @@ pub(crate) const DOCUMENTS: [WorkerStep; 9] = [
 /// The end of a worker's steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum End {
-    Well,
+    Succeeds,
     Fails,
 }
 
 #[derive(Clone)]
 pub(crate) struct Worker {
     meta: &'static Meta,
-    does: Vec<WorkerStep>,
+    steps: Vec<WorkerStep>,
     end: End,
 }
 
@@ -63,12 +63,12 @@ pub(crate) const ID: &str = "0001_work";
 const THINGS: &str = "things";
 
 impl Worker {
-    pub(crate) fn new(mode: Mode, does: &[WorkerStep]) -> Self {
-        Self::with(Meta::new(ID, "does things").mode(mode), does)
+    pub(crate) fn new(mode: Mode, steps: &[WorkerStep]) -> Self {
+        Self::with(Meta::new(ID, "does things").mode(mode), steps)
     }
 
-    pub(crate) fn with(meta: Meta, does: &[WorkerStep]) -> Self {
-        Self { meta: Box::leak(Box::new(meta)), does: does.to_vec(), end: End::Well }
+    pub(crate) fn with(meta: Meta, steps: &[WorkerStep]) -> Self {
+        Self { meta: Box::leak(Box::new(meta)), steps: steps.to_vec(), end: End::Succeeds }
     }
 
     pub(crate) fn failing(mut self) -> Self {
@@ -88,12 +88,12 @@ impl Migration for Worker {
     }
 
     async fn up(&self, cx: &mut Up<'_>) -> Result<()> {
-        for does in &self.does {
-            let step = format!("{does:?}");
-            execute(cx, &step, *does).await?;
+        for step in &self.steps {
+            let name = format!("{step:?}");
+            execute(cx, &name, *step).await?;
         }
         match self.end {
-            End::Well => Ok(()),
+            End::Succeeds => Ok(()),
             End::Fails => Err(migrator::Error::migration("fails on purpose")),
         }
     }
@@ -104,51 +104,51 @@ impl Migration for Worker {
 
     async fn check(&self, cx: &Check<'_>) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        if self.does.contains(&WorkerStep::Fill) && cx.count(THINGS, &Filter::missing("color")).await? > 0 {
+        if self.steps.contains(&WorkerStep::Fill) && cx.count(THINGS, &Filter::missing("color")).await? > 0 {
             findings.push(Finding::new("there are things without color"));
         }
         Ok(findings)
     }
 }
 
-async fn execute(cx: &mut Up<'_>, step: &str, does: WorkerStep) -> Result<()> {
+async fn execute(cx: &mut Up<'_>, name: &str, step: WorkerStep) -> Result<()> {
     let all = Filter::All;
-    match does {
+    match step {
         WorkerStep::Fill => {
-            cx.set_where_missing(step, THINGS, &all, "color", 1).await?;
+            cx.set_where_missing(name, THINGS, &all, "color", 1).await?;
         }
         WorkerStep::Set => {
-            cx.set(step, THINGS, &all, "n", "all").await?;
+            cx.set(name, THINGS, &all, "n", "all").await?;
         }
         WorkerStep::Unset => {
-            cx.step(Step::unset_field(step, THINGS, "n")).await?;
+            cx.step(Step::unset_field(name, THINGS, "n")).await?;
         }
         WorkerStep::CopyField => {
-            cx.step(Step::rename_begin(step, THINGS, "n", "m")).await?;
+            cx.step(Step::rename_begin(name, THINGS, "n", "m")).await?;
         }
         WorkerStep::Each => {
-            cx.step(Step::backfill(step, THINGS, ["n", "double", "odd"], doubled)).await?;
+            cx.step(Step::backfill(name, THINGS, ["n", "double", "odd"], doubled)).await?;
         }
         WorkerStep::Delete => {
-            cx.step(Step::delete(step, THINGS, Filter::lt("n", 1200))).await?;
+            cx.step(Step::delete(name, THINGS, Filter::lt("n", 1200))).await?;
         }
         WorkerStep::Copy => {
-            cx.step(Step::copy_collection(step, THINGS, "copies")).await?;
+            cx.step(Step::copy_collection(name, THINGS, "copies")).await?;
         }
         WorkerStep::Insert => {
             let document = doc! { "_id": "one", "name": "one", "color": Bson::Null };
-            cx.insert_if_absent(step, THINGS, &Filter::eq("name", "one"), document).await?;
+            cx.insert_if_absent(name, THINGS, &Filter::eq("name", "one"), document).await?;
         }
         WorkerStep::InsertMany => {
             let documents =
                 (0..1000).map(|i| doc! { "_id": format!("m{i}"), "slug": format!("s{i}"), "n": i });
-            cx.step(Step::seed(step, "more", ["slug"], documents.collect())).await?;
+            cx.step(Step::seed(name, "more", ["slug"], documents.collect())).await?;
         }
         WorkerStep::MakeIndex => {
-            cx.step(Step::create_index(step, THINGS, Index::on(["n"]))).await?;
+            cx.step(Step::create_index(name, THINGS, Index::on(["n"]))).await?;
         }
         WorkerStep::DropIndex => {
-            cx.step(Step::drop_index(step, THINGS, "color_1")).await?;
+            cx.step(Step::drop_index(name, THINGS, "color_1")).await?;
         }
     }
     Ok(())
@@ -185,7 +185,7 @@ pub(crate) async fn seed(db: &docstore::Database, numbers: i32) {
     db.ensure_index(THINGS, &Index::on(["color"]).partial(Filter::exists("color"))).await.unwrap();
 }
 
-/// The documents of a collection whose field is there.
-pub(crate) async fn having(db: &docstore::Database, collection: &str, field: &'static str) -> u64 {
+/// Counts the documents of a collection that have a field.
+pub(crate) async fn count_with_field(db: &docstore::Database, collection: &str, field: &'static str) -> u64 {
     db.collection(collection).count(&Filter::exists(Field::from(field))).await.unwrap()
 }

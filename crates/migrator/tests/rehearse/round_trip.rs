@@ -68,7 +68,7 @@ testkit::stores! {
     }
 
     async fn round_trip_finds_leftovers_of_a_rollback(db: Database) {
-        let round_trip = tried(&db, &[("0001_forgets", ToyBehavior::ForgetsOnTheWayBack)]).await;
+        let round_trip = tried(&db, &[("0001_forgets", ToyBehavior::IncompleteRollback)]).await;
         let trial = of(&round_trip, "sample");
         assert_eq!(trial.idempotent, TrialOutcome::Held);
         match &trial.down {

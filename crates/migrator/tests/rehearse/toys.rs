@@ -27,8 +27,8 @@ pub(crate) enum ToyBehavior {
     Fails,
     /// Makes a unique index.
     Unique(&'static str),
-    /// Its way back is code, which forgets something.
-    ForgetsOnTheWayBack,
+    /// Its rollback is code that misses something.
+    IncompleteRollback,
     /// Has a finding.
     Finds,
 }
@@ -57,7 +57,7 @@ impl Migration for Toy {
                     person.get("_id").and_then(Bson::as_object_id).unwrap_or(ObjectId::from_bytes([0; 12]));
                 cx.set_where_missing("stories", "stories", &Filter::All, "person", id.to_hex()).await?;
             }
-            ToyBehavior::Fill | ToyBehavior::ForgetsOnTheWayBack | ToyBehavior::Finds => {
+            ToyBehavior::Fill | ToyBehavior::IncompleteRollback | ToyBehavior::Finds => {
                 cx.set_where_missing("fill", "stories", &Filter::All, "color", "red").await?;
             }
             ToyBehavior::Irreversible => {
@@ -84,7 +84,7 @@ impl Migration for Toy {
     fn undo(&self) -> Undo {
         match self.1 {
             ToyBehavior::Irreversible => Undo::Irreversible("it was sent to everyone"),
-            ToyBehavior::ForgetsOnTheWayBack => Undo::Code,
+            ToyBehavior::IncompleteRollback => Undo::Code,
             _ => Undo::Journal,
         }
     }
