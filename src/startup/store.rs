@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use docstore::sqlite::{Check, Settings};
+use docstore::sqlite::{FileCheck, Settings};
 use docstore::{Database, Error, mongo, sqlite};
 use migrator::backup;
 
@@ -27,9 +27,9 @@ pub async fn open(config: &StoreConfig, backups: &Path) -> Result<Database, Fail
         StoreConfig::Embedded { path, read_only, check } => {
             refuse_emptied(path, backups)?;
             let check = match check {
-                StoreCheck::Off => Check::Off,
-                StoreCheck::Quick => Check::Quick,
-                StoreCheck::Full => Check::Full,
+                StoreCheck::Off => FileCheck::Off,
+                StoreCheck::Quick => FileCheck::Quick,
+                StoreCheck::Full => FileCheck::Full,
             };
             let settings = Settings { read_only: *read_only, check, ..Settings::default() };
             sqlite::open_with(sqlite::Options { path: path.clone() }, settings).await

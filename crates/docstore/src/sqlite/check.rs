@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::sqlite::Check;
+use crate::sqlite::FileCheck;
 use crate::sqlite::catalog::{Catalog, CollectionMeta};
 use crate::sqlite::error::{DAMAGED, failed};
 use crate::sqlite::log::{integrity_check, quick_check};
@@ -17,11 +17,11 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// The first fault in the structure of the file or of an index.
-pub(crate) fn check(connection: &Connection, catalog: &Catalog, check: Check) -> Result<()> {
+pub(crate) fn check(connection: &Connection, catalog: &Catalog, check: FileCheck) -> Result<()> {
     let fault = match check {
-        Check::Off => None,
-        Check::Quick => quick_check(connection)?,
-        Check::Full => match integrity_check(connection)? {
+        FileCheck::Off => None,
+        FileCheck::Quick => quick_check(connection)?,
+        FileCheck::Full => match integrity_check(connection)? {
             Some(fault) => Some(fault),
             None => documents(connection, catalog)?,
         },

@@ -53,15 +53,15 @@ pub struct Settings {
     /// created.
     pub read_only: bool,
     /// The check of the file before it is used.
-    pub check: Check,
+    pub check: FileCheck,
     /// Limits the file to a number of pages; beyond it, writes fail with [`Error::DiskFull`].
     pub max_pages: Option<u32>,
 }
 
 /// The check of a file before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
-    /// Only a file with the log of a killed process is checked, as with [`Check::Quick`].
+pub enum FileCheck {
+    /// Only a file with the log of a killed process is checked, as with [`FileCheck::Quick`].
     Off,
     /// The structure of the file, which reads all of it.
     Quick,
@@ -72,7 +72,7 @@ pub enum Check {
 impl Default for Settings {
     /// Returns MongoDB's time limit of transactions, without a check.
     fn default() -> Self {
-        Self { transaction: Duration::from_mins(1), read_only: false, check: Check::Off, max_pages: None }
+        Self { transaction: Duration::from_mins(1), read_only: false, check: FileCheck::Off, max_pages: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use docstore::bson::{Document, RawDocumentBuf, doc, rawdoc};
-use docstore::sqlite::{Check, Options, Settings, open, open_with};
+use docstore::sqlite::{FileCheck, Options, Settings, open, open_with};
 use docstore::{Database, Error, Filter, Find, Index, Projection, Result, Sort, Update};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -393,29 +393,29 @@ async fn check_finds_faults_in_pages_documents_and_indexes() {
     store.database.close().await;
     let file = path(&store.folder);
     let with = |check| opened(&file, Settings { check, ..Settings::default() });
-    for check in [Check::Off, Check::Quick, Check::Full] {
+    for check in [FileCheck::Off, FileCheck::Quick, FileCheck::Full] {
         with(check).await.unwrap().close().await;
     }
     let whole = fs::read(&file).unwrap();
     // A damaged document does not prevent the use of the others.
     damage(&file, "text of a\0", "text of z\0");
-    with(Check::Full).await.unwrap().close().await;
+    with(FileCheck::Full).await.unwrap().close().await;
     for (sql, expected) in [
         ("DELETE FROM x_1 WHERE rid = 1000", "lacks a document"),
         ("INSERT INTO x_1 VALUES (x'00', 5)", "names a document that it should not"),
     ] {
         fs::write(&file, &whole).unwrap();
         Connection::open(&file).unwrap().execute(sql, []).unwrap();
-        with(Check::Quick).await.unwrap().close().await;
-        let error = with(Check::Full).await.map(drop).unwrap_err().to_string();
+        with(FileCheck::Quick).await.unwrap().close().await;
+        let error = with(FileCheck::Full).await.map(drop).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
     let mut bytes = whole.clone();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 8192].fill(0xA5);
     fs::write(&file, bytes).unwrap();
-    with(Check::Off).await.unwrap().close().await;
-    let error = with(Check::Quick).await.map(drop).unwrap_err().to_string();
+    with(FileCheck::Off).await.unwrap().close().await;
+    let error = with(FileCheck::Quick).await.map(drop).unwrap_err().to_string();
     assert!(error.starts_with("the store file is damaged: "), "{error}");
 }
 
