@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use dotenv::{Dotenv, DotenvError};
-pub use reader::{ConfigErrors, Problem};
+pub use reader::{ConfigErrors, InvalidVariable};
 pub use variables::{VARIABLES, Variable};
 
 use clap::ValueEnum;

@@ -18,7 +18,7 @@ const MAX_THREADS: usize = 1024;
 
 /// An invalid variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct InvalidVariable {
     /// The name of the variable.
     pub variable: &'static str,
     /// The reason. Never holds the value.
@@ -27,12 +27,12 @@ pub struct Problem {
 
 /// All invalid variables of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct ConfigErrors(pub Vec<Problem>);
+pub struct ConfigErrors(pub Vec<InvalidVariable>);
 
 impl fmt::Display for ConfigErrors {
     /// Writes one line per variable.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Problem { variable, message }) in self.0.iter().enumerate() {
+        for (i, InvalidVariable { variable, message }) in self.0.iter().enumerate() {
             let separator = if i == 0 { "" } else { "\n" };
             write!(f, "{separator}{variable} {message}; set it in .env or in the environment")?;
         }
@@ -43,22 +43,22 @@ impl fmt::Display for ConfigErrors {
 /// Reads variables and collects the errors.
 pub(super) struct Reader<'l> {
     lookup: &'l dyn Fn(&str) -> Option<String>,
-    problems: Vec<Problem>,
+    errors: Vec<InvalidVariable>,
 }
 
 impl<'l> Reader<'l> {
     pub(super) fn new(lookup: &'l dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup, problems: Vec::new() }
+        Self { lookup, errors: Vec::new() }
     }
 
     /// Returns the value, or all errors.
     pub(super) fn finish<T>(&mut self, value: T) -> Result<T, ConfigErrors> {
-        let problems = std::mem::take(&mut self.problems);
-        if problems.is_empty() { Ok(value) } else { Err(ConfigErrors(problems)) }
+        let errors = std::mem::take(&mut self.errors);
+        if errors.is_empty() { Ok(value) } else { Err(ConfigErrors(errors)) }
     }
 
     pub(super) fn error(&mut self, variable: Variable, message: impl Into<String>) {
-        self.problems.push(Problem { variable: variable.name, message: message.into() });
+        self.errors.push(InvalidVariable { variable: variable.name, message: message.into() });
     }
 
     /// Returns the text of a variable, if it is set to more than white space.
