@@ -4,8 +4,8 @@
 //! therefore equals no declared index: a field of a kind other than ascending or descending becomes `$hashed.path`,
 //! `$text.path` and so on; with a collation of its own, all fields become `$collation.path`; an option that changes the
 //! content of the index (`expireAfterSeconds`, a partial filter with other operators) becomes a condition on a field named
-//! `$expireAfterSeconds` and so on. Names that start with a dollar are rejected in every declaration. [`Index::to_mql`]
-//! returns such an index as the server defines it.
+//! `$expireAfterSeconds` and so on. Names that start with a dollar are rejected in every declaration.
+//! [`to_mql`](crate::Index::to_mql) returns such an index as the server defines it.
 //!
 //! A declared index compares strings by their bytes, whatever the default collation of its collection. An index that
 //! inherited that collation when it was created counts as the declared one.
