@@ -2,6 +2,8 @@
 
 /// Ids of documents.
 mod id;
+/// Keys of requests that clients may repeat.
+mod idempotency;
 /// Navigation links.
 mod navlink;
 /// Pages.
@@ -30,6 +32,7 @@ mod tree;
 mod url;
 
 pub use id::{Id, InvalidId};
+pub use idempotency::{IdempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH, is_idempotency_key};
 pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
 pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};

@@ -120,7 +120,10 @@ pub enum ApiError {
     /// 507: the disk of the store is full.
     StorageFull(Box<dyn std::error::Error + Send + Sync>),
     /// 503: the request took too long.
-    TimedOut,
+    TimedOut {
+        /// Whether it may have written something.
+        writes: bool,
+    },
     /// 503: the limit of concurrent requests is reached.
     Overloaded,
     /// 500: a bug or a failure. The text is only logged.
@@ -137,6 +140,9 @@ pub(crate) struct ErrorBody<'a> {
     /// The same as `detail`, only with status 429, where the original API had this member instead.
     #[schema(nullable = false)]
     error: Option<&'a str>,
+    /// `unknown` if the request may have been executed, so that a repetition might execute it again; only with status 503.
+    #[schema(nullable = false)]
+    outcome: Option<&'static str>,
     /// All invalid fields.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false, min_items = 1)]
@@ -232,10 +238,18 @@ impl ApiError {
             Self::StorageFull(_) => {
                 plain(StatusCode::INSUFFICIENT_STORAGE, "the disk of the server is full: nothing was written")
             }
-            Self::TimedOut => unavailable("the request took too long"),
+            Self::TimedOut { .. } => unavailable("the request took too long"),
             Self::Overloaded => unavailable("too many concurrent requests"),
             Self::Internal(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
+    }
+
+    /// Reports whether the request may have been executed although it failed.
+    fn is_outcome_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut { writes: true } | Self::StoreUnavailable(repository::Error::Unconfirmed(_))
+        )
     }
 
     /// Returns the body of the response to a request.
@@ -244,6 +258,7 @@ impl ApiError {
         ErrorBody {
             detail,
             error: matches!(self, Self::TooManyRequests(..)).then_some(detail),
+            outcome: self.is_outcome_unknown().then_some("unknown"),
             errors,
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
@@ -336,12 +351,20 @@ impl From<service::Error> for ApiError {
 impl From<repository::Error> for ApiError {
     fn from(error: repository::Error) -> Self {
         match error {
-            repository::Error::Unavailable(_) => Self::StoreUnavailable(error),
+            repository::Error::Unavailable(_) | repository::Error::Unconfirmed(_) => Self::StoreUnavailable(error),
             repository::Error::DiskFull(_) => Self::StorageFull(Box::new(error)),
             repository::Error::ReadOnly(_) => Self::ReadOnly(error),
             repository::Error::Duplicate { fields, .. } => {
                 Self::Conflict(format!("{} is taken", fields.join(", ")))
             }
+            repository::Error::KeyInUse => {
+                Self::Conflict("a request with this Idempotency-Key is in progress: try again later".to_owned())
+            }
+            repository::Error::KeyReused => Self::Validation(vec![FieldError {
+                loc: vec!["header".into(), "Idempotency-Key".into()],
+                msg: "belongs to another request: send a new key".to_owned(),
+                kind: "value_error",
+            }]),
             repository::Error::Cursor => Self::BadRequest(
                 "Invalid cursor: it belongs to another list, to other parameters or to another version of this program; \
                  start again with an empty one"

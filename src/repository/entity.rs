@@ -16,6 +16,7 @@ use docstore::{Collection, Database, Direction, Filter, Find, Index, Update};
 use parking_lot::Mutex;
 
 use super::Error;
+use super::idempotency::IdempotencyRecords;
 use super::lists::cursor::Cursors;
 use super::lists::order;
 use super::lists::totals::Totals;
@@ -107,6 +108,7 @@ pub struct Repository<E> {
     pub(super) collection: Collection,
     /// Former slugs, of all collections.
     pub(super) history: Collection,
+    pub(super) idempotency: IdempotencyRecords,
     pub(super) totals: Arc<Totals>,
     pub(super) cursors: Arc<Cursors>,
     /// The ids of corrupt documents that lists have skipped and logged.
@@ -130,6 +132,7 @@ impl<E: Entity> Repository<E> {
         Self {
             collection: database.collection(E::COLLECTION),
             history: database.collection(SLUG_HISTORY),
+            idempotency: IdempotencyRecords::new(database),
             totals: Arc::new(Totals::new(database, E::COLLECTION)),
             cursors: Arc::new(Cursors::new(database, E::COLLECTION)),
             corrupt: Arc::default(),

@@ -28,6 +28,15 @@ pub enum Error {
         /// The fields of the unique key.
         fields: Vec<String>,
     },
+    /// The store did not confirm a write, which may have been made.
+    #[error("the store did not confirm a write")]
+    Unconfirmed(#[source] docstore::Error),
+    /// An idempotency key belongs to another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// A request with the same idempotency key is in progress.
+    #[error("a request with this idempotency key is in progress")]
+    KeyInUse,
     /// A cursor belongs to another list, or to another version of this program.
     #[error("the cursor does not belong to this list")]
     Cursor,
@@ -42,6 +51,15 @@ impl Error {
         Self::Unavailable(docstore::Error::Unavailable(reason.into()))
     }
 
+    /// Returns the error of a request that has written something before.
+    #[must_use]
+    pub fn after_write(self) -> Self {
+        match self {
+            Self::Unavailable(error) => Self::Unconfirmed(error),
+            other => other,
+        }
+    }
+
     /// Reports whether another document has the same value of this unique field.
     pub(super) fn is_duplicate(&self, field: &str) -> bool {
         matches!(self, Self::Duplicate { fields, .. } if fields.iter().map(String::as_str).eq([field]))
@@ -52,6 +70,7 @@ impl From<docstore::Error> for Error {
     fn from(error: docstore::Error) -> Self {
         match error.root() {
             docstore::Error::Unavailable(_) | docstore::Error::FileLost { .. } => Self::Unavailable(error),
+            docstore::Error::Unconfirmed(_) => Self::Unconfirmed(error),
             docstore::Error::DiskFull(_) => Self::DiskFull(error),
             docstore::Error::ReadOnly(_) => Self::ReadOnly(error),
             docstore::Error::DuplicateKey { collection, fields, .. } => {

@@ -7,6 +7,7 @@ use super::Entity;
 use super::duplicates::{self, Duplicates};
 use super::entities::user;
 use super::entity::SLUG_HISTORY;
+use super::idempotency;
 use super::slug_history::slug_history_indexes;
 use crate::domain::{NavLink, Page, Project, Section, Story};
 
@@ -79,6 +80,7 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (NavLink::COLLECTION, NavLink::indexes()),
         (user::COLLECTION, user::indexes()),
         (SLUG_HISTORY, slug_history_indexes()),
+        (idempotency::COLLECTION, idempotency::indexes()),
         // Reactions and comments are stored by the original and not served here.
         (
             "reactions",
@@ -219,6 +221,7 @@ mod tests {
         let expected = [
             "comments.parent_id_1 (parent_id)",
             "comments.target_type_1_target_id_1 (target_type, target_id)",
+            "idempotency_keys.createdDate_1 (createdDate) expireAfterSeconds 86400",
             "navlinks.is_published_1 (is_published)",
             "navlinks.sort_order_1 (sort_order)",
             "pages.is_published_1 (is_published)",

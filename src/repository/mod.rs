@@ -11,6 +11,8 @@ mod entities;
 mod entity;
 /// Repository errors.
 mod error;
+/// The memory of creates that clients may repeat.
+mod idempotency;
 /// Creates the declared indexes.
 mod indexes;
 /// List queries, orders, cursors and totals.
@@ -29,6 +31,7 @@ pub use docstore::{Problem, ReadSet, ReadTracker};
 pub use entities::{NewUser, PageRestore, User, Users};
 pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
 pub use error::Error;
+pub use idempotency::CreateInProgress;
 pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures};
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::TreeLock;

@@ -42,7 +42,8 @@ impl TreeLock {
     /// unfinished and the lease is released.
     ///
     /// # Errors
-    /// The errors of `work`; [`Error::Unavailable`] if the lock cannot be acquired or `work` takes too long.
+    /// The errors of `work`; [`Error::Unavailable`] if the lock cannot be acquired, [`Error::Unconfirmed`] if `work` takes
+    /// too long.
     pub async fn run_exclusive<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>> + Send + 'static,
@@ -59,7 +60,7 @@ impl TreeLock {
             // After a timeout a write may still be in progress, so the lease is left to expire.
             let outcome = timeout(WORK_TIMEOUT, work)
                 .await
-                .map_err(|_| Error::unavailable("the change of sections timed out"))?;
+                .map_err(|_| Error::unavailable("the change of sections timed out").after_write())?;
             if let Err(error) = lease.release().await {
                 tracing::warn!(%error, "failed to release the lock of the sections; it expires by itself");
             }

@@ -6,11 +6,14 @@ use super::Error;
 use super::sanitizer::{sanitize, sanitize_patch};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, ContentType, Id, Item as _, Listing, PageRequest, PatchOf, Precondition, Project,
-    ProjectFilter, Revised, Section, SlugLookup, Story, StoryFilter, Visibility, slugify,
+    Authorship, Caller, ContentType, Id, IdempotencyKey, Item as _, Listing, PageRequest, PatchOf,
+    Precondition, Project, ProjectFilter, Revised, Section, SlugLookup, Story, StoryFilter, Visibility,
+    slugify,
 };
 use crate::html::{Removed, Sanitized};
-use crate::repository::{Change, Entity, New, Repository, Sluggable, SoftDelete, Versioned};
+use crate::repository::{
+    self, Change, CreateInProgress, Entity, New, Repository, Sluggable, SoftDelete, Versioned,
+};
 
 /// A draft or a patch that a caller wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +96,18 @@ impl<E: Entity> Content<E> {
     /// Fails unless the caller may create content.
     pub(super) fn authorize_create(&self, caller: &Caller) -> Result<(), Error> {
         if caller.may_create(self.authorship) { Ok(()) } else { Err(Error::MayNotCreate) }
+    }
+
+    /// Begins a create. Returns the item that an earlier one with the same key created, as it was then.
+    pub(super) async fn begin_create(
+        &self,
+        caller: &Caller,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(Option<CreateInProgress>, Option<Revised<E>>), Error> {
+        self.authorize_create(caller)?;
+        let Some(key) = key else { return Ok((None, None)) };
+        let (create, created) = self.items.begin_create(caller.id, key, self.clock.now()).await?;
+        Ok((Some(create), created.map(|created| created.revised)))
     }
 
     pub(super) async fn find_editable(
@@ -192,18 +207,26 @@ impl<E: Article> Articles<E> {
         Self { content: Content::new(items, authorship, clock), placement }
     }
 
-    /// Creates an article.
-    pub async fn create(&self, caller: &Caller, write: Write<E::Draft>) -> Result<Written<E>, Error> {
-        self.content.authorize_create(caller)?;
+    /// Creates an article, unless an earlier request with the same key did.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        write: Write<E::Draft>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Written<E>, Error> {
+        let (_create, created) = self.content.begin_create(caller, key.as_ref()).await?;
         let Write { fields: mut draft, section_id } = write;
         let items = &self.content.items;
         let (title, content) = E::text(&mut draft);
         let (slug, content) = (slugify(title), std::mem::take(content));
+        if let Some(revised) = created {
+            return Ok(Written { revised, removed: sanitize(content).await?.removed });
+        }
         // Neither depends on the other.
         let section = self.placement.for_new(caller, section_id.as_deref());
         let (section_id, Sanitized { html, removed }) = tokio::try_join!(section, sanitize(content))?;
         *E::text(&mut draft).1 = html;
-        let new = New { draft, user_id: caller.id, section_id };
+        let new = New { draft, user_id: caller.id, section_id, key };
         let stored = items.insert_under_slug(&slug, &new, self.content.clock.now()).await?;
         let stored = self.placement.settle(items, stored, section_id).await?;
         Ok(Written { revised: stored.revised, removed })
@@ -343,10 +366,11 @@ impl Placement {
         section: Option<Id>,
     ) -> Result<Versioned<E>, Error> {
         let Some(section) = section else { return Ok(written) };
-        if self.sections.find(section).await?.is_some() {
+        if self.sections.find(section).await.map_err(repository::Error::after_write)?.is_some() {
             return Ok(written);
         }
-        let settled = items.leave_section(written.revised.item.meta().id, section).await?;
+        let settled = items.leave_section(written.revised.item.meta().id, section).await;
+        let settled = settled.map_err(repository::Error::after_write)?;
         Ok(settled.unwrap_or(written))
     }
 

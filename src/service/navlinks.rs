@@ -1,8 +1,8 @@
 use super::Error;
 use super::content::{Content, parse_id, unchanged};
 use crate::domain::{
-    Caller, Item as _, Listing, NavLink, NavLinkDraft, NavLinkPatch, PageRequest, Precondition, Revised,
-    Role, Visibility,
+    Caller, IdempotencyKey, Item as _, Listing, NavLink, NavLinkDraft, NavLinkPatch, PageRequest,
+    Precondition, Revised, Role, Visibility,
 };
 use crate::repository::{Change, New, Versioned};
 
@@ -19,10 +19,18 @@ impl NavLinks {
         Ok(self.items.list(&Visibility::including_unpublished_of(unpublished_for), page).await?)
     }
 
-    /// Creates a link.
-    pub async fn create(&self, caller: &Caller, draft: NavLinkDraft) -> Result<Revised<NavLink>, Error> {
-        self.authorize_create(caller)?;
-        let new = New { draft, user_id: caller.id, section_id: None };
+    /// Creates a link, unless an earlier request with the same key did.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        draft: NavLinkDraft,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Revised<NavLink>, Error> {
+        let (_create, created) = self.begin_create(caller, key.as_ref()).await?;
+        if let Some(created) = created {
+            return Ok(created);
+        }
+        let new = New { draft, user_id: caller.id, section_id: None, key };
         Ok(self.items.insert(&new, self.clock.now()).await?.revised)
     }
 

@@ -137,7 +137,7 @@ impl Pages {
         };
         let page_type = page_type.to_owned();
         let draft = PageDraft { title, content, page_type, is_published: is_published.unwrap_or(true) };
-        Ok(New { draft, user_id: caller.id, section_id })
+        Ok(New { draft, user_id: caller.id, section_id, key: None })
     }
 
     /// Returns the section whose slug is this page type; fails if there cannot be a page of this type.

@@ -10,9 +10,9 @@ use super::Error;
 use super::content::{Content, EXPECTED_ID, parse_id};
 use crate::clock::Clock;
 use crate::domain::{
-    Authorship, Caller, ContentType, Id, Item as _, Listing, MAX_SECTION_DEPTH, NavVisibility, Page,
-    PageRequest, ParentFilter, Patch, PlacementError, Precondition, Restored, Revised, Role, Section,
-    SectionDraft, SectionFilter, SectionPatch, Visibility, nth_slug, slugify,
+    Authorship, Caller, ContentType, Id, IdempotencyKey, Item as _, Listing, MAX_SECTION_DEPTH,
+    NavVisibility, Page, PageRequest, ParentFilter, Patch, PlacementError, Precondition, Restored, Revised,
+    Role, Section, SectionDraft, SectionFilter, SectionPatch, Visibility, nth_slug, slugify,
 };
 use crate::repository::{Change, ContentCounts, New, Repository, SectionContents, TreeLock, Versioned};
 
@@ -89,25 +89,38 @@ impl Sections {
         Ok(self.content.items.list(&filter, page).await?)
     }
 
-    /// Creates a section.
-    pub async fn create(&self, caller: &Caller, mut draft: SectionDraft) -> Result<Revised<Section>, Error> {
-        self.content.authorize_create(caller)?;
+    /// Creates a section, unless an earlier request with the same key did.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        mut draft: SectionDraft,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Revised<Section>, Error> {
+        let (_create, created) = self.content.begin_create(caller, key.as_ref()).await?;
+        if let Some(created) = created {
+            return Ok(created);
+        }
         let Some(parent) = draft.parent_id.clone() else {
-            return self.insert(caller.id, draft).await;
+            return self.insert(caller.id, draft, key).await;
         };
         self.validate_parent(None, &parent).await?;
         let (sections, user_id) = (self.clone(), caller.id);
         let work = async move {
             draft.parent_id = Some(sections.validate_parent(None, &parent).await?);
-            sections.insert(user_id, draft).await
+            sections.insert(user_id, draft, key).await
         };
         self.tree_lock.run_exclusive(work).await
     }
 
-    async fn insert(&self, user_id: Id, draft: SectionDraft) -> Result<Revised<Section>, Error> {
+    async fn insert(
+        &self,
+        user_id: Id,
+        draft: SectionDraft,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Revised<Section>, Error> {
         let items = &self.content.items;
         let slug = self.slug_beside_pages(None, draft.content_type, slugify(&draft.title)).await?;
-        let new = New { draft, user_id, section_id: None };
+        let new = New { draft, user_id, section_id: None, key };
         Ok(items.insert_under_slug(&slug, &new, self.content.clock.now()).await?.revised)
     }
 

@@ -28,6 +28,8 @@ mod google;
 mod health;
 /// Sanitizing of HTML.
 mod html;
+/// Creates that are repeated with a key.
+mod idempotency;
 /// Users: accounts and addresses.
 mod identity;
 /// Declared indexes on databases that are not empty.

@@ -93,6 +93,11 @@ pub(crate) const ANSWERS: &[Difference] = &[
         "if_none_match_protects_existing_items",
     ),
     extend(
+        "idempotency-key",
+        "A POST that creates an item takes `Idempotency-Key`: for 24 hours a repetition gets the first response and creates nothing.",
+        "repeated_create_with_idempotency_key_returns_first_response",
+    ),
+    extend(
         "cache-headers",
         "Every response has `Cache-Control` and `Vary`: public ones must be revalidated, personal ones must not be stored.",
         "answers_to_somebody_are_theirs",
@@ -159,6 +164,11 @@ pub(crate) const ERRORS: &[Difference] = &[
         "store-unavailable",
         "An unreachable store is 503 with `Retry-After`; it was 500.",
         "regression_34_without_the_store_it_is_503",
+    ),
+    extend(
+        "outcome",
+        "A 503 has `\"outcome\": \"unknown\"` if the request may have been executed nevertheless.",
+        "create_without_confirmation_has_unknown_outcome_and_can_be_repeated",
     ),
     extend(
         "time-out",

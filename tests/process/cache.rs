@@ -78,7 +78,7 @@ testkit::targets! {
     }
 }
 
-fn on_server(server: &Mongod) -> Program {
+pub(crate) fn on_server(server: &Mongod) -> Program {
     Program::bare()
         .with("ADMIN_EMAIL", "admin@example.com")
         .with("ALLOW_DEV_AUTH", "true")
@@ -86,7 +86,7 @@ fn on_server(server: &Mongod) -> Program {
         .with("MONGO_DB_NAME", "notes")
 }
 
-async fn store_on(server: &Mongod) -> Database {
+pub(crate) async fn store_on(server: &Mongod) -> Database {
     let options = docstore::mongo::Options {
         uri: server.uri(),
         database: Some("notes".to_owned()),

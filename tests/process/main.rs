@@ -30,6 +30,8 @@ mod program;
 mod readme;
 /// Regressions of the original that need a process.
 mod regressions;
+/// Writes that clients repeat because the outcome is unknown.
+mod retries;
 /// `migrate new`, `merge` and `diff`.
 mod scaffold;
 /// `seed demo`.

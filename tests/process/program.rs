@@ -323,7 +323,20 @@ impl Server {
 
     /// Posts JSON as the development administrator.
     pub(crate) async fn post_as_admin(&self, path: &str, body: &Value) -> (u16, Value) {
-        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");
+        self.post_as_admin_with(path, &[], body).await
+    }
+
+    /// As [`Server::post_as_admin`], with headers.
+    pub(crate) async fn post_as_admin_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> (u16, Value) {
+        let mut request = self.client.post(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let answer = request.json(body).send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }

@@ -175,7 +175,7 @@ fn single_reads_and_writes_are_retried() {
         fail(&db, 1, &["update"], doc! { "closeConnection": true }).await;
         let write = Write::UpdateMany { filter: Filter::All, update: Update::new().set("a", 1) };
         let error = c.bulk_write(vec![write]).await.unwrap_err();
-        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        assert!(matches!(error, Error::Unconfirmed(_)), "{error:?}");
     });
 }
 
@@ -213,14 +213,14 @@ fn server_errors_are_mapped() {
             c.update_many(&Filter::All, &update).await.unwrap_err()
         };
         assert!(matches!(map(13).await, Error::Unauthorized(_)));
-        assert!(matches!(map(50).await, Error::Unavailable(_)));
+        assert!(matches!(map(50).await, Error::Unconfirmed(_)));
         assert!(matches!(map(10334).await, Error::TooLarge { .. }));
         assert!(matches!(map(8).await, Error::Engine { .. }));
         let unconfirmed =
             doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
         fail(&db, 1, &["update"], unconfirmed).await;
         let error = c.update_many(&Filter::All, &update).await.unwrap_err();
-        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        assert!(matches!(error, Error::Unconfirmed(_)), "{error:?}");
     });
 }
 
@@ -306,7 +306,12 @@ async fn eventually<T, F: Future<Output = Result<T>>>(mut what: impl FnMut() -> 
     loop {
         match what().await {
             Ok(value) => return value,
-            Err(error @ (Error::Unavailable(_) | Error::WriteConflict | Error::TransactionEnded(_))) => {
+            Err(
+                error @ (Error::Unavailable(_)
+                | Error::Unconfirmed(_)
+                | Error::WriteConflict
+                | Error::TransactionEnded(_)),
+            ) => {
                 assert!(tokio::time::Instant::now() < deadline, "no recovery: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

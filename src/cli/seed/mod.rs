@@ -66,11 +66,11 @@ async fn seed(services: &Services, admin: &Caller) -> Result<Vec<bool>, CliError
     let mut added = Vec::new();
     for story in demo::stories() {
         let found = stories.content.by_slug(Some(admin), &slugify(&story.fields.title)).await;
-        added.push(add_if_missing(found, stories.create(admin, story)).await?);
+        added.push(add_if_missing(found, stories.create(admin, story, None)).await?);
     }
     for project in demo::projects() {
         let found = projects.content.by_slug(Some(admin), &slugify(&project.fields.title)).await;
-        added.push(add_if_missing(found, projects.create(admin, project)).await?);
+        added.push(add_if_missing(found, projects.create(admin, project, None)).await?);
     }
     for (page_type, page) in demo::pages() {
         let found = pages.by_type(Some(admin), page_type).await;

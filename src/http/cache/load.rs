@@ -176,7 +176,7 @@ async fn try_load(
     // Shorter than the timeout of the waiting requests, so that they can still serve a stale entry.
     let deadline = app.request_timeout * 9 / 10;
     let response = tokio::time::timeout(deadline, reads.track(next.run(request))).await;
-    let response = response.map_err(|_| ApiError::TimedOut)?;
+    let response = response.map_err(|_| ApiError::TimedOut { writes: false })?;
     drop(permit);
     let Some(route) = route else { return Ok(uncached(response, UncachedReason::Policy).await) };
     if response.status() != StatusCode::OK {
@@ -237,7 +237,7 @@ impl UncachedResponse {
     /// Returns whether the store failed to answer. An overloaded process has not asked it.
     fn is_store_failure(&self) -> bool {
         let error = self.error.as_ref().map(|ErrorExtension(error)| &**error);
-        matches!(error, Some(ApiError::StoreUnavailable(_) | ApiError::TimedOut))
+        matches!(error, Some(ApiError::StoreUnavailable(_) | ApiError::TimedOut { .. }))
     }
 
     fn to_response(&self) -> Response {

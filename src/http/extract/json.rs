@@ -4,20 +4,23 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::fields::{Fields, RequestBody};
 use super::head::Auth;
 use super::value::invalid;
-use crate::domain::Caller;
+use crate::domain::{Caller, IdempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH, is_idempotency_key};
 use crate::http::error::{FieldError, LocPart};
 use crate::http::middleware::{ClientInfo, Permit};
 use crate::http::openapi::operation::{Input, Operation};
-use crate::http::openapi::schema;
+use crate::http::openapi::{headers, schema};
 use crate::http::{ApiError, AppState};
 
 /// The maximum size of a JSON body: 1 MiB.
@@ -26,6 +29,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 const BODY_GRACE: Duration = Duration::from_secs(10);
 /// The rate at which a client must send a body, in bytes per second.
 const MIN_BODY_RATE: u32 = 4 * 1024;
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The maximum number of elements of a body that is a list.
 const MAX_ELEMENTS: usize = 500;
@@ -33,6 +37,14 @@ const MAX_ELEMENTS: usize = 500;
 /// A caller whom the route's policy admits, and their body. Credentials come first, unlike in the original: nothing is
 /// received from a client that may not send it.
 pub(crate) struct Authorized<T>(pub(crate) Caller, pub(crate) T);
+
+/// As [`Authorized`], for a request that creates an item. The client may repeat it if it has a key.
+pub(crate) struct Create<T> {
+    pub(crate) caller: Caller,
+    pub(crate) body: T,
+    /// The key of `Idempotency-Key`.
+    pub(crate) key: Option<IdempotencyKey>,
+}
 
 /// A type that a JSON body is read as.
 pub(crate) trait JsonBody: Sized + Send {
@@ -104,7 +116,22 @@ impl<T: JsonBody> FromRequest<AppState> for Authorized<T> {
     async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let caller = Auth::new(&parts, app)?.require().await?;
-        Ok(Self(caller, read(Request::from_parts(parts, body), app).await?))
+        let bytes = receive_json(Request::from_parts(parts, body), app).await?;
+        Ok(Self(caller, decode(&bytes)?))
+    }
+}
+
+impl<T: JsonBody> FromRequest<AppState> for Create<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let caller = Auth::new(&parts, app)?.require().await?;
+        let key = idempotency_key(&parts.headers)?.map(str::to_owned);
+        let uri = parts.uri.clone();
+        let bytes = receive_json(Request::from_parts(parts, body), app).await?;
+        let key = key.map(|key| IdempotencyKey { key, request: digest(&uri, &bytes) });
+        Ok(Self { caller, body: decode(&bytes)?, key })
     }
 }
 
@@ -118,20 +145,62 @@ impl<T: JsonBody> Input for Authorized<T> {
     }
 }
 
-async fn read<T: JsonBody>(request: Request, app: &AppState) -> Result<T, ApiError> {
+impl<T: JsonBody> Input for Create<T> {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        Authorized::<T>::describe(operation);
+        let description = "A key of this request, unique among those of the caller: up to 255 visible ASCII characters, in \
+                           quotes or not. Within 24 hours a repetition with the same key creates nothing and gets the \
+                           same response; a different request with it gets 422, one during the first gets 409.";
+        operation.headers.push(headers::request("Idempotency-Key", description));
+    }
+}
+
+/// Returns the key of `Idempotency-Key`, which may be a string of RFC 9651 or, as many clients send it, bare.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    let key = text.strip_prefix('"').map_or(Some(text), |quoted| quoted.strip_suffix('"'));
+    let is_valid = |key: &&str| is_idempotency_key(key) && !key.contains(['"', '\\']);
+    match key.filter(is_valid) {
+        Some(key) if values.next().is_none() => Ok(Some(key)),
+        _ => Err(ApiError::BadRequest(format!(
+            "Invalid Idempotency-Key: one value of 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} visible ASCII characters is \
+             expected, without quotes and backslashes within"
+        ))),
+    }
+}
+
+/// Returns a digest that tells requests of one method apart.
+fn digest(uri: &Uri, body: &[u8]) -> String {
+    let mut digest = Sha256::new();
+    // No path contains the separator.
+    digest.update(uri.path());
+    digest.update([0]);
+    digest.update(body);
+    URL_SAFE_NO_PAD.encode(digest.finalize())
+}
+
+/// Receives the body of a request, which must be JSON.
+async fn receive_json(request: Request, app: &AppState) -> Result<BytesMut, ApiError> {
     let (parts, body) = request.into_parts();
     require_plain_json(&parts.headers)?;
     if content_length(&parts.headers).is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(ApiError::TooLarge);
     }
     let body = receive(body);
-    let bytes = match parts.extensions.get::<Permit>() {
+    match parts.extensions.get::<Permit>() {
         Some(permit) => {
-            app.concurrency.receive(permit, ClientInfo::address_of(&parts.extensions), body).await??
+            app.concurrency.receive(permit, ClientInfo::address_of(&parts.extensions), body).await?
         }
-        None => body.await?,
-    };
-    let body = parse(&bytes).map_err(|error| ApiError::Validation(vec![error]))?;
+        None => body.await,
+    }
+}
+
+fn decode<T: JsonBody>(bytes: &[u8]) -> Result<T, ApiError> {
+    let body = parse(bytes).map_err(|error| ApiError::Validation(vec![error]))?;
     T::read(body).map_err(ApiError::Validation)
 }
 
@@ -233,6 +302,38 @@ mod tests {
         );
         assert_eq!(read(good.clone()).unwrap_err()[0].kind, "list_type");
         assert_eq!(read(vec![good; MAX_ELEMENTS + 1].into()).unwrap_err()[0].kind, "too_long");
+    }
+
+    #[test]
+    fn idempotency_keys_are_quoted_or_bare_visible_ascii() {
+        let of = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                let value = axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+                headers.append(IDEMPOTENCY_KEY, value);
+            }
+            idempotency_key(&headers).map(|key| key.map(str::to_owned)).map_err(|error| error.parts().status)
+        };
+        let longest = "k".repeat(255);
+        assert_eq!(of(&[]), Ok(None));
+        for (text, key) in [("a", "a"), ("\"a\"", "a"), (" 8e03-[~] ", "8e03-[~]"), (&longest, &longest)] {
+            assert_eq!(of(&[text]), Ok(Some(key.to_owned())), "{text}");
+        }
+        let too_long = "k".repeat(256);
+        let malformed = ["", "\"\"", "\"a", "a\"", "\"", "a b", "a\tb", "\"a\\\"b\"", "\u{e9}", &too_long];
+        for text in malformed {
+            assert_eq!(of(&[text]), Err(axum::http::StatusCode::BAD_REQUEST), "{text:?}");
+        }
+        assert_eq!(of(&["a", "a"]), Err(axum::http::StatusCode::BAD_REQUEST));
+    }
+
+    #[test]
+    fn digests_differ_by_path_and_body() {
+        let of = |path: &'static str, body: &[u8]| digest(&Uri::from_static(path), body);
+        assert_eq!(of("/stories", b"{}"), of("/stories?a=1", b"{}"));
+        assert_eq!(of("/stories", b"{}").len(), 43);
+        assert_ne!(of("/stories", b"{}"), of("/projects", b"{}"));
+        assert_ne!(of("/stories", b"{}"), of("/stories", b"{ }"));
     }
 
     #[test]

@@ -16,6 +16,6 @@ pub(crate) use fields::{
     optional_id, optional_text, page, patch_id, query, request, required,
 };
 pub(crate) use head::{Auth, IfMatch, PathParam, TypedId};
-pub(crate) use json::Authorized;
+pub(crate) use json::{Authorized, Create};
 pub(crate) use query::ValidQuery;
 pub(crate) use value::MAX_SAFE_INTEGER;

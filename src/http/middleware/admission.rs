@@ -304,9 +304,10 @@ impl Drop for ReceivingPlace<'_> {
 
 /// Answers 503 when a request takes longer than the request timeout.
 pub(crate) async fn timeout(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let writes = !request.method().is_safe();
     match tokio::time::timeout(app.request_timeout, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::TimedOut.into_response(),
+        Err(_) => ApiError::TimedOut { writes }.into_response(),
     }
 }
 

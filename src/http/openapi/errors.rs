@@ -134,7 +134,7 @@ mod tests {
             ApiError::TooLarge,
             ApiError::UnsupportedMediaType,
             ApiError::NotServing(String::new()),
-            ApiError::TimedOut,
+            ApiError::TimedOut { writes: true },
             ApiError::Overloaded,
             ApiError::IssuerUnavailable,
             ApiError::VerificationBusy,
@@ -157,7 +157,7 @@ mod tests {
                 | ApiError::TooLarge
                 | ApiError::UnsupportedMediaType
                 | ApiError::NotServing(_)
-                | ApiError::TimedOut
+                | ApiError::TimedOut { .. }
                 | ApiError::Overloaded
                 | ApiError::IssuerUnavailable
                 | ApiError::VerificationBusy

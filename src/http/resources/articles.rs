@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::http::ApiError;
 use crate::http::extract::{
-    Auth, Authorized, Field, IfMatch, MAX_SAFE_INTEGER, PathParam, RequestBody, ValidQuery, default,
+    Auth, Authorized, Create, Field, IfMatch, MAX_SAFE_INTEGER, PathParam, RequestBody, ValidQuery, default,
     optional, optional_as, optional_id, optional_text, page, query, request, required,
 };
 use crate::http::respond::{
@@ -48,9 +48,9 @@ pub(crate) async fn show_by_slug<E: ArticleResource>(
 
 pub(crate) async fn create<E: ArticleResource>(
     services: Arc<Services>,
-    Authorized(caller, write): Authorized<Write<E::Draft>>,
+    Create { caller, body, key }: Create<Write<E::Draft>>,
 ) -> Result<CreatedSanitized<E>, ApiError> {
-    Ok(E::articles(&services).create(&caller, write).await?.into())
+    Ok(E::articles(&services).create(&caller, body, key).await?.into())
 }
 
 pub(crate) async fn update<E: ArticleResource>(

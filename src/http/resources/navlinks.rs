@@ -8,8 +8,8 @@ use crate::domain::{
 };
 use crate::http::ApiError;
 use crate::http::extract::{
-    Auth, Authorized, Field, IfMatch, MAX_SAFE_INTEGER, PathParam, ValidQuery, absent_is, default, omittable,
-    page, query, request, required,
+    Auth, Authorized, Create, Field, IfMatch, MAX_SAFE_INTEGER, PathParam, ValidQuery, absent_is, default,
+    omittable, page, query, request, required,
 };
 use crate::http::respond::{Created, Deleted, Item, List, response};
 use crate::service::Services;
@@ -104,9 +104,9 @@ pub(crate) async fn show(
 
 pub(crate) async fn create(
     services: Arc<Services>,
-    Authorized(caller, link): Authorized<NavLinkDraft>,
+    Create { caller, body, key }: Create<NavLinkDraft>,
 ) -> Result<Created<NavLink>, ApiError> {
-    Ok(services.navlinks.create(&caller, link).await?.into())
+    Ok(services.navlinks.create(&caller, body, key).await?.into())
 }
 
 pub(crate) async fn update(

@@ -7,8 +7,8 @@ use crate::domain::{
 };
 use crate::http::ApiError;
 use crate::http::extract::{
-    Auth, Authorized, IfMatch, MAX_SAFE_INTEGER, PathParam, ValidQuery, absent_is, default, omittable,
-    optional, optional_id, optional_text, page, patch_id, query, request, required,
+    Auth, Authorized, Create, IfMatch, MAX_SAFE_INTEGER, PathParam, ValidQuery, absent_is, default,
+    omittable, optional, optional_id, optional_text, page, patch_id, query, request, required,
 };
 use crate::http::respond::{Changed, Created, Deleted, Item, ItemAtSlug, List, response};
 use crate::service::{OnDelete, SectionPlace, Services, UpdateSection};
@@ -157,9 +157,9 @@ pub(crate) async fn show_by_slug(
 
 pub(crate) async fn create(
     services: Arc<Services>,
-    Authorized(caller, section): Authorized<SectionDraft>,
+    Create { caller, body, key }: Create<SectionDraft>,
 ) -> Result<Created<Section>, ApiError> {
-    Ok(services.sections.create(&caller, section).await?.into())
+    Ok(services.sections.create(&caller, body, key).await?.into())
 }
 
 pub(crate) async fn update(

@@ -3,7 +3,7 @@ use bson::oid::ObjectId;
 use chrono::{DateTime, Utc};
 use docstore::{Filter, Update};
 
-use crate::domain::{Id, PatchOf};
+use crate::domain::{Id, IdempotencyKey, PatchOf};
 use crate::repository::entity::{
     CREATED, DELETED, SLUG, UPDATED, VERSION, instant, not_deleted, refers, undecodable,
 };
@@ -17,6 +17,8 @@ pub struct New<E: Entity> {
     pub user_id: Id,
     /// The section it belongs to, if any.
     pub section_id: Option<Id>,
+    /// The key under which the author may repeat the request.
+    pub key: Option<IdempotencyKey>,
 }
 
 /// A change of an entity.
@@ -80,7 +82,7 @@ impl<E: Entity> Repository<E> {
         slug: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Versioned<E>, Error> {
-        let New { draft, user_id, section_id } = new;
+        let New { draft, user_id, section_id, key } = new;
         let mut document = bson::doc! { "_id": id };
         document.extend(draft.to_document());
         E::derive_on_insert(draft, now, &mut document);
@@ -94,6 +96,10 @@ impl<E: Entity> Repository<E> {
         document.insert(CREATED, instant(now));
         document.insert(UPDATED, instant(now));
         document.insert(VERSION, 1_i64);
+        if let Some(key) = key {
+            // Boxed, so that other creates do not carry its state.
+            return Box::pin(self.insert_once(document, *user_id, key, now)).await;
+        }
         let raw = RawDocumentBuf::try_from(&document).map_err(undecodable::<E>)?;
         self.collection.insert_one(document).await?;
         Self::read_versioned(&raw)

@@ -12,6 +12,7 @@ pub struct Index {
     unique: bool,
     sparse: bool,
     partial: Option<Filter>,
+    expire_after_seconds: Option<u32>,
 }
 
 impl Index {
@@ -28,7 +29,7 @@ impl Index {
             format!("{field}_{}", if *direction == Direction::Ascending { "1" } else { "-1" })
         };
         let name = fields.iter().map(part).collect::<Vec<_>>().join("_");
-        Self { name, fields, unique: false, sparse: false, partial: None }
+        Self { name, fields, unique: false, sparse: false, partial: None, expire_after_seconds: None }
     }
 
     /// Replaces the default name.
@@ -60,6 +61,14 @@ impl Index {
         self
     }
 
+    /// Lets MongoDB delete documents this many seconds after the date in the only field, within about a minute. The
+    /// embedded store keeps the declaration and deletes nothing: there the owner of the collection does.
+    #[must_use]
+    pub fn expire_after_seconds(mut self, seconds: u32) -> Self {
+        self.expire_after_seconds = Some(seconds);
+        self
+    }
+
     /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
@@ -85,12 +94,18 @@ impl Index {
         self.partial.as_ref()
     }
 
+    /// Returns the age at which documents expire, in seconds.
+    pub fn expiration(&self) -> Option<u32> {
+        self.expire_after_seconds
+    }
+
     /// Compares everything but the name.
     pub fn same_definition(&self, other: &Self) -> bool {
         self.same_keys(other)
             && self.unique == other.unique
             && self.sparse == other.sparse
             && self.partial == other.partial
+            && self.expire_after_seconds == other.expire_after_seconds
     }
 
     /// Compares fields, their order and their directions.
@@ -115,6 +130,9 @@ impl Index {
         if let Some(filter) = &self.partial {
             document.insert("partial", encode_filter(filter));
         }
+        if let Some(seconds) = self.expire_after_seconds {
+            document.insert("expire_after_seconds", i64::from(seconds));
+        }
         document
     }
 
@@ -132,12 +150,14 @@ impl Index {
             Ok((Field::unchecked(name.to_owned()), direction))
         };
         let fields = document.get_array("fields").map_err(|_| broken("no fields"))?;
+        let seconds = document.get_i64("expire_after_seconds").ok().map(u32::try_from).transpose();
         Ok(Self {
             name: document.get_str("name").map_err(|_| broken("no name"))?.to_owned(),
             fields: fields.iter().map(field).collect::<Result<_>>()?,
             unique: document.contains_key("unique"),
             sparse: document.contains_key("sparse"),
             partial: document.get_document("partial").ok().map(decode_filter).transpose()?,
+            expire_after_seconds: seconds.map_err(|_| broken("an age out of range"))?,
         })
     }
 
@@ -176,6 +196,12 @@ impl Index {
         }
         if self.sparse && self.partial.is_some() {
             return Err(Error::Invalid(format!("index {} cannot be both sparse and partial", self.name)));
+        }
+        if self.expire_after_seconds.is_some() && self.fields.len() > 1 {
+            return Err(Error::Invalid(format!(
+                "index {} expires documents by more than one field",
+                self.name
+            )));
         }
         let Some(filter) = &self.partial else { return Ok(()) };
         filter.check()?;
@@ -225,6 +251,9 @@ impl fmt::Display for Index {
         }
         if let Some(filter) = &self.partial {
             write!(f, " where {}", filter.to_mql())?;
+        }
+        if let Some(seconds) = self.expire_after_seconds {
+            write!(f, " expireAfterSeconds {seconds}")?;
         }
         Ok(())
     }
@@ -328,6 +357,7 @@ mod tests {
             Index::on(["slug"]).unique(),
             Index::by([("a", Direction::Descending), ("b.c", Direction::Ascending)]).sparse().named("mine"),
             Index::on(["a"]).partial(partial),
+            Index::on(["at"]).expire_after_seconds(u32::MAX),
         ] {
             assert_eq!(Index::from_document(&index.to_document()).unwrap(), index);
         }

@@ -17,7 +17,7 @@ use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConc
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output};
-use crate::mongo::error::{classify, failed, has_code};
+use crate::mongo::error::{COMMITTING, classify, failed, has_code};
 use crate::{
     ChangeFeed, EngineKind, Error, Find, Index, LeaseHolder, LeaseRequest, Plan, Result, ServerFacts,
     Topology, run_to_completion,
@@ -209,6 +209,11 @@ impl Executor for MongoTransaction {
         let mut state = self.state.lock().await;
         state.check()?;
         let result = self.core.execute(collection, operation, Some(&mut state.session)).await;
+        // What is not committed is not made.
+        let result = result.map_err(|error| match error {
+            Error::Unconfirmed(reason) => Error::Unavailable(reason),
+            other => other,
+        });
         if let Err(error) = &result {
             // The server has ended the transaction.
             state.ended = Some(format!("an operation in it failed: {error}"));
@@ -239,9 +244,9 @@ impl EngineTransaction for MongoTransaction {
                     let unknown = !error.contains_label(TRANSIENT_TRANSACTION_ERROR)
                         && error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
                     break Err(if unknown {
-                        Error::Unavailable("committing a transaction: its outcome is not known".into())
+                        Error::Unconfirmed(format!("{COMMITTING}: its outcome is not known"))
                     } else {
-                        classify("committing a transaction", "", &error)
+                        classify(COMMITTING, "", &error)
                     });
                 }
             }

@@ -8,6 +8,21 @@ pub(crate) const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 /// Stands for every write concern error: the primary applied the write, and a majority did not confirm it.
 const NOT_CONFIRMED: i32 = 64;
 
+/// The activities that write documents.
+pub(crate) const INSERTING: &str = "inserting documents";
+pub(crate) const UPDATING: &str = "updating documents";
+pub(crate) const DELETING: &str = "deleting documents";
+pub(crate) const COMMITTING: &str = "committing a transaction";
+
+/// Returns the error of a request whose outcome the server did not report.
+fn unanswered(what: &'static str, reason: String) -> Error {
+    if [INSERTING, UPDATING, DELETING, COMMITTING].contains(&what) {
+        Error::Unconfirmed(reason)
+    } else {
+        Error::Unavailable(reason)
+    }
+}
+
 /// A server error with a code.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServerError {
@@ -27,7 +42,7 @@ pub(crate) fn classify(what: &'static str, collection: &str, error: &DriverError
     }
     match error.kind.as_ref() {
         ErrorKind::Authentication { .. } => Error::Unauthorized("authentication failed".into()),
-        ErrorKind::Io(source) => Error::Unavailable(format!("{what}: {source}")),
+        ErrorKind::Io(source) => unanswered(what, format!("{what}: {source}")),
         ErrorKind::ServerSelection { message, .. }
         | ErrorKind::ConnectionPoolCleared { message, .. }
         | ErrorKind::DnsResolve { message, .. } => {
@@ -99,8 +114,7 @@ fn key_pattern(response: &Document) -> Option<Document> {
 pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerError, transient: bool) -> Error {
     let inapplicable =
         |what: &str| Error::Inapplicable { collection: collection.to_owned(), what: what.to_owned() };
-    let unavailable =
-        || Error::Unavailable(format!("{what}: {} ({})", without_content(&coded.message), coded.code));
+    let reason = || format!("{what}: {} ({})", without_content(&coded.message), coded.code);
     match coded.code {
         11000 | 11001 | 12582 => duplicate(collection, coded),
         13 | 18 | 8000 => Error::Unauthorized(format!("{what}: {}", name_or_code(coded))),
@@ -113,9 +127,10 @@ pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerErro
             Error::Unsupported("transactions need a replica set or a sharded cluster".into())
         }
         59 | 115 | 263 | 40573 => Error::Unsupported(without_content(&coded.message)),
-        // Not primary, shutting down, host unreachable, time limit exceeded, cursor lost, majority not confirmed.
-        6 | 7 | 43 | 50 | 64 | 89 | 91 | 134 | 189 | 262 | 9001 | 10058 | 10107 | 11600 | 11602 | 13435
-        | 13436 => unavailable(),
+        // Interrupted, shutting down, host unreachable, time limit exceeded, majority not confirmed.
+        6 | 7 | 50 | 64 | 89 | 91 | 189 | 262 | 9001 | 11600 | 11602 => unanswered(what, reason()),
+        // Not primary, cursor lost.
+        43 | 134 | 10058 | 10107 | 13435 | 13436 => Error::Unavailable(reason()),
         _ if transient => Error::WriteConflict,
         2 if coded.message.contains("parallel arrays") => {
             Error::Invalid("two sort fields are arrays in the same document".into())
@@ -219,6 +234,17 @@ mod tests {
             let text = error(code, "cannot apply to {_id: 1, secret: \"s3cret\"}").to_string();
             assert!(!text.contains("s3cret") && !text.contains("secret"), "{text}");
         }
+    }
+
+    #[test]
+    fn write_without_confirmation_may_have_been_made() {
+        let by =
+            |what, code| from_code(what, "things", &ServerError { code, ..ServerError::default() }, false);
+        assert!(matches!(by(INSERTING, NOT_CONFIRMED), Error::Unconfirmed(_)));
+        assert!(matches!(by(UPDATING, 91), Error::Unconfirmed(_)));
+        // The server refused it.
+        assert!(matches!(by(INSERTING, 10107), Error::Unavailable(_)));
+        assert!(matches!(by("reading documents", 91), Error::Unavailable(_)));
     }
 
     #[test]

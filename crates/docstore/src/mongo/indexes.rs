@@ -3,8 +3,8 @@
 //! The server may list an index that [`Index`](crate::Index) cannot express. It is represented by one that cannot be declared and
 //! therefore equals no declared index: a field of a kind other than ascending or descending becomes `$hashed.path`,
 //! `$text.path` and so on; with a collation of its own, all fields become `$collation.path`; an option that changes the
-//! content of the index (`expireAfterSeconds`, a partial filter with other operators) becomes a condition on a field named
-//! `$expireAfterSeconds` and so on. Names that start with a dollar are rejected in every declaration.
+//! content of the index (a language, a partial filter with other operators) becomes a condition on a field named
+//! `$default_language` and so on. Names that start with a dollar are rejected in every declaration.
 //! [`to_mql`](crate::Index::to_mql) returns such an index as the server defines it.
 //!
 //! A declared index compares strings by their bytes, whatever the default collation of its collection. An index that
@@ -89,6 +89,9 @@ impl Index {
         if let Some(filter) = self.partial_filter() {
             specification.insert("partialFilterExpression", filter.to_mql());
         }
+        if let Some(seconds) = self.expiration() {
+            specification.insert("expireAfterSeconds", i64::from(seconds));
+        }
         specification
     }
 
@@ -115,6 +118,9 @@ impl Index {
             [] => {}
             [one] => _ = definition.insert("partialFilterExpression", one.to_mql()),
             _ => _ = definition.insert("partialFilterExpression", Filter::And(filters).to_mql()),
+        }
+        if let Some(seconds) = self.expiration() {
+            definition.insert("expireAfterSeconds", i64::from(seconds));
         }
         definition.extend(options);
         definition
@@ -155,8 +161,14 @@ pub(crate) fn read(listed: &Document, collection_options: &Document) -> Index {
         })
         .into_iter()
         .collect();
+    let expiration = listed.get("expireAfterSeconds").and_then(seconds);
+    if let Some(seconds) = expiration {
+        index = index.expire_after_seconds(seconds);
+    }
     let others = listed.iter().filter(|(option, _)| {
-        !HARMLESS.contains(&option.as_str()) && (collated || option.as_str() != COLLATION)
+        !HARMLESS.contains(&option.as_str())
+            && (collated || option.as_str() != COLLATION)
+            && (expiration.is_none() || option.as_str() != "expireAfterSeconds")
     });
     conditions.extend(others.map(|(option, value)| undeclarable(option, value)));
     match conditions.len() {
@@ -243,6 +255,19 @@ fn comparison(field: Field, operator: &str, operand: &Bson) -> Option<Filter> {
     })
 }
 
+/// Reads an age. Older servers and tools write doubles.
+fn seconds(value: &Bson) -> Option<u32> {
+    let seconds = match value {
+        Bson::Int32(seconds) => f64::from(*seconds),
+        Bson::Int64(seconds) => return u32::try_from(*seconds).ok(),
+        Bson::Double(seconds) => *seconds,
+        _ => return None,
+    };
+    let whole = seconds.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&seconds);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
+    whole.then_some(seconds as u32)
+}
+
 /// Reads an option as a boolean; older servers and tools write numbers.
 fn truth(value: Option<&Bson>) -> bool {
     match value {
@@ -266,6 +291,7 @@ mod tests {
             Index::by([("a", Direction::Descending), ("b", Direction::Ascending)]).named("other").sparse(),
             Index::on(["a"]).partial(partial),
             Index::on(["a"]).partial(Filter::or([Filter::gt("a", 1), Filter::lte("a", 0)])),
+            Index::on(["a"]).expire_after_seconds(60),
         ] {
             assert_eq!(read(&index.to_mql(), &doc! {}), index);
         }
@@ -284,11 +310,11 @@ mod tests {
         for listed in [
             doc! { "key": { "a": "hashed" }, "name": "a_1" },
             doc! { "key": { "_fts": "text", "_ftsx": 1 }, "name": "a_1", "weights": { "a": 1 } },
-            doc! { "key": { "a": 1 }, "name": "a_1", "expireAfterSeconds": 60 },
+            doc! { "key": { "a": 1 }, "name": "a_1", "expireAfterSeconds": "60" },
             doc! { "key": { "a": -1, "b": 1 }, "name": "a_1", "collation": { "locale": "en" } },
             doc! { "key": { "a": 1 }, "name": "a_1", "partialFilterExpression": { "a": { "$type": 2 } } },
             doc! { "key": { "a": 1 }, "name": "a_1", "unique": true, "partialFilterExpression": { "b": { "$eq": 1 } },
-            "expireAfterSeconds": 60 },
+            "expireAfterSeconds": "60" },
             doc! { "key": { "$**": 1 }, "name": "a_1" },
         ] {
             let index = read(&listed, &doc! {});

@@ -7,13 +7,12 @@ use mongodb::options::ReturnDocument;
 
 use crate::engine::Reach;
 use crate::mongo::engine::{Core, Session, number};
-use crate::mongo::error::{MAX_DOCUMENT, ServerError, classify, failed, from_code};
+use crate::mongo::error::{
+    DELETING, INSERTING, MAX_DOCUMENT, ServerError, UPDATING, classify, failed, from_code,
+};
 use crate::mongo::translate;
 use crate::{Error, Filter, Result, Update, UpdateResult, Write};
 
-const INSERTING: &str = "inserting documents";
-const UPDATING: &str = "updating documents";
-const DELETING: &str = "deleting documents";
 /// Maximum number of documents or statements in one command.
 const MAX_STATEMENTS: usize = 1000;
 /// Maximum size of one command in bytes; the server accepts 48 MB.
@@ -195,7 +194,7 @@ impl Core {
         }
         if let Ok(unconfirmed) = response.get_document("writeConcernError") {
             let message = unconfirmed.get_str("errmsg").unwrap_or_default();
-            return Err(Error::Unavailable(format!("{what}: not confirmed by a majority: {message}")));
+            return Err(Error::Unconfirmed(format!("{what}: not confirmed by a majority: {message}")));
         }
         if kind == Kind::Update {
             total.matched += number(&response, "n").unwrap_or(0);

@@ -67,6 +67,9 @@ pub enum Error {
     /// The store cannot be reached, or did not answer in time.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The store did not confirm a write: the reply was lost, or a majority was not reached. It may have been made.
+    #[error("the store did not confirm a write: {0}")]
+    Unconfirmed(String),
     /// The server refused the credentials, or the user lacks a privilege.
     #[error("the store refused access: {0}")]
     Unauthorized(String),

@@ -60,6 +60,9 @@ fn source(index: &Index) -> Result<String, String> {
     if index.is_sparse() {
         text.push_str(".sparse()");
     }
+    if let Some(seconds) = index.expiration() {
+        _ = write!(text, ".expire_after_seconds({seconds})");
+    }
     Ok(text)
 }
 
@@ -71,6 +74,7 @@ mod tests {
     fn an_index_is_written_as_by_hand() {
         for (index, text) in [
             (Index::on(["slug"]).unique(), "Index::on([\"slug\"]).unique()"),
+            (Index::on(["at"]).expire_after_seconds(60), "Index::on([\"at\"]).expire_after_seconds(60)"),
             (
                 Index::on(["a", "b"]).named("pair").sparse(),
                 "Index::on([\"a\", \"b\"]).named(\"pair\").sparse()",
