@@ -6,6 +6,8 @@ use super::output::{CliError, DRIFT, Lines, Output, count};
 use crate::config::Config;
 use crate::repository::duplicates::{self, SlugChange};
 use crate::repository::expected_failures;
+use crate::repository::orphans::{self, Orphan};
+use crate::service;
 
 /// Find data that would stop a start, and repair it
 ///
@@ -13,6 +15,7 @@ use crate::repository::expected_failures;
 ///   field-notes doctor
 ///   field-notes doctor --fix duplicate-slugs
 ///   field-notes doctor --fix duplicate-slugs --yes
+///   field-notes doctor --fix orphans --yes
 ///
 /// Exits with 6 if a start would fail. A repair prints what it would change; with --yes it changes it.
 #[derive(Debug, Clone, Args)]
@@ -26,10 +29,15 @@ pub(super) struct DoctorArgs {
     yes: bool,
 }
 
+/// The number of orphans that an examination shows.
+const MAX_SHOWN: usize = 20;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Fault {
     /// Give documents whose slug an older one has the next suffix
     DuplicateSlugs,
+    /// Take items out of sections that do not exist
+    Orphans,
 }
 
 pub(super) async fn run(arguments: DoctorArgs, config: Config) -> Result<Output, CliError> {
@@ -41,6 +49,7 @@ pub(super) async fn run(arguments: DoctorArgs, config: Config) -> Result<Output,
         }
         match fix {
             Some(Fault::DuplicateSlugs) => fix_slugs(&context.database, yes).await,
+            Some(Fault::Orphans) => fix_orphans(&context.database, yes).await,
             None => examine(&context.database).await,
         }
     })
@@ -52,6 +61,14 @@ async fn examine(database: &Database) -> Result<Output, CliError> {
     let mut text = String::new();
     text.push_lines(failures.iter().map(|failure| format!("✗ {failure}")));
     text.push_lines(similar_users(database).await?.iter().map(|user| format!("! {user}")));
+    let orphans = orphans::find(database).await?;
+    text.push_lines(orphans.iter().take(MAX_SHOWN).map(|orphan| format!("! {}", describe(orphan))));
+    if orphans.len() > MAX_SHOWN {
+        text.push_line(format!("! and {} more", count(orphans.len() - MAX_SHOWN, "orphan")));
+    }
+    if !orphans.is_empty() {
+        text.push_line("  `field-notes doctor --fix orphans` takes them out of these sections".to_owned());
+    }
     let code = if failures.is_empty() { 0 } else { DRIFT };
     text.push_line(match failures.len() {
         0 => "nothing would stop a start".to_owned(),
@@ -89,6 +106,43 @@ async fn fix_slugs(database: &Database, yes: bool) -> Result<Output, CliError> {
         format!(
             "would change {}; nothing was changed\n  add --yes to change them",
             count(changes.len(), "slug")
+        )
+    });
+    Ok(Output::text(text))
+}
+
+fn describe(orphan: &Orphan) -> String {
+    let Orphan { collection, document, field, .. } = orphan;
+    format!(
+        "{collection} {} {:?}: {field} names no section: {}",
+        document.id,
+        document.title,
+        orphan.section()
+    )
+}
+
+async fn fix_orphans(database: &Database, yes: bool) -> Result<Output, CliError> {
+    let orphans = orphans::find(database).await?;
+    if orphans.is_empty() {
+        return Ok(Output::text("every section that an item names exists\n"));
+    }
+    let mut text = String::new();
+    let mut written = 0;
+    for orphan in &orphans {
+        let mut line = describe(orphan);
+        if yes && orphans::release(database, orphan).await.map_err(service::Error::from)? {
+            written += 1;
+        } else if yes {
+            line.push_str(": not changed, since it was changed at the same time");
+        }
+        text.push_line(line);
+    }
+    text.push_line(if yes {
+        format!("changed {}", count(written, "item"))
+    } else {
+        format!(
+            "would change {}; nothing was changed\n  add --yes to change them",
+            count(orphans.len(), "item")
         )
     });
     Ok(Output::text(text))

@@ -206,7 +206,7 @@ fn slug_key(document: &Document) -> String {
     document.get(SLUG).unwrap_or(&Bson::Null).to_string()
 }
 
-fn summary(document: &Document) -> DuplicateDocument {
+pub(super) fn summary(document: &Document) -> DuplicateDocument {
     let title = document.get_str("title").unwrap_or_default().to_owned();
     DuplicateDocument { id: document_id(document), title }
 }

@@ -17,6 +17,8 @@ mod idempotency;
 mod indexes;
 /// List queries, orders, cursors and totals.
 mod lists;
+/// Finds documents that name a section which does not exist.
+pub mod orphans;
 /// Counts and moves the contents of a section.
 mod section_contents;
 /// Former names in URLs, and the look-up of current and former ones.

@@ -278,6 +278,57 @@ testkit::targets! {
         store.close().await;
     }
 
+    async fn orphans_are_reported_and_taken_out_of_missing_sections_by_doctor(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let store = open_store(&target).await;
+        let find = docstore::Find::new(docstore::Filter::eq("slug", "blog"));
+        let blog = store.collection("sections").find_one(find).await.unwrap().unwrap().get_object_id("_id").unwrap();
+        let (gone, deleted) = (ObjectId::from_bytes([9; 12]), ObjectId::from_bytes([8; 12]));
+        let insert = async |collection: &str, id: u8, more| {
+            let mut document = doc! { "_id": ObjectId::from_bytes([id; 12]), "title": "T", "slug": format!("slug-{id}"), "page_type": format!("type-{id}") };
+            document.extend::<docstore::bson::Document>(more);
+            store.collection(collection).insert_one(document).await.unwrap();
+        };
+        insert("sections", 8, doc! { "deleted": true }).await;
+        insert("sections", 1, doc! { "parent_id": gone.to_hex() }).await;
+        insert("stories", 2, doc! { "section_id": gone.to_hex() }).await;
+        insert("stories", 3, doc! { "section_id": blog.to_hex() }).await;
+        insert("projects", 4, doc! { "section_id": gone, "version": 6_i64 }).await;
+        insert("pages", 5, doc! { "section_id": deleted.to_hex(), "deleted": true }).await;
+        insert("pages", 6, doc! { "section_id": "" }).await;
+        insert("stories", 7, doc! { "section_id": null }).await;
+        let before = testkit::dump!(store);
+        store.close().await;
+        let named = format!("stories {} \"T\": section_id names no section: {gone}", "02".repeat(12));
+        let examined = program.run(&["doctor"]).expect(0).stdout;
+        assert!(examined.contains(&named) && examined.contains("doctor --fix orphans"), "{examined}");
+        let planned = program.run(&["doctor", "--fix", "orphans"]).expect(0).stdout;
+        assert!(planned.contains(&named) && planned.contains("would change 4 items; nothing was changed"), "{planned}");
+        let store = open_store(&target).await;
+        assert_eq!(testkit::dump!(store), before);
+        store.close().await;
+        let changed = program.run(&["doctor", "--fix", "orphans", "--yes"]).expect(0).stdout;
+        assert!(changed.contains("changed 4 items"), "{changed}");
+        let store = open_store(&target).await;
+        let after = testkit::dump!(store);
+        let field = |collection: &str, id: u8, field: &str| {
+            let id = ObjectId::from_bytes([id; 12]);
+            after[collection].iter().find(|document| document.get_object_id("_id").unwrap() == id).unwrap().get(field).cloned()
+        };
+        assert_eq!(field("sections", 1, "parent_id"), Some(docstore::bson::Bson::Null));
+        for (collection, id) in [("stories", 2), ("projects", 4), ("pages", 5)] {
+            assert_eq!(field(collection, id, "section_id"), None, "{collection}");
+        }
+        assert_eq!(field("projects", 4, "version"), Some(7_i64.into()));
+        assert_eq!(field("stories", 3, "section_id"), Some(blog.to_hex().into()));
+        store.close().await;
+        let examined = program.run(&["doctor"]).expect(0).stdout;
+        assert!(!examined.contains("names no section"), "{examined}");
+        let planned = program.run(&["doctor", "--fix", "orphans"]).expect(0).stdout;
+        assert!(planned.contains("every section that an item names exists"), "{planned}");
+    }
+
     async fn users_with_one_address_in_two_spellings_are_reported(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);
