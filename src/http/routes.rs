@@ -15,7 +15,8 @@ use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
 use super::resources::{articles, docs, health, me, navlinks, pages, sections, trash};
 use super::{ApiError, AppState, CachedService, RateLimit, middleware, openapi};
-use crate::domain::{Project, Role, Story};
+use crate::domain::{Authorship, Caller, Project, Role, Story};
+use crate::service;
 use Policy::{Admins, Authors, Everyone, Owner, SignedIn};
 
 /// The callers that a route admits. Every route has a policy.
@@ -25,7 +26,7 @@ pub enum Policy {
     Everyone,
     /// Authenticated callers.
     SignedIn,
-    /// Administrators and authors; every authenticated caller if authorship is open, which the service decides.
+    /// Administrators and authors; every authenticated caller if authorship is open.
     Authors,
     /// Administrators and the owner of the item, which the service decides.
     Owner,
@@ -35,9 +36,10 @@ pub enum Policy {
 
 impl Policy {
     /// Rejects roles that are never admitted.
-    pub(super) fn check_role(self, role: Role) -> Result<(), ApiError> {
+    pub(super) fn check_role(self, caller: &Caller, authorship: Authorship) -> Result<(), ApiError> {
         match self {
-            Self::Admins if role != Role::Admin => {
+            Self::Authors if !caller.may_create(authorship) => Err(service::Error::MayNotCreate.into()),
+            Self::Admins if caller.role != Role::Admin => {
                 Err(ApiError::Forbidden("this is for administrators only".to_owned()))
             }
             Self::Everyone | Self::SignedIn | Self::Authors | Self::Owner | Self::Admins => Ok(()),
@@ -365,6 +367,7 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
+    use crate::domain::Id;
     use crate::http::{
         AppStateParts, CacheSettings, ConcurrencyLimit, MiddlewareSettings, MiddlewareState, ResponseCache,
     };
@@ -424,11 +427,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_admin_policy_depends_on_the_role_alone() {
+    fn roles_that_are_never_admitted_are_rejected() {
+        let id = Id::parse("65a0b1c2d3e4f50617283940").unwrap();
         for role in [Role::Admin, Role::Author, Role::Commenter] {
-            assert_eq!(Policy::Admins.check_role(role).is_ok(), role == Role::Admin);
-            for policy in [Policy::Everyone, Policy::SignedIn, Policy::Authors, Policy::Owner] {
-                assert!(policy.check_role(role).is_ok());
+            for authorship in [Authorship::Restricted, Authorship::Open] {
+                let admits = |policy: Policy| policy.check_role(&Caller { id, role }, authorship).is_ok();
+                assert_eq!(admits(Policy::Admins), role == Role::Admin);
+                assert_eq!(
+                    admits(Policy::Authors),
+                    role != Role::Commenter || authorship == Authorship::Open
+                );
+                assert!([Policy::Everyone, Policy::SignedIn, Policy::Owner].into_iter().all(admits));
             }
         }
     }

@@ -15,6 +15,7 @@ mod verifier;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use development::{AUTHOR_EMAIL, DevelopmentTokens};
 pub use google::GoogleSettings;
@@ -26,6 +27,9 @@ use cache::{TokenCache, TokenOwner};
 use crate::clock::Clock;
 use crate::domain::{Caller, Role};
 use crate::repository::{self, NewUser, User, Users};
+
+/// The time that a read waits until a new user is stored.
+const SIGN_IN: Duration = Duration::from_millis(250);
 
 /// Creates a verifier that asks Google, with bounded look-ups.
 pub fn google(settings: GoogleSettings, clock: &Arc<dyn Clock>) -> Box<dyn Verifier> {
@@ -101,18 +105,35 @@ impl Authenticator {
         Ok(self.profile_of(owner, user))
     }
 
-    /// Returns the profile of a caller, unless they are new and therefore have no content: then they see what everyone
-    /// sees, and nothing is written to show it.
-    pub async fn stored_profile(&self, caller: &VerifiedCaller) -> Result<Option<Profile>, Error> {
+    /// Returns a caller who reads something. A new user is stored as by [`Authenticator::profile`], but a read does not wait
+    /// for a store that is busy or full: then the caller has an id of this request alone, and therefore no content.
+    pub async fn reader(&self, caller: &VerifiedCaller) -> Result<Caller, Error> {
+        let VerifiedCaller(owner) = caller;
+        if self.is_stored(owner).await? {
+            return Ok(self.profile(caller).await?.caller);
+        }
+        match tokio::time::timeout(SIGN_IN, self.profile(caller)).await {
+            Ok(Ok(profile)) => Ok(profile.caller),
+            _ => Ok(Caller { id: Users::unused_id(), role: self.roles.role_of(&owner.identity.email) }),
+        }
+    }
+
+    /// Returns a caller, unless they are new and therefore have no content: then they see what everyone sees, and nothing
+    /// is written to show it.
+    pub async fn stored_caller(&self, caller: &VerifiedCaller) -> Result<Option<Caller>, Error> {
         let VerifiedCaller(owner) = caller;
         // An administrator sees the content of others.
-        if owner.user.initialized() || self.roles.role_of(&owner.identity.email) == Role::Admin {
-            return self.profile(caller).await.map(Some);
+        if self.roles.role_of(&owner.identity.email) == Role::Admin {
+            return self.reader(caller).await.map(Some);
         }
-        match self.users.find(&new_user(owner, &self.roles)).await? {
-            Some(_) => self.profile(caller).await.map(Some),
-            None => Ok(None),
+        if !self.is_stored(owner).await? {
+            return Ok(None);
         }
+        Ok(Some(self.profile(caller).await?.caller))
+    }
+
+    async fn is_stored(&self, owner: &TokenOwner) -> Result<bool, repository::Error> {
+        Ok(owner.user.initialized() || self.users.find(&new_user(owner, &self.roles)).await?.is_some())
     }
 
     fn profile_of(&self, owner: &TokenOwner, user: &User) -> Profile {

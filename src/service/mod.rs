@@ -27,11 +27,14 @@ pub use trash::Trash;
 
 pub use crate::repository::{ChangeTracker, ReadSet, ReadTracker};
 
+use crate::domain::Authorship;
 use crate::identity::Authenticator;
 
 /// All services. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
+    /// Selects who may create content.
+    pub authorship: Authorship,
     /// Authenticates callers.
     pub authenticator: Authenticator,
     /// Tracks which writes invalidate earlier reads.

@@ -40,6 +40,7 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let projects = Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));
     let stories = Stories::new(Repository::new(database), items, authorship, Arc::clone(&clock));
     Services {
+        authorship,
         authenticator: Authenticator::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
         health: Health::new(change_tracker.clone()),
         change_tracker,

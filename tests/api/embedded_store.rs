@@ -46,6 +46,29 @@ async fn full_disk_is_507_and_readiness_is_degraded() {
 }
 
 #[tokio::test]
+async fn reads_of_new_users_do_not_wait_for_a_locked_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = store(&folder, Settings::default()).await;
+    let app = App::on(&db).await;
+    let story = json!({ "title": "Public", "content": "<p>c</p>", "is_published": true });
+    let id = app.create("admin", "/stories", &story).await["id"].as_str().unwrap().to_owned();
+    // It keeps the writer until it ends.
+    let lock = db.begin().await.unwrap();
+    lock.collection("other").insert_one(bson::doc! { "_id": 1 }).await.unwrap();
+    assert_eq!(app.get_as("commenter", &format!("/stories/{id}")).await.status, 200);
+    assert_eq!(app.get_as("author", "/sections?include_unpublished=true").await.status, 200);
+    lock.commit().await.unwrap();
+    // They are stored as soon as the writer is free.
+    let me = app.get_as("commenter", "/me").await;
+    assert_eq!(me.status, 200);
+    assert_eq!(app.get_as("commenter", "/me").await.json()["id"], me.json()["id"]);
+    assert_eq!(
+        db.collection("users").count(&Filter::eq("email", "dev-commenter@dev.example.com")).await.unwrap(),
+        1
+    );
+}
+
+#[tokio::test]
 async fn damaged_documents_are_skipped_in_lists_and_500_alone() {
     let folder = tempfile::tempdir().unwrap();
     let db = store(&folder, Settings::default()).await;

@@ -150,6 +150,23 @@ testkit::stores! {
         }
     }
 
+    async fn public_reads_are_served_while_google_is_down(db: Database) {
+        let google = google(ResponseTemplate::new(500)).await;
+        let app = app(&db, &google).await;
+        let with_token = async |path: &str| app.send(Method::GET, path, &[("authorization", "Bearer unknown")]).await;
+        for path in ["/sections", "/sections/slug/blog", "/stories", "/projects", "/navlinks", "/stories/slug/nothing"] {
+            let (named, anonymous) = (with_token(path).await, app.get(path).await);
+            assert_eq!(named.status, anonymous.status, "{path}");
+            if named.status == 200 {
+                assert_eq!(named.json(), anonymous.json(), "{path}");
+            }
+        }
+        // What only a known caller may see is not left out silently.
+        for path in ["/me", "/stories?include_drafts=true", "/navlinks?include_unpublished=true", "/sections?include_unpublished=true"] {
+            assert_eq!(with_token(path).await.status, 503, "{path}");
+        }
+    }
+
     async fn a_slow_answer_is_waited_for_and_asked_for_once(db: Database) {
         let google = google(said(&info()).set_delay(Duration::from_millis(200))).await;
         let app = app(&db, &google).await;

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::Method;
 use bson::{doc, oid::ObjectId};
 use docstore::{Database, Filter};
+use field_notes::domain::Authorship;
 use field_notes::http::{Policy, Route, routes};
 use serde_json::json;
 
@@ -110,7 +111,18 @@ testkit::stores! {
             let path = concrete(&db, route, "anonymous").await;
             let answer = app.write(ANONYMOUS, route.method.clone(), &path, &[], "{").await;
             assert_eq!(answer.status, 401, "{} {}", route.method.as_str(), route.path);
+            // Whether an owner may write depends on the item, not on the role alone.
+            if matches!(route.policy, Policy::Authors | Policy::Admins) {
+                let answer = app.write("commenter", route.method.clone(), &path, &[], "{").await;
+                assert_eq!(answer.status, 403, "{} {}", route.method.as_str(), route.path);
+            }
         }
+    }
+
+    async fn open_authorship_admits_every_role_to_authors_routes(db: Database) {
+        let app = App::on_with(&db, |config| config.authorship = Authorship::Open).await;
+        let answer = app.write("commenter", Method::POST, "/stories", &[], "{").await;
+        assert_eq!(answer.status, 422);
     }
 
     async fn the_router_has_the_routes_of_the_table_and_no_others(db: Database) {

@@ -61,8 +61,8 @@ pub(crate) const IDENTITY: &[Difference] = &[
     ),
     fix(
         "google-down",
-        "An unreachable Google is 503; it was 500.",
-        "that_google_does_not_answer_is_not_the_fault_of_the_token",
+        "An unreachable Google is 503, not 500, where the caller matters; public reads are answered as for everyone.",
+        "public_reads_are_served_while_google_is_down",
     ),
     fix(
         "malformed-address",

@@ -64,6 +64,12 @@ async fn credentials_are_checked_before_the_body_arrives() {
         !expecting.contains("100 Continue") && matches!(status(&expecting), "401" | "429"),
         "{expecting}"
     );
+    // A role that the route never admits is refused before the body, too.
+    let commenter = format!("{head}Authorization: Bearer dev-mock-commenter\r\nExpect: 100-continue\r\n\r\n");
+    let mut stream = connect_from(&server, [127, 0, 0, 4]).await;
+    stream.write_all(commenter.as_bytes()).await.expect("it is sent");
+    let refused = read_one(&mut stream).await;
+    assert!(!refused.contains("100 Continue") && status(&refused) == "403", "{refused}");
     let admitted = head.replace("/stories", "/navlinks")
         + "Authorization: Bearer dev-mock-admin\r\nConnection: close\r\n";
     let mut stream = connect_from(&server, [127, 0, 0, 3]).await;
@@ -80,8 +86,8 @@ async fn slow_bodies_take_a_share_of_the_places_and_are_given_up() {
     let program = program().with("MAX_CONCURRENT_REQUESTS", "8");
     let server = program.serve().await;
     // The token is known from here on.
-    assert_eq!(server.ask("/me", "dev-mock-commenter").await.status(), 200);
-    let head = "POST /stories HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer dev-mock-commenter\r\nContent-Length: 9\r\n\r\n{";
+    assert_eq!(server.ask("/me", "dev-mock-author").await.status(), 200);
+    let head = "POST /stories HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer dev-mock-author\r\nContent-Length: 9\r\n\r\n{";
     let mut slow = Vec::new();
     for _ in 0..8 {
         let mut stream = connect_from(&server, OTHER).await;

@@ -39,6 +39,8 @@ pub(crate) struct Auth {
     client: IpAddr,
     permit: Option<Permit>,
     policy: Policy,
+    /// Whether the request changes nothing.
+    reads: bool,
 }
 
 impl Auth {
@@ -49,6 +51,7 @@ impl Auth {
             header: parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().to_vec()),
             client: ClientInfo::address_of(&parts.extensions),
             permit: parts.extensions.get().cloned(),
+            reads: parts.method.is_safe(),
             // Every handler belongs to a row of the table.
             policy: Route::matched(&parts.extensions).map_or(Policy::Admins, |route| route.policy),
         })
@@ -59,19 +62,44 @@ impl Auth {
     /// # Errors
     /// 401 without a valid token, 403 if the route's policy does not admit the caller's role.
     pub(crate) async fn require(&self) -> Result<Caller, ApiError> {
-        Ok(self.profile().await?.caller)
+        let verified = self.verify().await??;
+        let authenticator = &self.services.authenticator;
+        let caller = if self.reads {
+            authenticator.reader(&verified).await?
+        } else {
+            authenticator.profile(&verified).await?.caller
+        };
+        self.admit(caller)
+    }
+
+    /// Checks the caller's role.
+    fn admit(&self, caller: Caller) -> Result<Caller, ApiError> {
+        log_caller(&caller);
+        self.policy.check_role(&caller, self.services.authorship)?;
+        Ok(caller)
     }
 
     /// Returns the caller if there is a valid token. An expired token does no harm on a public route, and neither does a
-    /// flood of tokens: while too many are being verified, the response is that for everyone.
+    /// flood of tokens or an issuer that does not answer: then the response is that for everyone.
     pub(crate) async fn optional(&self) -> Result<Option<Caller>, ApiError> {
+        match self.optional_to_see_more().await {
+            Err(ApiError::IssuerUnavailable) => Ok(None),
+            outcome => outcome,
+        }
+    }
+
+    /// As [`Auth::optional`], for a request that asks for more than everyone sees.
+    ///
+    /// # Errors
+    /// 503 if the issuer does not answer: a response without what was asked for would be taken for complete.
+    pub(crate) async fn optional_to_see_more(&self) -> Result<Option<Caller>, ApiError> {
         if self.header.is_none() {
             return Ok(None);
         }
         match self.verify().await? {
             Ok(verified) => {
-                let profile = self.services.authenticator.stored_profile(&verified).await?;
-                Ok(profile.map(|profile| profile.caller).inspect(log_caller))
+                let caller = self.services.authenticator.stored_caller(&verified).await?;
+                Ok(caller.inspect(log_caller))
             }
             Err(
                 identity::Error::Malformed
@@ -84,8 +112,7 @@ impl Auth {
     async fn profile(&self) -> Result<Profile, ApiError> {
         let verified = self.verify().await??;
         let profile = self.services.authenticator.profile(&verified).await?;
-        log_caller(&profile.caller);
-        self.policy.check_role(profile.caller.role)?;
+        self.admit(profile.caller)?;
         Ok(profile)
     }
 

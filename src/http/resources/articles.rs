@@ -142,7 +142,7 @@ pub(crate) async fn list_stories(
     uri: Uri,
 ) -> Result<List<Story>, ApiError> {
     let StoriesQuery { page, include_drafts, section_id } = query;
-    let drafts_for = if include_drafts { auth.optional().await? } else { None };
+    let drafts_for = if include_drafts { auth.optional_to_see_more().await? } else { None };
     let listing = services.stories.list(drafts_for.as_ref(), section_id.as_deref(), page).await?;
     Ok(List::new(&uri, listing))
 }

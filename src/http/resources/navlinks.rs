@@ -89,7 +89,7 @@ pub(crate) async fn list(
     auth: Auth,
     uri: Uri,
 ) -> Result<List<NavLink>, ApiError> {
-    let caller = if include_unpublished { auth.optional().await? } else { None };
+    let caller = if include_unpublished { auth.optional_to_see_more().await? } else { None };
     Ok(List::new(&uri, services.navlinks.list(caller.as_ref(), page).await?))
 }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use bson::oid::ObjectId;
 use bson::{Bson, Document, RawDocument, doc};
 use chrono::{DateTime, Utc};
 use docstore::{Collection, Database, Filter, Find, Index, Sort, Update};
@@ -59,6 +60,11 @@ impl Users {
     /// Opens the collection of users in a database.
     pub fn new(database: &Database) -> Self {
         Self { collection: database.collection(COLLECTION) }
+    }
+
+    /// Returns an id that no user has.
+    pub fn unused_id() -> Id {
+        Id::from(ObjectId::new())
     }
 
     /// Returns the stored user: the one with the account, or else with the e-mail address. Addresses are compared without
