@@ -7,7 +7,8 @@ use std::time::Duration;
 use docstore::bson::{Document, doc, rawdoc};
 use docstore::mongo::{Options, as_mongo, connect};
 use docstore::{
-    Change, Database, Ensured, Error, Filter, Find, Index, LeaseRequest, Result, Topology, Update, Write,
+    Change, Database, Ensured, Error, Filter, Find, Index, LeaseRequest, Result, Rights, Topology, Update,
+    Write,
 };
 use testkit::{Credentials, Mongod, ReplicaSet, with_server_binary};
 
@@ -99,6 +100,34 @@ fn credentials_are_checked_and_never_shown() {
         let anonymous = open(&server.uri()).await;
         let error = anonymous.collection("things").count(&Filter::All).await.unwrap_err();
         assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
+    });
+}
+
+#[test]
+fn role_read_write_restores_and_missing_privileges_are_named() {
+    on_a_server(|binary| async move {
+        let root = Credentials { name: "root".into(), password: "root".into() };
+        let server = Mongod::with_user(&binary, root).await.unwrap();
+        let host = server.host();
+        let admin = open(&format!("mongodb://root:root@{host}/?authSource=admin")).await;
+        let server = as_mongo(&admin).unwrap();
+        let user = doc! { "createUser": "w", "pwd": "w", "roles": ["readWrite"] };
+        server.run_command(user).await.unwrap();
+        let validator = doc! { "title": { "$type": "string" } };
+        server.run_command(doc! { "create": "validated", "validator": validator }).await.unwrap();
+
+        let db = open(&format!("mongodb://w:w@{host}/?authSource=notes")).await;
+        assert_eq!(db.rights().await.unwrap(), Rights::Lacking(Vec::new()));
+        db.insert_raw("things", vec![rawdoc! { "_id": 1 }]).await.unwrap();
+        db.insert_raw("validated", vec![rawdoc! { "_id": 1, "title": "a" }]).await.unwrap();
+        let error = db.insert_raw("validated", vec![rawdoc! { "_id": 2 }]).await.unwrap_err().to_string();
+        for part in ["bypassDocumentValidation", "database notes", "validated"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let scratch = db.scratch("test").await.unwrap();
+        let things = scratch.database().collection("things");
+        let error = things.insert_one(doc! { "_id": 1 }).await.unwrap_err().to_string();
+        assert!(error.contains("the privilege insert on the database notes__"), "{error}");
     });
 }
 

@@ -117,7 +117,8 @@ pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerErro
     let reason = || format!("{what}: {} ({})", without_content(&coded.message), coded.code);
     match coded.code {
         11000 | 11001 | 12582 => duplicate(collection, coded),
-        13 | 18 | 8000 => Error::Unauthorized(format!("{what}: {}", name_or_code(coded))),
+        13 => Error::Unauthorized(format!("{what}: {}", missing_privilege(coded))),
+        18 | 8000 => Error::Unauthorized(format!("{what}: {}", name_or_code(coded))),
         // 388: the transaction did not fit into the server's cache. A smaller one may fit, or the same one later.
         112 | 388 => Error::WriteConflict,
         121 => Error::InvalidDocument { collection: collection.to_owned() },
@@ -156,6 +157,29 @@ pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerErro
 
 fn name_or_code(coded: &ServerError) -> String {
     if coded.name.is_empty() { format!("code {}", coded.code) } else { coded.name.clone() }
+}
+
+/// `not authorized on site to execute command { insert: "stories", documents: … }`: names the privilege and the database.
+fn missing_privilege(coded: &ServerError) -> String {
+    let parts = coded.message.split_once("not authorized on ").and_then(|(_, rest)| {
+        let (database, command) = rest.split_once(" to execute command")?;
+        let name = command.trim_start_matches([' ', '{']).split(':').next()?;
+        Some((database, name, command.contains("$changeStream")))
+    });
+    let Some((database, command, follows_changes)) = parts else { return name_or_code(coded) };
+    let action = match command {
+        "aggregate" if follows_changes => "changeStream",
+        "aggregate" | "count" => "find",
+        "findAndModify" => "update",
+        "delete" => "remove",
+        "create" => "createCollection",
+        "drop" => "dropCollection",
+        "createIndexes" => "createIndex",
+        "dropIndexes" => "dropIndex",
+        "renameCollection" => "renameCollectionSameDB",
+        other => other,
+    };
+    format!("the user lacks the privilege {action} on the database {database}")
 }
 
 fn duplicate(collection: &str, coded: &ServerError) -> Error {
@@ -245,6 +269,24 @@ mod tests {
         // The server refused it.
         assert!(matches!(by(INSERTING, 10107), Error::Unavailable(_)));
         assert!(matches!(by("reading documents", 91), Error::Unavailable(_)));
+    }
+
+    #[test]
+    fn missing_privilege_names_action_and_database() {
+        for (command, action) in [
+            (r#"{ insert: "stories", documents: [ { title: "s3cret" } ] }"#, "insert"),
+            (r#"{ createIndexes: "stories", indexes: [] }"#, "createIndex"),
+            ("{ aggregate: 1, pipeline: [ { $changeStream: {} } ] }", "changeStream"),
+            ("{ dropDatabase: 1 }", "dropDatabase"),
+        ] {
+            let text =
+                error(13, &format!("not authorized on site__test to execute command {command}")).to_string();
+            assert!(
+                text.ends_with(&format!("lacks the privilege {action} on the database site__test")),
+                "{text}"
+            );
+        }
+        assert!(error(13, "command insert requires authentication").to_string().contains("code 13"));
     }
 
     #[test]

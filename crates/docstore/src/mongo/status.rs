@@ -11,7 +11,7 @@ use crate::{Result, Rights, Space};
 /// `replSetGetStatus` state of a secondary.
 const SECONDARY: i32 = 2;
 
-/// The privilege actions that this program needs on a database.
+/// The privilege actions that migrations and the server need on a database. The role `readWrite` has all of them.
 const WANTED: &[&str] = &[
     "find",
     "insert",
@@ -23,7 +23,6 @@ const WANTED: &[&str] = &[
     "dropIndex",
     "listCollections",
     "listIndexes",
-    "collMod",
     "renameCollectionSameDB",
     "changeStream",
 ];

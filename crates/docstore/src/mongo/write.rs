@@ -8,11 +8,13 @@ use mongodb::options::ReturnDocument;
 use crate::engine::Reach;
 use crate::mongo::engine::{Core, Session, number};
 use crate::mongo::error::{
-    DELETING, INSERTING, MAX_DOCUMENT, ServerError, UPDATING, classify, failed, from_code,
+    DELETING, INSERTING, MAX_DOCUMENT, ServerError, UPDATING, classify, failed, from_code, has_code,
 };
 use crate::mongo::translate;
 use crate::{Error, Filter, Result, Update, UpdateResult, Write};
 
+const RESTORING: &str = "restoring documents";
+const UNAUTHORIZED: i32 = 13;
 /// Maximum number of documents or statements in one command.
 const MAX_STATEMENTS: usize = 1000;
 /// Maximum size of one command in bytes; the server accepts 48 MB.
@@ -218,8 +220,21 @@ impl Core {
             let count = rest.iter().take(MAX_STATEMENTS).take_while(fits).count().max(1);
             let (chunk, after) = rest.split_at(count);
             let raw = self.raw(collection);
-            let insert = raw.insert_many(chunk).ordered(true).bypass_document_validation(true);
-            insert.await.map_err(failed("restoring documents", collection))?;
+            let insert = || raw.insert_many(chunk).ordered(true);
+            match insert().bypass_document_validation(true).await {
+                // Only a validator makes the bypass necessary, and `readWrite` does not include its privilege.
+                Err(error) if has_code(&error, &[UNAUTHORIZED]) => {
+                    insert().await.map_err(failed(RESTORING, collection)).map_err(|error| match error {
+                        Error::InvalidDocument { .. } => Error::Unauthorized(format!(
+                            "{RESTORING}: a document does not satisfy the validator of {collection}, and the user lacks the \
+                             privilege bypassDocumentValidation on the database {}",
+                            self.database.name()
+                        )),
+                        other => other,
+                    })?;
+                }
+                inserted => _ = inserted.map_err(failed(RESTORING, collection))?,
+            }
             rest = after;
         }
         Ok(())

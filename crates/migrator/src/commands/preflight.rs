@@ -95,7 +95,8 @@ async fn rights(m: &Migrator) -> Verdict {
             ok("the user has every privilege that is needed")
         }
         Ok(Rights::Lacking(actions)) => {
-            error(format!("the user may not {} on the whole database", actions.join(", ")))
+            let (actions, database) = (actions.join(", "), m.db.name());
+            error(format!("the user lacks these privileges on the database {database}: {actions}"))
         }
         Err(failed) => warning(format!("failed to read the user's privileges: {failed}")),
     }
