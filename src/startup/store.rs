@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::time::Duration;
 
 use docstore::sqlite::{FileCheck, Settings};
 use docstore::{Database, Error, mongo, sqlite};
@@ -7,10 +6,6 @@ use migrator::backup;
 
 use super::{Failure, Phase};
 use crate::config::{StoreCheck, StoreConfig};
-
-/// The time to connect. The driver's own deadline is a little shorter and does not cover a server that accepts the
-/// connection and never answers.
-const DEADLINE: Duration = Duration::from_millis(5_700);
 
 /// Opens the configured store and pings it. `backups` is the folder of backups.
 pub async fn open(config: &StoreConfig, backups: &Path) -> Result<Database, Failure> {
@@ -21,8 +16,7 @@ pub async fn open(config: &StoreConfig, backups: &Path) -> Result<Database, Fail
                 database: Some(database.clone()),
                 app_name: app_name.clone(),
             };
-            let late = || Err(Error::Unavailable(format!("{}/{database}: no answer in time", hosts(uri))));
-            tokio::time::timeout(DEADLINE, mongo::connect(options)).await.unwrap_or_else(|_| late())
+            mongo::connect(options).await
         }
         StoreConfig::Embedded { path, read_only, check } => {
             refuse_emptied(path, backups)?;
@@ -84,6 +78,16 @@ fn hosts(uri: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn connection_string_decides_how_long_a_server_is_awaited() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Longer than the default.
+        let uri = format!("mongodb://{}/?serverSelectionTimeoutMS=6000", silent.local_addr().unwrap());
+        let config = StoreConfig::Mongo { uri, database: "d".into(), app_name: "tests".into() };
+        let failure = open(&config, Path::new("")).await.err().unwrap();
+        assert!(failure.message.contains("Server selection timeout"), "{failure}");
+    }
 
     #[test]
     fn hosts_exclude_credentials() {

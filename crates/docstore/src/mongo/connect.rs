@@ -11,6 +11,7 @@ use crate::mongo::engine::{Core, MongoEngine, PoolLimiter};
 use crate::mongo::error::classify;
 use crate::{Error, Result};
 
+/// The default of `serverSelectionTimeoutMS`.
 const SELECTION: Duration = Duration::from_secs(5);
 /// Added to the driver's own timeout, for a server that accepts a connection and never answers.
 const GRACE: Duration = Duration::from_millis(500);
@@ -65,7 +66,9 @@ const OPTION_NAMES: &[&str] = &[
 const READ_PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
 pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
-    let parsed = match tokio::time::timeout(SELECTION + GRACE, ClientOptions::parse(&options.uri)).await {
+    let deadline = selection_timeout(&options.uri) + GRACE;
+    // Only the hosts of `mongodb+srv://` are resolved here.
+    let parsed = match tokio::time::timeout(deadline, ClientOptions::parse(&options.uri)).await {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) if matches!(*error.kind, ErrorKind::DnsResolve { .. }) => {
             return Err(Error::Unavailable("failed to resolve the hosts of the connection string".into()));
@@ -84,7 +87,6 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
     }
     let hosts: Vec<_> = settings.hosts.iter().map(ToString::to_string).collect();
     let location = format!("{}/{name}", hosts.join(","));
-    let deadline = settings.server_selection_timeout.unwrap_or(SELECTION) + GRACE;
     let write_concern = settings.write_concern.clone();
     let limiter = PoolLimiter::new(settings.max_pool_size.unwrap_or_else(pool_size));
     // At this point the driver rejects only contradictory options.
@@ -102,6 +104,16 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
             })
         }
     }
+}
+
+/// Returns how long a connection string lets a server be searched for.
+fn selection_timeout(uri: &str) -> Duration {
+    let options = uri.rsplit_once('?').map_or("", |(_, options)| options);
+    let stated = options.split('&').find_map(|option| {
+        let (name, value) = option.split_once('=')?;
+        name.eq_ignore_ascii_case("serverSelectionTimeoutMS").then(|| value.parse().ok())?
+    });
+    stated.map_or(SELECTION, Duration::from_millis)
 }
 
 /// Adds the location to an error and replaces the driver's text about credentials.
@@ -245,6 +257,14 @@ mod tests {
         assert_eq!(set.write_concern.unwrap().w, Some(Acknowledgment::Majority));
         assert_eq!((set.max_pool_size, set.app_name.as_deref()), (Some(pool_size()), Some("app")));
         assert!(pool_size() >= LEAST_POOL);
+    }
+
+    #[test]
+    fn selection_timeout_is_that_of_the_connection_string() {
+        let stated = |uri| selection_timeout(uri).as_millis();
+        assert_eq!(stated("mongodb://h/d?w=1&serverselectiontimeoutms=70"), 70);
+        assert_eq!(stated("mongodb://h/d?serverSelectionTimeoutMS=20000"), 20_000);
+        assert_eq!(stated("mongodb://h/d?w=1"), SELECTION.as_millis());
     }
 
     #[test]
