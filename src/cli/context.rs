@@ -71,6 +71,20 @@ impl Context {
         read && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
+    /// Refuses to destroy data from which a server is serving.
+    pub(super) async fn refuse_running_servers(&self) -> Result<(), CliError> {
+        let running = self.migrator.running_servers().await?;
+        let Some(longest) = running.iter().map(|holder| holder.remaining.as_secs() + 1).max() else {
+            return Ok(());
+        };
+        let owners: Vec<_> = running.iter().map(|holder| holder.owner.as_str()).collect();
+        Err(CliError::refused(format!(
+            "a server is running on this store: {}; nothing was changed\n  stop it first (if it was killed, it counts as \
+             running for another {longest} s), or add --force and restart it afterwards",
+            owners.join(", ")
+        )))
+    }
+
     /// Returns whether the configured store does not exist yet.
     pub(super) fn store_is_missing(&self) -> bool {
         self.placeholder.is_some()

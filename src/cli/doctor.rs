@@ -5,11 +5,10 @@ use super::context::{AccessMode, Context};
 use super::output::{CliError, DRIFT, Lines, Output, count};
 use crate::config::Config;
 use crate::repository::duplicates::{self, SlugChange};
-use crate::repository::expected_failures;
 use crate::repository::orphans::{self, Orphan};
-use crate::service;
+use crate::{service, startup};
 
-/// Find data that would stop a start, and repair it
+/// Find what would stop a start, and repair data
 ///
 /// Examples:
 ///   field-notes doctor
@@ -50,14 +49,15 @@ pub(super) async fn run(arguments: DoctorArgs, config: Config) -> Result<Output,
         match fix {
             Some(Fault::DuplicateSlugs) => fix_slugs(&context.database, yes).await,
             Some(Fault::Orphans) => fix_orphans(&context.database, yes).await,
-            None => examine(&context.database).await,
+            None => examine(context).await,
         }
     })
     .await
 }
 
-async fn examine(database: &Database) -> Result<Output, CliError> {
-    let failures = expected_failures(database).await?;
+async fn examine(context: &Context) -> Result<Output, CliError> {
+    let Context { config, database, migrator, .. } = context;
+    let failures = startup::expected_failures(config, database, migrator).await?;
     let mut text = String::new();
     text.push_lines(failures.iter().map(|failure| format!("✗ {failure}")));
     text.push_lines(similar_users(database).await?.iter().map(|user| format!("! {user}")));

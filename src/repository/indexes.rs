@@ -58,6 +58,17 @@ pub enum IndexFailure {
         /// The existing index.
         existing: Box<Index>,
     },
+    /// A collection is of a kind that cannot hold content.
+    #[error(
+        "{collection} is {kind}, which cannot hold content\n  copy its documents into an ordinary collection, drop \
+         {collection}, and rename the copy to {collection}"
+    )]
+    Collection {
+        /// The collection.
+        collection: &'static str,
+        /// Its kind.
+        kind: &'static str,
+    },
     /// The store failed.
     #[error("failed to create the index {index} of {collection}: {source}")]
     Store {
@@ -68,6 +79,18 @@ pub enum IndexFailure {
         /// The cause.
         source: docstore::Error,
     },
+}
+
+impl IndexFailure {
+    /// Returns the collection.
+    pub fn collection(&self) -> &'static str {
+        match self {
+            Self::Duplicates { collection, .. }
+            | Self::Conflict { collection, .. }
+            | Self::Collection { collection, .. }
+            | Self::Store { collection, .. } => collection,
+        }
+    }
 }
 
 /// Returns every index of every collection.
@@ -97,6 +120,19 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         indexes.into_iter().map(move |index| DeclaredIndex { collection, index })
     };
     collections.into_iter().flat_map(with_collection).collect()
+}
+
+/// Returns the failures for collections with declared indexes that cannot hold content. Migrations and index creation would
+/// fail on them, with other errors.
+pub async fn special_collections(database: &Database) -> Result<Vec<IndexFailure>, docstore::Error> {
+    let special = database.special_collections().await?;
+    let mut declared: Vec<_> = declared_indexes().iter().map(|declared| declared.collection).collect();
+    declared.dedup();
+    let failure = |collection| {
+        let (_, kind) = special.iter().find(|(name, _)| name == collection)?;
+        Some(IndexFailure::Collection { collection, kind })
+    };
+    Ok(declared.into_iter().filter_map(failure).collect())
 }
 
 /// Creates the declared indexes that are missing and returns their number. An equal index with another name is accepted.
@@ -135,12 +171,35 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
     Ok(created)
 }
 
-/// Returns the failures with which [`ensure_all`] would end, one for each index. Reads the collections whose unique index
-/// is missing, and writes nothing.
-pub async fn expected_failures(database: &Database) -> Result<Vec<IndexFailure>, docstore::Error> {
-    let mut failures = Vec::new();
+/// Returns the declared unique indexes that are missing, as `collection.index`.
+pub async fn missing_unique_indexes(database: &Database) -> Result<Vec<String>, docstore::Error> {
+    let mut missing = Vec::new();
     let mut existing = HashMap::new();
     for DeclaredIndex { collection, index } in declared_indexes() {
+        if !index.is_unique() {
+            continue;
+        }
+        let existing = match existing.entry(collection) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(database.list_indexes(collection).await?),
+        };
+        if !existing.iter().any(|other| other.same_definition(&index)) {
+            missing.push(format!("{collection}.{}", index.name()));
+        }
+    }
+    Ok(missing)
+}
+
+/// Returns the failures with which [`ensure_all`] would end, one for each index or collection. Reads the collections whose
+/// unique index is missing, and writes nothing.
+pub async fn expected_failures(database: &Database) -> Result<Vec<IndexFailure>, docstore::Error> {
+    let mut failures = special_collections(database).await?;
+    let special: Vec<_> = failures.iter().map(IndexFailure::collection).collect();
+    let mut existing = HashMap::new();
+    for DeclaredIndex { collection, index } in declared_indexes() {
+        if special.contains(&collection) {
+            continue;
+        }
         let existing = match existing.entry(collection) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(database.list_indexes(collection).await?),

@@ -34,7 +34,10 @@ pub use entities::{NewUser, PageRestore, User, Users};
 pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
 pub use error::Error;
 pub use idempotency::CreateInProgress;
-pub use indexes::{DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures};
+pub use indexes::{
+    DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures, missing_unique_indexes,
+    special_collections,
+};
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::TreeLock;
 pub use writes::{Change, New};

@@ -2,6 +2,8 @@
 
 /// The text that a developer sees after a start.
 mod banner;
+/// The failures of the next start.
+mod failures;
 /// Progress of a run of migrations.
 mod meter;
 /// The migrations phase.
@@ -12,6 +14,8 @@ mod phase;
 mod services;
 /// Opens the store.
 mod store;
+/// Watches the indexes while content is served.
+mod watch;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -23,8 +27,10 @@ use docstore::Database;
 use migrator::{CancellationToken, UpReport};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
+pub use failures::expected_failures;
 pub use meter::Meter;
 pub use migrate::{migrator, settings};
 pub use phase::{Failure, Phase};
@@ -41,6 +47,9 @@ use crate::repository;
 /// The exit code of a start whose migrations were stopped by a signal.
 const INTERRUPTED: u8 = 130;
 
+/// The timeout for ending the registration as a server.
+const UNREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// File descriptors that are reserved for the store, logs and outgoing requests.
 const RESERVED_FILES: usize = 512;
 
@@ -52,8 +61,30 @@ pub struct Application {
     started_at: Instant,
 }
 
-/// The result of a start: an open store and the migrations that ran.
-type Started = Result<(Database, Option<UpReport>), Failure>;
+/// The result of a start.
+type Started = Result<Serving, Failure>;
+
+/// An open store from which content is served.
+struct Serving {
+    database: Database,
+    /// The migrations that ran.
+    report: Option<UpReport>,
+    /// Ends the registration as a server.
+    unregister: CancellationToken,
+    /// Keeps the registration.
+    registration: Option<JoinHandle<()>>,
+}
+
+impl Serving {
+    async fn close(self) {
+        self.unregister.cancel();
+        if let Some(registration) = self.registration {
+            // A store that does not answer does not delay the end: the registration expires.
+            let _ = tokio::time::timeout(UNREGISTER_TIMEOUT, registration).await;
+        }
+        self.database.close().await;
+    }
+}
 
 impl Application {
     /// Binds the port.
@@ -97,10 +128,11 @@ impl Application {
             tokio::spawn(http::serve(listener, http::router(app), connections(&config), stopped));
         tokio::pin!(shutdown);
         let outcome = match start_unless(&config, &gate, clock, shutdown.as_mut()).await {
-            Some(Ok((database, report))) => {
+            Some(Ok(serving)) => {
                 tracing::info!(duration_ms = milliseconds(started_at), "serving");
                 if config.environment == Environment::Development {
-                    banner::print(&config, address, &database, report.as_ref(), started_at.elapsed());
+                    let Serving { database, report, .. } = &serving;
+                    banner::print(&config, address, database, report.as_ref(), started_at.elapsed());
                 }
                 shutdown.await;
                 gate.drain();
@@ -109,7 +141,7 @@ impl Application {
                     "shutting down: serving until no new requests are routed here (SHUTDOWN_DELAY_SECONDS)"
                 );
                 tokio::time::sleep(config.shutdown_delay).await;
-                Ok(Some(database))
+                Ok(Some(serving))
             }
             Some(Err(failure))
                 if config.on_start_failure == OnStartFailure::Stay && failure.exit != INTERRUPTED =>
@@ -134,8 +166,8 @@ impl Application {
             server.abort();
         }
         tracing::info!("stopped");
-        if let Some(database) = outcome? {
-            database.close().await;
+        if let Some(serving) = outcome? {
+            serving.close().await;
         }
         Ok(())
     }
@@ -168,8 +200,8 @@ async fn start_unless(
     stop.cancel();
     match tokio::time::timeout(config.shutdown_grace, starting).await {
         Ok(Err(failure)) if failure.exit == INTERRUPTED => Some(Err(failure)),
-        Ok(Ok((database, _))) => {
-            database.close().await;
+        Ok(Ok(serving)) => {
+            serving.close().await;
             None
         }
         Ok(Err(_)) | Err(_) => None,
@@ -180,6 +212,11 @@ async fn start_unless(
 async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Started {
     let database = phase(gate, Phase::Store, store::open(&config.store, &config.backup_dir)).await?;
     let prepared = async {
+        // On such a collection a migration would fail at its first write.
+        let special = repository::special_collections(&database).await.unwrap_or_default();
+        if let Some(failure) = special.first() {
+            return Err(Failure::indexes(failure));
+        }
         let migrations = migrate::on_start(config, &database, gate, stop);
         let report = phase(gate, Phase::Migrations, migrations).await?;
         let indexes = async {
@@ -201,7 +238,17 @@ async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: C
             // Ends when the database is closed or, on a standalone server, with the process.
             tokio::spawn(async move { change_tracker.follow(max_age).await });
             gate.open(services);
-            Ok((database, report))
+            let unregister = CancellationToken::new();
+            let registration = if config.store.is_read_only() {
+                None
+            } else {
+                tokio::spawn(watch::watch_indexes(database.clone()));
+                let settings = settings(config, &database, "server").await;
+                let migrator = migrator(&database, settings).map_err(|error| Failure::migrations(&error))?;
+                let unregister = unregister.clone();
+                Some(tokio::spawn(async move { migrator.serve_registered(&unregister).await }))
+            };
+            Ok(Serving { database, report, unregister, registration })
         }
         Err(failure) => {
             database.close().await;

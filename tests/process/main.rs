@@ -10,6 +10,8 @@ mod concurrent_start;
 mod connections;
 /// The compose file and the image.
 mod containers;
+/// Ways in which a start fails, and the checks that report them before.
+mod failed_starts;
 /// A failing migration: ledger, messages, readiness.
 mod failure;
 /// The first start in an empty folder.
@@ -32,6 +34,8 @@ mod readme;
 mod regressions;
 /// Writes that clients repeat because the outcome is unknown.
 mod retries;
+/// Commands that destroy data while a server is running.
+mod running_server;
 /// `migrate new`, `merge` and `diff`.
 mod scaffold;
 /// `seed demo`.

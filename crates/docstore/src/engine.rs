@@ -132,6 +132,10 @@ pub trait Engine: Executor + Admin {
     async fn facts(&self) -> Result<ServerFacts>;
     /// Returns the names of all collections, sorted.
     async fn collection_names(&self) -> Result<Vec<String>>;
+    /// Returns the collections that cannot hold documents as others do, each with its kind: `a view`, `a capped collection`.
+    async fn special_collections(&self) -> Result<Vec<(String, &'static str)>> {
+        Ok(Vec::new())
+    }
     /// Creates an index. The caller has checked for conflicts; the engine reports those that arise nevertheless.
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()>;
     /// Returns the indexes of a collection in order of creation, without the one on `_id`.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use docstore::Database;
+use docstore::{Database, LeaseHolder};
 
 #[cfg(doc)]
 use crate::Error;
@@ -16,10 +16,10 @@ use crate::plan::PlanInput;
 use crate::rehearsal::{self, RehearsalReport, RehearsalRequest, RoundTripReport, RoundTripRequest};
 use crate::run::{Check, HeldLease, RunGuard, RunSession, Runner};
 use crate::{
-    ChecksumDrift, DownPlan, DownReport, DownRequest, Finding, Graph, HistoryRequest, ImportedMigration,
-    Lint, LogRecord, MigrationDetails, MissingEnv, Preflight, RedoReport, Repair, RepairReport, ResetReport,
-    ResetRequest, Result, Settings, Stamp, StampReport, Status, StatusEntry, UnlockOutcome, UpPlan, UpReport,
-    UpRequest,
+    CancellationToken, ChecksumDrift, DownPlan, DownReport, DownRequest, Finding, Graph, HistoryRequest,
+    ImportedMigration, Lint, LogRecord, MigrationDetails, MissingEnv, Preflight, RedoReport, Repair,
+    RepairReport, ResetReport, ResetRequest, Result, Settings, Stamp, StampReport, Status, StatusEntry,
+    UnlockOutcome, UpPlan, UpReport, UpRequest,
 };
 
 /// Applies migrations to a database, rolls them back, and reports their state.
@@ -53,6 +53,11 @@ impl Migrator {
     /// Returns the ids of the heads; see [`Graph::heads`].
     pub fn heads(&self) -> Vec<String> {
         self.graph.heads().into_iter().map(str::to_owned).collect()
+    }
+
+    /// Returns the servers that are registered; see [`Migrator::serve_registered`]. Writes nothing.
+    pub async fn running_servers(&self) -> Result<Vec<LeaseHolder>> {
+        commands::running_servers(self).await
     }
 }
 
@@ -142,6 +147,12 @@ impl Migrator {
     /// [`Error::ReasonRequired`]; [`Error::LockHeld`].
     pub async fn unlock(&self, reason: &str) -> Result<UnlockOutcome> {
         commands::unlock(self, reason).await
+    }
+
+    /// Registers this process as a server of the database until `stop` is cancelled, for [`Migrator::running_servers`]. The
+    /// registration is renewed at intervals and expires if the process dies.
+    pub async fn serve_registered(&self, stop: &CancellationToken) {
+        commands::serve_registered(self, stop).await;
     }
 
     /// Restores a backup while no migration runs. If the backup was taken before a migration and is restored as a whole,

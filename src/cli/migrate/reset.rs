@@ -12,7 +12,7 @@ use crate::config::Environment;
 ///   field-notes migrate reset --confirm ghostmonk
 ///   field-notes migrate reset --confirm field-notes.db --drop
 ///
-/// Takes a backup first. Content stays unless --drop is given.
+/// Takes a backup first. Content stays unless --drop is given, which is refused while a server is running on the store.
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct ResetArgs {
@@ -22,6 +22,9 @@ pub(super) struct ResetArgs {
     /// Drop all collections, content included
     #[arg(long)]
     drop: bool,
+    /// Drop them even while a server is running on this store
+    #[arg(long, requires = "drop")]
+    force: bool,
     /// Take no backup
     #[arg(long)]
     no_backup: bool,
@@ -33,6 +36,9 @@ impl Run for ResetArgs {
     const ACCESS: AccessMode = AccessMode::Create;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
+        if self.drop && !self.force {
+            context.refuse_running_servers().await?;
+        }
         let request = ResetRequest {
             confirm: self.confirm,
             production: context.config.environment == Environment::Production,

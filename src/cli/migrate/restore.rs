@@ -11,9 +11,11 @@ use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 ///   field-notes migrate restore 20261121T080000Z --into-scratch
 ///   field-notes migrate restore 20261121T080000Z --only stories --replace --yes
 ///
-/// Without --replace, nothing is restored if one of the collections has documents.
+/// Without --replace, nothing is restored if one of the collections has documents; with it, nothing is while a server is
+/// running on the store.
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(super) struct RestoreArgs {
     /// Backup (id or unique prefix)
     id: String,
@@ -26,6 +28,9 @@ pub(super) struct RestoreArgs {
     /// Restore only these collections
     #[arg(long, value_name = "COLLECTION", value_delimiter = ',')]
     only: Option<Vec<String>>,
+    /// Replace them even while a server is running on this store
+    #[arg(long, requires = "replace")]
+    force: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -37,7 +42,7 @@ impl Run for RestoreArgs {
     const ACCESS: AccessMode = AccessMode::Create;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
-        let Self { id, replace, into_scratch, only, yes, folder } = self;
+        let Self { id, replace, into_scratch, only, force, yes, folder } = self;
         let dir = folder.path(context);
         let id = backup::resolve(&dir, &id)?;
         let request = RestoreRequest { replace, only };
@@ -48,6 +53,9 @@ impl Run for RestoreArgs {
             let restored = restored?;
             let text = restored_text(&restored) + "restored into a temporary database, which is removed\n";
             return Ok(Output::new(&restored, text));
+        }
+        if replace && !force {
+            context.refuse_running_servers().await?;
         }
         let warning = || format!("backup {id} replaces the content of {}\n", context.database.location());
         if replace && !yes && !context.confirm(&warning()) {

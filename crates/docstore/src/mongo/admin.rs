@@ -26,6 +26,24 @@ impl MongoEngine {
 }
 
 impl Core {
+    pub(crate) async fn special_collections(&self) -> Result<Vec<(String, &'static str)>> {
+        let special = doc! { "$or": [{ "type": { "$ne": "collection" } }, { "options.capped": true }] };
+        let listed = async {
+            let command = doc! { "listCollections": 1, "filter": special };
+            self.database.run_cursor_command(command).await?.try_collect::<Vec<_>>().await
+        };
+        let listed = listed.await.map_err(failed("listing collections", ""))?;
+        let kind = |found: &Document| match found.get_str("type") {
+            Ok("view") => "a view",
+            Ok("timeseries") => "a time series collection",
+            _ => "a capped collection",
+        };
+        Ok(listed
+            .iter()
+            .filter_map(|found| Some((found.get_str("name").ok()?.to_owned(), kind(found))))
+            .collect())
+    }
+
     /// Returns the server's options of a collection; `None` if it does not exist.
     pub(crate) async fn server_options(&self, collection: &str) -> Result<Option<Document>> {
         let listed = async {

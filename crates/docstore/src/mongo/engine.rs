@@ -24,6 +24,8 @@ use crate::{
 };
 
 pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
+/// `CommandNotSupportedOnView`.
+const IS_A_VIEW: i32 = 166;
 /// The driver tries twice by itself each time.
 const COMMIT_TRIES: u32 = 5;
 
@@ -100,6 +102,10 @@ impl Engine for MongoEngine {
         names.retain(|name| !name.starts_with("system."));
         names.sort();
         Ok(names)
+    }
+
+    async fn special_collections(&self) -> Result<Vec<(String, &'static str)>> {
+        self.core.special_collections().await
     }
 
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
@@ -355,7 +361,7 @@ impl Core {
             cursor.try_collect::<Vec<_>>().await
         };
         match listed.await {
-            Err(error) if has_code(&error, &[NAMESPACE_NOT_FOUND]) => Ok(Vec::new()),
+            Err(error) if has_code(&error, &[NAMESPACE_NOT_FOUND, IS_A_VIEW]) => Ok(Vec::new()),
             listed => listed.map_err(|error| classify("listing indexes", collection, &error)),
         }
     }

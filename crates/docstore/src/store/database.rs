@@ -6,7 +6,7 @@ use bson::oid::ObjectId;
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation};
 use crate::model::field::check_collection_name;
-use crate::tracking::{OnCancel, Tracked};
+use crate::tracking::Tracked;
 use crate::{
     ChangeFeed, Collection, CollectionOptions, CollectionVersions, EngineKind, Ensured, Find, Index, Lease,
     LeaseHolder, LeaseRequest, Plan, Problem, Result, Rights, ServerFacts, Space,
@@ -27,7 +27,7 @@ pub struct Database {
 impl Database {
     /// Wraps an engine. A write whose caller is gone is dropped; the engine may execute it nevertheless.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self::handle(engine, CollectionVersions::default(), OnCancel::Drop)
+        Self { tracked: Arc::new(Tracked::new(engine)) }
     }
 
     /// Returns a handle to the same database whose writes and commits run to completion even if their caller is gone, so
@@ -35,11 +35,14 @@ impl Database {
     /// for work that must end with its caller.
     #[must_use]
     pub fn completing_writes(&self) -> Self {
-        Self::handle(Arc::clone(self.engine()), self.versions().clone(), OnCancel::Complete)
+        Self { tracked: Arc::new(self.tracked.completing_writes()) }
     }
 
-    fn handle(engine: Arc<dyn Engine>, versions: CollectionVersions, on_cancel: OnCancel) -> Self {
-        Self { tracked: Arc::new(Tracked::new(engine, versions, on_cancel)) }
+    /// Refuses writes of documents through any handle of this database for this reason, which [`Database::problem`] then
+    /// reports; `None` accepts them again. Leases and internal collections, whose names start with an underscore, are
+    /// written nevertheless.
+    pub fn refuse_writes(&self, reason: Option<String>) {
+        self.tracked.refusal().set(reason);
     }
 
     /// Returns the versions of the collections, which all handles and transactions of this database share.
@@ -77,10 +80,11 @@ impl Database {
         self.engine().ping().await
     }
 
-    /// Returns a lasting problem of a store that answers: a full disk, a lost or damaged file. A MongoDB server reports its
-    /// own.
+    /// Returns a lasting problem of a store that answers: a full disk, a lost or damaged file, refused writes. A MongoDB
+    /// server reports its own.
     pub async fn problem(&self) -> Option<Problem> {
-        self.engine().problem().await
+        let refused = || self.tracked.refusal().reason().map(|reason| Problem { reason, serves: true });
+        self.engine().problem().await.or_else(refused)
     }
 
     /// Returns a handle for reads that all see the present state, one at a time. On MongoDB it is this database itself,
@@ -137,6 +141,12 @@ impl Database {
         check_collection_name(collection)?;
         find.check()?;
         self.engine().explain(collection, find).await
+    }
+
+    /// Returns the collections that cannot hold documents as others do, each with its kind: `a view`, `a capped
+    /// collection`, `a time series collection`. Only a MongoDB server has such.
+    pub async fn special_collections(&self) -> Result<Vec<(String, &'static str)>> {
+        self.engine().special_collections().await
     }
 
     /// Drops an index by name; nothing happens if it does not exist.

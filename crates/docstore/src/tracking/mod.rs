@@ -296,17 +296,49 @@ impl Drop for RecordOnDrop {
     }
 }
 
+/// The reason for which writes are refused, if they are. Cheap to clone; all handles of a database share it.
+#[derive(Clone, Default)]
+pub(crate) struct WriteRefusal(Arc<RwLock<Option<String>>>);
+
+impl WriteRefusal {
+    pub(crate) fn set(&self, reason: Option<String>) {
+        *self.0.write() = reason;
+    }
+
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.0.read().clone()
+    }
+
+    /// Checks that a collection may be written. Internal collections always may: they have no declared indexes.
+    fn check(&self, collection: &str) -> Result<()> {
+        match &*self.0.read() {
+            Some(reason) if !collection.starts_with('_') => Err(Error::ReadOnly(reason.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// An engine whose reads and writes are recorded in [`CollectionVersions`].
 #[derive(Clone)]
 pub(crate) struct Tracked {
     engine: Arc<dyn Engine>,
     versions: CollectionVersions,
+    refusal: WriteRefusal,
     on_cancel: OnCancel,
 }
 
 impl Tracked {
-    pub(crate) fn new(engine: Arc<dyn Engine>, versions: CollectionVersions, on_cancel: OnCancel) -> Self {
-        Self { engine, versions, on_cancel }
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
+        let (versions, refusal) = (CollectionVersions::default(), WriteRefusal::default());
+        Self { engine, versions, refusal, on_cancel: OnCancel::Drop }
+    }
+
+    pub(crate) fn completing_writes(&self) -> Self {
+        Self { on_cancel: OnCancel::Complete, ..self.clone() }
+    }
+
+    pub(crate) fn refusal(&self) -> &WriteRefusal {
+        &self.refusal
     }
 
     pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
@@ -352,6 +384,7 @@ impl Executor for Tracked {
                 self.engine.execute(collection, operation).await
             }
             Effect::Write(written) => {
+                self.refusal.check(collection)?;
                 let (engine, collection) = (Arc::clone(&self.engine), collection.to_owned());
                 self.record(written, async move { engine.execute(&collection, operation).await }).await
             }
@@ -372,6 +405,7 @@ impl Executor for TrackedTransaction {
         match operation.effect(collection) {
             Effect::Read => self.tracked.versions.record_snapshot_read(collection),
             Effect::Write(sets) => {
+                self.tracked.refusal.check(collection)?;
                 let mut written = self.written.lock();
                 for (collection, set) in sets {
                     let before = written.remove(&collection).unwrap_or(WriteSet::Documents(Vec::new()));

@@ -30,6 +30,8 @@ mod resolve;
 mod restore;
 /// The rollback of one migration.
 mod rollback;
+/// Registrations of serving processes.
+mod servers;
 /// Status, verify, wait, current.
 mod status;
 /// Applying what is pending.
@@ -49,5 +51,6 @@ pub(crate) use reset::reset;
 pub use reset::{ResetReport, ResetRequest};
 pub(crate) use resolve::resolve_in;
 pub(crate) use restore::restore;
+pub(crate) use servers::{running_servers, serve_registered};
 pub(crate) use status::{current, status, verify, wait};
 pub(crate) use up::up;

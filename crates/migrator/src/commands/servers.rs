@@ -70,9 +70,8 @@ pub(crate) async fn running_servers(m: &Migrator) -> Result<Vec<LeaseHolder>> {
     let mut running = Vec::new();
     for name in documents.iter().filter_map(|document| document.get_str("_id").ok()) {
         let holder = m.db.lease_holder(LOCK, name).await?;
-        running.extend(
-            holder.filter(|holder| !holder.remaining.is_zero() && !m.runner.is_gone(&holder.owner)),
-        );
+        running
+            .extend(holder.filter(|holder| !holder.remaining.is_zero() && !m.runner.is_gone(&holder.owner)));
     }
     Ok(running)
 }
