@@ -15,6 +15,8 @@ use crate::{identity, repository, service};
 
 /// The number of seconds after which a client may retry.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+/// The maximum number of invalid fields that a response lists.
+pub(crate) const MAX_ERRORS: usize = 100;
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -190,6 +192,7 @@ impl ApiError {
     pub(crate) fn parts(&self) -> ErrorParts<'_> {
         match self {
             Self::Validation(errors) => {
+                let errors = &errors[..errors.len().min(MAX_ERRORS)];
                 ErrorParts { errors, ..plain(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error") }
             }
             Self::BadRequest(detail) => plain(StatusCode::BAD_REQUEST, detail),

@@ -70,7 +70,7 @@ testkit::stores! {
         }
     }
 
-    async fn requests_with_wrong_fields_do_not_count(db: Database) {
+    async fn requests_with_wrong_fields_count_for_all_writes_alone(db: Database) {
         let app = App::on(&db).await;
         for _ in 0..=WRITES {
             assert_eq!(app.post("author", "/stories", &json!({})).await.status, 422);
@@ -78,6 +78,20 @@ testkit::stores! {
         let fine = json!({ "title": "t", "content": "c", "is_published": true });
         let created = app.post("author", "/stories", &fine).await;
         assert_eq!((created.status.as_u16(), created.header("ratelimit")), (201, "\"writes\";r=119;t=60"));
+        for _ in WRITES + 2..ALL_WRITES {
+            assert_eq!(app.post("author", "/stories", &json!({})).await.status, 422);
+        }
+        assert_eq!(app.post("author", "/stories", &json!({})).await.status, 429);
+    }
+
+    async fn errors_of_one_response_are_bounded(db: Database) {
+        let app = App::on(&db).await;
+        for technologies in [vec![json!(1); 100_000], vec![json!("x".repeat(51)); 10_000]] {
+            let answer = app.post("author", "/projects", &json!({ "technologies": technologies })).await;
+            assert_eq!(answer.status, 422);
+            let listed = answer.json()["errors"].as_array().expect("errors").len();
+            assert!((3..=100).contains(&listed), "{listed}");
+        }
     }
 
     async fn each_path_has_a_limit_and_all_writes_have_one(db: Database) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use validator::{ValidateLength, ValidateRange};
 
 use crate::domain::StringEnum;
-use crate::http::error::{FieldError, LocPart};
+use crate::http::error::{FieldError, LocPart, MAX_ERRORS};
 use crate::http::openapi::schema::ValueSchema;
 
 /// The largest integer that every JSON parser reads exactly.
@@ -144,6 +144,10 @@ impl FieldValue for Vec<String> {
         };
         let (mut values, mut errors) = (Self::new(), Vec::new());
         for (index, element) in elements.into_iter().enumerate() {
+            // The rest is not looked at: a body could have a million invalid elements.
+            if errors.len() >= MAX_ERRORS {
+                break;
+            }
             match String::parse(RawValue::Json(element)) {
                 Ok(value) => values.push(value),
                 Err(invalid) => {
@@ -164,7 +168,7 @@ impl FieldValue for Vec<String> {
                     let errors = element.check(&Rule::Length(0, max));
                     errors.into_iter().map(move |error| error.within([LocPart::Index(index)]))
                 };
-                self.iter().enumerate().flat_map(errors).collect()
+                self.iter().enumerate().flat_map(errors).take(MAX_ERRORS).collect()
             }
             _ => Vec::new(),
         }

@@ -28,7 +28,7 @@ const MAX_WINDOWS: usize = 16_384;
 const ALL_WRITES: RateLimit = RateLimit { name: "all-writes", per_minute: 300 };
 
 /// Enforces the rate limit of the matched route, for each path, and the limit of all writes. A request with invalid fields
-/// is not counted.
+/// counts for the latter only.
 pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let limit = Route::matched(request.extensions()).and_then(|route| route.limit);
     let client = request.extensions().get::<ClientInfo>().copied();
@@ -42,7 +42,6 @@ pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, ne
             let response = next.run(request).await;
             if response.status() == StatusCode::UNPROCESSABLE_ENTITY {
                 limiter.refund(&own.0);
-                limiter.refund(&all.0);
                 status.remaining += 1;
             }
             (response, status)
