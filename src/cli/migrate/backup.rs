@@ -32,6 +32,11 @@ pub(super) struct BackupFolder {
 }
 
 impl BackupFolder {
+    /// Returns the folder that the command line names.
+    pub(super) fn given(&self) -> Option<String> {
+        self.dir.as_ref().map(|dir| dir.display().to_string())
+    }
+
     pub(super) fn path(self, context: &Context) -> PathBuf {
         self.dir.unwrap_or_else(|| context.config.backup_dir.clone())
     }

@@ -43,6 +43,11 @@ impl Run for RestoreArgs {
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let Self { id, replace, into_scratch, only, force, yes, folder } = self;
+        let options: String =
+            [("--only", only.as_ref().map(|names| names.join(","))), ("--dir", folder.given())]
+                .into_iter()
+                .filter_map(|(option, value)| value.map(|value| format!(" {option} {value}")))
+                .collect();
         let dir = folder.path(context);
         let id = backup::resolve(&dir, &id)?;
         let request = RestoreRequest { replace, only };
@@ -61,7 +66,7 @@ impl Run for RestoreArgs {
         if replace && !yes && !context.confirm(&warning()) {
             return Err(CliError::refused(format!(
                 "this replaces existing data with backup {id}; nothing was changed\n  add --yes to confirm, \
-                 as in `field-notes migrate restore {id} --replace --yes`"
+                 as in `field-notes migrate restore {id} --replace{options} --yes`"
             )));
         }
         let restored = context.migrator.restore(&dir, &id, &request).await?;
