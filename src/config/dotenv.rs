@@ -48,10 +48,10 @@ impl Dotenv {
         Ok(Self(variables))
     }
 
-    /// Returns a variable of the process, or of the file if it is not set or blank there.
+    /// Returns a variable of the process, or of the file if it is not set there. A blank variable of the process hides
+    /// that of the file.
     pub fn lookup(&self, name: &str) -> Option<String> {
-        let real = env::var(name).ok().filter(|value| !value.trim().is_empty());
-        real.or_else(|| self.0.get(name).cloned())
+        env::var(name).ok().or_else(|| self.0.get(name).cloned())
     }
 
     /// Warns about variables of the file and of the process that have almost the name of one that is read.

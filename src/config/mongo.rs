@@ -57,7 +57,10 @@ fn cluster_uri(reader: &mut Reader<'_>) -> Option<String> {
         return None;
     }
     for (variable, _) in CLUSTER.into_iter().zip(&values).filter(|(_, value)| value.is_none()) {
-        reader.error(variable, "is required with MONGO_USER, MONGO_PASSWORD, MONGO_CLUSTER or MONGO_HOST");
+        reader.error(
+            variable,
+            "is required if one of MONGO_USER, MONGO_PASSWORD, MONGO_CLUSTER and MONGO_HOST is set",
+        );
     }
     let [user, password, cluster, host] = values.map(Option::unwrap_or_default);
     let [user, password] = [&user, &password].map(|text| utf8_percent_encode(text, &UNRESERVED));

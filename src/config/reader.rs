@@ -85,7 +85,7 @@ impl<'l> Reader<'l> {
     }
 
     pub(super) fn boolean(&mut self, variable: Variable) -> bool {
-        self.parse(variable, parse_boolean, "true or false")
+        self.parse(variable, parse_boolean, "true or false, or on or off")
     }
 
     /// Parses whether development tokens are accepted. Anyone who reaches the server can use them.

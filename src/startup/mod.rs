@@ -162,7 +162,9 @@ impl Application {
         );
         drop(stop_server);
         if tokio::time::timeout(config.connections.close_notice + grace, &mut server).await.is_err() {
-            tracing::warn!("requests in progress are aborted");
+            if outcome.is_ok() {
+                tracing::warn!("requests in progress are aborted");
+            }
             server.abort();
         }
         tracing::info!("stopped");

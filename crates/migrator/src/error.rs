@@ -444,9 +444,9 @@ errors! {
         } = 8,
         /// A migration cannot be stamped as rolled back while an applied one depends on it.
         #[error(
-            "{} applied, and depends on {id}; nothing was changed\n  run \
-             `field-notes migrate stamp {} --none --reason …` first, or `field-notes migrate down`",
-            with_verb(dependents, "is", "are"), first(dependents)
+            "{} applied, and {} on {id}; nothing was changed\n  run \
+             `field-notes migrate stamp {} --pending --reason …` first, or `field-notes migrate down`",
+            with_verb(dependents, "is", "are"), if dependents.len() == 1 { "depends" } else { "depend" }, first(dependents)
         )]
         RequiredByApplied {
             /// The migration.
