@@ -58,7 +58,12 @@ impl Pages {
         let mut removed = None;
         let mut change = Change { patch, section_id: None };
         loop {
-            let (written, section) = if let Some(stored) = self.find_to_change(page_type).await? {
+            let stored = self.find_to_change(page_type).await?;
+            // Whether there is a draft that the caller may not see must not change the answer.
+            if stored.as_ref().is_none_or(|stored| !stored.revised.item.is_visible_to(Some(caller))) {
+                self.content.authorize_create(caller)?;
+            }
+            let (written, section) = if let Some(stored) = stored {
                 let stored = editable(caller, Some(stored), precondition)?;
                 let current = stored.revised.item.section_id.as_deref();
                 change.section_id = self.placement.for_update(caller, current, section_id).await?;
@@ -66,8 +71,7 @@ impl Pages {
                 let written = self.content.items.update(&stored, &change, self.content.clock.now()).await?;
                 (written, change.section_id)
             } else {
-                let section_of_type = self.section_of_type(page_type).await?;
-                self.content.authorize_create(caller)?;
+                let section_of_type = self.section_of_type(caller, page_type).await?;
                 if !precondition.accepts(None) {
                     return Err(Error::Absent(Page::NAME));
                 }
@@ -140,12 +144,13 @@ impl Pages {
         Ok(New { draft, user_id: caller.id, section_id, key: None })
     }
 
-    /// Returns the section whose slug is this page type; fails if there cannot be a page of this type.
-    async fn section_of_type(&self, page_type: &str) -> Result<Option<Id>, Error> {
+    /// Returns the section whose slug is this page type; fails if the caller cannot create a page of this type.
+    async fn section_of_type(&self, caller: &Caller, page_type: &str) -> Result<Option<Id>, Error> {
         if !is_slug(page_type) {
             return Err(Error::NotFound(Page::NAME));
         }
-        match self.section_with_slug(page_type).await? {
+        let section = self.section_with_slug(page_type).await?;
+        match section.filter(|section| section.is_visible_to(Some(caller))) {
             Some(section) => Ok(Some(section.meta.id)),
             None if is_builtin_page_type(page_type) => Ok(None),
             None => Err(Error::NotFound(Page::NAME)),

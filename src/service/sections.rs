@@ -103,11 +103,11 @@ impl Sections {
         let Some(parent) = draft.parent_id.clone() else {
             return self.insert(caller.id, draft, key).await;
         };
-        self.validate_parent(None, &parent).await?;
-        let (sections, user_id) = (self.clone(), caller.id);
+        self.validate_parent(caller, None, &parent).await?;
+        let (sections, caller) = (self.clone(), *caller);
         let work = async move {
-            draft.parent_id = Some(sections.validate_parent(None, &parent).await?);
-            sections.insert(user_id, draft, key).await
+            draft.parent_id = Some(sections.validate_parent(&caller, None, &parent).await?);
+            sections.insert(caller.id, draft, key).await
         };
         self.tree_lock.run_exclusive(work).await
     }
@@ -143,7 +143,7 @@ impl Sections {
             return self.update_unlocked(caller, id, update, precondition).await;
         }
         let stored = self.content.find_editable(caller, id, precondition).await?;
-        self.validate_update(&stored.revised.item, update).await?;
+        self.validate_update(caller, &stored.revised.item, update).await?;
         let (sections, caller) = (self.clone(), *caller);
         let (update, precondition) = (update.clone(), precondition.clone());
         let work = async move { sections.update_unlocked(&caller, id, &update, &precondition).await };
@@ -159,7 +159,7 @@ impl Sections {
     ) -> Result<Revised<Section>, Error> {
         loop {
             let stored = self.content.find_editable(caller, id, precondition).await?;
-            let (patch, slug) = self.validate_update(&stored.revised.item, update).await?;
+            let (patch, slug) = self.validate_update(caller, &stored.revised.item, update).await?;
             let change = Change { patch, section_id: None };
             // After a concurrent change, try again from the new state, if the precondition allows it.
             if let Some(updated) = self.content.update_or_rename(&stored, &change, slug.as_deref()).await? {
@@ -181,6 +181,7 @@ impl Sections {
     /// Returns the patch of a section, and its new slug if it gets one.
     async fn validate_update(
         &self,
+        caller: &Caller,
         current: &Section,
         update: &UpdateSection,
     ) -> Result<(SectionPatch, Option<String>), Error> {
@@ -197,7 +198,7 @@ impl Sections {
             patch.parent_id = if current.draft.parent_id.as_ref() == Some(parent) {
                 Patch::Keep
             } else {
-                Patch::Set(self.validate_parent(Some(current.meta.id), parent).await?)
+                Patch::Set(self.validate_parent(caller, Some(current.meta.id), parent).await?)
             };
         }
         Ok((patch, self.new_slug(current, update).await?))
@@ -255,12 +256,27 @@ impl Sections {
         }
     }
 
-    /// Returns the parent's id in its canonical form; fails if the section, or a new one, cannot be its child.
-    async fn validate_parent(&self, section: Option<Id>, parent: &str) -> Result<String, Error> {
-        let parent = Id::parse(parent).map_err(|_| invalid_parent(EXPECTED_ID.into()))?;
+    /// Returns the parent's id in its canonical form; fails if the section, or a new one, cannot be its child, or if the
+    /// caller does not see the parent.
+    async fn validate_parent(
+        &self,
+        caller: &Caller,
+        section: Option<Id>,
+        parent: &str,
+    ) -> Result<String, Error> {
+        let parent = self.visible_parent(caller, parent).await?;
         let tree = self.content.items.tree().await?;
         tree.check_parent(section, parent).map_err(|error| invalid_parent(describe(error)))?;
         Ok(parent.to_string())
+    }
+
+    /// Parses the id of a parent; fails if the caller does not see it.
+    async fn visible_parent(&self, caller: &Caller, parent: &str) -> Result<Id, Error> {
+        let parent = Id::parse(parent).map_err(|_| invalid_parent(EXPECTED_ID.into()))?;
+        match self.content.items.find(parent).await? {
+            Some(section) if section.is_visible_to(Some(caller)) => Ok(parent),
+            _ => Err(invalid_parent(describe(PlacementError::ParentNotFound))),
+        }
     }
 
     /// Gives sections new places: all of them, or none if one of them may not be moved there.
@@ -301,7 +317,7 @@ impl Sections {
             let parent_id = match &place.parent_id {
                 // The section may stay where it is even if its parent was deleted.
                 Patch::Set(parent) if current.as_ref() != Some(parent) => {
-                    let parent = Id::parse(parent).map_err(|_| invalid_parent(EXPECTED_ID.into()))?;
+                    let parent = self.visible_parent(caller, parent).await?;
                     tree = tree.with_section(id, Some(parent));
                     parents.push((id, parent));
                     Patch::Set(parent.to_string())
@@ -389,7 +405,7 @@ impl Sections {
             }
             OnDelete::Reject => None,
             OnDelete::Reassign(target) => {
-                let target = Some(self.validate_target(section.meta.id, target, &counts).await?);
+                let target = Some(self.validate_target(caller, section.meta.id, target, &counts).await?);
                 Some(Destination { parent: target, section: target })
             }
             OnDelete::Orphan => {
@@ -408,10 +424,17 @@ impl Sections {
     }
 
     /// Returns the id of the section that takes over the contents of another.
-    async fn validate_target(&self, from: Id, target: &str, counts: &ContentCounts) -> Result<Id, Error> {
+    async fn validate_target(
+        &self,
+        caller: &Caller,
+        from: Id,
+        target: &str,
+        counts: &ContentCounts,
+    ) -> Result<Id, Error> {
         let invalid = |expected: String| Error::InvalidParameter { parameter: "reassign_to", expected };
         let target = Id::parse(target).map_err(|_| invalid(EXPECTED_ID.into()))?;
-        let Some(section) = self.content.items.find(target).await? else {
+        let section = self.content.items.find(target).await?;
+        let Some(section) = section.filter(|section| section.is_visible_to(Some(caller))) else {
             return Err(invalid(describe(PlacementError::ParentNotFound)));
         };
         if target == from {

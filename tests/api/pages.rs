@@ -18,6 +18,28 @@ pub(crate) fn draft(title: &str) -> Value {
 }
 
 testkit::stores! {
+    async fn writing_a_page_reveals_no_unpublished_section_and_no_unpublished_page(db: Database) {
+        let app = App::on(&db).await;
+        let section = |title: &str, published: bool| {
+            json!({ "title": title, "display_type": "feed", "content_type": "page", "is_published": published })
+        };
+        let page = json!({ "title": "t", "content": "c", "is_published": false });
+        app.create("admin", "/sections", &section("Secret", false)).await;
+        for title in ["Open", "Drafted"] {
+            app.create("admin", "/sections", &section(title, true)).await;
+        }
+        assert_eq!(app.put("admin", "/pages/drafted", &page).await.status, 200);
+        for slug in ["secret", "unknown", "open", "drafted"] {
+            assert_eq!(app.put("commenter", &format!("/pages/{slug}"), &page).await.status, 403, "{slug}");
+        }
+        // An author cannot publish the page of a section that is not there for authors.
+        for slug in ["secret", "unknown"] {
+            let answer = app.put("author", &format!("/pages/{slug}"), &page).await;
+            assert_eq!((answer.status.as_u16(), &answer.json()["detail"]), (404, &json!("Page not found")), "{slug}");
+        }
+        assert_eq!(app.put("admin", "/pages/secret", &page).await.status, 200);
+    }
+
     async fn a_page_is_made_and_changed_by_put(db: Database) {
         let app = App::on(&db).await;
         assert_eq!(app.get("/pages/about").await.status, 404);

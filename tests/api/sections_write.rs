@@ -46,6 +46,26 @@ pub(crate) async fn field(db: &Database, collection: &str, id: &Value, field: &s
 }
 
 testkit::stores! {
+    async fn unpublished_sections_of_others_take_no_sections_and_no_contents(db: Database) {
+        let app = App::on(&db).await;
+        let mut hidden = new("Hidden");
+        hidden["is_published"] = json!(false);
+        let hidden = app.create("admin", "/sections", &hidden).await;
+        let own = app.create("author", "/sections", &new("Own")).await;
+        let to_hidden = json!({ "parent_id": hidden["id"] });
+        let id = hidden["id"].as_str().unwrap();
+        let places = json!([{ "id": own["id"], "parent_id": hidden["id"], "sort_order": 1 }]);
+        let reassign = format!("{}?reassign_to={id}", path(&own));
+        for (role, created, updated, deleted) in [("author", 422, 422, 400), ("admin", 201, 200, 204)] {
+            let answer = app.post(role, "/sections", &inside("Child", &hidden)).await;
+            assert_eq!(answer.status, created, "{role}");
+            assert_eq!(app.put(role, &path(&own), &to_hidden).await.status, updated, "{role}");
+            let reordered = app.put(role, "/sections/order", &places).await.status.as_u16();
+            assert_eq!(reordered, if updated == 200 { 204 } else { updated }, "{role}");
+            assert_eq!(app.delete(role, &reassign).await.status, deleted, "{role}");
+        }
+    }
+
     async fn a_section_has_the_fields_of_the_contract(db: Database) {
         let app = App::on(&db).await;
         let body = json!({ "title": "My Notes", "display_type": "card-grid", "content_type": "project", "slug": "ignored" });

@@ -15,8 +15,10 @@ testkit::stores! {
         assert_eq!(app.get_as("nonsense", "/pages/about").await.status, 404);
         assert_eq!(app.get_as("author", "/pages/about").await.status, 200);
         assert_eq!(app.get_as("admin", "/pages/about").await.status, 200);
-        // To others it is not there in any respect.
-        assert_eq!(app.put("commenter", "/pages/about", &page("x")).await.status, 404);
+        // To others it is not there in any respect: a commenter may not create the other built-in page either.
+        for path in ["/pages/about", "/pages/contact"] {
+            assert_eq!(app.put("commenter", path, &page("x")).await.status, 403);
+        }
         assert_eq!(app.delete("commenter", "/pages/about").await.status, 404);
     }
 
