@@ -3,14 +3,20 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 use crate::config::LogFormat;
 
 /// Sets up logging for the process. A second call has no effect.
-pub fn init(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+///
+/// `default` is the level of all that the filter does not name.
+pub fn init(format: LogFormat, default: Level, filter: &str) {
+    let modules = modules_without_level(filter);
+    let filter = with_default(default, filter);
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(default.as_str()));
     let builder =
         fmt().with_env_filter(filter).with_writer(|| LogWriter(io::stderr())).log_internal_errors(false);
     let outcome = match format {
@@ -21,6 +27,37 @@ pub fn init(format: LogFormat, filter: &str) {
     if let Err(error) = outcome {
         tracing::debug!(%error, "logging is already set up");
     }
+    for module in modules {
+        tracing::warn!(
+            "{module} in RUST_LOG is no level (off, error, warn, info, debug, trace) and no part of this program; it is taken as \
+             the name of a module"
+        );
+    }
+}
+
+/// The modules of this program whose names may stand in a filter without a level.
+const MODULES: [&str; 5] = ["field_notes", "docstore", "migrator", "migrations", "mongodb"];
+
+/// Returns the filter with a level for everything that it does not name, which would be silenced otherwise.
+fn with_default(default: Level, filter: &str) -> String {
+    let has_default = directives(filter).any(|directive| directive.parse::<LevelFilter>().is_ok());
+    if has_default { filter.to_owned() } else { format!("{default},{filter}") }
+}
+
+/// Returns the words of a filter that are neither a level nor a module of this program, such as misspelled levels.
+fn modules_without_level(filter: &str) -> Vec<String> {
+    let is_word = |directive: &&str| {
+        directive.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:".contains(&byte))
+    };
+    let is_known = |directive: &str| {
+        directive.parse::<LevelFilter>().is_ok()
+            || MODULES.iter().any(|module| directive.split("::").next() == Some(*module))
+    };
+    directives(filter).filter(is_word).filter(|directive| !is_known(directive)).map(str::to_owned).collect()
+}
+
+fn directives(filter: &str) -> impl Iterator<Item = &str> {
+    filter.split(',').map(str::trim).filter(|directive| !directive.is_empty())
 }
 
 /// The number of lines since the last one that was written.
@@ -68,6 +105,29 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn filter_without_a_level_of_its_own_silences_nothing_else() {
+        for (filter, expected) in [
+            ("mongodb::command=debug", "INFO,mongodb::command=debug"),
+            ("nonsense", "INFO,nonsense"),
+            ("warn,field_notes=debug", "warn,field_notes=debug"),
+            ("field_notes=debug, OFF", "field_notes=debug, OFF"),
+            ("debug", "debug"),
+        ] {
+            assert_eq!(with_default(Level::INFO, filter), expected);
+            EnvFilter::try_new(expected).unwrap();
+        }
+    }
+
+    #[test]
+    fn words_of_a_filter_that_are_no_level_are_named() {
+        assert_eq!(
+            modules_without_level("inof,field_notes,trace,mongodb::command=debug,hyper=off"),
+            ["inof"]
+        );
+        assert_eq!(modules_without_level("nonsense, [span{a=1}]=debug"), ["nonsense"]);
     }
 
     #[test]

@@ -31,6 +31,7 @@ use std::thread;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::Level;
 
 use crate::config::{Config, Dotenv, LogFormat};
 use crate::http;
@@ -143,14 +144,14 @@ async fn dispatch(command: Command, dotenv: &Dotenv) -> Result<u8, CliError> {
     let command_config = || {
         read_config().inspect(|config| {
             let filter = lookup("RUST_LOG").map_or("warn", |_| config.log_filter.as_str());
-            telemetry::init(LogFormat::Text, filter);
+            telemetry::init(LogFormat::Text, Level::WARN, filter);
             dotenv.warn_about_unknown_names();
         })
     };
     match command {
         Command::Serve => {
             let config = read_config()?;
-            telemetry::init(config.log_format, &config.log_filter);
+            telemetry::init(config.log_format, Level::INFO, &config.log_filter);
             dotenv.warn_about_unknown_names();
             let mut signals = Signals::install();
             let shutdown = async move {

@@ -82,6 +82,20 @@ fn read_only_verbs_create_no_file() {
 }
 
 #[test]
+fn misspelled_level_of_the_log_is_named_and_silences_nothing() {
+    let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("RUST_LOG", "inof");
+    let result = migrate(&program, &["up"]).expect(0);
+    assert!(result.stderr.contains("WARN inof in RUST_LOG is no level"), "{}", result.stderr);
+    let program = program.with("RUST_LOG", "mongodb::command=debug").with("ALOW_DEV_AUTH", "true");
+    let result = migrate(&program, &["status"]).expect(0);
+    assert!(
+        result.stderr.contains("ALOW_DEV_AUTH") && !result.stderr.contains("RUST_LOG is"),
+        "{}",
+        result.stderr
+    );
+}
+
+#[test]
 fn every_verb_has_help() {
     let program = Program::bare();
     let help = program.run(&["migrate", "--help"]).expect(0).stdout;
@@ -124,6 +138,14 @@ fn every_verb_has_help() {
 }
 
 testkit::targets! {
+    async fn commands_of_the_driver_are_logged_on_request(target: Arc<Target>) {
+        let program = Program::on(&target).with("RUST_LOG", "mongodb::command=debug");
+        let result = migrate(&program, &["status"]).expect(0);
+        let on_server = docstore::mongo::as_mongo(&open_store(&target).await).is_some();
+        let is_logged = result.stderr.contains("ping started") && result.stderr.contains("ping succeeded");
+        assert_eq!(is_logged, on_server, "{}", result.stderr);
+    }
+
     async fn read_only_verbs_write_nothing(target: Arc<Target>) {
         let program = Program::on(&target);
         let store = open_store(&target).await;

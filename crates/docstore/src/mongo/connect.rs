@@ -7,6 +7,7 @@ use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 
 use crate::mongo::Options;
+use crate::mongo::command_log::command_log;
 use crate::mongo::engine::{Core, MongoEngine, PoolLimiter};
 use crate::mongo::error::classify;
 use crate::{Error, Result};
@@ -78,7 +79,8 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
             return Err(Error::Unavailable("timed out resolving the hosts of the connection string".into()));
         }
     };
-    let settings = with_defaults(parsed, &options.app_name);
+    let mut settings = with_defaults(parsed, &options.app_name);
+    settings.command_event_handler = command_log();
     let name = options.database.or_else(|| settings.default_database.clone()).ok_or_else(|| {
         Error::Invalid("the connection string names no database, and none is configured".into())
     })?;

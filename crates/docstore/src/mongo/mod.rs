@@ -22,6 +22,8 @@ use crate::{Database, Result};
 mod admin;
 /// Change streams, and polling on a standalone server.
 mod change_stream;
+/// Commands in the log.
+mod command_log;
 mod connect;
 /// The engine, its transactions, and the database handle that both share.
 mod engine;
