@@ -61,14 +61,18 @@ impl Context {
     }
 
     /// Asks for confirmation, if a person is at the terminal. Returns `false` without a terminal.
-    pub(super) fn confirm(&self, warning: &str) -> bool {
+    ///
+    /// # Errors
+    /// If the person does not confirm, which ends the command.
+    pub(super) fn confirm(&self, warning: &str) -> Result<bool, CliError> {
         if self.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-            return false;
+            return Ok(false);
         }
         print(&format!("{warning}continue? [y/N] "));
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer).is_ok();
-        read && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+        let confirmed = read && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+        if confirmed { Ok(true) } else { Err(CliError::canceled()) }
     }
 
     /// Refuses to destroy data from which a server is serving.

@@ -54,11 +54,13 @@ impl Output {
 pub(super) struct CliError {
     pub(super) message: String,
     pub(super) code: u8,
+    /// `true` if the command ended because a person did not confirm it, which is no error.
+    is_canceled: bool,
 }
 
 impl CliError {
-    fn new(message: impl Into<Box<dyn Error>>, code: u8) -> Self {
-        Self { message: message.into().to_string(), code }
+    pub(super) fn new(message: impl Into<Box<dyn Error>>, code: u8) -> Self {
+        Self { message: message.into().to_string(), code, is_canceled: false }
     }
 
     pub(super) fn failed(message: impl Into<Box<dyn Error>>) -> Self {
@@ -73,12 +75,21 @@ impl CliError {
         Self::new(message, REFUSED)
     }
 
-    /// Prints the error to standard error. Indented lines continue the one before.
+    pub(super) fn canceled() -> Self {
+        Self { is_canceled: true, ..Self::refused("canceled; nothing was changed") }
+    }
+
+    /// Prints the error to standard error.
     pub(super) fn print(&self) {
-        for line in self.message.lines() {
-            let prefix = if line.starts_with(' ') { "" } else { "error: " };
-            print_error(&format!("{prefix}{line}"));
-        }
+        self.lines().for_each(|line| print_error(&line));
+    }
+
+    /// Returns the printed lines. Indented lines continue the one before.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.message.lines().map(|line| {
+            let prefix = if self.is_canceled || line.starts_with(' ') { "" } else { "error: " };
+            format!("{prefix}{line}")
+        })
     }
 
     /// Prints the error as JSON to standard output.
@@ -93,13 +104,13 @@ impl CliError {
 
 impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
-        Self { message: failure.to_string(), code: failure.exit }
+        Self::new(failure.to_string(), failure.exit)
     }
 }
 
 impl From<migrator::Error> for CliError {
     fn from(error: migrator::Error) -> Self {
-        Self { message: error.to_string(), code: error.exit_code() }
+        Self::new(error.to_string(), error.exit_code())
     }
 }
 
@@ -227,6 +238,16 @@ mod tests {
             "other": { "$set": { "a": 1 } },
         });
         assert_eq!(simplify(value), expected);
+    }
+
+    #[test]
+    fn missing_confirmation_is_no_error_and_an_error_names_its_cause_once() {
+        let canceled = CliError::canceled();
+        assert_eq!(canceled.lines().collect::<Vec<_>>(), ["canceled; nothing was changed"]);
+        assert_eq!(canceled.code, REFUSED);
+        let unavailable = docstore::Error::Unavailable("h: no answer".to_owned());
+        let error = CliError::from(service::Error::from(crate::repository::Error::from(unavailable)));
+        assert_eq!(error.lines().collect::<Vec<_>>(), ["error: the store is unavailable: h: no answer"]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) async fn run(verb: Verb, config: Config) -> Result<Output, CliError> 
             return nothing();
         }
         let text = counts_text(&counts);
-        if !yes && !context.confirm(&format!("this deletes for good: {text}\n")) {
+        if !yes && !context.confirm(&format!("this deletes for good: {text}\n"))? {
             return Err(CliError::refused(format!(
                 "purging deletes from the trash for good ({text}); nothing was changed\n  add --yes to confirm"
             )));

@@ -2,14 +2,14 @@
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store cannot be reached, or did not answer in time.
-    #[error("the store is unavailable")]
-    Unavailable(#[source] docstore::Error),
+    #[error(transparent)]
+    Unavailable(docstore::Error),
     /// The disk of the store is full; nothing was written.
-    #[error("the disk of the store is full")]
-    DiskFull(#[source] docstore::Error),
+    #[error(transparent)]
+    DiskFull(docstore::Error),
     /// The store is open for reading only.
-    #[error("the store is read-only")]
-    ReadOnly(#[source] docstore::Error),
+    #[error(transparent)]
+    ReadOnly(docstore::Error),
     /// A stored document has a field with an unexpected value.
     #[error("cannot read document {id} of {collection}: invalid field {field}")]
     Corrupt {

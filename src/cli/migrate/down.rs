@@ -58,7 +58,7 @@ impl Run for DownArgs {
             return Ok(Output::new(&json!({ "would_take_back": plans }), plan_text(&plans)));
         }
         let is_harmless = is_last && plans.iter().all(|plan| plan.losses.is_empty());
-        let yes = yes || (!is_harmless && context.confirm(&plan_text(&plans)));
+        let yes = yes || (!is_harmless && context.confirm(&plan_text(&plans))?);
         let reports = context.migrator.down(DownRequest { confirmed: yes, ..request }).await?;
         let mut text = report_text(&reports);
         if !reports.is_empty() {

@@ -45,7 +45,7 @@ impl From<scaffold::Error> for CliError {
             scaffold::Error::SeveralHeads(_) => CONTRADICTION,
             _ => 2,
         };
-        Self { message: format!("{error}\n  nothing was written"), code }
+        Self::new(format!("{error}\n  nothing was written"), code)
     }
 }
 

@@ -24,7 +24,7 @@ impl Run for RedoArgs {
         let migrator = &context.migrator;
         let done = match migrator.redo(&self.id, self.yes).await {
             Err(error)
-                if error.exit_code() == REFUSED && !self.yes && context.confirm(&format!("{error}\n")) =>
+                if error.exit_code() == REFUSED && !self.yes && context.confirm(&format!("{error}\n"))? =>
             {
                 migrator.redo(&self.id, true).await?
             }

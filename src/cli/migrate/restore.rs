@@ -63,7 +63,7 @@ impl Run for RestoreArgs {
             context.refuse_running_servers().await?;
         }
         let warning = || format!("backup {id} replaces the content of {}\n", context.database.location());
-        if replace && !yes && !context.confirm(&warning()) {
+        if replace && !yes && !context.confirm(&warning())? {
             return Err(CliError::refused(format!(
                 "this replaces existing data with backup {id}; nothing was changed\n  add --yes to confirm, \
                  as in `field-notes migrate restore {id} --replace{options} --yes`"
