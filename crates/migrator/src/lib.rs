@@ -53,6 +53,8 @@ pub mod lint;
 mod migration;
 /// The engine: holds the database, the graph and the settings, and offers the commands.
 mod migrator;
+/// Values as people read them.
+mod notation;
 /// The operations of migrations, as data.
 mod operation;
 /// The planner: from graph, ledger and request to actions, without I/O.
@@ -77,7 +79,7 @@ pub use checksum::{ChecksumDrift, Checksums, Sourced};
 pub use commands::{ResetReport, ResetRequest};
 pub use details::{Declaration, MigrationDetails};
 pub use drift::{DriftKind, IndexDrift};
-pub use dry_run::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview};
+pub use dry_run::{MigrationPreview, Preview, PreviewPath, Sample, StepPreview, duration_text};
 pub use entry::{Provenance, Source, State, StepCounts};
 pub use error::{Error, MissingEnv, Result};
 pub use event::{Event, Observer};
@@ -86,6 +88,7 @@ pub use ledger::LogRecord;
 pub use lint::{Lint, Rule, Severity};
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
 pub use migrator::Migrator;
+pub use notation::{Extended, ExtendedDocument};
 pub use operation::Value;
 pub use report::{
     ActionKind, AppliedMigration, CheckLevel, DownPlan, DownReport, ImportedMigration, PlannedAction,

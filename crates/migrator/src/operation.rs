@@ -6,6 +6,7 @@ use bson::{Bson, DateTime, Document, doc};
 use docstore::{Field, Filter, Index, Projection, Update, UpdateOp};
 
 use crate::graph::panicked;
+use crate::notation::{Extended, ExtendedDocument};
 use crate::{Error, Result};
 
 /// A value of a step: a literal, or one that is resolved when the step runs.
@@ -277,12 +278,13 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |fields: &[Field]| fields.iter().map(Field::as_str).collect::<Vec<_>>().join(", ");
         match self {
-            Self::Set { field, value, .. } => write!(f, "set {field} to {}", value.to_bson())?,
+            Self::Set { field, value, .. } => write!(f, "set {field} to {}", Extended(&value.to_bson()))?,
             Self::Unset { field, .. } => write!(f, "unset {field}")?,
             Self::CopyField { from, to, .. } => write!(f, "copy {from} to {to}")?,
             Self::UpdateEach { reads, .. } => write!(f, "update by a function of {}", names(reads.fields()))?,
             Self::Insert { key, document } => {
-                write!(f, "insert {document} unless one matches {}", key.to_mql())?;
+                let (document, key) = (ExtendedDocument(document), key.to_mql());
+                write!(f, "insert {document} unless one matches {}", ExtendedDocument(&key))?;
             }
             Self::InsertMany { key, documents, .. } => {
                 write!(f, "insert {} documents unless {} exists", documents.len(), names(key))?;
@@ -294,7 +296,7 @@ impl fmt::Display for Operation {
         }
         match self.pending() {
             None | Some(Filter::All) => Ok(()),
-            Some(filter) => write!(f, " where {}", filter.to_mql()),
+            Some(filter) => write!(f, " where {}", ExtendedDocument(&filter.to_mql())),
         }
     }
 }

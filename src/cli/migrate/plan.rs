@@ -1,7 +1,7 @@
 use clap::Args;
 use migrator::{
-    ActionKind, MigrationPreview, PlannedAction, Preview, PreviewPath, Undo, UpMode, UpPlan, UpRequest,
-    UpTarget,
+    ActionKind, Extended, ExtendedDocument, MigrationPreview, PlannedAction, Preview, PreviewPath, Undo,
+    UpMode, UpPlan, UpRequest, UpTarget, duration_text,
 };
 use serde_json::json;
 
@@ -113,16 +113,14 @@ fn preview_text(text: &mut String, found: &MigrationPreview) {
         let changed =
             step.samples.iter().filter(|sample| !sample.before.is_empty() || sample.id != bson::Bson::Null);
         for sample in changed {
-            let id = sample.id.to_string();
+            let id = Extended(&sample.id);
             text.push_line(format!("        {id}: {} → {}", inline(&sample.before), inline(&sample.after)));
         }
     }
     if found.documents > 0 {
         let (documents, journal) = (count(found.documents, "document"), size(found.journal_bytes));
-        let (estimate, basis) = (found.estimate_ms, &found.estimate_from);
-        text.push_line(format!(
-            "    total: {documents}, journal about {journal}, about {estimate} ms ({basis})"
-        ));
+        let (estimate, basis) = (duration_text(found.estimate_ms), &found.estimate_from);
+        text.push_line(format!("    total: {documents}, journal about {journal}, {estimate} ({basis})"));
     }
     text.push_lines(found.warnings.iter().map(|warning| format!("    warning: {warning}")));
     text.push_list("    previewed without the changes of", &found.without);
@@ -132,7 +130,7 @@ fn preview_text(text: &mut String, found: &MigrationPreview) {
 
 /// Formats a part of a document on one line.
 fn inline(document: &bson::Document) -> String {
-    if document.is_empty() { "nothing".to_owned() } else { document.to_string() }
+    if document.is_empty() { "nothing".to_owned() } else { ExtendedDocument(document).to_string() }
 }
 
 pub(super) fn undo_text(undo: Undo) -> String {

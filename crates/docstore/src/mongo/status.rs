@@ -38,7 +38,9 @@ impl Core {
     pub(crate) async fn space(&self) -> Result<Space> {
         let stats = self.database.run_command(doc! { "dbStats": 1 }).await;
         let stats = stats.map_err(failed("reading the available disk space", ""))?;
+        // The size of the file system is 0 for a database that does not exist yet.
         let free = number(&stats, "fsTotalSize")
+            .filter(|total| *total > 0)
             .zip(number(&stats, "fsUsedSize"))
             .map(|(total, used)| total.saturating_sub(used));
         Ok(Space { used: number(&stats, "dataSize").unwrap_or(0), free })

@@ -8,6 +8,7 @@ use super::lock::live_holder;
 use super::mode_checks::require_mode;
 use super::preview::{missing_env, plan_up, preview};
 use crate::backup::{self, BackupPolicy};
+use crate::dry_run::duration_text;
 use crate::report::{CheckLevel, Preflight, PreflightCheck};
 use crate::{ActionKind, Migrator, Preview, Result, Undo, UpPlan, UpRequest};
 
@@ -38,7 +39,7 @@ pub(crate) async fn preflight(m: &Migrator, request: &UpRequest) -> Preflight {
                 add("backups", backups(m, plan).await);
                 if !plan.actions.is_empty()
                     // Other errors were reported by the checks above.
-                    && let Ok(preview) = preview(m, request, false).await
+                    && let Ok(preview) = preview(m, request, true).await
                 {
                     add("effort", effort(m, &preview));
                 }
@@ -108,6 +109,9 @@ async fn space(m: &Migrator) -> Verdict {
             // Indexes, journal and log grow beside the data.
             let level = if free < used.max(64 << 20) { CheckLevel::Warning } else { CheckLevel::Ok };
             (level, format!("{} free, {} used", bytes(free), bytes(used)))
+        }
+        Ok(Space { used: 0, free: None }) => {
+            ok("the database does not exist yet, and the server reports free space only for one that does")
         }
         Ok(Space { used, free: None }) => {
             ok(format!("{} used; the server does not report free space", bytes(used)))
@@ -223,8 +227,8 @@ fn effort(m: &Migrator, preview: &Preview) -> Verdict {
     let cap = m.settings.journal_cap_bytes;
     let (mut level, mut text) = (CheckLevel::Ok, format!("about {documents} documents to change"));
     if let Some(first) = all.first().filter(|_| documents > 0) {
-        let seconds = millis.div_ceil(1000);
-        text = format!("{text}, {seconds} s ({}), a journal of {}", first.estimate_from, bytes(journal));
+        let (duration, basis) = (duration_text(millis), &first.estimate_from);
+        text = format!("{text}, {duration} ({basis}), a journal of {}", bytes(journal));
     }
     for one in all.iter().filter(|one| one.journal_bytes > cap) {
         level = CheckLevel::Warning;

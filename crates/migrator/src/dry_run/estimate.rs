@@ -74,6 +74,15 @@ impl Rate {
     }
 }
 
+/// Describes an estimated duration. The estimates are not exact enough for less than a second.
+pub fn duration_text(millis: u64) -> String {
+    match millis.div_ceil(1000) {
+        0 | 1 => "at most a second".to_owned(),
+        seconds @ 2..120 => format!("about {seconds} s"),
+        seconds => format!("about {} min", seconds.div_ceil(60)),
+    }
+}
+
 /// Returns the documents per second that are read and changed; `None` if there are too few, or without transactions.
 async fn sampled(db: &Database, collection: &str) -> Option<u64> {
     if !db.facts().await.ok()?.transactions {

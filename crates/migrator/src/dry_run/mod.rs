@@ -18,6 +18,7 @@ mod sink;
 use bson::{Bson, Document};
 use serde::Serialize;
 
+pub use estimate::duration_text;
 pub(crate) use pass::DryRun;
 pub(crate) use sink::DryRunSink;
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use docstore::bson::doc;
 use docstore::{Database, LeaseRequest};
-use migrator::{CheckLevel, Graph, Migrator, Settings, UpMode};
+use migrator::{CheckLevel, Graph, Migrator, Settings, UpMode, duration_text};
 use std::time::Duration;
 
 use crate::toys::{migrator, risky, seed, toy};
@@ -30,7 +30,7 @@ testkit::stores! {
             assert!(*level == CheckLevel::Ok || *name == "space" || *name == "backups", "{name}: {text}");
         }
         assert!(levels["ledger"].1.contains("pending: 0001_a"));
-        assert!(levels["effort"].1.starts_with("about 5 documents to change, 1 s ("), "{}", levels["effort"].1);
+        assert!(levels["effort"].1.starts_with("about 5 documents to change, at most a second ("), "{}", levels["effort"].1);
         assert_eq!(testkit::dump!(db), before);
         assert!(!dir.exists());
     }
@@ -54,6 +54,21 @@ testkit::stores! {
         is("heads", CheckLevel::Error, "0001_a, 0002_b");
         is("ledger", CheckLevel::Error, "0002_b");
         is("lock", CheckLevel::Warning, "held by somebody");
+    }
+
+    async fn free_space_of_a_database_to_be_created_is_not_zero(db: Database) {
+        let (level, text) = &levels(&migrator(&db, &[toy("0001_a", &[])], None)).await.0["space"];
+        assert!(!text.contains("0 KiB free"), "{level:?} {text}");
+    }
+
+    async fn preflight_and_plan_agree_on_documents_and_duration(db: Database) {
+        seed(&db).await;
+        let migrator = migrator(&db, &[toy("0001_a", &[]), toy("0002_b", &["0001_a"])], None);
+        let preview = migrator.preview(UpMode::Operator).await.unwrap();
+        let documents: u64 = preview.migrations.iter().map(|one| one.documents).sum();
+        let duration = duration_text(preview.migrations.iter().map(|one| one.estimate_ms).sum());
+        let text = levels(&migrator).await.0["effort"].1.clone();
+        assert!(text.starts_with(&format!("about {documents} documents to change, {duration} (")), "{text}");
     }
 
     async fn risky_migration_and_missing_variable_are_reported(db: Database) {

@@ -249,3 +249,18 @@ fn a_migration_whose_code_is_not_known_is_not_accused() {
         .contract();
     assert!(!rules(&[unknown, end]).contains(&Rule::RenameWithoutCopy));
 }
+
+#[test]
+fn example_of_the_guide_draws_no_finding() {
+    let guide = include_str!("../../../../docs/migrations.md");
+    for part in
+        ["Step::add_field(\"set the flag\", \"stories\", \"is_featured\", false)", ".touches(&[\"stories\"])"]
+    {
+        assert!(guide.contains(part), "{part}");
+    }
+    let step = Step::add_field("set the flag", "stories", "is_featured", false);
+    let example = declared("0005_mark_stories_as_featured", vec![step]).meta(|_| {
+        Meta::new("0005_mark_stories_as_featured", "mark stories as featured").touches(&["stories"])
+    });
+    assert_eq!(lint(&[example]), []);
+}
