@@ -320,7 +320,7 @@ errors! {
         /// Another process holds the lease and has renewed it.
         #[error(
             "the migration lock is held by {holder}, which is not known to be dead; nothing was changed\n  if its process is \
-             gone, the lock expires in {} s: run `field-notes migrate unlock --reason …` again then", remaining.as_secs() + 1
+             gone, the lock expires in {} s: run `field-notes migrate unlock --reason …` again then, or with `--force` now", remaining.as_secs() + 1
         )]
         LockHeld {
             /// The holder.

@@ -141,12 +141,13 @@ impl Migrator {
     }
 
     /// Releases the lease of a dead runner: one whose lease has expired, or whose process no longer exists. The lease of
-    /// any other runner expires by itself unless it is renewed.
+    /// any other runner expires by itself unless it is renewed; `force` releases it at once, and raises the fencing token
+    /// so that the ledger refuses writes of that runner.
     ///
     /// # Errors
     /// [`Error::ReasonRequired`]; [`Error::LockHeld`].
-    pub async fn unlock(&self, reason: &str) -> Result<UnlockOutcome> {
-        commands::unlock(self, reason).await
+    pub async fn unlock(&self, reason: &str, force: bool) -> Result<UnlockOutcome> {
+        commands::unlock(self, reason, force).await
     }
 
     /// Registers this process as a server of the database until `stop` is cancelled, for [`Migrator::running_servers`]. The

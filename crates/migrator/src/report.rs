@@ -275,7 +275,7 @@ pub enum UnlockOutcome {
     Released {
         /// The previous holder.
         holder: String,
-        /// `true` if the lease had expired; otherwise its process no longer existed.
+        /// `true` if the lease had expired; otherwise its process no longer existed, or the release was forced.
         ran_out: bool,
     },
 }

@@ -101,19 +101,28 @@ pub(super) async fn live_holder(m: &Migrator) -> Result<Option<LeaseHolder>> {
     Ok(last_holder(m).await?.filter(|holder| !holder.remaining.is_zero()))
 }
 
-pub(crate) async fn unlock(m: &Migrator, reason: &str) -> Result<UnlockOutcome> {
+pub(crate) async fn unlock(m: &Migrator, reason: &str, force: bool) -> Result<UnlockOutcome> {
     let reason = required_reason(reason)?;
     let Some(holder) = last_holder(m).await? else { return Ok(UnlockOutcome::Free) };
     let ran_out = holder.remaining.is_zero();
-    if !ran_out && !m.runner.is_gone(&holder.owner) {
+    if !ran_out && !force && !m.runner.is_gone(&holder.owner) {
         return Err(Error::LockHeld { holder: holder.owner, remaining: holder.remaining });
     }
     // Names owner and fence, so that a runner that acquired the lease in the meantime keeps it.
     m.db.engine().release_lease(&lease_request(m, holder.owner.clone()), holder.fence).await?;
-    let mut record = log_record(&m.runner, &m.settings, "unlocked", holder.fence);
+    let mut fence = holder.fence;
+    if force {
+        // The holder may be alive: a greater token makes the ledger refuse its writes. A runner that acquired the lease in
+        // the meantime has one.
+        if let Ok(held) = try_acquire(m).await? {
+            fence = held.fence();
+            held.release().await;
+        }
+    }
+    let mut record = log_record(&m.runner, &m.settings, "unlocked", fence);
     record.extend(doc! { "holder": &holder.owner, "reason": reason });
     m.db.collection(LOG).insert_one(record).await?;
-    tracing::warn!(holder = holder.owner, reason, "released the migration lock of a dead runner");
+    tracing::warn!(holder = holder.owner, reason, "released the migration lock");
     Ok(UnlockOutcome::Released { holder: holder.owner, ran_out })
 }
 

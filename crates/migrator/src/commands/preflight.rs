@@ -165,8 +165,14 @@ async fn checksums(m: &Migrator) -> Result<Verdict> {
 
 async fn lease(m: &Migrator) -> Result<Verdict> {
     let Some(holder) = live_holder(m).await? else { return Ok(ok("free")) };
-    let seconds = holder.remaining.as_secs();
-    Ok(warning(format!("held by {} for another {seconds} s unless renewed", holder.owner)))
+    let text = format!("held by {} for another {} s", holder.owner, holder.remaining.as_secs());
+    Ok(if holder.remaining <= m.settings.wait.max(m.settings.lease_ttl) {
+        warning(format!("{text} unless renewed"))
+    } else {
+        error(format!(
+            "{text}, longer than `up` waits; if its process is gone, run `field-notes migrate unlock --force --reason …`"
+        ))
+    })
 }
 
 async fn modes(m: &Migrator, plan: &UpPlan, facts: &ServerFacts) -> Verdict {

@@ -56,6 +56,18 @@ testkit::stores! {
         is("lock", CheckLevel::Warning, "held by somebody");
     }
 
+    async fn lease_that_ends_far_ahead_is_an_error(db: Database) {
+        seed(&db).await;
+        let lease = LeaseRequest { collection: "_migration_lock".into(), name: "migrations".into(), owner: "somebody".into(), ttl: Duration::from_hours(48) };
+        db.acquire_lease(lease).await.unwrap().unwrap();
+        let migrator = migrator(&db, &[toy("0001_a", &[])], None);
+        let (found, passed) = levels(&migrator).await;
+        let (level, text) = &found["lock"];
+        assert!(!passed && *level == CheckLevel::Error && text.contains("unlock --force"), "{text}");
+        migrator.unlock("the clock was wrong", true).await.unwrap();
+        assert_eq!(levels(&migrator).await.0["lock"].0, CheckLevel::Ok);
+    }
+
     async fn free_space_of_a_database_to_be_created_is_not_zero(db: Database) {
         let (level, text) = &levels(&migrator(&db, &[toy("0001_a", &[])], None)).await.0["space"];
         assert!(!text.contains("0 KiB free"), "{level:?} {text}");

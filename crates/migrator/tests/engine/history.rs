@@ -182,7 +182,7 @@ testkit::stores! {
             let _ = looking.plan_up(UpTarget::To("0002".into())).await;
             looking.missing_env(UpMode::Operator).await.unwrap();
             let _ = looking.plan_down(DownTarget::All).await;
-            let _ = looking.unlock("").await;
+            let _ = looking.unlock("", false).await;
             let _ = looking.stamp("0004", Stamp::Applied, "why").await;
             looking.import().await.unwrap();
             assert_eq!(counts.writes(), 0);

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use docstore::bson::{DateTime, doc};
-use docstore::{Database, Filter, LeaseRequest, Update};
+use docstore::{Database, Filter, Find, LeaseRequest, Update};
 use migrator::{
     DownTarget, Error, HistoryRequest, Migrator, Recovery, Repair, Settings, Source, Stamp, State,
     UnlockOutcome, UpMode, UpTarget,
@@ -151,7 +151,7 @@ testkit::stores! {
 
     async fn unlock_releases_only_the_lock_of_a_dead_runner(db: Database) {
         let migrator = migrator(&db, &three());
-        assert_eq!(migrator.unlock("just in case").await.unwrap(), UnlockOutcome::Free);
+        assert_eq!(migrator.unlock("just in case", false).await.unwrap(), UnlockOutcome::Free);
         assert!(testkit::dump!(db).is_empty());
         let lease = |owner: &str| LeaseRequest {
             collection: "_migration_lock".into(),
@@ -161,17 +161,17 @@ testkit::stores! {
         };
         let held = db.acquire_lease(lease("elsewhere/7/run/place")).await.unwrap().unwrap();
         let before = testkit::dump!(db);
-        says(&migrator.unlock("  ").await.unwrap_err(), 2, &["--reason"]);
-        says(&migrator.unlock("it is dead, I think").await.unwrap_err(), 5, &["held by elsewhere/7/run/place", "not known to be dead", "nothing was changed", "expires in"]);
+        says(&migrator.unlock("  ", false).await.unwrap_err(), 2, &["--reason"]);
+        says(&migrator.unlock("it is dead, I think", false).await.unwrap_err(), 5, &["held by elsewhere/7/run/place", "not known to be dead", "nothing was changed", "expires in"]);
         assert_eq!(testkit::dump!(db), before);
         held.release().await.unwrap();
-        assert_eq!(migrator.unlock("just in case").await.unwrap(), UnlockOutcome::Free);
+        assert_eq!(migrator.unlock("just in case", false).await.unwrap(), UnlockOutcome::Free);
 
         // It expired, and no one has requested it since.
         let held = db.acquire_lease(lease("elsewhere/7/run/place")).await.unwrap().unwrap();
         let long_ago = Update::new().set("expires_at", DateTime::from_millis(1));
         db.collection("_migration_lock").update_one(&Filter::All, &long_ago).await.unwrap();
-        let unlocked = migrator.unlock("the machine is gone").await.unwrap();
+        let unlocked = migrator.unlock("the machine is gone", false).await.unwrap();
         assert_eq!(unlocked, UnlockOutcome::Released { holder: "elsewhere/7/run/place".into(), ran_out: true });
         drop(held);
         let records = migrator.history(&HistoryRequest::default()).await.unwrap();
@@ -179,5 +179,26 @@ testkit::stores! {
         assert_eq!((record.event.as_str(), record.reason.as_deref(), record.holder.as_deref()), ("unlocked", Some("the machine is gone"), Some("elsewhere/7/run/place")));
         let impatient = Settings { wait: Duration::ZERO, ..settings() };
         Migrator::new(db.clone(), graph(&three()), impatient).up(UpMode::Start).await.unwrap();
+    }
+
+    async fn forced_unlock_releases_a_live_lock_and_raises_the_fence(db: Database) {
+        let migrator = migrator(&db, &three());
+        let lease = LeaseRequest {
+            collection: "_migration_lock".into(),
+            name: "migrations".into(),
+            owner: "elsewhere/7/run/place".into(),
+            ttl: Duration::from_hours(480),
+        };
+        let held = db.acquire_lease(lease).await.unwrap().unwrap();
+        assert!(migrator.unlock("the clock was wrong", false).await.is_err());
+        let unlocked = migrator.unlock("the clock was wrong", true).await.unwrap();
+        assert_eq!(unlocked, UnlockOutcome::Released { holder: "elsewhere/7/run/place".into(), ran_out: false });
+        let lock = db.collection("_migration_lock").find_one(Find::new(Filter::All)).await.unwrap().unwrap();
+        assert!(lock.get_i64("fence").unwrap() > held.fence(), "{lock}");
+        assert!(!held.renew().await.unwrap());
+        let impatient = Settings { wait: Duration::ZERO, ..settings() };
+        Migrator::new(db.clone(), graph(&three()), impatient).up(UpMode::Start).await.unwrap();
+        let records = migrator.history(&HistoryRequest::default()).await.unwrap();
+        assert_eq!((records[0].event.as_str(), records[0].reason.as_deref()), ("unlocked", Some("the clock was wrong")));
     }
 }
