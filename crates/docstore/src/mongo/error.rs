@@ -31,6 +31,8 @@ pub(crate) struct ServerError {
     pub(crate) message: String,
     /// Keys of the violated index.
     pub(crate) key_pattern: Option<Document>,
+    /// The id of the document that a validator refused.
+    pub(crate) refused: Option<Bson>,
 }
 
 /// Maps a driver error to [`Error`]. `what` is the failed activity, as in "reading documents"; `collection` is empty for
@@ -89,12 +91,18 @@ fn server_error(error: &DriverError) -> Option<ServerError> {
         },
         _ => return None,
     };
+    // The driver keeps no response for `insert_many`.
+    let details = match error.kind.as_ref() {
+        ErrorKind::InsertMany(e) => e.write_errors.as_ref().and_then(|all| all.first()?.details.as_ref()),
+        _ => None,
+    };
     let response = error.server_response().and_then(|raw| Document::try_from(raw.as_ref()).ok());
     Some(ServerError {
         code,
         name: name.cloned().unwrap_or_default(),
         message: message.clone(),
         key_pattern: response.as_ref().and_then(key_pattern),
+        refused: details.and_then(document_id).or_else(|| response.as_ref().and_then(refused)),
     })
 }
 
@@ -109,6 +117,18 @@ fn key_pattern(response: &Document) -> Option<Document> {
     }
 }
 
+/// Finds the id of the document that a validator refused: at the top of a response (`findAndModify`), or in its first write
+/// error.
+pub(crate) fn refused(response: &Document) -> Option<Bson> {
+    let first = || response.get_array("writeErrors").ok()?.first()?.as_document();
+    let error = if response.contains_key("errInfo") { response } else { first()? };
+    document_id(error.get_document("errInfo").ok()?)
+}
+
+fn document_id(info: &Document) -> Option<Bson> {
+    info.get("failingDocumentId").cloned()
+}
+
 /// Maps a server code to [`Error`]. `transient`: the server labels the error as one after which the transaction may be
 /// retried.
 pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerError, transient: bool) -> Error {
@@ -121,7 +141,10 @@ pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerErro
         18 | 8000 => Error::Unauthorized(format!("{what}: {}", name_or_code(coded))),
         // 388: the transaction did not fit into the server's cache. A smaller one may fit, or the same one later.
         112 | 388 => Error::WriteConflict,
-        121 => Error::InvalidDocument { collection: collection.to_owned() },
+        121 => Error::InvalidDocument {
+            collection: collection.to_owned(),
+            id: coded.refused.clone().map(Box::new),
+        },
         14031 => Error::DiskFull(without_content(&coded.message)),
         225 | 251 | 256 | 290 => Error::TransactionEnded(without_content(&coded.message)),
         20 if coded.message.contains("Transaction numbers") => {

@@ -8,7 +8,7 @@ use mongodb::options::ReturnDocument;
 use crate::engine::Reach;
 use crate::mongo::engine::{Core, Session, number};
 use crate::mongo::error::{
-    DELETING, INSERTING, MAX_DOCUMENT, ServerError, UPDATING, classify, failed, from_code, has_code,
+    DELETING, INSERTING, MAX_DOCUMENT, ServerError, UPDATING, classify, failed, from_code, has_code, refused,
 };
 use crate::mongo::translate;
 use crate::{Error, Filter, Result, Update, UpdateResult, Write};
@@ -299,6 +299,7 @@ fn first_write_error(response: &Document) -> Option<(usize, ServerError)> {
             name: failure.code_name,
             message: failure.message,
             key_pattern: error.get_document("keyPattern").ok().cloned(),
+            refused: refused(response),
         },
     ))
 }

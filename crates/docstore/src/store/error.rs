@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use bson::Bson;
+
 use crate::Index;
 
 /// The result of an operation of the store.
@@ -49,10 +51,12 @@ pub enum Error {
         bytes: usize,
     },
     /// A document does not satisfy the server's validator of its collection; it was not written.
-    #[error("a document for {collection} does not satisfy the collection's validator")]
+    #[error("the document {}of {collection} does not satisfy the collection's validator", id.as_ref().map(|id| format!("{id} ")).unwrap_or_default())]
     InvalidDocument {
         /// The collection written to.
         collection: String,
+        /// The id of the document, if the server names it.
+        id: Option<Box<Bson>>,
     },
     /// Another transaction wrote one of the documents first, or the server's cache is full; the whole transaction may be
     /// retried.

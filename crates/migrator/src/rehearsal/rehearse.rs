@@ -156,7 +156,14 @@ async fn violations(db: &Database, error: &Error) -> Result<Vec<Violation>> {
         Some(docstore::Error::DuplicateKey { collection, fields, .. }) => {
             duplicates(db, collection, fields).await
         }
-        Some(docstore::Error::InvalidDocument { collection }) => invalid(db, collection).await,
+        Some(docstore::Error::InvalidDocument { collection, id }) => {
+            let mut violations = invalid(db, collection).await?;
+            // The document as it is may satisfy the validator that refused its change.
+            if let (true, Some(id)) = (violations.is_empty(), id) {
+                violations.push(violation(collection, id.to_string()));
+            }
+            Ok(violations)
+        }
         _ => Ok(Vec::new()),
     }
 }
@@ -211,11 +218,11 @@ async fn invalid(db: &Database, collection: &str) -> Result<Vec<Violation>> {
         .limit(VIOLATIONS.cast_signed())
         .projection(doc! { "_id": 1 });
     let found = async { found.await?.try_collect::<Vec<_>>().await }.await;
-    let violation = |document: Document| Violation {
-        collection: collection.to_owned(),
-        id: document.get("_id").map(ToString::to_string).unwrap_or_default(),
-        why: "does not satisfy the validator".into(),
-    };
+    let id = |document: Document| document.get("_id").map(ToString::to_string).unwrap_or_default();
     // The error is reported without their names if the server cannot list them.
-    Ok(found.unwrap_or_default().into_iter().map(violation).collect())
+    Ok(found.unwrap_or_default().into_iter().map(|document| violation(collection, id(document))).collect())
+}
+
+fn violation(collection: &str, id: String) -> Violation {
+    Violation { collection: collection.to_owned(), id, why: "does not satisfy the validator".into() }
 }

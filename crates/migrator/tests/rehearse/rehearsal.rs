@@ -1,7 +1,7 @@
 use docstore::Database;
 use docstore::bson::doc;
 use migrator::rehearsal::RehearsalRequest;
-use migrator::{UpMode, UpTarget};
+use migrator::{DownTarget, UpMode, UpTarget};
 
 use crate::toys::{ToyBehavior, migrator, seed};
 
@@ -72,5 +72,24 @@ testkit::stores! {
         assert!(failure.error.contains("does not satisfy the collection's validator"), "{failure:?}");
         let ids: Vec<_> = failure.violations.iter().map(|violation| violation.id.as_str()).collect();
         assert_eq!(ids, ["38", "39"]);
+    }
+
+    async fn documents_that_a_validator_refuses_are_named(db: Database) {
+        seed(&db).await;
+        let Some(server) = docstore::mongo::as_mongo(&db) else { return };
+        let schema = doc! { "$jsonSchema": { "properties": { "n": { "maximum": 37 } } } };
+        let expression = doc! { "$expr": { "$or": [{ "$lt": ["$n", 38] }, { "$eq": [{ "$type": "$color" }, "missing"] }] } };
+        // Documents satisfy the second validator until they are changed.
+        for (validator, violating) in [(schema, &["38", "39"][..]), (expression, &["38"])] {
+            server.run_command(doc! { "collMod": "stories", "validator": validator, "validationLevel": "strict" }).await.unwrap();
+            let migrator = migrator(&db, &[("0001_fill", ToyBehavior::Fill)]);
+            let rehearsal = migrator.rehearse(&RehearsalRequest::default()).await.unwrap();
+            let failure = rehearsal.failure.unwrap();
+            let ids: Vec<_> = failure.violations.iter().map(|violation| violation.id.as_str()).collect();
+            assert_eq!((failure.id.as_deref(), ids), (Some("0001_fill"), violating.to_vec()));
+            let error = migrator.up(UpMode::Operator).await.unwrap_err().to_string();
+            assert!(error.contains("the document 38 of stories does not satisfy"), "{error}");
+            migrator.down(DownTarget::Last).await.unwrap();
+        }
     }
 }
