@@ -3,7 +3,7 @@
 use std::sync::{LazyLock, OnceLock};
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
 use axum::http::{Extensions, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -320,12 +320,12 @@ fn layered(routes: Router<AppState>, app: AppState) -> Router {
         .layer(from_fn_with_state(app.clone(), middleware::timeout))
         .layer(from_fn_with_state(app.clone(), middleware::cors_and_security_headers))
         .layer(from_fn_with_state(app.clone(), middleware::log_request))
-        .layer(from_fn(identify))
+        .layer(from_fn(insert_route))
         .with_state(app)
 }
 
 /// Puts the row that a request matched into its extensions, for the layers and extractors.
-async fn identify(mut request: Request, next: Next) -> Response {
+async fn insert_route(mut request: Request, next: Next) -> Response {
     if let Some(path) = request.extensions().get::<MatchedPath>()
         && let Some(route) =
             routes().iter().find(|route| route.path == path.as_str() && route.answers(request.method()))
@@ -336,7 +336,7 @@ async fn identify(mut request: Request, next: Next) -> Response {
 }
 
 /// Responds with 404, or redirects to the same path without its trailing slash if that is a route.
-async fn not_found(State(_): State<AppState>, request: Request) -> Response {
+async fn not_found(request: Request) -> Response {
     let uri = request.uri();
     if let Some(without) = uri.path().strip_suffix('/')
         && without != "/"
