@@ -91,6 +91,11 @@ impl IndexFailure {
             | Self::Store { collection, .. } => collection,
         }
     }
+
+    /// Reports whether the disk of the store is full.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if matches!(source.root(), docstore::Error::DiskFull(_)))
+    }
 }
 
 /// Returns every index of every collection.

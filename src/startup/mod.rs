@@ -223,7 +223,8 @@ async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: C
         let report = phase(gate, Phase::Migrations, migrations).await?;
         let indexes = async {
             match repository::ensure_all(&database).await {
-                Err(error) if config.store.is_read_only() => {
+                // A missing unique index is noticed while serving: then writes are refused.
+                Err(error) if config.store.is_read_only() || error.is_disk_full() => {
                     tracing::warn!(%error, "reads may be slow without an index");
                     Ok(0)
                 }

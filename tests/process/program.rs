@@ -31,6 +31,8 @@ pub(crate) struct Program {
     error_output: Option<PathBuf>,
     /// The user it runs as, if not this one.
     user: Option<u32>,
+    /// The maximum size of the files that it writes, in blocks of 512 bytes.
+    max_file_blocks: Option<u32>,
 }
 
 impl Program {
@@ -41,6 +43,7 @@ impl Program {
             variables: Vec::new(),
             error_output: None,
             user: None,
+            max_file_blocks: None,
         }
     }
 
@@ -49,6 +52,12 @@ impl Program {
         let (built, copy) = (env!("CARGO_BIN_EXE_field-notes"), self.folder().join("field-notes"));
         fs::hard_link(built, &copy).or_else(|_| fs::copy(built, &copy).map(drop)).expect("a copy");
         self.user = Some(user);
+        self
+    }
+
+    /// Limits the size of the files that it writes, in blocks of 512 bytes. Larger writes fail, as on a full disk.
+    pub(crate) fn with_max_file_blocks(mut self, blocks: u32) -> Self {
+        self.max_file_blocks = Some(blocks);
         self
     }
 
@@ -97,7 +106,17 @@ impl Program {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let copy = self.user.map(|_| self.folder().join("field-notes"));
-        let mut command = Command::new(copy.unwrap_or_else(|| env!("CARGO_BIN_EXE_field-notes").into()));
+        let program = copy.unwrap_or_else(|| env!("CARGO_BIN_EXE_field-notes").into());
+        let mut command = match self.max_file_blocks {
+            None => Command::new(program),
+            Some(blocks) => {
+                let mut shell = Command::new("/bin/sh");
+                // Without the trap the first such write would end the program.
+                let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+                shell.arg("-c").arg(script).arg(program);
+                shell
+            }
+        };
         command.args(arguments).current_dir(self.folder()).env_clear().stdin(Stdio::null());
         command.envs(self.variables());
         if let Some(user) = self.user {

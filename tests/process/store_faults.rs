@@ -40,6 +40,37 @@ async fn file_removed_while_served_is_503_and_readyz_says_why() {
 }
 
 #[tokio::test]
+async fn start_on_full_disk_serves_reads_and_readyz_says_why() {
+    let program = program();
+    let mut server = program.serve().await;
+    let story = |title: &str| json!({ "title": title, "content": "text", "is_published": true });
+    assert_eq!(server.post_as_admin("/stories", &story("kept")).await.0, 201);
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0));
+    let before = fs::read(file(&program)).unwrap();
+    // Enough for the program's output, too little for the index of a log.
+    let program = program.with_max_file_blocks(32);
+    let server = program.serve().await;
+    let (status, stories) = server.get("/stories").await;
+    assert_eq!((status, &stories["items"][0]["title"]), (200, &json!("kept")));
+    assert_eq!(server.get_as_admin("/stories?include_drafts=true").await.0, 200);
+    let (status, ready) = server.get("/readyz").await;
+    assert_eq!((status, &ready["status"]), (200, &json!("degraded")), "{ready}");
+    assert!(ready["detail"].as_str().unwrap().contains("disk of the store is full"), "{ready}");
+    let (status, refused) = server.post_as_admin("/stories", &story("lost")).await;
+    assert_eq!(status, 507, "{refused}");
+    drop(server);
+    assert_eq!(fs::read(file(&program)).unwrap(), before);
+    // An index that an earlier version did not declare does not stop the start either.
+    let path = file(&program);
+    let database = docstore::sqlite::open(docstore::sqlite::Options { path }).await.unwrap();
+    database.drop_index("idempotency_keys", "createdDate_1").await.unwrap();
+    database.close().await;
+    let server = program.serve().await;
+    assert_eq!(server.get("/stories").await.0, 200);
+}
+
+#[tokio::test]
 async fn older_copy_beside_the_log_of_a_killed_server_is_refused() {
     let program = program();
     let mut server = program.serve().await;
