@@ -104,6 +104,33 @@ fn credentials_are_checked_and_never_shown() {
 }
 
 #[test]
+fn failed_connection_says_what_may_be_wrong_with_the_string() {
+    on_a_server(|binary| async move {
+        let server = Mongod::replica_set(&binary).await.unwrap();
+        let host = server.host();
+        let user = Credentials { name: "root".into(), password: "root".into() };
+        let secured = Mongod::with_user(&binary, user).await.unwrap();
+        let secured_host = secured.host();
+        for (uri, hint) in [
+            (format!("mongodb://{host}/?replicaSet=other"), "replicaSet=rs0"),
+            (
+                format!("mongodb://root:root@{secured_host}/?authSource=admin&replicaSet=rs0"),
+                "remove replicaSet",
+            ),
+            (format!("mongodb://{host}/?tls=true"), "remove tls=true"),
+            (
+                format!("mongodb://root:root@{secured_host}/notes"),
+                "in the database notes: if it was created in another one, add authSource",
+            ),
+        ] {
+            let separator = if uri.contains('?') { '&' } else { '?' };
+            let error = refused(&format!("{uri}{separator}serverSelectionTimeoutMS=1500")).await.to_string();
+            assert!(error.contains(hint), "{uri}: {error}");
+        }
+    });
+}
+
+#[test]
 fn role_read_write_restores_and_missing_privileges_are_named() {
     on_a_server(|binary| async move {
         let root = Credentials { name: "root".into(), password: "root".into() };

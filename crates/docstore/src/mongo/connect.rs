@@ -4,10 +4,11 @@ use std::time::Duration;
 use bson::doc;
 use mongodb::Client;
 use mongodb::error::ErrorKind;
-use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
+use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, Tls, WriteConcern};
 
 use crate::mongo::Options;
 use crate::mongo::command_log::command_log;
+use crate::mongo::connection_string;
 use crate::mongo::engine::{Core, MongoEngine, PoolLimiter};
 use crate::mongo::error::classify;
 use crate::{Error, Result};
@@ -16,6 +17,9 @@ use crate::{Error, Result};
 const SELECTION: Duration = Duration::from_secs(5);
 /// Added to the driver's own timeout, for a server that accepts a connection and never answers.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// The timeout for finding out why no server was found.
+const HINT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Minimum size of the connection pool on a small machine.
 const LEAST_POOL: u32 = 20;
@@ -67,14 +71,18 @@ const OPTION_NAMES: &[&str] = &[
 const READ_PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
 pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
-    let deadline = selection_timeout(&options.uri) + GRACE;
+    let (uri, warnings) = connection_string::adapt(&options.uri, OPTION_NAMES);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let deadline = selection_timeout(&uri) + GRACE;
     // Only the hosts of `mongodb+srv://` are resolved here.
-    let parsed = match tokio::time::timeout(deadline, ClientOptions::parse(&options.uri)).await {
+    let parsed = match tokio::time::timeout(deadline, ClientOptions::parse(&uri)).await {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) if matches!(*error.kind, ErrorKind::DnsResolve { .. }) => {
             return Err(Error::Unavailable("failed to resolve the hosts of the connection string".into()));
         }
-        Ok(Err(_)) => return Err(malformed(&options.uri).await),
+        Ok(Err(_)) => return Err(malformed(&uri).await),
         Err(_) => {
             return Err(Error::Unavailable("timed out resolving the hosts of the connection string".into()));
         }
@@ -90,6 +98,8 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
     let hosts: Vec<_> = settings.hosts.iter().map(ToString::to_string).collect();
     let location = format!("{}/{name}", hosts.join(","));
     let write_concern = settings.write_concern.clone();
+    // Boxed, because options are large and are kept while the server is awaited.
+    let hints = Box::new(Hints::new(&uri, &settings));
     let limiter = PoolLimiter::new(settings.max_pool_size.unwrap_or_else(pool_size));
     // At this point the driver rejects only contradictory options.
     let client = Client::with_options(settings)
@@ -100,10 +110,11 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
         Ok(Ok(_)) => Ok(MongoEngine::new(Core { database, write_concern, limiter }, location)),
         outcome => {
             client.shutdown().immediate(true).await;
-            Err(match outcome {
-                Ok(Err(error)) => at_location(classify("connecting", "", &error), &location),
-                _ => Error::Unavailable(format!("{location}: no answer within {deadline:?}")),
-            })
+            let error = match outcome {
+                Ok(Err(error)) => classify("connecting", "", &error),
+                _ => Error::Unavailable(format!("no answer within {deadline:?}")),
+            };
+            Err(Box::pin((*hints).explain(error, &location)).await)
         }
     }
 }
@@ -118,12 +129,100 @@ fn selection_timeout(uri: &str) -> Duration {
     stated.map_or(SELECTION, Duration::from_millis)
 }
 
-/// Adds the location to an error and replaces the driver's text about credentials.
-fn at_location(error: Error, location: &str) -> Error {
-    match error {
-        Error::Unauthorized(_) => Error::Unauthorized(format!("{location}: wrong user name or password")),
-        Error::Unavailable(text) => Error::Unavailable(format!("{location}: {text}")),
-        other => other,
+/// The parts of a connection string that explain why no connection was made.
+struct Hints {
+    tls: bool,
+    /// The database in which the user was looked up, unless the string states it.
+    user_database: Option<String>,
+    /// Options for asking the first host for its replica set; `None` if the string names no set.
+    first_host: Option<ClientOptions>,
+    replica_set: Option<String>,
+}
+
+impl Hints {
+    fn new(uri: &str, settings: &ClientOptions) -> Self {
+        let implied = || settings.default_database.clone().unwrap_or_else(|| "admin".to_owned());
+        let states_source = uri.to_ascii_lowercase().contains("authsource=");
+        let replica_set = settings.repl_set_name.clone();
+        let first_host = replica_set.is_some().then(|| {
+            let mut direct = settings.clone();
+            direct.hosts.truncate(1);
+            (direct.repl_set_name, direct.credential) = (None, None);
+            (direct.direct_connection, direct.server_selection_timeout) = (Some(true), Some(HINT_TIMEOUT));
+            direct
+        });
+        Self {
+            tls: matches!(settings.tls, Some(Tls::Enabled(_))),
+            user_database: (!states_source).then(implied),
+            first_host,
+            replica_set,
+        }
+    }
+
+    /// Adds the location and what may be wrong to an error, and replaces the driver's text about credentials.
+    async fn explain(self, error: Error, location: &str) -> Error {
+        match error {
+            Error::Unauthorized(_) => {
+                let hint = self.user_database.map(|database| {
+                    format!(
+                        "; the user was looked up in the database {database}: if it was created in another one, add \
+                         authSource=NAME to the connection string"
+                    )
+                });
+                let hint = hint.unwrap_or_default();
+                Error::Unauthorized(format!("{location}: wrong user name or password{hint}"))
+            }
+            Error::Unavailable(text) => {
+                let hint = match tls_hint(&text, self.tls) {
+                    Some(hint) => Some(hint.to_owned()),
+                    None => self.replica_set_hint().await,
+                };
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                Error::Unavailable(format!("{location}: {text}{hint}"))
+            }
+            other => other,
+        }
+    }
+
+    /// Compares the replica set of the connection string with that of the first host.
+    async fn replica_set_hint(self) -> Option<String> {
+        let (named, direct) = self.replica_set.zip(self.first_host)?;
+        let client = Client::with_options(direct).ok()?;
+        let admin = client.database("admin");
+        let answer = tokio::time::timeout(HINT_TIMEOUT + GRACE, admin.run_command(doc! { "hello": 1 })).await;
+        client.shutdown().immediate(true).await;
+        let answer = answer.ok()?.ok()?;
+        match answer.get_str("setName") {
+            Ok(actual) if actual == named => None,
+            Ok(actual) => Some(format!(
+                "the server belongs to the replica set {actual}: set replicaSet={actual} in the connection string"
+            )),
+            Err(_) => Some(
+                "the server belongs to no replica set: remove replicaSet from the connection string".into(),
+            ),
+        }
+    }
+}
+
+/// Returns what may be wrong with the encryption of a connection that failed with this text.
+fn tls_hint(text: &str, tls: bool) -> Option<&'static str> {
+    let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+    let is_closed = has(&["unexpected end of file", "eof", "reset by peer", "Broken pipe", "UnexpectedEof"]);
+    if has(&["CaUsedAsEndEntity"]) {
+        Some(
+            "the server presents the certificate of an authority: give it one that the authority signed, or set \
+             tlsAllowInvalidCertificates=true",
+        )
+    } else if has(&["UnknownIssuer"]) {
+        Some("set tlsCAFile to the certificate of the authority that signed that of the server")
+    } else if has(&["NotValidForName", "not valid for name"]) {
+        Some("the server's certificate is for other host names: use one of them in the connection string")
+    } else if tls && (is_closed || has(&["InvalidContentType", "corrupt message"])) {
+        Some("the server may not use TLS: if so, remove tls=true from the connection string")
+    } else if !tls && is_closed {
+        Some("the server may require TLS: if so, add tls=true to the connection string")
+    } else {
+        None
     }
 }
 
@@ -186,7 +285,7 @@ async fn malformed(uri: &str) -> Error {
     }
 }
 
-fn is_escaped(user_info: &str) -> bool {
+pub(crate) fn is_escaped(user_info: &str) -> bool {
     let mut parts = user_info.split(':');
     let pieces = [parts.next(), parts.next()];
     let percent = |text: &str| {
@@ -259,6 +358,45 @@ mod tests {
         assert_eq!(set.write_concern.unwrap().w, Some(Acknowledgment::Majority));
         assert_eq!((set.max_pool_size, set.app_name.as_deref()), (Some(pool_size()), Some("app")));
         assert!(pool_size() >= LEAST_POOL);
+    }
+
+    #[tokio::test]
+    async fn options_of_other_drivers_are_accepted() {
+        for option in [
+            "compressors=zlib,snappy",
+            "zlibCompressionLevel=6",
+            "socketTimeoutMS=1000",
+            "uuidRepresentation=standard",
+            "tz_aware=true",
+            "connect=direct",
+            "connect=replicaSet",
+            "wtimeout=100",
+            "j=true",
+            "retryReads=TRUE",
+            "waitQueueTimeoutMS=10",
+        ] {
+            let (uri, _) = connection_string::adapt(&format!("mongodb://h/d?{option}"), OPTION_NAMES);
+            let parsed = ClientOptions::parse(&uri).await.unwrap_or_else(|error| panic!("{option}: {error}"));
+            Client::with_options(with_defaults(parsed, "app"))
+                .unwrap_or_else(|error| panic!("{option}: {error}"));
+        }
+    }
+
+    #[test]
+    fn failed_tls_connections_have_hints() {
+        for (text, tls, hint) in [
+            (
+                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+                true,
+                "tlsAllowInvalidCertificates",
+            ),
+            ("invalid peer certificate: UnknownIssuer", true, "tlsCAFile"),
+            ("received corrupt message of type InvalidContentType", true, "remove tls=true"),
+            ("I/O error: unexpected end of file", false, "add tls=true"),
+        ] {
+            assert!(tls_hint(text, tls).unwrap().contains(hint), "{text}");
+        }
+        assert_eq!(tls_hint("Connection refused (os error 111)", false), None);
     }
 
     #[test]

@@ -25,6 +25,8 @@ mod change_stream;
 /// Commands in the log.
 mod command_log;
 mod connect;
+/// Adapts connection strings that were written for other drivers.
+mod connection_string;
 /// The engine, its transactions, and the database handle that both share.
 mod engine;
 mod error;
