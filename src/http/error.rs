@@ -123,7 +123,7 @@ pub enum ApiError {
     StorageFull(Box<dyn std::error::Error + Send + Sync>),
     /// 503: the request took too long.
     TimedOut {
-        /// Whether it may have written something.
+        /// True if it may have written something.
         writes: bool,
     },
     /// 503: the limit of concurrent requests is reached.

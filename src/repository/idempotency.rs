@@ -46,7 +46,7 @@ pub(super) fn indexes() -> Vec<Index> {
 pub(super) struct IdempotencyRecords {
     database: Database,
     records: Collection,
-    /// Whether the server has transactions.
+    /// True if the server has transactions.
     transactions: Arc<OnceCell<bool>>,
     /// The ids of the records of creates in progress in this process.
     in_progress: Arc<Mutex<HashSet<String>>>,

@@ -39,7 +39,7 @@ pub(crate) struct Auth {
     client: IpAddr,
     permit: Option<Permit>,
     policy: Policy,
-    /// Whether the request changes nothing.
+    /// True if the request changes nothing.
     reads: bool,
 }
 
