@@ -2,6 +2,9 @@ use std::fmt;
 
 use bson::{Bson, Document};
 
+/// The end of the year 9999 in milliseconds.
+const LAST_TEXT: i64 = 253_402_300_799_999;
+
 /// Displays a value in the extended JSON of MongoDB, with spaces, as in `{ "at": { "$date": "2026-01-01T00:00:00Z" } }`.
 pub struct Extended<'a>(pub &'a Bson);
 
@@ -19,10 +22,12 @@ impl fmt::Display for Extended<'_> {
                 }
                 f.write_str("]")
             }
-            // The year of a time before 0 or after 9999 is not part of RFC 3339.
+            // Relaxed extended JSON has text for the years 1970 to 9999; `bson` would clamp later ones.
             Bson::DateTime(at) => match at.try_to_rfc3339_string() {
-                Ok(text) => write!(f, "{{ \"$date\": \"{text}\" }}"),
-                Err(_) => write!(f, "{{ \"$date\": {{ \"$numberLong\": \"{}\" }} }}", at.timestamp_millis()),
+                Ok(text) if (0..=LAST_TEXT).contains(&at.timestamp_millis()) => {
+                    write!(f, "{{ \"$date\": \"{text}\" }}")
+                }
+                _ => write!(f, "{{ \"$date\": {{ \"$numberLong\": \"{}\" }} }}", at.timestamp_millis()),
             },
             Bson::ObjectId(id) => write!(f, "{{ \"$oid\": \"{id}\" }}"),
             Bson::Timestamp(at) => {
