@@ -68,7 +68,7 @@ impl Context {
         if self.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Ok(false);
         }
-        print(&format!("{warning}continue? [y/N] "));
+        print(&format!("{warning}continue? [y/N] ")).map_err(CliError::failed)?;
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer).is_ok();
         let confirmed = read && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");

@@ -42,10 +42,15 @@ impl Output {
         Self { code, ..self }
     }
 
-    /// Prints the output and returns its exit code.
+    /// Prints the output and returns its exit code; 1 if it cannot be printed.
     pub(super) fn print(self, as_json: bool) -> u8 {
-        print(&if as_json { format!("{:#}\n", self.value) } else { self.text });
-        self.code
+        match print(&if as_json { format!("{:#}\n", self.value) } else { self.text }) {
+            Ok(()) => self.code,
+            Err(error) => {
+                print_error(&format!("error: failed to print the result: {error}"));
+                1
+            }
+        }
     }
 }
 
@@ -98,7 +103,8 @@ impl CliError {
         let message = lines.next().unwrap_or_default();
         let more: Vec<_> = lines.collect();
         let value = json!({ "error": { "message": message, "more": more, "exit_code": self.code } });
-        print(&format!("{value:#}\n"));
+        // The exit code tells that the command failed, too.
+        let _ = print(&format!("{value:#}\n"));
     }
 }
 
@@ -216,9 +222,12 @@ pub(super) fn print_error(line: &str) {
 }
 
 /// Prints to standard output. A reader that closed the pipe is no error.
-pub(super) fn print(text: &str) {
+pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

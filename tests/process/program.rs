@@ -104,7 +104,7 @@ impl Program {
         self.variables.iter().map(|(name, value)| (name, value))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let copy = self.user.map(|_| self.folder().join("field-notes"));
         let program = copy.unwrap_or_else(|| env!("CARGO_BIN_EXE_field-notes").into());
         let mut command = match self.max_file_blocks {

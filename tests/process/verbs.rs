@@ -194,6 +194,40 @@ testkit::targets! {
         migrate(&program, &["verify"]).expect(0);
     }
 
+    async fn redo_shows_what_it_loses_and_keeps_it_in_a_backup(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let store = open_store(&target).await;
+        let sections = store.collection("sections");
+        let edit = docstore::Update::new().set("title", "Edited by hand");
+        sections.update_one(&docstore::Filter::eq("slug", "about"), &edit).await.unwrap();
+        let before = testkit::dump!(store);
+        let loss = "which was edited after 0003_seed_initial_sections inserted it";
+        let planned = migrate(&program, &["redo", "0003", "--dry-run"]).expect(0).stdout;
+        assert!(planned.contains(loss) && planned.contains("roll back 0004_backfill_section_id"), "{planned}");
+        migrate(&program, &["redo", "0003"]).expect(8);
+        assert!(json(&program, &["backups"], 0).to_string().find("taken_at").is_none());
+        assert_eq!(testkit::dump!(store), before);
+        let done = json(&program, &["redo", "0003", "--yes"], 0);
+        let backup = done["backup"].as_str().unwrap();
+        migrate(&program, &["restore", backup, "--replace", "--yes"]).expect(0);
+        let restored = testkit::dump!(store);
+        assert_eq!(restored["sections"], before["sections"]);
+        store.close().await;
+    }
+
+    async fn results_that_cannot_be_printed_are_failures(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        for arguments in [&["migrate", "status"][..], &["migrate", "status", "--json"], &["doctor"]] {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let status = program.command(arguments).stdout(full).stderr(std::process::Stdio::null()).status().unwrap();
+            assert_eq!(status.code(), Some(1), "{arguments:?}");
+        }
+        let unknown = migrate(&program, &["backup", "--only", "storiesx"]).expect(2);
+        assert!(unknown.stderr.contains("there is no collection storiesx; there are: ") && unknown.stderr.contains("sections"), "{}", unknown.stderr);
+    }
+
     async fn invalid_requests_are_explained_and_change_nothing(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up", "--to", "0002"]).expect(0);

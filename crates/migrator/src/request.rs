@@ -56,6 +56,8 @@ pub enum DownTarget {
     Last,
     /// Everything applied that depends on this migration, given by id or prefix; the migration itself stays.
     To(String),
+    /// This migration, given by id or prefix, and everything applied that depends on it.
+    One(String),
     /// This number of migrations, last first.
     Steps(usize),
     /// Everything that one run applied, by run id or prefix, and everything applied that depends on it.

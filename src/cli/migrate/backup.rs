@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use migrator::DownPlan;
 use migrator::backup::{self, TakeRequest};
 
 use super::{CliError, Context, Lines, Output, Run, count, size};
@@ -42,20 +43,47 @@ impl BackupFolder {
     }
 }
 
+/// Returns a request for a backup of these collections, or of all.
+fn request(collections: Option<Vec<String>>, reason: String) -> TakeRequest {
+    TakeRequest {
+        collections,
+        why: reason,
+        run_id: None,
+        migration: None,
+        app_version: env!("CARGO_PKG_VERSION").to_owned(),
+        now: bson::DateTime::now(),
+        cap_bytes: None,
+    }
+}
+
+/// Backs everything up before rollbacks that lose data. Returns the id of the backup; `None` if they lose none.
+pub(super) async fn before_losses(
+    context: &Context,
+    plans: &[DownPlan],
+    no_backup: bool,
+) -> Result<Option<String>, CliError> {
+    let losing: Vec<_> = plans.iter().filter(|plan| !plan.losses.is_empty()).map(|plan| &*plan.id).collect();
+    if losing.is_empty() || no_backup {
+        return Ok(None);
+    }
+    let request = request(None, format!("before the rollback of {}, which loses data", losing.join(", ")));
+    let manifest = backup::take(&context.database, &context.config.backup_dir, &request).await?;
+    Ok(Some(manifest.id))
+}
+
 impl Run for BackupArgs {
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         if context.store_is_missing() {
             return Err(CliError::usage("the store does not exist yet, so there is nothing to back up"));
         }
-        let request = TakeRequest {
-            collections: self.only,
-            why: self.reason,
-            run_id: None,
-            migration: None,
-            app_version: env!("CARGO_PKG_VERSION").to_owned(),
-            now: bson::DateTime::now(),
-            cap_bytes: None,
-        };
+        if let Some(only) = &self.only {
+            let known = context.database.collection_names().await?;
+            if let Some(name) = only.iter().find(|name| !known.contains(name)) {
+                let known = known.join(", ");
+                return Err(CliError::usage(format!("there is no collection {name}; there are: {known}")));
+            }
+        }
+        let request = request(self.only, self.reason);
         let dir = self.folder.path(context);
         let manifest = backup::take(&context.database, &dir, &request).await?;
         let mut text = format!("backup {} in {}\n", manifest.id, dir.display());

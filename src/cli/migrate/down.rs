@@ -2,6 +2,7 @@ use clap::Args;
 use migrator::{DownPlan, DownReport, DownRequest, DownTarget};
 use serde_json::json;
 
+use super::backup::before_losses;
 use super::up::details;
 use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 
@@ -13,10 +14,11 @@ use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 ///   field-notes migrate down --run 0199a7c4     roll back one run
 ///   field-notes migrate down --all --yes
 ///
-/// Asks before it loses data, and with --to, --steps, --run or --all. Without a terminal, --yes is required to
+/// Takes a backup before it loses data. Asks before it loses data, and with --to, --steps, --run or --all. Without a terminal, --yes is required to
 /// lose data, for --all, and for a run that migrations of other runs depend on.
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct DownArgs {
     /// Roll back everything that depends on this migration, which stays (id or unique prefix)
     #[arg(long, value_name = "ID", group = "target")]
@@ -36,13 +38,16 @@ pub(super) struct DownArgs {
     /// Do not ask, even if data would be lost
     #[arg(long)]
     yes: bool,
+    /// Take no backup, even if data would be lost
+    #[arg(long)]
+    no_backup: bool,
 }
 
 impl Run for DownArgs {
     const ACCESS: AccessMode = AccessMode::Write;
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
-        let Self { to, steps, run, all, dry_run, yes } = self;
+        let Self { to, steps, run, all, dry_run, yes, no_backup } = self;
         let all = all.then_some(DownTarget::All);
         let target =
             to.map(DownTarget::To).or(steps.map(DownTarget::Steps)).or(run.map(DownTarget::Run)).or(all);
@@ -59,16 +64,17 @@ impl Run for DownArgs {
         }
         let is_harmless = is_last && plans.iter().all(|plan| plan.losses.is_empty());
         let yes = yes || (!is_harmless && context.confirm(&plan_text(&plans))?);
+        let backup = if yes { before_losses(context, &plans, no_backup).await? } else { None };
         let reports = context.migrator.down(DownRequest { confirmed: yes, ..request }).await?;
-        let mut text = report_text(&reports);
+        let mut text = backup_text(backup.as_deref()) + &report_text(&reports);
         if !reports.is_empty() {
             text.push_str("to apply again, run `field-notes migrate up`\n");
         }
-        Ok(Output::new(&json!({ "taken_back": reports }), text))
+        Ok(Output::new(&json!({ "taken_back": reports, "backup": backup }), text))
     }
 }
 
-fn plan_text(plans: &[DownPlan]) -> String {
+pub(super) fn plan_text(plans: &[DownPlan]) -> String {
     let mut text = String::new();
     for plan in plans {
         let requested = if plan.requested { "" } else { " (a dependent of the requested migration)" };
@@ -81,6 +87,14 @@ fn plan_text(plans: &[DownPlan]) -> String {
     }
     text.push_line(format!("{} in total", count(plans.len(), "migration")));
     text
+}
+
+pub(super) fn backup_text(backup: Option<&str>) -> String {
+    backup.map_or_else(String::new, |id| {
+        format!(
+            "backup {id} taken first; to look at it, run `field-notes migrate restore {id} --into-scratch`\n"
+        )
+    })
 }
 
 pub(super) fn report_text(reports: &[DownReport]) -> String {

@@ -64,7 +64,7 @@ use migrator::CancellationToken;
 
 use super::context::{AccessMode, Context};
 use super::output::{
-    CONTRADICTION, CliError, DRIFT, Lines, Output, REFUSED, count, first_line, print_error, size, time,
+    CONTRADICTION, CliError, DRIFT, Lines, Output, count, first_line, print_error, size, time,
 };
 use super::{INTERRUPTED, Signals};
 use crate::config::Config;

@@ -48,6 +48,11 @@ fn down_goal(m: &Migrator, snapshot: &LedgerSnapshot, target: &DownTarget) -> Re
         DownTarget::Steps(n) => DownGoal::Steps(*n),
         DownTarget::All => DownGoal::All,
         DownTarget::Run(run) => DownGoal::Run(run_with_prefix(snapshot, run)?),
+        DownTarget::One(id) => {
+            let at = position(m, id)?;
+            require_applied(m, snapshot, at, "roll it back")?;
+            DownGoal::One(at)
+        }
         DownTarget::To(id) => {
             let at = position(m, id)?;
             require_applied(m, snapshot, at, "roll back to it")?;
@@ -87,7 +92,11 @@ fn dependents_beyond(
     goal: &DownGoal,
     chosen: &[usize],
 ) -> Vec<usize> {
-    let DownGoal::Run(run) = goal else { return Vec::new() };
     let input = m.plan_input(snapshot, true);
-    chosen.iter().copied().filter(|&at| !is_of_run(input, at, run)).collect()
+    let is_named = |at: usize| match goal {
+        DownGoal::Run(run) => is_of_run(input, at, run),
+        DownGoal::One(one) => at == *one,
+        _ => true,
+    };
+    chosen.iter().copied().filter(|&at| !is_named(at)).collect()
 }
