@@ -188,8 +188,8 @@ impl<E: Entity> Repository<E> {
         // The revision covers every stored byte, so that it differs after any change by any writer.
         let revision = Revision::from_bytes(document.as_bytes());
         let value = |field: &'static str| -> Result<Option<Bson>, Error> {
-            let value = document.get(field).map_err(undecodable::<E>)?;
-            value.map(Bson::try_from).transpose().map_err(undecodable::<E>)
+            let value = document.get(field).map_err(|error| Error::undecodable(E::COLLECTION, error))?;
+            value.map(Bson::try_from).transpose().map_err(|error| Error::undecodable(E::COLLECTION, error))
         };
         let version = value(VERSION)?;
         // Writers that do not know the version change at least the date.
@@ -272,11 +272,6 @@ pub(super) fn display_id(id: &Bson) -> String {
         Bson::String(text) => text.clone(),
         other => format!("{other}"),
     }
-}
-
-/// Reports stored bytes that are not a document.
-pub(super) fn undecodable<E: Entity>(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Store(docstore::Error::Decode { collection: E::COLLECTION.to_owned(), source: Box::new(error) })
 }
 
 /// The elements of a stored document, borrowed from its bytes. Values are decoded when they are read.

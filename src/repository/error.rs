@@ -51,6 +51,14 @@ impl Error {
         Self::Unavailable(docstore::Error::Unavailable(reason.into()))
     }
 
+    /// Reports stored bytes that are not a document.
+    pub(super) fn undecodable(
+        collection: &str,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Store(docstore::Error::Decode { collection: collection.to_owned(), source: Box::new(error) })
+    }
+
     /// Returns the error of a request that has written something before.
     #[must_use]
     pub fn after_write(self) -> Self {

@@ -18,12 +18,12 @@ use docstore::{Collection, Database, EngineKind, Filter, Find, Index, Projection
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use super::entity::{CREATED, instant, undecodable};
 use super::{Entity, Error, Repository, Versioned};
 use crate::domain::{Id, IdempotencyKey};
 
 /// The collection of records.
 pub(super) const COLLECTION: &str = "idempotency_keys";
+const CREATED: &str = "createdDate";
 const REQUEST: &str = "request";
 const ITEM: &str = "item";
 /// The new item as it was inserted.
@@ -166,7 +166,8 @@ impl<E: Entity> Repository<E> {
         for _ in 0..MAX_ATTEMPTS {
             match self.insert_in_transaction(document.clone(), user, key, now).await {
                 Ok(()) => {
-                    let raw = RawDocumentBuf::try_from(&document).map_err(undecodable::<E>)?;
+                    let raw = RawDocumentBuf::try_from(&document)
+                        .map_err(|error| Error::undecodable(E::COLLECTION, error))?;
                     return Self::read_versioned(&raw);
                 }
                 // Another process has used the key. If it has not committed yet, it conflicts.
@@ -236,7 +237,8 @@ impl<E: Entity> Repository<E> {
         };
         document.insert("_id", id);
         let raw = match self.collection.insert_one(document.clone()).await {
-            Ok(_) => RawDocumentBuf::try_from(&document).map_err(undecodable::<E>)?,
+            Ok(_) => RawDocumentBuf::try_from(&document)
+                .map_err(|error| Error::undecodable(E::COLLECTION, error))?,
             // A request with the key that was believed dead inserted it.
             Err(error) if error.duplicate_index() == Some("_id_") => {
                 let found = self.collection.find_one_raw(Find::new(Filter::id(id))).await?;
@@ -244,7 +246,8 @@ impl<E: Entity> Repository<E> {
             }
             Err(error) => return Err(error.into()),
         };
-        let stored = Document::try_from(raw.as_ref()).map_err(undecodable::<E>)?;
+        let stored =
+            Document::try_from(raw.as_ref()).map_err(|error| Error::undecodable(E::COLLECTION, error))?;
         if let Err(error) = records.update_one(&by_key, &Update::new().set(DOCUMENT, stored)).await {
             // The item itself answers a repeated request.
             tracing::warn!(%error, "failed to record the item that a request with an idempotency key created");
@@ -268,7 +271,7 @@ fn record_id(user: Id, key: &IdempotencyKey) -> String {
 
 fn record(user: Id, key: &IdempotencyKey, item: Bson, now: DateTime<Utc>) -> Document {
     bson::doc! {
-        "_id": record_id(user, key), REQUEST: &key.request, ITEM: item, CREATED: instant(now),
+        "_id": record_id(user, key), REQUEST: &key.request, ITEM: item, CREATED: bson::DateTime::from_chrono(now),
     }
 }
 

@@ -4,9 +4,7 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Update};
 
 use crate::domain::{Id, IdempotencyKey, PatchOf};
-use crate::repository::entity::{
-    CREATED, DELETED, SLUG, UPDATED, VERSION, instant, not_deleted, refers, undecodable,
-};
+use crate::repository::entity::{CREATED, DELETED, SLUG, UPDATED, VERSION, instant, not_deleted, refers};
 use crate::repository::{DraftFields, Entity, Error, Repository, Versioned};
 
 /// An entity to insert.
@@ -100,7 +98,8 @@ impl<E: Entity> Repository<E> {
             // Boxed, so that other creates do not carry its state.
             return Box::pin(self.insert_once(document, *user_id, key, now)).await;
         }
-        let raw = RawDocumentBuf::try_from(&document).map_err(undecodable::<E>)?;
+        let raw =
+            RawDocumentBuf::try_from(&document).map_err(|error| Error::undecodable(E::COLLECTION, error))?;
         self.collection.insert_one(document).await?;
         Self::read_versioned(&raw)
     }

@@ -7,7 +7,6 @@ use super::slugs::slug_or_id;
 use crate::domain::{DeletedItem, Id, Listing, PageRequest, Restored, slug_suffix, slugify};
 use crate::repository::entity::{
     DELETED, SLUG, UPDATED, VERSION, instant, is_deleted, object_id, optional_date, read_row, text,
-    undecodable,
 };
 use crate::repository::{Error, Repository, Sluggable, SoftDelete};
 
@@ -92,7 +91,7 @@ impl<E: SoftDelete> Repository<E> {
             return Ok(None);
         };
         Self::read(&raw)?;
-        Document::try_from(raw.as_ref()).map(Some).map_err(undecodable::<E>)
+        Document::try_from(raw.as_ref()).map(Some).map_err(|error| Error::undecodable(E::COLLECTION, error))
     }
 
     /// Reads what a list shows of a deleted document. Unreadable fields may be the reason that it was deleted.

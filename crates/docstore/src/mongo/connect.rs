@@ -265,7 +265,7 @@ async fn malformed(uri: &str) -> Error {
     };
     let before_options = rest.split_once('?').map_or(rest, |(before, _)| before);
     let user_info = rest.rsplit_once('@').map(|(user_info, _)| user_info);
-    if user_info.is_some_and(|text| !is_escaped(text)) {
+    if user_info.is_some_and(|text| !connection_string::is_escaped(text)) {
         return invalid("the user name or password contains a character that must be percent-encoded");
     }
     for option in rest.split_once('?').map_or("", |(_, options)| options).split('&').filter(|o| !o.is_empty())
@@ -283,23 +283,6 @@ async fn malformed(uri: &str) -> Error {
     } else {
         invalid("invalid hosts, credentials or options")
     }
-}
-
-pub(crate) fn is_escaped(user_info: &str) -> bool {
-    let mut parts = user_info.split(':');
-    let pieces = [parts.next(), parts.next()];
-    let percent = |text: &str| {
-        text.split('%').skip(1).all(|after| {
-            after.len() >= 2
-                && after.is_char_boundary(2)
-                && after.bytes().take(2).all(|b| b.is_ascii_hexdigit())
-        })
-    };
-    parts.next().is_none()
-        && pieces
-            .into_iter()
-            .flatten()
-            .all(|piece| !piece.contains(['@', '/', '?', '#', '[', ']']) && percent(piece))
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Adapts connection strings that were written for other drivers.
 
-use crate::mongo::connect::is_escaped;
-
 /// Options that have no effect here, by their lowercase names, with the reason.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("compressors", "connections are not compressed"),
@@ -72,6 +70,24 @@ pub(crate) fn adapt(uri: &str, known: &[&str]) -> (String, Vec<String>) {
     let user_info = user_info.map(|user_info| format!("{user_info}@")).unwrap_or_default();
     let separator = if kept.is_empty() { "" } else { "?" };
     (format!("{scheme}://{user_info}{before}{separator}{}", kept.join("&")), warnings)
+}
+
+/// Reports whether the user name and password of a connection string are percent-encoded.
+pub(crate) fn is_escaped(user_info: &str) -> bool {
+    let mut parts = user_info.split(':');
+    let pieces = [parts.next(), parts.next()];
+    let percent = |text: &str| {
+        text.split('%').skip(1).all(|after| {
+            after.len() >= 2
+                && after.is_char_boundary(2)
+                && after.bytes().take(2).all(|b| b.is_ascii_hexdigit())
+        })
+    };
+    parts.next().is_none()
+        && pieces
+            .into_iter()
+            .flatten()
+            .all(|piece| !piece.contains(['@', '/', '?', '#', '[', ']']) && percent(piece))
 }
 
 #[cfg(test)]
