@@ -8,6 +8,11 @@ use testkit::{Mongod, Target};
 
 use crate::program::{Program, Response, Server, open_store};
 
+/// A `CACHE_MAX_BYTES` that responses of a test exceed.
+const CACHE_BYTES: u64 = 24 * 1024 * 1024;
+/// The memory that compressors and their threads keep.
+const ENCODERS: u64 = 12 * 1024 * 1024;
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 const HIT: &str = "field-notes; hit";
 const STALE: &str = "detail=stale";
@@ -166,4 +171,49 @@ fn stale_responses_are_served_while_the_store_is_down() {
         until_hit(&server, "/sections").await;
         until(&server, "/readyz", "ready", shows("\"ready\"")).await;
     });
+}
+
+/// Fills the cache of a server with responses in several encodings, more than it holds. Returns the process's memory.
+async fn memory_after_many_responses(cache_bytes: u64) -> u64 {
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "admin@example.com")
+        .with("ALLOW_DEV_AUTH", "true")
+        .with("RATE_LIMITS", "off")
+        .with("CACHE_MAX_BYTES", &cache_bytes.to_string());
+    let server = program.serve().await;
+    let mut state = 1_u64;
+    let mut word = || {
+        // Text that does not compress to nothing.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{state:016x}")
+    };
+    for n in 0..20 {
+        let text: String = (0..5000).map(|_| word()).collect();
+        let story = json!({ "title": format!("Story {n}"), "content": text, "is_published": true });
+        assert_eq!(server.post_as_admin("/stories", &story).await.0, 201);
+    }
+    let client = reqwest::Client::new();
+    for (limit, offset) in (1..7).flat_map(|limit| (0..15).map(move |offset| (limit, offset))) {
+        for encoding in ["identity", "gzip"] {
+            let path = format!("/stories?limit={limit}&offset={offset}");
+            let request = client.get(format!("{}{path}", server.base())).header("accept-encoding", encoding);
+            let response = request.send().await.expect("an answer");
+            assert_eq!(response.status(), 200);
+            response.bytes().await.expect("its body");
+        }
+    }
+    if cache_bytes > 0 {
+        let verbose: Value = server.get("/readyz?verbose=true").await.1;
+        let counted = verbose["rendered"]["bytes"].as_u64().expect("a number");
+        assert!((cache_bytes / 2..=cache_bytes).contains(&counted), "{verbose}");
+    }
+    server.resident_kib() * 1024
+}
+
+#[tokio::test]
+async fn cache_limit_covers_the_memory_of_all_variants() {
+    let without = memory_after_many_responses(0).await;
+    let with = memory_after_many_responses(CACHE_BYTES).await;
+    let taken = with.saturating_sub(without);
+    assert!(taken <= CACHE_BYTES + CACHE_BYTES / 5 + ENCODERS, "{taken} bytes");
 }

@@ -1,4 +1,3 @@
-use std::fs;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -36,18 +35,12 @@ fn times(text: &str, part: &str) -> usize {
     text.matches(part).count()
 }
 
-fn resident_kib(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is printed");
-    line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
-}
-
 #[tokio::test]
 async fn idle_connections_do_not_block_requests() {
     let allowed = rlimit::increase_nofile_limit(u64::MAX).expect("the limit can be raised");
     let many = IDLE.min(allowed.saturating_sub(OTHERS));
     let (_program, server) = with_idle_seconds("600").await;
-    let before = resident_kib(server.id());
+    let before = server.resident_kib();
     let mut idle = Vec::new();
     for _ in 0..many {
         idle.push(connect(&server).await);
@@ -55,7 +48,7 @@ async fn idle_connections_do_not_block_requests() {
     // All are accepted: a later connection is answered.
     let (status, body) = server.get("/sections").await;
     assert_eq!((status, &body["total"]), (200, &4.into()));
-    let grown = resident_kib(server.id()).saturating_sub(before);
+    let grown = server.resident_kib().saturating_sub(before);
     assert!(grown < many * 16, "{many} connections take {grown} KiB");
     let mut last = idle.pop().expect("a connection");
     last.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

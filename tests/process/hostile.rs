@@ -245,13 +245,6 @@ async fn silent_issuer_of_tokens_delays_no_one_else() {
     assert_eq!(server.ask("/me", "random").await.status(), 503);
 }
 
-fn resident_kib(server: &Server) -> u64 {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("the process is there");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is printed");
-    line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
-}
-
 /// Opens an HTTP/2 connection whose streams have a window of this size.
 async fn http2(server: &Server, window: u32) -> h2::client::SendRequest<bytes::Bytes> {
     let stream = connect_from(server, OTHER).await;
@@ -281,7 +274,7 @@ async fn unread_responses_do_not_fill_the_memory() {
     for _ in 0..50 {
         assert_eq!(server.post_as_admin("/stories", &long).await.0, 201);
     }
-    let before = resident_kib(&server);
+    let before = server.resident_kib();
     let (mut clients, mut open) = (Vec::new(), Vec::new());
     let mut refused = 0;
     for n in 0..12 {
@@ -298,7 +291,7 @@ async fn unread_responses_do_not_fill_the_memory() {
         clients.push(client);
     }
     assert_eq!(refused, 0, "there are few different responses");
-    let grown = resident_kib(&server).saturating_sub(before);
+    let grown = server.resident_kib().saturating_sub(before);
     assert!(grown < 100 * 1024, "{grown} KiB");
     assert_eq!(server.get("/sections").await.0, 200);
 }

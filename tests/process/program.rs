@@ -267,6 +267,13 @@ impl Server {
     }
 
     /// Returns the process id.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process is there");
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is printed");
+        line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.running.child.id()
     }

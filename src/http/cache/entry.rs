@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use bytes::Bytes;
+use memmap2::MmapMut;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::encoding::{AcceptedEncodings, ContentEncoding};
@@ -72,21 +73,26 @@ pub(crate) struct BodyBudget {
     limit: u64,
 }
 
+/// The size from which kept bodies have pages of their own. The allocator has pages for each range of sizes and each thread,
+/// which stay when some of their bodies are evicted: up to twice the limit of the cache.
+const MIN_OWN_PAGES: usize = 16 * 1024;
+const PAGE: usize = 4096;
+
 /// A body of exactly the size that it needs, counted until its last copy is dropped.
-struct CountedBody {
-    bytes: Box<[u8]>,
+struct CountedBody<B: AsRef<[u8]>> {
+    bytes: B,
     used: Arc<AtomicU64>,
 }
 
-impl AsRef<[u8]> for CountedBody {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for CountedBody<B> {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_ref()
     }
 }
 
-impl Drop for CountedBody {
+impl<B: AsRef<[u8]>> Drop for CountedBody<B> {
     fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+        self.used.fetch_sub(self.bytes.as_ref().len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -95,13 +101,32 @@ impl BodyBudget {
         Self { used: Arc::default(), limit }
     }
 
-    /// Counts a body.
+    /// Counts a body that is sent once.
     ///
     /// # Errors
     /// 503 if the limit is reached.
     pub(super) fn count(&self, body: impl Into<Vec<u8>>) -> Result<Bytes, ApiError> {
-        let bytes = body.into().into_boxed_slice();
-        let length = bytes.len() as u64;
+        self.count_owned(body.into().into_boxed_slice())
+    }
+
+    /// Counts a body that is kept in the cache.
+    ///
+    /// # Errors
+    /// 503 if the limit is reached.
+    pub(super) fn count_kept(&self, body: impl Into<Vec<u8>>) -> Result<Bytes, ApiError> {
+        let bytes = body.into();
+        // The system limits the number of mappings; beyond it, the allocator does.
+        match Some(bytes.len()).filter(|length| *length >= MIN_OWN_PAGES).map(MmapMut::map_anon) {
+            Some(Ok(mut pages)) => {
+                pages.copy_from_slice(&bytes);
+                self.count_owned(pages)
+            }
+            _ => self.count_owned(bytes.into_boxed_slice()),
+        }
+    }
+
+    fn count_owned(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Bytes, ApiError> {
+        let length = bytes.as_ref().len() as u64;
         // From here on the body counts, also while it is refused.
         let used = self.used.fetch_add(length, Ordering::Relaxed) + length;
         let body = CountedBody { bytes, used: Arc::clone(&self.used) };
@@ -214,7 +239,11 @@ impl CacheEntry {
     pub(crate) fn weight(&self) -> usize {
         const HEADERS: usize = 2500;
         let variants = self.encoded.iter().flatten().chain([&self.identity]);
-        HEADERS + variants.map(|variant| variant.body.len() + HEADERS).sum::<usize>()
+        let memory = |length: usize| match length {
+            ..MIN_OWN_PAGES => length,
+            _ => length.next_multiple_of(PAGE),
+        };
+        HEADERS + variants.map(|variant| memory(variant.body.len()) + HEADERS).sum::<usize>()
     }
 
     fn variant(&self, encoding: ContentEncoding) -> Option<&Variant> {
@@ -265,7 +294,7 @@ impl CacheEntry {
             // The clone has no spare capacity.
             let body =
                 encoding.encode(&self.identity.body).map_err(|error| ApiError::Internal(Box::new(error)))?;
-            *variant = Some(Variant { body: bodies.count(body)?, headers: headers.clone() });
+            *variant = Some(Variant { body: bodies.count_kept(body)?, headers: headers.clone() });
         }
         Ok(Self {
             validity: self.validity.clone(),

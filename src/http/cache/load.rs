@@ -184,7 +184,8 @@ async fn try_load(
     }
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(|error| ApiError::Internal(Box::new(error)))?;
-    let body = app.cache.bodies.count(body)?;
+    let bodies = &app.cache.bodies;
+    let body = if app.cache.is_enabled() { bodies.count_kept(body)? } else { bodies.count(body)? };
     let reads = reads.so_far();
     let may_keep = ChangeTracker::may_keep(&reads);
     // Responses that read no collection are invalidated by any write.

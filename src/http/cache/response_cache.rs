@@ -246,8 +246,7 @@ impl ResponseCache {
             return Err(UncachedReason::StaleOnArrival);
         }
         entries.insert(key.into(), Arc::clone(entry));
-        // Evict now, so that the limit holds at any time.
-        entries.run_pending_tasks();
+        evict(entries);
         Ok(())
     }
 
@@ -375,7 +374,17 @@ fn replace(entries: &Entries, key: &str, old: &Arc<CacheEntry>, new: Arc<CacheEn
         Some(current) if Arc::ptr_eq(current.value(), old) => Op::Put(new),
         _ => Op::Nop,
     });
+    evict(entries);
+}
+
+/// Evicts entries beyond the limit now, so that it holds at any time, and frees them. Otherwise each thread would keep the
+/// last 64 of them.
+fn evict(entries: &Entries) {
     entries.run_pending_tasks();
+    // A thread's garbage is collected when the epoch has advanced twice.
+    for _ in 0..3 {
+        crossbeam_epoch::pin().flush();
+    }
 }
 
 /// Returns the `Cache-Control` of public responses. Private caches always revalidate.
