@@ -67,6 +67,11 @@ pub(crate) const START: &[Difference] = &[
         "values_are_taken_as_written",
     ),
     extend(
+        "missing-indexes",
+        "If a unique index is dropped while content is served, writes are 503 within seconds and `/readyz` is `degraded`, until the index is back.",
+        "destroying_data_beneath_a_running_server_is_refused",
+    ),
+    extend(
         "lost-store-file",
         "If the embedded file is removed or replaced while it is served, writes are 503 and `/readyz` says why.",
         "file_removed_while_served_is_503_and_readyz_says_why",

@@ -77,7 +77,7 @@ testkit::targets! {
         let mut server = program.spawn();
         let failed = server.wait_for_readyz(|body| body["status"] == "failed").await;
         assert_eq!(failed["phase"], "indexes");
-        for part in ["pages", "page_type_1", "conflicts"] {
+        for part in ["pages", "page_type_1", "a different one exists"] {
             assert!(failed["detail"].as_str().unwrap().contains(part), "{failed}");
         }
         assert_eq!(server.get("/pages/about").await.0, 503);

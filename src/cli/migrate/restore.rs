@@ -64,9 +64,10 @@ impl Run for RestoreArgs {
         }
         let warning = || format!("backup {id} replaces the content of {}\n", context.database.location());
         if replace && !yes && !context.confirm(&warning())? {
+            let command = ["field-notes", "migrate", "restore", &id, "--replace"].join(" ") + &options;
             return Err(CliError::refused(format!(
                 "this replaces existing data with backup {id}; nothing was changed\n  add --yes to confirm, \
-                 as in `field-notes migrate restore {id} --replace{options} --yes`"
+                 as in `{command} --yes`"
             )));
         }
         let restored = context.migrator.restore(&dir, &id, &request).await?;
