@@ -4,14 +4,12 @@
 //! that stop reading or read too slowly are disconnected, after `CONNECTION_IDLE_SECONDS` or a few times that.
 //!
 //! Over HTTP/1.1, hyper and the socket enforce the timeouts of idle connections. Over HTTP/2 neither does, since an idle client
-//! may answer pings, and a client that stops reading closes its window and not the socket: see `activity`.
+//! may answer pings, and a client that stops reading closes its window and not the socket: see `socket`.
 
-/// The requests and responses of a connection.
-mod activity;
 /// Request bodies whose rest is discarded.
 mod request_body;
-/// 414 for URLs that fill the buffer of a head.
-mod request_line;
+/// The socket of a connection, and the activity of its requests and responses.
+mod socket;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -39,9 +37,8 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::cache::CachedService;
 use super::middleware::check_head;
-use activity::{ConnectionActivity, Exchange, TrackedBody};
 use request_body::DrainedBody;
-use request_line::RequestLineStream;
+use socket::{ConnectionActivity, Exchange, RequestLineStream, TrackedBody};
 
 /// Back-off after `accept` fails, for example when file descriptors are exhausted.
 const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);

@@ -54,20 +54,6 @@ impl Field {
         let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
         long.0.strip_prefix(&*short.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
-
-    /// Validates the path as [`Field::parse`] does; engines call this before they use a field.
-    pub(crate) fn check(&self) -> Result<()> {
-        let bad = |part: &str| {
-            part.is_empty()
-                || part.starts_with('$')
-                || part.contains('\0')
-                || part.bytes().all(|b| b.is_ascii_digit())
-        };
-        if self.parts().any(bad) {
-            return Err(Error::Invalid(format!("{:?} is not a field path", self.0)));
-        }
-        Ok(())
-    }
 }
 
 impl From<&'static str> for Field {
@@ -80,41 +66,6 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Accepts the types that both engines store, compare and index alike.
-pub(crate) fn check_value(value: &Bson) -> Result<()> {
-    match value {
-        Bson::Null
-        | Bson::Boolean(_)
-        | Bson::Int32(_)
-        | Bson::Int64(_)
-        | Bson::Double(_)
-        | Bson::String(_)
-        | Bson::DateTime(_)
-        | Bson::Timestamp(_)
-        | Bson::Binary(_)
-        | Bson::ObjectId(_) => Ok(()),
-        Bson::Array(values) => values.iter().try_for_each(check_value),
-        Bson::Document(document) => document.values().try_for_each(check_value),
-        other => Err(Error::Invalid(format!("values of type {:?} are not supported", other.element_type()))),
-    }
-}
-
-/// Checks that every value of a document has a type that the store keeps, and names the field otherwise.
-pub(crate) fn check_document(document: &Document) -> Result<()> {
-    if matches!(document.get("_id"), Some(Bson::Array(_))) {
-        return Err(Error::Invalid("an id must not be an array".into()));
-    }
-    for (field, value) in document {
-        if let Err(error) = check_value(value) {
-            return Err(match error {
-                Error::Invalid(what) => Error::Invalid(format!("{field}: {what}")),
-                other => other,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Rejects collection names that a MongoDB server would reject.
