@@ -30,6 +30,8 @@ const BODY_GRACE: Duration = Duration::from_secs(10);
 /// The rate at which a client must send a body, in bytes per second.
 const MIN_BODY_RATE: u32 = 4 * 1024;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// What [`idempotency_key`] accepts, as a regular expression.
+const IDEMPOTENCY_KEY_PATTERN: &str = r#"^([!#-\[\]-~]{1,255}|"[!#-\[\]-~]{1,255}")$"#;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The maximum number of elements of a body that is a list.
 const MAX_ELEMENTS: usize = 500;
@@ -153,7 +155,9 @@ impl<T: JsonBody> Input for Create<T> {
         let description = "A key of this request, unique among those of the caller: up to 255 visible ASCII characters, in \
                            quotes or not. Within 24 hours a repetition with the same key creates nothing and gets the \
                            same response; a different request with it gets 422, one during the first gets 409.";
-        operation.headers.push(headers::request("Idempotency-Key", description));
+        let mut header = headers::request("Idempotency-Key", description);
+        header["schema"]["pattern"] = IDEMPOTENCY_KEY_PATTERN.into();
+        operation.headers.push(header);
     }
 }
 
