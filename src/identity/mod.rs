@@ -114,7 +114,12 @@ impl Authenticator {
         }
         match tokio::time::timeout(SIGN_IN, self.profile(caller)).await {
             Ok(Ok(profile)) => Ok(profile.caller),
-            _ => Ok(Caller { id: Users::unused_id(), role: self.roles.role_of(&owner.identity.email) }),
+            outcome => {
+                if let Ok(Err(error)) = outcome {
+                    tracing::warn!(%error, "a new user is not stored");
+                }
+                Ok(Caller { id: Users::unused_id(), role: self.roles.role_of(&owner.identity.email) })
+            }
         }
     }
 

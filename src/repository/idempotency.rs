@@ -2,7 +2,7 @@
 //!
 //! The record is written in the transaction that inserts the item, so that neither exists without the other. A standalone
 //! MongoDB server has no transactions. There a record without the item comes first, naming the id that the item will have;
-//! then comes the item, and then its state in the record. A repeated request goes on where the first one ended, and the
+//! then comes the item, and then its state in the record. A repeated request resumes where the first one ended, and the
 //! id keeps both from inserting an item each.
 //!
 //! MongoDB deletes old records through the index. On the embedded store each new record deletes some.
@@ -79,7 +79,7 @@ impl IdempotencyRecords {
         self.transactions.get_or_try_init(|| facts).await.copied()
     }
 
-    /// Returns the record of a key, unless it is too old. One that is is deleted: a new one may take its place.
+    /// Returns the record of a key, unless it is too old. An old one is deleted, so that a new one may take its place.
     async fn find(
         &self,
         user: Id,
@@ -182,7 +182,7 @@ impl<E: Entity> Repository<E> {
             tokio::time::sleep(delay).await;
             delay *= 2;
         }
-        Err(Error::KeyInUse)
+        Err(Error::unavailable("other writes conflict with this one"))
     }
 
     async fn insert_in_transaction(

@@ -98,8 +98,12 @@ impl IndexFailure {
     }
 }
 
+/// The collections that the original stores and that are not served here.
+const NOT_SERVED: [&str; 2] = ["reactions", "comments"];
+
 /// Returns every index of every collection.
 pub fn declared_indexes() -> Vec<DeclaredIndex> {
+    let [reactions, comments] = NOT_SERVED;
     let collections = [
         (Story::COLLECTION, Story::indexes()),
         (Page::COLLECTION, Page::indexes()),
@@ -109,9 +113,8 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (user::COLLECTION, user::indexes()),
         (SLUG_HISTORY, slug_history_indexes()),
         (idempotency::COLLECTION, idempotency::indexes()),
-        // Reactions and comments are stored by the original and not served here.
         (
-            "reactions",
+            reactions,
             vec![
                 Index::on(["target_type", "target_id"]),
                 Index::on(["target_type", "target_id", "user_id", "reaction_tag"])
@@ -119,7 +122,7 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
                     .unique(),
             ],
         ),
-        ("comments", vec![Index::on(["target_type", "target_id"]), Index::on(["parent_id"])]),
+        (comments, vec![Index::on(["target_type", "target_id"]), Index::on(["parent_id"])]),
     ];
     let with_collection = |(collection, indexes): (&'static str, Vec<Index>)| {
         indexes.into_iter().map(move |index| DeclaredIndex { collection, index })
@@ -176,12 +179,13 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
     Ok(created)
 }
 
-/// Returns the declared unique indexes that are missing, as `collection.index`.
+/// Returns the declared unique indexes that are missing, as `collection.index`, without those of collections that are not
+/// written here.
 pub async fn missing_unique_indexes(database: &Database) -> Result<Vec<String>, docstore::Error> {
     let mut missing = Vec::new();
     let mut existing = HashMap::new();
     for DeclaredIndex { collection, index } in declared_indexes() {
-        if !index.is_unique() {
+        if !index.is_unique() || NOT_SERVED.contains(&collection) {
             continue;
         }
         let existing = match existing.entry(collection) {

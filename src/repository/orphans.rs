@@ -1,5 +1,5 @@
-//! Orphans: documents that name a section which does not exist, or was deleted. Versions of this program that did not
-//! serialize writes with the deletion of sections left some.
+//! Orphans: documents that name a section which does not exist, or which is in the trash while they are not. Versions of this
+//! program that did not serialize writes with the deletion of sections left some.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,8 @@ use bson::{Bson, Document};
 use docstore::{Collection, Database, Filter, Find, Projection, Update};
 
 use super::duplicates::{DuplicateDocument, summary};
-use super::entity::{VERSION, not_deleted};
+use super::entity::{VERSION, is_deleted, not_deleted};
+use super::writes::is_marked_deleted;
 use super::{Entity as _, Error, TreeLock};
 use crate::domain::{Page, Project, Section, Story};
 
@@ -39,22 +40,29 @@ impl Orphan {
     }
 }
 
-/// Finds all orphans, deleted ones too, since they can be restored. Writes nothing.
+/// Finds all orphans, deleted ones too, since they can be restored. A deleted document may name a deleted section: it is
+/// back there when both are restored. Writes nothing.
 pub async fn find(database: &Database) -> Result<Vec<Orphan>, docstore::Error> {
     let sections = database.collection(Section::COLLECTION);
-    let existing = Find::new(not_deleted()).projection(Projection::include(["title"]));
-    let mut existing_ids = HashSet::new();
-    let mut cursor = sections.find(existing).await?;
-    while let Some(section) = cursor.next_document().await? {
-        existing_ids.extend(section.get("_id").map(super::entity::display_id));
-    }
+    let ids = async |filter: Filter| {
+        let mut ids = HashSet::new();
+        let mut cursor = sections.find(Find::new(filter).projection(Projection::include(["title"]))).await?;
+        while let Some(section) = cursor.next_document().await? {
+            ids.extend(section.get("_id").map(super::entity::display_id));
+        }
+        Ok::<_, docstore::Error>(ids)
+    };
+    let (existing, in_trash) = (ids(not_deleted()).await?, ids(is_deleted()).await?);
     let mut orphans = Vec::new();
     for (collection, field) in REFERENCES {
-        let find = Find::new(Filter::exists(field)).projection(Projection::include(["title", field]));
+        let fields = ["title", field, "deleted", "is_deleted"];
+        let find = Find::new(Filter::exists(field)).projection(Projection::include(fields));
         let mut cursor = database.collection(collection).find(find).await?;
         while let Some(document) = cursor.next_document().await? {
             let Some(reference) = reference(&document, field) else { continue };
-            if !existing_ids.contains(&super::entity::display_id(reference)) {
+            let section = super::entity::display_id(reference);
+            let both_deleted = in_trash.contains(&section) && is_marked_deleted(&document);
+            if !existing.contains(&section) && !both_deleted {
                 let (id, reference) = (document.get("_id").cloned().unwrap_or(Bson::Null), reference.clone());
                 orphans.push(Orphan { collection, document: summary(&document), field, id, reference });
             }

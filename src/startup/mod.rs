@@ -225,7 +225,7 @@ async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: C
             match repository::ensure_all(&database).await {
                 // A missing unique index is noticed while serving: then writes are refused.
                 Err(error) if config.store.is_read_only() || error.is_disk_full() => {
-                    tracing::warn!(%error, "reads may be slow without an index");
+                    tracing::warn!(%error, "an index is missing until a restart creates it: reads may be slow");
                     Ok(0)
                 }
                 outcome => outcome.map_err(|error| Failure::indexes(&error)),
@@ -240,12 +240,14 @@ async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: C
             let (change_tracker, max_age) = (services.change_tracker.clone(), config.cache_max_age);
             // Ends when the database is closed or, on a standalone server, with the process.
             tokio::spawn(async move { change_tracker.follow(max_age).await });
+            // Before the first write, since a start on a full disk goes on without an index.
+            let refused = !config.store.is_read_only() && watch::check_indexes(&database, false).await;
             gate.open(services);
             let unregister = CancellationToken::new();
             let registration = if config.store.is_read_only() {
                 None
             } else {
-                tokio::spawn(watch::watch_indexes(database.clone()));
+                tokio::spawn(watch::watch_indexes(database.clone(), refused));
                 let settings = settings(config, &database, "server").await;
                 let migrator = migrator(&database, settings).map_err(|error| Failure::migrations(&error))?;
                 let unregister = unregister.clone();

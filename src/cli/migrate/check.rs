@@ -188,7 +188,8 @@ impl CheckReport {
     /// Returns the exit code of the gravest problem.
     fn code(&self) -> u8 {
         let has = |code: &u8| self.problems.iter().any(|problem| problem.code == *code);
-        [CONTRADICTION, NEEDS_REPAIR, DRIFT, PENDING, LOCKED].into_iter().find(has).unwrap_or(0)
+        let gravest = [CONTRADICTION, NEEDS_REPAIR, DRIFT, PENDING, LOCKED].into_iter().find(has);
+        gravest.or(self.problems.first().map(|problem| problem.code)).unwrap_or(0)
     }
 
     fn into_output(self) -> Output {

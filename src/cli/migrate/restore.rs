@@ -47,6 +47,7 @@ impl Run for RestoreArgs {
             [("--only", only.as_ref().map(|names| names.join(","))), ("--dir", folder.given())]
                 .into_iter()
                 .filter_map(|(option, value)| value.map(|value| format!(" {option} {value}")))
+                .chain(force.then(|| " --force".to_owned()))
                 .collect();
         let dir = folder.path(context);
         let id = backup::resolve(&dir, &id)?;

@@ -61,11 +61,13 @@ pub(crate) async fn serve_or_load(
         Ok(permit) => permit,
         Err(error) => return error.into_response(),
     };
+    // A write is done: its response is never replaced by a 503.
+    let is_read = request.method().is_safe();
     let is_private = request.headers().contains_key(header::AUTHORIZATION);
     request.extensions_mut().insert(permit.clone());
     let mut response = next.run(request).await;
     drop(permit);
-    if let Err(error) = count_body(&app, &mut response).await {
+    if is_read && let Err(error) = count_body(&app, &mut response).await {
         response = error.into_response();
     }
     add_vary(response.headers_mut(), VARY);

@@ -42,7 +42,9 @@ pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, ne
             let response = next.run(request).await;
             if response.status() == StatusCode::UNPROCESSABLE_ENTITY {
                 limiter.refund(&own.0);
-                status.remaining += 1;
+                if status.limit == limit {
+                    status.remaining += 1;
+                }
             }
             (response, status)
         }

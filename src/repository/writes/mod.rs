@@ -8,4 +8,4 @@ mod slugs;
 mod trash;
 
 pub use create_update::{Change, New};
-pub(super) use slugs::placeholder;
+pub(super) use slugs::{is_marked_deleted, placeholder};

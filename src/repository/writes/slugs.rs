@@ -199,6 +199,7 @@ fn has_slug(document: &Document, slug: &str) -> bool {
     document.get_str(SLUG).is_ok_and(|held| held == slug)
 }
 
-fn is_marked_deleted(document: &Document) -> bool {
+/// Reports whether a document has a mark of deletion.
+pub(in crate::repository) fn is_marked_deleted(document: &Document) -> bool {
     ["deleted", "is_deleted"].iter().any(|mark| document.get(mark) == Some(&Bson::Boolean(true)))
 }

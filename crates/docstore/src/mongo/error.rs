@@ -45,6 +45,12 @@ pub(crate) fn classify(what: &'static str, collection: &str, error: &DriverError
     match error.kind.as_ref() {
         ErrorKind::Authentication { .. } => Error::Unauthorized("authentication failed".into()),
         ErrorKind::Io(source) => unanswered(what, format!("{what}: {source}")),
+        // Also of a command that was sent.
+        ErrorKind::ConnectionPoolCleared { message, .. }
+            if !message.contains("SCRAM failure") && !message.contains("AuthenticationFailed") =>
+        {
+            unanswered(what, format!("{what}: {}", without_topology(message)))
+        }
         ErrorKind::ServerSelection { message, .. }
         | ErrorKind::ConnectionPoolCleared { message, .. }
         | ErrorKind::DnsResolve { message, .. } => {
