@@ -67,8 +67,9 @@ def learn(key, value):
 # Rejections that a schema cannot express: a reference to a missing or unsuitable item, a cursor of another list, and a
 # new page without the fields that only an update may omit.
 STATES = ("Invalid reassign_to: ", "Invalid page: ", "Invalid cursor: ", "The cursor ")
-# The same for single fields; also content or a slug that is empty after sanitizing, and a cursor together with an offset.
-FIELDS = ("section_id", "parent_id", "content", "slug", "cursor")
+# The same for single fields; also content or a slug that is empty after sanitizing, a cursor together with an offset, and a
+# key of another request.
+FIELDS = ("section_id", "parent_id", "content", "slug", "cursor", "Idempotency-Key")
 
 
 @schemathesis.hook
