@@ -100,15 +100,17 @@ async fn fix_slugs(database: &Database, yes: bool) -> Result<Output, CliError> {
         }
         text.push_line(line);
     }
-    text.push_line(if yes {
-        format!("changed {}", count(written, "slug"))
-    } else {
-        format!(
-            "would change {}; nothing was changed\n  add --yes to change them",
-            count(changes.len(), "slug")
-        )
-    });
+    text.push_line(summary(yes.then_some(written), changes.len(), "slug"));
     Ok(Output::text(text))
+}
+
+/// Returns the last line of a repair: the number of changes, or of those that --yes would make.
+fn summary(written: Option<usize>, planned: usize, noun: &str) -> String {
+    if let Some(written) = written {
+        return format!("changed {}", count(written, noun));
+    }
+    let planned = count(planned, noun);
+    format!("would change {planned}; nothing was changed\n  add --yes to change them")
 }
 
 fn describe(orphan: &Orphan) -> String {
@@ -137,13 +139,6 @@ async fn fix_orphans(database: &Database, yes: bool) -> Result<Output, CliError>
         }
         text.push_line(line);
     }
-    text.push_line(if yes {
-        format!("changed {}", count(written, "item"))
-    } else {
-        format!(
-            "would change {}; nothing was changed\n  add --yes to change them",
-            count(orphans.len(), "item")
-        )
-    });
+    text.push_line(summary(yes.then_some(written), orphans.len(), "item"));
     Ok(Output::text(text))
 }

@@ -41,7 +41,7 @@ pub(super) fn indexes() -> Vec<Index> {
     vec![Index::on([CREATED]).expire_after_seconds(LIFETIME_SECONDS)]
 }
 
-/// Opens the records of a database. Cheap to clone.
+/// The records of a database. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct IdempotencyRecords {
     database: Database,
@@ -171,7 +171,7 @@ impl<E: Entity> Repository<E> {
                     return Self::read_versioned(&raw);
                 }
                 // Another process has used the key. If it has not committed yet, it conflicts.
-                Err(error) if is_known(&error) => {
+                Err(error) if is_key_taken(&error) => {
                     if let Some(created) = self.find_created(user, key, now).await? {
                         return Ok(created);
                     }
@@ -226,7 +226,7 @@ impl<E: Entity> Repository<E> {
         let by_key = Filter::id(record_id(user, key));
         let id = match records.insert_one(record(user, key, Bson::ObjectId(id), now)).await {
             Ok(_) => id,
-            Err(error) if is_known(&error) => {
+            Err(error) if is_key_taken(&error) => {
                 let record = self.idempotency.find(user, key, now).await?.ok_or(Error::KeyInUse)?;
                 if let Ok(document) = record.get_document(DOCUMENT) {
                     return Self::read_versioned(document);
@@ -257,7 +257,7 @@ impl<E: Entity> Repository<E> {
 }
 
 /// Reports whether a record has this key already.
-fn is_known(error: &docstore::Error) -> bool {
+fn is_key_taken(error: &docstore::Error) -> bool {
     matches!(
         error.root(),
         docstore::Error::DuplicateKey { collection, .. } if collection == COLLECTION

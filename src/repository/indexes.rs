@@ -235,7 +235,7 @@ fn duplicate_failure(collection: &'static str, index: &Index, documents: Vec<Dup
     IndexFailure::Duplicates { collection, index: index.name().to_owned(), fields, documents }
 }
 
-/// Says how to replace an index by the declared one. A hint only: whether the existing one is needed is for the operator
+/// Returns a hint on how to replace an index by the declared one. It is only a hint: whether the existing one is needed is for the operator
 /// to decide.
 fn conflict_remedy(engine: EngineKind, collection: &str, existing: &Index) -> String {
     match engine {

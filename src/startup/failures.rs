@@ -5,10 +5,10 @@ use super::Failure;
 use crate::config::{Config, MigrateOnStart};
 use crate::repository;
 
-/// Returns the failures with which a start would end on a store that could be opened, in the words of the start: collections
-/// that cannot hold content, migrations, indexes. Each would stop it alone. Writes nothing.
+/// Returns the failures that would end a start, for a store that could be opened, with the texts that the start prints:
+/// collections that cannot hold content, migrations, indexes. Each would stop it alone. Writes nothing.
 ///
-/// A lease that another process holds is none: a start waits for it.
+/// A lease that another process holds is not a failure: a start waits for it.
 pub async fn expected_failures(
     config: &Config,
     database: &Database,

@@ -14,8 +14,9 @@ use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 ///   field-notes migrate down --run 0199a7c4     roll back one run
 ///   field-notes migrate down --all --yes
 ///
-/// Takes a backup before it loses data. Asks before it loses data, and with --to, --steps, --run or --all. Without a terminal, --yes is required to
-/// lose data, for --all, and for a run that migrations of other runs depend on.
+/// Asks before it loses data, and with --to, --steps, --run or --all. Without a terminal, --yes is required to
+/// lose data, for --all, and for a run that migrations of other runs depend on. Edits that would be lost are backed
+/// up first.
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

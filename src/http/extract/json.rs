@@ -30,7 +30,7 @@ const BODY_GRACE: Duration = Duration::from_secs(10);
 /// The rate at which a client must send a body, in bytes per second.
 const MIN_BODY_RATE: u32 = 4 * 1024;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// What [`idempotency_key`] accepts, as a regular expression.
+/// A regular expression for the values that [`idempotency_key`] accepts.
 const IDEMPOTENCY_KEY_PATTERN: &str = r#"^([!#-\[\]-~]{1,255}|"[!#-\[\]-~]{1,255}")$"#;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The maximum number of elements of a body that is a list.

@@ -1,5 +1,5 @@
-//! What a connection does beyond its protocol: its socket answers 414 to a URL that is too long, and the activity of its
-//! requests and responses is the basis of its timeouts.
+//! The socket of a connection, which answers 414 to a URL that is too long, and the activity of the connection's requests
+//! and responses, which is the basis of its timeouts.
 //!
 //! A response counts as taken when its last byte is in the buffer of the system. Over HTTP/2 the client decides by its
 //! windows when that is, for each response separately.

@@ -1,4 +1,4 @@
-//! Registrations of the processes that serve from a database, so that no command destroys it beneath them.
+//! Registrations of the processes that serve from a database, so that no command destroys it while they serve.
 //!
 //! A registration is a lease of its own beside that of migrations. It expires if its process dies.
 
@@ -11,14 +11,14 @@ use crate::{CancellationToken, Migrator, Result};
 
 /// The prefix of the names of registrations, before a number.
 const PREFIX: &str = "server-";
-/// The greatest number. A server without a registration serves all the same.
+/// The maximum number of registrations. A server without one serves all the same.
 const MAX: u32 = 100;
 /// The term of a registration: this long after a kill the server counts as running, unless its process is known to be gone.
 const TTL: Duration = Duration::from_secs(30);
 /// The interval between renewals.
 const RENEWAL: Duration = Duration::from_secs(10);
 
-/// Registers this process as a server until `stop` is cancelled.
+/// Registers this process as a server until `stop` is canceled.
 pub(crate) async fn serve_registered(m: &Migrator, stop: &CancellationToken) {
     let mut lease = None;
     loop {
