@@ -9,6 +9,7 @@ use std::time::Instant;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use bytes::Bytes;
 use memmap2::MmapMut;
+use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::encoding::{AcceptedEncodings, ContentEncoding};
@@ -71,12 +72,59 @@ pub(crate) fn canonical_url(uri: &Uri, routes: &[Route]) -> Option<Uri> {
 pub(crate) struct BodyBudget {
     used: Arc<AtomicU64>,
     limit: u64,
+    free_pages: FreePages,
 }
 
 /// The size from which kept bodies have pages of their own. The allocator has pages for each range of sizes and each thread,
 /// which stay when some of their bodies are evicted: up to twice the limit of the cache.
 const MIN_OWN_PAGES: usize = 16 * 1024;
 const PAGE: usize = 4096;
+
+/// Pages of dropped bodies, for the next ones: to map, fill and unmap new ones takes longer than to read a list.
+type FreePages = Arc<Mutex<Vec<MmapMut>>>;
+
+/// At most so many are kept, of bodies of at most [`MAX_FREE_LENGTH`] bytes: 1 MiB.
+const MAX_FREE: usize = 8;
+const MAX_FREE_LENGTH: usize = 128 * 1024;
+
+/// The pages of one body.
+struct OwnPages {
+    /// `None` while it is dropped.
+    pages: Option<MmapMut>,
+    length: usize,
+    free: FreePages,
+}
+
+impl OwnPages {
+    /// Copies a body into free pages of about its size, or into new ones. Returns `None` if the system has no more.
+    fn copy(body: &[u8], free: &FreePages) -> Option<Self> {
+        let fitting = body.len()..=body.len() + body.len() / 8;
+        let reused = {
+            let mut free = free.lock();
+            let position = free.iter().position(|pages| fitting.contains(&pages.len()));
+            position.map(|position| free.swap_remove(position))
+        };
+        let new = || MmapMut::map_anon(body.len().next_multiple_of(PAGE)).ok();
+        let mut pages = reused.or_else(new)?;
+        pages[..body.len()].copy_from_slice(body);
+        Some(Self { pages: Some(pages), length: body.len(), free: Arc::clone(free) })
+    }
+}
+
+impl AsRef<[u8]> for OwnPages {
+    fn as_ref(&self) -> &[u8] {
+        self.pages.as_ref().map_or(&[], |pages| &pages[..self.length])
+    }
+}
+
+impl Drop for OwnPages {
+    fn drop(&mut self) {
+        let mut free = self.free.lock();
+        if free.len() < MAX_FREE {
+            free.extend(self.pages.take().filter(|pages| pages.len() <= MAX_FREE_LENGTH));
+        }
+    }
+}
 
 /// A body of exactly the size that it needs, counted until its last copy is dropped.
 struct CountedBody<B: AsRef<[u8]>> {
@@ -98,7 +146,7 @@ impl<B: AsRef<[u8]>> Drop for CountedBody<B> {
 
 impl BodyBudget {
     pub(super) fn new(limit: u64) -> Self {
-        Self { used: Arc::default(), limit }
+        Self { used: Arc::default(), limit, free_pages: Arc::default() }
     }
 
     /// Counts a body that is sent once.
@@ -115,14 +163,13 @@ impl BodyBudget {
     /// 503 if the limit is reached.
     pub(super) fn count_kept(&self, body: impl Into<Vec<u8>>) -> Result<Bytes, ApiError> {
         let bytes = body.into();
-        // The system limits the number of mappings; beyond it, the allocator does.
-        match Some(bytes.len()).filter(|length| *length >= MIN_OWN_PAGES).map(MmapMut::map_anon) {
-            Some(Ok(mut pages)) => {
-                pages.copy_from_slice(&bytes);
-                self.count_owned(pages)
-            }
-            _ => self.count_owned(bytes.into_boxed_slice()),
+        if bytes.len() >= MIN_OWN_PAGES
+            && let Some(pages) = OwnPages::copy(&bytes, &self.free_pages)
+        {
+            return self.count_owned(pages);
         }
+        // The system limits the number of mappings; beyond it, the allocator does.
+        self.count_owned(bytes.into_boxed_slice())
     }
 
     fn count_owned(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Bytes, ApiError> {
@@ -487,5 +534,24 @@ mod tests {
         assert!(budget.count(vec![0; 5]).is_err());
         drop(part);
         assert_eq!(budget.count(vec![0; 10]).unwrap().len(), 10);
+    }
+
+    #[test]
+    fn pages_of_a_dropped_body_take_the_next_one_of_its_size() {
+        let budget = BodyBudget::new(u64::MAX);
+        let keep = |value: u8, length: usize| budget.count_kept(vec![value; length]).unwrap();
+        let first = keep(1, 50_000);
+        let address = first.as_ptr();
+        drop(first);
+        // Neither a longer body nor a much shorter one.
+        let others = [keep(2, 60_000), keep(3, 20_000)];
+        let next = keep(4, 48_000);
+        assert_eq!((next.as_ptr(), next.len()), (address, 48_000));
+        assert!(next.iter().all(|byte| *byte == 4));
+        drop((next, others));
+        // What is kept for later is bounded.
+        drop([(); 20].map(|()| keep(5, MAX_FREE_LENGTH)));
+        assert_eq!(budget.free_pages.lock().len(), MAX_FREE);
+        assert!(budget.free_pages.lock().iter().all(|pages| pages.len() <= MAX_FREE_LENGTH));
     }
 }
