@@ -1,6 +1,7 @@
 use std::fmt;
 
 use bson::oid::ObjectId;
+use twox_hash::XxHash3_128;
 
 /// The id of a document, written as 24 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +36,27 @@ impl From<ObjectId> for Id {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_hex())
+    }
+}
+
+/// The revision of an item: a hash that differs after every change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Revision(pub(super) String);
+
+impl Revision {
+    /// Hashes the stored bytes of an item and the version of the program, which may represent them differently.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let mut hasher = XxHash3_128::new();
+        hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
+        hasher.write(&[0]);
+        hasher.write(stored);
+        Self(format!("{:032x}", hasher.finish_128()))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

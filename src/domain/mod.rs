@@ -1,6 +1,6 @@
 //! Nouns and rules. No I/O, no clock, no serialization.
 
-/// Ids of documents.
+/// Ids of documents, and revisions of items.
 mod id;
 /// Keys of requests that clients may repeat.
 mod idempotency;
@@ -31,7 +31,7 @@ mod tree;
 /// Link targets and web URLs.
 mod url;
 
-pub use id::{Id, InvalidId};
+pub use id::{Id, InvalidId, Revision};
 pub use idempotency::{IdempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH, is_idempotency_key};
 pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
 pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type};
@@ -43,7 +43,7 @@ pub use project::{
 };
 pub use resource::{
     Draft, FieldPatch, Item, MAX_CONTENT_LENGTH, MAX_TITLE_LENGTH, Meta, Patch, PatchOf, Precondition,
-    Revised, Revision, RevisionMatch, StringEnum,
+    Revised, RevisionMatch, StringEnum,
 };
 pub use section::{
     ContentType, DisplayType, NavVisibility, ParentFilter, Section, SectionDraft, SectionFilter, SectionPatch,

@@ -1,11 +1,8 @@
 //! The common parts of all resources: fields, revisions, patches, and the macros that declare them.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
-use twox_hash::XxHash3_128;
 
-use super::{Caller, Id};
+use super::{Caller, Id, Revision};
 
 /// The maximum length of a title, and of a slug that is requested in place of it, in characters.
 pub const MAX_TITLE_LENGTH: u64 = 200;
@@ -52,27 +49,6 @@ pub trait Item {
 
 /// The partial change of an item's draft.
 pub type PatchOf<T> = <<T as Item>::Draft as Draft>::Patch;
-
-/// The revision of an item: a hash that differs after every change.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Revision(String);
-
-impl Revision {
-    /// Hashes the stored bytes of an item and the version of the program, which may represent them differently.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        let mut hasher = XxHash3_128::new();
-        hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
-        hasher.write(&[0]);
-        hasher.write(stored);
-        Self(format!("{:032x}", hasher.finish_128()))
-    }
-}
-
-impl fmt::Display for Revision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The conditions on the state of an item that is changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
