@@ -1,6 +1,7 @@
 use bson::Bson;
 
-use crate::Field;
+use crate::model::field::check_value;
+use crate::{Error, Field, Result};
 
 /// A condition that selects documents. Both engines follow MongoDB's matching rules:
 ///
@@ -143,5 +144,37 @@ impl Filter {
             Self::Eq(field, value) => Some((field, value)),
             _ => None,
         })
+    }
+}
+
+impl Filter {
+    /// Validates fields and operands; engines call this before they use a filter.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            Self::All => Ok(()),
+            Self::Exists(field) | Self::Missing(field) => field.check(),
+            Self::StartsWith(field, prefix) => {
+                field.check()?;
+                if prefix.contains('\0') {
+                    return Err(Error::Invalid("a string prefix must not contain a NUL".into()));
+                }
+                Ok(())
+            }
+            Self::Eq(field, value)
+            | Self::Ne(field, value)
+            | Self::Lt(field, value)
+            | Self::Lte(field, value)
+            | Self::Gt(field, value)
+            | Self::Gte(field, value) => {
+                field.check()?;
+                check_value(value)
+            }
+            Self::In(field, values) => {
+                field.check()?;
+                values.iter().try_for_each(check_value)
+            }
+            Self::And(filters) | Self::Or(filters) => filters.iter().try_for_each(Self::check),
+            Self::Not(filter) => filter.check(),
+        }
     }
 }

@@ -1,6 +1,6 @@
 use bson::{Bson, RawArray, RawBsonRef, RawDocument};
 
-use crate::model::check::check_value;
+use crate::model::field::check_value;
 use crate::order;
 use crate::{Error, Field, Filter, Result};
 
@@ -179,4 +179,57 @@ pub struct Plan {
     pub index: Option<String>,
     /// True if the result is sorted in memory.
     pub sorts_in_memory: bool,
+}
+
+impl Sort {
+    fn check(&self) -> Result<()> {
+        if self.fields().len() > 32 {
+            return Err(Error::Invalid("a sort has at most 32 fields".into()));
+        }
+        for (i, (field, _)) in self.fields().iter().enumerate() {
+            field.check()?;
+            if self.fields()[..i].iter().any(|(other, _)| other == field) {
+                return Err(Error::Invalid(format!("a sort names {field} twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Projection {
+    fn check(&self) -> Result<()> {
+        for (i, field) in self.fields().iter().enumerate() {
+            field.check()?;
+            if field.overlaps(&Field::ID) {
+                return Err(Error::Invalid(
+                    "a projection always includes the id and must not name it".into(),
+                ));
+            }
+            if let Some(other) = self.fields()[..i].iter().find(|o| o.overlaps(field)) {
+                return Err(Error::Invalid(format!("a projection names {other} and {field}, which overlap")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Find {
+    /// Validates the read; engines call this before they use it.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.filter.check()?;
+        self.sort.check()?;
+        if let Some(position) = &self.after {
+            if !position.is_empty() && position.len() != self.sort.fields().len() {
+                return Err(Error::Invalid("a position needs one value for each sort field".into()));
+            }
+            if position.iter().any(|value| matches!(value, Bson::Array(_))) {
+                return Err(Error::Invalid("a position must not contain an array".into()));
+            }
+            position.iter().try_for_each(check_value)?;
+        }
+        if self.skip > i64::MAX as u64 || self.limit.is_some_and(|limit| limit > i64::MAX as u64) {
+            return Err(Error::Invalid("skip and limit are at most 2^63 - 1".into()));
+        }
+        self.projection.as_ref().map_or(Ok(()), Projection::check)
+    }
 }

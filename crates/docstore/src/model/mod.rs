@@ -1,6 +1,5 @@
 //! Filters, updates, reads and indexes as values, independent of any engine.
 
-pub(crate) mod check;
 mod collection_options;
 pub(crate) mod field;
 mod filter;

@@ -1,6 +1,7 @@
 use bson::{Bson, Document};
 
-use crate::{Field, Filter};
+use crate::model::field::{check_document, check_value};
+use crate::{Error, Field, Filter, Result};
 
 /// Changes to different fields of a document, applied together.
 ///
@@ -120,4 +121,49 @@ pub enum Write {
     },
     /// Deletes every match.
     DeleteMany(Filter),
+}
+
+impl Update {
+    /// Validates fields and operands, and that no two changes overlap; engines call this before they use an update.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.ops().is_empty() {
+            return Err(Error::Invalid("an update needs at least one change".into()));
+        }
+        for (i, op) in self.ops().iter().enumerate() {
+            op.field().check()?;
+            if op.field().overlaps(&Field::ID) {
+                return Err(Error::Invalid("the id of a document must not be changed".into()));
+            }
+            match op {
+                UpdateOp::Unset(_) | UpdateOp::Inc(_, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)) => {}
+                UpdateOp::Inc(field, _) => {
+                    return Err(Error::Invalid(format!("the increment of {field} must be a number")));
+                }
+                UpdateOp::Set(_, v) | UpdateOp::SetOnInsert(_, v) | UpdateOp::AddToSet(_, v) => {
+                    check_value(v)?;
+                }
+            }
+            if let Some(other) = self.ops()[..i].iter().find(|o| o.field().overlaps(op.field())) {
+                return Err(Error::Invalid(format!(
+                    "two changes overlap: {} and {}",
+                    other.field(),
+                    op.field()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Write {
+    /// Checks the arguments of a write.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            Self::Insert(document) => check_document(document),
+            Self::UpdateOne { filter, update } | Self::UpdateMany { filter, update } => {
+                filter.check().and_then(|()| update.check())
+            }
+            Self::DeleteMany(filter) => filter.check(),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use bson::Document;
 use rusqlite::{Connection, params};
 
 use crate::order::{KeyField, key_fields, unreadable};
-use crate::sqlite::error::failed;
+use crate::sqlite::faults::failed;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::{Index, Result};
 

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::sqlite::error::closed;
+use crate::sqlite::faults::closed;
 use crate::sqlite::write::writer::Job;
 use crate::{Change, ChangeFeed, Result};
 

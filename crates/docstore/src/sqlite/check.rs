@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::sqlite::FileCheck;
 use crate::sqlite::catalog::{Catalog, CollectionMeta};
-use crate::sqlite::error::{DAMAGED, failed};
+use crate::sqlite::faults::{DAMAGED, failed};
 use crate::sqlite::log::{integrity_check, quick_check};
 use crate::sqlite::query::scan::Scan;
 use crate::sqlite::write::session::keys_in;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::sqlite::error::failed;
+use crate::sqlite::faults::failed;
 use crate::{Error, Result};
 
 pub(crate) const OPENING: &str = "opening the store";

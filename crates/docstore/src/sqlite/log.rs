@@ -17,8 +17,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::sqlite::connection::{connect, connect_immutable};
-use crate::sqlite::error::{DAMAGED, failed};
-use crate::sqlite::identity::beside;
+use crate::sqlite::faults::{DAMAGED, beside, failed};
 use crate::{Error, Result};
 
 /// The number changes at the first write after this time.

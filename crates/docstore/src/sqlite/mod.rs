@@ -18,16 +18,12 @@ mod catalog;
 mod changes;
 /// The check of a file before it is used.
 mod check;
-/// Damage and a full disk, as far as they were noticed.
-mod condition;
 /// Opens connections.
 mod connection;
 /// The port, answered by the writer and the readers.
 mod engine;
-/// Mapping of SQLite's errors.
-mod error;
-/// The identities of the files of an open store, and whether they are still those that were opened.
-mod identity;
+/// What can be wrong with the file, and whether it was noticed.
+mod faults;
 /// Leases, and the locks that show whether a holder is alive.
 mod lease;
 /// The log that a killed process leaves, and whether it belongs to the file.

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::sqlite::connection::{BUSY, OPENING, connect, connect_immutable, unavailable};
-use crate::sqlite::error::{failed, is_disk_full};
-use crate::sqlite::identity::beside;
+use crate::sqlite::faults::{beside, failed, is_disk_full};
 use crate::sqlite::log;
 use crate::{Error, Result};
 

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows, params_from_iter};
 
 use crate::order::{UNNAMED, unreadable};
 use crate::sqlite::catalog::{Catalog, CollectionMeta, checksum};
-use crate::sqlite::error::failed;
+use crate::sqlite::faults::failed;
 use crate::sqlite::query::matching::CompiledFilter;
 use crate::sqlite::query::plan::{self, AccessPath, IndexRange, Range, Source};
 use crate::{Error, Filter, Result, Sort};

@@ -15,7 +15,7 @@ pub(crate) fn create_index(session: &mut Session<'_>, collection: &str, index: &
         index.check_conflict(collection, existing)?;
     }
     let run = |session: &Session<'_>, sql: &str| {
-        session.connection.execute_batch(sql).map_err(crate::sqlite::error::failed("creating an index"))
+        session.connection.execute_batch(sql).map_err(crate::sqlite::faults::failed("creating an index"))
     };
     // This is the only operation that a document can make fail halfway.
     run(session, "SAVEPOINT making_an_index")?;

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::order;
 use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta, checksum};
-use crate::sqlite::error::failed;
+use crate::sqlite::faults::failed;
 use crate::{Change, Error, Index, Result};
 
 /// Maximum number of changes in one transaction that are reported one by one.

@@ -16,9 +16,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::{EngineTransaction, Executor, Operation, Output};
 use crate::sqlite::catalog::Catalog;
-use crate::sqlite::condition::Condition;
-use crate::sqlite::error::{closed, failed};
-use crate::sqlite::identity::FileIdentities;
+use crate::sqlite::faults::{Condition, FileIdentities, closed, failed};
 use crate::sqlite::log::{self, Owner, Presence};
 use crate::sqlite::open::{self, Durability, FileAccess};
 use crate::sqlite::query::read::Readers;
