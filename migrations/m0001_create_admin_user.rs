@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use bson::{Bson, doc};
 use docstore::{Filter, Find};
-use migrator::{Check, Finding, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
+use migrator::{Check, Finding, Meta, Migration, Mode, Phase, Reference, Result, Undo, UndoImported, Up};
 
 /// Creates or promotes the administrator.
 pub(crate) struct CreateAdminUser;
@@ -22,6 +22,15 @@ const USERS: &str = "users";
 const EMAIL: &str = "email";
 const ROLE: &str = "role";
 const ADMIN: &str = "admin";
+
+/// The fields that refer to what it inserts.
+const REFERENCES: [Reference; 5] = [
+    Reference::new("stories", "user_id"),
+    Reference::new("projects", "user_id"),
+    Reference::new("pages", "user_id"),
+    Reference::new("sections", "user_id"),
+    Reference::new("navlinks", "user_id"),
+];
 
 #[async_trait]
 impl Migration for CreateAdminUser {
@@ -50,6 +59,10 @@ impl Migration for CreateAdminUser {
 
     fn undo(&self) -> Undo {
         Undo::Journal
+    }
+
+    fn references(&self) -> &'static [Reference] {
+        &REFERENCES
     }
 
     async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {

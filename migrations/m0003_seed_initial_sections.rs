@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use bson::{Bson, doc};
 use docstore::{Filter, Find};
-use migrator::{Check, Finding, Inserted, Meta, Migration, Mode, Phase, Result, Undo, UndoImported, Up};
+use migrator::{Check, Finding, Inserted, Meta, Migration, Mode, Phase, Reference, Result, Undo, UndoImported, Up};
 
 /// Inserts the sections that a new site begins with.
 pub(crate) struct SeedInitialSections;
@@ -35,6 +35,14 @@ const SEEDS: [Seed; 4] = [
     Seed { title: "About", slug: "about", display_type: "static-page", content_type: "page" },
     Seed { title: "Projects", slug: "projects", display_type: "card-grid", content_type: "project" },
     Seed { title: "Contact", slug: "contact", display_type: "static-page", content_type: "page" },
+];
+
+/// The fields that refer to what it inserts.
+const REFERENCES: [Reference; 4] = [
+    Reference::new("stories", "section_id"),
+    Reference::new("projects", "section_id"),
+    Reference::new("pages", "section_id"),
+    Reference::new(SECTIONS, "parent_id"),
 ];
 
 #[async_trait]
@@ -77,6 +85,10 @@ impl Migration for SeedInitialSections {
 
     fn undo(&self) -> Undo {
         Undo::Journal
+    }
+
+    fn references(&self) -> &'static [Reference] {
+        &REFERENCES
     }
 
     async fn undo_imported(&self, cx: &mut UndoImported<'_>) -> Result<()> {

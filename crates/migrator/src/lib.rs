@@ -86,7 +86,7 @@ pub use event::{Event, Observer};
 pub use graph::{Graph, GraphError};
 pub use ledger::LogRecord;
 pub use lint::{Lint, Rule, Severity};
-pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Undo};
+pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Reference, Undo};
 pub use migrator::Migrator;
 pub use notation::{Extended, ExtendedDocument};
 pub use operation::Value;

@@ -171,6 +171,22 @@ pub enum Undo {
     Irreversible(&'static str),
 }
 
+/// A field that holds the ids of other documents, as such or as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    /// The collection of the field.
+    pub collection: &'static str,
+    /// The field.
+    pub field: &'static str,
+}
+
+impl Reference {
+    /// Names a field of a collection.
+    pub const fn new(collection: &'static str, field: &'static str) -> Self {
+        Self { collection, field }
+    }
+}
+
 /// A violated post-condition of an applied migration. It is reported, not repaired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding(pub String);
@@ -217,6 +233,12 @@ pub trait Migration: Send + Sync {
 
     /// Returns how the migration is rolled back. There is no default: the author must decide.
     fn undo(&self) -> Undo;
+
+    /// Returns the fields that may refer to documents which this migration inserts. A rollback by the journal deletes these
+    /// documents; if others refer to them, it counts as a loss of data.
+    fn references(&self) -> &'static [Reference] {
+        &[]
+    }
 
     /// Rolls back a migration with [`Undo::Code`]. The journal of its run is then removed.
     ///

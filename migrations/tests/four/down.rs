@@ -82,4 +82,34 @@ testkit::stores! {
         assert_eq!(all(&db, "sections").await, Vec::<docstore::bson::Document>::new());
         assert_eq!(all(&db, "users").await[0].get("avatar_url"), Some(&Bson::Null));
     }
+
+    async fn down_of_sections_with_content_requires_confirmation(db: Database) {
+        up(&db).await;
+        let (blog, about) = (id_of_section(&db, "blog").await, id_of_section(&db, "about").await);
+        down(&db).await;
+        insert(&db, "stories", vec![doc! { "slug": "a", "section_id": blog.to_hex() }, doc! { "slug": "b", "section_id": blog }]).await;
+        insert(&db, "projects", vec![doc! { "slug": "p", "section_id": "64b0000000000000000000aa" }]).await;
+        insert(&db, "sections", vec![doc! { "slug": "team", "parent_id": about.to_hex() }]).await;
+        let plan = migrator(&db).plan_down(DownTarget::Last).await.unwrap().remove(0);
+        assert_eq!(plan.losses, [
+            "deletes documents of sections to which 2 documents refer, by section_id of stories",
+            "deletes documents of sections to which 1 document refers, by parent_id of sections",
+        ]);
+        assert_eq!(migrator(&db).down(DownTarget::Last).await.unwrap_err().exit_code(), 8);
+        assert_eq!(all(&db, "sections").await.len(), SLUGS.len() + 1);
+        migrator(&db).down(DownTarget::Last.confirmed()).await.unwrap();
+        assert_eq!(all(&db, "sections").await.len(), 1);
+        assert_eq!(all(&db, "stories").await.len(), 2);
+    }
+
+    async fn down_of_an_administrator_with_content_requires_confirmation(db: Database) {
+        up(&db).await;
+        for _ in 0..3 {
+            down(&db).await;
+        }
+        let owner = all(&db, "users").await[0].get_object_id("_id").unwrap().to_hex();
+        insert(&db, "stories", vec![doc! { "slug": "a", "user_id": owner }]).await;
+        assert_eq!(migrator(&db).down(DownTarget::Last).await.unwrap_err().exit_code(), 8);
+        assert_eq!(all(&db, "users").await.len(), 1);
+    }
 }

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use migrator::DownPlan;
 use migrator::backup::{self, TakeRequest};
+use migrator::{DownPlan, Undo};
 
 use super::{CliError, Context, Lines, Output, Run, count, size};
 
@@ -56,17 +56,19 @@ fn request(collections: Option<Vec<String>>, reason: String) -> TakeRequest {
     }
 }
 
-/// Backs everything up before rollbacks that lose data. Returns the id of the backup; `None` if they lose none.
+/// Backs everything up before rollbacks that lose data, or that run code, which does not say what it loses. Returns the id of
+/// the backup; `None` if nothing is lost.
 pub(super) async fn before_losses(
     context: &Context,
     plans: &[DownPlan],
     no_backup: bool,
 ) -> Result<Option<String>, CliError> {
-    let losing: Vec<_> = plans.iter().filter(|plan| !plan.losses.is_empty()).map(|plan| &*plan.id).collect();
+    let loses = |plan: &&DownPlan| !plan.losses.is_empty() || plan.undo == Undo::Code;
+    let losing: Vec<_> = plans.iter().filter(loses).map(|plan| &*plan.id).collect();
     if losing.is_empty() || no_backup {
         return Ok(None);
     }
-    let request = request(None, format!("before the rollback of {}, which loses data", losing.join(", ")));
+    let request = request(None, format!("before the rollback of {}, which can lose data", losing.join(", ")));
     let manifest = backup::take(&context.database, &context.config.backup_dir, &request).await?;
     Ok(Some(manifest.id))
 }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use crate::step::Step;
-use crate::{Check, Finding, Meta, Migration, Result, Undo, UndoImported, Up};
+use crate::{Check, Finding, Meta, Migration, Reference, Result, Undo, UndoImported, Up};
 
 /// A migration with the text of its source file, which its checksum covers. Every method is delegated.
 pub struct Sourced<M> {
@@ -36,6 +36,10 @@ impl<M: Migration> Migration for Sourced<M> {
 
     fn undo(&self) -> Undo {
         self.migration.undo()
+    }
+
+    fn references(&self) -> &'static [Reference] {
+        self.migration.references()
     }
 
     async fn down(&self, cx: &mut Up<'_>) -> Result<()> {

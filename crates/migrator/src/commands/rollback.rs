@@ -29,7 +29,7 @@ pub(super) async fn losses(m: &Migrator, snapshot: &LedgerSnapshot, at: usize) -
         (Undo::Irreversible(why), _) => Err(Error::Irreversible { id: id.into(), why: why.into() }),
         // Only the code itself knows what it loses.
         (Undo::Code, _) => Ok(Vec::new()),
-        (Undo::Journal, Source::Native) => journal::losses(&m.db, id).await,
+        (Undo::Journal, Source::Native) => journal::losses(&m.db, id, migration.references()).await,
         (Undo::Journal, Source::Imported | Source::Stamped) => {
             let mut losses = Vec::new();
             let pass = ImportedUndoPass::Count(&m.db, &mut losses);

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 
 use crate::step::Step;
-use crate::{Check, Error, Finding, GraphError, Meta, Migration, Result, Undo, UndoImported, Up};
+use crate::{Check, Error, Finding, GraphError, Meta, Migration, Reference, Result, Undo, UndoImported, Up};
 
 /// A migration whose panics are errors, so that a panic is recorded like any other failure, ends the transaction and
 /// releases the lease. Every migration of a [`Graph`](crate::Graph) is guarded.
@@ -15,6 +15,7 @@ pub(super) struct Guarded {
     source: Option<&'static str>,
     steps: Vec<Step>,
     undo: Undo,
+    references: &'static [Reference],
 }
 
 impl Guarded {
@@ -24,11 +25,11 @@ impl Guarded {
         let declarations = catch_unwind(AssertUnwindSafe(|| {
             let meta = migration.meta();
             id = meta.id;
-            (meta, migration.source(), migration.steps(), migration.undo())
+            (meta, migration.source(), migration.steps(), migration.undo(), migration.references())
         }));
-        let (meta, source, steps, undo) = declarations
+        let (meta, source, steps, undo, references) = declarations
             .map_err(|panic| GraphError::Panicked { migration: id.into(), message: message(panic) })?;
-        Ok(Self { migration, meta, source, steps, undo })
+        Ok(Self { migration, meta, source, steps, undo, references })
     }
 
     async fn caught<T>(&self, method: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -57,6 +58,10 @@ impl Migration for Guarded {
 
     fn undo(&self) -> Undo {
         self.undo
+    }
+
+    fn references(&self) -> &'static [Reference] {
+        self.references
     }
 
     async fn down(&self, cx: &mut Up<'_>) -> Result<()> {

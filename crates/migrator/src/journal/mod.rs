@@ -4,7 +4,7 @@
 //! is `{migration, n}`, where `n` grows with each batch: the entries of a migration are one range of ids, and they are
 //! undone from the last to the first.
 
-/// The documents that a rollback would delete although they were edited.
+/// The documents that a rollback would delete although they were edited, or others refer to them.
 mod losses;
 /// The content of an entry, and its writer.
 mod record;
