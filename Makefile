@@ -73,8 +73,8 @@ pre-deploy-check: .env ## Fail if a deploy of this program would fail
 backup-db: .env ## Back up the database into BACKUP_DIR
 	$(field_notes) migrate backup
 
-restore-db: .env ## Restore backup=ID
-	$(field_notes) migrate restore $(call needed,backup)
+restore-db: .env ## Restore backup=ID (ARGS=--replace to replace existing documents)
+	$(field_notes) migrate restore $(call needed,backup) $(ARGS)
 
 init-prod: .env ## Set up a new database without sample content
 	$(field_notes) migrate up

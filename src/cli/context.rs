@@ -1,7 +1,7 @@
 //! The open store that a command works on.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::sync::Arc;
 use std::{env, fs};
 
@@ -9,7 +9,7 @@ use docstore::Database;
 use migrator::{CancellationToken, Migrator, Settings};
 use uuid::Uuid;
 
-use super::output::{CliError, print};
+use super::output::{CliError, print, print_error};
 use super::progress::Display;
 use crate::config::{Config, StoreCheck, StoreConfig};
 use crate::startup;
@@ -57,6 +57,15 @@ impl Context {
         let settings =
             Settings { observer, stop: stop.clone(), ..startup::settings(&config, &database, &actor).await };
         let migrator = startup::migrator(&database, settings)?;
+        // Not part of the result, but a command for the wrong store must be noticed.
+        let location = match &config.store {
+            StoreConfig::Embedded { path, .. } => {
+                path::absolute(path).map_err(CliError::failed)?.display().to_string()
+            }
+            StoreConfig::Mongo { .. } => database.location(),
+        };
+        let missing = if placeholder.is_some() { ", which does not exist yet" } else { "" };
+        print_error(&format!("store: {location}{missing}"));
         Ok(Self { database, migrator, config, stop, json, display, placeholder })
     }
 

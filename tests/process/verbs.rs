@@ -444,4 +444,63 @@ testkit::targets! {
             }
         }
     }
+
+    async fn every_verb_names_the_store_first(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let place = match &*target {
+            Target::Embedded { path, .. } => path.with_file_name("field-notes.db").display().to_string(),
+            Target::Mongo { database, .. } => database.clone(),
+        };
+        let missing = migrate(&program, &["status"]).expect(0).stderr;
+        if let Target::Embedded { .. } = &*target {
+            assert!(missing.starts_with(&format!("store: {place}, which does not exist yet\n")), "{missing}");
+        }
+        migrate(&program, &["up"]).expect(0);
+        let help = program.run(&["migrate", "--help"]).expect(0).stdout;
+        let (_, commands) = help.split_once("Commands:\n").expect("commands");
+        let verbs = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+        let mut runs: Vec<Vec<&str>> = Vec::new();
+        for verb in verbs.filter(|verb| !["new", "merge", "help"].contains(verb)) {
+            // An unknown migration or backup is enough where the verb would be long, or would change the state of others.
+            let rest: &[&str] = match verb {
+                "redo" | "show" | "test" | "restore" => &["9999"],
+                "diff" => &["a test"],
+                "down" => &["--dry-run"],
+                "reset" => &["--confirm", "another"],
+                "repair" => &["9999", "--as", "retry", "--reason", "a test"],
+                "stamp" => &["9999", "--reason", "a test"],
+                "import" => &["pymongo-migrate"],
+                "unlock" => &["--reason", "a test"],
+                _ => &[],
+            };
+            runs.push([&["migrate", verb], rest].concat());
+        }
+        assert!(runs.len() > 20, "{help}");
+        runs.extend([vec!["trash", "purge", "--older-than", "30d", "--dry-run"], vec!["doctor"], vec!["seed", "demo"]]);
+        for run in runs {
+            let result = program.run(&run);
+            let first = result.stderr.lines().next().unwrap_or_default();
+            assert!(first.starts_with("store: ") && first.ends_with(&place), "{run:?}: {}", result.stderr);
+        }
+    }
+
+    async fn unknown_names_are_refused(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        migrate(&program, &["backup"]).expect(0);
+        let backup = json(&program, &["backups"], 0)["backups"][0]["id"].as_str().expect("an id").to_owned();
+        for (verb, named) in [
+            (&["backup", "--only", "storiesx"][..], "storiesx"),
+            (&["restore", &backup, "--only", "storiesx"], "storiesx"),
+            (&["restore", "nothing"], "nothing"),
+            (&["show", "9999"], "9999"),
+            (&["show", ""], "\"\""),
+            (&["up", "--to", "9999"], "9999"),
+            (&["history", "--migration", "9999"], "9999"),
+            (&["history", "--limit", "0"], "0"),
+        ] {
+            let result = migrate(&program, verb).expect(2);
+            assert!(result.stderr.contains(named), "{verb:?}: {}", result.stderr);
+        }
+    }
 }

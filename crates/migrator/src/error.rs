@@ -136,7 +136,8 @@ errors! {
         MissingEnv(Vec<MissingEnv>) = 2,
         /// No migration has an id with this prefix.
         #[error(
-            "no migration matches {given}{}; nothing was changed\n  `field-notes migrate status` lists them",
+            "no migration matches {}{}; nothing was changed\n  `field-notes migrate status` lists them",
+            if given.is_empty() { "\"\"" } else { given.as_str() },
             optional("; did you mean ", &near.join(" or "), "?")
         )]
         UnknownId {

@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
@@ -28,7 +29,7 @@ pub(super) struct HistoryArgs {
     since: Option<DateTime<Utc>>,
     /// Show the last N records
     #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// Show one migration (id or unique prefix)
     #[arg(long, alias = "of", value_name = "ID")]
     migration: Option<String>,
@@ -55,6 +56,7 @@ impl Run for HistoryArgs {
     async fn run(self, context: &Context) -> Result<Output, CliError> {
         let Self { verbose, since, limit, migration, run } = self;
         let since = since.map(bson::DateTime::from_chrono);
+        let limit = limit.map(NonZeroUsize::get);
         let request = HistoryRequest { migration, run, since, limit, progress: verbose };
         let log = context.migrator.history(&request).await?;
         let mut text = String::new();

@@ -69,7 +69,7 @@ testkit::stores! {
         assert_eq!(migrator.resolve("0002_b").await.unwrap(), "0002_b");
         says(&migrator.resolve("000").await.unwrap_err(), 2, &["000 is ambiguous: it matches 0001_a, 0002_b, 0003_c, 0004_d, 0005_e", "nothing was changed"]);
         says(&migrator.resolve("0004_x").await.unwrap_err(), 2, &["no migration matches 0004_x; did you mean 0004_d?", "nothing was changed", "`field-notes migrate status`"]);
-        says(&migrator.resolve("").await.unwrap_err(), 2, &["no migration matches"]);
+        says(&migrator.resolve("").await.unwrap_err(), 2, &["no migration matches \"\";"]);
         for target in ["9", "00"] {
             let error = refused(&db, &migrator, UpTarget::To(target.into())).await;
             assert!(matches!(error, Error::UnknownId { .. } | Error::Ambiguous { .. }), "{error}");
