@@ -1,39 +1,58 @@
+//! What would end a start. One place decides: a start asks before each phase, and the checks ask for all phases.
+
 use docstore::Database;
 use migrator::{Migrator, UpMode};
 
-use super::Failure;
+use super::{Failure, Phase};
 use crate::config::{Config, MigrateOnStart};
-use crate::repository;
+use crate::repository::{self, IndexFailure};
 
 /// Returns the failures that would end a start, for a store that could be opened, with the texts that the start prints:
 /// collections that cannot hold content, migrations, indexes. Each would stop it alone. Writes nothing.
 ///
 /// A lease that another process holds is not a failure: a start waits for it.
+///
+/// # Errors
+/// If the store cannot be read, which ends a start, too.
 pub async fn expected_failures(
     config: &Config,
     database: &Database,
     migrator: &Migrator,
-) -> Result<Vec<Failure>, docstore::Error> {
-    let (special, indexes): (Vec<_>, Vec<_>) = repository::expected_failures(database)
-        .await?
-        .into_iter()
-        .partition(|failure| matches!(failure, repository::IndexFailure::Collection { .. }));
+) -> Result<Vec<Failure>, Failure> {
+    let mut failures = before_migrations(config, database, migrator).await?;
+    failures.extend(before_indexes(config, database).await?);
+    Ok(failures)
+}
+
+/// Returns the failures that are known before migrations run.
+pub(super) async fn before_migrations(
+    config: &Config,
+    database: &Database,
+    migrator: &Migrator,
+) -> Result<Vec<Failure>, Failure> {
+    // On such a collection a migration would fail at its first write.
+    let special = repository::special_collections(database).await.map_err(|error| unreadable(&error))?;
     let mut failures: Vec<_> = special.iter().map(Failure::indexes).collect();
     if let Err(error) = migrations(config, migrator).await {
         failures.push(Failure::migrations(&error));
     }
-    if !config.store.is_read_only() {
-        failures.extend(indexes.iter().map(Failure::indexes));
-    }
     Ok(failures)
+}
+
+/// Returns the failures that are known before indexes are created. Migrations may remove their cause.
+pub(super) async fn before_indexes(config: &Config, database: &Database) -> Result<Vec<Failure>, Failure> {
+    if config.store.is_read_only() {
+        return Ok(Vec::new());
+    }
+    let failures = repository::expected_failures(database).await.map_err(|error| unreadable(&error))?;
+    let is_index = |failure: &&IndexFailure| !matches!(failure, IndexFailure::Collection { .. });
+    Ok(failures.iter().filter(is_index).map(Failure::indexes).collect())
 }
 
 async fn migrations(config: &Config, migrator: &Migrator) -> Result<(), migrator::Error> {
     match config.migrate_on_start {
         MigrateOnStart::Off => Ok(()),
-        MigrateOnStart::Apply if !config.store.is_read_only() => {
-            migrator.plan_up(UpMode::Start).await.map(drop)
-        }
+        MigrateOnStart::Apply if !config.store.is_read_only() => migrator.require_up(UpMode::Start).await,
         MigrateOnStart::Apply | MigrateOnStart::Verify => migrator.verify().await,
         // Another process applies what is pending.
         MigrateOnStart::Wait => match migrator.verify().await {
@@ -41,4 +60,8 @@ async fn migrations(config: &Config, migrator: &Migrator) -> Result<(), migrator
             outcome => outcome,
         },
     }
+}
+
+fn unreadable(error: &docstore::Error) -> Failure {
+    Failure { phase: Phase::Store, message: error.to_string(), exit: 1 }
 }

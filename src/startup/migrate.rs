@@ -6,7 +6,8 @@ use migrator::backup::{self, BackupPolicy};
 use migrator::{CancellationToken, Event, Graph, Migrator, Observer, Settings, UpMode, UpReport};
 use parking_lot::Mutex;
 
-use super::{Failure, Meter};
+use super::failures::before_migrations;
+use super::{Failure, Meter, refuse};
 use crate::config::{BackupBefore, Config, MigrateOnStart};
 use crate::http::{Gate, Readiness};
 use crate::repository::Users;
@@ -59,8 +60,9 @@ pub(super) async fn on_start(
 ) -> Result<Option<UpReport>, Failure> {
     let observer = Arc::new(ProgressReporter { gate: Arc::clone(gate), meter: Mutex::default() });
     let settings = Settings { observer, stop, ..settings(config, database, "start-up").await };
+    let migrator = migrator(database, settings).map_err(|error| Failure::migrations(&error))?;
+    refuse(before_migrations(config, database, &migrator).await?)?;
     let outcome = async {
-        let migrator = migrator(database, settings)?;
         let mode = match config.migrate_on_start {
             MigrateOnStart::Apply if config.store.is_read_only() => MigrateOnStart::Verify,
             mode => mode,

@@ -214,14 +214,10 @@ async fn start_unless(
 async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Started {
     let database = phase(gate, Phase::Store, store::open(&config.store, &config.backup_dir)).await?;
     let prepared = async {
-        // On such a collection a migration would fail at its first write.
-        let special = repository::special_collections(&database).await.unwrap_or_default();
-        if let Some(failure) = special.first() {
-            return Err(Failure::indexes(failure));
-        }
         let migrations = migrate::on_start(config, &database, gate, stop);
         let report = phase(gate, Phase::Migrations, migrations).await?;
         let indexes = async {
+            refuse(failures::before_indexes(config, &database).await?)?;
             match repository::ensure_all(&database).await {
                 // A missing unique index is noticed while serving: then writes are refused.
                 Err(error) if config.store.is_read_only() || error.is_disk_full() => {
@@ -260,6 +256,11 @@ async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: C
             Err(failure)
         }
     }
+}
+
+/// Ends a start with the first of these failures.
+fn refuse(failures: Vec<Failure>) -> Result<(), Failure> {
+    failures.into_iter().next().map_or(Ok(()), Err)
 }
 
 async fn phase<T>(

@@ -205,6 +205,15 @@ impl Migrator {
         commands::resolve_in(self, &self.snapshot().await?, prefix)
     }
 
+    /// Succeeds if [`Migrator::up`] would begin. Writes nothing.
+    ///
+    /// # Errors
+    /// Those that refuse an `up` before it writes: of the plan, missing variables, impossible modes, conditions of imported
+    /// migrations that cannot be checked. The lease is not one of them: `up` waits for its holder.
+    pub async fn require_up(&self, request: impl Into<UpRequest>) -> Result<()> {
+        commands::require_up(self, &request.into()).await
+    }
+
     /// Returns what [`Migrator::up`] would do, in order.
     ///
     /// # Errors

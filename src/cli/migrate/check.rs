@@ -176,7 +176,7 @@ impl CheckReport {
     async fn check_start(&mut self, context: &Context) -> Result<(), CliError> {
         let Context { config, database, migrator, .. } = context;
         for failure in startup::expected_failures(config, database, migrator).await? {
-            let is_reported = self.problems.iter().any(|problem| problem.text.contains(&failure.message));
+            let is_reported = self.problems.iter().any(|problem| problem.text == failure.message);
             if !is_reported {
                 let code = if failure.exit == 1 { DRIFT } else { failure.exit };
                 self.problems.push(Problem { kind: "start", text: failure.message, code });

@@ -2,7 +2,7 @@ use clap::Args;
 use migrator::{CheckLevel, PreflightCheck};
 
 use super::plan::UpRange;
-use crate::repository::expected_failures;
+use crate::startup::{self, Phase};
 
 use super::{CliError, Context, Lines, Output, Run};
 
@@ -30,17 +30,26 @@ impl Run for PreflightArgs {
             // It would be about the placeholder.
             found.checks.retain(|check| check.name != "space");
         }
-        let failures = expected_failures(&context.database).await?;
-        let failures: Vec<_> = failures.iter().map(ToString::to_string).collect();
-        found.checks.push(if failures.is_empty() {
-            PreflightCheck {
-                name: "indexes",
-                level: CheckLevel::Ok,
-                text: "a start can create them".to_owned(),
-            }
-        } else {
-            PreflightCheck { name: "indexes", level: CheckLevel::Error, text: failures.join("; ") }
-        });
+        let Context { config, database, migrator, .. } = context;
+        let (indexes, others): (Vec<_>, Vec<_>) = startup::expected_failures(config, database, migrator)
+            .await?
+            .into_iter()
+            .partition(|failure| failure.phase == Phase::Indexes);
+        let mut add = |name, texts: Vec<String>, fine: &str| {
+            let level = if texts.is_empty() { CheckLevel::Ok } else { CheckLevel::Error };
+            let text = if texts.is_empty() { fine.to_owned() } else { texts.join("; ") };
+            found.checks.push(PreflightCheck { name, level, text });
+        };
+        add(
+            "indexes",
+            indexes.into_iter().map(|failure| failure.message).collect(),
+            "a start can create them",
+        );
+        add(
+            "start",
+            others.into_iter().map(|failure| failure.message).collect(),
+            "nothing else would end it",
+        );
         let mut text = String::new();
         for check in &found.checks {
             let mark = match check.level {

@@ -53,4 +53,4 @@ pub(crate) use resolve::resolve_in;
 pub(crate) use restore::restore;
 pub(crate) use servers::{running_servers, serve_registered};
 pub(crate) use status::{current, status, verify, wait};
-pub(crate) use up::up;
+pub(crate) use up::{require_up, up};

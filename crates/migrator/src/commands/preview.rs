@@ -36,6 +36,7 @@ pub(crate) async fn missing_env(m: &Migrator, request: &UpRequest) -> Result<Vec
 pub(crate) async fn preview(m: &Migrator, request: &UpRequest, may_try: bool) -> Result<Preview> {
     let request = up_request(m, request)?;
     let snapshot = m.snapshot().await?;
+    warn_of_unknown(m, &snapshot);
     let actions = runnable(m, &snapshot, &request, false)?;
     let (mut apply, mut undo_first) = (Vec::new(), Vec::new());
     for action in actions {
@@ -69,6 +70,14 @@ pub(super) fn runnable(
 ) -> Result<Vec<Action>> {
     snapshot.refuse_unknown()?;
     let actions = up_actions(m.plan_input(snapshot, held), request)?;
+    let missing = missing_variables(m, snapshot, &actions);
+    if missing.is_empty() || (actions.is_empty() && !snapshot.has_imports()) {
+        return Ok(actions);
+    }
+    Err(Error::MissingEnv(missing))
+}
+
+pub(super) fn warn_of_unknown(m: &Migrator, snapshot: &LedgerSnapshot) {
     let unknown = snapshot.unknown(m.dag());
     if !unknown.is_empty() {
         tracing::warn!(
@@ -76,11 +85,6 @@ pub(super) fn runnable(
             "the database has migrations that this program does not know; it may be older than the database"
         );
     }
-    let missing = missing_variables(m, snapshot, &actions);
-    if missing.is_empty() || (actions.is_empty() && !snapshot.has_imports()) {
-        return Ok(actions);
-    }
-    Err(Error::MissingEnv(missing))
 }
 
 fn planned(m: &Migrator, snapshot: &LedgerSnapshot, action: Action) -> PlannedAction {

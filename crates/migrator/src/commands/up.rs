@@ -6,7 +6,7 @@ use tracing::Instrument;
 use super::import::import_applied;
 use super::lock;
 use super::mode_checks::require_modes;
-use super::preview::{runnable, up_request};
+use super::preview::{runnable, up_request, warn_of_unknown};
 use super::rollback::roll_back;
 use crate::backup::{self, BackupContext};
 use crate::journal;
@@ -18,9 +18,26 @@ use crate::{AppliedMigration, Error, Event, Migrator, Result, State, UpMode, UpR
 /// Number of times that a plan is made again because the ledger changed under it.
 const REPLANS: u32 = 10;
 
+pub(crate) async fn require_up(m: &Migrator, request: &UpRequest) -> Result<()> {
+    let snapshot = m.snapshot().await?;
+    let actions = runnable(m, &snapshot, &up_request(m, request)?, false)?;
+    let apply: Vec<usize> = actions.into_iter().filter_map(Action::applied).collect();
+    if !apply.is_empty() {
+        require_modes(m, m.db.facts().await?.transactions, &apply).await?;
+    }
+    for (name, foreign) in &snapshot.imports {
+        if let Some(at) = m.dag().position(name).filter(|_| foreign.applied.is_some()) {
+            m.check(at).await?;
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn up(m: &Migrator, request: &UpRequest) -> Result<UpReport> {
     let plan_request = up_request(m, request)?;
-    if let Some(report) = report_if_done(m, &m.snapshot().await?, &plan_request, false)? {
+    let snapshot = m.snapshot().await?;
+    warn_of_unknown(m, &snapshot);
+    if let Some(report) = report_if_done(m, &snapshot, &plan_request, false)? {
         return Ok(report);
     }
     let needed = || async { Ok(report_if_done(m, &m.snapshot().await?, &plan_request, false)?.is_none()) };
