@@ -16,7 +16,7 @@ use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 use docstore::{Collection, Database, EngineKind, Filter, Find, Index, Projection, Sort, Update};
 use parking_lot::Mutex;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::{Entity, Error, Repository, Versioned};
 use crate::domain::{Id, IdempotencyKey};
@@ -34,6 +34,8 @@ const LIFETIME_SECONDS: u32 = 24 * 60 * 60;
 const MAX_SWEPT: u64 = 20;
 /// The maximum number of transactions that are tried while others conflict with them.
 const MAX_ATTEMPTS: u32 = 8;
+/// The maximum number of such transactions at a time. On MongoDB they do not wait for other operations, but for connections.
+const MAX_TRANSACTIONS: usize = 8;
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(5);
 
 /// Returns the indexes of the records.
@@ -50,6 +52,7 @@ pub(super) struct IdempotencyRecords {
     transactions: Arc<OnceCell<bool>>,
     /// The ids of the records of creates in progress in this process.
     in_progress: Arc<Mutex<HashSet<String>>>,
+    concurrency: Arc<Semaphore>,
 }
 
 /// A create in progress. Until it is dropped, this process rejects others with its key.
@@ -71,6 +74,7 @@ impl IdempotencyRecords {
             records: database.collection(COLLECTION),
             transactions: Arc::default(),
             in_progress: Arc::default(),
+            concurrency: Arc::new(Semaphore::new(MAX_TRANSACTIONS)),
         }
     }
 
@@ -98,6 +102,65 @@ impl IdempotencyRecords {
         }
         self.records.delete_one(&by_id.also(Filter::lte(CREATED, expired(now)))).await?;
         Ok(None)
+    }
+
+    /// Inserts a document and its record together. Once begun, the transaction ends even if the caller is dropped.
+    async fn insert(
+        &self,
+        collection: &'static str,
+        document: Document,
+        user: Id,
+        key: &IdempotencyKey,
+        now: DateTime<Utc>,
+    ) -> docstore::Result<()> {
+        let permit =
+            Arc::clone(&self.concurrency).acquire_owned().await.expect("the semaphore is never closed");
+        let (this, key) = (self.clone(), key.clone());
+        let work = async move {
+            let inserted = this.insert_in_transaction(collection, document, user, &key, now).await;
+            drop(permit);
+            inserted
+        };
+        docstore::run_to_completion(work).await?
+    }
+
+    async fn insert_in_transaction(
+        &self,
+        collection: &'static str,
+        document: Document,
+        user: Id,
+        key: &IdempotencyKey,
+        now: DateTime<Utc>,
+    ) -> docstore::Result<()> {
+        let transaction = self.database.begin().await?;
+        let write = async {
+            let records = transaction.collection(COLLECTION);
+            if self.database.kind() == EngineKind::Embedded {
+                self.sweep(&records, now).await?;
+            }
+            let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+            let mut record = record(user, key, id, now);
+            record.insert(DOCUMENT, document.clone());
+            records.insert_one(record).await?;
+            transaction.collection(collection).insert_one(document).await
+        };
+        match write.await {
+            Ok(_) => transaction.commit().await,
+            Err(error) => {
+                // A server that is out of reach aborts it by itself.
+                _ = transaction.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Deletes the records of items that were purged, since they hold what the items did.
+    pub(super) async fn forget(&self, items: &[Id]) -> Result<(), Error> {
+        if !items.is_empty() {
+            let of_items = Filter::is_in(ITEM, items.iter().map(|id| id.object_id()));
+            self.records.delete_many(&of_items).await?;
+        }
+        Ok(())
     }
 
     /// Deletes some records that are too old.
@@ -164,7 +227,7 @@ impl<E: Entity> Repository<E> {
         }
         let mut delay = FIRST_RETRY_DELAY;
         for _ in 0..MAX_ATTEMPTS {
-            match self.insert_in_transaction(document.clone(), user, key, now).await {
+            match self.idempotency.insert(E::COLLECTION, document.clone(), user, key, now).await {
                 Ok(()) => {
                     let raw = RawDocumentBuf::try_from(&document)
                         .map_err(|error| Error::undecodable(E::COLLECTION, error))?;
@@ -183,35 +246,6 @@ impl<E: Entity> Repository<E> {
             delay *= 2;
         }
         Err(Error::unavailable("other writes conflict with this one"))
-    }
-
-    async fn insert_in_transaction(
-        &self,
-        document: Document,
-        user: Id,
-        key: &IdempotencyKey,
-        now: DateTime<Utc>,
-    ) -> docstore::Result<()> {
-        let transaction = self.idempotency.database.begin().await?;
-        let write = async {
-            let records = transaction.collection(COLLECTION);
-            if self.idempotency.database.kind() == EngineKind::Embedded {
-                self.idempotency.sweep(&records, now).await?;
-            }
-            let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-            let mut record = record(user, key, id, now);
-            record.insert(DOCUMENT, document.clone());
-            records.insert_one(record).await?;
-            transaction.collection(E::COLLECTION).insert_one(document).await
-        };
-        match write.await {
-            Ok(_) => transaction.commit().await,
-            Err(error) => {
-                // A server that is out of reach aborts it by itself.
-                _ = transaction.abort().await;
-                Err(error)
-            }
-        }
     }
 
     async fn insert_in_steps(

@@ -156,4 +156,19 @@ testkit::stores! {
         let record = db.collection(RECORDS).find_one(find).await.unwrap().expect("a record");
         assert_eq!(record.get_document("document").unwrap().get_str("slug").unwrap(), "taken-2");
     }
+
+    async fn purged_item_leaves_nothing_in_the_record_of_its_key(db: Database) {
+        let app = app(&db).await;
+        let mut stories = Vec::new();
+        for (key, title) in [("one", "Purged"), ("two", "Stays")] {
+            stories.push(app.post_with_key("author", "/stories", key, &story(title)).await.json()["id"].clone());
+        }
+        let path = format!("/stories/{}", stories[0].as_str().unwrap());
+        assert_eq!(app.write("author", Method::DELETE, &path, &[], String::new()).await.status, 204);
+        let trash = field_notes::startup::services(&app.config, &db, std::sync::Arc::new(app.clock.clone())).trash;
+        assert_eq!(trash.purge_older(field_notes::domain::TrashType::Stories, TimeDelta::zero()).await.unwrap(), 1);
+        let records = db.collection(RECORDS).find(Find::new(Filter::All)).await.unwrap().documents().await.unwrap();
+        assert_eq!(records.len(), 1);
+        assert!(records[0].to_string().contains("Stays"), "{records:?}");
+    }
 }

@@ -10,7 +10,7 @@ use crate::repository::entity::{
 };
 use crate::repository::{Error, Repository, Sluggable, SoftDelete};
 
-/// The number of documents that are purged before their former names are forgotten.
+/// The number of documents that are purged before their former names, and the requests that created them, are forgotten.
 const PURGE_BATCH: u64 = 500;
 
 impl<E: SoftDelete> Repository<E> {
@@ -44,8 +44,8 @@ impl<E: SoftDelete> Repository<E> {
         Ok(self.collection.count(&deleted_until(instant)).await?)
     }
 
-    /// Removes permanently what [`Repository::count_deleted_until`] counts, forgets its former names, and returns the
-    /// number of removed documents. Documents that are restored concurrently stay.
+    /// Removes permanently what [`Repository::count_deleted_until`] counts, forgets its former names and the requests
+    /// that created it, and returns the number of removed documents. Documents that are restored concurrently stay.
     pub async fn purge_deleted_until(&self, instant: DateTime<Utc>) -> Result<u64, Error> {
         let expired = deleted_until(instant);
         let mut purged = 0;
@@ -65,6 +65,7 @@ impl<E: SoftDelete> Repository<E> {
                 }
             }
             self.forget_names(&removed).await?;
+            self.idempotency.forget(&removed).await?;
         }
     }
 
