@@ -8,7 +8,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 export NEXTEST_TEST_THREADS ?= $(shell expr 2 \* $$(nproc 2>/dev/null || echo 2))
 runner := $(shell cargo nextest --version >/dev/null 2>&1 && echo "cargo nextest run" || echo "cargo test")
 
-# The program, built for development.
+# The program, built for development. Targets that run one command of it pass ARGS on.
 field_notes := cargo run -q --
 
 .PHONY: help dev-backend test test-migrations-long \
@@ -40,38 +40,38 @@ test-migrations-long: ## Test migrations on a million documents, many random pla
 		$(if $(findstring nextest,$(runner)),--profile long -E 'test(interrupted::) | test(plan::) | test(concurrency) | binary(kill)',)
 
 migrate migrate-up: .env ## Apply pending migrations
-	$(field_notes) migrate up
+	$(field_notes) migrate up $(ARGS)
 
 migrate-status: .env ## List applied and pending migrations
-	@$(field_notes) migrate status
+	@$(field_notes) migrate status $(ARGS)
 
 migrate-down: .env ## Roll back the last applied migration
-	$(field_notes) migrate down
+	$(field_notes) migrate down $(ARGS)
 
 migrate-down-to: .env ## Roll back everything after revision=ID
-	$(field_notes) migrate down --to $(call needed,revision)
+	$(field_notes) migrate down --to $(call needed,revision) $(ARGS)
 
 migrate-show: .env ## Show the migration revision=ID
-	@$(field_notes) migrate show $(call needed,revision)
+	@$(field_notes) migrate show $(call needed,revision) $(ARGS)
 
 migrate-history: .env ## Show the log, run by run
-	@$(field_notes) migrate history --verbose
+	@$(field_notes) migrate history --verbose $(ARGS)
 
 migrate-create migrate-create-manual: ## Write a new migration, message="what it does"
-	$(field_notes) migrate new $(call needed,message)
+	$(field_notes) migrate new $(call needed,message) $(ARGS)
 
 migrate-diff: .env ## Write a migration that repairs the indexes, message="…"
-	$(field_notes) migrate diff $(call needed,message)
+	$(field_notes) migrate diff $(call needed,message) $(ARGS)
 
 verify-setup: .env ## Check that migrations can run, and that their conditions hold
 	$(field_notes) migrate preflight
 	$(field_notes) migrate verify
 
 pre-deploy-check: .env ## Fail if a deploy of this program would fail
-	$(field_notes) migrate check --before-deploy
+	$(field_notes) migrate check --before-deploy $(ARGS)
 
 backup-db: .env ## Back up the database into BACKUP_DIR
-	$(field_notes) migrate backup
+	$(field_notes) migrate backup $(ARGS)
 
 restore-db: .env ## Restore backup=ID (ARGS=--replace to replace existing documents)
 	$(field_notes) migrate restore $(call needed,backup) $(ARGS)
@@ -85,10 +85,10 @@ db-setup: .env ## Set up a new database with sample content
 	$(field_notes) seed demo
 
 seed-demo: .env ## Add sample content
-	$(field_notes) seed demo
+	$(field_notes) seed demo $(ARGS)
 
 db-reset: .env ## Drop all data of database=NAME and migrate again; refused in production
-	$(field_notes) migrate reset --drop --confirm $(call needed,database)
+	$(field_notes) migrate reset --drop --confirm $(call needed,database) $(ARGS)
 
 format: ## Format the sources
 	cargo fmt --all
