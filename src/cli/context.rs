@@ -9,7 +9,7 @@ use docstore::Database;
 use migrator::{CancellationToken, Migrator, Settings};
 use uuid::Uuid;
 
-use super::output::{CliError, print, print_error};
+use super::output::{CliError, Output, print, print_error};
 use super::progress::Display;
 use crate::config::{Config, StoreCheck, StoreConfig};
 use crate::startup;
@@ -33,6 +33,8 @@ pub(super) struct Context {
     /// Ends a run of migrations between two batches.
     pub(super) stop: CancellationToken,
     json: bool,
+    /// The absolute path of the embedded store, or the hosts and the database of MongoDB.
+    location: String,
     display: Arc<Display>,
     /// Folder of the empty store that replaces an embedded store that does not exist.
     placeholder: Option<PathBuf>,
@@ -66,7 +68,7 @@ impl Context {
         };
         let missing = if placeholder.is_some() { ", which does not exist yet" } else { "" };
         print_error(&format!("store: {location}{missing}"));
-        Ok(Self { database, migrator, config, stop, json, display, placeholder })
+        Ok(Self { database, migrator, config, stop, json, location, display, placeholder })
     }
 
     /// Asks for confirmation, if a person is at the terminal. Returns `false` without a terminal.
@@ -104,12 +106,12 @@ impl Context {
     }
 
     /// Opens the store, runs a command on it, and closes it.
-    pub(super) async fn with<T>(
+    pub(super) async fn with(
         config: Config,
         access: AccessMode,
         json: bool,
-        run: impl AsyncFnOnce(&Self) -> Result<T, CliError>,
-    ) -> Result<T, CliError> {
+        run: impl AsyncFnOnce(&Self) -> Result<Output, CliError>,
+    ) -> Result<Output, CliError> {
         let context = Self::open(config, access, json).await?;
         let outcome = run(&context).await;
         context.display.end();
@@ -118,6 +120,6 @@ impl Context {
             // A leftover is harmless: the system clears its temporary folder.
             let _ = fs::remove_dir_all(folder);
         }
-        outcome
+        outcome.map(|output| output.with_store(&context.location))
     }
 }

@@ -38,6 +38,14 @@ impl Output {
         Self::new(&Value::Null, text)
     }
 
+    /// Adds the location of the store to the JSON.
+    pub(super) fn with_store(mut self, location: &str) -> Self {
+        if let Value::Object(members) = &mut self.value {
+            members.insert("store".to_owned(), location.into());
+        }
+        self
+    }
+
     pub(super) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }
     }

@@ -137,6 +137,21 @@ fn every_verb_has_help() {
     program.run(&["migrate", "sideways"]).expect(2);
 }
 
+/// The verbs that open no store, or that log which one they serve from.
+const WITHOUT_STORE: [&[&str]; 5] =
+    [&["serve"], &["openapi"], &["healthcheck"], &["migrate", "new"], &["migrate", "merge"]];
+
+/// Returns the verbs below a command, which its help lists.
+fn verbs_below(program: &Program, command: &[&str]) -> Vec<Vec<String>> {
+    let help = program.run(&[command, &["--help"]].concat()).expect(0).stdout;
+    let Some((_, list)) = help.split_once("\nCommands:\n") else {
+        return vec![command.iter().map(|&word| word.to_owned()).collect()];
+    };
+    let lines = list.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let names = lines.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    names.flat_map(|name| verbs_below(program, &[command, &[name]].concat())).collect()
+}
+
 testkit::targets! {
     async fn commands_of_the_driver_are_logged_on_request(target: Arc<Target>) {
         let program = Program::on(&target).with("RUST_LOG", "mongodb::command=debug");
@@ -225,7 +240,7 @@ testkit::targets! {
             assert_eq!(status.code(), Some(1), "{arguments:?}");
         }
         let unknown = migrate(&program, &["backup", "--only", "storiesx"]).expect(2);
-        assert!(unknown.stderr.contains("there is no collection storiesx; there are: ") && unknown.stderr.contains("sections"), "{}", unknown.stderr);
+        assert!(unknown.stderr.contains("there is no collection \"storiesx\"; there are: ") && unknown.stderr.contains("sections"), "{}", unknown.stderr);
     }
 
     async fn invalid_requests_are_explained_and_change_nothing(target: Arc<Target>) {
@@ -436,7 +451,8 @@ testkit::targets! {
             let printed = json(&program, arguments, 0);
             let expected = members_in_the_guide(arguments[0]);
             let members = printed.as_object().expect("an object");
-            for member in members.keys() {
+            assert!(members.contains_key("store"), "{arguments:?}: {printed}");
+            for member in members.keys().filter(|member| *member != "store") {
                 assert!(expected.contains(member), "{arguments:?}: {member} is not in the guide");
             }
             for member in expected.iter().filter(|_| !["down", "unlock"].contains(&arguments[0])) {
@@ -456,13 +472,13 @@ testkit::targets! {
             assert!(missing.starts_with(&format!("store: {place}, which does not exist yet\n")), "{missing}");
         }
         migrate(&program, &["up"]).expect(0);
-        let help = program.run(&["migrate", "--help"]).expect(0).stdout;
-        let (_, commands) = help.split_once("Commands:\n").expect("commands");
-        let verbs = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
-        let mut runs: Vec<Vec<&str>> = Vec::new();
-        for verb in verbs.filter(|verb| !["new", "merge", "help"].contains(verb)) {
+        let mut runs: Vec<Vec<String>> = Vec::new();
+        for verb in verbs_below(&program, &[]) {
+            if WITHOUT_STORE.iter().any(|without| verb == *without) {
+                continue;
+            }
             // An unknown migration or backup is enough where the verb would be long, or would change the state of others.
-            let rest: &[&str] = match verb {
+            let rest: &[&str] = match verb.last().map_or("", String::as_str) {
                 "redo" | "show" | "test" | "restore" => &["9999"],
                 "diff" => &["a test"],
                 "down" => &["--dry-run"],
@@ -471,16 +487,22 @@ testkit::targets! {
                 "stamp" => &["9999", "--reason", "a test"],
                 "import" => &["pymongo-migrate"],
                 "unlock" => &["--reason", "a test"],
+                "purge" => &["--older-than", "30d", "--dry-run"],
                 _ => &[],
             };
-            runs.push([&["migrate", verb], rest].concat());
+            runs.push(verb.into_iter().chain(rest.iter().map(|&word| word.to_owned())).collect());
         }
-        assert!(runs.len() > 20, "{help}");
-        runs.extend([vec!["trash", "purge", "--older-than", "30d", "--dry-run"], vec!["doctor"], vec!["seed", "demo"]]);
+        assert!(runs.len() > 28, "{runs:?}");
         for run in runs {
+            let run: Vec<_> = run.iter().map(String::as_str).collect();
             let result = program.run(&run);
             let first = result.stderr.lines().next().unwrap_or_default();
             assert!(first.starts_with("store: ") && first.ends_with(&place), "{run:?}: {}", result.stderr);
+            if run[0] == "migrate" {
+                let value: Value = serde_json::from_str(&program.run(&[&run[..], &["--json"]].concat()).stdout).expect("JSON");
+                let is_error = value["error"]["exit_code"].is_number();
+                assert!(is_error || value["store"] == first["store: ".len()..], "{run:?}: {value}");
+            }
         }
     }
 
@@ -490,12 +512,20 @@ testkit::targets! {
         migrate(&program, &["backup"]).expect(0);
         let backup = json(&program, &["backups"], 0)["backups"][0]["id"].as_str().expect("an id").to_owned();
         for (verb, named) in [
-            (&["backup", "--only", "storiesx"][..], "storiesx"),
-            (&["restore", &backup, "--only", "storiesx"], "storiesx"),
+            (&["backup", "--only", "sectionsx"][..], "there is no collection \"sectionsx\""),
+            (&["backup", "--only", "sectoins"], "did you mean sections?"),
+            (&["restore", &backup, "--only", "usres"], "did you mean users?"),
+            (&["restore", &backup, "--only", "storiesx"], "it contains "),
             (&["restore", "nothing"], "nothing"),
             (&["show", "9999"], "9999"),
             (&["show", ""], "\"\""),
+            (&["show", "0004_bakfill_section_id"], "did you mean 0004_backfill_section_id?"),
+            (&["redo", "0003_sed_initial_sections"], "did you mean 0003_seed_initial_sections?"),
+            (&["test", "creat_admin_user"], "did you mean 0001_create_admin_user?"),
             (&["up", "--to", "9999"], "9999"),
+            (&["up", "--context", "demo"], "no migration has the context \"demo\""),
+            (&["status", "--context", ""], "no migration has the context \"\""),
+            (&["down", "--run", ""], "no run \"\""),
             (&["history", "--migration", "9999"], "9999"),
             (&["history", "--limit", "0"], "0"),
         ] {

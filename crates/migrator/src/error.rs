@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bson::DateTime;
 
-use crate::{GraphError, State, StepCounts};
+use crate::{GraphError, State, StepCounts, nearest};
 
 /// The result of anything that the engine or a migration does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -225,12 +225,18 @@ errors! {
             supported: u32,
         } = 2,
         /// The backup does not contain a requested collection; nothing was changed.
-        #[error("the backup {id} does not contain {collection:?}; nothing was changed")]
+        #[error(
+            "the backup {id} does not contain {collection:?}{}; nothing was changed\n  it contains {}",
+            optional("; did you mean ", nearest(collection, known.iter().map(String::as_str)).unwrap_or_default(), "?"),
+            known.join(", ")
+        )]
         NotInBackup {
             /// The backup.
             id: String,
             /// The collection.
             collection: String,
+            /// The collections that it contains.
+            known: Vec<String>,
         } = 2,
         /// Migrations are pending.
         #[error("pending: {}\n  run `field-notes migrate up`", .0.join(", "))]
@@ -625,7 +631,7 @@ fn interrupted_text(id: Option<&str>, undo: bool, counts: &[StepCounts]) -> Stri
 
 fn unknown_run(given: &str, candidates: &[String]) -> String {
     if candidates.is_empty() {
-        format!("no run {given} has applied anything that is still applied")
+        format!("no run {given:?} has applied anything that is still applied")
     } else {
         format!("{given} is ambiguous: it matches the runs {}", candidates.join(", "))
     }

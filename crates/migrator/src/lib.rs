@@ -53,6 +53,8 @@ pub mod lint;
 mod migration;
 /// The engine: holds the database, the graph and the settings, and offers the commands.
 mod migrator;
+/// Suggests a known name for a misspelled one.
+mod nearest;
 /// Values as people read them.
 mod notation;
 /// The operations of migrations, as data.
@@ -88,6 +90,7 @@ pub use ledger::LogRecord;
 pub use lint::{Lint, Rule, Severity};
 pub use migration::{Finding, Meta, Migration, Mode, Phase, Recovery, Reference, Undo};
 pub use migrator::Migrator;
+pub use nearest::nearest;
 pub use notation::{Extended, ExtendedDocument};
 pub use operation::Value;
 pub use report::{

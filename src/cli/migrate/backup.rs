@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use migrator::backup::{self, TakeRequest};
-use migrator::{DownPlan, Undo};
+use migrator::{DownPlan, Undo, nearest};
 
 use super::{CliError, Context, Lines, Output, Run, count, size};
 
@@ -81,8 +81,12 @@ impl Run for BackupArgs {
         if let Some(only) = &self.only {
             let known = context.database.collection_names().await?;
             if let Some(name) = only.iter().find(|name| !known.contains(name)) {
+                let meant = nearest(name, known.iter().map(String::as_str));
+                let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
                 let known = known.join(", ");
-                return Err(CliError::usage(format!("there is no collection {name}; there are: {known}")));
+                return Err(CliError::usage(format!(
+                    "there is no collection {name:?}; there are: {known}{meant}"
+                )));
             }
         }
         let request = request(self.only, self.reason);

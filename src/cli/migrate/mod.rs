@@ -59,8 +59,10 @@ mod verify;
 /// `migrate wait`.
 mod wait;
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
-use migrator::CancellationToken;
+use migrator::{CancellationToken, nearest};
 
 use super::context::{AccessMode, Context};
 use super::output::{
@@ -161,6 +163,7 @@ pub(super) async fn run(
     let config = || {
         let mut config = config()?;
         if !contexts.is_empty() {
+            refuse_unknown_contexts(&contexts)?;
             config.migrate_contexts = contexts;
         }
         Ok(config)
@@ -172,6 +175,20 @@ pub(super) async fn run(
         error.print_json();
     }
     Ok(outcome?.print(json))
+}
+
+/// Refuses a context that no migration declares. The configured ones may be those of another version.
+fn refuse_unknown_contexts(contexts: &[String]) -> Result<(), CliError> {
+    let migrations = migrations::all();
+    let known: BTreeSet<_> = migrations.iter().flat_map(|one| one.meta().contexts.iter().copied()).collect();
+    let Some(name) = contexts.iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
+    let meant = nearest(name, known.iter().copied());
+    let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+    let known =
+        if known.is_empty() { "none is declared".to_owned() } else { Vec::from_iter(known).join(", ") };
+    Err(CliError::usage(format!(
+        "no migration has the context {name:?}{meant}; nothing was changed\n  contexts: {known}"
+    )))
 }
 
 /// Stops a run between two batches after the first signal, and exits at once after the second.

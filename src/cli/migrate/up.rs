@@ -11,7 +11,6 @@ use super::{AccessMode, CliError, Context, Lines, Output, Run};
 ///   field-notes migrate up --to 0003
 ///   field-notes migrate up --steps 1 --strict
 ///   field-notes migrate up --dry-run
-///   field-notes migrate up --context demo
 ///   field-notes migrate up --allow-unknown
 ///
 /// Prints the id of the run; `field-notes migrate down --run ID` rolls that run back.

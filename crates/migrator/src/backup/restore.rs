@@ -129,7 +129,8 @@ fn choose<'a>(
         } else if manifest.absent.contains(name) {
             dropped.push(name.clone());
         } else {
-            return Err(Error::NotInBackup { id: manifest.id.clone(), collection: name.clone() });
+            let known = manifest.collections.iter().map(|kept| kept.name.clone()).collect();
+            return Err(Error::NotInBackup { id: manifest.id.clone(), collection: name.clone(), known });
         }
     }
     Ok((wanted, dropped))

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::ledger::LedgerSnapshot;
-use crate::{Error, Migrator, Result, Source, State};
+use crate::{Error, Migrator, Result, Source, State, nearest};
 
 /// Number of similar ids that an error suggests.
 const SUGGESTIONS: usize = 3;
@@ -71,10 +71,11 @@ fn unique_id<'a>(prefix: &str, ids: &BTreeSet<&'a str>) -> Result<&'a str> {
     }
 }
 
-/// Returns ids that contain what was given, or begin with the same number.
+/// Returns ids that contain what was given, or begin with the same number; else the nearest one.
 fn similar<'a>(given: &str, ids: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let number: String = given.chars().take_while(char::is_ascii_digit).collect();
     let is_similar =
         |id: &&str| (given.len() > 2 && id.contains(given)) || (number.len() == 4 && id.starts_with(&number));
-    ids.iter().copied().filter(is_similar).take(SUGGESTIONS).collect()
+    let similar: Vec<_> = ids.iter().copied().filter(is_similar).take(SUGGESTIONS).collect();
+    if similar.is_empty() { nearest(given, ids.iter().copied()).into_iter().collect() } else { similar }
 }
