@@ -338,6 +338,23 @@ fn default_collation_of_a_collection_is_no_index_conflict() {
         let things = db.collection("things");
         // A declared index compares bytes.
         things.insert_many(vec![doc! { "slug": "a" }, doc! { "slug": "A" }]).await.unwrap();
+        // So do all operations, which can therefore use it.
+        let a = Filter::eq("slug", "a");
+        assert_eq!(
+            db.explain("things", &Find::new(a.clone())).await.unwrap().index.as_deref(),
+            Some("slug_1")
+        );
+        assert_eq!(things.find(Find::new(a.clone())).await.unwrap().documents().await.unwrap().len(), 1);
+        assert_eq!(things.count(&a).await.unwrap(), 1);
+        let mark = Update::new().set("marked", true);
+        assert_eq!(things.update_many(&a, &mark).await.unwrap().matched, 1);
+        let bulk = vec![
+            Write::UpdateMany { filter: a.clone(), update: mark },
+            Write::DeleteMany(Filter::eq("slug", "B")),
+        ];
+        assert_eq!(things.bulk_write(bulk).await.unwrap().matched, 1);
+        assert!(things.find_one_and_update(a.clone(), Update::new().set("n", 1)).await.unwrap().is_some());
+        assert_eq!(things.delete_many(&a).await.unwrap(), 1);
         db.drop_index("things", "slug_1").await.unwrap();
         things.delete_many(&Filter::All).await.unwrap();
 

@@ -111,6 +111,7 @@ impl Core {
         let (collection, query) = (self.raw(name), filter.to_mql());
         let mut options = CountOptions::default();
         options.hint = hint(filter);
+        options.collation = Some(translate::simple_collation());
         let counted = match session {
             None => {
                 let count = async move { Ok(collection.count_documents(query).with_options(options).await) };
@@ -138,6 +139,7 @@ fn hint(filter: &Filter) -> Option<Hint> {
 pub(crate) fn find_options(find: &Find, part: &Part) -> FindOptions {
     let mut options = FindOptions::default();
     options.hint = hint(&find.filter);
+    options.collation = Some(translate::simple_collation());
     options.skip = Some(find.skip);
     options.limit = find.limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
     options.sort = (!part.sort.fields().is_empty()).then(|| translate::directions(part.sort.fields()));

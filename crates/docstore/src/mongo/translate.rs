@@ -1,5 +1,6 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
+use mongodb::options::Collation;
 
 use crate::{Direction, Field, Filter, Projection, Update, UpdateOp};
 
@@ -28,6 +29,12 @@ impl Filter {
             Self::Not(filter) => doc! { "$nor": [filter.to_mql()] },
         }
     }
+}
+
+/// Returns the collation of all operations: strings compare byte by byte, as declared indexes do, even if a collection has
+/// another default.
+pub(crate) fn simple_collation() -> Collation {
+    Collation::builder().locale("simple").build()
 }
 
 /// Translates the filter of an upsert. The server copies the equalities of the simplified filter into the new document, and

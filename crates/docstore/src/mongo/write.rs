@@ -67,6 +67,7 @@ impl Core {
                 .upsert(true),
             Reach::Many => collection.update_many(filter.to_mql(), update.to_mql()),
         };
+        let update = update.collation(translate::simple_collation());
         let updated = update.optional(session, action::Update::session).await;
         let updated = updated.map_err(failed(UPDATING, name))?;
         Ok(UpdateResult {
@@ -92,7 +93,7 @@ impl Core {
             (filter.to_mql(), update.to_mql())
         };
         let update = collection.find_one_and_update(query, update).upsert(upsert);
-        let update = update.return_document(ReturnDocument::After);
+        let update = update.return_document(ReturnDocument::After).collation(translate::simple_collation());
         let found = update.optional(session, action::FindOneAndUpdate::session).await;
         found.map_err(failed(UPDATING, name))
     }
@@ -108,6 +109,7 @@ impl Core {
         let collection = self.raw(name);
         let query = filter.to_mql();
         let delete = if many { collection.delete_many(query) } else { collection.delete_one(query) };
+        let delete = delete.collation(translate::simple_collation());
         let deleted = delete.optional(session, action::Delete::session).await;
         deleted.map(|deleted| deleted.deleted_count).map_err(failed(DELETING, name))
     }
@@ -273,14 +275,16 @@ fn kind(write: &Write) -> Kind {
 
 /// Encodes a statement of an `update` or `delete` command; `None` for an insert.
 fn statement(write: &Write) -> Option<Document> {
-    Some(match write {
+    let mut statement = match write {
         Write::Insert(_) => return None,
         Write::UpdateOne { filter, update } => doc! { "q": filter.to_mql(), "u": update.to_mql() },
         Write::UpdateMany { filter, update } => {
             doc! { "q": filter.to_mql(), "u": update.to_mql(), "multi": true }
         }
         Write::DeleteMany(filter) => doc! { "q": filter.to_mql(), "limit": 0 },
-    })
+    };
+    statement.insert("collation", doc! { "locale": "simple" });
+    Some(statement)
 }
 
 fn encoded(document: &Document) -> Result<RawDocumentBuf> {
