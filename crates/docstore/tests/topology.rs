@@ -1,7 +1,8 @@
 //! Tests that need real MongoDB servers: topologies, network failures, rejected credentials.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use docstore::bson::{Document, doc, rawdoc};
@@ -10,7 +11,7 @@ use docstore::{
     Change, Database, Ensured, Error, Filter, Find, Index, LeaseRequest, Result, Rights, Topology, Update,
     Write,
 };
-use testkit::{Credentials, Mongod, ReplicaSet, with_server_binary};
+use testkit::{Credentials, Mongod, ReplicaSet, ServerOptions, with_server_binary};
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -126,6 +127,78 @@ fn failed_connection_says_what_may_be_wrong_with_the_string() {
             let separator = if uri.contains('?') { '&' } else { '?' };
             let error = refused(&format!("{uri}{separator}serverSelectionTimeoutMS=1500")).await.to_string();
             assert!(error.contains(hint), "{uri}: {error}");
+        }
+    });
+}
+
+/// Runs `openssl` in a folder.
+fn openssl(folder: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+    let output = output.expect("the command openssl");
+    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Creates an authority (`ca.pem`), and three certificates of a server, each in one file with its key: signed by the
+/// authority (`signed.pem`), self-signed as an authority (`authority.pem`), and self-signed as none (`self.pem`).
+fn create_certificates(folder: &Path) {
+    let subject = "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1";
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+    let end_entity = "-addext basicConstraints=critical,CA:FALSE";
+    openssl(folder, &format!("req -x509 {key} -subj /CN=authority -keyout ca.key -out ca.pem"));
+    openssl(
+        folder,
+        &format!(
+            "req -x509 {key} {subject} {end_entity} -CA ca.pem -CAkey ca.key -keyout signed.key -out signed.crt"
+        ),
+    );
+    openssl(folder, &format!("req -x509 {key} {subject} -keyout authority.key -out authority.crt"));
+    openssl(folder, &format!("req -x509 {key} {subject} {end_entity} -keyout self.key -out self.crt"));
+    for name in ["signed", "authority", "self"] {
+        let part =
+            |suffix: &str| std::fs::read(folder.join(format!("{name}.{suffix}"))).expect("a file of openssl");
+        std::fs::write(folder.join(format!("{name}.pem")), [part("crt"), part("key")].concat())
+            .expect("a writable folder");
+    }
+}
+
+#[test]
+fn tls_connection_checks_the_certificate_of_the_server() {
+    on_a_server(|binary| async move {
+        let folder = tempfile::tempdir().unwrap();
+        create_certificates(folder.path());
+        let start = async |certificate: &str| {
+            let certificate = Some(folder.path().join(certificate));
+            Mongod::start(&binary, ServerOptions { certificate, ..ServerOptions::default() }).await.unwrap()
+        };
+        let uri = |server: &Mongod, options: &str| {
+            format!("mongodb://{}/?serverSelectionTimeoutMS=1500{options}", server.host())
+        };
+        let ca_file = |name: &str| format!("&tls=true&tlsCAFile={}", folder.path().join(name).display());
+        let signed = start("signed.pem").await;
+        let own = start("self.pem").await;
+        let authority = start("authority.pem").await;
+        for accepted in [
+            uri(&signed, &ca_file("ca.pem")),
+            uri(&signed, &ca_file("ca.pem").replace("tls=true", "ssl=TRUE")),
+            uri(&own, &ca_file("self.crt")),
+            uri(&signed, "&tls=true&tlsAllowInvalidCertificates=true"),
+        ] {
+            let db = open(&accepted).await;
+            db.collection("things").insert_one(doc! { "a": 1 }).await.unwrap();
+        }
+        let other_name = uri(&signed, &ca_file("ca.pem")).replace("127.0.0.1", "localhost");
+        for (refused_uri, hint) in [
+            (uri(&signed, "&tls=true"), "set tlsCAFile"),
+            (uri(&signed, &ca_file("self.crt")), "set tlsCAFile"),
+            (uri(&own, "&tls=true"), "set tlsCAFile"),
+            (uri(&authority, &ca_file("authority.crt")), "presents the certificate of an authority"),
+            (other_name, "is for other host names"),
+            (uri(&signed, ""), "add tls=true"),
+        ] {
+            let error = refused(&refused_uri).await;
+            assert!(matches!(error, Error::Unavailable(_)), "{refused_uri}: {error:?}");
+            let text = error.to_string();
+            assert!(text.contains(hint) && !text.contains("tlsAllow"), "{refused_uri}: {text}");
         }
     });
 }

@@ -48,6 +48,8 @@ pub struct ServerOptions {
     pub replica_set: Option<String>,
     /// Enables authentication and creates this user with the role `root`. Standalone servers only.
     pub user: Option<Credentials>,
+    /// A PEM file with a certificate and its key: the server then requires TLS. Standalone servers only.
+    pub certificate: Option<PathBuf>,
 }
 
 /// A real server process with its own data; stopped and removed when dropped.
@@ -69,7 +71,7 @@ impl Mongod {
 
     /// Starts a replica set of one node and waits until it accepts writes.
     pub async fn replica_set(binary: &Path) -> Result<Self> {
-        let options = ServerOptions { replica_set: Some("rs0".into()), user: None };
+        let options = ServerOptions { replica_set: Some("rs0".into()), ..Default::default() };
         let server = Self::start(binary, options).await?;
         initiate(&[&server]).await?;
         Ok(server)
@@ -77,8 +79,8 @@ impl Mongod {
 
     /// Starts a server with authentication and one user.
     pub async fn with_user(binary: &Path, user: Credentials) -> Result<Self> {
-        let server =
-            Self::start(binary, ServerOptions { replica_set: None, user: Some(user.clone()) }).await?;
+        let options = ServerOptions { user: Some(user.clone()), ..Default::default() };
+        let server = Self::start(binary, options).await?;
         // The first user may be created without authentication, over loopback.
         let admin = server.direct().await?.database("admin");
         admin.run_command(doc! { "createUser": user.name, "pwd": user.password, "roles": ["root"] }).await?;
@@ -125,6 +127,9 @@ impl Mongod {
         }
         if options.user.is_some() {
             command.arg("--auth");
+        }
+        if let Some(certificate) = &options.certificate {
+            command.args(["--tlsMode", "requireTLS", "--tlsCertificateKeyFile"]).arg(certificate);
         }
         let mut supervisor =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -242,7 +247,7 @@ impl ReplicaSet {
     pub async fn with_three_nodes(binary: &Path) -> Result<Self> {
         let mut nodes = Vec::new();
         for _ in 0..3 {
-            let options = ServerOptions { replica_set: Some("rs0".into()), user: None };
+            let options = ServerOptions { replica_set: Some("rs0".into()), ..Default::default() };
             nodes.push(Mongod::start(binary, options).await?);
         }
         initiate(&nodes.iter().collect::<Vec<_>>()).await?;

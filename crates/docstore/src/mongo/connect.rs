@@ -57,7 +57,6 @@ const OPTION_NAMES: &[&str] = &[
     "ssl",
     "tls",
     "tlsallowinvalidcertificates",
-    "tlsallowinvalidhostnames",
     "tlscafile",
     "tlscertificatekeyfile",
     "tlsinsecure",
@@ -71,7 +70,7 @@ const OPTION_NAMES: &[&str] = &[
 const READ_PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
 pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
-    let (uri, warnings) = connection_string::adapt(&options.uri, OPTION_NAMES);
+    let (uri, warnings) = connection_string::adapt(&options.uri, OPTION_NAMES)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -101,9 +100,12 @@ pub(crate) async fn connect(options: Options) -> Result<MongoEngine> {
     // Boxed, because options are large and are kept while the server is awaited.
     let hints = Box::new(Hints::new(&uri, &settings));
     let limiter = PoolLimiter::new(settings.max_pool_size.unwrap_or_else(pool_size));
-    // At this point the driver rejects only contradictory options.
-    let client = Client::with_options(settings)
-        .map_err(|_| Error::Invalid("the options of the connection string contradict each other".into()))?;
+    let client = Client::with_options(settings).map_err(|error| match *error.kind {
+        ErrorKind::InvalidTlsConfig { message, .. } => Error::Invalid(message),
+        ErrorKind::Io(error) => Error::Invalid(format!("failed to open tlsCertificateKeyFile: {error}")),
+        // At this point the driver rejects only contradictory options.
+        _ => Error::Invalid("the options of the connection string contradict each other".into()),
+    })?;
     let database = client.database(&name);
     // A ping needs no privileges, but it fails with wrong credentials, because it uses an authenticated connection.
     match tokio::time::timeout(deadline, database.run_command(doc! { "ping": 1 })).await {
@@ -210,8 +212,8 @@ fn tls_hint(text: &str, tls: bool) -> Option<&'static str> {
     let is_closed = has(&["unexpected end of file", "eof", "reset by peer", "Broken pipe", "UnexpectedEof"]);
     if has(&["CaUsedAsEndEntity"]) {
         Some(
-            "the server presents the certificate of an authority: give it one that the authority signed, or set \
-             tlsAllowInvalidCertificates=true",
+            "the server presents the certificate of an authority: give it one that the authority signed, or a \
+             self-signed one that is not an authority (basicConstraints CA:FALSE)",
         )
     } else if has(&["UnknownIssuer"]) {
         Some("set tlsCAFile to the certificate of the authority that signed that of the server")
@@ -329,6 +331,31 @@ mod tests {
         assert!(error.to_string().contains("maxPoolSize"), "{error}");
     }
 
+    /// A connection that should be encrypted must not be made without encryption, or with other certificates.
+    #[tokio::test]
+    async fn unknown_tls_option_is_an_error() {
+        for name in ["tsl", "tlsCaFile1", "ssl_ca_certs", "sslCAFile", "tlsAllowInvalidHostnames"] {
+            let error =
+                super::connect(options(&format!("mongodb://u:s3cr@h:1/d?{name}=x"))).await.err().unwrap();
+            assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains("tlsCAFile") && !text.contains("s3cr"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn unreadable_tls_file_is_named() {
+        for (option, path) in
+            [("tlsCAFile", "/nowhere/ca.pem"), ("tlsCertificateKeyFile", "/nowhere/key.pem")]
+        {
+            let error =
+                super::connect(options(&format!("mongodb://h:1/d?{option}={path}"))).await.err().unwrap();
+            assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains(path) || text.contains(option), "{text}");
+        }
+    }
+
     #[tokio::test]
     async fn connection_string_overrides_defaults() {
         let parsed =
@@ -357,8 +384,10 @@ mod tests {
             "j=true",
             "retryReads=TRUE",
             "waitQueueTimeoutMS=10",
+            "tlsDisableOCSPEndpointCheck=true",
         ] {
-            let (uri, _) = connection_string::adapt(&format!("mongodb://h/d?{option}"), OPTION_NAMES);
+            let adapted = connection_string::adapt(&format!("mongodb://h/d?{option}"), OPTION_NAMES);
+            let (uri, _) = adapted.unwrap_or_else(|error| panic!("{option}: {error}"));
             let parsed = ClientOptions::parse(&uri).await.unwrap_or_else(|error| panic!("{option}: {error}"));
             Client::with_options(with_defaults(parsed, "app"))
                 .unwrap_or_else(|error| panic!("{option}: {error}"));
@@ -368,11 +397,7 @@ mod tests {
     #[test]
     fn failed_tls_connections_have_hints() {
         for (text, tls, hint) in [
-            (
-                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
-                true,
-                "tlsAllowInvalidCertificates",
-            ),
+            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", true, "CA:FALSE"),
             ("invalid peer certificate: UnknownIssuer", true, "tlsCAFile"),
             ("received corrupt message of type InvalidContentType", true, "remove tls=true"),
             ("I/O error: unexpected end of file", false, "add tls=true"),

@@ -1,5 +1,7 @@
 //! Adapts connection strings that were written for other drivers.
 
+use crate::{Error, Result};
+
 /// Options that have no effect here, by their lowercase names, with the reason.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("compressors", "connections are not compressed"),
@@ -9,6 +11,8 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
         "heartbeats find a server that does not answer, and requests have a timeout of their own",
     ),
     ("timeoutms", "requests have a timeout of their own"),
+    ("tlsdisablecertificaterevocationcheck", "certificates are not checked for revocation"),
+    ("tlsdisableocspendpointcheck", "certificates are not checked for revocation"),
     ("uuidrepresentation", "no UUIDs are stored"),
     ("waitqueuetimeoutms", "requests have a timeout of their own"),
     ("zlibcompressionlevel", "connections are not compressed"),
@@ -24,15 +28,17 @@ const BOOLEANS: &[&str] = &[
     "ssl",
     "tls",
     "tlsallowinvalidcertificates",
-    "tlsallowinvalidhostnames",
     "tlsinsecure",
 ];
 
 /// Returns the connection string in the spelling of this driver, and a warning for each option that is left out: `known`
 /// options stay. A string that may be malformed is returned as it is, because the name of an option could be part of a
 /// password.
-pub(crate) fn adapt(uri: &str, known: &[&str]) -> (String, Vec<String>) {
-    let unchanged = || (uri.to_owned(), Vec::new());
+///
+/// # Errors
+/// [`Error::Invalid`] on an unknown option of encryption: without it the connection could be less secure than intended.
+pub(crate) fn adapt(uri: &str, known: &[&str]) -> Result<(String, Vec<String>)> {
+    let unchanged = || Ok((uri.to_owned(), Vec::new()));
     let Some((scheme, rest)) = uri.split_once("://") else { return unchanged() };
     let (user_info, hosts) = rest.rsplit_once('@').map_or((None, rest), |(user, hosts)| (Some(user), hosts));
     if user_info.is_some_and(|user_info| !is_escaped(user_info)) {
@@ -61,6 +67,11 @@ pub(crate) fn adapt(uri: &str, known: &[&str]) -> (String, Vec<String>) {
             kept.push(format!("{name}={}", value.to_ascii_lowercase()));
         } else if known.contains(&lower) {
             kept.push(format!("{name}={value}"));
+        } else if is_name && ["tls", "ssl", "tsl"].iter().any(|word| lower.contains(word)) {
+            return Err(Error::Invalid(format!(
+                "the connection string has an unknown option {name}; the options of encryption are tls, tlsCAFile, \
+                 tlsCertificateKeyFile, tlsAllowInvalidCertificates and tlsInsecure"
+            )));
         } else if is_name {
             warnings.push(format!("ignoring the unknown option {name} of the connection string"));
         } else {
@@ -69,7 +80,7 @@ pub(crate) fn adapt(uri: &str, known: &[&str]) -> (String, Vec<String>) {
     }
     let user_info = user_info.map(|user_info| format!("{user_info}@")).unwrap_or_default();
     let separator = if kept.is_empty() { "" } else { "?" };
-    (format!("{scheme}://{user_info}{before}{separator}{}", kept.join("&")), warnings)
+    Ok((format!("{scheme}://{user_info}{before}{separator}{}", kept.join("&")), warnings))
 }
 
 /// Reports whether the user name and password of a connection string are percent-encoded.
@@ -101,7 +112,8 @@ mod tests {
         let (adapted, warnings) = adapt(
             "mongodb://u:p%40@h:1,i:2/d?compressors=zlib&j=true&wtimeout=9&retryReads=TRUE&tz_aware=true&connect=direct&appName=A",
             KNOWN,
-        );
+        )
+        .unwrap();
         let options = "journal=true&wtimeoutMS=9&retryReads=true&directConnection=true&appName=A";
         assert_eq!(adapted, format!("mongodb://u:p%40@h:1,i:2/d?{options}"));
         assert_eq!(warnings.len(), 2, "{warnings:?}");
@@ -109,7 +121,7 @@ mod tests {
             warnings[0].contains("compressors") && warnings[1].contains("unknown option tz_aware"),
             "{warnings:?}"
         );
-        assert_eq!(adapt("mongodb://h/d?socketTimeoutMS=1", KNOWN).0, "mongodb://h/d");
+        assert_eq!(adapt("mongodb://h/d?socketTimeoutMS=1", KNOWN).unwrap().0, "mongodb://h/d");
     }
 
     #[test]
@@ -117,7 +129,7 @@ mod tests {
         for uri in
             ["mongodb://u:s3cr?t=w@h/d", "mongodb://u:s3cr@t@h/d?tz_aware=1", "mongodb://h/d?x", "s3cret", ""]
         {
-            assert_eq!(adapt(uri, KNOWN), (uri.to_owned(), Vec::new()));
+            assert_eq!(adapt(uri, KNOWN).unwrap(), (uri.to_owned(), Vec::new()));
         }
     }
 }
