@@ -53,4 +53,4 @@ pub use story::{Story, StoryDraft, StoryFilter, StoryPatch};
 pub use text::is_visible;
 pub use trash::{DeletedItem, Restored, TrashType};
 pub use tree::{MAX_SECTION_DEPTH, PlacementError, SectionTree};
-pub use url::{is_link_target, is_script_url, is_web_url};
+pub use url::{MAX_URL_LENGTH, is_link_target, is_script_url, is_web_url};

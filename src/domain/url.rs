@@ -1,3 +1,5 @@
+/// The maximum length of a URL of a picture, video or site, in characters.
+pub const MAX_URL_LENGTH: u64 = 2048;
 /// The schemes that a link may have.
 const LINK_SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 /// The schemes whose URLs contain a script.

@@ -24,7 +24,7 @@ const MAX_URL: usize = 8 * 1024;
 /// the body of every other error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeadError {
-    /// HTTP/1.1 without `Host`, or with more than one.
+    /// HTTP/1.1 without `Host`, with more than one, or with one that is not a host.
     Host,
     /// More than one `Authorization`: proxies and servers may disagree on which one counts.
     Authorization,
@@ -37,7 +37,9 @@ pub(crate) enum HeadError {
 impl From<HeadError> for ApiError {
     fn from(error: HeadError) -> Self {
         match error {
-            HeadError::Host => Self::BadRequest("Invalid Host header: exactly one is required".to_owned()),
+            HeadError::Host => {
+                Self::BadRequest("Invalid Host header: exactly one host is required".to_owned())
+            }
             HeadError::Authorization => {
                 Self::BadRequest("Invalid Authorization header: at most one is allowed".to_owned())
             }
@@ -47,11 +49,19 @@ impl From<HeadError> for ApiError {
     }
 }
 
+/// Reports whether a byte can be part of a host and its port, as in RFC 3986.
+fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}
+
 /// Checks the head of a request.
 pub(crate) fn check_head<B>(request: &http::Request<B>) -> Result<(), HeadError> {
     let headers = request.headers();
     let count = |name| headers.get_all(name).iter().take(2).count();
     if request.version() == Version::HTTP_11 && count(header::HOST) != 1 {
+        return Err(HeadError::Host);
+    }
+    if !headers.get_all(header::HOST).iter().all(|host| host.as_bytes().iter().copied().all(is_of_host)) {
         return Err(HeadError::Host);
     }
     if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > MAX_URL) {
@@ -370,7 +380,12 @@ mod tests {
     fn http_1_1_requires_one_host() {
         assert_eq!(head(Version::HTTP_11, "/", &[]), Err(HeadError::Host));
         assert_eq!(head(Version::HTTP_11, "/", &[("host", "a"), ("host", "a")]), Err(HeadError::Host));
-        assert_eq!(head(Version::HTTP_11, "/", &[("host", "a")]), Ok(()));
+        for host in ["a", "", "a.example:80", "[::1]:5001", "xn--bcher-kva.example"] {
+            assert_eq!(head(Version::HTTP_11, "/", &[("host", host)]), Ok(()), "{host}");
+        }
+        for odd in ["a b", "user@a", "a/b", "a?b", "<a>", "a\\b"] {
+            assert_eq!(head(Version::HTTP_11, "/", &[("host", odd)]), Err(HeadError::Host), "{odd}");
+        }
         assert_eq!(head(Version::HTTP_10, "/", &[]), Ok(()));
         assert_eq!(head(Version::HTTP_2, "/", &[]), Ok(()));
     }

@@ -6,8 +6,8 @@ use axum::http::Uri;
 
 use crate::domain::{
     Caller, MAX_CONTENT_LENGTH, MAX_SUMMARY_LENGTH, MAX_TECHNOLOGIES, MAX_TECHNOLOGY_LENGTH,
-    MAX_TITLE_LENGTH, Meta, PageRequest, Patch, PatchOf, Project, ProjectDraft, ProjectPatch, Story,
-    StoryDraft, StoryPatch, is_web_url,
+    MAX_TITLE_LENGTH, MAX_URL_LENGTH, Meta, PageRequest, Patch, PatchOf, Project, ProjectDraft, ProjectPatch,
+    Story, StoryDraft, StoryPatch, is_web_url,
 };
 use crate::http::ApiError;
 use crate::http::extract::{
@@ -159,7 +159,10 @@ impl ArticleResource for Story {
 fn web_url<V>(field: Field<String, V>) -> Field<String, V> {
     let is_valid = |url: &str| url.is_empty() || (is_web_url(url) && !url.contains(char::is_control));
     let msg = "must start with http:// or https:// and contain no control characters";
-    field.check(is_valid, msg).pattern("^(https?://[^\\u0000-\\u001f\\u007f-\\u009f]*)?$")
+    field
+        .length(0..=MAX_URL_LENGTH)
+        .check(is_valid, msg)
+        .pattern("^(https?://[^\\u0000-\\u001f\\u007f-\\u009f]*)?$")
 }
 
 /// Bounds the technologies, since each list shows them.

@@ -199,6 +199,8 @@ testkit::stores! {
                 for url in ["javascript:alert(1)", "data:image/svg+xml,x", "//example.com", "/x", "x", " https://example.com", "ht\ntps://x", "https://x\r\n"] {
                     refused(&app, way, member, &json!(url), "value_error").await;
                 }
+                let long = format!("https://example.com/{}", "a".repeat(2029));
+                refused(&app, way, member, &json!(long), "string_too_long").await;
             }
         }
         assert_eq!(content(&db).await, before);
