@@ -156,6 +156,11 @@ pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerErro
         20 if coded.message.contains("Transaction numbers") => {
             Error::Unsupported("transactions need a replica set or a sharded cluster".into())
         }
+        // No transaction reads such a collection, although the server labels this as transient: other snapshots may be
+        // available later.
+        246 if coded.message.contains("not supported") => {
+            Error::Unsupported(format!("{collection}: {}", without_content(&coded.message)))
+        }
         59 | 115 | 263 | 40573 => Error::Unsupported(without_content(&coded.message)),
         // Interrupted, shutting down, host unreachable, time limit exceeded, majority not confirmed.
         6 | 7 | 50 | 64 | 89 | 91 | 189 | 262 | 9001 | 11600 | 11602 => unanswered(what, reason()),
@@ -164,6 +169,10 @@ pub(crate) fn from_code(what: &'static str, collection: &str, coded: &ServerErro
         _ if transient => Error::WriteConflict,
         2 if coded.message.contains("parallel arrays") => {
             Error::Invalid("two sort fields are arrays in the same document".into())
+        }
+        // Documents of a time series collection have no index on their id.
+        2 if coded.message.contains("hint") => {
+            reported(what, format!("{collection}: {}", without_content(&coded.message)))
         }
         2 => inapplicable("a value has the wrong type or would overflow"),
         14 | 16837 | 10141 => inapplicable("a field is of the wrong type"),
@@ -330,6 +339,16 @@ mod tests {
         // The server aborted it after its lifetime limit.
         assert!(matches!(by(290), Error::TransactionEnded(_)));
         assert!(matches!(by(10107), Error::Unavailable(_)));
+        // Of the two reasons for a missing snapshot, only one passes.
+        let snapshot = |message: &str| {
+            let message = message.to_owned();
+            mapped(&ServerError { code: 246, message, ..ServerError::default() }, true)
+        };
+        let never = "Reading from capped collections with readConcern snapshot is not supported";
+        assert!(matches!(snapshot(never), Error::Unsupported(text) if text.contains(never)));
+        let passing =
+            "Unable to read from a snapshot due to pending collection catalog changes; please retry";
+        assert!(matches!(snapshot(passing), Error::WriteConflict));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use docstore::bson::{Document, doc};
+use docstore::bson::{DateTime, Document, doc};
 use docstore::{Database, Filter, Index, Update, mongo};
-use migrator::{CheckLevel, DownTarget, Migrator, Mode, Settings, Step, UpMode};
+use migrator::{CheckLevel, DownTarget, Event, Migrator, Mode, Observer, Settings, Step, UpMode};
 use testkit::Mongod;
 
 use crate::declared::{declared, with};
@@ -162,6 +162,54 @@ fn every_step_is_rolled_back_exactly_without_transactions() {
                 assert!(content(&db).await != before, "{mode:?} {step:?}");
                 engine(&db, &worker).down(DownTarget::Last).await.unwrap();
                 assert!(content(&db).await == before, "{mode:?} {step:?} is not rolled back exactly");
+            }
+        }
+    });
+}
+
+/// Counts the boundaries between writes.
+#[derive(Default)]
+struct Boundaries(AtomicUsize);
+
+impl Observer for Boundaries {
+    fn event(&self, event: &Event<'_>) {
+        if matches!(event, Event::Boundary { .. }) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn collection_of_a_kind_that_cannot_be_migrated_fails_a_run_at_once_with_the_reason() {
+    testkit::with_server_binary(|binary: PathBuf| async move {
+        let server = Mongod::replica_set(&binary).await.unwrap();
+        let db = opened(&server).await;
+        let notes = mongo::as_mongo(&db).unwrap();
+        for (options, documents_in, reason) in [
+            (doc! { "capped": true, "size": 1_000_000 }, "things", "capped collection"),
+            (doc! { "viewOn": "others", "pipeline": [] }, "others", "is a view"),
+            (doc! { "timeseries": { "timeField": "t" } }, "things", "things: "),
+        ] {
+            for mode in [Mode::Transaction, Mode::Idempotent, Mode::Batched] {
+                for step in [WorkerStep::Fill, WorkerStep::Each, WorkerStep::Delete] {
+                    let mut create = doc! { "create": "things" };
+                    create.extend(options.clone());
+                    notes.run_command(create).await.unwrap();
+                    let document = doc! { "_id": 1, "n": 1, "t": DateTime::now() };
+                    notes.collection(documents_in).insert_one(document).await.unwrap();
+                    let boundaries = Arc::new(Boundaries::default());
+                    let settings = Settings { observer: Arc::clone(&boundaries) as _, ..settings() };
+                    let migrator = Migrator::new(db.clone(), Worker::new(mode, &[step]).graph(), settings);
+                    let error = migrator.up(UpMode::Start).await.unwrap_err().to_string();
+                    let first = error.lines().next().unwrap_or_default();
+                    assert!(
+                        first.contains(reason) && !first.contains("conflict"),
+                        "{mode:?} {step:?}: {first}"
+                    );
+                    let boundaries = boundaries.0.load(Ordering::SeqCst);
+                    assert!(boundaries < 10, "{mode:?} {step:?} was retried: {boundaries}: {first}");
+                    notes.drop().await.unwrap();
+                }
             }
         }
     });
