@@ -24,15 +24,23 @@ pub async fn expected_failures(
     Ok(failures)
 }
 
+/// Returns the failures for collections of a kind that cannot hold content. On them a migration would fail at its first
+/// read or write, with the words of the server.
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn special_collections(database: &Database) -> Result<Vec<Failure>, Failure> {
+    let special = repository::special_collections(database).await.map_err(|error| unreadable(&error))?;
+    Ok(special.iter().map(Failure::indexes).collect())
+}
+
 /// Returns the failures that are known before migrations run.
 pub(super) async fn before_migrations(
     config: &Config,
     database: &Database,
     migrator: &Migrator,
 ) -> Result<Vec<Failure>, Failure> {
-    // On such a collection a migration would fail at its first write.
-    let special = repository::special_collections(database).await.map_err(|error| unreadable(&error))?;
-    let mut failures: Vec<_> = special.iter().map(Failure::indexes).collect();
+    let mut failures = special_collections(database).await?;
     if let Err(error) = migrations(config, migrator).await {
         failures.push(Failure::migrations(&error));
     }

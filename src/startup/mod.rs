@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-pub use failures::expected_failures;
+pub use failures::{expected_failures, special_collections};
 pub use meter::Meter;
 pub use migrate::{migrator, settings};
 pub use phase::{Failure, Phase};

@@ -69,7 +69,12 @@ testkit::targets! {
                 let mut command = doc! { "create": "stories" };
                 command.extend(options);
                 server.run_command(command).await.unwrap();
-                every_check_says_what_serve_says(&program(), &format!("stories is {kind}"));
+                let expected = format!("stories is {kind}");
+                every_check_says_what_serve_says(&program(), &expected);
+                for arguments in [&["migrate", "up"][..], &["migrate", "up", "--dry-run"]] {
+                    let refused = program().run(arguments).expect(1);
+                    assert!(refused.stderr.contains(&expected), "{arguments:?}: {}", refused.stderr);
+                }
                 server.run_command(doc! { "drop": "stories" }).await.unwrap();
             }
         }

@@ -3,6 +3,7 @@ use migrator::{StepCounts, UpReport};
 
 use super::plan::{self, UpRange};
 use super::{AccessMode, CliError, Context, Lines, Output, Run};
+use crate::startup;
 
 /// Apply pending migrations; resume one that failed or was interrupted
 ///
@@ -37,6 +38,9 @@ impl Run for UpArgs {
     }
 
     async fn run(self, context: &Context) -> Result<Output, CliError> {
+        if let Some(failure) = startup::special_collections(&context.database).await?.into_iter().next() {
+            return Err(failure.into());
+        }
         if self.dry_run {
             return plan::dry_run(context, self.range).await;
         }
