@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 use crate::service;
 use crate::startup::Failure;
 
+/// The exit code of a lock that another process holds.
+pub(super) const LOCKED: u8 = 5;
 /// The exit code of a check that found drift.
 pub(super) const DRIFT: u8 = 6;
 /// The exit code of migrations that contradict one another or themselves.

@@ -39,5 +39,5 @@ pub use indexes::{
     special_collections,
 };
 pub use section_contents::{ContentCounts, SectionContents};
-pub use tree_lock::TreeLock;
+pub use tree_lock::{CONTENT_LOCK, TreeLock};
 pub use writes::{Change, New};

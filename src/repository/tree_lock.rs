@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::Error;
 
 /// The collection of leases for writes of content. Migrations have their own.
-const COLLECTION: &str = "_content_lock";
+pub const CONTENT_LOCK: &str = "_content_lock";
 const NAME: &str = "sections";
 /// The term of the lease: other processes wait this long for a process that died with it.
 const LEASE_TERM: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ impl TreeLock {
 
     async fn acquire(&self, deadline: Instant) -> Result<Lease, Error> {
         let request = LeaseRequest {
-            collection: COLLECTION.to_owned(),
+            collection: CONTENT_LOCK.to_owned(),
             name: NAME.to_owned(),
             owner: ObjectId::new().to_hex(),
             ttl: LEASE_TERM,

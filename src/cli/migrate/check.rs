@@ -6,13 +6,12 @@ use serde_json::json;
 use super::diff::index_drift;
 use super::{CONTRADICTION, CliError, Context, DRIFT, Lines, Output, Run};
 use crate::cli::doctor;
+use crate::cli::output::LOCKED;
 use crate::repository::{IndexFailure, declared_indexes, expected_failures};
 use crate::startup;
 
 /// The exit code of pending migrations.
 const PENDING: u8 = 3;
-/// The exit code of a lock that another process holds.
-const LOCKED: u8 = 5;
 /// The exit code of a migration that needs an operator.
 const NEEDS_REPAIR: u8 = 4;
 

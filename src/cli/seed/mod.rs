@@ -4,17 +4,23 @@
 mod demo;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Subcommand;
+use docstore::{Database, Lease, LeaseRequest};
+use uuid::Uuid;
 
 use super::context::{AccessMode, Context};
-use super::output::{CliError, Output};
+use super::output::{CliError, LOCKED, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Environment};
 use crate::domain::{Caller, Precondition, Role, slugify};
-use crate::repository::{self, NewUser, Users};
+use crate::repository::{self, CONTENT_LOCK, NewUser, Users};
 use crate::service::{Error, Services};
 use crate::startup;
+
+/// The term of the lock, far longer than adding the sample content takes.
+const LOCK_TERM: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
@@ -24,7 +30,7 @@ pub(super) enum Verb {
     ///   field-notes seed demo
     ///   field-notes seed demo --yes     also in production
     ///
-    /// Requires applied migrations. A second run adds only what is missing.
+    /// Requires applied migrations. A second run adds only what is missing; two at the same time are refused (exit code 5).
     #[command(verbatim_doc_comment)]
     Demo {
         /// Also run in production
@@ -53,11 +59,34 @@ pub(super) async fn run(Verb::Demo { yes }: Verb, config: Config) -> Result<Outp
             account: None,
         };
         let admin = Users::new(database).sign_in(admin, SystemClock.now()).await.map_err(CliError::failed)?;
-        let added = seed(&services, &Caller { id: admin.id, role: Role::Admin }).await?;
+        let lease = lock(database).await?;
+        let added = seed(&services, &Caller { id: admin.id, role: Role::Admin }).await;
+        if let Err(error) = lease.release().await {
+            tracing::warn!(%error, "failed to release the lock of the sample content; it expires by itself");
+        }
+        let added = added?;
         let count = |is_added: bool| added.iter().filter(|added| **added == is_added).count();
         Ok(Output::text(format!("added {}, kept {} existing\n", count(true), count(false))))
     })
     .await
+}
+
+/// Acquires the lock of the sample content: two processes that look for missing items at the same time would each add them.
+async fn lock(database: &Database) -> Result<Lease, CliError> {
+    let request = LeaseRequest {
+        collection: CONTENT_LOCK.to_owned(),
+        name: "sample content".to_owned(),
+        owner: Uuid::new_v4().to_string(),
+        ttl: LOCK_TERM,
+    };
+    database.acquire_lease(request).await?.map_err(|holder| {
+        let message = format!(
+            "another process is adding sample content; nothing was changed\n  run it again when it has ended, at the latest in \
+             {} s",
+            holder.remaining.as_secs() + 1
+        );
+        CliError::new(message, LOCKED)
+    })
 }
 
 /// Adds the items that are missing. Returns for each item whether it was added.
