@@ -70,7 +70,7 @@ errors! {
         /// The disk is full; what was written of the backup is deleted.
         #[error(
             "no space left for a backup in {}; the partial backup was deleted, and nothing was changed in the store\n  \
-             free some space, or give another folder with `--dir`", path.display()
+             free some space, or give another folder: BACKUP_DIR, or `--dir` of `field-notes migrate backup`", path.display()
         )]
         DiskFull {
             /// The folder of backups.
@@ -511,6 +511,9 @@ errors! {
             /// The counts of its committed steps.
             counts: Vec<StepCounts>,
         } = 130,
+        /// A stop was requested while the process waited for another one.
+        #[error("stopped on request while waiting; nothing was changed")]
+        WaitInterrupted = 130,
     }
 }
 

@@ -195,7 +195,7 @@ fn refuse_unknown_contexts(contexts: &[String]) -> Result<(), CliError> {
 async fn stop_on_signal(stop: CancellationToken) {
     let mut signals = Signals::install();
     signals.recv().await;
-    print_error("stopping after the current batch; send the signal again to stop at once");
+    print_error("stopping, after the current batch if there is one; send the signal again to stop at once");
     stop.cancel();
     signals.recv().await;
     // Like a kill: the next run resumes.

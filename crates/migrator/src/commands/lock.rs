@@ -160,7 +160,7 @@ impl Backoff {
     /// Waits for the next pause. Returns `false` if the limit is reached.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] if a stop is requested meanwhile.
+    /// [`Error::WaitInterrupted`] if a stop is requested meanwhile.
     pub(super) async fn pause(&mut self, stop: &CancellationToken) -> Result<bool> {
         let left = self.limit.saturating_sub(self.began.elapsed());
         if left.is_zero() {
@@ -168,7 +168,7 @@ impl Backoff {
         }
         tokio::select! {
             () = tokio::time::sleep(self.pause.min(left)) => {}
-            () = stop.cancelled() => return Err(Error::interrupted()),
+            () = stop.cancelled() => return Err(Error::WaitInterrupted),
         }
         self.pause = (self.pause * 2).min(Duration::from_secs(1));
         Ok(true)

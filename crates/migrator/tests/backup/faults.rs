@@ -82,7 +82,7 @@ testkit::stores! {
         let error = take(&db, &dir, &request()).await.unwrap_err();
         assert!(matches!(&error, Error::DiskFull { path } if *path == dir), "{error:?}");
         assert_eq!(error.exit_code(), 1);
-        assert!(error.to_string().contains("nothing was changed") && error.to_string().contains("--dir"), "{error}");
+        assert!(error.to_string().contains("nothing was changed") && error.to_string().contains("BACKUP_DIR, or `--dir`"), "{error}");
         assert_eq!(names(&dir).len(), 0);
         assert_eq!(everything(&db).await, before);
         let little = TakeRequest { collections: Some(vec!["notes.old".into()]), ..request() };

@@ -125,7 +125,8 @@ testkit::stores! {
         stop.cancel();
         for run in runs {
             let error = run.await.unwrap().unwrap_err();
-            assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+            assert!(matches!(error, Error::WaitInterrupted), "{error}");
+            assert!(error.exit_code() == 130 && error.to_string().ends_with("while waiting; nothing was changed"), "{error}");
         }
         lease.release().await.unwrap();
     }
