@@ -506,6 +506,11 @@ testkit::targets! {
         }
     }
 
+    async fn lint_of_an_empty_store_warns_of_nothing(target: Arc<Target>) {
+        let result = migrate(&Program::on(&target), &["lint", "--strict"]).expect(0);
+        assert_eq!(result.stdout, "0 errors, 0 warnings\n");
+    }
+
     async fn unknown_names_are_refused(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);
