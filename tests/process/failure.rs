@@ -45,6 +45,11 @@ testkit::targets! {
         assert_eq!(status["failed"][0]["id"], "0003_seed_initial_sections", "{status}");
         assert!(status["failed"][0]["error"].is_string(), "{status}");
 
+        let repair = ["migrate", "repair", "0003", "--as", "retry", "--reason", "a test"];
+        program.run(&repair).expect(0);
+        let status = program.run(&["migrate", "status"]).expect(0).stdout;
+        assert!(status.contains("✗ 0003_seed_initial_sections (resumed by the next run): "), "{status}");
+
         sections.delete_one(&Filter::eq("slug", "mine")).await.unwrap();
         program.run(&["migrate", "up"]).expect(0);
         let server = Program::on(&target).serve().await;

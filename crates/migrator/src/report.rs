@@ -211,6 +211,8 @@ pub struct StatusEntry {
     pub state: Option<State>,
     /// `true` while the holder of the lease applies it or rolls it back. A running one that is not was interrupted.
     pub live: bool,
+    /// `true` if an operator let the next run resume it, a start too.
+    pub retry: bool,
     /// The error, if it failed.
     pub error: Option<String>,
     /// Warnings: documents left out, and conditions that do not hold.
@@ -227,6 +229,7 @@ impl StatusEntry {
             source: entry.map(|e| e.source),
             state: entry.map(|e| e.state),
             live: entry.filter(busy).is_some_and(|e| Some(e.fence) == live_fence),
+            retry: entry.is_some_and(|e| e.retry),
             error: entry.and_then(|e| e.error.clone()),
             warnings: entry.map(|e| e.warnings.clone()).unwrap_or_default(),
         }

@@ -77,6 +77,9 @@ impl From<StatusEntry> for EntryView {
         let state = match entry.state {
             Some(State::Running) if entry.live => Some("running"),
             Some(State::RollingBack) if entry.live => Some("rolling back"),
+            Some(State::Failed | State::RollingBack | State::Interrupted) if entry.retry => {
+                Some("resumed by the next run")
+            }
             Some(State::Running | State::RollingBack | State::Interrupted) => Some("interrupted"),
             Some(State::Applied | State::Failed | State::RolledBack) | None => None,
         };
