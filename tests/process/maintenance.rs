@@ -86,6 +86,33 @@ testkit::targets! {
         }
     }
 
+    async fn unusable_backups_are_listed(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let folder = program.folder().join("backups");
+        let file_of = |taken: &Value| folder.join(taken["id"].as_str().unwrap()).join(taken["collections"][0]["file"].as_str().unwrap());
+        let [missing, short, unnamed] = [(); 3].map(|()| json(&program, &["backup"], 0));
+        fs::remove_file(file_of(&missing)).unwrap();
+        fs::write(file_of(&short), "").unwrap();
+        fs::remove_file(folder.join(unnamed["id"].as_str().unwrap()).join("manifest.json")).unwrap();
+        // As a writer that was killed leaves it.
+        fs::create_dir(folder.join(".partial-x")).unwrap();
+        fs::write(folder.join(".partial-x/lock"), "").unwrap();
+        let listed = json(&program, &["backups"], 0);
+        assert_eq!(listed["backups"], serde_json::json!([]));
+        let broken = listed["broken"].as_array().unwrap();
+        for (id, error) in [(&missing["id"], "No such file"), (&short["id"], "has 0 bytes instead of"), (&unnamed["id"], "manifest.json is missing"), (&".partial-x".into(), "is incomplete")] {
+            let one = broken.iter().find(|one| one["id"] == *id).unwrap_or_else(|| panic!("{id}: {listed}"));
+            assert!(one["error"].as_str().unwrap().contains(error), "{one}");
+        }
+        assert_eq!(broken.len(), 4, "{listed}");
+        migrate(&program, &["backups", "--verify"]).expect(6);
+        // The next backup deletes the incomplete one.
+        let taken = json(&program, &["backup"], 0);
+        let listed = json(&program, &["backups"], 0);
+        assert_eq!((&listed["backups"][0]["id"], listed["broken"].as_array().unwrap().len()), (&taken["id"], 3), "{listed}");
+    }
+
     async fn damaged_backup_is_reported_and_not_restored(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);

@@ -11,7 +11,8 @@ use super::{CliError, Context, DRIFT, Lines, Output, Run, count, first_line, siz
 ///   field-notes migrate backups
 ///   field-notes migrate backups --verify --json
 ///
-/// With --verify, every file is compared with its checksum; exits with 6 if one differs.
+/// Incomplete backups, and those with a missing or shortened file, are listed as such. With --verify, every file is
+/// compared with its checksum, too; exits with 6 if a backup cannot be used.
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct BackupsArgs {

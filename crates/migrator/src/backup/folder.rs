@@ -86,11 +86,11 @@ pub struct BackedUpCollection {
 pub struct BackupListing {
     /// The complete backups, newest first. Their checksums were not verified.
     pub backups: Vec<Manifest>,
-    /// Backups whose manifest cannot be read.
+    /// Backups that cannot be used: incomplete ones, and those whose files are missing or have another size.
     pub broken: Vec<UnreadableBackup>,
 }
 
-/// A backup whose manifest cannot be read.
+/// A backup that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnreadableBackup {
     /// The id.
@@ -105,12 +105,46 @@ pub fn list(dir: &Path) -> Result<BackupListing> {
     let mut ids = ids(dir)?;
     ids.reverse();
     for id in ids {
-        match read_manifest(dir, &id) {
+        match read_manifest(dir, &id).and_then(|manifest| check_sizes(dir, &manifest).map(|()| manifest)) {
             Ok(manifest) => listing.backups.push(manifest),
             Err(error) => listing.broken.push(UnreadableBackup { id, error: error.to_string() }),
         }
     }
+    for name in names(dir)? {
+        let error = if name.starts_with(PARTIAL) && is_abandoned(&dir.join(&name)) {
+            "it is incomplete, because its writer was interrupted; the next backup deletes it".to_owned()
+        } else if is_id(&name) && !dir.join(&name).join(MANIFEST).is_file() {
+            format!("{MANIFEST} is missing")
+        } else {
+            continue;
+        };
+        listing.broken.push(UnreadableBackup { id: name, error });
+    }
     Ok(listing)
+}
+
+/// Compares the sizes of the files with the manifest, which is cheaper than their checksums.
+fn check_sizes(dir: &Path, manifest: &Manifest) -> Result<()> {
+    for kept in &manifest.collections {
+        let damaged = |what: String| Error::BackupDamaged { id: manifest.id.clone(), what };
+        let size = |name: &str| {
+            let metadata = fs::metadata(dir.join(&manifest.id).join(name));
+            metadata.map(|file| file.len()).map_err(|error| damaged(format!("{name}: {error}")))
+        };
+        size(&kept.shape_file)?;
+        let found = size(&kept.file)?;
+        if found != kept.bytes {
+            return Err(damaged(format!("{} has {found} bytes instead of {}", kept.file, kept.bytes)));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a name has the form of an id: a time in digits and a suffix.
+fn is_id(name: &str) -> bool {
+    let Some((time, suffix)) = name.split_once("Z-") else { return false };
+    let is_time = time.len() == 15 && time.bytes().all(|byte| byte.is_ascii_digit() || byte == b'T');
+    is_time && !suffix.is_empty()
 }
 
 /// Returns the id of the backup with this prefix.
@@ -243,13 +277,17 @@ impl Drop for PartialBackup {
 fn tidy(dir: &Path) -> Result<()> {
     for name in names(dir)? {
         let path = dir.join(&name);
-        // A folder without a lock was just created, or its writer was killed right then; it is empty.
-        let is_dead = || File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
-        if name.starts_with(DELETING) || name.starts_with(PARTIAL) && is_dead() {
+        if name.starts_with(DELETING) || name.starts_with(PARTIAL) && is_abandoned(&path) {
             delete_incomplete(&path);
         }
     }
     Ok(())
+}
+
+/// Returns whether the writer of a partial backup is gone. A folder without a lock was just created, or its writer was
+/// killed right then; it is empty.
+fn is_abandoned(path: &Path) -> bool {
+    File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 fn delete_incomplete(path: &Path) {
@@ -289,9 +327,16 @@ mod tests {
         fs::write(partial.path().join(MANIFEST), "{}").unwrap();
         assert_eq!(list(dir.path()).unwrap(), BackupListing::default());
         // Another writer does not delete it, but deletes what a dead writer left.
+        fs::create_dir(dir.path().join("20231114T221320Z-abcdef")).unwrap();
+        fs::create_dir(dir.path().join("notes")).unwrap();
         let dead = dir.path().join(".partial-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(LOCK), "").unwrap();
+        let broken: Vec<_> = list(dir.path()).unwrap().broken.into_iter().map(|one| one.id).collect();
+        assert_eq!(
+            BTreeSet::from_iter(broken),
+            BTreeSet::from([".partial-dead", "20231114T221320Z-abcdef"].map(String::from))
+        );
         let other = PartialBackup::begin(dir.path(), "b").unwrap();
         assert!(partial.path().exists() && !dead.exists());
         drop(other);
