@@ -10,6 +10,7 @@ use serde_json::Value;
 use testkit::Target;
 
 use crate::program::{Finished, Program, open_store};
+use crate::takeover;
 
 fn migrate(program: &Program, arguments: &[&str]) -> Finished {
     program.run(&[&["migrate"], arguments].concat())
@@ -84,6 +85,49 @@ testkit::targets! {
             }
             store.close().await;
         }
+    }
+
+    async fn restore_creates_declared_indexes_or_reports_what_remains(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let store = open_store(&target).await;
+        let take = || json(&program, &["backup"], 0)["id"].as_str().unwrap().to_owned();
+        let restore = |id: &str| migrate(&program, &["restore", id, "--replace", "--yes"]).expect(0).stdout;
+        migrate(&program, &["up", "--to", "0003"]).expect(0);
+        let third = take();
+        migrate(&program, &["up"]).expect(0);
+        let all = take();
+        let stories = store.collection("stories");
+        let story = |title: &str| doc! { "title": title, "slug": "same" };
+        stories.insert_many(vec![story("First"), story("Second")]).await.unwrap();
+        let duplicates = take();
+
+        let restored = restore(&third);
+        let remains = "pending: 0004_backfill_section_id; the next start applies them and creates the declared indexes\n";
+        assert!(restored.ends_with(remains), "{restored}");
+        let restored = restore(&duplicates);
+        assert!(restored.contains("the next start would fail: ") && restored.contains("field-notes doctor"), "{restored}");
+        stories.delete_many(&Filter::All).await.unwrap();
+        let restored = restore(&all);
+        assert!(restored.contains("created the declared indexes that were missing: "), "{restored}");
+        let checked = migrate(&program, &["check"]).expect(0).stdout;
+        assert!(checked.contains("✓ indexes match their declarations"), "{checked}");
+        assert_eq!(json(&program, &["restore", &all, "--replace", "--yes", "--only", "users"], 0)["remains"], Value::Null);
+        store.close().await;
+    }
+
+    async fn ledger_of_the_original_is_restored_exactly(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let store = open_store(&target).await;
+        takeover::put_original(&store).await;
+        migrate(&program, &["up"]).expect(0);
+        let before = (testkit::dump!(store)["pymongo_migrate"].clone(), store.list_indexes("pymongo_migrate").await.unwrap());
+        assert!(!before.0.is_empty());
+        let id = json(&program, &["backup"], 0)["id"].as_str().unwrap().to_owned();
+        store.collection("pymongo_migrate").delete_many(&Filter::All).await.unwrap();
+        migrate(&program, &["restore", &id, "--replace", "--yes"]).expect(0);
+        let after = (testkit::dump!(store)["pymongo_migrate"].clone(), store.list_indexes("pymongo_migrate").await.unwrap());
+        assert_eq!(after, before);
+        store.close().await;
     }
 
     async fn unusable_backups_are_listed(target: Arc<Target>) {

@@ -1,7 +1,10 @@
 use clap::Args;
 use migrator::backup::{self, RestoreReport, RestoreRequest};
+use serde::Serialize;
 
 use super::backup::BackupFolder;
+use crate::repository;
+
 use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 
 /// Restore a backup after verifying its checksums
@@ -12,7 +15,7 @@ use super::{AccessMode, CliError, Context, Lines, Output, Run, count};
 ///   field-notes migrate restore 20261121T080000Z --only stories --replace --yes
 ///
 /// Without --replace, nothing is restored if one of the collections has documents; with it, nothing is while a server is
-/// running on the store.
+/// running on the store. Declared indexes that the backup does not have are created.
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
@@ -72,7 +75,41 @@ impl Run for RestoreArgs {
             )));
         }
         let restored = context.migrator.restore(&dir, &id, &request).await?;
-        Ok(Output::new(&restored, restored_text(&restored)))
+        let (indexes_created, remains) = match ensure_indexes(context).await {
+            Ok(created) => (created, None),
+            Err(remains) => (0, Some(remains)),
+        };
+        let mut text = restored_text(&restored);
+        if indexes_created > 0 {
+            text.push_line(format!("created the declared indexes that were missing: {indexes_created}"));
+        }
+        text.push_lines(&remains);
+        Ok(Output::new(&Restored { report: restored, indexes_created, remains }, text))
+    }
+}
+
+/// The report of a restore, and of the declared indexes afterwards.
+#[derive(Serialize)]
+struct Restored {
+    #[serde(flatten)]
+    report: RestoreReport,
+    indexes_created: usize,
+    /// What the next start has to do, or what would stop it.
+    remains: Option<String>,
+}
+
+/// Creates the declared indexes that the backup does not have, or returns what remains to be done. As at a start, they come
+/// after the migrations, because a unique one may need a cleanup first.
+async fn ensure_indexes(context: &Context) -> Result<usize, String> {
+    match context.migrator.verify().await {
+        Err(migrator::Error::Pending(pending)) => Err(format!(
+            "pending: {}; the next start applies them and creates the declared indexes",
+            pending.join(", ")
+        )),
+        Err(error) => Err(format!("the declared indexes were not created, because {error}")),
+        Ok(()) => repository::ensure_all(&context.database).await.map_err(|error| {
+            format!("the next start would fail: {error}\n  `field-notes doctor` examines it again")
+        }),
     }
 }
 
