@@ -59,17 +59,6 @@ pub enum Visibility {
     All,
 }
 
-impl Visibility {
-    /// Includes the unpublished items that this caller may see; without a caller, none.
-    pub fn including_unpublished_of(caller: Option<&Caller>) -> Self {
-        match caller {
-            None => Self::Published,
-            Some(Caller { role: Role::Admin, .. }) => Self::All,
-            Some(Caller { role: Role::Author | Role::Commenter, id }) => Self::PublishedOrOwned(*id),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,9 +74,6 @@ mod tests {
         assert!(!owner.may_edit(None));
         assert!(admin.may_edit(owned_by) && admin.may_edit(None));
         assert!(!author.may_edit(owned_by));
-        assert_eq!(Visibility::including_unpublished_of(Some(&admin)), Visibility::All);
-        assert_eq!(Visibility::including_unpublished_of(Some(&owner)), Visibility::PublishedOrOwned(id));
-        assert_eq!(Visibility::including_unpublished_of(None), Visibility::Published);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::sanitizer::{sanitize, sanitize_patch};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, ContentType, Id, IdempotencyKey, Item as _, Listing, PageRequest, PatchOf,
-    Precondition, Project, ProjectFilter, Revised, Section, SlugLookup, Story, StoryFilter, Visibility,
+    Precondition, Project, ProjectFilter, Revised, Role, Section, SlugLookup, Story, StoryFilter, Visibility,
     slugify,
 };
 use crate::html::{Removed, Sanitized};
@@ -88,7 +88,7 @@ impl<E: Entity> Content<E> {
     /// Returns the item with this id.
     pub async fn by_id(&self, caller: Option<&Caller>, id: &str) -> Result<Revised<E>, Error> {
         let id = parse_id::<E>(id)?;
-        let visibility = Visibility::including_unpublished_of(caller);
+        let visibility = visible_to(caller);
         let found = self.items.find_visible(id, visibility).await?.ok_or(Error::NotFound(E::NAME))?;
         Ok(found.revised)
     }
@@ -123,7 +123,7 @@ impl<E: Entity> Content<E> {
 impl<E: SoftDelete> Content<E> {
     /// Returns the item that this slug, or type of a page, leads to for a caller, or its new one.
     pub async fn by_slug(&self, caller: Option<&Caller>, slug: &str) -> Result<SlugLookup<E>, Error> {
-        let visibility = Visibility::including_unpublished_of(caller);
+        let visibility = visible_to(caller);
         self.items.find_by_name(slug, visibility).await?.ok_or(Error::NotFound(E::NAME))
     }
 }
@@ -291,7 +291,7 @@ impl Stories {
         section_id: Option<&str>,
         page: PageRequest,
     ) -> Result<Listing<Story>, Error> {
-        let visibility = Visibility::including_unpublished_of(drafts_for);
+        let visibility = visible_to(drafts_for);
         let filter = StoryFilter { visibility, section: Placement::filter(section_id)? };
         Ok(self.content.items.list(&filter, page).await?)
     }
@@ -310,7 +310,7 @@ impl Projects {
         featured_only: bool,
         page: PageRequest,
     ) -> Result<Listing<Project>, Error> {
-        let visibility = Visibility::including_unpublished_of(unpublished_for);
+        let visibility = visible_to(unpublished_for);
         let filter = ProjectFilter { visibility, featured_only, section: Placement::filter(section_id)? };
         Ok(self.content.items.list(&filter, page).await?)
     }
@@ -401,9 +401,33 @@ impl Placement {
     }
 }
 
+/// Returns what reads that include unpublished items show: to administrators everything, to others their own, without a caller
+/// none.
+pub(super) fn visible_to(caller: Option<&Caller>) -> Visibility {
+    match caller {
+        None => Visibility::Published,
+        Some(Caller { role: Role::Admin, .. }) => Visibility::All,
+        Some(Caller { role: Role::Author | Role::Commenter, id }) => Visibility::PublishedOrOwned(*id),
+    }
+}
+
 fn invalid(expected: String) -> Error {
     Error::InvalidField { field: "section_id", expected }
 }
 
 /// The description of a valid id.
 pub(super) const EXPECTED_ID: &str = "must be 24 hexadecimal digits";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpublished_items_are_included_for_owners_and_admins() {
+        let id = Id::parse("65a0b1c2d3e4f50617283940").expect("an id");
+        let of = |role| visible_to(Some(&Caller { id, role }));
+        assert_eq!(of(Role::Admin), Visibility::All);
+        assert_eq!([of(Role::Author), of(Role::Commenter)], [Visibility::PublishedOrOwned(id); 2]);
+        assert_eq!(visible_to(None), Visibility::Published);
+    }
+}

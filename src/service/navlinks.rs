@@ -1,8 +1,8 @@
 use super::Error;
-use super::content::{Content, parse_id, unchanged};
+use super::content::{Content, parse_id, unchanged, visible_to};
 use crate::domain::{
     Caller, IdempotencyKey, Item as _, Listing, NavLink, NavLinkDraft, NavLinkPatch, PageRequest,
-    Precondition, Revised, Role, Visibility,
+    Precondition, Revised, Role,
 };
 use crate::repository::{Change, New, Versioned};
 
@@ -16,7 +16,7 @@ impl NavLinks {
         unpublished_for: Option<&Caller>,
         page: PageRequest,
     ) -> Result<Listing<NavLink>, Error> {
-        Ok(self.items.list(&Visibility::including_unpublished_of(unpublished_for), page).await?)
+        Ok(self.items.list(&visible_to(unpublished_for), page).await?)
     }
 
     /// Creates a link, unless an earlier request with the same key did.

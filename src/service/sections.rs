@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Error;
-use super::content::{Content, EXPECTED_ID, parse_id};
+use super::content::{Content, EXPECTED_ID, parse_id, visible_to};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, ContentType, Id, IdempotencyKey, Item as _, Listing, MAX_SECTION_DEPTH,
     NavVisibility, Page, PageRequest, ParentFilter, Patch, PlacementError, Precondition, Restored, Revised,
-    Role, Section, SectionDraft, SectionFilter, SectionPatch, Visibility, nth_slug, slugify,
+    Role, Section, SectionDraft, SectionFilter, SectionPatch, nth_slug, slugify,
 };
 use crate::repository::{Change, ContentCounts, New, Repository, SectionContents, TreeLock, Versioned};
 
@@ -82,7 +82,7 @@ impl Sections {
         page: PageRequest,
     ) -> Result<Listing<Section>, Error> {
         let filter = SectionFilter {
-            visibility: Visibility::including_unpublished_of(unpublished_for),
+            visibility: visible_to(unpublished_for),
             parent: parent_id.map(parse_parent_filter).transpose()?,
             nav_visibility: nav_visibility.map(parse_nav_visibility).transpose()?,
         };

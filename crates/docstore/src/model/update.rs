@@ -1,6 +1,6 @@
 use bson::{Bson, Document};
 
-use crate::model::field::{check_document, check_value};
+use crate::model::query::{check_document, check_value};
 use crate::{Error, Field, Filter, Result};
 
 /// Changes to different fields of a document, applied together.

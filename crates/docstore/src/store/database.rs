@@ -5,7 +5,7 @@ use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation};
-use crate::model::field::check_collection_name;
+use crate::model::query::check_collection_name;
 use crate::tracking::Tracked;
 use crate::{
     ChangeFeed, Collection, CollectionOptions, CollectionVersions, EngineKind, Ensured, Find, Index, Lease,

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output, Reach};
-use crate::model::field::{check_collection_name, check_document};
+use crate::model::query::{check_collection_name, check_document};
 use crate::{Error, Result, Write};
 use write_set::WriteSet;
 pub use write_set::{StalenessBound, WriteLog};

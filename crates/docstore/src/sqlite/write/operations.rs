@@ -5,7 +5,7 @@ use bson::{Document, RawDocumentBuf};
 use futures_util::stream::{self, StreamExt};
 
 use crate::engine::{Operation, Output, RawStream, Reach};
-use crate::model::field::check_document;
+use crate::model::query::check_document;
 use crate::order::unreadable;
 use crate::sqlite::catalog::CollectionMeta;
 use crate::sqlite::query::read::PlannedRead;
