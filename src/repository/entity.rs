@@ -3,14 +3,14 @@
 
 #![expect(clippy::option_option, reason = "the outer option says whether the value can be read")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use bson::oid::ObjectId;
 use bson::raw::RawElement;
-use bson::{Bson, Document, RawBsonRef, RawDocument};
+use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf};
 use chrono::{DateTime, Utc};
 use docstore::{Collection, Database, Direction, Filter, Find, Index, Update};
 use parking_lot::Mutex;
@@ -159,6 +159,24 @@ impl<E: Entity> Repository<E> {
     /// [`Error::Corrupt`] if it cannot be read.
     pub async fn find_versioned(&self, id: Id) -> Result<Option<Versioned<E>>, Error> {
         self.find_one_versioned(Filter::id(id.object_id()).also(not_deleted())).await
+    }
+
+    /// Returns the entities with these ids and their versions, except those that are deleted.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if one cannot be read.
+    pub async fn find_all_versioned(
+        &self,
+        ids: impl IntoIterator<Item = Id>,
+    ) -> Result<HashMap<Id, Versioned<E>>, Error> {
+        let ids = ids.into_iter().map(|id| Bson::ObjectId(id.object_id()));
+        let find = Find::new(Filter::is_in("_id", ids).also(not_deleted()));
+        let documents = self.collection.find(find).await?.raw_documents().await?;
+        let read = |document: &RawDocumentBuf| {
+            let versioned = Self::read_versioned(document)?;
+            Ok((versioned.revised.item.meta().id, versioned))
+        };
+        documents.iter().map(read).collect()
     }
 
     pub(super) async fn find_one(&self, find: Find) -> Result<Option<E>, Error> {

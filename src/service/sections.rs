@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Error;
-use super::content::{Content, EXPECTED_ID, parse_id, visible_to};
+use super::content::{Content, EXPECTED_ID, editable, parse_id, visible_to};
 use crate::clock::Clock;
 use crate::domain::{
     Authorship, Caller, ContentType, Id, IdempotencyKey, Item as _, Listing, MAX_SECTION_DEPTH,
@@ -264,19 +264,11 @@ impl Sections {
         section: Option<Id>,
         parent: &str,
     ) -> Result<String, Error> {
-        let parent = self.visible_parent(caller, parent).await?;
+        let parent = parse_parent(parent)?;
+        visible_parent(caller, self.content.items.find(parent).await?.as_ref())?;
         let tree = self.content.items.tree().await?;
         tree.check_parent(section, parent).map_err(|error| invalid_parent(describe(error)))?;
         Ok(parent.to_string())
-    }
-
-    /// Parses the id of a parent; fails if the caller does not see it.
-    async fn visible_parent(&self, caller: &Caller, parent: &str) -> Result<Id, Error> {
-        let parent = Id::parse(parent).map_err(|_| invalid_parent(EXPECTED_ID.into()))?;
-        match self.content.items.find(parent).await? {
-            Some(section) if section.is_visible_to(Some(caller)) => Ok(parent),
-            _ => Err(invalid_parent(describe(PlacementError::ParentNotFound))),
-        }
     }
 
     /// Gives sections new places: all of them, or none if one of them may not be moved there.
@@ -304,20 +296,31 @@ impl Sections {
         caller: &Caller,
         places: &[SectionPlace],
     ) -> Result<Vec<(Versioned<Section>, SectionPatch)>, Error> {
-        let mut tree = self.content.items.tree().await?;
-        let (mut moves, mut seen, mut parents) = (Vec::new(), HashSet::new(), Vec::new());
+        let mut ids = HashSet::new();
         for place in places {
-            let id = parse_id::<Section>(&place.id)?;
-            if !seen.insert(id) {
+            if !ids.insert(parse_id::<Section>(&place.id)?) {
                 let expected = "must name each section once".into();
                 return Err(Error::InvalidField { field: "id", expected });
             }
-            let stored = self.content.find_editable(caller, id, &Precondition::default()).await?;
+        }
+        for place in places {
+            if let Patch::Set(parent) = &place.parent_id {
+                ids.extend(Id::parse(parent).ok());
+            }
+        }
+        // One read for the sections and their parents, however many there are.
+        let sections = self.content.items.find_all_versioned(ids).await?;
+        let mut tree = self.content.items.tree().await?;
+        let (mut moves, mut parents) = (Vec::new(), Vec::new());
+        for place in places {
+            let id = parse_id::<Section>(&place.id)?;
+            let stored = editable(caller, sections.get(&id).cloned(), &Precondition::default())?;
             let current = &stored.revised.item.draft.parent_id;
             let parent_id = match &place.parent_id {
                 // The section may stay where it is even if its parent was deleted.
                 Patch::Set(parent) if current.as_ref() != Some(parent) => {
-                    let parent = self.visible_parent(caller, parent).await?;
+                    let parent = parse_parent(parent)?;
+                    visible_parent(caller, sections.get(&parent).map(|parent| &parent.revised.item))?;
                     tree = tree.with_section(id, Some(parent));
                     parents.push((id, parent));
                     Patch::Set(parent.to_string())
@@ -488,6 +491,18 @@ struct Destination {
     parent: Option<Id>,
     /// The new section of content.
     section: Option<Id>,
+}
+
+fn parse_parent(parent: &str) -> Result<Id, Error> {
+    Id::parse(parent).map_err(|_| invalid_parent(EXPECTED_ID.into()))
+}
+
+/// Fails unless the caller sees the section that is to be a parent.
+fn visible_parent(caller: &Caller, parent: Option<&Section>) -> Result<(), Error> {
+    match parent {
+        Some(section) if section.is_visible_to(Some(caller)) => Ok(()),
+        _ => Err(invalid_parent(describe(PlacementError::ParentNotFound))),
+    }
 }
 
 fn invalid_parent(expected: String) -> Error {

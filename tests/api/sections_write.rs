@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use docstore::Database;
 use serde_json::{Value, json};
 
+use crate::counting::Counting;
 use crate::support::{App, NOW_MS, insert, section};
 use crate::writing::{ANONYMOUS, stored};
 
@@ -263,6 +264,25 @@ testkit::stores! {
         assert_eq!(app.put("admin", "/sections/order", &json!(roots)).await.status, 204);
         let list = app.get("/sections?parent_id=null&limit=100").await.slugs();
         assert_eq!(list[list.len() - 3..], ["b", "c", "a"]);
+    }
+
+    async fn reordering_takes_the_same_reads_for_any_number_of_sections(db: Database) {
+        let (counted, counts) = Counting::around(&db);
+        let app = App::on(&counted).await;
+        let parent = app.create("author", "/sections", &new("Parent")).await;
+        let mut places = Vec::new();
+        for n in 0..8 {
+            let section = app.create("author", "/sections", &new(&format!("Child {n}"))).await;
+            places.push(json!({ "id": section["id"], "sort_order": n, "parent_id": parent["id"] }));
+        }
+        let mut reads = Vec::new();
+        for places in [&places[..1], &places[1..]] {
+            let before = counts.reads();
+            assert_eq!(app.put("author", "/sections/order", &json!(places)).await.status, 204);
+            reads.push(counts.reads() - before);
+        }
+        assert_eq!(reads[0], reads[1]);
+        assert_eq!(app.get(&format!("/sections?parent_id={}", parent["id"].as_str().unwrap())).await.json()["total"], 8);
     }
 
     async fn reorders_at_once_are_each_whole(db: Database) {
