@@ -27,7 +27,7 @@ const MAX_WINDOWS: usize = 16_384;
 /// The limit of all writes of a client together, which bounds what it can do by varying the path.
 const ALL_WRITES: RateLimit = RateLimit { name: "all-writes", per_minute: 300 };
 
-/// Enforces the rate limit of the matched route, for each path, and the limit of all writes. A request with invalid fields
+/// Enforces the rate limit of the matched route, for each path, and for writes the limit of all writes. A request with invalid fields
 /// counts for the latter only.
 pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let limit = Route::matched(request.extensions()).and_then(|route| route.limit);
@@ -36,7 +36,7 @@ pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, ne
         return next.run(request).await;
     };
     let own = (RateLimitKey::of_path(client.address, request.method(), request.uri().path()), limit);
-    let all = (RateLimitKey::of_client(client.address), ALL_WRITES);
+    let all = all_writes(client.address, request.method());
     let (mut response, status) = match limiter.try_acquire_both(own, all, app.clock.now()) {
         Ok(mut status) => {
             let response = next.run(request).await;
@@ -52,6 +52,11 @@ pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, ne
     };
     add_headers(response.headers_mut(), status);
     response
+}
+
+/// Returns the limit of all writes, if the method is one of a write.
+fn all_writes(client: IpAddr, method: &Method) -> Option<(RateLimitKey, RateLimit)> {
+    (!method.is_safe()).then(|| (RateLimitKey::of_client(client), ALL_WRITES))
 }
 
 fn add_headers(headers: &mut HeaderMap, status: RateLimitStatus) {
@@ -147,17 +152,18 @@ impl RateLimiter {
         }
     }
 
-    /// Counts one request against two limits, if it is within both. Returns the status of the one with less left.
+    /// Counts one request against a limit, and against another one if there is one, if it is within both. Returns the status of the one with less left.
     ///
     /// # Errors
     /// The status of the limit that is reached.
     pub(crate) fn try_acquire_both(
         &self,
         (first, first_limit): (RateLimitKey, RateLimit),
-        (second, second_limit): (RateLimitKey, RateLimit),
+        second: Option<(RateLimitKey, RateLimit)>,
         now: DateTime<Utc>,
     ) -> Result<RateLimitStatus, RateLimitStatus> {
         let status = self.try_acquire(first, first_limit, now)?;
+        let Some((second, second_limit)) = second else { return Ok(status) };
         let other = self.try_acquire(second, second_limit, now).inspect_err(|_| self.refund(&first))?;
         Ok(if other.remaining < status.remaining { other } else { status })
     }
@@ -279,14 +285,29 @@ mod tests {
             RateLimitKey::of_client(Ipv4Addr::from_bits(1).into()),
             RateLimit { name: "all", per_minute: 3 },
         );
-        let put =
-            |name| limiter.try_acquire_both((path(name), LIMIT), all, at(0)).map(|status| status.remaining);
+        let put = |name| {
+            limiter.try_acquire_both((path(name), LIMIT), Some(all), at(0)).map(|status| status.remaining)
+        };
         assert_eq!(
             (put("/a"), put("/a"), put("/%61").is_err(), put("/a").is_err()),
             (Ok(1), Ok(0), true, true)
         );
         assert_eq!((put("/b"), put("/c").is_err()), (Ok(0), true));
         assert!(limiter.try_acquire(path("/c"), LIMIT, at(0)).is_ok_and(|status| status.remaining == 1));
+    }
+
+    #[test]
+    fn reads_do_not_count_as_writes() {
+        let client = Ipv4Addr::from_bits(1).into();
+        for read in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            assert_eq!(all_writes(client, &read), None, "{read}");
+        }
+        let (all, _) = all_writes(client, &Method::PUT).unwrap();
+        let limiter = RateLimiter::default();
+        let own = (RateLimitKey::of_path(client, &Method::GET, "/a"), LIMIT);
+        let read = limiter.try_acquire_both(own, all_writes(client, &Method::GET), at(0));
+        assert_eq!(read.map(|status| status.limit), Ok(LIMIT));
+        assert!(!limiter.windows.lock().contains_key(&all));
     }
 
     #[test]
