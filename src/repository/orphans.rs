@@ -60,7 +60,9 @@ pub async fn find(database: &Database) -> Result<Vec<Orphan>, docstore::Error> {
         let mut cursor = database.collection(collection).find(find).await?;
         while let Some(document) = cursor.next_document().await? {
             let Some(reference) = reference(&document, field) else { continue };
-            let section = super::entity::display_id(reference);
+            // Any spelling of an id names the section.
+            let section = section_id(reference).unwrap_or_else(|| reference.clone());
+            let section = super::entity::display_id(&section);
             let both_deleted = in_trash.contains(&section) && is_marked_deleted(&document);
             if !existing.contains(&section) && !both_deleted {
                 let (id, reference) = (document.get("_id").cloned().unwrap_or(Bson::Null), reference.clone());

@@ -365,6 +365,8 @@ testkit::targets! {
         insert("sections", 1, doc! { "parent_id": gone.to_hex() }).await;
         insert("stories", 2, doc! { "section_id": gone.to_hex() }).await;
         insert("stories", 3, doc! { "section_id": blog.to_hex() }).await;
+        // Another spelling of an id names the same section.
+        insert("stories", 10, doc! { "section_id": blog.to_hex().to_uppercase() }).await;
         insert("projects", 4, doc! { "section_id": gone, "version": 6_i64 }).await;
         insert("pages", 5, doc! { "section_id": deleted.to_hex(), "deleted": true }).await;
         insert("pages", 6, doc! { "section_id": "" }).await;
