@@ -33,7 +33,7 @@ pub(super) async fn sanitize(content: String) -> Result<Sanitized, Error> {
     let invalid = |expected| Error::InvalidField { field: "content", expected };
     let sanitized = sanitized.map_err(|too_long| {
         invalid(format!(
-            "must be sanitized to at most {} characters: close elements and quote attributes",
+            "must contain at most {} characters after it is sanitized: close elements and quote attributes",
             too_long.limit
         ))
     })?;

@@ -197,4 +197,15 @@ testkit::stores! {
         let other = db.collection("stories").find_one(Find::new(Filter::eq("section_id", Bson::Null))).await.unwrap();
         assert_eq!(other, None);
     }
+
+    async fn the_page_of_a_section_that_is_deleted_by_force_stays_public(db: Database) {
+        let app = App::on(&db).await;
+        let section = json!({ "title": "Colophon", "display_type": "static-page", "content_type": "page" });
+        let section = app.create("admin", "/sections", &section).await;
+        let page = json!({ "title": "Colophon", "content": "<p>Set in Rust</p>", "section_id": section["id"] });
+        assert_eq!(app.put("admin", "/pages/colophon", &page).await.status, 200);
+        assert_eq!(app.delete("admin", &format!("{}?force=true", path(&section))).await.status, 204);
+        let page = app.get("/pages/colophon").await;
+        assert_eq!((page.status.as_u16(), &page.json()["section_id"]), (200, &Value::Null));
+    }
 }

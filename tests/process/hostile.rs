@@ -146,6 +146,7 @@ async fn odd_request_heads_are_refused_with_their_status() {
     for (line, headers, expected) in [
         ("GET /sections HTTP/1.1", String::new(), "400"),
         ("GET /sections HTTP/1.1", "Host: a\r\nHost: b\r\n".to_owned(), "400"),
+        ("GET /sections HTTP/1.1", "Host: a/b\r\n".to_owned(), "400"),
         ("GET /me HTTP/1.1", format!("Host: a\r\n{token}{token}"), "400"),
         ("GET /me HTTP/1.1", format!("Host: a\r\n{token}"), "200"),
         ("GET /sections HTTP/1.0", String::new(), "200"),
