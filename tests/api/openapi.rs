@@ -159,7 +159,11 @@ testkit::stores! {
             };
             let path = path.replace("{id}", "65a1b2c3d4e5f60718293a4b").replace("{page_type}", "about");
             for (name, property) in schema["properties"].as_object().unwrap() {
-                let text = |length: u64| json!("x".repeat(usize::try_from(length).unwrap()));
+                let is_url = property["pattern"].as_str().is_some_and(|pattern| pattern.starts_with("^(https?://"));
+                let start = if is_url { "https://" } else { "" };
+                let text = |length: u64| {
+                    json!(format!("{start}{}", "x".repeat(usize::try_from(length).unwrap() - start.len())))
+                };
                 let least = property["minLength"].as_u64().map(|length| (text(length), text(length - 1)));
                 let most = property["maxLength"].as_u64().map(|length| (text(length), text(length + 1)));
                 let low = property["minimum"].as_i64().map(|number| (json!(number), json!(number - 1)));

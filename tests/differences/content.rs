@@ -42,6 +42,11 @@ pub(crate) const ITEMS: &[Difference] = &[
         "regression_19_an_address_is_cleared_by_an_empty_text",
     ),
     extend(
+        "url-length",
+        "The URLs of a project have up to 2,048 characters, otherwise 422; their length was not limited.",
+        "addresses_begin_with_http_or_are_none",
+    ),
+    extend(
         "sort-order",
         "`sort_order` must be within the range of a JSON number, otherwise 422.",
         "limits_of_fields_are_those_that_are_enforced",
@@ -83,7 +88,7 @@ pub(crate) const ITEMS: &[Difference] = &[
     ),
     extend(
         "visible-titles",
-        "A title, label or summary without a visible character is 422; so are more than 50 `technologies`, or one of more than 50 characters.",
+        "A title, label or summary without a visible character is 422; so are more than 50 `technologies`, or one without a visible character or of more than 50.",
         "blank_and_invisible_titles_are_refused",
     ),
 ];

@@ -211,7 +211,7 @@ impl<V> Field<String, V> {
 }
 
 impl<V> Field<Vec<String>, V> {
-    /// Bounds the number of elements, and the number of characters of each.
+    /// Bounds the number of elements, and the number of characters of each, one of which must be visible.
     pub(crate) fn items(self, max: u64, max_length: u64) -> Self {
         self.rule(Rule::Items(max)).rule(Rule::Each(max_length))
     }
@@ -242,7 +242,9 @@ impl<T: FieldValue, V> Field<T, V> {
         for rule in &self.rules {
             match rule {
                 Rule::Length(min, max) => {
-                    schema["minLength"] = json!(min);
+                    if *min > 0 {
+                        schema["minLength"] = json!(min);
+                    }
                     schema["maxLength"] = json!(max);
                 }
                 Rule::Range(min, max) => {
@@ -250,7 +252,10 @@ impl<T: FieldValue, V> Field<T, V> {
                     schema["maximum"] = json!(max);
                 }
                 Rule::Items(max) => schema["maxItems"] = json!(max),
-                Rule::Each(max) => schema["items"]["maxLength"] = json!(max),
+                Rule::Each(max) => {
+                    schema["items"]["minLength"] = json!(1);
+                    schema["items"]["maxLength"] = json!(max);
+                }
                 Rule::Pattern(pattern) => schema["pattern"] = json!(pattern),
                 Rule::Values(values) => schema["enum"] = json!(values),
                 Rule::Check(..) => {}

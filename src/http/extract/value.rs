@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde_json::Value;
 use validator::{ValidateLength, ValidateRange};
 
-use crate::domain::StringEnum;
+use crate::domain::{StringEnum, is_visible};
 use crate::http::error::{FieldError, LocPart, MAX_ERRORS};
 use crate::http::openapi::schema::ValueSchema;
 
@@ -27,7 +27,7 @@ pub(crate) enum Rule {
     Range(i64, i64),
     /// The largest number of elements.
     Items(u64),
-    /// The largest number of characters of each element.
+    /// The largest number of characters of each element, which must be visible.
     Each(u64),
     /// A predicate, and what it requires.
     Check(fn(&str) -> bool, &'static str),
@@ -165,7 +165,9 @@ impl FieldValue for Vec<String> {
             }
             Rule::Each(max) => {
                 let errors = |(index, element): (usize, &String)| {
-                    let errors = element.check(&Rule::Length(0, max));
+                    let visible = Rule::Check(is_visible, "must contain a visible character");
+                    let errors = [Rule::Length(0, max), visible];
+                    let errors = errors.iter().flat_map(|rule| element.check(rule)).collect::<Vec<_>>();
                     errors.into_iter().map(move |error| error.within([LocPart::Index(index)]))
                 };
                 self.iter().enumerate().flat_map(errors).take(MAX_ERRORS).collect()

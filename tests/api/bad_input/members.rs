@@ -162,6 +162,12 @@ testkit::stores! {
         }
         for way in having(&ways, "technologies") {
             refused(&app, way, "technologies", &json!(vec!["a"; 51]), "too_long").await;
+            for blank in ["", " ", "\u{200b}"] {
+                let mut body = way.good.clone();
+                body["technologies"] = json!(["a", blank]);
+                let errors = app.write("admin", way.method.clone(), &way.path, &[], body.to_string()).await.errors();
+                assert_eq!(errors, [(json!(["body", "technologies", 1]), "value_error".to_owned())]);
+            }
         }
         assert_eq!(content(&db).await, before);
         for way in having(&ways, "technologies") {

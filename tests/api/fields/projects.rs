@@ -61,6 +61,9 @@ testkit::stores! {
             for bad in ["example.com", "ftp://example.com", "javascript:alert(1)", " "] {
                 assert_eq!(projects.wrong(&app, field, &json!(bad)).await, ["value_error"], "{field}: {bad}");
             }
+            let long = |length: usize| json!(format!("https://example.com/{}", "é".repeat(length - 20)));
+            assert!(projects.wrong(&app, field, &long(2_048)).await.is_empty(), "{field}");
+            assert_eq!(projects.wrong(&app, field, &long(2_049)).await, ["string_too_long"], "{field}");
             for none in [json!(""), json!(null)] {
                 assert_eq!(projects.create(&app, &projects.with(field, none)).await[field], Value::Null);
             }
