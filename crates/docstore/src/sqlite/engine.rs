@@ -82,6 +82,7 @@ impl SqliteEngine {
             catalog: Arc::default(),
             events: events.clone(),
             limit,
+            space_when_full: None,
         })?;
         let locks = Arc::new(Locks::new(&path));
         let events = Mutex::new(Some(events));

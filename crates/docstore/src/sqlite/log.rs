@@ -124,12 +124,17 @@ fn pragma_check(connection: &Connection, pragma: &str) -> Result<Option<String>>
     }
 }
 
-/// Returns the number in the file itself, without the log: 0 if it has none, `None` if the file cannot be read alone. The
+/// Returns the number in the file itself, without the log: 0 if it has none, `None` if the file alone is damaged. The
 /// process was then killed while it wrote the log into the file, for example after the first page, which states a size that
 /// the file does not have yet. A copy that was restored can be read.
 fn owner_in_file(path: &Path) -> Result<Option<i64>> {
     let connection = connect_immutable(path)?;
-    Ok(owner(&connection).ok().map(|owner| owner.map_or(0, |(current, _)| current)))
+    match owner(&connection) {
+        Ok(owner) => Ok(Some(owner.map_or(0, |(current, _)| current))),
+        Err(Error::Engine { what, .. }) if what == DAMAGED => Ok(None),
+        // What could not be read says nothing about the log.
+        Err(error) => Err(error),
+    }
 }
 
 fn owner(connection: &Connection) -> Result<Option<(i64, i64)>> {

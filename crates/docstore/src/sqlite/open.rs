@@ -73,7 +73,7 @@ pub(crate) fn open_writer(
     let found = inspect(path)?;
     if found == Found::Nothing {
         make_empty(path)?;
-    } else if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
+    } else if !is_writable(path) {
         return Err(Error::ReadOnly(format!("this user may not write {}", path.display())));
     }
     protect(path);
@@ -85,8 +85,16 @@ pub(crate) fn open_writer(
             tracing::error!(path = %path.display(), "the disk of the store is full: content is served, writes fail");
             Ok((connect_immutable(path)?, FileAccess::Immutable))
         }
+        // SQLite creates files beside the store.
+        Err(Error::Unavailable(_)) if folder_of(path).is_some_and(|folder| !is_writable(folder)) => {
+            Err(Error::ReadOnly(format!("this user may not write the folder of {}", path.display())))
+        }
         Err(error) => Err(error),
     }
+}
+
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 fn open_writable(

@@ -130,6 +130,29 @@ pub(crate) struct Writer {
     pub(crate) events: broadcast::Sender<Change>,
     /// Maximum duration of a transaction.
     pub(crate) limit: Duration,
+    /// The space when a write found the disk full.
+    pub(crate) space_when_full: Option<Space>,
+}
+
+/// The space that the store takes and has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Space {
+    pages: i64,
+    free_pages: i64,
+    available_bytes: u64,
+}
+
+impl Space {
+    /// The disk has space again when it has this much more.
+    const MARGIN: u64 = 1 << 20;
+
+    /// Reports whether there is more space than `before`, or some of it could be taken. A small write may find space where
+    /// a larger one found none, which says nothing about the next larger one.
+    fn has_grown(self, before: Self) -> bool {
+        self.pages > before.pages
+            || self.free_pages > before.free_pages
+            || self.available_bytes >= before.available_bytes.saturating_add(Self::MARGIN)
+    }
 }
 
 impl Writer {
@@ -323,12 +346,28 @@ impl Writer {
         Ok(())
     }
 
-    fn commit(&self) -> Result<()> {
+    fn commit(&mut self) -> Result<()> {
         // What is written to a file that is gone would be lost.
         self.files.check()?;
         self.connection.execute_batch("COMMIT").map_err(failed("committing"))?;
-        self.condition.set_full(false);
+        if self.condition.is_full()
+            && self.space_when_full.zip(self.space()).is_none_or(|(before, now)| now.has_grown(before))
+        {
+            self.condition.set_full(false);
+            self.space_when_full = None;
+        }
         Ok(())
+    }
+
+    /// Returns the space as it is; `None` if it cannot be read.
+    fn space(&self) -> Option<Space> {
+        let number = |pragma: &str| self.connection.query_row(pragma, [], |row| row.get(0)).ok();
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(Space {
+            pages: number("PRAGMA page_count")?,
+            free_pages: number("PRAGMA freelist_count")?,
+            available_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
+        })
     }
 
     /// Records the outcome of a commit.
@@ -354,6 +393,9 @@ impl Writer {
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
             tracing::error!(%error, "the store could not roll back a transaction");
+        }
+        if self.condition.is_full() && self.space_when_full.is_none() {
+            self.space_when_full = self.space();
         }
     }
 }
@@ -410,5 +452,21 @@ impl EngineTransaction for Transaction {
             Err(Error::TransactionEnded(_)) => Ok(()),
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_write_on_a_full_disk_does_not_end_the_condition() {
+        let before = Space { pages: 60, free_pages: 2, available_bytes: 4096 };
+        let grows = |now: Space| now.has_grown(before);
+        assert!(!grows(before));
+        assert!(!grows(Space { free_pages: 1, available_bytes: 40_960, ..before }));
+        assert!(grows(Space { pages: 61, ..before }));
+        assert!(grows(Space { free_pages: 3, ..before }));
+        assert!(grows(Space { available_bytes: 4096 + Space::MARGIN, ..before }));
     }
 }
