@@ -238,7 +238,7 @@ impl Config {
                 deadline: GoogleSettings::DEADLINE,
             },
             middleware: MiddlewareSettings {
-                extra_origins: reader.list(var::CORS_EXTRA_ORIGINS),
+                extra_origins: reader.origins(var::CORS_EXTRA_ORIGINS),
                 local_origins: matches!(environment, Environment::Development | Environment::Test),
                 trusted_proxies: reader.networks(var::TRUSTED_PROXIES),
                 hsts: is_production,
@@ -256,16 +256,12 @@ impl Config {
             backup_keep: reader.count(var::BACKUP_KEEP, 1, usize::MAX),
             backup_max_mib: reader.count(var::BACKUP_MAX_MIB, 0, u64::MAX),
             on_start_failure: reader.choice(var::ON_START_FAILURE),
-            log_format: reader.choice(if is_production {
-                var::LOG_FORMAT.or("json")
-            } else {
-                var::LOG_FORMAT
-            }),
+            log_format: log_format(reader, environment),
             log_filter: reader.log_filter(var::RUST_LOG),
             request_timeout: reader.seconds(var::REQUEST_TIMEOUT_SECONDS, 1),
             cache: CacheSettings {
                 max_bytes: NonZeroU64::new(reader.bytes(var::CACHE_MAX_BYTES)),
-                in_flight_bytes: reader.bytes(var::RESPONSES_MAX_BYTES),
+                in_flight_bytes: reader.response_bytes(var::RESPONSES_MAX_BYTES),
                 shared_age: reader.seconds(var::CACHE_S_MAXAGE, 0),
                 stale_while_revalidate: reader.seconds(var::CACHE_STALE_WHILE_REVALIDATE, 0),
             },
@@ -291,6 +287,13 @@ impl Config {
         Reader::new(&lookup).worker_threads(var::TOKIO_WORKER_THREADS)
     }
 
+    /// Reads only the format of the log. [`Config::read`] reports an invalid one.
+    pub fn read_log_format(lookup: impl Fn(&str) -> Option<String>) -> LogFormat {
+        let reader = &mut Reader::new(&lookup);
+        let environment = reader.choice(var::ENVIRONMENT);
+        log_format(reader, environment)
+    }
+
     /// Reads only the address that the server listens on.
     ///
     /// # Errors
@@ -302,6 +305,11 @@ impl Config {
         let listen = listen(reader, environment);
         reader.finish(listen)
     }
+}
+
+fn log_format(reader: &mut Reader<'_>, environment: Environment) -> LogFormat {
+    let is_production = environment == Environment::Production;
+    reader.choice(if is_production { var::LOG_FORMAT.or("json") } else { var::LOG_FORMAT })
 }
 
 fn listen(reader: &mut Reader<'_>, environment: Environment) -> SocketAddr {

@@ -8,10 +8,14 @@ use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
 use super::variables::Variable;
+use crate::http::is_origin;
 use ipnet::IpNet;
 
 /// The longest duration, in seconds: a day.
 const MAX_SECONDS: u64 = 86_400;
+
+/// The minimum of the bytes of responses, which has room for the longest item: it was sent in a body of at most 1 MiB.
+const MIN_RESPONSE_BYTES: u64 = 2 << 20;
 
 /// The maximum number of threads that serve requests.
 const MAX_THREADS: usize = 1024;
@@ -125,6 +129,21 @@ impl<'l> Reader<'l> {
     pub(super) fn seconds(&mut self, variable: Variable, min: u64) -> Duration {
         let expected = format!("a whole number of seconds, from {min} to {MAX_SECONDS}");
         Duration::from_secs(self.number(variable, min..=MAX_SECONDS, &expected))
+    }
+
+    /// Parses a list of origins separated by commas.
+    pub(super) fn origins(&mut self, variable: Variable) -> Vec<String> {
+        let origins = self.list(variable);
+        if !origins.iter().all(|origin| is_origin(origin)) {
+            self.error(variable, "must be origins, such as https://preview.example.com, separated by commas");
+        }
+        origins
+    }
+
+    /// Parses a number of bytes that has room for responses.
+    pub(super) fn response_bytes(&mut self, variable: Variable) -> u64 {
+        let expected = format!("a whole number of bytes, {MIN_RESPONSE_BYTES} or more");
+        self.number(variable, MIN_RESPONSE_BYTES..=u64::MAX, &expected)
     }
 
     /// Parses a number of bytes; zero is allowed.

@@ -77,6 +77,21 @@ fn emails_must_be_plausible() {
 }
 
 #[test]
+fn invalid_origin_is_refused() {
+    for bad in ["foo", "*", "https://a.example,preview.example", "https://e.example/path"] {
+        assert_eq!(invalid(&[("CORS_EXTRA_ORIGINS", bad)]), ["CORS_EXTRA_ORIGINS"], "{bad}");
+    }
+}
+
+#[test]
+fn budget_of_responses_has_room_for_one() {
+    for bad in ["0", "1000"] {
+        assert_eq!(invalid(&[("RESPONSES_MAX_BYTES", bad)]), ["RESPONSES_MAX_BYTES"], "{bad}");
+    }
+    assert_eq!(with(&[("RESPONSES_MAX_BYTES", "20000000")]).cache.in_flight_bytes, 20_000_000);
+}
+
+#[test]
 fn database_names_must_agree() {
     let uri = "mongodb://h:1/notes?w=1";
     assert_eq!(mongo(with(&[("MONGO_URI", uri)])).1, "notes");

@@ -27,6 +27,7 @@ pub use cache::{CacheCounts, CacheSettings, CachedService, ResponseCache};
 pub use error::{ApiError, FieldError, LocPart};
 pub use middleware::{
     ConcurrencyLimit, Gate, MiddlewareSettings, MiddlewareState, RateLimit, RateLimitStatus, Readiness,
+    is_origin,
 };
 pub use routes::{Policy, Route, openapi_document, router, routes};
 pub use server::{ConnectionSettings, raise_socket_limit, serve};

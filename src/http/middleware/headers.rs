@@ -96,24 +96,23 @@ fn preflight(state: &MiddlewareState, origin: &HeaderValue, requested: &HeaderMa
 pub(crate) struct AllowedOrigins(Vec<HeaderValue>);
 
 impl AllowedOrigins {
-    /// Creates the set of our own origins, those of developers if `local`, and `extra`. Invalid ones are logged and
-    /// ignored.
+    /// Creates the set of our own origins, those of developers if `local`, and the valid ones of `extra`: the configuration
+    /// refuses others.
     pub(crate) fn new(local: bool, extra: &[String]) -> Self {
         let local = LOCAL_ORIGINS.into_iter().filter(|_| local);
         let mut all: Vec<_> = OWN_ORIGINS.into_iter().chain(local).map(HeaderValue::from_static).collect();
-        for origin in extra {
-            if let Some(value) = parse_origin(origin) {
-                all.push(value);
-            } else {
-                tracing::warn!(origin, "ignoring invalid origin in CORS_EXTRA_ORIGINS");
-            }
-        }
+        all.extend(extra.iter().filter_map(|origin| parse_origin(origin)));
         Self(all)
     }
 
     pub(crate) fn contains(&self, origin: &HeaderValue) -> bool {
         self.0.contains(origin)
     }
+}
+
+/// Reports whether a text is an origin that can be allowed.
+pub fn is_origin(text: &str) -> bool {
+    parse_origin(text).is_some()
 }
 
 /// Parses an origin: a scheme, a host, and an optional port.
