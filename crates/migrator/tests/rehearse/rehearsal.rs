@@ -73,15 +73,25 @@ testkit::stores! {
         let ids: Vec<_> = failure.violations.iter().map(|violation| violation.id.as_str()).collect();
         assert_eq!(ids, ["38", "39"]);
     }
+}
 
-    async fn documents_that_a_validator_refuses_are_named(db: Database) {
+/// The embedded store has no validators.
+#[test]
+fn documents_that_a_validator_refuses_are_named() {
+    testkit::on(testkit::Engine::Mongo, |target| async move {
+        let db = testkit::open!(target);
         seed(&db).await;
-        let Some(server) = docstore::mongo::as_mongo(&db) else { return };
+        let server = docstore::mongo::as_mongo(&db).unwrap();
         let schema = doc! { "$jsonSchema": { "properties": { "n": { "maximum": 37 } } } };
         let expression = doc! { "$expr": { "$or": [{ "$lt": ["$n", 38] }, { "$eq": [{ "$type": "$color" }, "missing"] }] } };
         // Documents satisfy the second validator until they are changed.
         for (validator, violating) in [(schema, &["38", "39"][..]), (expression, &["38"])] {
-            server.run_command(doc! { "collMod": "stories", "validator": validator, "validationLevel": "strict" }).await.unwrap();
+            server
+                .run_command(
+                    doc! { "collMod": "stories", "validator": validator, "validationLevel": "strict" },
+                )
+                .await
+                .unwrap();
             let migrator = migrator(&db, &[("0001_fill", ToyBehavior::Fill)]);
             let rehearsal = migrator.rehearse(&RehearsalRequest::default()).await.unwrap();
             let failure = rehearsal.failure.unwrap();
@@ -91,5 +101,6 @@ testkit::stores! {
             assert!(error.contains("the document 38 of stories does not satisfy"), "{error}");
             migrator.down(DownTarget::Last).await.unwrap();
         }
-    }
+        db.close().await;
+    });
 }
