@@ -136,6 +136,39 @@ pub fn run() -> ExitCode {
     }))
 }
 
+/// Starts, and serves until a signal.
+async fn serve(config: Result<Config, CliError>, dotenv: &Dotenv) -> Result<(), CliError> {
+    let config = config?;
+    telemetry::init(config.log_format, Level::INFO, &config.log_filter);
+    dotenv.warn_about_unknown_names();
+    let mut signals = Signals::install();
+    let shutdown = async move {
+        signals.recv().await;
+        tokio::spawn(async move {
+            signals.recv().await;
+            tracing::warn!("stopping at once: a second signal was sent");
+            std::process::exit(INTERRUPTED.into());
+        });
+    };
+    Application::bind(config).await?.run(shutdown).await?;
+    Ok(())
+}
+
+/// Logs the failure of a server and returns its exit code, if the log consists of JSON objects: their readers cannot parse the
+/// text that is printed otherwise.
+fn log_failure(error: CliError, format: LogFormat) -> Result<u8, CliError> {
+    if format == LogFormat::Text {
+        return Err(error);
+    }
+    // An invalid configuration fails before this is done.
+    telemetry::init(format, Level::INFO, "info");
+    if !tracing::enabled!(Level::ERROR) {
+        return Err(error);
+    }
+    tracing::error!(exit_code = error.code, error = error.message, "the server failed");
+    Ok(error.code)
+}
+
 /// Runs a command and returns its exit code.
 async fn dispatch(command: Command, dotenv: &Dotenv) -> Result<u8, CliError> {
     let lookup = |name: &str| dotenv.lookup(name);
@@ -150,19 +183,11 @@ async fn dispatch(command: Command, dotenv: &Dotenv) -> Result<u8, CliError> {
     };
     match command {
         Command::Serve => {
-            let config = read_config()?;
-            telemetry::init(config.log_format, Level::INFO, &config.log_filter);
-            dotenv.warn_about_unknown_names();
-            let mut signals = Signals::install();
-            let shutdown = async move {
-                signals.recv().await;
-                tokio::spawn(async move {
-                    signals.recv().await;
-                    tracing::warn!("stopping at once: a second signal was sent");
-                    std::process::exit(INTERRUPTED.into());
-                });
-            };
-            Application::bind(config).await?.run(shutdown).await?;
+            let format = Config::read_log_format(lookup);
+            return serve(read_config(), dotenv)
+                .await
+                .map(|()| 0)
+                .or_else(|error| log_failure(error, format));
         }
         Command::Migrate(arguments) => return migrate::run(arguments, command_config).await,
         Command::Trash(verb) => return Ok(trash::run(verb, command_config()?).await?.print(false)),

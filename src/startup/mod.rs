@@ -73,10 +73,13 @@ struct Serving {
     unregister: CancellationToken,
     /// Keeps the registration.
     registration: Option<JoinHandle<()>>,
+    /// Run until the store is closed.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Serving {
     async fn close(self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
         self.unregister.cancel();
         if let Some(registration) = self.registration {
             // A store that does not answer does not delay the end: the registration expires.
@@ -228,28 +231,30 @@ async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: C
             }
         };
         phase(gate, Phase::Indexes, indexes).await?;
-        Ok(report)
+        let migrator = if config.store.is_read_only() {
+            None
+        } else {
+            let settings = settings(config, &database, "server").await;
+            Some(migrator(&database, settings).map_err(|error| Failure::migrations(&error))?)
+        };
+        Ok((report, migrator))
     };
     match prepared.await {
-        Ok(report) => {
+        Ok((report, migrator)) => {
             let services = services(config, &database, clock);
             let (change_tracker, max_age) = (services.change_tracker.clone(), config.cache_max_age);
-            // Ends when the database is closed or, on a standalone server, with the process.
-            tokio::spawn(async move { change_tracker.follow(max_age).await });
+            let mut tasks = vec![tokio::spawn(async move { change_tracker.follow(max_age).await })];
             // Before the first write, since a start on a full disk goes on without an index.
             let refused = !config.store.is_read_only() && watch::check_indexes(&database, false).await;
             gate.open(services);
             let unregister = CancellationToken::new();
-            let registration = if config.store.is_read_only() {
-                None
-            } else {
-                tokio::spawn(watch::watch_indexes(database.clone(), refused));
-                let settings = settings(config, &database, "server").await;
-                let migrator = migrator(&database, settings).map_err(|error| Failure::migrations(&error))?;
+            // A store that is only read has neither.
+            let registration = migrator.map(|migrator| {
+                tasks.push(tokio::spawn(watch::watch_indexes(database.clone(), refused)));
                 let unregister = unregister.clone();
-                Some(tokio::spawn(async move { migrator.serve_registered(&unregister).await }))
-            };
-            Ok(Serving { database, report, unregister, registration })
+                tokio::spawn(async move { migrator.serve_registered(&unregister).await })
+            });
+            Ok(Serving { database, report, unregister, registration, tasks })
         }
         Err(failure) => {
             database.close().await;

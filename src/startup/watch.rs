@@ -7,7 +7,7 @@ use crate::repository;
 /// The interval between two looks at the indexes. Each lists the indexes of every collection.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Calls [`check_indexes`] every few seconds, until the process ends.
+/// Calls [`check_indexes`] every few seconds, until the task is aborted.
 pub(super) async fn watch_indexes(database: Database, mut refused: bool) {
     loop {
         tokio::time::sleep(INTERVAL).await;

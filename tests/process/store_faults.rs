@@ -124,11 +124,15 @@ async fn unwritable_file_fails_the_start_unless_it_is_only_read() {
     } else {
         program
     };
-    fs::set_permissions(file(&program), Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
-    for verb in [&["serve"][..], &["migrate", "preflight"]] {
-        let refused = program.run(verb).expect(1);
-        assert!(refused.stderr.contains("READ_ONLY=true"), "{verb:?}: {}", refused.stderr);
+    // First the folder alone, then the file, too.
+    for (mode, what) in [(0o666, "may not write the folder of"), (0o444, "may not write")] {
+        fs::set_permissions(file(&program), Permissions::from_mode(mode)).unwrap();
+        for verb in [&["serve"][..], &["migrate", "preflight"]] {
+            let refused = program.run(verb).expect(1);
+            let text = &refused.stderr;
+            assert!(text.contains("READ_ONLY=true") && text.contains(what), "{mode:o} {verb:?}: {text}");
+        }
     }
     let program = program.with("READ_ONLY", "true");
     let server = program.serve().await;
@@ -141,6 +145,24 @@ async fn unwritable_file_fails_the_start_unless_it_is_only_read() {
     assert_eq!(server.get("/readyz").await.1["status"], "degraded");
     drop(server);
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn failed_start_is_logged_as_json_alone() {
+    for (port, code, cause) in [("0", 1, "not an SQLite file"), ("many", 2, "PORT must be")] {
+        let program = program().with("LOG_FORMAT", "json").with("PORT", port);
+        fs::create_dir_all(program.folder().join("data")).unwrap();
+        fs::write(file(&program), "x".repeat(200)).unwrap();
+        let failed = program.run(&["serve"]).expect(code);
+        let lines: Vec<serde_json::Value> = failed
+            .stderr
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect();
+        let causes =
+            lines.iter().filter(|line| line["error"].as_str().is_some_and(|text| text.contains(cause)));
+        assert_eq!(causes.count(), 1, "{lines:?}");
+    }
 }
 
 #[tokio::test]
