@@ -117,6 +117,16 @@ fn every_check_fails_like_a_start_that_cannot_open_its_store() {
 }
 
 #[test]
+fn every_check_fails_like_a_start_with_wrong_variables() {
+    let program = || Program::bare().with("PORT", "0");
+    every_check_says_what_serve_says(&program(), "ADMIN_EMAIL");
+    let program = || program().with("ADMIN_EMAIL", "admin@example.com");
+    every_check_says_what_serve_says(&program().with("MIGRATE_ON_START", "sometimes"), "MIGRATE_ON_START");
+    let public = program().with("ALLOW_DEV_AUTH", "true").with("HOST", "0.0.0.0");
+    every_check_says_what_serve_says(&public, "ALLOW_DEV_AUTH");
+}
+
+#[test]
 fn read_write_role_starts_and_missing_privilege_is_named() {
     testkit::with_server_binary(|binary: PathBuf| async move {
         let root = Credentials { name: "root".into(), password: "root".into() };
