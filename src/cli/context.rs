@@ -43,8 +43,11 @@ pub(super) struct Context {
 impl Context {
     async fn open(config: Config, access: AccessMode, json: bool) -> Result<Self, CliError> {
         let (store, placeholder) = match &config.store {
-            // Opening would create the file.
-            StoreConfig::Embedded { path, .. } if access != AccessMode::Create && !path.exists() => {
+            // Opening would create the file. A start would fail instead on a store that it may not create, and on another error.
+            StoreConfig::Embedded { path, read_only: false, .. }
+                if access != AccessMode::Create
+                    && fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) =>
+            {
                 let folder = env::temp_dir().join(format!("field-notes-{}", Uuid::new_v4()));
                 let path = folder.join("empty.db");
                 (StoreConfig::Embedded { path, read_only: false, check: StoreCheck::Off }, Some(folder))

@@ -202,6 +202,18 @@ pub async fn missing_unique_indexes(database: &Database) -> Result<Vec<String>, 
 /// Returns the failures with which [`ensure_all`] would end, one for each index or collection. Reads the collections whose
 /// unique index is missing, and writes nothing.
 pub async fn expected_failures(database: &Database) -> Result<Vec<IndexFailure>, docstore::Error> {
+    failures(database, true).await
+}
+
+/// Returns the failures of [`expected_failures`] that are known without reading documents.
+pub async fn index_conflicts(database: &Database) -> Result<Vec<IndexFailure>, docstore::Error> {
+    failures(database, false).await
+}
+
+async fn failures(
+    database: &Database,
+    search_duplicates: bool,
+) -> Result<Vec<IndexFailure>, docstore::Error> {
     let mut failures = special_collections(database).await?;
     let special: Vec<_> = failures.iter().map(IndexFailure::collection).collect();
     let mut existing = HashMap::new();
@@ -220,7 +232,7 @@ pub async fn expected_failures(database: &Database) -> Result<Vec<IndexFailure>,
         if let Some(existing) = conflict.cloned().map(Box::new) {
             let declared = Box::new(index);
             failures.push(IndexFailure::Conflict { engine: database.kind(), collection, declared, existing });
-        } else if index.is_unique() {
+        } else if search_duplicates && index.is_unique() {
             let documents = duplicates::find(database, collection, &index).await?;
             if !documents.is_empty() {
                 failures.push(duplicate_failure(collection, &index, documents));

@@ -35,8 +35,8 @@ pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, Soft
 pub use error::Error;
 pub use idempotency::CreateInProgress;
 pub use indexes::{
-    DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures, missing_unique_indexes,
-    special_collections,
+    DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures, index_conflicts,
+    missing_unique_indexes, special_collections,
 };
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::{CONTENT_LOCK, TreeLock};

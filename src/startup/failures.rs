@@ -20,7 +20,9 @@ pub async fn expected_failures(
     migrator: &Migrator,
 ) -> Result<Vec<Failure>, Failure> {
     let mut failures = before_migrations(config, database, migrator).await?;
-    failures.extend(before_indexes(config, database).await?);
+    if !config.store.is_read_only() {
+        failures.extend(of_indexes(repository::expected_failures(database).await)?);
+    }
     Ok(failures)
 }
 
@@ -47,12 +49,17 @@ pub(super) async fn before_migrations(
     Ok(failures)
 }
 
-/// Returns the failures that are known before indexes are created. Migrations may remove their cause.
+/// Returns the failures that are known before indexes are created. Migrations may remove their cause. Creating a unique index
+/// finds duplicates by itself and reports them in the same words, so they are not searched.
 pub(super) async fn before_indexes(config: &Config, database: &Database) -> Result<Vec<Failure>, Failure> {
     if config.store.is_read_only() {
         return Ok(Vec::new());
     }
-    let failures = repository::expected_failures(database).await.map_err(|error| unreadable(&error))?;
+    of_indexes(repository::index_conflicts(database).await)
+}
+
+fn of_indexes(failures: Result<Vec<IndexFailure>, docstore::Error>) -> Result<Vec<Failure>, Failure> {
+    let failures = failures.map_err(|error| unreadable(&error))?;
     let is_index = |failure: &&IndexFailure| !matches!(failure, IndexFailure::Collection { .. });
     Ok(failures.iter().filter(is_index).map(Failure::indexes).collect())
 }

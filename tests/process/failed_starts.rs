@@ -103,6 +103,9 @@ fn every_check_fails_like_a_start_that_cannot_open_its_store() {
         stored
     };
     every_check_says_what_serve_says(&with_file(&overwritten), "damaged");
+    let read_only = program().with("READ_ONLY", "true");
+    every_check_says_what_serve_says(&read_only, "does not exist");
+    every_check_says_what_serve_says(&program().with("DATA_DIR", "/dev/null/x"), "/dev/null/x");
     let folder = program();
     std::fs::create_dir_all(folder.folder().join("data/field-notes.db")).expect("a folder");
     every_check_says_what_serve_says(&folder, "field-notes.db");
