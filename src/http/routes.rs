@@ -1,6 +1,8 @@
 //! The route table, and the application that is built from it.
 
-use std::sync::{LazyLock, OnceLock};
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
@@ -14,10 +16,48 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
 use super::resources::{articles, docs, health, me, navlinks, pages, sections, trash};
-use super::{ApiError, AppState, CachedService, RateLimit, middleware, openapi};
+use super::{
+    ApiError, CachedService, ConcurrencyLimit, Gate, MiddlewareState, RateLimit, ResponseCache, middleware,
+    openapi,
+};
+use crate::clock::Clock;
 use crate::domain::{Authorship, Caller, Project, Role, Story};
 use crate::service;
 use Policy::{Admins, Authors, Everyone, Owner, SignedIn};
+
+/// The state of handlers and layers. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<AppStateParts>);
+
+impl From<AppStateParts> for AppState {
+    fn from(parts: AppStateParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = AppStateParts;
+
+    fn deref(&self) -> &AppStateParts {
+        &self.0
+    }
+}
+
+/// The contents of an [`AppState`].
+pub struct AppStateParts {
+    /// The gate, with the services behind it.
+    pub gate: Arc<Gate>,
+    /// The source of the current time.
+    pub clock: Arc<dyn Clock>,
+    /// The maximum duration of a request.
+    pub request_timeout: Duration,
+    /// Allowed origins, trusted proxies and rate limits.
+    pub middleware: MiddlewareState,
+    /// The response cache.
+    pub cache: Arc<ResponseCache>,
+    /// The limit of concurrent requests.
+    pub concurrency: ConcurrencyLimit,
+}
 
 /// The callers that a route admits. Every route has a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
