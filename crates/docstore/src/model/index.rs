@@ -8,10 +8,10 @@ use crate::{Direction, Error, Field, Filter, Result};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Index {
     name: String,
-    fields: Vec<(Field, Direction)>,
-    unique: bool,
-    sparse: bool,
-    partial: Option<Filter>,
+    pub(crate) fields: Vec<(Field, Direction)>,
+    pub(crate) unique: bool,
+    pub(crate) sparse: bool,
+    pub(crate) partial: Option<Filter>,
     expire_after_seconds: Option<u32>,
 }
 

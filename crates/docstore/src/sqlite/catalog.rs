@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use crate::order::{KeyField, key_fields, unreadable};
 use crate::sqlite::faults::failed;
-use crate::sqlite::query::matching::CompiledFilter;
+use crate::sqlite::query::scan::CompiledFilter;
 use crate::{Index, Result};
 
 const READING: &str = "reading the catalog of the store";

@@ -1,6 +1,5 @@
 //! Reads.
 
-pub(crate) mod matching;
 mod plan;
 mod project;
 pub(crate) mod read;

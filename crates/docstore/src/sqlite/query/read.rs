@@ -20,10 +20,9 @@ use crate::order::{self, KeyField, key_fields, sort_key};
 use crate::sqlite::catalog::{Catalog, CollectionMeta};
 use crate::sqlite::faults::{Condition, FileIdentities, closed, failed};
 use crate::sqlite::open;
-use crate::sqlite::query::matching::CompiledFilter;
 use crate::sqlite::query::plan::{self, AccessPath};
 use crate::sqlite::query::project::{included, project};
-use crate::sqlite::query::scan::{Scan, with_document};
+use crate::sqlite::query::scan::{CompiledFilter, Scan, with_document};
 use crate::{Direction, Error, Find, Plan, Result};
 
 /// Number of idle connections that are kept. More are opened when all are in use, so that nested reads never wait.

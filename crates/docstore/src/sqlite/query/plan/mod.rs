@@ -13,7 +13,7 @@ use bson::Bson;
 
 use crate::order;
 use crate::sqlite::catalog::{CollectionMeta, IndexMeta};
-use crate::{Direction, Field, Filter, Plan, Result, Sort};
+use crate::{Direction, Field, Filter, Index, Plan, Result, Sort};
 
 /// Maximum number of combinations of equalities that are looked up one by one.
 const MOST_RANGES: usize = 500;
@@ -161,15 +161,15 @@ fn rate_index(
     sort: &Sort,
     limited: bool,
 ) -> Result<Option<Candidate>> {
-    let fields = index.index.fields();
+    let Index { fields, unique, sparse, partial, .. } = &index.index;
     let mut narrow = 0;
-    if let Some(partial) = index.index.partial_filter() {
+    if let Some(partial) = partial {
         if !imply(conditions, partial)? {
             return Ok(None);
         }
         narrow = 20;
     }
-    if index.index.is_sparse() {
+    if *sparse {
         // With arrays only the leading field's own condition says that the entry exists.
         let decisive = if index.multikey { &fields[..1] } else { fields };
         if !decisive.iter().any(|(field, _)| conditions.iter().any(|c| implies_presence(c, field))) {
@@ -177,7 +177,7 @@ fn rate_index(
         }
         narrow = 20;
     }
-    let shape = Shape { fields, unique: index.index.is_unique(), multikey: index.multikey };
+    let shape = Shape { fields, unique: *unique, multikey: index.multikey };
     candidate(&shape, conditions, sort, limited, narrow)
 }
 

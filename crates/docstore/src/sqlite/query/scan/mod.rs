@@ -1,21 +1,24 @@
 //! Scans over the documents that a plan reaches. A scan can stop anywhere and continue later, as long as the connection
 //! keeps its snapshot.
 //!
-//! Several index ranges are merged: of their next entries the first is taken, so documents come in the common order.
+//! Documents are compared with filters whose operands are encoded.
 
-use std::collections::HashSet;
+/// Merges of several index ranges.
+mod merged;
+
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use bson::{RawBsonRef, RawDocument};
+use bson::{Bson, RawBsonRef, RawDocument};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, Rows, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use crate::order::{UNNAMED, unreadable};
+use crate::order::{self, Path, UNNAMED, any_value, unreadable};
 use crate::sqlite::catalog::{Catalog, CollectionMeta, checksum};
 use crate::sqlite::faults::failed;
-use crate::sqlite::query::matching::CompiledFilter;
-use crate::sqlite::query::plan::{self, AccessPath, IndexRange, Range, Source};
+use crate::sqlite::query::plan::{self, AccessPath, Range, Source};
 use crate::{Error, Filter, Result, Sort};
+use merged::Merge;
 
 const READING: &str = "reading documents";
 
@@ -332,78 +335,129 @@ pub(crate) fn count(
     Ok(found)
 }
 
-/// A merge of several index ranges.
-struct Merge {
-    ranges: Vec<Progress>,
-    reverse: bool,
+/// A filter with its operands encoded.
+#[derive(Debug)]
+pub(crate) enum CompiledFilter {
+    All,
+    Leaf(Path, Test),
+    And(Vec<CompiledFilter>),
+    Or(Vec<CompiledFilter>),
+    Not(Box<CompiledFilter>),
 }
 
-struct Progress {
-    /// The table of the index.
-    index: i64,
-    range: Range,
-    prefix: usize,
-    /// The entry taken last.
-    after: Option<IndexEntry>,
+/// A test of the values at a path.
+#[derive(Debug)]
+pub(crate) enum Test {
+    /// Passes if the value compares to the operand in one of these ways.
+    Compare {
+        operand: Vec<u8>,
+        less: bool,
+        equal: bool,
+        greater: bool,
+    },
+    In(BTreeSet<Vec<u8>>),
+    Exists,
+    StartsWith(String),
 }
 
-impl Merge {
-    fn new(ranges: &[IndexRange], reverse: bool) -> Self {
-        let progress = |range: &IndexRange| {
-            let IndexRange { index, range, prefix, .. } = range;
-            Progress { index: index.id, range: range.clone(), prefix: *prefix, after: None }
+impl CompiledFilter {
+    /// Compiles a checked filter.
+    pub(crate) fn new(filter: &Filter) -> Result<Self> {
+        let compare = |field, value: &Bson, less, equal, greater| {
+            Ok(Self::Leaf(
+                Path::from(field),
+                Test::Compare { operand: order::encode_value(value)?, less, equal, greater },
+            ))
         };
-        Self { ranges: ranges.iter().map(progress).collect(), reverse }
+        let set = |field, values: &[Bson]| {
+            Ok(Self::Leaf(
+                Path::from(field),
+                Test::In(values.iter().map(order::encode_value).collect::<Result<_>>()?),
+            ))
+        };
+        let all = |filters: &[Filter]| filters.iter().map(Self::new).collect::<Result<_>>();
+        let not = |inner: Result<Self>| inner.map(|inner| Self::Not(Box::new(inner)));
+        match filter {
+            Filter::All => Ok(Self::All),
+            Filter::Eq(f, v) => compare(f, v, false, true, false),
+            Filter::Ne(f, v) => not(compare(f, v, false, true, false)),
+            Filter::Lt(f, v) => compare(f, v, true, false, false),
+            Filter::Lte(f, v) => compare(f, v, true, true, false),
+            Filter::Gt(f, v) => compare(f, v, false, false, true),
+            Filter::Gte(f, v) => compare(f, v, false, true, true),
+            Filter::In(f, values) => set(f, values),
+            Filter::Exists(f) => Ok(Self::Leaf(f.into(), Test::Exists)),
+            Filter::Missing(f) => not(Ok(Self::Leaf(f.into(), Test::Exists))),
+            Filter::StartsWith(f, prefix) => Ok(Self::Leaf(f.into(), Test::StartsWith(prefix.clone()))),
+            Filter::And(filters) => Ok(Self::And(all(filters)?)),
+            Filter::Or(filters) => Ok(Self::Or(all(filters)?)),
+            Filter::Not(inner) => not(Self::new(inner)),
+        }
     }
 
-    /// As [`Scan::run`].
-    fn run(
-        &mut self,
-        connection: &Connection,
-        collection: &CollectionMeta,
-        seen: &mut Option<HashSet<i64>>,
-        damaged: &mut Option<Vec<Error>>,
-        visit: &mut Visit<'_>,
-    ) -> Result<bool> {
-        let mut statements = Vec::with_capacity(self.ranges.len());
-        for range in &self.ranges {
-            let sql = entries_sql(range.index, self.reverse);
-            statements.push(connection.prepare_cached(&sql).map_err(failed(READING))?);
-        }
-        let mut rows = Vec::with_capacity(self.ranges.len());
-        let mut heads = Vec::with_capacity(self.ranges.len());
-        for (range, statement) in self.ranges.iter().zip(&mut statements) {
-            let bounds = entry_bounds(range.range.clone(), self.reverse, range.after.clone());
-            let mut found = statement.query(params_from_iter(bounds)).map_err(failed(READING))?;
-            heads.push(next(&mut found)?);
-            rows.push(found);
-        }
-        while let Some(first) = self.first(&heads) {
-            let Some((key, rid)) = heads[first].take() else { break };
-            self.ranges[first].after = Some((key, rid));
-            let is_new = seen.as_mut().is_none_or(|seen| seen.insert(rid));
-            if is_new {
-                let stop = with_document(connection, collection, rid, &mut |document| visit(rid, document));
-                if pass_over(damaged, stop.map(|stop| stop.unwrap_or(false)))? {
-                    return Ok(false);
+    /// Returns whether a document matches.
+    pub(crate) fn matches(&self, document: &RawDocument) -> Result<bool> {
+        match self {
+            Self::All => Ok(true),
+            Self::Leaf(path, test) => test.passes(document, path),
+            Self::And(filters) => {
+                for filter in filters {
+                    if !filter.matches(document)? {
+                        return Ok(false);
+                    }
                 }
+                Ok(true)
             }
-            heads[first] = next(&mut rows[first])?;
+            Self::Or(filters) => {
+                for filter in filters {
+                    if filter.matches(document)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Self::Not(filter) => Ok(!filter.matches(document)?),
         }
-        Ok(true)
-    }
-
-    /// Returns the range whose next entry comes first.
-    fn first(&self, heads: &[Option<IndexEntry>]) -> Option<usize> {
-        let candidates = heads.iter().enumerate().filter_map(|(at, head)| {
-            let (key, rid) = head.as_ref()?;
-            Some((&key[self.ranges[at].prefix..], *rid, at))
-        });
-        if self.reverse { candidates.max() } else { candidates.min() }.map(|(.., at)| at)
     }
 }
 
-/// Returns the next entry of a range.
-fn next(rows: &mut Rows<'_>) -> Result<Option<IndexEntry>> {
-    rows.next().and_then(|row| row.map(entry).transpose()).map_err(failed(READING))
+impl Test {
+    fn passes(&self, document: &RawDocument, path: &Path) -> Result<bool> {
+        let mut scratch = Vec::new();
+        match self {
+            Self::Exists => any_value(document, &path.0, false, &mut |value| Ok(value.is_some())),
+            Self::StartsWith(prefix) => any_value(document, &path.0, true, &mut |value| {
+                Ok(matches!(value, Some(RawBsonRef::String(text)) if text.starts_with(prefix.as_str())))
+            }),
+            Self::In(operands) => any_value(document, &path.0, true, &mut |value| {
+                encode(value, &mut scratch)?;
+                Ok(operands.contains(&scratch))
+            }),
+            Self::Compare { operand, less, equal, greater } => {
+                any_value(document, &path.0, true, &mut |value| {
+                    let tag = value.map_or(order::NULL, order::tag);
+                    if operand.first() != Some(&tag) {
+                        return Ok(false);
+                    }
+                    encode(value, &mut scratch)?;
+                    Ok(match scratch.cmp(operand) {
+                        std::cmp::Ordering::Equal => *equal,
+                        // NaN is neither less nor greater than anything.
+                        _ if order::is_nan(operand) || order::is_nan(&scratch) => false,
+                        std::cmp::Ordering::Less => *less,
+                        std::cmp::Ordering::Greater => *greater,
+                    })
+                })
+            }
+        }
+    }
 }
+
+/// A missing value counts as null.
+fn encode(value: Option<RawBsonRef<'_>>, out: &mut Vec<u8>) -> Result<()> {
+    out.clear();
+    order::encode(value.unwrap_or(RawBsonRef::Null), out)
+}
+
+#[cfg(test)]
+mod tests;
