@@ -237,7 +237,7 @@ fn cache_and_limit_variables_are_parsed() {
     assert_eq!((config.cache_max_age, config.max_concurrent), (Duration::from_secs(30), 256));
     let config = with(&[
         ("CACHE_MAX_BYTES", "0"),
-        ("RESPONSES_MAX_BYTES", "1000"),
+        ("RESPONSES_MAX_BYTES", "3000000"),
         ("CACHE_MAX_AGE", "5"),
         ("CACHE_S_MAXAGE", "60"),
         ("CACHE_STALE_WHILE_REVALIDATE", "300"),
@@ -247,7 +247,7 @@ fn cache_and_limit_variables_are_parsed() {
     ]);
     let cache = CacheSettings {
         max_bytes: None,
-        in_flight_bytes: 1000,
+        in_flight_bytes: 3_000_000,
         shared_age: Duration::from_mins(1),
         stale_while_revalidate: Duration::from_mins(5),
     };

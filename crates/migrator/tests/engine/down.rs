@@ -86,7 +86,7 @@ testkit::stores! {
         let reported: Vec<_> = plans.iter().map(|plan| (plan.id.as_str(), plan.requested, plan.certain)).collect();
         assert_eq!(reported, [("0004_d", false, true), ("0003_c", true, false), ("0002_b", true, false)]);
         refused(&db, &first, request.clone(), 8, &["0004_d, 0003_c, 0002_b", "0004_d was not named", "--yes"]).await;
-        refused(&db, &first, DownTarget::Run("zz".into()), 2, &["no run zz", "`field-notes migrate history`", "nothing was changed"]).await;
+        refused(&db, &first, DownTarget::Run("zz".into()), 2, &["no run \"zz\"", "`field-notes migrate history`", "nothing was changed"]).await;
         refused(&db, &first, DownTarget::Run(run[..6].into()), 2, &["is ambiguous: it matches the runs", &run, &last]).await;
         assert_eq!(ids(&first.down(DownTarget::Run(last[..].into())).await.unwrap()), ["0004_d"]);
         assert_eq!(ids(&first.down(request.clone()).await.unwrap()), ["0003_c", "0002_b"]);
