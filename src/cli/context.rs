@@ -43,7 +43,7 @@ pub(super) struct Context {
 impl Context {
     async fn open(config: Config, access: AccessMode, json: bool) -> Result<Self, CliError> {
         let (store, placeholder) = match &config.store {
-            // Opening would create the file. A start would fail instead on a store that it may not create, and on another error.
+            // Opening would create the file. Where a start could not do that either, opening fails with the words of the start.
             StoreConfig::Embedded { path, read_only: false, .. }
                 if access != AccessMode::Create
                     && fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) =>

@@ -115,9 +115,12 @@ impl IdempotencyRecords {
     ) -> docstore::Result<()> {
         let permit =
             Arc::clone(&self.concurrency).acquire_owned().await.expect("the semaphore is never closed");
-        let (this, key) = (self.clone(), key.clone());
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        let mut record = record(user, key, id, now);
+        record.insert(DOCUMENT, document.clone());
+        let this = self.clone();
         let work = async move {
-            let inserted = this.insert_in_transaction(collection, document, user, &key, now).await;
+            let inserted = this.insert_in_transaction(record, collection, document, now).await;
             drop(permit);
             inserted
         };
@@ -126,10 +129,9 @@ impl IdempotencyRecords {
 
     async fn insert_in_transaction(
         &self,
-        collection: &'static str,
+        record: Document,
+        collection: &str,
         document: Document,
-        user: Id,
-        key: &IdempotencyKey,
         now: DateTime<Utc>,
     ) -> docstore::Result<()> {
         let transaction = self.database.begin().await?;
@@ -138,9 +140,6 @@ impl IdempotencyRecords {
             if self.database.kind() == EngineKind::Embedded {
                 self.sweep(&records, now).await?;
             }
-            let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-            let mut record = record(user, key, id, now);
-            record.insert(DOCUMENT, document.clone());
             records.insert_one(record).await?;
             transaction.collection(collection).insert_one(document).await
         };

@@ -84,13 +84,13 @@ impl Run for RestoreArgs {
             text.push_line(format!("created the declared indexes that were missing: {indexes_created}"));
         }
         text.push_lines(&remains);
-        Ok(Output::new(&Restored { report: restored, indexes_created, remains }, text))
+        Ok(Output::new(&RestoreOutcome { report: restored, indexes_created, remains }, text))
     }
 }
 
 /// The report of a restore, and of the declared indexes afterwards.
 #[derive(Serialize)]
-struct Restored {
+struct RestoreOutcome {
     #[serde(flatten)]
     report: RestoreReport,
     indexes_created: usize,

@@ -58,10 +58,9 @@ fn is_of_host(byte: u8) -> bool {
 pub(crate) fn check_head<B>(request: &http::Request<B>) -> Result<(), HeadError> {
     let headers = request.headers();
     let count = |name| headers.get_all(name).iter().take(2).count();
-    if request.version() == Version::HTTP_11 && count(header::HOST) != 1 {
-        return Err(HeadError::Host);
-    }
-    if !headers.get_all(header::HOST).iter().all(|host| host.as_bytes().iter().copied().all(is_of_host)) {
+    let is_host = |value: &http::HeaderValue| value.as_bytes().iter().copied().all(is_of_host);
+    let needs_host = request.version() == Version::HTTP_11;
+    if needs_host && count(header::HOST) != 1 || !headers.get_all(header::HOST).iter().all(is_host) {
         return Err(HeadError::Host);
     }
     if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > MAX_URL) {

@@ -27,8 +27,8 @@ const MAX_WINDOWS: usize = 16_384;
 /// The limit of all writes of a client together, which bounds what it can do by varying the path.
 const ALL_WRITES: RateLimit = RateLimit { name: "all-writes", per_minute: 300 };
 
-/// Enforces the rate limit of the matched route, for each path, and for writes the limit of all writes. A request with invalid fields
-/// counts for the latter only.
+/// Enforces the rate limit of the matched route, for each path, and on writes that of all writes. A request with invalid
+/// fields counts for the latter only.
 pub(crate) async fn rate_limit(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let limit = Route::matched(request.extensions()).and_then(|route| route.limit);
     let client = request.extensions().get::<ClientInfo>().copied();
@@ -152,7 +152,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts one request against a limit, and against another one if there is one, if it is within both. Returns the status of the one with less left.
+    /// Counts one request against a limit, and against a second one if there is one, unless one of them is reached. Returns
+    /// the status of the one with less left.
     ///
     /// # Errors
     /// The status of the limit that is reached.

@@ -217,7 +217,7 @@ impl ConnectionActivity {
     }
 
     /// Records a request.
-    pub(super) fn start_request(self: &Arc<Self>, is_http2: bool) -> Exchange {
+    fn start_request(self: &Arc<Self>, is_http2: bool) -> Exchange {
         if *self.is_http2.get_or_init(|| is_http2) {
             self.touch();
         }
@@ -226,17 +226,17 @@ impl ConnectionActivity {
     }
 
     /// Returns whether a request is in progress, or a response was not taken yet.
-    pub(super) fn is_busy(&self) -> bool {
+    fn is_busy(&self) -> bool {
         self.pending.load(Ordering::Relaxed) > 0 || self.due.iter().any(|due| due.load(Ordering::Relaxed) > 0)
     }
 
     /// Returns whether the connection speaks HTTP/2.
-    pub(super) fn is_http2(&self) -> bool {
+    fn is_http2(&self) -> bool {
         self.is_http2.get() == Some(&true)
     }
 
     /// Waits until the connection has been idle for one period. Over HTTP/1.1 hyper does that, so it never returns.
-    pub(super) async fn wait_until_idle(&self) {
+    async fn wait_until_idle(&self) {
         loop {
             let last_active = self.last_active();
             tokio::time::sleep_until(last_active + self.period).await;
@@ -252,7 +252,7 @@ impl ConnectionActivity {
     }
 
     /// Waits until a response is overdue: the client reads too slowly.
-    pub(super) async fn wait_until_overdue(&self) {
+    async fn wait_until_overdue(&self) {
         loop {
             tokio::time::sleep(self.period).await;
             if self.end_period() {
@@ -294,7 +294,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Returns whether the response has to ask the client to close the connection. Over HTTP/2, GOAWAY does that.
-    pub(super) fn closes_connection(&self) -> bool {
+    fn closes_connection(&self) -> bool {
         !self.activity.is_http2() && self.activity.closing.load(Ordering::Relaxed)
     }
 
@@ -331,7 +331,7 @@ pub(super) struct TrackedBody<B> {
 }
 
 impl<B: HttpBody> TrackedBody<B> {
-    pub(super) fn new(body: B, mut exchange: Exchange) -> Self {
+    fn new(body: B, mut exchange: Exchange) -> Self {
         let hint = body.size_hint();
         exchange.respond(hint.upper().unwrap_or_else(|| hint.lower()));
         Self { body, exchange: Some(exchange) }
@@ -402,7 +402,7 @@ pub(super) struct RequestLineStream {
 }
 
 impl RequestLineStream {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    fn new(stream: TcpStream) -> Self {
         Self { stream, line_ended: false }
     }
 

@@ -87,12 +87,12 @@ pub struct BackupListing {
     /// The complete backups, newest first. Their checksums were not verified.
     pub backups: Vec<Manifest>,
     /// Backups that cannot be used: incomplete ones, and those whose files are missing or have another size.
-    pub broken: Vec<UnreadableBackup>,
+    pub broken: Vec<UnusableBackup>,
 }
 
 /// A backup that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UnreadableBackup {
+pub struct UnusableBackup {
     /// The id.
     pub id: String,
     /// The error.
@@ -107,7 +107,7 @@ pub fn list(dir: &Path) -> Result<BackupListing> {
     for id in ids {
         match read_manifest(dir, &id).and_then(|manifest| check_sizes(dir, &manifest).map(|()| manifest)) {
             Ok(manifest) => listing.backups.push(manifest),
-            Err(error) => listing.broken.push(UnreadableBackup { id, error: error.to_string() }),
+            Err(error) => listing.broken.push(UnusableBackup { id, error: error.to_string() }),
         }
     }
     for name in names(dir)? {
@@ -118,7 +118,7 @@ pub fn list(dir: &Path) -> Result<BackupListing> {
         } else {
             continue;
         };
-        listing.broken.push(UnreadableBackup { id: name, error });
+        listing.broken.push(UnusableBackup { id: name, error });
     }
     Ok(listing)
 }

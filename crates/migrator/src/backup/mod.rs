@@ -31,7 +31,7 @@ mod take;
 /// Verifying a backup against its checksums.
 mod verify;
 
-pub use folder::{BackedUpCollection, BackupListing, Manifest, UnreadableBackup, list, prune, resolve};
+pub use folder::{BackedUpCollection, BackupListing, Manifest, UnusableBackup, list, prune, resolve};
 pub use policy::{BackupContext, BackupPolicy, BackupSettings, backup_reason, before_migration};
 pub use restore::{RestoreReport, RestoreRequest, RestoredCollection, restore};
 pub use take::{TakeRequest, take};

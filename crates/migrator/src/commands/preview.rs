@@ -77,6 +77,7 @@ pub(super) fn runnable(
     Err(Error::MissingEnv(missing))
 }
 
+/// Logs the migrations of the database that this program does not know.
 pub(super) fn warn_of_unknown(m: &Migrator, snapshot: &LedgerSnapshot) {
     let unknown = snapshot.unknown(m.dag());
     if !unknown.is_empty() {

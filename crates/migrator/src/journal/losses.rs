@@ -60,7 +60,7 @@ impl InsertedDocuments {
             let forms = ids.iter().cloned().chain(as_text);
             let refers = Filter::is_in(field, forms);
             // Those that are deleted with them do not count.
-            let stays = Filter::Not(Box::new(Filter::is_in(Field::ID, self.ids.iter().cloned())));
+            let stays = Filter::is_in(Field::ID, self.ids.iter().cloned()).negated();
             let filter = if collection == self.collection { refers.also(stays) } else { refers };
             count += referring.count(&filter).await?;
         }

@@ -131,18 +131,18 @@ pub(crate) struct Writer {
     /// Maximum duration of a transaction.
     pub(crate) limit: Duration,
     /// The space when a write found the disk full.
-    pub(crate) space_when_full: Option<Space>,
+    pub(crate) space_when_full: Option<FileSpace>,
 }
 
 /// The space that the store takes and has.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Space {
+pub(crate) struct FileSpace {
     pages: i64,
     free_pages: i64,
     available_bytes: u64,
 }
 
-impl Space {
+impl FileSpace {
     /// The disk has space again when it has this much more.
     const MARGIN: u64 = 1 << 20;
 
@@ -360,10 +360,10 @@ impl Writer {
     }
 
     /// Returns the space as it is; `None` if it cannot be read.
-    fn space(&self) -> Option<Space> {
+    fn space(&self) -> Option<FileSpace> {
         let number = |pragma: &str| self.connection.query_row(pragma, [], |row| row.get(0)).ok();
         let disk = rustix::fs::statvfs(&self.path).ok()?;
-        Some(Space {
+        Some(FileSpace {
             pages: number("PRAGMA page_count")?,
             free_pages: number("PRAGMA freelist_count")?,
             available_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
@@ -461,12 +461,12 @@ mod tests {
 
     #[test]
     fn small_write_on_a_full_disk_does_not_end_the_condition() {
-        let before = Space { pages: 60, free_pages: 2, available_bytes: 4096 };
-        let grows = |now: Space| now.has_grown(before);
+        let before = FileSpace { pages: 60, free_pages: 2, available_bytes: 4096 };
+        let grows = |now: FileSpace| now.has_grown(before);
         assert!(!grows(before));
-        assert!(!grows(Space { free_pages: 1, available_bytes: 40_960, ..before }));
-        assert!(grows(Space { pages: 61, ..before }));
-        assert!(grows(Space { free_pages: 3, ..before }));
-        assert!(grows(Space { available_bytes: 4096 + Space::MARGIN, ..before }));
+        assert!(!grows(FileSpace { free_pages: 1, available_bytes: 40_960, ..before }));
+        assert!(grows(FileSpace { pages: 61, ..before }));
+        assert!(grows(FileSpace { free_pages: 3, ..before }));
+        assert!(grows(FileSpace { available_bytes: 4096 + FileSpace::MARGIN, ..before }));
     }
 }
