@@ -1,6 +1,6 @@
 # `make` prints the targets.
 .DEFAULT_GOAL := help
-export EXAMPLES SEED CALLERS
+export EXAMPLES SEED CALLERS ROUNDS SECONDS
 SHELL := /bin/bash
 target := $(or $(CARGO_TARGET_DIR),target)
 # Uses cargo-nextest (one process per test) if it is installed. Many tests wait for leases, elections and acknowledgments, so
@@ -11,7 +11,7 @@ runner := $(shell cargo nextest --version >/dev/null 2>&1 && echo "cargo nextest
 # The program, built for development. Targets that run one command of it pass ARGS on.
 field_notes := cargo run -q --
 
-.PHONY: help dev-backend test test-migrations-long \
+.PHONY: help dev-backend test test-faults test-migrations-long \
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
@@ -32,6 +32,13 @@ dev-backend: .env ## Build, migrate and serve on http://localhost:5001 (embedded
 test: ## Run all tests, on the embedded store and on a real mongod
 	cargo build --workspace --bins
 	$(target)/debug/with-mongod -- $(runner) --workspace $(ARGS)
+
+test-faults: ## Test faults at full length into docs/reliability.md (ROUNDS=200 SECONDS=600 scale it)
+	cargo build --workspace --bins
+	rm -rf "$(abspath $(target))/faults"
+	FAULTS="$(abspath $(target))/faults" $(target)/debug/with-mongod -- $(runner) --test faults \
+		$(if $(findstring nextest,$(runner)),--profile faults,-- --test-threads 1) $(ARGS)
+	FAULTS="$(abspath $(target))/faults" WRITE_RELIABILITY=1 cargo test -q --test faults table_is_written
 
 test-migrations-long: ## Test migrations on a million documents, many random plans, and kills at every boundary
 	cargo build --workspace --bins

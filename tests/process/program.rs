@@ -154,7 +154,11 @@ impl Program {
 
     /// Starts serving on a free port without waiting.
     pub(crate) fn spawn(&self) -> Server {
-        let port = free_port();
+        self.spawn_on(free_port())
+    }
+
+    /// Starts serving on a port without waiting.
+    pub(crate) fn spawn_on(&self, port: u16) -> Server {
         let running = self.start_with(&["serve"], &[("PORT", &port.to_string())]);
         // The client requires a cryptography provider even for plain HTTP. Another test may have
         // installed it already.

@@ -1,0 +1,21 @@
+//! Faults of stores, processes, networks and clients: what was acknowledged is there afterwards, whole and once.
+//!
+//! Each scenario runs real processes under load, keeps a history of all requests, and checks it at the end ([`history`]).
+//! `make test` runs each in a bounded form; `make test-faults` runs them at full length, scaled by `ROUNDS` and
+//! `SECONDS`, and writes their figures into docs/reliability.md ([`report`]).
+
+/// Histories of requests, and the check that some order of them explains all responses.
+mod history;
+/// Servers that are killed.
+mod kill;
+/// Clients that write and read, and record what they did.
+mod load;
+/// Starts, requests and stops the program.
+#[path = "../process/program.rs"]
+#[expect(dead_code, reason = "shared with the tests of processes, which need more of it")]
+mod program;
+/// The figures of a scenario, and the table of all.
+mod report;
+/// How long scenarios run.
+#[expect(dead_code, reason = "durations are of the scenarios to come")]
+mod scale;
