@@ -36,9 +36,9 @@ test: ## Run all tests, on the embedded store and on a real mongod
 test-faults: ## Test faults at full length into docs/reliability.md (ROUNDS=200 SECONDS=600 scale it)
 	cargo build --workspace --bins
 	rm -rf "$(abspath $(target))/faults"
-	FAULTS="$(abspath $(target))/faults" $(target)/debug/with-mongod -- $(runner) --test faults \
+	FAULTS="$(abspath $(target))/faults" $(target)/debug/with-mongod -- $(runner) --workspace --test faults \
 		$(if $(findstring nextest,$(runner)),--profile faults,-- --test-threads 1) $(ARGS)
-	FAULTS="$(abspath $(target))/faults" WRITE_RELIABILITY=1 cargo test -q --test faults table_is_written
+	FAULTS="$(abspath $(target))/faults" WRITE_RELIABILITY=1 cargo test -q --workspace --test faults table_is_written
 
 test-migrations-long: ## Test migrations on a million documents, many random plans, and kills at every boundary
 	cargo build --workspace --bins
