@@ -12,6 +12,8 @@ pub mod locate;
 mod macros;
 /// Server processes.
 mod mongod;
+/// A TCP proxy with faults.
+pub mod proxy;
 /// Counts of the tests that ran on each engine.
 pub mod record;
 /// Execution of one test: creates its store and records the result.
@@ -20,6 +22,7 @@ mod run;
 mod shared;
 
 pub use mongod::{Credentials, Mongod, ReplicaSet, ServerOptions};
+pub use proxy::Proxy;
 pub use record::{Engine, scratch};
 pub use run::{StoreLocation, Target, on, with_server_binary};
 pub use shared::drop_leftovers;
