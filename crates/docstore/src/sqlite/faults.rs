@@ -52,29 +52,40 @@ pub(crate) fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Erro
 /// The suffixes of the file, its log and the index of the log.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// The files of an open store: device and inode of each. SQLite continues with a file that was removed or replaced, and
-/// everything written to it is lost at the end; so each write first compares the files at the path with these.
+/// The files of an open store: device and inode of each, and the length of the store's file. SQLite continues with a file
+/// that was removed, replaced or truncated, and everything written to it is lost at the end; so each write first compares
+/// the files at the path with these.
 #[derive(Debug)]
 pub(crate) struct FileIdentities {
     opened: Vec<(PathBuf, (u64, u64))>,
+    /// The greatest length that the store's file had. It never shrinks, unlike its log.
+    length: AtomicU64,
 }
 
 impl FileIdentities {
     /// Records the files that exist now.
     pub(crate) fn record(path: &Path) -> Self {
-        let paths = SUFFIXES.iter().map(|suffix| beside(path, suffix));
-        Self { opened: paths.filter_map(|path| Some((path.clone(), identity(&path).ok()?))).collect() }
+        let found = SUFFIXES.iter().map(|suffix| beside(path, suffix));
+        let opened =
+            found.filter_map(|path| Some((path.clone(), identity(&fs::metadata(&path).ok()?)))).collect();
+        let length = fs::metadata(path).map_or(0, |found| found.len());
+        Self { opened, length: length.into() }
     }
 
     /// Checks that the files at the path are still those that were opened.
     pub(crate) fn check(&self) -> Result<()> {
-        for (path, opened) in &self.opened {
-            let what = match identity(path) {
-                Ok(found) if found == *opened => continue,
-                Ok(_) => "replaced",
+        for (nth, (path, opened)) in self.opened.iter().enumerate() {
+            let what = match fs::metadata(path) {
+                Ok(found) if identity(&found) != *opened => "replaced",
+                // The store's file is the first.
+                Ok(found)
+                    if nth == 0 && found.len() < self.length.fetch_max(found.len(), Ordering::Relaxed) =>
+                {
+                    "truncated"
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => "removed",
-                // The folder cannot be searched at the moment, which says nothing about the file.
-                Err(_) => continue,
+                // That the folder cannot be searched at the moment says nothing about the file.
+                Ok(_) | Err(_) => continue,
             };
             return Err(Error::FileLost { path: path.clone(), what });
         }
@@ -82,8 +93,8 @@ impl FileIdentities {
     }
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::metadata(path).map(|found: Metadata| (found.dev(), found.ino()))
+fn identity(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
 }
 
 /// Returns the path of a file that belongs to a store.

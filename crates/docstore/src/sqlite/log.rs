@@ -18,15 +18,13 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::sqlite::connection::{connect, connect_immutable};
 use crate::sqlite::faults::{DAMAGED, beside, failed};
+use crate::sqlite::frames;
 use crate::{Error, Result};
 
 /// The number changes at the first write after this time.
 const INTERVAL: Duration = Duration::from_mins(10);
 /// A checkpoint writes the file at most this long after the last write to the log.
 const MARGIN: Duration = Duration::from_mins(1);
-/// Length of a log's header: a log that is no longer has no content.
-const HEADER: u64 = 32;
-
 const OWNER: &str = "SELECT current, confirmed FROM log_owner";
 
 /// Presence of this process: a shared lock on the log, which the system releases when the process dies.
@@ -44,14 +42,14 @@ impl Presence {
 
 /// Returns whether there is a log with content.
 pub(crate) fn exists(path: &Path) -> bool {
-    fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > HEADER)
+    fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > frames::HEADER as u64)
 }
 
 /// Checks the log that a killed process left, before anything is changed. Does nothing if there is none, or if a process
 /// that uses it is alive.
 ///
 /// # Errors
-/// [`Error::WrongLog`] if it does not belong to the file, or if the file with its log is damaged.
+/// [`Error::WrongLog`] if it does not belong to the file, or if it or the file with it is damaged.
 pub(crate) fn check(path: &Path) -> Result<()> {
     if !exists(path) {
         return Ok(());
@@ -73,6 +71,10 @@ pub(crate) fn check(path: &Path) -> Result<()> {
         "restore the file that the log belongs to; or, to serve this file as it is and lose what only the log has, \
          copy all its files and then move {name}-wal and {name}-shm away"
     );
+    // SQLite would use the log up to the first frame that is not as it was written. What could not be read says nothing.
+    if frames::are_damaged(path).unwrap_or(false) {
+        return Err(wrong(format!("the log {name}-wal is damaged: {remedy}")));
+    }
     let of_file = owner_in_file(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Otherwise the log would be applied to the file when the connection closes.

@@ -24,6 +24,8 @@ mod connection;
 mod engine;
 /// What can be wrong with the file, and whether it was noticed.
 mod faults;
+/// The frames of a log.
+mod frames;
 /// Leases, and the locks that show whether a holder is alive.
 mod lease;
 /// The log that a killed process leaves, and whether it belongs to the file.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::sqlite::connection::{BUSY, OPENING, connect, connect_immutable, unavailable};
-use crate::sqlite::faults::{beside, failed, is_disk_full};
+use crate::sqlite::faults::{DAMAGED, beside, failed, is_disk_full};
 use crate::sqlite::log;
 use crate::{Error, Result};
 
@@ -78,6 +78,7 @@ pub(crate) fn open_writer(
     }
     protect(path);
     log::check(path)?;
+    check_length(path)?;
     match open_writable(path, durability, max_pages, found) {
         Ok(connection) => Ok((connection, FileAccess::Write)),
         // SQLite needs some space for the index of a log even to read.
@@ -125,6 +126,7 @@ pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, FileAccess)> {
         return Err(Error::ReadOnly(format!("{} does not exist and is not created", path.display())));
     }
     log::check(path)?;
+    check_length(path)?;
     let opened = open_reader(path, FileAccess::Read);
     let readable = opened.and_then(|connection| {
         let read: rusqlite::Result<i64> =
@@ -216,6 +218,29 @@ fn inspect(path: &Path) -> Result<Found> {
         return Err(Error::NewerFormat { path: path.to_owned(), found: number(60), supported: FORMAT });
     }
     Ok(Found::Ours)
+}
+
+/// Checks that a file without a log has the pages that its header states. One with a log may get them from there.
+fn check_length(path: &Path) -> Result<()> {
+    let mut header = [0; 100];
+    let length = |file: &File| file.metadata().map(|found| found.len());
+    let Ok(length) =
+        File::open(path).and_then(|mut file| file.read_exact(&mut header).and_then(|()| length(&file)))
+    else {
+        return Ok(());
+    };
+    let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let page = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        page => u64::from(page),
+    };
+    // The number of pages counts only if it was written with the last change.
+    let stated = if number(24) == number(92) { page * u64::from(number(28)) } else { 0 };
+    if length >= stated || log::exists(path) {
+        return Ok(());
+    }
+    let source = format!("{} was truncated: it has {length} bytes instead of {stated}", path.display());
+    Err(Error::Engine { what: DAMAGED, source: source.into() })
 }
 
 fn create(connection: &mut Connection, path: &Path) -> Result<()> {

@@ -113,12 +113,12 @@ pub enum Error {
         /// The reason, and the remedies.
         reason: String,
     },
-    /// A file of the embedded store was removed or replaced while the store was open. Nothing was written.
+    /// A file of the embedded store was removed, replaced or truncated while the store was open. Nothing was written.
     #[error("{} was {what} while the store was open: nothing is written any more; put it back, or restart to open what is there now", path.display())]
     FileLost {
         /// The file.
         path: PathBuf,
-        /// `removed` or `replaced`.
+        /// `removed`, `replaced` or `truncated`.
         what: &'static str,
     },
     /// The disk of the store is full. Nothing was written.

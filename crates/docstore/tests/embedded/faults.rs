@@ -200,6 +200,124 @@ async fn damaged_file_with_a_log_is_refused() {
     assert!(text.contains("is damaged"), "{text}");
 }
 
+/// Length of the header of a log, and of a frame with its header.
+const LOG_HEADER: usize = 32;
+const FRAME: usize = 24 + 4096;
+
+/// Writes a log beside a copy of a file, and opens it.
+async fn opened_with_log(killed: &TempDir, file: &[u8], log: &[u8]) -> Result<Database> {
+    fs::write(path(killed), file).unwrap();
+    fs::write(beside(&path(killed), "-wal"), log).unwrap();
+    let _ = fs::remove_file(beside(&path(killed), "-shm"));
+    opened(&path(killed), Settings::default()).await
+}
+
+#[tokio::test]
+async fn log_with_a_flipped_bit_before_its_last_transaction_is_refused() {
+    let store = Fixture::new().await;
+    insert(&store.database, "0").await.unwrap();
+    for n in 1..4 {
+        insert(&store.database, &n.to_string()).await.unwrap();
+    }
+    let killed = killed_copy(&store);
+    let [file, log] = ["", "-wal"].map(|suffix| fs::read(beside(&path(&killed), suffix)).unwrap());
+    let frames: Vec<&[u8]> = log[LOG_HEADER..].chunks_exact(FRAME).collect();
+    // The last frame of a transaction states the size of the file.
+    let ends = frames.iter().enumerate().filter(|(_, frame)| frame[4..8] != [0; 4]).map(|(n, _)| n);
+    let last = ends.rev().nth(1).unwrap() + 1;
+    assert!(last > 8 && last < frames.len(), "{last} of {}", frames.len());
+    // The salts and the checksum of a frame, its page; the magic number, a salt and the checksum of the header.
+    let of_frames = (0..last).flat_map(|n| [8, 19, 24, 1000].map(|at| LOG_HEADER + n * FRAME + at));
+    for at in of_frames.chain([3, 18, 31]) {
+        let mut flipped = log.clone();
+        flipped[at] ^= 0x10;
+        let error = opened_with_log(&killed, &file, &flipped).await.map(drop).unwrap_err();
+        assert!(matches!(error, Error::WrongLog { .. }), "{at}: {error}");
+        assert!(error.to_string().contains("store.db-wal is damaged"), "{at}: {error}");
+        assert_eq!(fs::read(beside(&path(&killed), "-wal")).unwrap(), flipped, "nothing was changed");
+    }
+    // A power cut may have torn the last transaction, which was then not acknowledged.
+    let mut torn = log.clone();
+    torn[LOG_HEADER + last * FRAME + 1000] ^= 0x10;
+    let database = opened_with_log(&killed, &file, &torn).await.unwrap();
+    assert_eq!(ids(&database).await, ["0", "1", "2"]);
+    database.close().await;
+    let database = opened_with_log(&killed, &file, &log).await.unwrap();
+    assert_eq!(ids(&database).await, ["0", "1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn log_that_a_kill_cut_anywhere_is_used() {
+    let store = Fixture::new().await;
+    insert(&store.database, "0").await.unwrap();
+    store.database.close().await;
+    let database = store.again().await;
+    for n in 1..30 {
+        let long = doc! { "_id": n.to_string(), "text": "x".repeat(5000) };
+        database.collection("c").insert_one(long).await.unwrap();
+    }
+    // After a checkpoint the log is written from its start again, and its end is older.
+    Connection::open(path(&store.folder))
+        .unwrap()
+        .query_row("PRAGMA wal_checkpoint", [], |_| Ok(()))
+        .unwrap();
+    for n in 30..33 {
+        insert(&database, &n.to_string()).await.unwrap();
+    }
+    let killed = killed_copy(&store);
+    let [file, log] = ["", "-wal"].map(|suffix| fs::read(beside(&path(&killed), suffix)).unwrap());
+    let whole = opened_with_log(&killed, &file, &log).await.unwrap();
+    assert_eq!(ids(&whole).await.len(), 33);
+    whole.close().await;
+    let of_generation = |frame: &[u8]| frame[8..16] == log[16..24];
+    let newest = log[LOG_HEADER..].chunks_exact(FRAME).take_while(|frame| of_generation(frame)).count();
+    assert!(newest > 3 && newest < log.len() / FRAME, "{newest}");
+    let mut least = 0;
+    for cut in 0..=newest {
+        for part in [0, 10, 24, 2000] {
+            // A frame that was half written when the process was killed, before what is older.
+            let end = LOG_HEADER + cut * FRAME;
+            let mut half = log.clone();
+            let older = LOG_HEADER + newest * FRAME;
+            half[end + part..older.max(end + part)].fill(0);
+            let again = opened_with_log(&killed, &file, &half).await;
+            let again = again.unwrap_or_else(|error| panic!("frame {cut}, byte {part}: {error}"));
+            let found = ids(&again).await.len();
+            assert!(found >= least.max(30), "frame {cut}, byte {part}: {found}");
+            least = if part == 2000 { found } else { least };
+            again.close().await;
+        }
+    }
+    assert_eq!(least, 33);
+}
+
+#[tokio::test]
+async fn truncated_file_fails_writes_and_the_next_start() {
+    let store = Fixture::new().await;
+    insert(&store.database, "before").await.unwrap();
+    store.database.close().await;
+    let database = store.again().await;
+    let file = path(&store.folder);
+    let whole = fs::read(&file).unwrap();
+    let truncate = || fs::File::options().write(true).open(&file).unwrap().set_len(2 * 4096).unwrap();
+    truncate();
+    let error = insert(&database, "lost").await.unwrap_err();
+    assert!(matches!(error, Error::FileLost { what: "truncated", .. }), "{error}");
+    let problem = database.problem().await.unwrap();
+    assert!(!problem.serves && problem.reason.contains("truncated"), "{problem:?}");
+    drop(database);
+    fs::write(&file, &whole).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(beside(&file, suffix));
+    }
+    store.again().await.close().await;
+    truncate();
+    for read_only in [false, true] {
+        let error = opened(&file, Settings { read_only, ..Settings::default() }).await.map(drop).unwrap_err();
+        assert!(error.to_string().contains("was truncated: it has 8192 bytes"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn empty_or_missing_file_beside_a_log_is_refused() {
     let store = Fixture::new().await;
@@ -274,6 +392,38 @@ async fn damaged_documents_are_passed_over_counted_and_named() {
     let c = database.collection("c");
     assert_eq!(c.find(Find::new(Filter::All)).await.unwrap().readable_documents().await.unwrap().1.len(), 3);
     assert!(!database.problem().await.unwrap().serves, "repeated damage is unfit to serve");
+}
+
+#[tokio::test]
+async fn index_entry_without_a_document_is_reported() {
+    let store = Fixture::new().await;
+    for (id, kind) in [("a", 1), ("b", 1), ("c", 2)] {
+        store
+            .database
+            .collection("c")
+            .insert_one(doc! { "_id": id, "kind": kind, "rank": id })
+            .await
+            .unwrap();
+    }
+    store.database.ensure_index("c", &Index::on(["kind", "rank"])).await.unwrap();
+    let file = Connection::open(path(&store.folder)).unwrap();
+    // As if a bit of the row's number were flipped, in the table and in the index of ids.
+    assert_eq!(file.execute("UPDATE c_1 SET rid = 1000 WHERE rid = 2", []).unwrap(), 1);
+    let c = store.database.collection("c");
+    for find in [
+        Find::new(Filter::eq("kind", 1)).sort(Sort::ascending("rank")),
+        // Merges two ranges of the index.
+        Find::new(Filter::is_in("kind", [1, 2])).sort(Sort::ascending("rank")).limit(5),
+    ] {
+        let (documents, damaged) = c.find(find).await.unwrap().readable_documents().await.unwrap();
+        let found: Vec<_> = documents.iter().map(|document| document.get_str("_id").unwrap()).collect();
+        assert!(found == ["a"] || found == ["a", "c"], "{found:?}");
+        let text = damaged[0].to_string();
+        assert_eq!(text, "row 2 of c is damaged: an index names it, and it is not there");
+    }
+    let alone = Find::new(Filter::and([Filter::eq("kind", 1), Filter::eq("rank", "b")]));
+    assert!(matches!(c.find_one(alone).await, Err(Error::Damaged { .. })));
+    assert!(store.database.problem().await.unwrap().serves);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, Rows, params_from_iter};
 
-use super::{IndexEntry, READING, Visit, entries_sql, entry, entry_bounds, pass_over, with_document};
+use super::{
+    IndexEntry, READING, Visit, entries_sql, entry, entry_bounds, missing, pass_over, with_document,
+};
 use crate::sqlite::catalog::CollectionMeta;
 use crate::sqlite::faults::failed;
 use crate::sqlite::query::plan::{IndexRange, Range};
@@ -60,7 +62,8 @@ impl Merge {
             let is_new = seen.as_mut().is_none_or(|seen| seen.insert(rid));
             if is_new {
                 let stop = with_document(connection, collection, rid, &mut |document| visit(rid, document));
-                if pass_over(damaged, stop.map(|stop| stop.unwrap_or(false)))? {
+                let stop = stop.and_then(|stop| stop.ok_or_else(|| missing(collection, rid)));
+                if pass_over(damaged, stop)? {
                     return Ok(false);
                 }
             }

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bson::{Bson, RawBsonRef, RawDocument};
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use crate::order::{self, Path, UNNAMED, any_value, unreadable};
@@ -135,9 +135,9 @@ impl Scan {
             Source::Id(_) => self.id_sql(&format!(", doc, {sum}")),
             Source::Index(index, _) => {
                 let (bounds, order) = (entry_condition(self.access.reverse), order(self.access.reverse));
-                // SQLite keeps the order of a cross join: the index leads.
+                // SQLite keeps the order of an outer join: the index leads. An entry without a document is damage.
                 format!(
-                    "SELECT x.k, x.rid, c.doc, {sum} FROM x_{} x CROSS JOIN c_{c} c ON c.rid = x.rid \
+                    "SELECT x.k, x.rid, c.doc, {sum} FROM x_{} x LEFT JOIN c_{c} c ON c.rid = x.rid \
                      WHERE {bounds} ORDER BY x.k {order}, x.rid {order}",
                     index.id
                 )
@@ -213,15 +213,32 @@ pub(crate) fn document<'a>(
     collection: &CollectionMeta,
     rid: i64,
 ) -> Result<&'a RawDocument> {
-    let bytes =
-        row.get_ref(column).and_then(|value| value.as_blob().map_err(Into::into)).map_err(failed(READING))?;
-    let written: Option<i64> = row.get(column + 1).map_err(failed(READING))?;
+    let bytes = match row.get_ref(column).map_err(failed(READING))? {
+        ValueRef::Blob(bytes) => bytes,
+        ValueRef::Null => return Err(missing(collection, rid)),
+        _ => return Err(damaged(collection, rid, None, "it is no document")),
+    };
+    let written = match row.get_ref(column + 1).map_err(failed(READING))? {
+        ValueRef::Integer(written) => Some(written),
+        ValueRef::Null => None,
+        _ => return Err(damaged(collection, rid, None, "its checksum is no number")),
+    };
     let document = RawDocument::from_bytes(bytes).map_err(unreadable);
     if written.is_some_and(|written| written != checksum(bytes)) {
-        let damaged = Error::Damaged { document: UNNAMED.to_owned(), source: "its checksum differs".into() };
-        return Err(named(damaged, collection, rid, document.ok()));
+        return Err(damaged(collection, rid, document.ok(), "its checksum differs"));
     }
     document.map_err(|error| named(error, collection, rid, None))
+}
+
+/// Returns the error of a damaged document.
+fn damaged(collection: &CollectionMeta, rid: i64, document: Option<&RawDocument>, why: &str) -> Error {
+    let error = Error::Damaged { document: UNNAMED.to_owned(), source: why.into() };
+    named(error, collection, rid, document)
+}
+
+/// Returns the error of a document that an index names and that is not there.
+fn missing(collection: &CollectionMeta, rid: i64) -> Error {
+    damaged(collection, rid, None, "an index names it, and it is not there")
 }
 
 /// Calls `with` for the document in a column of a row.
