@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::engine::{EngineTransaction, Executor, Operation, Output};
@@ -236,6 +236,7 @@ impl Writer {
                 Ok(()) => Ok(()),
                 Err(Error::DiskFull(what)) => Err(Error::DiskFull(what.clone())),
                 Err(Error::FileLost { path, what }) => Err(Error::FileLost { path: path.clone(), what }),
+                Err(Error::Unconfirmed(why)) => Err(Error::Unconfirmed(why.clone())),
                 Err(error) => Err(Error::Unavailable(error.to_string())),
             });
         }
@@ -349,7 +350,11 @@ impl Writer {
     fn commit(&mut self) -> Result<()> {
         // What is written to a file that is gone would be lost.
         self.files.check()?;
-        self.connection.execute_batch("COMMIT").map_err(failed("committing"))?;
+        self.connection.execute_batch("COMMIT").map_err(|error| match error.sqlite_error_code() {
+            // The log may have reached the disk, and the next start would use it.
+            Some(ErrorCode::SystemIoFailure) => Error::Unconfirmed(format!("committing: {error}")),
+            _ => failed("committing")(error),
+        })?;
         if self.condition.is_full()
             && self.space_when_full.zip(self.space()).is_none_or(|(before, now)| now.has_grown(before))
         {
