@@ -1,14 +1,16 @@
 # syntax=docker/dockerfile:1
 
 FROM rust:1.95-bookworm AS build
-# The commit, which `field-notes --version` shows: --build-arg GIT_REVISION=$(git rev-parse --short HEAD)
+# The commit, which `field-notes --version` shows: --build-arg GIT_REVISION=$(git rev-parse --short=12 HEAD)
 ARG GIT_REVISION
-WORKDIR /src
+# Its date, so that a rebuild gives the same bytes: --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+ARG SOURCE_DATE_EPOCH
+# The name that source paths have in the binary
+WORKDIR /field-notes
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
-    if [ -n "$GIT_REVISION" ]; then export GIT_REVISION; else unset GIT_REVISION; fi \
-    && cargo build --profile dist --locked --bin field-notes \
+    --mount=type=cache,target=/field-notes/target \
+    tools/dist.sh \
     && install -D target/dist/field-notes /out/field-notes \
     && install -d -m 700 /out/data
 

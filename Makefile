@@ -15,7 +15,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build openapi differences content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
+	format format-check lint doc build dist dist-check openapi differences content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
 
 # Expands to the value of a required variable, as a shell word.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -112,6 +112,12 @@ doc: ## Build the documentation; warnings are errors
 build: ## Build the release binary
 	GIT_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown) cargo build --release --locked
 
+dist: ## Build the binary that ships: the same bytes wherever and whenever the same toolchain builds a commit
+	tools/dist.sh
+
+dist-check: ## Build the last commit twice, in different folders and at different times, and compare the bytes
+	tools/dist-check.sh
+
 openapi: ## Generate openapi.json
 	cargo run -q -- openapi > openapi.json.new && mv openapi.json.new openapi.json
 
@@ -145,7 +151,8 @@ bench-migrations: ## Measure backfills, memory, and a start with nothing pending
 	cargo bench -p migrator --bench migrations
 
 docker-up: .env ## Start MongoDB and the backend in containers
-	GIT_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null) docker compose up --build --detach --wait
+	GIT_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) \
+		docker compose up --build --detach --wait
 
 docker-down: ## Stop the containers; the data stays in its volume
 	docker compose down
