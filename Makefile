@@ -15,7 +15,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build dist dist-check openapi differences content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
+	format format-check lint doc build deny advisories dist dist-check openapi differences content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
 
 # Expands to the value of a required variable, as a shell word.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -111,6 +111,12 @@ doc: ## Build the documentation; warnings are errors
 
 build: ## Build the release binary
 	GIT_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown) cargo build --release --locked
+
+deny: ## Check licenses, bans and sources of dependencies: deny.toml
+	tools/deny.sh licenses bans sources
+
+advisories: ## Check dependencies for known vulnerabilities; needs GitHub
+	tools/deny.sh advisories
 
 dist: ## Build the binary that ships: the same bytes wherever and whenever the same toolchain builds a commit
 	tools/dist.sh

@@ -1,4 +1,5 @@
-//! Reads the sources and checks two rules: the layer table of `ARCHITECTURE.md`, and the completeness of `.env.example`.
+//! Reads the sources and checks three rules: the layer table of `ARCHITECTURE.md`, the completeness of `.env.example`, and that
+//! no crate may contain unsafe code.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -89,4 +90,19 @@ fn env_example_lists_every_variable_that_is_read() {
         .filter(|name| !listed(name))
         .collect();
     assert!(missing.is_empty(), "not in .env.example: {missing:?}");
+}
+
+/// Code cannot lift `forbid`, but a crate that does not inherit the lints would compile unsafe code.
+#[test]
+fn every_crate_inherits_the_lint_against_unsafe_code() {
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(workspace.contains("[workspace.lints.rust]\nunsafe_code = \"forbid\"\n"));
+    let (_, members) = workspace.split_once("members = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    let members: Vec<_> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.contains(&"crates/docstore"), "{members:?}");
+    for member in members.into_iter().chain(["."]) {
+        let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true\n"), "{member} does not inherit the lints");
+    }
 }
