@@ -15,7 +15,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build deny advisories dist dist-check openapi differences content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
+	format format-check lint doc build deny advisories sbom dist dist-check openapi differences content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
 
 # Expands to the value of a required variable, as a shell word.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -117,6 +117,9 @@ deny: ## Check licenses, bans and sources of dependencies: deny.toml
 
 advisories: ## Check dependencies for known vulnerabilities; needs GitHub
 	tools/deny.sh advisories
+
+sbom: ## Write the bill of materials of the binary that ships, in CycloneDX
+	tools/sbom.sh
 
 dist: ## Build the binary that ships: the same bytes wherever and whenever the same toolchain builds a commit
 	tools/dist.sh
