@@ -23,6 +23,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// Returns whether a period that began at `start` is not over yet. If the clock was set back meanwhile, the period is over
+/// after at most twice its length, however far the clock was set back.
+pub fn is_within(period: TimeDelta, start: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now - start).abs() < period
+}
+
 /// A clock for tests, which moves only by [`FixedClock::advance`].
 #[derive(Debug, Clone)]
 pub struct FixedClock(Arc<Mutex<DateTime<Utc>>>);
@@ -54,6 +60,14 @@ mod tests {
         let now = SystemClock.now();
         assert_eq!(now, now.trunc_subsecs(3));
         assert!(now.timestamp() > 1_700_000_000);
+    }
+
+    #[test]
+    fn period_ends_although_the_clock_was_set_back() {
+        let (start, minute) = (DateTime::UNIX_EPOCH, TimeDelta::minutes(1));
+        let is_within_after = |seconds| is_within(minute, start, start + TimeDelta::seconds(seconds));
+        assert!(is_within_after(0) && is_within_after(59) && is_within_after(-59));
+        assert!(!is_within_after(60) && !is_within_after(-60) && !is_within_after(-3600));
     }
 
     #[test]

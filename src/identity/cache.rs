@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{Identity, Lookup, TokenError, VerifiedToken, Verifier};
-use crate::clock::Clock;
+use crate::clock::{Clock, is_within};
 use crate::repository::User;
 
 /// The maximum number of cached valid tokens.
@@ -34,11 +34,19 @@ pub(super) struct TokenOwner {
     pub(super) user: OnceCell<User>,
 }
 
-/// A cached outcome and the time until which it counts.
+/// An outcome that counts for a period.
 #[derive(Clone)]
 struct Cached<T> {
     outcome: T,
-    until: DateTime<Utc>,
+    since: DateTime<Utc>,
+    period: TimeDelta,
+}
+
+impl<T> Cached<T> {
+    /// Returns the outcome if it still counts.
+    fn current(self, now: DateTime<Utc>) -> Option<T> {
+        is_within(self.period, self.since, now).then_some(self.outcome)
+    }
 }
 
 /// Caches the verification of tokens, by their digest. Concurrent requests with one new token share one verification.
@@ -91,9 +99,9 @@ impl TokenCache {
         let now = self.clock.now();
         match verified {
             Ok(VerifiedToken { identity, expires }) => {
-                let until = expires.map_or(now + VALID_FOR, |expires| expires.min(now + VALID_FOR));
+                let period = expires.map_or(VALID_FOR, |expires| VALID_FOR.min(expires - now));
                 let owner = Arc::new(TokenOwner { identity, user: OnceCell::new() });
-                self.valid.insert(digest, Cached { outcome: Arc::clone(&owner), until });
+                self.valid.insert(digest, Cached { outcome: Arc::clone(&owner), since: now, period });
                 self.others.invalidate(&digest);
                 Ok(owner)
             }
@@ -104,19 +112,18 @@ impl TokenCache {
                     // Says nothing about the token.
                     TokenError::Busy => None,
                 };
-                *rejection = period.map(|period| Cached { outcome: error, until: now + period });
+                *rejection = period.map(|period| Cached { outcome: error, since: now, period });
                 Err(error)
             }
         }
     }
 
     fn current_rejection(&self, cached: Option<&Cached<TokenError>>) -> Option<TokenError> {
-        cached.filter(|cached| self.clock.now() < cached.until).map(|cached| cached.outcome)
+        cached.cloned()?.current(self.clock.now())
     }
 
     fn valid_owner(&self, digest: &Digest) -> Option<Arc<TokenOwner>> {
-        let cached = self.valid.get(digest)?;
-        (self.clock.now() < cached.until).then_some(cached.outcome)
+        self.valid.get(digest)?.current(self.clock.now())
     }
 }
 
@@ -209,6 +216,21 @@ mod tests {
         assert_eq!(cached_seconds("good", Some(TimeDelta::seconds(42))).await, 42);
         assert_eq!(cached_seconds("bad", None).await, 60);
         assert_eq!(cached_seconds("down", None).await, 1);
+    }
+
+    #[tokio::test]
+    async fn outcomes_are_not_cached_for_longer_after_the_clock_was_set_back() {
+        for (token, seconds) in [("good", 300), ("bad", 60), ("down", 1)] {
+            let (verifier, clock, cache) = cache(None);
+            _ = ask(&cache, token).await;
+            clock.advance(-TimeDelta::hours(1));
+            _ = ask(&cache, token).await;
+            assert_eq!(verifier.asked.load(Ordering::SeqCst), 2, "{token}");
+            // From here on it is cached as usual.
+            clock.advance(TimeDelta::seconds(seconds - 1));
+            _ = ask(&cache, token).await;
+            assert_eq!(verifier.asked.load(Ordering::SeqCst), 2, "{token}");
+        }
     }
 
     #[tokio::test]

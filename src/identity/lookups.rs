@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Lookup, TokenError, VerifiedToken, Verifier};
-use crate::clock::Clock;
+use crate::clock::{Clock, is_within};
 
 /// The number of concurrent look-ups.
 const MAX_LOOKUPS: usize = 64;
@@ -173,7 +173,8 @@ struct CircuitBreaker {
 struct BreakerState {
     /// The number of look-ups in a row without an answer.
     failures: u32,
-    open_until: Option<DateTime<Utc>>,
+    /// The start of the pause.
+    paused: Option<DateTime<Utc>>,
 }
 
 impl CircuitBreaker {
@@ -181,10 +182,10 @@ impl CircuitBreaker {
     fn check(&self) -> Result<(), TokenError> {
         let mut state = self.state.lock();
         let now = self.clock.now();
-        match state.open_until {
-            Some(until) if now < until => Err(TokenError::Unavailable),
+        match state.paused {
+            Some(start) if is_within(OPEN_FOR, start, now) => Err(TokenError::Unavailable),
             Some(_) => {
-                state.open_until = Some(now + OPEN_FOR);
+                state.paused = Some(now);
                 Ok(())
             }
             None => Ok(()),
@@ -202,7 +203,28 @@ impl CircuitBreaker {
             tracing::warn!("the issuer of tokens does not answer; pausing look-ups");
         }
         if state.failures >= MAX_FAILURES {
-            state.open_until = Some(self.clock.now() + OPEN_FOR);
+            state.paused = Some(self.clock.now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::FixedClock;
+
+    #[test]
+    fn pause_of_look_ups_is_not_longer_after_the_clock_was_set_back() {
+        for by in [OPEN_FOR, -TimeDelta::hours(1)] {
+            let clock = FixedClock::at(DateTime::UNIX_EPOCH);
+            let breaker = CircuitBreaker { clock: Arc::new(clock.clone()), state: Mutex::default() };
+            (0..MAX_FAILURES).for_each(|_| breaker.record(false));
+            assert!(breaker.check().is_err());
+            clock.advance(by);
+            assert!(breaker.check().is_ok(), "one look-up is tried");
+            assert!(breaker.check().is_err(), "and no second one");
+            breaker.record(true);
+            assert!(breaker.check().is_ok());
         }
     }
 }

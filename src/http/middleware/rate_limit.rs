@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use twox_hash::XxHash3_64;
 
+use crate::clock::is_within;
 use crate::http::{ApiError, AppState, Route};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -136,7 +137,7 @@ impl RateLimiter {
             make_room(&mut windows, now);
         }
         let window = windows.entry(key).or_insert(RateWindow { started: now, count: 0 });
-        if now - window.started >= WINDOW {
+        if !window.is_current(now) {
             *window = RateWindow { started: now, count: 0 };
         }
         let within = window.count < limit.per_minute;
@@ -171,6 +172,10 @@ impl RateLimiter {
 }
 
 impl RateWindow {
+    fn is_current(&self, now: DateTime<Utc>) -> bool {
+        is_within(WINDOW, self.started, now)
+    }
+
     fn status(&self, limit: RateLimit, now: DateTime<Utc>) -> RateLimitStatus {
         let left = (WINDOW - (now - self.started)).num_milliseconds().max(0).unsigned_abs();
         RateLimitStatus {
@@ -183,7 +188,7 @@ impl RateWindow {
 
 /// Drops the windows that are over; if that is not enough, the older half.
 fn make_room(windows: &mut HashMap<RateLimitKey, RateWindow>, now: DateTime<Utc>) {
-    windows.retain(|_, window| now - window.started < WINDOW);
+    windows.retain(|_, window| window.is_current(now));
     if windows.len() >= MAX_WINDOWS {
         let mut starts: Vec<_> = windows.values().map(|window| window.started).collect();
         let (_, median, _) = starts.select_nth_unstable(MAX_WINDOWS / 2);
@@ -276,6 +281,18 @@ mod tests {
         assert_eq!(limiter.try_acquire(key(1), LIMIT, at(60_499)), Err(status(0, 1)));
         assert_eq!(limiter.try_acquire(key(2), LIMIT, at(60_499)), Ok(status(1, 60)));
         assert_eq!(limiter.try_acquire(key(1), LIMIT, at(60_500)), Ok(status(1, 60)));
+    }
+
+    #[test]
+    fn clients_are_not_refused_for_longer_after_the_clock_was_set_back() {
+        const HOUR: i64 = 3_600_000;
+        let limiter = RateLimiter::default();
+        let acquire = |milliseconds| limiter.try_acquire(key(1), LIMIT, at(milliseconds));
+        assert!(acquire(HOUR).is_ok() && acquire(HOUR).is_ok() && acquire(HOUR).is_err());
+        assert!(acquire(0).is_ok_and(|status| (status.remaining, status.seconds_left) == (1, 60)));
+        assert!(acquire(0).is_ok() && acquire(0).is_err());
+        // A short way back is like a pause of the clock.
+        assert!(acquire(-1000).is_err_and(|status| status.seconds_left == 61));
     }
 
     #[test]
