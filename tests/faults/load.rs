@@ -29,11 +29,13 @@ pub(crate) struct Plan {
     /// Whether published stories are also read by their slug, without a token and so through the response cache. Only
     /// one process promises that such reads see every acknowledged write.
     pub(crate) public_reads: bool,
+    /// The number of the first item. Loads of one store need numbers of their own.
+    pub(crate) first_item: Item,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { clients: 8, pause: Duration::from_millis(5), public_reads: true }
+        Self { clients: 8, pause: Duration::from_millis(5), public_reads: true, first_item: 0 }
     }
 }
 
@@ -122,9 +124,9 @@ impl Load {
     pub(crate) fn start(bases: &[String], plan: Plan) -> Self {
         let shared = Arc::new(Shared {
             bases: bases.to_vec(),
+            items: AtomicU64::new(plan.first_item),
             plan,
             clock: AtomicU64::new(0),
-            items: AtomicU64::new(0),
             known: Mutex::new(Vec::new()),
             failed: AtomicU64::new(0),
             last_failure: Mutex::new(None),
@@ -178,8 +180,20 @@ impl Load {
         }
     }
 
+    /// Returns the current moment of the history.
+    pub(crate) fn moment(&self) -> Moment {
+        self.shared.now()
+    }
+
     /// Stops the clients, reads everything from the given server, and checks the history with it.
     pub(crate) async fn check(mut self, base: &str) -> Verdict {
+        self.pause().await;
+        let began = self.moment();
+        self.check_as_of(base, began, Moment::MAX).await
+    }
+
+    /// As [`Load::check`], of a server that has the state of a moment in this period, which each item may choose.
+    pub(crate) async fn check_as_of(mut self, base: &str, began: Moment, ended: Moment) -> Verdict {
         self.pause().await;
         let mut verdict = Verdict { failed: self.failed(), ..Verdict::default() };
         let live = self.list(base, "/stories?include_drafts=true").await;
@@ -200,7 +214,6 @@ impl Load {
         verdict.requests = u64::try_from(history.events.len()).unwrap_or(u64::MAX);
         verdict.acknowledged = u64::try_from(history.acknowledged()).unwrap_or(u64::MAX);
         for item in items {
-            let (began, ended) = (self.shared.now(), self.shared.now());
             let outcome = found.remove(&item).unwrap_or(Outcome::Missing);
             history.events.push(Event { item, client: usize::MAX, began, ended, call: Call::Read, outcome });
         }

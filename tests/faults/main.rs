@@ -4,12 +4,24 @@
 //! `make test` runs each in a bounded form; `make test-faults` runs them at full length, scaled by `ROUNDS` and
 //! `SECONDS`, and writes their figures into docs/reliability.md ([`report`]).
 
+/// Backups that are taken under writes, and restored.
+mod backup;
+/// The system's clock set forward and back.
+mod clock;
+/// Servers that end, and are replaced, under load.
+mod deploy;
 /// Histories of requests, and the check that some order of them explains all responses.
 mod history;
+/// Clients that take what they can.
+mod hostile;
 /// Servers that are killed.
 mod kill;
 /// Clients that write and read, and record what they did.
 mod load;
+/// More requests than a server can answer.
+mod overload;
+/// Several servers of one store.
+mod processes;
 /// Starts, requests and stops the program.
 #[path = "../process/program.rs"]
 #[expect(dead_code, reason = "shared with the tests of processes, which need more of it")]
@@ -17,5 +29,8 @@ mod program;
 /// The figures of a scenario, and the table of all.
 mod report;
 /// How long scenarios run.
-#[expect(dead_code, reason = "durations are of the scenarios to come")]
 mod scale;
+/// A long time of ordinary work.
+mod soak;
+/// Connections whose requests are sent exactly once.
+mod wire;
