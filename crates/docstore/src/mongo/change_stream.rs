@@ -8,17 +8,22 @@ use tokio::sync::watch;
 
 use crate::mongo::engine::Core;
 use crate::mongo::error::{classify, failed};
-use crate::{Change, ChangeFeed, Result};
+use crate::{Change, ChangeFeed, Error, Result};
 
 const WATCHING: &str = "watching for changes";
 /// Pause between attempts to reopen a stream.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The server answers after this time, even if nothing was written.
+const ANSWER_INTERVAL: Duration = Duration::from_secs(1);
+/// A stream without an answer for this time is broken: its connection may have been lost without a trace, and nothing
+/// else would notice.
+const MAX_SILENCE: Duration = Duration::from_secs(5);
 
 type Events = ChangeStream<ChangeStreamEvent<Document>>;
 
-/// A change stream that is reopened when it breaks permanently. The driver resumes it after a lost connection or an
-/// election; what remains are invalidations and resume tokens that the server no longer has. A failed attempt to reopen is
-/// reported as an error before the next attempt.
+/// A change stream that is reopened when it breaks permanently. The driver resumes it after a closed connection or an
+/// election; what remains are invalidations, resume tokens that the server no longer has, and connections that no longer
+/// carry anything. Silence and a failed attempt to reopen are reported as errors before the next attempt.
 struct Feed {
     core: Core,
     events: Option<Events>,
@@ -38,15 +43,22 @@ impl Core {
             return Ok(polled(poll, closed));
         }
         // Open before returning, so that no change after this call is missed.
-        let events = self.open_events().await.map_err(failed(WATCHING, ""))?;
+        let events = self.open_events().await?;
         let feed = Feed { core: self.clone(), events: Some(events), failed: false, closed };
         Ok(ChangeFeed::new(stream::unfold(feed, Feed::step).boxed()))
     }
 
-    async fn open_events(&self) -> mongodb::error::Result<Events> {
+    async fn open_events(&self) -> Result<Events> {
         // Only ids are needed: exclude the documents themselves.
-        self.database.watch().pipeline([doc! { "$unset": ["fullDocument", "updateDescription"] }]).await
+        let pipeline = [doc! { "$unset": ["fullDocument", "updateDescription"] }];
+        let open = self.database.watch().pipeline(pipeline).max_await_time(ANSWER_INTERVAL);
+        let opened = tokio::time::timeout(MAX_SILENCE, open.into_future()).await.map_err(|_| silent())?;
+        opened.map_err(failed(WATCHING, ""))
     }
+}
+
+fn silent() -> Error {
+    Error::Unavailable(format!("{WATCHING}: no answer within {} s", MAX_SILENCE.as_secs()))
 }
 
 /// Emits [`Change::Unknown`] at intervals, for servers without change streams.
@@ -75,23 +87,32 @@ impl Feed {
                 }
                 let opened = self.core.open_events().await;
                 self.failed = opened.is_err();
-                self.events = Some(opened.map_err(failed(WATCHING, ""))?);
+                self.events = Some(opened?);
                 // Changes in between are unknown.
                 return Ok(Change::Unknown);
             };
-            match events.next().await {
-                Some(Ok(event)) => {
+            let Ok(answer) = tokio::time::timeout(MAX_SILENCE, events.next_if_any()).await else {
+                self.events = None;
+                return Err(silent());
+            };
+            match answer {
+                Ok(Some(event)) => {
                     if event.operation_type == OperationType::Invalidate {
                         self.events = None;
                     } else if let Some(change) = change(event) {
                         return Ok(change);
                     }
                 }
-                Some(Err(error)) => {
+                // Nothing was written.
+                Ok(None) => {
+                    if !events.is_alive() {
+                        self.events = None;
+                    }
+                }
+                Err(error) => {
                     tracing::warn!(error = %classify(WATCHING, "", &error), "the change stream broke");
                     self.events = None;
                 }
-                None => self.events = None,
             }
         }
     }
