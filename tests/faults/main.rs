@@ -4,6 +4,8 @@
 //! `make test` runs each in a bounded form; `make test-faults` runs them at full length, scaled by `ROUNDS` and
 //! `SECONDS`, and writes their figures into docs/reliability.md ([`report`]).
 
+/// Several backends on one replica set.
+mod backends;
 /// Backups that are taken under writes, and restored.
 mod backup;
 /// The system's clock set forward and back.

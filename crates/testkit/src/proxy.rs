@@ -36,6 +36,9 @@ pub enum Mode {
     BlackHole,
     /// Forwards one direction and holds the other, as [`Mode::BlackHole`] holds both.
     Hold(Direction),
+    /// Holds a connection from the moment at which a request contains one of these texts, and forwards the others: a
+    /// connection is lost without a trace. What was held is forwarded once the mode changes.
+    HoldRequests(&'static [&'static str]),
     /// Forwards requests and resets the connection in place of the next reply: the request was executed, its outcome is
     /// unknown to the client. Idle connections stay open.
     CutReplies,
@@ -272,7 +275,14 @@ async fn forward(
             read = from.read(&mut chunk) => read.map_err(|_| Reset)?,
         };
         // The mode may have changed while nothing was sent.
-        let mode = *modes.wait_for(|mode| !mode.holds(direction)).await.map_err(|_| Reset)?;
+        let is_held = |mode: &Mode| match mode {
+            Mode::HoldRequests(texts) => {
+                direction == Direction::Requests
+                    && texts.iter().any(|text| contains(&chunk[..length], text.as_bytes()))
+            }
+            mode => mode.holds(direction),
+        };
+        let mode = *modes.wait_for(|mode| !is_held(mode)).await.map_err(|_| Reset)?;
         if length == 0 {
             return to.shutdown().await.map_err(|_| Reset);
         }
@@ -300,6 +310,10 @@ async fn forward(
         to.write_all(bytes).await.map_err(|_| Reset)?;
         forwarded += length as u64;
     }
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
 }
 
 async fn delay(time: Duration, modes: &mut watch::Receiver<Mode>) -> Result<(), Reset> {
@@ -414,6 +428,21 @@ mod tests {
             }
         }
         assert_eq!(proxy.resets(), 0);
+    }
+
+    #[test]
+    fn one_connection_is_held_from_a_request_on() {
+        let proxy = echo();
+        let (mut held, mut other) = (connect(&proxy), connect(&proxy));
+        proxy.set(Mode::HoldRequests(&["three", "two"]));
+        held.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(send(&mut held, "one").unwrap(), "one");
+        assert_eq!(send(&mut held, "two").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(send(&mut held, "six").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(send(&mut other, "one").unwrap(), "one");
+        proxy.set(Mode::Pass);
+        held.set_read_timeout(None).unwrap();
+        assert_eq!(receive(&mut held, 6).unwrap(), "twosix");
     }
 
     #[test]
