@@ -1,6 +1,6 @@
 # `make` prints the targets.
 .DEFAULT_GOAL := help
-export EXAMPLES SEED CALLERS ROUNDS SECONDS
+export EXAMPLES SEED CALLERS ROUNDS SECONDS QUICK
 SHELL := /bin/bash
 target := $(or $(CARGO_TARGET_DIR),target)
 # Uses cargo-nextest (one process per test) if it is installed. Many tests wait for leases, elections and acknowledgments, so
@@ -124,7 +124,7 @@ sbom: ## Write the bill of materials of the binary that ships, in CycloneDX
 dist: ## Build the binary that ships: the same bytes wherever and whenever the same toolchain builds a commit
 	tools/dist.sh
 
-dist-check: ## Build the last commit twice, in different folders and at different times, and compare the bytes
+dist-check: ## Build the last commit twice, in different folders and at different times, and compare (QUICK=1: unoptimized)
 	tools/dist-check.sh
 
 openapi: ## Generate openapi.json
