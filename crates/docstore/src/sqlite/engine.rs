@@ -141,8 +141,8 @@ impl Engine for SqliteEngine {
             let reason = format!("a file of the store was {what} while it was open: restart the server");
             return Some(Problem { reason, serves: false });
         }
-        if self.condition.is_full() {
-            // A write shows whether there is space again.
+        if self.condition.refuses_writes() {
+            // A write shows whether that is over.
             for sql in [
                 "DROP TABLE IF EXISTS space; CREATE TABLE space AS SELECT zeroblob(65536)",
                 "DROP TABLE IF EXISTS space",

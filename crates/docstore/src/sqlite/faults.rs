@@ -115,6 +115,8 @@ pub(crate) struct Condition {
     documents: Mutex<BTreeSet<String>>,
     pages: AtomicU64,
     full: AtomicBool,
+    /// Why the last commit failed, if the disk refused it for another reason than its space.
+    failing: Mutex<Option<String>>,
 }
 
 impl Condition {
@@ -147,6 +149,24 @@ impl Condition {
         }
     }
 
+    /// Records the reason for which the disk refused the last commit, if it did.
+    pub(crate) fn set_failing(&self, reason: Option<String>) {
+        let mut failing = self.failing.lock();
+        if failing.is_some() != reason.is_some() {
+            if let Some(reason) = &reason {
+                tracing::error!(reason, "the disk of the store fails: writes fail");
+            } else {
+                tracing::info!("the disk of the store accepts writes again");
+            }
+        }
+        *failing = reason;
+    }
+
+    /// Returns whether the last write found the disk full or failing.
+    pub(crate) fn refuses_writes(&self) -> bool {
+        self.is_full() || self.failing.lock().is_some()
+    }
+
     /// Returns whether the last write found the disk full.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
@@ -161,9 +181,11 @@ impl Condition {
             );
             return Some(Problem { reason, serves: documents < REPEATED && pages < REPEATED });
         }
-        self.is_full().then(|| Problem {
-            reason: "the disk of the store is full: content is served, writes fail".to_owned(),
-            serves: true,
-        })
+        let reason = if self.is_full() {
+            "the disk of the store is full".to_owned()
+        } else {
+            format!("the disk of the store fails ({})", self.failing.lock().as_ref()?)
+        };
+        Some(Problem { reason: format!("{reason}: content is served, writes fail"), serves: true })
     }
 }

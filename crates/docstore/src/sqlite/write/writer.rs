@@ -352,9 +352,13 @@ impl Writer {
         self.files.check()?;
         self.connection.execute_batch("COMMIT").map_err(|error| match error.sqlite_error_code() {
             // The log may have reached the disk, and the next start would use it.
-            Some(ErrorCode::SystemIoFailure) => Error::Unconfirmed(format!("committing: {error}")),
+            Some(ErrorCode::SystemIoFailure) => {
+                self.condition.set_failing(Some(error.to_string()));
+                Error::Unconfirmed(format!("committing: {error}"))
+            }
             _ => failed("committing")(error),
         })?;
+        self.condition.set_failing(None);
         if self.condition.is_full()
             && self.space_when_full.zip(self.space()).is_none_or(|(before, now)| now.has_grown(before))
         {
