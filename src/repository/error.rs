@@ -77,7 +77,11 @@ impl Error {
 impl From<docstore::Error> for Error {
     fn from(error: docstore::Error) -> Self {
         match error.root() {
-            docstore::Error::Unavailable(_) | docstore::Error::FileLost { .. } => Self::Unavailable(error),
+            // A transaction that ended or met another one wrote nothing and may be repeated.
+            docstore::Error::Unavailable(_)
+            | docstore::Error::FileLost { .. }
+            | docstore::Error::TransactionEnded(_)
+            | docstore::Error::WriteConflict => Self::Unavailable(error),
             docstore::Error::Unconfirmed(_) => Self::Unconfirmed(error),
             docstore::Error::DiskFull(_) => Self::DiskFull(error),
             docstore::Error::ReadOnly(_) => Self::ReadOnly(error),

@@ -82,6 +82,8 @@ impl SectionContents {
             }
         };
         match outcome {
+            // A failover ends the transactions of the former primary.
+            Err(docstore::Error::TransactionEnded(_)) => Ok(false),
             Err(error) if error.is_transient() => Ok(false),
             outcome => Ok(outcome?),
         }

@@ -60,6 +60,27 @@ fn create_without_confirmation_has_unknown_outcome_and_can_be_repeated() {
 }
 
 #[test]
+fn reorder_is_repeated_after_its_transaction_ended() {
+    testkit::with_server_binary(|binary| async move {
+        let mongod = Mongod::replica_set(&binary).await.expect("a server");
+        let server = on_server(&mongod).serve().await;
+        let (_, sections) = server.get("/sections").await;
+        let ids = sections["items"].as_array().expect("a list").iter().rev().map(|section| &section["id"]);
+        let places: Vec<Value> =
+            ids.zip(0..).map(|(id, place)| json!({ "id": id, "sort_order": place })).collect();
+        // As after a failover, which ends the transactions of the former primary.
+        let ended = doc! {
+            "failCommands": ["commitTransaction"], "errorCode": 251, "errorLabels": ["TransientTransactionError"],
+        };
+        fail(&mongod, doc! { "times": 1 }, ended).await;
+        let request = reqwest::Client::new().put(format!("{}/sections/order", server.base()));
+        let answer = request.bearer_auth("dev-mock-admin").json(&places).send().await.expect("an answer");
+        assert_eq!(answer.status(), 204);
+        assert_eq!(server.section_slugs().await, ["contact", "projects", "about", "blog"]);
+    });
+}
+
+#[test]
 fn create_on_standalone_server_resumes_after_the_process_died() {
     testkit::with_server_binary(|binary| async move {
         let mongod = Mongod::standalone(&binary).await.expect("a server");
