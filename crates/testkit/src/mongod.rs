@@ -286,11 +286,11 @@ async fn initiate(nodes: &[&Mongod]) -> Result<()> {
     let members: Vec<_> =
         (0..).zip(nodes).map(|(id, node): (i32, _)| doc! { "_id": id, "host": node.host() }).collect();
     let admin = nodes[0].direct().await?.database("admin");
-    // Short intervals make a failover take seconds.
+    // Short intervals make a failover take seconds. A new primary waits for an answer of each member, or for this timeout.
     let config = doc! {
         "_id": "rs0",
         "members": members,
-        "settings": { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500 },
+        "settings": { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500, "heartbeatTimeoutSecs": 2 },
     };
     admin.run_command(doc! { "replSetInitiate": config }).await?;
     let started = Instant::now();
