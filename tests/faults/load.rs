@@ -10,12 +10,19 @@ use tokio::task::JoinSet;
 
 use crate::history::{Call, Event, History, Item, Moment, Outcome};
 
-/// A client gives up on a request after this time; the outcome of a write is then unknown.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// A client gives up on a request after this time, which is longer than the `REQUEST_TIMEOUT_SECONDS` of the server; the
+/// outcome of a write is then unknown.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 /// Repetitions of the value in a story, so that a torn story is seen.
 const REPETITIONS: usize = 40;
 /// Attempts of a create with one key until its outcome is known.
 const ATTEMPTS: u32 = 60;
+/// The item that stands for the order of all sections.
+const ORDER: Item = Item::MAX;
+/// The number of places in an order.
+const PLACES: u64 = 1000;
+/// What the order of sections begins with if they have it from several requests.
+const TORN: &str = "torn order of sections: ";
 /// The most items that a page of a list has.
 const PAGE: usize = 50;
 
@@ -31,11 +38,20 @@ pub(crate) struct Plan {
     pub(crate) public_reads: bool,
     /// The number of the first item. Loads of one store need numbers of their own.
     pub(crate) first_item: Item,
+    /// Whether one client gives all sections a new order at once. A standalone MongoDB server has no transactions, so there
+    /// a part of the order may be there if the server or the store dies meanwhile.
+    pub(crate) reorders: bool,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { clients: 8, pause: Duration::from_millis(5), public_reads: true, first_item: 0 }
+        Self {
+            clients: 8,
+            pause: Duration::from_millis(5),
+            public_reads: true,
+            first_item: 0,
+            reorders: true,
+        }
     }
 }
 
@@ -56,6 +72,14 @@ struct Shared {
     items: AtomicU64,
     known: Mutex<Vec<Known>>,
     failed: AtomicU64,
+    /// Requests without any answer within [`REQUEST_TIMEOUT`].
+    unanswered: AtomicU64,
+    /// The longest time from a request to its answer.
+    longest: Mutex<Duration>,
+    /// Responses of the cache that said that they may be stale.
+    stale: AtomicU64,
+    /// Responses with status 500, which no fault of the store explains.
+    internal: Mutex<Vec<String>>,
     last_failure: Mutex<Option<Instant>>,
     first_success: Mutex<Option<Instant>>,
     stopping: AtomicBool,
@@ -86,6 +110,8 @@ pub(crate) struct Verdict {
     pub(crate) requests: u64,
     /// The number of acknowledged writes.
     pub(crate) acknowledged: u64,
+    /// Writes whose outcome is unknown.
+    pub(crate) unknown: u64,
     /// Requests without a response or with a status of 500 and above.
     pub(crate) failed: u64,
     /// Items whose acknowledged state is not there, each with the requests that contradict each other.
@@ -94,19 +120,22 @@ pub(crate) struct Verdict {
     pub(crate) half: Vec<String>,
     /// Creates that made more than one item, slugs that two items have, and totals that differ from the items.
     pub(crate) duplicates: Vec<String>,
+    /// Responses with status 500.
+    pub(crate) internal: Vec<String>,
 }
 
 impl Verdict {
     /// Panics with everything that is wrong.
     #[track_caller]
     pub(crate) fn expect_sound(&self) {
-        let Self { lost, half, duplicates, .. } = self;
+        let Self { lost, half, duplicates, internal, .. } = self;
         assert!(
-            lost.is_empty() && half.is_empty() && duplicates.is_empty(),
-            "lost: {}\nhalf: {}\nduplicates: {}",
+            [lost, half, duplicates, internal].iter().all(|found| found.is_empty()),
+            "lost: {}\nhalf: {}\nduplicates: {}\nwith status 500: {}",
             lost.join("\n"),
             half.join("\n"),
-            duplicates.join("\n")
+            duplicates.join("\n"),
+            internal.join("\n")
         );
     }
 }
@@ -129,6 +158,10 @@ impl Load {
             clock: AtomicU64::new(0),
             known: Mutex::new(Vec::new()),
             failed: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            longest: Mutex::new(Duration::ZERO),
+            stale: AtomicU64::new(0),
+            internal: Mutex::new(Vec::new()),
             last_failure: Mutex::new(None),
             first_success: Mutex::new(None),
             stopping: AtomicBool::new(false),
@@ -159,6 +192,21 @@ impl Load {
     /// Returns the number of failed requests so far.
     pub(crate) fn failed(&self) -> u64 {
         self.shared.failed.load(Ordering::SeqCst)
+    }
+
+    /// Returns the number of requests so far that were never answered.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.shared.unanswered.load(Ordering::SeqCst)
+    }
+
+    /// Returns the longest time so far from a request to its answer.
+    pub(crate) fn longest(&self) -> Duration {
+        *self.shared.longest.lock()
+    }
+
+    /// Returns the number of responses so far that the cache served although they may be stale.
+    pub(crate) fn stale(&self) -> u64 {
+        self.shared.stale.load(Ordering::SeqCst)
     }
 
     /// Forgets the last write that succeeded, so that [`Load::first_success`] is about what follows.
@@ -195,11 +243,20 @@ impl Load {
     /// As [`Load::check`], of a server that has the state of a moment in this period, which each item may choose.
     pub(crate) async fn check_as_of(mut self, base: &str, began: Moment, ended: Moment) -> Verdict {
         self.pause().await;
-        let mut verdict = Verdict { failed: self.failed(), ..Verdict::default() };
+        let internal = std::mem::take(&mut *self.shared.internal.lock());
+        let mut verdict = Verdict { failed: self.failed(), internal, ..Verdict::default() };
+        self.until_fresh(base).await;
         let live = self.list(base, "/stories?include_drafts=true").await;
         let trashed = self.list(base, "/trash?type=stories").await;
         let public = self.list(base, "/stories?").await;
         check_lists(&live, &trashed, &public, &mut verdict);
+        for event in &self.events {
+            if let (ORDER, Outcome::Found { value, .. }) = (event.item, &event.outcome)
+                && value.starts_with(TORN)
+            {
+                verdict.half.push(value.clone());
+            }
+        }
 
         let mut found: HashMap<Item, Outcome> = HashMap::new();
         for story in &live {
@@ -209,16 +266,39 @@ impl Load {
                 None => verdict.half.push(story.to_string()),
             }
         }
+        if self.shared.plan.reorders {
+            let sections = self.client.get(format!("{base}/sections")).bearer_auth("dev-mock-admin");
+            let sections = sections.send().await.expect("the server answers after the faults");
+            let sections = sections.json().await.expect("JSON");
+            found.insert(ORDER, order_of(&sections, self.shared.plan.first_item));
+        }
         let items: BTreeSet<Item> = self.events.iter().map(|event| event.item).collect();
         let mut history = History { events: std::mem::take(&mut self.events) };
         verdict.requests = u64::try_from(history.events.len()).unwrap_or(u64::MAX);
         verdict.acknowledged = u64::try_from(history.acknowledged()).unwrap_or(u64::MAX);
+        let unknown = history.events.iter().filter(|event| event.outcome == Outcome::Unknown);
+        verdict.unknown = u64::try_from(unknown.count()).unwrap_or(u64::MAX);
         for item in items {
             let outcome = found.remove(&item).unwrap_or(Outcome::Missing);
             history.events.push(Event { item, client: usize::MAX, began, ended, call: Call::Read, outcome });
         }
         verdict.lost = history.violations().iter().map(ToString::to_string).collect();
         verdict
+    }
+
+    /// Waits until the cache serves nothing stale any more.
+    async fn until_fresh(&self, base: &str) {
+        let began = Instant::now();
+        loop {
+            let response = self.client.get(format!("{base}/sections")).send().await;
+            let response = response.expect("the server answers after the faults");
+            let cache_status = response.headers().get("cache-status").and_then(|value| value.to_str().ok());
+            if response.status() == 200 && !cache_status.is_some_and(is_stale) {
+                return;
+            }
+            assert!(began.elapsed() < REQUEST_TIMEOUT, "the cache stays stale: {response:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Returns all items of a list, and checks that its total counts them.
@@ -275,6 +355,19 @@ fn check_lists(live: &[Value], trashed: &[Value], public: &[Value], verdict: &mu
     }
 }
 
+/// Returns the order of the sections: the value that all of them have from one request. Orders up to `first` were there
+/// before the load.
+fn order_of(sections: &Value, first: Item) -> Outcome {
+    let items = sections["items"].as_array().expect("a list");
+    let orders = items.iter().map(|section| section["sort_order"].as_u64().unwrap_or_default() / PLACES);
+    let values: BTreeSet<u64> = orders.collect();
+    match values.first() {
+        Some(value) if values.len() == 1 && *value <= first => Outcome::Missing,
+        Some(value) if values.len() == 1 => Outcome::Found { value: format!("w{value}"), etag: None },
+        _ => Outcome::Found { value: format!("{TORN}{values:?}"), etag: None },
+    }
+}
+
 /// Returns the item that a story was created for.
 fn item_of(story: &Value) -> Option<Item> {
     story["title"].as_str()?.strip_prefix("item ")?.parse().ok()
@@ -307,6 +400,8 @@ enum Answer {
         etag: Option<String>,
         body: Value,
     },
+    /// A response of the cache that says that it may be stale, because the store does not answer.
+    Stale,
     /// The connection failed before the request was sent.
     NotSent,
     Lost,
@@ -321,6 +416,11 @@ impl Worker {
                 let recent = known.len().saturating_sub(12);
                 (!known.is_empty()).then(|| known[fastrand::usize(recent..known.len())].clone())
             };
+            if self.number == 0 && self.shared.plan.reorders && fastrand::u8(..4) == 0 {
+                self.reorder().await;
+                self.read_order().await;
+                continue;
+            }
             match (known, fastrand::u8(..100)) {
                 (None, _) | (_, 0..10) => self.create(false).await,
                 (_, 10..20) => self.create(true).await,
@@ -339,21 +439,40 @@ impl Worker {
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = match request.send().await {
+        let began = Instant::now();
+        let sent = request.send().await;
+        {
+            let mut longest = self.shared.longest.lock();
+            *longest = longest.max(began.elapsed());
+        }
+        let response = match sent {
             Ok(response) => response,
             Err(error) => {
                 self.count_failure();
+                if error.is_timeout() {
+                    self.shared.unanswered.fetch_add(1, Ordering::SeqCst);
+                }
                 return if error.is_connect() { Answer::NotSent } else { Answer::Lost };
             }
         };
         let status = response.status();
-        let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let etag = header("etag").map(str::to_owned);
+        let is_stale = header("cache-status").is_some_and(is_stale);
         let Ok(bytes) = response.bytes().await else {
             self.count_failure();
             return Answer::Lost;
         };
         if status.is_server_error() {
             self.count_failure();
+        }
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            let body = String::from_utf8_lossy(&bytes).into_owned();
+            self.shared.internal.lock().push(body);
+        }
+        if is_stale {
+            self.shared.stale.fetch_add(1, Ordering::SeqCst);
+            return Answer::Stale;
         }
         Answer::Response { status, etag, body: serde_json::from_slice(&bytes).unwrap_or_default() }
     }
@@ -398,7 +517,7 @@ impl Worker {
                 }
                 Answer::NotSent => {}
                 Answer::Response { status, body, .. } if is_certainly_refused(status, &body) => {}
-                Answer::Response { .. } | Answer::Lost => outcome = Some(Outcome::Unknown),
+                Answer::Response { .. } | Answer::Stale | Answer::Lost => outcome = Some(Outcome::Unknown),
             }
             if self.shared.stopping.load(Ordering::SeqCst) {
                 break;
@@ -432,7 +551,9 @@ impl Worker {
             }
             Call::Delete => self.request(Method::DELETE, &format!("/stories/{id}")),
             Call::Restore => self.request(Method::POST, &format!("/trash/stories/{id}/restore")),
-            Call::Create { .. } | Call::Read => unreachable!("they have their own requests"),
+            Call::Create { .. } | Call::Set { .. } | Call::Read => {
+                unreachable!("they have their own requests")
+            }
         };
         let began = self.shared.now();
         let outcome = match self.send(request.bearer_auth("dev-mock-admin")).await {
@@ -450,7 +571,7 @@ impl Worker {
             }
             Answer::NotSent => return,
             Answer::Response { status, body, .. } if is_certainly_refused(status, &body) => return,
-            Answer::Response { .. } | Answer::Lost => Outcome::Unknown,
+            Answer::Response { .. } | Answer::Stale | Answer::Lost => Outcome::Unknown,
         };
         self.record(known.item, began, call, outcome);
     }
@@ -479,12 +600,52 @@ impl Worker {
         self.record(known.item, began, Call::Read, outcome);
     }
 
+    /// Gives all sections a new order.
+    async fn reorder(&mut self) {
+        let sections = self.request(Method::GET, "/sections");
+        let Answer::Response { status: StatusCode::OK, body, .. } = self.send(sections).await else { return };
+        let mut ids: Vec<Value> =
+            body["items"].as_array().expect("a list").iter().map(|section| section["id"].clone()).collect();
+        fastrand::shuffle(&mut ids);
+        let order = self.shared.plan.first_item + 1 + self.shared.now();
+        let places: Vec<Value> =
+            ids.iter().zip(order * PLACES..).map(|(id, at)| json!({ "id": id, "sort_order": at })).collect();
+        let request =
+            self.request(Method::PUT, "/sections/order").bearer_auth("dev-mock-admin").json(&places);
+        let began = self.shared.now();
+        let outcome = match self.send(request).await {
+            Answer::Response { status, .. } if status.is_success() => {
+                self.count_success();
+                Outcome::Done { etag: None }
+            }
+            Answer::NotSent => return,
+            Answer::Response { status, body, .. } if is_certainly_refused(status, &body) => return,
+            Answer::Response { .. } | Answer::Stale | Answer::Lost => Outcome::Unknown,
+        };
+        self.record(ORDER, began, Call::Set { value: format!("w{order}") }, outcome);
+    }
+
+    async fn read_order(&mut self) {
+        let request = self.request(Method::GET, "/sections");
+        // Only one process promises that public reads see every acknowledged write.
+        let request =
+            if self.shared.plan.public_reads { request } else { request.bearer_auth("dev-mock-admin") };
+        let began = self.shared.now();
+        let Answer::Response { status: StatusCode::OK, body, .. } = self.send(request).await else { return };
+        self.record(ORDER, began, Call::Read, order_of(&body, self.shared.plan.first_item));
+    }
+
     /// Remembers the newest tag of an item.
     fn learn(&self, item: Item, etag: Option<String>) {
         if let Some(known) = self.shared.known.lock().iter_mut().rev().find(|known| known.item == item) {
             known.etag = etag;
         }
     }
+}
+
+/// Returns true if `Cache-Status` says that the response may be stale.
+fn is_stale(cache_status: &str) -> bool {
+    cache_status.contains("detail=stale")
 }
 
 /// Returns true if the response says that nothing was written.

@@ -32,6 +32,8 @@ mod program;
 mod report;
 /// How long scenarios run.
 mod scale;
+/// The MongoDB servers of a scenario.
+mod servers;
 /// A long time of ordinary work.
 mod soak;
 /// Connections whose requests are sent exactly once.

@@ -71,9 +71,15 @@ impl Row {
             let folder = folder();
             fs::create_dir_all(&folder).expect("a folder for the rows");
             let text = serde_json::to_string_pretty(self).expect("a row is JSON");
-            fs::write(folder.join(format!("{}.json", self.test.replace("::", "."))), text)
-                .expect("the row is written");
+            // A test may have a row for each of several faults.
+            let name: String =
+                self.key().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            fs::write(folder.join(format!("{name}.json")), text).expect("the row is written");
         }
+    }
+
+    fn key(&self) -> String {
+        format!("{} {}", self.test, self.fault)
     }
 
     fn to_markdown(&self) -> String {
@@ -112,7 +118,7 @@ fn table_is_written() {
         .map(|file| fs::read(file.expect("a file").path()).expect("a row"))
         .map(|text| serde_json::from_slice(&text).expect("a row is JSON"))
         .collect();
-    rows.sort_by(|a, b| a.test.cmp(&b.test));
+    rows.sort_by_key(Row::key);
     let mut table = format!(
         "{BEGIN}\n\n| Fault | Rounds | Acknowledged | Lost | Half | Duplicate | Failed requests | Recovery p50, p99, ms | Measured | Test |\n\
          |---|---|---|---|---|---|---|---|---|---|\n"
