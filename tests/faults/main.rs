@@ -36,5 +36,7 @@ mod scale;
 mod servers;
 /// A long time of ordinary work.
 mod soak;
+/// A store that stops, or that cannot be reached.
+mod store;
 /// Connections whose requests are sent exactly once.
 mod wire;
