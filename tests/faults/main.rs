@@ -12,6 +12,8 @@ mod backup;
 mod clock;
 /// Servers that end, and are replaced, under load.
 mod deploy;
+/// A replica set whose primary changes or whose majority is missing.
+mod failover;
 /// Histories of requests, and the check that some order of them explains all responses.
 mod history;
 /// Clients that take what they can.
