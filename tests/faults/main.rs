@@ -10,6 +10,8 @@ mod backends;
 mod backup;
 /// The system's clock set forward and back.
 mod clock;
+/// Damage to the file of the embedded store, and to its disk.
+mod damage;
 /// Servers that end, and are replaced, under load.
 mod deploy;
 /// A replica set whose primary changes or whose majority is missing.
