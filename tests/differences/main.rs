@@ -14,7 +14,7 @@ mod people;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 /// The reason for a difference.
@@ -136,43 +136,10 @@ fn every_difference_is_one_line_with_unique_id() {
 
 #[test]
 fn every_difference_names_an_existing_test() {
-    let mut names = BTreeSet::new();
-    for folder in ["src", "tests", "migrations", "crates"] {
-        collect(&root().join(folder), &mut names);
-    }
-    assert!(names.contains("every_difference_names_an_existing_test") && !names.contains("collect"));
-    let missing: Vec<_> = all().filter(|difference| !names.contains(difference.test)).collect();
-    let missing: Vec<_> =
-        missing.iter().map(|missing| format!("{}: no test named {}", missing.id, missing.test)).collect();
+    let names = testkit::test_names(&root());
+    let missing: Vec<_> = all()
+        .filter(|difference| !names.contains(difference.test))
+        .map(|missing| format!("{}: no test named {}", missing.id, missing.test))
+        .collect();
     assert!(missing.is_empty(), "{}", missing.join("\n"));
-}
-
-/// Collects the names of all tests in a folder: functions with a test attribute, or inside a macro that generates tests.
-fn collect(folder: &Path, names: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("target") {
-            collect(&path, names);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let (mut marked, mut in_macro) = (false, false);
-            for line in text.lines() {
-                let code = line.trim_start();
-                in_macro = match line {
-                    "}" => false,
-                    _ => in_macro || line.starts_with("testkit::") && line.ends_with("! {"),
-                };
-                let function = code.strip_prefix("async ").unwrap_or(code).strip_prefix("fn ");
-                let name = function.and_then(|rest| rest.split('(').next());
-                // Inside the macros, tests are indented by one level and their contents deeper.
-                let generated = in_macro && line.len() - code.len() == 4;
-                if let (Some(name), true) = (name, marked || generated) {
-                    names.insert(name.to_owned());
-                }
-                marked = code == "#[test]"
-                    || code.starts_with("#[tokio::test")
-                    || marked && code.starts_with("#[");
-            }
-        }
-    }
 }

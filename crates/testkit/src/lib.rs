@@ -12,6 +12,8 @@ pub mod locate;
 mod macros;
 /// Server processes.
 mod mongod;
+/// Names of the tests in the sources.
+mod names;
 /// A TCP proxy with faults.
 pub mod proxy;
 /// Counts of the tests that ran on each engine.
@@ -22,6 +24,7 @@ mod run;
 mod shared;
 
 pub use mongod::{Credentials, Mongod, ReplicaSet, ServerOptions};
+pub use names::test_names;
 pub use proxy::Proxy;
 pub use record::{Engine, scratch};
 pub use run::{StoreLocation, Target, on, with_server_binary};
