@@ -4,9 +4,11 @@ use docstore::Database;
 use super::context::{AccessMode, Context};
 use super::output::{CliError, DRIFT, Lines, Output, count};
 use crate::config::Config;
+use crate::repository::contents::{self, StoredContent};
 use crate::repository::duplicates::{self, SlugChange};
 use crate::repository::orphans::{self, Orphan};
-use crate::{service, startup};
+use crate::service::{self, Unsanitized};
+use crate::startup;
 
 /// Find what would stop a start, and repair data
 ///
@@ -15,6 +17,7 @@ use crate::{service, startup};
 ///   field-notes doctor --fix duplicate-slugs
 ///   field-notes doctor --fix duplicate-slugs --yes
 ///   field-notes doctor --fix orphans --yes
+///   field-notes doctor --fix content --yes
 ///
 /// Exits with 6 if a start would fail. A repair prints what it would change; with --yes it changes it.
 #[derive(Debug, Clone, Args)]
@@ -37,6 +40,8 @@ enum Fault {
     DuplicateSlugs,
     /// Take items out of sections that do not exist
     Orphans,
+    /// Sanitize HTML that another program stored
+    Content,
 }
 
 pub(super) async fn run(arguments: DoctorArgs, config: Config) -> Result<Output, CliError> {
@@ -49,6 +54,7 @@ pub(super) async fn run(arguments: DoctorArgs, config: Config) -> Result<Output,
         match fix {
             Some(Fault::DuplicateSlugs) => fix_slugs(&context.database, yes).await,
             Some(Fault::Orphans) => fix_orphans(&context.database, yes).await,
+            Some(Fault::Content) => fix_content(&context.database, yes).await,
             None => examine(context).await,
         }
     })
@@ -68,6 +74,14 @@ async fn examine(context: &Context) -> Result<Output, CliError> {
     }
     if !orphans.is_empty() {
         text.push_line("  `field-notes doctor --fix orphans` takes them out of these sections".to_owned());
+    }
+    let unsanitized = find_unsanitized(database).await?;
+    text.push_lines(unsanitized.iter().take(MAX_SHOWN).map(|item| format!("! {}", item.describe())));
+    if unsanitized.len() > MAX_SHOWN {
+        text.push_line(format!("! and {} more", count(unsanitized.len() - MAX_SHOWN, "unsanitized item")));
+    }
+    if !unsanitized.is_empty() {
+        text.push_line("  `field-notes doctor --fix content` sanitizes it".to_owned());
     }
     let code = if failures.is_empty() { 0 } else { DRIFT };
     text.push_line(match failures.len() {
@@ -140,5 +154,57 @@ async fn fix_orphans(database: &Database, yes: bool) -> Result<Output, CliError>
         text.push_line(line);
     }
     text.push_line(summary(yes.then_some(written), orphans.len(), "item"));
+    Ok(Output::text(text))
+}
+
+/// An item whose HTML was never sanitized.
+struct UnsanitizedItem {
+    stored: StoredContent,
+    content: Unsanitized,
+}
+
+impl UnsanitizedItem {
+    fn describe(&self) -> String {
+        let Self { stored: StoredContent { collection, document, .. }, content } = self;
+        let fault = match content.html {
+            Some(_) if content.removed.is_empty() => "content was not sanitized".to_owned(),
+            Some(_) => format!("content was not sanitized: {}", content.removed),
+            None => "content is too long to be sanitized: shorten it".to_owned(),
+        };
+        format!("{collection} {} {:?}: {fault}", document.id, document.title)
+    }
+}
+
+async fn find_unsanitized(database: &Database) -> Result<Vec<UnsanitizedItem>, CliError> {
+    let mut found = Vec::new();
+    let visit = |stored: StoredContent| {
+        if let Some(content) = Unsanitized::check(&stored.html) {
+            found.push(UnsanitizedItem { stored, content });
+        }
+    };
+    contents::visit_all(database, visit).await?;
+    Ok(found)
+}
+
+async fn fix_content(database: &Database, yes: bool) -> Result<Output, CliError> {
+    let unsanitized = find_unsanitized(database).await?;
+    if unsanitized.is_empty() {
+        return Ok(Output::text("the content of every item is sanitized\n"));
+    }
+    let mut text = String::new();
+    let (mut planned, mut written) = (0, 0);
+    for item in &unsanitized {
+        let mut line = item.describe();
+        if let Some(html) = &item.content.html {
+            planned += 1;
+            if yes && contents::replace(database, &item.stored, html).await? {
+                written += 1;
+            } else if yes {
+                line.push_str(": not changed, since it was changed at the same time");
+            }
+        }
+        text.push_line(line);
+    }
+    text.push_line(summary(yes.then_some(written), planned, "item"));
     Ok(Output::text(text))
 }

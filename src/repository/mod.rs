@@ -3,6 +3,8 @@
 
 /// Tracks which writes invalidate earlier reads.
 mod changes;
+/// Reads and replaces the HTML of stored items.
+pub mod contents;
 /// Finds documents that a unique index does not allow.
 pub mod duplicates;
 /// One file per resource: row, filter, writes, declared indexes.

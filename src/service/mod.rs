@@ -22,6 +22,7 @@ pub use error::Error;
 pub use health::{Health, StoreHealth};
 pub use navlinks::NavLinks;
 pub use pages::Pages;
+pub use sanitizer::Unsanitized;
 pub use sections::{OnDelete, SectionPlace, Sections, UpdateSection};
 pub use trash::Trash;
 

@@ -16,10 +16,40 @@ static PERMITS: LazyLock<Semaphore> =
 /// The longest content, in bytes, that is sanitized on the calling thread: at worst for less than a millisecond.
 const SHORT: usize = 8 * 1024;
 
+/// HTML that another program stored, if it is not as this one would have stored it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsanitized {
+    /// The names and numbers of what is not allowed. HTML of which nothing is removed may still be read otherwise than it is
+    /// meant, and is written anew.
+    pub removed: String,
+    /// The sanitized HTML; `None` if it would be too long.
+    pub html: Option<String>,
+}
+
+impl Unsanitized {
+    /// Sanitizes stored HTML; returns `None` if that changes nothing.
+    pub fn check(stored: &str) -> Option<Self> {
+        match html::sanitize(stored, max_length()) {
+            Ok(Sanitized { html, .. }) if html == stored => None,
+            Ok(Sanitized { html, removed }) => {
+                let removed = removed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                // An item always has some content.
+                let html = if html.is_empty() { "<p></p>".to_owned() } else { html };
+                Some(Self { removed, html: Some(html) })
+            }
+            Err(_) => Some(Self { removed: String::new(), html: None }),
+        }
+    }
+}
+
+fn max_length() -> usize {
+    usize::try_from(MAX_CONTENT_LENGTH).expect("the limit is small")
+}
+
 /// Sanitizes HTML content for a caller who may write it, on a thread of its own if it is long. Fails if it is too long or
 /// if nothing of it remains.
 pub(super) async fn sanitize(content: String) -> Result<Sanitized, Error> {
-    let limit = usize::try_from(MAX_CONTENT_LENGTH).expect("the limit is small");
+    let limit = max_length();
     let sanitized = if content.len() <= SHORT {
         html::sanitize(&content, limit)
     } else {

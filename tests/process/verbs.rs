@@ -410,6 +410,56 @@ testkit::targets! {
         assert!(planned.contains("every section that an item names exists"), "{planned}");
     }
 
+    async fn t19_content_of_other_programs_is_reported_and_sanitized_by_doctor(target: Arc<Target>) {
+        let program = Program::on(&target);
+        migrate(&program, &["up"]).expect(0);
+        let store = open_store(&target).await;
+        let at = docstore::bson::DateTime::from_millis(0);
+        let insert = async |collection: &str, id: u8, content: &str| {
+            let document = doc! {
+                "_id": ObjectId::from_bytes([id; 12]), "title": "T", "slug": format!("slug-{id}"), "page_type": format!("type-{id}"), "summary": "s",
+                "content": content, "is_published": true, "technologies": [], "createdDate": at, "updatedDate": at, "deleted": id == 4,
+            };
+            store.collection(collection).insert_one(document).await.unwrap();
+        };
+        insert("stories", 1, "<p onclick=alert(1)>a<script>alert(1)</script></p>").await;
+        insert("stories", 2, "<script>alert(1)</script>").await;
+        // Nothing is removed, but it is not written as it is read.
+        insert("stories", 3, "<p>a<p>b").await;
+        insert("stories", 7, "<p>a</p><p>b</p>").await;
+        insert("projects", 4, "<img src=x onerror=alert(1)>").await;
+        insert("pages", 5, "<a href=\"javascript:alert(1)\">x</a>").await;
+        insert("pages", 6, &"<p onclick=x>a".repeat(10_000)).await;
+        let before = testkit::dump!(store);
+        store.close().await;
+        let named = format!("stories {} \"T\": content was not sanitized: script;1, onclick;1", "01".repeat(12));
+        let long = format!("pages {} \"T\": content is too long to be sanitized", "06".repeat(12));
+        let examined = program.run(&["doctor"]).expect(0).stdout;
+        for part in [&*named, &*long, "doctor --fix content", "nothing would stop a start"] {
+            assert!(examined.contains(part), "{part}: {examined}");
+        }
+        let planned = program.run(&["doctor", "--fix", "content"]).expect(0).stdout;
+        assert!(planned.contains(&named) && planned.contains("would change 5 items; nothing was changed"), "{planned}");
+        let store = open_store(&target).await;
+        assert_eq!(testkit::dump!(store), before);
+        store.close().await;
+        let changed = program.run(&["doctor", "--fix", "content", "--yes"]).expect(0).stdout;
+        assert!(changed.contains("changed 5 items"), "{changed}");
+        let server = program.serve().await;
+        for (path, content) in [
+            ("/stories/slug/slug-1", "<p>a</p>"), ("/stories/slug/slug-2", "<p></p>"), ("/stories/slug/slug-3", "<p>a</p><p>b</p>"), ("/stories/slug/slug-7", "<p>a</p><p>b</p>"),
+            ("/pages/type-5", "<a>x</a>"),
+        ] {
+            assert_eq!(server.get(path).await.1["content"], content, "{path}");
+        }
+        let deleted = format!("/trash/projects/{}/restore", "04".repeat(12));
+        assert_eq!(server.post_as_admin(&deleted, &serde_json::Value::Null).await.0, 200);
+        assert_eq!(server.get("/projects/slug/slug-4").await.1["content"], "<img src=\"x\">");
+        drop(server);
+        let examined = program.run(&["doctor", "--fix", "content"]).expect(0).stdout;
+        assert!(examined.contains(&long) && examined.contains("would change 0 items"), "{examined}");
+    }
+
     async fn users_with_one_address_in_two_spellings_are_reported(target: Arc<Target>) {
         let program = Program::on(&target);
         migrate(&program, &["up"]).expect(0);
