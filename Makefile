@@ -15,7 +15,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build deny advisories sbom dist dist-check openapi differences content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
+	format format-check lint doc build deny advisories sbom dist dist-check openapi differences security content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
 
 # Expands to the value of a required variable, as a shell word.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -132,6 +132,9 @@ openapi: ## Generate openapi.json
 
 differences: ## Generate docs/differences.md from tests/differences
 	WRITE_DIFFERENCES=1 cargo test -q --test differences
+
+security: ## Generate the table of attacks in SECURITY.md from tests/attacks
+	WRITE_SECURITY=1 cargo test -q --test attacks security_document_has_the_table_of_cases
 
 content: ## Generate the tables of docs/content.md from the allow-list
 	WRITE_CONTENT=1 cargo test -q --lib documentation_lists_what_is_kept

@@ -2,7 +2,7 @@ use bson::{DateTime, Document, doc, oid::ObjectId};
 use chrono::TimeDelta;
 use docstore::{Database, Filter};
 
-use crate::google::{app, but, google, me, said, users};
+use crate::google_double::{app, but, google, me, said, users};
 use crate::support::{App, NOW_MS};
 
 /// A user as the original stored it.

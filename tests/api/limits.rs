@@ -42,7 +42,7 @@ pub(crate) async fn delete(app: &App, peer: &str, n: usize, headers: &[(&str, &s
 }
 
 testkit::stores! {
-    async fn the_address_that_a_trusted_proxy_names_is_the_client(db: Database) {
+    async fn t18_the_address_that_a_trusted_proxy_names_is_the_client(db: Database) {
         let app = App::on_with(&db, |config| config.middleware.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]).await;
         let named = [("x-forwarded-for", "198.51.100.1")];
         for _ in 0..WRITES {

@@ -24,6 +24,8 @@ mod fields;
 mod gate;
 /// Google tokens, with a mock of Google over a real socket.
 mod google;
+/// A double of Google.
+mod google_double;
 /// Health, readiness, the index.
 mod health;
 /// Sanitizing of HTML.

@@ -82,7 +82,7 @@ fn reads_a_body(route: &Route) -> bool {
 }
 
 testkit::stores! {
-    async fn every_route_admits_whom_its_policy_names(db: Database) {
+    async fn t12_every_route_admits_whom_its_policy_names(db: Database) {
         let app = App::on(&db).await;
         app.get_as("admin", "/me").await;
         app.get_as("commenter", "/me").await;

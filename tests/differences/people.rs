@@ -112,7 +112,7 @@ pub(crate) const IDENTITY: &[Difference] = &[
     extend(
         "issuer-pause",
         "After several look-ups without an answer, tokens that are not known are 503 at once for a few seconds.",
-        "silent_issuer_of_tokens_delays_no_one_else",
+        "t14_silent_issuer_of_tokens_delays_no_one_else",
     ),
 ];
 
@@ -125,7 +125,7 @@ pub(crate) const LIMITS: &[Difference] = &[
     fix(
         "limit-proxies",
         "The client is taken from `X-Forwarded-For` if the sender is one of `TRUSTED_PROXIES`; all clients of a proxy counted as one.",
-        "the_address_that_a_trusted_proxy_names_is_the_client",
+        "t18_the_address_that_a_trusted_proxy_names_is_the_client",
     ),
     extend(
         "limit-writes",
@@ -135,7 +135,7 @@ pub(crate) const LIMITS: &[Difference] = &[
     extend(
         "limit-sign-in",
         "Look-ups of bad tokens are slowed down per client; valid tokens are not refused because of them.",
-        "thousand_bad_tokens_do_not_keep_others_from_signing_in",
+        "t14_thousand_bad_tokens_do_not_keep_others_from_signing_in",
     ),
     extend(
         "limit-bodies",

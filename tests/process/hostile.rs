@@ -191,7 +191,7 @@ async fn google() -> MockServer {
 }
 
 #[tokio::test]
-async fn thousand_bad_tokens_do_not_keep_others_from_signing_in() {
+async fn t14_thousand_bad_tokens_do_not_keep_others_from_signing_in() {
     let google = google().await;
     let program = program().with("GOOGLE_CLIENT_ID", "ours").with("GOOGLE_API_BASE", &google.uri());
     let server = program.serve().await;
@@ -219,7 +219,7 @@ async fn thousand_bad_tokens_do_not_keep_others_from_signing_in() {
 }
 
 #[tokio::test]
-async fn silent_issuer_of_tokens_delays_no_one_else() {
+async fn t14_silent_issuer_of_tokens_delays_no_one_else() {
     // Connections are established, and nothing is answered.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", silent.local_addr().expect("an address"));

@@ -19,7 +19,7 @@ fn with_status(answers: &[Answer], status: u16) -> Vec<&Answer> {
 }
 
 testkit::stores! {
-    async fn fifty_of_one_title_are_all_made(db: Database) {
+    async fn t32_fifty_of_one_title_are_all_made(db: Database) {
         let app = App::on(&db).await;
         for kind in KINDS.into_iter().filter(|kind| *kind != "pages") {
             let before = db.collection(kind).count(&Filter::All).await.unwrap();
@@ -45,7 +45,7 @@ testkit::stores! {
         }
     }
 
-    async fn of_fifty_changes_of_one_state_one_is_made(db: Database) {
+    async fn t32_of_fifty_changes_of_one_state_one_is_made(db: Database) {
         let app = App::on(&db).await;
         for way in ways(&app).await.into_iter().filter(Way::changes) {
             let kind = way.path.split('/').nth(1).unwrap();

@@ -116,7 +116,7 @@ testkit::stores! {
         }
     }
 
-    async fn what_is_not_asked_for_never_reaches_the_store(db: Database) {
+    async fn t09_members_that_are_not_asked_for_never_reach_the_store(db: Database) {
         let app = App::on(&db).await;
         let more = json!({
             "_id": "x", "id": "65a0b1c2d3e4f50617283940", "user_id": "65a0b1c2d3e4f50617283940", "deleted": true,

@@ -4,7 +4,7 @@ use docstore::Database;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
-use crate::google::{app, asked, but, google, me, said, users};
+use crate::google_double::{app, asked, but, google, me, said, users};
 use crate::limits::{ALL_WRITES, WRITES, delete, from};
 use crate::support::{App, NOW_MS};
 

@@ -27,11 +27,25 @@ pub(crate) struct Counts {
     no_transactions: AtomicBool,
     /// The replication lag in seconds at each request; the last value is repeated.
     behind: Mutex<Vec<u64>>,
+    /// The reads of collections, each with its kind.
+    kinds: Mutex<Vec<String>>,
+    /// Operations panic.
+    panics: AtomicBool,
 }
 
 impl Counts {
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(SeqCst)
+    }
+
+    /// Returns kind and collection of each read since the last call.
+    pub(crate) fn take_kinds(&self) -> Vec<String> {
+        std::mem::take(&mut *self.kinds.lock().expect("no test panics while it holds this"))
+    }
+
+    /// Has operations on collections panic from now on, or no longer.
+    pub(crate) fn panic(&self, panics: bool) {
+        self.panics.store(panics, SeqCst);
     }
 
     pub(crate) fn be_behind(&self, seconds: &[u64]) {
@@ -77,9 +91,18 @@ impl Counting {
 #[async_trait]
 impl Executor for Counting {
     async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
-        let inner = match operation {
-            Operation::Find(_) | Operation::Count(_) => self.read(),
-            _ => self.write(),
+        assert!(!self.counts.panics.load(SeqCst), "a panic on purpose: hunter2");
+        let kind = match operation {
+            Operation::Find(_) => "find",
+            Operation::Count(_) => "count",
+            _ => "write",
+        };
+        let inner = if kind == "write" {
+            self.write()
+        } else {
+            let mut kinds = self.counts.kinds.lock().expect("no test panics while it holds this");
+            kinds.push(format!("{kind} {collection}"));
+            self.read()
         };
         inner.execute(collection, operation).await
     }
