@@ -1,6 +1,8 @@
 //! Attacks that succeeded on other content backends, tried on this one. The tests of a case begin with its number. The table
 //! of cases names them, and is the part of `SECURITY.md` that says what is defended.
 
+/// Loads content in a browser.
+mod browser;
 /// Checks that every response conforms to the OpenAPI document.
 #[path = "../api/conform.rs"]
 #[expect(dead_code, reason = "the tests of the API use the rest")]
@@ -18,6 +20,8 @@ mod google_double;
 mod identity;
 /// Queries, bodies, ids, limits, redirects.
 mod input;
+/// Stored scripts, in a browser.
+mod scripts;
 /// Items to attack.
 mod site;
 /// The application under test.
@@ -180,6 +184,7 @@ const CASES: &[Case] = &[
         19,
         "stored scripts",
         &[
+            "t19_stored_scripts_run_in_no_browser",
             "t19_content_of_other_programs_is_reported_and_sanitized_by_doctor",
             "regression_7_content_is_cleaned_on_every_way_in",
             "output_of_tiptap_extensions_is_stored_byte_for_byte",
