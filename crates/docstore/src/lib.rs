@@ -11,6 +11,8 @@
 
 /// The port that an engine implements.
 pub mod engine;
+/// Filters, updates and projections applied to documents.
+mod eval;
 /// Filters, updates, reads and indexes as values.
 mod model;
 /// The MongoDB engine: a thin translation to the official driver.

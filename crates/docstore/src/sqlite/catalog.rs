@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bson::Document;
 use rusqlite::{Connection, params};
 
+use crate::eval::matcher::CompiledFilter;
 use crate::order::{KeyField, key_fields, unreadable};
 use crate::sqlite::faults::failed;
-use crate::sqlite::query::scan::CompiledFilter;
 use crate::{Index, Result};
 
 const READING: &str = "reading the catalog of the store";

@@ -16,14 +16,15 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use crate::engine::RawStream;
+use crate::eval::matcher::Matcher;
+use crate::eval::project::{included, project};
 use crate::order::{self, KeyField, key_fields, sort_key};
 use crate::sqlite::catalog::{Catalog, CollectionMeta};
 use crate::sqlite::faults::{Condition, FileIdentities, closed, failed};
 use crate::sqlite::open;
 use crate::sqlite::query::plan::{self, AccessPath};
-use crate::sqlite::query::project::{included, project};
-use crate::sqlite::query::scan::{CompiledFilter, Scan, with_document};
-use crate::{Direction, Error, Find, Plan, Result};
+use crate::sqlite::query::scan::{Scan, with_document};
+use crate::{Error, Find, Plan, Result};
 
 /// Number of idle connections that are kept. More are opened when all are in use, so that nested reads never wait.
 const IDLE: usize = 4;
@@ -272,37 +273,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     }
 }
 
-/// Decides which documents belong to a read.
-struct Matcher {
-    filter: CompiledFilter,
-    /// The sort fields, and the key of the position after which the read begins.
-    after: Option<(Vec<KeyField>, Vec<u8>)>,
-}
-
-impl Matcher {
-    fn new(find: &Find) -> Result<Self> {
-        let filter = CompiledFilter::new(&find.filter)?;
-        // An empty position is the beginning.
-        let Some(position) = find.after.as_ref().filter(|position| !position.is_empty()) else {
-            return Ok(Self { filter, after: None });
-        };
-        let mut start = Vec::new();
-        for (value, (_, direction)) in position.iter().zip(find.sort.fields()) {
-            order::push_field(&mut start, &order::encode_value(value)?, *direction == Direction::Descending);
-        }
-        Ok(Self { filter, after: Some((key_fields(find.sort.fields()), start)) })
-    }
-
-    fn matches(&self, document: &RawDocument) -> Result<bool> {
-        if let Some((fields, start)) = &self.after
-            && sort_key(document, fields)? <= *start
-        {
-            return Ok(false);
-        }
-        self.filter.matches(document)
-    }
-}
-
 /// A planned read that has not run yet.
 pub(crate) struct PlannedRead {
     find: Find,
@@ -348,7 +318,7 @@ impl PlannedRead {
                 // A read goes on beside damaged documents.
                 let mut scan = Scan::new(&collection, access).passing_over_damaged();
                 // Only documents show whether they come after a position; index entries do not.
-                if matcher.after.is_none() && skip > 0 && scan.pass(connection, skip)? {
+                if !matcher.has_position() && skip > 0 && scan.pass(connection, skip)? {
                     skip = 0;
                 }
                 Rows::Scan(scan)

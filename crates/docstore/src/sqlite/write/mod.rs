@@ -3,5 +3,4 @@
 pub(crate) mod ddl;
 pub(crate) mod operations;
 pub(crate) mod session;
-pub(crate) mod update;
 pub(crate) mod writer;

@@ -5,6 +5,7 @@ use bson::{Document, RawDocumentBuf};
 use futures_util::stream::{self, StreamExt};
 
 use crate::engine::{Operation, Output, RawStream, Reach};
+use crate::eval::{id_first, update};
 use crate::model::query::check_document;
 use crate::order::unreadable;
 use crate::sqlite::catalog::CollectionMeta;
@@ -12,7 +13,6 @@ use crate::sqlite::query::read::PlannedRead;
 use crate::sqlite::query::scan::{self, with_document};
 use crate::sqlite::write::ddl;
 use crate::sqlite::write::session::Session;
-use crate::sqlite::write::update;
 use crate::{Error, Filter, Find, Result, Update, UpdateResult, Write};
 
 /// Executes any operation in the writer's session: a single write, or any operation of a transaction.
@@ -184,19 +184,6 @@ fn insert_for(
     let document = id_first(document);
     session.insert(collection, &document)?;
     Ok(document)
-}
-
-/// Moves the id to the front of a document.
-fn id_first(mut document: Document) -> Document {
-    if document.keys().next().is_none_or(|first| first == "_id") {
-        return document;
-    }
-    // The other fields keep their order.
-    let Some(id) = document.remove("_id") else { return document };
-    let mut ordered = Document::new();
-    ordered.insert("_id", id);
-    ordered.extend(document);
-    ordered
 }
 
 fn unfit(collection: &str, what: String) -> Error {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::eval::{duplicate, encode};
 use crate::order;
 use crate::sqlite::catalog::{Catalog, CollectionMeta, IndexMeta, checksum};
 use crate::sqlite::faults::failed;
@@ -18,9 +19,6 @@ use crate::{Change, Error, Index, Result};
 const MOST_CHANGES: usize = 1000;
 
 const WRITING: &str = "writing documents";
-
-/// The maximum size of a document in bytes.
-const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
 /// The writer's connection within a transaction.
 pub(crate) struct Session<'c> {
@@ -284,21 +282,5 @@ pub(crate) fn keys_in(
                 index.index.name()
             ),
         }),
-    }
-}
-
-fn duplicate(collection: &str, index: &str, fields: Vec<String>) -> Error {
-    Error::DuplicateKey { collection: collection.to_owned(), index: index.to_owned(), fields }
-}
-
-/// Encodes a document.
-///
-/// # Errors
-/// [`Error::TooLarge`] above [`MAX_DOCUMENT`].
-fn encode(collection: &str, document: &Document) -> Result<RawDocumentBuf> {
-    let raw = RawDocumentBuf::try_from(document).map_err(|e| Error::Invalid(e.to_string()))?;
-    match raw.as_bytes().len() {
-        bytes if bytes > MAX_DOCUMENT => Err(Error::TooLarge { collection: collection.to_owned(), bytes }),
-        _ => Ok(raw),
     }
 }

@@ -1,19 +1,18 @@
 //! Scans over the documents that a plan reaches. A scan can stop anywhere and continue later, as long as the connection
 //! keeps its snapshot.
-//!
-//! Documents are compared with filters whose operands are encoded.
 
 /// Merges of several index ranges.
 mod merged;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use bson::{Bson, RawBsonRef, RawDocument};
+use bson::{RawBsonRef, RawDocument};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use crate::order::{self, Path, UNNAMED, any_value, unreadable};
+use crate::eval::matcher::CompiledFilter;
+use crate::order::{UNNAMED, unreadable};
 use crate::sqlite::catalog::{Catalog, CollectionMeta, checksum};
 use crate::sqlite::faults::failed;
 use crate::sqlite::query::plan::{self, AccessPath, Range, Source};
@@ -351,130 +350,3 @@ pub(crate) fn count(
     })?;
     Ok(found)
 }
-
-/// A filter with its operands encoded.
-#[derive(Debug)]
-pub(crate) enum CompiledFilter {
-    All,
-    Leaf(Path, Test),
-    And(Vec<CompiledFilter>),
-    Or(Vec<CompiledFilter>),
-    Not(Box<CompiledFilter>),
-}
-
-/// A test of the values at a path.
-#[derive(Debug)]
-pub(crate) enum Test {
-    /// Passes if the value compares to the operand in one of these ways.
-    Compare {
-        operand: Vec<u8>,
-        less: bool,
-        equal: bool,
-        greater: bool,
-    },
-    In(BTreeSet<Vec<u8>>),
-    Exists,
-    StartsWith(String),
-}
-
-impl CompiledFilter {
-    /// Compiles a checked filter.
-    pub(crate) fn new(filter: &Filter) -> Result<Self> {
-        let compare = |field, value: &Bson, less, equal, greater| {
-            Ok(Self::Leaf(
-                Path::from(field),
-                Test::Compare { operand: order::encode_value(value)?, less, equal, greater },
-            ))
-        };
-        let set = |field, values: &[Bson]| {
-            Ok(Self::Leaf(
-                Path::from(field),
-                Test::In(values.iter().map(order::encode_value).collect::<Result<_>>()?),
-            ))
-        };
-        let all = |filters: &[Filter]| filters.iter().map(Self::new).collect::<Result<_>>();
-        let not = |inner: Result<Self>| inner.map(|inner| Self::Not(Box::new(inner)));
-        match filter {
-            Filter::All => Ok(Self::All),
-            Filter::Eq(f, v) => compare(f, v, false, true, false),
-            Filter::Ne(f, v) => not(compare(f, v, false, true, false)),
-            Filter::Lt(f, v) => compare(f, v, true, false, false),
-            Filter::Lte(f, v) => compare(f, v, true, true, false),
-            Filter::Gt(f, v) => compare(f, v, false, false, true),
-            Filter::Gte(f, v) => compare(f, v, false, true, true),
-            Filter::In(f, values) => set(f, values),
-            Filter::Exists(f) => Ok(Self::Leaf(f.into(), Test::Exists)),
-            Filter::Missing(f) => not(Ok(Self::Leaf(f.into(), Test::Exists))),
-            Filter::StartsWith(f, prefix) => Ok(Self::Leaf(f.into(), Test::StartsWith(prefix.clone()))),
-            Filter::And(filters) => Ok(Self::And(all(filters)?)),
-            Filter::Or(filters) => Ok(Self::Or(all(filters)?)),
-            Filter::Not(inner) => not(Self::new(inner)),
-        }
-    }
-
-    /// Returns whether a document matches.
-    pub(crate) fn matches(&self, document: &RawDocument) -> Result<bool> {
-        match self {
-            Self::All => Ok(true),
-            Self::Leaf(path, test) => test.passes(document, path),
-            Self::And(filters) => {
-                for filter in filters {
-                    if !filter.matches(document)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
-            Self::Or(filters) => {
-                for filter in filters {
-                    if filter.matches(document)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            }
-            Self::Not(filter) => Ok(!filter.matches(document)?),
-        }
-    }
-}
-
-impl Test {
-    fn passes(&self, document: &RawDocument, path: &Path) -> Result<bool> {
-        let mut scratch = Vec::new();
-        match self {
-            Self::Exists => any_value(document, &path.0, false, &mut |value| Ok(value.is_some())),
-            Self::StartsWith(prefix) => any_value(document, &path.0, true, &mut |value| {
-                Ok(matches!(value, Some(RawBsonRef::String(text)) if text.starts_with(prefix.as_str())))
-            }),
-            Self::In(operands) => any_value(document, &path.0, true, &mut |value| {
-                encode(value, &mut scratch)?;
-                Ok(operands.contains(&scratch))
-            }),
-            Self::Compare { operand, less, equal, greater } => {
-                any_value(document, &path.0, true, &mut |value| {
-                    let tag = value.map_or(order::NULL, order::tag);
-                    if operand.first() != Some(&tag) {
-                        return Ok(false);
-                    }
-                    encode(value, &mut scratch)?;
-                    Ok(match scratch.cmp(operand) {
-                        std::cmp::Ordering::Equal => *equal,
-                        // NaN is neither less nor greater than anything.
-                        _ if order::is_nan(operand) || order::is_nan(&scratch) => false,
-                        std::cmp::Ordering::Less => *less,
-                        std::cmp::Ordering::Greater => *greater,
-                    })
-                })
-            }
-        }
-    }
-}
-
-/// A missing value counts as null.
-fn encode(value: Option<RawBsonRef<'_>>, out: &mut Vec<u8>) -> Result<()> {
-    out.clear();
-    order::encode(value.unwrap_or(RawBsonRef::Null), out)
-}
-
-#[cfg(test)]
-mod tests;
