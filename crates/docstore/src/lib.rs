@@ -13,6 +13,8 @@
 pub mod engine;
 /// Filters, updates and projections applied to documents.
 mod eval;
+/// An engine in memory, for tests and simulations.
+pub mod memory;
 /// Filters, updates, reads and indexes as values.
 mod model;
 /// The MongoDB engine: a thin translation to the official driver.

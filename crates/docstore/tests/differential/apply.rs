@@ -10,10 +10,10 @@ use testkit::Target;
 
 use crate::generate::Op;
 
-/// Both engines, and the number of the next collection.
+/// Two engines, the first of which is the oracle, and the number of the next collection.
 pub(crate) struct Pair {
-    mongo: Database,
-    embedded: Database,
+    oracle: Database,
+    other: Database,
     next: AtomicU64,
     /// Keeps the folder of the embedded store alive.
     _file: Arc<Target>,
@@ -79,10 +79,20 @@ impl Pair {
         let guard = testkit::scratch("differential-").expect("a folder");
         let file = Arc::new(Target::Embedded { path: guard.path().join("store.db"), guard });
         Self {
-            mongo: testkit::open!(*target),
-            embedded: testkit::open!(file),
+            oracle: testkit::open!(*target),
+            other: testkit::open!(file),
             next: AtomicU64::new(0),
             _file: file,
+        }
+    }
+
+    /// The embedded store, which agrees with MongoDB, and a store in memory.
+    pub(crate) async fn in_memory(embedded: &Arc<Target>) -> Self {
+        Self {
+            oracle: testkit::open!(*embedded),
+            other: docstore::memory::open(),
+            next: AtomicU64::new(0),
+            _file: Arc::clone(embedded),
         }
     }
 
@@ -91,21 +101,19 @@ impl Pair {
         let name = format!("c{}", self.next.fetch_add(1, Ordering::Relaxed));
         let mut ids = HashMap::new();
         for (at, op) in ops.iter().enumerate() {
-            let (mongo, embedded) =
-                tokio::join!(apply(&self.mongo, &name, op), apply(&self.embedded, &name, op));
-            tally.count(&mongo);
-            learn(&mongo, &embedded, &mut ids);
-            if !same(op, &mongo, &translated(&embedded, &ids)) {
-                return Err(format!("operation {at}: {op:?}\n  mongo    {mongo:?}\n  embedded {embedded:?}"));
+            let (oracle, other) = tokio::join!(apply(&self.oracle, &name, op), apply(&self.other, &name, op));
+            tally.count(&oracle);
+            learn(&oracle, &other, &mut ids);
+            if !same(op, &oracle, &translated(&other, &ids)) {
+                return Err(format!("operation {at}: {op:?}\n  oracle {oracle:?}\n  other  {other:?}"));
             }
         }
-        let (mongo, embedded) =
-            (everything(&self.mongo, &name).await, everything(&self.embedded, &name).await);
-        let ours: Vec<_> = embedded.iter().map(|document| renamed(document, &ids)).collect();
-        if mongo.iter().map(bytes).eq(ours.iter().map(bytes)) {
+        let (oracle, other) = (everything(&self.oracle, &name).await, everything(&self.other, &name).await);
+        let other: Vec<_> = other.iter().map(|document| renamed(document, &ids)).collect();
+        if oracle.iter().map(bytes).eq(other.iter().map(bytes)) {
             Ok(())
         } else {
-            Err(format!("the documents differ at the end\n  mongo    {mongo:?}\n  embedded {ours:?}"))
+            Err(format!("the documents differ at the end\n  oracle {oracle:?}\n  other  {other:?}"))
         }
     }
 
@@ -258,8 +266,8 @@ fn bytes(document: &Document) -> Vec<u8> {
 }
 
 /// Maps generated ids, which differ between the engines, by the results of upserts.
-fn learn(mongo: &Outcome, embedded: &Outcome, ids: &mut HashMap<ObjectId, ObjectId>) {
-    match (mongo, embedded) {
+fn learn(oracle: &Outcome, other: &Outcome, ids: &mut HashMap<ObjectId, ObjectId>) {
+    match (oracle, other) {
         (Outcome::Updated(a), Outcome::Updated(b)) => {
             if let (Some(Bson::ObjectId(a)), Some(Bson::ObjectId(b))) = (&a.upserted_id, &b.upserted_id) {
                 ids.insert(*b, *a);
