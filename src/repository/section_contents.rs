@@ -99,7 +99,7 @@ impl SectionContents {
                 self.sections.update_one(&section.unchanged(), &update_of(section, patch, now)).await;
             if !matches!(&updated, Ok(updated) if updated.matched > 0) {
                 for (section, _) in &changes[..n] {
-                    self.restore_place(section).await?;
+                    self.restore_place(section).await.map_err(Error::after_write)?;
                 }
                 updated?;
                 return Ok(false);
@@ -145,7 +145,8 @@ impl SectionContents {
         };
         let to_section = to_section.inc(VERSION, 1_i64);
         for (_, collection) in &self.content {
-            collection.update_many(&refers("section_id", from), &to_section).await?;
+            let moved = collection.update_many(&refers("section_id", from), &to_section).await;
+            moved.map_err(|error| Error::from(error).after_write())?;
         }
         Ok(())
     }

@@ -69,3 +69,15 @@ pub enum Error {
     #[error(transparent)]
     Repository(#[from] repository::Error),
 }
+
+impl Error {
+    /// Returns the error of a request that has written something before, whose outcome is unknown if the store did not
+    /// answer.
+    #[must_use]
+    pub(super) fn after_write(self) -> Self {
+        match self {
+            Self::Repository(error) => Self::Repository(error.after_write()),
+            other => other,
+        }
+    }
+}

@@ -163,7 +163,8 @@ impl Sections {
             let change = Change { patch, section_id: None };
             // After a concurrent change, try again from the new state, if the precondition allows it.
             if let Some(updated) = self.content.update_or_rename(&stored, &change, slug.as_deref()).await? {
-                self.rename_page(&stored.revised.item, &updated.revised.item).await?;
+                let renamed = self.rename_page(&stored.revised.item, &updated.revised.item).await;
+                renamed.map_err(Error::after_write)?;
                 return Ok(updated.revised);
             }
         }
@@ -364,19 +365,25 @@ impl Sections {
         on_delete: &OnDelete,
         precondition: &Precondition,
     ) -> Result<(), Error> {
-        loop {
-            let stored = self.content.find_editable(caller, id, precondition).await?;
-            self.move_out(caller, &stored.revised.item, on_delete).await?;
-            let now = self.content.clock.now();
-            if self.content.items.delete(&stored, now).await? {
-                // Items that were put into the section since are seen here, or see the deletion themselves.
-                let moved = self.move_out(caller, &stored.revised.item, on_delete).await;
-                if moved.is_err() {
-                    self.content.items.restore(id, now).await?;
+        let mut stored = self.content.find_editable(caller, id, precondition).await?;
+        self.move_out(caller, &stored.revised.item, on_delete).await?;
+        let rest = async {
+            loop {
+                let now = self.content.clock.now();
+                if self.content.items.delete(&stored, now).await? {
+                    // Items that were put into the section since are seen here, or see the deletion themselves.
+                    let moved = self.move_out(caller, &stored.revised.item, on_delete).await;
+                    if moved.is_err() {
+                        self.content.items.restore(id, now).await?;
+                    }
+                    return moved;
                 }
-                return moved;
+                stored = self.content.find_editable(caller, id, precondition).await?;
+                self.move_out(caller, &stored.revised.item, on_delete).await?;
             }
-        }
+        };
+        // The contents may have been moved.
+        rest.await.map_err(Error::after_write)
     }
 
     async fn move_out(&self, caller: &Caller, section: &Section, on_delete: &OnDelete) -> Result<(), Error> {

@@ -73,16 +73,15 @@ impl Trash {
             }
             TrashType::Sections => self.sections.restore(parse_id::<Section>(id)?).await?,
         };
-        match kind {
-            TrashType::Stories => {
-                self.leave_deleted_section(&self.stories.content.items, restored.id).await?;
-            }
+        let settled = match kind {
+            TrashType::Stories => self.leave_deleted_section(&self.stories.content.items, restored.id).await,
             TrashType::Projects => {
-                self.leave_deleted_section(&self.projects.content.items, restored.id).await?;
+                self.leave_deleted_section(&self.projects.content.items, restored.id).await
             }
-            TrashType::Pages => self.leave_deleted_section(&self.pages.content.items, restored.id).await?,
-            TrashType::Sections => {}
-        }
+            TrashType::Pages => self.leave_deleted_section(&self.pages.content.items, restored.id).await,
+            TrashType::Sections => Ok(()),
+        };
+        settled.map_err(Error::after_write)?;
         tracing::info!(kind = kind.as_str(), id = %restored.id, slug = restored.slug, "restored from the trash");
         Ok(restored)
     }

@@ -46,6 +46,8 @@ mod me;
 mod navlinks;
 /// The OpenAPI document and its page.
 mod openapi;
+/// Writes of several documents, with a store that fails between them.
+mod outcomes;
 /// Pages.
 mod pages;
 /// Every route's policy, with every type of caller.

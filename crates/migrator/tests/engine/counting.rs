@@ -31,6 +31,8 @@ pub(crate) struct Counts {
     kinds: Mutex<Vec<String>>,
     /// Operations panic.
     panics: AtomicBool,
+    /// A collection, and the number of operations on it after which the store no longer answers.
+    failing: Mutex<Option<(String, usize)>>,
 }
 
 impl Counts {
@@ -64,6 +66,28 @@ impl Counts {
         self.no_transactions.store(true, SeqCst);
     }
 
+    /// Fails operations on a collection after this many.
+    pub(crate) fn fail_after(&self, collection: &str, operations: usize) {
+        *self.failing.lock().expect("no test panics while it holds this") =
+            Some((collection.to_owned(), operations));
+    }
+
+    pub(crate) fn heal(&self) {
+        *self.failing.lock().expect("no test panics while it holds this") = None;
+    }
+
+    fn check(&self, collection: &str) -> Result<()> {
+        let mut failing = self.failing.lock().expect("no test panics while it holds this");
+        match failing.as_mut().filter(|(failing, _)| failing == collection) {
+            Some((_, 0)) => Err(docstore::Error::Unavailable("the store does not answer".into())),
+            Some((_, left)) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Has this many requests for the lease be carried out and not answered.
     pub(crate) fn lose(&self, answers: usize) {
         self.lost.store(answers, SeqCst);
@@ -92,6 +116,7 @@ impl Counting {
 impl Executor for Counting {
     async fn execute(&self, collection: &str, operation: Operation) -> Result<Output> {
         assert!(!self.counts.panics.load(SeqCst), "a panic on purpose: hunter2");
+        self.counts.check(collection)?;
         let kind = match operation {
             Operation::Find(_) => "find",
             Operation::Count(_) => "count",
