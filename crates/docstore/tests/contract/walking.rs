@@ -121,4 +121,20 @@ testkit::stores! {
             assert!(c.find(find.clone().after(bad)).await.is_err());
         }
     }
+
+    async fn documents_that_a_filter_excludes_need_no_position(db: Database) {
+        let c = db.collection("things");
+        c.insert_many(vec![
+            doc! { "_id": 1, "v": 1, "other": 1, "group": true },
+            // Arrays in two fields of an order have no place in it.
+            doc! { "_id": 2, "v": [1, 2], "other": [3], "group": false },
+            doc! { "_id": 3, "v": 2, "other": 1, "group": true },
+        ])
+        .await
+        .expect("inserts");
+        let sort = Sort::ascending("v").then_ascending("other").then_ascending("_id");
+        let find = Find::new(Filter::eq("group", true)).sort(sort).after(vec![Bson::from(1); 3]);
+        let ids: Vec<_> = read(&c, find).await.iter().map(|document| document["_id"].clone()).collect();
+        assert_eq!(ids, [Bson::from(3)]);
+    }
 }

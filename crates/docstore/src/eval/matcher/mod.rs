@@ -160,12 +160,12 @@ impl Matcher {
 
     /// Returns whether a document belongs to the read.
     pub(crate) fn matches(&self, document: &RawDocument) -> Result<bool> {
-        if let Some((fields, start)) = &self.after
-            && order::sort_key(document, fields)? <= *start
-        {
+        // A document that the filter excludes need not have a position.
+        if !self.filter.matches(document)? {
             return Ok(false);
         }
-        self.filter.matches(document)
+        let Some((fields, start)) = &self.after else { return Ok(true) };
+        Ok(order::sort_key(document, fields)? > *start)
     }
 }
 
