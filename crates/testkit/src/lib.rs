@@ -6,6 +6,8 @@
 
 /// Child processes that are killed or stopped.
 pub mod child;
+/// Runs of fuzz targets in the ordinary build of the tests.
+pub mod fuzz;
 /// Discovery and installation of the server binary.
 pub mod locate;
 /// Macros for tests that run on both engines.
