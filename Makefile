@@ -15,7 +15,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build deny advisories sbom dist dist-check openapi differences security content editor-output fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
+	format format-check lint doc build deny advisories sbom dist dist-check openapi differences security content editor-output test-fuzz fuzz fuzz-merge fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
 
 # Expands to the value of a required variable, as a shell word.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -141,6 +141,22 @@ content: ## Generate the tables of docs/content.md from the allow-list
 
 editor-output: ## Render tests/editor/output.json with the TipTap packages (needs Node and npm)
 	cd tests/editor && npm ci --silent && npm run --silent render
+
+test-fuzz: ## Run every fuzz target on mutations of its inputs, each for SECONDS=18
+	FUZZ_SECONDS=$(or $(SECONDS),18) NEXTEST_TEST_THREADS=$$(nproc 2>/dev/null || echo 2) $(runner) --workspace --lib fuzz:: \
+		$(if $(findstring nextest,$(runner)),--success-output immediate,-- --nocapture)
+
+# The instrumented build has a folder of its own, and the versions of the workspace.
+fuzzer = cp Cargo.lock fuzz/Cargo.lock && mkdir -p $(target)/fuzz/corpus/$(call needed,TARGET) && \
+	cargo fuzz run --sanitizer $(or $(SANITIZER),none) --target-dir "$(abspath $(target))/fuzz" $(TARGET)
+
+fuzz: ## Fuzz TARGET=sanitizer for SECONDS=600, guided by coverage; needs cargo-fuzz and a C++ compiler
+	$(fuzzer) $(target)/fuzz/corpus/$(TARGET) fuzz/corpus/$(TARGET) $(wildcard fuzz/regressions/$(TARGET)) -- \
+		-max_total_time=$(or $(SECONDS),600) -max_len=4096 -timeout=10 -print_final_stats=1 \
+		$(addprefix -dict=,$(wildcard fuzz/dictionaries/$(TARGET).dict))
+
+fuzz-merge: ## Add the inputs that make fuzz found and that reach something new to fuzz/corpus/TARGET
+	$(fuzzer) fuzz/corpus/$(TARGET) $(target)/fuzz/corpus/$(TARGET) -- -merge=1 -max_len=400
 
 fuzz-api: ## Fuzz the API from its OpenAPI document (EXAMPLES=10 SEED=1 CALLERS="admin anonymous")
 	cargo build --bins

@@ -10,6 +10,9 @@ pub mod clock;
 pub mod config;
 /// Domain types and rules, without I/O.
 pub mod domain;
+/// Fuzz targets.
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 /// The HTML sanitizer.
 pub mod html;
 /// Routes, extractors, wire types and errors.

@@ -34,7 +34,7 @@ impl Dotenv {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, DotenvError> {
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, DotenvError> {
         // Some editors begin a file with a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut variables = BTreeMap::new();

@@ -2,6 +2,9 @@
 
 /// `.env` files.
 mod dotenv;
+/// The fuzz target.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 /// The store, from the variables of MongoDB and `DATA_DIR`.
 mod mongo;
 /// Parses variables and collects errors.

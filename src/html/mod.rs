@@ -23,8 +23,11 @@ mod writer;
 /// The generated part of `docs/content.md`.
 #[cfg(test)]
 mod documentation;
+/// The fuzz target.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 /// The parser of html5ever, which the tests compare with.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod oracle;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use super::oracle::{self, Event};
+use super::oracle::{self, Event, dangers, is_read_as_written};
 use super::{MAX_DEPTH, Removed, Sanitized, TooLong};
 
 const LIMIT: usize = 100_000;
@@ -117,53 +117,6 @@ const ATTACKS: &[&str] = &[
     "<iframe src=\"https://www.youtube.com/embed/x\" sandbox=\"allow-top-navigation\"></iframe>",
     "<img data-original-src=\"javascript:alert(1)\" src=\"/x\">",
 ];
-
-/// Returns the elements that must not reach a browser, as its parser builds them.
-fn dangers(html: &str) -> Vec<String> {
-    let forbidden = [
-        "script", "style", "svg", "math", "object", "embed", "form", "base", "link", "meta", "template",
-        "button",
-    ];
-    let is_bad = |name: &str, attributes: &[(String, String)]| {
-        let value =
-            |wanted: &str| attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| &**value);
-        let heading = matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6");
-        let bad_name = |name: &str| {
-            name.starts_with("on")
-                || name.starts_with("x-")
-                || name.starts_with("hx-")
-                || name.starts_with('@')
-                || matches!(name, "srcdoc" | "ping" | "name" | "formaction")
-                || (name == "id" && !heading)
-        };
-        let bad_value = |value: &str| {
-            let value = value.trim().to_ascii_lowercase();
-            value.starts_with("javascript:")
-                || value.starts_with("data:")
-                || value.contains("evil.example/embed")
-                || value.contains("allow-top-navigation")
-        };
-        let is_player = |src: &str| {
-            ["www.youtube.com/embed/", "www.youtube-nocookie.com/embed/", "player.vimeo.com/video/"]
-                .iter()
-                .any(|player| src.strip_prefix("https://").is_some_and(|src| src.starts_with(player)))
-        };
-        forbidden.contains(&name)
-            || attributes.iter().any(|(name, value)| bad_name(name) || bad_value(value))
-            || value("style").is_some_and(|style| style.contains("url(") || style.contains("position"))
-            || (name == "iframe" && (value("sandbox").is_none() || !value("src").is_some_and(is_player)))
-            || (value("target").is_some_and(|target| target.eq_ignore_ascii_case("_blank"))
-                && !value("rel").is_some_and(|rel| rel.to_ascii_lowercase().contains("noopener")))
-            || (name == "input" && !value("type").is_some_and(|kind| kind.eq_ignore_ascii_case("checkbox")))
-    };
-    let bad = |event| match event {
-        Event::Start(name, attributes) if is_bad(&name, &attributes) => {
-            Some(format!("{name} {attributes:?}"))
-        }
-        _ => None,
-    };
-    oracle::tree(html).into_iter().filter_map(bad).collect()
-}
 
 #[test]
 fn editor_output_is_unchanged() {
@@ -392,15 +345,6 @@ fn depth(html: &str) -> usize {
         deepest = deepest.max(now);
     }
     deepest
-}
-
-/// Reports whether a parser builds the tree that the tags describe: it adds, moves, copies and leaves out nothing.
-fn is_read_as_written(html: &str) -> bool {
-    let (written, read) = (oracle::tokens(html), oracle::tree(html));
-    if written != read {
-        eprintln!("written {written:?}\nread    {read:?}");
-    }
-    written == read
 }
 
 /// Pieces of random texts.

@@ -6,6 +6,9 @@ mod cache;
 mod error;
 /// Extractors, which reject requests with an [`ApiError`].
 mod extract;
+/// What the fuzz targets of the API check.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 /// The layers around all routes.
 mod middleware;
 /// The OpenAPI document.

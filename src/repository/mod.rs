@@ -13,6 +13,9 @@ mod entities;
 mod entity;
 /// Repository errors.
 mod error;
+/// What the fuzz targets of stored documents check.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 /// The memory of creates that clients may repeat.
 mod idempotency;
 /// Creates the declared indexes.

@@ -16,6 +16,8 @@ mod load;
 /// The cache and the outermost service.
 mod response_cache;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use entry::canonical_url;
 pub(crate) use entry::strip_encoding;
 pub(crate) use load::{ContentLoader, serve_or_load};
 pub use response_cache::{CacheCounts, CacheSettings, CachedService, ResponseCache};

@@ -203,7 +203,7 @@ async fn receive_json(request: Request, app: &AppState) -> Result<BytesMut, ApiE
     }
 }
 
-fn decode<T: JsonBody>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(super) fn decode<T: JsonBody>(bytes: &[u8]) -> Result<T, ApiError> {
     let body = parse(bytes).map_err(|error| ApiError::Validation(vec![error]))?;
     T::read(body).map_err(ApiError::Validation)
 }

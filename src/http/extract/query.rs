@@ -45,7 +45,7 @@ impl<T: FromFields> Input for ValidQuery<T> {
 ///
 /// # Errors
 /// All invalid parameters: first those whose names look like operators, then the others in field order.
-fn read<T: FromFields>(query: &str) -> Result<T, Vec<FieldError>> {
+pub(super) fn read<T: FromFields>(query: &str) -> Result<T, Vec<FieldError>> {
     let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
     let mut names = Vec::<&str>::new();
     for (name, _) in &pairs {

@@ -1,5 +1,7 @@
 //! Responses: items, lists, and the headers that go with them. Each type describes itself in the OpenAPI document.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use item::Wire;
 /// Items in their JSON form, and the responses with one of them.
 mod item;
 /// Parts of lists.

@@ -8,6 +8,9 @@
 
 /// One connection.
 mod connection;
+/// What the fuzz target of connections does.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 /// Request bodies whose rest is discarded.
 mod request_body;
 

@@ -210,6 +210,21 @@ impl StoredUser {
     }
 }
 
+/// Reads the key of a stored user.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_user(document: &RawDocument) {
+    match StoredUser::read(document) {
+        Ok(stored) => assert!(
+            stored
+                .accounts
+                .iter()
+                .all(|(provider, id)| provider.len() + id.len() < document.as_bytes().len())
+        ),
+        Err(Error::Corrupt { field, .. }) => assert!(!field.is_empty()),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
 fn account_entry(provider: &str, id: &str, email: &str) -> Document {
     doc! { "provider": provider, "provider_user_id": id, "email": email }
 }

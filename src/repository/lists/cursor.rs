@@ -48,6 +48,12 @@ impl Cursors {
         }
     }
 
+    /// Returns those of a collection whose key is known.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn with_key(database: &Database, collection: &str, key: Vec<u8>) -> Self {
+        Self { key: OnceCell::new_with(Some(key)), ..Self::new(database, collection) }
+    }
+
     /// Returns the cursor of a position.
     pub(super) async fn seal(&self, list: &Find, position: &CursorPosition) -> Result<String, Error> {
         let values = position.values.iter().enumerate().map(|(n, value)| (n.to_string(), value.clone()));
@@ -55,6 +61,11 @@ impl Cursors {
         let mut bytes = vec![FORMAT];
         bytes.extend(position.passed.to_le_bytes());
         bytes.extend(values);
+        self.sign(list, bytes).await
+    }
+
+    /// Returns bytes with their signature, as text.
+    pub(super) async fn sign(&self, list: &Find, mut bytes: Vec<u8>) -> Result<String, Error> {
         let signature = self.mac(list, &bytes).await?.finalize().into_bytes();
         bytes.extend(&signature[..SIGNATURE_LENGTH]);
         Ok(URL_SAFE_NO_PAD.encode(bytes))

@@ -33,7 +33,7 @@ pub(crate) fn check(connection: &Connection, catalog: &Catalog, check: FileCheck
 }
 
 /// Reads every document and compares the indexes with them. Returns the first fault of an index.
-fn documents(connection: &Connection, catalog: &Catalog) -> Result<Option<String>> {
+pub(crate) fn documents(connection: &Connection, catalog: &Catalog) -> Result<Option<String>> {
     for stored in catalog.collections.values() {
         let mut entries = vec![0; stored.indexes.len()];
         let mut missing = BTreeSet::new();

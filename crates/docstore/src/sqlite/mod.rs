@@ -26,6 +26,9 @@ mod engine;
 mod faults;
 /// The frames of a log.
 mod frames;
+/// Fuzz targets.
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 /// Leases, and the locks that show whether a holder is alive.
 mod lease;
 /// The log that a killed process leaves, and whether it belongs to the file.

@@ -23,7 +23,8 @@ const APPLICATION_ID: u32 = u32::from_be_bytes(*b"FNDS");
 const FORMAT: u32 = 1;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-const SCHEMA: &str = "
+/// The statements that create the tables of an empty store.
+pub(crate) const SCHEMA: &str = "
 CREATE TABLE catalogue (version INTEGER NOT NULL);
 INSERT INTO catalogue VALUES (1);
 CREATE TABLE collections (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
