@@ -163,7 +163,9 @@ impl<E: SoftDelete> Repository<E> {
             None => Filter::missing(field),
         };
         let id = history.get("_id").cloned().unwrap_or(Bson::Null);
-        let unchanged = Filter::and([Filter::id(id), same(LAST), same(EARLIER)]);
+        // With the unique key, so that one shard is asked if the collection is sharded by it.
+        let unchanged =
+            Filter::and([Filter::id(id), same(COLLECTION), same(SLUG), same(LAST), same(EARLIER)]);
         let Some(last) = holders.pop() else {
             return Ok(self.history.delete_one(&unchanged).await? > 0);
         };
