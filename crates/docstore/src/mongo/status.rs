@@ -50,11 +50,16 @@ impl Core {
     /// majority, which needs none.
     pub(crate) async fn replication_lag(&self) -> Result<Option<Duration>> {
         let admin = self.database.client().database("admin");
-        if let Ok(status) = admin.run_command(doc! { "replSetGetStatus": 1 }).await {
-            return Ok(members_lag(&status));
-        }
         let hello = admin.run_command(doc! { "hello": 1 }).await;
-        hello.map(|hello| majority_lag(&hello)).map_err(failed("reading the replication lag", ""))
+        let hello = hello.map_err(failed("reading the replication lag", ""))?;
+        // A standalone server and `mongos` belong to no replica set and reject `replSetGetStatus`.
+        if !hello.contains_key("setName") {
+            return Ok(None);
+        }
+        match admin.run_command(doc! { "replSetGetStatus": 1 }).await {
+            Ok(status) => Ok(members_lag(&status)),
+            Err(_) => Ok(majority_lag(&hello)),
+        }
     }
 }
 
