@@ -118,7 +118,7 @@ impl Program {
             }
         };
         command.args(arguments).current_dir(self.folder()).env_clear().stdin(Stdio::null());
-        command.envs(self.variables());
+        command.envs(testkit::record::commands_variable()).envs(self.variables());
         if let Some(user) = self.user {
             command.uid(user);
         }

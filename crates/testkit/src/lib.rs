@@ -22,6 +22,8 @@ pub mod proxy;
 pub mod record;
 /// Execution of one test: creates its store and records the result.
 mod run;
+/// Commands that a sharded cluster accepts.
+pub mod sharding;
 /// The server that the tests of a run share.
 mod shared;
 

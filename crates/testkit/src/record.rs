@@ -79,3 +79,28 @@ pub fn clear() -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Names the file in which `docstore` records the shapes of its commands.
+pub const COMMANDS: &str = "RECORD_COMMANDS";
+
+/// Returns the file of the commands of a run.
+pub fn commands_file() -> PathBuf {
+    folder().join("commands")
+}
+
+/// Returns the commands recorded since [`clear`].
+pub fn commands() -> String {
+    fs::read_to_string(commands_file()).unwrap_or_default()
+}
+
+/// Creates the folder of the records, with an empty file for commands, and returns the file's absolute path.
+pub fn create_commands_file() -> io::Result<PathBuf> {
+    fs::create_dir_all(folder())?;
+    fs::write(commands_file(), "")?;
+    commands_file().canonicalize()
+}
+
+/// Returns the variable that passes the recording on to a process with an environment of its own.
+pub fn commands_variable() -> Option<(&'static str, std::ffi::OsString)> {
+    std::env::var_os(COMMANDS).map(|file| (COMMANDS, file))
+}

@@ -9,7 +9,19 @@ const LONGEST: usize = 1000;
 
 /// Returns a handler that logs every command, if the log takes its lines. The driver leaves credentials out.
 pub(crate) fn command_log() -> Option<EventHandler<CommandEvent>> {
-    enabled!(target: TARGET, Level::DEBUG).then(|| EventHandler::callback(log))
+    let logs = enabled!(target: TARGET, Level::DEBUG);
+    #[cfg(debug_assertions)]
+    if super::shapes::are_recorded() {
+        return Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(started) = &event {
+                super::shapes::record(started);
+            }
+            if logs {
+                log(event);
+            }
+        }));
+    }
+    logs.then(|| EventHandler::callback(log))
 }
 
 fn log(event: CommandEvent) {

@@ -37,6 +37,9 @@ mod find;
 mod indexes;
 /// Leases on the server's clock.
 mod lease;
+/// The shapes of commands, for tests.
+#[cfg(debug_assertions)]
+mod shapes;
 /// Privileges of the user, disk space and replication lag.
 mod status;
 /// Filters, updates, sorts and projections as documents.
@@ -44,6 +47,9 @@ mod translate;
 mod write;
 
 use engine::MongoEngine;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub use shapes::command_shapes;
 
 /// Connection options.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use std::process::{ExitCode, ExitStatus};
 use bson::doc;
 use mongodb::Client;
 use testkit::locate::{self, BINARY, RUN, UNAVAILABLE, URI};
-use testkit::{Engine, Mongod, record};
+use testkit::{Engine, Mongod, record, sharding};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,6 +33,10 @@ async fn main() -> ExitCode {
     let run = bson::oid::ObjectId::new().to_hex()[8..18].to_owned();
     let mut command = Command::new(program);
     command.args(arguments).env(RUN, &run);
+    match record::create_commands_file() {
+        Ok(file) => _ = command.env(record::COMMANDS, file),
+        Err(error) => eprintln!("with-mongod: failed to create the record of commands: {error}"),
+    }
     let server = match start().await {
         Ok(server) => {
             command.env(URI, &server.uri);
@@ -100,6 +104,14 @@ async fn report(status: Result<ExitStatus, String>, server: Result<Server, Strin
     println!("tests run on the real mongod: {}", record::count(Engine::Mongo));
     for line in record::notes() {
         println!("{line}");
+    }
+    let (refused, shapes) = sharding::check(&record::commands());
+    println!("commands that a sharded cluster would refuse: {} of {shapes} shapes", refused.len());
+    for line in &refused {
+        println!("  {line}");
+    }
+    if !refused.is_empty() && code == 0 {
+        code = 1;
     }
     match server {
         Ok(Server { process: Some(server), .. }) => drop(server),
