@@ -40,6 +40,9 @@ mod running_server;
 mod scaffold;
 /// `seed demo`.
 mod seed;
+/// A sharded cluster, as its clients see it.
+#[cfg(debug_assertions)]
+mod sharded;
 /// Shutdown, signals and the log.
 mod shutdown;
 /// Lost, restored, emptied and unwritable store files.

@@ -512,3 +512,44 @@ fn replica_set_survives_a_primary_kill() {
         assert_eq!(c.count(&Filter::id("inside")).await.unwrap(), 1);
     });
 }
+
+/// Starts a double of `mongos` that refuses what a sharded cluster refuses.
+#[cfg(debug_assertions)]
+fn mongos(server: &Mongod) -> testkit::mongos::Mongos {
+    let judge = |database: &str, command: &Document| {
+        let name = command.keys().next().cloned().unwrap_or_default();
+        // Part of the handshake of each connection.
+        if ["hello", "isMaster", "ismaster"].contains(&name.as_str()) {
+            return None;
+        }
+        let shapes = docstore::mongo::command_shapes(database, &name, command);
+        shapes.iter().find_map(|shape| testkit::sharding::refusal(&format!("field-notes\t{shape}"), true))
+    };
+    testkit::mongos::Mongos::start(&server.host(), std::sync::Arc::new(judge)).expect("a double of mongos")
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn mongos_has_no_lag_and_is_not_asked_for_it() {
+    on_a_server(|binary| async move {
+        let server = Mongod::replica_set(&binary).await.unwrap();
+        let mongos = mongos(&server);
+        let db = open(&mongos.uri()).await;
+        let facts = db.facts().await.unwrap();
+        assert_eq!(facts.topology, Topology::Sharded);
+        assert!(facts.transactions && facts.precise_changes);
+        assert_eq!(db.replication_lag().await.unwrap(), None);
+        let mut feed = db.watch(POLL).await.unwrap();
+        let transaction = db.begin().await.unwrap();
+        transaction.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
+        transaction.commit().await.unwrap();
+        let inserted = Change::Document { collection: "things".into(), id: 1.into() };
+        assert_eq!(feed.next().await.unwrap(), Some(inserted));
+        assert!(db.acquire_lease(lease("a")).await.unwrap().is_ok());
+        assert!(mongos.refused().is_empty(), "{:?}", mongos.refused());
+        // The double does refuse what only a replica set accepts.
+        let admin = as_mongo(&db).unwrap().client().database("admin");
+        assert!(admin.run_command(doc! { "replSetGetStatus": 1 }).await.is_err());
+        assert_eq!(mongos.refused().len(), 1, "{:?}", mongos.refused());
+    });
+}

@@ -14,6 +14,8 @@ pub mod locate;
 mod macros;
 /// Server processes.
 mod mongod;
+/// A double of `mongos`.
+pub mod mongos;
 /// Names of the tests in the sources.
 mod names;
 /// A TCP proxy with faults.

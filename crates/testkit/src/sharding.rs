@@ -298,7 +298,7 @@ const COMMANDS: &[Command] = &[
 ];
 
 /// Commands that only a replica set accepts. The program does not send them to `mongos`, whose `hello` says
-/// `msg: "isdbgrid"`: the tests named here run it in front of one that refuses them.
+/// `msg: "isdbgrid"`: the tests named here run it in front of one that refuses them ([`crate::mongos`]).
 const REPLICA_SET_ONLY: &[(&str, &str, &str)] = &[(
     "replSetGetStatus",
     "reference/command/replSetGetStatus/#definition: the server must be a member of a replica set",
@@ -546,5 +546,9 @@ mod tests {
         let names: Vec<_> = COMMANDS.iter().map(|command| command.name).collect();
         assert!(names.is_sorted() && COMMANDS.iter().all(|command| !command.source.is_empty()));
         assert!(OPERATORS.is_sorted() && STAGES.is_sorted() && SHARDED.is_sorted());
+        let tests = include_str!("../../docstore/tests/topology.rs");
+        for (name, _, test) in REPLICA_SET_ONLY {
+            assert!(tests.contains(&format!("fn {test}()")), "no test shows that {name} is not sent");
+        }
     }
 }
