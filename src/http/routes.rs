@@ -151,6 +151,11 @@ impl Route {
         extensions.get::<&'static Self>().copied()
     }
 
+    /// Returns the row that answers a method and a path, if it needs a permit of the [`ConcurrencyLimit`].
+    pub(super) fn find_limited<'a>(table: &'a [Self], method: &Method, path: &str) -> Option<&'a Self> {
+        Self::find(table, method, path).filter(|route| route.is_content)
+    }
+
     /// Reports whether the row answers a method. `GET` includes `HEAD`.
     fn answers(&self, method: &Method) -> bool {
         self.method == method || (self.method == Method::GET && method == Method::HEAD)
@@ -340,12 +345,13 @@ pub fn router(app: AppState) -> CachedService {
     let add = |router: Router<AppState>, route: &Route| router.route(route.path, route.handler.clone());
     let (content, operations): (Vec<_>, Vec<_>) = routes().iter().partition(|route| route.is_content);
     let operations = operations.into_iter().fold(Router::new(), add);
+    let loader = ContentLoader::new(app.clone());
     let content = content
         .into_iter()
         .fold(Router::new(), add)
-        .route_layer(from_fn_with_state(ContentLoader::new(app.clone()), cache::serve_or_load));
+        .route_layer(from_fn_with_state(loader.clone(), cache::serve_or_load));
     let router = layered(operations.merge(content), app.clone());
-    CachedService::new(app, router, routes())
+    CachedService::new(app, router, routes(), loader)
 }
 
 /// Adds the layers that every request passes.
@@ -403,6 +409,7 @@ mod tests {
     use std::time::Duration;
 
     use axum::body::{Body, to_bytes};
+    use axum::http;
     use tower::ServiceExt as _;
 
     use super::*;
@@ -412,19 +419,70 @@ mod tests {
         AppStateParts, CacheSettings, ConcurrencyLimit, MiddlewareSettings, MiddlewareState, ResponseCache,
     };
 
-    /// Asks a route that is open in every state of the gate.
-    async fn ask(
-        handlers: MethodRouter<AppState>,
-        request_timeout: Duration,
-    ) -> (Response, serde_json::Value) {
-        let app = AppState::from(AppStateParts {
+    fn app(request_timeout: Duration) -> AppState {
+        AppState::from(AppStateParts {
             gate: Arc::default(),
             clock: Arc::new(SystemClock),
             request_timeout,
             middleware: MiddlewareState::new(MiddlewareSettings::default()),
             cache: Arc::new(ResponseCache::new(&CacheSettings::default())),
             concurrency: ConcurrencyLimit::new(1),
-        });
+        })
+    }
+
+    #[tokio::test]
+    async fn requests_without_a_permit_are_refused_before_the_router() {
+        let app = app(Duration::from_mins(1));
+        let service = router(app.clone());
+        let refuse = |method: Method, path: &str| {
+            let request = http::Request::builder()
+                .method(method)
+                .uri(path)
+                .header(header::ORIGIN, "https://ghostmonk.com");
+            let request = request.header("x-request-id", "mine").body(()).unwrap();
+            let miss = service.lookup(&request).expect_err("nothing is cached");
+            service.refuse_excess(&request, &miss)
+        };
+        assert!(refuse(Method::GET, "/stories").is_none());
+        let permit = app.concurrency.try_acquire().unwrap();
+        for (method, path) in
+            [(Method::GET, "/stories?limit=5"), (Method::PUT, "/stories/1"), (Method::HEAD, "/sections")]
+        {
+            let response = refuse(method, path).expect("a refusal");
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let headers = response.headers().clone();
+            for (name, value) in [
+                ("retry-after", "2"),
+                ("x-request-id", "mine"),
+                ("cache-control", "no-store"),
+                ("content-type", "application/json"),
+                ("x-content-type-options", "nosniff"),
+                ("access-control-allow-origin", "https://ghostmonk.com"),
+                ("vary", "Authorization, Accept, Origin"),
+            ] {
+                assert_eq!(headers[name], value, "{path}");
+            }
+            let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(
+                (&body["detail"], &body["request_id"]),
+                (&"too many concurrent requests".into(), &"mine".into())
+            );
+        }
+        // These need none.
+        for path in ["/health", "/me", "/nothing", "/openapi.json"] {
+            assert!(refuse(Method::GET, path).is_none(), "{path}");
+        }
+        drop(permit);
+        assert!(refuse(Method::GET, "/stories").is_none());
+    }
+
+    /// Asks a route that is open in every state of the gate.
+    async fn ask(
+        handlers: MethodRouter<AppState>,
+        request_timeout: Duration,
+    ) -> (Response, serde_json::Value) {
+        let app = app(request_timeout);
         let router = layered(Router::new().route("/livez", handlers), app);
         let request = Request::builder().uri("/livez").body(Body::empty()).unwrap();
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();

@@ -38,6 +38,11 @@ impl ContentLoader {
     pub(crate) fn new(app: AppState) -> Self {
         Self { app, single_flight: SingleFlight::default() }
     }
+
+    /// Reports whether a load is in flight that a request for this key would join.
+    pub(crate) fn is_loading(&self, key: &str) -> bool {
+        self.single_flight.in_flight.lock().get(key).is_some_and(|load| load.reads.is_current())
+    }
 }
 
 /// At the routes of content: answers anonymous reads with a cached or a newly loaded response, and marks the responses to

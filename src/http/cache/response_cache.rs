@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{self, HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{self, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
@@ -23,11 +23,12 @@ use tower::util::Oneshot;
 use tower::{Service, ServiceExt as _};
 use utoipa::ToSchema;
 
+use super::ContentLoader;
 use super::encoding::{AcceptedEncodings, ContentEncoding};
 use super::entry::{
     BodyBudget, CacheEntry, CacheStatus, UncachedReason, VariantChoice, cache_key, canonical_url,
 };
-use crate::http::middleware::{self, X_REQUEST_ID};
+use crate::http::middleware::{self, NO_STORE, RequestId, SECURITY_HEADERS, X_REQUEST_ID, add_vary};
 use crate::http::{ApiError, AppState, Route};
 
 /// The whole application without a socket: the response cache in front of the router. Cheap to clone.
@@ -41,11 +42,17 @@ struct Inner {
     app: AppState,
     router: Router,
     route_table: &'static [Route],
+    loader: ContentLoader,
 }
 
 impl CachedService {
-    pub(crate) fn new(app: AppState, router: Router, route_table: &'static [Route]) -> Self {
-        Self { inner: Arc::new(Inner { app, router, route_table }), peer: None }
+    pub(crate) fn new(
+        app: AppState,
+        router: Router,
+        route_table: &'static [Route],
+        loader: ContentLoader,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { app, router, route_table, loader }), peer: None }
     }
 
     /// Returns the service for a connection from this address.
@@ -62,14 +69,56 @@ impl CachedService {
         let (mut response, route) = app.cache.lookup(request, self.inner.route_table)?;
         let id = middleware::request_id(request.headers(), &*app.clock);
         let peer = self.peer.or_else(|| request.extensions().get().map(|ConnectInfo(peer)| *peer));
-        middleware::log_cached_response(&app.middleware, request, peer, route, &id, response.status());
+        middleware::log_early_response(&app.middleware, request, peer, route, &id, response.status());
+        self.add_client_headers(response.headers_mut(), request, peer, id);
+        Ok(response)
+    }
+
+    /// Returns the refusal of a request that needs a permit, if there is none. It takes no layer, because refusals must cost
+    /// little.
+    pub(crate) fn refuse_excess<B>(&self, request: &http::Request<B>, miss: &CacheMiss) -> Option<Response> {
+        let app = &self.inner.app;
+        if !app.concurrency.is_exhausted() || self.is_shared(request, miss) {
+            return None;
+        }
+        let path = request.uri().path();
+        let route = Route::find_limited(self.inner.route_table, request.method(), path)?;
+        let id = middleware::request_id(request.headers(), &*app.clock);
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        middleware::log_early_response(&app.middleware, request, self.peer, route.path, &id, status);
+        let mut response = ApiError::Overloaded.into_response();
+        let accepts_problem = middleware::accepts_problem_json(request.headers());
+        ApiError::Overloaded.write_body(&mut response, path, &RequestId::from(&id).0, accepts_problem);
         let headers = response.headers_mut();
+        add_vary(headers, &["Origin"]);
+        headers.extend(SECURITY_HEADERS);
+        headers.insert(header::CACHE_CONTROL, NO_STORE);
+        self.add_client_headers(headers, request, self.peer, id);
+        Some(response)
+    }
+
+    /// Reports whether a request gets the response of a load that has ended or is in flight, for which it needs no permit.
+    fn is_shared<B>(&self, request: &http::Request<B>, miss: &CacheMiss) -> bool {
+        let CacheMiss { reason, canonical, entry } = miss;
+        let is_public = !matches!(reason, UncachedReason::Method | UncachedReason::Authorization);
+        let is_loading =
+            || self.inner.loader.is_loading(cache_key(canonical.as_ref().unwrap_or(request.uri())));
+        is_public && (entry.as_ref().is_some_and(|entry| entry.is_fresh()) || is_loading())
+    }
+
+    fn add_client_headers<B>(
+        &self,
+        headers: &mut HeaderMap,
+        request: &http::Request<B>,
+        peer: Option<SocketAddr>,
+        id: HeaderValue,
+    ) {
+        let state = &self.inner.app.middleware;
         headers.insert(X_REQUEST_ID, id);
         if let Some(origin) = request.headers().get(header::ORIGIN) {
-            middleware::allow_origin(&app.middleware, headers, origin);
+            middleware::allow_origin(state, headers, origin);
         }
-        middleware::add_hsts(&app.middleware, headers, request, peer);
-        Ok(response)
+        middleware::add_hsts(state, headers, request, peer);
     }
 
     /// Passes a request to the router, with the reason in its extensions: a [`CacheMiss`], or the error of its head.

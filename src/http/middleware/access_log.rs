@@ -21,7 +21,7 @@ use crate::http::error::{ErrorExtension, ErrorParts};
 use crate::http::{ApiError, AppState};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Gives each request an id and a span, logs its completion and its error, and writes the body of the error.
@@ -52,9 +52,9 @@ pub(crate) async fn log_request(State(app): State<AppState>, mut request: Reques
     respond.instrument(span).await
 }
 
-/// Logs the same line for a response from the cache. The span costs more than the response, so it is only created if the
+/// Logs the same line for a response that does not come from the router. The span costs more than the response, so it is only created if the
 /// line is logged.
-pub(crate) fn log_cached_response<B>(
+pub(crate) fn log_early_response<B>(
     state: &MiddlewareState,
     request: &http::Request<B>,
     peer: Option<SocketAddr>,
@@ -143,7 +143,7 @@ impl<'a> TraceContext<'a> {
 
 /// Reports whether the client asks for `application/problem+json` by name. A wildcard is not enough: the frontend reads
 /// `application/json` only.
-fn accepts_problem_json(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_problem_json(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|text| {
         text.split(',').any(|range| {
             let mut parts = range.split(';').map(str::trim);

@@ -240,6 +240,11 @@ impl ConcurrencyLimit {
         self.try_acquire_running().map(|permit| Permit(Arc::new(Mutex::new(Some(permit)))))
     }
 
+    /// Returns whether no permit is available at present.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.running.available_permits() == 0
+    }
+
     /// Receives a body from a client while the permit is released, so that slow clients do not block other requests.
     ///
     /// # Errors

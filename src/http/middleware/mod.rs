@@ -9,7 +9,9 @@ mod headers;
 /// Rate limits, and the client's address behind proxies.
 mod rate_limit;
 
-pub(crate) use access_log::{RequestId, X_REQUEST_ID, log_cached_response, log_request, request_id};
+pub(crate) use access_log::{
+    NO_STORE, RequestId, X_REQUEST_ID, accepts_problem_json, log_early_response, log_request, request_id,
+};
 pub use admission::{ConcurrencyLimit, Gate, Readiness};
 pub(crate) use admission::{Permit, check_head, reject_malformed, require_open_gate, timeout};
 pub use headers::is_origin;

@@ -137,7 +137,13 @@ impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
                     }
                     Answer::Cached(Some(response))
                 }
-                Err(miss) => Answer::Routed(Box::pin(self.service.route(with_body(request), miss))),
+                Err(miss) => match self.service.refuse_excess(&request, &miss) {
+                    Some(refusal) => {
+                        drop(with_body(request));
+                        Answer::Refused(Some(refusal))
+                    }
+                    None => Answer::Routed(Box::pin(self.service.route(with_body(request), miss))),
+                },
             },
             Err(error) => Answer::Routed(Box::pin(self.service.route(with_body(request), error))),
         };
@@ -145,9 +151,10 @@ impl hyper::service::Service<hyper::Request<Incoming>> for ConnectionService {
     }
 }
 
-/// A cached response, or one from the router.
+/// A cached response, one from the router, or a refusal without it.
 enum Answer {
     Cached(Option<hyper::Response<Bytes>>),
+    Refused(Option<Response>),
     Routed(BoxFuture<'static, Result<Response, Infallible>>),
 }
 
@@ -166,6 +173,10 @@ impl Future for ResponseFuture {
             Answer::Cached(response) => {
                 let Some(response) = response.take() else { return Poll::Pending };
                 response.map(|body| Either::Left(Full::new(body)))
+            }
+            Answer::Refused(response) => {
+                let Some(response) = response.take() else { return Poll::Pending };
+                response.map(Either::Right)
             }
             Answer::Routed(response) => {
                 let Poll::Ready(Ok(response)) = Pin::new(response).poll(context) else {
