@@ -11,6 +11,7 @@ use docstore::{
     Change, Database, Ensured, Error, Filter, Find, Index, LeaseRequest, Result, Rights, Topology, Update,
     Write,
 };
+use testkit::proxy::{Mode, Proxy};
 use testkit::{Credentials, Mongod, ReplicaSet, ServerOptions, with_server_binary};
 
 const POLL: Duration = Duration::from_millis(50);
@@ -305,6 +306,30 @@ fn single_reads_and_writes_are_retried() {
         let write = Write::UpdateMany { filter: Filter::All, update: Update::new().set("a", 1) };
         let error = c.bulk_write(vec![write]).await.unwrap_err();
         assert!(matches!(error, Error::Unconfirmed(_)), "{error:?}");
+    });
+}
+
+#[test]
+fn lease_is_acquired_although_the_first_reply_was_lost() {
+    on_a_server(|binary| async move {
+        let server = Mongod::replica_set(&binary).await.unwrap();
+        let proxy = Proxy::for_members(&[server.host()]).unwrap().remove(0);
+        let db = open(&format!("mongodb://{}/?replicaSet=rs0", proxy.host())).await;
+        let acquire = async |owner: &str| {
+            // The driver repeats the command as soon as it can.
+            let resets = proxy.resets();
+            proxy.set(Mode::CutReplies);
+            let lose_one = async {
+                while proxy.resets() == resets {
+                    tokio::time::sleep(POLL / 10).await;
+                }
+                proxy.set(Mode::Pass);
+            };
+            tokio::join!(db.acquire_lease(lease(owner)), lose_one).0.unwrap()
+        };
+        let held = acquire("a").await.expect("free");
+        assert!(held.renew().await.unwrap());
+        assert_eq!(acquire("b").await.map(drop).unwrap_err().owner, "a");
     });
 }
 

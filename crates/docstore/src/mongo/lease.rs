@@ -8,7 +8,8 @@ use crate::mongo::engine::Core;
 use crate::mongo::error::failed;
 use crate::{Error, LeaseHolder, LeaseRequest, Result};
 
-/// Attempts: two first requests may insert concurrently; the loser retries and finds the winner's document.
+/// Attempts: two first requests may insert concurrently; the loser retries and finds the winner's document. And the driver
+/// repeats a command whose reply was lost; then the server returns the document without the projection.
 const TRIES: u32 = 5;
 
 /// Computes the remaining time in milliseconds, on the server's clock.
@@ -51,6 +52,7 @@ impl Core {
             match outcome {
                 Err(Error::DuplicateKey { .. }) if tries < TRIES => tries += 1,
                 Err(error) => return Err(error),
+                Ok(Some(found)) if found.contains_key("expires_at") && tries < TRIES => tries += 1,
                 Ok(found) => return holder(&found.unwrap_or_default(), &request.collection),
             }
         }
