@@ -119,6 +119,9 @@ impl Mongod {
             // The transaction of a killed client keeps its locks for this long; the server checks twice as often.
             "--setParameter",
             "transactionLifetimeLimitSeconds=20",
+            // A secondary waits this many seconds more for a frozen node before it follows another one.
+            "--setParameter",
+            "oplogNetworkTimeoutBufferSeconds=1",
             "--setParameter",
             "diagnosticDataCollectionEnabled=false",
         ]);
