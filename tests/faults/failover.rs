@@ -7,7 +7,7 @@ use crate::load::{Load, Plan};
 use crate::report::Row;
 use crate::scale::rounds;
 use crate::servers::{Servers, Topology};
-use crate::store::probe;
+use crate::store::{print_errors, probe};
 
 /// The longest time until a write is acknowledged.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -33,9 +33,15 @@ const FAULTS: [(&str, Fault); 4] = [
 ];
 
 /// Causes a fault and ends it. Returns the time until a write was acknowledged: since the fault if the other nodes take over,
-/// and since its end if they cannot.
-async fn recover_from(fault: Fault, servers: &mut Servers, base: &str) -> Duration {
+/// and since its end if they cannot. Adds the time of an election to `elections`.
+async fn recover_from(
+    fault: Fault,
+    servers: &mut Servers,
+    base: &str,
+    elections: &mut Vec<Duration>,
+) -> Duration {
     let primary = servers.primary().await;
+    let others: Vec<usize> = (0..3).filter(|node| *node != primary).collect();
     let began = Instant::now();
     match fault {
         Fault::StepDown => {
@@ -47,6 +53,8 @@ async fn recover_from(fault: Fault, servers: &mut Servers, base: &str) -> Durati
         }
         Fault::PrimaryKilled => {
             servers.set.nodes[primary].kill().expect("the primary is killed");
+            servers.set.primary(&others).await.expect("another node takes over");
+            elections.push(began.elapsed());
             probe(base).await;
             let recovery = began.elapsed();
             servers.set.nodes[primary].restart().await.expect("it starts again");
@@ -54,18 +62,19 @@ async fn recover_from(fault: Fault, servers: &mut Servers, base: &str) -> Durati
         }
         Fault::PrimaryFrozen => {
             servers.set.nodes[primary].pause().expect("the primary is frozen");
+            servers.set.primary(&others).await.expect("another node takes over");
+            elections.push(began.elapsed());
             probe(base).await;
             let recovery = began.elapsed();
             servers.set.nodes[primary].resume().expect("it goes on");
             recovery
         }
         Fault::NoMajority => {
-            let secondaries: Vec<usize> = (0..3).filter(|node| *node != primary).collect();
-            for node in &secondaries {
+            for node in &others {
                 servers.set.nodes[*node].pause().expect("a secondary is frozen");
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
-            for node in &secondaries {
+            for node in &others {
                 servers.set.nodes[*node].resume().expect("it goes on");
             }
             let ended = Instant::now();
@@ -85,20 +94,25 @@ fn three_nodes() {
             let base = server.base().to_owned();
             let mut row = Row::new("failover::three_nodes", &format!("{name}, replica set of three"));
             let load = Load::start(std::slice::from_ref(&base), Plan::default());
+            let mut elections = Vec::new();
             for _ in 0..rounds(1, 20) {
                 load.forget_success();
                 load.first_success(PATIENCE).await.expect("a write is acknowledged");
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(..300))).await;
-                row.add_recovery(recover_from(fault, &mut servers, &base).await);
+                row.add_recovery(recover_from(fault, &mut servers, &base, &mut elections).await);
                 row.rounds += 1;
                 servers.until_all_follow().await;
             }
             let (unanswered, longest) = (load.unanswered(), load.longest());
             let verdict = load.check(&base).await;
             row.add(&verdict);
+            if let Some(longest) = elections.iter().max() {
+                row.note(format!("elections up to {} ms", longest.as_millis()));
+            }
             row.note(format!("longest answer {} ms", longest.as_millis()));
             row.note(format!("{} writes with an unknown outcome", verdict.unknown));
             row.write();
+            print_errors(&verdict, &server);
             verdict.expect_sound();
             assert_eq!(unanswered, 0, "{name}: requests without an answer");
         }

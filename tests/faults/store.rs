@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use testkit::proxy::{Mode, Proxy};
 use testkit::with_server_binary;
 
-use crate::load::{Load, Plan, client};
+use crate::load::{Load, Plan, Verdict, client};
+use crate::program::Server;
 use crate::report::Row;
 use crate::scale::{is_full, rounds};
 use crate::servers::{Servers, Topology, program_on};
@@ -57,6 +58,14 @@ pub(crate) async fn probe(base: &str) {
         }
         assert!(began.elapsed() < PATIENCE, "no write is acknowledged after the fault");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Prints what the server logged about responses with status 500.
+pub(crate) fn print_errors(verdict: &Verdict, server: &Server) {
+    let log = server.output();
+    for line in log.lines().filter(|line| !verdict.internal.is_empty() && line.contains("status=500")) {
+        println!("{line}");
     }
 }
 
@@ -119,79 +128,107 @@ fn outages() {
             row.note(format!("cached read at most {} ms, {stale} stale", longest_read.as_millis()));
             row.note(format!("{} writes with an unknown outcome", verdict.unknown));
             row.write();
+            print_errors(&verdict, &server);
             verdict.expect_sound();
             assert_eq!(unanswered, 0, "{name}: requests without an answer");
         }
     });
 }
 
-/// Repeats creates with one key each while replies are lost, of the store and of the server, and counts the items.
-fn repeated_creates(name: &'static str, topology: Topology) {
-    with_server_binary(move |binary| async move {
-        let servers = Servers::start(&binary, topology).await;
-        let store_proxies = Proxy::for_members(&[servers.set.nodes[0].host()]).expect("a proxy");
-        let set = if topology == Topology::Standalone { "" } else { "&replicaSet=rs0" };
-        let uri = format!("mongodb://{}/?serverSelectionTimeoutMS=500{set}", store_proxies[0].host());
-        let server = program_on(&uri).serve().await;
-        let base = server.base().to_owned();
-        let client_proxy = Proxy::to(base.trim_start_matches("http://")).expect("a proxy");
-        let mut row = Row::new(name, &format!("replies to creates with one key lost, {}", topology.name()));
-        let keys: Vec<String> = (0..8).map(|_| uuid::Uuid::new_v4().to_string()).collect();
-        let client = client();
-        let create = async |base: &str, nth: usize| {
-            let body =
-                json!({ "title": format!("item {nth}"), "content": "<p>once</p>", "is_published": true });
-            let request = client.post(format!("{base}/stories")).bearer_auth("dev-mock-admin").json(&body);
-            let response = request.header("idempotency-key", &keys[nth]).send().await.ok()?;
+/// Creates of stories, each with a key of its own.
+struct KeyedCreates {
+    client: Client,
+    /// The title of each story, and its key.
+    keys: Vec<(String, String)>,
+}
+
+impl KeyedCreates {
+    fn new(round: u64) -> Self {
+        let key = |nth| (format!("story {round} {nth}"), uuid::Uuid::new_v4().to_string());
+        Self { client: client(), keys: (0..8).map(key).collect() }
+    }
+
+    /// Sends all of them at once. Returns status and body of each response; `None` if there was none.
+    async fn send(&self, base: &str) -> Vec<Option<(StatusCode, Value)>> {
+        let send = async |(title, key): &(String, String)| {
+            let body = json!({ "title": title, "content": "<p>once</p>", "is_published": true });
+            let request =
+                self.client.post(format!("{base}/stories")).bearer_auth("dev-mock-admin").json(&body);
+            let response = request.header("idempotency-key", key).send().await.ok()?;
             let status = response.status();
             Some((status, response.json::<Value>().await.ok()?))
         };
-        let all = async |base: &str| join_all((0..keys.len()).map(|nth| create(base, nth))).await;
-        let by_proxy = format!("http://{}", client_proxy.host());
-        client_proxy.set(Mode::CutReplies);
-        for _ in 0..LOST_REPLIES {
-            let answers = all(&by_proxy).await;
-            assert!(answers.iter().all(Option::is_none), "the replies are lost: {answers:?}");
-            row.failed += answers.len() as u64;
-        }
-        for _ in 0..rounds(2, LOST_REPLIES) {
-            store_proxies[0].set(Mode::CutReplies);
-            for answer in all(&base).await {
-                let (status, body) = answer.expect("the server answers");
-                assert!([201, 503, 409].contains(&status.as_u16()), "{status}: {body}");
-                row.failed += u64::from(status == 503);
+        join_all(self.keys.iter().map(send)).await
+    }
+}
+
+/// Repeats creates with one key each while replies are lost, of the server and of the store, and counts the items.
+fn repeated_creates(name: &'static str, topology: Topology) {
+    with_server_binary(move |binary| async move {
+        let servers = Servers::start(&binary, topology).await;
+        let store = Proxy::for_members(&[servers.set.nodes[0].host()]).expect("a proxy").remove(0);
+        let set = if topology == Topology::Standalone { "" } else { "&replicaSet=rs0" };
+        let uri = format!("mongodb://{}/?serverSelectionTimeoutMS=500{set}", store.host());
+        let server = program_on(&uri).serve().await;
+        let base = server.base().to_owned();
+        let way = Proxy::to(base.trim_start_matches("http://")).expect("a proxy");
+        let mut row = Row::new(name, &format!("replies to creates with one key lost, {}", topology.name()));
+        let mut unknown = 0;
+        for round in 0..rounds(2, 20) {
+            let creates = KeyedCreates::new(round);
+            let mut first: Vec<Option<Value>> = vec![None; creates.keys.len()];
+            // Replies of the store are lost from a moment on, so that some are those to a write or to a commit.
+            for _ in 0..3 {
+                let cut = async {
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(..30))).await;
+                    store.set(Mode::CutReplies);
+                };
+                let (answers, ()) = tokio::join!(creates.send(&base), cut);
+                for (answer, first) in answers.into_iter().zip(&mut first) {
+                    let (status, body) = answer.expect("the server answers");
+                    match status.as_u16() {
+                        201 => _ = first.get_or_insert(body),
+                        409 | 503 => {
+                            row.failed += 1;
+                            unknown += u64::from(body["outcome"] == "unknown");
+                        }
+                        _ => panic!("{status}: {body}"),
+                    }
+                }
+                store.set(Mode::Pass);
+                let back = Instant::now();
+                probe(&base).await;
+                row.add_recovery(back.elapsed());
             }
-            store_proxies[0].set(Mode::Pass);
-            let back = Instant::now();
-            probe(&base).await;
-            row.add_recovery(back.elapsed());
-            row.rounds += 1;
+            way.set(Mode::CutReplies);
+            for _ in 0..LOST_REPLIES {
+                let answers = creates.send(&format!("http://{}", way.host())).await;
+                assert!(answers.iter().all(Option::is_none), "the replies are lost: {answers:?}");
+                row.failed += answers.len() as u64;
+            }
+            let mut ids = Vec::new();
+            for (answer, first) in creates.send(&base).await.into_iter().zip(first) {
+                let (status, body) = answer.expect("the server answers");
+                assert_eq!(status, 201, "{body}");
+                assert_eq!(first.unwrap_or_else(|| body.clone()), body, "the response is the first one");
+                row.acknowledged += 1;
+                ids.push(body["id"].clone());
+            }
+            let list = creates.client.get(format!("{base}/stories?limit=100&include_drafts=true"));
+            let list = list.bearer_auth("dev-mock-admin").send().await.expect("an answer");
+            let list: Value = list.json().await.expect("JSON");
+            for ((title, _), id) in creates.keys.iter().zip(&ids) {
+                let items = list["items"].as_array().expect("a list").iter();
+                let found: Vec<_> =
+                    items.filter(|item| item["title"] == **title).map(|item| &item["id"]).collect();
+                row.lost += u64::from(!found.contains(&id));
+                row.duplicates += (found.len() as u64).saturating_sub(1);
+            }
+            row.rounds += LOST_REPLIES;
         }
-        let mut first = Vec::new();
-        for (nth, answer) in all(&base).await.into_iter().enumerate() {
-            let (status, body) = answer.expect("the server answers");
-            assert_eq!(status, 201, "{nth}: {body}");
-            row.acknowledged += 1;
-            first.push(body);
-        }
-        for (answer, first) in all(&base).await.into_iter().zip(&first) {
-            assert_eq!(answer, Some((StatusCode::CREATED, first.clone())), "the response is the first one");
-        }
-        let list =
-            client.get(format!("{base}/stories?limit=100&include_drafts=true")).bearer_auth("dev-mock-admin");
-        let list: Value = list.send().await.expect("an answer").json().await.expect("JSON");
-        for nth in 0..keys.len() {
-            let title = format!("item {nth}");
-            let items =
-                list["items"].as_array().expect("a list").iter().filter(|item| item["title"] == *title);
-            row.duplicates += (items.count() as u64).abs_diff(1);
-        }
-        row.note(format!(
-            "{LOST_REPLIES} lost replies of the server for each key, {} of the store",
-            row.rounds
-        ));
+        row.note(format!("{unknown} outcomes that the server called unknown"));
         row.write();
-        assert_eq!(row.duplicates, 0, "each create made one item");
+        assert_eq!((row.lost, row.duplicates), (0, 0), "each create made one item");
     });
 }
 
