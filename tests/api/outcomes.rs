@@ -66,8 +66,8 @@ async fn content(db: &Database) -> Vec<(String, Vec<bson::Document>)> {
 testkit::stores! {
     async fn failure_without_unknown_outcome_has_written_nothing(db: Database) {
         let (store, counts) = Counting::around(&db);
-        counts.refuse_transactions();
         let app = App::on_with(&store, |config| config.middleware.unlimited = true).await;
+        counts.refuse_transactions();
         let (mut n, mut unknown) = (0, 0);
         for case in [Case::RenameSection, Case::DeleteSection, Case::ReorderSections, Case::RestoreStory] {
             for collection in ["sections", "stories", "pages"] {
