@@ -19,6 +19,8 @@ pub(crate) struct Span {
     pub(crate) sent: usize,
     /// The oldest state that a response may show.
     pub(crate) oldest: usize,
+    /// The same for the collection of former slugs. A process may learn of its writes before it learns of those of items.
+    pub(crate) oldest_names: usize,
     pub(crate) answered: usize,
 }
 
@@ -154,7 +156,7 @@ fn list(
             public(history, resource, item, span)?;
         }
     }
-    let times = history.times(&[resource.collection()], span.oldest, span.answered);
+    let times = history.times(resource.collection(), span.oldest, span.answered);
     let lists: Vec<_> = times.iter().map(|at| listed(history, resource, drafts, *at)).collect();
     let shows = |list: &Vec<&Stored>| {
         let window: Vec<_> = list.iter().skip(offset).take(limit).collect();
@@ -189,10 +191,11 @@ fn show(
     answer: &Answer,
     span: Span,
 ) -> Result<(), Violation> {
-    let times = history.times(&resource.address_collections(), span.oldest, span.answered);
+    let times = history.times(resource.collection(), span.oldest, span.answered);
+    let names = history.times("slug_history", span.oldest_names, span.answered);
     let holders: Vec<_> = times.iter().map(|at| history.leads_to(resource, slug, *at)).collect();
     // What an address leads to is read in several steps. If nothing was written between them, the answer is known.
-    let settled = (times.len() == 1).then(|| holders[0]);
+    let settled = (times.len() == 1 && names.len() == 1).then(|| holders[0]);
     match answer.status {
         200 => {
             let shown = Shown::read(&answer.json())?;
@@ -233,7 +236,7 @@ fn show(
 /// Checks the state of the store after a step.
 pub(crate) fn store(history: &History, step: usize) -> Result<(), Violation> {
     for resource in Resource::ALL {
-        if history.times(&[resource.collection()], step.saturating_sub(1), step).len() == 1 {
+        if history.times(resource.collection(), step.saturating_sub(1), step).len() == 1 {
             continue;
         }
         let items = history.at(resource, step);

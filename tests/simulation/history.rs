@@ -108,9 +108,9 @@ impl History {
         states[first..].iter().filter(|(at, _)| *at <= to).filter_map(|(_, state)| state.as_ref()).collect()
     }
 
-    /// Returns the steps at which the state of some collections began to hold, from a step to another one.
-    pub(crate) fn times(&self, collections: &[&str], from: usize, to: usize) -> BTreeSet<usize> {
-        let written = collections.iter().filter_map(|collection| self.written.get(*collection)).flatten();
+    /// Returns the steps at which the states of a collection began to hold, from a step to another one.
+    pub(crate) fn times(&self, collection: &str, from: usize, to: usize) -> BTreeSet<usize> {
+        let written = self.written.get(collection).into_iter().flatten();
         written.copied().filter(|at| (from + 1..=to).contains(at)).chain([from]).collect()
     }
 

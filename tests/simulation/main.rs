@@ -9,7 +9,7 @@
 //! HTTP library would have to be patched too, nor a simulated network (`turmoil`) is needed: the network here is the
 //! port. The time of the runtime is not paused, because that takes a feature of `tokio` that every build would have: the
 //! schedule has no call wait for a time (a lease that someone waits for is granted when it is free), so no timer
-//! of the application ever ends.
+//! of the application ends. The shortest, of a sign-in, may end on a busy machine, so nothing else happens beside a sign-in.
 //!
 //! A seed repeats exactly. `SIM_SEED=7` runs one seed and prints what happens; `SIM_STEPS=1000000` scales the run.
 

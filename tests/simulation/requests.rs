@@ -31,11 +31,6 @@ impl Resource {
     pub(crate) fn of_collection(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|resource| resource.collection() == name)
     }
-
-    /// Returns the collections that an address of an item depends on.
-    pub(crate) fn address_collections(self) -> [&'static str; 2] {
-        [self.collection(), "slug_history"]
-    }
 }
 
 /// A request, and what has to be known to judge its answer.
@@ -319,6 +314,13 @@ impl Clients {
         request
     }
 
+    fn move_section(section: ObjectId, parent: ObjectId, marker: usize) -> Request {
+        let action = Action::Update { marker, if_match: None };
+        let mut request = Request::of_item(Resource::Sections, section, Method::PUT, action);
+        request.body = Some(json!({ "parent_id": parent.to_hex(), "sort_order": marker }));
+        request
+    }
+
     fn update(&mut self, rng: &mut Rng, resource: Resource, id: ObjectId, sections: &[ObjectId]) -> Request {
         let marker = self.next_marker();
         let mut body = json!({});
@@ -328,6 +330,12 @@ impl Clients {
         }
         if rng.chance(350) {
             body["is_published"] = json!(rng.chance(500));
+        }
+        if resource == Resource::Sections && rng.chance(400) {
+            // Few sections, so that two of them move below each other.
+            let few = &sections[..sections.len().min(3)];
+            let (section, parent) = (*rng.pick(few), *rng.pick(few));
+            return Self::move_section(section, parent, marker);
         }
         if rng.chance(200)
             && let Some(section) = rng.any(sections)

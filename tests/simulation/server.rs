@@ -156,10 +156,9 @@ impl Server {
         found.try_collect().now_or_never().expect("it does not wait").expect("documents are read")
     }
 
-    /// Returns the step up to which a process knows of all writes to some collections that it must know of.
-    pub(crate) fn known(&self, process: ProcessId, collections: &[&str], born: usize) -> usize {
-        let known = collections.iter().filter_map(|name| self.known.get(&(process, (*name).to_owned())));
-        known.copied().max().unwrap_or_default().max(born)
+    /// Returns the step up to which a process must know of the writes to a collection.
+    pub(crate) fn known(&self, process: ProcessId, collection: &str, born: usize) -> usize {
+        self.known.get(&(process, collection.to_owned())).copied().unwrap_or_default().max(born)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -181,32 +180,46 @@ impl Server {
     /// Executes or answers one of the calls; false if none can be.
     pub(crate) fn advance(&mut self, rng: &mut Rng) -> bool {
         let ready: Vec<_> = (0..self.calls.len()).filter(|at| self.can_advance(&self.calls[*at])).collect();
-        let Some(at) = rng.any(&ready) else { return false };
-        let Call { process, name, writes, needs, stage, mut changed } = self.calls.remove(*at);
-        let fails = rng.chance(self.faults);
-        match stage {
-            Stage::Arrived(run) if fails => {
+        let Some(at) = rng.any(&ready).copied() else { return false };
+        let fault = rng.chance(self.faults).then(|| rng.chance(300));
+        self.advance_call(at, fault);
+        true
+    }
+
+    /// Executes or answers the first call of a process, without a fault; false if it has none.
+    pub(crate) fn advance_calls_of(&mut self, process: ProcessId) -> bool {
+        let first = self.calls.iter().position(|call| call.process == process && self.can_advance(call));
+        first.map(|at| self.advance_call(at, None)).is_some()
+    }
+
+    /// Executes or answers a call, or fails it: before it is executed, a fault tells whether that is known.
+    fn advance_call(&mut self, at: usize, fault: Option<bool>) {
+        let Call { process, name, writes, needs, stage, mut changed } = self.calls.remove(at);
+        match (stage, fault) {
+            (Stage::Arrived(run), Some(unknown)) => {
                 self.note(process, &name, "fails");
-                let lost = writes && rng.chance(300);
-                run(false)(Some(if lost { unconfirmed() } else { unavailable() }));
+                run(false)(Some(if writes && unknown { unconfirmed() } else { unavailable() }));
             }
-            Stage::Arrived(run) => {
+            (Stage::Arrived(run), None) => {
                 self.note(process, &name, "executed");
                 let answer = run(true);
                 self.record_changes(process, &mut changed);
                 let stage = Stage::Executed(answer);
                 self.calls.push(Call { process, name, writes, needs, stage, changed });
             }
-            Stage::Executed(answer) => {
-                self.note(process, &name, if fails { "answer lost" } else { "answered" });
+            (Stage::Executed(answer), fault) => {
+                self.note(process, &name, if fault.is_some() { "answer lost" } else { "answered" });
                 let error = if writes { unconfirmed() } else { unavailable() };
-                answer(fails.then_some(error));
+                answer(fault.map(|_| error));
                 for collection in changed {
                     self.known.insert((process, collection), self.step);
                 }
             }
         }
-        true
+    }
+
+    pub(crate) fn is_transaction_open(&self) -> bool {
+        self.transaction.load(Ordering::SeqCst) != 0
     }
 
     fn note(&mut self, process: ProcessId, name: &str, what: &str) {
