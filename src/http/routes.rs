@@ -470,7 +470,7 @@ mod tests {
             );
         }
         // These need none.
-        for path in ["/health", "/me", "/nothing", "/openapi.json"] {
+        for path in ["/", "/health", "/readyz", "/nothing"] {
             assert!(refuse(Method::GET, path).is_none(), "{path}");
         }
         drop(permit);
