@@ -16,8 +16,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The server answers after this time, even if nothing was written.
 const ANSWER_INTERVAL: Duration = Duration::from_secs(1);
 /// A stream without an answer for this time is broken: its connection may have been lost without a trace, and nothing
-/// else would notice.
-const MAX_SILENCE: Duration = Duration::from_secs(5);
+/// else would notice. Longer than the driver takes to resume after an election, which waits for a new primary for
+/// [`SELECTION`](crate::mongo::connect::SELECTION) and loses no event.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
 
 type Events = ChangeStream<ChangeStreamEvent<Document>>;
 

@@ -14,7 +14,7 @@ use crate::mongo::error::classify;
 use crate::{Error, Result};
 
 /// The default of `serverSelectionTimeoutMS`.
-const SELECTION: Duration = Duration::from_secs(5);
+pub(crate) const SELECTION: Duration = Duration::from_secs(5);
 /// Added to the driver's own timeout, for a server that accepts a connection and never answers.
 const GRACE: Duration = Duration::from_millis(500);
 
