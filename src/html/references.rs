@@ -41,6 +41,8 @@ pub(super) fn encode(value: &str) -> String {
             '"' => out.push_str("&quot;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
+            // A parser replaces one that is written as it is by a line feed.
+            '\r' => out.push_str("&#13;"),
             c => out.push(c),
         }
     }

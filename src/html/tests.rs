@@ -217,6 +217,7 @@ fn harmless_values_are_kept_in_any_form() {
         "<img srcset=\"/t/w:400,h:300/a.webp 400w, /b.webp 800w,\">",
         "a\u{a0}b&nbsp;c & d &amp; e 1 < 2 > 0 &copy; &#8217;",
         "<p title=\"a\u{a0}b & c <d>\">x</p>",
+        "<p title=\"a&#13;b\">x&#13;y</p>",
         "<br/><hr /><p>x</p>",
         "<pre>\n\ncode</pre>",
     ] {
@@ -257,6 +258,7 @@ fn wrong_nesting_is_repaired() {
         ("<pre><x>\na</pre>", "<pre>\n\na</pre>"),
         ("a\r\nb\rc\0d", "a\nb\ncd"),
         ("<p title=a&quot;b&copy c='\"'>x", "<p title=\"a&quot;b©\">x</p>"),
+        ("<p title=a&#xd;b>x", "<p title=\"a&#13;b\">x</p>"),
         ("<P DIR=ltr>x</P >", "<p dir=\"ltr\">x</p>"),
         ("x<p title=\"", "x"),
     ] {
