@@ -28,21 +28,23 @@ const MAX_READS: usize = 6;
 const MAX_DEPTH: usize = 3;
 
 pub(super) fn input(u: &mut Unstructured<'_>) -> Result<Input> {
+    // One array makes the entries of an index inexact, so half of the inputs have none.
+    let depth = if u.ratio(1, 2)? { MAX_DEPTH } else { 0 };
     // The number of reads comes first: a byte that is added at the end then adds to a change or a read.
     let reads = u.int_in_range(1..=MAX_READS)?;
     let changes = u.int_in_range(1..=MAX_CHANGES)?;
-    let changes = (0..changes).map(|n| change(u, n)).collect::<Result<_>>()?;
+    let changes = (0..changes).map(|n| change(u, n, depth)).collect::<Result<_>>()?;
     let reads = (0..reads).map(|_| find(u)).collect::<Result<_>>()?;
     Ok(Input { changes, reads })
 }
 
-fn change(u: &mut Unstructured<'_>, n: usize) -> Result<Change> {
+fn change(u: &mut Unstructured<'_>, n: usize, depth: usize) -> Result<Change> {
     Ok(match u.int_in_range(0..=9)? {
         0 | 1 => Change::Index(index(u, n)?),
-        2..=6 => Change::Insert(document(u)?),
+        2..=6 => Change::Insert(document(u, depth)?),
         7 | 8 => {
             let reach = u.choose(&[Reach::One, Reach::OneOrInsert, Reach::Many])?;
-            Change::Update { filter: filter(u, 0)?, update: update(u)?, reach: *reach }
+            Change::Update { filter: filter(u, 0)?, update: update(u, depth)?, reach: *reach }
         }
         _ => Change::Delete(filter(u, 0)?),
     })
@@ -104,10 +106,10 @@ fn fields(u: &mut Unstructured<'_>, names: &[&str], depth: usize) -> Result<Docu
     Ok(document)
 }
 
-fn document(u: &mut Unstructured<'_>) -> Result<Document> {
+fn document(u: &mut Unstructured<'_>, depth: usize) -> Result<Document> {
     let mut document = Document::new();
     document.insert("_id", if u.ratio(3, 4)? { Bson::Int32(u.int_in_range(0..=20)?) } else { value(u, 1)? });
-    document.extend(fields(u, &["a", "b", "c"], 0)?);
+    document.extend(fields(u, &["a", "b", "c"], depth)?);
     Ok(document)
 }
 
@@ -134,21 +136,40 @@ fn filter(u: &mut Unstructured<'_>, depth: usize) -> Result<Filter> {
         9 => Filter::Exists(path(u)?),
         10 => Filter::Missing(path(u)?),
         11 => Filter::StartsWith(path(u)?, (*u.choose(&PREFIXES)?).to_owned()),
-        12 | 13 => Filter::And(parts(u)?),
+        12 => Filter::And(parts(u)?),
+        13 => range(u)?,
         14 => Filter::Or(parts(u)?),
         _ => filter(u, depth + 1)?.negated(),
     })
 }
 
-fn update(u: &mut Unstructured<'_>) -> Result<Update> {
+/// Two or three bounds of one field, which an index may combine.
+fn range(u: &mut Unstructured<'_>) -> Result<Filter> {
+    let field = path(u)?;
+    let bound = |u: &mut Unstructured<'_>| {
+        let value = Bson::Int32(u.int_in_range(-1..=3)?);
+        let field = field.clone();
+        Ok(match u.int_in_range(0..=3)? {
+            0 => Filter::Lt(field, value),
+            1 => Filter::Lte(field, value),
+            2 => Filter::Gt(field, value),
+            _ => Filter::Gte(field, value),
+        })
+    };
+    let length = u.int_in_range(2..=3)?;
+    (0..length).map(|_| bound(u)).collect::<Result<_>>().map(Filter::And)
+}
+
+fn update(u: &mut Unstructured<'_>, depth: usize) -> Result<Update> {
     let mut update = Update::new();
     for _ in 0..u.int_in_range(1..=3)? {
         let field = path(u)?;
         update = update.with(match u.int_in_range(0..=5)? {
-            0 | 1 => UpdateOp::Set(field, value(u, 0)?),
+            0 | 1 => UpdateOp::Set(field, value(u, depth)?),
             2 => UpdateOp::Unset(field),
             3 => UpdateOp::Inc(field, scalar(u)?),
-            4 => UpdateOp::SetOnInsert(field, value(u, 0)?),
+            4 => UpdateOp::SetOnInsert(field, value(u, depth)?),
+            _ if depth == MAX_DEPTH => UpdateOp::Set(field, scalar(u)?),
             _ => UpdateOp::AddToSet(field, value(u, 1)?),
         });
     }
