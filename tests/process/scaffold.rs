@@ -31,6 +31,16 @@ fn checkout(program: &Program) -> PathBuf {
 fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
+    // Build scripts depend on these variables, which only a test has: the dependencies would be built again, and the
+    // programs of other tests would be replaced while they run.
+    let of_a_test = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|part| name.starts_with(part))
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(of_a_test) {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
