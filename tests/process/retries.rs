@@ -92,11 +92,11 @@ fn create_on_standalone_server_resumes_after_the_process_died() {
         assert_eq!(server.post_with_key("k", "Other").await.0, 422);
         let records = store.collection("idempotency_keys");
         // As if the process had died after it inserted the story.
-        records.update_one(&Filter::All, &Update::new().unset("document")).await.expect("an update");
+        records.update_many(&Filter::All, &Update::new().unset("document")).await.expect("an update");
         assert_eq!(server.post_with_key("k", "Title").await, first);
         assert_eq!(stories(&store).await, 1);
         // As if it had died before. The story gets the id that the record names.
-        records.update_one(&Filter::All, &Update::new().unset("document")).await.expect("an update");
+        records.update_many(&Filter::All, &Update::new().unset("document")).await.expect("an update");
         store.collection("stories").delete_many(&Filter::All).await.expect("a deletion");
         let (status, resumed) = server.post_with_key("k", "Title").await;
         assert_eq!((status, &resumed["id"]), (201, &first.1["id"]));

@@ -130,7 +130,8 @@ testkit::stores! {
         app.change(&path(&second), &json!({ "is_published": false })).await;
         assert_eq!(app.leads("a").await, to("b"));
         let overwritten = Update::new().set("item", first.as_str());
-        db.collection("slug_history").update_one(&Filter::eq("slug", "a"), &overwritten).await.unwrap();
+        let of_a = Filter::and([Filter::eq("collection", "stories"), Filter::eq("slug", "a")]);
+        db.collection("slug_history").update_one(&of_a, &overwritten).await.unwrap();
         assert_eq!(app.leads("a").await, to("b"));
         // It set this one aside without a trace; the trash still knows its address.
         let aside = insert_story(&db, "~aside", doc! { "title": "D", "slug_before": "d", "deleted": true }).await;
