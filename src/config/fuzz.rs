@@ -79,13 +79,15 @@ pub fn settings(data: &[u8]) {
     Config::read_log_format(lookup);
 }
 
-/// The errors of connection strings, which name forms of them.
+/// The errors of all variables, which name forms and examples.
 static ERRORS: LazyLock<String> = LazyLock::new(|| {
     let uris = ["x", "mongodb://:1", "mongodb://h:0"].map(|value| ("MONGO_URI", value));
-    let errors = uris.into_iter().chain([("MONGO_USER", "u")]).map(|(variable, value)| {
-        let lookup = |name: &str| (name == variable).then(|| value.to_owned());
-        Config::read(lookup).expect_err("the variable is invalid").to_string()
-    });
+    let others = VARIABLES.iter().map(|variable| (variable.name, "?"));
+    let errors =
+        uris.into_iter().chain([("MONGO_USER", "u")]).chain(others).filter_map(|(variable, value)| {
+            let lookup = |name: &str| (name == variable).then(|| value.to_owned());
+            Config::read(lookup).err().map(|errors| errors.to_string())
+        });
     errors.collect()
 });
 

@@ -114,7 +114,8 @@ fn is_danger(element: &str, attributes: &[(String, String)]) -> bool {
                 && !candidates(value).iter().all(|address| leads_to(address, &["http", "https"])))
             || (name == "sandbox" && has_word(value, "allow-top-navigation"))
             || (name == "style" && !is_harmless_style(value))
-            || (name == "rel" && has_word(value, "opener"))
+            // Of links; it means nothing elsewhere.
+            || (name == "rel" && element != "iframe" && has_word(value, "opener"))
     };
     let is_player = |src: &str| {
         Url::parse(src).is_ok_and(|url| {
