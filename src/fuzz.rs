@@ -32,6 +32,7 @@ use crate::startup;
 
 pub use crate::config::fuzz::settings;
 pub use crate::html::fuzz::sanitizer;
+pub use crate::media::video::fuzz::video_headers;
 
 /// Reads a body as that of every request. What is accepted can be stored and is read as it was, and a body that creates an
 /// item is one that changes it to the same.
@@ -205,5 +206,5 @@ mod tests {
         };
     }
 
-    targets! { bson_rows connections cursors json_bodies query_strings sanitizer settings }
+    targets! { bson_rows connections cursors json_bodies query_strings sanitizer settings video_headers }
 }

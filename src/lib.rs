@@ -19,6 +19,8 @@ pub mod html;
 pub mod http;
 /// Authentication: from a bearer token to a caller.
 pub mod identity;
+/// Uploaded pictures and videos.
+pub mod media;
 /// Typed entities over the store.
 pub mod repository;
 /// Use cases.

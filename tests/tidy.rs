@@ -26,6 +26,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("src/repository", &["axum", "Utc::now", "crate::identity", "crate::service", "crate::http"]),
     ("src/identity", &["axum", "docstore", "bson", "Utc::now", "crate::service", "crate::http"]),
+    (
+        "src/media",
+        &["axum", "docstore", "bson", "Utc::now", "crate::repository", "crate::service", "crate::http"],
+    ),
     ("src/html", &["tokio", "axum", "docstore", "bson", "serde", "crate::"]),
     // Reads of a spawned task escape the read tracking that the response cache depends on.
     ("src/service", &["tokio::spawn", "axum", "StatusCode", "docstore", "bson", "Utc::now", "crate::http"]),

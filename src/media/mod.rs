@@ -1,0 +1,4 @@
+//! Uploaded media: pictures and videos.
+
+/// Videos.
+pub mod video;
