@@ -35,8 +35,10 @@ test: ## Run all tests, on the embedded store and on a real mongod
 
 test-faults: ## Test faults at full length into docs/reliability.md (ROUNDS=200 SECONDS=600 scale it)
 	cargo build --workspace --bins
+	cargo build --release --locked
 	rm -rf "$(abspath $(target))/faults"
-	FAULTS="$(abspath $(target))/faults" $(target)/debug/with-mongod -- $(runner) --workspace --test faults \
+	FIELD_NOTES_PROGRAM="$(abspath $(target))/release/field-notes" FAULTS="$(abspath $(target))/faults" \
+		$(target)/debug/with-mongod -- $(runner) --workspace --test faults \
 		$(if $(findstring nextest,$(runner)),--profile faults,-- --test-threads 1) $(ARGS)
 	FAULTS="$(abspath $(target))/faults" WRITE_RELIABILITY=1 cargo test -q --workspace --test faults table_is_written
 

@@ -19,8 +19,8 @@ const SHORT: usize = 8 * 1024;
 /// HTML that another program stored, if it is not as this one would have stored it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsanitized {
-    /// The names and numbers of what is not allowed. HTML of which nothing is removed may still be read otherwise than it is
-    /// meant, and is written anew.
+    /// The names and numbers of what is not allowed. HTML of which nothing is removed can still be parsed otherwise than
+    /// its author meant, and is then written again in canonical form.
     pub removed: String,
     /// The sanitized HTML; `None` if it would be too long.
     pub html: Option<String>,

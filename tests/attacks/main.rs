@@ -79,7 +79,7 @@ const CASES: &[Case] = &[
         ],
     )
     .limited("no search, feed, sitemap, schedule or revisions yet"),
-    case(3, "query keys that nobody validates", &["t03_unknown_query_keys_change_nothing"]),
+    case(3, "query keys that no route validates", &["t03_unknown_query_keys_change_nothing"]),
     case(4, "filters and orders by private fields", &["t04_private_fields_neither_filter_nor_sort"]),
     case(
         5,

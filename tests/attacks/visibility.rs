@@ -21,7 +21,7 @@ pub(crate) async fn content(db: &Database) -> BTreeMap<String, Vec<Document>> {
     all
 }
 
-/// Asserts that two responses cannot be told apart.
+/// Asserts that two responses are indistinguishable.
 fn assert_same(hidden: &Answer, unknown: &Answer, what: &str) {
     assert_eq!((hidden.status, comparable(hidden)), (unknown.status, comparable(unknown)), "{what}");
     let names = |answer: &Answer| {

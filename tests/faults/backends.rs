@@ -195,7 +195,7 @@ fn backend_without_its_change_stream() {
         let Target::Mongo { uri, .. } = &*target else { unreachable!("the engine is MongoDB") };
         let address = uri.trim_start_matches("mongodb://").split(['/', ',']).next().expect("a host");
         let proxy = Proxy::to(address).expect("a proxy");
-        let program = || Program::on(&target).with("CACHE_MAX_AGE", NEVER);
+        let program = || Program::on(&target).with("RATE_LIMITS", "off").with("CACHE_MAX_AGE", NEVER);
         let through_proxy = format!("mongodb://{}/?directConnection=true", proxy.host());
         let mut writer = program().serve().await;
         let expiring = program().with("MONGO_URI", &through_proxy).with("CACHE_MAX_AGE", "1").serve().await;

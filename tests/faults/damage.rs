@@ -185,8 +185,9 @@ struct Original {
 struct Outcomes {
     refused: u64,
     errors: u64,
-    /// Starts after which items were missing, and `/readyz` said so or not.
+    /// Starts after which items were missing and `/readyz` reported it.
     reported: u64,
+    /// Starts after which items were missing without a report.
     silent: Vec<String>,
     altered: Vec<String>,
 }
@@ -293,7 +294,7 @@ async fn flipped_bits_of_the_log() {
     let mut tails = 0;
     for _ in 0..rounds(3, 125) {
         let found = original.start_with(|files| flip(&mut files[1].1), &mut outcomes).await;
-        // Damage in the last transaction cannot be told from a power cut.
+        // Damage in the last transaction looks like a power cut.
         let (last, earlier): (Vec<String>, Vec<String>) =
             found.omitted.into_iter().partition(|path| original.is_of_last_story(path));
         tails += u64::from(!last.is_empty());
@@ -349,7 +350,7 @@ async fn removed_or_replaced_file() {
     let program = program();
     let server = program.serve().await;
     let base = server.base().to_owned();
-    let mut row = Row::new("damage::removed_or_replaced_file", "the file removed or replaced, then put back");
+    let mut row = Row::new("damage::removed_or_replaced_file", "the file removed or replaced, then restored");
     let load = Load::start(std::slice::from_ref(&base), Plan::default());
     let (file, aside) = (beside(&data(&program), ""), beside(&data(&program), ".aside"));
     for round in 0..rounds(2, 50) {
@@ -363,7 +364,7 @@ async fn removed_or_replaced_file() {
         load.forget_success();
         tokio::time::sleep(FAULT / 4).await;
         assert_eq!(load.first_success(Duration::ZERO).await, None, "a write into a file that is gone");
-        fs::rename(&aside, &file).expect("the file is put back");
+        fs::rename(&aside, &file).expect("the file is restored");
         let back = Instant::now();
         probe(&base).await;
         row.add_recovery(back.elapsed());

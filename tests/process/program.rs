@@ -23,6 +23,11 @@ pub(crate) fn long_documents() -> Option<u32> {
     std::env::var("MIGRATIONS_LONG_DOCUMENTS").ok()?.parse().ok()
 }
 
+/// Returns the path of the program: the build of the tests, or `FIELD_NOTES_PROGRAM` for a build that measures more truly.
+fn built() -> PathBuf {
+    std::env::var_os("FIELD_NOTES_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_field-notes").into()).into()
+}
+
 /// The program in an empty folder, with only the environment that a test sets.
 pub(crate) struct Program {
     folder: TempDir,
@@ -49,8 +54,8 @@ impl Program {
 
     /// Runs as this user, from a copy that this user can reach.
     pub(crate) fn run_by(mut self, user: u32) -> Self {
-        let (built, copy) = (env!("CARGO_BIN_EXE_field-notes"), self.folder().join("field-notes"));
-        fs::hard_link(built, &copy).or_else(|_| fs::copy(built, &copy).map(drop)).expect("a copy");
+        let (built, copy) = (built(), self.folder().join("field-notes"));
+        fs::hard_link(&built, &copy).or_else(|_| fs::copy(&built, &copy).map(drop)).expect("a copy");
         self.user = Some(user);
         self
     }
@@ -106,7 +111,7 @@ impl Program {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let copy = self.user.map(|_| self.folder().join("field-notes"));
-        let program = copy.unwrap_or_else(|| env!("CARGO_BIN_EXE_field-notes").into());
+        let program = copy.unwrap_or_else(built);
         let mut command = match self.max_file_blocks {
             None => Command::new(program),
             Some(blocks) => {

@@ -8,7 +8,7 @@ use crate::history::{History, Stored};
 use crate::requests::{Action, Answer, Request, Resource};
 use crate::server::Server;
 
-/// A violated property, in words.
+/// A description of a violated property.
 pub(crate) type Violation = String;
 
 /// The steps between which a request read the store: from the last write that its process had to know when it was sent,

@@ -33,7 +33,7 @@ impl Resource {
     }
 }
 
-/// A request, and what has to be known to judge its answer.
+/// A request, and what its answer is compared with.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) resource: Resource,
@@ -148,7 +148,7 @@ impl Request {
         Self::new(resource, Action::List { drafts: false, limit, offset }, Method::GET, path)
     }
 
-    /// A page by its cursor, after so many items.
+    /// A page by its cursor, which stands after `offset` items.
     pub(crate) fn page(resource: Resource, limit: usize, offset: usize, cursor: &str) -> Self {
         let path = format!("/{}?limit={limit}&cursor={cursor}", resource.collection());
         Self::new(resource, Action::List { drafts: false, limit, offset }, Method::GET, path)

@@ -22,7 +22,7 @@ impl Rng {
         usize::try_from(self.next() % limit).expect("it is less than a number that fits")
     }
 
-    /// Returns true in so many of a thousand cases.
+    /// Returns true with a probability of `per_mille` in a thousand.
     pub(crate) fn chance(&mut self, per_mille: usize) -> bool {
         self.below(1000) < per_mille
     }

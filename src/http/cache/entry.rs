@@ -83,7 +83,7 @@ const PAGE: usize = 4096;
 /// Pages of dropped bodies, for the next ones: to map, fill and unmap new ones takes longer than to read a list.
 type FreePages = Arc<Mutex<Vec<MmapMut>>>;
 
-/// At most so many are kept, of bodies of at most [`MAX_FREE_LENGTH`] bytes: 1 MiB.
+/// The maximum number of kept pages. Each is of a body of at most [`MAX_FREE_LENGTH`] bytes, so together they take 1 MiB.
 const MAX_FREE: usize = 8;
 const MAX_FREE_LENGTH: usize = 128 * 1024;
 
