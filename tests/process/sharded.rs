@@ -1,7 +1,5 @@
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docstore::bson::Document;
 use serde_json::{Value, json};
 use testkit::Mongod;
 use testkit::mongos::Mongos;
@@ -12,16 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Starts a double of `mongos` that refuses what a sharded cluster refuses.
 fn mongos(server: &Mongod) -> Mongos {
-    let judge = |database: &str, command: &Document| {
-        let name = command.keys().next().cloned().unwrap_or_default();
-        // Part of the handshake of each connection.
-        if ["hello", "isMaster", "ismaster"].contains(&name.as_str()) {
-            return None;
-        }
-        let shapes = docstore::mongo::command_shapes(database, &name, command);
-        shapes.iter().find_map(|shape| testkit::sharding::refusal(&format!("field-notes\t{shape}"), true))
-    };
-    Mongos::start(&server.host(), Arc::new(judge)).expect("a double of mongos")
+    Mongos::of_a_sharded_cluster(&server.host(), docstore::mongo::command_shapes).expect("a double of mongos")
 }
 
 #[test]

@@ -541,16 +541,8 @@ fn replica_set_survives_a_primary_kill() {
 /// Starts a double of `mongos` that refuses what a sharded cluster refuses.
 #[cfg(debug_assertions)]
 fn mongos(server: &Mongod) -> testkit::mongos::Mongos {
-    let judge = |database: &str, command: &Document| {
-        let name = command.keys().next().cloned().unwrap_or_default();
-        // Part of the handshake of each connection.
-        if ["hello", "isMaster", "ismaster"].contains(&name.as_str()) {
-            return None;
-        }
-        let shapes = docstore::mongo::command_shapes(database, &name, command);
-        shapes.iter().find_map(|shape| testkit::sharding::refusal(&format!("field-notes\t{shape}"), true))
-    };
-    testkit::mongos::Mongos::start(&server.host(), std::sync::Arc::new(judge)).expect("a double of mongos")
+    testkit::mongos::Mongos::of_a_sharded_cluster(&server.host(), docstore::mongo::command_shapes)
+        .expect("a double of mongos")
 }
 
 #[cfg(debug_assertions)]

@@ -10,7 +10,7 @@ use std::thread;
 use bson::{Document, doc};
 
 /// Decides about a command on a database: returns the reason if it is refused.
-pub type Judge = dyn Fn(&str, &Document) -> Option<String> + Send + Sync;
+type Judge = dyn Fn(&str, &Document) -> Option<String> + Send + Sync;
 
 const OP_REPLY: i32 = 1;
 const OP_MSG: i32 = 2013;
@@ -43,9 +43,27 @@ pub struct Mongos {
     stopped: Arc<AtomicBool>,
 }
 
+/// Returns the shapes of a command on a database, by its name: `docstore::mongo::command_shapes`.
+pub type Shapes = fn(&str, &str, &Document) -> std::collections::BTreeSet<String>;
+
 impl Mongos {
+    /// Starts a double in front of the primary of a replica set (`host:port`), which refuses what the table of a sharded
+    /// cluster refuses.
+    pub fn of_a_sharded_cluster(primary: &str, shapes: Shapes) -> io::Result<Self> {
+        let judge = move |database: &str, command: &Document| {
+            let name = command.keys().next().cloned().unwrap_or_default();
+            // Part of the handshake of each connection.
+            if ["hello", "isMaster", "ismaster"].contains(&name.as_str()) {
+                return None;
+            }
+            let shapes = shapes(database, &name, command);
+            shapes.iter().find_map(|shape| crate::sharding::refusal(&format!("field-notes\t{shape}"), true))
+        };
+        Self::start(primary, Arc::new(judge))
+    }
+
     /// Starts a double in front of the primary of a replica set (`host:port`).
-    pub fn start(primary: &str, judge: Arc<Judge>) -> io::Result<Self> {
+    fn start(primary: &str, judge: Arc<Judge>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         let refused = Arc::<Mutex<Vec<String>>>::default();
