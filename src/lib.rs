@@ -1,6 +1,6 @@
 //! The content backend of Field Notes.
 //!
-//! Dependencies point one way: `http` → `service` → `repository`, `identity` → `domain`. `startup` and `cli` wire them.
+//! Dependencies point one way: `http` → `service` → `repository`, `media`, `identity` → `domain`. `startup` and `cli` wire them.
 
 /// The command line.
 pub mod cli;
@@ -19,7 +19,7 @@ pub mod html;
 pub mod http;
 /// Authentication: from a bearer token to a caller.
 pub mod identity;
-/// Uploaded pictures and videos.
+/// Pictures and videos: storage, names and contents of their files.
 pub mod media;
 /// Typed entities over the store.
 pub mod repository;
@@ -29,3 +29,5 @@ pub mod service;
 pub mod startup;
 /// Logging.
 pub mod telemetry;
+/// TLS of outgoing connections.
+mod tls;

@@ -28,7 +28,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/identity", &["axum", "docstore", "bson", "Utc::now", "crate::service", "crate::http"]),
     (
         "src/media",
-        &["axum", "docstore", "bson", "Utc::now", "crate::repository", "crate::service", "crate::http"],
+        &[
+            "axum",
+            "docstore",
+            "bson",
+            "Utc::now",
+            "SystemTime",
+            "crate::repository",
+            "crate::identity",
+            "crate::service",
+            "crate::http",
+        ],
     ),
     ("src/html", &["tokio", "axum", "docstore", "bson", "serde", "crate::"]),
     // Reads of a spawned task escape the read tracking that the response cache depends on.

@@ -5,6 +5,8 @@ mod dotenv;
 /// The fuzz target.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+/// The place of pictures and videos.
+mod media;
 /// The store, from the variables of MongoDB and `DATA_DIR`.
 mod mongo;
 /// Parses variables and collects errors.
@@ -29,6 +31,7 @@ use variables as var;
 use crate::domain::Authorship;
 use crate::http::{CacheSettings, ConnectionSettings, MiddlewareSettings};
 use crate::identity::GoogleSettings;
+use crate::media::StorageSettings;
 
 /// The time for which a server that shuts down asks clients to close their connections before it refuses new ones.
 const CLOSE_NOTICE: Duration = Duration::from_secs(1);
@@ -167,6 +170,8 @@ pub struct Config {
     pub middleware: MiddlewareSettings,
     /// The store.
     pub store: StoreConfig,
+    /// The place of pictures and videos.
+    pub media: StorageSettings,
     /// The migrations phase of a start.
     pub migrate_on_start: MigrateOnStart,
     /// The time to wait for another process that migrates.
@@ -249,6 +254,7 @@ impl Config {
                 log_requests: reader.boolean(var::LOG_REQUESTS),
             },
             store: mongo::store(reader, is_production),
+            media: media::storage(reader),
             migrate_on_start: reader.choice(var::MIGRATE_ON_START),
             migrate_wait: reader.seconds(var::MIGRATE_WAIT_SECONDS, 0),
             migrate_lease: reader.seconds(var::MIGRATE_LEASE_SECONDS, 1),

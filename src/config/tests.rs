@@ -273,3 +273,39 @@ fn cache_and_limit_variables_are_parsed() {
         assert_eq!(invalid(&[bad]), [bad.0]);
     }
 }
+
+#[test]
+fn media_are_kept_where_the_first_variable_says() {
+    let place = |pairs: &[(&str, &str)]| with(pairs).media.location.to_string();
+    assert_eq!(place(&[]), "./data/media");
+    assert_eq!(place(&[("DATA_DIR", "/srv")]), "/srv/media");
+    assert_eq!(place(&[("DATA_DIR", "/srv"), ("GCS_BUCKET_NAME", "site")]), "gs://site/");
+    let original = [("GCS_BUCKET_NAME", "site"), ("LOCAL_STORAGE_PATH", "/media")];
+    assert_eq!(place(&original), "/media");
+    assert_eq!(place(&[&original[..], &[("MEDIA_URL", "s3://bucket/a")]].concat()), "s3://bucket/a");
+    assert_eq!(invalid(&[("MEDIA_URL", "/srv/media")]), ["MEDIA_URL"]);
+}
+
+#[test]
+fn credentials_of_media_are_read_in_the_order_of_the_original() {
+    let options = |pairs: &[(&str, &str)]| with(pairs).media.options;
+    let option = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let file = ("GOOGLE_APPLICATION_CREDENTIALS", "/key.json");
+    let json = ("GOOGLE_APPLICATION_CREDENTIALS_JSON", r#"{"a":1}"#);
+    let encoded = ("GOOGLE_APPLICATION_CREDENTIALS_JSON_B64", "eyJiIjoyfQ==");
+    assert_eq!(options(&[file]), option("google_application_credentials", "/key.json"));
+    assert_eq!(options(&[file, json]), option("google_service_account_key", r#"{"a":1}"#));
+    assert_eq!(options(&[file, json, encoded]), option("google_service_account_key", r#"{"b":2}"#));
+    assert_eq!(options(&[("AWS_REGION", "eu-west-1")]), option("aws_region", "eu-west-1"));
+    let emulator = options(&[("STORAGE_EMULATOR_HOST", "127.0.0.1:4443")]);
+    assert_eq!(emulator[0], ("google_base_url".to_owned(), "http://127.0.0.1:4443".to_owned()));
+    for bad in [
+        ("GOOGLE_APPLICATION_CREDENTIALS_JSON", "key.json"),
+        ("GOOGLE_APPLICATION_CREDENTIALS_JSON_B64", "e"),
+        ("GOOGLE_APPLICATION_CREDENTIALS_JSON_B64", "a2V5"),
+    ] {
+        assert_eq!(invalid(&[bad]), [bad.0]);
+    }
+    let secret = format!("{:?}", with(&[("AWS_SECRET_ACCESS_KEY", "hunter2"), json]));
+    assert!(!secret.contains("hunter2") && !secret.contains(r#"{"a":1}"#));
+}

@@ -71,6 +71,34 @@ variables! {
     MONGO_HOST = "";
     /// Name of this client in the logs of MongoDB.
     MONGO_APP_NAME = "field-notes";
+    /// Place of pictures and videos: file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; the folder media of DATA_DIR by default.
+    MEDIA_URL = "";
+    /// Folder of pictures and videos, as in the original, if MEDIA_URL is not set.
+    LOCAL_STORAGE_PATH = "";
+    /// Bucket of Google Cloud Storage, as in the original, if neither of the two is set.
+    GCS_BUCKET_NAME = "";
+    /// Key of the service account for gs:// in Base64; without one of these three, the credentials of the machine.
+    GOOGLE_APPLICATION_CREDENTIALS_JSON_B64 = "";
+    /// The key as JSON.
+    GOOGLE_APPLICATION_CREDENTIALS_JSON = "";
+    /// The file that holds the key.
+    GOOGLE_APPLICATION_CREDENTIALS = "";
+    /// Address of an emulator of Google Cloud Storage, which is used without credentials.
+    STORAGE_EMULATOR_HOST = "";
+    /// Access key for s3://; without one, the credentials of the machine.
+    AWS_ACCESS_KEY_ID = "";
+    /// Secret of the access key.
+    AWS_SECRET_ACCESS_KEY = "";
+    /// Token of temporary credentials.
+    AWS_SESSION_TOKEN = "";
+    /// Region of the bucket; us-east-1 by default.
+    AWS_REGION = "";
+    /// Address of another service with the interface of S3.
+    AWS_ENDPOINT_URL = "";
+    /// Account for az://.
+    AZURE_STORAGE_ACCOUNT_NAME = "";
+    /// Key of the account.
+    AZURE_STORAGE_ACCOUNT_KEY = "";
     /// apply, verify (refuse to serve while migrations are pending), wait (for another process) or off.
     MIGRATE_ON_START = "apply";
     /// Seconds to wait for another process that migrates.

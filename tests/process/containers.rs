@@ -19,8 +19,10 @@ fn example() -> BTreeMap<String, String> {
     let text = read(".env.example");
     let lines = text.lines().map(|line| line.trim_start_matches('#'));
     let variables = lines.filter_map(|line| line.split_once('='));
-    let is_name =
-        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    };
     variables
         .filter(|(name, _)| is_name(name))
         .map(|(name, _)| (name.to_owned(), "from .env".to_owned()))

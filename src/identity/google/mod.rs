@@ -109,15 +109,8 @@ struct Client {
 
 impl Client {
     fn new(base: String, deadline: Duration) -> Self {
-        let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider supports its default protocol versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(crate::tls::client_config())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(deadline)
             .redirect(redirect::Policy::none())
