@@ -4,6 +4,8 @@
 mod id;
 /// Keys of requests that clients may repeat.
 mod idempotency;
+/// Uploaded pictures and videos.
+mod media;
 /// Navigation links.
 mod navlink;
 /// Pages.
@@ -33,6 +35,7 @@ mod url;
 
 pub use id::{Id, InvalidId, Revision};
 pub use idempotency::{IdempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH, is_idempotency_key};
+pub use media::{AssetType, ImageFilter, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant};
 pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
 pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};

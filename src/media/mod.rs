@@ -1,7 +1,13 @@
 //! Pictures and videos: where their files are kept, what they are called, and what is in them.
 
+/// Pictures.
+pub mod image;
+/// Uploads while they arrive.
+mod incoming;
 /// The names of files: ids, variants, and every naming of the original.
 mod names;
+/// Formats by first bytes.
+mod sniff;
 /// The port to the files, over `object_store`.
 mod storage;
 /// The place of the files, as a URL.
@@ -9,6 +15,8 @@ mod url;
 /// Videos.
 pub mod video;
 
+pub use incoming::{IncomingFile, MAX_IMAGE_BYTES, ReceiveError, ReceivedFile};
 pub use names::{Key, MediaId, MediaKind, MediaType, Naming, VARIANTS, Variant};
+pub use sniff::{FileFormat, SNIFFED, sniff};
 pub use storage::{Object, ObjectInfo, Put, Storage, StorageError};
 pub use url::{Location, StorageSettings};
