@@ -443,6 +443,11 @@ pub(super) fn integer_or_zero(value: Value<'_>) -> Option<i64> {
     }
 }
 
+/// Reads an optional whole number of any width.
+pub(super) fn optional_integer(value: Value<'_>) -> Option<Option<i64>> {
+    if value.is_none() { Some(None) } else { integer_or_zero(value).map(Some) }
+}
+
 /// Reads a boolean that is false by default.
 pub(super) fn flag(value: Value<'_>) -> Option<bool> {
     value.map_or(Some(false), RawBsonRef::as_bool)

@@ -9,7 +9,7 @@ use super::entities::user;
 use super::entity::SLUG_HISTORY;
 use super::idempotency;
 use super::slug_history::slug_history_indexes;
-use crate::domain::{NavLink, Page, Project, Section, Story};
+use crate::domain::{Media, NavLink, Page, Project, Section, Story};
 
 /// An index of a collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,6 +110,7 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (Project::COLLECTION, Project::indexes()),
         (Section::COLLECTION, Section::indexes()),
         (NavLink::COLLECTION, NavLink::indexes()),
+        (Media::COLLECTION, Media::indexes()),
         (user::COLLECTION, user::indexes()),
         (SLUG_HISTORY, slug_history_indexes()),
         (idempotency::COLLECTION, idempotency::indexes()),
@@ -279,6 +280,8 @@ mod tests {
         };
         let of_lists = shown(&of_lists);
         let expected = [
+            "media.type_1_createdDate_-1__id_1",
+            "media.createdDate_-1__id_1",
             "navlinks.is_published_1_sort_order_1_createdDate_-1__id_1",
             "navlinks.sort_order_1_createdDate_-1__id_1",
             "projects.section_id_1_sort_order_1_createdDate_-1__id_1",
@@ -293,15 +296,18 @@ mod tests {
             "stories.is_published_1_createdDate_-1__id_1",
             "stories.createdDate_-1__id_1",
         ];
-        let trash = ["pages", "projects", "sections", "stories"].into_iter().flat_map(|collection| {
-            ["deleted", "is_deleted"].map(|mark| format!("{collection}.{mark}_1_deletedDate_-1__id_1"))
-        });
+        let trash =
+            ["media", "pages", "projects", "sections", "stories"].into_iter().flat_map(|collection| {
+                ["deleted", "is_deleted"].map(|mark| format!("{collection}.{mark}_1_deletedDate_-1__id_1"))
+            });
         assert_eq!(of_lists, expected.into_iter().map(str::to_owned).chain(trash).collect());
         let names: BTreeSet<_> = others.iter().map(|d| format!("{}.{}", d.collection, d.index)).collect();
         let expected = [
             "comments.parent_id_1 (parent_id)",
             "comments.target_type_1_target_id_1 (target_type, target_id)",
             "idempotency_keys.createdDate_1 (createdDate) expireAfterSeconds 86400",
+            "media.asset_id_1 (asset_id)",
+            "media.content_hash_1_filter_1 (content_hash, filter) unique",
             "navlinks.is_published_1 (is_published)",
             "navlinks.sort_order_1 (sort_order)",
             "pages.is_published_1 (is_published)",

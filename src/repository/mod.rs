@@ -35,7 +35,7 @@ mod writes;
 
 pub use changes::ChangeTracker;
 pub use docstore::{Problem, ReadSet, ReadTracker};
-pub use entities::{NewUser, PageRestore, User, Users};
+pub use entities::{NewUser, PageRestore, StoredContentHash, User, Users};
 pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
 pub use error::Error;
 pub use idempotency::CreateInProgress;

@@ -1,5 +1,7 @@
 //! One file per resource: its row, filter, writes and declared indexes.
 
+/// Uploaded pictures and videos.
+mod media;
 /// Navigation links.
 mod navlink;
 /// Pages.
@@ -13,5 +15,6 @@ mod story;
 /// Users.
 pub(super) mod user;
 
+pub use media::StoredContentHash;
 pub use page::PageRestore;
 pub use user::{NewUser, User, Users};
