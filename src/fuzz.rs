@@ -32,6 +32,7 @@ use crate::startup;
 
 pub use crate::config::fuzz::settings;
 pub use crate::html::fuzz::sanitizer;
+pub use crate::http::fuzz::multipart_bodies;
 pub use crate::media::video::fuzz::video_headers;
 
 /// Reads a body as that of every request. What is accepted can be stored and is read as it was, and a body that creates an
@@ -206,5 +207,5 @@ mod tests {
         };
     }
 
-    targets! { bson_rows connections cursors json_bodies query_strings sanitizer settings video_headers }
+    targets! { bson_rows connections cursors json_bodies multipart_bodies query_strings sanitizer settings video_headers }
 }

@@ -57,9 +57,18 @@ pub(crate) fn remove_all() {
 
 /// Returns `VmRSS` of a process in MiB; Linux only.
 pub(crate) fn resident_mib(id: u32) -> Result<f64, String> {
+    memory_mib(id, "VmRSS:")
+}
+
+/// Returns the peak of `VmRSS` of a process in MiB; Linux only.
+pub(crate) fn peak_mib(id: u32) -> Result<f64, String> {
+    memory_mib(id, "VmHWM:")
+}
+
+fn memory_mib(id: u32, name: &str) -> Result<f64, String> {
     let status = std::fs::read_to_string(Path::new("/proc").join(id.to_string()).join("status"));
     let status = status.map_err(|error| format!("the process has ended: {error}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     kib.map(|kib| kib / 1024.0).ok_or_else(|| "the process has ended".to_owned())
 }

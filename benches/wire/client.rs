@@ -52,7 +52,7 @@ impl Client {
 
     /// Sends a GET without a token.
     pub(crate) fn get(&mut self, path: &str, headers: &str) -> Result<Answer, String> {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"), path)
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes(), path)
     }
 
     /// Sends a write as the development administrator.
@@ -68,16 +68,32 @@ impl Client {
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        self.send(&(head + &body), path)
+        self.send((head + &body).as_bytes(), path)
     }
 
-    fn send(&mut self, request: &str, path: &str) -> Result<Answer, String> {
+    /// Sends a body of any type as the development administrator.
+    pub(crate) fn post(
+        &mut self,
+        path: &str,
+        content_type: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Result<Answer, String> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev-mock-admin\r\n\
+             Content-Type: {content_type}\r\n{headers}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.send(&[head.as_bytes(), body].concat(), path)
+    }
+
+    fn send(&mut self, request: &[u8], path: &str) -> Result<Answer, String> {
         let began = Instant::now();
         self.exchange(request, began).map_err(|error| format!("{path}: {error}"))
     }
 
-    fn exchange(&mut self, request: &str, began: Instant) -> std::io::Result<Answer> {
-        self.stream.get_mut().write_all(request.as_bytes())?;
+    fn exchange(&mut self, request: &[u8], began: Instant) -> std::io::Result<Answer> {
+        self.stream.get_mut().write_all(request)?;
         let status = self.line()?;
         let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| std::io::Error::other("no status line"))?;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::bench::Bench;
-use crate::cleanup::{ManagedChild, resident_mib};
+use crate::cleanup::{ManagedChild, peak_mib, resident_mib};
 use crate::client::{Answer, Client};
 
 /// Deadline of a start, generous because the first start with a million stories builds the indexes.
@@ -111,6 +111,10 @@ impl Program {
 
     pub(crate) fn resident_mib(&self) -> Result<f64, String> {
         resident_mib(self.process.id())
+    }
+
+    pub(crate) fn peak_mib(&self) -> Result<f64, String> {
+        peak_mib(self.process.id())
     }
 
     /// Repeats a request until the response comes from the cache in the requested encoding.

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, StoreKind};
 use crate::figure::{Bound, Measured, Unit};
 use crate::seed::Size;
-use crate::{cached, cross_process, large, memory_and_start, sequential};
+use crate::{cached, cross_process, large, memory_and_start, sequential, uploads};
 
 /// The definition of a row.
 pub(crate) struct Row {
@@ -126,6 +126,20 @@ pub(crate) const ROWS: &[Row] = &[
     row("elsewhere-standalone", "the same on a standalone server", AtMost(1000.0), Milliseconds, |bench| {
         cross_process::visibility(bench, Standalone)
     }),
+    row(
+        "upload",
+        "upload of a 12-megapixel JPEG : decoding, resizing and encoding it with as many threads (p50)",
+        AtMost(1.3),
+        TimesOver,
+        uploads::one,
+    ),
+    row(
+        "upload-memory",
+        "peak memory during 20 parallel uploads of 5 MiB",
+        AtMost(400.0),
+        Mebibytes,
+        uploads::memory,
+    ),
     row("memory-idle", "resident memory, idle", AtMost(40.0), Mebibytes, memory_and_start::idle),
     row(
         "memory-load",

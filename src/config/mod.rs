@@ -204,6 +204,8 @@ pub struct Config {
     pub cache_max_age: Duration,
     /// The number of threads that serve requests; `None` for one for each processor.
     pub worker_threads: Option<usize>,
+    /// The size limit of an uploaded video in bytes.
+    pub max_video_bytes: u64,
     /// The limit of concurrent requests.
     pub max_concurrent: usize,
     /// The limits of connections.
@@ -276,6 +278,7 @@ impl Config {
             },
             cache_max_age: reader.seconds(var::CACHE_MAX_AGE, 1),
             worker_threads: reader.worker_threads(var::TOKIO_WORKER_THREADS),
+            max_video_bytes: reader.count(var::MAX_VIDEO_BYTES, 1, u64::from(u32::MAX)),
             max_concurrent: reader.count(var::MAX_CONCURRENT_REQUESTS, 1, usize::MAX),
             connections: ConnectionSettings {
                 max_connections: reader.count(var::MAX_CONNECTIONS, 1, usize::MAX),

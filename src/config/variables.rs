@@ -139,6 +139,8 @@ variables! {
     CACHE_STALE_WHILE_REVALIDATE = "0";
     /// Number of threads that serve requests; by default one for each processor.
     TOKIO_WORKER_THREADS = "";
+    /// Size limit of an uploaded video in bytes.
+    MAX_VIDEO_BYTES = "104857600";
     /// Limit of concurrent requests, above which the answer is 503; cache hits are not counted.
     MAX_CONCURRENT_REQUESTS = "256";
     /// Limit of connections, above which new ones wait; lowered to the system's limit of open files.

@@ -10,7 +10,9 @@ use utoipa::ToSchema;
 
 use super::middleware::{RateLimitStatus, add_vary};
 use super::respond::etag;
+use super::upload_error::{UploadError, UploadErrorDetail};
 use crate::identity::TokenError;
+use crate::service::StorageError;
 use crate::{identity, repository, service};
 
 /// The number of seconds after which a client may retry.
@@ -74,6 +76,10 @@ impl From<&str> for LocPart {
 pub enum ApiError {
     /// 422: fields are invalid.
     Validation(Vec<FieldError>),
+    /// 422: invalid, with one text as in the original.
+    Unprocessable(String),
+    /// 413, 415 or 422: an upload is refused.
+    Upload(UploadError),
     /// 400: well formed, but meaningless.
     BadRequest(String),
     /// 401: missing or invalid credentials.
@@ -119,6 +125,8 @@ pub enum ApiError {
     StoreUnavailable(repository::Error),
     /// 503: the store is open for reading only.
     ReadOnly(repository::Error),
+    /// 503: the storage of pictures and videos failed.
+    MediaUnavailable(StorageError),
     /// 507: the disk of the store is full.
     StorageFull(Box<dyn std::error::Error + Send + Sync>),
     /// 503: the request took too long.
@@ -138,7 +146,8 @@ pub enum ApiError {
 #[schema(as = Error)]
 pub(crate) struct ErrorBody<'a> {
     /// Describes the error to people.
-    detail: &'a str,
+    #[schema(value_type = String)]
+    detail: Detail<'a>,
     /// The same as `detail`, only with status 429, where the original API had this member instead.
     #[schema(nullable = false)]
     error: Option<&'a str>,
@@ -158,6 +167,14 @@ pub(crate) struct ErrorBody<'a> {
     instance: &'a str,
     /// The id of the request, as in the header `x-request-id`.
     request_id: &'a str,
+}
+
+/// The member `detail`: a text, except for refused uploads.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Detail<'a> {
+    Text(&'a str),
+    Upload(UploadErrorDetail),
 }
 
 /// The error of a response, in its extensions: the access log logs it and writes the body.
@@ -195,6 +212,8 @@ impl ApiError {
                 let errors = &errors[..errors.len().min(MAX_ERRORS)];
                 ErrorParts { errors, ..plain(StatusCode::UNPROCESSABLE_ENTITY, "Validation Error") }
             }
+            Self::Unprocessable(detail) => plain(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            Self::Upload(error) => plain(error.status(), "The upload was refused"),
             Self::BadRequest(detail) => plain(StatusCode::BAD_REQUEST, detail),
             Self::Unauthenticated(detail) => {
                 plain(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, BEARER)
@@ -241,6 +260,10 @@ impl ApiError {
             Self::StorageFull(_) => {
                 plain(StatusCode::INSUFFICIENT_STORAGE, "the disk of the server is full: nothing was written")
             }
+            Self::MediaUnavailable(StorageError::Full(_)) => {
+                unavailable("the storage of media is full: nothing was written")
+            }
+            Self::MediaUnavailable(_) => unavailable("the storage of media is unavailable at present"),
             Self::TimedOut { .. } => unavailable("the request took too long"),
             Self::Overloaded => unavailable("too many concurrent requests"),
             Self::Internal(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
@@ -259,7 +282,10 @@ impl ApiError {
     pub(crate) fn body<'a>(&'a self, path: &'a str, request_id: &'a str) -> ErrorBody<'a> {
         let ErrorParts { status, detail, errors, .. } = self.parts();
         ErrorBody {
-            detail,
+            detail: match self {
+                Self::Upload(error) => Detail::Upload(error.detail()),
+                _ => Detail::Text(detail),
+            },
             error: matches!(self, Self::TooManyRequests(..)).then_some(detail),
             outcome: self.is_outcome_unknown().then_some("unknown"),
             errors,
@@ -292,6 +318,7 @@ impl ApiError {
     pub(crate) fn source_text(&self) -> Option<String> {
         let source: &dyn std::error::Error = match self {
             Self::StoreUnavailable(error) | Self::ReadOnly(error) => error,
+            Self::MediaUnavailable(error) => error,
             Self::Internal(error) | Self::StorageFull(error) => &**error,
             _ => return None,
         };
@@ -346,6 +373,9 @@ impl From<service::Error> for ApiError {
                 Self::Conflict(detail)
             }
             Error::NotFound(_) | Error::NotInTrash(_) => Self::NotFound(detail),
+            Error::Picture(error) => UploadError::from(&error).into(),
+            Error::Video(_) => UploadError::Unreadable.into(),
+            Error::Storage(error) => Self::MediaUnavailable(error),
             Error::Repository(error) => error.into(),
         }
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::respond::{Body, ResponseBody, Wire};
 
+pub use super::extract::fuzz::multipart_bodies;
 pub(crate) use super::extract::fuzz::{assert_page, read_body, read_list_query, read_query};
 pub(crate) use super::resources::articles::{ProjectsQuery, StoriesQuery};
 pub(crate) use super::resources::health::ReadinessQuery;

@@ -21,6 +21,8 @@ mod respond;
 mod routes;
 /// The accept loop.
 mod server;
+/// Refusals of uploads.
+mod upload_error;
 
 pub use cache::{CacheCounts, CacheSettings, CachedService, ResponseCache};
 pub use error::{ApiError, FieldError, LocPart};
@@ -30,3 +32,4 @@ pub use middleware::{
 };
 pub use routes::{AppState, AppStateParts, Policy, Route, openapi_document, router, routes};
 pub use server::{ConnectionSettings, raise_socket_limit, serve};
+pub use upload_error::UploadError;

@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
-use super::resources::{articles, docs, health, me, navlinks, pages, sections, trash};
+use super::resources::{articles, docs, health, me, navlinks, pages, sections, trash, upload};
 use super::{
     ApiError, CachedService, ConcurrencyLimit, Gate, MiddlewareState, RateLimit, ResponseCache, middleware,
     openapi,
@@ -105,6 +105,8 @@ pub struct Route {
     pub(super) errors: &'static [u16],
     /// True if the response cache serves the route.
     is_content: bool,
+    /// True if the body is an upload, which takes as long as it is large.
+    pub(super) is_upload: bool,
     handler: MethodRouter<AppState>,
     describe: Vec<fn(&mut Operation)>,
     parameters: OnceLock<Vec<String>>,
@@ -135,6 +137,7 @@ macro_rules! constructors {
                 note: None,
                 errors: &[],
                 is_content: false,
+                is_upload: false,
                 handler: on(MethodFilter::$method, handler),
                 describe: vec![H::describe],
                 parameters: OnceLock::new(),
@@ -199,6 +202,11 @@ impl Route {
         Self { limit: Some(RateLimit { name, per_minute }), ..self }
     }
 
+    /// Excepts the route from the request timeout: its body is an upload.
+    fn upload(self) -> Self {
+        Self { is_upload: true, ..self }
+    }
+
     /// Replaces the summary that is derived from the operation id.
     fn summary(self, summary: &'static str) -> Self {
         Self { summary: Some(summary), ..self }
@@ -239,6 +247,9 @@ const CONTENT_WRITES: u32 = 120;
 const SITE_WRITES: u32 = 10;
 /// Deletions per minute and client of sections and navigation links.
 const SITE_DELETES: u32 = 5;
+
+/// Uploads per minute and client.
+const UPLOADS: u32 = 30;
 
 /// Returns the routes for operators and monitoring.
 fn operations() -> Vec<Route> {
@@ -311,6 +322,12 @@ fn content() -> Vec<Route> {
         // The original's code and its documentation disagree on the name; clients use both.
         get("show_section_by_slug_alias", "/sections/by-slug/{slug}", Everyone, sections::show_by_slug),
         get("show_section_by_slug", "/sections/slug/{slug}", Everyone, sections::show_by_slug),
+        post("upload", "/uploads", Authors, upload::create)
+            .limit(UPLOADS)
+            .upload()
+            .summary("Upload pictures and videos")
+            .note("Stores all files of the request, or none. The same file is stored once, however often it is uploaded.")
+            .describe(upload::describe_errors),
         get("list_trash", "/trash", Admins, trash::list),
         post("restore_from_trash", "/trash/{type}/{id}/restore", Admins, trash::restore)
             .limit(CONTENT_WRITES)

@@ -1,4 +1,7 @@
 use crate::domain::Revision;
+use crate::media::StorageError;
+use crate::media::image::ImageError;
+use crate::media::video::ProbeError;
 use crate::repository;
 
 /// An error of a use case, with the text that clients read. Items are named as by [`Item::NAME`](crate::domain::Item::NAME).
@@ -65,6 +68,15 @@ pub enum Error {
     /// The section contains items of other users, which the caller may not move.
     #[error("The section contains items of other users, which only administrators may move")]
     ContentOfOthers,
+    /// An uploaded picture is refused.
+    #[error(transparent)]
+    Picture(#[from] ImageError),
+    /// An uploaded video is refused.
+    #[error(transparent)]
+    Video(ProbeError),
+    /// The storage of pictures and videos failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The repository failed.
     #[error(transparent)]
     Repository(#[from] repository::Error),

@@ -16,6 +16,8 @@ mod sanitizer;
 mod sections;
 /// Deleted items.
 mod trash;
+/// Uploads.
+mod uploads;
 
 pub use content::{Article, Articles, Content, Projects, Stories, Write, Written};
 pub use error::Error;
@@ -25,7 +27,11 @@ pub use pages::Pages;
 pub use sanitizer::Unsanitized;
 pub use sections::{OnDelete, SectionPlace, Sections, UpdateSection};
 pub use trash::Trash;
+pub use uploads::Uploads;
 
+pub use crate::media::image::ImageError;
+pub use crate::media::video::ProbeError;
+pub use crate::media::{IncomingFile, MAX_IMAGE_BYTES, ReceiveError, ReceivedFile, StorageError};
 pub use crate::repository::{ChangeTracker, ReadSet, ReadTracker};
 
 use crate::domain::Authorship;
@@ -54,4 +60,6 @@ pub struct Services {
     pub stories: Stories,
     /// Deleted items.
     pub trash: Trash,
+    /// Uploads.
+    pub uploads: Uploads,
 }

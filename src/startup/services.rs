@@ -6,8 +6,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Section;
 use crate::identity::{self, Authenticator, DevelopmentTokens, Roles, Verifier, VerifierChain};
+use crate::media::Storage;
 use crate::repository::{Repository, SectionContents, TreeLock, Users};
-use crate::service::{ChangeTracker, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash};
+use crate::service::{
+    ChangeTracker, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash, Uploads,
+};
 
 /// Creates the services over a database.
 pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> Services {
@@ -39,6 +42,14 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let pages = Pages::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));
     let projects = Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));
     let stories = Stories::new(Repository::new(database), items, authorship, Arc::clone(&clock));
+    let storage = Storage::open(&config.media).expect("the configuration has been checked");
+    let uploads = Uploads::new(
+        Repository::new(database),
+        storage,
+        config.max_video_bytes,
+        authorship,
+        Arc::clone(&clock),
+    );
     Services {
         authorship,
         authenticator: Authenticator::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
@@ -50,5 +61,6 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         projects,
         sections,
         stories,
+        uploads,
     }
 }

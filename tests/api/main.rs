@@ -70,5 +70,7 @@ mod stories;
 mod support;
 /// The trash: listing, restoring, purging.
 mod trash;
+/// Uploads.
+mod uploads;
 /// Helpers for requests that write.
 mod writing;

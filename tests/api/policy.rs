@@ -61,9 +61,15 @@ async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
         .replace("{type}", collection)
 }
 
-/// Returns a body from which every type of content can be created.
-fn fields(route: &Route) -> Body {
-    match route.method {
+/// Returns the type of a body, and a body from which every type of content can be created.
+fn fields(route: &Route) -> (&'static str, Body) {
+    const GIF: &[u8] =
+        b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+    if route.path == "/uploads" {
+        let head = b"--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.gif\"\r\n\r\n";
+        return ("multipart/form-data; boundary=x", [head, GIF, b"\r\n--x--"].concat().into());
+    }
+    let body = match route.method {
         Method::PUT if route.path == "/sections/order" => Body::from("[]"),
         Method::POST | Method::PUT => Body::from(
             json!({
@@ -73,7 +79,8 @@ fn fields(route: &Route) -> Body {
             .to_string(),
         ),
         _ => Body::empty(),
-    }
+    };
+    ("application/json", body)
 }
 
 /// Restoring an item takes no body.
@@ -92,7 +99,8 @@ testkit::stores! {
             for (who, owns) in CALLERS {
                 let path = concrete(&db, route, if owns { &author } else { &stranger }).await;
                 let before = testkit::dump!(db);
-                let answer = app.write(who, route.method.clone(), &path, &[], fields(route)).await;
+                let (kind, body) = fields(route);
+                let answer = app.write(who, route.method.clone(), &path, &[("content-type", kind)], body).await;
                 let what = format!("{} {} as {who:?}, owner: {owns}", route.method.as_str(), route.path);
                 match refusal(route.policy, who, owns) {
                     None => assert!(answer.status.is_success(), "{what}: {}", answer.status),

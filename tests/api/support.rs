@@ -80,6 +80,7 @@ impl App {
             "ALLOW_DEV_AUTH" => Some("true".to_owned()),
             // So that all of these can be run without rendered responses, too.
             "CACHE_MAX_BYTES" => std::env::var(name).ok(),
+            "MEDIA_URL" => Some("memory://".to_owned()),
             _ => None,
         };
         let mut config = Config::read(lookup).expect("the configuration of tests is good");

@@ -50,6 +50,17 @@ pub(crate) fn locate() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
+/// As [`locate`]; without a browser the test is reported as not run, and fails where CI requires one.
+pub(crate) fn locate_or_skip() -> Option<PathBuf> {
+    let program = locate();
+    if program.is_none() {
+        println!("not run: no browser; install Debian's `chromium`, or name one in CHROMIUM");
+        let is_required = env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1");
+        assert!(!is_required, "no browser, which CI=true requires");
+    }
+    program
+}
+
 /// Loads contents in a browser and returns its report.
 pub(crate) async fn load(browser: &Path, contents: &[String]) -> Report {
     let contents: Vec<_> =
@@ -71,6 +82,13 @@ pub(crate) async fn load(browser: &Path, contents: &[String]) -> Report {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let served = tokio::spawn(async move { axum::serve(listener, site).await });
+    let report = visit(browser, &format!("http://{address}/"), &mut reports).await;
+    served.abort();
+    serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"))
+}
+
+/// Opens a page in a browser, and returns the text that the page reports.
+pub(crate) async fn visit(browser: &Path, url: &str, reports: &mut mpsc::Receiver<String>) -> String {
     let profile = tempfile::tempdir().expect("a temporary folder");
     let mut process = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
@@ -78,7 +96,7 @@ pub(crate) async fn load(browser: &Path, contents: &[String]) -> Report {
         // Nothing but the harness can be reached. The port keeps the browser running.
         .args(["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--remote-debugging-port=0"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("http://{address}/"))
+        .arg(url)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -87,7 +105,5 @@ pub(crate) async fn load(browser: &Path, contents: &[String]) -> Report {
         .expect("the browser starts");
     let report = tokio::time::timeout(DEADLINE, reports.recv()).await;
     process.kill().await.expect("the browser is stopped");
-    served.abort();
-    let report = report.expect("the browser reports in time").expect("the harness is served");
-    serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"))
+    report.expect("the browser reports in time").expect("the harness is served")
 }

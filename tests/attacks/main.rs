@@ -30,6 +30,8 @@ mod site;
 mod support;
 /// Paths that lead somewhere, and those that must not.
 mod surface;
+/// Files of clients.
+mod uploads;
 /// Hidden content, and that of others.
 mod visibility;
 /// Helpers for requests that write.
@@ -190,7 +192,18 @@ const CASES: &[Case] = &[
             "output_of_tiptap_extensions_is_stored_byte_for_byte",
         ],
     ),
-    case(20, "uploads", &["t20_nothing_takes_an_upload"]).limited("no uploads yet"),
+    case(
+        20,
+        "uploads",
+        &[
+            "t20_only_uploads_take_files_and_only_pictures_and_videos",
+            "refused_uploads_have_the_bodies_of_the_contract",
+            "names_of_clients_are_text_and_no_paths",
+            "broken_files_are_refused",
+            "declared_sizes_are_refused_before_decoding",
+            "orientation_is_applied_and_metadata_is_dropped",
+        ],
+    ),
     case(
         21,
         "addresses that the server fetches for a client",

@@ -133,12 +133,7 @@ fn sanitized(content: &str) -> Option<String> {
 
 /// Loads sanitized contents and raw payloads in a browser, and asserts that only the latter run anything.
 async fn assert_nothing_runs(clean: Vec<String>, payloads: &[String]) {
-    let Some(program) = browser::locate() else {
-        println!("not run: no browser; install Debian's `chromium`, or name one in CHROMIUM");
-        let is_required = std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1");
-        assert!(!is_required, "no browser, which CI=true requires");
-        return;
-    };
+    let Some(program) = browser::locate_or_skip() else { return };
     let cleaned = clean.len();
     let all: Vec<_> = clean.into_iter().chain(payloads.iter().cloned()).collect();
     let (inspected, elements, found) = match browser::load(&program, &all).await {

@@ -3,7 +3,7 @@ use super::{Difference, extend, fix, without};
 pub(crate) const ROUTES: &[Difference] = &[
     without(
         "no-engagement",
-        "Reactions, comments, uploads and video jobs are not implemented.",
+        "Reactions, comments and video jobs are not implemented.",
         "the_router_has_the_routes_of_the_table_and_no_others",
     ),
     extend("index", "`GET /` lists the main routes; it was 404.", "everything_is_well"),
@@ -32,6 +32,64 @@ pub(crate) const ROUTES: &[Difference] = &[
         "openapi",
         "`/openapi.json` is OpenAPI 3.1 and describes every response and header; `/docs` loads nothing from other hosts. There is no `/redoc`.",
         "it_is_served_with_a_page_that_needs_nothing_else",
+    ),
+];
+
+pub(crate) const UPLOADS: &[Difference] = &[
+    fix(
+        "uploads-authors",
+        "`POST /uploads` is for authors and administrators; every signed-in user could store files.",
+        "callers_are_judged_before_files",
+    ),
+    fix(
+        "uploads-sniffed",
+        "The type of an upload is that of its bytes, not the one that the client names; SVG and HTML are 415.",
+        "refused_uploads_have_the_bodies_of_the_contract",
+    ),
+    fix(
+        "uploads-errors",
+        "A file that is too large is 413, of another type 415, damaged or empty 422, with the original's `detail`; they were 400 and 500.",
+        "refused_uploads_have_the_bodies_of_the_contract",
+    ),
+    fix(
+        "uploads-streamed",
+        "Files are checked while they arrive, and written to temporary files; they were read into memory whole.",
+        "regression_10_uploads_are_judged_while_they_arrive",
+    ),
+    fix(
+        "uploads-pixels",
+        "Pictures of more than 50 megapixels, and animations of more than 500 frames, are refused before they are decoded.",
+        "declared_sizes_are_refused_before_decoding",
+    ),
+    fix(
+        "uploads-together",
+        "Either all files of a request are stored or none; files before the failing one stayed.",
+        "files_of_a_request_are_stored_together_or_not_at_all",
+    ),
+    fix(
+        "uploads-widths",
+        "`srcset` lists the widths that exist; a picture of 300 pixels was stored three times and listed as 1200 wide.",
+        "variants_are_never_wider_than_the_picture",
+    ),
+    extend(
+        "uploads-once",
+        "The same file is stored once, under one name, whose digits come from its content; the collection `media` describes it.",
+        "same_bytes_are_one_file_with_one_name",
+    ),
+    extend(
+        "uploads-animations",
+        "Animated GIF and WebP files stay animated; only their first frame was kept.",
+        "animations_stay_animated",
+    ),
+    extend(
+        "uploads-private",
+        "Colors are converted to sRGB, and all metadata is removed, such as the place of a photo.",
+        "orientation_is_applied_and_metadata_is_dropped",
+    ),
+    fix(
+        "uploads-video-size",
+        "The size of a video is read from its headers; it was always 1280 by 720.",
+        "video_is_stored_as_it_is_with_its_true_size",
     ),
 ];
 
@@ -210,7 +268,7 @@ pub(crate) const ERRORS: &[Difference] = &[
     ),
     extend(
         "refused-bodies",
-        "A body that is refused is read up to 16 MiB or 2 seconds, so that clients receive the response.",
+        "A body that is refused is read up to 128 MiB or 2 seconds, so that clients receive the response.",
         "refused_bodies_are_read_to_their_end",
     ),
     fix("error-echo", "A 422 never repeats the value that was sent.", "errors_never_repeat_the_value"),

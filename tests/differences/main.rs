@@ -63,6 +63,7 @@ const fn without(id: &'static str, line: &'static str, test: &'static str) -> Di
 
 const GROUPS: &[(&str, &[Difference])] = &[
     ("Routes", answers::ROUTES),
+    ("Uploads", answers::UPLOADS),
     ("Responses", answers::ANSWERS),
     ("Errors", answers::ERRORS),
     ("Permissions", people::RIGHTS),

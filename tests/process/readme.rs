@@ -74,6 +74,27 @@ testkit::targets! {
     }
 }
 
+testkit::targets! {
+    async fn picture_of_the_readme_is_delivered(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let server = program.serve().await;
+        let (_, rest) = include_str!("../../README.md").split_once("\nA picture in a story").expect("a section");
+        let (_, rest) = rest.split_once("\n```sh\n").expect("a block");
+        let (script, _) = rest.split_once("\n```").expect("a block ends");
+        let ran = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &script.replace(ADDRESS, server.base())])
+            .current_dir(program.folder())
+            .stdin(Stdio::null())
+            .output()
+            .expect("bash runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let story = server.get("/stories/slug/a-dot").await.1;
+        assert!(story["content"].as_str().expect("content").contains("/uploads/images/originals/"), "{story}");
+        let picture = std::fs::read(program.folder().join("dot.webp")).expect("a file");
+        assert!(picture.starts_with(b"RIFF") && picture[8..].starts_with(b"WEBP"));
+    }
+}
+
 /// The example of a migration that does not exist yet.
 const EXAMPLES: &[&str] = &["migrations/m0005_what_it_does.rs"];
 
@@ -91,6 +112,7 @@ fn documents_name_files_that_exist() {
         "CONTRIBUTING.md",
         "docs/api.md",
         "docs/embedded.md",
+        "docs/media.md",
         "docs/migrations.md",
     ];
     let (mut named, mut missing) = (0, Vec::new());

@@ -2,10 +2,12 @@
 
 use std::fmt::Debug;
 
+use axum::body::Body;
 use axum::http::Uri;
+use futures_util::stream;
 
 use super::json::{self, JsonBody};
-use super::{FromFields, MAX_SAFE_INTEGER, query};
+use super::{FromFields, MAX_SAFE_INTEGER, multipart, query};
 use crate::domain::{PageRequest, Position};
 use crate::http::cache::canonical_url;
 use crate::http::error::{FieldError, LocPart};
@@ -52,6 +54,44 @@ pub(crate) fn read_query<T: FromFields>(text: &str) -> Option<T> {
             assert_response("query", errors, 0);
             None
         }
+    }
+}
+
+/// Reads a body as an upload, in pieces of two sizes. Both give the same, and what is accepted is within its limits.
+pub fn multipart_bodies(data: &[u8]) {
+    const MAX_VIDEO: u64 = 4096;
+    // Shorter than a head may be: a longer one is refused while it arrives in pieces.
+    const MAX_BODY: usize = 8192;
+    let (first, body) = data.split_first().unwrap_or((&0, &[]));
+    let body = &body[..body.len().min(MAX_BODY)];
+    let read = |size: usize| {
+        let pieces: Vec<_> = body.chunks(size).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect();
+        let body = Body::from_stream(stream::iter(pieces));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(multipart::read(body, "multipart/form-data; boundary=x", MAX_VIDEO))
+    };
+    let (cut, whole) = (read(usize::from(*first) + 1), read(usize::MAX));
+    match (&cut, &whole) {
+        (Ok(cut), Ok(whole)) => {
+            assert!((1..=20).contains(&whole.files.len()), "{whole:?}");
+            assert_eq!(cut.filter, whole.filter);
+            let facts = |form: &multipart::UploadForm| {
+                let facts =
+                    form.files.iter().map(|file| (file.size, file.sha256, file.format, file.name.clone()));
+                facts.collect::<Vec<_>>()
+            };
+            assert_eq!(facts(cut), facts(whole));
+            for file in &whole.files {
+                assert!(file.size > 0 && file.size <= body.len() as u64, "{file:?}");
+                assert!(!file.format.is_video() || file.size <= MAX_VIDEO, "{file:?}");
+                assert!(!file.name.contains(['/', '\\', '\0']), "{file:?}");
+            }
+        }
+        (Err(cut), Err(whole)) => {
+            let (cut, whole) = (cut.parts().status, whole.parts().status);
+            assert!(cut.is_client_error() && whole.is_client_error(), "{cut} and {whole}");
+        }
+        _ => panic!("{cut:?} in pieces, {whole:?} as a whole"),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::http::{ApiError, AppState};
 /// The maximum size of a JSON body: 1 MiB.
 const MAX_BYTES: usize = 1024 * 1024;
 /// The time that a body may take beyond the one that it needs at the minimum rate.
-const BODY_GRACE: Duration = Duration::from_secs(10);
+pub(super) const BODY_GRACE: Duration = Duration::from_secs(10);
 /// The rate at which a client must send a body, in bytes per second.
 const MIN_BODY_RATE: u32 = 4 * 1024;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -239,6 +239,12 @@ fn require_plain_json(headers: &HeaderMap) -> Result<(), ApiError> {
     if !text(header::CONTENT_TYPE).all(is_json) {
         return Err(ApiError::UnsupportedMediaType);
     }
+    require_unencoded(headers)
+}
+
+/// Rejects encoded bodies.
+pub(super) fn require_unencoded(headers: &HeaderMap) -> Result<(), ApiError> {
+    let text = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
     let is_plain =
         |encoding: &str| encoding.trim().is_empty() || encoding.trim().eq_ignore_ascii_case("identity");
     if !text(header::CONTENT_ENCODING).flat_map(|text| text.split(',')).all(is_plain) {
@@ -247,7 +253,7 @@ fn require_plain_json(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

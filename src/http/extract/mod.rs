@@ -9,6 +9,8 @@ pub(crate) mod fuzz;
 mod head;
 /// JSON bodies.
 mod json;
+/// Multipart bodies.
+mod multipart;
 /// Query parameters.
 mod query;
 /// Types of fields.
@@ -20,5 +22,6 @@ pub(crate) use fields::{
 };
 pub(crate) use head::{Auth, IfMatch, PathParam, TypedId};
 pub(crate) use json::{Authorized, Create};
+pub(crate) use multipart::{Upload, UploadForm};
 pub(crate) use query::ValidQuery;
 pub(crate) use value::MAX_SAFE_INTEGER;

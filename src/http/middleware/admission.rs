@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
-use crate::http::{ApiError, AppState, CacheCounts};
+use crate::http::{ApiError, AppState, CacheCounts, Route};
 use crate::service::Services;
 
 /// The maximum length of a URL, in bytes.
@@ -214,11 +214,15 @@ pub(crate) async fn require_open_gate(State(app): State<AppState>, request: Requ
 /// The share of bodies that one client may send at the same time: one in this many.
 const CLIENT_SHARE: usize = 4;
 
+/// The number of uploads that are received or stored at the same time, a quarter of them from one client.
+const MAX_UPLOADS: usize = 32;
+
 /// Limits concurrent requests. Cache hits, requests that join an in-flight load, requests still receiving their body and
 /// requests whose token is being verified are not counted.
 pub struct ConcurrencyLimit {
     running: Arc<Semaphore>,
-    receiving: Receiving,
+    receiving: Arc<Receiving>,
+    uploads: Arc<Receiving>,
 }
 
 /// The permit of a running request, released when the last clone is dropped.
@@ -229,7 +233,8 @@ impl ConcurrencyLimit {
     /// Allows `limit` requests to run, and as many more to receive their bodies, a quarter of them from one client.
     pub fn new(limit: usize) -> Self {
         let limit = limit.min(Semaphore::MAX_PERMITS);
-        Self { running: Arc::new(Semaphore::new(limit)), receiving: Receiving::new(limit) }
+        let running = Arc::new(Semaphore::new(limit));
+        Self { running, receiving: Receiving::new(limit), uploads: Receiving::new(MAX_UPLOADS) }
     }
 
     /// Acquires a permit for one request.
@@ -243,6 +248,14 @@ impl ConcurrencyLimit {
     /// Returns whether no permit is available at present.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.running.available_permits() == 0
+    }
+
+    /// Admits an upload from a client, which is counted until the returned value is dropped.
+    ///
+    /// # Errors
+    /// 503 if there are too many, in total or from this client.
+    pub(crate) fn upload(&self, client: IpAddr) -> Result<UploadPlace, ApiError> {
+        self.uploads.enter(client).map(UploadPlace)
     }
 
     /// Receives a body from a client while the permit is released, so that slow clients do not block other requests.
@@ -286,27 +299,30 @@ struct Receiving {
 }
 
 impl Receiving {
-    fn new(limit: usize) -> Self {
-        Self { limit, clients: Mutex::default() }
+    fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, clients: Mutex::default() })
     }
 
-    fn enter(&self, client: IpAddr) -> Result<ReceivingPlace<'_>, ApiError> {
+    fn enter(self: &Arc<Self>, client: IpAddr) -> Result<ReceivingPlace, ApiError> {
         let mut clients = self.clients.lock();
         let own = clients.get(&client).copied().unwrap_or(0);
         if own >= self.limit.div_ceil(CLIENT_SHARE) || clients.values().sum::<usize>() >= self.limit {
             return Err(ApiError::Overloaded);
         }
         clients.insert(client, own + 1);
-        Ok(ReceivingPlace { receiving: self, client })
+        Ok(ReceivingPlace { receiving: Arc::clone(self), client })
     }
 }
 
-struct ReceivingPlace<'a> {
-    receiving: &'a Receiving,
+/// An upload that is counted.
+pub(crate) struct UploadPlace(#[expect(dead_code, reason = "counted until it is dropped")] ReceivingPlace);
+
+struct ReceivingPlace {
+    receiving: Arc<Receiving>,
     client: IpAddr,
 }
 
-impl Drop for ReceivingPlace<'_> {
+impl Drop for ReceivingPlace {
     fn drop(&mut self) {
         let mut clients = self.receiving.clients.lock();
         match clients.get_mut(&self.client) {
@@ -316,8 +332,11 @@ impl Drop for ReceivingPlace<'_> {
     }
 }
 
-/// Answers 503 when a request takes longer than the request timeout.
+/// Answers 503 when a request takes longer than the request timeout. Uploads have limits of their own.
 pub(crate) async fn timeout(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    if Route::matched(request.extensions()).is_some_and(|route| route.is_upload) {
+        return next.run(request).await;
+    }
     let writes = !request.method().is_safe();
     match tokio::time::timeout(app.request_timeout, next.run(request)).await {
         Ok(response) => response,

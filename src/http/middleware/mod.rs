@@ -13,7 +13,7 @@ pub(crate) use access_log::{
     NO_STORE, RequestId, X_REQUEST_ID, accepts_problem_json, log_early_response, log_request, request_id,
 };
 pub use admission::{ConcurrencyLimit, Gate, Readiness};
-pub(crate) use admission::{Permit, check_head, reject_malformed, require_open_gate, timeout};
+pub(crate) use admission::{Permit, UploadPlace, check_head, reject_malformed, require_open_gate, timeout};
 pub use headers::is_origin;
 pub(crate) use headers::{SECURITY_HEADERS, add_hsts, add_vary, allow_origin, cors_and_security_headers};
 pub(crate) use rate_limit::{ClientInfo, rate_limit};

@@ -7,12 +7,13 @@ use crate::domain::TrashType;
 use crate::http::error::ErrorBody;
 use crate::http::{Policy, Route};
 
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("stories", "Stories, newest first."),
     ("projects", "Projects, by `sort_order`."),
     ("pages", "One page of each type."),
     ("sections", "The tree of sections that content belongs to."),
     ("navlinks", "Navigation links."),
+    ("uploads", "Pictures and videos."),
     ("trash", "Deleted items, until they are purged."),
     ("identity", "The caller."),
     ("operations", "Health, readiness and documentation."),
@@ -94,8 +95,9 @@ fn describe(route: &Route, mut operation: Operation) -> Value {
         described["parameters"] = json!(parameters);
     }
     if let Some(schema) = operation.body {
+        let body_type = operation.body_type.unwrap_or("application/json");
         described["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            json!({ "required": true, "content": { body_type: { "schema": schema } } });
     }
     described
 }

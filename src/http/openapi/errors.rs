@@ -1,7 +1,9 @@
 use axum::http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
+use utoipa::PartialSchema as _;
 
 use super::headers;
+use crate::http::error::ErrorBody;
 use crate::http::{ApiError, FieldError, RateLimit, RateLimitStatus};
 use crate::{identity, service};
 
@@ -111,8 +113,17 @@ pub(super) fn schemas() -> Map<String, Value> {
             "ValidationError".to_owned(),
             with("errors", "An error that lists the invalid fields of a request."),
         ),
+        ("UploadError".to_owned(), upload_error()),
         ("RateLimitError".to_owned(), with("error", "An error of a client that exceeded a rate limit.")),
     ])
+}
+
+/// Returns the schema of refused uploads: that of errors, with an object as `detail`.
+fn upload_error() -> Value {
+    let mut schema = serde_json::to_value(ErrorBody::schema()).expect("a schema is JSON");
+    schema["description"] = json!("A refused upload.");
+    schema["properties"]["detail"] = json!({ "$ref": "#/components/schemas/UploadErrorDetail" });
+    schema
 }
 
 #[cfg(test)]
@@ -168,9 +179,13 @@ mod tests {
                 // 414 and 417 are answered before routing, so no operation has them.
                 | ApiError::UrlTooLong
                 | ApiError::ExpectationFailed
+                // Their route describes them.
+                | ApiError::Unprocessable(_)
+                | ApiError::Upload(_)
                 // 503 and 429, like others above; the tests of limits cover them.
                 | ApiError::StoreUnavailable(_)
                 | ApiError::ReadOnly(_)
+                | ApiError::MediaUnavailable(_)
                 | ApiError::TooManyRequests(..) => {}
             }
         }

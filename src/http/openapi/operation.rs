@@ -18,6 +18,8 @@ pub(crate) struct Operation {
     pub(crate) headers: Vec<Value>,
     /// The schema of the request body.
     pub(crate) body: Option<Value>,
+    /// The media type of the request body, if it is not JSON.
+    pub(crate) body_type: Option<&'static str>,
     /// Responses that are not errors of the common form.
     pub(crate) responses: BTreeMap<u16, ResponseDoc>,
     /// Statuses of errors of the common form.

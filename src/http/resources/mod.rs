@@ -16,3 +16,5 @@ pub(crate) mod pages;
 pub(crate) mod sections;
 /// Deleted items.
 pub(crate) mod trash;
+/// Uploads.
+pub(crate) mod upload;

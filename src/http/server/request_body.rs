@@ -9,7 +9,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
 /// The rest of a body that is read after a response which did not need it, at most.
-const MAX_DRAINED: usize = 16 * 1024 * 1024;
+const MAX_DRAINED: usize = 128 * 1024 * 1024;
 /// The time for that.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -72,7 +72,11 @@ const REGRESSIONS: &[(u32, &str, Regression)] = &[
         "tokens were believed after their end",
         Tested(&["regression_09_a_token_is_not_believed_beyond_its_end"]),
     ),
-    (10, "uploads were read whole before they were judged", Elsewhere("no uploads")),
+    (
+        10,
+        "uploads were read whole before they were judged",
+        Tested(&["regression_10_uploads_are_judged_while_they_arrive"]),
+    ),
     (11, "a race for a slug was a 500", Tested(&["regression_11_equal_titles_at_once_get_different_slugs"])),
     (
         12,

@@ -1,0 +1,329 @@
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
+use sha2::{Digest as _, Sha256};
+
+use super::Error;
+use crate::clock::Clock;
+use crate::domain::{
+    AssetType, Authorship, Caller, ImageFilter, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant,
+    Patch,
+};
+use crate::media::image::{ImagePool, Picture};
+use crate::media::video::probe;
+use crate::media::{FileFormat, Key, MediaId, ReceivedFile, Storage, StorageError, VARIANTS};
+use crate::repository::{Change, New, Repository, StoredContentHash, Versioned};
+
+/// The use cases of uploads. Cheap to clone.
+#[derive(Clone)]
+pub struct Uploads {
+    media: Repository<Media>,
+    storage: Storage,
+    images: ImagePool,
+    max_video_bytes: u64,
+    authorship: Authorship,
+    clock: Arc<dyn Clock>,
+}
+
+/// What one file of a request has stored, so that it can be removed if a later file fails.
+struct StoredFile {
+    content_hash: String,
+    filter: ImageFilter,
+    id: MediaId,
+    keys: Vec<Key>,
+    document: Option<Versioned<Media>>,
+}
+
+/// A file that is ready to be stored.
+struct Prepared {
+    asset_type: AssetType,
+    width: i64,
+    height: i64,
+    duration_ms: Option<i64>,
+    thumbhash: Option<String>,
+    variants: Vec<MediaVariant>,
+    objects: Vec<(Key, Source)>,
+}
+
+/// The bytes of an object.
+enum Source {
+    Bytes(Bytes),
+    File(std::fs::File),
+}
+
+impl Uploads {
+    /// Stores files in `storage`, and what is known of them in `media`.
+    pub fn new(
+        media: Repository<Media>,
+        storage: Storage,
+        max_video_bytes: u64,
+        authorship: Authorship,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { media, storage, images: ImagePool::default(), max_video_bytes, authorship, clock }
+    }
+
+    /// Returns the maximum size of a video.
+    pub fn max_video_bytes(&self) -> u64 {
+        self.max_video_bytes
+    }
+
+    /// Stores all of the files, or none. A file whose bytes are stored already is not stored again.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] or [`Error::Video`] for a file that is damaged or too large, [`Error::Storage`] if one cannot be
+    /// stored.
+    pub async fn store(
+        &self,
+        caller: &Caller,
+        files: Vec<ReceivedFile>,
+        filter: ImageFilter,
+    ) -> Result<Vec<Media>, Error> {
+        if !caller.may_create(self.authorship) {
+            return Err(Error::MayNotCreate);
+        }
+        let (mut stored, mut done) = (Vec::new(), Vec::new());
+        for file in files {
+            match self.store_one(caller, file, filter, &mut done).await {
+                Ok(media) => stored.push(media),
+                Err(error) => {
+                    self.remove_all(done).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(stored)
+    }
+
+    async fn store_one(
+        &self,
+        caller: &Caller,
+        file: ReceivedFile,
+        filter: ImageFilter,
+        done: &mut Vec<StoredFile>,
+    ) -> Result<Media, Error> {
+        let filter = if file.format.is_video() { ImageFilter::None } else { filter };
+        let content_hash = hexadecimal(&file.sha256);
+        let known = self.media.find_by_hash(&content_hash, filter).await?;
+        let known_id =
+            known.as_ref().and_then(|known| MediaId::parse(&known.media.revised.item.draft.asset_id));
+        if let Some(known) = &known
+            && self.has_files(&known.media.revised.item).await?
+        {
+            return self.reuse(known, &file.name).await;
+        }
+        let now = self.clock.now();
+        let is_new = known_id.is_none();
+        let id = known_id.unwrap_or_else(|| new_id(now, &file.sha256, filter));
+        let name = file.name.clone();
+        let (content_type, bytes) = (file.format.mime().to_owned(), integer(file.size));
+        let prepared = self.prepare(file, &id, filter).await?;
+        let keys = prepared.objects.iter().map(|(key, _)| key.clone()).collect();
+        // Listed before the first one is written: what was written is removed even if a later one fails.
+        done.push(StoredFile {
+            content_hash: content_hash.clone(),
+            filter,
+            id: id.clone(),
+            keys: if is_new { keys } else { Vec::new() },
+            document: None,
+        });
+        try_join_all(prepared.objects.into_iter().map(|(key, source)| self.put(key, source))).await?;
+        if let Some(known) = known {
+            // Its files were lost, and are there again under the names that content has.
+            return self.reuse(&known, &name).await;
+        }
+        let draft = MediaDraft {
+            asset_id: id.as_str().to_owned(),
+            content_hash: content_hash.clone(),
+            filter,
+            asset_type: prepared.asset_type,
+            content_type,
+            names: Some(name.clone()).filter(|name| !name.is_empty()).into_iter().collect(),
+            width: prepared.width,
+            height: prepared.height,
+            duration_ms: prepared.duration_ms,
+            bytes,
+            variants: prepared.variants,
+            alt_text: None,
+            thumbhash: prepared.thumbhash,
+        };
+        let new = New { draft, user_id: caller.id, section_id: None, key: None };
+        match self.media.insert(&new, now).await {
+            Ok(inserted) => {
+                let media = inserted.revised.item.clone();
+                if let Some(stored) = done.last_mut() {
+                    stored.document = Some(inserted);
+                }
+                Ok(media)
+            }
+            Err(error) if error.is_duplicate("content_hash") => {
+                // Another request stored the same bytes meanwhile.
+                self.remove_all(done.pop().into_iter().collect()).await;
+                match self.media.find_by_hash(&content_hash, filter).await? {
+                    Some(known) => self.reuse(&known, &name).await,
+                    None => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns a file that is stored already, out of the trash if it was there, and remembers its name.
+    async fn reuse(&self, known: &StoredContentHash, name: &str) -> Result<Media, Error> {
+        let StoredContentHash { media, is_deleted } = known;
+        if *is_deleted {
+            self.media.revive(media).await?;
+        }
+        let mut names = media.revised.item.draft.names.clone();
+        if !name.is_empty() && names.len() < MAX_MEDIA_NAMES && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+            let patch = MediaPatch { alt_text: Patch::Keep, names: Some(names) };
+            // A name that is lost, since another change was quicker, is no failure of the upload.
+            self.media.update(media, &Change { patch, section_id: None }, self.clock.now()).await?;
+        }
+        Ok(media.revised.item.clone())
+    }
+
+    async fn has_files(&self, media: &Media) -> Result<bool, Error> {
+        for variant in &media.draft.variants {
+            let Some(key) = Key::parse(&variant.path) else { return Ok(false) };
+            match self.storage.head(&key).await {
+                Ok(_) => {}
+                Err(StorageError::NotFound) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Converts a picture, or reads the headers of a video.
+    async fn prepare(
+        &self,
+        file: ReceivedFile,
+        id: &MediaId,
+        filter: ImageFilter,
+    ) -> Result<Prepared, Error> {
+        if let FileFormat::Video(kind) = file.format {
+            return prepare_video(file, &id.video(kind.extension())).await;
+        }
+        // Waits before the file is read into memory.
+        let turn = self.images.turn().await;
+        let bytes = file.read().await.map_err(StorageError::from)?;
+        let picture = turn.convert(bytes, file.format, filter).await?;
+        Ok(prepare_picture(picture, id))
+    }
+
+    async fn put(&self, key: Key, source: Source) -> Result<(), Error> {
+        match source {
+            Source::Bytes(bytes) => self.storage.put(&key, bytes).await?,
+            Source::File(file) => self.storage.put_file(&key, file).await?,
+        }
+        Ok(())
+    }
+
+    /// Removes what was stored. What cannot be removed is logged, and left to `field-notes media gc`.
+    async fn remove_all(&self, done: Vec<StoredFile>) {
+        for StoredFile { content_hash, filter, id, keys, document } in done {
+            let removed = async {
+                if let Some(document) = &document {
+                    self.media.remove(document).await?;
+                }
+                // Another request may have stored the same bytes under the same names.
+                let other = self.media.find_by_hash(&content_hash, filter).await?;
+                if other.is_some_and(|other| other.media.revised.item.draft.asset_id == id.as_str()) {
+                    return Ok(());
+                }
+                for key in &keys {
+                    self.storage.delete(key).await?;
+                }
+                Ok::<(), Error>(())
+            };
+            if let Err(error) = removed.await {
+                tracing::warn!(%error, id = id.as_str(), "failed to remove the files of a failed upload");
+            }
+        }
+    }
+}
+
+fn prepare_picture(picture: Picture, id: &MediaId) -> Prepared {
+    let Picture { variants, thumbhash, duration_ms } = picture;
+    let (width, height) = variants.first().map_or((0, 0), |largest| (largest.width, largest.height));
+    let (mut described, mut objects) = (Vec::new(), Vec::new());
+    for variant in variants {
+        let name = VARIANTS[variant.index];
+        let key = id.image(name);
+        described.push(MediaVariant {
+            variant: name.folder.to_owned(),
+            path: key.as_str().to_owned(),
+            width: variant.width.into(),
+            height: variant.height.into(),
+            size_bytes: integer(variant.bytes.len() as u64),
+        });
+        objects.push((key, Source::Bytes(variant.bytes.into())));
+    }
+    Prepared {
+        asset_type: AssetType::Image,
+        width: width.into(),
+        height: height.into(),
+        duration_ms: duration_ms.map(integer),
+        thumbhash: Some(STANDARD.encode(thumbhash)),
+        variants: described,
+        objects,
+    }
+}
+
+/// Reads the headers of a video, which is stored as it is.
+async fn prepare_video(received: ReceivedFile, key: &Key) -> Result<Prepared, Error> {
+    let size = received.size;
+    let probed = tokio::task::spawn_blocking(move || {
+        let mut file = received.file;
+        let info = probe(&mut file)?;
+        Ok((info, file))
+    });
+    let (info, file) = probed.await.expect("the parser does not panic").map_err(Error::Video)?;
+    let (width, height) = (i64::from(info.width), i64::from(info.height));
+    let variant = MediaVariant {
+        variant: "originals".to_owned(),
+        path: key.as_str().to_owned(),
+        width,
+        height,
+        size_bytes: integer(size),
+    };
+    Ok(Prepared {
+        asset_type: AssetType::Video,
+        width,
+        height,
+        duration_ms: info.duration_ms.map(integer),
+        thumbhash: None,
+        variants: vec![variant],
+        objects: vec![(key.clone(), Source::File(file))],
+    })
+}
+
+/// Returns the id of new files. Forms of one picture with different filters have different ids, even if they are uploaded within a
+/// second.
+fn new_id(now: DateTime<Utc>, sha256: &[u8; 32], filter: ImageFilter) -> MediaId {
+    if filter == ImageFilter::None {
+        return MediaId::new(now, sha256);
+    }
+    let mut hash = Sha256::new();
+    hash.update(sha256);
+    hash.update(filter.as_str());
+    MediaId::new(now, &hash.finalize().into())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a text can be extended");
+        text
+    })
+}
+
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
