@@ -69,7 +69,7 @@ impl Error {
     }
 
     /// Reports whether another document has the same value of this unique field.
-    pub fn is_duplicate(&self, field: &str) -> bool {
+    pub(super) fn is_duplicate(&self, field: &str) -> bool {
         matches!(self, Self::Duplicate { fields, .. } if fields.iter().map(String::as_str).eq([field]))
     }
 }

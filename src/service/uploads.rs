@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::media::image::{ImagePool, Picture};
 use crate::media::video::probe;
 use crate::media::{FileFormat, Key, MediaId, ReceivedFile, Storage, StorageError, VARIANTS};
-use crate::repository::{Change, New, Repository, StoredContentHash, Versioned};
+use crate::repository::{self, Change, New, Repository, StoredContentHash, Versioned};
 
 /// The use cases of uploads. Cheap to clone.
 #[derive(Clone)]
@@ -160,7 +160,7 @@ impl Uploads {
                 }
                 Ok(media)
             }
-            Err(error) if error.is_duplicate("content_hash") => {
+            Err(error @ repository::Error::Duplicate { .. }) => {
                 // Another request stored the same bytes meanwhile.
                 self.remove_all(done.pop().into_iter().collect()).await;
                 match self.media.find_by_hash(&content_hash, filter).await? {

@@ -1,7 +1,5 @@
 use std::io::Cursor;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::http::Method;
@@ -18,17 +16,17 @@ use tempfile::TempDir;
 use crate::support::{Answer, App};
 use crate::writing::ANONYMOUS;
 
-const TYPE: &str = "multipart/form-data; boundary=----frontier";
+pub(crate) const TYPE: &str = "multipart/form-data; boundary=----frontier";
 const MP4: &[u8] = include_bytes!("../../fuzz/corpus/video_headers/mp4");
 
 /// The application with a folder for its files.
-struct Site {
-    app: App,
+pub(crate) struct Site {
+    pub(crate) app: App,
     folder: TempDir,
 }
 
 impl Site {
-    async fn on(db: &Database) -> Self {
+    pub(crate) async fn on(db: &Database) -> Self {
         Self::on_with(db, |_| {}).await
     }
 
@@ -84,7 +82,7 @@ async fn documents(db: &Database) -> Vec<Document> {
         .expect("documents are read")
 }
 
-fn part(name: &str, file: &str, content: &[u8]) -> Vec<u8> {
+pub(crate) fn part(name: &str, file: &str, content: &[u8]) -> Vec<u8> {
     let head = format!(
         "------frontier\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\
          Content-Type: image/jpeg\r\n\r\n"
@@ -122,7 +120,7 @@ fn jpeg(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// The code in the body of a refused upload, and the status.
-fn refusal(answer: &Answer) -> (u16, Value) {
+pub(crate) fn refusal(answer: &Answer) -> (u16, Value) {
     let body = answer.json();
     (answer.status.as_u16(), body["detail"]["error_code"].clone())
 }
@@ -249,11 +247,13 @@ testkit::stores! {
     async fn names_of_clients_are_text_and_no_paths(db: Database) {
         let site = Site::on(&db).await;
         let long = "x".repeat(1000);
-        for (index, name) in ["../../../etc/passwd", "a\0b.png", "ünïcode 日本.png", &long, ""].iter().enumerate() {
+        for (index, name) in ["../../../etc/passwd", "a\\b.png", "ünïcode 日本.png", &long, ""].iter().enumerate() {
             let content = png(20 + u32::try_from(index).unwrap(), 20);
             let answer = site.upload("author", &[part("files", name, &content)]).await;
             assert_eq!(answer.status, 200, "{name:?}: {}", String::from_utf8_lossy(&answer.bytes));
         }
+        let nul = site.upload("author", &[part("files", "a\0b.png", &png(60, 20))]).await;
+        assert_eq!(nul.status, 400, "no header may have it");
         assert!(site.files().iter().all(|file| file.starts_with("uploads/images/originals/20260102_030405_")));
         let stored = documents(&db).await;
         let names: Vec<_> = stored.iter().flat_map(|media| media.get_array("names").unwrap().clone()).collect();
@@ -305,22 +305,6 @@ testkit::stores! {
         }
         let left = std::fs::read_dir(folder.path().join("uploads/images/originals")).unwrap().count();
         assert_eq!(left, 0, "what was written before is removed");
-    }
-
-    async fn regression_10_uploads_are_judged_while_they_arrive(db: Database) {
-        let site = Site::on(&db).await;
-        let read = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&read);
-        let head = part("files", "a.jpg", b"<html>");
-        let endless = stream::unfold(0, move |n| {
-            counted.store(n, Ordering::Relaxed);
-            let piece = if n == 0 { head.clone() } else { vec![b' '; 4096] };
-            std::future::ready(Some((Ok::<_, std::io::Error>(piece), n + 1)))
-        });
-        let body = Body::from_stream(endless);
-        let answer = site.app.write("author", Method::POST, "/uploads", &[("content-type", TYPE)], body).await;
-        assert_eq!(refusal(&answer), (415, json!("UPLOAD_INVALID_FORMAT")));
-        assert!(read.load(Ordering::Relaxed) < 5, "{} pieces were read", read.load(Ordering::Relaxed));
     }
 
     async fn callers_are_judged_before_files(db: Database) {

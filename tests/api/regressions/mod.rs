@@ -17,6 +17,8 @@ mod sections;
 mod stories;
 /// Two processes at the same time.
 mod two_processes;
+/// Uploads.
+mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
