@@ -230,7 +230,7 @@ impl Server {
     fn record_changes(&mut self, process: ProcessId, changed: &mut Vec<String>) {
         while let Some(change) = self.changes.next().now_or_never() {
             let change = change.expect("a feed in memory does not break").expect("the store is open");
-            let Change::Document { collection, id } = &change else {
+            let Change::Document { collection, id, .. } = &change else {
                 unreachable!("the application drops no collection")
             };
             let now = self.find(collection, Filter::id(id.clone()));

@@ -101,8 +101,8 @@ async fn follow_feed(tracker: &ChangeTracker, engine: EngineKind, max_age: Durat
             match change {
                 // The embedded store names only writes of this process, which are recorded already.
                 Ok(Some(Change::Document { .. })) if engine == EngineKind::Embedded => {}
-                Ok(Some(Change::Document { collection, id, .. })) => {
-                    versions.record_document_change(&collection, &id);
+                Ok(Some(Change::Document { collection, id, in_transaction })) => {
+                    versions.record_document_change(&collection, &id, in_transaction);
                 }
                 Ok(Some(Change::Unknown)) => versions.record_change_anywhere(),
                 Ok(None) => return,

@@ -346,7 +346,7 @@ impl Writer<'_> {
 
     fn changed(&mut self, id: Bson) {
         self.written = true;
-        self.changes.push(Change::Document { collection: self.name.to_owned(), id });
+        self.changes.push(Change::Document { collection: self.name.to_owned(), id, in_transaction: false });
     }
 }
 

@@ -126,10 +126,11 @@ fn change(event: ChangeStreamEvent<Document>) -> Option<Change> {
         OperationType::Other(_) => return None,
         _ => return Some(Change::Unknown),
     }
+    let in_transaction = event.txn_number.is_some();
     let collection = event.ns.and_then(|namespace| namespace.coll);
     let id = event.document_key.and_then(|mut key| key.remove("_id"));
     Some(match (collection, id) {
-        (Some(collection), Some(id)) => Change::Document { collection, id },
+        (Some(collection), Some(id)) => Change::Document { collection, id, in_transaction },
         _ => Change::Unknown,
     })
 }

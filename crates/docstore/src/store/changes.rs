@@ -12,6 +12,8 @@ pub enum Change {
         collection: String,
         /// The document's id.
         id: Bson,
+        /// True if a transaction is known to have written it.
+        in_transaction: bool,
     },
     /// Something may have changed that this feed cannot name, so the listener must read again. Sent where the server has no
     /// change stream, when another process wrote to the SQLite file, after events were lost, and when a collection was

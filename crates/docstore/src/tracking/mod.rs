@@ -4,6 +4,9 @@
 //! version *before* it asks the store; a write increments it *after* the store has answered, whatever the answer was,
 //! since a write that failed may have been executed. A result made of reads is current as long as the versions are the
 //! noted ones.
+//!
+//! A collection can be split by a field ([`CollectionVersions::split_by`]): then a read of documents with certain values of it is
+//! only invalidated by writes of such documents.
 
 mod write_set;
 
@@ -22,8 +25,8 @@ use tracing::Instrument as _;
 
 use crate::engine::{Engine, EngineTransaction, Executor, Operation, Output, Reach};
 use crate::model::query::{check_collection_name, check_document};
-use crate::{Error, Result, Write};
-use write_set::WriteSet;
+use crate::{Error, Field, Filter, Result, Write};
+use write_set::{PartSet, WriteSet};
 pub use write_set::{StalenessBound, WriteLog};
 
 type Version = Arc<AtomicU64>;
@@ -48,24 +51,106 @@ struct Inner {
     own_changed: Notify,
     /// The written documents of the collections for which someone asked.
     logs: RwLock<HashMap<String, Arc<WriteLog>>>,
+    /// The collections that are split.
+    splits: RwLock<HashMap<String, Arc<Split>>>,
     staleness_bound: Mutex<StalenessBound>,
 }
 
-impl CollectionVersions {
-    /// Records that another process wrote to a collection.
-    pub fn record_change(&self, collection: &str) {
-        self.advance(collection, &WriteSet::Anything);
+/// The number of parts from which those that no one reads are dropped.
+const MIN_PARTS: usize = 1024;
+
+/// The versions of the parts of a collection that is split by a field.
+struct Split {
+    field: Field,
+    /// The versions of parts that a result may depend on, and the number at which the others are dropped.
+    parts: Mutex<(HashMap<String, Version>, usize)>,
+}
+
+impl Split {
+    /// Returns the version of a part.
+    fn version(&self, part: &str) -> Version {
+        let (parts, limit) = &mut *self.parts.lock();
+        if let Some(version) = parts.get(part) {
+            return Arc::clone(version);
+        }
+        if parts.len() >= *limit {
+            // A version that no result holds need not be kept: the next read begins a new one.
+            parts.retain(|_, version| Arc::strong_count(version) > 1);
+            *limit = (2 * parts.len()).max(MIN_PARTS);
+        }
+        Arc::clone(parts.entry(part.to_owned()).or_default())
     }
 
-    /// Records that another process wrote a document.
-    pub fn record_document_change(&self, collection: &str, id: &Bson) {
-        self.advance(collection, &WriteSet::document(id));
+    fn advance(&self, set: &PartSet) {
+        let (parts, _) = &*self.parts.lock();
+        let versions: Box<dyn Iterator<Item = &Version>> = match set {
+            PartSet::All => Box::new(parts.values()),
+            PartSet::Parts(names) => Box::new(names.iter().filter_map(|name| parts.get(name))),
+        };
+        for version in versions {
+            version.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// What a write may have changed in a collection.
+#[derive(Debug, Clone, PartialEq)]
+struct WriteRecord {
+    documents: WriteSet,
+    parts: PartSet,
+}
+
+impl WriteRecord {
+    const ANYTHING: Self = Self { documents: WriteSet::Anything, parts: PartSet::All };
+    const NOTHING: Self =
+        Self { documents: WriteSet::Documents(Vec::new()), parts: PartSet::Parts(Vec::new()) };
+
+    fn and(self, other: Self) -> Self {
+        Self { documents: self.documents.and(other.documents), parts: self.parts.and(other.parts) }
+    }
+}
+
+impl CollectionVersions {
+    /// Keeps a version for each value of a field of a collection, beside that of the whole collection: a read that names
+    /// values of the field (strings or object ids) is invalidated by writes of documents with these values alone.
+    ///
+    /// Change streams name documents by their ids. Of a collection that is split by another field, they invalidate all parts,
+    /// except for writes in transactions: a program that splits a collection so has to write a document that names the part
+    /// in the same transaction, and [`CollectionVersions::record_part_read`] has to be called for that document.
+    pub fn split_by(&self, collection: &str, field: impl Into<Field>) {
+        let split =
+            || Arc::new(Split { field: field.into(), parts: Mutex::new((HashMap::new(), MIN_PARTS)) });
+        self.inner.splits.write().entry(collection.to_owned()).or_insert_with(split);
+    }
+
+    /// Records that another process wrote to a collection.
+    pub fn record_change(&self, collection: &str) {
+        self.advance(collection, &WriteRecord::ANYTHING);
+    }
+
+    /// Records that another process wrote a document, possibly in a transaction.
+    pub fn record_document_change(&self, collection: &str, id: &Bson, in_transaction: bool) {
+        let parts = match self.split(collection) {
+            Some(split) if split.field == Field::ID => {
+                PartSet::value(id).map_or(PartSet::All, |part| PartSet::Parts(vec![part]))
+            }
+            Some(_) if in_transaction => PartSet::Parts(Vec::new()),
+            _ => PartSet::All,
+        };
+        self.advance(collection, &WriteRecord { documents: WriteSet::document(id), parts });
+    }
+
+    fn split(&self, collection: &str) -> Option<Arc<Split>> {
+        self.inner.splits.read().get(collection).cloned()
     }
 
     /// Records that another process may have written to any collection.
     pub fn record_change_anywhere(&self) {
         for log in self.inner.logs.read().values() {
             log.append(&WriteSet::Anything);
+        }
+        for split in self.inner.splits.read().values() {
+            split.advance(&PartSet::All);
         }
         for version in self.inner.collections.read().values() {
             version.fetch_add(1, Ordering::SeqCst);
@@ -74,17 +159,20 @@ impl CollectionVersions {
     }
 
     /// Appends to the log before it increments the version: a reader that sees the version finds the write in the log.
-    fn advance(&self, collection: &str, set: &WriteSet) {
+    fn advance(&self, collection: &str, record: &WriteRecord) {
         if let Some(log) = self.inner.logs.read().get(collection) {
-            log.append(set);
+            log.append(&record.documents);
+        }
+        if let Some(split) = self.split(collection) {
+            split.advance(&record.parts);
         }
         self.version(collection).fetch_add(1, Ordering::SeqCst);
         self.inner.any.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Records a write of this process.
-    fn record_write(&self, collection: &str, set: &WriteSet) {
-        self.advance(collection, set);
+    fn record_write(&self, collection: &str, record: &WriteRecord) {
+        self.advance(collection, record);
         self.inner.own.lock().insert(collection.to_owned());
         self.inner.own_changed.notify_one();
     }
@@ -129,9 +217,45 @@ impl CollectionVersions {
         let _ = TRACKER.try_with(|tracker| tracker.note(collection, &self.version(collection)));
     }
 
+    /// As [`CollectionVersions::record_read`], for one part of a collection that is split.
+    pub fn record_part_read(&self, collection: &str, part: &str) {
+        let Some(split) = self.split(collection) else { return self.record_read(collection) };
+        let _ = TRACKER.try_with(|tracker| tracker.note(collection, &split.version(part)));
+    }
+
+    /// Records a read of the documents that a filter selects.
+    fn record_read_of(&self, collection: &str, filter: &Filter) {
+        if TRACKER.try_with(|_| ()).is_err() {
+            return;
+        }
+        let parts = self.split(collection).map(|split| PartSet::matching(filter, &split.field));
+        match parts {
+            Some(PartSet::Parts(parts)) => {
+                for part in parts {
+                    self.record_part_read(collection, &part);
+                }
+            }
+            _ => self.record_read(collection),
+        }
+    }
+
     /// As [`CollectionVersions::record_read`], for a read in a transaction: its snapshot may be older than the version.
     fn record_snapshot_read(&self, collection: &str) {
         let _ = TRACKER.try_with(|tracker| tracker.note_outdated(collection, &self.version(collection)));
+    }
+
+    /// Adds the parts that an operation writes.
+    fn with_parts(
+        &self,
+        written: Vec<(String, WriteSet)>,
+        operation: &Operation,
+    ) -> Vec<(String, WriteRecord)> {
+        let record = |(collection, documents): (String, WriteSet)| {
+            let split = self.split(&collection);
+            let parts = split.map_or(PartSet::All, |split| PartSet::written(operation, &split.field));
+            (collection, WriteRecord { documents, parts })
+        };
+        written.into_iter().map(record).collect()
     }
 
     fn version(&self, collection: &str) -> Version {
@@ -285,13 +409,13 @@ pub(crate) enum OnCancel {
 /// Records writes when it is dropped, whatever their outcome.
 struct RecordOnDrop {
     versions: CollectionVersions,
-    written: Vec<(String, WriteSet)>,
+    written: Vec<(String, WriteRecord)>,
 }
 
 impl Drop for RecordOnDrop {
     fn drop(&mut self) {
-        for (collection, set) in &self.written {
-            self.versions.record_write(collection, set);
+        for (collection, record) in &self.written {
+            self.versions.record_write(collection, record);
         }
     }
 }
@@ -358,7 +482,7 @@ impl Tracked {
     /// Executes a write and records it after the store has answered, before the caller gets the answer.
     async fn record<T: Send + 'static>(
         &self,
-        written: Vec<(String, WriteSet)>,
+        written: Vec<(String, WriteRecord)>,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let record = RecordOnDrop { versions: self.versions.clone(), written };
@@ -380,11 +504,16 @@ impl Executor for Tracked {
         operation.check(collection)?;
         match operation.effect(collection) {
             Effect::Read => {
-                self.versions.record_read(collection);
+                match &operation {
+                    Operation::Find(find) => self.versions.record_read_of(collection, &find.filter),
+                    Operation::Count(filter) => self.versions.record_read_of(collection, filter),
+                    _ => self.versions.record_read(collection),
+                }
                 self.engine.execute(collection, operation).await
             }
             Effect::Write(written) => {
                 self.refusal.check(collection)?;
+                let written = self.versions.with_parts(written, &operation);
                 let (engine, collection) = (Arc::clone(&self.engine), collection.to_owned());
                 self.record(written, async move { engine.execute(&collection, operation).await }).await
             }
@@ -395,7 +524,7 @@ impl Executor for Tracked {
 struct TrackedTransaction {
     inner: Arc<dyn EngineTransaction>,
     tracked: Tracked,
-    written: Mutex<BTreeMap<String, WriteSet>>,
+    written: Mutex<BTreeMap<String, WriteRecord>>,
 }
 
 #[async_trait]
@@ -406,10 +535,11 @@ impl Executor for TrackedTransaction {
             Effect::Read => self.tracked.versions.record_snapshot_read(collection),
             Effect::Write(sets) => {
                 self.tracked.refusal.check(collection)?;
+                let records = self.tracked.versions.with_parts(sets, &operation);
                 let mut written = self.written.lock();
-                for (collection, set) in sets {
-                    let before = written.remove(&collection).unwrap_or(WriteSet::Documents(Vec::new()));
-                    written.insert(collection, before.and(set));
+                for (collection, record) in records {
+                    let before = written.remove(&collection).unwrap_or(WriteRecord::NOTHING);
+                    written.insert(collection, before.and(record));
                 }
             }
         }

@@ -5,7 +5,8 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use parking_lot::Mutex;
 
-use crate::{Field, Filter, Write};
+use crate::engine::Operation;
+use crate::{Field, Filter, Update, Write};
 
 /// Number of written documents that a log keeps for readers that poll it less often than documents are written.
 const LOG_LENGTH: usize = 8192;
@@ -77,6 +78,88 @@ impl WriteSet {
     }
 }
 
+/// The values of the field that splits a collection, of the documents that a write may change.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum PartSet {
+    /// Only documents with these values.
+    Parts(Vec<String>),
+    /// Any documents.
+    All,
+}
+
+impl PartSet {
+    /// Returns the part with this value of the field; only strings and object ids are values of their own.
+    pub(crate) fn value(value: &Bson) -> Option<String> {
+        match value {
+            Bson::String(text) => Some(text.clone()),
+            Bson::ObjectId(id) => Some(id.to_hex()),
+            _ => None,
+        }
+    }
+
+    /// Returns the parts of these documents.
+    fn documents<'a>(documents: impl IntoIterator<Item = &'a Document>, field: &Field) -> Self {
+        let parts = documents.into_iter().map(|document| Self::value(field.value_in(document)?));
+        parts.collect::<Option<_>>().map_or(Self::All, Self::Parts)
+    }
+
+    /// Returns the parts of the documents that a filter may match.
+    pub(crate) fn matching(filter: &Filter, field: &Field) -> Self {
+        let values = |condition: &Filter| match condition {
+            Filter::Eq(name, value) if name == field => Some(vec![Self::value(value)?]),
+            Filter::In(name, values) if name == field => values.iter().map(Self::value).collect(),
+            _ => None,
+        };
+        filter.conjuncts().into_iter().find_map(values).map_or(Self::All, Self::Parts)
+    }
+
+    /// Returns the parts of the documents before and after an update.
+    fn updated(filter: &Filter, update: &Update, field: &Field) -> Self {
+        if update.ops().iter().any(|op| op.field().overlaps(field)) {
+            return Self::All;
+        }
+        Self::matching(filter, field)
+    }
+
+    fn of_write(write: &Write, field: &Field) -> Self {
+        match write {
+            Write::Insert(document) => Self::documents([document], field),
+            Write::UpdateOne { filter, update } | Write::UpdateMany { filter, update } => {
+                Self::updated(filter, update, field)
+            }
+            Write::DeleteMany(filter) => Self::matching(filter, field),
+        }
+    }
+
+    /// Returns the parts that an operation writes.
+    pub(crate) fn written(operation: &Operation, field: &Field) -> Self {
+        match operation {
+            Operation::Find(_) | Operation::Count(_) => Self::Parts(Vec::new()),
+            Operation::Insert(documents) => Self::documents(documents, field),
+            Operation::Update { filter, update, .. } | Operation::FindAndUpdate { filter, update, .. } => {
+                Self::updated(filter, update, field)
+            }
+            Operation::Delete { filter, .. } => Self::matching(filter, field),
+            Operation::Bulk(writes) => {
+                let parts = writes.iter().map(|write| Self::of_write(write, field));
+                parts.fold(Self::Parts(Vec::new()), Self::and)
+            }
+            Operation::InsertRaw(_) | Operation::Drop | Operation::RenameTo(_) => Self::All,
+        }
+    }
+
+    /// Returns the union of two sets.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Parts(mut all), Self::Parts(more)) => {
+                all.extend(more);
+                Self::Parts(all)
+            }
+            _ => Self::All,
+        }
+    }
+}
+
 /// A log of the written documents of a collection, by any process. As with versions, a reader takes its position before it
 /// asks the store: what the log holds from there on may or may not be in the answer.
 #[derive(Default)]
@@ -142,6 +225,49 @@ mod tests {
         }
         assert_eq!(log.since(3).0, None, "the oldest entry is dropped");
         assert_eq!(log.since(4).0.map(|ids| ids.len()), Some(LOG_LENGTH));
+    }
+
+    #[test]
+    fn writes_that_name_values_of_a_field_touch_their_parts_only() {
+        let field = Field::from("target");
+        let parts = |names: &[&str]| PartSet::Parts(names.iter().map(|&name| name.to_owned()).collect());
+        let of_a = || Filter::and([Filter::ne("x", 1), Filter::eq("target", "a")]);
+        let set = || Update::new().set("x", 1);
+        for (operation, expected) in [
+            (
+                Operation::Insert(vec![bson::doc! { "target": "a" }, bson::doc! { "target": id(1) }]),
+                parts(&["a", &id(1).to_hex()]),
+            ),
+            (Operation::Insert(vec![bson::doc! { "target": "a" }, bson::doc! {}]), PartSet::All),
+            (Operation::Insert(vec![bson::doc! { "target": ["a"] }]), PartSet::All),
+            (Operation::Delete { filter: of_a(), many: true }, parts(&["a"])),
+            (
+                Operation::Delete { filter: Filter::is_in("target", ["a", "b"]), many: true },
+                parts(&["a", "b"]),
+            ),
+            (Operation::Delete { filter: Filter::or([of_a()]), many: true }, PartSet::All),
+            (
+                Operation::Bulk(vec![
+                    Write::DeleteMany(of_a()),
+                    Write::UpdateOne { filter: of_a(), update: set() },
+                ]),
+                parts(&["a", "a"]),
+            ),
+            (Operation::Bulk(vec![Write::DeleteMany(of_a()), Write::DeleteMany(Filter::All)]), PartSet::All),
+            (Operation::FindAndUpdate { filter: of_a(), update: set(), upsert: true }, parts(&["a"])),
+            // It moves documents to another part.
+            (
+                Operation::FindAndUpdate {
+                    filter: of_a(),
+                    update: Update::new().set("target", "b"),
+                    upsert: false,
+                },
+                PartSet::All,
+            ),
+            (Operation::Drop, PartSet::All),
+        ] {
+            assert_eq!(PartSet::written(&operation, &field), expected);
+        }
     }
 
     #[test]

@@ -48,6 +48,49 @@ testkit::stores! {
         assert!(track_reads(async {}).await.1.is_empty());
     }
 
+    async fn a_split_collection_invalidates_only_the_parts_that_are_written(db: Database) {
+        db.versions().split_by("things", "part");
+        db.versions().split_by("names", docstore::Field::ID);
+        let things = db.collection("things");
+        let of = |part: &str| Filter::eq("part", part);
+        let part = async |part: &str| {
+            let find = Find::new(of(part).also(Filter::ne("n", 9)));
+            track_reads(async { things.find_one(find).await.expect("it is read") }).await.1
+        };
+        let bump = Update::new().inc("n", 1);
+        for write in 0..8 {
+            let (a, b, all) = (part("a").await, part("b").await, read(&db, "things").await);
+            match write {
+                0 => _ = things.insert_one(doc! { "part": "a" }).await.unwrap(),
+                1 => _ = things.update_many(&of("a"), &bump).await.unwrap(),
+                2 => _ = things.bulk_write(vec![Write::DeleteMany(of("a"))]).await.unwrap(),
+                3 => db.versions().record_document_change("things", &1.into(), true),
+                // These may concern any part.
+                4 => _ = things.update_many(&Filter::All, &bump).await.unwrap(),
+                5 => _ = things.update_many(&of("a"), &Update::new().set("part", "b")).await.unwrap(),
+                6 => db.versions().record_document_change("things", &1.into(), false),
+                _ => db.versions().record_change_anywhere(),
+            }
+            assert!(!all.are_current(), "{write}");
+            assert_eq!(a.are_current(), write == 3, "{write}");
+            assert_eq!(b.are_current(), write < 4, "{write}");
+        }
+        let name = async |name: &str| {
+            let find = Find::new(Filter::id(name));
+            track_reads(async { db.collection("names").find_one(find).await.expect("it is read") }).await.1
+        };
+        let (a, b) = (name("a").await, name("b").await);
+        db.versions().record_document_change("names", &"a".into(), true);
+        assert!(!a.are_current() && b.are_current());
+        // A part that is read without asking the store.
+        let noted = async |part: &str| {
+            track_reads(async { db.versions().record_part_read("names", part) }).await.1
+        };
+        let (a, b) = (noted("a").await, noted("b").await);
+        db.collection("names").insert_one(doc! { "_id": "b" }).await.unwrap();
+        assert!(a.are_current() && !b.are_current());
+    }
+
     async fn changes_of_other_processes_invalidate_too(db: Database) {
         let (a, b) = (read(&db, "a").await, read(&db, "b").await);
         db.versions().record_change("a");

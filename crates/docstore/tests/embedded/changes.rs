@@ -9,7 +9,7 @@ use super::Fixture;
 const NEVER: Duration = Duration::from_hours(1);
 
 fn change(id: i32) -> Change {
-    Change::Document { collection: "c".into(), id: Bson::Int32(id) }
+    Change::Document { collection: "c".into(), id: Bson::Int32(id), in_transaction: false }
 }
 
 #[tokio::test]

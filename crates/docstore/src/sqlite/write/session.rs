@@ -245,7 +245,11 @@ impl Session<'_> {
 
     fn changed(&mut self, collection: &str, id: Bson) {
         if self.changes.len() < MOST_CHANGES {
-            self.changes.push(Change::Document { collection: collection.to_owned(), id });
+            self.changes.push(Change::Document {
+                collection: collection.to_owned(),
+                id,
+                in_transaction: false,
+            });
         } else if self.changes.len() == MOST_CHANGES {
             self.changes.push(Change::Unknown);
         }
