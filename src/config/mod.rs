@@ -28,13 +28,34 @@ use clap::ValueEnum;
 use reader::Reader;
 use variables as var;
 
-use crate::domain::Authorship;
+use crate::domain::{Authorship, Commenting};
 use crate::http::{CacheSettings, ConnectionSettings, MiddlewareSettings};
 use crate::identity::GoogleSettings;
 use crate::media::StorageSettings;
 
 /// The time for which a server that shuts down asks clients to close their connections before it refuses new ones.
 const CLOSE_NOTICE: Duration = Duration::from_secs(1);
+
+/// The rule for new comments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Comments {
+    /// They are visible at once.
+    Open,
+    /// An administrator approves them.
+    Moderated,
+    /// There are none.
+    Closed,
+}
+
+impl From<Comments> for Commenting {
+    fn from(comments: Comments) -> Self {
+        match comments {
+            Comments::Open => Self::Open,
+            Comments::Moderated => Self::Moderated,
+            Comments::Closed => Self::Closed,
+        }
+    }
+}
 
 /// The kind of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -162,6 +183,8 @@ pub struct Config {
     pub author_emails: Vec<String>,
     /// The rule for creating content.
     pub authorship: Authorship,
+    /// The rule for new comments.
+    pub comments: Comments,
     /// Accepts development tokens.
     pub allow_dev_auth: bool,
     /// The verification of Google tokens.
@@ -241,6 +264,7 @@ impl Config {
             } else {
                 Authorship::Restricted
             },
+            comments: reader.choice(var::COMMENTS),
             allow_dev_auth: reader.dev_auth(var::ALLOW_DEV_AUTH, listen.ip(), is_production),
             google: GoogleSettings {
                 base: reader.base_url(var::GOOGLE_API_BASE),

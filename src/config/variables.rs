@@ -33,6 +33,8 @@ variables! {
     AUTHOR_EMAILS = "";
     /// Allow everyone who is signed in to create content, as the original did.
     OPEN_AUTHORSHIP = "false";
+    /// New comments: open, moderated (an administrator approves each) or closed.
+    COMMENTS = "open";
     /// Accept the tokens dev-mock-admin, dev-mock-author and dev-mock-commenter: true, or insecure to do so on a HOST that others reach; refused in production.
     ALLOW_DEV_AUTH = "false";
     /// Client ids of the applications whose Google tokens are accepted, separated by commas; required in production.

@@ -1,5 +1,7 @@
 //! Nouns and rules. No I/O, no clock, no serialization.
 
+/// Reactions and comments.
+mod engagement;
 /// Ids of documents, and revisions of items.
 mod id;
 /// Keys of requests that clients may repeat.
@@ -33,6 +35,11 @@ mod tree;
 /// Link targets and web URLs.
 mod url;
 
+pub use engagement::{
+    Comment, CommentDraft, CommentStatus, Commenting, EDIT_WINDOW, EngagementCounts, MAX_COMMENT_LENGTH,
+    MAX_COMMENT_LINKS, MAX_COUNTED_TARGETS, MAX_MENTIONS, Participant, Person, REPEAT_WINDOW, ReactionTag,
+    Reactions, Target, TargetType, count_links, threads,
+};
 pub use id::{Id, InvalidId, Revision};
 pub use idempotency::{IdempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH, is_idempotency_key};
 pub use media::{AssetType, ImageFilter, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant};

@@ -88,6 +88,8 @@ pub enum ApiError {
     Forbidden(String),
     /// 404: absent, or hidden from the caller.
     NotFound(String),
+    /// An error of reactions and comments, whose body has a code.
+    Coded(StatusCode, &'static str, String),
     /// 405: the route does not support the method. The router adds `Allow`.
     MethodNotAllowed,
     /// 429: the rate limit is exceeded.
@@ -140,13 +142,29 @@ pub enum ApiError {
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Describes an error to people: a text, or an object at the routes of uploads, reactions and comments.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = ErrorDetail)]
+enum Detail<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A text with a code for programs.
+    Coded {
+        /// The code, such as `target_not_found`.
+        error: &'static str,
+        /// The text.
+        message: &'a str,
+    },
+    /// A refused upload.
+    Upload(UploadErrorDetail),
+}
+
 /// The members of an error in the original API, and those of RFC 9457.
 #[serde_with::skip_serializing_none]
 #[derive(Serialize, ToSchema)]
 #[schema(as = Error)]
 pub(crate) struct ErrorBody<'a> {
-    /// Describes the error to people.
-    #[schema(value_type = String)]
     detail: Detail<'a>,
     /// The same as `detail`, only with status 429, where the original API had this member instead.
     #[schema(nullable = false)]
@@ -167,14 +185,6 @@ pub(crate) struct ErrorBody<'a> {
     instance: &'a str,
     /// The id of the request, as in the header `x-request-id`.
     request_id: &'a str,
-}
-
-/// The member `detail`: a text, except for refused uploads.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Detail<'a> {
-    Text(&'a str),
-    Upload(UploadErrorDetail),
 }
 
 /// The error of a response, in its extensions: the access log logs it and writes the body.
@@ -220,6 +230,7 @@ impl ApiError {
             }
             Self::Forbidden(detail) => plain(StatusCode::FORBIDDEN, detail),
             Self::NotFound(detail) => plain(StatusCode::NOT_FOUND, detail),
+            Self::Coded(status, _, message) => plain(*status, message),
             Self::NotAcceptable => plain(
                 StatusCode::NOT_ACCEPTABLE,
                 "Accept-Encoding excludes every available encoding: br, gzip, zstd and identity",
@@ -283,6 +294,7 @@ impl ApiError {
         let ErrorParts { status, detail, errors, .. } = self.parts();
         ErrorBody {
             detail: match self {
+                Self::Coded(_, error, message) => Detail::Coded { error, message },
                 Self::Upload(error) => Detail::Upload(error.detail()),
                 _ => Detail::Text(detail),
             },
@@ -356,7 +368,19 @@ impl From<service::Error> for ApiError {
 
         let detail = error.to_string();
         match error {
-            Error::InvalidId(_) | Error::InvalidParameter { .. } => Self::BadRequest(detail),
+            Error::InvalidId(_) | Error::InvalidParameter { .. } | Error::InvalidReference(_) => {
+                Self::BadRequest(detail)
+            }
+            Error::UnknownTargetType(_) => {
+                Self::Coded(StatusCode::UNPROCESSABLE_ENTITY, "invalid_target_type", detail)
+            }
+            Error::CommentsDisabled(_) => {
+                Self::Coded(StatusCode::UNPROCESSABLE_ENTITY, "feature_disabled", detail)
+            }
+            Error::CommentsClosed => Self::Coded(StatusCode::FORBIDDEN, "comments_closed", detail),
+            Error::TargetNotFound(_) => Self::Coded(StatusCode::NOT_FOUND, "target_not_found", detail),
+            Error::NotOwnComment { .. } => Self::Coded(StatusCode::FORBIDDEN, "forbidden", detail),
+            Error::EditClosed => Self::Coded(StatusCode::FORBIDDEN, "edit_closed", detail),
             Error::InvalidField { field, expected } => Self::Validation(vec![FieldError {
                 loc: vec!["body".into(), field.into()],
                 msg: expected,
@@ -369,9 +393,11 @@ impl From<service::Error> for ApiError {
                 Self::Stale { detail, tag: Some(etag(&current)) }
             }
             Error::Absent(_) => Self::Stale { detail, tag: None },
-            Error::Taken { .. } | Error::InUse(_) | Error::ContentTypeInUse(_) | Error::PageExists(_) => {
-                Self::Conflict(detail)
-            }
+            Error::Taken { .. }
+            | Error::CommentRepeated
+            | Error::InUse(_)
+            | Error::ContentTypeInUse(_)
+            | Error::PageExists(_) => Self::Conflict(detail),
             Error::NotFound(_) | Error::NotInTrash(_) => Self::NotFound(detail),
             Error::Picture(error) => UploadError::from(&error).into(),
             Error::Video(_) => UploadError::Unreadable.into(),

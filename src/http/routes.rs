@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
-use super::resources::{articles, docs, health, me, navlinks, pages, sections, trash, upload};
+use super::resources::{articles, docs, engagement, health, me, navlinks, pages, sections, trash, upload};
 use super::{
     ApiError, CachedService, ConcurrencyLimit, Gate, MiddlewareState, RateLimit, ResponseCache, middleware,
     openapi,
@@ -23,7 +23,7 @@ use super::{
 use crate::clock::Clock;
 use crate::domain::{Authorship, Caller, Project, Role, Story};
 use crate::service;
-use Policy::{Admins, Authors, Everyone, Owner, SignedIn};
+use Policy::{Admins, Authors, Everyone, Owner, OwnerAlone, SignedIn};
 
 /// The state of handlers and layers. Cheap to clone.
 #[derive(Clone)]
@@ -70,6 +70,8 @@ pub enum Policy {
     Authors,
     /// Administrators and the owner of the item, which the service decides.
     Owner,
+    /// The owner of the item alone, which the service decides.
+    OwnerAlone,
     /// Administrators.
     Admins,
 }
@@ -82,7 +84,12 @@ impl Policy {
             Self::Admins if caller.role != Role::Admin => {
                 Err(ApiError::Forbidden("this is for administrators only".to_owned()))
             }
-            Self::Everyone | Self::SignedIn | Self::Authors | Self::Owner | Self::Admins => Ok(()),
+            Self::Everyone
+            | Self::SignedIn
+            | Self::Authors
+            | Self::Owner
+            | Self::OwnerAlone
+            | Self::Admins => Ok(()),
         }
     }
 }
@@ -94,10 +101,14 @@ pub struct Route {
     pub method: Method,
     /// The template of the path.
     pub path: &'static str,
+    /// Another path with the same parameters.
+    pub alias: Option<&'static str>,
     /// The callers that are admitted.
     pub policy: Policy,
     /// The rate limit of each client and path, if there is one.
     pub limit: Option<RateLimit>,
+    /// The rate limit of each user, for all paths of the row together, if there is one.
+    pub user_limit: Option<RateLimit>,
     pub(super) operation_id: &'static str,
     pub(super) summary: Option<&'static str>,
     pub(super) note: Option<&'static str>,
@@ -130,8 +141,10 @@ macro_rules! constructors {
             Route {
                 method: Method::$method,
                 path,
+                alias: None,
                 policy,
                 limit: None,
+                user_limit: None,
                 operation_id,
                 summary: None,
                 note: None,
@@ -164,16 +177,23 @@ impl Route {
         self.method == method || (self.method == Method::GET && method == Method::HEAD)
     }
 
-    /// Reports whether the template of this row matches a path. Each `{…}` stands for one nonempty segment.
+    /// Returns the templates of the paths.
+    fn templates(&self) -> impl Iterator<Item = &'static str> {
+        [self.path].into_iter().chain(self.alias)
+    }
+
+    /// Reports whether a template of this row matches a path. Each `{…}` stands for one nonempty segment.
     fn matches(&self, path: &str) -> bool {
-        let mut segments = path.split('/');
-        let mut fits = |template: &str| {
-            let segment = segments.next();
-            segment.is_some_and(|segment| {
-                template == segment || (template.starts_with('{') && !segment.is_empty())
-            })
-        };
-        self.path.split('/').all(&mut fits) && segments.next().is_none()
+        self.templates().any(|template| {
+            let mut segments = path.split('/');
+            let mut fits = |template: &str| {
+                let segment = segments.next();
+                segment.is_some_and(|segment| {
+                    template == segment || (template.starts_with('{') && !segment.is_empty())
+                })
+            };
+            template.split('/').all(&mut fits) && segments.next().is_none()
+        })
     }
 
     /// Returns the row that answers a method and a path: of several the one with the fewest variable parts, as in the
@@ -205,6 +225,16 @@ impl Route {
     /// Excepts the route from the request timeout: its body is an upload.
     fn upload(self) -> Self {
         Self { is_upload: true, ..self }
+    }
+
+    /// Limits each user to `per_minute` requests, whatever the path.
+    fn limit_user(self, per_minute: u32) -> Self {
+        Self { user_limit: Some(RateLimit { name: "user-writes", per_minute }), ..self }
+    }
+
+    /// Also serves the row at its path without this prefix.
+    fn also_without(self, prefix: &str) -> Self {
+        Self { alias: self.path.strip_prefix(prefix), ..self }
     }
 
     /// Replaces the summary that is derived from the operation id.
@@ -250,6 +280,14 @@ const SITE_DELETES: u32 = 5;
 
 /// Uploads per minute and client.
 const UPLOADS: u32 = 30;
+/// Reactions per minute and client to one target, and deletions of one comment.
+const REACTIONS: u32 = 10;
+/// Comments per minute and client on one target.
+const COMMENTS: u32 = 3;
+/// Reactions per minute and user.
+const USER_REACTIONS: u32 = 60;
+/// Comments per minute and user.
+const USER_COMMENTS: u32 = 10;
 
 /// Returns the routes for operators and monitoring.
 fn operations() -> Vec<Route> {
@@ -336,8 +374,64 @@ fn content() -> Vec<Route> {
     ]
 }
 
+/// Returns the routes of reactions and comments. The original's own mock server has them without `/api`.
+fn reactions_and_comments() -> Vec<Route> {
+    let routes = vec![
+        get(
+            "list_reactions",
+            "/api/engagement/{target_type}/{target_id}/reactions",
+            Everyone,
+            engagement::reactions,
+        )
+        .note("`user_reactions` holds those of the caller. A target that is not public has no reactions."),
+        post(
+            "toggle_reaction",
+            "/api/engagement/{target_type}/{target_id}/reactions",
+            SignedIn,
+            engagement::toggle,
+        )
+        .limit(REACTIONS)
+        .limit_user(USER_REACTIONS)
+        .note("Adds the reaction, or removes it if the caller has added it before."),
+        get(
+            "list_comments",
+            "/api/engagement/{target_type}/{target_id}/comments",
+            Everyone,
+            engagement::comments,
+        )
+        .note("Oldest first. A comment that was deleted stays as a placeholder while it has replies."),
+        post(
+            "create_comment",
+            "/api/engagement/{target_type}/{target_id}/comments",
+            SignedIn,
+            engagement::create,
+        )
+        .limit(COMMENTS)
+        .limit_user(USER_COMMENTS),
+        get("list_all_comments", "/api/engagement/comments", Admins, engagement::list)
+            .summary("List comments of all targets"),
+        put("update_comment", "/api/engagement/comments/{id}", OwnerAlone, engagement::update)
+            .limit(REACTIONS)
+            .limit_user(USER_COMMENTS)
+            .note("Within 15 minutes after it was written."),
+        delete("delete_comment", "/api/engagement/comments/{id}", Owner, engagement::delete)
+            .limit(REACTIONS)
+            .note("The owner of the content may delete it, too."),
+        post("hide_comment", "/api/engagement/comments/{id}/hide", Admins, engagement::hide)
+            .limit(CONTENT_WRITES),
+        post("restore_comment", "/api/engagement/comments/{id}/restore", Admins, engagement::restore)
+            .limit(CONTENT_WRITES)
+            .note("Shows a comment that was hidden or awaits approval."),
+        post("count_engagement", "/api/engagement/bulk/counts", Everyone, engagement::counts)
+            .summary("Count reactions and comments")
+            .note("Targets without `type` or `id` are skipped; those that are not public have no reactions."),
+    ];
+    routes.into_iter().map(|route| route.also_without("/api")).collect()
+}
+
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
-    let content = content().into_iter().map(|route| Route { is_content: true, ..route });
+    let content = content().into_iter().chain(reactions_and_comments());
+    let content = content.map(|route| Route { is_content: true, ..route });
     operations().into_iter().chain(content).collect()
 });
 
@@ -359,7 +453,9 @@ async fn openapi_json() -> Response {
 
 /// Builds the whole application, without a socket.
 pub fn router(app: AppState) -> CachedService {
-    let add = |router: Router<AppState>, route: &Route| router.route(route.path, route.handler.clone());
+    let add = |router: Router<AppState>, route: &Route| {
+        route.templates().fold(router, |router, path| router.route(path, route.handler.clone()))
+    };
     let (content, operations): (Vec<_>, Vec<_>) = routes().iter().partition(|route| route.is_content);
     let operations = operations.into_iter().fold(Router::new(), add);
     let loader = ContentLoader::new(app.clone());
@@ -390,8 +486,9 @@ fn layered(routes: Router<AppState>, app: AppState) -> Router {
 /// Puts the row that a request matched into its extensions, for the layers and extractors.
 async fn insert_route(mut request: Request, next: Next) -> Response {
     if let Some(path) = request.extensions().get::<MatchedPath>()
-        && let Some(route) =
-            routes().iter().find(|route| route.path == path.as_str() && route.answers(request.method()))
+        && let Some(route) = routes().iter().find(|route| {
+            route.templates().any(|template| template == path.as_str()) && route.answers(request.method())
+        })
     {
         request.extensions_mut().insert(route);
     }
@@ -552,7 +649,11 @@ mod tests {
                     admits(Policy::Authors),
                     role != Role::Commenter || authorship == Authorship::Open
                 );
-                assert!([Policy::Everyone, Policy::SignedIn, Policy::Owner].into_iter().all(admits));
+                assert!(
+                    [Policy::Everyone, Policy::SignedIn, Policy::Owner, Policy::OwnerAlone]
+                        .into_iter()
+                        .all(admits)
+                );
             }
         }
     }

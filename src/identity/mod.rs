@@ -63,6 +63,8 @@ pub struct Profile {
     pub email: String,
     /// Display name.
     pub name: String,
+    /// Picture.
+    pub avatar_url: Option<String>,
 }
 
 /// A caller whose token was verified.
@@ -144,7 +146,7 @@ impl Authenticator {
     fn profile_of(&self, owner: &TokenOwner, user: &User) -> Profile {
         let email = owner.identity.email.clone();
         let caller = Caller { id: user.id, role: self.roles.role_of(&email) };
-        Profile { caller, email, name: user.name.clone() }
+        Profile { caller, email, name: user.name.clone(), avatar_url: user.avatar_url.clone() }
     }
 
     async fn sign_in(&self, owner: &TokenOwner) -> Result<User, repository::Error> {

@@ -16,13 +16,14 @@ use docstore::{Collection, Database, Direction, Filter, Find, Index, Update};
 use parking_lot::Mutex;
 
 use super::Error;
+use super::engagement::EngagementRecords;
 use super::idempotency::IdempotencyRecords;
 use super::lists::cursor::Cursors;
 use super::lists::order;
 use super::lists::totals::Totals;
 use crate::domain::{
-    Draft, Id, Item, Meta, PatchOf, Revised, Revision, SlugLookup, TrashType, Visibility, is_script_url,
-    is_web_url,
+    Draft, Id, Item, Meta, PatchOf, Revised, Revision, SlugLookup, TargetType, TrashType, Visibility,
+    is_script_url, is_web_url,
 };
 
 /// The collection of former names.
@@ -92,6 +93,8 @@ pub trait SoftDelete: Entity {
     const TRASH_TYPE: TrashType;
     /// The field with the unique name in URLs.
     const NAME_FIELD: &'static str = "slug";
+    /// The type of its reactions and comments, if it takes any.
+    const TARGET_TYPE: Option<TargetType> = None;
     /// The field that keeps a deleted document's name after another document took it.
     const FORMER_NAME_FIELD: &'static str = "slug_before";
 }
@@ -109,6 +112,7 @@ pub struct Repository<E> {
     /// Former slugs, of all collections.
     pub(super) history: Collection,
     pub(super) idempotency: IdempotencyRecords,
+    pub(super) engagement: EngagementRecords,
     pub(super) totals: Arc<Totals>,
     pub(super) cursors: Arc<Cursors>,
     /// The ids of corrupt documents that lists have skipped and logged.
@@ -133,6 +137,7 @@ impl<E: Entity> Repository<E> {
             collection: database.collection(E::COLLECTION),
             history: database.collection(SLUG_HISTORY),
             idempotency: IdempotencyRecords::new(database),
+            engagement: EngagementRecords::new(database),
             totals: Arc::new(Totals::new(database, E::COLLECTION)),
             cursors: Arc::new(Cursors::new(database, E::COLLECTION)),
             corrupt: Arc::default(),

@@ -5,7 +5,7 @@ use docstore::{Database, EngineKind, Ensured, Index};
 
 use super::Entity;
 use super::duplicates::{self, Duplicates};
-use super::entities::user;
+use super::entities::{comment, reaction, user};
 use super::entity::SLUG_HISTORY;
 use super::idempotency;
 use super::slug_history::slug_history_indexes;
@@ -98,12 +98,8 @@ impl IndexFailure {
     }
 }
 
-/// The collections that the original stores and that are not served here.
-const NOT_SERVED: [&str; 2] = ["reactions", "comments"];
-
 /// Returns every index of every collection.
 pub fn declared_indexes() -> Vec<DeclaredIndex> {
-    let [reactions, comments] = NOT_SERVED;
     let collections = [
         (Story::COLLECTION, Story::indexes()),
         (Page::COLLECTION, Page::indexes()),
@@ -114,16 +110,8 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (user::COLLECTION, user::indexes()),
         (SLUG_HISTORY, slug_history_indexes()),
         (idempotency::COLLECTION, idempotency::indexes()),
-        (
-            reactions,
-            vec![
-                Index::on(["target_type", "target_id"]),
-                Index::on(["target_type", "target_id", "user_id", "reaction_tag"])
-                    .named("unique_user_reaction")
-                    .unique(),
-            ],
-        ),
-        (comments, vec![Index::on(["target_type", "target_id"]), Index::on(["parent_id"])]),
+        (reaction::COLLECTION, reaction::indexes()),
+        (comment::COLLECTION, comment::indexes()),
     ];
     let with_collection = |(collection, indexes): (&'static str, Vec<Index>)| {
         indexes.into_iter().map(move |index| DeclaredIndex { collection, index })
@@ -180,13 +168,12 @@ pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
     Ok(created)
 }
 
-/// Returns the declared unique indexes that are missing, as `collection.index`, without those of collections that are not
-/// written here.
+/// Returns the declared unique indexes that are missing, as `collection.index`.
 pub async fn missing_unique_indexes(database: &Database) -> Result<Vec<String>, docstore::Error> {
     let mut missing = Vec::new();
     let mut existing = HashMap::new();
     for DeclaredIndex { collection, index } in declared_indexes() {
-        if !index.is_unique() || NOT_SERVED.contains(&collection) {
+        if !index.is_unique() {
             continue;
         }
         let existing = match existing.entry(collection) {
@@ -282,6 +269,8 @@ mod tests {
         let expected = [
             "media.type_1_createdDate_-1__id_1",
             "media.createdDate_-1__id_1",
+            "comments.created_at_-1__id_1",
+            "comments.status_1_created_at_-1__id_1",
             "navlinks.is_published_1_sort_order_1_createdDate_-1__id_1",
             "navlinks.sort_order_1_createdDate_-1__id_1",
             "projects.section_id_1_sort_order_1_createdDate_-1__id_1",
@@ -305,6 +294,7 @@ mod tests {
         let expected = [
             "comments.parent_id_1 (parent_id)",
             "comments.target_type_1_target_id_1 (target_type, target_id)",
+            "comments.user_id_1 (user_id)",
             "idempotency_keys.createdDate_1 (createdDate) expireAfterSeconds 86400",
             "media.asset_id_1 (asset_id)",
             "media.content_hash_1_filter_1 (content_hash, filter) unique",
@@ -320,6 +310,7 @@ mod tests {
             "projects.slug_1 (slug) unique",
             "projects.user_id_1 (user_id)",
             "reactions.target_type_1_target_id_1 (target_type, target_id)",
+            "reactions.user_id_1 (user_id)",
             "reactions.unique_user_reaction (target_type, target_id, user_id, reaction_tag) unique",
             "sections.is_published_1_sort_order_1 (is_published, sort_order)",
             "sections.nav_visibility_1_sort_order_1 (nav_visibility, sort_order)",

@@ -7,6 +7,8 @@ mod changes;
 pub mod contents;
 /// Finds documents that a unique index does not allow.
 pub mod duplicates;
+/// Reactions and comments.
+mod engagement;
 /// One file per resource: row, filter, writes, declared indexes.
 mod entities;
 /// The stored form of a domain type, and the repository that reads it.
@@ -35,6 +37,7 @@ mod writes;
 
 pub use changes::ChangeTracker;
 pub use docstore::{Problem, ReadSet, ReadTracker};
+pub use engagement::{Contributions, EngagementRecords};
 pub use entities::{NewUser, PageRestore, StoredContentHash, User, Users};
 pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
 pub use error::Error;

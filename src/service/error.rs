@@ -1,4 +1,4 @@
-use crate::domain::Revision;
+use crate::domain::{Revision, TargetType};
 use crate::media::StorageError;
 use crate::media::image::ImageError;
 use crate::media::video::ProbeError;
@@ -77,6 +77,33 @@ pub enum Error {
     /// The storage of pictures and videos failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The id of a target, comment or parent is malformed.
+    #[error("Invalid {0} ID format")]
+    InvalidReference(&'static str),
+    /// There is no such type of content that takes reactions.
+    #[error("Unknown target type: {0}")]
+    UnknownTargetType(String),
+    /// Content of this type takes no comments.
+    #[error("comments disabled for {}", .0.as_str())]
+    CommentsDisabled(TargetType),
+    /// There are no new comments.
+    #[error("Comments are closed")]
+    CommentsClosed,
+    /// The content to react to does not exist, or is not public.
+    #[error("{} not found or not published", .0.as_str())]
+    TargetNotFound(TargetType),
+    /// The comment belongs to another user.
+    #[error("You can only {action} your own comments")]
+    NotOwnComment {
+        /// What the caller wanted to do.
+        action: &'static str,
+    },
+    /// The comment is too old to be changed.
+    #[error("A comment can be changed for 15 minutes")]
+    EditClosed,
+    /// The caller has just written the same comment.
+    #[error("You have just written this comment")]
+    CommentRepeated,
     /// The repository failed.
     #[error(transparent)]
     Repository(#[from] repository::Error),

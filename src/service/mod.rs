@@ -2,6 +2,8 @@
 
 /// The use cases that all resources share, and those of stories and projects.
 mod content;
+/// Reactions and comments.
+mod engagement;
 /// Service errors.
 mod error;
 /// The health of the store.
@@ -20,6 +22,7 @@ mod trash;
 mod uploads;
 
 pub use content::{Article, Articles, Content, Projects, Stories, Write, Written};
+pub use engagement::Engagement;
 pub use error::Error;
 pub use health::{Health, StoreHealth};
 pub use navlinks::NavLinks;
@@ -46,6 +49,8 @@ pub struct Services {
     pub authenticator: Authenticator,
     /// Tracks which writes invalidate earlier reads.
     pub change_tracker: ChangeTracker,
+    /// Reactions and comments.
+    pub engagement: Engagement,
     /// Reports the health of the store.
     pub health: Health,
     /// Navigation links.

@@ -7,9 +7,9 @@ use crate::config::Config;
 use crate::domain::Section;
 use crate::identity::{self, Authenticator, DevelopmentTokens, Roles, Verifier, VerifierChain};
 use crate::media::Storage;
-use crate::repository::{Repository, SectionContents, TreeLock, Users};
+use crate::repository::{EngagementRecords, Repository, SectionContents, TreeLock, Users};
 use crate::service::{
-    ChangeTracker, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash, Uploads,
+    ChangeTracker, Engagement, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash, Uploads,
 };
 
 /// Creates the services over a database.
@@ -50,9 +50,17 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         authorship,
         Arc::clone(&clock),
     );
+    let users = Users::new(database);
+    let engagement = Engagement::new(
+        EngagementRecords::new(database),
+        users.clone(),
+        config.comments.into(),
+        Arc::clone(&clock),
+    );
     Services {
         authorship,
-        authenticator: Authenticator::new(verifier, Users::new(database), roles, Arc::clone(&clock)),
+        authenticator: Authenticator::new(verifier, users, roles, Arc::clone(&clock)),
+        engagement,
         health: Health::new(change_tracker.clone()),
         change_tracker,
         navlinks: NavLinks::new(Repository::new(database), authorship, clock),

@@ -135,9 +135,11 @@ testkit::stores! {
 #[test]
 fn writes_are_limited_and_reads_are_not() {
     for route in routes() {
+        // It is a read with a body.
+        let counts = route.path == "/api/engagement/bulk/counts";
         assert_eq!(
             route.limit.is_some(),
-            route.method != Method::GET,
+            route.method != Method::GET && !counts,
             "{} {}",
             route.method.as_str(),
             route.path

@@ -16,6 +16,8 @@ mod cors;
 mod counting;
 /// Faults of the embedded store: full, damaged, read-only.
 mod embedded_store;
+/// Reactions and comments.
+mod engagement;
 /// Error bodies and the routes around them.
 mod errors;
 /// Fields of each type of content: rules and defaults.

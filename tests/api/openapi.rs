@@ -157,7 +157,9 @@ testkit::stores! {
                 let object = changed(schema, name, value);
                 if is_list { format!("[{object}]") } else { object }
             };
-            let path = path.replace("{id}", "65a1b2c3d4e5f60718293a4b").replace("{page_type}", "about");
+            let id = "65a1b2c3d4e5f60718293a4b";
+            let path = path.replace("{id}", id).replace("{page_type}", "about");
+            let path = path.replace("{target_type}", "story").replace("{target_id}", id);
             for (name, property) in schema["properties"].as_object().unwrap() {
                 let is_url = property["pattern"].as_str().is_some_and(|pattern| pattern.starts_with("^(https?://"));
                 let start = if is_url { "https://" } else { "" };

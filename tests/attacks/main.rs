@@ -78,6 +78,7 @@ const CASES: &[Case] = &[
         &[
             "t02_hidden_items_are_on_no_surface",
             "t02_unknown_deleted_and_draft_addresses_take_the_same_reads",
+            "t02_reactions_and_comments_reveal_no_hidden_item",
         ],
     )
     .limited("no search, feed, sitemap, schedule or revisions yet"),
@@ -187,6 +188,7 @@ const CASES: &[Case] = &[
         "stored scripts",
         &[
             "t19_stored_scripts_run_in_no_browser",
+            "t19_comments_stay_plain_text",
             "t19_content_of_other_programs_is_reported_and_sanitized_by_doctor",
             "regression_7_content_is_cleaned_on_every_way_in",
             "output_of_tiptap_extensions_is_stored_byte_for_byte",

@@ -192,4 +192,27 @@ testkit::stores! {
             assert_nothing_runs(clean.into_iter().collect(), &payloads).await;
         }
     }
+
+    async fn t19_comments_stay_plain_text(db: Database) {
+        let app = unlimited(&db).await;
+        let story = app.create("author", "/stories", &item("stories", "Public", true)).await;
+        let path = format!("/api/engagement/story/{}/comments", story["id"].as_str().expect("an id"));
+        let payloads = CONTROLS.into_iter().chain(["<b>bold</b>", "&lt;script&gt;", "\u{2028}</script>", "{{7*7}}"]);
+        let payloads: Vec<_> = payloads.collect();
+        for payload in &payloads {
+            let created = app.create("commenter", &path, &json!({ "content": payload })).await;
+            assert_eq!(created["content"], *payload);
+        }
+        for who in ["", "commenter"] {
+            let answer = app.read(who, &path).await;
+            let shown = answer.json()["comments"].as_array().expect("a list").clone();
+            assert_eq!(shown.iter().map(|comment| &comment["content"]).collect::<Vec<_>>(), payloads);
+            // A browser that opens the address does not take it for HTML.
+            assert_eq!(answer.header("content-type"), "application/json");
+            assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        }
+        let mention = json!([{ "user_id": "<img src=x onerror=alert(1)>", "user_name": CONTROLS[0] }]);
+        let created = app.create("commenter", &path, &json!({ "content": "c", "mentions": mention })).await;
+        assert_eq!(created["mentions"], mention);
+    }
 }

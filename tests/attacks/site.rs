@@ -31,6 +31,7 @@ pub(crate) fn item(kind: &str, title: &str, is_published: bool) -> Value {
         "sections" => json!({
             "title": title, "display_type": "feed", "content_type": "story", "is_published": is_published,
         }),
+        "api" => json!({ "content": title, "reaction_tag": "heart", "targets": [] }),
         "navlinks" => json!({ "label": title, "url": "/a", "is_published": is_published }),
         other => panic!("{other}: say here what it is created of"),
     }
@@ -59,6 +60,8 @@ impl Site {
         assert_eq!(app.put("author", "/pages/about", &item("pages", "Public", true)).await.status, 200);
         let deleted = app.create("author", "/stories", &item("stories", "Deleted", true)).await;
         assert_eq!(app.delete("author", &path("stories", &deleted)).await.status, 204);
+        let about = format!("/api/engagement/story/{}/comments", ids["stories"]);
+        ids.insert("api", id(&app.create("author", &about, &item("api", "Public", true)).await));
         Self { ids, deleted: id(&deleted) }
     }
 
@@ -67,6 +70,7 @@ impl Site {
         let kind = route.path.split('/').nth(1).expect("a path has a first part");
         let id = self.ids.get(kind).unwrap_or(&self.deleted);
         let path = route.path.replace("{id}", id).replace("{slug}", "public").replace("{page_type}", "about");
+        let path = path.replace("{target_type}", "story").replace("{target_id}", &self.ids["stories"]);
         path.replace("{type}", "stories")
     }
 }
@@ -77,7 +81,7 @@ pub(crate) fn fields(route: &Route) -> Body {
         Method::PUT if route.path == "/sections/order" => Body::from("[]"),
         Method::POST | Method::PUT => {
             let mut body = item("sections", "Changed", true);
-            for kind in ["projects", "navlinks"] {
+            for kind in ["projects", "navlinks", "api"] {
                 let more = item(kind, "Changed", true);
                 body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
             }

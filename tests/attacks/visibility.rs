@@ -234,6 +234,33 @@ testkit::stores! {
         assert_eq!(content(&db).await, before);
     }
 
+    async fn t02_reactions_and_comments_reveal_no_hidden_item(db: Database) {
+        let app = unlimited(&db).await;
+        let draft = app.create("author", "/stories", &item("stories", "Secret", true)).await;
+        let about = |kind: &str, id: &str| format!("/api/engagement/{kind}/{id}");
+        let id = draft["id"].as_str().expect("an id").to_owned();
+        for (end, body) in [("reactions", json!({ "reaction_tag": "heart" })), ("comments", json!({ "content": "Secret" }))] {
+            let answer = app.post("author", &format!("{}/{end}", about("story", &id)), &body).await;
+            assert!(answer.status.is_success(), "{}", answer.status);
+        }
+        app.change(&path("stories", &draft), &json!({ "is_published": false })).await;
+        for who in [ANONYMOUS, "commenter", "author", "admin"] {
+            for end in ["reactions", "comments"] {
+                let (hidden, unknown) = (format!("{}/{end}", about("story", &id)), format!("{}/{end}", about("story", NO_ID)));
+                assert_same(&app.read(who, &hidden).await, &app.read(who, &unknown).await, &format!("{end} as {who}"));
+                let body = json!({ "reaction_tag": "heart", "content": "Guess" });
+                let (hidden, unknown) = (app.post(who, &hidden, &body).await, app.post(who, &unknown, &body).await);
+                assert_eq!((hidden.status, comparable(&hidden)), (unknown.status, comparable(&unknown)), "{end} as {who}");
+            }
+            let count = async |id: &str| {
+                let body = json!({ "targets": [{ "type": "story", "id": id }] });
+                let counts = app.post(who, "/api/engagement/bulk/counts", &body).await.json();
+                counts["counts"][format!("story:{id}")].clone()
+            };
+            assert_eq!(count(&id).await, count(NO_ID).await, "{who}");
+        }
+    }
+
     async fn t23_responses_to_callers_are_never_shared(db: Database) {
         let app = unlimited(&db).await;
         let site = Site::create(&app).await;

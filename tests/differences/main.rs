@@ -7,6 +7,8 @@
 mod answers;
 /// Stored content.
 mod content;
+/// Reactions and comments.
+mod engagement;
 /// Configuration, start-up, stores and migrations.
 mod operation;
 /// Permissions and authentication.
@@ -73,6 +75,7 @@ const GROUPS: &[(&str, &[Difference])] = &[
     ("Sections and links", content::SITE),
     ("Slugs", content::SLUGS),
     ("Deleting", content::DELETING),
+    ("Reactions and comments", engagement::ENGAGEMENT),
     ("Configuration and start-up", operation::START),
     ("Migrations", operation::MIGRATIONS),
 ];

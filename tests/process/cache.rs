@@ -68,6 +68,54 @@ async fn two_see_one_another(program: Program) {
     assert!(verbose["rendered"]["lag_ms"].is_u64(), "{verbose}");
 }
 
+/// Asserts that a reaction in one process reaches another, and on a replica set invalidates nothing about other targets there.
+async fn reactions_reach_another_process(server: &Mongod, is_replica_set: bool) {
+    let program = Program::bare()
+        .with("ADMIN_EMAIL", "admin@example.com")
+        .with("ALLOW_DEV_AUTH", "true")
+        .with("CACHE_MAX_AGE", NEVER)
+        .with("MONGO_URI", &server.uri());
+    let (one, two) = (program.serve().await, program.serve().await);
+    let mut paths = Vec::new();
+    for title in ["One", "Other"] {
+        let story = json!({ "title": title, "content": "c", "is_published": true });
+        let (_, story) = one.post_as_admin("/stories", &story).await;
+        paths.push(format!("/api/engagement/story/{}/reactions", story["id"].as_str().expect("an id")));
+    }
+    let [path, other] = &paths[..] else { panic!("two stories") };
+    for tag in ["heart", "surprise"] {
+        until_hit(&two, path).await;
+        until_hit(&two, other).await;
+        assert_eq!(one.post_as_admin(path, &json!({ "reaction_tag": tag })).await.1["added"], true);
+        assert!(one.look(path).await.body.contains(tag));
+        until(&two, path, tag, |response| response.body.contains(tag)).await;
+        // Whatever was written before the second reaction was seen with the first one.
+        if is_replica_set && tag == "surprise" {
+            assert_eq!(two.look(other).await.cache_status, HIT);
+        }
+    }
+    let id = path.split('/').nth(4).expect("an id");
+    let targets = json!({ "targets": [{ "type": "story", "id": id }] });
+    let (_, counts) = two.post_as_admin("/api/engagement/bulk/counts", &targets).await;
+    assert_eq!(counts["counts"][format!("story:{id}")]["reactions"], json!({ "heart": 1, "surprise": 1 }));
+}
+
+#[test]
+fn reaction_in_one_process_invalidates_its_target_in_another() {
+    testkit::with_server_binary(|binary| async move {
+        let server = Mongod::replica_set(&binary).await.expect("a server");
+        reactions_reach_another_process(&server, true).await;
+    });
+}
+
+#[test]
+fn reactions_are_counted_on_a_standalone_server() {
+    testkit::with_server_binary(|binary| async move {
+        let server = Mongod::standalone(&binary).await.expect("a server");
+        reactions_reach_another_process(&server, false).await;
+    });
+}
+
 testkit::targets! {
     async fn write_in_one_process_invalidates_the_cache_of_another(target: Arc<Target>) {
         two_see_one_another(Program::on(&target)).await;

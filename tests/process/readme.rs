@@ -11,14 +11,14 @@ use crate::program::{Program, Server};
 /// The address in the walkthrough.
 const ADDRESS: &str = "http://localhost:5001";
 
+/// Returns the shell blocks of a document.
+fn blocks(text: &str) -> Vec<&str> {
+    text.split("\n```sh\n").skip(1).map(|rest| rest.split_once("\n```").expect("a block ends").0).collect()
+}
+
 /// Returns the shell blocks of `docs/api.md`, joined in their order.
 fn walkthrough() -> String {
-    let text = include_str!("../../docs/api.md");
-    let blocks: Vec<_> = text
-        .split("\n```sh\n")
-        .skip(1)
-        .map(|rest| rest.split_once("\n```").expect("a block ends").0)
-        .collect();
+    let blocks = blocks(include_str!("../../docs/api.md"));
     assert!(blocks.len() > 1, "docs/api.md contains the commands");
     blocks.join("\n")
 }
@@ -93,6 +93,20 @@ testkit::targets! {
         let picture = std::fs::read(program.folder().join("dot.webp")).expect("a file");
         assert!(picture.starts_with(b"RIFF") && picture[8..].starts_with(b"WEBP"));
     }
+
+    async fn readme_commands_react_comment_reply_and_delete(target: Arc<Target>) {
+        let program = Program::on(&target);
+        let server = program.serve().await;
+        let blocks = blocks(include_str!("../../README.md"));
+        let block = blocks.iter().find(|block| block.contains("/reactions")).expect("the README reacts to a story");
+        let script = block.replace(ADDRESS, server.base());
+        let ran = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().expect("bash runs");
+        let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert!(ran.status.success(), "{}\n{out}\n{err}", ran.status);
+        for expected in ["\"added\":true", "\"content\":\"Indeed\"", "\"deleted_at\":\""] {
+            assert!(out.contains(expected), "{expected} is missing:\n{out}");
+        }
+    }
 }
 
 /// The example of a migration that does not exist yet.
@@ -112,6 +126,7 @@ fn documents_name_files_that_exist() {
         "CONTRIBUTING.md",
         "docs/api.md",
         "docs/embedded.md",
+        "docs/engagement.md",
         "docs/media.md",
         "docs/migrations.md",
     ];

@@ -102,4 +102,25 @@ testkit::targets! {
         assert_eq!(server.get_as_admin("/trash?type=stories").await.1["total"], 1);
         db.close().await;
     }
+
+    async fn purge_takes_reactions_and_comments_with_it(target: Arc<Target>) {
+        let program = Program::on(&target);
+        program.run(&["migrate", "up"]).expect(0);
+        let db = open_store(&target).await;
+        let (old, live) = (deleted("old", 40), item("live", 40, doc! {}));
+        for story in [&old, &live] {
+            let id = story.get_object_id("_id").expect("an id").to_hex();
+            let about = doc! { "target_type": "story", "target_id": &id, "user_id": "u" };
+            for collection in ["reactions", "comments"] {
+                db.collection(collection).insert_one(about.clone()).await.expect("a document");
+            }
+            db.collection("engagement_counts").insert_one(doc! { "_id": format!("story:{id}") }).await.expect("counts");
+        }
+        db.collection("stories").insert_many(vec![old, live]).await.expect("stories");
+        program.run(&["trash", "purge", "--older-than", "30d", "--yes"]).expect(0);
+        for collection in ["stories", "reactions", "comments", "engagement_counts"] {
+            assert_eq!(remaining(&db, collection).await, 1, "{collection}");
+        }
+        db.close().await;
+    }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams, State};
 use axum::http::header::{AUTHORIZATION, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, Method};
 
 use super::value::{self, FieldValue};
 use crate::domain::{Caller, Precondition, RevisionMatch};
-use crate::http::middleware::{ClientInfo, Permit, RequestId};
+use crate::http::middleware::{ClientInfo, Permit, RateLimitKey, RequestId};
 use crate::http::openapi::headers;
 use crate::http::openapi::operation::{Input, Operation};
-use crate::http::{ApiError, AppState, FieldError, Policy, Route, cache};
+use crate::http::{ApiError, AppState, FieldError, Policy, RateLimit, Route, cache};
 use crate::identity::{self, Profile, TokenError, VerifiedCaller};
 use crate::service::Services;
 
@@ -39,12 +39,15 @@ pub(crate) struct Auth {
     client: IpAddr,
     permit: Option<Permit>,
     policy: Policy,
+    /// The limit of what each user does at the route, and the key without the user.
+    user_limit: Option<(RateLimit, Method, &'static str)>,
     /// True if the request changes nothing.
     reads: bool,
 }
 
 impl Auth {
     pub(super) fn new(parts: &Parts, app: &AppState) -> Result<Self, ApiError> {
+        let route = Route::matched(&parts.extensions);
         Ok(Self {
             services: app.gate.services()?,
             app: app.clone(),
@@ -53,7 +56,8 @@ impl Auth {
             permit: parts.extensions.get().cloned(),
             reads: parts.method.is_safe(),
             // Every handler belongs to a row of the table.
-            policy: Route::matched(&parts.extensions).map_or(Policy::Admins, |route| route.policy),
+            policy: route.map_or(Policy::Admins, |route| route.policy),
+            user_limit: route.and_then(|route| Some((route.user_limit?, route.method.clone(), route.path))),
         })
     }
 
@@ -72,10 +76,16 @@ impl Auth {
         self.admit(caller)
     }
 
-    /// Checks the caller's role.
+    /// Checks the caller's role, and counts the request against the limit of the user.
     fn admit(&self, caller: Caller) -> Result<Caller, ApiError> {
         log_caller(&caller);
         self.policy.check_role(&caller, self.services.authorship)?;
+        if let (Some((limit, method, path)), Some(limiter)) =
+            (&self.user_limit, &self.app.middleware.rate_limiter)
+        {
+            let key = RateLimitKey::of_user(caller.id, method, path);
+            limiter.try_acquire(key, *limit, self.app.clock.now())?;
+        }
         Ok(caller)
     }
 
@@ -109,7 +119,7 @@ impl Auth {
         }
     }
 
-    async fn profile(&self) -> Result<Profile, ApiError> {
+    pub(super) async fn profile(&self) -> Result<Profile, ApiError> {
         let verified = self.verify().await??;
         let profile = self.services.authenticator.profile(&verified).await?;
         self.admit(profile.caller)?;
@@ -215,6 +225,24 @@ impl<T: FieldValue> FromRequestParts<AppState> for TypedId<T> {
 }
 
 impl<T: FieldValue> Input for TypedId<T> {
+    fn describe(operation: &mut Operation) {
+        operation.errors.extend([400, 404, 422]);
+    }
+}
+
+/// The type and the id of what a reaction or comment is about. The service parses them.
+pub(crate) struct TargetParams(pub(crate) String, pub(crate) String);
+
+impl FromRequestParts<AppState> for TargetParams {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let [kind, id] = params(parts, app).await?;
+        Ok(Self(kind, id))
+    }
+}
+
+impl Input for TargetParams {
     fn describe(operation: &mut Operation) {
         operation.errors.extend([400, 404, 422]);
     }

@@ -22,6 +22,7 @@ use crate::http::middleware::{ClientInfo, Permit};
 use crate::http::openapi::operation::{Input, Operation};
 use crate::http::openapi::{headers, schema};
 use crate::http::{ApiError, AppState};
+use crate::identity::Profile;
 
 /// The maximum size of a JSON body: 1 MiB.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -39,6 +40,12 @@ const MAX_ELEMENTS: usize = 500;
 /// A caller whom the route's policy admits, and their body. Credentials come first, unlike in the original: nothing is
 /// received from a client that may not send it.
 pub(crate) struct Authorized<T>(pub(crate) Caller, pub(crate) T);
+
+/// As [`Authorized`], with the caller's name and picture.
+pub(crate) struct Signed<T>(pub(crate) Profile, pub(crate) T);
+
+/// A body that everyone may send, since it changes nothing.
+pub(crate) struct Question<T>(pub(crate) T);
 
 /// As [`Authorized`], for a request that creates an item. The client may repeat it if it has a key.
 pub(crate) struct Create<T> {
@@ -123,6 +130,26 @@ impl<T: JsonBody> FromRequest<AppState> for Authorized<T> {
     }
 }
 
+impl<T: JsonBody> FromRequest<AppState> for Signed<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let profile = Auth::new(&parts, app)?.profile().await?;
+        let bytes = receive_json(Request::from_parts(parts, body), app).await?;
+        Ok(Self(profile, decode(&bytes)?))
+    }
+}
+
+impl<T: JsonBody> FromRequest<AppState> for Question<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
+        let bytes = receive_json(request, app).await?;
+        Ok(Self(decode(&bytes)?))
+    }
+}
+
 impl<T: JsonBody> FromRequest<AppState> for Create<T> {
     type Rejection = ApiError;
 
@@ -143,6 +170,21 @@ impl<T: JsonBody> Input for Authorized<T> {
     fn describe(operation: &mut Operation) {
         Caller::describe(operation);
         operation.errors.extend([400, 408, 409, 413, 415, 422]);
+        operation.body = Some(T::describe(operation));
+    }
+}
+
+impl<T: JsonBody> Input for Signed<T> {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        Authorized::<T>::describe(operation);
+    }
+}
+
+impl<T: JsonBody> Input for Question<T> {
+    fn describe(operation: &mut Operation) {
+        operation.errors.extend([400, 408, 413, 415, 422]);
         operation.body = Some(T::describe(operation));
     }
 }

@@ -20,8 +20,8 @@ pub(crate) use fields::{
     Field, FieldSpec, Fields, FromFields, RequestBody, absent_is, default, omittable, optional, optional_as,
     optional_id, optional_text, page, patch_id, query, request, required,
 };
-pub(crate) use head::{Auth, IfMatch, PathParam, TypedId};
-pub(crate) use json::{Authorized, Create};
+pub(crate) use head::{Auth, IfMatch, PathParam, TargetParams, TypedId};
+pub(crate) use json::{Authorized, Create, Question, Signed};
 pub(crate) use multipart::{Upload, UploadForm};
 pub(crate) use query::ValidQuery;
-pub(crate) use value::MAX_SAFE_INTEGER;
+pub(crate) use value::{FieldValue, MAX_SAFE_INTEGER, RawValue, invalid};

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use chrono::{DateTime, Datelike as _, Utc};
 use serde_json::Value;
 use validator::{ValidateLength, ValidateRange};
 
@@ -92,6 +93,19 @@ impl FieldValue for bool {
             RawValue::Json(_) => None,
         };
         value.ok_or_else(|| vec![invalid("bool_parsing", "must be true or false")])
+    }
+}
+
+impl FieldValue for DateTime<Utc> {
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
+        let text = match &input {
+            RawValue::Text(text) => text,
+            RawValue::Json(value) => value.as_str().unwrap_or_default(),
+        };
+        let parsed = DateTime::parse_from_rfc3339(text).ok().filter(|at| (0..=9999).contains(&at.year()));
+        let expected =
+            || vec![invalid("datetime_parsing", "must be a date and time with a zone, as in RFC 3339")];
+        parsed.map(|at| at.to_utc()).ok_or_else(expected)
     }
 }
 

@@ -16,7 +16,7 @@ pub use admission::{ConcurrencyLimit, Gate, Readiness};
 pub(crate) use admission::{Permit, UploadPlace, check_head, reject_malformed, require_open_gate, timeout};
 pub use headers::is_origin;
 pub(crate) use headers::{SECURITY_HEADERS, add_hsts, add_vary, allow_origin, cors_and_security_headers};
-pub(crate) use rate_limit::{ClientInfo, rate_limit};
+pub(crate) use rate_limit::{ClientInfo, RateLimitKey, rate_limit};
 pub use rate_limit::{RateLimit, RateLimitStatus};
 
 use headers::AllowedOrigins;

@@ -15,6 +15,7 @@ use percent_encoding::percent_decode_str;
 use twox_hash::XxHash3_64;
 
 use crate::clock::is_within;
+use crate::domain::Id;
 use crate::http::{ApiError, AppState, Route};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -90,24 +91,40 @@ pub struct RateLimitStatus {
     pub seconds_left: u64,
 }
 
-/// A client, and the hash of what it does: method and path, or 0 for everything together.
+/// A client or user, and the hash of what they do: method and path, or 0 for everything together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct RateLimitKey(IpAddr, u64);
+pub(crate) struct RateLimitKey(Subject, u64);
+
+/// The one whose requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    Client(IpAddr),
+    User(Id),
+}
 
 impl RateLimitKey {
     /// Returns the key of everything that a client does.
     pub(crate) fn of_client(client: IpAddr) -> Self {
-        Self(client, 0)
+        Self(Subject::Client(client), 0)
+    }
+
+    /// Returns the key of what a user does at a row of the route table, whatever the path.
+    pub(crate) fn of_user(user: Id, method: &Method, template: &str) -> Self {
+        Self(Subject::User(user), hash(method, template))
     }
 
     /// Returns the key of a method and a path. Spellings of one path with other percent-encodings are the same.
     pub(crate) fn of_path(client: IpAddr, method: &Method, path: &str) -> Self {
-        let mut hash = XxHash3_64::new();
-        hash.write(method.as_str().as_bytes());
-        let path: Vec<u8> = percent_decode_str(path).collect();
-        hash.write(&path);
-        Self(client, hash.finish())
+        Self(Subject::Client(client), hash(method, path))
     }
+}
+
+fn hash(method: &Method, path: &str) -> u64 {
+    let mut hash = XxHash3_64::new();
+    hash.write(method.as_str().as_bytes());
+    let path: Vec<u8> = percent_decode_str(path).collect();
+    hash.write(&path);
+    hash.finish()
 }
 
 /// Counts requests in windows of a minute, which start with the first request.

@@ -3,17 +3,18 @@ use serde_json::{Map, Value, json};
 
 use super::operation::Operation;
 use super::{errors, headers};
-use crate::domain::TrashType;
+use crate::domain::{TargetType, TrashType};
 use crate::http::error::ErrorBody;
 use crate::http::{Policy, Route};
 
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("stories", "Stories, newest first."),
     ("projects", "Projects, by `sort_order`."),
     ("pages", "One page of each type."),
     ("sections", "The tree of sections that content belongs to."),
     ("navlinks", "Navigation links."),
     ("uploads", "Pictures and videos."),
+    ("engagement", "Reactions and comments. Each path is also served without `/api`."),
     ("trash", "Deleted items, until they are purged."),
     ("identity", "The caller."),
     ("operations", "Health, readiness and documentation."),
@@ -66,7 +67,9 @@ fn describe(route: &Route, mut operation: Operation) -> Value {
         // These routes ignore credentials.
         Policy::Everyone if tag == "operations" => json!([]),
         Policy::Everyone => json!([{}, { "bearer": [] }]),
-        Policy::SignedIn | Policy::Authors | Policy::Owner | Policy::Admins => json!([{ "bearer": [] }]),
+        Policy::SignedIn | Policy::Authors | Policy::Owner | Policy::OwnerAlone | Policy::Admins => {
+            json!([{ "bearer": [] }])
+        }
     };
     operation.errors.extend([500, 503].iter().chain(route.errors));
     if route.method != Method::GET {
@@ -135,7 +138,7 @@ fn responses(route: &Route, operation: &Operation) -> Map<String, Value> {
 }
 
 fn tag(path: &str) -> &str {
-    match path.split('/').nth(1).unwrap_or_default() {
+    match path.trim_start_matches("/api").split('/').nth(1).unwrap_or_default() {
         "me" => "identity",
         first if TAGS.iter().any(|(name, _)| *name == first) => first,
         _ => "operations",
@@ -156,15 +159,20 @@ fn admitted(policy: Policy) -> Option<&'static str> {
         Policy::SignedIn => Some("Requires authentication."),
         Policy::Authors => Some("For authors and administrators."),
         Policy::Owner => Some("For the owner and administrators."),
+        Policy::OwnerAlone => Some("For the owner."),
         Policy::Admins => Some("For administrators."),
     }
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    names.map(|name| {
+    let takes_comments = path.ends_with("/comments");
+    let targets = TargetType::ALL.iter().filter(move |kind| !takes_comments || kind.takes_comments());
+    let targets: Vec<_> = targets.map(|kind| kind.as_str()).collect();
+    names.map(move |name| {
         let schema = match name {
-            "id" => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{24}$" }),
+            "id" | "target_id" => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{24}$" }),
+            "target_type" => json!({ "type": "string", "enum": targets }),
             "type" => json!({ "type": "string", "enum": TrashType::WORDS }),
             _ => json!({ "type": "string", "minLength": 1 }),
         };

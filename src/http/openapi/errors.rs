@@ -111,7 +111,16 @@ pub(super) fn schemas() -> Map<String, Value> {
     Map::from_iter([
         (
             "ValidationError".to_owned(),
-            with("errors", "An error that lists the invalid fields of a request."),
+            json!({
+                "description": "An error that lists the invalid fields of a request, or has a code in its `detail`.",
+                "allOf": [
+                    { "$ref": "#/components/schemas/Error" },
+                    { "anyOf": [
+                        { "type": "object", "required": ["errors"] },
+                        { "type": "object", "properties": { "detail": { "type": "object" } } },
+                    ] },
+                ],
+            }),
         ),
         ("UploadError".to_owned(), upload_error()),
         ("RateLimitError".to_owned(), with("error", "An error of a client that exceeded a rate limit.")),
@@ -182,6 +191,8 @@ mod tests {
                 // Their route describes them.
                 | ApiError::Unprocessable(_)
                 | ApiError::Upload(_)
+                // 403, 404 and 422, like others above.
+                | ApiError::Coded(..)
                 // 503 and 429, like others above; the tests of limits cover them.
                 | ApiError::StoreUnavailable(_)
                 | ApiError::ReadOnly(_)

@@ -10,7 +10,7 @@ response! {
         name,
         role,
     }
-    from { caller: Caller { id, role }, email, name };
+    from { caller: Caller { id, role }, email, name, avatar_url: _ };
     example {
         "id": "65a1b2c3d4e5f60718293a00", "email": "ada@example.com", "name": "Ada", "role": "author",
     }

@@ -4,6 +4,8 @@
 pub(crate) mod articles;
 /// The documentation page.
 pub(crate) mod docs;
+/// Reactions and comments.
+pub(crate) mod engagement;
 /// Health, readiness and the index.
 pub(crate) mod health;
 /// The caller.

@@ -9,6 +9,6 @@ mod list;
 
 pub(crate) use item::{
     Body, Changed, Created, CreatedSanitized, Deleted, Item, ItemAtSlug, ResponseBody, Sanitized, WireField,
-    etag, format_naive_timestamp, response, schema_of,
+    etag, format_naive_timestamp, format_timestamp, response, schema_of,
 };
 pub(crate) use list::List;

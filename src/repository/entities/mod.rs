@@ -1,5 +1,9 @@
 //! One file per resource: its row, filter, writes and declared indexes.
 
+/// Comments.
+pub(super) mod comment;
+/// Numbers of reactions and comments.
+pub(super) mod engagement_counts;
 /// Uploaded pictures and videos.
 mod media;
 /// Navigation links.
@@ -8,6 +12,8 @@ mod navlink;
 mod page;
 /// Projects.
 mod project;
+/// Reactions.
+pub(super) mod reaction;
 /// Sections.
 mod section;
 /// Stories.

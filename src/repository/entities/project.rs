@@ -3,7 +3,7 @@ use docstore::{
     Filter, Index,
 };
 
-use crate::domain::{Project, ProjectDraft, ProjectFilter, ProjectPatch, TrashType};
+use crate::domain::{Project, ProjectDraft, ProjectFilter, ProjectPatch, TargetType, TrashType};
 use crate::repository::entity::{
     Row, fields, flag, integer_or_zero, reference, refers, text, text_or_empty, texts, visible, web_url,
 };
@@ -70,4 +70,5 @@ impl Sluggable for Project {
 
 impl SoftDelete for Project {
     const TRASH_TYPE: TrashType = TrashType::Projects;
+    const TARGET_TYPE: Option<TargetType> = Some(TargetType::Project);
 }

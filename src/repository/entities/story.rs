@@ -5,7 +5,7 @@ use docstore::{
     Filter, Index, Update,
 };
 
-use crate::domain::{Story, StoryDraft, StoryFilter, StoryPatch, TrashType};
+use crate::domain::{Story, StoryDraft, StoryFilter, StoryPatch, TargetType, TrashType};
 use crate::repository::entity::{
     Row, fields, flag, optional_date, reference, refers, text, text_or_empty, visible,
 };
@@ -75,4 +75,5 @@ impl Sluggable for Story {
 
 impl SoftDelete for Story {
     const TRASH_TYPE: TrashType = TrashType::Stories;
+    const TARGET_TYPE: Option<TargetType> = Some(TargetType::Story);
 }

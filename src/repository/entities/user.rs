@@ -48,6 +48,8 @@ pub struct User {
     pub id: Id,
     /// Display name.
     pub name: String,
+    /// Picture.
+    pub avatar_url: Option<String>,
 }
 
 /// The repository of users. Cheap to clone.
@@ -71,6 +73,11 @@ impl Users {
     /// regard to case; of several, the one in the given case counts, then the one in lower case, then the oldest.
     pub async fn find(&self, user: &NewUser) -> Result<Option<User>, Error> {
         Ok(self.find_stored(user).await?.map(|stored| stored.user))
+    }
+
+    /// Returns the user with this e-mail address.
+    pub async fn find_address(&self, email: &str) -> Result<Option<User>, Error> {
+        Ok(self.find_by_address(email).await?.map(|stored| stored.user))
     }
 
     /// Returns the address of the user with this address, as it is stored.
@@ -197,7 +204,9 @@ struct StoredUser {
 impl StoredUser {
     fn read(document: &RawDocument) -> Result<Self, Error> {
         let user = read_row(COLLECTION, document, |row| {
-            Ok(User { id: row.read("_id", object_id)?, name: row.read("name", text)? })
+            // A picture that cannot be read keeps no one from signing in.
+            let avatar_url = row.read("avatar_url", |value| Some(text(value)))?;
+            Ok(User { id: row.read("_id", object_id)?, name: row.read("name", text)?, avatar_url })
         })?;
         let email = document.get_str("email").unwrap_or_default().to_owned();
         let entries = document.get_array("auth_providers").into_iter().flatten().filter_map(Result::ok);

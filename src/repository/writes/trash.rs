@@ -44,8 +44,8 @@ impl<E: SoftDelete> Repository<E> {
         Ok(self.collection.count(&deleted_until(instant)).await?)
     }
 
-    /// Removes permanently what [`Repository::count_deleted_until`] counts, forgets its former names and the requests
-    /// that created it, and returns the number of removed documents. Documents that are restored concurrently stay.
+    /// Removes permanently what [`Repository::count_deleted_until`] counts, with its reactions and comments, forgets its
+    /// former names and the requests that created it, and returns the number of removed documents. Documents that are restored concurrently stay.
     pub async fn purge_deleted_until(&self, instant: DateTime<Utc>) -> Result<u64, Error> {
         let expired = deleted_until(instant);
         let mut purged = 0;
@@ -66,6 +66,9 @@ impl<E: SoftDelete> Repository<E> {
             }
             self.forget_names(&removed).await?;
             self.idempotency.forget(&removed).await?;
+            if let Some(kind) = E::TARGET_TYPE {
+                self.engagement.forget(kind, &removed).await?;
+            }
         }
     }
 

@@ -151,7 +151,7 @@ const REGRESSIONS: &[(u32, &str, Regression)] = &[
     (22, "each start published and dated stories", Tested(&["regression_22_a_start_changes_no_content"])),
     (23, "one width of an image was never found", Elsewhere("no uploads")),
     (24, "jobs of the video processing could not be changed by file", Elsewhere("no video routes")),
-    (25, "reactions and comments", Elsewhere("no engagement routes")),
+    (25, "reactions and comments", Elsewhere("tests/api/engagement")),
     (
         26,
         "indexes that could not be created were only logged",
