@@ -20,6 +20,8 @@ mod progress;
 mod seed;
 /// `trash …`.
 mod trash;
+/// `user …`.
+mod user;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -79,6 +81,12 @@ enum Command {
     ///   field-notes trash purge --older-than 30d --dry-run
     #[command(subcommand, verbatim_doc_comment)]
     Trash(trash::Verb),
+    /// Export or erase what a user added to content
+    ///
+    /// Examples:
+    ///   field-notes user export ada@example.com
+    #[command(subcommand, verbatim_doc_comment)]
+    User(user::Verb),
     Doctor(doctor::DoctorArgs),
     /// Add sample content
     ///
@@ -191,6 +199,7 @@ async fn dispatch(command: Command, dotenv: &Dotenv) -> Result<u8, CliError> {
         }
         Command::Migrate(arguments) => return migrate::run(arguments, command_config).await,
         Command::Trash(verb) => return Ok(trash::run(verb, command_config()?).await?.print(false)),
+        Command::User(verb) => return Ok(user::run(verb, command_config()?).await?.print(false)),
         Command::Doctor(arguments) => {
             return Ok(doctor::run(arguments, command_config()?).await?.print(false));
         }

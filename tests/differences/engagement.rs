@@ -62,6 +62,11 @@ pub(crate) const ENGAGEMENT: &[Difference] = &[
         "the_same_comment_within_a_minute_is_409",
     ),
     extend(
+        "user-erase",
+        "`field-notes user export` and `user erase` print and remove the comments and reactions of a person.",
+        "export_and_erasure_cover_everything_of_a_user",
+    ),
+    extend(
         "engagement-purge",
         "Content that is purged from the trash takes its reactions and comments with it.",
         "purge_takes_reactions_and_comments_with_it",

@@ -51,5 +51,7 @@ mod store_faults;
 mod takeover;
 /// `trash purge`.
 mod trash;
+/// `user export` and `user erase`.
+mod user;
 /// All verbs of `migrate`: exit codes and output.
 mod verbs;
