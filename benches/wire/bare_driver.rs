@@ -1,6 +1,7 @@
 //! The official driver behind a bare handler: one `find` that is decoded and serialized, one `insert_one`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,6 +19,10 @@ const INSERTS: &str = "bench_inserts";
 struct Bare {
     stories: Collection<Story>,
     inserts: Collection<Document>,
+    counts: Collection<Document>,
+    ids: Vec<String>,
+    upserts: Collection<Document>,
+    toggles: AtomicI64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,8 +75,21 @@ pub(crate) async fn router(uri: &str, database: &str) -> Result<Router, String> 
     let secondary =
         indexes.into_iter().filter(|index| !index.keys.contains_key("_id") || index.keys.len() > 1);
     inserts.create_indexes(secondary).await.map_err(text)?;
-    let bare = Bare { stories: database.collection("stories"), inserts };
-    let router = Router::new().route("/stories", routing::get(find).post(insert));
+    let counts: Collection<Document> = database.collection("engagement_counts");
+    let counted: Vec<Document> =
+        counts.find(doc! {}).limit(50).await.map_err(text)?.try_collect().await.map_err(text)?;
+    let bare = Bare {
+        stories: database.collection("stories"),
+        inserts,
+        ids: counted.iter().filter_map(|counts| Some(counts.get_str("_id").ok()?.to_owned())).collect(),
+        counts,
+        upserts: database.collection("bench_upserts"),
+        toggles: AtomicI64::new(0),
+    };
+    let router = Router::new()
+        .route("/stories", routing::get(find).post(insert))
+        .route("/counts", routing::get(find_counts))
+        .route("/reactions", routing::post(upsert));
     Ok(router.with_state(Arc::new(bare)))
 }
 
@@ -103,6 +121,18 @@ async fn insert(
     };
     bare.inserts.insert_one(document).await.map_err(failed)?;
     Ok(StatusCode::CREATED)
+}
+
+async fn find_counts(State(bare): State<Arc<Bare>>) -> Result<Json<Vec<Document>>, StatusCode> {
+    let found = bare.counts.find(doc! { "_id": { "$in": &bare.ids } }).await.map_err(failed)?;
+    Ok(Json(found.try_collect().await.map_err(failed)?))
+}
+
+async fn upsert(State(bare): State<Arc<Bare>>) -> Result<StatusCode, StatusCode> {
+    let n = bare.toggles.fetch_add(1, Ordering::Relaxed);
+    let update = doc! { "$set": { "reaction_tag": "heart", "n": n } };
+    bare.upserts.update_one(doc! { "_id": "a reaction" }, update).upsert(true).await.map_err(failed)?;
+    Ok(StatusCode::OK)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]

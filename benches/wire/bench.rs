@@ -42,6 +42,7 @@ impl Bench {
     pub(crate) fn stories(&self, size: Size) -> u64 {
         match size {
             Size::Few => 10,
+            Size::Discussed => 50,
             Size::Thousand => 1000,
             Size::Million => self.settings.stories,
         }

@@ -18,15 +18,15 @@ const UNCACHED_CONNECTIONS: u64 = 8;
 pub(crate) const LIST: &str = "/stories?limit=10";
 
 pub(crate) fn identity(bench: &Bench) -> Result<Measured, String> {
-    compare_with_fixed(bench, LIST, &[])
+    compare_with_fixed(bench, StoreKind::Embedded, Size::Few, LIST, &[])
 }
 
 pub(crate) fn brotli(bench: &Bench) -> Result<Measured, String> {
-    compare_with_fixed(bench, LIST, &["Accept-Encoding: br"])
+    compare_with_fixed(bench, StoreKind::Embedded, Size::Few, LIST, &["Accept-Encoding: br"])
 }
 
 pub(crate) fn sections(bench: &Bench) -> Result<Measured, String> {
-    compare_with_fixed(bench, "/sections", &[])
+    compare_with_fixed(bench, StoreKind::Embedded, Size::Few, "/sections", &[])
 }
 
 pub(crate) fn not_modified(bench: &Bench) -> Result<Measured, String> {
@@ -41,8 +41,14 @@ pub(crate) fn not_modified(bench: &Bench) -> Result<Measured, String> {
 }
 
 /// Compares a cached response with a bare handler that returns the same bytes.
-fn compare_with_fixed(bench: &Bench, path: &str, headers: &[&str]) -> Result<Measured, String> {
-    let location = bench.store(StoreKind::Embedded, Size::Few)?;
+pub(crate) fn compare_with_fixed(
+    bench: &Bench,
+    kind: StoreKind,
+    size: Size,
+    path: &str,
+    headers: &[&str],
+) -> Result<Measured, String> {
+    let location = bench.store(kind, size)?;
     let program = Program::start(bench, &location, &[])?;
     let lines = headers.iter().fold(String::new(), |lines, header| lines + header + "\r\n");
     let answer = program.warm(path, &lines)?.expect(200, path)?;

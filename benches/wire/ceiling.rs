@@ -15,10 +15,11 @@ use axum::{Router, routing};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::bare_driver;
 use crate::bench::Bench;
 use crate::cleanup::ManagedChild;
 use crate::client::{Answer, Client};
+use crate::program::Location;
+use crate::{bare_driver, bare_store};
 
 /// Environment variable with a ceiling's configuration; set in the processes that are ceilings.
 pub(crate) const CONFIG: &str = "BENCH_WIRE_CEILING";
@@ -31,6 +32,8 @@ enum CeilingConfig {
     Fixed { status: u16, headers: Vec<(String, String)>, body: PathBuf },
     /// One driver operation for each request.
     Driver { uri: String, database: String },
+    /// One read of the embedded store for each request.
+    Store { folder: PathBuf },
 }
 
 /// A running ceiling process.
@@ -52,6 +55,16 @@ impl Ceiling {
     /// Starts a ceiling that calls the driver.
     pub(crate) fn driver(bench: &Bench, uri: &str, database: &str) -> Result<Self, String> {
         Self::start(bench, &CeilingConfig::Driver { uri: uri.to_owned(), database: database.to_owned() })
+    }
+
+    /// Starts a ceiling that finds the counts of 50 targets at `/counts`.
+    pub(crate) fn counts(bench: &Bench, location: &Location) -> Result<Self, String> {
+        match location {
+            Location::Embedded(folder) => {
+                Self::start(bench, &CeilingConfig::Store { folder: folder.clone() })
+            }
+            Location::Mongo(uri, database) => Self::driver(bench, uri, database),
+        }
     }
 
     fn start(bench: &Bench, config: &CeilingConfig) -> Result<Self, String> {
@@ -90,6 +103,7 @@ pub(crate) fn serve(config: &str) -> Result<(), String> {
     runtime.map_err(|error| error.to_string())?.block_on(async {
         let router = match config {
             CeilingConfig::Fixed { status, headers, body } => fixed_router(status, &headers, &body)?,
+            CeilingConfig::Store { folder } => bare_store::router(&folder).await?,
             CeilingConfig::Driver { uri, database } => bare_driver::router(&uri, &database).await?,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
@@ -117,7 +131,7 @@ fn fixed_router(status: u16, headers: &[(String, String)], body: &std::path::Pat
         body: std::fs::read(body).map_err(|error| error.to_string())?.into(),
     };
     let fixed = Arc::new(fixed);
-    let paths = ["/stories", "/sections"];
+    let paths = ["/stories", "/sections", "/api/engagement/{kind}/{id}/comments"];
     let router = paths.iter().fold(Router::new(), |router, path| router.route(path, routing::get(respond)));
     Ok(router.with_state(fixed))
 }

@@ -7,6 +7,8 @@
 
 /// One driver operation behind a bare handler.
 mod bare_driver;
+/// One read of the embedded store behind a bare handler.
+mod bare_store;
 /// State shared by all rows.
 mod bench;
 /// Rows measured by `wrk`.
@@ -19,6 +21,8 @@ mod cleanup;
 mod client;
 /// Rows about a second process.
 mod cross_process;
+/// Rows about reactions and comments.
+mod engagement;
 /// Measured rows of the table.
 mod figure;
 /// Rows about large stores.

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, StoreKind};
 use crate::figure::{Bound, Measured, Unit};
 use crate::seed::Size;
-use crate::{cached, cross_process, large, memory_and_start, sequential, uploads};
+use crate::{cached, cross_process, engagement, large, memory_and_start, sequential, uploads};
 
 /// The definition of a row.
 pub(crate) struct Row {
@@ -139,6 +139,30 @@ pub(crate) const ROWS: &[Row] = &[
         AtMost(400.0),
         Mebibytes,
         uploads::memory,
+    ),
+    row(
+        "counts",
+        "`POST …/bulk/counts` for 50 targets with 100,000 reactions, embedded : one indexed `find` of 50 documents in a bare handler (p50)",
+        AtMost(3.0),
+        TimesOver,
+        |bench| engagement::counts(bench, Embedded),
+    ),
+    row("counts-mongo", "the same on MongoDB", AtMost(3.0), TimesOver, |bench| {
+        engagement::counts(bench, Mongo)
+    }),
+    row(
+        "comments",
+        "`GET …/comments` with 200 comments, cached : bare axum handler, same bytes",
+        AtLeast(0.9),
+        OfRates,
+        engagement::comments,
+    ),
+    row(
+        "toggle",
+        "toggle of a reaction, MongoDB : one `update_one` upsert of the driver in a bare handler (p50)",
+        AtMost(2.5),
+        TimesOver,
+        engagement::toggle,
     ),
     row("memory-idle", "resident memory, idle", AtMost(40.0), Mebibytes, memory_and_start::idle),
     row(

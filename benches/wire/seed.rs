@@ -11,6 +11,8 @@ use crate::program::Location;
 pub(crate) enum Size {
     /// Ten stories of 5 kB.
     Few,
+    /// Fifty stories of 300 bytes with 2,000 reactions each, the first one with 200 comments.
+    Discussed,
     /// A thousand stories of 300 bytes.
     Thousand,
     /// As many stories as a large site has, of 300 bytes.
@@ -21,6 +23,7 @@ impl Size {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Few => "few",
+            Self::Discussed => "discussed",
             Self::Thousand => "thousand",
             Self::Million => "million",
         }
@@ -29,7 +32,7 @@ impl Size {
     fn content(self) -> usize {
         match self {
             Self::Few => 5000,
-            Self::Thousand | Self::Million => 300,
+            Self::Discussed | Self::Thousand | Self::Million => 300,
         }
     }
 }
@@ -87,6 +90,33 @@ async fn insert(db: &Database, size: Size, stories: u64) -> docstore::Result<()>
         collection.insert_many(batch).await?;
         at = next;
     }
+    if size == Size::Discussed { discuss(db).await } else { Ok(()) }
+}
+
+/// Adds reactions and comments to the stories, as the original stores them.
+async fn discuss(db: &Database) -> docstore::Result<()> {
+    let stories = db.collection("stories").find(Find::new(Filter::All)).await?.documents().await?;
+    let ids: Vec<_> = stories.iter().filter_map(|story| story.get_object_id("_id").ok()).collect();
+    let at = DateTime::from_millis(FIRST);
+    for id in &ids {
+        let reaction = |n: u32| {
+            let tag = if n.is_multiple_of(2) { "heart" } else { "thumbup" };
+            doc! {
+                "target_type": "story", "target_id": id.to_hex(), "user_id": format!("{n:024x}"),
+                "user_name": "Reader", "reaction_tag": tag,
+                "created_at": at,
+            }
+        };
+        db.collection("reactions").insert_many((0..2000).map(reaction).collect()).await?;
+    }
+    let comment = |n: u64| {
+        doc! {
+            "target_type": "story", "target_id": ids.first().map(|id| id.to_hex()), "parent_id": null,
+            "user_id": format!("{n:024x}"), "user_name": "Reader", "user_avatar": null,
+            "content": html(n, 200), "mentions": [], "created_at": at, "updated_at": at, "deleted_at": null,
+        }
+    };
+    db.collection("comments").insert_many((0..200).map(comment).collect()).await?;
     Ok(())
 }
 
