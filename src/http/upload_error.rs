@@ -148,7 +148,7 @@ impl From<ReceiveError> for ApiError {
 impl From<&ImageError> for UploadError {
     fn from(error: &ImageError) -> Self {
         match error {
-            ImageError::Broken(_) => Self::Unreadable,
+            ImageError::Broken(_) | ImageError::Unread(_) => Self::Unreadable,
             ImageError::TooManyPixels { .. } | ImageError::TooManyFrames => Self::TooManyPixels,
         }
     }

@@ -13,7 +13,7 @@ use crate::domain::{
     AssetType, Authorship, Caller, ImageFilter, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant,
     Patch,
 };
-use crate::media::image::{ImagePool, Picture};
+use crate::media::image::{ImageError, ImagePool, Picture};
 use crate::media::video::probe;
 use crate::media::{FileFormat, Key, MediaId, ReceivedFile, Storage, StorageError, VARIANTS};
 use crate::repository::{self, Change, New, Repository, StoredContentHash, Versioned};
@@ -210,11 +210,11 @@ impl Uploads {
         if let FileFormat::Video(kind) = file.format {
             return prepare_video(file, &id.video(kind.extension())).await;
         }
-        // Waits before the file is read into memory.
-        let turn = self.images.turn().await;
-        let bytes = file.read().await.map_err(StorageError::from)?;
-        let picture = turn.convert(bytes, file.format, filter).await?;
-        Ok(prepare_picture(picture, id))
+        match self.images.convert(file.format, filter, || file.read()).await {
+            Ok(picture) => Ok(prepare_picture(picture, id)),
+            Err(ImageError::Unread(reason)) => Err(StorageError::Unavailable(reason).into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn put(&self, key: Key, source: Source) -> Result<(), Error> {

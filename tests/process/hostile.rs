@@ -114,6 +114,14 @@ async fn refused_bodies_are_read_to_their_end() {
             200_000,
             "415",
         ),
+        // The head of a part that never ends.
+        (
+            "POST /uploads",
+            "Authorization: Bearer dev-mock-admin\r\nContent-Type: multipart/form-data; boundary=x\r\n",
+            30 << 20,
+            "400",
+        ),
+        ("POST /uploads", "", 30 << 20, "401"),
         ("GET /sections", "", 200_000, "200"),
     ] {
         let mut stream = connect_from(&server, OTHER).await;

@@ -39,6 +39,9 @@ pub enum ImageError {
     /// The file cannot be decoded: it is damaged, cut off, or not of the type that its first bytes say.
     #[error("the picture cannot be decoded: {0}")]
     Broken(String),
+    /// The temporary file cannot be read.
+    #[error("failed to read a temporary file: {0}")]
+    Unread(String),
     /// The picture has more pixels than [`MAX_PIXELS`], or takes more memory than [`MAX_DECODED_BYTES`].
     #[error("the picture is too large: {width} × {height} pixels")]
     TooManyPixels {

@@ -51,7 +51,7 @@ async fn converted(file: Vec<u8>) -> Result<Picture, ImageError> {
 
 async fn filtered(file: Vec<u8>, filter: ImageFilter) -> Result<Picture, ImageError> {
     let format = crate::media::sniff(&file).expect("a known format");
-    ImagePool::new(2).turn().await.convert(file, format, filter).await
+    ImagePool::new(2).convert(format, filter, || std::future::ready(Ok(file.clone()))).await
 }
 
 fn decoded(file: &[u8]) -> DynamicImage {
