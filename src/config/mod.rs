@@ -30,7 +30,7 @@ use variables as var;
 
 use crate::domain::{Authorship, Commenting};
 use crate::http::{CacheSettings, ConnectionSettings, MiddlewareSettings};
-use crate::identity::GoogleSettings;
+use crate::identity::{GoogleSettings, WorkerToken};
 use crate::media::StorageSettings;
 
 /// The time for which a server that shuts down asks clients to close their connections before it refuses new ones.
@@ -195,6 +195,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The place of pictures and videos.
     pub media: StorageSettings,
+    /// The token of a program that works on videos.
+    pub video_worker_token: Option<WorkerToken>,
     /// The migrations phase of a start.
     pub migrate_on_start: MigrateOnStart,
     /// The time to wait for another process that migrates.
@@ -281,6 +283,7 @@ impl Config {
             },
             store: mongo::store(reader, is_production),
             media: media::storage(reader),
+            video_worker_token: video_worker_token(reader),
             migrate_on_start: reader.choice(var::MIGRATE_ON_START),
             migrate_wait: reader.seconds(var::MIGRATE_WAIT_SECONDS, 0),
             migrate_lease: reader.seconds(var::MIGRATE_LEASE_SECONDS, 1),
@@ -346,6 +349,15 @@ impl Config {
 fn log_format(reader: &mut Reader<'_>, environment: Environment) -> LogFormat {
     let is_production = environment == Environment::Production;
     reader.choice(if is_production { var::LOG_FORMAT.or("json") } else { var::LOG_FORMAT })
+}
+
+fn video_worker_token(reader: &mut Reader<'_>) -> Option<WorkerToken> {
+    let token = WorkerToken::new(&reader.given(var::VIDEO_WORKER_TOKEN)?);
+    if token.is_none() {
+        let message = format!("must be one word of at least {} ASCII characters", WorkerToken::MIN_LENGTH);
+        reader.error(var::VIDEO_WORKER_TOKEN, message);
+    }
+    token
 }
 
 fn listen(reader: &mut Reader<'_>, environment: Environment) -> SocketAddr {

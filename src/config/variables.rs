@@ -101,6 +101,8 @@ variables! {
     AZURE_STORAGE_ACCOUNT_NAME = "";
     /// Key of the account.
     AZURE_STORAGE_ACCOUNT_KEY = "";
+    /// Token with which another program, such as the original's cloud function, may change video jobs; at least 16 characters.
+    VIDEO_WORKER_TOKEN = "";
     /// apply, verify (refuse to serve while migrations are pending), wait (for another process) or off.
     MIGRATE_ON_START = "apply";
     /// Seconds to wait for another process that migrates.

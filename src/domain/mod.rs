@@ -34,6 +34,8 @@ mod trash;
 mod tree;
 /// Link targets and web URLs.
 mod url;
+/// The processing of videos.
+mod video_job;
 
 pub use engagement::{
     Comment, CommentDraft, CommentStatus, Commenting, EDIT_WINDOW, EngagementCounts, MAX_COMMENT_LENGTH,
@@ -64,3 +66,7 @@ pub use text::is_visible;
 pub use trash::{DeletedItem, Restored, TrashType};
 pub use tree::{MAX_SECTION_DEPTH, PlacementError, SectionTree};
 pub use url::{MAX_URL_LENGTH, is_link_target, is_script_url, is_web_url};
+pub use video_job::{
+    MAX_VIDEO_RESULTS, Thumbnail, VideoFormat, VideoJob, VideoJobDraft, VideoJobPatch, VideoJobStatus,
+    VideoMetadata, is_media_url,
+};

@@ -15,7 +15,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
-use super::resources::{articles, docs, engagement, health, me, navlinks, pages, sections, trash, upload};
+use super::resources::{
+    articles, docs, engagement, health, me, navlinks, pages, sections, trash, upload, video_jobs,
+};
 use super::{
     ApiError, CachedService, ConcurrencyLimit, Gate, MiddlewareState, RateLimit, ResponseCache, middleware,
     openapi,
@@ -159,7 +161,7 @@ macro_rules! constructors {
     )+};
 }
 
-constructors! { get GET post POST put PUT delete DELETE }
+constructors! { get GET post POST put PUT patch PATCH delete DELETE }
 
 impl Route {
     /// Returns the row that a request matched, if there is one.
@@ -288,6 +290,8 @@ const COMMENTS: u32 = 3;
 const USER_REACTIONS: u32 = 60;
 /// Comments per minute and user.
 const USER_COMMENTS: u32 = 10;
+/// The note of routes that another program may use.
+const FOR_WORKERS: &str = "Also for the program that has the token in `VIDEO_WORKER_TOKEN`.";
 
 /// Returns the routes for operators and monitoring.
 fn operations() -> Vec<Route> {
@@ -371,6 +375,35 @@ fn content() -> Vec<Route> {
             .limit(CONTENT_WRITES)
             .note("The item gets the slug that it had, or the next free suffix of it.")
             .errors(&[409]),
+        get("list_video_jobs", "/video-processing/jobs", SignedIn, video_jobs::list)
+            .note("The newest 50 jobs, newest first."),
+        post("create_video_job", "/video-processing/jobs", Authors, video_jobs::create)
+            .limit(CONTENT_WRITES)
+            .note(FOR_WORKERS),
+        get("show_video_job", "/video-processing/jobs/{job_id}", SignedIn, video_jobs::show),
+        patch("update_video_job", "/video-processing/jobs/{job_id}", Authors, video_jobs::update)
+            .limit(CONTENT_WRITES)
+            .note(FOR_WORKERS),
+        patch(
+            "update_video_job_by_file",
+            "/video-processing/jobs/by-file",
+            Authors,
+            video_jobs::update_by_file,
+        )
+        .limit(CONTENT_WRITES)
+        .note(FOR_WORKERS)
+        .errors(&[404]),
+        delete("delete_video_job", "/video-processing/jobs/{job_id}", Authors, video_jobs::delete)
+            .limit(CONTENT_WRITES)
+            .note(FOR_WORKERS),
+        post(
+            "select_video_thumbnail",
+            "/video-processing/jobs/{job_id}/select-thumbnail",
+            Authors,
+            video_jobs::select_thumbnail,
+        )
+        .limit(CONTENT_WRITES)
+        .note(FOR_WORKERS),
     ]
 }
 

@@ -12,6 +12,8 @@ mod lookups;
 mod roles;
 /// The port for token verification.
 mod verifier;
+/// The token of a program that works on videos.
+mod worker;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ pub use development::{AUTHOR_EMAIL, DevelopmentTokens};
 pub use google::GoogleSettings;
 pub use roles::Roles;
 pub use verifier::{Account, Identity, Lookup, TokenError, VerifiedToken, Verifier, VerifierChain};
+pub use worker::WorkerToken;
 
 use cache::{TokenCache, TokenOwner};
 
@@ -77,13 +80,26 @@ pub struct Authenticator {
     users: Users,
     roles: Arc<Roles>,
     clock: Arc<dyn Clock>,
+    video_worker: Option<WorkerToken>,
 }
 
 impl Authenticator {
     /// Verifies tokens with `verifier` and stores users in `users`.
     pub fn new(verifier: Arc<dyn Verifier>, users: Users, roles: Roles, clock: Arc<dyn Clock>) -> Self {
         let tokens = Arc::new(TokenCache::new(verifier, Arc::clone(&clock)));
-        Self { tokens, users, roles: Arc::new(roles), clock }
+        Self { tokens, users, roles: Arc::new(roles), clock, video_worker: None }
+    }
+
+    /// Accepts this token of a program that works on videos.
+    #[must_use]
+    pub fn with_video_worker(self, video_worker: Option<WorkerToken>) -> Self {
+        Self { video_worker, ..self }
+    }
+
+    /// Reports whether an `Authorization` header has the token of the program that works on videos.
+    pub fn is_video_worker(&self, header: Option<&[u8]>) -> bool {
+        let token = bearer_token(header).ok();
+        token.is_some_and(|token| self.video_worker.as_ref().is_some_and(|worker| worker.is(token)))
     }
 
     /// Returns what is known of an `Authorization` header without asking the issuer of its token.

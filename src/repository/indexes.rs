@@ -5,7 +5,7 @@ use docstore::{Database, EngineKind, Ensured, Index};
 
 use super::Entity;
 use super::duplicates::{self, Duplicates};
-use super::entities::{comment, reaction, user};
+use super::entities::{comment, reaction, user, video_job};
 use super::entity::SLUG_HISTORY;
 use super::idempotency;
 use super::slug_history::slug_history_indexes;
@@ -108,6 +108,7 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (NavLink::COLLECTION, NavLink::indexes()),
         (Media::COLLECTION, Media::indexes()),
         (user::COLLECTION, user::indexes()),
+        (video_job::COLLECTION, video_job::indexes()),
         (SLUG_HISTORY, slug_history_indexes()),
         (idempotency::COLLECTION, idempotency::indexes()),
         (reaction::COLLECTION, reaction::indexes()),
@@ -284,6 +285,9 @@ mod tests {
             "stories.section_id_1_createdDate_-1__id_1",
             "stories.is_published_1_createdDate_-1__id_1",
             "stories.createdDate_-1__id_1",
+            "video_processing_jobs.created_at_1__id_1",
+            "video_processing_jobs.original_file_1_created_at_1__id_1",
+            "video_processing_jobs.status_1_created_at_1__id_1",
         ];
         let trash =
             ["media", "pages", "projects", "sections", "stories"].into_iter().flat_map(|collection| {
@@ -323,6 +327,7 @@ mod tests {
             "stories.user_id_1 (user_id)",
             "users.auth_provider_lookup (auth_providers.provider, auth_providers.provider_user_id)",
             "users.email_1 (email) unique",
+            "video_processing_jobs.job_id_1 (job_id)",
         ];
         assert_eq!(names, expected.into_iter().map(str::to_owned).collect());
     }

@@ -38,7 +38,9 @@ mod writes;
 pub use changes::ChangeTracker;
 pub use docstore::{Problem, ReadSet, ReadTracker};
 pub use engagement::{Contributions, EngagementRecords};
-pub use entities::{NewUser, PageRestore, StoredContentHash, User, Users};
+pub use entities::{
+    ClaimedVideoJob, NewUser, PageRestore, StoredContentHash, User, Users, VideoJobs, VideoOutcome,
+};
 pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
 pub use error::Error;
 pub use idempotency::CreateInProgress;

@@ -20,6 +20,8 @@ mod sections;
 mod trash;
 /// Uploads.
 mod uploads;
+/// The processing of videos.
+mod video_jobs;
 
 pub use content::{Article, Articles, Content, Projects, Stories, Write, Written};
 pub use engagement::Engagement;
@@ -31,6 +33,7 @@ pub use sanitizer::Unsanitized;
 pub use sections::{OnDelete, SectionPlace, Sections, UpdateSection};
 pub use trash::Trash;
 pub use uploads::Uploads;
+pub use video_jobs::VideoJobs;
 
 pub use crate::media::image::ImageError;
 pub use crate::media::video::ProbeError;
@@ -67,4 +70,6 @@ pub struct Services {
     pub trash: Trash,
     /// Uploads.
     pub uploads: Uploads,
+    /// The processing of videos.
+    pub video_jobs: VideoJobs,
 }

@@ -7,9 +7,10 @@ use crate::config::Config;
 use crate::domain::Section;
 use crate::identity::{self, Authenticator, DevelopmentTokens, Roles, Verifier, VerifierChain};
 use crate::media::Storage;
-use crate::repository::{EngagementRecords, Repository, SectionContents, TreeLock, Users};
+use crate::repository::{self, EngagementRecords, Repository, SectionContents, TreeLock, Users};
 use crate::service::{
-    ChangeTracker, Engagement, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash, Uploads,
+    ChangeTracker, Engagement, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash,
+    Uploads, VideoJobs,
 };
 
 /// Creates the services over a database.
@@ -59,10 +60,12 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     );
     Services {
         authorship,
-        authenticator: Authenticator::new(verifier, users, roles, Arc::clone(&clock)),
+        authenticator: Authenticator::new(verifier, users, roles, Arc::clone(&clock))
+            .with_video_worker(config.video_worker_token.clone()),
         engagement,
         health: Health::new(change_tracker.clone()),
         change_tracker,
+        video_jobs: VideoJobs::new(repository::VideoJobs::new(database), Arc::clone(&clock)),
         navlinks: NavLinks::new(Repository::new(database), authorship, clock),
         trash: Trash::new(stories.clone(), projects.clone(), pages.clone(), sections.clone()),
         pages,

@@ -74,5 +74,6 @@ mod support;
 mod trash;
 /// Uploads.
 mod uploads;
+mod video_jobs;
 /// Helpers for requests that write.
 mod writing;

@@ -33,6 +33,14 @@ pub(crate) fn item(kind: &str, title: &str, is_published: bool) -> Value {
         }),
         "api" => json!({ "content": title, "reaction_tag": "heart", "targets": [] }),
         "navlinks" => json!({ "label": title, "url": "/a", "is_published": is_published }),
+        "video-processing" => json!({
+            "original_file": format!("uploads/{title}.mp4"), "update_data": { "error_message": title },
+            "thumbnail_id": "thumb_0",
+            "metadata": {
+                "duration_seconds": 1.5, "width": 64, "height": 36, "file_size": 1000, "content_type": "video/mp4",
+                "upload_time": "2026-01-02T03:04:05Z",
+            },
+        }),
         other => panic!("{other}: say here what it is created of"),
     }
 }
@@ -62,6 +70,11 @@ impl Site {
         assert_eq!(app.delete("author", &path("stories", &deleted)).await.status, 204);
         let about = format!("/api/engagement/story/{}/comments", ids["stories"]);
         ids.insert("api", id(&app.create("author", &about, &item("api", "Public", true)).await));
+        let job = app
+            .post("author", "/video-processing/jobs", &item("video-processing", "Public", true))
+            .await
+            .json();
+        ids.insert("video-processing", job["job_id"].as_str().expect("an id").to_owned());
         Self { ids, deleted: id(&deleted) }
     }
 
@@ -69,7 +82,12 @@ impl Site {
     pub(crate) fn path(&self, route: &Route) -> String {
         let kind = route.path.split('/').nth(1).expect("a path has a first part");
         let id = self.ids.get(kind).unwrap_or(&self.deleted);
-        let path = route.path.replace("{id}", id).replace("{slug}", "public").replace("{page_type}", "about");
+        let path = route
+            .path
+            .replace("{id}", id)
+            .replace("{job_id}", id)
+            .replace("{slug}", "public")
+            .replace("{page_type}", "about");
         let path = path.replace("{target_type}", "story").replace("{target_id}", &self.ids["stories"]);
         path.replace("{type}", "stories")
     }
@@ -79,6 +97,9 @@ impl Site {
 pub(crate) fn fields(route: &Route) -> Body {
     match route.method {
         Method::PUT if route.path == "/sections/order" => Body::from("[]"),
+        Method::POST | Method::PATCH if route.path.starts_with("/video-processing/") => {
+            Body::from(item("video-processing", "Changed", true).to_string())
+        }
         Method::POST | Method::PUT => {
             let mut body = item("sections", "Changed", true);
             for kind in ["projects", "navlinks", "api"] {

@@ -3,7 +3,7 @@ use super::{Difference, extend, fix, without};
 pub(crate) const ROUTES: &[Difference] = &[
     without(
         "no-engagement",
-        "Video jobs are not implemented.",
+        "Uploaded files are not delivered: `GET /uploads/{path}` is not implemented.",
         "the_router_has_the_routes_of_the_table_and_no_others",
     ),
     extend("index", "`GET /` lists the main routes; it was 404.", "everything_is_well"),

@@ -13,6 +13,8 @@ mod engagement;
 mod operation;
 /// Permissions and authentication.
 mod people;
+/// Pictures and videos.
+mod video;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -76,6 +78,7 @@ const GROUPS: &[(&str, &[Difference])] = &[
     ("Slugs", content::SLUGS),
     ("Deleting", content::DELETING),
     ("Reactions and comments", engagement::ENGAGEMENT),
+    ("Video jobs", video::JOBS),
     ("Configuration and start-up", operation::START),
     ("Migrations", operation::MIGRATIONS),
 ];

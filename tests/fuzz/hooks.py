@@ -36,12 +36,25 @@ def before_call(context, case, kwargs):
             parameters[name] = CHANCE.choice(values)
     if is_upload(case) and isinstance(case.body, dict) and CHANCE.random() < 0.5:
         case.body["files"] = [PICTURE]
+    if collection == "video-processing":
+        use_video_job(case, parameters)
     if "If-Match" in case.headers and CHANCE.random() < 0.7:
         tag = tags.get(case.formatted_path)
         if tag and CHANCE.random() < 0.5:
             case.headers["If-Match"] = tag
         else:
             del case.headers["If-Match"]
+
+
+# Generated names of files and thumbnails are never those of a job either.
+def use_video_job(case, parameters):
+    if CHANCE.random() < 0.5 or not isinstance(case.body, dict):
+        return
+    if "thumbnail_id" in case.body:
+        parameters["job_id"] = os.environ["FUZZ_VIDEO_JOB"]
+        case.body["thumbnail_id"] = "here"
+    elif "update_data" in case.body:
+        case.body["original_file"] = "uploads/here.mp4"
 
 
 @schemathesis.hook
@@ -57,7 +70,7 @@ def after_call(context, case, response):
     collection = case.path.split("/")[1]
     for item in body.get("items", [body]):
         # Items in the trash include their type.
-        for name in ("id", "slug", "page_type"):
+        for name in ("id", "slug", "page_type", "job_id"):
             learn((item.get("type", collection), name), item.get(name))
     if "etag" in response.headers and "id" in body:
         tags[f"/{collection}/{body.get('page_type') or body['id']}"] = response.headers["etag"][0]

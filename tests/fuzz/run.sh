@@ -67,6 +67,11 @@ for caller in ${CALLERS:-admin author commenter anonymous}; do
   create PUT /pages/about '{"title":"About","content":"<p>Hello</p>","is_published":true}'
   create POST /stories '{"title":"Here","content":"<p>Hello</p>","is_published":true}'
   create POST /projects '{"title":"Here","summary":"Hello","content":"<p>Hello</p>","is_published":true}'
+  # A job whose thumbnail can be chosen.
+  create POST /video-processing/jobs '{"original_file":"uploads/here.mp4","metadata":{"duration_seconds":1,"width":64,"height":36,"file_size":1000,"content_type":"video/mp4","upload_time":"2026-01-02T03:04:05Z"}}'
+  FUZZ_VIDEO_JOB=$(sed 's/.*"job_id":"\([^"]*\)".*/\1/' created)
+  export FUZZ_VIDEO_JOB
+  create PATCH "/video-processing/jobs/$FUZZ_VIDEO_JOB" '{"thumbnail_options":[{"id":"here","url":"/uploads/here.jpg","timestamp_seconds":0}]}'
   say "as $caller, $examples examples, seed $FUZZ_SEED"
   "$venv/bin/st" --config-file "$here/schemathesis.toml" run "$url/openapi.json" --no-color --seed "$FUZZ_SEED" \
     --max-examples "$examples" "${credentials[@]}" >"$caller.txt" 2>&1 || { status=1; cat "$caller.txt"; }

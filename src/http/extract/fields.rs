@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::value::{FieldValue, MAX_SAFE_INTEGER, RawValue, Rule, invalid};
 use crate::domain::{PageRequest, Patch, Position, is_visible};
-use crate::http::error::FieldError;
+use crate::http::error::{FieldError, LocPart, MAX_ERRORS};
 use crate::http::openapi::schema;
 use crate::service::Write;
 
@@ -217,6 +217,20 @@ impl<V> Field<Vec<String>, V> {
     }
 }
 
+impl<T, V> Field<Vec<T>, V> {
+    /// Bounds the number of elements.
+    pub(crate) fn at_most(self, max: usize) -> Self {
+        self.rule(Rule::Items(max as u64))
+    }
+}
+
+impl<V> Field<f64, V> {
+    /// Requires a number that is not negative.
+    pub(crate) fn not_negative(self) -> Self {
+        self.rule(Rule::Range(0, MAX_SAFE_INTEGER))
+    }
+}
+
 impl<V> Field<i64, V> {
     /// Bounds the number.
     pub(crate) fn range(self, bounds: RangeInclusive<i64>) -> Self {
@@ -235,6 +249,11 @@ impl<T: FieldValue, V> Field<T, V> {
         let value = T::parse(input)?;
         let errors: Vec<_> = self.rules.iter().flat_map(|rule| value.check(rule)).collect();
         if errors.is_empty() { Ok((self.wrap)(value)) } else { Err(errors) }
+    }
+
+    /// Reads a value that is not a field itself.
+    pub(crate) fn parse_value(self, input: RawValue<'_>) -> Result<V, Vec<FieldError>> {
+        self.read(Some(input))
     }
 
     fn doc(&self, name: &'static str, docs: &[&str]) -> FieldDoc {
@@ -323,6 +342,59 @@ impl FieldSpec for PageFields {
         };
         Some(PageRequest { limit: limit?.unsigned_abs(), position })
     }
+}
+
+/// Reads a value that is an object.
+pub(crate) fn read_object<T: FromFields>(input: RawValue<'_>) -> Result<T, Vec<FieldError>> {
+    let RawValue::Json(Value::Object(object)) = input else {
+        return Err(vec![invalid("model_attributes_type", "must be a JSON object")]);
+    };
+    Fields::read_body(object).map_err(|mut errors| {
+        // The value is within a body: its own location comes in between.
+        for error in &mut errors {
+            error.loc.remove(0);
+        }
+        errors
+    })
+}
+
+/// Reads a value that is a list.
+pub(crate) fn read_elements<T: FieldValue>(input: RawValue<'_>) -> Result<Vec<T>, Vec<FieldError>> {
+    let RawValue::Json(Value::Array(elements)) = input else {
+        return Err(vec![invalid("list_type", "must be a list")]);
+    };
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for (index, element) in elements.into_iter().enumerate() {
+        // The rest is not looked at: a body could have a million invalid elements.
+        if errors.len() >= MAX_ERRORS {
+            break;
+        }
+        match T::parse(RawValue::Json(element)) {
+            Ok(value) => values.push(value),
+            Err(invalid) => {
+                errors.extend(invalid.into_iter().map(|error| error.within([LocPart::Index(index)])));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(values) } else { Err(errors) }
+}
+
+/// Returns the schema of a value that is an object.
+pub(crate) fn described<T: FromFields>() -> Value {
+    let mut schema = schema::object(&[], properties::<T>(), &Value::Null);
+    schema.as_object_mut().expect("a schema is an object").remove("examples");
+    schema
+}
+
+/// Returns the properties of an object: name, schema, and whether it is required.
+pub(super) fn properties<T: FromFields>() -> impl Iterator<Item = (&'static str, Value, bool)> {
+    Fields::describe::<T>().into_iter().map(|field| {
+        let mut property = if field.nullable { schema::nullable(field.schema) } else { field.schema };
+        if let Some(description) = field.description {
+            property["description"] = Value::String(description);
+        }
+        (field.name, property, field.required)
+    })
 }
 
 /// Draft or patch, and the section that the item belongs to.

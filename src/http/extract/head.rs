@@ -76,6 +76,17 @@ impl Auth {
         self.admit(caller)
     }
 
+    /// Admits the callers of the route's policy, and the program that works on videos.
+    ///
+    /// # Errors
+    /// As [`Auth::require`].
+    pub(crate) async fn require_or_video_worker(&self) -> Result<(), ApiError> {
+        if self.services.authenticator.is_video_worker(self.header.as_deref()) {
+            return Ok(());
+        }
+        self.require().await.map(drop)
+    }
+
     /// Checks the caller's role, and counts the request against the limit of the user.
     fn admit(&self, caller: Caller) -> Result<Caller, ApiError> {
         log_caller(&caller);
@@ -171,6 +182,26 @@ impl Input for Caller {
     fn describe(operation: &mut Operation) {
         // 403 is for a token without the scope, too.
         operation.errors.extend([401, 403]);
+    }
+}
+
+/// A caller whom the route's policy admits, or the program that works on videos.
+pub(crate) struct AuthorOrWorker;
+
+impl FromRequestParts<AppState> for AuthorOrWorker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        Auth::new(parts, app)?.require_or_video_worker().await?;
+        Ok(Self)
+    }
+}
+
+impl Input for AuthorOrWorker {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        Caller::describe(operation);
     }
 }
 

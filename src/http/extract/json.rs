@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::fields::{Fields, RequestBody};
+use super::fields::{Fields, RequestBody, properties};
 use super::head::Auth;
 use super::value::invalid;
 use crate::domain::{Caller, IdempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH, is_idempotency_key};
@@ -47,6 +47,9 @@ pub(crate) struct Signed<T>(pub(crate) Profile, pub(crate) T);
 /// A body that everyone may send, since it changes nothing.
 pub(crate) struct Question<T>(pub(crate) T);
 
+/// As [`Authorized`], for a request that the program which works on videos may send as well.
+pub(crate) struct WorkerBody<T>(pub(crate) T);
+
 /// As [`Authorized`], for a request that creates an item. The client may repeat it if it has a key.
 pub(crate) struct Create<T> {
     pub(crate) caller: Caller,
@@ -77,14 +80,7 @@ impl<T: RequestBody> JsonBody for T {
     }
 
     fn describe(operation: &mut Operation) -> Value {
-        let properties = Fields::describe::<T>().into_iter().map(|field| {
-            let mut property = if field.nullable { schema::nullable(field.schema) } else { field.schema };
-            if let Some(description) = field.description {
-                property["description"] = Value::String(description);
-            }
-            (field.name, property, field.required)
-        });
-        let schema = schema::object(T::DOCS, properties, &T::example());
+        let schema = schema::object(T::DOCS, properties::<T>(), &T::example());
         operation.component(T::NAME, schema)
     }
 }
@@ -150,6 +146,17 @@ impl<T: JsonBody> FromRequest<AppState> for Question<T> {
     }
 }
 
+impl<T: JsonBody> FromRequest<AppState> for WorkerBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        Auth::new(&parts, app)?.require_or_video_worker().await?;
+        let bytes = receive_json(Request::from_parts(parts, body), app).await?;
+        Ok(Self(decode(&bytes)?))
+    }
+}
+
 impl<T: JsonBody> FromRequest<AppState> for Create<T> {
     type Rejection = ApiError;
 
@@ -175,6 +182,14 @@ impl<T: JsonBody> Input for Authorized<T> {
 }
 
 impl<T: JsonBody> Input for Signed<T> {
+    const AUTHENTICATES: bool = true;
+
+    fn describe(operation: &mut Operation) {
+        Authorized::<T>::describe(operation);
+    }
+}
+
+impl<T: JsonBody> Input for WorkerBody<T> {
     const AUTHENTICATES: bool = true;
 
     fn describe(operation: &mut Operation) {

@@ -17,11 +17,12 @@ mod query;
 mod value;
 
 pub(crate) use fields::{
-    Field, FieldSpec, Fields, FromFields, RequestBody, absent_is, default, omittable, optional, optional_as,
-    optional_id, optional_text, page, patch_id, query, request, required,
+    Field, FieldSpec, Fields, FromFields, RequestBody, absent_is, default, described, omittable, optional,
+    optional_as, optional_id, optional_text, page, patch_id, query, read_elements, read_object, request,
+    required,
 };
-pub(crate) use head::{Auth, IfMatch, PathParam, TargetParams, TypedId};
-pub(crate) use json::{Authorized, Create, Question, Signed};
+pub(crate) use head::{Auth, AuthorOrWorker, IfMatch, PathParam, TargetParams, TypedId};
+pub(crate) use json::{Authorized, Create, Question, Signed, WorkerBody};
 pub(crate) use multipart::{Upload, UploadForm};
 pub(crate) use query::ValidQuery;
-pub(crate) use value::{FieldValue, MAX_SAFE_INTEGER, RawValue, invalid};
+pub(crate) use value::{FieldValue, MAX_SAFE_INTEGER, RawValue, Rule, check_length, invalid};

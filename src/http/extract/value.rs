@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, SubsecRound as _, Utc};
 use serde_json::Value;
 use validator::{ValidateLength, ValidateRange};
 
@@ -96,19 +96,6 @@ impl FieldValue for bool {
     }
 }
 
-impl FieldValue for DateTime<Utc> {
-    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
-        let text = match &input {
-            RawValue::Text(text) => text,
-            RawValue::Json(value) => value.as_str().unwrap_or_default(),
-        };
-        let parsed = DateTime::parse_from_rfc3339(text).ok().filter(|at| (0..=9999).contains(&at.year()));
-        let expected =
-            || vec![invalid("datetime_parsing", "must be a date and time with a zone, as in RFC 3339")];
-        parsed.map(|at| at.to_utc()).ok_or_else(expected)
-    }
-}
-
 impl FieldValue for i64 {
     fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
         let value = match &input {
@@ -137,6 +124,59 @@ impl FieldValue for i64 {
             _ => None,
         };
         error.into_iter().collect()
+    }
+}
+
+impl FieldValue for f64 {
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
+        let value = match &input {
+            RawValue::Text(text) => text.trim().parse().ok(),
+            RawValue::Json(Value::String(text)) => text.trim().parse().ok(),
+            RawValue::Json(value) => value.as_f64(),
+        };
+        let value = value.filter(|number: &Self| number.is_finite());
+        value.ok_or_else(|| vec![invalid("float_parsing", "must be a number")])
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "bounds are exact")]
+    fn check(&self, rule: &Rule) -> Vec<FieldError> {
+        let error = match *rule {
+            Rule::Range(min, _) if *self < min as Self => {
+                Some(invalid("greater_than_equal", format!("must be at least {min}")))
+            }
+            Rule::Range(_, max) if *self > max as Self => {
+                Some(invalid("less_than_equal", format!("must be at most {max}")))
+            }
+            _ => None,
+        };
+        error.into_iter().collect()
+    }
+}
+
+/// A time in whole milliseconds. One without a zone is in UTC.
+impl FieldValue for DateTime<Utc> {
+    fn parse(input: RawValue<'_>) -> Result<Self, Vec<FieldError>> {
+        let parse = |text: &str| {
+            let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+            let naive = || text.parse::<NaiveDateTime>().map(|time| time.and_utc());
+            let time = zoned.or_else(|_| naive()).ok().filter(|time| (0..=9999).contains(&time.year()));
+            time.map(|time| time.trunc_subsecs(3))
+        };
+        let value = match &input {
+            RawValue::Text(text) => parse(text),
+            RawValue::Json(value) => value.as_str().and_then(parse),
+        };
+        value.ok_or_else(|| vec![invalid("datetime_parsing", "must be a time such as 2026-01-02T03:04:05Z")])
+    }
+}
+
+/// Returns the errors of a list with this number of elements.
+pub(crate) fn check_length(length: usize, rule: &Rule) -> Vec<FieldError> {
+    match *rule {
+        Rule::Items(max) if length as u64 > max => {
+            vec![invalid("too_long", format!("must contain at most {max} elements"))]
+        }
+        _ => Vec::new(),
     }
 }
 

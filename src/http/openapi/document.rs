@@ -7,7 +7,7 @@ use crate::domain::{TargetType, TrashType};
 use crate::http::error::ErrorBody;
 use crate::http::{Policy, Route};
 
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("stories", "Stories, newest first."),
     ("projects", "Projects, by `sort_order`."),
     ("pages", "One page of each type."),
@@ -15,6 +15,7 @@ const TAGS: [(&str, &str); 10] = [
     ("navlinks", "Navigation links."),
     ("uploads", "Pictures and videos."),
     ("engagement", "Reactions and comments. Each path is also served without `/api`."),
+    ("video-processing", "Jobs that make posters, thumbnails and smaller forms of uploaded videos."),
     ("trash", "Deleted items, until they are purged."),
     ("identity", "The caller."),
     ("operations", "Health, readiness and documentation."),

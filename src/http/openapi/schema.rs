@@ -31,6 +31,7 @@ schemas! {
     Id: { "type": "string" },
     bool: { "type": "boolean" },
     i64: { "type": "integer", "format": "int64" },
+    f64: { "type": "number", "format": "double" },
     DateTime<Utc>: { "type": "string", "format": "date-time" },
 }
 

@@ -20,3 +20,5 @@ pub(crate) mod sections;
 pub(crate) mod trash;
 /// Uploads.
 pub(crate) mod upload;
+/// The processing of videos.
+pub(crate) mod video_jobs;

@@ -77,7 +77,43 @@ macro_rules! plain {
     )+};
 }
 
-plain! { String bool i64 Vec<String> }
+plain! { String bool i64 f64 Vec<String> }
+
+/// A time that is sent in UTC without `Z`, as the original sends some.
+pub(crate) struct NaiveTime(pub(crate) DateTime<Utc>);
+
+impl ValueSchema for NaiveTime {
+    fn schema() -> Value {
+        serde_json::json!({ "type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{6})?$" })
+    }
+}
+
+impl WireValue for NaiveTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_naive_timestamp(self.0))
+    }
+}
+
+/// A body within another one.
+pub(crate) struct Nested<T>(pub(crate) T);
+
+impl<T: ResponseBody> ValueSchema for Nested<T> {
+    fn schema() -> Value {
+        T::schema()
+    }
+}
+
+impl<T: ResponseBody> WireValue for Nested<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<T: ResponseBody> WireValue for Vec<Nested<T>> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(WireField))
+    }
+}
 
 impl WireValue for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -262,6 +298,23 @@ impl<T: ResponseBody> IntoResponse for Body<T> {
 impl<T: ResponseBody> Output for Body<T> {
     fn describe(operation: &mut Operation) {
         let schema = T::describe(operation);
+        operation.json(StatusCode::OK, "Success", schema);
+    }
+}
+
+/// A JSON list, whole.
+pub(crate) struct Array<T>(pub(crate) Vec<T>);
+
+impl<T: ResponseBody> IntoResponse for Array<T> {
+    fn into_response(self) -> Response {
+        Json(self.0.into_iter().map(Wire).collect::<Vec<_>>()).into_response()
+    }
+}
+
+impl<T: ResponseBody> Output for Array<T> {
+    fn describe(operation: &mut Operation) {
+        let element = T::describe(operation);
+        let schema = serde_json::json!({ "type": "array", "items": element });
         operation.json(StatusCode::OK, "Success", schema);
     }
 }

@@ -8,7 +8,8 @@ mod item;
 mod list;
 
 pub(crate) use item::{
-    Body, Changed, Created, CreatedSanitized, Deleted, Item, ItemAtSlug, ResponseBody, Sanitized, WireField,
-    etag, format_naive_timestamp, format_timestamp, response, schema_of,
+    Array, Body, Changed, Created, CreatedSanitized, Deleted, Item, ItemAtSlug, NaiveTime, Nested,
+    ResponseBody, Sanitized, WireField, WireValue, etag, format_naive_timestamp, format_timestamp, response,
+    schema_of,
 };
 pub(crate) use list::List;

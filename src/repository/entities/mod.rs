@@ -20,7 +20,10 @@ mod section;
 mod story;
 /// Users.
 pub(super) mod user;
+/// The processing of videos.
+pub(super) mod video_job;
 
 pub use media::StoredContentHash;
 pub use page::PageRestore;
 pub use user::{NewUser, User, Users};
+pub use video_job::{ClaimedVideoJob, VideoJobs, VideoOutcome};
