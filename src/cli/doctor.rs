@@ -4,6 +4,7 @@ use docstore::Database;
 use super::context::{AccessMode, Context};
 use super::output::{CliError, DRIFT, Lines, Output, count};
 use crate::config::Config;
+use crate::media::video::Ffmpeg;
 use crate::repository::contents::{self, StoredContent};
 use crate::repository::duplicates::{self, SlugChange};
 use crate::repository::orphans::{self, Orphan};
@@ -82,6 +83,14 @@ async fn examine(context: &Context) -> Result<Output, CliError> {
     }
     if !unsanitized.is_empty() {
         text.push_line("  `field-notes doctor --fix content` sanitizes it".to_owned());
+    }
+    if config.ffmpeg.enabled
+        && let Err(missing) = Ffmpeg::find(&config.ffmpeg)
+    {
+        text.push_line(format!("! uploaded videos get no poster, thumbnails and smaller form: {missing}"));
+        text.push_line(
+            "  install ffmpeg, or set VIDEO_PROCESSING=off if another program makes them".to_owned(),
+        );
     }
     let code = if failures.is_empty() { 0 } else { DRIFT };
     text.push_line(match failures.len() {

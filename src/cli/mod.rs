@@ -203,7 +203,7 @@ async fn dispatch(command: Command, dotenv: &Dotenv) -> Result<u8, CliError> {
         Command::Doctor(arguments) => {
             return Ok(doctor::run(arguments, command_config()?).await?.print(false));
         }
-        Command::Seed(verb) => return Ok(seed::run(verb, command_config()?).await?.print(false)),
+        Command::Seed(verb) => return Ok(Box::pin(seed::run(verb, command_config()?)).await?.print(false)),
         Command::Openapi => std::io::stdout()
             .write_all(http::openapi_document().as_bytes())
             .map_err(|error| CliError::failed(format!("failed to print the document: {error}")))?,

@@ -32,6 +32,7 @@ use crate::domain::{Authorship, Commenting};
 use crate::http::{CacheSettings, ConnectionSettings, MiddlewareSettings};
 use crate::identity::{GoogleSettings, WorkerToken};
 use crate::media::StorageSettings;
+use crate::media::video::FfmpegSettings;
 
 /// The time for which a server that shuts down asks clients to close their connections before it refuses new ones.
 const CLOSE_NOTICE: Duration = Duration::from_secs(1);
@@ -195,6 +196,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The place of pictures and videos.
     pub media: StorageSettings,
+    /// The processing of videos.
+    pub ffmpeg: FfmpegSettings,
     /// The token of a program that works on videos.
     pub video_worker_token: Option<WorkerToken>,
     /// The migrations phase of a start.
@@ -283,6 +286,11 @@ impl Config {
             },
             store: mongo::store(reader, is_production),
             media: media::storage(reader),
+            ffmpeg: FfmpegSettings {
+                enabled: reader.boolean(var::VIDEO_PROCESSING),
+                program: reader.text(var::FFMPEG).into(),
+                timeout: reader.seconds(var::VIDEO_JOB_SECONDS, 1),
+            },
             video_worker_token: video_worker_token(reader),
             migrate_on_start: reader.choice(var::MIGRATE_ON_START),
             migrate_wait: reader.seconds(var::MIGRATE_WAIT_SECONDS, 0),

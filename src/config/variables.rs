@@ -101,6 +101,12 @@ variables! {
     AZURE_STORAGE_ACCOUNT_NAME = "";
     /// Key of the account.
     AZURE_STORAGE_ACCOUNT_KEY = "";
+    /// Makes posters, thumbnails and smaller forms of videos where ffmpeg is installed: on, or off if another program does.
+    VIDEO_PROCESSING = "on";
+    /// The program ffmpeg: a path, or a name that is looked up in PATH.
+    FFMPEG = "ffmpeg";
+    /// Seconds that ffmpeg may take for the smaller form of a video.
+    VIDEO_JOB_SECONDS = "1800";
     /// Token with which another program, such as the original's cloud function, may change video jobs; at least 16 characters.
     VIDEO_WORKER_TOKEN = "";
     /// apply, verify (refuse to serve while migrations are pending), wait (for another process) or off.

@@ -40,6 +40,7 @@ pub use docstore::{Problem, ReadSet, ReadTracker};
 pub use engagement::{Contributions, EngagementRecords};
 pub use entities::{
     ClaimedVideoJob, NewUser, PageRestore, StoredContentHash, User, Users, VideoJobs, VideoOutcome,
+    WorkerLease,
 };
 pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
 pub use error::Error;

@@ -22,6 +22,8 @@ mod trash;
 mod uploads;
 /// The processing of videos.
 mod video_jobs;
+/// The worker that processes videos.
+mod video_worker;
 
 pub use content::{Article, Articles, Content, Projects, Stories, Write, Written};
 pub use engagement::Engagement;
@@ -34,6 +36,7 @@ pub use sections::{OnDelete, SectionPlace, Sections, UpdateSection};
 pub use trash::Trash;
 pub use uploads::Uploads;
 pub use video_jobs::VideoJobs;
+pub use video_worker::VideoWorker;
 
 pub use crate::media::image::ImageError;
 pub use crate::media::video::ProbeError;

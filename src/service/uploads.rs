@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use sha2::{Digest as _, Sha256};
 
-use super::Error;
+use super::{Error, VideoJobs};
 use crate::clock::Clock;
 use crate::domain::{
     AssetType, Authorship, Caller, ImageFilter, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant,
-    Patch,
+    Patch, VideoJobDraft, VideoMetadata,
 };
 use crate::media::image::{ImageError, ImagePool, Picture};
 use crate::media::video::probe;
@@ -24,6 +24,7 @@ pub struct Uploads {
     media: Repository<Media>,
     storage: Storage,
     images: ImagePool,
+    video_jobs: VideoJobs,
     max_video_bytes: u64,
     authorship: Authorship,
     clock: Arc<dyn Clock>,
@@ -56,15 +57,16 @@ enum Source {
 }
 
 impl Uploads {
-    /// Stores files in `storage`, and what is known of them in `media`.
+    /// Stores files in `storage`, and what is known of them in `media`. Videos get jobs.
     pub fn new(
         media: Repository<Media>,
         storage: Storage,
+        video_jobs: VideoJobs,
         max_video_bytes: u64,
         authorship: Authorship,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { media, storage, images: ImagePool::default(), max_video_bytes, authorship, clock }
+        Self { media, storage, images: ImagePool::default(), video_jobs, max_video_bytes, authorship, clock }
     }
 
     /// Returns the maximum size of a video.
@@ -96,7 +98,30 @@ impl Uploads {
                 }
             }
         }
+        for media in &stored {
+            self.enqueue_video(media).await;
+        }
         Ok(stored)
+    }
+
+    /// Creates the job of a stored video, unless it has one. The upload is done even if that fails.
+    async fn enqueue_video(&self, media: &Media) {
+        let MediaDraft { asset_type, content_type, width, height, duration_ms, bytes, variants, .. } =
+            &media.draft;
+        let (AssetType::Video, Some(original)) = (asset_type, variants.first()) else { return };
+        #[expect(clippy::cast_precision_loss, reason = "seconds are wanted")]
+        let metadata = VideoMetadata {
+            duration_seconds: duration_ms.unwrap_or(0) as f64 / 1000.0,
+            width: *width,
+            height: *height,
+            file_size: *bytes,
+            content_type: content_type.clone(),
+            upload_time: media.meta.created,
+        };
+        let draft = VideoJobDraft { original_file: original.path.clone(), metadata };
+        if let Err(error) = self.video_jobs.enqueue(draft).await {
+            tracing::warn!(%error, file = original.path, "failed to create the job of a video");
+        }
     }
 
     async fn store_one(

@@ -73,6 +73,8 @@ struct Serving {
     unregister: CancellationToken,
     /// Keeps the registration.
     registration: Option<JoinHandle<()>>,
+    /// Processes videos until the registration ends.
+    video_worker: Option<JoinHandle<()>>,
     /// Run until the store is closed.
     tasks: Vec<JoinHandle<()>>,
 }
@@ -84,6 +86,10 @@ impl Serving {
         if let Some(registration) = self.registration {
             // A store that does not answer does not delay the end: the registration expires.
             let _ = tokio::time::timeout(UNREGISTER_TIMEOUT, registration).await;
+        }
+        if let Some(worker) = self.video_worker {
+            // The same holds for the job that is interrupted.
+            let _ = tokio::time::timeout(UNREGISTER_TIMEOUT, worker).await;
         }
         self.database.close().await;
     }
@@ -246,15 +252,21 @@ async fn start(config: &Config, gate: &Arc<Gate>, clock: Arc<dyn Clock>, stop: C
             let mut tasks = vec![tokio::spawn(async move { change_tracker.follow(max_age).await })];
             // Before the first write, since a start on a full disk goes on without an index.
             let refused = !config.store.is_read_only() && watch::check_indexes(&database, false).await;
+            let video_worker =
+                if config.store.is_read_only() { None } else { services::video_worker(config, &services) };
             gate.open(services);
             let unregister = CancellationToken::new();
+            let video_worker = video_worker.map(|worker| {
+                let stop = unregister.clone();
+                tokio::spawn(async move { worker.run(stop.cancelled()).await })
+            });
             // A store that is only read has neither.
             let registration = migrator.map(|migrator| {
                 tasks.push(tokio::spawn(watch::watch_indexes(database.clone(), refused)));
                 let unregister = unregister.clone();
                 tokio::spawn(async move { migrator.serve_registered(&unregister).await })
             });
-            Ok(Serving { database, report, unregister, registration, tasks })
+            Ok(Serving { database, report, unregister, registration, video_worker, tasks })
         }
         Err(failure) => {
             database.close().await;

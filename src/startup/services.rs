@@ -10,8 +10,22 @@ use crate::media::Storage;
 use crate::repository::{self, EngagementRecords, Repository, SectionContents, TreeLock, Users};
 use crate::service::{
     ChangeTracker, Engagement, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash,
-    Uploads, VideoJobs,
+    Uploads, VideoJobs, VideoWorker,
 };
+
+/// Creates the worker that processes videos; `None` if another program does.
+pub(super) fn video_worker(config: &Config, services: &Services) -> Option<VideoWorker> {
+    if !config.ffmpeg.enabled {
+        return None;
+    }
+    match Storage::open(&config.media) {
+        Ok(storage) => Some(VideoWorker::new(services.video_jobs.clone(), storage, config.ffmpeg.clone())),
+        Err(error) => {
+            tracing::warn!(%error, "videos are not processed: the storage of media cannot be opened");
+            None
+        }
+    }
+}
 
 /// Creates the services over a database.
 pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> Services {
@@ -44,9 +58,11 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let projects = Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));
     let stories = Stories::new(Repository::new(database), items, authorship, Arc::clone(&clock));
     let storage = Storage::open(&config.media).expect("the configuration has been checked");
+    let video_jobs = VideoJobs::new(repository::VideoJobs::new(database), Arc::clone(&clock));
     let uploads = Uploads::new(
         Repository::new(database),
         storage,
+        video_jobs.clone(),
         config.max_video_bytes,
         authorship,
         Arc::clone(&clock),
@@ -65,7 +81,7 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         engagement,
         health: Health::new(change_tracker.clone()),
         change_tracker,
-        video_jobs: VideoJobs::new(repository::VideoJobs::new(database), Arc::clone(&clock)),
+        video_jobs,
         navlinks: NavLinks::new(Repository::new(database), authorship, clock),
         trash: Trash::new(stories.clone(), projects.clone(), pages.clone(), sections.clone()),
         pages,

@@ -75,5 +75,6 @@ mod trash;
 /// Uploads.
 mod uploads;
 mod video_jobs;
+mod video_worker;
 /// Helpers for requests that write.
 mod writing;

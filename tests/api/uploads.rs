@@ -273,6 +273,17 @@ testkit::stores! {
         assert_eq!(stored.get_str("type").unwrap(), "video");
         assert_eq!(body["dimensions"][0]["width"], stored.get_i64("width").unwrap());
         assert!(stored.get_i64("width").unwrap() > 0 && stored.get_i64("duration_ms").unwrap() > 0);
+        // It has a job, and gets no other one if it is uploaded again.
+        assert_eq!(site.upload("author", &[file(MP4)]).await.status, 200);
+        let jobs = site.app.get_as("author", "/video-processing/jobs").await.json();
+        let job = &jobs[0];
+        assert_eq!((jobs.as_array().unwrap().len(), &job["status"]), (1, &json!("pending")));
+        assert_eq!(format!("/{}", job["original_file"].as_str().unwrap()), url);
+        let expected = json!({
+            "duration_seconds": 0.4, "width": 64, "height": 36, "file_size": MP4.len(), "content_type": "video/mp4",
+            "upload_time": "2026-01-02T03:04:05.678000",
+        });
+        assert_eq!(job["metadata"], expected);
     }
 
     async fn client_that_stops_leaves_nothing(db: Database) {

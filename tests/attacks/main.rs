@@ -32,6 +32,8 @@ mod support;
 mod surface;
 /// Files of clients.
 mod uploads;
+/// Videos that name other files.
+mod videos;
 /// Hidden content, and that of others.
 mod visibility;
 /// Helpers for requests that write.
@@ -204,6 +206,7 @@ const CASES: &[Case] = &[
             "broken_files_are_refused",
             "declared_sizes_are_refused_before_decoding",
             "orientation_is_applied_and_metadata_is_dropped",
+            "t20_videos_show_nothing_of_other_files",
         ],
     ),
     case(

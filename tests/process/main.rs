@@ -55,3 +55,5 @@ mod trash;
 mod user;
 /// All verbs of `migrate`: exit codes and output.
 mod verbs;
+/// The worker that processes videos.
+mod videos;

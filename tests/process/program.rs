@@ -376,6 +376,13 @@ impl Server {
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
+    /// Patches JSON as the development administrator.
+    pub(crate) async fn patch_as_admin(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.client.patch(format!("{}{path}", self.base)).bearer_auth("dev-mock-admin");
+        let answer = request.json(body).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
     /// Requests a path with a token.
     pub(crate) async fn ask(&self, path: &str, token: &str) -> reqwest::Response {
         let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(token);

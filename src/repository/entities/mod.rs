@@ -26,4 +26,4 @@ pub(super) mod video_job;
 pub use media::StoredContentHash;
 pub use page::PageRestore;
 pub use user::{NewUser, User, Users};
-pub use video_job::{ClaimedVideoJob, VideoJobs, VideoOutcome};
+pub use video_job::{ClaimedVideoJob, VideoJobs, VideoOutcome, WorkerLease};

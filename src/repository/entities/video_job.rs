@@ -1,6 +1,9 @@
+use std::time::Duration;
+
+use bson::oid::ObjectId;
 use bson::{Bson, Document, RawBsonRef, RawDocument, doc};
 use chrono::{DateTime, TimeDelta, Utc};
-use docstore::{Collection, Database, Filter, Find, Index, Sort, Update};
+use docstore::{Collection, Database, Filter, Find, Index, Lease, LeaseRequest, Sort, Update};
 
 use crate::domain::{
     Thumbnail, VideoFormat, VideoJob, VideoJobDraft, VideoJobPatch, VideoJobStatus, VideoMetadata,
@@ -30,6 +33,11 @@ const RETRY_AT: &str = "retry_at";
 /// True while the worker of this program is at the job.
 const IS_OURS: &str = "in_server";
 
+/// The collection of the lease under which one process works on videos.
+const LOCK: &str = "_video_lock";
+/// The term of the lease: other processes wait this long for a process that died with it.
+const LEASE_TERM: Duration = Duration::from_secs(10);
+
 /// Returns the indexes of the collection. None is unique: databases of the original may hold jobs without an id.
 pub(in crate::repository) fn indexes() -> Vec<Index> {
     vec![
@@ -52,13 +60,14 @@ pub struct ClaimedVideoJob {
 /// The repository of video jobs. Cheap to clone.
 #[derive(Clone)]
 pub struct VideoJobs {
+    database: Database,
     collection: Collection,
 }
 
 impl VideoJobs {
     /// Opens the collection in a database.
     pub fn new(database: &Database) -> Self {
-        Self { collection: database.collection(COLLECTION) }
+        Self { database: database.clone(), collection: database.collection(COLLECTION) }
     }
 
     /// Inserts a job.
@@ -198,6 +207,17 @@ impl VideoJobs {
         Ok(false)
     }
 
+    /// Acquires the lease of the worker, unless another process has it.
+    pub async fn acquire_worker_lease(&self) -> Result<Option<WorkerLease>, Error> {
+        let request = LeaseRequest {
+            collection: LOCK.to_owned(),
+            name: "worker".to_owned(),
+            owner: ObjectId::new().to_hex(),
+            ttl: LEASE_TERM,
+        };
+        Ok(self.database.acquire_lease(request).await?.ok().map(WorkerLease))
+    }
+
     /// Takes the oldest job that is due: one that a worker died with, or one that waits. Only the holder of the worker's lease
     /// may call this. A job that cannot be read fails.
     pub async fn claim(&self, now: DateTime<Utc>) -> Result<Option<ClaimedVideoJob>, Error> {
@@ -272,6 +292,23 @@ impl VideoJobs {
             }
         };
         Ok(self.collection.update_one(&filter, &update).await?.matched > 0)
+    }
+}
+
+/// The lease of the worker.
+pub struct WorkerLease(Lease);
+
+impl WorkerLease {
+    /// Renews the lease, several times in each term. Returns false if it was lost.
+    pub async fn renew(&self) -> Result<bool, Error> {
+        Ok(self.0.renew().await?)
+    }
+
+    /// Releases the lease. If that fails, it expires.
+    pub async fn release(&self) {
+        if let Err(error) = self.0.release().await {
+            tracing::warn!(%error, "failed to release the lease of the video worker; it expires by itself");
+        }
     }
 }
 
