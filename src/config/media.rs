@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::reader::Reader;
 use super::variables::{self as var, Variable};
-use crate::media::{Location, StorageSettings};
+use crate::media::{Location, Storage, StorageSettings};
 
 /// The variables whose names in lower case are options of the storage.
 const OPTIONS: [Variable; 7] = [
@@ -42,10 +42,18 @@ pub(super) fn storage(reader: &mut Reader<'_>) -> StorageSettings {
     if let Some(host) = reader.given(var::STORAGE_EMULATOR_HOST) {
         let url = if host.contains("://") { host } else { format!("http://{host}") };
         options.extend(
-            [("google_base_url", url.trim_end_matches('/')), ("google_skip_signature", "true")].map(own),
+            [("google_base_url", url.trim_end_matches('/')), ("google_bearer_token", "emulator")].map(own),
         );
     }
-    StorageSettings { location, options }
+    let settings = StorageSettings { location, options };
+    // Its text may repeat a part of a key.
+    if Storage::open(&settings).is_err() {
+        reader.error(
+            var::MEDIA_URL,
+            "cannot be used with these credentials: check the variables of its account and key",
+        );
+    }
+    settings
 }
 
 /// Returns the key of Google's service account, in the order of the original.

@@ -125,6 +125,11 @@ pub enum ApiError {
     NotServing(String),
     /// 503: the store is unavailable.
     StoreUnavailable(repository::Error),
+    /// 416: no byte of the file is in the requested range.
+    RangeNotSatisfiable {
+        /// The size of the file, in bytes.
+        size: u64,
+    },
     /// 503: the store is open for reading only.
     ReadOnly(repository::Error),
     /// 503: the storage of pictures and videos failed.
@@ -267,6 +272,11 @@ impl ApiError {
             Self::VerificationBusy => unavailable("too many tokens are being verified"),
             Self::NotServing(detail) => unavailable(detail),
             Self::StoreUnavailable(_) => unavailable("the store is unavailable at present"),
+            Self::RangeNotSatisfiable { size } => {
+                let range = HeaderValue::try_from(format!("bytes */{size}")).expect("numbers are ASCII");
+                plain(StatusCode::RANGE_NOT_SATISFIABLE, "The range is not in the file")
+                    .with(header::CONTENT_RANGE, range)
+            }
             Self::ReadOnly(_) => unavailable("the server is read-only at present: nothing was written"),
             Self::StorageFull(_) => {
                 plain(StatusCode::INSUFFICIENT_STORAGE, "the disk of the server is full: nothing was written")

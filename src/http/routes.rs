@@ -1,5 +1,6 @@
 //! The route table, and the application that is built from it.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
 use super::resources::{
-    articles, docs, engagement, health, me, navlinks, pages, sections, trash, upload, video_jobs,
+    articles, docs, engagement, health, me, media, navlinks, pages, sections, trash, upload, video_jobs,
 };
 use super::{
     ApiError, CachedService, ConcurrencyLimit, Gate, MiddlewareState, RateLimit, ResponseCache, middleware,
@@ -120,6 +121,8 @@ pub struct Route {
     is_content: bool,
     /// True if the body is an upload, which takes as long as it is large.
     pub(super) is_upload: bool,
+    /// True if the last part of the path stands for any number of segments.
+    is_open: bool,
     handler: MethodRouter<AppState>,
     describe: Vec<fn(&mut Operation)>,
     parameters: OnceLock<Vec<String>>,
@@ -153,6 +156,7 @@ macro_rules! constructors {
                 errors: &[],
                 is_content: false,
                 is_upload: false,
+                is_open: false,
                 handler: on(MethodFilter::$method, handler),
                 describe: vec![H::describe],
                 parameters: OnceLock::new(),
@@ -161,7 +165,7 @@ macro_rules! constructors {
     )+};
 }
 
-constructors! { get GET post POST put PUT patch PATCH delete DELETE }
+constructors! { get GET post POST put PUT patch PATCH delete DELETE options OPTIONS }
 
 impl Route {
     /// Returns the row that a request matched, if there is one.
@@ -184,8 +188,28 @@ impl Route {
         [self.path].into_iter().chain(self.alias)
     }
 
+    /// Returns the paths in the syntax of the router.
+    fn router_paths(&self) -> impl Iterator<Item = Cow<'static, str>> {
+        self.templates()
+            .map(|path| if self.is_open { Cow::Owned(path.replace('{', "{*")) } else { Cow::Borrowed(path) })
+    }
+
+    /// Reports whether the response cache serves the route.
+    pub(super) fn is_content(&self) -> bool {
+        self.is_content
+    }
+
+    /// Reports whether the last part of the path stands for any number of segments.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// Reports whether a template of this row matches a path. Each `{…}` stands for one nonempty segment.
     fn matches(&self, path: &str) -> bool {
+        if self.is_open {
+            let (prefix, _) = self.path.split_once('{').expect("an open path ends with a variable part");
+            return path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+        }
         self.templates().any(|template| {
             let mut segments = path.split('/');
             let mut fits = |template: &str| {
@@ -237,6 +261,11 @@ impl Route {
     /// Also serves the row at its path without this prefix.
     fn also_without(self, prefix: &str) -> Self {
         Self { alias: self.path.strip_prefix(prefix), ..self }
+    }
+
+    /// Lets the variable part of the path stand for any number of segments.
+    fn open(self) -> Self {
+        Self { is_open: true, ..self }
     }
 
     /// Replaces the summary that is derived from the operation id.
@@ -462,10 +491,24 @@ fn reactions_and_comments() -> Vec<Route> {
     routes.into_iter().map(|route| route.also_without("/api")).collect()
 }
 
+/// Returns the routes of pictures and videos, whose bytes the response cache does not keep.
+fn media_files() -> Vec<Route> {
+    vec![
+        get("get_file", "/uploads/{path}", Everyone, media::show)
+            .open()
+            .summary("Get a picture or video")
+            .note("The path may have several parts. Every file below `uploads/` is delivered, also those that the original named."),
+        options("get_file_options", "/uploads/{path}", Everyone, media::options)
+            .open()
+            .summary("Get the CORS headers of a picture or video")
+            .describe(media::describe_options),
+    ]
+}
+
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let content = content().into_iter().chain(reactions_and_comments());
     let content = content.map(|route| Route { is_content: true, ..route });
-    operations().into_iter().chain(content).collect()
+    operations().into_iter().chain(content).chain(media_files()).collect()
 });
 
 /// Returns all routes.
@@ -487,7 +530,7 @@ async fn openapi_json() -> Response {
 /// Builds the whole application, without a socket.
 pub fn router(app: AppState) -> CachedService {
     let add = |router: Router<AppState>, route: &Route| {
-        route.templates().fold(router, |router, path| router.route(path, route.handler.clone()))
+        route.router_paths().fold(router, |router, path| router.route(&path, route.handler.clone()))
     };
     let (content, operations): (Vec<_>, Vec<_>) = routes().iter().partition(|route| route.is_content);
     let operations = operations.into_iter().fold(Router::new(), add);
@@ -520,7 +563,7 @@ fn layered(routes: Router<AppState>, app: AppState) -> Router {
 async fn insert_route(mut request: Request, next: Next) -> Response {
     if let Some(path) = request.extensions().get::<MatchedPath>()
         && let Some(route) = routes().iter().find(|route| {
-            route.templates().any(|template| template == path.as_str()) && route.answers(request.method())
+            route.router_paths().any(|template| template == path.as_str()) && route.answers(request.method())
         })
     {
         request.extensions_mut().insert(route);
@@ -666,7 +709,18 @@ mod tests {
         assert_eq!(template("/sections"), Some("/sections"));
         assert_eq!(template("/sections/abc"), Some("/sections/{id}"));
         assert_eq!(template("/sections/slug/blog"), Some("/sections/slug/{slug}"));
-        for none in ["", "/sections/", "//sections", "/sections/a/b", "/sections/slug/", "/nothing"] {
+        assert_eq!(template("/uploads/a.webp"), Some("/uploads/{path}"));
+        assert_eq!(template("/uploads/images/a.webp"), Some("/uploads/{path}"));
+        for none in [
+            "",
+            "/uploads",
+            "/uploads/",
+            "/sections/",
+            "//sections",
+            "/sections/a/b",
+            "/sections/slug/",
+            "/nothing",
+        ] {
             assert_eq!(template(none), None, "{none:?}");
         }
     }

@@ -19,4 +19,4 @@ pub use incoming::{IncomingFile, MAX_IMAGE_BYTES, ReceiveError, ReceivedFile};
 pub use names::{Key, MediaId, MediaKind, MediaType, Naming, VARIANTS, Variant};
 pub use sniff::{FileFormat, SNIFFED, sniff};
 pub use storage::{Object, ObjectInfo, Put, Storage, StorageError};
-pub use url::{Location, StorageSettings};
+pub use url::{Bucket, Location, StorageSettings};

@@ -8,6 +8,8 @@ mod engagement;
 mod error;
 /// The health of the store.
 mod health;
+/// Pictures and videos.
+mod media;
 /// Navigation links.
 mod navlinks;
 /// Pages.
@@ -29,6 +31,7 @@ pub use content::{Article, Articles, Content, Projects, Stories, Write, Written}
 pub use engagement::Engagement;
 pub use error::Error;
 pub use health::{Health, StoreHealth};
+pub use media::{Found, MediaFiles};
 pub use navlinks::NavLinks;
 pub use pages::Pages;
 pub use sanitizer::Unsanitized;
@@ -40,7 +43,9 @@ pub use video_worker::VideoWorker;
 
 pub use crate::media::image::ImageError;
 pub use crate::media::video::ProbeError;
-pub use crate::media::{IncomingFile, MAX_IMAGE_BYTES, ReceiveError, ReceivedFile, StorageError};
+pub use crate::media::{
+    IncomingFile, MAX_IMAGE_BYTES, Object, ObjectInfo, ReceiveError, ReceivedFile, StorageError,
+};
 pub use crate::repository::{ChangeTracker, ReadSet, ReadTracker};
 
 use crate::domain::Authorship;
@@ -59,6 +64,8 @@ pub struct Services {
     pub engagement: Engagement,
     /// Reports the health of the store.
     pub health: Health,
+    /// The files of pictures and videos.
+    pub media_files: MediaFiles,
     /// Navigation links.
     pub navlinks: NavLinks,
     /// Pages.

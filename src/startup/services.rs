@@ -9,8 +9,8 @@ use crate::identity::{self, Authenticator, DevelopmentTokens, Roles, Verifier, V
 use crate::media::Storage;
 use crate::repository::{self, EngagementRecords, Repository, SectionContents, TreeLock, Users};
 use crate::service::{
-    ChangeTracker, Engagement, Health, NavLinks, Pages, Projects, Sections, Services, Stories, Trash,
-    Uploads, VideoJobs, VideoWorker,
+    ChangeTracker, Engagement, Health, MediaFiles, NavLinks, Pages, Projects, Sections, Services, Stories,
+    Trash, Uploads, VideoJobs, VideoWorker,
 };
 
 /// Creates the worker that processes videos; `None` if another program does.
@@ -61,7 +61,7 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let video_jobs = VideoJobs::new(repository::VideoJobs::new(database), Arc::clone(&clock));
     let uploads = Uploads::new(
         Repository::new(database),
-        storage,
+        storage.clone(),
         video_jobs.clone(),
         config.max_video_bytes,
         authorship,
@@ -82,6 +82,7 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         health: Health::new(change_tracker.clone()),
         change_tracker,
         video_jobs,
+        media_files: MediaFiles::new(storage),
         navlinks: NavLinks::new(Repository::new(database), authorship, clock),
         trash: Trash::new(stories.clone(), projects.clone(), pages.clone(), sections.clone()),
         pages,

@@ -44,6 +44,8 @@ mod limits;
 mod lists;
 /// The caller.
 mod me;
+/// Files of pictures and videos, and the storage that they are in.
+mod media;
 /// Navigation links.
 mod navlinks;
 /// The OpenAPI document and its page.

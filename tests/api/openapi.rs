@@ -193,7 +193,8 @@ testkit::stores! {
         for (path, verb, operation) in operations().filter(|(_, verb, _)| *verb == "get") {
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
-                if parameter["in"] != "query" || schema["type"] != "integer" {
+                let is_bounded = schema["type"] == "integer" && schema.get("maximum").is_some();
+                if parameter["in"] != "query" || !is_bounded {
                     continue;
                 }
                 tried += 1;

@@ -6,6 +6,7 @@ use bson::{doc, oid::ObjectId};
 use docstore::{Database, Filter};
 use field_notes::domain::Authorship;
 use field_notes::http::{Policy, Route, routes};
+use field_notes::media::Key;
 use serde_json::json;
 
 use crate::support::{App, NOW_MS, user_id};
@@ -33,7 +34,7 @@ fn refusal(policy: Policy, who: &str, owns: bool) -> Option<u16> {
 }
 
 /// Puts an item in place that the route is about, and says how it is called. The item fits every kind of content.
-async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
+async fn concrete(app: &App, db: &Database, route: &Route, owner: &str) -> String {
     if route.path.starts_with("/video-processing/") {
         let (jobs, at) = (db.collection("video_processing_jobs"), bson::DateTime::from_millis(NOW_MS));
         jobs.delete_many(&Filter::All).await.expect("the job before is deleted");
@@ -50,6 +51,11 @@ async fn concrete(db: &Database, route: &Route, owner: &str) -> String {
     }
     if !route.path.contains('{') {
         return route.path.replace("/trash", "/trash?type=stories");
+    }
+    if route.path == "/uploads/{path}" {
+        let key = Key::in_uploads("here.webp").expect("a name");
+        app.media().put(&key, "x".into()).await.expect("a file is written");
+        return key.url();
     }
     let collection =
         if in_trash { "stories" } else { route.path.split('/').nth(1).expect("a path has a first part") };
@@ -143,7 +149,7 @@ testkit::stores! {
         let stranger = ObjectId::new().to_hex();
         for route in routes() {
             for (who, owns) in CALLERS {
-                let path = concrete(&db, route, if owns { &author } else { &stranger }).await;
+                let path = concrete(&app, &db, route, if owns { &author } else { &stranger }).await;
                 let before = testkit::dump!(db);
                 let (kind, body) = fields(route);
                 let answer = app.write(who, route.method.clone(), &path, &[("content-type", kind)], body).await;
@@ -162,7 +168,7 @@ testkit::stores! {
     async fn callers_are_judged_before_bodies(db: Database) {
         let app = App::on(&db).await;
         for route in routes().iter().filter(|route| reads_a_body(route) && route.policy != Policy::Everyone) {
-            let path = concrete(&db, route, "anonymous").await;
+            let path = concrete(&app, &db, route, "anonymous").await;
             let answer = app.write(ANONYMOUS, route.method.clone(), &path, &[], "{").await;
             assert_eq!(answer.status, 401, "{} {}", route.method.as_str(), route.path);
             // Whether an owner may write depends on the item, not on the role alone.

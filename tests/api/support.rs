@@ -2,7 +2,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bson::{Document, doc, oid::ObjectId};
 use chrono::DateTime;
@@ -10,9 +10,12 @@ use docstore::Database;
 use field_notes::clock::FixedClock;
 use field_notes::config::Config;
 use field_notes::http::{self, CachedService, ConcurrencyLimit, Gate, MiddlewareState, ResponseCache};
+use field_notes::media::{Location, Storage};
 use field_notes::{repository, startup};
+use futures_util::TryStreamExt as _;
 use migrator::{Settings, UpMode};
 use serde_json::Value;
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::conform;
@@ -27,6 +30,8 @@ pub(crate) struct App {
     pub(crate) cache: Arc<ResponseCache>,
     pub(crate) config: Config,
     pub(crate) clock: FixedClock,
+    /// The files, unless the configuration was changed.
+    media: Arc<TempDir>,
 }
 
 pub(crate) struct Answer {
@@ -80,10 +85,11 @@ impl App {
             "ALLOW_DEV_AUTH" => Some("true".to_owned()),
             // So that all of these can be run without rendered responses, too.
             "CACHE_MAX_BYTES" => std::env::var(name).ok(),
-            "MEDIA_URL" => Some("memory://".to_owned()),
             _ => None,
         };
         let mut config = Config::read(lookup).expect("the configuration of tests is good");
+        let media = Arc::new(testkit::scratch("media-").expect("a folder can be created"));
+        config.media.location = Location::Folder(media.path().to_owned());
         change(&mut config);
         let clock = FixedClock::at(DateTime::from_timestamp_millis(NOW_MS).expect("in range"));
         let gate = Arc::new(Gate::default());
@@ -96,7 +102,17 @@ impl App {
             cache: Arc::clone(&cache),
             concurrency: ConcurrencyLimit::new(config.max_concurrent),
         });
-        Self { router: http::router(app), gate, cache, config, clock }
+        Self { router: http::router(app), gate, cache, config, clock, media }
+    }
+
+    /// Returns the folder of the files.
+    pub(crate) fn media_folder(&self) -> &std::path::Path {
+        self.media.path()
+    }
+
+    /// Returns the storage of the files.
+    pub(crate) fn media(&self) -> Storage {
+        Storage::open(&self.config.media).expect("a folder can be opened")
     }
 
     pub(crate) fn open(&self, db: &Database) {
@@ -135,7 +151,11 @@ impl App {
     async fn ask(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.expect("a body").to_vec();
+        // Like a socket, this keeps no piece: files are only sent as fast as their pieces are dropped.
+        let (mut bytes, mut pieces) = (Vec::new(), body.into_data_stream());
+        while let Some(piece) = pieces.try_next().await.expect("a body") {
+            bytes.extend_from_slice(&piece);
+        }
         Answer { status: parts.status, headers: parts.headers, bytes }
     }
 

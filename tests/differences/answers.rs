@@ -2,8 +2,8 @@ use super::{Difference, extend, fix, without};
 
 pub(crate) const ROUTES: &[Difference] = &[
     without(
-        "no-engagement",
-        "Uploaded files are not delivered: `GET /uploads/{path}` is not implemented.",
+        "no-asset-browser",
+        "`/assets/list` and `/assets/by-section/{id}` of the newest original are not implemented.",
         "the_router_has_the_routes_of_the_table_and_no_others",
     ),
     extend("index", "`GET /` lists the main routes; it was 404.", "everything_is_well"),
@@ -94,6 +94,31 @@ pub(crate) const UPLOADS: &[Difference] = &[
 ];
 
 pub(crate) const ANSWERS: &[Difference] = &[
+    fix(
+        "media-size",
+        "`?size=` delivers the narrowest variant of a picture that has this width, or else the widest one, for every naming; the largest width and all widths of the newest naming were 404.",
+        "sizes_select_the_variant_of_every_naming",
+    ),
+    fix(
+        "media-ranges",
+        "`GET /uploads/…` understands suffix ranges, answers 416 beyond the end, and has `ETag`, `Last-Modified`, 304 and `If-Range` on every storage; `HEAD` works.",
+        "files_are_delivered_with_ranges_and_conditions",
+    ),
+    fix(
+        "media-types",
+        "What is not a known type of picture or video is delivered as `application/octet-stream` to be saved; browsers run nothing in any file.",
+        "only_known_media_are_shown_by_browsers",
+    ),
+    fix(
+        "media-paths",
+        "A path that leads out of `uploads/` is 404; it was 403 on a disk.",
+        "no_path_leads_out_of_the_folder",
+    ),
+    extend(
+        "media-storage",
+        "Files can be in S3 and Azure (`MEDIA_URL`); a storage that fails is 503. Bytes are always delivered by this server, never by a redirect to a signed address.",
+        "files_of_s3_are_delivered_with_ranges_and_conditions",
+    ),
     fix(
         "list-order",
         "Lists have a total order, so that pages do not overlap: `_id` breaks ties.",

@@ -17,7 +17,7 @@ PICTURE = base64.b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")
 
 # Values seen in responses, by collection and name, and the entity tag of each item by path. Generated ids never exist, so
 # about half of the requests for one item use a real id.
-known = {("pages", "page_type"): ["about", "contact"]}
+known = {("pages", "page_type"): ["about", "contact"], ("uploads", "path"): ["here.webp"]}
 tags = {}
 
 

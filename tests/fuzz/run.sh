@@ -42,7 +42,7 @@ trap finish EXIT
 store=(DATA_DIR="$folder")
 [ -z "${TEST_MONGO_URI:-}" ] || store=(MONGO_URI="$TEST_MONGO_URI" MONGO_DB_NAME="fuzz_$$")
 cd "$folder"
-env -i ADMIN_EMAIL=admin@example.com ALLOW_DEV_AUTH=true TRUSTED_PROXIES=127.0.0.1 PORT=0 RUST_LOG=warn "${store[@]}" \
+env -i ADMIN_EMAIL=admin@example.com ALLOW_DEV_AUTH=true LOCAL_STORAGE_PATH="$folder/media" TRUSTED_PROXIES=127.0.0.1 PORT=0 RUST_LOG=warn "${store[@]}" \
   "$target/debug/field-notes" serve >log 2>&1 &
 server=$!
 url=
@@ -53,6 +53,9 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 [ -n "$url" ] || { say "the program did not start serving within 30 s"; exit 1; }
+
+mkdir -p "$folder/media/uploads"
+printf x >"$folder/media/uploads/here.webp"
 
 create() {
   curl -fsS -o "$folder/created" -X "$1" "$url$2" -H "Authorization: Bearer dev-mock-admin" -H "Content-Type: application/json" -d "$3"

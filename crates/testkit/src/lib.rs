@@ -4,6 +4,8 @@
 //! `name::mongo`. Without a server the second one prints `not run: …` and is not counted; with `CI=true` it fails. The
 //! program `with-mongod` starts one server for a whole run and reports at the end how many tests ran on each engine.
 
+/// Servers with the interfaces of object storage.
+pub mod buckets;
 /// Child processes that are killed or stopped.
 pub mod child;
 /// Runs of fuzz targets in the ordinary build of the tests.

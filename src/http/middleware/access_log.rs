@@ -18,7 +18,7 @@ use uuid::{Builder, Uuid};
 use super::{ClientInfo, MiddlewareState};
 use crate::clock::Clock;
 use crate::http::error::{ErrorExtension, ErrorParts};
-use crate::http::{ApiError, AppState};
+use crate::http::{ApiError, AppState, Route};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -34,7 +34,10 @@ pub(crate) async fn log_request(State(app): State<AppState>, mut request: Reques
     let route = request.extensions().get::<MatchedPath>().cloned();
     let client = ClientInfo::from_request(&request, &app.middleware.trusted_proxies);
     request.extensions_mut().insert(client);
-    let span = request_span(&request, route.as_ref().map(MatchedPath::as_str), client, &request_id.0);
+    let open = Route::matched(request.extensions()).filter(|route| route.is_open());
+    let template = open.map(|route| route.path);
+    let template = template.or_else(|| route.as_ref().map(MatchedPath::as_str));
+    let span = request_span(&request, template, client, &request_id.0);
     let started = Instant::now();
     let respond = async move {
         let mut response = next.run(request).await;

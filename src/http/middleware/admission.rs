@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
+use crate::http::respond::SendBudget;
 use crate::http::{ApiError, AppState, CacheCounts, Route};
 use crate::service::Services;
 
@@ -218,8 +219,10 @@ const CLIENT_SHARE: usize = 4;
 const MAX_UPLOADS: usize = 32;
 
 /// Limits concurrent requests. Cache hits, requests that join an in-flight load, requests still receiving their body and
-/// requests whose token is being verified are not counted.
+/// requests whose token is being verified are not counted. Files are not either: their memory is limited.
 pub struct ConcurrencyLimit {
+    /// The memory of the files that are being sent.
+    pub(crate) sending: SendBudget,
     running: Arc<Semaphore>,
     receiving: Arc<Receiving>,
     uploads: Arc<Receiving>,
@@ -233,8 +236,12 @@ impl ConcurrencyLimit {
     /// Allows `limit` requests to run, and as many more to receive their bodies, a quarter of them from one client.
     pub fn new(limit: usize) -> Self {
         let limit = limit.min(Semaphore::MAX_PERMITS);
-        let running = Arc::new(Semaphore::new(limit));
-        Self { running, receiving: Receiving::new(limit), uploads: Receiving::new(MAX_UPLOADS) }
+        Self {
+            sending: SendBudget::default(),
+            running: Arc::new(Semaphore::new(limit)),
+            receiving: Receiving::new(limit),
+            uploads: Receiving::new(MAX_UPLOADS),
+        }
     }
 
     /// Acquires a permit for one request.

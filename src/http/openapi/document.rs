@@ -1,4 +1,3 @@
-use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::operation::Operation;
@@ -66,14 +65,14 @@ fn describe(route: &Route, mut operation: Operation) -> Value {
     let tag = tag(route.path);
     let security = match route.policy {
         // These routes ignore credentials.
-        Policy::Everyone if tag == "operations" => json!([]),
+        Policy::Everyone if tag == "operations" || !route.is_content() => json!([]),
         Policy::Everyone => json!([{}, { "bearer": [] }]),
         Policy::SignedIn | Policy::Authors | Policy::Owner | Policy::OwnerAlone | Policy::Admins => {
             json!([{ "bearer": [] }])
         }
     };
     operation.errors.extend([500, 503].iter().chain(route.errors));
-    if route.method != Method::GET {
+    if !route.method.is_safe() {
         operation.errors.insert(507);
     }
     if route.limit.is_some() {

@@ -11,7 +11,7 @@ use crate::{identity, service};
 type ErrorExample = (&'static str, &'static str, ApiError);
 
 /// Returns an example for each status.
-fn examples() -> [ErrorExample; 16] {
+fn examples() -> [ErrorExample; 17] {
     let missing = FieldError {
         loc: vec!["body".into(), "title".into()],
         msg: "field required".into(),
@@ -51,6 +51,11 @@ fn examples() -> [ErrorExample; 16] {
         ("Stale", "The item is not in the state that `If-Match` or `If-None-Match` requires", stale),
         ("TooLarge", "The body is too large", ApiError::TooLarge),
         ("UnsupportedMediaType", "The body is not JSON, or is encoded", ApiError::UnsupportedMediaType),
+        (
+            "RangeNotSatisfiable",
+            "No byte of the file is in the range",
+            ApiError::RangeNotSatisfiable { size: 1000 },
+        ),
         ("Invalid", "Fields are invalid; `errors` lists all of them", ApiError::Validation(vec![missing])),
         ("TooManyRequests", "The client exceeded a rate limit", limited.into()),
         (
@@ -162,6 +167,8 @@ mod tests {
             ApiError::UnsupportedEncoding,
             ApiError::Internal("".into()),
             ApiError::StorageFull("".into()),
+            ApiError::RangeNotSatisfiable { size: 1 },
+            ApiError::MediaUnavailable(service::StorageError::NotFound),
         ];
         for error in &all {
             match error {
@@ -185,6 +192,8 @@ mod tests {
                 | ApiError::UnsupportedEncoding
                 | ApiError::Internal(_)
                 | ApiError::StorageFull(_)
+                | ApiError::RangeNotSatisfiable { .. }
+                | ApiError::MediaUnavailable(_)
                 // 414 and 417 are answered before routing, so no operation has them.
                 | ApiError::UrlTooLong
                 | ApiError::ExpectationFailed
@@ -196,7 +205,6 @@ mod tests {
                 // 503 and 429, like others above; the tests of limits cover them.
                 | ApiError::StoreUnavailable(_)
                 | ApiError::ReadOnly(_)
-                | ApiError::MediaUnavailable(_)
                 | ApiError::TooManyRequests(..) => {}
             }
         }

@@ -8,6 +8,7 @@ const SOMETIMES: bool = false;
 
 /// All headers with a meaning in the API. The document's description names those for browsers.
 const HEADERS: &[Header] = &[
+    Header("Accept-Ranges", "`bytes`: parts of the file can be requested", ALWAYS),
     Header("Allow", "The methods of the route", ALWAYS),
     Header("Cache-Control", "Who may store the response, and for how long", ALWAYS),
     Header(
@@ -15,7 +16,9 @@ const HEADERS: &[Header] = &[
         "How the response cache handled the request; `detail=stale` while the store is unavailable",
         SOMETIMES,
     ),
+    Header("Content-Range", "The part of the file that the response holds, and the size of the file", ALWAYS),
     Header("ETag", "The version of the response, for `If-None-Match` and `If-Match`", SOMETIMES),
+    Header("Last-Modified", "The time of the last change, for `If-Modified-Since`", ALWAYS),
     Header("Link", "The first part of the list, and the parts before and after this one", ALWAYS),
     Header("Location", "The current address", ALWAYS),
     Header("RateLimit", "The remaining requests, and the seconds until the window ends", SOMETIMES),

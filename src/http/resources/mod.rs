@@ -10,6 +10,8 @@ pub(crate) mod engagement;
 pub(crate) mod health;
 /// The caller.
 pub(crate) mod me;
+/// Files of pictures and videos.
+pub(crate) mod media;
 /// Navigation links.
 pub(crate) mod navlinks;
 /// Pages.

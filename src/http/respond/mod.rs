@@ -2,11 +2,14 @@
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use item::Wire;
+/// Files.
+mod file;
 /// Items in their JSON form, and the responses with one of them.
 mod item;
 /// Parts of lists.
 mod list;
 
+pub(crate) use file::{FileRequest, Selection, SendBudget, file_headers, file_response};
 pub(crate) use item::{
     Array, Body, Changed, Created, CreatedSanitized, Deleted, Item, ItemAtSlug, NaiveTime, Nested,
     ResponseBody, Sanitized, WireField, WireValue, etag, format_naive_timestamp, format_timestamp, response,
