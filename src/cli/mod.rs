@@ -10,6 +10,8 @@ mod context;
 mod doctor;
 /// `healthcheck`.
 mod healthcheck;
+/// `media …`.
+mod media;
 /// `migrate …`.
 mod migrate;
 /// Printed results, JSON and exit codes.
@@ -87,6 +89,12 @@ enum Command {
     ///   field-notes user export ada@example.com
     #[command(subcommand, verbatim_doc_comment)]
     User(user::Verb),
+    /// Manage the files of pictures and videos
+    ///
+    /// Examples:
+    ///   field-notes media gc --older-than 30d
+    #[command(subcommand, verbatim_doc_comment)]
+    Media(media::Verb),
     Doctor(doctor::DoctorArgs),
     /// Add sample content
     ///
@@ -200,6 +208,7 @@ async fn dispatch(command: Command, dotenv: &Dotenv) -> Result<u8, CliError> {
         Command::Migrate(arguments) => return migrate::run(arguments, command_config).await,
         Command::Trash(verb) => return Ok(trash::run(verb, command_config()?).await?.print(false)),
         Command::User(verb) => return Ok(user::run(verb, command_config()?).await?.print(false)),
+        Command::Media(verb) => return Ok(media::run(verb, command_config()?).await?.print(false)),
         Command::Doctor(arguments) => {
             return Ok(doctor::run(arguments, command_config()?).await?.print(false));
         }

@@ -75,3 +75,42 @@ fn show(bar: &ProgressBar, meter: &Meter, event: &Event<'_>) {
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates are constant and valid")
 }
+
+/// Shows how much of a known amount is done: a bar on a terminal, otherwise at most one line per second.
+pub(super) struct Progress {
+    what: &'static str,
+    total: u64,
+    done: u64,
+    bar: Option<ProgressBar>,
+    shown: Instant,
+}
+
+impl Progress {
+    pub(super) fn new(what: &'static str, total: u64) -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total);
+            bar.set_style(style("{msg} {wide_bar} {percent:>3} %  {eta} left"));
+            bar.set_message(what);
+            bar
+        });
+        Self { what, total, done: 0, bar, shown: Instant::now() }
+    }
+
+    pub(super) fn advance(&mut self, amount: u64) {
+        self.done += amount;
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
+        } else if self.shown.elapsed() > Duration::from_secs(1) {
+            self.shown = Instant::now();
+            print_error(&format!("{}: {} %", self.what, self.done.saturating_mul(100) / self.total.max(1)));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

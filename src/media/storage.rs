@@ -30,7 +30,7 @@ const PIECE: u64 = 64 * 1024;
 /// A file or range up to this size is read at once.
 const MAX_WHOLE: u64 = 256 * 1024;
 /// The size of the parts in which large files are sent to a bucket; S3 takes no smaller ones than 5 MiB.
-const PART: u64 = 8 * 1024 * 1024;
+const PART: usize = 8 * 1024 * 1024;
 /// The timeout for a connection to a bucket.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a bucket may send nothing.
@@ -306,22 +306,35 @@ impl Storage {
         }
     }
 
-    /// Writes the bytes of a local file from its start, all of them or nothing, and replaces the file that had the name. At
-    /// most two parts of 8 MiB are in memory.
+    /// Writes the bytes of a local file from its start, all of them or nothing, and replaces the file that had the name.
     ///
     /// # Errors
     ///
     /// The failure of the storage, or of reading.
     pub async fn put_file(&self, key: &Key, file: File) -> Result<(), StorageError> {
         let size = file.metadata()?.len();
-        if size <= PART {
-            let bytes: Vec<Bytes> = read_file(file, 0..size).try_collect().await?;
-            return self.put(key, bytes.concat().into()).await;
+        self.put_stream(key, read_file(file, 0..size)).await
+    }
+
+    /// Writes the bytes of a stream, all of them or nothing, and replaces the file that had the name. About two parts of 8 MiB
+    /// are in memory.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the storage, or of the stream.
+    pub async fn put_stream(
+        &self,
+        key: &Key,
+        mut bytes: BoxStream<'static, Result<Bytes, StorageError>>,
+    ) -> Result<(), StorageError> {
+        let Some(first) = next_part(&mut bytes).await? else { return self.put(key, Bytes::new()).await };
+        if first.len() < PART {
+            return self.put(key, first).await;
         }
         let options =
             PutMultipartOptions { attributes: self.attributes(key), ..PutMultipartOptions::default() };
         let mut upload = self.store.put_multipart_opts(&self.path(key)?, options).await?;
-        match send_parts(&mut *upload, file, size).await {
+        match send_parts(&mut *upload, first, bytes).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 // What was sent is removed, or expires by the rules of the bucket.
@@ -413,16 +426,31 @@ impl Storage {
     }
 }
 
-async fn send_parts(upload: &mut dyn MultipartUpload, mut file: File, size: u64) -> Result<(), StorageError> {
-    let mut start = 0;
-    while start < size {
-        let length = PART.min(size - start);
-        let (bytes, rest) = read_piece(file, start..start + length).await?;
-        (file, start) = (rest, start + length);
-        upload.put_part(bytes.into()).await?;
+async fn send_parts(
+    upload: &mut dyn MultipartUpload,
+    first: Bytes,
+    mut bytes: BoxStream<'static, Result<Bytes, StorageError>>,
+) -> Result<(), StorageError> {
+    let mut next = Some(first);
+    while let Some(part) = next {
+        upload.put_part(part.into()).await?;
+        next = next_part(&mut bytes).await?;
     }
     upload.complete().await?;
     Ok(())
+}
+
+/// Collects the next part of a file: of [`PART`] bytes, or a little more, unless it is the last one. Returns `None` at the end.
+async fn next_part(
+    bytes: &mut BoxStream<'static, Result<Bytes, StorageError>>,
+) -> Result<Option<Bytes>, StorageError> {
+    let mut part = Vec::new();
+    while part.len() < PART
+        && let Some(piece) = bytes.try_next().await?
+    {
+        part.extend_from_slice(&piece);
+    }
+    Ok((!part.is_empty()).then(|| part.into()))
 }
 
 /// Reads a range of a file in pieces, a small one at once.

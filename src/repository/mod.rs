@@ -24,6 +24,8 @@ mod idempotency;
 mod indexes;
 /// List queries, orders, cursors and totals.
 mod lists;
+/// Finds the files that documents refer to.
+pub mod media_references;
 /// Finds documents that name a section which does not exist.
 pub mod orphans;
 /// Counts and moves the contents of a section.

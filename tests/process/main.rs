@@ -24,6 +24,8 @@ mod hostile;
 mod interrupted;
 /// `migrate backup`, `restore`, `reset`, `diff`, `test`, `rehearse`, `preflight`.
 mod maintenance;
+/// The commands for the files of pictures and videos.
+mod media;
 /// `migrate status`, `up` and `down`, and `MIGRATE_ON_START`.
 mod migrate;
 /// Starts, requests and stops the program.

@@ -138,8 +138,14 @@ fn every_verb_has_help() {
 }
 
 /// The verbs that open no store, or that log which one they serve from.
-const WITHOUT_STORE: [&[&str]; 5] =
-    [&["serve"], &["openapi"], &["healthcheck"], &["migrate", "new"], &["migrate", "merge"]];
+const WITHOUT_STORE: [&[&str]; 6] = [
+    &["serve"],
+    &["openapi"],
+    &["healthcheck"],
+    &["migrate", "new"],
+    &["migrate", "merge"],
+    &["media", "copy"],
+];
 
 /// Returns the verbs below a command, which its help lists.
 fn verbs_below(program: &Program, command: &[&str]) -> Vec<Vec<String>> {
@@ -546,6 +552,7 @@ testkit::targets! {
                 "import" => &["pymongo-migrate"],
                 "unlock" => &["--reason", "a test"],
                 "purge" => &["--older-than", "30d", "--dry-run"],
+                "gc" => &["--older-than", "30d"],
                 _ => &[],
             };
             runs.push(verb.into_iter().chain(rest.iter().map(|&word| word.to_owned())).collect());
