@@ -57,7 +57,7 @@ pub(crate) fn compare_with_fixed(
 }
 
 /// Loads both in turns; the order alternates from round to round.
-fn compare(
+pub(crate) fn compare(
     bench: &Bench,
     subject: &str,
     ceiling: &str,

@@ -14,6 +14,7 @@ use axum::response::Response;
 use axum::{Router, routing};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tower_http::services::ServeFile;
 
 use crate::bench::Bench;
 use crate::cleanup::ManagedChild;
@@ -30,6 +31,8 @@ const SERVER_HEADERS: [&str; 3] = ["content-length", "date", "connection"];
 enum CeilingConfig {
     /// The same response for every request: a copy of the program's.
     Fixed { status: u16, headers: Vec<(String, String)>, body: PathBuf },
+    /// tower-http's `ServeFile` of a file.
+    File { path: PathBuf },
     /// One driver operation for each request.
     Driver { uri: String, database: String },
     /// One read of the embedded store for each request.
@@ -50,6 +53,11 @@ impl Ceiling {
         let is_copied = |name: &str| !SERVER_HEADERS.iter().any(|other| name.eq_ignore_ascii_case(other));
         let headers = answer.headers.iter().filter(|(name, _)| is_copied(name)).cloned().collect();
         Self::start(bench, &CeilingConfig::Fixed { status: answer.status, headers, body })
+    }
+
+    /// Starts a ceiling that delivers a file.
+    pub(crate) fn file(bench: &Bench, path: PathBuf) -> Result<Self, String> {
+        Self::start(bench, &CeilingConfig::File { path })
     }
 
     /// Starts a ceiling that calls the driver.
@@ -104,6 +112,7 @@ pub(crate) fn serve(config: &str) -> Result<(), String> {
         let router = match config {
             CeilingConfig::Fixed { status, headers, body } => fixed_router(status, &headers, &body)?,
             CeilingConfig::Store { folder } => bare_store::router(&folder).await?,
+            CeilingConfig::File { path } => Router::new().fallback_service(ServeFile::new(path)),
             CeilingConfig::Driver { uri, database } => bare_driver::router(&uri, &database).await?,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;

@@ -29,6 +29,8 @@ mod figure;
 mod large;
 /// Processor pinning and machine properties.
 mod machine;
+/// Rows about files of pictures and videos.
+mod media;
 /// Rows about memory and start-up.
 mod memory_and_start;
 /// The plot.

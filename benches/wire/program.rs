@@ -109,6 +109,10 @@ impl Program {
         Client::connect(self.address)
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn resident_mib(&self) -> Result<f64, String> {
         resident_mib(self.process.id())
     }

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, StoreKind};
 use crate::figure::{Bound, Measured, Unit};
 use crate::seed::Size;
-use crate::{cached, cross_process, engagement, large, memory_and_start, sequential, uploads};
+use crate::{cached, cross_process, engagement, large, media, memory_and_start, sequential, uploads};
 
 /// The definition of a row.
 pub(crate) struct Row {
@@ -163,6 +163,20 @@ pub(crate) const ROWS: &[Row] = &[
         AtMost(2.5),
         TimesOver,
         engagement::toggle,
+    ),
+    row(
+        "picture",
+        "`GET /uploads/…`, 200 kB from the disk, 32 connections : tower-http `ServeFile` of the same file",
+        AtLeast(0.9),
+        OfRates,
+        media::picture,
+    ),
+    row(
+        "memory-video",
+        "memory above idle while 64 clients receive a video of 100 MiB slowly",
+        AtMost(60.0),
+        Mebibytes,
+        media::slow_clients,
     ),
     row("memory-idle", "resident memory, idle", AtMost(40.0), Mebibytes, memory_and_start::idle),
     row(
