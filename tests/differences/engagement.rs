@@ -63,7 +63,7 @@ pub(crate) const ENGAGEMENT: &[Difference] = &[
     ),
     extend(
         "user-erase",
-        "`field-notes user export` and `user erase` print and remove the comments and reactions of a person.",
+        "`field-notes user export EMAIL` and `user erase EMAIL` print and remove the comments and reactions of a person.",
         "export_and_erasure_cover_everything_of_a_user",
     ),
     extend(

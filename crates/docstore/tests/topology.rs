@@ -560,7 +560,7 @@ fn mongos_has_no_lag_and_is_not_asked_for_it() {
         let transaction = db.begin().await.unwrap();
         transaction.collection("things").insert_one(doc! { "_id": 1 }).await.unwrap();
         transaction.commit().await.unwrap();
-        let inserted = Change::Document { collection: "things".into(), id: 1.into(), in_transaction: false };
+        let inserted = Change::Document { collection: "things".into(), id: 1.into(), in_transaction: true };
         assert_eq!(feed.next().await.unwrap(), Some(inserted));
         assert!(db.acquire_lease(lease("a")).await.unwrap().is_ok());
         assert!(mongos.refused().is_empty(), "{:?}", mongos.refused());
