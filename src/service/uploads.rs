@@ -250,7 +250,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// Removes what was stored. What cannot be removed is logged, and left to `field-notes media gc`.
+    /// Removes what was stored. What cannot be removed is logged, and left to `field-notes media gc --older-than 30d`.
     async fn remove_all(&self, done: Vec<StoredFile>) {
         for StoredFile { content_hash, filter, id, keys, document } in done {
             let removed = async {
