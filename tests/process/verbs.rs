@@ -553,6 +553,7 @@ testkit::targets! {
                 "unlock" => &["--reason", "a test"],
                 "purge" => &["--older-than", "30d", "--dry-run"],
                 "gc" => &["--older-than", "30d"],
+                "export" | "erase" => &["a@example.com"],
                 _ => &[],
             };
             runs.push(verb.into_iter().chain(rest.iter().map(|&word| word.to_owned())).collect());
