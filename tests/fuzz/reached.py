@@ -1,5 +1,5 @@
 """Fails unless every operation of the document succeeded at least once, every documented response header was seen, and no
-request was rate limited."""
+request was rate limited, except for the limits of users."""
 
 import collections
 import json
@@ -27,7 +27,7 @@ def documented(operation):
 for operation in operations:
     print(f"  {operation:<36}", *(f"{status}×{count}" for status, count in sorted(responses[operation].items())))
 never = [operation for operation in operations if not any(status < 300 for status in responses[operation])]
-limited = [operation for operation in operations if responses[operation][429]]
+limited = [operation for operation in operations if responses[operation][429] and "/engagement/" not in operation]
 for what, which in (("never succeeded", never), ("was limited (429)", limited)):
     for operation in which:
         print(f"fuzz-api: {operation} {what}", file=sys.stderr)

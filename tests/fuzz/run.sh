@@ -42,7 +42,8 @@ trap finish EXIT
 store=(DATA_DIR="$folder")
 [ -z "${TEST_MONGO_URI:-}" ] || store=(MONGO_URI="$TEST_MONGO_URI" MONGO_DB_NAME="fuzz_$$")
 cd "$folder"
-env -i ADMIN_EMAIL=admin@example.com ALLOW_DEV_AUTH=true LOCAL_STORAGE_PATH="$folder/media" TRUSTED_PROXIES=127.0.0.1 PORT=0 RUST_LOG=warn "${store[@]}" \
+# There are no videos to process.
+env -i VIDEO_PROCESSING=off ADMIN_EMAIL=admin@example.com ALLOW_DEV_AUTH=true LOCAL_STORAGE_PATH="$folder/media" TRUSTED_PROXIES=127.0.0.1 PORT=0 RUST_LOG=warn "${store[@]}" \
   "$target/debug/field-notes" serve >log 2>&1 &
 server=$!
 url=
@@ -69,8 +70,16 @@ for caller in ${CALLERS:-admin author commenter anonymous}; do
   # Earlier callers may have deleted or unpublished these, and read-only callers cannot create them.
   create PUT /pages/about '{"title":"About","content":"<p>Hello</p>","is_published":true}'
   create POST /stories '{"title":"Here","content":"<p>Hello</p>","is_published":true}'
+  if [ -z "${FUZZ_COMMENT:-}" ]; then
+    # A comment that can be hidden. Later callers would be limited.
+    story=$(sed 's/.*"id":"\([0-9a-f]*\)".*/\1/' created)
+    create POST "/engagement/story/$story/comments" '{"content":"Here"}'
+    FUZZ_COMMENT=$(sed 's/^{"id":"\([0-9a-f]*\)".*/\1/' created)
+    export FUZZ_COMMENT
+  fi
   create POST /projects '{"title":"Here","summary":"Hello","content":"<p>Hello</p>","is_published":true}'
-  # A job whose thumbnail can be chosen.
+  # A job that is found by its file, and one whose thumbnail can be chosen.
+  create POST /video-processing/jobs '{"original_file":"uploads/there.mp4","metadata":{"duration_seconds":1,"width":64,"height":36,"file_size":1000,"content_type":"video/mp4","upload_time":"2026-01-02T03:04:05Z"}}'
   create POST /video-processing/jobs '{"original_file":"uploads/here.mp4","metadata":{"duration_seconds":1,"width":64,"height":36,"file_size":1000,"content_type":"video/mp4","upload_time":"2026-01-02T03:04:05Z"}}'
   FUZZ_VIDEO_JOB=$(sed 's/.*"job_id":"\([^"]*\)".*/\1/' created)
   export FUZZ_VIDEO_JOB
