@@ -2,8 +2,8 @@
 //! made by reading what they count.
 //!
 //! A standalone MongoDB server has no transactions. There the changed count is made again from the index after the write: the
-//! version of the counts grows first, and the new count is only stored while no one else increased it, since whoever did
-//! counts this write too. Targets without counts, such as those of the original, are counted once.
+//! version of the counts grows first, and the new count is only stored while no one else increased it, since a request
+//! that did counts this write too. Targets without counts, such as those of the original, are counted once.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};

@@ -140,7 +140,7 @@ pub(crate) enum Selection {
 }
 
 impl FileRequest {
-    /// Reports whether the answer depends on what is known of the file, so that it has to be known first.
+    /// Reports whether the answer depends on what is known of the file, so that these facts are needed first.
     pub(crate) fn is_conditional(&self) -> bool {
         self.method == Method::HEAD
             || [header::RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE]

@@ -227,7 +227,7 @@ async fn declared_sizes_are_refused_before_decoding() {
     (0..10_000).for_each(|_| frames.extend(&frame));
     frames.extend(trailer);
     assert_eq!(converted(frames).await, Err(ImageError::TooManyFrames));
-    // So many are few, but they are large.
+    // Ten frames are few, but they are large.
     let mut large = gif(4, 4, 10);
     large[6..10].copy_from_slice(&[0xd0, 0x07, 0xd0, 0x07]);
     assert_eq!(converted(large).await, Err(ImageError::TooManyFrames));

@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use super::ProbeError;
 use super::bounded::{Bounded, Part};
-use super::probe::{Track, milliseconds};
+use super::track::{Track, milliseconds};
 
 /// Reads the list of headers.
 pub(super) fn read<R: Read + Seek>(file: &mut Bounded<'_, R>) -> Result<Track, ProbeError> {

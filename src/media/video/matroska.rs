@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use super::ProbeError;
 use super::bounded::{Bounded, Part};
-use super::probe::{Track, milliseconds};
+use super::track::{Track, milliseconds};
 
 /// Ids of elements, with the marker of their length.
 mod id {

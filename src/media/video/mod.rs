@@ -14,6 +14,8 @@ mod matroska;
 mod probe;
 /// Poster, thumbnails and smaller form.
 mod process;
+/// What a container says about its video.
+mod track;
 
 /// The fuzz target.
 #[cfg(any(test, fuzzing))]

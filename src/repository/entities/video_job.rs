@@ -161,7 +161,7 @@ impl VideoJobs {
         } = patch;
         let mut update = Update::new().set(UPDATED, instant(now));
         if let Some(status) = status {
-            // Whoever writes the state decides it: the worker starts over, or stops.
+            // A written state is final for the worker: it starts over, or stops.
             update = update.set(STATUS, status.as_str()).unset(ATTEMPTS).unset(RETRY_AT).unset(IS_OURS);
         }
         let values = [

@@ -157,7 +157,7 @@ testkit::stores! {
             let body = json!({ "content": format!("{n}") });
             assert_eq!(app.post("commenter", &path, &body).await.status, 201);
         }
-        // The address counts, whoever asks.
+        // The limit is for the address, not for the user.
         let refused = app.post("author", &path, &json!({ "content": "c" })).await;
         assert_eq!(refused.status, 429);
         assert_eq!(refused.header("ratelimit-policy"), "\"writes\";q=3;w=60");

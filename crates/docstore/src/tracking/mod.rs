@@ -115,8 +115,8 @@ impl CollectionVersions {
     /// values of the field (strings or object ids) is invalidated by writes of documents with these values alone.
     ///
     /// Change streams name documents by their ids. Of a collection that is split by another field, they invalidate all parts,
-    /// except for writes in transactions: a program that splits a collection so has to write a document that names the part
-    /// in the same transaction, and [`CollectionVersions::record_part_read`] has to be called for that document.
+    /// except for writes in transactions: a program that splits a collection this way must write a document that names the
+    /// part in the same transaction, and its reads must call [`CollectionVersions::record_part_read`] for that document.
     pub fn split_by(&self, collection: &str, field: impl Into<Field>) {
         let split =
             || Arc::new(Split { field: field.into(), parts: Mutex::new((HashMap::new(), MIN_PARTS)) });
