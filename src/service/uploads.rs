@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, VideoJobs};
@@ -156,7 +156,9 @@ impl Uploads {
             keys: if is_new { keys } else { Vec::new() },
             document: None,
         });
-        try_join_all(prepared.objects.into_iter().map(|(key, source)| self.put(key, source))).await?;
+        // All writes end before one that failed is reported: one that goes on would write a file after it was removed.
+        let written = join_all(prepared.objects.into_iter().map(|(key, source)| self.put(key, source))).await;
+        written.into_iter().collect::<Result<(), Error>>()?;
         if let Some(known) = known {
             // Its files were lost, and are there again under the names that content has.
             return self.reuse(&known, &name).await;
