@@ -67,6 +67,8 @@ pub(crate) fn one(bench: &Bench) -> Result<Measured, String> {
     let location = bench.store(StoreKind::Embedded, Size::Few)?;
     let program = Program::start_unpinned(bench, &location)?;
     let (file, mut client) = (picture()?, program.client()?);
+    bench.cores.unpin();
+    // As many threads as the program has: the pinned process would count one processor.
     let pool = ImagePool::default();
     let mut rounds = Vec::new();
     for round in 0..bench.settings.rounds {

@@ -93,19 +93,18 @@ struct Declared {
     is_animated: bool,
 }
 
-/// Converts a file with up to `threads` threads.
+/// Converts a file.
 fn convert(
     file: &[u8],
     format: FileFormat,
     declared: Declared,
     filter: ImageFilter,
-    threads: usize,
 ) -> Result<Picture, ImageError> {
     if declared.is_animated {
         animation::convert(file, format, filter)
     } else {
         let base = decode::still(file, format, filter)?;
-        let variants = webp_file::encode_all(&base, threads)?;
+        let variants = webp_file::encode_all(&base)?;
         Ok(Picture { variants, thumbhash: resize::thumbhash(&base)?, duration_ms: None })
     }
 }

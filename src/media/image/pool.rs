@@ -2,11 +2,11 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{Declared, ImageError, Picture, convert, decode};
 use crate::domain::ImageFilter;
-use crate::media::names::VARIANTS;
 use crate::media::sniff::FileFormat;
 
 const MIB: u64 = 1024 * 1024;
@@ -16,9 +16,13 @@ const MEMORY: usize = 64;
 const MIN_MEMORY: usize = 128;
 
 /// Converts pictures on a bounded number of threads and with a bounded amount of memory. Cheap to clone.
+///
+/// The threads are its own: allocators keep freed memory for each thread, and a decoded picture has tens of MiB.
 #[derive(Debug, Clone)]
 pub struct ImagePool {
-    threads: Arc<Semaphore>,
+    pool: Arc<ThreadPool>,
+    /// A permit for each file in memory; there are as many as threads.
+    files: Arc<Semaphore>,
     /// A permit for each MiB of decoded pictures.
     memory: Arc<Semaphore>,
     /// The number of these permits.
@@ -36,8 +40,18 @@ impl ImagePool {
     /// Uses this many threads.
     pub fn new(threads: usize) -> Self {
         let mebibytes = MIN_MEMORY.max(threads * MEMORY);
-        let (threads, memory) = (Arc::new(Semaphore::new(threads)), Arc::new(Semaphore::new(mebibytes)));
-        Self { threads, memory, mebibytes }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("image-{index}"))
+            .panic_handler(|_| tracing::error!("a codec panicked"))
+            .build()
+            .expect("threads can be started");
+        Self {
+            pool: Arc::new(pool),
+            files: Arc::new(Semaphore::new(threads)),
+            memory: Arc::new(Semaphore::new(mebibytes)),
+            mebibytes,
+        }
     }
 
     /// Converts a picture, which `read` reads twice: while it waits for memory, its file is in none. If the caller is
@@ -56,26 +70,28 @@ impl ImagePool {
     {
         let unread = |error: io::Error| ImageError::Unread(error.to_string());
         let declared = {
-            let _thread = self.thread().await;
+            let place = self.place().await;
             let file = read().await.map_err(unread)?;
-            run(move || decode::inspect(&file, format)).await?
+            self.run(move || {
+                let declared = decode::inspect(&file, format);
+                drop(place);
+                declared
+            })
+            .await?
         };
         let memory = self.memory(declared).await;
-        let thread = self.thread().await;
-        // Threads that no one else needs.
-        let more: Vec<_> =
-            (1..VARIANTS.len()).map_while(|_| Arc::clone(&self.threads).try_acquire_owned().ok()).collect();
+        let place = self.place().await;
         let file = read().await.map_err(unread)?;
-        run(move || {
-            let picture = convert(&file, format, declared, filter, 1 + more.len());
-            drop((thread, memory, more));
+        self.run(move || {
+            let picture = convert(&file, format, declared, filter);
+            drop((file, place, memory));
             picture
         })
         .await
     }
 
-    async fn thread(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.threads).acquire_owned().await.expect("the semaphore is never closed")
+    async fn place(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.files).acquire_owned().await.expect("the semaphore is never closed")
     }
 
     /// Waits for the memory of a picture: its own, and the decoder's buffers.
@@ -85,14 +101,27 @@ impl ImagePool {
         let memory = Arc::clone(&self.memory).acquire_many_owned(mebibytes).await;
         memory.expect("the semaphore is never closed")
     }
+
+    /// Runs work on a thread of the pool. A decoder that panics has met a broken file.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
+    ) -> Result<T, ImageError> {
+        let (sender, receiver) = oneshot::channel();
+        self.pool.spawn(move || _ = sender.send(work()));
+        receiver.await.unwrap_or_else(|_| Err(ImageError::Broken("a codec panicked".to_owned())))
+    }
 }
 
-/// Runs work on a thread that may block. A decoder that panics has met a broken file.
-async fn run<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
-) -> Result<T, ImageError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a codec panicked");
-        Err(ImageError::Broken("a codec panicked".to_owned()))
-    })
+#[cfg(test)]
+mod tests {
+    use super::{ImageError, ImagePool};
+
+    #[tokio::test]
+    async fn panic_of_a_codec_refuses_one_picture_only() {
+        let pool = ImagePool::new(1);
+        let refused = pool.run::<()>(|| panic!("of a test")).await;
+        assert!(matches!(refused, Err(ImageError::Broken(_))), "{refused:?}");
+        assert_eq!(pool.run(|| Ok(1)).await, Ok(1));
+    }
 }

@@ -1,10 +1,9 @@
 //! Encoding as WebP, and the container of animated files.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use image::DynamicImage;
-use parking_lot::Mutex;
+use rayon::prelude::*;
 use webp::{Encoder, WebPConfig};
 
 use super::{ImageError, PictureVariant, resize, sizes};
@@ -12,8 +11,8 @@ use super::{ImageError, PictureVariant, resize, sizes};
 /// The quality of lossy encoding, of 100.
 const QUALITY: f32 = 85.0;
 
-/// Encodes a picture in all of its widths with up to `threads` threads.
-pub(super) fn encode_all(picture: &DynamicImage, threads: usize) -> Result<Vec<PictureVariant>, ImageError> {
+/// Encodes a picture in all of its widths, on the threads of the pool that it runs in.
+pub(super) fn encode_all(picture: &DynamicImage) -> Result<Vec<PictureVariant>, ImageError> {
     let sizes = sizes(picture.width(), picture.height());
     let variant = |&(index, (width, height)): &(usize, (u32, u32))| {
         let smaller;
@@ -25,23 +24,7 @@ pub(super) fn encode_all(picture: &DynamicImage, threads: usize) -> Result<Vec<P
         };
         Ok(PictureVariant { index, width, height, bytes: encode(picture)? })
     };
-    // The widest takes as long as all others together, so it is the first.
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some(size) = sizes.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let variant = variant(size);
-            done.lock().push(variant);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads.min(sizes.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let mut variants = done.into_inner().into_iter().collect::<Result<Vec<_>, _>>()?;
-    variants.sort_by_key(|variant| variant.index);
-    Ok(variants)
+    sizes.par_iter().map(variant).collect()
 }
 
 /// Encodes a picture of RGB or RGBA.
