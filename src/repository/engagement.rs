@@ -96,19 +96,27 @@ struct Applied {
 }
 
 impl TargetWrite {
-    /// Executes the write; `None` if the document to change does not exist.
+    /// Executes the write; `None` if the document to change does not exist, or if the target of a toggle is not public. Then a
+    /// transaction has to be aborted.
     async fn apply(
         self,
         target: Target,
         reactions: &Collection,
         comments: &Collection,
+        is_public: impl Future<Output = docstore::Result<bool>>,
     ) -> docstore::Result<Option<Applied>> {
         let comments_changed =
             |done: u64, by| (done > 0).then_some(Applied { added: true, count: Count::Comments, by });
         Ok(match self {
             Self::Toggle { user_id, tag, document } => {
                 let count = Count::Reactions(tag);
-                let removed = reactions.delete_one(&reaction::own(target, &user_id, tag)).await? > 0;
+                // Side by side, which saves a round trip.
+                let own = reaction::own(target, &user_id, tag);
+                let (removed, is_public) = tokio::try_join!(reactions.delete_one(&own), is_public)?;
+                if !is_public {
+                    return Ok(None);
+                }
+                let removed = removed > 0;
                 if !removed {
                     reactions.insert_one(document).await?;
                 }
@@ -165,6 +173,14 @@ impl EngagementRecords {
             published::<Project>(&self.projects, TargetType::Project, targets),
         )?;
         Ok(stories.into_iter().chain(projects).collect())
+    }
+
+    async fn is_public(&self, target: Target) -> docstore::Result<bool> {
+        let found = match target.kind {
+            TargetType::Story => published::<Story>(&self.stories, target.kind, &[target]).await?,
+            TargetType::Project => published::<Project>(&self.projects, target.kind, &[target]).await?,
+        };
+        Ok(!found.is_empty())
     }
 
     /// Returns the id of the user who owns a target; `None` if the target does not exist or has no owner.
@@ -327,18 +343,16 @@ impl EngagementRecords {
         Ok(counted)
     }
 
-    /// Adds the reaction of a user, or removes it. Returns true if it was added.
+    /// Adds the reaction of a user, or removes it. Returns true if it was added; `None` if the target is not public.
     pub async fn toggle(
         &self,
         target: Target,
         user: &Participant,
         tag: ReactionTag,
         now: DateTime<Utc>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<bool>, Error> {
         let document = reaction::document(target, user, tag, now);
-        let toggle = TargetWrite::Toggle { user_id: user.id.to_string(), tag, document };
-        let added = self.write(target, toggle).await?;
-        added.ok_or_else(|| Error::unavailable("a toggle changed nothing"))
+        self.write(target, TargetWrite::Toggle { user_id: user.id.to_string(), tag, document }).await
     }
 
     /// Returns the comment with this id.
@@ -501,7 +515,7 @@ impl EngagementRecords {
     }
 
     /// Executes a write of a target together with the change of its counts. Returns whether a reaction or comment was added;
-    /// `None` if the document to change does not exist.
+    /// `None` as by [`TargetWrite::apply`].
     async fn write(&self, target: Target, write: TargetWrite) -> Result<Option<bool>, Error> {
         let this = self.clone();
         // Once begun, a transaction ends even if the caller is dropped.
@@ -544,7 +558,8 @@ impl EngagementRecords {
         let work = async {
             let reactions = transaction.collection(reaction::COLLECTION);
             let comments = transaction.collection(comment::COLLECTION);
-            let Some(applied) = write.apply(target, &reactions, &comments).await? else {
+            let is_public = self.is_public(target);
+            let Some(applied) = write.apply(target, &reactions, &comments, is_public).await? else {
                 return Ok(None);
             };
             let change = applied.count.change(applied.by);
@@ -567,10 +582,13 @@ impl EngagementRecords {
     }
 
     async fn write_in_steps(&self, target: Target, write: TargetWrite) -> Result<Written, Error> {
-        let Some(Applied { added, count, .. }) = write.apply(target, &self.reactions, &self.comments).await?
-        else {
+        // Nothing takes a step back.
+        if matches!(write, TargetWrite::Toggle { .. }) && !self.is_public(target).await? {
             return Ok(Written::Applied(None));
-        };
+        }
+        let public = std::future::ready(Ok(true));
+        let applied = write.apply(target, &self.reactions, &self.comments, public).await?;
+        let Some(Applied { added, count, .. }) = applied else { return Ok(Written::Applied(None)) };
         self.recount(target, count).await.map_err(Error::after_write)?;
         Ok(Written::Applied(Some(added)))
     }
@@ -625,7 +643,7 @@ async fn published<E: Entity>(
     collection: &Collection,
     kind: TargetType,
     targets: &[Target],
-) -> Result<Vec<Target>, Error> {
+) -> docstore::Result<Vec<Target>> {
     let ids: Vec<_> =
         targets.iter().filter(|target| target.kind == kind).map(|target| target.id.object_id()).collect();
     if ids.is_empty() {

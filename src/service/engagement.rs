@@ -59,8 +59,9 @@ impl Engagement {
         id: &str,
         tag: ReactionTag,
     ) -> Result<bool, Error> {
-        let target = self.require_public(parse(kind, id, Feature::Reactions)?).await?;
-        Ok(self.records.toggle(target, user, tag, self.clock.now()).await?)
+        let target = parse(kind, id, Feature::Reactions)?;
+        let added = self.records.toggle(target, user, tag, self.clock.now()).await?;
+        added.ok_or(Error::TargetNotFound(target.kind))
     }
 
     /// Returns the comments on a target, oldest first, and those of the caller that await approval. A target that is not
