@@ -11,11 +11,11 @@ runner := $(shell cargo nextest --version >/dev/null 2>&1 && echo "cargo nextest
 # The program, built for development. Targets that run one command of it pass ARGS on.
 field_notes := cargo run -q --
 
-.PHONY: help dev-backend test test-faults test-migrations-long \
+.PHONY: help deps deps-dev dev dev-backend test test-unit test-integration test-coverage test-faults test-migrations-long \
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset \
-	format format-check lint doc build deny advisories sbom dist dist-check openapi differences security content editor-output test-fuzz fuzz fuzz-merge fuzz-api bench bench-micro bench-start bench-migrations docker-up docker-down clean
+	format format-check lint doc build deny advisories sbom dist dist-check openapi differences security content editor-output test-fuzz fuzz fuzz-merge fuzz-api bench bench-micro bench-start bench-migrations up down logs docker-up docker-down clean
 
 # Expands to the value of a required variable, as a shell word.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -23,7 +23,17 @@ needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  %-38s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev-backend: .env ## Build, migrate and serve on http://localhost:5001 (embedded store, or MONGO_URI)
+deps: ## Download the dependencies of the program
+	cargo fetch --locked
+
+deps-dev: deps ## Download what tests and checks need, too: nextest, test servers, fuzzer of the API
+	cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+	tools/get-mongod.sh
+	tools/get-buckets.sh
+	tests/fuzz/run.sh --install-only
+	tools/deny.sh --install-only
+
+dev dev-backend: .env ## Build, migrate and serve on http://localhost:5001 (embedded store, or MONGO_URI)
 	cargo run -- serve
 
 .env:
@@ -32,6 +42,19 @@ dev-backend: .env ## Build, migrate and serve on http://localhost:5001 (embedded
 test: ## Run all tests, on the embedded store and on a real mongod
 	cargo build --workspace --bins
 	$(target)/debug/with-mongod -- $(runner) --workspace $(ARGS)
+
+test-unit: ## Run the tests that are beside the code
+	$(runner) --workspace --lib $(ARGS)
+
+test-integration: ## Run the tests in tests/ folders, on both engines
+	cargo build --workspace --bins
+	$(target)/debug/with-mongod -- $(runner) --workspace --test '*' $(ARGS)
+
+test-coverage: ## Measure the coverage of all tests into target/llvm-cov/html; installs cargo-llvm-cov
+	cargo llvm-cov --version >/dev/null 2>&1 || cargo install --locked cargo-llvm-cov
+	rustup component add llvm-tools
+	cargo build --workspace --bins
+	$(target)/debug/with-mongod -- cargo llvm-cov $(if $(findstring nextest,$(runner)),nextest) --workspace --html $(ARGS)
 
 test-faults: ## Test faults at full length into docs/reliability.md (ROUNDS=200 SECONDS=600 scale it)
 	cargo build --workspace --bins
@@ -180,12 +203,15 @@ bench-start: ## Measure cold start and idle memory of the release binary
 bench-migrations: ## Measure backfills, memory, and a start with nothing pending
 	cargo bench -p migrator --bench migrations
 
-docker-up: .env ## Start MongoDB and the backend in containers
+up docker-up: .env ## Start MongoDB and the backend in containers
 	GIT_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) \
 		docker compose up --build --detach --wait
 
-docker-down: ## Stop the containers; the data stays in its volume
+down docker-down: ## Stop the containers; the data stays in its volume
 	docker compose down
+
+logs: ## Follow the logs of the containers
+	docker compose logs --follow --tail 100
 
 clean: ## Remove build artifacts; data/ and .env stay
 	cargo clean
