@@ -14,7 +14,7 @@ field_notes := cargo run -q --
 .PHONY: help deps deps-dev dev dev-backend test test-unit test-integration test-coverage test-faults test-migrations-long \
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
-	backup-db restore-db init-prod db-setup seed-demo db-reset \
+	backup-db restore-db init-prod db-setup seed-demo db-reset deploy-prod rollback-prod \
 	format format-check lint doc build deny advisories sbom dist dist-check openapi differences security content editor-output test-fuzz fuzz fuzz-merge fuzz-api bench bench-micro bench-start bench-migrations up down logs docker-up docker-down clean
 
 # Expands to the value of a required variable, as a shell word.
@@ -121,6 +121,12 @@ seed-demo: .env ## Add sample content
 
 db-reset: .env ## Drop all data of database=NAME and migrate again; refused in production
 	$(field_notes) migrate reset --drop --confirm $(call needed,database) $(ARGS)
+
+deploy-prod: ## Deploy this checkout here with .env: build, check, back up, migrate, start; DEPLOY_DIR=deploy
+	tools/deploy.sh deploy
+
+rollback-prod: ## Undo the last deploy: roll back its migrations, start the program of the one before
+	tools/deploy.sh rollback
 
 format: ## Format the sources
 	cargo fmt --all
