@@ -152,8 +152,8 @@ advisories: ## Check dependencies for known vulnerabilities; needs GitHub
 sbom: ## Write the bill of materials of the binary that ships, in CycloneDX
 	tools/sbom.sh
 
-dist: ## Build the binary that ships: the same bytes wherever and whenever the same toolchain builds a commit
-	tools/dist.sh
+dist: ## Build the binary that ships, reproducibly; TARGET=x86_64-unknown-linux-musl for a static one
+	tools/dist.sh $(TARGET)
 
 dist-check: ## Build the last commit twice, in different folders and at different times, and compare (QUICK=1: unoptimized)
 	tools/dist-check.sh

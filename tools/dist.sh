@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the binary that ships, with the `dist` profile, and prints its path, size and SHA-256.
 #
-#   tools/dist.sh
+#   tools/dist.sh [TARGET]   TARGET: such as x86_64-unknown-linux-musl for a static binary; that of the machine if not given
 #
 # The same commit, Rust toolchain and C compiler give the same bytes in any folder and at any time: paths in the binary start
 # with /field-notes or /crates, dates are that of the commit, and names that a macro makes unique come from a fixed seed.
@@ -11,6 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf 'dist: %s\n' "$*" >&2; }
 
+triple=${1:-}
 root=$PWD
 target=${CARGO_TARGET_DIR:-$root/target}
 mkdir -p "$target"
@@ -54,9 +55,9 @@ export CARGO_ENCODED_RUSTFLAGS
 export CFLAGS="${c[*]}"
 export CARGO_TARGET_DIR=$target
 
-cargo build --profile dist --locked --bin field-notes
+cargo build --profile dist --locked --bin field-notes ${triple:+--target "$triple"}
 
-binary=$target/dist/field-notes
+binary=$target${triple:+/$triple}/dist/field-notes
 for path in "$root" "$target" "$cargo"; do
   case $path/ in /field-notes/*) continue ;; esac
   if grep -qaF "$path/" "$binary"; then
