@@ -15,7 +15,7 @@ field_notes := cargo run -q --
 	migrate migrate-up migrate-status migrate-down migrate-down-to migrate-show migrate-history \
 	migrate-create migrate-create-manual migrate-diff verify-setup pre-deploy-check \
 	backup-db restore-db init-prod db-setup seed-demo db-reset deploy-prod rollback-prod \
-	format format-check lint doc build deny advisories sbom dist dist-check openapi differences security content editor-output test-fuzz fuzz fuzz-merge fuzz-api bench bench-micro bench-start bench-migrations up down logs docker-up docker-down clean
+	format format-check lint lint-ops doc build deny advisories sbom dist dist-check openapi differences security content editor-output test-fuzz fuzz fuzz-merge fuzz-api bench bench-micro bench-start bench-migrations up down logs docker-up docker-down clean
 
 # Expands to the value of a required variable, as a shell word.
 needed = $(if $($(1)),"$$$(1)",$(error say $(1)=…))
@@ -26,12 +26,13 @@ help: ## List the targets
 deps: ## Download the dependencies of the program
 	cargo fetch --locked
 
-deps-dev: deps ## Download what tests and checks need, too: nextest, test servers, fuzzer of the API
+deps-dev: deps ## Download what tests and checks need, too: nextest, test servers, fuzzer of the API, linters
 	cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 	tools/get-mongod.sh
 	tools/get-buckets.sh
 	tests/fuzz/run.sh --install-only
 	tools/deny.sh --install-only
+	tools/lint-ops.sh --install-only
 
 dev dev-backend: .env ## Build, migrate and serve on http://localhost:5001 (embedded store, or MONGO_URI)
 	cargo run -- serve
@@ -136,6 +137,9 @@ format-check: ## Check the formatting
 
 lint: ## Run clippy; warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings
+
+lint-ops: ## Check the files of deployment: image, Compose, Caddy, systemd, Kubernetes, shell scripts
+	tools/lint-ops.sh
 
 doc: ## Build the documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items

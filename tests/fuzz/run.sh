@@ -34,7 +34,7 @@ server=
 finish() {
   status=$?
   [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
-  [ $status -eq 0 ] || { say "last lines of the program's log:"; tail -n 20 "$folder/log" >&2; }
+  [ "$status" -eq 0 ] || { say "last lines of the program's log:"; tail -n 20 "$folder/log" >&2; }
   rm -rf "$folder"
 }
 trap finish EXIT
