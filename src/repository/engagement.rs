@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bson::{Document, RawDocumentBuf};
@@ -31,6 +31,8 @@ use crate::domain::{
 const MAX_SHOWN: u64 = 1000;
 /// The number of locks that keep writes of this process to one target from conflicting.
 const TURNS: usize = 64;
+/// The number of added reactions that are remembered.
+const ADDED: usize = 4096;
 /// The maximum number of attempts of a write while others conflict with it.
 const MAX_ATTEMPTS: u32 = 8;
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(5);
@@ -58,6 +60,9 @@ pub struct EngagementRecordsParts {
     /// True if the server is known to have no transactions.
     no_transactions: AtomicBool,
     hasher: RandomState,
+    /// Hashes of reactions that this process added: most toggles need no more than one write of the reaction, because a new
+    /// one is expected to be missing, and these to exist. A wrong guess only takes longer.
+    added: [AtomicU64; ADDED],
     turns: [Mutex<()>; TURNS],
 }
 
@@ -75,8 +80,8 @@ pub struct Contributions {
 /// A change of the reactions or comments of a target.
 #[derive(Clone)]
 enum TargetWrite {
-    /// Removes the reaction, or adds it if there is none.
-    Toggle { user_id: String, tag: ReactionTag, document: Document },
+    /// Removes the reaction, or adds it if there is none. `exists` says which of the two is tried first.
+    Toggle { user_id: String, tag: ReactionTag, document: Document, exists: bool },
     /// Removes a reaction.
     RemoveReaction { user_id: String, tag: ReactionTag },
     /// Adds a comment.
@@ -108,19 +113,24 @@ impl TargetWrite {
         let comments_changed =
             |done: u64, by| (done > 0).then_some(Applied { added: true, count: Count::Comments, by });
         Ok(match self {
-            Self::Toggle { user_id, tag, document } => {
-                let count = Count::Reactions(tag);
-                // Side by side, which saves a round trip.
+            Self::Toggle { user_id, tag, document, exists } => {
                 let own = reaction::own(target, &user_id, tag);
-                let (removed, is_public) = tokio::try_join!(reactions.delete_one(&own), is_public)?;
+                let first = async {
+                    if exists {
+                        return Ok(reactions.delete_one(&own).await? > 0);
+                    }
+                    reactions.insert_one(document.clone()).await.map(|_| false)
+                };
+                // Side by side, which saves a round trip.
+                let (removed, is_public) = tokio::try_join!(first, is_public)?;
                 if !is_public {
                     return Ok(None);
                 }
-                let removed = removed > 0;
-                if !removed {
+                if exists && !removed {
                     reactions.insert_one(document).await?;
                 }
-                Some(Applied { added: !removed, count, by: if removed { -1 } else { 1 } })
+                let by = if removed { -1 } else { 1 };
+                Some(Applied { added: !removed, count: Count::Reactions(tag), by })
             }
             Self::RemoveReaction { user_id, tag } => {
                 let removed = reactions.delete_one(&reaction::own(target, &user_id, tag)).await?;
@@ -157,6 +167,7 @@ impl EngagementRecords {
             projects: database.collection(Project::COLLECTION),
             no_transactions: AtomicBool::default(),
             hasher: RandomState::new(),
+            added: std::array::from_fn(|_| AtomicU64::default()),
             turns: std::array::from_fn(|_| Mutex::default()),
         }))
     }
@@ -352,7 +363,17 @@ impl EngagementRecords {
         now: DateTime<Utc>,
     ) -> Result<Option<bool>, Error> {
         let document = reaction::document(target, user, tag, now);
-        self.write(target, TargetWrite::Toggle { user_id: user.id.to_string(), tag, document }).await
+        let hash = self.hasher.hash_one((target, user.id, tag)).max(1);
+        let added_last = &self.added[usize::try_from(hash % ADDED as u64).unwrap_or_default()];
+        let exists = added_last.load(Ordering::Relaxed) == hash;
+        let toggle = TargetWrite::Toggle { user_id: user.id.to_string(), tag, document, exists };
+        let added = self.write(target, toggle).await?;
+        if added == Some(true) {
+            added_last.store(hash, Ordering::Relaxed);
+        } else if exists {
+            added_last.store(0, Ordering::Relaxed);
+        }
+        Ok(added)
     }
 
     /// Returns the comment with this id.
@@ -522,7 +543,7 @@ impl EngagementRecords {
         docstore::run_to_completion(async move { this.write_in_turn(target, write).await }).await?
     }
 
-    async fn write_in_turn(&self, target: Target, write: TargetWrite) -> Result<Option<bool>, Error> {
+    async fn write_in_turn(&self, target: Target, mut write: TargetWrite) -> Result<Option<bool>, Error> {
         let turn = usize::try_from(self.hasher.hash_one(target) % TURNS as u64).unwrap_or_default();
         let _turn = self.turns[turn].lock().await;
         let mut delay = FIRST_RETRY_DELAY;
@@ -543,8 +564,14 @@ impl EngagementRecords {
                     continue;
                 }
                 Err(Error::Unavailable(error)) if is_repeatable(&error) => {}
-                // Another process added the reaction first: now it is removed.
-                Err(Error::Duplicate { collection, .. }) if collection == reaction::COLLECTION => {}
+                // The reaction exists: now it is removed.
+                Err(Error::Duplicate { collection, .. }) if collection == reaction::COLLECTION => {
+                    if let TargetWrite::Toggle { exists, .. } = &mut write
+                        && !std::mem::replace(exists, true)
+                    {
+                        continue;
+                    }
+                }
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(delay).await;

@@ -32,6 +32,17 @@ testkit::stores! {
         }
     }
 
+    async fn toggles_take_turns_across_processes(db: Database) {
+        let (one, other) = (App::on(&db).await, App::on(&db).await);
+        let path = reactions("story", &story(&one, true).await);
+        for (app, added) in [(&one, true), (&other, false), (&one, true), (&one, false), (&other, true), (&one, false)] {
+            let answer = app.post("commenter", &path, &json!({ "reaction_tag": "heart" })).await;
+            assert_eq!((answer.status.as_u16(), &answer.json()["added"]), (200, &json!(added)));
+            let expected = if added { json!({ "heart": 1 }) } else { json!({}) };
+            assert_eq!(app.get(&path).await.json()["counts"], expected);
+        }
+    }
+
     async fn own_reactions_are_in_private_responses_only(db: Database) {
         let app = App::on(&db).await;
         let path = reactions("story", &story(&app, true).await);
