@@ -39,6 +39,10 @@ pub(super) fn storage(reader: &mut Reader<'_>) -> StorageSettings {
         .filter_map(|variable| Some((variable.name.to_ascii_lowercase(), reader.given(variable)?)));
     let mut options: Vec<_> = given.collect();
     options.extend(google_key(reader));
+    let timeout = reader.seconds(var::MEDIA_TIMEOUT_SECONDS, 1);
+    if reader.given(var::MEDIA_TIMEOUT_SECONDS).is_some() {
+        options.push(own(("read_timeout", &format!("{}s", timeout.as_secs()))));
+    }
     if let Some(host) = reader.given(var::STORAGE_EMULATOR_HOST) {
         let url = if host.contains("://") { host } else { format!("http://{host}") };
         options.extend(

@@ -297,12 +297,14 @@ fn credentials_of_media_are_read_in_the_order_of_the_original() {
     assert_eq!(options(&[file, json]), option("google_service_account_key", r#"{"a":1}"#));
     assert_eq!(options(&[file, json, encoded]), option("google_service_account_key", r#"{"b":2}"#));
     assert_eq!(options(&[("AWS_REGION", "eu-west-1")]), option("aws_region", "eu-west-1"));
+    assert_eq!(options(&[("MEDIA_TIMEOUT_SECONDS", "60")]), option("read_timeout", "60s"));
     let emulator = options(&[("STORAGE_EMULATOR_HOST", "127.0.0.1:4443")]);
     assert_eq!(emulator[0], ("google_base_url".to_owned(), "http://127.0.0.1:4443".to_owned()));
     for bad in [
         ("GOOGLE_APPLICATION_CREDENTIALS_JSON", "key.json"),
         ("GOOGLE_APPLICATION_CREDENTIALS_JSON_B64", "e"),
         ("GOOGLE_APPLICATION_CREDENTIALS_JSON_B64", "a2V5"),
+        ("MEDIA_TIMEOUT_SECONDS", "0"),
     ] {
         assert_eq!(invalid(&[bad]), [bad.0]);
     }

@@ -97,6 +97,8 @@ variables! {
     AWS_REGION = "";
     /// Address of another service with the interface of S3.
     AWS_ENDPOINT_URL = "";
+    /// Seconds for which a bucket may send nothing before a request to it fails.
+    MEDIA_TIMEOUT_SECONDS = "15";
     /// Account for az://.
     AZURE_STORAGE_ACCOUNT_NAME = "";
     /// Key of the account.

@@ -18,8 +18,9 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    Attribute, Attributes, BackoffConfig, ClientOptions, GetOptions, GetResultPayload, MultipartUpload,
-    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, RetryConfig,
+    Attribute, Attributes, BackoffConfig, ClientConfigKey, ClientOptions, GetOptions, GetResultPayload,
+    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions,
+    RetryConfig,
 };
 
 use super::names::{Key, MediaType};
@@ -33,7 +34,7 @@ const MAX_WHOLE: u64 = 256 * 1024;
 const PART: usize = 8 * 1024 * 1024;
 /// The timeout for a connection to a bucket.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a bucket may send nothing.
+/// How long a bucket may send nothing, unless the option `read_timeout` says otherwise.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// The number of repetitions of a request to a bucket that failed.
 const RETRIES: usize = 2;
@@ -507,11 +508,13 @@ fn retries() -> RetryConfig {
 struct Connector;
 
 impl HttpConnector for Connector {
-    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let given = options.get_config_value(&ClientConfigKey::ReadTimeout);
+        let seconds = given.and_then(|text| text.strip_suffix('s')?.parse().ok());
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(crate::tls::client_config())
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
+            .read_timeout(seconds.map_or(READ_TIMEOUT, Duration::from_secs))
             .build()
             .expect("a client with a TLS configuration loads nothing else");
         Ok(HttpClient::new(client))

@@ -88,7 +88,7 @@ impl fmt::Display for Location {
 pub struct StorageSettings {
     /// The place.
     pub location: Location,
-    /// Credentials and addresses, by the names that `object_store` has for them. Those of other kinds of storage are
+    /// Credentials, addresses and timeouts, by the names that `object_store` has for them. Those of other kinds of storage are
     /// ignored.
     pub options: Vec<(String, String)>,
 }
