@@ -264,9 +264,9 @@ impl Uploads {
                 if other.is_some_and(|other| other.media.revised.item.draft.asset_id == id.as_str()) {
                     return Ok(());
                 }
-                for key in &keys {
-                    self.storage.delete(key).await?;
-                }
+                // All are tried: a file that cannot be deleted keeps none of the others.
+                let deleted = join_all(keys.iter().map(|key| self.storage.delete(key))).await;
+                deleted.into_iter().collect::<Result<(), StorageError>>()?;
                 Ok::<(), Error>(())
             };
             if let Err(error) = removed.await {

@@ -53,6 +53,8 @@ mod store_faults;
 mod takeover;
 /// `trash purge`.
 mod trash;
+/// Uploads: storages that fail, clients that send too much or stop, a bucket of the original.
+mod uploads;
 /// `user export` and `user erase`.
 mod user;
 /// All verbs of `migrate`: exit codes and output.

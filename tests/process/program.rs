@@ -275,14 +275,28 @@ impl Server {
         &self.base
     }
 
-    /// Returns the process id.
+    /// Returns its memory.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// Returns the most memory that it had since [`Server::forget_peak`].
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    /// Makes its present memory the peak.
+    pub(crate) fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.id()), "5").expect("the process is there");
+    }
+
+    fn memory_kib(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process is there");
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is printed");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("its memory is printed");
         line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
     }
 
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.running.child.id()
     }
@@ -374,6 +388,15 @@ impl Server {
         }
         let answer = request.json(body).send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// Uploads a file as the development administrator.
+    pub(crate) async fn upload(&self, file: &[u8]) -> reqwest::Response {
+        let head = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n";
+        let body = [head.as_bytes(), file, b"\r\n--x--\r\n"].concat();
+        let request = self.client.post(format!("{}/uploads", self.base)).bearer_auth("dev-mock-admin");
+        let request = request.header("content-type", "multipart/form-data; boundary=x").body(body);
+        request.send().await.expect("an answer")
     }
 
     /// Patches JSON as the development administrator.

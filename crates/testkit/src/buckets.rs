@@ -82,6 +82,11 @@ impl BucketServer {
         self.kind
     }
 
+    /// Returns `host:port` of the server.
+    pub fn host(&self) -> &str {
+        &self.address
+    }
+
     /// Returns the URL of the server, without a slash at its end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
