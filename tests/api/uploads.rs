@@ -1,5 +1,6 @@
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Method;
@@ -12,6 +13,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::{Engine, Mount, Target};
 
 use crate::support::{Answer, App};
 use crate::writing::ANONYMOUS;
@@ -45,27 +47,32 @@ impl Site {
 
     /// Returns the names of all stored files.
     fn files(&self) -> Vec<String> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.folder.path().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("a folder") {
-                let path = entry.expect("an entry").path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let name = path.strip_prefix(self.folder.path()).expect("within the folder");
-                    files.push(name.to_str().expect("a name").to_owned());
-                }
-            }
-        }
-        files.sort();
-        files
+        files_below(self.folder.path())
     }
 
     fn read(&self, url: &Value) -> Vec<u8> {
         std::fs::read(self.folder.path().join(url.as_str().expect("an address").trim_start_matches('/')))
             .expect("a file")
     }
+}
+
+/// Returns the names of all files below a folder.
+fn files_below(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).expect("within the folder");
+                files.push(name.to_str().expect("a name").to_owned());
+            }
+        }
+    }
+    files.sort();
+    files
 }
 
 fn in_folder(path: &Path) -> StorageSettings {
@@ -206,6 +213,7 @@ testkit::stores! {
         for (what, content, expected) in [
             ("no bytes", vec![], (422, "UPLOAD_PROCESSING_FAILED")),
             ("a truncated JPEG", jpeg(200, 200)[..2000].to_vec(), (422, "UPLOAD_PROCESSING_FAILED")),
+            ("10,000 frames", gif_of_frames(10_000), (422, "UPLOAD_PROCESSING_FAILED")),
             ("50,000 x 50,000 pixels", huge_png(), (422, "UPLOAD_PROCESSING_FAILED")),
             ("HTML", b"<!DOCTYPE html><script>alert(1)</script>".to_vec(), (415, "UPLOAD_INVALID_FORMAT")),
             ("SVG", b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), (415, "UPLOAD_INVALID_FORMAT")),
@@ -318,6 +326,45 @@ testkit::stores! {
         assert_eq!(left, 0, "what was written before is removed");
     }
 
+    async fn polyglots_are_what_their_first_bytes_say(db: Database) {
+        const PAGE: &[u8] = b"<html><script>alert(1)</script>";
+        let site = Site::on_with(&db, |config| config.middleware.unlimited = true).await;
+        let has_script = |bytes: &[u8]| bytes.windows(8).any(|part| part == b"<script>");
+        let comment = [b"\x21\xfe\x1f", PAGE, b"\0;"].concat();
+        let mut gif = gif_of_frames(1);
+        gif.truncate(gif.len() - 1);
+        for (what, content) in [
+            ("a PNG before a page", [&png(20, 20), PAGE].concat()),
+            ("a JPEG before an archive", [&jpeg(20, 20), &b"PK\x03\x04"[..], PAGE].concat()),
+            ("a GIF with a comment", [gif, comment].concat()),
+        ] {
+            assert!(has_script(&content), "{what}");
+            let answer = site.upload("author", &[part("files", "page.html", &content)]).await;
+            assert_eq!(answer.status, 200, "{what}: {}", String::from_utf8_lossy(&answer.bytes));
+            let shown = site.app.get(answer.json()["urls"][0].as_str().unwrap()).await;
+            assert_eq!((shown.header("content-type"), shown.header("x-content-type-options")), ("image/webp", "nosniff"));
+            assert!(shown.bytes.starts_with(b"RIFF") && !has_script(&shown.bytes), "{what}");
+        }
+        let stored = site.files().len();
+        for (what, content, status) in [
+            ("a script that begins as a GIF", b"GIF89a/*   */=1;alert(1)//".to_vec(), 422),
+            ("a page that begins as a video", [b"<!--ftypmp42-->", PAGE].concat(), 422),
+            ("a picture behind a document", [b"%PDF-1.7\n", &*jpeg(20, 20)].concat(), 415),
+            ("an archive before a picture", [b"PK\x03\x04", &*png(20, 20)].concat(), 415),
+        ] {
+            let answer = site.upload("author", &[part("files", "a.gif", &content)]).await;
+            assert_eq!(answer.status, status, "{what}: {}", String::from_utf8_lossy(&answer.bytes));
+        }
+        assert_eq!(site.files().len(), stored);
+        // A video stays as it is, and no browser takes it for anything else.
+        let video = video_with(PAGE);
+        let url = site.upload("author", &[part("files", "page.html", &video)]).await.json()["urls"][0].clone();
+        let shown = site.app.get(url.as_str().unwrap()).await;
+        assert!(shown.bytes == video && has_script(&video));
+        assert_eq!((shown.header("content-type"), shown.header("x-content-type-options")), ("video/mp4", "nosniff"));
+        assert!(shown.header("content-security-policy").ends_with("sandbox"));
+    }
+
     async fn callers_are_judged_before_files(db: Database) {
         let site = Site::on(&db).await;
         for (who, status) in [(ANONYMOUS, 401), ("commenter", 403)] {
@@ -325,6 +372,49 @@ testkit::stores! {
             assert_eq!(answer.status, status, "{who}");
         }
     }
+}
+
+#[test]
+fn full_and_read_only_disks_store_nothing() {
+    testkit::on(Engine::Embedded, async |target: Arc<Target>| {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ["-t", "tmpfs", "-o", "size=256k", "none"];
+        let Some(disk) = Mount::new(&folder.path().join("media"), &options) else {
+            return println!("not run: no file system can be mounted");
+        };
+        let db = testkit::open!(target);
+        let app = App::on_with(&db, |config| config.media = in_folder(disk.path())).await;
+        // The picture has room, the video does not.
+        let body = form(&[file(&png(500, 30)), file(&video_with(&vec![0; 400_000]))]);
+        let upload =
+            || app.write("author", Method::POST, "/uploads", &[("content-type", TYPE)], body.clone());
+        let full = upload().await;
+        let expected = "the storage of media is full: nothing was written";
+        assert_eq!((full.status.as_u16(), &full.json()["detail"]), (503, &json!(expected)));
+        assert_eq!((files_below(disk.path()).len(), documents(&db).await.len()), (0, 0));
+        disk.remount("ro");
+        let denied = upload().await;
+        let expected = "the storage of media is unavailable at present";
+        assert_eq!((denied.status.as_u16(), &denied.json()["detail"]), (503, &json!(expected)));
+        assert_eq!((files_below(disk.path()).len(), documents(&db).await.len()), (0, 0));
+        disk.remount("rw,size=4m");
+        assert_eq!(upload().await.status, 200);
+        assert_eq!((files_below(disk.path()).len(), documents(&db).await.len()), (3, 2));
+        db.close().await;
+    });
+}
+
+/// Returns a video with bytes that no player reads.
+fn video_with(content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len() + 8).expect("a short box");
+    [MP4, &length.to_be_bytes(), b"free", content].concat()
+}
+
+/// Returns a GIF file of one pixel with a number of frames.
+fn gif_of_frames(frames: usize) -> Vec<u8> {
+    let head = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0";
+    let frame = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0";
+    [&head[..], &frame.repeat(frames), b";"].concat()
 }
 
 /// Returns a PNG file that declares 50,000 × 50,000 pixels.

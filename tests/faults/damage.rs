@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use docstore::sqlite::{FileCheck, Options, Settings, open_with};
 use serde_json::{Value, json};
+use testkit::Mount;
 
 use crate::load::{Load, Plan, Verdict, client};
 use crate::program::{Program, Server, free_port};
@@ -408,30 +409,6 @@ async fn conclude(mut server: Server, mut row: Row, verdict: &Verdict, folder: &
     open_with(Options { path }, settings).await.expect("the file is sound").close().await;
 }
 
-/// A mounted file system, unmounted when dropped.
-struct Mount(PathBuf);
-
-impl Mount {
-    /// Mounts something at a folder. Returns `None` with a note if this user or this machine cannot.
-    fn new(folder: &Path, arguments: &[&str]) -> Option<Self> {
-        fs::create_dir_all(folder).expect("a folder");
-        let output = Command::new("mount").args(arguments).arg(folder).output();
-        if let Ok(output) = &output
-            && output.status.success()
-        {
-            return Some(Self(folder.to_owned()));
-        }
-        testkit::record::note(&format!("a fault of the disk was not caused: mount {arguments:?} failed"));
-        None
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[tokio::test]
 async fn full_disk() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -439,13 +416,13 @@ async fn full_disk() {
     else {
         return;
     };
-    let store = mount.0.join("data");
+    let store = mount.path().join("data");
     let program = program().with("DATA_DIR", &store.display().to_string());
     let server = program.serve().await;
     let base = server.base().to_owned();
     let mut row = Row::new("damage::full_disk", "disk full");
     let load = Load::start(std::slice::from_ref(&base), Plan::default());
-    let ballast = mount.0.join("ballast");
+    let ballast = mount.path().join("ballast");
     for _ in 0..rounds(2, 50) {
         load.forget_success();
         load.first_success(PATIENCE).await.expect("a write is acknowledged");

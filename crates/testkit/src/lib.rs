@@ -18,6 +18,8 @@ mod macros;
 mod mongod;
 /// A double of `mongos`.
 pub mod mongos;
+/// File systems with limits and faults.
+mod mount;
 /// Names of the tests in the sources.
 mod names;
 /// A TCP proxy with faults.
@@ -32,6 +34,7 @@ pub mod sharding;
 mod shared;
 
 pub use mongod::{Credentials, Mongod, ReplicaSet, ServerOptions};
+pub use mount::Mount;
 pub use names::test_names;
 pub use proxy::Proxy;
 pub use record::{Engine, scratch};
