@@ -206,7 +206,9 @@ const CASES: &[Case] = &[
             "broken_files_are_refused",
             "declared_sizes_are_refused_before_decoding",
             "orientation_is_applied_and_metadata_is_dropped",
+            "polyglots_are_what_their_first_bytes_say",
             "t20_videos_show_nothing_of_other_files",
+            "t20_subtitles_of_videos_open_nothing",
         ],
     ),
     case(
@@ -275,7 +277,15 @@ const CASES: &[Case] = &[
         "redirects and links to other sites",
         &["t30_redirects_stay_on_this_site_and_end", "links_lead_somewhere_and_run_nothing"],
     ),
-    case(31, "paths to files", &["t31_no_path_reaches_a_file"]).limited("no files are served"),
+    case(
+        31,
+        "paths to files",
+        &[
+            "t31_no_path_reaches_a_file",
+            "t31_no_path_of_uploads_leads_to_another_file",
+            "no_path_leads_out_of_the_folder",
+        ],
+    ),
     case(
         32,
         "races",
