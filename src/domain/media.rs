@@ -35,6 +35,8 @@ string_enum! {
 
 /// The maximum number of names that a file is remembered by.
 pub const MAX_MEDIA_NAMES: usize = 20;
+/// The maximum length of a text for those who do not see a file, in characters.
+pub const MAX_ALT_TEXT_LENGTH: u64 = 1_000;
 
 /// An uploaded picture or video.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,6 +18,8 @@ mod page_request;
 mod permissions;
 /// Projects.
 mod project;
+/// Items that refer to uploaded files.
+mod referrer;
 /// The common parts of all resources, and the macros that declare them.
 mod resource;
 /// Sections.
@@ -44,7 +46,9 @@ pub use engagement::{
 };
 pub use id::{Id, InvalidId, Revision};
 pub use idempotency::{IdempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH, is_idempotency_key};
-pub use media::{AssetType, ImageFilter, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant};
+pub use media::{
+    AssetType, ImageFilter, MAX_ALT_TEXT_LENGTH, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant,
+};
 pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
 pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type};
 pub use page_request::{CursorPage, Listing, PageRequest, Position, Window};
@@ -53,6 +57,7 @@ pub use project::{
     MAX_SUMMARY_LENGTH, MAX_TECHNOLOGIES, MAX_TECHNOLOGY_LENGTH, Project, ProjectDraft, ProjectFilter,
     ProjectPatch,
 };
+pub use referrer::{MAX_SHOWN_REFERRERS, MediaUse, Referrer, ReferrerType};
 pub use resource::{
     Draft, FieldPatch, Item, MAX_CONTENT_LENGTH, MAX_TITLE_LENGTH, Meta, Patch, PatchOf, Precondition,
     Revised, RevisionMatch, StringEnum,

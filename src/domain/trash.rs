@@ -15,6 +15,8 @@ string_enum! {
         Pages = "pages",
         /// Sections.
         Sections = "sections",
+        /// Uploaded pictures and videos.
+        Media = "media",
     }
 }
 
@@ -25,9 +27,9 @@ pub struct DeletedItem {
     pub id: Id,
     /// Its type.
     pub kind: TrashType,
-    /// Its title.
+    /// Its title; of a file, the name that it had where it came from.
     pub title: String,
-    /// The name in URLs that it had: a slug, or the type of a page.
+    /// The name in URLs that it had: a slug, the type of a page, or the id in the names of a file.
     pub slug: String,
     /// Time of deletion; items deleted by the original have none.
     pub deleted: Option<DateTime<Utc>>,
@@ -42,7 +44,7 @@ pub struct Restored {
     pub id: Id,
     /// Its title.
     pub title: String,
-    /// Its name in URLs now: a slug, or the type of a page.
+    /// Its name in URLs now: a slug, the type of a page, or the id in the names of a file.
     pub slug: String,
 }
 

@@ -8,9 +8,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::media_in_use::MediaInUseDetail;
 use super::middleware::{RateLimitStatus, add_vary};
 use super::respond::etag;
 use super::upload_error::{UploadError, UploadErrorDetail};
+use crate::domain::MediaUse;
 use crate::identity::TokenError;
 use crate::service::StorageError;
 use crate::{identity, repository, service};
@@ -102,6 +104,8 @@ pub enum ApiError {
     NotAcceptable,
     /// 409: the request conflicts with another item.
     Conflict(String),
+    /// 409: content refers to the file that is to be deleted.
+    MediaInUse(MediaUse, String),
     /// 412: the item is not in the state that `If-Match` or `If-None-Match` requires.
     Stale {
         /// Describes the current state.
@@ -147,7 +151,7 @@ pub enum ApiError {
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Describes an error to people: a text, or an object at the routes of uploads, reactions and comments.
+/// Describes an error to people: a text, or an object at the routes of uploads, media, reactions and comments.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = ErrorDetail)]
@@ -163,6 +167,8 @@ enum Detail<'a> {
     },
     /// A refused upload.
     Upload(UploadErrorDetail),
+    /// A file to which content refers.
+    InUse(MediaInUseDetail),
 }
 
 /// The members of an error in the original API, and those of RFC 9457.
@@ -240,7 +246,7 @@ impl ApiError {
                 StatusCode::NOT_ACCEPTABLE,
                 "Accept-Encoding excludes every available encoding: br, gzip, zstd and identity",
             ),
-            Self::Conflict(detail) => plain(StatusCode::CONFLICT, detail),
+            Self::Conflict(detail) | Self::MediaInUse(_, detail) => plain(StatusCode::CONFLICT, detail),
             Self::Stale { detail, tag } => {
                 let parts = plain(StatusCode::PRECONDITION_FAILED, detail);
                 match tag {
@@ -306,6 +312,7 @@ impl ApiError {
             detail: match self {
                 Self::Coded(_, error, message) => Detail::Coded { error, message },
                 Self::Upload(error) => Detail::Upload(error.detail()),
+                Self::MediaInUse(used, message) => Detail::InUse(MediaInUseDetail::new(used, message)),
                 _ => Detail::Text(detail),
             },
             error: matches!(self, Self::TooManyRequests(..)).then_some(detail),
@@ -408,6 +415,7 @@ impl From<service::Error> for ApiError {
             | Error::InUse(_)
             | Error::ContentTypeInUse(_)
             | Error::PageExists(_) => Self::Conflict(detail),
+            Error::MediaInUse(used) => Self::MediaInUse(used, detail),
             Error::NotFound(_) | Error::NotInTrash(_) => Self::NotFound(detail),
             Error::Picture(error) => UploadError::from(&error).into(),
             Error::Video(_) => UploadError::Unreadable.into(),

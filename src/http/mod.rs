@@ -9,6 +9,8 @@ mod extract;
 /// What the fuzz targets of the API check.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+/// Refusals to delete pictures and videos.
+mod media_in_use;
 /// The layers around all routes.
 mod middleware;
 /// The OpenAPI document.

@@ -17,7 +17,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::cache::{self, ContentLoader};
 use super::openapi::operation::{Endpoint, Operation};
 use super::resources::{
-    articles, docs, engagement, health, me, media, navlinks, pages, sections, trash, upload, video_jobs,
+    articles, docs, engagement, health, library, me, media, navlinks, pages, sections, trash, upload,
+    video_jobs,
 };
 use super::{
     ApiError, CachedService, ConcurrencyLimit, Gate, MiddlewareState, RateLimit, ResponseCache, middleware,
@@ -393,17 +394,42 @@ fn content() -> Vec<Route> {
         // The original's code and its documentation disagree on the name; clients use both.
         get("show_section_by_slug_alias", "/sections/by-slug/{slug}", Everyone, sections::show_by_slug),
         get("show_section_by_slug", "/sections/slug/{slug}", Everyone, sections::show_by_slug),
+    ]
+}
+
+/// Returns the routes of uploads, the library, the trash and video jobs.
+fn media_and_trash() -> Vec<Route> {
+    vec![
         post("upload", "/uploads", Authors, upload::create)
             .limit(UPLOADS)
             .upload()
             .summary("Upload pictures and videos")
             .note("Stores all files of the request, or none. The same file is stored once, however often it is uploaded.")
             .describe(upload::describe_errors),
+        get("list_assets", "/assets/list", SignedIn, library::assets).note("Newest first."),
+        get(
+            "list_assets_of_section",
+            "/assets/by-section/{section_id}",
+            SignedIn,
+            library::assets_of_section,
+        )
+        .note("The files to which the section and its content refer, newest first."),
+        get("list_media", "/media", SignedIn, library::list).note("Newest first."),
+        get("show_media", "/media/{id}", SignedIn, library::show),
+        patch("update_media", "/media/{id}", Owner, library::update).limit(CONTENT_WRITES),
+        delete("delete_media", "/media/{id}", Owner, library::delete)
+            .limit(CONTENT_WRITES)
+            .note("A file to which content refers is only deleted with `force`. It is delivered until it is purged from the trash.")
+            .errors(&[409]),
         get("list_trash", "/trash", Admins, trash::list),
         post("restore_from_trash", "/trash/{type}/{id}/restore", Admins, trash::restore)
             .limit(CONTENT_WRITES)
             .note("The item gets the slug that it had, or the next free suffix of it.")
             .errors(&[409]),
+        delete("purge_from_trash", "/trash/{type}/{id}", Admins, trash::purge)
+            .limit(CONTENT_WRITES)
+            .summary("Delete permanently")
+            .note("Removes a deleted item with its reactions and comments, or a picture or video with its files."),
         get("list_video_jobs", "/video-processing/jobs", SignedIn, video_jobs::list)
             .note("The newest 50 jobs, newest first."),
         post("create_video_job", "/video-processing/jobs", Authors, video_jobs::create)
@@ -506,7 +532,7 @@ fn media_files() -> Vec<Route> {
 }
 
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
-    let content = content().into_iter().chain(reactions_and_comments());
+    let content = content().into_iter().chain(media_and_trash()).chain(reactions_and_comments());
     let content = content.map(|route| Route { is_content: true, ..route });
     operations().into_iter().chain(content).chain(media_files()).collect()
 });

@@ -38,6 +38,7 @@ pub enum UploadError {
 #[schema(as = UploadErrorDetail)]
 pub(crate) struct UploadErrorDetail {
     /// `UPLOAD_FILE_TOO_LARGE`, `UPLOAD_INVALID_FORMAT` or `UPLOAD_PROCESSING_FAILED`.
+    #[schema(pattern = "^UPLOAD_")]
     error_code: &'static str,
     /// A text for the author.
     user_message: String,

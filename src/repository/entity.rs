@@ -93,6 +93,8 @@ pub trait SoftDelete: Entity {
     const TRASH_TYPE: TrashType;
     /// The field with the unique name in URLs.
     const NAME_FIELD: &'static str = "slug";
+    /// The field with the title, or with several of which the first counts.
+    const TITLE_FIELD: &'static str = "title";
     /// The type of its reactions and comments, if it takes any.
     const TARGET_TYPE: Option<TargetType> = None;
     /// The field that keeps a deleted document's name after another document took it.
@@ -393,6 +395,14 @@ pub(super) fn refers(field: &'static str, id: Id) -> Filter {
 /// Reads a required string.
 pub(super) fn text(value: Value<'_>) -> Option<String> {
     value?.as_str().map(str::to_owned)
+}
+
+/// Reads a required string, or the first one of a list.
+pub(super) fn first_text(value: Value<'_>) -> Option<String> {
+    match value? {
+        RawBsonRef::Array(texts) => text(texts.into_iter().next()?.ok()),
+        value => text(Some(value)),
+    }
 }
 
 /// Reads a string that is empty by default.

@@ -42,7 +42,8 @@ pub async fn find(database: &Database) -> docstore::Result<MediaReferences> {
     Ok(found)
 }
 
-fn visit_document(document: &Document, paths: &mut BTreeSet<String>) {
+/// Collects the paths in all texts of a document.
+pub(super) fn visit_document(document: &Document, paths: &mut BTreeSet<String>) {
     for (_, value) in document {
         visit(value, paths);
     }

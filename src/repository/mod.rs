@@ -28,6 +28,8 @@ mod lists;
 pub mod media_references;
 /// Finds documents that name a section which does not exist.
 pub mod orphans;
+/// Finds the items that refer to uploaded files.
+mod referrers;
 /// Counts and moves the contents of a section.
 mod section_contents;
 /// Former names in URLs, and the look-up of current and former ones.
@@ -41,8 +43,8 @@ pub use changes::ChangeTracker;
 pub use docstore::{Problem, ReadSet, ReadTracker};
 pub use engagement::{Contributions, EngagementRecords};
 pub use entities::{
-    ClaimedVideoJob, NewUser, PageRestore, StoredContentHash, User, Users, VideoJobs, VideoOutcome,
-    WorkerLease,
+    ClaimedVideoJob, DeletedMedia, NewUser, PageRestore, StoredContentHash, User, Users, VideoJobs,
+    VideoOutcome, WorkerLease,
 };
 pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
 pub use error::Error;
@@ -51,6 +53,7 @@ pub use indexes::{
     DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures, index_conflicts,
     missing_unique_indexes, special_collections,
 };
+pub use referrers::{Referrers, ReferringItem};
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::{CONTENT_LOCK, TreeLock};
 pub use writes::{Change, New};

@@ -1,4 +1,4 @@
-use crate::domain::{Revision, TargetType};
+use crate::domain::{MediaUse, Revision, TargetType};
 use crate::media::StorageError;
 use crate::media::image::ImageError;
 use crate::media::video::ProbeError;
@@ -68,6 +68,9 @@ pub enum Error {
     /// The section contains items of other users, which the caller may not move.
     #[error("The section contains items of other users, which only administrators may move")]
     ContentOfOthers,
+    /// Content refers to the picture or video.
+    #[error("Content refers to this file, in {}: change it first, or delete the file with force=true", items(.0.count))]
+    MediaInUse(MediaUse),
     /// An uploaded picture is refused.
     #[error(transparent)]
     Picture(#[from] ImageError),
@@ -119,4 +122,8 @@ impl Error {
             other => other,
         }
     }
+}
+
+fn items(count: usize) -> String {
+    if count == 1 { "1 item".to_owned() } else { format!("{count} items") }
 }

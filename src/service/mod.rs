@@ -1,5 +1,7 @@
 //! Use cases: visibility, permissions, slugs and sanitizing.
 
+/// The content that refers to uploaded files.
+mod asset_references;
 /// The use cases that all resources share, and those of stories and projects.
 mod content;
 /// Reactions and comments.
@@ -8,7 +10,9 @@ mod engagement;
 mod error;
 /// The health of the store.
 mod health;
-/// Pictures and videos.
+/// The library of pictures and videos.
+mod library;
+/// The delivery of pictures and videos.
 mod media;
 /// Navigation links.
 mod navlinks;
@@ -31,6 +35,7 @@ pub use content::{Article, Articles, Content, Projects, Stories, Write, Written}
 pub use engagement::Engagement;
 pub use error::Error;
 pub use health::{Health, StoreHealth};
+pub use library::{Asset, Library};
 pub use media::{Found, MediaFiles};
 pub use navlinks::NavLinks;
 pub use pages::Pages;
@@ -64,6 +69,8 @@ pub struct Services {
     pub engagement: Engagement,
     /// Reports the health of the store.
     pub health: Health,
+    /// The library of pictures and videos.
+    pub library: Library,
     /// The files of pictures and videos.
     pub media_files: MediaFiles,
     /// Navigation links.

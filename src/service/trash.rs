@@ -1,12 +1,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::content::parse_id;
-use super::{Error, Pages, Projects, Sections, Stories};
+use super::{Error, Library, Pages, Projects, Sections, Stories};
 use crate::domain::{
-    Caller, DeletedItem, Id, Item as _, Listing, Page, PageRequest, Project, Restored, Role, Section, Story,
-    TrashType,
+    Caller, DeletedItem, Id, Item as _, Listing, Media, Page, PageRequest, Project, Restored, Role, Section,
+    Story, TrashType,
 };
-use crate::repository::{Entity, PageRestore, Repository, Sluggable};
+use crate::repository::{Entity, PageRestore, Repository, Sluggable, SoftDelete};
 
 /// Lists, restores and purges deleted items. Cheap to clone.
 #[derive(Clone)]
@@ -15,6 +15,7 @@ pub struct Trash {
     projects: Projects,
     pages: Pages,
     sections: Sections,
+    library: Library,
 }
 
 /// Evaluates an expression with the repository of a type.
@@ -37,14 +38,24 @@ macro_rules! with_items {
                 let $items = &$trash.sections.content.items;
                 $body
             }
+            TrashType::Media => {
+                let $items = &$trash.library.content.items;
+                $body
+            }
         }
     };
 }
 
 impl Trash {
     /// Creates the trash of these resources.
-    pub fn new(stories: Stories, projects: Projects, pages: Pages, sections: Sections) -> Self {
-        Self { stories, projects, pages, sections }
+    pub fn new(
+        stories: Stories,
+        projects: Projects,
+        pages: Pages,
+        sections: Sections,
+        library: Library,
+    ) -> Self {
+        Self { stories, projects, pages, sections, library }
     }
 
     /// Lists the deleted items of a type, the last deleted first.
@@ -58,7 +69,8 @@ impl Trash {
         Ok(with_items!(self, kind, |items| items.list_deleted(page_request).await)?)
     }
 
-    /// Restores an item under its former name, or under the next free suffix of its slug. A page type has no suffixes.
+    /// Restores an item under its former name, or under the next free suffix of its slug. The type of a page and the id of
+    /// a file have no suffixes.
     pub async fn restore(&self, caller: &Caller, kind: TrashType, id: &str) -> Result<Restored, Error> {
         authorize(caller)?;
         let restored = match kind {
@@ -72,6 +84,7 @@ impl Trash {
                 }
             }
             TrashType::Sections => self.sections.restore(parse_id::<Section>(id)?).await?,
+            TrashType::Media => self.library.restore(parse_id::<Media>(id)?).await?,
         };
         let settled = match kind {
             TrashType::Stories => self.leave_deleted_section(&self.stories.content.items, restored.id).await,
@@ -79,11 +92,22 @@ impl Trash {
                 self.leave_deleted_section(&self.projects.content.items, restored.id).await
             }
             TrashType::Pages => self.leave_deleted_section(&self.pages.content.items, restored.id).await,
-            TrashType::Sections => Ok(()),
+            TrashType::Sections | TrashType::Media => Ok(()),
         };
         settled.map_err(Error::after_write)?;
         tracing::info!(kind = kind.as_str(), id = %restored.id, slug = restored.slug, "restored from the trash");
         Ok(restored)
+    }
+
+    /// Removes a deleted item permanently.
+    pub async fn purge(&self, caller: &Caller, kind: TrashType, id: &str) -> Result<(), Error> {
+        authorize(caller)?;
+        match kind {
+            TrashType::Media => self.library.purge(parse_id::<Media>(id)?).await?,
+            _ => with_items!(self, kind, |items| purge_item(items, id).await)?,
+        }
+        tracing::info!(kind = kind.as_str(), id, "deleted permanently");
+        Ok(())
     }
 
     /// Counts the items of a type that were deleted at least `age` ago.
@@ -95,6 +119,9 @@ impl Trash {
     /// Removes permanently the items of a type that were deleted at least `age` ago, and returns their number.
     pub async fn purge_older(&self, kind: TrashType, age: TimeDelta) -> Result<u64, Error> {
         let until = self.before(age);
+        if kind == TrashType::Media {
+            return self.library.purge_until(until).await;
+        }
         Ok(with_items!(self, kind, |items| items.purge_deleted_until(until).await)?)
     }
 
@@ -123,6 +150,11 @@ impl Trash {
     fn before(&self, age: TimeDelta) -> DateTime<Utc> {
         self.now().checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
+}
+
+async fn purge_item<E: SoftDelete>(items: &Repository<E>, id: &str) -> Result<(), Error> {
+    let is_purged = items.purge_deleted(parse_id::<E>(id)?).await?;
+    if is_purged { Ok(()) } else { Err(Error::NotInTrash(E::NAME)) }
 }
 
 /// An item that belongs to a section.

@@ -133,14 +133,18 @@ impl Uploads {
     ) -> Result<Media, Error> {
         let filter = if file.format.is_video() { ImageFilter::None } else { filter };
         let content_hash = hexadecimal(&file.sha256);
-        let known = self.media.find_by_hash(&content_hash, filter).await?;
+        let mut known = self.media.find_by_hash(&content_hash, filter).await?;
+        if let Some(found) = &known
+            && self.has_files(&found.media.revised.item).await?
+        {
+            match self.reuse(found, &file.name).await? {
+                Some(media) => return Ok(media),
+                // It was purged since it was found.
+                None => known = None,
+            }
+        }
         let known_id =
             known.as_ref().and_then(|known| MediaId::parse(&known.media.revised.item.draft.asset_id));
-        if let Some(known) = &known
-            && self.has_files(&known.media.revised.item).await?
-        {
-            return self.reuse(known, &file.name).await;
-        }
         let now = self.clock.now();
         let is_new = known_id.is_none();
         let id = known_id.unwrap_or_else(|| new_id(now, &file.sha256, filter));
@@ -159,9 +163,11 @@ impl Uploads {
         // All writes end before one that failed is reported: one that goes on would write a file after it was removed.
         let written = join_all(prepared.objects.into_iter().map(|(key, source)| self.put(key, source))).await;
         written.into_iter().collect::<Result<(), Error>>()?;
-        if let Some(known) = known {
-            // Its files were lost, and are there again under the names that content has.
-            return self.reuse(&known, &name).await;
+        // Its files were lost, and are there again under the names that content has.
+        if let Some(known) = known
+            && let Some(media) = self.reuse(&known, &name).await?
+        {
+            return Ok(media);
         }
         let draft = MediaDraft {
             asset_id: id.as_str().to_owned(),
@@ -190,20 +196,23 @@ impl Uploads {
             Err(error @ repository::Error::Duplicate { .. }) => {
                 // Another request stored the same bytes meanwhile.
                 self.remove_all(done.pop().into_iter().collect()).await;
-                match self.media.find_by_hash(&content_hash, filter).await? {
-                    Some(known) => self.reuse(&known, &name).await,
-                    None => Err(error.into()),
-                }
+                let known = self.media.find_by_hash(&content_hash, filter).await?;
+                let reused = match &known {
+                    Some(known) => self.reuse(known, &name).await?,
+                    None => None,
+                };
+                reused.ok_or_else(|| error.into())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Returns a file that is stored already, out of the trash if it was there, and remembers its name.
-    async fn reuse(&self, known: &StoredContentHash, name: &str) -> Result<Media, Error> {
+    /// Returns a file that is stored already, out of the trash if it was there, and remembers its name; `None` if it was purged
+    /// since it was read.
+    async fn reuse(&self, known: &StoredContentHash, name: &str) -> Result<Option<Media>, Error> {
         let StoredContentHash { media, is_deleted } = known;
-        if *is_deleted {
-            self.media.revive(media).await?;
+        if *is_deleted && !self.media.revive(media).await? {
+            return Ok(None);
         }
         let mut names = media.revised.item.draft.names.clone();
         if !name.is_empty() && names.len() < MAX_MEDIA_NAMES && !names.iter().any(|known| known == name) {
@@ -212,7 +221,7 @@ impl Uploads {
             // A name that is lost, since another change was quicker, is no failure of the upload.
             self.media.update(media, &Change { patch, section_id: None }, self.clock.now()).await?;
         }
-        Ok(media.revised.item.clone())
+        Ok(Some(media.revised.item.clone()))
     }
 
     async fn has_files(&self, media: &Media) -> Result<bool, Error> {

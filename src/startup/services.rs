@@ -7,10 +7,10 @@ use crate::config::Config;
 use crate::domain::Section;
 use crate::identity::{self, Authenticator, DevelopmentTokens, Roles, Verifier, VerifierChain};
 use crate::media::Storage;
-use crate::repository::{self, EngagementRecords, Repository, SectionContents, TreeLock, Users};
+use crate::repository::{self, EngagementRecords, Referrers, Repository, SectionContents, TreeLock, Users};
 use crate::service::{
-    ChangeTracker, Engagement, Health, MediaFiles, NavLinks, Pages, Projects, Sections, Services, Stories,
-    Trash, Uploads, VideoJobs, VideoWorker,
+    ChangeTracker, Content, Engagement, Health, Library, MediaFiles, NavLinks, Pages, Projects, Sections,
+    Services, Stories, Trash, Uploads, VideoJobs, VideoWorker,
 };
 
 /// Creates the worker that processes videos; `None` if another program does.
@@ -67,6 +67,13 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         authorship,
         Arc::clone(&clock),
     );
+    let library = Library::new(
+        Content::new(Repository::new(database), authorship, Arc::clone(&clock)),
+        Referrers::new(database),
+        change_tracker.clone(),
+        repository::VideoJobs::new(database),
+        storage.clone(),
+    );
     let users = Users::new(database);
     let engagement = Engagement::new(
         EngagementRecords::new(database),
@@ -84,7 +91,14 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
         video_jobs,
         media_files: MediaFiles::new(storage),
         navlinks: NavLinks::new(Repository::new(database), authorship, clock),
-        trash: Trash::new(stories.clone(), projects.clone(), pages.clone(), sections.clone()),
+        trash: Trash::new(
+            stories.clone(),
+            projects.clone(),
+            pages.clone(),
+            sections.clone(),
+            library.clone(),
+        ),
+        library,
         pages,
         projects,
         sections,

@@ -38,6 +38,8 @@ mod idempotency;
 mod identity;
 /// Declared indexes on databases that are not empty.
 mod indexes;
+/// The library of pictures and videos.
+mod library;
 /// Rate limits.
 mod limits;
 /// Lists: query plans, totals and cursors.

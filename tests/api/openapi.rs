@@ -200,12 +200,16 @@ testkit::stores! {
                 tried += 1;
                 let (low, high) = (schema["minimum"].as_i64().unwrap(), schema["maximum"].as_i64().unwrap());
                 let required = required_query(&operation["parameters"]);
+                let path = path.replace("{section_id}", "65a1b2c3d4e5f60718293a4b");
                 for (value, status) in [(low, 200), (high, 200), (low - 1, 422), (high + 1, 422)] {
                     let answer = app.get_as("admin", &format!("{path}?{required}{name}={value}")).await;
                     assert_eq!(answer.status, status, "{verb} {path}?{name}={value}");
                 }
-                let answer = app.get_as("admin", &format!("{path}?{required}")).await.json();
-                assert_eq!(answer[name], schema["default"], "{verb} {path} {name}");
+                // The asset browser of the original repeats no parameters.
+                if !path.starts_with("/assets/") {
+                    let answer = app.get_as("admin", &format!("{path}?{required}")).await.json();
+                    assert_eq!(answer[name], schema["default"], "{verb} {path} {name}");
+                }
             }
         }
         assert!(tried >= 8, "{tried}");

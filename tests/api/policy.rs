@@ -45,6 +45,9 @@ async fn concrete(app: &App, db: &Database, route: &Route, owner: &str) -> Strin
         jobs.insert_one(job).await.expect("a job is inserted");
         return route.path.replace("{job_id}", SLUG);
     }
+    if route.path.starts_with("/assets/") {
+        return route.path.replace("{section_id}", &ObjectId::new().to_hex());
+    }
     let in_trash = route.path.starts_with("/trash/");
     if route.path.starts_with("/api/engagement/") {
         return concrete_engagement(db, route, owner).await;
@@ -59,7 +62,7 @@ async fn concrete(app: &App, db: &Database, route: &Route, owner: &str) -> Strin
     }
     let collection =
         if in_trash { "stories" } else { route.path.split('/').nth(1).expect("a path has a first part") };
-    let known = ["stories", "projects", "pages", "sections", "navlinks"];
+    let known = ["stories", "projects", "pages", "sections", "navlinks", "media"];
     assert!(known.contains(&collection), "{}: say here how an item of it is created", route.path);
     let items = db.collection(collection);
     let before = Filter::or([Filter::eq("slug", SLUG), Filter::eq("page_type", SLUG)]);
@@ -69,7 +72,8 @@ async fn concrete(app: &App, db: &Database, route: &Route, owner: &str) -> Strin
         "_id": id, "title": "t", "slug": SLUG, "page_type": SLUG, "label": "l", "url": "/u", "summary": "s",
         "content": "c", "technologies": [], "parent_id": null, "display_type": "feed", "content_type": "story",
         "nav_visibility": "main", "sort_order": 0, "is_published": true, "is_featured": false, "date": at,
-        "createdDate": at, "updatedDate": at, "user_id": owner,
+        "createdDate": at, "updatedDate": at, "user_id": owner, "type": "image", "filter": "none", "names": [],
+        "asset_id": id.to_hex(), "content_hash": id.to_hex(), "variants": [],
         "deleted": in_trash,
     };
     items.insert_one(item).await.expect("an item is inserted");
@@ -122,7 +126,7 @@ fn fields(route: &Route) -> (&'static str, Body) {
             })
             .to_string(),
         ),
-        Method::POST | Method::PUT => Body::from(
+        Method::POST | Method::PUT | Method::PATCH => Body::from(
             json!({
                 "title": "Title", "content": "<p>c</p>", "summary": "s", "is_published": true, "label": "l",
                 "url": "/u", "display_type": "feed", "content_type": "story", "reaction_tag": "heart", "targets": [],

@@ -47,6 +47,10 @@ impl App {
         self.write("admin", Method::POST, &path, &[], "").await
     }
 
+    async fn drop_for_good(&self, kind: &str, id: &Value) -> Answer {
+        self.delete("admin", &format!("/trash/{kind}/{}", id.as_str().expect("an id"))).await
+    }
+
     async fn trash(&self, query: &str) -> Value {
         let answer = self.get_as("admin", &format!("/trash?{query}")).await;
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.bytes));
@@ -81,6 +85,7 @@ testkit::stores! {
             assert_eq!(app.get_as(who, "/trash?type=stories").await.status, 403, "{who}");
             assert_eq!(app.write(who, Method::POST, &restore, &[], "").await.status, 403, "{who}");
             assert_eq!(app.write(who, Method::POST, "/trash/stories/zzz/restore", &[], "").await.status, 403, "{who}");
+            assert_eq!(app.delete(who, restore.trim_end_matches("/restore")).await.status, 403, "{who}");
         }
         let after = testkit::dump!(db);
         // The users are new; the content is as it was.
@@ -162,11 +167,23 @@ testkit::stores! {
             let answer = app.restore(kind, id).await;
             assert_eq!(answer.status, 404, "{kind}");
             assert!(answer.json()["detail"].as_str().unwrap().contains("not found in the trash"));
+            assert_eq!(app.drop_for_good(kind, id).await.json()["detail"], answer.json()["detail"]);
         }
-        for kind in ["stories", "projects", "pages", "sections"] {
+        for kind in ["stories", "projects", "pages", "sections", "media"] {
             let answer = app.restore(kind, &json!("zzz")).await;
             assert_eq!(answer.status, 400, "{kind}");
             assert!(answer.json()["detail"].as_str().unwrap().contains("Invalid"));
+            assert_eq!(app.drop_for_good(kind, &json!("zzz")).await.status, 400, "{kind}");
+        }
+        // The live one is still there, and the other one goes with its former names.
+        stored(&db, "stories", &live).await;
+        assert_eq!(app.restore("projects", &gone).await.status, 200);
+        assert_eq!(app.put("admin", &format!("/projects/{}", gone.as_str().unwrap()), &project("Renamed")).await.status, 200);
+        app.drop_item("projects", &gone).await;
+        assert_eq!(app.drop_for_good("projects", &gone).await.status, 204);
+        assert_eq!(app.drop_for_good("projects", &gone).await.status, 404);
+        for collection in ["projects", "slug_history"] {
+            assert_eq!(db.collection(collection).count(&Filter::All).await.unwrap(), 0, "{collection}");
         }
     }
 

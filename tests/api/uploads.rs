@@ -19,12 +19,12 @@ use crate::support::{Answer, App};
 use crate::writing::ANONYMOUS;
 
 pub(crate) const TYPE: &str = "multipart/form-data; boundary=----frontier";
-const MP4: &[u8] = include_bytes!("../../fuzz/corpus/video_headers/mp4");
+pub(crate) const MP4: &[u8] = include_bytes!("../../fuzz/corpus/video_headers/mp4");
 
 /// The application with a folder for its files.
 pub(crate) struct Site {
     pub(crate) app: App,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Site {
@@ -41,12 +41,12 @@ impl Site {
         Self { app: app.await, folder }
     }
 
-    async fn upload(&self, who: &str, parts: &[Vec<u8>]) -> Answer {
+    pub(crate) async fn upload(&self, who: &str, parts: &[Vec<u8>]) -> Answer {
         self.app.write(who, Method::POST, "/uploads", &[("content-type", TYPE)], form(parts)).await
     }
 
     /// Returns the names of all stored files.
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         files_below(self.folder.path())
     }
 
@@ -97,7 +97,7 @@ pub(crate) fn part(name: &str, file: &str, content: &[u8]) -> Vec<u8> {
     [head.as_bytes(), content, b"\r\n"].concat()
 }
 
-fn file(content: &[u8]) -> Vec<u8> {
+pub(crate) fn file(content: &[u8]) -> Vec<u8> {
     part("files", "a picture.jpg", content)
 }
 
@@ -114,7 +114,7 @@ fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| Rgb([x.to_le_bytes()[0], y.to_le_bytes()[0], 90]))
 }
 
-fn png(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn png(width: u32, height: u32) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     picture(width, height).write_to(&mut file, ImageFormat::Png).expect("a picture is written");
     file.into_inner()

@@ -50,7 +50,19 @@ pub(crate) fn path(kind: &str, created: &Value) -> String {
     format!("/{kind}/{}", created["id"].as_str().expect("an id"))
 }
 
-/// One published item of each type with the slug `public`, the page `about`, and a deleted story.
+/// Uploads the smallest picture; returns the id in the names of its files.
+pub(crate) async fn upload(app: &App, who: &str) -> String {
+    const GIF: &[u8] =
+        b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+    let head = b"--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.gif\"\r\n\r\n";
+    let body = [head, GIF, b"\r\n--x--"].concat();
+    let headers = [("content-type", "multipart/form-data; boundary=x")];
+    let answer = app.write(who, Method::POST, "/uploads", &headers, body).await.json();
+    let url = answer["urls"][0].as_str().expect("a path");
+    url.trim_start_matches("/uploads/images/originals/").trim_end_matches(".webp").to_owned()
+}
+
+/// One published item of each type with the slug `public`, the page `about`, a picture, and a deleted story.
 pub(crate) struct Site {
     ids: BTreeMap<&'static str, String>,
     deleted: String,
@@ -75,6 +87,7 @@ impl Site {
             .await
             .json();
         ids.insert("video-processing", job["job_id"].as_str().expect("an id").to_owned());
+        ids.insert("media", upload(app, "author").await);
         Self { ids, deleted: id(&deleted) }
     }
 
@@ -87,7 +100,8 @@ impl Site {
             .replace("{id}", id)
             .replace("{job_id}", id)
             .replace("{slug}", "public")
-            .replace("{page_type}", "about");
+            .replace("{page_type}", "about")
+            .replace("{section_id}", &self.ids["sections"]);
         let path = path.replace("{target_type}", "story").replace("{target_id}", &self.ids["stories"]);
         path.replace("{type}", "stories")
     }

@@ -59,8 +59,13 @@ fn form(name: &str, file: &[u8]) -> Vec<u8> {
 testkit::stores! {
     async fn t20_only_uploads_take_files_and_only_pictures_and_videos(db: Database) {
         let app = unlimited(&db).await;
-        for path in ["/upload", "/media", "/media/a.svg", "/files/a.html", "/images", "/videos", "/import"] {
+        for path in ["/upload", "/media/a/b.svg", "/files/a.html", "/images", "/videos", "/import"] {
             assert_no_route(&app, path).await;
+        }
+        for path in ["/media", "/media/a.svg"] {
+            for method in [Method::POST, Method::PUT] {
+                assert_eq!(app.write("admin", method.clone(), path, &[], "{}").await.status, 405, "{method} {path}");
+            }
         }
         let form = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"../../a.svg\"\r\nContent-Type: image/svg+xml\r\n\r\n<svg onload=alert(1)>\r\n--x--\r\n";
         let site = Site::create(&app).await;

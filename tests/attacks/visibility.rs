@@ -10,7 +10,7 @@ use wiremock::matchers::{path as path_is, query_param};
 use wiremock::{Mock, MockServer};
 
 use crate::google_double::{but, said};
-use crate::site::{KINDS, NO_ID, Site, comparable, item, path, unlimited};
+use crate::site::{KINDS, NO_ID, Site, comparable, item, path, unlimited, upload};
 use crate::support::{Answer, App, NOW_MS};
 use crate::writing::ANONYMOUS;
 
@@ -197,6 +197,7 @@ testkit::stores! {
         // Amy's own.
         let story = ask("amy", Method::POST, "/stories", "", &item("stories", "Mine", true)).await.json();
         let section = ask("amy", Method::POST, "/sections", "", &item("sections", "Mine", true)).await.json();
+        let file = format!("/media/{}", upload(&app, "admin").await);
         let before = content(&db).await;
         for (kind, is_published, path, tag) in &items {
             let read = ask("amy", Method::GET, path, "", &none).await;
@@ -218,6 +219,9 @@ testkit::stores! {
         for (method, path, body, statuses) in [
             (Method::GET, "/trash?type=stories".to_owned(), none.clone(), vec![403]),
             (Method::POST, format!("/trash/stories/{}/restore", deleted["id"].as_str().unwrap()), none.clone(), vec![403]),
+            (Method::DELETE, format!("/trash/stories/{}", deleted["id"].as_str().unwrap()), none.clone(), vec![403]),
+            (Method::PATCH, file.clone(), json!({ "alt_text": "Taken" }), vec![403]),
+            (Method::DELETE, format!("{file}?force=true"), none.clone(), vec![403]),
             (Method::PUT, mine, json!({ "section_id": hidden_id }), vec![422]),
             (Method::PUT, my_section.clone(), json!({ "parent_id": hidden_id }), vec![404, 422]),
             (Method::DELETE, format!("{my_section}?reassign_to={hidden_id}"), none.clone(), vec![400, 404]),

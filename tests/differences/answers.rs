@@ -2,9 +2,19 @@ use super::{Difference, extend, fix, without};
 
 pub(crate) const ROUTES: &[Difference] = &[
     without(
-        "no-asset-browser",
-        "`/assets/list` and `/assets/by-section/{id}` of the newest original are not implemented.",
+        "newest-original",
+        "Search, tags, photo essays, versions, nested paths and the contact form of the newest original are not implemented.",
         "the_router_has_the_routes_of_the_table_and_no_others",
+    ),
+    fix(
+        "asset-browser",
+        "`/assets/list` and `/assets/by-section/{id}` read the library and not the bucket, so files enter them by upload or import; `referenced_by` is always filled, and names no drafts of others.",
+        "asset_lists_have_the_shape_of_the_contract",
+    ),
+    extend(
+        "media-library",
+        "`/media` lists uploaded files; `/media/{id}` shows one, changes its alternative text, and deletes it unless content refers to it.",
+        "files_in_use_are_only_deleted_by_force",
     ),
     extend("index", "`GET /` lists the main routes; it was 404.", "everything_is_well"),
     extend(
@@ -26,6 +36,11 @@ pub(crate) const ROUTES: &[Difference] = &[
         "trash",
         "`GET /trash` lists deleted items for administrators; `POST /trash/{type}/{id}/restore` restores one.",
         "what_is_deleted_is_listed_by_type_the_latest_first",
+    ),
+    extend(
+        "trash-delete",
+        "`DELETE /trash/{type}/{id}` removes a deleted item permanently; a picture or video with its files.",
+        "deleted_files_keep_their_bytes_until_they_are_purged",
     ),
     extend("head", "HEAD is supported wherever GET is; it was 405.", "head_says_what_get_would"),
     extend(

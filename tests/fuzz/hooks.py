@@ -17,7 +17,11 @@ PICTURE = base64.b64decode("R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=")
 
 # Values seen in responses, by collection and name, and the entity tag of each item by path. Generated ids never exist, so
 # about half of the requests for one item use a real id.
-known = {("pages", "page_type"): ["about", "contact"], ("uploads", "path"): ["here.webp"]}
+known = {
+    ("pages", "page_type"): ["about", "contact"],
+    ("uploads", "path"): ["here.webp"],
+    ("media", "id"): [os.environ["FUZZ_MEDIA"]],
+}
 tags = {}
 
 
@@ -71,9 +75,10 @@ def after_call(context, case, response):
         return
     collection = case.path.split("/")[1]
     for item in body.get("items", [body]):
-        # Items in the trash include their type.
+        # Items in the trash include the type of their collection; the type of a file is another.
+        kind = item.get("type", collection) if collection == "trash" else collection
         for name in ("id", "slug", "page_type", "job_id"):
-            learn((item.get("type", collection), name), item.get(name))
+            learn((kind, name), item.get(name))
     if "etag" in response.headers and "id" in body:
         tags[f"/{collection}/{body.get('page_type') or body['id']}"] = response.headers["etag"][0]
 

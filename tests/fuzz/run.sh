@@ -62,6 +62,15 @@ create() {
   curl -fsS -o "$folder/created" -X "$1" "$url$2" -H "Authorization: Bearer dev-mock-admin" -H "Content-Type: application/json" -d "$3"
 }
 
+upload() {
+  printf %s "$1" | base64 -d >here.gif
+  curl -fsS -o created -H "Authorization: Bearer dev-mock-admin" -F files=@here.gif "$url/uploads"
+  asset=$(sed 's#^{"urls":\["/uploads/images/originals/\([0-9a-f_]*\)\.webp".*#\1#' created)
+  curl -fsS -o created -H "Authorization: Bearer dev-mock-admin" "$url/media/$asset"
+  FUZZ_MEDIA=$(sed 's/^{"id":"\([0-9a-f]*\)".*/\1/' created)
+  export FUZZ_MEDIA
+}
+
 export PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 FUZZ_RECORD=$folder/record
 status=0
 for caller in ${CALLERS:-admin author commenter anonymous}; do
@@ -84,6 +93,10 @@ for caller in ${CALLERS:-admin author commenter anonymous}; do
   FUZZ_VIDEO_JOB=$(sed 's/.*"job_id":"\([^"]*\)".*/\1/' created)
   export FUZZ_VIDEO_JOB
   create PATCH "/video-processing/jobs/$FUZZ_VIDEO_JOB" '{"thumbnail_options":[{"id":"here","url":"/uploads/here.jpg","timestamp_seconds":0}]}'
+  # A picture in the library, and another one in the trash.
+  upload R0lGODlhAQABAIAAAAAAAAAAACwAAAAAAQABAAACAkQBADs=
+  create DELETE "/media/$FUZZ_MEDIA?force=true" ''
+  upload R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=
   say "as $caller, $examples examples, seed $FUZZ_SEED"
   "$venv/bin/st" --config-file "$here/schemathesis.toml" run "$url/openapi.json" --no-color --seed "$FUZZ_SEED" \
     --max-examples "$examples" "${credentials[@]}" >"$caller.txt" 2>&1 || { status=1; cat "$caller.txt"; }

@@ -70,7 +70,7 @@ testkit::targets! {
         fill(&db).await;
 
         let dry = program.run(&["trash", "purge", "--older-than", "30d", "--dry-run"]).expect(0);
-        assert_eq!(dry.stdout, "would purge stories: 2, projects: 1, pages: 0, sections: 0\n");
+        assert_eq!(dry.stdout, "would purge stories: 2, projects: 1, pages: 0, sections: 0, media: 0\n");
         // Without a terminal, confirmation is impossible.
         let refused = program.run(&["trash", "purge", "--older-than", "30d"]).expect(8);
         assert!(refused.stderr.contains("stories: 2") && refused.stderr.contains("--yes"), "{}", refused.stderr);
@@ -81,7 +81,7 @@ testkit::targets! {
         assert_eq!((remaining(&db, "stories").await, remaining(&db, "projects").await), (4, 0));
 
         let stories = program.run(&["trash", "purge", "--older-than", "720h", "--yes"]).expect(0);
-        assert_eq!(stories.stdout, "purged stories: 2, projects: 0, pages: 0, sections: 0\n");
+        assert_eq!(stories.stdout, "purged stories: 2, projects: 0, pages: 0, sections: 0, media: 0\n");
         assert_eq!(program.run(&["trash", "purge", "--older-than", "30d"]).expect(0).stdout, "nothing to purge\n");
 
         program.run(&["trash", "purge", "--older-than", "0s", "--yes"]).expect(0);

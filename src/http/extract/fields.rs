@@ -169,6 +169,11 @@ pub(crate) fn patch_id() -> Field<String, Patch<String>> {
     field(Some(Patch::Keep), Some(Patch::Clear), patch).id_or_empty()
 }
 
+/// Declares a string that is kept if absent, and cleared by null.
+pub(crate) fn patch_text() -> Field<String, Patch<String>> {
+    field(Some(Patch::Keep), Some(Patch::Clear), Patch::Set)
+}
+
 impl<T, V> Field<T, V> {
     fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);

@@ -18,8 +18,8 @@ mod value;
 
 pub(crate) use fields::{
     Field, FieldSpec, Fields, FromFields, RequestBody, absent_is, default, described, omittable, optional,
-    optional_as, optional_id, optional_text, page, patch_id, query, read_elements, read_object, request,
-    required,
+    optional_as, optional_id, optional_text, page, patch_id, patch_text, query, read_elements, read_object,
+    request, required,
 };
 pub(crate) use head::{Auth, AuthorOrWorker, IfMatch, PathParam, TargetParams, TypedId};
 pub(crate) use json::{Authorized, Create, Question, Signed, WorkerBody};

@@ -6,13 +6,15 @@ use crate::domain::{TargetType, TrashType};
 use crate::http::error::ErrorBody;
 use crate::http::{Policy, Route};
 
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 13] = [
     ("stories", "Stories, newest first."),
     ("projects", "Projects, by `sort_order`."),
     ("pages", "One page of each type."),
     ("sections", "The tree of sections that content belongs to."),
     ("navlinks", "Navigation links."),
     ("uploads", "Pictures and videos."),
+    ("media", "The library: what is known of uploaded pictures and videos."),
+    ("assets", "The library as the asset browser of the original reads it."),
     ("engagement", "Reactions and comments. Each path is also served without `/api`."),
     ("video-processing", "Jobs that make posters, thumbnails and smaller forms of uploaded videos."),
     ("trash", "Deleted items, until they are purged."),
@@ -169,9 +171,14 @@ fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
     let takes_comments = path.ends_with("/comments");
     let targets = TargetType::ALL.iter().filter(move |kind| !takes_comments || kind.takes_comments());
     let targets: Vec<_> = targets.map(|kind| kind.as_str()).collect();
+    let is_media = path.starts_with("/media/");
     names.map(move |name| {
         let schema = match name {
-            "id" | "target_id" => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{24}$" }),
+            // The id of the document, or the one in the names of its files.
+            "id" if is_media => json!({
+                "type": "string", "pattern": "^([0-9a-fA-F]{24}|[0-9]{8}_[0-9]{6}_[0-9a-f]{8})$",
+            }),
+            "id" | "target_id" | "section_id" => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{24}$" }),
             "target_type" => json!({ "type": "string", "enum": targets }),
             "type" => json!({ "type": "string", "enum": TrashType::WORDS }),
             _ => json!({ "type": "string", "minLength": 1 }),

@@ -200,7 +200,8 @@ mod tests {
                 // Their route describes them.
                 | ApiError::Unprocessable(_)
                 | ApiError::Upload(_)
-                // 403, 404 and 422, like others above.
+                // 403, 404, 409 and 422, like others above.
+                | ApiError::MediaInUse(..)
                 | ApiError::Coded(..)
                 // 503 and 429, like others above; the tests of limits cover them.
                 | ApiError::StoreUnavailable(_)

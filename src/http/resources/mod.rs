@@ -8,6 +8,8 @@ pub(crate) mod docs;
 pub(crate) mod engagement;
 /// Health, readiness and the index.
 pub(crate) mod health;
+/// The library of pictures and videos.
+pub(crate) mod library;
 /// The caller.
 pub(crate) mod me;
 /// Files of pictures and videos.

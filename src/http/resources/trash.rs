@@ -5,7 +5,7 @@ use axum::http::Uri;
 use crate::domain::{Caller, DeletedItem, Id, PageRequest, Restored, TrashType};
 use crate::http::ApiError;
 use crate::http::extract::{TypedId, ValidQuery, page, query, required};
-use crate::http::respond::{Body, List, response};
+use crate::http::respond::{Body, Deleted, List, response};
 use crate::service::Services;
 
 query! {
@@ -23,7 +23,7 @@ response! {
         id,
         kind as "type",
         title,
-        /// The slug that it had, or the type of a page.
+        /// The slug that it had, the type of a page, or the id in the names of a file.
         slug,
         /// The time of the deletion; null if it is not known.
         deleted as "deletedDate",
@@ -70,4 +70,13 @@ pub(crate) async fn restore(
 ) -> Result<Body<RestoredItem>, ApiError> {
     let Restored { id, title, slug } = services.trash.restore(&caller, kind, &id).await?;
     Ok(Body(RestoredItem { id, kind, title, slug }))
+}
+
+pub(crate) async fn purge(
+    services: Arc<Services>,
+    TypedId(kind, id): TypedId<TrashType>,
+    caller: Caller,
+) -> Result<Deleted, ApiError> {
+    services.trash.purge(&caller, kind, &id).await?;
+    Ok(Deleted)
 }

@@ -1,20 +1,32 @@
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use bson::{Bson, Document, RawDocument, doc};
-use docstore::{Filter, Find, Index, Update};
+use chrono::{DateTime, Utc};
+use docstore::{Field, Filter, Find, Index, Projection, Update};
 
 use crate::domain::{
-    AssetType, FieldPatch as _, ImageFilter, Media, MediaDraft, MediaPatch, MediaVariant, Visibility,
+    AssetType, FieldPatch as _, Id, ImageFilter, Listing, Media, MediaDraft, MediaPatch, MediaVariant,
+    Restored, TrashType, Visibility, Window,
 };
 use crate::repository::entity::{
-    DELETED, Row, VERSION, Value, integer_or_zero, optional_integer, reference, text, texts, word,
+    CREATED, DELETED, Row, VERSION, Value, integer_or_zero, is_deleted, not_deleted, optional_integer,
+    reference, text, texts, word,
 };
 use crate::repository::lists::order::{self, NEWEST_FIRST, OrderField};
-use crate::repository::{BadField, DraftFields, Entity, Error, Repository, Versioned};
+use crate::repository::writes::{deleted_until, deleted_with_id, placeholder};
+use crate::repository::{BadField, DraftFields, Entity, Error, Repository, SoftDelete, Versioned};
+
+/// The field with the id in the names of the files.
+const ASSET_ID: &str = "asset_id";
+/// The field with the hash of the uploaded bytes; while a deleted file is purged, a text that no upload has.
+const CONTENT_HASH: &str = "content_hash";
 
 impl DraftFields for MediaDraft {
     fn read(row: &Row<'_>) -> Result<Self, BadField> {
         Ok(Self {
-            asset_id: row.read("asset_id", text)?,
-            content_hash: row.read("content_hash", text)?,
+            asset_id: row.read(ASSET_ID, text)?,
+            content_hash: row.read(CONTENT_HASH, text)?,
             filter: row.read("filter", word)?,
             asset_type: row.read("type", word)?,
             content_type: row.read("content_type", text)?,
@@ -84,8 +96,8 @@ impl Entity for Media {
 
     fn indexes() -> Vec<Index> {
         let own = [
-            Index::on(["content_hash", "filter"]).unique(),
-            Index::on(["asset_id"]),
+            Index::on([CONTENT_HASH, "filter"]).unique(),
+            Index::on([ASSET_ID]),
             order::narrowed("type", NEWEST_FIRST),
             order::whole(NEWEST_FIRST),
         ];
@@ -103,6 +115,12 @@ impl Entity for Media {
     fn visible(_: Visibility) -> Filter {
         Filter::All
     }
+}
+
+impl SoftDelete for Media {
+    const TRASH_TYPE: TrashType = TrashType::Media;
+    const NAME_FIELD: &'static str = ASSET_ID;
+    const TITLE_FIELD: &'static str = "names";
 }
 
 /// The file with some content, and whether it is in the trash.
@@ -124,20 +142,153 @@ impl Repository<Media> {
         filter: ImageFilter,
     ) -> Result<Option<StoredContentHash>, Error> {
         let same =
-            Filter::and([Filter::eq("content_hash", content_hash), Filter::eq("filter", filter.as_str())]);
+            Filter::and([Filter::eq(CONTENT_HASH, content_hash), Filter::eq("filter", filter.as_str())]);
         let Some(document) = self.collection.find_one_raw(Find::new(same)).await? else { return Ok(None) };
         let is_marked = |field: &str| document.get_bool(field).unwrap_or_default();
         let is_deleted = is_marked("deleted") || is_marked("is_deleted");
         Ok(Some(StoredContentHash { media: Self::read_versioned(&document)?, is_deleted }))
     }
 
-    /// Takes a file out of the trash, because it was uploaded again.
-    pub async fn revive(&self, media: &Versioned<Media>) -> Result<(), Error> {
-        let update =
-            Update::new().set("deleted", false).set("is_deleted", false).unset(DELETED).inc(VERSION, 1_i64);
-        self.collection.update_one(&Filter::id(media.id), &update).await?;
+    /// Takes a file out of the trash, because it was uploaded again; false if it was purged since it was read.
+    pub async fn revive(&self, media: &Versioned<Media>) -> Result<bool, Error> {
+        let content_hash = media.revised.item.draft.content_hash.as_str();
+        let same = Filter::id(media.id).also(Filter::eq(CONTENT_HASH, content_hash));
+        Ok(self.collection.update_one(&same, &undeleted()).await?.matched > 0)
+    }
+
+    /// Returns the file with this id in its names, unless it is deleted.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub async fn find_by_asset_id(&self, asset_id: &str) -> Result<Option<Versioned<Media>>, Error> {
+        self.find_one_versioned(Filter::eq(ASSET_ID, asset_id).also(not_deleted())).await
+    }
+
+    /// Lists those of the files with these ids in their names that exist, newest first.
+    pub async fn list_assets<'a>(
+        &self,
+        asset_ids: impl IntoIterator<Item = &'a str>,
+        window: Window,
+    ) -> Result<Listing<Media>, Error> {
+        let find = Find::new(Filter::is_in(ASSET_ID, asset_ids).also(not_deleted()))
+            .projection(Projection::include([CREATED]));
+        let (documents, _) = self.collection.find(find).await?.readable_documents().await?;
+        let place = |document: &bson::RawDocumentBuf| {
+            let created = document.get_datetime(CREATED).ok();
+            Some((Reverse(created), Id::from(document.get_object_id("_id").ok()?)))
+        };
+        let mut all: Vec<_> = documents.iter().filter_map(place).collect();
+        all.sort_unstable();
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let shown = all.iter().skip(size(window.offset)).take(size(window.limit));
+        let ids: Vec<Id> = shown.map(|(_, id)| *id).collect();
+        let find =
+            Find::new(Filter::is_in(Field::ID, ids.iter().map(|id| id.object_id())).also(not_deleted()));
+        let (documents, _) = self.collection.find(find).await?.readable_documents().await?;
+        let read = documents.iter().filter_map(|document| self.or_skip(Self::read(document)));
+        let mut read: HashMap<Id, Media> = read.map(|media| (media.meta.id, media)).collect();
+        let items = ids.iter().filter_map(|id| read.remove(id)).collect();
+        Ok(Listing { items, total: all.len() as u64, window, cursor_page: None })
+    }
+
+    /// Takes a deleted file out of the trash; `None` if it is not there, or is being purged.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read; it stays in the trash.
+    pub async fn restore_media(&self, id: Id) -> Result<Option<Restored>, Error> {
+        let Some(deleted) = self.find_deleted(id).await? else { return Ok(None) };
+        let MediaDraft { asset_id, content_hash, names, .. } = deleted.draft;
+        let same = deleted_with_id(id).also(Filter::eq(CONTENT_HASH, content_hash.as_str()));
+        if is_being_purged(&content_hash)
+            || self.collection.update_one(&same, &undeleted()).await?.matched == 0
+        {
+            return Ok(None);
+        }
+        Ok(Some(Restored { id, title: names.into_iter().next().unwrap_or_default(), slug: asset_id }))
+    }
+
+    /// Returns some of the files that [`Repository::count_deleted_until`] counts; none if there are none.
+    pub async fn find_deleted_until(
+        &self,
+        instant: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<DeletedMedia>, Error> {
+        let find = Find::new(deleted_until(instant)).limit(limit);
+        let documents = self.collection.find(find).await?.documents().await?;
+        Ok(documents.iter().map(DeletedMedia::from_document).collect())
+    }
+
+    /// Returns what is left of the deleted file with this id, readable or not.
+    pub async fn find_to_purge(&self, id: Id) -> Result<Option<DeletedMedia>, Error> {
+        let document = self.collection.find_one(Find::new(deleted_with_id(id))).await?;
+        Ok(document.as_ref().map(DeletedMedia::from_document))
+    }
+
+    /// Begins to purge a file: from now on it cannot be restored, and the same bytes are another file when they are uploaded.
+    /// Returns false if it was restored since it was read. If the process dies before [`Repository::end_purge`], the file
+    /// stays in the trash, and can be purged again.
+    pub async fn begin_purge(&self, media: &DeletedMedia) -> Result<bool, Error> {
+        let update = Update::new().set(CONTENT_HASH, placeholder(&media.id)).inc(VERSION, 1_i64);
+        Ok(self.collection.update_one(&media.unchanged, &update).await?.matched > 0)
+    }
+
+    /// Reports whether another document describes files with the same names.
+    pub async fn shares_files(&self, media: &DeletedMedia) -> Result<bool, Error> {
+        let others =
+            Filter::eq(ASSET_ID, media.asset_id.as_str()).also(Filter::ne(Field::ID, media.id.clone()));
+        Ok(self.collection.find_one_raw(Find::new(others)).await?.is_some())
+    }
+
+    /// Removes the document of a file that was purged.
+    pub async fn end_purge(&self, media: &DeletedMedia) -> Result<(), Error> {
+        let purged = Filter::id(media.id.clone())
+            .also(Filter::eq(CONTENT_HASH, placeholder(&media.id)))
+            .also(is_deleted());
+        self.collection.delete_one(&purged).await?;
         Ok(())
     }
+}
+
+/// A file in the trash. Nothing of it must be readable, since that may be the reason why it was deleted.
+pub struct DeletedMedia {
+    /// The id in the names of the files; empty if it is not known.
+    pub asset_id: String,
+    /// The whole names of the files.
+    pub paths: Vec<String>,
+    /// True if it is a video.
+    pub is_video: bool,
+    id: Bson,
+    unchanged: Filter,
+}
+
+impl DeletedMedia {
+    fn from_document(document: &Document) -> Self {
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        let same = |field: &'static str| match document.get(field) {
+            Some(value) => Filter::eq(field, value.clone()),
+            None => Filter::missing(field),
+        };
+        let unchanged =
+            Filter::and([Filter::id(id.clone()), is_deleted(), same(CONTENT_HASH), same(DELETED)]);
+        let variants = document.get_array("variants").map(Vec::as_slice).unwrap_or_default();
+        let path = |variant: &Bson| Some(variant.as_document()?.get_str("path").ok()?.to_owned());
+        Self {
+            asset_id: document.get_str(ASSET_ID).unwrap_or_default().to_owned(),
+            paths: variants.iter().filter_map(path).collect(),
+            is_video: document.get_str("type").is_ok_and(|kind| kind == AssetType::Video.as_str()),
+            id,
+            unchanged,
+        }
+    }
+}
+
+fn is_being_purged(content_hash: &str) -> bool {
+    content_hash.starts_with('~')
+}
+
+/// Returns the update that takes a document out of the trash.
+fn undeleted() -> Update {
+    Update::new().set("deleted", false).set("is_deleted", false).unset(DELETED).inc(VERSION, 1_i64)
 }
 
 fn variant_document(variant: &MediaVariant) -> Document {

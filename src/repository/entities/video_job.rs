@@ -197,6 +197,12 @@ impl VideoJobs {
         Ok(self.collection.delete_one(&Filter::eq(JOB_ID, job_id)).await? > 0)
     }
 
+    /// Deletes all jobs of a file.
+    pub async fn delete_by_file(&self, original_file: &str) -> Result<(), Error> {
+        self.collection.delete_many(&Filter::eq(ORIGINAL_FILE, original_file)).await?;
+        Ok(())
+    }
+
     /// Reports whether the worker has something to do.
     pub async fn is_work_due(&self, now: DateTime<Utc>) -> Result<bool, Error> {
         for find in due(now) {

@@ -9,3 +9,4 @@ mod trash;
 
 pub use create_update::{Change, New};
 pub(super) use slugs::{is_marked_deleted, placeholder};
+pub(super) use trash::{deleted_until, deleted_with_id};

@@ -6,7 +6,8 @@ use docstore::{Field, Filter, Find, Projection, Sort, Update};
 use super::slugs::slug_or_id;
 use crate::domain::{DeletedItem, Id, Listing, PageRequest, Restored, slug_suffix, slugify};
 use crate::repository::entity::{
-    DELETED, SLUG, UPDATED, VERSION, instant, is_deleted, object_id, optional_date, read_row, text,
+    DELETED, SLUG, UPDATED, VERSION, first_text, instant, is_deleted, object_id, optional_date, read_row,
+    text,
 };
 use crate::repository::{Error, Repository, Sluggable, SoftDelete};
 
@@ -24,7 +25,7 @@ impl<E: SoftDelete> Repository<E> {
 
     /// Returns the query of the whole list of deleted entities.
     pub fn deleted_query() -> Find {
-        let fields = ["title", DELETED, UPDATED, E::NAME_FIELD, E::FORMER_NAME_FIELD];
+        let fields = [E::TITLE_FIELD, DELETED, UPDATED, E::NAME_FIELD, E::FORMER_NAME_FIELD];
         Find::new(is_deleted())
             .sort(Sort::descending(DELETED).then_ascending(Field::ID))
             .projection(Projection::include(fields))
@@ -47,19 +48,27 @@ impl<E: SoftDelete> Repository<E> {
     /// Removes permanently what [`Repository::count_deleted_until`] counts, with its reactions and comments, forgets its
     /// former names and the requests that created it, and returns the number of removed documents. Documents that are restored concurrently stay.
     pub async fn purge_deleted_until(&self, instant: DateTime<Utc>) -> Result<u64, Error> {
-        let expired = deleted_until(instant);
+        self.purge_matching(&deleted_until(instant)).await
+    }
+
+    /// As [`Repository::purge_deleted_until`], for the deleted entity with this id; false if it is not deleted.
+    pub async fn purge_deleted(&self, id: Id) -> Result<bool, Error> {
+        Ok(self.purge_matching(&deleted_with_id(id)).await? > 0)
+    }
+
+    async fn purge_matching(&self, filter: &Filter) -> Result<u64, Error> {
         let mut purged = 0;
         loop {
             let find =
-                Find::new(expired.clone()).projection(Projection::include([UPDATED])).limit(PURGE_BATCH);
+                Find::new(filter.clone()).projection(Projection::include([UPDATED])).limit(PURGE_BATCH);
             let documents = self.collection.find(find).await?.documents().await?;
             if documents.is_empty() {
                 return Ok(purged);
             }
             let mut removed = Vec::new();
             for id in documents.iter().filter_map(|document| document.get("_id")) {
-                let still_expired = expired.clone().also(Filter::id(id.clone()));
-                if self.collection.delete_one(&still_expired).await? > 0 {
+                let still_deleted = filter.clone().also(Filter::id(id.clone()));
+                if self.collection.delete_one(&still_deleted).await? > 0 {
                     purged += 1;
                     removed.extend(id.as_object_id().map(Id::from));
                 }
@@ -106,7 +115,7 @@ impl<E: SoftDelete> Repository<E> {
             Ok(DeletedItem {
                 id: row.read("_id", object_id)?,
                 kind: E::TRASH_TYPE,
-                title: row.read("title", text).unwrap_or_default(),
+                title: row.read(E::TITLE_FIELD, first_text).unwrap_or_default(),
                 slug: text(name).unwrap_or_default(),
                 deleted: row.read(DELETED, optional_date).unwrap_or_default(),
                 updated: row.read(UPDATED, optional_date).unwrap_or_default(),
@@ -162,11 +171,11 @@ fn former_slug(document: &Document) -> Option<&str> {
     given("slug_before").or_else(|| given(SLUG).filter(|slug| !slug.starts_with('~')))
 }
 
-fn deleted_with_id(id: Id) -> Filter {
+pub(in crate::repository) fn deleted_with_id(id: Id) -> Filter {
     Filter::and([Filter::id(id.object_id()), is_deleted()])
 }
 
-fn deleted_until(at: DateTime<Utc>) -> Filter {
+pub(in crate::repository) fn deleted_until(at: DateTime<Utc>) -> Filter {
     let deleted = Filter::lte(DELETED, instant(at));
     let changed = Filter::and([without_date(DELETED), Filter::lte(UPDATED, instant(at))]);
     let created = Filter::and([without_date(DELETED), without_date(UPDATED), created_until(at)]);

@@ -2,8 +2,8 @@ use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 use docstore::{Database, EngineKind, Find};
 use field_notes::domain::{
-    Id, NavLink, NavVisibility, Page, ParentFilter, Project, ProjectFilter, Section, SectionFilter, Story,
-    StoryFilter, Visibility,
+    AssetType, Id, Media, NavLink, NavVisibility, Page, ParentFilter, Project, ProjectFilter, Section,
+    SectionFilter, Story, StoryFilter, Visibility,
 };
 use field_notes::repository::{Entity, Repository, SoftDelete, ensure_all};
 
@@ -32,7 +32,11 @@ fn trash<E: SoftDelete>() -> List {
 /// Every combination that the API allows. The filters are written out, so that a new one does not compile before it
 /// is in here.
 fn lists(id: Id) -> Vec<List> {
-    let mut all = vec![trash::<Story>(), trash::<Project>(), trash::<Page>(), trash::<Section>()];
+    let mut all =
+        vec![trash::<Story>(), trash::<Project>(), trash::<Page>(), trash::<Section>(), trash::<Media>()];
+    for kind in [None, Some(AssetType::Image), Some(AssetType::Video)] {
+        all.push(list::<Media>(&kind, &kind));
+    }
     for visibility in [Visibility::Published, Visibility::PublishedOrOwned(id), Visibility::All] {
         all.push(list::<NavLink>(&visibility, &visibility));
         for section in [None, Some(id)] {
@@ -57,7 +61,7 @@ fn lists(id: Id) -> Vec<List> {
 async fn fill(db: &Database, id: Id) {
     let references = [Bson::String(id.to_string()), Bson::ObjectId(id.object_id()), Bson::Null];
     let reference = |n: i32| references[usize::try_from(n % 3).expect("small")].clone();
-    for collection in ["stories", "projects", "sections", "navlinks", "pages"] {
+    for collection in ["stories", "projects", "sections", "navlinks", "pages", "media"] {
         let document = |n: i32| -> Document {
             let at = DateTime::from_millis(1_700_000_000_000 + i64::from(n % 50) * 1000);
             let slug = format!("{collection}-{n}");
@@ -66,6 +70,8 @@ async fn fill(db: &Database, id: Id) {
                 "createdDate": at, "is_published": n % 2 == 0, "is_featured": n % 3 == 0,
                 "user_id": reference(n), "section_id": reference(n / 3), "parent_id": reference(n / 2),
                 "nav_visibility": if n % 4 == 0 { "hidden" } else { "main" },
+                "asset_id": &slug, "content_hash": &slug, "filter": "none",
+                "type": if n % 2 == 0 { "image" } else { "video" },
             };
             match n % 10 {
                 0 => drop(document.insert("deleted", true)),
