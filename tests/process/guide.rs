@@ -36,13 +36,13 @@ says() {
 "#;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
     Given(String),
     Script(String),
 }
 
 /// Returns the sections with scripts, by name.
-fn sections(guide: &str) -> Vec<(String, Vec<Part>)> {
+pub(crate) fn sections(guide: &str) -> Vec<(String, Vec<Part>)> {
     let mut sections: Vec<(String, Vec<Part>)> = Vec::new();
     let mut script: Option<String> = None;
     for line in guide.lines() {
@@ -147,20 +147,22 @@ async fn run(name: &str, target: &Arc<Target>) {
     let (_, parts) =
         sections.iter().find(|(section, _)| section == name).expect("the guide has this section");
     let program = Program::on(target);
-    let free = PORTS.map(|port| (port, free_port().to_string()));
     for part in parts {
         match part {
             Part::Given(what) => set_up(what, &program, target).await,
-            Part::Script(block) => {
-                let mut text = script(block);
-                for (port, instead) in &free {
-                    text = text.replace(port, instead);
-                }
-                let output = bash(&program, &text);
-                assert!(output.0, "{name}:\n{}", output.1);
-            }
+            Part::Script(block) => run_block(name, block, &program),
         }
     }
+}
+
+/// Runs a block, and panics with its output unless every command did what it says.
+pub(crate) fn run_block(section: &str, block: &str, program: &Program) {
+    let mut text = script(block);
+    for port in PORTS {
+        text = text.replace(port, &free_port().to_string());
+    }
+    let output = bash(program, &text);
+    assert!(output.0, "{section}:\n{}", output.1);
 }
 
 fn bash(program: &Program, text: &str) -> (bool, String) {

@@ -28,6 +28,8 @@ mod maintenance;
 mod media;
 /// `migrate status`, `up` and `down`, and `MIGRATE_ON_START`.
 mod migrate;
+/// The commands of the page about moving from the original.
+mod moving;
 /// Starts, requests and stops the program.
 mod program;
 /// The commands of the README, as they stand there.
