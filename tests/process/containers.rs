@@ -9,9 +9,21 @@ fn read(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the file is there")
 }
 
+fn compose(file: &str) -> Value {
+    let mut compose: Value = serde_yaml_ng::from_str(&read(file)).expect("it is YAML");
+    // One level of anchors at a time.
+    for _ in 0..4 {
+        compose.apply_merge().expect("merge keys name mappings");
+    }
+    compose
+}
+
 fn service(name: &str) -> Value {
-    let compose: Value = serde_yaml_ng::from_str(&read("docker-compose.yml")).expect("it is YAML");
-    compose["services"][name].clone()
+    compose("docker-compose.yml")["services"][name].clone()
+}
+
+fn words(list: &Value) -> Vec<&str> {
+    list.as_sequence().expect("a list").iter().map(|word| word.as_str().expect("a text")).collect()
 }
 
 /// Returns the variables that the file lists, commented out or not, with a value each.
@@ -70,8 +82,7 @@ fn services_restart_stop_in_time_and_report_readiness() {
         assert!(service["healthcheck"]["test"].is_sequence(), "{name}");
     }
     let test = service("backend")["healthcheck"]["test"].clone();
-    let words: Vec<_> = test.as_sequence().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-    assert_eq!(words, ["CMD", "field-notes", "healthcheck", "--ready"]);
+    assert_eq!(words(&test), ["CMD", "field-notes", "healthcheck", "--ready"]);
     let dockerfile = read("Dockerfile");
     assert!(dockerfile.contains(r#"CMD ["field-notes", "healthcheck", "--ready"]"#), "{dockerfile}");
     assert!(
@@ -96,7 +107,61 @@ fn mongodb_requires_authentication_and_publishes_no_port() {
 #[test]
 fn image_excludes_local_data() {
     let ignored = read(".dockerignore");
-    for path in ["/target", "/data", "/backups", "/.git", "/.env"] {
+    for path in ["/target", "/data", "/backups", "/.git", "/.env", "/deploy", "/ops/.env", "/ops/secrets"] {
         assert!(ignored.lines().any(|line| line == path), "{path}");
+    }
+}
+
+#[test]
+fn production_restarts_stops_in_time_and_writes_only_where_it_must() {
+    let services = compose("ops/compose.production.yml")["services"].clone();
+    for (name, service) in services.as_mapping().expect("services") {
+        let name = name.as_str().expect("a name");
+        assert_eq!(service["restart"], Value::from("unless-stopped"), "{name}");
+        assert_eq!(words(&service["security_opt"]), ["no-new-privileges:true"], "{name}");
+        assert!(service["stop_grace_period"].is_string(), "{name}");
+        assert!(!service["healthcheck"]["test"].is_null(), "{name}");
+        let publishes = !service["ports"].is_null();
+        assert_eq!(publishes, name == "caddy", "{name}: clients reach Caddy alone");
+        if !name.starts_with("mongo") {
+            assert_eq!(service["read_only"], Value::from(true), "{name}");
+            assert_eq!(words(&service["cap_drop"]), ["ALL"], "{name}");
+        }
+    }
+    for name in ["backend-1", "backend-2", "worker"] {
+        let test = &services[name]["healthcheck"]["test"];
+        assert_eq!(words(test), ["CMD", "field-notes", "healthcheck", "--ready"], "{name}");
+    }
+    let proxy = read("ops/Caddyfile");
+    assert!(proxy.contains("reverse_proxy backend-1:5001 backend-2:5001 {"), "{proxy}");
+    assert!(proxy.contains("health_uri /readyz"), "{proxy}");
+}
+
+#[test]
+fn secrets_of_production_are_files_and_mongodb_requires_authentication() {
+    let production = compose("ops/compose.production.yml");
+    for (name, secret) in production["secrets"].as_mapping().expect("secrets") {
+        let file = secret["file"].as_str().expect("a file");
+        assert!(file.starts_with("./secrets/"), "{name:?}: {file}");
+    }
+    assert!(read(".gitignore").lines().any(|line| line == "/ops/secrets"));
+    let services = &production["services"];
+    for name in ["mongo-1", "mongo-2", "mongo-3"] {
+        assert_eq!(words(&services[name]["networks"]), ["store"], "{name}");
+        let start = words(&services[name]["entrypoint"])[2].to_owned();
+        assert!(start.contains("--replSet rs0") && start.contains("--keyFile"), "{name}: {start}");
+    }
+    assert_eq!(production["networks"]["store"]["internal"], Value::from(true));
+    for name in ["backend-1", "backend-2", "worker", "backup"] {
+        assert_eq!(services[name]["secrets"][0]["target"], Value::from("/.env"), "{name}");
+        let names: Vec<_> = services[name]["environment"]
+            .as_mapping()
+            .expect("variables")
+            .keys()
+            .filter_map(Value::as_str)
+            .collect();
+        let is_secret =
+            |name: &&&str| name.contains("URI") || name.contains("TOKEN") || name.contains("PASSWORD");
+        assert_eq!(names.iter().find(is_secret), None, "{name}");
     }
 }

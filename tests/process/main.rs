@@ -8,7 +8,7 @@ mod cache;
 mod concurrent_start;
 /// Connections: many, slow, pipelined, HTTP/2.
 mod connections;
-/// The compose file and the image.
+/// The Compose files and the image.
 mod containers;
 /// Ways in which a start fails, and the checks that report them before.
 mod failed_starts;
