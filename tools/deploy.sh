@@ -50,6 +50,12 @@ start() {
   say "$1 serves"
 }
 
+# refuse RELEASE: ends a deploy that has changed nothing yet.
+refuse() {
+  rm -r "$1"
+  fail "nothing was changed"
+}
+
 deploy() {
   local program=${FIELD_NOTES_PROGRAM:-} release previous='' new run status
   if [ -z "$program" ]; then
@@ -57,21 +63,20 @@ deploy() {
     program=${CARGO_TARGET_DIR:-target}/release/field-notes
   fi
   [ ! -L "$current" ] || previous=$(basename "$(readlink "$current")")
-  release=$(date -u +%Y%m%dT%H%M%SZ)-$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+  release=$(date -u +%Y%m%dT%H%M%S.%3NZ)-$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
   new=$folder/releases/$release
-  [ ! -e "$new" ] || fail "$new exists; try again in a second"
   mkdir -p "$new"
   install -m 755 "$program" "$new/field-notes"
   echo "$previous" >"$new/previous"
 
   say "checking"
-  "$new/field-notes" migrate preflight || fail "nothing was changed"
-  "$new/field-notes" migrate check --before-deploy || fail "nothing was changed"
+  "$new/field-notes" migrate preflight || refuse "$new"
+  "$new/field-notes" migrate check --before-deploy || refuse "$new"
   say "backing up"
   status=0
   "$new/field-notes" migrate backup --reason "before the deploy of $release" || status=$?
   # 2: a store that does not exist yet, which its migrations create.
-  if [ "$status" != 0 ] && { [ "$status" != 2 ] || [ -n "$previous" ]; }; then fail "nothing was changed"; fi
+  if [ "$status" != 0 ] && { [ "$status" != 2 ] || [ -n "$previous" ]; }; then refuse "$new"; fi
   say "migrating"
   echo "$release" >"$folder/unfinished"
   "$new/field-notes" migrate up --json >"$new/up.json" || { cat "$new/up.json" >&2; fail "the former program still runs; $(remedy "$release")"; }

@@ -10,6 +10,8 @@ mod concurrent_start;
 mod connections;
 /// The Compose files and the image.
 mod containers;
+/// `make deploy-prod` and `make rollback-prod`.
+mod deploy;
 /// Ways in which a start fails, and the checks that report them before.
 mod failed_starts;
 /// A failing migration: ledger, messages, readiness.
