@@ -1,6 +1,7 @@
 use std::fs;
 use std::future::pending;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::site::unlimited;
 
 const VIDEO: &[u8] = include_bytes!("../../fuzz/corpus/video_headers/quicktime");
 const AVI: &[u8] = include_bytes!("../../fuzz/corpus/video_headers/avi");
+/// A file of subtitles.
+const SUBTITLES: &[u8] = b"1\n00:00:00,000 --> 00:00:01,000\nhello\n\n";
 
 /// Reports whether `ffmpeg` is installed; without it the test is reported as not run, and fails where CI requires it.
 pub(crate) fn has_ffmpeg() -> bool {
@@ -39,13 +42,13 @@ struct Bench {
 }
 
 impl Bench {
-    async fn on(db: &Database) -> Self {
+    async fn on(db: &Database, ffmpeg: &Path) -> Self {
         let app = unlimited(db).await;
         let jobs = startup::services(&app.config, db, Arc::new(app.clock.clone())).video_jobs;
         let storage = StorageSettings { location: Location::Memory, options: Vec::new() };
         let storage = Storage::open(&storage).expect("the storage opens");
         let settings =
-            FfmpegSettings { enabled: true, program: "ffmpeg".into(), timeout: Duration::from_mins(1) };
+            FfmpegSettings { enabled: true, program: ffmpeg.into(), timeout: Duration::from_mins(1) };
         let worker = VideoWorker::new(jobs.clone(), storage.clone(), settings);
         Self { jobs, storage, worker }
     }
@@ -167,7 +170,7 @@ testkit::stores! {
             .unwrap();
         let shown = fs::metadata(folder.path().join("shown.jpg")).map_or(0, |picture| picture.len());
         assert!(followed.status.success() && shown > 100, "{}", String::from_utf8_lossy(&followed.stderr));
-        let bench = Bench::on(&db).await;
+        let bench = Bench::on(&db, Path::new("ffmpeg")).await;
         let playlist = format!("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\nfile://{}\n#EXT-X-ENDLIST\n", secret.display());
         let list = format!("ffconcat version 1.0\nfile '{}'\n", secret.display());
         let mut disguised = b"\0\0\0\x14ftypqt  \0\0\0\0qt  ".to_vec();
@@ -192,7 +195,7 @@ fn t20_subtitles_of_videos_open_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (attack, list) = (folder.path().join("attack.avi"), folder.path().join("list.m3u8"));
         // Another demuxer opens the file within the file, unless its name is not on the list.
-        fs::write(&attack, with_subtitles(b"1\n00:00:00,000 --> 00:00:01,000\nhello\n\n")).unwrap();
+        fs::write(&attack, with_subtitles(SUBTITLES)).unwrap();
         let attack = attack.to_str().unwrap();
         let shown = |options: &[&str]| {
             let arguments = [options, &["-i", attack, "-map", "0:s:0", "-f", "srt", "-"]].concat();
@@ -219,14 +222,22 @@ fn t20_subtitles_of_videos_open_nothing() {
         process.wait().unwrap();
         while listener.accept().is_ok() {}
 
+        // Keeps the errors, which the worker forgets when a file is processed in spite of them.
+        let (script, log) = (folder.path().join("ffmpeg"), folder.path().join("errors"));
+        fs::write(&script, format!("#!/bin/sh\nexec ffmpeg \"$@\" 2>>{}\n", log.display())).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         let db = testkit::open!(target);
-        let bench = Bench::on(&db).await;
+        let bench = Bench::on(&db, &script).await;
         let names_file = format!("ffconcat version 1.0\nfile 'http://{address}/a.avi'\n");
-        for (index, file) in [playlist.as_bytes(), names_file.as_bytes()].into_iter().enumerate() {
+        for (index, file) in [playlist.as_bytes(), SUBTITLES].into_iter().enumerate() {
             let job = bench.process(index, "avi", with_subtitles(file)).await;
             assert_eq!(job.status, VideoJobStatus::Completed, "{job:?}");
-            // A list that only begins as a video.
-            let disguised = [b"RIFF\0\0\0\0AVI ", file].concat();
+        }
+        let errors = fs::read_to_string(&log).unwrap();
+        assert!(errors.contains("Format not on whitelist"), "no second demuxer is opened: {errors}");
+        // Lists that only begin as a video.
+        for (index, file) in [&playlist, &names_file].into_iter().enumerate() {
+            let disguised = [b"RIFF\0\0\0\0AVI ", file.as_bytes()].concat();
             let job = bench.process(index + 2, "avi", disguised).await;
             assert!(!job.error_message.is_empty() && job.thumbnail_options.is_empty(), "{job:?}");
         }
