@@ -13,18 +13,10 @@ use crate::service::{
     Services, Stories, Trash, Uploads, VideoJobs, VideoWorker,
 };
 
-/// Creates the worker that processes videos; `None` if another program does.
+/// Creates the worker that processes videos, in the storage of the services; `None` if another program does.
 pub(super) fn video_worker(config: &Config, services: &Services) -> Option<VideoWorker> {
-    if !config.ffmpeg.enabled {
-        return None;
-    }
-    match Storage::open(&config.media) {
-        Ok(storage) => Some(VideoWorker::new(services.video_jobs.clone(), storage, config.ffmpeg.clone())),
-        Err(error) => {
-            tracing::warn!(%error, "videos are not processed: the storage of media cannot be opened");
-            None
-        }
-    }
+    let storage = services.media_files.storage().clone();
+    config.ffmpeg.enabled.then(|| VideoWorker::new(services.video_jobs.clone(), storage, config.ffmpeg.clone()))
 }
 
 /// Creates the services over a database.
