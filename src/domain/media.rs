@@ -70,7 +70,7 @@ pub struct MediaDraft {
     pub duration_ms: Option<i64>,
     /// The size of the uploaded file.
     pub bytes: i64,
-    /// The stored files, the largest first.
+    /// The stored files. The first one is the largest, or the video as it was uploaded.
     pub variants: Vec<MediaVariant>,
     /// A text for those who do not see it.
     pub alt_text: Option<String>,
@@ -91,6 +91,23 @@ pub struct MediaVariant {
     pub height: i64,
     /// The size.
     pub size_bytes: i64,
+    /// The SHA-256 of the file, in hexadecimal digits, if it is known.
+    pub sha256: Option<String>,
+}
+
+/// What becomes known of stored media later: more files, and facts that were missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MediaAddition {
+    /// Stored files, of which some may be known.
+    pub variants: Vec<MediaVariant>,
+    /// The width; zero if it is not known.
+    pub width: i64,
+    /// The height; zero if it is not known.
+    pub height: i64,
+    /// The duration in milliseconds.
+    pub duration_ms: Option<i64>,
+    /// The blurred preview.
+    pub thumbhash: Option<String>,
 }
 
 /// A partial change of a [`MediaDraft`].
@@ -100,6 +117,43 @@ pub struct MediaPatch {
     pub alt_text: Patch<String>,
     /// The names that the file had where it came from.
     pub names: Option<Vec<String>>,
+}
+
+impl MediaDraft {
+    /// Reports whether the first stored file has the uploaded bytes, as those of videos and of imported pictures do.
+    pub fn keeps_uploaded_bytes(&self) -> bool {
+        let first = self.variants.first().and_then(|variant| variant.sha256.as_ref());
+        self.asset_type == AssetType::Video || first == Some(&self.content_hash)
+    }
+
+    /// Adds what is missing; what is known stays as it is. Returns false if nothing was missing.
+    pub fn complete(&mut self, addition: &MediaAddition) -> bool {
+        let MediaAddition { variants, width, height, duration_ms, thumbhash } = addition;
+        let before = self.clone();
+        for variant in variants {
+            match self.variants.iter_mut().find(|known| known.path == variant.path) {
+                Some(known) => known.sha256 = known.sha256.take().or_else(|| variant.sha256.clone()),
+                None => self.variants.push(variant.clone()),
+            }
+        }
+        if self.width == 0 || self.height == 0 {
+            (self.width, self.height) = (*width, *height);
+        }
+        self.duration_ms = self.duration_ms.or(*duration_ms);
+        self.thumbhash = self.thumbhash.take().or_else(|| thumbhash.clone());
+        *self != before
+    }
+
+    /// Records that known files have other bytes. Returns false if they had these.
+    pub fn replace_files(&mut self, files: &[MediaVariant]) -> bool {
+        let before = self.variants.clone();
+        for file in files {
+            for known in self.variants.iter_mut().filter(|known| known.path == file.path) {
+                known.clone_from(file);
+            }
+        }
+        self.variants != before
+    }
 }
 
 impl Draft for MediaDraft {
@@ -117,5 +171,57 @@ impl Item for Media {
     /// Files are public as soon as they are uploaded: their names cannot be guessed.
     fn is_published(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variant(path: &str, sha256: Option<&str>) -> MediaVariant {
+        MediaVariant {
+            variant: "originals".to_owned(),
+            path: path.to_owned(),
+            width: 10,
+            height: 5,
+            size_bytes: 7,
+            sha256: sha256.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn additions_fill_gaps_and_change_nothing_that_is_known() {
+        let mut draft = MediaDraft {
+            asset_id: "20260102_030405_0a1b2c3d".to_owned(),
+            content_hash: "aa".to_owned(),
+            filter: ImageFilter::None,
+            asset_type: AssetType::Video,
+            content_type: "video/webm".to_owned(),
+            names: Vec::new(),
+            width: 0,
+            height: 0,
+            duration_ms: None,
+            bytes: 7,
+            variants: vec![variant("uploads/a", None), variant("uploads/b", Some("bb"))],
+            alt_text: None,
+            thumbhash: Some("known".to_owned()),
+        };
+        let addition = MediaAddition {
+            variants: vec![
+                variant("uploads/a", Some("aa")),
+                variant("uploads/b", Some("other")),
+                variant("uploads/c", Some("cc")),
+            ],
+            width: 64,
+            height: 36,
+            duration_ms: Some(400),
+            thumbhash: Some("other".to_owned()),
+        };
+        assert!(draft.complete(&addition));
+        let expected = [("uploads/a", "aa"), ("uploads/b", "bb"), ("uploads/c", "cc")];
+        assert_eq!(draft.variants, expected.map(|(path, hash)| variant(path, Some(hash))));
+        assert_eq!((draft.width, draft.height, draft.duration_ms), (64, 36, Some(400)));
+        assert_eq!(draft.thumbhash.as_deref(), Some("known"));
+        assert!(!draft.complete(&addition), "nothing is missing any more");
     }
 }

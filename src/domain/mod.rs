@@ -47,7 +47,8 @@ pub use engagement::{
 pub use id::{Id, InvalidId, Revision};
 pub use idempotency::{IdempotencyKey, MAX_IDEMPOTENCY_KEY_LENGTH, is_idempotency_key};
 pub use media::{
-    AssetType, ImageFilter, MAX_ALT_TEXT_LENGTH, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant,
+    AssetType, ImageFilter, MAX_ALT_TEXT_LENGTH, MAX_MEDIA_NAMES, Media, MediaAddition, MediaDraft,
+    MediaPatch, MediaVariant,
 };
 pub use navlink::{MAX_LABEL_LENGTH, MAX_LINK_LENGTH, NavLink, NavLinkDraft, NavLinkPatch};
 pub use page::{Page, PageDraft, PagePatch, is_builtin_page_type};

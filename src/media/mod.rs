@@ -1,5 +1,9 @@
 //! Pictures and videos: where their files are kept, what they are called, and what is in them.
 
+/// Hashes of files.
+mod digest;
+/// Hash, type and size of stored files.
+mod examine;
 /// Pictures.
 pub mod image;
 /// Uploads while they arrive.
@@ -15,6 +19,8 @@ mod url;
 /// Videos.
 pub mod video;
 
+pub use digest::{FileHasher, hexadecimal, sha256};
+pub use examine::{ExaminedFile, FileContent, UnreadableFile, examine, hash_of};
 pub use incoming::{IncomingFile, MAX_IMAGE_BYTES, ReceiveError, ReceivedFile};
 pub use names::{Key, MediaId, MediaKind, MediaType, Naming, VARIANTS, Variant};
 pub use sniff::{FileFormat, SNIFFED, sniff};

@@ -53,6 +53,26 @@ impl Key {
         file[MediaId::LENGTH..].starts_with(['.', '_']).then_some(id)
     }
 
+    /// Returns the name of the variant that the file of an id is: what follows the id in its name (`750`, `poster`), else the
+    /// folder of its kind (`medium`, `mp4_720p`), else `originals`.
+    pub fn variant(&self) -> &str {
+        let file = self.file_name();
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        let suffix = stem.get(MediaId::LENGTH..).and_then(|rest| rest.strip_prefix('_'));
+        if let Some(suffix) = suffix.filter(|suffix| !suffix.is_empty()) {
+            return suffix;
+        }
+        match self.0.split('/').collect::<Vec<_>>()[..] {
+            [_, "images" | "video", folder, _] | [_, folder @ "thumbnails", _] => folder,
+            _ => VARIANTS[0].folder,
+        }
+    }
+
+    /// Reports whether the file is a picture that was made of a video.
+    pub fn is_of_video(&self) -> bool {
+        self.0.strip_prefix(ROOT).is_some_and(|path| path.starts_with("thumbnails/"))
+    }
+
     /// Returns the type of the file by the extension of its name, if it is a known type of media.
     pub fn media_type(&self) -> Option<MediaType> {
         let (_, extension) = self.file_name().rsplit_once('.')?;
@@ -400,6 +420,27 @@ mod tests {
             assert_eq!(key(other).for_width(500), [key(other)]);
         }
         assert_eq!(first("images/other/a.webp", 500), "images/other/a_500.webp");
+    }
+
+    #[test]
+    fn files_of_an_id_are_named_variants() {
+        for (path, variant) in [
+            (format!("{ID}.webp"), "originals"),
+            (format!("{ID}_750.webp"), "750"),
+            (format!("photos/65a0b1c2d3e4f50617283940/{ID}.webp"), "originals"),
+            (format!("photos/65a0b1c2d3e4f50617283940/{ID}_1536.webp"), "1536"),
+            (format!("images/originals/{ID}.webp"), "originals"),
+            (format!("images/medium/{ID}.webp"), "medium"),
+            (format!("video/{ID}.mp4"), "originals"),
+            (format!("video/originals/{ID}.mov"), "originals"),
+            (format!("video/mp4_720p/{ID}.mp4"), "mp4_720p"),
+            (format!("thumbnails/{ID}_thumb_3.jpg"), "thumb_3"),
+            (format!("thumbnails/{ID}_poster.jpg"), "poster"),
+            (format!("thumbnails/{ID}.jpg"), "thumbnails"),
+        ] {
+            assert_eq!(key(&path).variant(), variant, "{path}");
+            assert_eq!(key(&path).is_of_video(), path.starts_with("thumbnails/"), "{path}");
+        }
     }
 
     #[test]

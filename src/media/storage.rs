@@ -169,7 +169,7 @@ impl fmt::Debug for Object {
     }
 }
 
-/// The outcome of [`Storage::put_new`].
+/// The outcome of [`Storage::put_new`] and [`Storage::put_new_file`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     /// The file was written.
@@ -290,12 +290,20 @@ impl Storage {
         Ok(())
     }
 
-    /// Writes a file, all of it or nothing, unless there is one with its name.
+    /// Writes a file, all of it or nothing, unless there is one with its name. In a folder, of two processes that write it at the
+    /// same time the later one wins.
     ///
     /// # Errors
     ///
     /// The failure of the storage.
     pub async fn put_new(&self, key: &Key, bytes: Bytes) -> Result<Put, StorageError> {
+        // In a folder the condition is a hard link, which not every file system has.
+        if self.is_local() {
+            if self.exists(key).await? {
+                return Ok(Put::Exists);
+            }
+            return self.put(key, bytes).await.map(|()| Put::Created);
+        }
         let options =
             PutOptions { mode: PutMode::Create, attributes: self.attributes(key), ..PutOptions::default() };
         match self.store.put_opts(&self.path(key)?, bytes.into(), options).await {
@@ -304,6 +312,32 @@ impl Storage {
                 Ok(Put::Exists)
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes the bytes of a local file from its start, all of them or nothing, unless there is a file with the name. Of two
+    /// processes that write a large file at the same time, the later one wins: buckets have no condition for parts.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the storage, or of reading.
+    pub async fn put_new_file(&self, key: &Key, file: File) -> Result<Put, StorageError> {
+        let size = file.metadata()?.len();
+        if size < PART as u64 {
+            let pieces: Vec<Bytes> = read_file(file, 0..size).try_collect().await?;
+            return self.put_new(key, pieces.concat().into()).await;
+        }
+        if self.exists(key).await? {
+            return Ok(Put::Exists);
+        }
+        self.put_file(key, file).await.map(|()| Put::Created)
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool, StorageError> {
+        match self.head(key).await {
+            Ok(_) => Ok(true),
+            Err(StorageError::NotFound) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -393,11 +427,7 @@ impl Storage {
     ///
     /// The failure of the storage.
     pub async fn probe(&self) -> Result<(), StorageError> {
-        let missing = Key::in_uploads("probe").expect("it is a name");
-        match self.head(&missing).await {
-            Ok(_) | Err(StorageError::NotFound) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.exists(&Key::in_uploads("probe").expect("it is a name")).await.map(|_| ())
     }
 
     fn is_local(&self) -> bool {
@@ -585,7 +615,20 @@ mod tests {
         let bytes: Vec<u8> = (0..20_000_000_u32).map(|n| n.to_le_bytes()[n as usize % 4]).collect();
         let mut source = tempfile::tempfile().unwrap();
         source.write_all(&bytes).unwrap();
-        storage.put_file(&key("a.mp4"), source).await.unwrap();
+        let other = source.try_clone().unwrap();
+        assert_eq!(storage.put_new_file(&key("a.mp4"), source).await.unwrap(), Put::Created);
+        other.set_len(9_000_000).unwrap();
+        assert_eq!(
+            storage.put_new_file(&key("a.mp4"), other.try_clone().unwrap()).await.unwrap(),
+            Put::Exists
+        );
+        other.set_len(9).unwrap();
+        assert_eq!(
+            storage.put_new_file(&key("a.mp4"), other.try_clone().unwrap()).await.unwrap(),
+            Put::Exists
+        );
+        storage.put_file(&key("b.mp4"), other).await.unwrap();
+        assert_eq!(read(storage.get(&key("b.mp4")).await.unwrap()).await, bytes[..9]);
         let object = storage.get(&key("a.mp4")).await.unwrap();
         let pieces: Vec<Bytes> = object.body.try_collect().await.unwrap();
         assert!(pieces.iter().all(|piece| piece.len() as u64 <= PIECE));

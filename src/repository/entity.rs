@@ -274,7 +274,12 @@ impl<E: SoftDelete> Repository<E> {
 impl<E> Versioned<E> {
     /// Selects the entity unless it was changed or deleted since it was read.
     pub(super) fn unchanged(&self) -> Filter {
-        Filter::and([Filter::id(self.id), not_deleted(), self.same_version.clone()])
+        self.same().also(not_deleted())
+    }
+
+    /// Selects the entity unless it was changed since it was read, even if it is deleted.
+    pub(super) fn same(&self) -> Filter {
+        Filter::and([Filter::id(self.id), self.same_version.clone()])
     }
 }
 

@@ -14,6 +14,8 @@ mod health;
 mod library;
 /// The delivery of pictures and videos.
 mod media;
+/// What examined files say.
+mod media_facts;
 /// Navigation links.
 mod navlinks;
 /// Pages.

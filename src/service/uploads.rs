@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
 
+use super::media_facts::integer;
 use super::{Error, VideoJobs};
 use crate::clock::Clock;
 use crate::domain::{
@@ -15,7 +16,9 @@ use crate::domain::{
 };
 use crate::media::image::{ImageError, ImagePool, Picture};
 use crate::media::video::probe;
-use crate::media::{FileFormat, Key, MediaId, ReceivedFile, Storage, StorageError, VARIANTS};
+use crate::media::{
+    FileFormat, Key, MediaId, Put, ReceivedFile, Storage, StorageError, VARIANTS, hexadecimal, sha256,
+};
 use crate::repository::{self, Change, New, Repository, StoredContentHash, Versioned};
 
 /// The use cases of uploads. Cheap to clone.
@@ -135,7 +138,8 @@ impl Uploads {
         let content_hash = hexadecimal(&file.sha256);
         let mut known = self.media.find_by_hash(&content_hash, filter).await?;
         if let Some(found) = &known
-            && self.has_files(&found.media.revised.item).await?
+            && (self.has_files(&found.media.revised.item).await?
+                || self.put_uploaded_bytes(&found.media.revised.item, &file).await?)
         {
             match self.reuse(found, &file.name).await? {
                 Some(media) => return Ok(media),
@@ -161,12 +165,16 @@ impl Uploads {
             document: None,
         });
         // All writes end before one that failed is reported: one that goes on would write a file after it was removed.
-        let written = join_all(prepared.objects.into_iter().map(|(key, source)| self.put(key, source))).await;
-        written.into_iter().collect::<Result<(), Error>>()?;
-        // Its files were lost, and are there again under the names that content has.
+        let writes = prepared.objects.into_iter().map(|(key, source)| self.put(key, source, is_new));
+        let written: Vec<Put> = join_all(writes).await.into_iter().collect::<Result<_, Error>>()?;
+        // Files that were lost are there again, under the names that content has. Another encoder may write other bytes.
         if let Some(known) = known
             && let Some(media) = self.reuse(&known, &name).await?
         {
+            let variants = prepared.variants.into_iter().zip(written);
+            let created =
+                variants.filter(|(_, put)| *put == Put::Created).map(|(variant, _)| variant).collect();
+            self.media.replace_files(id.as_str(), created).await?;
             return Ok(media);
         }
         let draft = MediaDraft {
@@ -224,8 +232,20 @@ impl Uploads {
         Ok(Some(media.revised.item.clone()))
     }
 
+    /// Writes the file of an item that has the uploaded bytes as they were, under the name that content has. Returns false if none has.
+    async fn put_uploaded_bytes(&self, media: &Media, file: &ReceivedFile) -> Result<bool, Error> {
+        let first = media.draft.variants.first().filter(|_| media.draft.keeps_uploaded_bytes());
+        let Some(key) = first.and_then(|first| Key::parse(&first.path)) else { return Ok(false) };
+        let bytes = file.file.try_clone().map_err(StorageError::from)?;
+        self.storage.put_file(&key, bytes).await?;
+        Ok(true)
+    }
+
+    /// Reports whether the files exist that an upload of the same bytes would write.
     async fn has_files(&self, media: &Media) -> Result<bool, Error> {
-        for variant in &media.draft.variants {
+        let variants = &media.draft.variants;
+        let written = if media.draft.keeps_uploaded_bytes() { 1 } else { variants.len() };
+        for variant in variants.iter().take(written) {
             let Some(key) = Key::parse(&variant.path) else { return Ok(false) };
             match self.storage.head(&key).await {
                 Ok(_) => {}
@@ -253,12 +273,14 @@ impl Uploads {
         }
     }
 
-    async fn put(&self, key: Key, source: Source) -> Result<(), Error> {
+    /// Writes an object. A new name replaces what has it, which an upload that was cut off may have left.
+    async fn put(&self, key: Key, source: Source, is_new: bool) -> Result<Put, Error> {
         match source {
+            Source::Bytes(bytes) if !is_new => return Ok(self.storage.put_new(&key, bytes).await?),
             Source::Bytes(bytes) => self.storage.put(&key, bytes).await?,
             Source::File(file) => self.storage.put_file(&key, file).await?,
         }
-        Ok(())
+        Ok(Put::Created)
     }
 
     /// Removes what was stored. What cannot be removed is logged, and left to `field-notes media gc --older-than 30d`.
@@ -298,6 +320,7 @@ fn prepare_picture(picture: Picture, id: &MediaId) -> Prepared {
             width: variant.width.into(),
             height: variant.height.into(),
             size_bytes: integer(variant.bytes.len() as u64),
+            sha256: Some(sha256(&variant.bytes)),
         });
         objects.push((key, Source::Bytes(variant.bytes.into())));
     }
@@ -314,7 +337,7 @@ fn prepare_picture(picture: Picture, id: &MediaId) -> Prepared {
 
 /// Reads the headers of a video, which is stored as it is.
 async fn prepare_video(received: ReceivedFile, key: &Key) -> Result<Prepared, Error> {
-    let size = received.size;
+    let (size, hash) = (received.size, hexadecimal(&received.sha256));
     let probed = tokio::task::spawn_blocking(move || {
         let mut file = received.file;
         let info = probe(&mut file)?;
@@ -328,6 +351,7 @@ async fn prepare_video(received: ReceivedFile, key: &Key) -> Result<Prepared, Er
         width,
         height,
         size_bytes: integer(size),
+        sha256: Some(hash),
     };
     Ok(Prepared {
         asset_type: AssetType::Video,
@@ -350,16 +374,4 @@ fn new_id(now: DateTime<Utc>, sha256: &[u8; 32], filter: ImageFilter) -> MediaId
     hash.update(sha256);
     hash.update(filter.as_str());
     MediaId::new(now, &hash.finalize().into())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a text can be extended");
-        text
-    })
-}
-
-fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::Error;
 use crate::clock::Clock;
-use crate::domain::{VideoJob, VideoJobDraft, VideoJobPatch, VideoJobStatus};
-use crate::repository;
+use crate::domain::{Media, VideoJob, VideoJobDraft, VideoJobPatch, VideoJobStatus};
+use crate::repository::{self, Repository};
 
 /// The maximum number of jobs in a list.
 const MAX_LISTED: u64 = 50;
@@ -15,15 +15,17 @@ const MAX_LISTED: u64 = 50;
 #[derive(Clone)]
 pub struct VideoJobs {
     pub(super) jobs: repository::VideoJobs,
+    /// The library, which the worker completes.
+    pub(super) media: Repository<Media>,
     pub(super) clock: Arc<dyn Clock>,
     /// Wakes the worker of this process.
     pub(super) wake: Arc<Notify>,
 }
 
 impl VideoJobs {
-    /// Stores jobs in `jobs`.
-    pub fn new(jobs: repository::VideoJobs, clock: Arc<dyn Clock>) -> Self {
-        Self { jobs, clock, wake: Arc::default() }
+    /// Stores jobs in `jobs`, and what they find out and make in `media`.
+    pub fn new(jobs: repository::VideoJobs, media: Repository<Media>, clock: Arc<dyn Clock>) -> Self {
+        Self { jobs, media, clock, wake: Arc::default() }
     }
 
     /// Creates a job that another program works on.

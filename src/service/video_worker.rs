@@ -7,11 +7,12 @@ use chrono::TimeDelta;
 use futures_util::TryStreamExt as _;
 use tokio::sync::OnceCell;
 
+use super::media_facts::{preview, variant};
 use super::{Error, VideoJobs};
-use crate::domain::{Thumbnail, VideoFormat, VideoMetadata};
+use crate::domain::{MediaAddition, Thumbnail, VideoFormat, VideoMetadata};
 use crate::media::video::{self, Ffmpeg, FfmpegSettings, ProcessError, Processed, SOURCE, WorkFolder};
-use crate::media::{Key, MediaId, Storage, StorageError};
-use crate::repository::{ClaimedVideoJob, VideoOutcome, WorkerLease};
+use crate::media::{ExaminedFile, Key, MediaId, Storage, StorageError, examine};
+use crate::repository::{self, ClaimedVideoJob, VideoOutcome, WorkerLease};
 
 /// The time between two looks for work that another process or program created.
 const POLL: Duration = Duration::from_secs(5);
@@ -27,7 +28,8 @@ const MAX_BYTES: u64 = 1024 * 1024 * 1024;
 /// Processes uploaded videos, one at a time.
 ///
 /// A lease in the store lets one process work at a time; a job that a killed process left is taken again by the next holder.
-/// The files of a job have fixed names, so a repetition replaces them.
+/// The files of a job have fixed names, which clients keep forever: a repetition leaves those that exist as they are. They enter the
+/// library before the job is completed, so that a killed process leaves nothing out.
 pub struct VideoWorker {
     jobs: VideoJobs,
     storage: Storage,
@@ -59,6 +61,13 @@ impl From<StorageError> for AttemptError {
                 Self::Temporary("the storage of media failed".to_owned())
             }
         }
+    }
+}
+
+impl From<repository::Error> for AttemptError {
+    fn from(error: repository::Error) -> Self {
+        tracing::warn!(%error, "the store failed while a video was processed");
+        Self::Temporary("the store failed".to_owned())
     }
 }
 
@@ -232,11 +241,19 @@ impl VideoWorker {
         size: u64,
     ) -> Result<VideoOutcome, AttemptError> {
         let Processed { info, poster, thumbnails, smaller_form: (smaller, width, height) } = processed;
-        self.upload(&id.poster(), work, &poster).await?;
+        let mut made = vec![self.upload(&id.video_720p(), work, &smaller).await?];
+        // One that exists may have other dimensions.
+        let (width, height) = match made[0].dimensions() {
+            (0, _) => (width, height),
+            stored => stored,
+        };
+        let poster = self.upload(&id.poster(), work, &poster).await?;
+        let thumbhash = preview(&poster).await;
+        made.push(poster);
         let mut options = Vec::new();
         for (index, (name, timestamp_seconds)) in thumbnails.into_iter().enumerate() {
             let key = id.thumbnail(index);
-            self.upload(&key, work, &name).await?;
+            made.push(self.upload(&key, work, &name).await?);
             let thumbnail = Thumbnail {
                 id: format!("thumb_{index}"),
                 url: key.url(),
@@ -245,13 +262,20 @@ impl VideoWorker {
             };
             options.push(thumbnail);
         }
-        self.upload(&id.video_720p(), work, &smaller).await?;
         let format = VideoFormat::File {
             format: "mp4_720p".to_owned(),
             url: id.video_720p().url(),
             width: width.into(),
             height: height.into(),
         };
+        let made = MediaAddition {
+            variants: made.iter().map(variant).collect(),
+            width: info.width.into(),
+            height: info.height.into(),
+            duration_ms: info.duration_ms.and_then(|duration| i64::try_from(duration).ok()),
+            thumbhash,
+        };
+        self.jobs.media.record_made(id.as_str(), &made).await?;
         #[expect(clippy::cast_precision_loss, reason = "seconds are wanted")]
         let metadata = VideoMetadata {
             duration_seconds: info.duration_ms.unwrap_or(0) as f64 / 1000.0,
@@ -264,8 +288,10 @@ impl VideoWorker {
         Ok(VideoOutcome::Completed { metadata, thumbnails: options, formats: vec![format] })
     }
 
-    async fn upload(&self, key: &Key, work: &WorkFolder, name: &str) -> Result<(), AttemptError> {
-        Ok(self.storage.put_file(key, std::fs::File::open(work.file(name))?).await?)
+    /// Stores a file, unless there is one with its name: a name never gets other bytes. Returns what is stored.
+    async fn upload(&self, key: &Key, work: &WorkFolder, name: &str) -> Result<ExaminedFile, AttemptError> {
+        self.storage.put_new_file(key, std::fs::File::open(work.file(name))?).await?;
+        Ok(examine(&self.storage, key).await?)
     }
 }
 

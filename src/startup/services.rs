@@ -16,7 +16,10 @@ use crate::service::{
 /// Creates the worker that processes videos, in the storage of the services; `None` if another program does.
 pub(super) fn video_worker(config: &Config, services: &Services) -> Option<VideoWorker> {
     let storage = services.media_files.storage().clone();
-    config.ffmpeg.enabled.then(|| VideoWorker::new(services.video_jobs.clone(), storage, config.ffmpeg.clone()))
+    config
+        .ffmpeg
+        .enabled
+        .then(|| VideoWorker::new(services.video_jobs.clone(), storage, config.ffmpeg.clone()))
 }
 
 /// Creates the services over a database.
@@ -50,9 +53,10 @@ pub fn services(config: &Config, database: &Database, clock: Arc<dyn Clock>) -> 
     let projects = Projects::new(Repository::new(database), items.clone(), authorship, Arc::clone(&clock));
     let stories = Stories::new(Repository::new(database), items, authorship, Arc::clone(&clock));
     let storage = Storage::open(&config.media).expect("the configuration has been checked");
-    let video_jobs = VideoJobs::new(repository::VideoJobs::new(database), Arc::clone(&clock));
+    let media = Repository::new(database);
+    let video_jobs = VideoJobs::new(repository::VideoJobs::new(database), media.clone(), Arc::clone(&clock));
     let uploads = Uploads::new(
-        Repository::new(database),
+        media,
         storage.clone(),
         video_jobs.clone(),
         config.max_video_bytes,

@@ -7,7 +7,7 @@ use axum::http::Method;
 use bson::Document;
 use docstore::{Database, Filter, Find};
 use field_notes::config::Config;
-use field_notes::media::{Location, StorageSettings};
+use field_notes::media::{Location, StorageSettings, sha256};
 use futures_util::stream;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
@@ -156,7 +156,13 @@ testkit::stores! {
         assert_eq!(stored.get_str("content_type").unwrap(), "image/png");
         assert!(stored.get_str("content_hash").unwrap().starts_with(id));
         assert_eq!(stored.get_array("names").unwrap(), &bson::Array::from(["a picture.jpg".into()]));
-        assert_eq!(stored.get_array("variants").unwrap().len(), 3);
+        let variants = stored.get_array("variants").unwrap();
+        assert_eq!(variants.len(), 3);
+        for variant in variants {
+            let variant = variant.as_document().unwrap();
+            let bytes = site.read(&json!(variant.get_str("path").unwrap()));
+            assert_eq!(variant.get_str("sha256").unwrap(), sha256(&bytes));
+        }
         assert_eq!(stored.get_str("user_id").unwrap().len(), 24);
         assert!(stored.get_str("thumbhash").unwrap().len() > 8);
     }

@@ -12,9 +12,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use docstore::{Database, Filter, Find};
-use field_notes::domain::{VideoJobDraft, VideoJobStatus, VideoMetadata};
+use field_notes::domain::{
+    AssetType, ImageFilter, Media, MediaDraft, MediaVariant, VideoJobDraft, VideoJobStatus, VideoMetadata,
+};
 use field_notes::media::video::{FfmpegSettings, VideoKind, probe};
-use field_notes::media::{Key, Location, Storage, StorageSettings};
+use field_notes::media::{Key, Location, Storage, StorageSettings, sha256};
+use field_notes::repository::Repository;
 use field_notes::service::{VideoJobs, VideoWorker};
 use field_notes::startup;
 use futures_util::TryStreamExt as _;
@@ -95,6 +98,40 @@ impl Bench {
     }
 }
 
+/// Brings a video into the library as an import of a recording does that states no duration.
+async fn put_in_library(db: &Database, id: &str, path: &str, bytes: &[u8]) {
+    let variant = MediaVariant {
+        variant: "originals".to_owned(),
+        path: path.to_owned(),
+        width: 0,
+        height: 0,
+        size_bytes: i64::try_from(bytes.len()).expect("a small file"),
+        sha256: None,
+    };
+    let draft = MediaDraft {
+        asset_id: id.to_owned(),
+        content_hash: sha256(bytes),
+        filter: ImageFilter::None,
+        asset_type: AssetType::Video,
+        content_type: "video/mp4".to_owned(),
+        names: Vec::new(),
+        width: 0,
+        height: 0,
+        duration_ms: None,
+        bytes: variant.size_bytes,
+        variants: vec![variant],
+        alt_text: None,
+        thumbhash: None,
+    };
+    let library = Repository::<Media>::new(db);
+    library.insert_found(&draft, chrono::DateTime::UNIX_EPOCH).await.expect("it is stored");
+}
+
+async fn in_library(db: &Database, id: &str) -> MediaDraft {
+    let item = Repository::<Media>::new(db).find_by_asset_id(id).await.expect("it is read");
+    item.expect("it is in the library").revised.item.draft
+}
+
 fn original(extension: &str) -> String {
     format!("uploads/video/originals/{ID}.{extension}")
 }
@@ -117,8 +154,11 @@ testkit::stores! {
         let worker = bench.worker("ffmpeg".into());
         let cases: [(&str, &'static [u8], _, _, _); 2] =
             [("mp4", video!("mp4_rotated"), "video/mp4", 36, 64), ("webm", video!("webm_live"), "video/webm", 64, 36)];
-        for (extension, bytes, kind, width, height) in cases {
-            let id = bench.upload(&original(extension), bytes).await;
+        for (asset, (extension, bytes, kind, width, height)) in cases.into_iter().enumerate() {
+            let asset = format!("20260102_030405_{asset:08x}");
+            let path = format!("uploads/video/originals/{asset}.{extension}");
+            put_in_library(&db, &asset, &path, bytes).await;
+            let id = bench.upload(&path, bytes).await;
             assert!(!worker.work(pending()).await.unwrap());
             let job = bench.job(&id).await;
             assert_eq!((&job["status"], &job["error_message"]), (&json!("completed"), &json!("")), "{job}");
@@ -129,20 +169,59 @@ testkit::stores! {
             assert_eq!(options.len(), 5);
             for (index, option) in options.iter().enumerate() {
                 assert_eq!((&option["id"], &option["is_custom"]), (&json!(format!("thumb_{index}")), &json!(false)));
-                assert_eq!(option["url"], format!("/uploads/thumbnails/{ID}_thumb_{index}.jpg"));
+                assert_eq!(option["url"], format!("/uploads/thumbnails/{asset}_thumb_{index}.jpg"));
                 assert!(bench.stored(&option["url"].as_str().unwrap()[1..]).await.starts_with(&[0xFF, 0xD8, 0xFF]));
             }
-            assert!(bench.stored(&format!("uploads/thumbnails/{ID}_poster.jpg")).await.starts_with(&[0xFF, 0xD8, 0xFF]));
+            assert!(bench.stored(&format!("uploads/thumbnails/{asset}_poster.jpg")).await.starts_with(&[0xFF, 0xD8, 0xFF]));
             let format = &job["processed_formats"][0];
-            assert_eq!(format, &json!({ "format": "mp4_720p", "url": format!("/uploads/video/mp4_720p/{ID}.mp4"), "width": width, "height": height }));
+            assert_eq!(format, &json!({ "format": "mp4_720p", "url": format!("/uploads/video/mp4_720p/{asset}.mp4"), "width": width, "height": height }));
             let smaller = bench.stored(&format["url"].as_str().unwrap()[1..]).await;
             let info = probe(&mut Cursor::new(&smaller)).unwrap();
             assert_eq!((info.kind, info.width, info.height), (VideoKind::Mp4, width, height));
             let position = |name: &[u8]| smaller.windows(4).position(|window| window == name);
             assert!(position(b"moov") < position(b"mdat") && position(b"avc1").is_some(), "the headers come first");
-            assert_eq!(bench.stored(&original(extension)).await, bytes, "the original is untouched");
+            assert_eq!(bench.stored(&path).await, bytes, "the original is untouched");
+            let item = in_library(&db, &asset).await;
+            let variants: Vec<_> = item.variants.iter().map(|variant| variant.variant.as_str()).collect();
+            assert_eq!(variants, ["originals", "mp4_720p", "poster", "thumb_0", "thumb_1", "thumb_2", "thumb_3", "thumb_4"]);
+            for variant in &item.variants[1..] {
+                assert_eq!(variant.sha256.as_ref(), Some(&sha256(&bench.stored(&variant.path).await)), "{}", variant.path);
+                assert!(variant.width > 0 && variant.height > 0 && variant.size_bytes > 0, "{variant:?}");
+            }
+            assert_eq!((item.width, item.height), (i64::from(width), i64::from(height)));
+            assert!((200..600).contains(&item.duration_ms.unwrap()) && item.thumbhash.is_some());
         }
     }
+
+    async fn repeated_job_leaves_files_as_they_are(db: Database) {
+        let bench = Bench::on(&db).await;
+        // Each run writes other bytes.
+        let worker = bench.worker_with("for last; do :; done\nread -r id < /proc/sys/kernel/random/uuid\necho $id >\"${last#file:}\"\n");
+        put_in_library(&db, ID, &original("mp4"), video!("mp4")).await;
+        let id = bench.upload(&original("mp4"), video!("mp4")).await;
+        worker.work(pending()).await.unwrap();
+        let first = in_library(&db, ID).await;
+        assert_eq!((&bench.job(&id).await["status"], first.variants.len()), (&json!("completed"), 8));
+        let mut before = Vec::new();
+        for variant in &first.variants {
+            before.push(bench.stored(&variant.path).await);
+        }
+        let lost = format!("uploads/thumbnails/{ID}_thumb_4.jpg");
+        bench.storage.delete(&key(&lost)).await.unwrap();
+        let path = format!("/video-processing/jobs/{id}");
+        let again = json!({ "status": "pending" }).to_string();
+        assert_eq!(bench.app.write("author", axum::http::Method::PATCH, &path, &[], again).await.status, 200);
+        worker.work(pending()).await.unwrap();
+        assert_eq!(bench.job(&id).await["status"], "completed");
+        for (variant, bytes) in first.variants.iter().zip(&before) {
+            assert_eq!(bench.stored(&variant.path).await == *bytes, variant.path != lost, "{}", variant.path);
+        }
+        // Its name had no file: the hash is that of the new one.
+        let now = in_library(&db, ID).await;
+        assert_eq!(now.variants[..7], first.variants[..7]);
+        assert_eq!(now.variants[7].sha256, Some(sha256(&bench.stored(&lost).await)));
+    }
+
 
     async fn failed_attempts_are_repeated_later_and_given_up(db: Database) {
         let bench = Bench::on(&db).await;

@@ -99,6 +99,43 @@ testkit::targets! {
     }
 }
 
+/// A multipart body with an mp4.
+fn upload() -> Vec<u8> {
+    let head = "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.mp4\"\r\n\r\n";
+    let video = include_bytes!("../../fuzz/corpus/video_headers/mp4");
+    [head.as_bytes(), video, b"\r\n--b--\r\n"].concat()
+}
+
+/// Another process cannot see what is in the memory of a server, and so could not another storage of the same process.
+#[test]
+fn worker_has_the_storage_of_its_server() {
+    testkit::on(testkit::Engine::Embedded, async |target: Arc<Target>| {
+        let program = Program::on(&target);
+        let script = program.folder().join("ffmpeg");
+        let text = "#!/bin/sh\ncase \"$*\" in *-encoders*) echo libx264 aac mjpeg; exit 0;; esac\n\
+                    for last; do :; done\necho made >\"${last#file:}\"\n";
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let program = program.with("MEDIA_URL", "memory://").with("FFMPEG", &script.display().to_string());
+        let server = program.serve().await;
+        let client = reqwest::Client::new();
+        let request = client.post(format!("{}/uploads", server.base())).bearer_auth("dev-mock-admin");
+        let request = request.header("content-type", "multipart/form-data; boundary=b").body(upload());
+        let uploaded: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+        let url = uploaded["urls"][0].as_str().unwrap_or_else(|| panic!("{uploaded}"));
+        let job = loop {
+            let jobs = server.get_as_admin("/video-processing/jobs").await.1;
+            if !["pending", "processing"].contains(&jobs[0]["status"].as_str().unwrap()) {
+                break jobs[0].clone();
+            }
+            tokio::time::sleep(POLL).await;
+        };
+        assert_eq!((&job["status"], &job["error_message"]), (&json!("completed"), &json!("")), "{job}");
+        let smaller = url.replace("/originals/", "/mp4_720p/");
+        assert_eq!(server.look(&smaller).await.body, "made\n");
+    });
+}
+
 #[test]
 fn doctor_names_missing_ffmpeg() {
     let program = Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("FFMPEG", "/no/such/ffmpeg");

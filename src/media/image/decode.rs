@@ -46,6 +46,17 @@ pub(super) fn inspect(file: &[u8], format: FileFormat) -> Result<Declared, Image
     Ok(Declared { frame_bytes, is_animated: count > 1 })
 }
 
+/// Returns the width and height of a picture as displayed, from its header alone: the first part of a large file is enough.
+///
+/// # Errors
+/// Why the header cannot be read.
+pub fn dimensions(file: &[u8], format: FileFormat) -> Result<(u32, u32), ImageError> {
+    let mut decoder = decoder(file, format)?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok(if is_sideways(orientation) { (height, width) } else { (width, height) })
+}
+
 /// Returns the limits for decoders.
 pub(super) fn limits() -> Limits {
     let mut limits = Limits::no_limits();

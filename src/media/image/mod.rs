@@ -16,6 +16,7 @@ mod resize;
 /// Encoding as WebP.
 mod webp_file;
 
+pub use decode::dimensions;
 pub use pool::ImagePool;
 
 use super::names::VARIANTS;
@@ -107,6 +108,16 @@ fn convert(
         let variants = webp_file::encode_all(&base)?;
         Ok(Picture { variants, thumbhash: resize::thumbhash(&base)?, duration_ms: None })
     }
+}
+
+/// Returns the blurred preview of a file within the limits of uploads, as <https://evanw.github.io/thumbhash/> defines it. Decodes
+/// the file on this thread.
+///
+/// # Errors
+/// Why it cannot be decoded.
+pub fn preview(file: &[u8], format: FileFormat) -> Result<Vec<u8>, ImageError> {
+    decode::inspect(file, format)?;
+    resize::thumbhash(&decode::still(file, format, ImageFilter::None)?)
 }
 
 /// Returns the sizes of the variants of a picture, by their index in [`VARIANTS`].

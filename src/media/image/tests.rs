@@ -95,7 +95,12 @@ async fn orientation_is_applied_and_metadata_is_dropped() {
     exif.extend(b"GPS 52.5200N 13.4050E");
     let file = jpeg(&halves(120, 60), |encoder| encoder.set_exif_metadata(exif).unwrap());
     assert!(file.windows(4).any(|bytes| bytes == b"GPS "));
+    assert_eq!(dimensions(&file, FileFormat::Jpeg), Ok((60, 120)));
+    let until_pixels = file.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+    assert_eq!(dimensions(&file[..until_pixels + 20], FileFormat::Jpeg), Ok((60, 120)));
+    let shown = preview(&file, FileFormat::Jpeg).unwrap();
     let picture = converted(file).await.unwrap();
+    assert_eq!(shown, picture.thumbhash);
     let variant = &picture.variants[0];
     assert_eq!((variant.width, variant.height), (60, 120));
     for secret in [&b"GPS "[..], b"EXIF", b"ICCP", b"XMP "] {

@@ -57,7 +57,7 @@ impl DraftFields for MediaDraft {
             alt_text,
             thumbhash,
         } = self;
-        let variants: Vec<Bson> = variants.iter().map(|variant| variant_document(variant).into()).collect();
+        let variants = variants_array(variants);
         doc! {
             "asset_id": asset_id,
             "content_hash": content_hash,
@@ -282,7 +282,7 @@ impl DeletedMedia {
     }
 }
 
-fn is_being_purged(content_hash: &str) -> bool {
+pub(super) fn is_being_purged(content_hash: &str) -> bool {
     content_hash.starts_with('~')
 }
 
@@ -291,9 +291,18 @@ fn undeleted() -> Update {
     Update::new().set("deleted", false).set("is_deleted", false).unset(DELETED).inc(VERSION, 1_i64)
 }
 
+pub(super) fn variants_array(variants: &[MediaVariant]) -> Vec<Bson> {
+    variants.iter().map(|variant| variant_document(variant).into()).collect()
+}
+
 fn variant_document(variant: &MediaVariant) -> Document {
-    let MediaVariant { variant, path, width, height, size_bytes } = variant;
-    doc! { "variant": variant, "path": path, "width": width, "height": height, "size_bytes": size_bytes }
+    let MediaVariant { variant, path, width, height, size_bytes, sha256 } = variant;
+    let mut document =
+        doc! { "variant": variant, "path": path, "width": width, "height": height, "size_bytes": size_bytes };
+    if let Some(sha256) = sha256 {
+        document.insert("sha256", sha256);
+    }
+    document
 }
 
 fn variants(value: Value<'_>) -> Option<Vec<MediaVariant>> {
@@ -309,5 +318,6 @@ fn variant(document: &RawDocument) -> Option<MediaVariant> {
         width: row.read("width", integer_or_zero).ok()?,
         height: row.read("height", integer_or_zero).ok()?,
         size_bytes: row.read("size_bytes", integer_or_zero).ok()?,
+        sha256: row.read("sha256", reference).ok()?,
     })
 }

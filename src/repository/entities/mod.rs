@@ -6,6 +6,8 @@ pub(super) mod comment;
 pub(super) mod engagement_counts;
 /// Uploaded pictures and videos.
 mod media;
+/// The files of uploaded pictures and videos.
+mod media_files;
 /// Navigation links.
 mod navlink;
 /// Pages.
