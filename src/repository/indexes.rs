@@ -135,8 +135,21 @@ pub async fn special_collections(database: &Database) -> Result<Vec<IndexFailure
 
 /// Creates the declared indexes that are missing and returns their number. An equal index with another name is accepted.
 pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
+    ensure(database, declared_indexes()).await
+}
+
+/// Creates the declared indexes of one collection that are missing.
+pub async fn ensure_of<E: Entity>(database: &Database) -> Result<usize, IndexFailure> {
+    let declared = |index| DeclaredIndex { collection: E::COLLECTION, index };
+    ensure(database, E::indexes().into_iter().map(declared)).await
+}
+
+async fn ensure(
+    database: &Database,
+    indexes: impl IntoIterator<Item = DeclaredIndex>,
+) -> Result<usize, IndexFailure> {
     let mut created = 0;
-    for DeclaredIndex { collection, index } in declared_indexes() {
+    for DeclaredIndex { collection, index } in indexes {
         match database.ensure_index(collection, &index).await {
             Ok(Ensured::Created) => {
                 created += 1;

@@ -50,7 +50,7 @@ pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, Soft
 pub use error::Error;
 pub use idempotency::CreateInProgress;
 pub use indexes::{
-    DeclaredIndex, IndexFailure, declared_indexes, ensure_all, expected_failures, index_conflicts,
+    DeclaredIndex, IndexFailure, declared_indexes, ensure_all, ensure_of, expected_failures, index_conflicts,
     missing_unique_indexes, special_collections,
 };
 pub use referrers::{Referrers, ReferringItem};

@@ -16,6 +16,8 @@ mod library;
 mod media;
 /// What examined files say.
 mod media_facts;
+/// Files that enter the library.
+mod media_import;
 /// Navigation links.
 mod navlinks;
 /// Pages.
@@ -39,6 +41,7 @@ pub use error::Error;
 pub use health::{Health, StoreHealth};
 pub use library::{Asset, Library};
 pub use media::{Found, MediaFiles};
+pub use media_import::{ImportPlan, ImportedGroup, LeftOut, MediaGroup, MediaImport};
 pub use navlinks::NavLinks;
 pub use pages::Pages;
 pub use sanitizer::Unsanitized;

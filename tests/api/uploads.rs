@@ -7,7 +7,10 @@ use axum::http::Method;
 use bson::Document;
 use docstore::{Database, Filter, Find};
 use field_notes::config::Config;
-use field_notes::media::{Location, StorageSettings, sha256};
+use field_notes::domain::AssetType;
+use field_notes::media::{Key, Location, Storage, StorageSettings, sha256};
+use field_notes::repository::Repository;
+use field_notes::service::{LeftOut, MediaImport};
 use futures_util::stream;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
@@ -184,6 +187,38 @@ testkit::stores! {
         std::fs::remove_file(site.folder.path().join(&first["urls"][0].as_str().unwrap()[1..])).unwrap();
         assert_eq!(site.upload("author", &[file(&content)]).await.json()["urls"], first["urls"]);
         assert_eq!((documents(&db).await.len(), site.files().len()), (2, 4));
+    }
+
+    async fn imported_picture_is_not_stored_again(db: Database) {
+        let site = Site::on(&db).await;
+        let storage = Storage::open(&in_folder(site.folder.path())).unwrap();
+        let mut content = Cursor::new(Vec::new());
+        picture(50, 40).write_to(&mut content, ImageFormat::WebP).unwrap();
+        let content = content.into_inner();
+        let name = |id: &str| Key::in_uploads(&format!("{id}.webp")).unwrap();
+        // The second one may belong to an upload that has not ended.
+        for id in ["20250601_120000_00000001", "20260102_030000_00000002"] {
+            storage.put(&name(id), content.clone().into()).await.unwrap();
+        }
+        let import = MediaImport::new(Repository::new(&db), storage, Arc::new(site.app.clock.clone()));
+        let groups = import.plan().await.unwrap().groups;
+        let recent = import.import(&groups[1]).await.unwrap();
+        assert_eq!(recent.left_out, [(name("20260102_030000_00000002"), LeftOut::Recent)]);
+        assert_eq!(import.import(&groups[0]).await.unwrap().added, Some(AssetType::Image));
+        site.app.clock.advance(chrono::TimeDelta::minutes(15));
+        let same = import.import(&groups[1]).await.unwrap();
+        assert_eq!(same.left_out, [(name("20260102_030000_00000002"), LeftOut::SameBytes("20250601_120000_00000001".to_owned()))]);
+        let url = json!(["/uploads/20250601_120000_00000001.webp"]);
+        for is_lost in [false, true] {
+            if is_lost {
+                std::fs::remove_file(site.folder.path().join("uploads/20250601_120000_00000001.webp")).unwrap();
+            }
+            let uploaded = site.upload("author", &[file(&content)]).await.json();
+            assert_eq!(uploaded["urls"], url);
+            assert_eq!(uploaded["dimensions"][0], json!({ "width": 50, "height": 40 }));
+            assert_eq!((documents(&db).await.len(), site.files().len()), (1, 2));
+            assert_eq!(site.read(&url[0]), content);
+        }
     }
 
     async fn concurrent_uploads_of_the_same_bytes_store_one_file(db: Database) {
