@@ -5,7 +5,7 @@ use docstore::{Database, Filter, Find, Projection, Update};
 
 use super::Entity as _;
 use super::duplicates::{DuplicateDocument, summary};
-use super::entity::VERSION;
+use super::row::VERSION;
 use crate::domain::{Page, Project, Story};
 
 const CONTENT: &str = "content";

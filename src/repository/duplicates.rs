@@ -8,7 +8,8 @@ use docstore::{Collection, Database, Field, Filter, Find, Index, Projection, Sor
 use twox_hash::XxHash3_64;
 
 use super::entities::user;
-use super::entity::{CREATED, Entity, SLUG, SLUG_HISTORY, VERSION, display_id};
+use super::entity::Entity;
+use super::row::{CREATED, SLUG, SLUG_HISTORY, VERSION, display_id};
 use crate::domain::{Project, Section, Story, nth_slug, slugify};
 
 /// The maximum number of keys of which the documents are reported.

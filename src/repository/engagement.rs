@@ -20,7 +20,8 @@ use tokio::sync::Mutex;
 use super::entities::comment::{self, in_state};
 use super::entities::engagement_counts::{self as counts, Count, by_target, of_target};
 use super::entities::reaction;
-use super::entity::{instant, not_deleted, reference, seen};
+use super::entity::seen;
+use super::row::{instant, not_deleted, reference};
 use super::{Entity, Error};
 use crate::domain::{
     Comment, CommentStatus, EngagementCounts, Id, Listing, Participant, Person, Project, ReactionTag,

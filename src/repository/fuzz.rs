@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use docstore::UpdateOp;
 
-use super::entity::Row;
+use super::row::Row;
 use super::{DraftFields, Entity, Error, Repository};
 use crate::domain::Draft;
 

@@ -6,8 +6,8 @@ use docstore::{Database, EngineKind, Ensured, Index};
 use super::Entity;
 use super::duplicates::{self, Duplicates};
 use super::entities::{comment, reaction, user, video_job};
-use super::entity::SLUG_HISTORY;
 use super::idempotency;
+use super::row::SLUG_HISTORY;
 use super::slug_history::slug_history_indexes;
 use crate::domain::{Media, NavLink, Page, Project, Section, Story};
 

@@ -11,7 +11,7 @@ pub mod duplicates;
 mod engagement;
 /// One file per resource: row, filter, writes, declared indexes.
 mod entities;
-/// The stored form of a domain type, and the repository that reads it.
+/// The traits of stored domain types.
 mod entity;
 /// Repository errors.
 mod error;
@@ -28,8 +28,12 @@ mod lists;
 pub mod media_references;
 /// Finds documents that name a section which does not exist.
 pub mod orphans;
+/// The repository of an entity, and its reads other than lists.
+mod reads;
 /// Finds the items that refer to uploaded files.
 mod referrers;
+/// The fields of stored documents, their readers, and shared filters.
+mod row;
 /// Counts and moves the contents of a section.
 mod section_contents;
 /// Former names in URLs, and the look-up of current and former ones.
@@ -46,14 +50,16 @@ pub use entities::{
     ClaimedVideoJob, DeletedMedia, NewUser, PageRestore, StoredContentHash, User, Users, VideoJobs,
     VideoOutcome, WorkerLease,
 };
-pub use entity::{BadField, DraftFields, Entity, Repository, Row, Sluggable, SoftDelete, Versioned};
+pub use entity::{DraftFields, Entity, Sluggable, SoftDelete};
 pub use error::Error;
 pub use idempotency::CreateInProgress;
 pub use indexes::{
     DeclaredIndex, IndexFailure, declared_indexes, ensure_all, ensure_of, expected_failures, index_conflicts,
     missing_unique_indexes, special_collections,
 };
+pub use reads::{Repository, Versioned};
 pub use referrers::{Referrers, ReferringItem};
+pub use row::{BadField, Row};
 pub use section_contents::{ContentCounts, SectionContents};
 pub use tree_lock::{CONTENT_LOCK, TreeLock};
 pub use writes::{Change, New};

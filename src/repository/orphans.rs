@@ -7,7 +7,7 @@ use bson::{Bson, Document};
 use docstore::{Collection, Database, Filter, Find, Projection, Update};
 
 use super::duplicates::{DuplicateDocument, summary};
-use super::entity::{VERSION, is_deleted, not_deleted};
+use super::row::{VERSION, is_deleted, not_deleted};
 use super::writes::is_marked_deleted;
 use super::{Entity as _, Error, TreeLock};
 use crate::domain::{Page, Project, Section, Story};
@@ -36,7 +36,7 @@ pub struct Orphan {
 impl Orphan {
     /// Returns the id of the section that does not exist.
     pub fn section(&self) -> String {
-        super::entity::display_id(&self.reference)
+        super::row::display_id(&self.reference)
     }
 }
 
@@ -48,7 +48,7 @@ pub async fn find(database: &Database) -> Result<Vec<Orphan>, docstore::Error> {
         let mut ids = HashSet::new();
         let mut cursor = sections.find(Find::new(filter).projection(Projection::include(["title"]))).await?;
         while let Some(section) = cursor.next_document().await? {
-            ids.extend(section.get("_id").map(super::entity::display_id));
+            ids.extend(section.get("_id").map(super::row::display_id));
         }
         Ok::<_, docstore::Error>(ids)
     };
@@ -62,7 +62,7 @@ pub async fn find(database: &Database) -> Result<Vec<Orphan>, docstore::Error> {
             let Some(reference) = reference(&document, field) else { continue };
             // Any spelling of an id names the section.
             let section = section_id(reference).unwrap_or_else(|| reference.clone());
-            let section = super::entity::display_id(&section);
+            let section = super::row::display_id(&section);
             let both_deleted = in_trash.contains(&section) && is_marked_deleted(&document);
             if !existing.contains(&section) && !both_deleted {
                 let (id, reference) = (document.get("_id").cloned().unwrap_or(Bson::Null), reference.clone());

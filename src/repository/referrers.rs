@@ -6,9 +6,9 @@ use bson::{Bson, Document};
 use docstore::{Database, Field, Find, Projection, Sort};
 
 use super::duplicates::summary;
-use super::entity::{Entity as _, not_deleted};
 use super::media_references::visit_document;
-use super::{Error, duplicates::DuplicateDocument};
+use super::row::not_deleted;
+use super::{Entity as _, Error, duplicates::DuplicateDocument};
 use crate::domain::{Page, Project, Referrer, ReferrerType, Section, Story};
 
 /// The fields in which an item of any type refers to files, and those that describe it.

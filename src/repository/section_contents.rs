@@ -2,7 +2,7 @@ use bson::Bson;
 use chrono::{DateTime, Utc};
 use docstore::{Collection, Database, Filter, Update};
 
-use super::entity::{UPDATED, VERSION, instant, not_deleted, refers};
+use super::row::{UPDATED, VERSION, instant, not_deleted, refers};
 use super::{DraftFields, Entity, Error, Versioned};
 use crate::domain::{ContentType, Id, Page, Project, Section, SectionDraft, SectionPatch, Story};
 

@@ -13,7 +13,8 @@ use bson::{Bson, Document};
 use chrono::{DateTime, Utc};
 use docstore::{Field, Filter, Find, Index, Projection, Update};
 
-use super::entity::{CREATED, SLUG, instant, seen};
+use super::entity::seen;
+use super::row::{CREATED, SLUG, instant};
 use super::{Entity, Error, Repository, SoftDelete};
 use crate::domain::{Id, SlugLookup, Visibility};
 

@@ -8,7 +8,7 @@ use docstore::{
 use super::engagement_counts::of_target;
 use crate::domain::{Comment, CommentStatus, Person};
 use crate::repository::Error;
-use crate::repository::entity::{
+use crate::repository::row::{
     Value, date, instant, object_id, optional_date, read_row, reference, text, text_or_empty, word,
 };
 

@@ -3,7 +3,7 @@ use docstore::{Filter, Update};
 
 use crate::domain::{EngagementCounts, ReactionTag, Target};
 use crate::repository::Error;
-use crate::repository::entity::{integer_or_zero, read_row};
+use crate::repository::row::{integer_or_zero, read_row};
 
 /// The collection of counts: one document for each target, whose id is its type and its id.
 pub(in crate::repository) const COLLECTION: &str = "engagement_counts";

@@ -9,11 +9,11 @@ use crate::domain::{
     AssetType, FieldPatch as _, Id, ImageFilter, Listing, Media, MediaDraft, MediaPatch, MediaVariant,
     Restored, TrashType, Visibility, Window,
 };
-use crate::repository::entity::{
+use crate::repository::lists::order::{self, NEWEST_FIRST, OrderField};
+use crate::repository::row::{
     CREATED, DELETED, Row, VERSION, Value, integer_or_zero, is_deleted, not_deleted, optional_integer,
     reference, text, texts, word,
 };
-use crate::repository::lists::order::{self, NEWEST_FIRST, OrderField};
 use crate::repository::writes::{deleted_until, deleted_with_id, placeholder};
 use crate::repository::{BadField, DraftFields, Entity, Error, Repository, SoftDelete, Versioned};
 

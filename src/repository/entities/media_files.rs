@@ -9,7 +9,7 @@ use docstore::{Filter, Find, Update};
 
 use super::media::{is_being_purged, variants_array};
 use crate::domain::{AssetType, Media, MediaAddition, MediaDraft, MediaVariant};
-use crate::repository::entity::{CREATED, UPDATED, VERSION, instant};
+use crate::repository::row::{CREATED, UPDATED, VERSION, instant};
 use crate::repository::{DraftFields as _, Error, Repository, Versioned};
 
 /// The number of attempts at a change that other changes get ahead of.

@@ -1,8 +1,8 @@
 use docstore::{Filter, Index};
 
 use crate::domain::{NavLink, NavLinkDraft, NavLinkPatch, Visibility};
-use crate::repository::entity::{Row, fields, flag, integer_or_zero, link_target, text, visible};
 use crate::repository::lists::order::{self, BY_PLACE, OrderField};
+use crate::repository::row::{Row, fields, flag, integer_or_zero, link_target, text, visible};
 use crate::repository::{BadField, DraftFields, Entity};
 
 fields! {

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use docstore::{Direction, Filter, Find, Index, Projection, Update};
 
 use crate::domain::{Id, Page, PageDraft, PagePatch, Restored, TrashType, Visibility};
-use crate::repository::entity::{
+use crate::repository::lists::order::{self, OrderField};
+use crate::repository::row::{
     Row, VERSION, fields, flag_or_true, is_deleted, not_deleted, reference, refers, text,
 };
-use crate::repository::lists::order::{self, OrderField};
 use crate::repository::writes::placeholder;
 use crate::repository::{BadField, DraftFields, Entity, Error, New, Repository, SoftDelete, Versioned};
 

@@ -4,10 +4,10 @@ use docstore::{
 };
 
 use crate::domain::{Project, ProjectDraft, ProjectFilter, ProjectPatch, TargetType, TrashType};
-use crate::repository::entity::{
+use crate::repository::lists::order::{self, BY_PLACE, OrderField};
+use crate::repository::row::{
     Row, fields, flag, integer_or_zero, reference, refers, text, text_or_empty, texts, visible, web_url,
 };
-use crate::repository::lists::order::{self, BY_PLACE, OrderField};
 use crate::repository::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
 
 fields! {

@@ -5,7 +5,7 @@ use docstore::{Filter, Index};
 use crate::domain::{Participant, Person, ReactionTag, Target};
 use crate::repository::Error;
 use crate::repository::entities::engagement_counts::of_target;
-use crate::repository::entity::{instant, read_row, text, word};
+use crate::repository::row::{instant, read_row, text, word};
 
 /// The collection of reactions.
 pub(in crate::repository) const COLLECTION: &str = "reactions";

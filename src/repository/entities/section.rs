@@ -6,11 +6,11 @@ use crate::domain::{
     ContentType, DisplayType, Id, NavVisibility, ParentFilter, Restored, Section, SectionDraft,
     SectionFilter, SectionPatch, SectionTree, TrashType, Visibility,
 };
-use crate::repository::entity::{
+use crate::repository::lists::order::{self, BY_PLACE, OrderField};
+use crate::repository::row::{
     Row, fields, flag, integer_or_zero, not_deleted, object_id, reference, refers, text, visible, word,
     word_or_default,
 };
-use crate::repository::lists::order::{self, BY_PLACE, OrderField};
 use crate::repository::{BadField, DraftFields, Entity, Error, Repository, Sluggable, SoftDelete};
 
 fields! {

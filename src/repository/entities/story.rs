@@ -6,10 +6,10 @@ use docstore::{
 };
 
 use crate::domain::{Story, StoryDraft, StoryFilter, StoryPatch, TargetType, TrashType};
-use crate::repository::entity::{
+use crate::repository::lists::order::{self, NEWEST_FIRST, OrderField};
+use crate::repository::row::{
     Row, fields, flag, optional_date, reference, refers, text, text_or_empty, visible,
 };
-use crate::repository::lists::order::{self, NEWEST_FIRST, OrderField};
 use crate::repository::{BadField, DraftFields, Entity, Sluggable, SoftDelete};
 
 fields! {

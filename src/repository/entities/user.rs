@@ -7,7 +7,7 @@ use docstore::{Collection, Database, Filter, Find, Index, Sort, Update};
 
 use crate::domain::{Id, Role};
 use crate::repository::Error;
-use crate::repository::entity::{object_id, read_row, text};
+use crate::repository::row::{object_id, read_row, text};
 
 /// The number of characters of an address that index look-ups vary in case.
 const SPELLED: usize = 3;

@@ -9,7 +9,7 @@ use crate::domain::{
     Thumbnail, VideoFormat, VideoJob, VideoJobDraft, VideoJobPatch, VideoJobStatus, VideoMetadata,
 };
 use crate::repository::Error;
-use crate::repository::entity::{
+use crate::repository::row::{
     Value, date, flag, instant, integer_or_zero, optional_date, read_row, text, text_or_empty, word,
 };
 

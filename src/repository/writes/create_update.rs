@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use docstore::{Filter, Update};
 
 use crate::domain::{Id, IdempotencyKey, PatchOf};
-use crate::repository::entity::{CREATED, DELETED, SLUG, UPDATED, VERSION, instant, not_deleted, refers};
+use crate::repository::row::{CREATED, DELETED, SLUG, UPDATED, VERSION, instant, not_deleted, refers};
 use crate::repository::{DraftFields, Entity, Error, Repository, Versioned};
 
 /// An entity to insert.

@@ -11,7 +11,7 @@ use docstore::{Field, Filter, Find, Projection, Update};
 
 use super::create_update::{Change, New};
 use crate::domain::{Id, nth_slug};
-use crate::repository::entity::{SLUG, display_id, is_deleted};
+use crate::repository::row::{SLUG, display_id, is_deleted};
 use crate::repository::{Error, Repository, Sluggable, SoftDelete, Versioned};
 
 /// The number of candidates that the first query looks up.

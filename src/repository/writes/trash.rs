@@ -5,7 +5,7 @@ use docstore::{Field, Filter, Find, Projection, Sort, Update};
 
 use super::slugs::slug_or_id;
 use crate::domain::{DeletedItem, Id, Listing, PageRequest, Restored, slug_suffix, slugify};
-use crate::repository::entity::{
+use crate::repository::row::{
     DELETED, SLUG, UPDATED, VERSION, first_text, instant, is_deleted, object_id, optional_date, read_row,
     text,
 };
