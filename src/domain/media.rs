@@ -6,7 +6,7 @@ string_enum! {
     ImageFilter {
         /// No change.
         None = "none",
-        /// A little more of everything.
+        /// Slightly more contrast, saturation, sharpness and brightness.
         AutoEnhance = "auto_enhance",
         /// Warmer colors.
         Warm = "warm",
@@ -24,7 +24,7 @@ string_enum! {
 }
 
 string_enum! {
-    /// What a media file holds.
+    /// The kind of content of a media file.
     AssetType {
         /// A picture.
         Image = "image",
@@ -43,11 +43,11 @@ pub const MAX_ALT_TEXT_LENGTH: u64 = 1_000;
 pub struct Media {
     /// Id, dates and uploader.
     pub meta: Meta,
-    /// What is known of it.
+    /// Its names, form and content.
     pub draft: MediaDraft,
 }
 
-/// What is known of an uploaded file. One file has one of these, however often it is uploaded.
+/// An uploaded file: its names, form and content. A file that is uploaded repeatedly has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaDraft {
     /// The id in the names of its files, such as `20260102_030405_0a1b2c3d`.
@@ -56,11 +56,11 @@ pub struct MediaDraft {
     pub content_hash: String,
     /// The filter that was applied.
     pub filter: ImageFilter,
-    /// What it holds.
+    /// The kind of its content.
     pub asset_type: AssetType,
     /// The media type that was uploaded.
     pub content_type: String,
-    /// The names that the file had where it came from, the first one first.
+    /// The names that clients gave the file, the earliest first.
     pub names: Vec<String>,
     /// The width of its largest form.
     pub width: i64,
@@ -72,7 +72,7 @@ pub struct MediaDraft {
     pub bytes: i64,
     /// The stored files. The first one is the largest, or the video as it was uploaded.
     pub variants: Vec<MediaVariant>,
-    /// A text for those who do not see it.
+    /// A text for readers who cannot see it.
     pub alt_text: Option<String>,
     /// A blurred preview of about 25 bytes, in Base64, as <https://evanw.github.io/thumbhash/> defines it.
     pub thumbhash: Option<String>,
@@ -113,9 +113,9 @@ pub struct MediaAddition {
 /// A partial change of a [`MediaDraft`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MediaPatch {
-    /// A text for those who do not see it.
+    /// A text for readers who cannot see it.
     pub alt_text: Patch<String>,
-    /// The names that the file had where it came from.
+    /// The names that clients gave the file.
     pub names: Option<Vec<String>>,
 }
 

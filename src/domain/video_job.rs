@@ -13,11 +13,11 @@ string_enum! {
         Pending = "pending",
         /// Belongs to another program.
         Started = "started",
-        /// A worker is at it.
+        /// A worker processes it.
         Processing = "processing",
         /// Done.
         Completed = "completed",
-        /// Given up.
+        /// Failed for good.
         Failed = "failed",
     }
 }
@@ -43,7 +43,7 @@ pub struct VideoJob {
     pub selected_thumbnail_id: String,
     /// The files that were made of the video.
     pub processed_formats: Vec<VideoFormat>,
-    /// Why the job failed, or empty.
+    /// The reason for the failure, or empty.
     pub error_message: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the fuzz targets of the API check.
+//! The checks of the fuzz targets of the API.
 
 use axum::body::to_bytes;
 use axum::http::StatusCode;

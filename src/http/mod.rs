@@ -6,7 +6,7 @@ mod cache;
 mod error;
 /// Extractors, which reject requests with an [`ApiError`].
 mod extract;
-/// What the fuzz targets of the API check.
+/// The checks of the fuzz targets of the API.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 /// Refusals to delete pictures and videos.

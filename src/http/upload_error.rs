@@ -48,7 +48,7 @@ pub(crate) struct UploadErrorDetail {
     request_id: Option<String>,
 }
 
-/// What the author can do about a refused upload.
+/// Facts that help the author of a refused upload.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = UploadErrorFacts)]
 pub(crate) struct UploadErrorFacts {
@@ -60,7 +60,7 @@ pub(crate) struct UploadErrorFacts {
     allowed_formats: Option<Vec<&'static str>>,
     /// Always null.
     field_errors: Option<Vec<String>>,
-    /// What may help.
+    /// Suggestions that may help.
     suggestions: Option<Vec<&'static str>>,
     /// Always null.
     resource_id: Option<String>,

@@ -9,7 +9,7 @@ use super::sniff::{FileFormat, SNIFFED, sniff};
 
 /// The maximum size of an uploaded picture.
 pub const MAX_IMAGE_BYTES: u64 = 5 * 1024 * 1024;
-/// The number of bytes that are kept until they are written.
+/// The number of bytes that are buffered before they are written.
 const BUFFER: usize = 256 * 1024;
 /// The maximum length of a remembered name, in characters.
 const MAX_NAME: usize = 255;
@@ -63,7 +63,7 @@ pub struct ReceivedFile {
 }
 
 impl IncomingFile {
-    /// Begins to receive a file with a name of the client's.
+    /// Begins to receive a file with the name that the client gave it.
     pub fn new(name: &str, max_video_bytes: u64) -> Self {
         Self {
             name: plain_name(name),
@@ -78,7 +78,7 @@ impl IncomingFile {
     /// Adds bytes.
     ///
     /// # Errors
-    /// Why the file is refused, as soon as that is known.
+    /// The reason for which the file is refused, as soon as it is known.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), ReceiveError> {
         self.size += bytes.len() as u64;
         self.hash.update(bytes);
@@ -101,7 +101,7 @@ impl IncomingFile {
     /// Ends the file.
     ///
     /// # Errors
-    /// Why the file is refused.
+    /// The reason for which the file is refused.
     pub async fn finish(mut self) -> Result<ReceivedFile, ReceiveError> {
         if self.size == 0 {
             return Err(ReceiveError::Empty);

@@ -1,4 +1,4 @@
-//! Pictures and videos: where their files are kept, what they are called, and what is in them.
+//! Pictures and videos: the storage, the names and the content of their files.
 
 /// Hashes of files.
 mod digest;
@@ -14,7 +14,7 @@ mod names;
 mod sniff;
 /// The port to the files, over `object_store`.
 mod storage;
-/// The place of the files, as a URL.
+/// The location of the files, as a URL.
 mod url;
 /// Videos.
 pub mod video;

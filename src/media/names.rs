@@ -36,7 +36,7 @@ impl Key {
         &self.0
     }
 
-    /// Returns the path of the file in the API, which is the one that content refers to.
+    /// Returns the path of the file in the API, by which content refers to it.
     pub fn url(&self) -> String {
         format!("/{}", self.0)
     }
@@ -80,9 +80,9 @@ impl Key {
     }
 
     /// Returns the names of files that may hold the same picture in a width, best first: those that are at least as wide,
-    /// the smallest first, then narrower ones. The file itself is among them. A name that is not of a picture has no others.
+    /// the smallest first, then narrower ones. The file itself is among them. The file of no picture has no other names.
     pub fn for_width(&self, width: u64) -> Vec<Self> {
-        let Some(naming) = Naming::of(self) else { return vec![self.clone()] };
+        let Some(naming) = Naming::from_key(self) else { return vec![self.clone()] };
         let mut all = naming.files();
         all.sort_by_key(|(file_width, _)| {
             let is_narrower = *file_width < width;
@@ -132,7 +132,7 @@ impl MediaId {
         &self.0
     }
 
-    /// Returns the time that is part of the id, if it is one.
+    /// Returns the time in the id, if it is a valid one.
     pub fn uploaded(&self) -> Option<DateTime<Utc>> {
         let time = chrono::NaiveDateTime::parse_from_str(&self.0[..15], "%Y%m%d_%H%M%S").ok()?;
         Some(time.and_utc())
@@ -143,12 +143,12 @@ impl MediaId {
         Key(format!("{ROOT}images/{}/{self}.webp", variant.folder))
     }
 
-    /// Returns the name of a video's file as it was uploaded. `extension` has letters and digits alone.
+    /// Returns the name of a video's file as it was uploaded. `extension` consists of letters and digits.
     pub fn video(&self, extension: &str) -> Key {
         Key(format!("{ROOT}video/originals/{self}.{extension}"))
     }
 
-    /// Returns the name of a video's file in 720 lines.
+    /// Returns the name of a video's form with a height of 720 pixels.
     pub fn video_720p(&self) -> Key {
         Key(format!("{ROOT}video/mp4_720p/{self}.mp4"))
     }
@@ -175,7 +175,7 @@ impl fmt::Display for MediaId {
 pub struct Variant {
     /// The folder of its files.
     pub folder: &'static str,
-    /// The width, in pixels. A picture that is not as wide is kept as it is, in the folder of the widest variant alone.
+    /// The width, in pixels. A picture that is not as wide keeps its width, in the folder of the widest variant alone.
     pub width: u64,
 }
 
@@ -209,7 +209,7 @@ pub enum Naming {
 
 impl Naming {
     /// Returns the naming of a picture's file. Returns `None` for other files.
-    pub fn of(key: &Key) -> Option<Self> {
+    pub fn from_key(key: &Key) -> Option<Self> {
         if key.media_type()?.kind != MediaKind::Image {
             return None;
         }
@@ -228,8 +228,8 @@ impl Naming {
         Some(Self::Suffixes { base: base.to_owned(), extension: format!(".{extension}") })
     }
 
-    /// Returns the names that the picture's files may have, with their widths. The widest is the one that always exists; its
-    /// width is not known from the name.
+    /// Returns the names that the picture's files may have, with their widths. The widest always exists; its name does not
+    /// state its width, which is given as the maximum.
     fn files(&self) -> Vec<(u64, Key)> {
         match self {
             Self::Folders { file } => VARIANTS
@@ -263,7 +263,7 @@ pub enum MediaKind {
 pub struct MediaType {
     /// The type, as in `Content-Type`.
     pub name: &'static str,
-    /// What it holds.
+    /// The kind of its content.
     pub kind: MediaKind,
     /// The extensions of its files, in lower case, without the dot.
     extensions: &'static [&'static str],
@@ -412,7 +412,7 @@ mod tests {
                 assert_eq!(first(&format!("{base}_750.png"), width), format!("{base}{suffix}.png"));
             }
         }
-        // What is narrower is better than nothing, the widest first.
+        // A narrower file is better than none, the widest first.
         let all = key("images/originals/a.webp").for_width(1000);
         let folders: Vec<_> = all.iter().map(|key| key.as_str().split('/').nth(2).unwrap()).collect();
         assert_eq!(folders, ["large", "originals", "medium", "thumbnails"]);

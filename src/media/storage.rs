@@ -34,7 +34,7 @@ const MAX_WHOLE: u64 = 256 * 1024;
 const PART: usize = 8 * 1024 * 1024;
 /// The timeout for a connection to a bucket.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a bucket may send nothing, unless the option `read_timeout` says otherwise.
+/// The time after which a bucket that sends nothing is given up, unless the option `read_timeout` is set.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// The number of repetitions of a request to a bucket that failed.
 const RETRIES: usize = 2;
@@ -86,7 +86,7 @@ impl From<object_store::Error> for StorageError {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as Kind;
         match &error {
-            // No file has a name that the storage does not take.
+            // No file has a name that the storage does not accept.
             Kind::NotFound { .. } | Kind::InvalidPath { .. } => return Self::NotFound,
             Kind::Precondition { .. } | Kind::NotModified { .. } => return Self::Changed,
             Kind::PermissionDenied { .. } | Kind::Unauthenticated { .. } => {
@@ -119,7 +119,7 @@ fn describe(error: &dyn Error) -> String {
     text
 }
 
-/// What is known of a file.
+/// The properties of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// The name.
@@ -128,7 +128,7 @@ pub struct ObjectInfo {
     pub size: u64,
     /// The time of the last change.
     pub modified: DateTime<Utc>,
-    /// A text that changes with the bytes of the file, of visible ASCII characters without quotation marks.
+    /// A text that changes with the bytes of the file. It consists of visible ASCII characters other than quotation marks.
     pub tag: String,
     /// The type, by the name or as the storage has it, if it is a known type of media.
     pub media_type: Option<MediaType>,
@@ -155,7 +155,7 @@ impl ObjectInfo {
 
 /// A file, or a part of it, that is being read.
 pub struct Object {
-    /// What is known of the file.
+    /// The properties of the file.
     pub info: ObjectInfo,
     /// The bytes that are read.
     pub range: Range<u64>,
@@ -174,7 +174,7 @@ impl fmt::Debug for Object {
 pub enum Put {
     /// The file was written.
     Created,
-    /// There is a file with this name; it stays as it is.
+    /// A file with this name existed and was not changed.
     Exists,
 }
 
@@ -236,7 +236,7 @@ impl Storage {
         &self.location
     }
 
-    /// Returns what is known of a file.
+    /// Returns the properties of a file.
     ///
     /// # Errors
     ///
@@ -251,8 +251,8 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// [`StorageError::NotFound`], or the failure of the storage. Reading the body fails as well if the file is changed
-    /// meanwhile.
+    /// [`StorageError::NotFound`], or the failure of the storage. Reading the body also fails if the file changes
+    /// concurrently.
     pub async fn get(&self, key: &Key) -> Result<Object, StorageError> {
         self.get_with(key, GetOptions::default()).await
     }
@@ -279,7 +279,7 @@ impl Storage {
         Ok(Object { info, range, body })
     }
 
-    /// Writes a file, all of it or nothing, and replaces the one that had its name.
+    /// Writes a file atomically, and replaces the one that had its name.
     ///
     /// # Errors
     ///
@@ -290,8 +290,8 @@ impl Storage {
         Ok(())
     }
 
-    /// Writes a file, all of it or nothing, unless there is one with its name. In a folder, of two processes that write it at the
-    /// same time the later one wins.
+    /// Writes a file atomically, unless one with its name exists. In a folder, of two processes that write it at the same time
+    /// the later one wins.
     ///
     /// # Errors
     ///
@@ -315,7 +315,7 @@ impl Storage {
         }
     }
 
-    /// Writes the bytes of a local file from its start, all of them or nothing, unless there is a file with the name. Of two
+    /// Writes the bytes of a local file from its start, atomically, unless a file with the name exists. Of two
     /// processes that write a large file at the same time, the later one wins: buckets have no condition for parts.
     ///
     /// # Errors
@@ -341,7 +341,7 @@ impl Storage {
         }
     }
 
-    /// Writes the bytes of a local file from its start, all of them or nothing, and replaces the file that had the name.
+    /// Writes the bytes of a local file from its start, atomically, and replaces the file that had the name.
     ///
     /// # Errors
     ///
@@ -351,8 +351,8 @@ impl Storage {
         self.put_stream(key, read_file(file, 0..size)).await
     }
 
-    /// Writes the bytes of a stream, all of them or nothing, and replaces the file that had the name. About two parts of 8 MiB
-    /// are in memory.
+    /// Writes the bytes of a stream, atomically, and replaces the file that had the name. Holds about two parts of 8 MiB in
+    /// memory.
     ///
     /// # Errors
     ///
@@ -372,14 +372,14 @@ impl Storage {
         match send_parts(&mut *upload, first, bytes).await {
             Ok(()) => Ok(()),
             Err(error) => {
-                // What was sent is removed, or expires by the rules of the bucket.
+                // The parts are removed, or expire by the rules of the bucket.
                 let _ = upload.abort().await;
                 Err(error)
             }
         }
     }
 
-    /// Deletes a file. One that does not exist is no error.
+    /// Deletes a file. Succeeds if it does not exist.
     ///
     /// # Errors
     ///
@@ -411,7 +411,7 @@ impl Storage {
         };
         let (prefix, is_local) = (self.prefix.clone(), self.is_local());
         let info = move |meta: ObjectMeta| {
-            // Other names were not written by an upload, and cannot be asked for.
+            // Files with other names were not uploaded and are not delivered.
             let key = Key::parse(meta.location.as_ref().strip_prefix(&prefix)?)?;
             Some(ObjectInfo::new(key, meta, is_local, &Attributes::new()))
         };
@@ -446,7 +446,7 @@ impl Storage {
         Path::parse(format!("{}{key}", self.prefix)).map_err(|_| StorageError::NotFound)
     }
 
-    /// Returns what a bucket keeps beside a file, so that it can serve the file itself.
+    /// Returns the attributes with which a bucket can serve the file itself.
     fn attributes(&self, key: &Key) -> Attributes {
         match key.media_type() {
             Some(media_type) if !self.is_local() => {
@@ -484,7 +484,7 @@ async fn next_part(
     Ok((!part.is_empty()).then(|| part.into()))
 }
 
-/// Reads a range of a file in pieces, a small one at once.
+/// Reads a range of a file in pieces; a small range is one piece.
 fn read_file(file: File, range: Range<u64>) -> BoxStream<'static, Result<Bytes, StorageError>> {
     if range.is_empty() {
         return stream::empty().boxed();

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The place where files are kept.
+/// The location of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A folder.
@@ -83,10 +83,10 @@ impl fmt::Display for Location {
     }
 }
 
-/// The place of the files, and what is needed to reach it.
+/// The location of the files, with the credentials and addresses to reach it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StorageSettings {
-    /// The place.
+    /// The location.
     pub location: Location,
     /// Credentials, addresses and timeouts, by the names that `object_store` has for them. Those of other kinds of storage are
     /// ignored.

@@ -1,9 +1,9 @@
-//! Reactions and comments. A change of either and of the counts of its target is one transaction, so that counts need not be
-//! made by reading what they count.
+//! Reactions and comments. A change of either and of the counts of its target is one transaction, so that reading the
+//! counts never reads all reactions and comments.
 //!
-//! A standalone MongoDB server has no transactions. There the changed count is made again from the index after the write: the
-//! version of the counts grows first, and the new count is only stored while no one else increased it, since a request
-//! that did counts this write too. Targets without counts, such as those of the original, are counted once.
+//! A standalone MongoDB server has no transactions. There the changed count is computed again from the index after the write: the
+//! version of the counts grows first, and the new count is stored only if no other request has increased the version,
+//! since such a request counts this write too. Targets without counts, such as those of the original, are counted once.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -153,7 +153,7 @@ impl EngagementRecords {
     /// Opens the reactions and comments of a database.
     pub fn new(database: &Database) -> Self {
         let versions = database.versions();
-        // Whatever is written about a target does not invalidate what was read about others.
+        // A write about a target does not invalidate reads about other targets.
         versions.split_by(reaction::COLLECTION, "target_id");
         versions.split_by(comment::COLLECTION, "target_id");
         for collection in [counts::COLLECTION, Story::COLLECTION, Project::COLLECTION] {

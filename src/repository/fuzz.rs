@@ -1,4 +1,4 @@
-//! What the fuzz targets of stored documents check.
+//! The checks of the fuzz targets of stored documents.
 
 use std::fmt::Debug;
 

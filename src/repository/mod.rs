@@ -15,7 +15,7 @@ mod entities;
 mod entity;
 /// Repository errors.
 mod error;
-/// What the fuzz targets of stored documents check.
+/// The checks of the fuzz targets of stored documents.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 /// The memory of creates that clients may repeat.

@@ -98,7 +98,7 @@ pub enum Error {
     /// The comment belongs to another user.
     #[error("You can only {action} your own comments")]
     NotOwnComment {
-        /// What the caller wanted to do.
+        /// The refused action, as a verb phrase.
         action: &'static str,
     },
     /// The comment is too old to be changed.

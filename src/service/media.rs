@@ -14,9 +14,9 @@ pub struct MediaFiles {
 
 /// A file that was asked for.
 pub struct Found<T> {
-    /// The file, or what is known of it.
+    /// The file, or its properties.
     pub file: T,
-    /// Reports that the same request will always find the same bytes: the name holds the id of an upload, and no better
+    /// True if the same request always finds the same bytes: the name contains the id of an upload, and no better
     /// variant can appear.
     pub is_final: bool,
 }
@@ -32,7 +32,7 @@ impl MediaFiles {
         &self.storage
     }
 
-    /// Returns what is known of the file at a path below `/uploads/`, or of its best variant for a width.
+    /// Returns the properties of the file at a path below `/uploads/`, or of its best variant for a width.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ use crate::media::video::{self, Ffmpeg, FfmpegSettings, ProcessError, Processed,
 use crate::media::{ExaminedFile, Key, MediaId, Storage, StorageError, examine};
 use crate::repository::{self, ClaimedVideoJob, VideoOutcome, WorkerLease};
 
-/// The time between two looks for work that another process or program created.
+/// The interval of polling for jobs that another process or program created.
 const POLL: Duration = Duration::from_secs(5);
 /// The time between two renewals of the lease.
 const RENEWAL: Duration = Duration::from_secs(3);
@@ -40,7 +40,7 @@ pub struct VideoWorker {
     is_missed: AtomicBool,
 }
 
-/// Why an attempt failed.
+/// The failure of an attempt.
 #[derive(Debug, thiserror::Error)]
 enum AttemptError {
     /// No attempt can succeed.
@@ -161,7 +161,7 @@ impl VideoWorker {
                     outcome = attempt.as_mut() => break Some(outcome),
                     () = stop.as_mut() => break None,
                     () = tokio::time::sleep(RENEWAL) => {
-                        // After a loss another process works on the job.
+                        // After the loss of the lease another process works on the job.
                         if !lease.renew().await? {
                             return Ok(false);
                         }

@@ -1,4 +1,4 @@
-//! What would end a start. One place decides: a start asks before each phase, and the checks ask for all phases.
+//! Failures that would end a start. One place decides: a start asks before each phase, and the checks ask for all phases.
 
 use docstore::Database;
 use migrator::{Migrator, UpMode};

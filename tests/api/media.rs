@@ -78,7 +78,7 @@ async fn failing(status: u16) -> wiremock::MockServer {
     server
 }
 
-/// What every storage has in common; `files` are those of `app`.
+/// Checks the delivery from any storage; `files` are those of `app`.
 async fn delivery(app: &App, files: &Files) {
     let name = format!("images/originals/{ID}.webp");
     let (path, content) = (format!("/uploads/{name}"), bytes(200_000));

@@ -27,7 +27,7 @@ use tempfile::TempDir;
 use crate::support::App;
 
 const ID: &str = "20260102_030405_0a1b2c3d";
-/// What every script answers when it is asked for its encoders.
+/// The answer of every script to the question for its encoders.
 const ENCODERS: &str = "case \"$*\" in *-encoders*) echo libx264 aac mjpeg; exit 0;; esac\n";
 
 macro_rules! video {

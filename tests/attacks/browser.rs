@@ -31,7 +31,7 @@ pub(crate) enum Report {
         inspected: usize,
         /// The number of elements in them.
         elements: usize,
-        /// What ran or could run, by the index of the content.
+        /// The scripts that ran or could run, by the index of the content.
         found: BTreeMap<String, Vec<String>>,
     },
     Failed {

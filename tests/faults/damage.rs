@@ -181,7 +181,7 @@ struct Original {
     files: Vec<(PathBuf, Vec<u8>)>,
 }
 
-/// What became of starts on damaged files.
+/// The outcomes of starts on damaged files.
 #[derive(Debug, Default)]
 struct Outcomes {
     refused: u64,
@@ -190,7 +190,7 @@ struct Outcomes {
     reported: u64,
     /// Starts after which lists or slugs lacked items without a report, and that fail with `STORE_CHECK=full`.
     checked: u64,
-    /// What was missing after the other starts without a report.
+    /// The documents that were missing after the other starts without a report.
     silent: Vec<String>,
     altered: Vec<String>,
 }

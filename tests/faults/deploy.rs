@@ -24,7 +24,7 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(100);
 /// The length of a page of a list.
 const PAGE: usize = 50;
 
-/// What a client saw.
+/// The responses that a client saw.
 #[derive(Default)]
 struct Seen {
     answered: u64,

@@ -12,7 +12,7 @@ use crate::store::{print_errors, probe};
 /// The longest time until a write is acknowledged.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What happens to the replica set.
+/// A fault of the replica set.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     /// The primary gives up its role.

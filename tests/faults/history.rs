@@ -8,7 +8,7 @@ pub(crate) type Item = u64;
 /// The moment of an event: the position in the order in which this process began and ended requests.
 pub(crate) type Moment = u64;
 
-/// What a client asked for.
+/// The request of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Call {
     /// Creates the item with this value. Values are unique in a history.
@@ -25,7 +25,7 @@ pub(crate) enum Call {
     Read,
 }
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The write was acknowledged; the item has this entity tag afterwards, if the response says it.

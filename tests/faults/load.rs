@@ -21,25 +21,25 @@ const ATTEMPTS: u32 = 60;
 const ORDER: Item = Item::MAX;
 /// The number of places in an order.
 const PLACES: u64 = 1000;
-/// What the order of sections begins with if they have it from several requests.
+/// The beginning of the reported order of sections, if it comes from several requests.
 const TORN: &str = "torn order of sections: ";
-/// The most items that a page of a list has.
+/// The maximum number of items of a page of a list.
 const PAGE: usize = 50;
 
-/// What the clients do.
+/// The work of the clients.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// The number of clients; each waits for a response before its next request.
     pub(crate) clients: usize,
     /// The pause of a client between two requests.
     pub(crate) pause: Duration,
-    /// Whether published stories are also read by their slug, without a token and so through the response cache. Only
+    /// True if published stories are also read by their slug, without a token and so through the response cache. Only
     /// one process promises that such reads see every acknowledged write.
     pub(crate) public_reads: bool,
     /// The number of the first item. Loads of one store need numbers of their own.
     pub(crate) first_item: Item,
-    /// Whether one client gives all sections a new order at once. A standalone MongoDB server has no transactions, so there
-    /// a part of the order may be there if the server or the store dies meanwhile.
+    /// True if one client gives all sections a new order at once. A standalone MongoDB server has no transactions, so there
+    /// a part of the order may be stored if the server or the store dies during the request.
     pub(crate) reorders: bool,
 }
 
@@ -64,7 +64,7 @@ struct Known {
     etag: Option<String>,
 }
 
-/// What the clients of a load share.
+/// The state that the clients of a load share.
 struct Shared {
     bases: Vec<String>,
     plan: Plan,

@@ -34,7 +34,7 @@ mod processes;
 mod program;
 /// The figures of a scenario, and the table of all.
 mod report;
-/// How long scenarios run.
+/// The length of scenarios.
 mod scale;
 /// The MongoDB servers of a scenario.
 mod servers;

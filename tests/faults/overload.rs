@@ -15,7 +15,7 @@ use crate::scale::{duration, is_full};
 use crate::wire::{self, CLIENT, Connection};
 
 const STORIES: u64 = 500;
-/// How many times the peak is offered.
+/// The offered load, as a multiple of the peak.
 const FACTOR: f64 = 4.0;
 /// The interval in which requests are sent that have become due.
 const TICK: Duration = Duration::from_millis(2);
@@ -25,7 +25,7 @@ struct Sample {
     status: u16,
     /// The time since the request was due.
     latency: Duration,
-    /// Whether a refusal says when to try again.
+    /// True if a refusal says when to retry.
     has_retry_after: bool,
 }
 

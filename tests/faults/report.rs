@@ -20,7 +20,7 @@ pub(crate) struct Row {
     pub(crate) fault: String,
     /// The module of the scenario and its test: `kill::embedded`.
     pub(crate) test: String,
-    /// How often the fault happened.
+    /// The number of times that the fault happened.
     pub(crate) rounds: u64,
     /// Acknowledged writes.
     pub(crate) acknowledged: u64,
@@ -34,7 +34,7 @@ pub(crate) struct Row {
     pub(crate) failed: u64,
     /// The times from the end of the fault to the first acknowledged write, in milliseconds.
     pub(crate) recovery_ms: Vec<u64>,
-    /// What else was measured, each with its unit.
+    /// Other measurements, each with its unit.
     pub(crate) notes: Vec<String>,
 }
 

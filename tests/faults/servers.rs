@@ -9,7 +9,7 @@ use crate::program::Program;
 /// The longest time that servers take to elect a primary or to join it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How MongoDB runs.
+/// The topology of MongoDB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topology {
     Standalone,

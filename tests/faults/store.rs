@@ -19,7 +19,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The number of replies that are lost for each key.
 const LOST_REPLIES: u64 = 20;
 
-/// What happens to the store.
+/// A fault of the store.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     /// The process ends in order.

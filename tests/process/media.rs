@@ -226,7 +226,7 @@ testkit::targets! {
             format!("images/originals/{ID}.webp"), format!("images/medium/{ID}.webp"), format!("thumbnails/{ID}_poster.jpg"),
             "old.webp".to_owned(), "old_750.webp".to_owned(), "photo.jpg".to_owned(), "trash.png".to_owned(), "library.png".to_owned(),
         ];
-        let unused = [format!("images/originals/{OTHER}.webp"), "nobody.webp".to_owned()];
+        let unused = [format!("images/originals/{OTHER}.webp"), "unused.webp".to_owned()];
         for path in kept.iter().chain(&unused) {
             write(&media, path, b"x");
         }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::program::Program;
 
-/// A user without rights in the folders of these tests.
-const NOBODY: u32 = 65_534;
+/// The id of a user without rights in the folders of these tests.
+const UNPRIVILEGED: u32 = 65_534;
 
 fn program() -> Program {
     Program::bare().with("ADMIN_EMAIL", "admin@example.com").with("ALLOW_DEV_AUTH", "true")
@@ -117,10 +117,10 @@ async fn unwritable_file_fails_the_start_unless_it_is_only_read() {
     let program = program();
     program.run(&["migrate", "up"]).expect(0);
     let folder = program.folder().join("data");
-    // The file belongs to this user, who is `nobody` if the tests run as root: no mode stops root.
+    // The file belongs to the user of the program, who is another one if the tests run as root: no mode stops root.
     let program = if fs::metadata(program.folder()).unwrap().uid() == 0 {
-        chown(program.folder(), Some(NOBODY), None).unwrap();
-        program.run_by(NOBODY)
+        chown(program.folder(), Some(UNPRIVILEGED), None).unwrap();
+        program.run_by(UNPRIVILEGED)
     } else {
         program
     };

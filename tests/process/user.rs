@@ -12,8 +12,8 @@ const ADMIN: &str = "admin@example.com";
 fn unknown_users_and_missing_stores_are_failures() {
     let program = Program::bare().with("ADMIN_EMAIL", ADMIN);
     for verb in ["export", "erase"] {
-        let result = program.run(&["user", verb, "nobody@example.com"]).expect(1);
-        assert!(result.stderr.contains("nobody@example.com"), "{}", result.stderr);
+        let result = program.run(&["user", verb, "unknown@example.com"]).expect(1);
+        assert!(result.stderr.contains("unknown@example.com"), "{}", result.stderr);
         program.run(&["user", verb]).expect(2);
     }
     assert!(program.files().is_empty(), "{:?}", program.files());

@@ -6,7 +6,7 @@
 //! Changes reach the feeds late, or are lost, or the feed breaks. Clients leave, and processes die with everything that they
 //! had in memory. The application needs nothing else that is not deterministic: each process is a runtime of one
 //! thread, and nothing in a run waits for time to pass. So neither a patched runtime (`madsim`), whose driver and
-//! HTTP library would have to be patched too, nor a simulated network (`turmoil`) is needed: the network here is the
+//! HTTP library would need patches too, nor a simulated network (`turmoil`) is needed: the network here is the
 //! port. The time of the runtime is not paused, because that takes a feature of `tokio` that every build would have: the
 //! schedule has no call wait for a time (a lease that someone waits for is granted when it is free), so no timer
 //! of the application ends. The shortest, of a sign-in, may end on a busy machine, so nothing else happens beside a sign-in.
@@ -15,7 +15,7 @@
 
 /// The properties.
 mod checks;
-/// What the store held, at each step.
+/// The content of the store, at each step.
 mod history;
 /// Processes of the application.
 mod process;

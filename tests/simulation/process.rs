@@ -17,7 +17,8 @@ use tower::ServiceExt as _;
 use crate::requests::{Answer, Request};
 use crate::server::{Connection, ProcessId, Server};
 
-/// How often the tasks of a process give way to each other before it counts as quiet: more than any of them wakes in turn.
+/// The number of times that the tasks of a process yield to each other before it counts as quiet: more than any of them
+/// wakes in turn.
 const TURNS: usize = 4;
 
 /// The number of a request.

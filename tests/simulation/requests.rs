@@ -213,7 +213,7 @@ impl Request {
     }
 }
 
-/// What the clients remember.
+/// The state that the clients remember.
 #[derive(Default)]
 pub(crate) struct Clients {
     writes: usize,

@@ -31,7 +31,7 @@ pub(crate) struct Server {
     /// In how many of a thousand cases a call fails.
     pub(crate) faults: usize,
     engine: Arc<dyn Engine>,
-    /// What the last operation has changed.
+    /// The changes of the last operation.
     changes: ChangeFeed,
     calls: Vec<Call>,
     feeds: Vec<Feed>,
@@ -45,7 +45,7 @@ pub(crate) struct Server {
     pub(crate) trace: Trace,
 }
 
-/// What happened, in order.
+/// The events, in order.
 #[derive(Default)]
 pub(crate) struct Trace {
     hasher: XxHash3_64,

@@ -23,7 +23,7 @@ const MOST_REQUESTS: usize = 6;
 /// The number of steps after which a run that takes no new requests must have ended.
 const MOST_LAST_STEPS: usize = 20_000;
 
-/// What all runs have in common.
+/// The state that all runs share.
 pub(crate) struct Base {
     config: Config,
     store: Arc<dyn Engine>,
@@ -44,7 +44,7 @@ fn clock() -> FixedClock {
 /// The numbers of what came up.
 pub(crate) type Tally = BTreeMap<String, usize>;
 
-/// What became of a run.
+/// The result of a run.
 pub(crate) struct Outcome {
     pub(crate) steps: usize,
     /// A hash of everything that happened.

@@ -66,7 +66,7 @@ impl Mode {
 /// Names and those that replace them.
 type Names = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What the task of a connection ends with when the connection is to be reset.
+/// The result of a connection's task if the connection must be reset.
 struct Reset;
 
 /// The state that the connections of a proxy share.

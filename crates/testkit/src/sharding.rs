@@ -1,4 +1,4 @@
-//! What a sharded cluster accepts, and the check of recorded commands against it.
+//! The commands that a sharded cluster accepts, and the check of recorded commands against it.
 //!
 //! No sharded cluster runs in the tests. The driver's commands are recorded instead (`RECORD_COMMANDS`), and each of their
 //! properties must be in a table of this module, whose rows name the page of the MongoDB manual (below
@@ -16,7 +16,7 @@ struct Command {
     statements: &'static [&'static str],
     /// The databases on which it may be run.
     databases: &'static [&'static str],
-    /// Whether it may be part of a transaction over several shards.
+    /// True if it may be part of a transaction over several shards.
     in_transaction: bool,
     /// The page of the manual.
     source: &'static str,

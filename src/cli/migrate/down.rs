@@ -93,7 +93,7 @@ pub(super) fn plan_text(plans: &[DownPlan]) -> String {
 pub(super) fn backup_text(backup: Option<&str>) -> String {
     backup.map_or_else(String::new, |id| {
         format!(
-            "backup {id} taken first; to look at it, run `field-notes migrate restore {id} --into-scratch`\n"
+            "backup {id} taken first; to inspect it, run `field-notes migrate restore {id} --into-scratch`\n"
         )
     })
 }

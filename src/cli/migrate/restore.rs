@@ -94,7 +94,7 @@ struct RestoreOutcome {
     #[serde(flatten)]
     report: RestoreReport,
     indexes_created: usize,
-    /// What the next start has to do, or what would stop it.
+    /// The work that remains for the next start, or the reason why it would fail.
     remains: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the fuzz targets of bodies and query strings check.
+//! The checks of the fuzz targets of bodies and query strings.
 
 use std::fmt::Debug;
 

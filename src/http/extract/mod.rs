@@ -2,7 +2,7 @@
 
 /// Fields of requests: parsed, validated and described from one declaration.
 mod fields;
-/// What the fuzz targets of bodies and query strings check.
+/// The checks of the fuzz targets of bodies and query strings.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 /// The head of a request: the caller, parameters of the path, preconditions.

@@ -25,7 +25,7 @@ const MAX_URL: u64 = 2048;
 const MAX_NAME: u64 = 200;
 /// The maximum length of the reason for a failure.
 const MAX_ERROR: u64 = 5000;
-/// What a URL must be.
+/// The rule for URLs.
 const URL_RULE: &str = "must begin with /uploads/, http:// or https://";
 const URL_PATTERN: &str = r"^(?:/uploads/.|https?://)";
 
@@ -380,7 +380,7 @@ response! {
         /// The id of the chosen thumbnail, or empty.
         selected_thumbnail_id,
         processed_formats,
-        /// Why the job failed, or why the last attempt did; else empty.
+        /// The reason why the job, or its last attempt, failed; otherwise empty.
         error_message,
     }
     example {

@@ -1,4 +1,4 @@
-//! What the fuzz target of connections does.
+//! The fuzz target of connections.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -8,7 +8,7 @@
 
 /// One connection.
 mod connection;
-/// What the fuzz target of connections does.
+/// The fuzz target of connections.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 /// Request bodies whose rest is discarded.

@@ -67,7 +67,7 @@ fn encode_frames(
     Ok(Picture { variants, thumbhash, duration_ms })
 }
 
-/// A variant in the making.
+/// A variant that is being encoded.
 struct Track {
     index: usize,
     size: (u32, u32),

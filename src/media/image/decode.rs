@@ -127,7 +127,7 @@ fn eight_bits(picture: DynamicImage) -> DynamicImage {
 }
 
 /// Converts a picture to RGB or RGBA in the color space of the web. A profile that cannot be read, or is for another kind of
-/// picture, is passed over, as browsers do.
+/// picture, is ignored, as in browsers.
 fn to_srgb(picture: DynamicImage, profile: Option<&[u8]>) -> DynamicImage {
     let profile = profile.and_then(|profile| ColorProfile::new_from_slice(profile).ok());
     let space = profile.as_ref().map(|profile| profile.color_space);

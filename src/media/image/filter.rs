@@ -5,7 +5,7 @@ use image::{DynamicImage, Pixel as _};
 
 use crate::domain::ImageFilter;
 
-/// What a filter does, in this order. A factor of 1 changes nothing.
+/// The steps of a filter, in this order. A factor of 1 changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Recipe {
     contrast: f32,

@@ -3,7 +3,7 @@
 /// Returns the number of frames of a GIF file, counted up to `limit` and one more.
 pub(super) fn of_gif(file: &[u8], limit: usize) -> usize {
     let mut count = 0;
-    // A file that is cut off has the frames up to there; the decoder refuses it.
+    // A truncated file counts the frames before the cut; the decoder refuses it.
     _ = count_gif(file, limit, &mut count);
     count
 }

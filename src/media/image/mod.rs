@@ -1,5 +1,5 @@
-//! Pictures: decoded within limits, turned upright, converted to sRGB, and encoded as WebP in several widths. Everything else
-//! that the file held is lost, such as the place where it was taken.
+//! Pictures: decoded within limits, turned upright, converted to sRGB, and encoded as WebP in several widths. Other data
+//! in the file, such as the place where it was taken, is dropped.
 
 /// Animated pictures.
 mod animation;
@@ -86,7 +86,7 @@ pub struct PictureVariant {
     pub bytes: Vec<u8>,
 }
 
-/// What the header of a file declares, checked against the limits.
+/// The properties that the header of a file declares, checked against the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Declared {
     /// The size of one decoded frame in bytes.

@@ -54,8 +54,8 @@ impl ImagePool {
         }
     }
 
-    /// Converts a picture, which `read` reads twice: while it waits for memory, its file is in none. If the caller is
-    /// dropped, work that has begun ends by itself, and holds its place until then.
+    /// Converts a picture. `read` is called twice, so that the file is not in memory while it waits for its turn. If the
+    /// caller is dropped, work that has begun continues, and keeps its permits until it ends.
     ///
     /// # Errors
     /// The reason why the picture is refused; [`ImageError::Unread`] if `read` fails.

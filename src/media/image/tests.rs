@@ -123,7 +123,7 @@ async fn colors_are_converted_to_srgb() {
     };
     // The red of Display P3 is more intense: the same color has larger numbers in sRGB.
     assert!(converted_color[0] > 205 && converted_color[2] < 50, "{converted_color:?}");
-    // What is no profile is passed over.
+    // Bytes that are no profile are ignored.
     let file = jpeg(&picture, |encoder| encoder.set_icc_profile(b"no profile".to_vec()).unwrap());
     let picture = converted(file).await.unwrap();
     assert!(is_near(decoded(&picture.variants[0].bytes).into_rgb8().get_pixel(20, 20).0, color.0));

@@ -74,7 +74,7 @@ impl AnimationWriter {
         Self { file, last_duration: 0 }
     }
 
-    /// Adds a frame, of which `encoded` is a file of its own. Its place has even coordinates.
+    /// Adds a frame, of which `encoded` is a file of its own. Its offset has even coordinates.
     pub(super) fn add(&mut self, area: Area, duration: Duration, encoded: &[u8]) {
         let start = self.file.len();
         self.file.extend(b"ANMF\0\0\0\0");
@@ -97,7 +97,7 @@ impl AnimationWriter {
         self.set_size(start);
     }
 
-    /// Shows the last frame for longer.
+    /// Extends the duration of the last frame.
     pub(super) fn prolong(&mut self, duration: Duration) {
         let Some([a, b, c]) = self.file.get(self.last_duration..self.last_duration + 3) else { return };
         let shown = Duration::from_millis(u32::from_le_bytes([*a, *b, *c, 0]).into());

@@ -1,4 +1,4 @@
-//! Videos: what their containers say about them, and what `ffmpeg` makes of them.
+//! Videos: the headers of their containers, and the files that `ffmpeg` makes from them.
 
 /// AVI.
 mod avi;
@@ -14,7 +14,7 @@ mod matroska;
 mod probe;
 /// Poster, thumbnails and smaller form.
 mod process;
-/// What a container says about its video.
+/// The facts about a video that a container states.
 mod track;
 
 /// The fuzz target.

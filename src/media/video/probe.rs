@@ -41,7 +41,8 @@ impl VideoKind {
         }
     }
 
-    /// Returns the kind that the first bytes of a file show; 16 bytes are enough. [`probe`] decides whether the file is one.
+    /// Returns the kind that the first bytes of a file indicate; 16 bytes are enough. [`probe`] decides whether the file is
+    /// valid.
     pub fn sniff(head: &[u8]) -> Option<Self> {
         match head {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Some(Self::Avi),

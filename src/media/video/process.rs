@@ -11,7 +11,7 @@ const POSITIONS: [f64; THUMBNAILS] = [0.1, 0.3, 0.5, 0.7, 0.9];
 /// The files that were made of a video, by their names in the working folder.
 #[derive(Debug)]
 pub struct Processed {
-    /// Facts about the video; the duration is known if it could be found out.
+    /// Facts about the video; the duration is known if the source or its smaller form states it.
     pub info: VideoInfo,
     /// The poster.
     pub poster: String,
@@ -36,7 +36,7 @@ pub enum ProcessError {
 /// folder is canceled.
 ///
 /// # Errors
-/// Why that is not possible.
+/// The reason why that is not possible.
 pub fn process(ffmpeg: &Ffmpeg, work: &WorkFolder) -> Result<Processed, ProcessError> {
     let open = |name| File::open(work.file(name)).map_err(ProbeError::from);
     let mut info = probe(&mut open(super::SOURCE)?)?;

@@ -123,7 +123,7 @@ impl SoftDelete for Media {
     const TITLE_FIELD: &'static str = "names";
 }
 
-/// The file with some content, and whether it is in the trash.
+/// The file with a given content, which may be in the trash.
 pub struct StoredContentHash {
     /// The file.
     pub media: Versioned<Media>,

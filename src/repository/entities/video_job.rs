@@ -318,7 +318,7 @@ impl WorkerLease {
     }
 }
 
-/// How the worker ends a job.
+/// The result of an attempt of the worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VideoOutcome {
     /// The files are made.
@@ -332,7 +332,7 @@ pub enum VideoOutcome {
     },
     /// The attempt failed; another follows.
     Retried {
-        /// Why it failed.
+        /// The reason for the failure.
         reason: String,
         /// The time until the next attempt.
         delay: TimeDelta,
@@ -341,7 +341,7 @@ pub enum VideoOutcome {
     Postponed,
     /// No attempt can succeed.
     GivenUp {
-        /// Why.
+        /// The reason for the failure.
         reason: String,
     },
 }

@@ -56,8 +56,8 @@ testkit::stores! {
         }
         assert_eq!(app.get_as("admin", &path).await.json()["user_reactions"].as_array().map(Vec::len), Some(5));
         assert_eq!(app.get_as("author", &path).await.json()["user_reactions"], json!([]));
-        // An invalid token is as none.
-        assert_eq!(app.get_as("nobody", &path).await.json()["user_reactions"], json!([]));
+        // An invalid token counts as none.
+        assert_eq!(app.get_as("stranger", &path).await.json()["user_reactions"], json!([]));
         let anonymous = app.get(&path).await;
         assert_eq!(anonymous.json()["user_reactions"], json!([]));
         assert!(anonymous.header("cache-control").starts_with("public"));

@@ -91,12 +91,12 @@ impl Kind {
     }
 
     /// Checks that a field accepts exactly these words.
-    async fn word(&self, app: &App, field: &str, words: &[&str]) {
-        for word in words {
+    async fn word(&self, app: &App, field: &str, accepted: &[&str]) {
+        for word in accepted {
             assert!(self.wrong(app, field, &json!(word)).await.is_empty(), "{field}: {word}");
             assert_eq!(self.update(app, &json!({ field: word })).await[field], json!(word));
         }
-        for other in ["", "other", &words[0].to_uppercase()] {
+        for other in ["", "other", &accepted[0].to_uppercase()] {
             assert_eq!(self.wrong(app, field, &json!(other)).await, ["literal_error"], "{field}: {other}");
         }
     }

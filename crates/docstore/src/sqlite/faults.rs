@@ -1,4 +1,4 @@
-//! What can be wrong with the file: errors that SQLite reports, files that were removed or replaced, damage, and a full disk.
+//! Faults of the file: errors that SQLite reports, files that were removed or replaced, damage, and a full disk.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
@@ -115,7 +115,7 @@ pub(crate) struct Condition {
     documents: Mutex<BTreeSet<String>>,
     pages: AtomicU64,
     full: AtomicBool,
-    /// Why the last commit failed, if the disk refused it for another reason than its space.
+    /// The reason why the last commit failed, if the disk refused it although it had space.
     failing: Mutex<Option<String>>,
 }
 

@@ -22,7 +22,7 @@ mod check;
 mod connection;
 /// The port, answered by the writer and the readers.
 mod engine;
-/// What can be wrong with the file, and whether it was noticed.
+/// Faults of the file, and their detection.
 mod faults;
 /// The frames of a log.
 mod frames;

@@ -93,7 +93,7 @@ impl Split {
     }
 }
 
-/// What a write may have changed in a collection.
+/// The changes that a write may have made in a collection.
 #[derive(Debug, Clone, PartialEq)]
 struct WriteRecord {
     documents: WriteSet,

@@ -48,7 +48,10 @@ impl Migration for Panicking {
             .await?;
         let method = self.method;
         let each = Step::backfill("each", "things", ["name"], move |thing| {
-            assert!(method != In::Function || thing.get_i32("_id").unwrap() != 2, "a thing without a price");
+            assert!(
+                method != In::Function || thing.get_i32("_id").unwrap() != 2,
+                "a document without a price"
+            );
             None
         });
         cx.step(each).await?;
@@ -98,7 +101,7 @@ testkit::stores! {
         seed(&db).await;
         for (method, step, message) in [
             (In::Up, None, "`up` of 0001_panics panicked: the code is wrong"),
-            (In::Function, Some("each"), "the function of the step, called with the document 2, panicked: a thing without a price"),
+            (In::Function, Some("each"), "the function of the step, called with the document 2, panicked: a document without a price"),
             (In::Check, None, "`check` of 0001_panics panicked: the condition is wrong"),
         ] {
             for mode in [Mode::Transaction, Mode::Idempotent, Mode::Batched] {
@@ -141,7 +144,7 @@ testkit::stores! {
         seed(&db).await;
         for (method, message) in [
             (In::Up, "the code is wrong"),
-            (In::Function, "called with the document 2, panicked: a thing without a price"),
+            (In::Function, "called with the document 2, panicked: a document without a price"),
         ] {
             let migrator = migrator(&db, Mode::Batched, method);
             let preview = migrator.preview(UpMode::Operator).await.unwrap();
