@@ -49,6 +49,31 @@ impl<'a, R: Read + Seek> Bounded<'a, R> {
     }
 }
 
+/// An element of a container whose kind has four letters: a box or a chunk.
+pub(super) struct Element {
+    pub(super) kind: [u8; 4],
+    pub(super) content: Part,
+    /// The position of the next element.
+    pub(super) next: u64,
+}
+
+/// Returns the content of the first element of a kind. `read_element` reads the element at a position of its parent.
+pub(super) fn find<R: Read + Seek>(
+    file: &mut Bounded<'_, R>,
+    parent: Part,
+    kind: [u8; 4],
+    read_element: impl Fn(&mut Bounded<'_, R>, Part, u64) -> Result<Option<Element>, ProbeError>,
+) -> Result<Option<Part>, ProbeError> {
+    let mut at = parent.start;
+    while let Some(element) = read_element(file, parent, at)? {
+        if element.kind == kind {
+            return Ok(Some(element.content));
+        }
+        at = element.next;
+    }
+    Ok(None)
+}
+
 /// The content of a part of a file, from `start` to before `end`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {

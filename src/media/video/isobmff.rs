@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 
 use super::ProbeError;
-use super::bounded::{Bounded, Part};
+use super::bounded::{Bounded, Element, Part, find};
 use super::track::{Track, milliseconds};
 
 /// Reads the movie box, wherever it is in the file.
@@ -13,7 +13,7 @@ pub(super) fn read<R: Read + Seek>(file: &mut Bounded<'_, R>) -> Result<Track, P
     let mut video: Option<VideoTrack> = None;
     let mut duration_ms = None;
     let mut at = movie.start;
-    while let Some((kind, content, next)) = next_box(file, movie, at)? {
+    while let Some(Element { kind, content, next }) = next_box(file, movie, at)? {
         match &kind {
             b"mvhd" => duration_ms = duration_ms.or(movie_duration(file, content)?),
             b"mvex" if duration_ms.is_none() => duration_ms = fragments_duration(file, movie, content)?,
@@ -30,12 +30,12 @@ pub(super) fn read<R: Read + Seek>(file: &mut Bounded<'_, R>) -> Result<Track, P
     Ok(Track { width, height, duration_ms })
 }
 
-/// Returns type and content of the box at a position of its parent, and the position of the next one.
+/// Returns the box at a position of its parent.
 fn next_box<R: Read + Seek>(
     file: &mut Bounded<'_, R>,
     parent: Part,
     at: u64,
-) -> Result<Option<([u8; 4], Part, u64)>, ProbeError> {
+) -> Result<Option<Element>, ProbeError> {
     let rest = Part { start: at, end: parent.end };
     // QuickTime ends some lists with four zero bytes.
     if rest.length() < 8 {
@@ -50,22 +50,16 @@ fn next_box<R: Read + Seek>(
     if size < header || size > rest.length() {
         return Err(ProbeError::Malformed("a box has an impossible size"));
     }
-    Ok(Some((kind, Part { start: at + header, end: at + size }, at + size)))
+    let content = Part { start: at + header, end: at + size };
+    Ok(Some(Element { kind, content, next: at + size }))
 }
 
 fn child<R: Read + Seek>(
     file: &mut Bounded<'_, R>,
     parent: Part,
-    wanted: [u8; 4],
+    kind: [u8; 4],
 ) -> Result<Option<Part>, ProbeError> {
-    let mut at = parent.start;
-    while let Some((kind, content, next)) = next_box(file, parent, at)? {
-        if kind == wanted {
-            return Ok(Some(content));
-        }
-        at = next;
-    }
-    Ok(None)
+    find(file, parent, kind, next_box)
 }
 
 /// Returns the version of a full box.
@@ -177,7 +171,7 @@ fn coded_sides<R: Read + Seek>(file: &mut Bounded<'_, R>, media: Part) -> Result
         part = content;
     }
     // Version and count come first.
-    let Some((_, entry, _)) = next_box(file, part, part.start + 8)? else { return Ok(None) };
+    let Some(Element { content: entry, .. }) = next_box(file, part, part.start + 8)? else { return Ok(None) };
     let [a, b, c, d] = file.read_in(&entry, 24)?;
     let sides = (u16::from_be_bytes([a, b]).into(), u16::from_be_bytes([c, d]).into());
     let extensions = Part { start: entry.start + FIELDS, ..entry };
