@@ -100,7 +100,14 @@ impl IndexFailure {
 
 /// Returns every index of every collection.
 pub fn declared_indexes() -> Vec<DeclaredIndex> {
-    let collections = [
+    let with_collection = |(collection, indexes): (&'static str, Vec<Index>)| {
+        indexes.into_iter().map(move |index| DeclaredIndex { collection, index })
+    };
+    indexes_by_collection().into_iter().flat_map(with_collection).collect()
+}
+
+fn indexes_by_collection() -> [(&'static str, Vec<Index>); 12] {
+    [
         (Story::COLLECTION, Story::indexes()),
         (Page::COLLECTION, Page::indexes()),
         (Project::COLLECTION, Project::indexes()),
@@ -113,11 +120,7 @@ pub fn declared_indexes() -> Vec<DeclaredIndex> {
         (idempotency::COLLECTION, idempotency::indexes()),
         (reaction::COLLECTION, reaction::indexes()),
         (comment::COLLECTION, comment::indexes()),
-    ];
-    let with_collection = |(collection, indexes): (&'static str, Vec<Index>)| {
-        indexes.into_iter().map(move |index| DeclaredIndex { collection, index })
-    };
-    collections.into_iter().flat_map(with_collection).collect()
+    ]
 }
 
 /// Returns the failures for collections with declared indexes that cannot hold content. Migrations and index creation would
@@ -135,51 +138,61 @@ pub async fn special_collections(database: &Database) -> Result<Vec<IndexFailure
 
 /// Creates the declared indexes that are missing and returns their number. An equal index with another name is accepted.
 pub async fn ensure_all(database: &Database) -> Result<usize, IndexFailure> {
-    ensure(database, declared_indexes()).await
+    let mut created = 0;
+    for (collection, indexes) in indexes_by_collection() {
+        created += ensure(database, collection, &indexes).await?;
+    }
+    Ok(created)
 }
 
-/// Creates the declared indexes of one collection that are missing.
+/// As [`ensure_all`], for one collection.
 pub async fn ensure_of<E: Entity>(database: &Database) -> Result<usize, IndexFailure> {
-    let declared = |index| DeclaredIndex { collection: E::COLLECTION, index };
-    ensure(database, E::indexes().into_iter().map(declared)).await
+    ensure(database, E::COLLECTION, &E::indexes()).await
 }
 
 async fn ensure(
     database: &Database,
-    indexes: impl IntoIterator<Item = DeclaredIndex>,
+    collection: &'static str,
+    indexes: &[Index],
 ) -> Result<usize, IndexFailure> {
+    let ensured = match database.ensure_indexes(collection, indexes).await {
+        Ok(ensured) => ensured,
+        Err((index, error)) => return Err(index_failure(database, collection, index, error).await),
+    };
     let mut created = 0;
-    for DeclaredIndex { collection, index } in indexes {
-        match database.ensure_index(collection, &index).await {
-            Ok(Ensured::Created) => {
+    for (index, ensured) in indexes.iter().map(Index::name).zip(ensured) {
+        match ensured {
+            Ensured::Created => {
                 created += 1;
-                tracing::debug!(collection, index = index.name(), "created an index");
+                tracing::debug!(collection, index, "created an index");
             }
-            Ok(Ensured::Existed) => {}
-            Ok(Ensured::ExistedAs(existing)) => {
-                let index = index.name();
+            Ensured::Existed => {}
+            Ensured::ExistedAs(existing) => {
                 tracing::info!(collection, index, existing, "the index exists under another name");
-            }
-            Err(error) if error.duplicate_index().is_some() => {
-                // The list is a help; without it the failure is the same.
-                let documents = duplicates::find(database, collection, &index).await.unwrap_or_default();
-                return Err(duplicate_failure(collection, &index, documents));
-            }
-            Err(docstore::Error::IndexConflict { declared, existing, .. }) => {
-                return Err(IndexFailure::Conflict {
-                    engine: database.kind(),
-                    collection,
-                    declared,
-                    existing,
-                });
-            }
-            Err(source) => {
-                let index = index.name().to_owned();
-                return Err(IndexFailure::Store { collection, index, source });
             }
         }
     }
     Ok(created)
+}
+
+/// Returns the failure to create an index.
+async fn index_failure(
+    database: &Database,
+    collection: &'static str,
+    index: &Index,
+    error: docstore::Error,
+) -> IndexFailure {
+    match error {
+        error if error.duplicate_index().is_some() => {
+            // The list is a help; without it the failure is the same.
+            let documents = duplicates::find(database, collection, index).await.unwrap_or_default();
+            duplicate_failure(collection, index, documents)
+        }
+        docstore::Error::IndexConflict { declared, existing, .. } => {
+            IndexFailure::Conflict { engine: database.kind(), collection, declared, existing }
+        }
+        source => IndexFailure::Store { collection, index: index.name().to_owned(), source },
+    }
 }
 
 /// Returns the declared unique indexes that are missing, as `collection.index`.

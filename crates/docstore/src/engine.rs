@@ -138,6 +138,13 @@ pub trait Engine: Executor + Admin {
     }
     /// Creates an index. The caller has checked for conflicts; the engine reports those that arise nevertheless.
     async fn create_index(&self, collection: &str, index: &Index) -> Result<()>;
+    /// Creates several indexes of a collection, together if the engine can. If it fails, some of them may exist.
+    async fn create_indexes(&self, collection: &str, indexes: &[Index]) -> Result<()> {
+        for index in indexes {
+            self.create_index(collection, index).await?;
+        }
+        Ok(())
+    }
     /// Returns the indexes of a collection in order of creation, without the one on `_id`.
     async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>>;
     /// Drops an index by name; nothing happens if it does not exist.

@@ -270,6 +270,15 @@ pub enum Ensured {
     ExistedAs(String),
 }
 
+impl Ensured {
+    /// Returns the result for an index that exists under any name; `None` if it must be created.
+    pub(crate) fn among(existing: &[Index], declared: &Index) -> Option<Self> {
+        let same = existing.iter().find(|existing| existing.same_definition(declared))?;
+        let is_named_alike = same.name() == declared.name();
+        Some(if is_named_alike { Self::Existed } else { Self::ExistedAs(same.name().to_owned()) })
+    }
+}
+
 /// Encodes a filter as a document.
 fn encode_filter(filter: &Filter) -> Document {
     let one =

@@ -112,6 +112,10 @@ impl Engine for MongoEngine {
         self.core.create_index(collection, index).await
     }
 
+    async fn create_indexes(&self, collection: &str, indexes: &[Index]) -> Result<()> {
+        self.core.create_indexes(collection, indexes).await
+    }
+
     async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
         self.core.list_indexes(collection).await
     }

@@ -31,17 +31,21 @@ const WILDCARD: &str = "wildcard";
 
 impl Core {
     pub(crate) async fn create_index(&self, collection: &str, index: &Index) -> Result<()> {
-        index.check()?;
-        let mut definition = index.to_mql();
-        // Without an explicit collation the index would inherit that of the collection.
-        definition.insert(COLLATION, doc! { "locale": "simple" });
-        let command = doc! { "createIndexes": collection, "indexes": [definition] };
+        let command = doc! { "createIndexes": collection, "indexes": [definition(index)?] };
         let Err(error) = self.write_command(command, None).await else { return Ok(()) };
         if has_code(&error, &CONFLICTS) {
             // Another process created it first, or the server compares definitions less strictly.
             index.check_conflict(collection, &self.list_indexes(collection).await?)?;
         }
         Err(failed("creating an index", collection)(error))
+    }
+
+    /// Creates indexes in one scan of the documents; all of them, or none.
+    pub(crate) async fn create_indexes(&self, collection: &str, indexes: &[Index]) -> Result<()> {
+        let definitions = indexes.iter().map(definition).collect::<Result<Vec<_>>>()?;
+        let command = doc! { "createIndexes": collection, "indexes": definitions };
+        let created = self.write_command(command, None).await;
+        created.map(drop).map_err(failed("creating indexes", collection))
     }
 
     pub(crate) async fn list_indexes(&self, collection: &str) -> Result<Vec<Index>> {
@@ -64,6 +68,15 @@ impl Core {
             dropped => dropped.map(drop).map_err(failed("dropping an index", collection)),
         }
     }
+}
+
+/// Returns the definition of a declared index for `createIndexes`.
+fn definition(index: &Index) -> Result<Document> {
+    index.check()?;
+    let mut definition = index.to_mql();
+    // Without an explicit collation the index would inherit that of the collection.
+    definition.insert(COLLATION, doc! { "locale": "simple" });
+    Ok(definition)
 }
 
 impl Index {

@@ -123,17 +123,41 @@ impl Database {
         check_collection_name(collection)?;
         index.check()?;
         let existing = self.engine().list_indexes(collection).await?;
-        if let Some(same) = existing.iter().find(|e| e.same_definition(index)) {
-            let named_alike = same.name() == index.name();
-            return Ok(if named_alike {
-                Ensured::Existed
-            } else {
-                Ensured::ExistedAs(same.name().to_owned())
-            });
+        if let Some(existed) = Ensured::among(&existing, index) {
+            return Ok(existed);
         }
         index.check_conflict(collection, &existing)?;
         self.engine().create_index(collection, index).await?;
         Ok(Ensured::Created)
+    }
+
+    /// Creates the declared indexes of a collection that do not exist under any name, on MongoDB in one scan of the documents.
+    ///
+    /// # Errors
+    /// The first index that cannot be created, with the error of [`Database::ensure_index`].
+    pub async fn ensure_indexes<'a>(
+        &self,
+        collection: &str,
+        indexes: &'a [Index],
+    ) -> std::result::Result<Vec<Ensured>, (&'a Index, crate::Error)> {
+        if let Ok(existing) = self.list_indexes(collection).await {
+            let existed: Vec<_> = indexes.iter().map(|index| Ensured::among(&existing, index)).collect();
+            let missing = indexes.iter().zip(&existed).filter(|(_, existed)| existed.is_none());
+            let missing: Vec<_> = missing.map(|(index, _)| index.clone()).collect();
+            let is_creatable = |index: &Index| index.check_conflict(collection, &existing).is_ok();
+            if missing.is_empty()
+                || missing.iter().all(is_creatable)
+                    && self.engine().create_indexes(collection, &missing).await.is_ok()
+            {
+                return Ok(existed.into_iter().map(|existed| existed.unwrap_or(Ensured::Created)).collect());
+            }
+        }
+        // One by one, so that the error is that of one index.
+        let mut ensured = Vec::new();
+        for index in indexes {
+            ensured.push(self.ensure_index(collection, index).await.map_err(|error| (index, error))?);
+        }
+        Ok(ensured)
     }
 
     /// Returns the plan of a read.

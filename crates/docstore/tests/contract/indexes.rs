@@ -31,6 +31,24 @@ testkit::stores! {
         assert_eq!(db.list_indexes("things").await.unwrap().len(), 4);
     }
 
+    async fn missing_indexes_are_created_together(db: Database) {
+        let declared = [Index::on(["a"]).unique(), Index::on(["b"]), Index::on(["c"]).sparse()];
+        db.ensure_index("things", &Index::on(["b"]).named("other")).await.unwrap();
+        let ensured = db.ensure_indexes("things", &declared).await.unwrap();
+        assert_eq!(ensured, [Ensured::Created, Ensured::ExistedAs("other".into()), Ensured::Created]);
+        let ensured = db.ensure_indexes("things", &declared).await.unwrap();
+        assert_eq!(ensured, [Ensured::Existed, Ensured::ExistedAs("other".into()), Ensured::Existed]);
+        // The error is that of the first index that cannot be created.
+        let things = [doc! { "a": 1, "d": 1, "e": 1 }, doc! { "a": 2, "d": 1, "e": 1 }];
+        db.collection("things").insert_many(things.to_vec()).await.unwrap();
+        let declared = [Index::on(["f"]), Index::on(["d"]).unique(), Index::on(["e"]).unique()];
+        let (index, error) = db.ensure_indexes("things", &declared).await.unwrap_err();
+        assert_eq!(index.name(), "d_1");
+        duplicate(&error, "d_1", &["d"]);
+        let names: Vec<_> = db.list_indexes("things").await.unwrap().iter().map(|i| i.name().to_owned()).collect();
+        assert_eq!(names, ["other", "a_1", "c_1", "f_1"]);
+    }
+
     async fn index_conflict_reports_both_definitions(db: Database) {
         let first = Index::on(["a"]);
         db.ensure_index("things", &first).await.unwrap();
