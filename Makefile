@@ -41,14 +41,15 @@ dev dev-backend: .env ## Build, migrate and serve on http://localhost:5001 (embe
 	@cp .env.example .env && echo "wrote .env from .env.example"
 
 test: ## Run all tests, on the embedded store and on a real mongod
-	cargo build --workspace --bins
+	@# Together with the tests, because they enable more features of shared dependencies: otherwise those compile twice.
+	cargo build --workspace --bins --tests
 	$(target)/debug/with-mongod -- $(runner) --workspace $(ARGS)
 
 test-unit: ## Run the tests that are beside the code
 	$(runner) --workspace --lib $(ARGS)
 
 test-integration: ## Run the tests in tests/ folders, on both engines
-	cargo build --workspace --bins
+	cargo build --workspace --bins --tests
 	$(target)/debug/with-mongod -- $(runner) --workspace --test '*' $(ARGS)
 
 test-coverage: ## Measure the coverage of all tests into target/llvm-cov/html; installs cargo-llvm-cov
@@ -137,6 +138,8 @@ format-check: ## Check the formatting
 
 lint: ## Run clippy; warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings
+	@# With the features that ship; the tests enable more.
+	cargo check --workspace
 
 lint-ops: ## Check the files of deployment: image, Compose, Caddy, systemd, Kubernetes, shell scripts
 	tools/lint-ops.sh
