@@ -2,14 +2,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::http::Method;
-use field_notes::http::{openapi_document, routes};
+use field_notes::http::routes;
 use jsonschema::Validator;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::support::Answer;
 
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The committed document, which another test compares with the generated one: generating it in each process takes longer.
 pub(crate) static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(openapi_document()).expect("the document is JSON"));
+    LazyLock::new(|| serde_json::from_str(include_str!("../../openapi.json")).expect("the document is JSON"));
 
 /// Validators by schema, compiled once for all tests.
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
@@ -19,11 +22,31 @@ pub(crate) fn validator(schema: &Value) -> Arc<Validator> {
     let mut known = VALIDATORS.lock().expect("no test panics while it holds this");
     let compile = || {
         let mut schema = schema.clone();
-        schema["components"] = DOCUMENT["components"].clone();
+        schema["components"] = json!({ "schemas": referenced(&schema) });
         let options = jsonschema::draft202012::options().should_validate_formats(true);
         Arc::new(options.build(&schema).expect("a schema"))
     };
     Arc::clone(known.entry(schema.to_string()).or_insert_with(compile))
+}
+
+/// Returns the components that a schema refers to, directly or through others. Compiling all of them takes long.
+fn referenced(schema: &Value) -> Map<String, Value> {
+    let (mut components, mut pending) = (Map::new(), vec![schema]);
+    while let Some(value) = pending.pop() {
+        match value {
+            Value::Object(members) => pending.extend(members.values()),
+            Value::Array(elements) => pending.extend(elements),
+            _ => {}
+        }
+        if let Some(name) = value["$ref"].as_str().and_then(|reference| reference.strip_prefix(SCHEMAS))
+            && !components.contains_key(name)
+        {
+            let component = &DOCUMENT["components"]["schemas"][name];
+            components.insert(name.to_owned(), component.clone());
+            pending.push(component);
+        }
+    }
+    components
 }
 
 /// Returns the messages of a schema's violations; none if the value is valid.
@@ -102,5 +125,5 @@ fn check_headers(what: &str, response: &'static Value, answer: &Answer) {
 
 /// Returns a schema that refers to a component.
 pub(crate) fn component(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
+    json!({ "$ref": format!("{SCHEMAS}{name}") })
 }
