@@ -174,7 +174,7 @@ fn repeated_creates(name: &'static str, topology: Topology) {
         let way = Proxy::to(base.trim_start_matches("http://")).expect("a proxy");
         let mut row = Row::new(name, &format!("replies to creates with one key lost, {}", topology.name()));
         let mut unknown = 0;
-        for round in 0..rounds(2, 20) {
+        for round in 0..rounds(1, 20) {
             let creates = KeyedCreates::new(round);
             let mut first: Vec<Option<Value>> = vec![None; creates.keys.len()];
             // Replies of the store are lost from a moment on, so that some are those to a write or to a commit.

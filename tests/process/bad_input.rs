@@ -72,8 +72,14 @@ fn unreachable_server_is_named_without_its_password() {
         .with("ADMIN_EMAIL", "a@example.com")
         .with("PORT", "0")
         .with("MONGO_URI", &format!("mongodb://someone:hunter2@127.0.0.1:{port}/notes?authSource=admin"));
-    for arguments in [["serve"].as_slice(), &["migrate", "status"]] {
-        let result = program.run(arguments).expect(1);
+    // Both wait for the server.
+    let results = std::thread::scope(|scope| {
+        let program = &program;
+        let run = |arguments: &'static [&'static str]| scope.spawn(move || program.run(arguments));
+        [run(&["serve"]), run(&["migrate", "status"])].map(|run| run.join().expect("the program runs"))
+    });
+    for result in results {
+        let result = result.expect(1);
         assert!(result.stderr.contains(&format!("127.0.0.1:{port}")), "{}", result.stderr);
         assert!(result.stderr.contains("notes"), "{}", result.stderr);
         assert!(!(result.stderr + &result.stdout).contains("hunter2"));

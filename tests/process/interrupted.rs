@@ -11,7 +11,7 @@ use testkit::Target;
 use crate::program::{Program, long_documents, open_store};
 
 /// The number of stories, unless `make test-migrations-long` sets another.
-const STORIES: u32 = 60_000;
+const STORIES: u32 = 24_000;
 const INTERRUPTIONS: u32 = 5;
 
 fn stories() -> u32 {

@@ -226,9 +226,9 @@ impl Running {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Returns whether it is still running.
+    /// Reports whether it is still running.
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("the child can be response").is_none()
+        self.child.try_wait().expect("the child can be examined").is_none()
     }
 
     /// Waits until it prints a text.
@@ -244,7 +244,7 @@ impl Running {
         }
     }
 
-    /// Sends a signal by name. Does nothing if the program has result.
+    /// Sends a signal by name. Does nothing if the program has ended.
     pub(crate) fn signal(&self, name: &str) {
         let _ = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
     }

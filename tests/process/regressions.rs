@@ -4,6 +4,7 @@ use std::sync::Arc;
 use docstore::bson::{DateTime, Document, doc, oid::ObjectId};
 use docstore::{Filter, Index, Update};
 use field_notes::config::{Config, StoreConfig};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use testkit::{Mongod, Target};
 use wiremock::matchers::path;
@@ -112,8 +113,15 @@ fn regression_34_without_the_store_it_is_503() {
         let mut server = program.serve().await;
         assert_eq!(server.get("/sections").await.0, 200);
         mongod.kill().expect("it can be killed");
-        for path in ["/sections", "/stories/slug/none", "/me"] {
-            let answer = server.ask(path, "dev-mock-admin").await;
+        // A process that starts now is alive and reports the phase. Each of these waits for the server.
+        let mut second = program.spawn();
+        let failed = second.wait_for_readyz(|body| body["status"] == "failed");
+        let paths = ["/sections", "/stories/slug/none", "/me"];
+        let answers = join_all(paths.map(|path| server.ask(path, "dev-mock-admin")));
+        let (failed, answers) = tokio::join!(failed, answers);
+        assert_eq!(failed["phase"], "opening the store");
+        assert_eq!(second.get("/sections").await.0, 503);
+        for (path, answer) in paths.into_iter().zip(answers) {
             assert_eq!(answer.status(), 503, "{path}");
             let again = answer.headers()["retry-after"].to_str().unwrap().parse::<u32>();
             assert!(again.is_ok_and(|seconds| seconds > 0), "{path}");
@@ -131,12 +139,6 @@ fn regression_34_without_the_store_it_is_503() {
         let (ready, body) = server.get("/readyz").await;
         assert_eq!((ready, &body["status"], &body["database"]), (200, &"degraded".into(), &"failed".into()));
         assert_eq!(server.get("/livez").await.0, 200);
-
-        // A process that starts now is alive and reports the phase.
-        let mut second = program.spawn();
-        let failed = second.wait_for_readyz(|body| body["status"] == "failed").await;
-        assert_eq!(failed["phase"], "opening the store");
-        assert_eq!(second.get("/sections").await.0, 503);
 
         mongod.restart().await.expect("it starts again");
         server.wait_until_ready().await;

@@ -11,6 +11,7 @@ use docstore::{
     Change, Database, Ensured, Error, Filter, Find, Index, LeaseRequest, Result, Rights, Topology, Update,
     Write,
 };
+use futures_util::future::join_all;
 use testkit::proxy::{Mode, Proxy};
 use testkit::{Credentials, Mongod, ReplicaSet, ServerOptions, with_server_binary};
 
@@ -113,6 +114,7 @@ fn failed_connection_says_what_may_be_wrong_with_the_string() {
         let user = Credentials { name: "root".into(), password: "root".into() };
         let secured = Mongod::with_user(&binary, user).await.unwrap();
         let secured_host = secured.host();
+        let mut tests = Vec::new();
         for (uri, hint) in [
             (format!("mongodb://{host}/?replicaSet=other"), "replicaSet=rs0"),
             (
@@ -126,9 +128,13 @@ fn failed_connection_says_what_may_be_wrong_with_the_string() {
             ),
         ] {
             let separator = if uri.contains('?') { '&' } else { '?' };
-            let error = refused(&format!("{uri}{separator}serverSelectionTimeoutMS=1500")).await.to_string();
-            assert!(error.contains(hint), "{uri}: {error}");
+            let uri = format!("{uri}{separator}serverSelectionTimeoutMS=1500");
+            tests.push(async move {
+                let error = refused(&uri).await.to_string();
+                assert!(error.contains(hint), "{uri}: {error}");
+            });
         }
+        join_all(tests).await;
     });
 }
 
@@ -188,6 +194,7 @@ fn tls_connection_checks_the_certificate_of_the_server() {
             db.collection("things").insert_one(doc! { "a": 1 }).await.unwrap();
         }
         let other_name = uri(&signed, &ca_file("ca.pem")).replace("127.0.0.1", "localhost");
+        let mut tests = Vec::new();
         for (refused_uri, hint) in [
             (uri(&signed, "&tls=true"), "set tlsCAFile"),
             (uri(&signed, &ca_file("self.crt")), "set tlsCAFile"),
@@ -196,11 +203,14 @@ fn tls_connection_checks_the_certificate_of_the_server() {
             (other_name, "is for other host names"),
             (uri(&signed, ""), "add tls=true"),
         ] {
-            let error = refused(&refused_uri).await;
-            assert!(matches!(error, Error::Unavailable(_)), "{refused_uri}: {error:?}");
-            let text = error.to_string();
-            assert!(text.contains(hint) && !text.contains("tlsAllow"), "{refused_uri}: {text}");
+            tests.push(async move {
+                let error = refused(&refused_uri).await;
+                assert!(matches!(error, Error::Unavailable(_)), "{refused_uri}: {error:?}");
+                let text = error.to_string();
+                assert!(text.contains(hint) && !text.contains("tlsAllow"), "{refused_uri}: {text}");
+            });
         }
+        join_all(tests).await;
     });
 }
 

@@ -23,6 +23,8 @@ use crate::settings::settings;
 
 /// Number of boundaries that are tested.
 const BOUNDARIES: usize = 8;
+/// Number of boundaries that are tested at a time. Each attempt mostly waits for the expiry of a lease.
+const AT_ONCE: usize = 4;
 
 /// Printed by a leader that noticed the loss of its lease.
 const LEASE_LOST: &str = "the lease is lost";
@@ -165,13 +167,13 @@ async fn run_undisturbed(stores: &Stores) -> Content {
     end
 }
 
-/// Tests the first boundaries, two at a time, and repeats those that met a busy file.
+/// Tests the first boundaries, several at a time, and repeats those that met a busy file.
 async fn stop_at_boundaries(stores: Stores) {
     let expected = run_undisturbed(&stores).await;
     let mut boundaries: Vec<usize> = (0..BOUNDARIES).rev().collect();
     let (mut stopped, mut attempts) = (0, 0);
     while !boundaries.is_empty() {
-        let next = boundaries.split_off(boundaries.len().saturating_sub(2));
+        let next = boundaries.split_off(boundaries.len().saturating_sub(AT_ONCE));
         let runs: Vec<_> = next
             .into_iter()
             .map(|boundary| {
