@@ -49,6 +49,8 @@ pub struct Settings {
     /// The retention period of the journal of an applied migration (90 days); unlimited if `None`. Without its journal a
     /// migration cannot be rolled back.
     pub journal_keep: Option<Duration>,
+    /// The number of documents in the first batch of a step (1000). Later batches are sized by the time that one takes.
+    pub first_batch: u64,
     /// The replication lag above which batches wait for the secondaries (10 s); they never wait if `None`.
     pub replication_lag: Option<Duration>,
     /// The backups that are taken before migrations run (none).
@@ -76,6 +78,7 @@ impl Default for Settings {
             without_transactions: false,
             journal_cap_bytes: 1 << 30,
             journal_keep: Some(Duration::from_hours(90 * 24)),
+            first_batch: 1000,
             replication_lag: Some(Duration::from_secs(10)),
             backup: None,
             observer: Arc::new(()),

@@ -4,8 +4,7 @@ use docstore::Database;
 
 use crate::{Result, Settings};
 
-/// The first, smallest and largest number of documents in a batch.
-const INITIAL: u64 = 1000;
+/// The smallest and largest number of documents in a batch.
 const MIN: u64 = 100;
 const MAX: u64 = 40_000;
 /// The intended duration of a batch: long compared with a commit, short for writers that wait for its documents.
@@ -23,8 +22,8 @@ pub(super) struct BatchSizer {
 }
 
 impl BatchSizer {
-    pub(super) fn new() -> Self {
-        Self { size: INITIAL, lag_read: None }
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { size: settings.first_batch, lag_read: None }
     }
 
     /// Returns the sizer of a migration that is one transaction.
@@ -85,14 +84,15 @@ mod tests {
 
     #[test]
     fn size_adapts_to_the_target_within_bounds() {
-        let mut sizer = BatchSizer::new();
-        assert_eq!(sizer.size(), INITIAL);
+        let settings = Settings::default();
+        let mut sizer = BatchSizer::new(&settings);
+        assert_eq!(sizer.size(), settings.first_batch);
         sizer.took(TARGET / 2);
-        assert_eq!(sizer.size(), 2 * INITIAL);
+        assert_eq!(sizer.size(), 2 * settings.first_batch);
         sizer.took(TARGET * 2);
-        assert_eq!(sizer.size(), INITIAL);
+        assert_eq!(sizer.size(), settings.first_batch);
         sizer.conflicted();
-        assert_eq!(sizer.size(), INITIAL / 2);
+        assert_eq!(sizer.size(), settings.first_batch / 2);
         for _ in 0..9 {
             sizer.took(TARGET * 100);
         }

@@ -46,7 +46,10 @@ impl LiveSink<'_> {
         }
         let mut scan =
             if attempt.keeps_progress() { attempt.progress.scan(&step) } else { IdScan::default() };
-        let mut sizer = if self.whole.is_some() { BatchSizer::whole() } else { BatchSizer::new() };
+        let mut sizer = match self.whole {
+            Some(_) => BatchSizer::whole(),
+            None => BatchSizer::new(self.session.settings),
+        };
         let mut retry = RetryPolicy::new();
         let migration = attempt.migration.clone();
         let mut total = 0;

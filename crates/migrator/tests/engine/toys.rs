@@ -192,6 +192,7 @@ pub(crate) fn settings() -> Settings {
         env: Arc::new(|_| None),
         clock: Arc::new(|| DateTime::from_millis(1_700_000_000_000)),
         wait: Duration::from_mins(1),
+        first_batch: 100,
         ..Settings::default()
     }
 }

@@ -18,13 +18,13 @@ pub(crate) enum WorkerStep {
     CopyField,
     /// Sets `double`, and removes `odd` where it exists.
     Each,
-    /// Deletes those whose `n` is below 1200.
+    /// Deletes the red ones.
     Delete,
     /// Copies all to `copies`.
     Copy,
     /// Inserts one.
     Insert,
-    /// Inserts a thousand, some of which exist already.
+    /// Inserts two batches, some of whose documents exist already.
     InsertMany,
     /// Creates an index on `n`.
     MakeIndex,
@@ -130,7 +130,7 @@ async fn execute(cx: &mut Up<'_>, name: &str, step: WorkerStep) -> Result<()> {
             cx.step(Step::backfill(name, THINGS, ["n", "double", "odd"], doubled)).await?;
         }
         WorkerStep::Delete => {
-            cx.step(Step::delete(name, THINGS, Filter::lt("n", 1200))).await?;
+            cx.step(Step::delete(name, THINGS, Filter::eq("color", "red"))).await?;
         }
         WorkerStep::Copy => {
             cx.step(Step::copy_collection(name, THINGS, "copies")).await?;
@@ -141,7 +141,7 @@ async fn execute(cx: &mut Up<'_>, name: &str, step: WorkerStep) -> Result<()> {
         }
         WorkerStep::InsertMany => {
             let documents =
-                (0..1000).map(|i| doc! { "_id": format!("m{i}"), "slug": format!("s{i}"), "n": i });
+                (0..450).map(|i| doc! { "_id": format!("m{i}"), "slug": format!("s{i}"), "n": i });
             cx.step(Step::seed(name, "more", ["slug"], documents.collect())).await?;
         }
         WorkerStep::MakeIndex => {
@@ -180,7 +180,7 @@ pub(crate) async fn seed(db: &docstore::Database, numbers: i32) {
     let texts = (0..30).map(|i| doc! { "_id": format!("t{i:02}"), "n": f64::from(i), "color": Bson::Null });
     things.insert_many(texts.collect()).await.unwrap();
     db.collection("copies").insert_one(doc! { "_id": 5, "by": "hand" }).await.unwrap();
-    let more = (0..10).map(|i| doc! { "_id": i, "slug": format!("s{}", i * 100) });
+    let more = (0..10).map(|i| doc! { "_id": i, "slug": format!("s{}", i * 40) });
     db.collection("more").insert_many(more.collect()).await.unwrap();
     db.ensure_index(THINGS, &Index::on(["color"]).partial(Filter::exists("color"))).await.unwrap();
 }

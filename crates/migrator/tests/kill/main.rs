@@ -23,7 +23,7 @@ use crate::settings::settings;
 use crate::workers::{Worker, WorkerStep};
 
 /// Number of documents: more than one batch.
-const DOCUMENTS: i32 = 1100;
+const DOCUMENTS: i32 = 110;
 const MODES: [Mode; 3] = [Mode::Transaction, Mode::Idempotent, Mode::Batched];
 
 /// The direction of a run.
@@ -42,8 +42,8 @@ fn steps(mode: Mode) -> Vec<WorkerStep> {
         WorkerStep::Each,
         WorkerStep::InsertMany,
         WorkerStep::Copy,
-        WorkerStep::Unset,
         WorkerStep::Delete,
+        WorkerStep::Unset,
     ];
     let mut steps = documents.to_vec();
     if mode != Mode::Transaction {

@@ -112,7 +112,7 @@ async fn content(db: &Database) -> Content {
 
 async fn seed(location: &StoreLocation) {
     let db = testkit::open_location!(location.clone());
-    db.collection("things").insert_many((0..1500).map(|i| doc! { "_id": i }).collect()).await.unwrap();
+    db.collection("things").insert_many((0..150).map(|i| doc! { "_id": i }).collect()).await.unwrap();
     db.close().await;
 }
 
