@@ -482,9 +482,9 @@ impl EngagementRecords {
                 self.write(Target { kind, id }, removal).await?;
             }
         }
-        // What belongs to no target that is known here, and what was added since.
+        // Reactions to unknown targets, and reactions that were added concurrently.
         self.reactions.delete_many(&Filter::eq("user_id", user_id.as_str())).await?;
-        // Replies come before what they reply to, so that only comments with replies of others stay.
+        // Replies are removed before the comments that they reply to, so that only comments with replies of others stay.
         for comment in comments.iter().rev() {
             self.erase_comment(comment, now).await?;
         }
@@ -621,7 +621,7 @@ impl EngagementRecords {
         Ok(Written::Applied(Some(added)))
     }
 
-    /// Makes one count of a target again.
+    /// Computes one count of a target again.
     async fn recount(&self, target: Target, count: Count) -> Result<(), Error> {
         let next = Update::new().inc(counts::VERSION, 1_i64);
         let mut begun = self.counts.find_one_and_update(by_target(target), next.clone()).await?;
@@ -650,7 +650,7 @@ impl EngagementRecords {
 
 /// The outcome of an attempt to write.
 enum Written {
-    /// As by [`EngagementRecords::write`].
+    /// The result of [`EngagementRecords::write`].
     Applied(Option<bool>),
     /// Nothing was written, because the target has no counts yet.
     NotCounted,
@@ -686,7 +686,7 @@ async fn published<E: Entity>(
     Ok(documents.iter().filter_map(target).collect())
 }
 
-/// Reads documents, without those that cannot be read.
+/// Reads documents, except those that cannot be read.
 fn readable<T>(
     documents: &[RawDocumentBuf],
     read: fn(&bson::RawDocument) -> Result<T, Error>,

@@ -116,7 +116,7 @@ pub(in crate::repository) fn in_state(status: CommentStatus) -> Filter {
     }
 }
 
-/// Selects a comment while it is as it was read.
+/// Selects a comment unless it was changed since it was read.
 pub(in crate::repository) fn unchanged(comment: &Comment) -> Filter {
     let id = Filter::id(comment.id.object_id());
     // The target names the shard, and the part of the collection that the write invalidates.

@@ -60,7 +60,7 @@ pub(in crate::repository) fn document(target: Target, counts: &EngagementCounts)
     doc! { "_id": target.to_string(), "reactions": reactions, "comment_count": *comments, VERSION: 0_i64 }
 }
 
-/// Reads counts. Negative ones are none: the document was changed by hand.
+/// Reads counts. Negative counts, which only a manual change can cause, are read as zero.
 pub(in crate::repository) fn read(document: &RawDocument) -> Result<EngagementCounts, Error> {
     let reactions = document.get_document("reactions").ok();
     let count = |tag: &ReactionTag| {

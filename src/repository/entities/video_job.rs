@@ -30,12 +30,12 @@ const ERROR: &str = "error_message";
 const ATTEMPTS: &str = "attempts";
 /// The time before which the worker does not take the job again.
 const RETRY_AT: &str = "retry_at";
-/// True while the worker of this program is at the job.
+/// True while the worker of this program processes the job.
 const IS_OURS: &str = "in_server";
 
 /// The collection of the lease under which one process works on videos.
 const LOCK: &str = "_video_lock";
-/// The term of the lease: other processes wait this long for a process that died with it.
+/// The term of the lease: other processes wait this long after its holder died.
 const LEASE_TERM: Duration = Duration::from_secs(10);
 
 /// Returns the indexes of the collection. None is unique: databases of the original may hold jobs without an id.
@@ -224,12 +224,12 @@ impl VideoJobs {
         Ok(self.database.acquire_lease(request).await?.ok().map(WorkerLease))
     }
 
-    /// Takes the oldest job that is due: one that a worker died with, or one that waits. Only the holder of the worker's lease
+    /// Takes the oldest job that is due: one whose worker died, or a pending one. Only the holder of the worker's lease
     /// may call this. A job that cannot be read fails.
     pub async fn claim(&self, now: DateTime<Utc>) -> Result<Option<ClaimedVideoJob>, Error> {
         for find in due(now) {
             let Some(found) = self.collection.find_one(find).await? else { continue };
-            // The state is compared again, since clients may change it meanwhile.
+            // The state is compared again, since clients may change it concurrently.
             let same = ["_id", STATUS]
                 .map(|field| Filter::eq(field, found.get(field).cloned().unwrap_or(Bson::Null)));
             let update = Update::new()
@@ -257,8 +257,8 @@ impl VideoJobs {
         Ok(None)
     }
 
-    /// Ends a job that the worker took, with these changes. Returns false if a client changed its state meanwhile; then it stays
-    /// as it is.
+    /// Ends a job that the worker took, with these changes. Returns false, and changes nothing, if a client has changed its
+    /// state.
     pub async fn finish(
         &self,
         claimed: &ClaimedVideoJob,
@@ -321,7 +321,7 @@ impl WorkerLease {
 /// The result of an attempt of the worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VideoOutcome {
-    /// The files are made.
+    /// The files were made.
     Completed {
         /// The facts about the video.
         metadata: VideoMetadata,
@@ -346,7 +346,7 @@ pub enum VideoOutcome {
     },
 }
 
-/// Returns the reads of the jobs that the worker may take: those that it died with, then those that wait.
+/// Returns the queries for jobs that the worker may take: those whose worker died, then pending ones.
 fn due(now: DateTime<Utc>) -> [Find; 2] {
     let with_status =
         |status: VideoJobStatus, more| Find::new(Filter::and([Filter::eq(STATUS, status.as_str()), more]));
@@ -376,7 +376,7 @@ fn read(document: &RawDocument) -> Result<VideoJob, Error> {
     })
 }
 
-/// Reads facts, which jobs that the cloud function created alone do not have.
+/// Reads facts, which are missing in jobs that only the cloud function wrote.
 fn metadata(value: Value<'_>, created: DateTime<Utc>) -> Option<VideoMetadata> {
     let document = match value {
         None => RawDocument::from_bytes(b"\x05\0\0\0\0").expect("an empty document"),
