@@ -59,8 +59,6 @@ pub trait SoftDelete: Entity {
     const NAME_FIELD: &'static str = "slug";
     /// The field with the title, or with several of which the first counts.
     const TITLE_FIELD: &'static str = "title";
-    /// The field with the title, or with several of which the first counts.
-    const TITLE_FIELD: &'static str = "title";
     /// The type of its reactions and comments, if it takes any.
     const TARGET_TYPE: Option<TargetType> = None;
     /// The field that keeps a deleted document's name after another document took it.

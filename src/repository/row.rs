@@ -148,14 +148,6 @@ pub(super) fn first_text(value: Value<'_>) -> Option<String> {
     }
 }
 
-/// Reads a required string, or the first one of a list.
-pub(super) fn first_text(value: Value<'_>) -> Option<String> {
-    match value? {
-        RawBsonRef::Array(texts) => text(texts.into_iter().next()?.ok()),
-        value => text(Some(value)),
-    }
-}
-
 /// Reads a string that is empty by default.
 pub(super) fn text_or_empty(value: Value<'_>) -> Option<String> {
     if value.is_none() { Some(String::new()) } else { text(value) }

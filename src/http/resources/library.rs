@@ -168,10 +168,13 @@ response! {
         width,
         height,
         size_bytes,
+        /// The SHA-256 of the file, in hexadecimal digits; null if it is not known.
+        sha256,
     }
     example {
         "variant": "originals", "path": "uploads/images/originals/20260102_030405_0a1b2c3d.webp", "width": 900,
         "height": 600, "size_bytes": 81_920,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     }
 }
 
