@@ -648,6 +648,11 @@ impl EngagementRecords {
     }
 }
 
+/// Removes the counts of all targets, because reactions or comments were replaced. They are counted again when asked for.
+pub async fn forget_counts(database: &Database) -> docstore::Result<()> {
+    database.collection(counts::COLLECTION).delete_many(&Filter::All).await.map(|_| ())
+}
+
 /// The outcome of an attempt to write.
 enum Written {
     /// The result of [`EngagementRecords::write`].

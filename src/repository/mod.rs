@@ -45,7 +45,7 @@ mod writes;
 
 pub use changes::ChangeTracker;
 pub use docstore::{Problem, ReadSet, ReadTracker};
-pub use engagement::{Contributions, EngagementRecords};
+pub use engagement::{Contributions, EngagementRecords, forget_counts};
 pub use entities::{
     ClaimedVideoJob, DeletedMedia, NewUser, PageRestore, StoredContentHash, User, Users, VideoJobs,
     VideoOutcome, WorkerLease,

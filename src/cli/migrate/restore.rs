@@ -75,6 +75,8 @@ impl Run for RestoreArgs {
             )));
         }
         let restored = context.migrator.restore(&dir, &id, &request).await?;
+        // They may be newer than the backup, or older than what it holds.
+        repository::forget_counts(&context.database).await.map_err(CliError::failed)?;
         let (indexes_created, remains) = match ensure_indexes(context).await {
             Ok(created) => (created, None),
             Err(remains) => (0, Some(remains)),
