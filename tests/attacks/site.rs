@@ -32,6 +32,7 @@ pub(crate) fn item(kind: &str, title: &str, is_published: bool) -> Value {
             "title": title, "display_type": "feed", "content_type": "story", "is_published": is_published,
         }),
         "api" => json!({ "content": title, "reaction_tag": "heart", "targets": [] }),
+        "media" => json!({ "alt_text": title }),
         "navlinks" => json!({ "label": title, "url": "/a", "is_published": is_published }),
         "video-processing" => json!({
             "original_file": format!("uploads/{title}.mp4"), "update_data": { "error_message": title },

@@ -549,7 +549,7 @@ testkit::targets! {
                 "reset" => &["--confirm", "another"],
                 "repair" => &["9999", "--as", "retry", "--reason", "a test"],
                 "stamp" => &["9999", "--reason", "a test"],
-                "import" => &["pymongo-migrate"],
+                "import" if verb[0] == "migrate" => &["pymongo-migrate"],
                 "unlock" => &["--reason", "a test"],
                 "purge" => &["--older-than", "30d", "--dry-run"],
                 "gc" => &["--older-than", "30d"],
