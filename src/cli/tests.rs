@@ -93,7 +93,8 @@ fn commands_in_document(text: &str) -> Vec<String> {
         if line.starts_with("```") {
             within = !within;
         } else if within && let Some(command) = command_in(line) {
-            commands.push(command.to_owned());
+            // The shell expands it.
+            commands.push(command.replace("$PWD", "/srv"));
         }
     }
     commands
