@@ -279,6 +279,7 @@ response! {
         "variants": [{
             "variant": "originals", "path": "uploads/images/originals/20260102_030405_0a1b2c3d.webp", "width": 900,
             "height": 600, "size_bytes": 81_920,
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         }],
         "alt_text": "A river at dawn", "thumbhash": "1QcSHQRnh493V4dIh4eXh1h4kJUI", "createdDate": "2026-01-02T03:04:05Z",
         "updatedDate": "2026-01-02T03:04:05Z", "user_id": "65a1b2c3d4e5f60718293a00",
