@@ -9,7 +9,9 @@ use image::metadata::LoopCount;
 use image::{AnimationDecoder, DynamicImage, Frames, ImageDecoder, RgbaImage};
 
 use super::webp_file::{AnimationWriter, Area, encode};
-use super::{ImageError, MAX_FRAMES, Picture, PictureVariant, decode, filter, resize, sizes};
+use super::{
+    ImageError, MAX_DECODED_BYTES, MAX_FRAMES, Picture, PictureVariant, decode, filter, resize, sizes,
+};
 use crate::domain::ImageFilter;
 use crate::media::sniff::FileFormat;
 
@@ -26,7 +28,7 @@ fn frames<'a, D>(mut decoder: D, filter: ImageFilter) -> Result<Picture, ImageEr
 where
     D: ImageDecoder + AnimationDecoder<'a>,
 {
-    decoder.set_limits(decode::limits()).map_err(ImageError::broken)?;
+    decoder.set_limits(decode::limits(MAX_DECODED_BYTES)).map_err(ImageError::broken)?;
     let (width, height) = decoder.dimensions();
     let loops = match decoder.loop_count() {
         LoopCount::Infinite => 0,

@@ -10,17 +10,21 @@ use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageResult, Limits, RgbImage, RgbaImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-use super::{Declared, ImageError, MAX_ANIMATION_BYTES, MAX_DECODED_BYTES, MAX_FRAMES, MAX_PIXELS};
+use super::{
+    Declared, ImageError, MAX_ANIMATION_BYTES, MAX_DECODED_BYTES, MAX_FRAMES, MAX_PIXELS, MAX_PROFILE_BYTES,
+    MAX_SIDE,
+};
 use super::{filter, frames, resize, sizes};
 use crate::domain::ImageFilter;
 use crate::media::sniff::FileFormat;
 
 /// Reads the header of a file, and checks what it declares before anything is decoded.
 pub(super) fn inspect(file: &[u8], format: FileFormat) -> Result<Declared, ImageError> {
-    let decoder = decoder(file, format)?;
+    // The picture itself is not decoded.
+    let decoder = decoder(file, format, &limits(0))?;
     let (width, height) = decoder.dimensions();
     let (pixels, frame_bytes) = (u64::from(width) * u64::from(height), decoder.total_bytes());
-    if pixels > MAX_PIXELS || frame_bytes > MAX_DECODED_BYTES {
+    if pixels > MAX_PIXELS || frame_bytes > MAX_DECODED_BYTES || width.max(height) > MAX_SIDE {
         return Err(ImageError::TooManyPixels { width, height });
     }
     if pixels == 0 {
@@ -51,34 +55,38 @@ pub(super) fn inspect(file: &[u8], format: FileFormat) -> Result<Declared, Image
 /// # Errors
 /// Why the header cannot be read.
 pub fn dimensions(file: &[u8], format: FileFormat) -> Result<(u32, u32), ImageError> {
-    let mut decoder = decoder(file, format)?;
+    let mut decoder = decoder(file, format, &limits(0))?;
     let (width, height) = decoder.dimensions();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok(if is_sideways(orientation) { (height, width) } else { (width, height) })
 }
 
-/// Returns the limits for decoders.
-pub(super) fn limits() -> Limits {
+/// Returns the limits for the decoder of a picture of this size: beside the picture it has buffers, and the profile.
+pub(super) fn limits(frame_bytes: u64) -> Limits {
     let mut limits = Limits::no_limits();
-    // A decoder has buffers beside the picture.
-    limits.max_alloc = Some(2 * MAX_DECODED_BYTES);
+    limits.max_alloc = Some(2 * frame_bytes + MAX_PROFILE_BYTES);
     limits
 }
 
-fn decoder(file: &[u8], format: FileFormat) -> Result<Box<dyn ImageDecoder + '_>, ImageError> {
+fn decoder<'a>(
+    file: &'a [u8],
+    format: FileFormat,
+    limits: &Limits,
+) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {
     fn boxed<'a, D: ImageDecoder + 'a>(
         decoder: ImageResult<D>,
+        limits: &Limits,
     ) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {
         let mut decoder = decoder.map_err(ImageError::broken)?;
-        decoder.set_limits(limits()).map_err(ImageError::broken)?;
+        decoder.set_limits(limits.clone()).map_err(ImageError::broken)?;
         Ok(Box::new(decoder))
     }
     let reader = Cursor::new(file);
     match format {
-        FileFormat::Jpeg => boxed(JpegDecoder::new(reader)),
-        FileFormat::Png => boxed(PngDecoder::with_limits(reader, limits())),
-        FileFormat::Gif => boxed(GifDecoder::new(reader)),
-        FileFormat::Webp => boxed(WebPDecoder::new(reader)),
+        FileFormat::Jpeg => boxed(JpegDecoder::new(reader), limits),
+        FileFormat::Png => boxed(PngDecoder::with_limits(reader, limits.clone()), limits),
+        FileFormat::Gif => boxed(GifDecoder::new(reader), limits),
+        FileFormat::Webp => boxed(WebPDecoder::new(reader), limits),
         FileFormat::Video(_) => Err(ImageError::Broken("it is a video".to_owned())),
     }
 }
@@ -87,9 +95,10 @@ fn decoder(file: &[u8], format: FileFormat) -> Result<Box<dyn ImageDecoder + '_>
 pub(super) fn still(
     file: &[u8],
     format: FileFormat,
+    frame_bytes: u64,
     filter: ImageFilter,
 ) -> Result<DynamicImage, ImageError> {
-    let mut decoder = decoder(file, format)?;
+    let mut decoder = decoder(file, format, &limits(frame_bytes))?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().ok().flatten();
     let picture = eight_bits(DynamicImage::from_decoder(decoder).map_err(ImageError::broken)?);

@@ -27,6 +27,10 @@ use crate::domain::ImageFilter;
 pub const MAX_PIXELS: u64 = 50_000_000;
 /// The maximum number of frames of an animated picture.
 pub const MAX_FRAMES: usize = 500;
+/// The maximum width and height of a picture, which is that of JPEG. The weights of resizing grow with them.
+pub const MAX_SIDE: u32 = 65_535;
+/// The maximum size of a color profile in bytes, and of what else a decoder has beside the picture.
+const MAX_PROFILE_BYTES: u64 = 8 * 1024 * 1024;
 /// The maximum size of a decoded picture in bytes.
 pub const MAX_DECODED_BYTES: u64 = 256 * 1024 * 1024;
 /// The maximum size of all decoded frames of an animated picture in bytes. Each frame is encoded on its own, so this bounds the time.
@@ -43,7 +47,8 @@ pub enum ImageError {
     /// The temporary file cannot be read.
     #[error("failed to read a temporary file: {0}")]
     Unread(String),
-    /// The picture has more pixels than [`MAX_PIXELS`], or takes more memory than [`MAX_DECODED_BYTES`].
+    /// The picture has more pixels than [`MAX_PIXELS`], is wider or higher than [`MAX_SIDE`], or takes more memory than
+    /// [`MAX_DECODED_BYTES`].
     #[error("the picture is too large: {width} × {height} pixels")]
     TooManyPixels {
         /// The declared width.
@@ -104,7 +109,7 @@ fn convert(
     if declared.is_animated {
         animation::convert(file, format, filter)
     } else {
-        let base = decode::still(file, format, filter)?;
+        let base = decode::still(file, format, declared.frame_bytes, filter)?;
         let variants = webp_file::encode_all(&base)?;
         Ok(Picture { variants, thumbhash: resize::thumbhash(&base)?, duration_ms: None })
     }
@@ -116,8 +121,8 @@ fn convert(
 /// # Errors
 /// Why it cannot be decoded.
 pub fn preview(file: &[u8], format: FileFormat) -> Result<Vec<u8>, ImageError> {
-    decode::inspect(file, format)?;
-    resize::thumbhash(&decode::still(file, format, ImageFilter::None)?)
+    let declared = decode::inspect(file, format)?;
+    resize::thumbhash(&decode::still(file, format, declared.frame_bytes, ImageFilter::None)?)
 }
 
 /// Returns the sizes of the variants of a picture, by their index in [`VARIANTS`].

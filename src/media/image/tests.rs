@@ -2,10 +2,10 @@ use std::io::Cursor;
 
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
+use image::codecs::png::{PngDecoder, PngEncoder};
 use image::{
-    AnimationDecoder as _, Delay, DynamicImage, ExtendedColorType, Frame, ImageEncoder as _, ImageFormat,
-    Rgb, RgbImage, Rgba, RgbaImage,
+    AnimationDecoder as _, Delay, DynamicImage, ExtendedColorType, Frame, GrayImage, ImageDecoder as _,
+    ImageEncoder as _, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage,
 };
 
 use super::*;
@@ -288,4 +288,22 @@ async fn no_bytes_make_a_codec_panic() {
             assert_ne!(reason, "a codec panicked", "{file:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn long_sides_are_refused_and_large_profiles_ignored() {
+    let png = |width, profile| {
+        let mut file = Vec::new();
+        let mut encoder = PngEncoder::new(&mut file);
+        encoder.set_icc_profile(vec![0; profile]).unwrap();
+        GrayImage::new(width, 1).write_with_encoder(encoder).unwrap();
+        file
+    };
+    assert_eq!(converted(png(65_536, 1)).await, Err(ImageError::TooManyPixels { width: 65_536, height: 1 }));
+    assert!(converted(png(65_535, 1)).await.is_ok());
+    let large = png(10, 64 * 1024 * 1024);
+    assert!(large.len() < 100_000, "{}", large.len());
+    let mut decoder = PngDecoder::with_limits(Cursor::new(&large), decode::limits(10)).unwrap();
+    assert_eq!(decoder.icc_profile().unwrap(), None);
+    assert!(converted(large).await.is_ok());
 }
