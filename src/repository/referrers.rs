@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 use docstore::{Database, Field, Find, Projection, Sort};
 
 use super::duplicates::summary;
-use super::media_references::visit_document;
+use super::media_references::References;
 use super::row::not_deleted;
 use super::{Entity as _, Error, duplicates::DuplicateDocument};
 use crate::domain::{Page, Project, Referrer, ReferrerType, Section, Story};
@@ -31,8 +31,8 @@ const FIELDS: [&str; 11] = [
 pub struct ReferringItem {
     /// The item.
     pub referrer: Referrer,
-    /// The paths below `/uploads/` in it.
-    pub paths: BTreeSet<String>,
+    /// The ids in the names of these files.
+    pub asset_ids: BTreeSet<String>,
 }
 
 /// Finds the items that refer to files. Cheap to clone.
@@ -62,10 +62,9 @@ impl Referrers {
                 Err(docstore::Error::Damaged { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let mut paths = BTreeSet::new();
-            visit_document(&document, &mut paths);
-            if !paths.is_empty() {
-                found.push(ReferringItem { referrer: referrer(kind, &document), paths });
+            let asset_ids = References::of(&document).ids;
+            if !asset_ids.is_empty() {
+                found.push(ReferringItem { referrer: referrer(kind, &document), asset_ids });
             }
         }
     }

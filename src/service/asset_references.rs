@@ -1,12 +1,10 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::Mutex;
 
 use super::Error;
-use crate::domain::{Referrer, ReferrerType};
-use crate::media::Key;
+use crate::domain::ReferrerType;
 use crate::repository::{ChangeTracker, ReadSet, ReadTracker, Referrers, ReferringItem};
 
 /// The number of types of items that can refer to files.
@@ -25,24 +23,9 @@ pub(super) struct AssetReferences {
 
 /// The referring items of one type.
 struct Kept {
-    items: Arc<[Referring]>,
+    items: Arc<[ReferringItem]>,
     reads: ReadSet,
     made: Instant,
-}
-
-/// An item, and the ids in the names of the files that it refers to.
-pub(super) struct Referring {
-    pub(super) referrer: Referrer,
-    pub(super) asset_ids: BTreeSet<String>,
-}
-
-impl From<ReferringItem> for Referring {
-    /// Files without an id in their names are not in the library.
-    fn from(item: ReferringItem) -> Self {
-        let ReferringItem { referrer, paths } = item;
-        let asset_id = |path: &String| Some(Key::in_uploads(path)?.id()?.as_str().to_owned());
-        Self { referrer, asset_ids: paths.iter().filter_map(asset_id).collect() }
-    }
 }
 
 impl AssetReferences {
@@ -52,7 +35,7 @@ impl AssetReferences {
     }
 
     /// Returns all items that refer to files of the library, by their types and ids.
-    pub(super) async fn all(&self) -> Result<[Arc<[Referring]>; TYPES], Error> {
+    pub(super) async fn all(&self) -> Result<[Arc<[ReferringItem]>; TYPES], Error> {
         let mut all = [const { None }; TYPES];
         for ((kind, kept), items) in ReferrerType::ALL.iter().zip(&*self.kept).zip(&mut all) {
             let mut kept = kept.lock().await;
@@ -68,7 +51,6 @@ impl AssetReferences {
     async fn read(&self, kind: ReferrerType) -> Result<Kept, Error> {
         let (tracker, made) = (ReadTracker::default(), Instant::now());
         let found = tracker.track(self.referrers.find(kind)).await?;
-        let items = found.into_iter().map(Referring::from).filter(|item| !item.asset_ids.is_empty());
-        Ok(Kept { items: items.collect(), reads: tracker.so_far(), made })
+        Ok(Kept { items: found.into(), reads: tracker.so_far(), made })
     }
 }

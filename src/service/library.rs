@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 
 use super::Error;
-use super::asset_references::{AssetReferences, Referring};
+use super::asset_references::AssetReferences;
 use super::content::{Content, editable, parse_id, visible};
 use crate::domain::{
     AssetType, Caller, Id, Item as _, Listing, MAX_SHOWN_REFERRERS, Media, MediaPatch, MediaUse, PageRequest,
     Precondition, Referrer, Restored, Revised, Section, Window,
 };
 use crate::media::{Key, MediaId, Storage, VARIANTS};
-use crate::repository::{self, Change, ChangeTracker, DeletedMedia, Referrers, Versioned};
+use crate::repository::{self, Change, ChangeTracker, DeletedMedia, Referrers, ReferringItem, Versioned};
 
 /// The number of deleted files that are read at once when they are purged.
 const PURGE_BATCH: u64 = 100;
@@ -79,7 +79,7 @@ impl Library {
         let section = parse_id::<Section>(section)?.to_string();
         let all = self.references.all().await?;
         let is_shown =
-            |item: &&Referring| item.referrer.is_part_of(&section) && item.referrer.is_visible_to(caller);
+            |item: &&ReferringItem| item.referrer.is_part_of(&section) && item.referrer.is_visible_to(caller);
         let items: Vec<_> = all.iter().flat_map(|items| &**items).filter(is_shown).collect();
         let asset_ids: BTreeSet<&str> =
             items.iter().flat_map(|item| &item.asset_ids).map(String::as_str).collect();
@@ -189,7 +189,7 @@ impl Library {
         let all = self.references.all().await?;
         let items = all.iter().flat_map(|items| &**items).filter(|item| item.asset_ids.contains(asset_id));
         let mut used = MediaUse::default();
-        for Referring { referrer, .. } in items {
+        for ReferringItem { referrer, .. } in items {
             used.count += 1;
             if used.shown.len() < MAX_SHOWN_REFERRERS && referrer.is_visible_to(caller) {
                 used.shown.push(referrer.clone());
@@ -210,12 +210,12 @@ impl Library {
 /// Adds to each file of a list the items that refer to it.
 fn with_referrers<'a>(
     listing: Listing<Media>,
-    items: impl IntoIterator<Item = &'a Referring>,
+    items: impl IntoIterator<Item = &'a ReferringItem>,
 ) -> Listing<Asset> {
     let Listing { items: files, total, window, cursor_page } = listing;
     let mut referrers: HashMap<String, Vec<Referrer>> =
         files.iter().map(|media| (media.draft.asset_id.clone(), Vec::new())).collect();
-    for Referring { referrer, asset_ids } in items {
+    for ReferringItem { referrer, asset_ids } in items {
         for asset_id in asset_ids {
             if let Some(known) = referrers.get_mut(asset_id)
                 && known.len() < MAX_SHOWN_REFERRERS

@@ -33,10 +33,10 @@ pub(super) async fn run(context: &Context, older_than: TimeDelta, yes: bool) -> 
         return Ok(Output::text(text));
     }
     // As with the wrong database.
-    if references.is_empty() && !unused.is_empty() {
-        return Err(CliError::refused(format!(
-            "no document refers to any of {found}; nothing was deleted\n  check that this is the store of these files"
-        )));
+    if used.is_empty() && !unused.is_empty() {
+        return Err(CliError::refused(
+            "no document refers to any file; nothing was deleted\n  check that this is the store of these files",
+        ));
     }
     let mut progress = Progress::new("deleting", unused.len() as u64);
     for info in &unused {
@@ -50,11 +50,14 @@ pub(super) async fn run(context: &Context, older_than: TimeDelta, yes: bool) -> 
 
 /// Returns the names of all files that belong to one that a document refers to.
 fn in_use<'a>(files: &'a BTreeMap<Key, ObjectInfo>, references: &MediaReferences) -> BTreeSet<&'a Key> {
-    let named: BTreeSet<Key> = references.keys().filter_map(|path| Key::in_uploads(path)).collect();
-    let ids: BTreeSet<_> = named.iter().filter_map(Key::id).collect();
+    let others = references.paths.values().flat_map(|reference| &reference.others);
+    let paths = references.paths.keys().chain(others);
+    let named: BTreeSet<Key> = paths.filter_map(|path| Key::in_uploads(path)).collect();
     let variants: BTreeSet<Key> = named.iter().flat_map(|key| key.for_width(0)).collect();
     let is_used = |key: &&Key| {
-        named.contains(*key) || variants.contains(*key) || key.id().is_some_and(|id| ids.contains(&id))
+        named.contains(*key)
+            || variants.contains(*key)
+            || key.id().is_some_and(|id| references.ids.contains(id.as_str()))
     };
     files.keys().filter(is_used).collect()
 }

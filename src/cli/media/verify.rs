@@ -8,7 +8,7 @@ use crate::cli::output::{CliError, DRIFT, Lines as _, Output, count};
 use crate::cli::progress::Progress;
 use crate::domain::{Media, MediaVariant};
 use crate::media::{Key, ObjectInfo, Storage, StorageError, hash_of};
-use crate::repository::media_references::{self, MediaReferences};
+use crate::repository::media_references::{self, MediaReference, MediaReferences};
 use crate::repository::{self, Repository};
 use crate::service;
 
@@ -30,9 +30,13 @@ pub(super) async fn run(context: &Context, quick: bool) -> Result<Output, CliErr
     let stored = stored.map_err(|error: repository::Error| service::Error::from(error))?;
     let files = files(&storage).await?;
 
-    let is_missing = |path: &&String| Key::in_uploads(path).is_none_or(|key| !files.contains_key(&key));
+    let exists = |path: &String| Key::in_uploads(path).is_some_and(|key| files.contains_key(&key));
     let mut faults = Faults::default();
-    faults.missing.extend(references.keys().filter(is_missing).cloned());
+    for (path, MediaReference { others, .. }) in &references.paths {
+        if !exists(path) && !others.iter().any(exists) {
+            faults.missing.insert(path.clone());
+        }
+    }
     compare(&storage, &files, stored, quick, &mut faults).await?;
 
     let Faults { missing, changed, compared } = &faults;
@@ -47,7 +51,7 @@ pub(super) async fn run(context: &Context, quick: bool) -> Result<Output, CliErr
     text.push_line(format!(
         "{} of {} that documents refer to are missing; there are {}",
         missing.len(),
-        count(references.len(), "file"),
+        count(references.paths.len(), "file"),
         count(files.len(), "file")
     ));
     let known = if quick { "size" } else { "hash" };
@@ -101,6 +105,7 @@ async fn compare(
 
 /// Returns the documents that refer to a path.
 fn documents(references: &MediaReferences, path: &str) -> String {
-    let documents: Vec<_> = references.get(path).into_iter().flatten().map(String::as_str).collect();
+    let documents = references.paths.get(path).into_iter().flat_map(|reference| &reference.documents);
+    let documents: Vec<_> = documents.map(String::as_str).collect();
     documents.join(", ")
 }
