@@ -115,8 +115,6 @@ pub struct MediaAddition {
 pub struct MediaPatch {
     /// A text for readers who cannot see it.
     pub alt_text: Patch<String>,
-    /// The names that clients gave the file.
-    pub names: Option<Vec<String>>,
 }
 
 impl MediaDraft {

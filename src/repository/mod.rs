@@ -47,8 +47,7 @@ pub use changes::ChangeTracker;
 pub use docstore::{Problem, ReadSet, ReadTracker};
 pub use engagement::{Contributions, EngagementRecords, forget_counts};
 pub use entities::{
-    ClaimedVideoJob, DeletedMedia, NewUser, PageRestore, StoredContentHash, User, Users, VideoJobs,
-    VideoOutcome, WorkerLease,
+    ClaimedVideoJob, DeletedMedia, NewUser, PageRestore, User, Users, VideoJobs, VideoOutcome, WorkerLease,
 };
 pub use entity::{DraftFields, Entity, Sluggable, SoftDelete};
 pub use error::Error;

@@ -279,7 +279,7 @@ impl MediaImport {
                 Err(error) => return Err(error.into()),
             }
         }
-        let id = other.map(|other| other.media.revised.item.draft.asset_id).unwrap_or_default();
+        let id = other.map(|other| other.revised.item.draft.asset_id).unwrap_or_default();
         Ok(ImportedGroup::without(keys(), &LeftOut::SameBytes(id)))
     }
 

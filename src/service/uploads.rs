@@ -11,15 +11,15 @@ use super::media_facts::integer;
 use super::{Error, VideoJobs};
 use crate::clock::Clock;
 use crate::domain::{
-    AssetType, Authorship, Caller, ImageFilter, MAX_MEDIA_NAMES, Media, MediaDraft, MediaPatch, MediaVariant,
-    Patch, VideoJobDraft, VideoMetadata,
+    AssetType, Authorship, Caller, ImageFilter, MAX_MEDIA_NAMES, Media, MediaDraft, MediaVariant,
+    VideoJobDraft, VideoMetadata,
 };
 use crate::media::image::{ImageError, ImagePool, Picture};
 use crate::media::video::probe;
 use crate::media::{
     FileFormat, Key, MediaId, Put, ReceivedFile, Storage, StorageError, VARIANTS, hexadecimal, sha256,
 };
-use crate::repository::{self, Change, New, Repository, StoredContentHash, Versioned};
+use crate::repository::{self, New, Repository, Versioned};
 
 /// The use cases of uploads. Cheap to clone.
 #[derive(Clone)]
@@ -33,13 +33,34 @@ pub struct Uploads {
     clock: Arc<dyn Clock>,
 }
 
-/// What one file of a request has stored, so that it can be removed if a later file fails.
+/// What one file of a request has stored, so that it can be removed if another one fails.
 struct StoredFile {
     content_hash: String,
     filter: ImageFilter,
     id: MediaId,
     keys: Vec<Key>,
     document: Option<Versioned<Media>>,
+}
+
+/// A file whose objects are stored. It enters the library when those of all files of the request are.
+enum Staged {
+    /// The library has it.
+    Known { known: Box<Versioned<Media>>, file: ReceivedFile },
+    /// It is new, or its objects were lost.
+    Written(Box<Written>),
+}
+
+/// A file whose objects were written.
+struct Written {
+    /// The item that lost its objects.
+    known: Option<Versioned<Media>>,
+    name: String,
+    draft: MediaDraft,
+    /// The outcome for each variant.
+    puts: Vec<Put>,
+    /// Its position among the stored files of the request.
+    position: usize,
+    now: DateTime<Utc>,
 }
 
 /// A file that is ready to be stored.
@@ -91,16 +112,16 @@ impl Uploads {
         if !caller.may_create(self.authorship) {
             return Err(Error::MayNotCreate);
         }
-        let (mut stored, mut done) = (Vec::new(), Vec::new());
-        for file in files {
-            match self.store_one(caller, file, filter, &mut done).await {
-                Ok(media) => stored.push(media),
-                Err(error) => {
-                    self.remove_all(done).await;
-                    return Err(error);
+        let mut done = Vec::new();
+        let stored = match self.store_all(caller, files, filter, &mut done).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                for file in &done {
+                    self.remove(file).await;
                 }
+                return Err(error);
             }
-        }
+        };
         for media in &stored {
             self.enqueue_video(media).await;
         }
@@ -127,28 +148,44 @@ impl Uploads {
         }
     }
 
-    async fn store_one(
+    async fn store_all(
         &self,
         caller: &Caller,
+        files: Vec<ReceivedFile>,
+        filter: ImageFilter,
+        done: &mut Vec<StoredFile>,
+    ) -> Result<Vec<Media>, Error> {
+        let (mut staged, mut stored) = (Vec::new(), Vec::new());
+        for file in files {
+            staged.push(self.stage(file, filter, done).await?);
+        }
+        // Only now, because others may use what is in the library.
+        for file in staged {
+            stored.push(self.enter(caller, file, filter, done).await?);
+        }
+        Ok(stored)
+    }
+
+    /// Writes the objects of a file, unless they exist.
+    async fn stage(
+        &self,
         file: ReceivedFile,
         filter: ImageFilter,
         done: &mut Vec<StoredFile>,
-    ) -> Result<Media, Error> {
+    ) -> Result<Staged, Error> {
         let filter = if file.format.is_video() { ImageFilter::None } else { filter };
         let content_hash = hexadecimal(&file.sha256);
-        let mut known = self.media.find_by_hash(&content_hash, filter).await?;
-        if let Some(found) = &known
-            && (self.has_files(&found.media.revised.item).await?
-                || self.put_uploaded_bytes(&found.media.revised.item, &file).await?)
-        {
-            match self.reuse(found, &file.name).await? {
-                Some(media) => return Ok(media),
-                // It was purged since it was found.
-                None => known = None,
+        let known = match self.media.find_by_hash(&content_hash, filter).await? {
+            Some(known) => {
+                let item = &known.revised.item;
+                if self.has_files(item).await? || self.put_uploaded_bytes(item, &file).await? {
+                    return Ok(Staged::Known { known: Box::new(known), file });
+                }
+                Some(known)
             }
-        }
-        let known_id =
-            known.as_ref().and_then(|known| MediaId::parse(&known.media.revised.item.draft.asset_id));
+            None => None,
+        };
+        let known_id = known.as_ref().and_then(|known| MediaId::parse(&known.revised.item.draft.asset_id));
         let now = self.clock.now();
         let is_new = known_id.is_none();
         let id = known_id.unwrap_or_else(|| new_id(now, &file.sha256, filter));
@@ -157,6 +194,7 @@ impl Uploads {
         let prepared = self.prepare(file, &id, filter).await?;
         let keys = prepared.objects.iter().map(|(key, _)| key.clone()).collect();
         // Listed before the first one is written: what was written is removed even if a later one fails.
+        let position = done.len();
         done.push(StoredFile {
             content_hash: content_hash.clone(),
             filter,
@@ -166,20 +204,10 @@ impl Uploads {
         });
         // All writes end before one that failed is reported: one that goes on would write a file after it was removed.
         let writes = prepared.objects.into_iter().map(|(key, source)| self.put(key, source, is_new));
-        let written: Vec<Put> = join_all(writes).await.into_iter().collect::<Result<_, Error>>()?;
-        // Files that were lost are there again, under the names that content has. Another encoder may write other bytes.
-        if let Some(known) = known
-            && let Some(media) = self.reuse(&known, &name).await?
-        {
-            let variants = prepared.variants.into_iter().zip(written);
-            let created =
-                variants.filter(|(_, put)| *put == Put::Created).map(|(variant, _)| variant).collect();
-            self.media.replace_files(id.as_str(), created).await?;
-            return Ok(media);
-        }
+        let puts: Vec<Put> = join_all(writes).await.into_iter().collect::<Result<_, Error>>()?;
         let draft = MediaDraft {
             asset_id: id.as_str().to_owned(),
-            content_hash: content_hash.clone(),
+            content_hash,
             filter,
             asset_type: prepared.asset_type,
             content_type,
@@ -192,19 +220,57 @@ impl Uploads {
             alt_text: None,
             thumbhash: prepared.thumbhash,
         };
+        Ok(Staged::Written(Box::new(Written { known, name, draft, puts, position, now })))
+    }
+
+    /// Enters a file into the library, or takes the item that has its bytes.
+    async fn enter(
+        &self,
+        caller: &Caller,
+        mut staged: Staged,
+        filter: ImageFilter,
+        done: &mut Vec<StoredFile>,
+    ) -> Result<Media, Error> {
+        loop {
+            staged = match staged {
+                Staged::Known { known, file } => match self.reuse(&known, &file.name).await? {
+                    Some(media) => return Ok(media),
+                    // It was purged since it was found.
+                    None => self.stage(file, filter, done).await?,
+                },
+                Staged::Written(written) => return self.insert(caller, *written, done).await,
+            };
+        }
+    }
+
+    async fn insert(
+        &self,
+        caller: &Caller,
+        written: Written,
+        done: &mut [StoredFile],
+    ) -> Result<Media, Error> {
+        let Written { known, name, draft, puts, position, now } = written;
+        // Files that were lost are there again, under the names that content has. Another encoder may write other bytes.
+        if let Some(known) = known
+            && let Some(media) = self.reuse(&known, &name).await?
+        {
+            let variants = draft.variants.into_iter().zip(puts);
+            let created =
+                variants.filter(|(_, put)| *put == Put::Created).map(|(variant, _)| variant).collect();
+            self.media.replace_files(&draft.asset_id, created).await?;
+            return Ok(media);
+        }
         let new = New { draft, user_id: caller.id, section_id: None, key: None };
         match self.media.insert(&new, now).await {
             Ok(inserted) => {
                 let media = inserted.revised.item.clone();
-                if let Some(stored) = done.last_mut() {
-                    stored.document = Some(inserted);
-                }
+                done[position].document = Some(inserted);
                 Ok(media)
             }
             Err(error @ repository::Error::Duplicate { .. }) => {
-                // Another request stored the same bytes meanwhile.
-                self.remove_all(done.pop().into_iter().collect()).await;
-                let known = self.media.find_by_hash(&content_hash, filter).await?;
+                // Another request stored the same bytes meanwhile, or another file of this one has them.
+                self.remove(&done[position]).await;
+                let known = self.media.find_by_hash(&new.draft.content_hash, new.draft.filter).await?;
                 let reused = match &known {
                     Some(known) => self.reuse(known, &name).await?,
                     None => None,
@@ -216,20 +282,18 @@ impl Uploads {
     }
 
     /// Returns a file that is stored already, out of the trash if it was there, and remembers its name; `None` if it was purged
-    /// since it was read.
-    async fn reuse(&self, known: &StoredContentHash, name: &str) -> Result<Option<Media>, Error> {
-        let StoredContentHash { media, is_deleted } = known;
-        if *is_deleted && !self.media.revive(media).await? {
-            return Ok(None);
-        }
-        let mut names = media.revised.item.draft.names.clone();
-        if !name.is_empty() && names.len() < MAX_MEDIA_NAMES && !names.iter().any(|known| known == name) {
+    /// since it was read. Its version changes, so that the request that stored it does not remove it any more.
+    async fn reuse(&self, media: &Versioned<Media>, name: &str) -> Result<Option<Media>, Error> {
+        let mut item = media.revised.item.clone();
+        let names = &mut item.draft.names;
+        let is_new =
+            !name.is_empty() && names.len() < MAX_MEDIA_NAMES && !names.iter().any(|known| known == name);
+        if is_new {
             names.push(name.to_owned());
-            let patch = MediaPatch { alt_text: Patch::Keep, names: Some(names) };
-            // A name that is lost, since another change was quicker, is no failure of the upload.
-            self.media.update(media, &Change { patch, section_id: None }, self.clock.now()).await?;
         }
-        Ok(Some(media.revised.item.clone()))
+        // A name that another upload adds at the same time may be lost, which is no failure.
+        let reused = self.media.reuse(media, is_new.then_some(&**names)).await?;
+        Ok(reused.then_some(item))
     }
 
     /// Writes the file of an item that has the uploaded bytes as they were, under the name that content has. Returns false if none has.
@@ -284,25 +348,23 @@ impl Uploads {
     }
 
     /// Removes what was stored. What cannot be removed is logged, and left to `field-notes media gc --older-than 30d`.
-    async fn remove_all(&self, done: Vec<StoredFile>) {
-        for StoredFile { content_hash, filter, id, keys, document } in done {
-            let removed = async {
-                if let Some(document) = &document {
-                    self.media.remove(document).await?;
-                }
-                // Another request may have stored the same bytes under the same names.
-                let other = self.media.find_by_hash(&content_hash, filter).await?;
-                if other.is_some_and(|other| other.media.revised.item.draft.asset_id == id.as_str()) {
-                    return Ok(());
-                }
-                // All are tried: a file that cannot be deleted keeps none of the others.
-                let deleted = join_all(keys.iter().map(|key| self.storage.delete(key))).await;
-                deleted.into_iter().collect::<Result<(), StorageError>>()?;
-                Ok::<(), Error>(())
-            };
-            if let Err(error) = removed.await {
-                tracing::warn!(%error, id = id.as_str(), "failed to remove the files of a failed upload");
+    async fn remove(&self, StoredFile { content_hash, filter, id, keys, document }: &StoredFile) {
+        let removed = async {
+            if let Some(document) = document {
+                self.media.remove(document).await?;
             }
+            // Another request may have stored the same bytes under the same names, or use these.
+            let other = self.media.find_by_hash(content_hash, *filter).await?;
+            if other.is_some_and(|other| other.revised.item.draft.asset_id == id.as_str()) {
+                return Ok(());
+            }
+            // All are tried: a file that cannot be deleted keeps none of the others.
+            let deleted = join_all(keys.iter().map(|key| self.storage.delete(key))).await;
+            deleted.into_iter().collect::<Result<(), StorageError>>()?;
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, id = id.as_str(), "failed to remove the files of a failed upload");
         }
     }
 }

@@ -51,6 +51,33 @@ impl App {
 }
 
 testkit::stores! {
+    async fn uploads_of_stored_bytes_change_nothing_unless_they_succeed(db: Database) {
+        let site = Site::on(&db).await;
+        let (app, bytes) = (&site.app, png(30, 20));
+        let id = asset_id(&site.upload("author", &[file(&bytes)]).await.json());
+        let path = format!("/media/{id}");
+        assert_eq!(app.write("author", Method::DELETE, &path, &[], "").await.status, 204);
+        // The broken file comes last, after the stored one.
+        let broken = png(31, 21);
+        let refused = site.upload("author", &[file(&bytes), file(&broken[..broken.len() / 2])]).await;
+        assert_eq!(refused.status, 422);
+        assert_eq!(app.get_as("author", &path).await.status, 404, "it stays in the trash");
+        assert_eq!(site.upload("author", &[file(&bytes), file(&bytes)]).await.status, 200);
+        let etag = app.get_as("author", &path).await.header("etag").to_owned();
+        // A request that stored the bytes must see that another one uses them: it would remove them if it failed.
+        assert_eq!(site.upload("admin", &[file(&bytes)]).await.status, 200);
+        assert_ne!(app.get_as("author", &path).await.header("etag"), etag);
+    }
+
+    async fn content_refers_to_files_by_any_address(db: Database) {
+        let site = Site::on(&db).await;
+        let app = &site.app;
+        let id = asset_id(&site.upload("author", &[file(&png(30, 20))]).await.json());
+        let content = format!("<p><img src=\"/_next/image?url=%2Fuploads%2Fimages%2Foriginals%2F{id}.webp&amp;w=640\"></p>");
+        app.create("author", "/stories", &story("Shown", &content, true)).await;
+        assert_eq!(app.write("author", Method::DELETE, &format!("/media/{id}"), &[], "").await.status, 409);
+    }
+
     async fn asset_lists_have_the_shape_of_the_contract(db: Database) {
         let site = Site::on(&db).await;
         let app = &site.app;

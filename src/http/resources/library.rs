@@ -156,7 +156,7 @@ request! {
         alt_text: patch_text().length(0..=MAX_ALT_TEXT_LENGTH),
     }
     example { "alt_text": "A river at dawn" }
-    => Self { alt_text, names: None }
+    => Self { alt_text }
 }
 
 response! {

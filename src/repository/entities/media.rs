@@ -76,15 +76,10 @@ impl DraftFields for MediaDraft {
     }
 
     fn to_update(patch: &MediaPatch) -> Update {
-        let MediaPatch { alt_text, names } = patch.clone();
-        let update = Update::new();
-        let update = match alt_text.change() {
-            Some(alt_text) => update.set("alt_text", alt_text),
-            None => update,
-        };
-        match names.change() {
-            Some(names) => update.set("names", names),
-            None => update,
+        let MediaPatch { alt_text } = patch.clone();
+        match alt_text.change() {
+            Some(alt_text) => Update::new().set("alt_text", alt_text),
+            None => Update::new(),
         }
     }
 }
@@ -123,14 +118,6 @@ impl SoftDelete for Media {
     const TITLE_FIELD: &'static str = "names";
 }
 
-/// The file with a given content, which may be in the trash.
-pub struct StoredContentHash {
-    /// The file.
-    pub media: Versioned<Media>,
-    /// True if it is deleted.
-    pub is_deleted: bool,
-}
-
 impl Repository<Media> {
     /// Returns the file that was made from these bytes with this filter, even if it is deleted.
     ///
@@ -140,20 +127,22 @@ impl Repository<Media> {
         &self,
         content_hash: &str,
         filter: ImageFilter,
-    ) -> Result<Option<StoredContentHash>, Error> {
+    ) -> Result<Option<Versioned<Media>>, Error> {
         let same =
             Filter::and([Filter::eq(CONTENT_HASH, content_hash), Filter::eq("filter", filter.as_str())]);
-        let Some(document) = self.collection.find_one_raw(Find::new(same)).await? else { return Ok(None) };
-        let is_marked = |field: &str| document.get_bool(field).unwrap_or_default();
-        let is_deleted = is_marked("deleted") || is_marked("is_deleted");
-        Ok(Some(StoredContentHash { media: Self::read_versioned(&document)?, is_deleted }))
+        self.find_one_versioned(same).await
     }
 
-    /// Takes a file out of the trash, because it was uploaded again; false if it was purged since it was read.
-    pub async fn revive(&self, media: &Versioned<Media>) -> Result<bool, Error> {
+    /// Records that a file was uploaded again, with new names if there are any, and takes it out of the trash; false if it was
+    /// purged since it was read.
+    pub async fn reuse(&self, media: &Versioned<Media>, names: Option<&[String]>) -> Result<bool, Error> {
         let content_hash = media.revised.item.draft.content_hash.as_str();
         let same = Filter::id(media.id).also(Filter::eq(CONTENT_HASH, content_hash));
-        Ok(self.collection.update_one(&same, &undeleted()).await?.matched > 0)
+        let update = match names {
+            Some(names) => undeleted().set("names", names.to_vec()),
+            None => undeleted(),
+        };
+        Ok(self.collection.update_one(&same, &update).await?.matched > 0)
     }
 
     /// Returns the file with this id in its names, unless it is deleted.

@@ -25,7 +25,7 @@ pub(super) mod user;
 /// The processing of videos.
 pub(super) mod video_job;
 
-pub use media::{DeletedMedia, StoredContentHash};
+pub use media::DeletedMedia;
 pub use page::PageRestore;
 pub use user::{NewUser, User, Users};
 pub use video_job::{ClaimedVideoJob, VideoJobs, VideoOutcome, WorkerLease};
