@@ -95,7 +95,7 @@ pub struct MediaVariant {
     pub sha256: Option<String>,
 }
 
-/// What becomes known of stored media later: more files, and facts that were missing.
+/// Additions to stored media: more files, and facts that were missing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MediaAddition {
     /// Stored files, of which some may be known.

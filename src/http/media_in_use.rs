@@ -48,7 +48,7 @@ struct MediaInUseFacts {
     reference_count: usize,
     /// The first 50 of those that the caller may see.
     referenced_by: Vec<ReferrerBody>,
-    /// What may help.
+    /// Advice to the client.
     suggestions: Vec<&'static str>,
 }
 

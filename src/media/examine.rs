@@ -1,4 +1,4 @@
-//! What the bytes of a stored file say.
+//! Facts that the bytes of a stored file show.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -20,15 +20,15 @@ const BLOCK: u64 = 64 * 1024;
 /// A stored file, all bytes of which were read.
 #[derive(Debug)]
 pub struct ExaminedFile {
-    /// What the storage knows of it.
+    /// Its name, size and date.
     pub info: ObjectInfo,
     /// The SHA-256 of its bytes, in hexadecimal digits.
     pub sha256: String,
-    /// What it holds.
+    /// Its content.
     pub content: FileContent,
 }
 
-/// What a stored file holds.
+/// The content of a stored file.
 #[derive(Debug)]
 pub enum FileContent {
     /// A picture.

@@ -103,7 +103,7 @@ struct Applied {
 
 impl TargetWrite {
     /// Executes the write; `None` if the document to change does not exist, or if the target of a toggle is not public. Then a
-    /// transaction has to be aborted.
+    /// transaction must be aborted.
     async fn apply(
         self,
         target: Target,

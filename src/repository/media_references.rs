@@ -34,7 +34,7 @@ pub struct MediaReference {
     pub others: BTreeSet<String>,
 }
 
-/// What one document refers to: its paths, with the others that each may mean, and ids.
+/// The references of one document: its paths, with the others that each may mean, and ids.
 #[derive(Debug, Default)]
 pub(super) struct References {
     paths: BTreeMap<String, BTreeSet<String>>,
@@ -55,7 +55,7 @@ pub async fn find(database: &Database) -> docstore::Result<MediaReferences> {
         }
         let mut cursor = database.collection(&collection).find(Find::new(Filter::All)).await?;
         while let Some(document) = cursor.next_document().await? {
-            let References { paths, ids } = References::of(&document);
+            let References { paths, ids } = References::in_document(&document);
             found.ids.extend(ids);
             if paths.is_empty() {
                 continue;
@@ -73,8 +73,8 @@ pub async fn find(database: &Database) -> docstore::Result<MediaReferences> {
 }
 
 impl References {
-    /// Returns what all texts of a document refer to.
-    pub(super) fn of(document: &Document) -> Self {
+    /// Returns the references in all texts of a document.
+    pub(super) fn in_document(document: &Document) -> Self {
         let mut references = Self::default();
         references.visit_document(document);
         references
@@ -172,7 +172,7 @@ mod tests {
             "image": "/_next/image?url=%2Fuploads%2Fphotos%2Fh.png&w=640",
             "dots": "/uploads/./x/../i.png",
         };
-        let found = References::of(&document);
+        let found = References::in_document(&document);
         let paths: Vec<_> = found.paths.keys().map(String::as_str).collect();
         assert_eq!(
             paths,
@@ -188,7 +188,7 @@ mod tests {
             (r#"<img src="/uploads/x;y[1].png">"#, "x;y[1].png"),
             ("![x](/uploads/two words.png)", "two words.png"),
         ] {
-            let found = References::of(&doc! { "content": text });
+            let found = References::in_document(&doc! { "content": text });
             let others = found.paths.values().flatten();
             assert!(found.paths.keys().chain(others).any(|path| path == name), "{text}: {found:?}");
         }
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn ids_are_found_wherever_they_are() {
         let text = "/%75ploads%2Fx%2f20240104_030406_0a1b2c3f.png é 20240104_030406_0A1B2C3F";
-        let found = References::of(&doc! { "content": text });
+        let found = References::in_document(&doc! { "content": text });
         assert_eq!(found.ids.into_iter().collect::<Vec<_>>(), ["20240104_030406_0a1b2c3f"]);
     }
 }

@@ -62,7 +62,7 @@ impl Referrers {
                 Err(docstore::Error::Damaged { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let asset_ids = References::of(&document).ids;
+            let asset_ids = References::in_document(&document).ids;
             if !asset_ids.is_empty() {
                 found.push(ReferringItem { referrer: referrer(kind, &document), asset_ids });
             }

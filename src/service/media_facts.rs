@@ -1,4 +1,4 @@
-//! What examined files say, in the form of the library.
+//! Facts about examined files, in the form of the library.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -78,7 +78,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// What became of the files of a [`MediaGroup`].
+/// The outcome for the files of a [`MediaGroup`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ImportedGroup {
     /// The type of the new item, unless there was one.
@@ -320,7 +320,7 @@ fn area(file: &ExaminedFile) -> Option<u64> {
     }
 }
 
-/// What is kept of an examined file.
+/// The facts that are kept of an examined file.
 struct Facts {
     key: Key,
     variant: MediaVariant,

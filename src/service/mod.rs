@@ -14,7 +14,7 @@ mod health;
 mod library;
 /// The delivery of pictures and videos.
 mod media;
-/// What examined files say.
+/// Facts about examined files.
 mod media_facts;
 /// Files that enter the library.
 mod media_import;

@@ -33,7 +33,7 @@ pub struct Uploads {
     clock: Arc<dyn Clock>,
 }
 
-/// What one file of a request has stored, so that it can be removed if another one fails.
+/// The objects of one file of a request, which are removed if another one fails.
 struct StoredFile {
     content_hash: String,
     filter: ImageFilter,

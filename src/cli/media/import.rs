@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, dry_run: bool) -> Result<Output, CliE
     Ok(Output::text(summary.text(dry_run)))
 }
 
-/// What became of all files.
+/// The outcome for all files.
 #[derive(Default)]
 struct Summary {
     pictures: usize,

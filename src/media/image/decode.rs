@@ -53,7 +53,7 @@ pub(super) fn inspect(file: &[u8], format: FileFormat) -> Result<Declared, Image
 /// Returns the width and height of a picture as displayed, from its header alone: the first part of a large file is enough.
 ///
 /// # Errors
-/// Why the header cannot be read.
+/// The reason why the header cannot be read.
 pub fn dimensions(file: &[u8], format: FileFormat) -> Result<(u32, u32), ImageError> {
     let mut decoder = decoder(file, format, &limits(0))?;
     let (width, height) = decoder.dimensions();

@@ -119,7 +119,7 @@ fn convert(
 /// the file on this thread.
 ///
 /// # Errors
-/// Why it cannot be decoded.
+/// The reason why it cannot be decoded.
 pub fn preview(file: &[u8], format: FileFormat) -> Result<Vec<u8>, ImageError> {
     let declared = decode::inspect(file, format)?;
     resize::thumbhash(&decode::still(file, format, declared.frame_bytes, ImageFilter::None)?)

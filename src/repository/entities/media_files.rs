@@ -1,4 +1,4 @@
-//! What the import, the check of files and the processing of videos read and write in the library.
+//! Reads and writes of the library by the import, the check of files and the processing of videos.
 
 use std::collections::BTreeMap;
 
