@@ -12,9 +12,10 @@ const INTERNAL: [char; 2] = ['_', '$'];
 
 /// The texts between the names of folders, as they are and in an address that is a parameter of another one.
 const PREFIXES: [&str; 3] = ["uploads/", "uploads%2F", "uploads%2f"];
-/// The maximum length of a path, and the maximum number of places where it may end.
+/// The maximum length of a path in bytes.
 const MAX_PATH: usize = 1024;
-const MAX_ENDS: usize = 64;
+/// The maximum number of places where a path may end later than addresses do. It bounds what a text of nothing but paths costs.
+const MAX_ENDS: usize = 16;
 
 /// The files that documents refer to.
 #[derive(Debug, Default)]
@@ -34,12 +35,8 @@ pub struct MediaReference {
     pub others: BTreeSet<String>,
 }
 
-/// The references of one document: its paths, with the others that each may mean, and ids.
-#[derive(Debug, Default)]
-pub(super) struct References {
-    paths: BTreeMap<String, BTreeSet<String>>,
-    pub(super) ids: BTreeSet<String>,
-}
+/// The paths in one text or document, each with the others that it may mean.
+type Paths = BTreeMap<String, BTreeSet<String>>;
 
 /// Finds every path below `/uploads/` in any text of any document, deleted ones too, since they can be restored. All
 /// collections are read, also those that only another program uses: a file that one of them refers to is in use.
@@ -55,8 +52,11 @@ pub async fn find(database: &Database) -> docstore::Result<MediaReferences> {
         }
         let mut cursor = database.collection(&collection).find(Find::new(Filter::All)).await?;
         while let Some(document) = cursor.next_document().await? {
-            let References { paths, ids } = References::in_document(&document);
-            found.ids.extend(ids);
+            let mut paths = Paths::new();
+            visit_texts(&document, &mut |text| {
+                found.ids.extend(ids(text));
+                collect_paths(text, &mut paths);
+            });
             if paths.is_empty() {
                 continue;
             }
@@ -72,46 +72,44 @@ pub async fn find(database: &Database) -> docstore::Result<MediaReferences> {
     Ok(found)
 }
 
-impl References {
-    /// Returns the references in all texts of a document.
-    pub(super) fn in_document(document: &Document) -> Self {
-        let mut references = Self::default();
-        references.visit_document(document);
-        references
-    }
+/// Returns everything in the texts of a document that looks like the id in the name of a file.
+pub(super) fn ids_in(document: &Document) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    visit_texts(document, &mut |text| found.extend(ids(text)));
+    found
+}
 
-    fn visit_document(&mut self, document: &Document) {
-        document.values().for_each(|value| self.visit(value));
-    }
+fn visit_texts(document: &Document, visit: &mut impl FnMut(&str)) {
+    document.values().for_each(|value| visit_value(value, visit));
+}
 
-    fn visit(&mut self, value: &Bson) {
-        match value {
-            Bson::String(text) => self.collect(text),
-            Bson::Document(document) => self.visit_document(document),
-            Bson::Array(values) => values.iter().for_each(|value| self.visit(value)),
-            _ => {}
-        }
+fn visit_value(value: &Bson, visit: &mut impl FnMut(&str)) {
+    match value {
+        Bson::String(text) => visit(text),
+        Bson::Document(document) => visit_texts(document, visit),
+        Bson::Array(values) => values.iter().for_each(|value| visit_value(value, visit)),
+        _ => {}
     }
+}
 
-    /// Collects the paths in a text: HTML, Markdown, an address or the name of a file.
-    fn collect(&mut self, text: &str) {
-        self.ids.extend(ids(text));
-        for prefix in PREFIXES {
-            for (at, _) in text.match_indices(prefix) {
-                let before = &text[..at];
-                // A longer word that ends like this is another folder.
-                let is_longer = before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_'));
-                if is_longer && !before.ends_with("%2F") && !before.ends_with("%2f") {
-                    continue;
-                }
-                let rest = &text[at + prefix.len()..];
-                let may_end = |c: char| c.is_whitespace() || "\"'<>`,()[]{}?#&;\\".contains(c);
-                let end = rest.find(may_end).unwrap_or(rest.len());
-                let path = plain(rest[..end].trim_end_matches(['.', '/']));
-                if !path.is_empty() {
-                    let others: Vec<_> = longer(rest, end, may_end).filter(|other| *other != path).collect();
-                    self.paths.entry(path).or_default().extend(others);
-                }
+/// Collects the paths in a text: HTML, Markdown, an address or the name of a file.
+fn collect_paths(text: &str, paths: &mut Paths) {
+    for prefix in PREFIXES {
+        for (at, _) in text.match_indices(prefix) {
+            let before = &text[..at];
+            // A longer word that ends like this is another folder.
+            let is_longer = before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_'));
+            if is_longer && !before.ends_with("%2F") && !before.ends_with("%2f") {
+                continue;
+            }
+            let rest = &text[at + prefix.len()..];
+            let rest = &rest[..rest.floor_char_boundary(MAX_PATH)];
+            let may_end = |c: char| c.is_whitespace() || "\"'<>`,()[]{}?#&;\\".contains(c);
+            let end = rest.find(may_end).unwrap_or(rest.len());
+            let path = plain(rest[..end].trim_end_matches(['.', '/']));
+            if !path.is_empty() {
+                let others: Vec<_> = longer(rest, end, may_end).filter(|other| *other != path).collect();
+                paths.entry(path).or_default().extend(others);
             }
         }
     }
@@ -122,7 +120,7 @@ fn longer(rest: &str, first: usize, may_end: impl Fn(char) -> bool) -> impl Iter
     let must_end = |c: char| c.is_control() || "\"<>".contains(c);
     let whole = rest.find(must_end).unwrap_or(rest.len());
     let ends = rest[..whole].char_indices().filter(move |(_, c)| may_end(*c)).map(|(at, _)| at);
-    let ends = ends.chain([whole]).filter(move |end| (first + 1..=MAX_PATH).contains(end));
+    let ends = ends.chain([whole]).filter(move |end| *end > first);
     ends.take(MAX_ENDS).map(|end| plain(&rest[..end]))
 }
 
@@ -172,8 +170,9 @@ mod tests {
             "image": "/_next/image?url=%2Fuploads%2Fphotos%2Fh.png&w=640",
             "dots": "/uploads/./x/../i.png",
         };
-        let found = References::in_document(&document);
-        let paths: Vec<_> = found.paths.keys().map(String::as_str).collect();
+        let mut found = Paths::new();
+        visit_texts(&document, &mut |text| collect_paths(text, &mut found));
+        let paths: Vec<_> = found.keys().map(String::as_str).collect();
         assert_eq!(
             paths,
             ["a.webp", "a_750.webp", "b c.jpg", "e.mp4", "f.png", "i.png", "photos/1/d.webp", "photos/h.png"]
@@ -188,16 +187,17 @@ mod tests {
             (r#"<img src="/uploads/x;y[1].png">"#, "x;y[1].png"),
             ("![x](/uploads/two words.png)", "two words.png"),
         ] {
-            let found = References::in_document(&doc! { "content": text });
-            let others = found.paths.values().flatten();
-            assert!(found.paths.keys().chain(others).any(|path| path == name), "{text}: {found:?}");
+            let mut found = Paths::new();
+            collect_paths(text, &mut found);
+            let others = found.values().flatten();
+            assert!(found.keys().chain(others).any(|path| path == name), "{text}: {found:?}");
         }
     }
 
     #[test]
     fn ids_are_found_wherever_they_are() {
         let text = "/%75ploads%2Fx%2f20240104_030406_0a1b2c3f.png é 20240104_030406_0A1B2C3F";
-        let found = References::in_document(&doc! { "content": text });
-        assert_eq!(found.ids.into_iter().collect::<Vec<_>>(), ["20240104_030406_0a1b2c3f"]);
+        let found = ids_in(&doc! { "content": text });
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["20240104_030406_0a1b2c3f"]);
     }
 }

@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 use docstore::{Database, Field, Find, Projection, Sort};
 
 use super::duplicates::summary;
-use super::media_references::References;
+use super::media_references::ids_in;
 use super::row::not_deleted;
 use super::{Entity as _, Error, duplicates::DuplicateDocument};
 use crate::domain::{Page, Project, Referrer, ReferrerType, Section, Story};
@@ -62,7 +62,7 @@ impl Referrers {
                 Err(docstore::Error::Damaged { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let asset_ids = References::in_document(&document).ids;
+            let asset_ids = ids_in(&document);
             if !asset_ids.is_empty() {
                 found.push(ReferringItem { referrer: referrer(kind, &document), asset_ids });
             }
